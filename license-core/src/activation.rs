@@ -1,0 +1,209 @@
+//! Activations: a license bound to a domain or to a device.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::DomainName;
+use crate::license::LicenseId;
+use crate::limits;
+
+/// Names one activation: `act_`, the text of its license's id, and the number of the event that made it in ten digits.
+///
+/// Derived, not random, so that the decision which makes it stays pure; no two are alike, and within a license they
+/// sort oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActivationId(String);
+
+impl ActivationId {
+    /// Longest text of an id, in bytes.
+    const MAX_BYTES: usize = 72;
+
+    pub(crate) fn new(license: &LicenseId, sequence: u64) -> Self {
+        Self(format!("act_{}_{sequence:010}", license.suffix()))
+    }
+
+    /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
+    ///
+    /// # Errors
+    /// [`ActivationIdError`] when it is not `act_` and 1 to 68 letters, digits and underscores.
+    pub fn parse(text: &str) -> Result<Self, ActivationIdError> {
+        let rest = text.strip_prefix("act_").ok_or(ActivationIdError)?;
+        let well_formed = !rest.is_empty()
+            && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if well_formed && text.len() <= Self::MAX_BYTES {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ActivationIdError)
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ActivationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is no activation id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an activation id is act_ and letters, digits and underscores")]
+pub struct ActivationIdError;
+
+/// What a device calls itself: 1 to 255 bytes of any printable text, compared exactly.
+///
+/// Containers of one fleet may share one fingerprint by design; then they are one device.
+///
+/// ```
+/// use license_core::activation::Fingerprint;
+/// assert!(Fingerprint::parse("8f14e45f-ceea-467f").is_ok());
+/// assert!(Fingerprint::parse("two\nlines").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Reads a fingerprint; white space around it is no part of it.
+    ///
+    /// # Errors
+    /// [`FingerprintError`] when it is empty, too long or has control characters.
+    pub fn parse(text: &str) -> Result<Self, FingerprintError> {
+        let text = text.trim();
+        if text.is_empty() {
+            Err(FingerprintError::Empty)
+        } else if text.len() > limits::FINGERPRINT_BYTES {
+            Err(FingerprintError::TooLong)
+        } else if text.chars().any(char::is_control) {
+            Err(FingerprintError::Control)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// The fingerprint as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FingerprintError {
+    /// Nothing, or white space only.
+    #[error("a fingerprint is not empty")]
+    Empty,
+    /// Longer than [`limits::FINGERPRINT_BYTES`].
+    #[error("a fingerprint has at most {} bytes", limits::FINGERPRINT_BYTES)]
+    TooLong,
+    /// A control character, NUL among them.
+    #[error("a fingerprint has no control characters")]
+    Control,
+}
+
+/// The two kinds of slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActivationKind {
+    /// A domain holds the slot.
+    Domain,
+    /// A device holds the slot.
+    Device,
+}
+
+impl ActivationKind {
+    /// `domain` or `device`: the form of databases and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Domain => "domain",
+            Self::Device => "device",
+        }
+    }
+}
+
+/// What holds a slot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Binding {
+    /// A domain, or a wildcard that an admin registered.
+    Domain(DomainName),
+    /// A device.
+    Device(Fingerprint),
+}
+
+impl Binding {
+    /// Which kind of slot.
+    #[must_use]
+    pub fn kind(&self) -> ActivationKind {
+        match self {
+            Self::Domain(_) => ActivationKind::Domain,
+            Self::Device(_) => ActivationKind::Device,
+        }
+    }
+
+    /// The domain or the fingerprint as text; with the kind it is unique within a license.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Domain(domain) => domain.as_str(),
+            Self::Device(fingerprint) => fingerprint.as_str(),
+        }
+    }
+}
+
+/// A license bound to a domain or to a device. It holds one slot until it is released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// Its name.
+    pub id: ActivationId,
+    /// What holds the slot.
+    pub binding: Binding,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints() {
+        let long = "x".repeat(limits::FINGERPRINT_BYTES);
+        for (text, expected) in [
+            ("a", Ok("a")),
+            ("  MAC 00:11 ", Ok("MAC 00:11")),
+            ("größe", Ok("größe")),
+            (long.as_str(), Ok(long.as_str())),
+            (&format!("{long}x"), Err(FingerprintError::TooLong)),
+            ("", Err(FingerprintError::Empty)),
+            (" \t", Err(FingerprintError::Empty)),
+            ("a\0b", Err(FingerprintError::Control)),
+        ] {
+            assert_eq!(
+                Fingerprint::parse(text).as_ref().map(Fingerprint::as_str),
+                expected.as_ref().copied(),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn activation_ids() {
+        let license = LicenseId::parse("lic_a1b2c3d4e5").unwrap();
+        let id = ActivationId::new(&license, 17);
+        assert_eq!(id.as_str(), "act_a1b2c3d4e5_0000000017");
+        assert!(ActivationId::new(&license, 9) < id);
+        assert_eq!(ActivationId::parse(id.as_str()), Ok(id));
+        let longest = format!("act_{}", "a".repeat(68));
+        assert!(ActivationId::parse(&longest).is_ok());
+        for refused in ["", "act_", "lic_a", "act_A", "act_a\0", "act_ä", &format!("{longest}a")] {
+            assert_eq!(ActivationId::parse(refused), Err(ActivationIdError), "{refused:?}");
+        }
+    }
+}

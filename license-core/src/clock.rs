@@ -1,0 +1,105 @@
+//! Where time and randomness come from: the edge, as arguments.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use rand::{TryCryptoRng, TryRng};
+
+/// Tells the time. Read once per use case, then passed on as a value.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The time now, in whole microseconds, so that it is the same after it went through a database.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// Cuts a time to whole microseconds, the resolution that every store keeps.
+///
+/// ```
+/// let time = "2026-01-01T00:00:00.123456789Z".parse().unwrap();
+/// assert_eq!(license_core::clock::whole_micros(time).to_rfc3339(), "2026-01-01T00:00:00.123456+00:00");
+/// ```
+#[must_use]
+pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.trunc_subsecs(6)
+}
+
+/// A clock that stands still until it is moved: for tests and simulations.
+///
+/// ```
+/// use chrono::{TimeDelta, Utc};
+/// use license_core::clock::{Clock, ManualClock};
+/// let clock = ManualClock::at("2026-01-01T00:00:00Z".parse()?);
+/// clock.advance(TimeDelta::days(1));
+/// assert_eq!(clock.now().to_rfc3339(), "2026-01-02T00:00:00+00:00");
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that shows `time`.
+    #[must_use]
+    pub fn at(time: DateTime<Utc>) -> Self {
+        Self(AtomicI64::new(time.timestamp_micros()))
+    }
+
+    /// Moves the clock by `delta`, which may be negative.
+    ///
+    /// # Panics
+    /// If `delta` is longer than 292,000 years.
+    pub fn advance(&self, delta: TimeDelta) {
+        self.0.fetch_add(delta.num_microseconds().expect("a delta in reach"), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0.load(Ordering::SeqCst)).unwrap_or_default()
+    }
+}
+
+/// The source of randomness failed; nothing was made.
+#[derive(Debug, thiserror::Error)]
+#[error("the source of randomness failed: {0}")]
+pub struct RngError(String);
+
+/// A generator whose error type is [`RngError`], whatever it was before; what the service holds.
+pub(crate) struct ErasedRng<R>(pub(crate) R);
+
+impl<R: TryRng> TryRng for ErasedRng<R> {
+    type Error = RngError;
+
+    fn try_next_u32(&mut self) -> Result<u32, RngError> {
+        self.0.try_next_u32().map_err(|error| RngError(error.to_string()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, RngError> {
+        self.0.try_next_u64().map_err(|error| RngError(error.to_string()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RngError> {
+        self.0.try_fill_bytes(bytes).map_err(|error| RngError(error.to_string()))
+    }
+}
+
+impl<R: TryCryptoRng> TryCryptoRng for ErasedRng<R> {}
+
+/// The machine's clock. Needs the feature `system`.
+#[cfg(feature = "system")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[cfg(feature = "system")]
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the edge: the one place that reads the machine's clock"
+        )]
+        whole_micros(Utc::now())
+    }
+}
+
+/// The operating system's cryptographic generator. Needs the feature `system`.
+#[cfg(feature = "system")]
+pub use rand::rngs::SysRng as SystemRng;

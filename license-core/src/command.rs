@@ -1,0 +1,261 @@
+//! Commands: what can be asked of one license, and the pure decision for each.
+//!
+//! A rule is written once, here, as a function of what is known; every store calls [`decide`] under its lock and writes
+//! down the [`Decision`]. See `CONTRIBUTING.md` for how to add a command.
+
+mod activate;
+mod change;
+mod create;
+mod lifecycle;
+mod release;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::activation::{Activation, ActivationId, Binding};
+use crate::event::{Event, EventType};
+use crate::key::{KeyDigest, SealedKey};
+use crate::license::License;
+use crate::plan::PlanCatalog;
+use crate::verdict::{Claim, Denial};
+
+pub use change::{LicenseChange, TargetState};
+pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
+
+/// What can be asked of one license.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Take the slots that a claim needs, for its domain and its device together or not at all, and note the first
+    /// valid answer. Changes nothing where the claim holds all it needs.
+    Activate(Claim),
+    /// Free one slot.
+    Release(ActivationId),
+    /// Put on hold. Of a suspended license: nothing.
+    Suspend,
+    /// Put in force again. Of an active license: nothing.
+    Reinstate,
+    /// Add the plan's term to the later of now and `expires_at`.
+    Renew,
+    /// Change fields.
+    Change(LicenseChange),
+    /// Give it another key; the old one is unknown from then on.
+    RotateKey {
+        /// Finds it by the new key.
+        digest: KeyDigest,
+        /// The new key.
+        sealed: SealedKey,
+    },
+    /// End it. Final. Of a revoked license: nothing.
+    Revoke,
+}
+
+/// The activations that a decision looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// None.
+    Nothing,
+    /// The one with this id, if the license has it.
+    One(ActivationId),
+    /// Those that could cover a claim: of the kind domain with one of these texts, of the kind device with that text.
+    Claim {
+        /// Texts of domains, nearest first.
+        domains: Vec<String>,
+        /// The text of a fingerprint.
+        fingerprint: Option<String>,
+    },
+    /// All of the kind domain, in any order, up to [`limits::DOMAINS_PER_REQUEST`](crate::limits::DOMAINS_PER_REQUEST).
+    Domains,
+}
+
+impl Reads {
+    /// The activations that could cover `claim`.
+    #[must_use]
+    pub fn of_claim(claim: &Claim) -> Self {
+        Self::Claim {
+            domains: claim.domain.as_ref().map(crate::domain::DomainName::covering_names).unwrap_or_default(),
+            fingerprint: claim.fingerprint.as_ref().map(|fingerprint| fingerprint.as_str().to_owned()),
+        }
+    }
+}
+
+impl Command {
+    /// The activations that the decision looks at; the store reads them under its lock.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        match self {
+            Self::Activate(claim) => Reads::of_claim(claim),
+            Self::Release(id) => Reads::One(id.clone()),
+            Self::Change(change) if change.domains.is_some() => Reads::Domains,
+            Self::Suspend
+            | Self::Reinstate
+            | Self::Renew
+            | Self::Change(_)
+            | Self::RotateKey { .. }
+            | Self::Revoke => Reads::Nothing,
+        }
+    }
+}
+
+/// What a decision knows besides the license.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandContext<'a> {
+    /// The plans there are.
+    pub plans: &'a PlanCatalog,
+    /// The time of the call, in whole microseconds.
+    pub now: DateTime<Utc>,
+    /// The version that the caller saw; the license must still have it. `None`: any.
+    pub expected_version: Option<u64>,
+}
+
+/// A license and the activations that the command reads, under the store's lock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The license.
+    pub license: License,
+    /// What [`Command::reads`] named.
+    pub activations: Vec<Activation>,
+}
+
+/// What a command led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Done; the license as it is now. It may be as it was, where there was nothing to change.
+    Done(Arc<License>),
+    /// Refused by a rule; nothing changed.
+    Denied(Denial),
+}
+
+/// What to write and what to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What to answer.
+    pub outcome: Outcome,
+    /// What to write first; `None`: nothing.
+    pub changes: Option<Changes>,
+}
+
+/// What one command changes; written in one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// The license as it becomes.
+    pub license: Arc<License>,
+    /// Activations to add.
+    pub added: Vec<Activation>,
+    /// Activations to remove.
+    pub released: Vec<ActivationId>,
+    /// Events to append.
+    pub events: Vec<Event>,
+}
+
+/// Decides one command. Pure: the same view, command and context give the same decision.
+#[must_use]
+pub fn decide(view: View, command: &Command, context: &CommandContext<'_>) -> Decision {
+    if let Some(expected) = context.expected_version
+        && expected != view.license.version
+    {
+        return denied(Denial::Stale { version: view.license.version });
+    }
+    let mut draft = Draft::new(view.license, context.now);
+    let activations = &view.activations;
+    let result = match command {
+        Command::Activate(claim) => activate::activate(&mut draft, activations, claim, context.plans),
+        Command::Release(id) => release::release(&mut draft, activations, id),
+        Command::Suspend => lifecycle::suspend(&mut draft),
+        Command::Reinstate => lifecycle::reinstate(&mut draft),
+        Command::Renew => lifecycle::renew(&mut draft, context.plans),
+        Command::Change(change) => change::change(&mut draft, activations, change, context.plans),
+        Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
+        Command::Revoke => {
+            lifecycle::revoke(&mut draft);
+            Ok(())
+        }
+    };
+    match result {
+        Err(denial) => denied(denial),
+        Ok(()) => draft.finish(),
+    }
+}
+
+fn denied(denial: Denial) -> Decision {
+    Decision { outcome: Outcome::Denied(denial), changes: None }
+}
+
+/// A license in the course of one decision. Dropped whole where the command is denied, so that a denial leaves nothing.
+struct Draft {
+    license: License,
+    now: DateTime<Utc>,
+    added: Vec<Activation>,
+    released: Vec<ActivationId>,
+    events: Vec<Event>,
+}
+
+impl Draft {
+    fn new(license: License, now: DateTime<Utc>) -> Self {
+        Self { license, now, added: Vec::new(), released: Vec::new(), events: Vec::new() }
+    }
+
+    /// Notes an event; without one a draft counts as unchanged.
+    fn emit(&mut self, event_type: EventType, data: Value) {
+        self.license.last_event += 1;
+        self.events.push(Event {
+            license_id: self.license.id.clone(),
+            sequence: self.license.last_event,
+            event_type,
+            at: self.now,
+            data,
+        });
+    }
+
+    /// Binds a slot. Whether one is free is for the caller.
+    fn add(&mut self, binding: Binding) {
+        let id = ActivationId::new(&self.license.id, self.license.last_event + 1);
+        *self.slots(&binding) += 1;
+        let activation = Activation { id, binding, created_at: self.now };
+        self.emit(EventType::ActivationCreated, event_data(&activation));
+        self.added.push(activation);
+    }
+
+    /// Frees a slot.
+    fn release(&mut self, activation: &Activation) {
+        let slots = self.slots(&activation.binding);
+        *slots = slots.saturating_sub(1);
+        self.emit(EventType::ActivationReleased, event_data(activation));
+        self.released.push(activation.id.clone());
+    }
+
+    fn slots(&mut self, binding: &Binding) -> &mut u64 {
+        match binding {
+            Binding::Domain(_) => &mut self.license.domains_used,
+            Binding::Device(_) => &mut self.license.devices_used,
+        }
+    }
+
+    fn finish(mut self) -> Decision {
+        if self.events.is_empty() {
+            return Decision { outcome: Outcome::Done(Arc::new(self.license)), changes: None };
+        }
+        self.license.version += 1;
+        let license = Arc::new(self.license);
+        let changes = Changes {
+            license: Arc::clone(&license),
+            added: self.added,
+            released: self.released,
+            events: self.events,
+        };
+        Decision { outcome: Outcome::Done(license), changes: Some(changes) }
+    }
+}
+
+fn event_data(activation: &Activation) -> Value {
+    json!({
+        "id": activation.id.as_str(),
+        "kind": activation.binding.kind().as_str(),
+        "value": activation.binding.value(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Change fields of a license.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::Draft;
+use super::lifecycle::{in_reach, refuse_revoked, reinstate, revoke, suspend};
+use crate::activation::{Activation, Binding};
+use crate::customer::CustomerEmail;
+use crate::domain::DomainName;
+use crate::event::EventType;
+use crate::license::{Expiry, LicenseState};
+use crate::limits;
+use crate::metadata::Metadata;
+use crate::plan::{Limit, Plan, PlanCatalog};
+use crate::verdict::{Denial, plan_of};
+
+/// A state that a change may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetState {
+    /// As [`Command::Reinstate`](super::Command::Reinstate).
+    Active,
+    /// As [`Command::Suspend`](super::Command::Suspend).
+    Suspended,
+    /// As [`Command::Revoke`](super::Command::Revoke), after the other fields were changed.
+    Revoked,
+}
+
+/// Fields to change; those that are `None` stay.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LicenseChange {
+    /// Another plan. Its limits come with it, unless this change names them; `expires_at` stays.
+    pub plan: Option<String>,
+    /// Another customer.
+    pub customer_email: Option<CustomerEmail>,
+    /// Slots for domains. Below what is in use: those stay, nothing new is admitted.
+    pub max_domains: Option<Limit>,
+    /// Slots for devices; likewise.
+    pub max_devices: Option<Limit>,
+    /// The domains to hold slots from now on: others are released, missing ones are added.
+    pub domains: Option<Vec<DomainName>>,
+    /// When it expires; may be in the past.
+    pub expires_at: Option<Expiry>,
+    /// Replaces all metadata.
+    pub metadata: Option<Metadata>,
+    /// The state.
+    pub state: Option<TargetState>,
+}
+
+pub(super) fn change(
+    draft: &mut Draft,
+    activations: &[Activation],
+    change: &LicenseChange,
+    plans: &PlanCatalog,
+) -> Result<(), Denial> {
+    let LicenseChange {
+        plan,
+        customer_email,
+        max_domains,
+        max_devices,
+        domains,
+        expires_at,
+        metadata,
+        state,
+    } = change;
+    if draft.license.state == LicenseState::Revoked
+        && *change == (LicenseChange { state: Some(TargetState::Revoked), ..LicenseChange::default() })
+    {
+        return Ok(());
+    }
+    refuse_revoked(draft)?;
+
+    let before = draft.license.clone();
+    let license = &mut draft.license;
+    if let Some(name) = plan
+        && *name != license.plan
+    {
+        license.plan.clone_from(name);
+        let plan = plan_of(license, plans)?;
+        license.max_domains = plan.max_domains;
+        license.max_devices = plan.max_devices;
+    }
+    if let Some(email) = customer_email {
+        license.customer_email.clone_from(email);
+    }
+    license.max_domains = max_domains.unwrap_or(license.max_domains);
+    license.max_devices = max_devices.unwrap_or(license.max_devices);
+    if let Some(expiry) = expires_at {
+        license.expires_at = expiry.moment().map(|time| in_reach(Some(time))).transpose()?;
+    }
+    if let Some(metadata) = metadata {
+        license.metadata.clone_from(metadata);
+    }
+    let fields: Vec<_> = [
+        ("plan", before.plan != license.plan),
+        ("customer_email", before.customer_email != license.customer_email),
+        ("max_domains", before.max_domains != license.max_domains),
+        ("max_devices", before.max_devices != license.max_devices),
+        ("expires_at", before.expires_at != license.expires_at),
+        ("metadata", before.metadata != license.metadata),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect();
+    if !fields.is_empty() {
+        draft.emit(EventType::LicenseUpdated, json!({ "fields": fields }));
+    }
+    if let Some(wanted) = domains {
+        replace_domains(draft, activations, wanted, plans)?;
+    }
+    match state {
+        None => Ok(()),
+        Some(TargetState::Active) => reinstate(draft),
+        Some(TargetState::Suspended) => suspend(draft),
+        Some(TargetState::Revoked) => {
+            revoke(draft);
+            Ok(())
+        }
+    }
+}
+
+/// Releases what the list leaves out, then adds what it has more, so that a swap fits a full license.
+fn replace_domains(
+    draft: &mut Draft,
+    activations: &[Activation],
+    wanted: &[DomainName],
+    plans: &PlanCatalog,
+) -> Result<(), Denial> {
+    if draft.license.domains_used > limits::DOMAINS_PER_REQUEST as u64 {
+        return Err(Denial::TooManyDomains { used: draft.license.domains_used });
+    }
+    let wanted_names: BTreeSet<_> = wanted.iter().map(DomainName::as_str).collect();
+    let held: BTreeSet<_> = activations.iter().map(|activation| activation.binding.value()).collect();
+    for activation in
+        activations.iter().filter(|activation| !wanted_names.contains(activation.binding.value()))
+    {
+        draft.release(activation);
+    }
+    let plan = plan_of(&draft.license, plans)?;
+    let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
+    register(draft, plan, new)
+}
+
+/// Gives each of `domains`, none of which holds a slot yet, a slot as an admin does: the plan's policy does not matter,
+/// its limit does. One that stands twice takes one slot.
+pub(super) fn register<'a>(
+    draft: &mut Draft,
+    plan: &Plan,
+    domains: impl IntoIterator<Item = &'a DomainName>,
+) -> Result<(), Denial> {
+    let mut seen = BTreeSet::new();
+    for domain in domains {
+        if plan.exempt_hosts && domain.is_exempt() {
+            return Err(Denial::DomainExempt { domain: domain.clone() });
+        }
+        if !seen.insert(domain) {
+            continue;
+        }
+        let license = &draft.license;
+        if !license.max_domains.admits_one_more(license.domains_used) {
+            return Err(Denial::DomainLimitReached {
+                used: license.domains_used,
+                limit: license.max_domains,
+            });
+        }
+        draft.add(Binding::Domain(domain.clone()));
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Suspend, reinstate, renew, rotate the key, revoke.
+
+use chrono::{DateTime, Datelike, Utc};
+use serde_json::json;
+
+use super::Draft;
+use crate::event::EventType;
+use crate::key::{KeyDigest, SealedKey};
+use crate::license::LicenseState;
+use crate::limits;
+use crate::plan::PlanCatalog;
+use crate::verdict::{Denial, plan_of};
+
+pub(super) fn suspend(draft: &mut Draft) -> Result<(), Denial> {
+    turn(draft, LicenseState::Suspended, EventType::LicenseSuspended)
+}
+
+pub(super) fn reinstate(draft: &mut Draft) -> Result<(), Denial> {
+    turn(draft, LicenseState::Active, EventType::LicenseReinstated)
+}
+
+/// Revoking again is no denial: a caller who is not sure asks twice.
+pub(super) fn revoke(draft: &mut Draft) {
+    if draft.license.state != LicenseState::Revoked {
+        draft.license.state = LicenseState::Revoked;
+        draft.emit(EventType::LicenseRevoked, json!({}));
+    }
+}
+
+fn turn(draft: &mut Draft, state: LicenseState, event_type: EventType) -> Result<(), Denial> {
+    refuse_revoked(draft)?;
+    if draft.license.state != state {
+        draft.license.state = state;
+        draft.emit(event_type, json!({}));
+    }
+    Ok(())
+}
+
+/// A plan that is perpetual by now makes the license perpetual; a license that is perpetual has nothing to renew.
+pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial> {
+    refuse_revoked(draft)?;
+    let expires_at = draft.license.expires_at.ok_or(Denial::Perpetual)?;
+    draft.license.expires_at = match plan_of(&draft.license, plans)?.term() {
+        None => None,
+        Some(term) => Some(in_reach(expires_at.max(draft.now).checked_add_signed(term))?),
+    };
+    let data = json!({ "expires_at": draft.license.expires_at });
+    draft.emit(EventType::LicenseRenewed, data);
+    Ok(())
+}
+
+pub(super) fn rotate_key(draft: &mut Draft, digest: KeyDigest, sealed: &SealedKey) -> Result<(), Denial> {
+    refuse_revoked(draft)?;
+    draft.license.key_digest = digest;
+    draft.license.sealed_key = sealed.clone();
+    draft.emit(EventType::LicenseKeyRotated, json!({}));
+    Ok(())
+}
+
+pub(super) fn refuse_revoked(draft: &Draft) -> Result<(), Denial> {
+    if draft.license.state == LicenseState::Revoked { Err(Denial::Revoked) } else { Ok(()) }
+}
+
+/// A time that RFC 3339 can name.
+pub(super) fn in_reach(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
+    time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
+}

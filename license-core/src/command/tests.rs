@@ -1,0 +1,523 @@
+//! Every status × command, and the rules that need more than a table.
+
+use chrono::TimeDelta;
+
+use super::*;
+use crate::activation::{ActivationKind, Fingerprint};
+use crate::customer::CustomerEmail;
+use crate::domain::DomainName;
+use crate::license::{Expiry, LicenseId, LicenseState, Status};
+use crate::metadata::Metadata;
+use crate::plan::{DomainPolicy, Limit, Plan};
+use crate::verdict::{DenialCode, Held, Judgement, Standing, Verdict, judge};
+
+fn now() -> DateTime<Utc> {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn plans() -> PlanCatalog {
+    PlanCatalog::new([
+        Plan::new("small")
+            .max_domains(Limit::AtMost(1))
+            .max_devices(Limit::AtMost(2))
+            .term_days(Some(30))
+            .grace_days(3)
+            .feature("api", true),
+        Plan::new("large").max_domains(Limit::AtMost(9)).term_days(Some(365)),
+        Plan::new("closed").max_domains(Limit::AtMost(2)).domain_policy(DomainPolicy::RegisteredOnly),
+        Plan::new("strict").max_domains(Limit::AtMost(2)).exempt_hosts(false),
+        Plan::new("forever"),
+    ])
+    .unwrap()
+}
+
+fn domain(text: &str) -> DomainName {
+    DomainName::parse_registered(text).unwrap()
+}
+
+fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
+    Claim {
+        domain: domain_text.map(domain),
+        fingerprint: fingerprint.map(|text| Fingerprint::parse(text).unwrap()),
+    }
+}
+
+/// A license with its activations, and commands run on it one after the other: a store of one license without a store.
+struct Bench {
+    license: License,
+    activations: Vec<Activation>,
+    events: Vec<Event>,
+    now: DateTime<Utc>,
+}
+
+impl Bench {
+    fn new(plan: &str, domains: &[&str]) -> Self {
+        let mut spec = LicenseSpec::new(plan, CustomerEmail::parse("dev@example.com").unwrap());
+        spec.domains = domains.iter().map(|text| domain(text)).collect();
+        Self::of(&spec).unwrap()
+    }
+
+    fn of(spec: &LicenseSpec) -> Result<Self, Denial> {
+        let id = LicenseId::parse("lic_a1").unwrap();
+        let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
+        let new = create(id, key, spec, None, &plans(), now())?;
+        Ok(Self { license: new.license, activations: new.activations, events: new.events, now: now() })
+    }
+
+    fn in_status(status: Status) -> Self {
+        let mut bench = Self::new("small", &["example.com"]);
+        match status {
+            Status::Active => {}
+            Status::Suspended => bench.done(&Command::Suspend),
+            Status::Revoked => bench.done(&Command::Revoke),
+            Status::Expired => bench.now = now() + TimeDelta::days(33),
+        }
+        assert_eq!(bench.license.status(bench.now), status);
+        bench
+    }
+
+    fn decide(&self, command: &Command) -> Decision {
+        let plans = plans();
+        let context = CommandContext { plans: &plans, now: self.now, expected_version: None };
+        let reads = command.reads();
+        let activations = self.activations.iter().filter(|activation| match &reads {
+            Reads::Nothing => false,
+            Reads::One(id) => activation.id == *id,
+            Reads::Domains => activation.binding.kind() == ActivationKind::Domain,
+            Reads::Claim { domains, fingerprint } => match &activation.binding {
+                Binding::Domain(domain) => domains.iter().any(|text| text == domain.as_str()),
+                Binding::Device(device) => fingerprint.as_deref() == Some(device.as_str()),
+            },
+        });
+        let view = View { license: self.license.clone(), activations: activations.cloned().collect() };
+        decide(view, command, &context)
+    }
+
+    /// Runs a command; the types of its events, or the denial.
+    fn run(&mut self, command: &Command) -> Result<Vec<&'static str>, Denial> {
+        let Decision { outcome, changes } = self.decide(command);
+        match outcome {
+            Outcome::Denied(denial) => {
+                assert_eq!(changes, None, "a denial changes nothing");
+                Err(denial)
+            }
+            Outcome::Done(license) => {
+                let Some(Changes { license: changed, added, released, events }) = changes else {
+                    assert_eq!(*license, self.license, "no changes, so the same license");
+                    return Ok(Vec::new());
+                };
+                assert_eq!(license, changed);
+                assert_eq!(license.version, self.license.version + 1);
+                let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
+                let expected: Vec<_> = (self.license.last_event + 1..=license.last_event).collect();
+                assert_eq!(numbers, expected, "events are numbered without gaps");
+                self.license = (*license).clone();
+                self.activations.retain(|activation| !released.contains(&activation.id));
+                self.activations.extend(added);
+                let types = events.iter().map(|event| event.event_type.as_str()).collect();
+                self.events.extend(events);
+                let count =
+                    |kind| self.activations.iter().filter(|a| a.binding.kind() == kind).count() as u64;
+                assert_eq!(self.license.domains_used, count(ActivationKind::Domain));
+                assert_eq!(self.license.devices_used, count(ActivationKind::Device));
+                Ok(types)
+            }
+        }
+    }
+
+    fn done(&mut self, command: &Command) {
+        self.run(command).unwrap();
+    }
+
+    fn activate(
+        &mut self,
+        domain: Option<&str>,
+        fingerprint: Option<&str>,
+    ) -> Result<Vec<&'static str>, DenialCode> {
+        self.run(&Command::Activate(claim(domain, fingerprint))).map_err(|denial| denial.code())
+    }
+
+    fn change(&mut self, change: LicenseChange) -> Result<Vec<&'static str>, DenialCode> {
+        self.run(&Command::Change(change)).map_err(|denial| denial.code())
+    }
+
+    fn domains(&self) -> Vec<&str> {
+        self.activations.iter().map(|activation| activation.binding.value()).collect()
+    }
+}
+
+fn every_command(bench: &Bench) -> Vec<(&'static str, Command)> {
+    let rotate =
+        Command::RotateKey { digest: KeyDigest::from_bytes([2; 32]), sealed: SealedKey::from_bytes(vec![2]) };
+    vec![
+        ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
+        ("release", Command::Release(bench.activations[0].id.clone())),
+        ("suspend", Command::Suspend),
+        ("reinstate", Command::Reinstate),
+        ("renew", Command::Renew),
+        (
+            "change",
+            Command::Change(LicenseChange {
+                max_devices: Some(Limit::AtMost(7)),
+                ..LicenseChange::default()
+            }),
+        ),
+        ("rotate_key", rotate),
+        ("revoke", Command::Revoke),
+    ]
+}
+
+#[test]
+fn every_status_and_command() {
+    const REVOKED: Result<&[&str], DenialCode> = Err(DenialCode::LicenseRevoked);
+    let nothing: Result<&[&str], DenialCode> = Ok(&[]);
+    let activated: Result<&[&str], DenialCode> = Ok(&["license.activated", "activation.created"]);
+    let released: Result<&[&str], DenialCode> = Ok(&["activation.released"]);
+    let suspended: Result<&[&str], DenialCode> = Ok(&["license.suspended"]);
+    let reinstated: Result<&[&str], DenialCode> = Ok(&["license.reinstated"]);
+    let renewed: Result<&[&str], DenialCode> = Ok(&["license.renewed"]);
+    let updated: Result<&[&str], DenialCode> = Ok(&["license.updated"]);
+    let rotated: Result<&[&str], DenialCode> = Ok(&["license.key_rotated"]);
+    let revoked: Result<&[&str], DenialCode> = Ok(&["license.revoked"]);
+    let no = Err;
+    #[rustfmt::skip]
+    let table = [
+        // command       active      suspended                         expired                         revoked
+        ("activate",     activated,  no(DenialCode::LicenseSuspended), no(DenialCode::LicenseExpired), REVOKED),
+        ("release",      released,   released,                         released,                       REVOKED),
+        ("suspend",      suspended,  nothing,                          suspended,                      REVOKED),
+        ("reinstate",    nothing,    reinstated,                       nothing,                        REVOKED),
+        ("renew",        renewed,    renewed,                          renewed,                        REVOKED),
+        ("change",       updated,    updated,                          updated,                        REVOKED),
+        ("rotate_key",   rotated,    rotated,                          rotated,                        REVOKED),
+        ("revoke",       revoked,    revoked,                          revoked,                        nothing),
+    ];
+    for (row, (name, active, suspended, expired, revoked)) in table.into_iter().enumerate() {
+        for (status, expected) in [
+            (Status::Active, active),
+            (Status::Suspended, suspended),
+            (Status::Expired, expired),
+            (Status::Revoked, revoked),
+        ] {
+            let mut bench = Bench::in_status(status);
+            let (command_name, command) = every_command(&bench).swap_remove(row);
+            assert_eq!(name, command_name);
+            let found = bench.run(&command).map_err(|denial| denial.code());
+            assert_eq!(found, expected.map(<[_]>::to_vec), "{name} of a license that is {}", status.as_str());
+        }
+    }
+}
+
+#[test]
+fn nothing_brings_a_revoked_license_back() {
+    let mut bench = Bench::in_status(Status::Revoked);
+    let before = bench.license.clone();
+    for (name, command) in every_command(&bench) {
+        let _ = bench.run(&command);
+        assert_eq!(bench.license, before, "{name}");
+    }
+    for state in [TargetState::Active, TargetState::Suspended, TargetState::Revoked] {
+        let plan = Some("large".to_owned());
+        let change = LicenseChange { plan, state: Some(state), ..LicenseChange::default() };
+        assert_eq!(bench.change(change), Err(DenialCode::LicenseRevoked), "{state:?}");
+    }
+    let again = LicenseChange { state: Some(TargetState::Revoked), ..LicenseChange::default() };
+    assert_eq!(bench.change(again), Ok(vec![]), "revoking again is no denial");
+    assert_eq!(bench.license, before);
+}
+
+#[test]
+fn a_claim_takes_both_slots_or_none() {
+    let mut bench = Bench::new("small", &[]);
+    assert_eq!(
+        bench.activate(Some("a.com"), Some("d1")),
+        Ok(vec!["license.activated", "activation.created", "activation.created"])
+    );
+    assert_eq!(bench.activate(Some("a.com"), Some("d1")), Ok(vec![]), "held already");
+    let before = bench.license.clone();
+    assert_eq!(bench.activate(Some("b.com"), Some("d2")), Err(DenialCode::DomainLimitReached));
+    assert_eq!(bench.license, before, "the device took no slot");
+    assert_eq!(bench.activate(None, Some("d2")), Ok(vec!["activation.created"]));
+    assert_eq!(bench.activate(Some("a.com"), Some("d3")), Err(DenialCode::DeviceLimitReached));
+    assert_eq!(bench.activate(None, None), Ok(vec![]));
+}
+
+#[test]
+fn the_first_valid_answer_is_an_event_once() {
+    let mut bench = Bench::new("small", &["a.com"]);
+    assert_eq!(bench.activate(Some("a.com"), None), Ok(vec!["license.activated"]));
+    assert_eq!(bench.license.activated_at, Some(now()));
+    assert_eq!(bench.activate(Some("a.com"), None), Ok(vec![]));
+}
+
+#[test]
+fn a_denial_tells_the_figures() {
+    let mut bench = Bench::new("small", &["a.com"]);
+    let denial = bench.run(&Command::Activate(claim(Some("b.com"), None))).unwrap_err();
+    assert_eq!(denial.to_string(), "1 of 1 domains are in use.");
+}
+
+#[test]
+fn wildcards_cover_and_count_once() {
+    let mut bench = Bench::new("small", &["*.example.com"]);
+    for covered in ["a.example.com", "b.c.example.com", "www.example.com"] {
+        assert!(bench.activate(Some(covered), None).is_ok(), "{covered}");
+    }
+    assert_eq!(bench.license.domains_used, 1);
+    assert_eq!(bench.activate(Some("example.com"), None), Err(DenialCode::DomainLimitReached));
+    assert_eq!(bench.activate(Some("evil-example.com"), None), Err(DenialCode::DomainLimitReached));
+}
+
+#[test]
+fn exempt_hosts_take_no_slot_unless_the_plan_says_so() {
+    let mut bench = Bench::new("small", &["a.com"]);
+    for host in ["localhost", "shop.test", "192.168.0.7"] {
+        assert!(bench.activate(Some(host), None).is_ok(), "{host}");
+    }
+    assert_eq!(bench.license.domains_used, 1);
+    let mut bench = Bench::new("strict", &[]);
+    assert!(bench.activate(Some("localhost"), None).is_ok());
+    assert!(bench.activate(Some("192.168.0.7"), None).is_ok());
+    assert_eq!(bench.activate(Some("shop.test"), None), Err(DenialCode::DomainLimitReached));
+    let mut spec = LicenseSpec::new("small", CustomerEmail::parse("dev@example.com").unwrap());
+    spec.domains = vec![domain("localhost")];
+    assert_eq!(Bench::of(&spec).err().map(|denial| denial.code()), Some(DenialCode::DomainExempt));
+}
+
+#[test]
+fn registered_only() {
+    let mut bench = Bench::new("closed", &["a.com"]);
+    assert!(bench.activate(Some("a.com"), None).is_ok());
+    assert_eq!(bench.activate(Some("b.com"), None), Err(DenialCode::DomainNotAllowed));
+    assert!(bench.activate(Some("localhost"), None).is_ok(), "exempt");
+    let domains = Some(vec![domain("a.com"), domain("b.com")]);
+    assert_eq!(
+        bench.change(LicenseChange { domains, ..LicenseChange::default() }),
+        Ok(vec!["activation.created"])
+    );
+    assert!(bench.activate(Some("b.com"), None).is_ok());
+}
+
+#[test]
+fn order_of_denials() {
+    let mut bench = Bench::new("closed", &[]);
+    let devices = LicenseChange { max_devices: Some(Limit::AtMost(0)), ..LicenseChange::default() };
+    assert!(bench.change(devices).is_ok());
+    let full = |bench: &mut Bench| bench.activate(Some("x.com"), Some("d")).unwrap_err();
+    assert_eq!(full(&mut bench), DenialCode::DomainNotAllowed, "before the device");
+    let plan = LicenseChange { plan: Some("small".to_owned()), ..LicenseChange::default() };
+    let none =
+        LicenseChange { max_domains: Some(Limit::AtMost(0)), max_devices: Some(Limit::AtMost(0)), ..plan };
+    assert!(bench.change(none).is_ok());
+    assert_eq!(full(&mut bench), DenialCode::DomainLimitReached, "before the device");
+    let past = Some(Expiry::At(now() - TimeDelta::days(9)));
+    assert!(bench.change(LicenseChange { expires_at: past, ..LicenseChange::default() }).is_ok());
+    assert_eq!(full(&mut bench), DenialCode::LicenseExpired, "before the domain");
+    bench.done(&Command::Suspend);
+    assert_eq!(full(&mut bench), DenialCode::LicenseSuspended, "before expired");
+    bench.done(&Command::Revoke);
+    assert_eq!(full(&mut bench), DenialCode::LicenseRevoked, "before suspended");
+}
+
+#[test]
+fn a_lowered_limit_grandfathers() {
+    let mut bench = Bench::new("large", &["a.com", "b.com", "c.com"]);
+    let lower = LicenseChange { max_domains: Some(Limit::AtMost(1)), ..LicenseChange::default() };
+    assert_eq!(bench.change(lower), Ok(vec!["license.updated"]));
+    assert!(bench.activate(Some("c.com"), None).is_ok(), "what is there stays");
+    assert_eq!(bench.activate(Some("d.com"), None), Err(DenialCode::DomainLimitReached));
+    let list = |texts: &[&str]| LicenseChange {
+        domains: Some(texts.iter().map(|text| domain(text)).collect()),
+        ..LicenseChange::default()
+    };
+    assert_eq!(bench.change(list(&["a.com", "b.com", "d.com"])), Err(DenialCode::DomainLimitReached));
+    assert_eq!(bench.domains(), ["a.com", "b.com", "c.com"], "a denied list changes nothing");
+    assert_eq!(bench.change(list(&["a.com", "b.com"])), Ok(vec!["activation.released"]), "fewer is allowed");
+    assert_eq!(
+        bench.change(list(&["d.com"])),
+        Ok(vec!["activation.released", "activation.released", "activation.created"])
+    );
+    assert_eq!(bench.change(list(&["d.com", "www.d.com"])), Ok(vec![]), "twice is once");
+}
+
+#[test]
+fn a_plan_brings_its_limits_unless_the_change_names_them() {
+    let mut bench = Bench::new("small", &[]);
+    let plan = Some("large".to_owned());
+    let change = LicenseChange { plan, max_devices: Some(Limit::AtMost(4)), ..LicenseChange::default() };
+    assert_eq!(bench.change(change), Ok(vec!["license.updated"]));
+    assert_eq!((bench.license.max_domains, bench.license.max_devices), (Limit::AtMost(9), Limit::AtMost(4)));
+    assert_eq!(bench.license.expires_at, Some(now() + TimeDelta::days(30)), "the expiry stays");
+    let fields = bench.events.last().unwrap().data["fields"].clone();
+    assert_eq!(fields, json!(["plan", "max_domains", "max_devices"]));
+    let same = LicenseChange { plan: Some("large".to_owned()), ..LicenseChange::default() };
+    assert_eq!(bench.change(same), Ok(vec![]), "the same plan again keeps the limits");
+    assert_eq!(bench.license.max_devices, Limit::AtMost(4));
+    let unknown = LicenseChange { plan: Some("none".to_owned()), ..LicenseChange::default() };
+    assert_eq!(bench.change(unknown), Err(DenialCode::PlanUnknown));
+}
+
+#[test]
+fn a_change_with_a_state_is_one_step() {
+    let mut bench = Bench::new("small", &["a.com"]);
+    let metadata = Some(Metadata::from_json(json!({"order": 7})).unwrap());
+    let state = Some(TargetState::Suspended);
+    let change = LicenseChange { metadata, state, ..LicenseChange::default() };
+    assert_eq!(bench.change(change), Ok(vec!["license.updated", "license.suspended"]));
+    let domains = Some(vec![domain("a.com"), domain("b.com")]);
+    let refused = LicenseChange { domains, state: Some(TargetState::Active), ..LicenseChange::default() };
+    assert_eq!(bench.change(refused), Err(DenialCode::DomainLimitReached));
+    assert_eq!(bench.license.state, LicenseState::Suspended, "nothing of a denied change stays");
+}
+
+#[test]
+fn renewals() {
+    let end = now() + TimeDelta::days(30);
+    let after = |setup: &dyn Fn(&mut Bench)| {
+        let mut bench = Bench::new("small", &[]);
+        setup(&mut bench);
+        bench.run(&Command::Renew).map(|_| bench.license.expires_at).map_err(|denial| denial.code())
+    };
+    assert_eq!(after(&|_| {}), Ok(Some(end + TimeDelta::days(30))), "before the end: added to the end");
+    assert_eq!(
+        after(&|bench| bench.now = end + TimeDelta::days(5)),
+        Ok(Some(end + TimeDelta::days(35))),
+        "after the end: added to now"
+    );
+    let to = |expires_at| {
+        move |bench: &mut Bench| {
+            bench.change(LicenseChange { expires_at: Some(expires_at), ..LicenseChange::default() }).unwrap();
+        }
+    };
+    assert_eq!(after(&to(Expiry::Never)), Err(DenialCode::LicensePerpetual));
+    let last = "9999-12-15T00:00:00Z".parse().unwrap();
+    assert_eq!(after(&to(Expiry::At(last))), Err(DenialCode::ExpiryTooFar));
+    let forever = LicenseChange { plan: Some("forever".to_owned()), ..LicenseChange::default() };
+    assert_eq!(
+        after(&|bench| drop(bench.change(forever.clone()))),
+        Ok(None),
+        "a perpetual plan makes it perpetual"
+    );
+}
+
+#[test]
+fn a_stale_version_changes_nothing() {
+    let bench = Bench::new("small", &[]);
+    let plans = plans();
+    for (expected_version, denial) in
+        [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]
+    {
+        let context = CommandContext { plans: &plans, now: now(), expected_version };
+        let view = View { license: bench.license.clone(), activations: Vec::new() };
+        let found = match decide(view, &Command::Suspend, &context).outcome {
+            Outcome::Done(_) => None,
+            Outcome::Denied(denial) => Some(denial),
+        };
+        assert_eq!(found, denial);
+    }
+}
+
+#[test]
+fn expiry_and_grace_to_the_microsecond() {
+    let bench = Bench::new("small", &[]);
+    let end = now() + TimeDelta::days(30);
+    let micro = TimeDelta::microseconds(1);
+    let grace = TimeDelta::days(3);
+    let plans = plans();
+    let standing = Standing { license: Arc::new(bench.license.clone()), held: Held::default() };
+    for (time, status, denied) in [
+        (end - micro, Status::Active, false),
+        (end, Status::Expired, false),
+        (end + grace - micro, Status::Expired, false),
+        (end + grace, Status::Expired, true),
+    ] {
+        assert_eq!(bench.license.status(time), status, "{time}");
+        let judgement = judge(&standing, &Claim::default(), &plans, time).unwrap();
+        let expired = judgement == Judgement::Settled(Verdict::Denied(Denial::Expired { since: end }));
+        assert_eq!(expired, denied, "{time}");
+    }
+}
+
+#[test]
+fn judge_and_activate_agree() {
+    let mut bench = Bench::new("small", &[]);
+    let plans = plans();
+    for (domain, fingerprint) in [
+        (None, None),
+        (Some("a.com"), None),
+        (Some("b.com"), Some("d")),
+        (None, Some("d")),
+        (Some("a.com"), Some("e")),
+    ] {
+        let claim = claim(domain, fingerprint);
+        let bindings = bench.activations.iter().map(|activation| &activation.binding);
+        let held = Held::of(&claim, bindings);
+        let standing = Standing { license: Arc::new(bench.license.clone()), held };
+        let judgement = judge(&standing, &claim, &plans, now()).unwrap();
+        match (judgement, bench.run(&Command::Activate(claim))) {
+            (Judgement::Settled(Verdict::Denied(judged)), Err(decided)) => assert_eq!(judged, decided),
+            (Judgement::Settled(Verdict::Valid(_)), Ok(events)) => assert!(events.is_empty()),
+            (Judgement::NeedsActivation, Ok(events)) => assert!(!events.is_empty()),
+            (judged, decided) => panic!("{judged:?} but {decided:?}"),
+        }
+    }
+}
+
+#[test]
+fn creation() {
+    let email = || CustomerEmail::parse("dev@example.com").unwrap();
+    let make = |edit: &dyn Fn(&mut LicenseSpec)| {
+        let mut spec = LicenseSpec::new("small", email());
+        edit(&mut spec);
+        Bench::of(&spec).map_err(|denial| denial.code())
+    };
+    let bench = make(&|_| {}).ok().unwrap();
+    assert_eq!((bench.license.max_domains, bench.license.max_devices), (Limit::AtMost(1), Limit::AtMost(2)));
+    assert_eq!(bench.license.expires_at, Some(now() + TimeDelta::days(30)));
+    assert_eq!((bench.license.version, bench.license.last_event), (1, 1));
+    let bench = make(&|spec| {
+        spec.max_domains = Some(Limit::Unlimited);
+        spec.expires_at = Some(Expiry::Never);
+        spec.domains = vec![domain("a.com"), domain("b.com"), domain("www.a.com")];
+    });
+    let bench = bench.ok().unwrap();
+    assert_eq!((bench.license.expires_at, bench.license.domains_used), (None, 2));
+    for (edit, code) in [
+        (
+            &(|spec: &mut LicenseSpec| spec.plan = "none".to_owned()) as &dyn Fn(&mut LicenseSpec),
+            DenialCode::PlanUnknown,
+        ),
+        (&|spec| spec.expires_at = Some(Expiry::At(now())), DenialCode::LicenseExpired),
+        (&|spec| spec.domains = vec![domain("a.com"), domain("b.com")], DenialCode::DomainLimitReached),
+        (&|spec| spec.expires_at = Some(Expiry::At(DateTime::<Utc>::MAX_UTC)), DenialCode::ExpiryTooFar),
+    ] {
+        assert_eq!(make(edit).err(), Some(code));
+    }
+}
+
+#[test]
+fn the_digest_of_a_request_tells_every_field_apart() {
+    let spec = || LicenseSpec::new("small", CustomerEmail::parse("dev@example.com").unwrap());
+    let edits: [&dyn Fn(&mut LicenseSpec); 10] = [
+        &|_| {},
+        &|spec| spec.plan = "large".to_owned(),
+        &|spec| spec.customer_email = CustomerEmail::parse("b@example.com").unwrap(),
+        &|spec| spec.max_domains = Some(Limit::Unlimited),
+        &|spec| spec.max_domains = Some(Limit::AtMost(1)),
+        &|spec| spec.max_devices = Some(Limit::Unlimited),
+        &|spec| spec.domains = vec![domain("a.com")],
+        &|spec| spec.expires_at = Some(Expiry::Never),
+        &|spec| spec.expires_at = Some(Expiry::At(now())),
+        &|spec| spec.metadata = Metadata::from_json(json!({"a": 1})).unwrap(),
+    ];
+    let digests: std::collections::BTreeSet<_> = edits
+        .iter()
+        .map(|edit| {
+            let mut spec = spec();
+            edit(&mut spec);
+            assert_eq!(spec.digest(), spec.clone().digest());
+            spec.digest()
+        })
+        .collect();
+    assert_eq!(digests.len(), edits.len());
+}

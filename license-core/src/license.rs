@@ -1,0 +1,260 @@
+//! The license: what is kept of one, its status and its id.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rand::TryCryptoRng;
+
+use crate::activation::Activation;
+use crate::customer::CustomerEmail;
+use crate::key::{KeyDigest, SealedKey};
+use crate::metadata::Metadata;
+use crate::plan::{Limit, Plan};
+
+/// Names one license: `lic_` and 1 to 40 of `a–z 0–9`.
+///
+/// Made ids are 26 symbols, ordered by time (48 bits of milliseconds, then 80 random bits), so that new rows land side
+/// by side and pages stay stable. Others, such as `lic_a1b2c3d4e5`, are read as well.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LicenseId(String);
+
+const ID_PREFIX: &str = "lic_";
+/// Crockford's base32 in lower case.
+const ID_SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl LicenseId {
+    /// A new id of the time `now`.
+    ///
+    /// # Errors
+    /// That of the generator.
+    pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
+        let mut bytes = [0_u8; 16];
+        rng.try_fill_bytes(&mut bytes[6..])?;
+        bytes[..6].copy_from_slice(&now.timestamp_millis().to_be_bytes()[2..]);
+        let number = u128::from_be_bytes(bytes);
+        let symbols =
+            (0..26).rev().map(|place| char::from(ID_SYMBOLS[(number >> (place * 5)) as usize & 31]));
+        Ok(Self(ID_PREFIX.chars().chain(symbols).collect()))
+    }
+
+    /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
+    ///
+    /// # Errors
+    /// [`LicenseIdError`] when it is of another form.
+    pub fn parse(text: &str) -> Result<Self, LicenseIdError> {
+        let rest = text.strip_prefix(ID_PREFIX).ok_or(LicenseIdError)?;
+        let well_formed = (1..=40).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(LicenseIdError) }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows `lic_`.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.0[ID_PREFIX.len()..]
+    }
+}
+
+impl fmt::Display for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is no license id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a license id is lic_ and 1 to 40 of a–z and 0–9")]
+pub struct LicenseIdError;
+
+/// The state that is kept. What the clock adds is in [`Status`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LicenseState {
+    /// In force.
+    Active,
+    /// Put on hold by an admin; may be reinstated.
+    Suspended,
+    /// Ended by an admin; final.
+    Revoked,
+}
+
+impl LicenseState {
+    /// `active`, `suspended` or `revoked`: the form of databases.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Reads the form of databases; `None` for any other text.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        [Self::Active, Self::Suspended, Self::Revoked].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// The status at a moment: the state, or `expired` where an active license's time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// In force.
+    Active,
+    /// Put on hold.
+    Suspended,
+    /// `expires_at` has come. Validations may stay valid through the plan's grace.
+    Expired,
+    /// Ended; final.
+    Revoked,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Suspended, Self::Expired, Self::Revoked];
+
+    /// `active`, `suspended`, `expired` or `revoked`: the form of JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// When a license expires, where a caller says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expiry {
+    /// Perpetual; JSON `null`.
+    Never,
+    /// From this moment on it is expired.
+    At(DateTime<Utc>),
+}
+
+impl Expiry {
+    /// The moment, in whole microseconds.
+    pub(crate) fn moment(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Never => None,
+            Self::At(time) => Some(crate::clock::whole_micros(time)),
+        }
+    }
+}
+
+/// All that commands change of a license. What validations count is in [`Counters`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct License {
+    /// Its name.
+    pub id: LicenseId,
+    /// Finds it by its key.
+    pub key_digest: KeyDigest,
+    /// Its key, for its owner to read back.
+    pub sealed_key: SealedKey,
+    /// Active, suspended or revoked.
+    pub state: LicenseState,
+    /// The name of its plan.
+    pub plan: String,
+    /// Whom it belongs to.
+    pub customer_email: CustomerEmail,
+    /// Slots for domains.
+    pub max_domains: Limit,
+    /// Slots for devices.
+    pub max_devices: Limit,
+    /// Slots that domains hold.
+    pub domains_used: u64,
+    /// Slots that devices hold.
+    pub devices_used: u64,
+    /// When it was issued.
+    pub created_at: DateTime<Utc>,
+    /// When it was first answered valid.
+    pub activated_at: Option<DateTime<Utc>>,
+    /// From when on it is expired; `None` is perpetual.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The vendor's own notes.
+    pub metadata: Metadata,
+    /// 1 when issued, one more with every change of the license or its activations. Validations do not move it.
+    pub version: u64,
+    /// The number of its newest event; events are numbered from 1.
+    pub last_event: u64,
+}
+
+impl License {
+    /// The status at `now`: expired from `expires_at` on, to the microsecond.
+    #[must_use]
+    pub fn status(&self, now: DateTime<Utc>) -> Status {
+        match self.state {
+            LicenseState::Revoked => Status::Revoked,
+            LicenseState::Suspended => Status::Suspended,
+            LicenseState::Active if self.expires_at.is_some_and(|at| at <= now) => Status::Expired,
+            LicenseState::Active => Status::Active,
+        }
+    }
+
+    /// Whether `expires_at` and the plan's grace have passed at `now`.
+    #[must_use]
+    pub fn is_past_grace(&self, plan: &Plan, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_some_and(|at| at.checked_add_signed(plan.grace()).is_some_and(|end| end <= now))
+    }
+}
+
+/// What validations count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Valid answers.
+    pub validation_count: u64,
+    /// The time of the latest valid answer.
+    pub last_validated_at: Option<DateTime<Utc>>,
+}
+
+/// A license with all that its owner is shown, read at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LicenseDetail {
+    /// The license.
+    pub license: Arc<License>,
+    /// What validations counted.
+    pub counters: Counters,
+    /// What holds its slots of domains, oldest first; at most [`limits::LISTED_ACTIVATIONS`](crate::limits::LISTED_ACTIVATIONS).
+    pub domains: Vec<Activation>,
+    /// What holds its slots of devices, oldest first; at most as many.
+    pub devices: Vec<Activation>,
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_ordered_by_time_and_differ() {
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
+        let mut id =
+            |millis| LicenseId::generate(DateTime::from_timestamp_millis(millis).unwrap(), &mut rng).unwrap();
+        let ids = [id(0), id(1), id(1_700_000_000_000), id(1_700_000_000_001), id(253_402_300_799_999)];
+        assert!(ids.is_sorted());
+        assert_ne!(id(5), id(5));
+        for id in ids {
+            assert_eq!(id.as_str().len(), 30);
+            assert_eq!(LicenseId::parse(id.as_str()), Ok(id));
+        }
+    }
+
+    #[test]
+    fn ids_of_others_are_read() {
+        assert!(LicenseId::parse("lic_a1b2c3d4e5").is_ok());
+        assert!(LicenseId::parse(&format!("lic_{}", "a".repeat(40))).is_ok());
+        let past = format!("lic_{}", "a".repeat(41));
+        for refused in ["", "lic_", "a1b2", "lic_A1", "lic_a-b", "lic_a b", "lic_a\0", "lic_ä", &past] {
+            assert_eq!(LicenseId::parse(refused), Err(LicenseIdError), "{refused:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Every limit on input, in one place.
+//!
+//! A value at the limit is accepted, one past it is refused. The HTTP adapter and the rules read these names; no other
+//! file writes such a number.
+
+/// Largest request body, in bytes.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Largest request head (all header names and values together), in bytes.
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// Longest request target (path and query), in bytes.
+pub const TARGET_BYTES: usize = 4 * 1024;
+/// Domains in one list of a request.
+pub const DOMAINS_PER_REQUEST: usize = 1_000;
+/// Activations of one kind that a license lists in full; further ones are counted and paged only.
+pub const LISTED_ACTIVATIONS: u32 = 1_000;
+/// Longest device fingerprint, in bytes.
+pub const FINGERPRINT_BYTES: usize = 255;
+/// Longest e-mail address, in bytes (RFC 5321: 254).
+pub const EMAIL_BYTES: usize = 254;
+/// Longest plan name, in bytes.
+pub const PLAN_NAME_BYTES: usize = 64;
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Keys at the top level of a license's metadata.
+pub const METADATA_KEYS: usize = 64;
+/// Longest metadata as JSON text, in bytes.
+pub const METADATA_BYTES: usize = 8 * 1024;
+/// Deepest nesting of a license's metadata; the object itself is level 1.
+pub const METADATA_DEPTH: usize = 8;
+/// Largest page of licenses, activations or validations.
+pub const PAGE_ITEMS: u32 = 100;
+/// Items of a page when the caller names no number.
+pub const PAGE_ITEMS_DEFAULT: u32 = 25;
+/// Largest limit of domains or devices.
+pub const MAX_SLOTS: u32 = 10_000_000;
+/// Longest term of a plan and longest grace, in days (100 years).
+pub const PLAN_DAYS: u32 = 36_525;
+/// Features of one plan.
+pub const PLAN_FEATURES: usize = 256;
+/// Last year that a time may name; RFC 3339 has four digits.
+pub const LAST_YEAR: i32 = 9_999;

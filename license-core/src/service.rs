@@ -1,0 +1,384 @@
+//! The use cases: what an embedder holds.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::TryCryptoRng;
+
+use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
+use crate::clock::{Clock, ErasedRng, RngError};
+use crate::command::{
+    Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, Outcome, create,
+};
+use crate::domain::DomainName;
+use crate::error::{ServiceError, SetupError, ValidateError};
+use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
+use crate::license::{LicenseDetail, LicenseId};
+use crate::plan::PlanCatalog;
+use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
+use crate::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
+use crate::verdict::{Claim, Denial, Judgement, Verdict, activated, judge};
+
+/// The name under which a store keeps the check of the secret.
+const SECRET_CHECK: &str = "secret_check";
+/// New ids and keys tried when one is taken. Two in a row mean a broken generator, not chance.
+const CREATE_TRIES: usize = 3;
+
+/// What a caller of validate sends, as typed.
+#[derive(Clone, Copy, Default)]
+pub struct ValidateRequest<'a> {
+    /// The license key.
+    pub key: &'a str,
+    /// The domain it is used on.
+    pub domain: Option<&'a str>,
+    /// The device it is used on.
+    pub fingerprint: Option<&'a str>,
+}
+
+impl fmt::Debug for ValidateRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key: _, domain, fingerprint } = self;
+        f.debug_struct("ValidateRequest")
+            .field("domain", domain)
+            .field("fingerprint", fingerprint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A license with its key in clear, for its owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyedLicense {
+    /// The key. Shown by [`LicenseKey::reveal`] only.
+    pub key: LicenseKey,
+    /// The license, its counters and what is bound to it.
+    pub detail: LicenseDetail,
+}
+
+/// Issues, validates and manages licenses over a store. See the [front page](crate) for an example.
+pub struct LicenseService {
+    store: Arc<dyn LicenseStore>,
+    vault: KeyVault,
+    key_format: KeyFormat,
+    plans: PlanCatalog,
+    clock: Box<dyn Clock>,
+    rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>>,
+}
+
+impl fmt::Debug for LicenseService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, vault: _, key_format, plans, clock, rng: _ } = self;
+        f.debug_struct("LicenseService")
+            .field("store", store)
+            .field("key_format", key_format)
+            .field("plans", plans)
+            .field("clock", clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets a service up.
+#[must_use]
+#[derive(Debug)]
+pub struct LicenseServiceBuilder {
+    service: LicenseService,
+}
+
+impl LicenseServiceBuilder {
+    /// Sets the plans; [`PlanCatalog::standard`] otherwise.
+    pub fn plans(mut self, plans: PlanCatalog) -> Self {
+        self.service.plans = plans;
+        self
+    }
+
+    /// Sets the form of keys; `TO-XXXX-XXXX-XXXX-XXXX` otherwise.
+    pub fn key_format(mut self, format: KeyFormat) -> Self {
+        self.service.key_format = format;
+        self
+    }
+
+    /// Checks that the store fits the secret and the plans, and gives the service.
+    ///
+    /// # Errors
+    /// [`SetupError`]; nothing was changed but, on an empty store, the note of the secret's check.
+    pub async fn build(self) -> Result<LicenseService, SetupError> {
+        let service = self.service;
+        let check = service.vault.secret_check();
+        if service.store.keep_first(SECRET_CHECK, &check).await? != check {
+            return Err(SetupError::WrongSecret);
+        }
+        let missing =
+            service.store.plans_in_use().await?.into_iter().find(|plan| service.plans.get(plan).is_none());
+        match missing {
+            Some(plan) => Err(SetupError::PlanUnknown { plan }),
+            None => Ok(service),
+        }
+    }
+}
+
+impl LicenseService {
+    /// Starts to set a service up over `store`, with the 32-byte secret that its keys are sealed with, and the sources of
+    /// time and randomness (with the feature `system`: [`SystemClock`](crate::clock) and `SystemRng`).
+    pub fn builder(
+        store: Arc<dyn LicenseStore>,
+        secret: &Secret,
+        clock: impl Clock,
+        rng: impl TryCryptoRng + Send + 'static,
+    ) -> LicenseServiceBuilder {
+        LicenseServiceBuilder {
+            service: Self {
+                store,
+                vault: KeyVault::new(secret),
+                key_format: KeyFormat::default(),
+                plans: PlanCatalog::standard(),
+                clock: Box::new(clock),
+                rng: Mutex::new(Box::new(ErasedRng(rng))),
+            },
+        }
+    }
+
+    /// The plans there are.
+    #[must_use]
+    pub fn plans(&self) -> &PlanCatalog {
+        &self.plans
+    }
+
+    /// The time by the service's clock.
+    #[must_use]
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
+    }
+
+    /// Issues a license: its plan gives what `spec` leaves open. With an idempotency key the same request gives the
+    /// first license again, also when both run at once.
+    ///
+    /// # Errors
+    /// [`ServiceError::Denied`] as [`create`] says, [`ServiceError::IdempotencyConflict`], or a fault of store or
+    /// generator.
+    pub async fn issue(
+        &self,
+        spec: &LicenseSpec,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let now = self.clock.now();
+        let idempotency = idempotency_key.map(|key| Idempotency { key, request: spec.digest() });
+        let mut tries = 1;
+        let id = loop {
+            let id = self.with_rng(|rng| LicenseId::generate(now, rng))?;
+            let key = self.new_key(&id)?;
+            let new = create(id.clone(), key, spec, idempotency.clone(), &self.plans, now);
+            let new = new.map_err(ServiceError::Denied)?;
+            match self.store.create(&new).await {
+                Ok(Created::New) => break id,
+                Ok(Created::Before(first)) => break first,
+                Ok(Created::Conflict) => return Err(ServiceError::IdempotencyConflict),
+                Err(StoreError::AlreadyExists { .. }) if tries < CREATE_TRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.get(&id).await
+    }
+
+    /// Validates a key for a domain and a device, takes the slots it needs, and counts it.
+    ///
+    /// When it returns, the validation is kept as durably as the store keeps anything. It is judged as of the moment it
+    /// reads the license: a validation that begins after a revocation was acknowledged is never valid.
+    ///
+    /// # Errors
+    /// [`ValidateError`]: the request is malformed, or there is no verdict to give.
+    pub async fn validate(&self, request: &ValidateRequest<'_>) -> Result<Verdict, ValidateError> {
+        let key = self.key_format.parse(request.key)?;
+        let claim = Claim {
+            domain: request.domain.map(DomainName::parse).transpose()?,
+            fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
+        };
+        let digest = self.vault.digest(&key);
+        let now = self.clock.now();
+        let Some(standing) = self.store.license_by_key(&digest, &claim).await? else {
+            return Ok(Verdict::NotFound);
+        };
+        let license_id = standing.license.id.clone();
+        let no_plan = |denial| no_plan(&license_id, denial);
+        let verdict = match judge(&standing, &claim, &self.plans, now).map_err(no_plan)? {
+            Judgement::Settled(verdict) => verdict,
+            Judgement::NeedsActivation => {
+                let context = CommandContext { plans: &self.plans, now, expected_version: None };
+                let command = Command::Activate(claim.clone());
+                match self.store.execute(&license_id, &command, &context).await? {
+                    Outcome::Done(license) => activated(license, &self.plans).map_err(no_plan)?,
+                    Outcome::Denied(denial @ Denial::PlanUnknown { .. }) => return Err(no_plan(denial)),
+                    Outcome::Denied(denial) => Verdict::Denied(denial),
+                }
+            }
+        };
+        let outcome = match &verdict {
+            Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
+            Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
+        };
+        self.store.record(&[Validation { license_id, at: now, outcome, claim }]).await?;
+        Ok(verdict)
+    }
+
+    /// The license with that id.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] inside, or a fault of the store.
+    pub async fn get(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        let detail = self.store.license(id).await?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        self.with_key(detail)
+    }
+
+    /// Licenses that pass the filter, newest first.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn list(
+        &self,
+        filter: &LicenseFilter,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<KeyedLicense, LicenseId>, ServiceError> {
+        let Page { items, next } = self.store.licenses(filter, self.clock.now(), page).await?;
+        let items = items.into_iter().map(|detail| self.with_key(detail)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    /// Asks one thing of one license, and gives the license as it is then. `expected_version`: only if it still has it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Denied`] when a rule refuses, [`StoreError::NotFound`] inside, or a fault of the store.
+    pub async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        expected_version: Option<u64>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let context = CommandContext { plans: &self.plans, now: self.clock.now(), expected_version };
+        match self.store.execute(id, command, &context).await? {
+            Outcome::Done(_) => self.get(id).await,
+            Outcome::Denied(denial) => Err(ServiceError::Denied(denial)),
+        }
+    }
+
+    /// Changes fields. As [`execute`](Self::execute).
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn change(&self, id: &LicenseId, change: LicenseChange) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Change(change), None).await
+    }
+
+    /// Puts a license on hold; again: no change.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn suspend(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Suspend, None).await
+    }
+
+    /// Puts a suspended license in force; again: no change.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn reinstate(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Reinstate, None).await
+    }
+
+    /// Adds the plan's term to the later of now and `expires_at`.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn renew(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Renew, None).await
+    }
+
+    /// Ends a license, for good; again: no change. When it returns, no validation that begins is valid.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn revoke(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Revoke, None).await
+    }
+
+    /// Gives a license a new key; the old one is unknown from then on.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), or of the generator.
+    pub async fn rotate_key(
+        &self,
+        id: &LicenseId,
+        expected_version: Option<u64>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let (digest, sealed) = self.new_key(id)?;
+        self.execute(id, &Command::RotateKey { digest, sealed }, expected_version).await
+    }
+
+    /// Frees the slot that an activation holds.
+    ///
+    /// # Errors
+    /// [`Denial::ActivationNotFound`] inside; else as [`execute`](Self::execute).
+    pub async fn release(
+        &self,
+        id: &LicenseId,
+        activation: ActivationId,
+    ) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Release(activation), None).await
+    }
+
+    /// What is bound to a license, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] inside, or a fault of the store.
+    pub async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, ServiceError> {
+        Ok(self.store.activations(id, kind, page).await?)
+    }
+
+    /// What a license was used for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] inside, or a fault of the store.
+    pub async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
+        Ok(self.store.usage(id, query).await?)
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn ready(&self) -> Result<(), ServiceError> {
+        Ok(self.store.ping().await?)
+    }
+
+    fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
+        let license = &detail.license;
+        let key = self.vault.open(&license.sealed_key, license.id.as_str());
+        let key = key.map_err(|_| ServiceError::SealedKey { id: license.id.clone() })?;
+        Ok(KeyedLicense { key, detail })
+    }
+
+    fn new_key(&self, id: &LicenseId) -> Result<(KeyDigest, SealedKey), RngError> {
+        self.with_rng(|rng| {
+            let key = self.key_format.generate(rng)?;
+            Ok((self.vault.digest(&key), self.vault.seal(&key, id.as_str(), rng)?))
+        })
+    }
+
+    fn with_rng<T>(
+        &self,
+        draw: impl FnOnce(&mut dyn TryCryptoRng<Error = RngError>) -> Result<T, RngError>,
+    ) -> Result<T, RngError> {
+        // A panic in a generator leaves no half state that matters: the next draw is as random.
+        draw(&mut **self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn no_plan(id: &LicenseId, denial: Denial) -> ValidateError {
+    let plan = match denial {
+        Denial::PlanUnknown { plan } => plan,
+        other => other.to_string(),
+    };
+    ValidateError::PlanUnknown { id: id.clone(), plan }
+}

@@ -1,0 +1,323 @@
+//! The storage port: what the engine asks of a database.
+//!
+//! Core decides, the store isolates. A store repeats no rule: it finds the row, locks it, asks
+//! [`decide`](crate::command::decide), and writes down what was decided, in one commit. `examples/custom_store.rs` is a
+//! whole store that compiles; `license_store::conformance` shows whether a store keeps the contract.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::activation::{Activation, ActivationId, ActivationKind};
+use crate::command::{Command, CommandContext, NewLicense, Outcome};
+use crate::customer::CustomerEmail;
+use crate::event::Event;
+use crate::key::KeyDigest;
+use crate::license::{License, LicenseDetail, LicenseId, Status};
+use crate::limits;
+use crate::usage::{UsageQuery, UsageReport, Validation};
+use crate::verdict::{Claim, Standing};
+
+/// Keeps licenses, their activations, events and validations.
+///
+/// Every method is one atomic operation: all of it happens or none of it, also when the process is killed or the future
+/// is dropped. What a method acknowledged stays, and every later read sees it, on every handle to the same data.
+///
+/// No method reads a clock or draws a random number; times come in whole microseconds and are given back equal.
+#[async_trait]
+pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
+    /// Keeps a new license with its activations and events, in one commit.
+    ///
+    /// Where `new.idempotency` names a key that was kept before, nothing is written: [`Created::Before`] if the digest of
+    /// the request is the same, [`Created::Conflict`] otherwise. Of several calls that race with one key, one creates.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] when the id or the key's digest is taken; nothing is written.
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
+
+    /// Asks one thing of one license, exclusively: locks it, reads it and the activations that
+    /// [`Command::reads`] names, asks [`decide`](crate::command::decide), writes the decision and commits.
+    ///
+    /// No other `execute` on the same license, on any handle, may come between the reading and the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a denial is no error.
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext<'_>,
+    ) -> Result<Outcome, StoreError>;
+
+    /// Appends validations to the histories and adds the valid ones to the counters, in one commit for all.
+    ///
+    /// `last_validated_at` moves forward only.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when one of them is of an unknown license; then none is recorded.
+    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError>;
+
+    /// The license with that id, as of one moment.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError>;
+
+    /// The license with that key, and what `claim` holds of it, as of one moment.
+    ///
+    /// The hot path. Must neither load nor scan all activations: it looks up
+    /// [`DomainName::covering_names`](crate::domain::DomainName::covering_names) and the fingerprint.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn license_by_key(&self, digest: &KeyDigest, claim: &Claim)
+    -> Result<Option<Standing>, StoreError>;
+
+    /// Licenses that pass the filter at `now`, newest first (by id, downwards). The cursor is the last id of a page.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn licenses(
+        &self,
+        filter: &LicenseFilter,
+        now: DateTime<Utc>,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<LicenseDetail, LicenseId>, StoreError>;
+
+    /// Activations of a license, ordered by id; `kind` picks one kind. The cursor is the last id of a page.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such license.
+    async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, StoreError>;
+
+    /// Events of a license in their order, after the one with the number `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// What a license was used for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such license.
+    async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError>;
+
+    /// The names of all plans that licenses have, without repetition, in any order.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Keeps `value` under `name` if nothing is kept there, and tells what is kept now: of callers that race, all get
+    /// the value of the first. For what a database must agree on with its servers, such as the check of the secret.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Forwards every method, so that a shared or boxed store is a store.
+macro_rules! forward {
+    ($pointer:ident) => {
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: LicenseStore + ?Sized> LicenseStore for $pointer<S> {
+            async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+                (**self).create(new).await
+            }
+            async fn execute(
+                &self,
+                id: &LicenseId,
+                command: &Command,
+                context: &CommandContext<'_>,
+            ) -> Result<Outcome, StoreError> {
+                (**self).execute(id, command, context).await
+            }
+            async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+                (**self).record(validations).await
+            }
+            async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+                (**self).license(id).await
+            }
+            async fn license_by_key(
+                &self,
+                digest: &KeyDigest,
+                claim: &Claim,
+            ) -> Result<Option<Standing>, StoreError> {
+                (**self).license_by_key(digest, claim).await
+            }
+            async fn licenses(
+                &self,
+                filter: &LicenseFilter,
+                now: DateTime<Utc>,
+                page: &PageRequest<LicenseId>,
+            ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+                (**self).licenses(filter, now, page).await
+            }
+            async fn activations(
+                &self,
+                id: &LicenseId,
+                kind: Option<ActivationKind>,
+                page: &PageRequest<ActivationId>,
+            ) -> Result<Page<Activation, ActivationId>, StoreError> {
+                (**self).activations(id, kind, page).await
+            }
+            async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+                (**self).events(id, after, limit).await
+            }
+            async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+                (**self).usage(id, query).await
+            }
+            async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+                (**self).plans_in_use().await
+            }
+            async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+                (**self).keep_first(name, value).await
+            }
+            async fn ping(&self) -> Result<(), StoreError> {
+                (**self).ping().await
+            }
+        }
+    };
+}
+
+forward!(Arc);
+forward!(Box);
+
+/// What [`LicenseStore::create`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Created {
+    /// Kept.
+    New,
+    /// The same request was kept before; this is its license.
+    Before(LicenseId),
+    /// The idempotency key was used for another request.
+    Conflict,
+}
+
+/// Which licenses to list. Every part that is there must fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LicenseFilter {
+    /// Of this status at the moment of asking.
+    pub status: Option<Status>,
+    /// Of this plan.
+    pub plan: Option<String>,
+    /// Of this customer.
+    pub customer_email: Option<CustomerEmail>,
+}
+
+impl LicenseFilter {
+    /// Whether a license passes.
+    #[must_use]
+    pub fn admits(&self, license: &License, now: DateTime<Utc>) -> bool {
+        let Self { status, plan, customer_email } = self;
+        status.is_none_or(|status| license.status(now) == status)
+            && plan.as_ref().is_none_or(|plan| *plan == license.plan)
+            && customer_email.as_ref().is_none_or(|email| *email == license.customer_email)
+    }
+}
+
+/// Asks for one page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest<C> {
+    /// Start behind this item; `None`: at the first.
+    pub after: Option<C>,
+    /// At most so many items, 1 to [`limits::PAGE_ITEMS`].
+    pub limit: u32,
+}
+
+impl<C> Default for PageRequest<C> {
+    fn default() -> Self {
+        Self { after: None, limit: limits::PAGE_ITEMS_DEFAULT }
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// The items in order.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` on the last.
+    pub next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// Makes a page of up to `limit + 1` items read from the start of it: the one too many shows that there is a next.
+    #[must_use]
+    pub fn from_one_more(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> C) -> Self {
+        let limit = limit as usize;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}
+
+/// An error of whatever lies below.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The store could not do what was asked. A refusal by a rule is not among these.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such license.
+    #[error("there is no license {id}")]
+    NotFound {
+        /// The id that was asked for.
+        id: LicenseId,
+    },
+    /// The id or the key is taken.
+    #[error("{what} is taken")]
+    AlreadyExists {
+        /// What is taken.
+        what: &'static str,
+    },
+    /// Others hold the license too long; nothing was done.
+    #[error("others are changing the same data")]
+    Contended {
+        /// What the database said.
+        #[source]
+        source: Source,
+    },
+    /// A row is not as it was written.
+    #[error("{table}.{column} of {id:?} can't be read")]
+    Corrupt {
+        /// Its table.
+        table: &'static str,
+        /// Its column.
+        column: &'static str,
+        /// Which row.
+        id: String,
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+    /// The store does not answer, or can't keep what it is given (a full disk).
+    #[error("the store is unavailable")]
+    Unavailable {
+        /// What happened.
+        #[source]
+        source: Source,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Contended { .. } | Self::Unavailable { .. })
+    }
+}

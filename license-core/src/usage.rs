@@ -1,0 +1,103 @@
+//! Usage: the validations of a license, recorded and reported.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::license::LicenseId;
+use crate::store::{Page, PageRequest};
+use crate::verdict::{Claim, DenialCode};
+
+/// How a validation of a known license ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ValidationOutcome {
+    /// Valid: it counts.
+    Valid,
+    /// Denied: it stands in the history, and does not count.
+    Denied(DenialCode),
+}
+
+impl ValidationOutcome {
+    /// `VALID`, or the code of the denial.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "VALID",
+            Self::Denied(code) => code.as_str(),
+        }
+    }
+
+    /// Reads the form of databases; `None` for any other text.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        if text == Self::Valid.as_str() {
+            return Some(Self::Valid);
+        }
+        DenialCode::ALL.iter().copied().find(|code| code.as_str() == text).map(Self::Denied)
+    }
+}
+
+impl fmt::Display for ValidationOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One validation of a known license: one record of its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// The license.
+    pub license_id: LicenseId,
+    /// When it was asked.
+    pub at: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: ValidationOutcome,
+    /// From where.
+    pub claim: Claim,
+}
+
+/// The place of a validation in a license's history: newest first, by time, then by the order of recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ValidationCursor {
+    /// When it was asked.
+    pub at: DateTime<Utc>,
+    /// Its number, given by the store.
+    pub sequence: u64,
+}
+
+/// Which validations of a license to report.
+#[derive(Clone, Debug, Default)]
+pub struct UsageQuery {
+    /// From this moment on; `None`: from the first.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this moment; `None`: to the last.
+    pub to: Option<DateTime<Utc>>,
+    /// Which page of the single records.
+    pub page: PageRequest<ValidationCursor>,
+}
+
+/// What a license was used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageReport {
+    /// Validations in the range by outcome; only outcomes that occurred.
+    pub by_outcome: BTreeMap<ValidationOutcome, u64>,
+    /// The latest valid answer in the range.
+    pub last_validated_at: Option<DateTime<Utc>>,
+    /// Single validations in the range, newest first.
+    pub recent: Page<Validation, ValidationCursor>,
+}
+
+impl UsageReport {
+    /// Valid answers in the range. Over all time it equals the license's `validation_count`.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_outcome.get(&ValidationOutcome::Valid).copied().unwrap_or(0)
+    }
+
+    /// Denied answers in the range.
+    #[must_use]
+    pub fn denied(&self) -> u64 {
+        self.by_outcome.values().sum::<u64>() - self.total()
+    }
+}

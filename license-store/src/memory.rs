@@ -1,0 +1,302 @@
+//! A store in memory: the reference implementation.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::command::{
+    Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
+};
+use license_core::event::Event;
+use license_core::key::KeyDigest;
+use license_core::license::{Counters, License, LicenseDetail, LicenseId};
+use license_core::limits;
+use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
+use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
+use license_core::verdict::{Claim, Held, Standing};
+
+/// Keeps everything in this process, behind one lock; gone when it is dropped.
+///
+/// Clones share the data. For tests, demonstrations, and as the plainest statement of what a store does.
+///
+/// ```
+/// use license_core::store::LicenseStore;
+/// use license_store::memory::MemoryStore;
+/// let store: std::sync::Arc<dyn LicenseStore> = std::sync::Arc::new(MemoryStore::new());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    data: Arc<Mutex<Data>>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    licenses: BTreeMap<LicenseId, Entry>,
+    by_key: HashMap<KeyDigest, LicenseId>,
+    idempotency: HashMap<String, ([u8; 32], LicenseId)>,
+    kept: HashMap<String, Vec<u8>>,
+    last_validation: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    license: Arc<License>,
+    counters: Counters,
+    activations: BTreeMap<ActivationId, Activation>,
+    by_binding: HashMap<(ActivationKind, String), ActivationId>,
+    events: Vec<Event>,
+    validations: BTreeMap<ValidationCursor, Validation>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn data(&self) -> MutexGuard<'_, Data> {
+        // A panic under the lock can only come from running out of memory; what is there was written whole.
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Data {
+    fn entry(&self, id: &LicenseId) -> Result<&Entry, StoreError> {
+        self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
+    }
+
+    fn entry_mut(&mut self, id: &LicenseId) -> Result<&mut Entry, StoreError> {
+        self.licenses.get_mut(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
+    }
+}
+
+impl Entry {
+    fn bound(&self, kind: ActivationKind, value: &str) -> Option<&Activation> {
+        // The key is built only where there is something to find: the hot path of licenses without activations.
+        if self.by_binding.is_empty() {
+            return None;
+        }
+        self.activations.get(self.by_binding.get(&(kind, value.to_owned()))?)
+    }
+
+    fn read(&self, reads: &Reads) -> Vec<Activation> {
+        match reads {
+            Reads::Nothing => Vec::new(),
+            Reads::One(id) => self.activations.get(id).cloned().into_iter().collect(),
+            Reads::Domains => {
+                self.of_kind(Some(ActivationKind::Domain)).take(limits::DOMAINS_PER_REQUEST).cloned().collect()
+            }
+            Reads::Claim { domains, fingerprint } => {
+                let domains = domains.iter().filter_map(|text| self.bound(ActivationKind::Domain, text));
+                let device = fingerprint.iter().filter_map(|text| self.bound(ActivationKind::Device, text));
+                domains.chain(device).cloned().collect()
+            }
+        }
+    }
+
+    fn of_kind(&self, kind: Option<ActivationKind>) -> impl Iterator<Item = &Activation> {
+        self.activations.values().filter(move |activation| kind.is_none_or(|kind| activation.binding.kind() == kind))
+    }
+
+    fn add(&mut self, activation: &Activation) {
+        let Activation { id, binding, created_at: _ } = activation;
+        self.by_binding.insert((binding.kind(), binding.value().to_owned()), id.clone());
+        self.activations.insert(id.clone(), activation.clone());
+    }
+
+    fn release(&mut self, id: &ActivationId) {
+        if let Some(Activation { binding, .. }) = self.activations.remove(id) {
+            self.by_binding.remove(&(binding.kind(), binding.value().to_owned()));
+        }
+    }
+
+    fn detail(&self) -> LicenseDetail {
+        let listed = |kind| self.of_kind(Some(kind)).take(limits::LISTED_ACTIVATIONS as usize).cloned().collect();
+        LicenseDetail {
+            license: Arc::clone(&self.license),
+            counters: self.counters,
+            domains: listed(ActivationKind::Domain),
+            devices: listed(ActivationKind::Device),
+        }
+    }
+}
+
+#[async_trait]
+impl LicenseStore for MemoryStore {
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let NewLicense { license, activations, events, idempotency } = new;
+        let mut data = self.data();
+        if let Some(Idempotency { key, request }) = idempotency
+            && let Some((before, id)) = data.idempotency.get(key.as_str())
+        {
+            return Ok(if before == request { Created::Before(id.clone()) } else { Created::Conflict });
+        }
+        if data.licenses.contains_key(&license.id) {
+            return Err(StoreError::AlreadyExists { what: "the license id" });
+        }
+        if data.by_key.contains_key(&license.key_digest) {
+            return Err(StoreError::AlreadyExists { what: "the license key" });
+        }
+        let mut entry = Entry {
+            license: Arc::new(license.clone()),
+            counters: Counters::default(),
+            activations: BTreeMap::new(),
+            by_binding: HashMap::new(),
+            events: events.clone(),
+            validations: BTreeMap::new(),
+        };
+        for activation in activations {
+            entry.add(activation);
+        }
+        data.by_key.insert(license.key_digest, license.id.clone());
+        if let Some(Idempotency { key, request }) = idempotency {
+            data.idempotency.insert(key.as_str().to_owned(), (*request, license.id.clone()));
+        }
+        data.licenses.insert(license.id.clone(), entry);
+        Ok(Created::New)
+    }
+
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let mut data = self.data();
+        let data = &mut *data;
+        let entry = data.entry(id)?;
+        let view = View { license: (*entry.license).clone(), activations: entry.read(&command.reads()) };
+        let Decision { outcome, changes } = decide(view, command, context);
+        if let Some(Changes { license, added, released, events }) = changes {
+            let before = entry.license.key_digest;
+            if license.key_digest != before {
+                if data.by_key.contains_key(&license.key_digest) {
+                    return Err(StoreError::AlreadyExists { what: "the license key" });
+                }
+                data.by_key.remove(&before);
+                data.by_key.insert(license.key_digest, id.clone());
+            }
+            let entry = data.entry_mut(id)?;
+            entry.license = license;
+            for id in &released {
+                entry.release(id);
+            }
+            for activation in &added {
+                entry.add(activation);
+            }
+            entry.events.extend(events);
+        }
+        Ok(outcome)
+    }
+
+    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+        let mut data = self.data();
+        for validation in validations {
+            data.entry(&validation.license_id)?;
+        }
+        for validation in validations {
+            data.last_validation += 1;
+            let sequence = data.last_validation;
+            let entry = data.entry_mut(&validation.license_id)?;
+            if validation.outcome == ValidationOutcome::Valid {
+                entry.counters.validation_count += 1;
+                entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
+            }
+            entry.validations.insert(ValidationCursor { at: validation.at, sequence }, validation.clone());
+        }
+        Ok(())
+    }
+
+    async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+        Ok(self.data().licenses.get(id).map(Entry::detail))
+    }
+
+    async fn license_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<Standing>, StoreError> {
+        let data = self.data();
+        let Some(entry) = data.by_key.get(digest).and_then(|id| data.licenses.get(id)) else { return Ok(None) };
+        let domain = claim.domain.as_ref().is_some_and(|domain| {
+            let covers = |text: &str| entry.bound(ActivationKind::Domain, text).is_some();
+            // The name itself is the common case, and needs no list of what could cover it.
+            entry.license.domains_used > 0
+                && (covers(domain.as_str()) || domain.covering_names().iter().any(|text| covers(text)))
+        });
+        let device = claim
+            .fingerprint
+            .as_ref()
+            .is_some_and(|device| entry.bound(ActivationKind::Device, device.as_str()).is_some());
+        Ok(Some(Standing { license: Arc::clone(&entry.license), held: Held { domain, device } }))
+    }
+
+    async fn licenses(
+        &self,
+        filter: &LicenseFilter,
+        now: DateTime<Utc>,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        let data = self.data();
+        let below = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let found = data.licenses.range::<LicenseId, _>((Bound::Unbounded, below)).rev();
+        let found = found.filter(|(_, entry)| filter.admits(&entry.license, now)).map(|(_, entry)| entry.detail());
+        let items = found.take(page.limit as usize + 1).collect();
+        Ok(Page::from_one_more(items, page.limit, |detail: &LicenseDetail| detail.license.id.clone()))
+    }
+
+    async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+        let data = self.data();
+        let found = data.entry(id)?.of_kind(kind);
+        let found = found.filter(|activation| page.after.as_ref().is_none_or(|after| activation.id > *after));
+        let items = found.take(page.limit as usize + 1).cloned().collect();
+        Ok(Page::from_one_more(items, page.limit, |activation: &Activation| activation.id.clone()))
+    }
+
+    async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let data = self.data();
+        let events = data.licenses.get(id).map(|entry| entry.events.as_slice()).unwrap_or_default();
+        Ok(events.iter().filter(|event| event.sequence > after).take(limit as usize).cloned().collect())
+    }
+
+    async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let UsageQuery { from, to, page } = query;
+        let data = self.data();
+        let validations = &data.entry(id)?.validations;
+        let in_range = || {
+            validations.iter().filter(|(cursor, _)| {
+                from.is_none_or(|from| cursor.at >= from) && to.is_none_or(|to| cursor.at < to)
+            })
+        };
+        let mut by_outcome = BTreeMap::new();
+        for (_, validation) in in_range() {
+            *by_outcome.entry(validation.outcome).or_insert(0) += 1;
+        }
+        let valid = in_range().filter(|(_, validation)| validation.outcome == ValidationOutcome::Valid);
+        let last_validated_at = valid.map(|(cursor, _)| cursor.at).max();
+        let newest = in_range().rev().filter(|(cursor, _)| page.after.is_none_or(|after| **cursor < after));
+        let items = newest.take(page.limit as usize + 1).map(|(cursor, found)| (*cursor, found.clone())).collect();
+        let Page { items, next } = Page::from_one_more(items, page.limit, |(cursor, _): &(_, Validation)| *cursor);
+        let items = items.into_iter().map(|(_, validation)| validation).collect();
+        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+    }
+
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+        let data = self.data();
+        let plans: BTreeSet<_> = data.licenses.values().map(|entry| &entry.license.plan).collect();
+        Ok(plans.into_iter().cloned().collect())
+    }
+
+    async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.data().kept.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

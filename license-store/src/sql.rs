@@ -1,0 +1,356 @@
+//! One store for SQL databases; a [`Dialect`] says what differs.
+
+mod dialect;
+mod fault;
+mod migrations;
+mod rows;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+mod statements;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::command::{
+    Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
+};
+use license_core::event::Event;
+use license_core::key::KeyDigest;
+use license_core::license::{LicenseDetail, LicenseId};
+use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
+use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
+use license_core::verdict::{Claim, Held, Standing};
+use serde_json::json;
+use sqlx::pool::PoolConnection;
+use sqlx::{Database, Pool, SqlStr, Transaction};
+use std::collections::BTreeMap;
+
+pub use dialect::{Columns, Dialect, Value};
+pub use migrations::OpenError;
+
+use dialect::values;
+use fault::{is_taken, is_unknown, store_error};
+use rows::Reader;
+use statements::Statements;
+
+/// A store in a database of SQL.
+///
+/// Commands and new licenses are committed so that they survive the loss of power; validations so that they survive the
+/// end of the process by any means (on SQLite, a power cut may lose the last moments of counts, never a command).
+pub struct SqlStore<D: Dialect> {
+    writer: Pool<D::Db>,
+    readers: Pool<D::Db>,
+    statements: Statements,
+}
+
+impl<D: Dialect> fmt::Debug for SqlStore<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").field("database", &<D::Db as Database>::NAME).finish_non_exhaustive()
+    }
+}
+
+type Connection<D> = <<D as Dialect>::Db as Database>::Connection;
+type Row<D> = <<D as Dialect>::Db as Database>::Row;
+type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+
+impl<D: Dialect> SqlStore<D> {
+    fn new(writer: Pool<D::Db>, readers: Pool<D::Db>) -> Self {
+        Self { writer, readers, statements: Statements::new::<D>() }
+    }
+
+    /// Closes the connections, after what runs on them. Later calls fail as unavailable.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<D::Db>, StoreError> {
+        self.readers.acquire().await.map_err(store_error::<D>)
+    }
+
+    async fn begin(&self, durability: &SqlStr) -> Result<Tx<D>, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(store_error::<D>)?;
+        if !durability.as_str().is_empty() {
+            fetch::<D>(&mut connection, durability, &[]).await?;
+        }
+        let begin = SqlStr::from_static(D::BEGIN_WRITE);
+        Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
+    }
+
+    /// What a decision looks at.
+    async fn read(&self, tx: &mut Tx<D>, id: &LicenseId, reads: &Reads) -> Result<Vec<Activation>, StoreError> {
+        let license = id.as_str();
+        let rows = match reads {
+            Reads::Nothing => return Ok(Vec::new()),
+            Reads::One(activation) => {
+                fetch::<D>(tx, &self.statements.activation, values![license, activation.as_str()]).await?
+            }
+            Reads::Domains => fetch::<D>(tx, &self.statements.domains, values![license]).await?,
+            Reads::Claim { domains, fingerprint } => {
+                let domains = json!(domains).to_string();
+                let values = values![license, domains.as_str(), fingerprint.as_deref()];
+                fetch::<D>(tx, &self.statements.activations_of_claim, values).await?
+            }
+        };
+        rows.iter().map(|row| reader::<D>(row, "activations", license).activation()).collect()
+    }
+
+    async fn write(&self, tx: &mut Tx<D>, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
+        let Changes { license, added, released, events } = changes;
+        let metadata = json!(license.metadata).to_string();
+        let values = rows::license_values(license, &metadata);
+        let updated = D::fetch(tx, self.statements.update_license.clone(), &values).await;
+        updated.map_err(|error| {
+            if is_taken(&error) {
+                StoreError::AlreadyExists { what: "the license key" }
+            } else {
+                store_error::<D>(error)
+            }
+        })?;
+        if !released.is_empty() {
+            let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
+            fetch::<D>(tx, &self.statements.delete_activations, values![id.as_str(), ids.as_str()]).await?;
+        }
+        self.insert(tx, id, added, events).await
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        activations: &[Activation],
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        if !activations.is_empty() {
+            let rows = rows::activation_rows(id, activations);
+            fetch::<D>(tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
+        }
+        let rows = rows::event_rows(events);
+        fetch::<D>(tx, &self.statements.insert_events, values![rows.as_str()]).await?;
+        Ok(())
+    }
+
+    /// The first of these licenses that is not there.
+    async fn unknown_license(&self, validations: &[Validation]) -> Result<StoreError, StoreError> {
+        let ids = json!(validations.iter().map(|validation| validation.license_id.as_str()).collect::<Vec<_>>());
+        let rows =
+            fetch::<D>(&mut *self.reader().await?, &self.statements.unknown_license, values![ids.to_string().as_str()])
+                .await?;
+        let unknown = rows.first().map(|row| reader::<D>(row, "licenses", "").license_id("id")).transpose()?;
+        Ok(unknown.map_or_else(
+            || StoreError::Contended { source: "a license appeared while it was looked for".into() },
+            |id| StoreError::NotFound { id },
+        ))
+    }
+
+    async fn check_exists(&self, connection: &mut Connection<D>, id: &LicenseId) -> Result<(), StoreError> {
+        let rows = fetch::<D>(connection, &self.statements.license_exists, values![id.as_str()]).await?;
+        if rows.is_empty() { Err(StoreError::NotFound { id: id.clone() }) } else { Ok(()) }
+    }
+}
+
+async fn fetch<D: Dialect>(
+    connection: &mut Connection<D>,
+    sql: &SqlStr,
+    values: &[Value<'_>],
+) -> Result<Vec<Row<D>>, StoreError> {
+    D::fetch(connection, sql.clone(), values).await.map_err(store_error::<D>)
+}
+
+fn reader<'a, D: Dialect>(row: &'a Row<D>, table: &'static str, id: &'a str) -> Reader<'a, Row<D>> {
+    Reader { row, table, id }
+}
+
+#[async_trait]
+impl<D: Dialect> LicenseStore for SqlStore<D> {
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let NewLicense { license, activations, events, idempotency } = new;
+        let mut tx = self.begin(&self.statements.durable).await?;
+        if let Some(Idempotency { key, request }) = idempotency {
+            // Inserted first: of callers that race, the others wait here, and then find the row of the one.
+            let created_at = license.created_at.timestamp_micros();
+            let values = values![key.as_str(), request.as_slice(), license.id.as_str(), created_at];
+            if fetch::<D>(&mut tx, &self.statements.insert_idempotency, values).await?.is_empty() {
+                let rows = fetch::<D>(&mut tx, &self.statements.idempotency, values![key.as_str()]).await?;
+                let row = rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
+                let row = reader::<D>(row, "idempotency_keys", key.as_str());
+                let same = row.digest("request")? == *request;
+                return Ok(if same { Created::Before(row.license_id("license_id")?) } else { Created::Conflict });
+            }
+        }
+        let metadata = json!(license.metadata).to_string();
+        let values = rows::license_values(license, &metadata);
+        if fetch::<D>(&mut tx, &self.statements.insert_license, &values).await?.is_empty() {
+            return Err(StoreError::AlreadyExists { what: "the license id or key" });
+        }
+        self.insert(&mut tx, &license.id, activations, events).await?;
+        tx.commit().await.map_err(store_error::<D>)?;
+        Ok(Created::New)
+    }
+
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        let rows = fetch::<D>(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        let license = reader::<D>(row, "licenses", id.as_str()).license()?;
+        let activations = self.read(&mut tx, id, &command.reads()).await?;
+        let Decision { outcome, changes } = decide(View { license, activations }, command, context);
+        if let Some(changes) = changes {
+            self.write(&mut tx, id, &changes).await?;
+            tx.commit().await.map_err(store_error::<D>)?;
+        }
+        Ok(outcome)
+    }
+
+    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+        if validations.is_empty() {
+            return Ok(());
+        }
+        // By id, so that batches of several nodes lock the licenses in one order.
+        let mut counts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for validation in validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid) {
+            let (count, latest) = counts.entry(validation.license_id.as_str()).or_insert((0, i64::MIN));
+            *count += 1;
+            *latest = (*latest).max(validation.at.timestamp_micros());
+        }
+        let counts = rows::json_rows(counts.into_iter().map(|(id, (count, latest))| json!([id, count, latest])));
+        let history = rows::validation_rows(validations);
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let inserted = D::fetch(&mut tx, self.statements.insert_validations.clone(), values![history.as_str()]).await;
+        if let Err(error) = inserted {
+            return Err(if is_unknown(&error) {
+                tx.rollback().await.map_err(store_error::<D>)?;
+                self.unknown_license(validations).await?
+            } else {
+                store_error::<D>(error)
+            });
+        }
+        fetch::<D>(&mut tx, &self.statements.count_validations, values![counts.as_str()]).await?;
+        tx.commit().await.map_err(store_error::<D>)
+    }
+
+    async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.license, values![id.as_str()]).await?;
+        rows.first().map(|row| reader::<D>(row, "licenses", id.as_str()).detail()).transpose()
+    }
+
+    async fn license_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<Standing>, StoreError> {
+        let domains = match &claim.domain {
+            Some(domain) => json!(domain.covering_names()).to_string(),
+            None => "[]".to_owned(),
+        };
+        let fingerprint = claim.fingerprint.as_ref().map(license_core::activation::Fingerprint::as_str);
+        let values = values![digest.as_bytes().as_slice(), domains.as_str(), fingerprint];
+        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.license_by_key, values).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        // Its id is not known yet; the digest names the row.
+        let name = format!("{digest:?}");
+        let row = reader::<D>(row, "licenses", &name);
+        let held = Held { domain: row.int("domain_held")? > 0, device: row.int("device_held")? > 0 };
+        Ok(Some(Standing { license: row.license()?.into(), held }))
+    }
+
+    async fn licenses(
+        &self,
+        filter: &LicenseFilter,
+        now: DateTime<Utc>,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        let (sql, values) = self.statements.licenses(filter, now.timestamp_micros(), page);
+        let rows = fetch::<D>(&mut *self.reader().await?, &sql, &values).await?;
+        let read = |row: &Row<D>| {
+            let id = reader::<D>(row, "licenses", "").text("id")?;
+            reader::<D>(row, "licenses", &id).detail()
+        };
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page::from_one_more(items, page.limit, |detail: &LicenseDetail| detail.license.id.clone()))
+    }
+
+    async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+        let mut connection = self.reader().await?;
+        self.check_exists(&mut connection, id).await?;
+        let after = page.after.as_ref().map_or("", ActivationId::as_str);
+        let limit = i64::from(page.limit) + 1;
+        let rows = match kind {
+            None => fetch::<D>(&mut connection, &self.statements.activations, values![id.as_str(), after, limit]).await?,
+            Some(kind) => {
+                let values = values![id.as_str(), after, limit, kind.as_str()];
+                fetch::<D>(&mut connection, &self.statements.activations_of_kind, values).await?
+            }
+        };
+        let read = |row: &Row<D>| reader::<D>(row, "activations", id.as_str()).activation();
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page::from_one_more(items, page.limit, |activation: &Activation| activation.id.clone()))
+    }
+
+    async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let values = values![id.as_str(), rows::int(after), i64::from(limit)];
+        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.events, values).await?;
+        rows.iter().map(|row| reader::<D>(row, "events", id.as_str()).event(id)).collect()
+    }
+
+    async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let UsageQuery { from, to, page } = query;
+        let (from, to) = (rows::micros(*from).unwrap_or(i64::MIN), rows::micros(*to).unwrap_or(i64::MAX));
+        let (at, sequence) = page
+            .after
+            .map_or((i64::MAX, i64::MAX), |cursor| (cursor.at.timestamp_micros(), rows::int(cursor.sequence)));
+        // One transaction: figures and records of one moment.
+        let begin = SqlStr::from_static(D::BEGIN_READ);
+        let mut tx = Transaction::begin(self.reader().await?, Some(begin)).await.map_err(store_error::<D>)?;
+        self.check_exists(&mut tx, id).await?;
+        let license = id.as_str();
+        let figures = fetch::<D>(&mut tx, &self.statements.usage, values![license, from, to]).await?;
+        let values = values![license, from, to, at, sequence, i64::from(page.limit) + 1];
+        let records = fetch::<D>(&mut tx, &self.statements.recent, values).await?;
+        tx.commit().await.map_err(store_error::<D>)?;
+
+        let mut by_outcome = BTreeMap::new();
+        let mut last_validated_at = None;
+        for row in &figures {
+            let row = reader::<D>(row, "validations", license);
+            let outcome = row.outcome()?;
+            by_outcome.insert(outcome, row.count("n")?);
+            if outcome == ValidationOutcome::Valid {
+                last_validated_at = row.maybe_time("latest")?;
+            }
+        }
+        let read = |row: &Row<D>| reader::<D>(row, "validations", license).validation(id);
+        let items = records.iter().map(read).collect::<Result<_, _>>()?;
+        let Page { items, next } =
+            Page::from_one_more(items, page.limit, |(cursor, _): &(ValidationCursor, Validation)| *cursor);
+        let items = items.into_iter().map(|(_, validation)| validation).collect();
+        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+    }
+
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.plans_in_use, &[]).await?;
+        rows.iter().map(|row| reader::<D>(row, "licenses", "").text("plan")).collect()
+    }
+
+    async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        fetch::<D>(&mut tx, &self.statements.insert_kept, values![name, value]).await?;
+        let rows = fetch::<D>(&mut tx, &self.statements.kept, values![name]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
+        let kept = reader::<D>(row, "kept", name).bytes("value")?;
+        tx.commit().await.map_err(store_error::<D>)?;
+        Ok(kept)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        fetch::<D>(&mut *self.reader().await?, &self.statements.ping, &[]).await.map(drop)
+    }
+}

@@ -1,0 +1,143 @@
+//! What differs between databases.
+
+use std::fmt;
+use std::future::Future;
+
+use sqlx::{Database, SqlStr};
+
+/// One database: how it begins, locks and reads lists. All other text is shared, in
+/// [`statements`](super::statements).
+pub trait Dialect: fmt::Debug + Send + Sync + 'static {
+    /// The driver.
+    type Db: Database<Row: Columns>;
+
+    /// Sets, before a transaction, that its commit survives the loss of power; empty where it always does.
+    const DURABLE: &'static str;
+    /// Sets, before a transaction, that its commit survives the end of the process; empty where there is no choice.
+    const QUICK: &'static str;
+    /// Begins a transaction that writes. Isolation is named, not left to the server's default.
+    const BEGIN_WRITE: &'static str;
+    /// Begins a transaction that reads, at one moment.
+    const BEGIN_READ: &'static str;
+    /// Locks the rows of a `SELECT`; empty where [`BEGIN_WRITE`](Self::BEGIN_WRITE) locks all.
+    const FOR_UPDATE: &'static str;
+
+    /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
+    fn items(n: u8) -> String;
+    /// The texts of the JSON array in parameter `n`, as rows with the column `value`, of text.
+    fn texts(n: u8) -> String;
+    /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
+    fn json_rows(columns: &str, select: &str) -> String;
+
+    /// Runs a statement and gives its rows.
+    fn fetch(
+        connection: &mut <Self::Db as Database>::Connection,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
+
+    /// Whether a database's error code says that others hold what is asked for.
+    fn is_contended(code: &str) -> bool;
+}
+
+/// A parameter of a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// A whole number or `NULL`.
+    Int(Option<i64>),
+    /// A text or `NULL`.
+    Text(Option<&'a str>),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(value)
+    }
+}
+
+/// The parameters of a statement, in order.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { &[$($crate::sql::dialect::Value::from($value)),*] };
+}
+pub(super) use values;
+
+/// Reads the columns of a row by name.
+pub trait Columns: Send {
+    /// A whole number or `NULL`.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    fn int(&self, column: &str) -> sqlx::Result<Option<i64>>;
+    /// A text or `NULL`.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    fn text(&self, column: &str) -> sqlx::Result<Option<String>>;
+    /// Bytes or `NULL`.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>>;
+}
+
+/// What every driver does alike, but with types of its own.
+macro_rules! driver {
+    ($db:ty, $row:ty, $arguments:ty) => {
+        impl $crate::sql::dialect::Columns for $row {
+            fn int(&self, column: &str) -> sqlx::Result<Option<i64>> {
+                sqlx::Row::try_get(self, column)
+            }
+            fn text(&self, column: &str) -> sqlx::Result<Option<String>> {
+                sqlx::Row::try_get(self, column)
+            }
+            fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>> {
+                sqlx::Row::try_get(self, column)
+            }
+        }
+
+        async fn fetch(
+            connection: &mut <$db as sqlx::Database>::Connection,
+            sql: sqlx::SqlStr,
+            values: &[$crate::sql::dialect::Value<'_>],
+        ) -> sqlx::Result<Vec<$row>> {
+            use sqlx::Arguments;
+            let mut arguments = <$arguments>::default();
+            for value in values {
+                match *value {
+                    $crate::sql::dialect::Value::Int(value) => arguments.add(value),
+                    $crate::sql::dialect::Value::Text(value) => arguments.add(value),
+                    $crate::sql::dialect::Value::Bytes(value) => arguments.add(value),
+                }
+                .map_err(sqlx::Error::Encode)?;
+            }
+            sqlx::query_with::<$db, _>(sql, arguments).fetch_all(connection).await
+        }
+    };
+}
+pub(super) use driver;

@@ -1,0 +1,285 @@
+//! Rows as nouns, and nouns as parameters.
+
+use std::fmt::Display;
+
+use chrono::{DateTime, Utc};
+use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint};
+use license_core::customer::CustomerEmail;
+use license_core::domain::DomainName;
+use license_core::event::{Event, EventType};
+use license_core::key::{KeyDigest, SealedKey};
+use license_core::license::{Counters, License, LicenseDetail, LicenseId, LicenseState};
+use license_core::metadata::Metadata;
+use license_core::plan::Limit;
+use license_core::store::{Source, StoreError};
+use license_core::usage::{Validation, ValidationCursor, ValidationOutcome};
+use license_core::verdict::Claim;
+use serde_json::json;
+
+use super::dialect::{Columns, Value};
+
+/// A row of one table, and the name it goes by in errors.
+pub(super) struct Reader<'a, R> {
+    pub(super) row: &'a R,
+    pub(super) table: &'static str,
+    pub(super) id: &'a str,
+}
+
+impl<R: Columns> Reader<'_, R> {
+    fn corrupt(&self, column: &'static str, source: impl Into<Source>) -> StoreError {
+        StoreError::Corrupt { table: self.table, column, id: self.id.to_owned(), source: source.into() }
+    }
+
+    fn present<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(column, "it is NULL"))
+    }
+
+    /// Reads a value from what stands in the row.
+    fn parse<T, V, E: Display>(
+        &self,
+        column: &'static str,
+        value: V,
+        parse: impl FnOnce(V) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        parse(value).map_err(|error| self.corrupt(column, error.to_string()))
+    }
+
+    fn maybe_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.row.int(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    pub(super) fn int(&self, column: &'static str) -> Result<i64, StoreError> {
+        self.present(column, self.maybe_int(column)?)
+    }
+
+    pub(super) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
+        let value = self.int(column)?;
+        self.parse(column, value, u64::try_from)
+    }
+
+    fn maybe_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+        self.row.text(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    pub(super) fn text(&self, column: &'static str) -> Result<String, StoreError> {
+        self.present(column, self.maybe_text(column)?)
+    }
+
+    pub(super) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.row.bytes(column).map_err(|error| self.corrupt(column, error))?;
+        self.present(column, bytes)
+    }
+
+    /// 32 bytes, as digests have.
+    pub(super) fn digest(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
+        let bytes = self.bytes(column)?;
+        self.parse(column, bytes, |bytes| {
+            <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| format!("it has {} bytes, not 32", bytes.len()))
+        })
+    }
+
+    pub(super) fn maybe_time(&self, column: &'static str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.maybe_int(column)?.map(|value| self.parse(column, value, time)).transpose()
+    }
+
+    pub(super) fn time(&self, column: &'static str) -> Result<DateTime<Utc>, StoreError> {
+        self.present(column, self.maybe_time(column)?)
+    }
+
+    fn limit(&self, column: &'static str) -> Result<Limit, StoreError> {
+        let number = self.maybe_int(column)?.map(|value| self.parse(column, value, u32::try_from)).transpose()?;
+        Ok(number.into())
+    }
+
+    pub(super) fn license_id(&self, column: &'static str) -> Result<LicenseId, StoreError> {
+        let text = self.text(column)?;
+        self.parse(column, text.as_str(), LicenseId::parse)
+    }
+
+    pub(super) fn outcome(&self) -> Result<ValidationOutcome, StoreError> {
+        let text = self.text("outcome")?;
+        self.parse("outcome", text.as_str(), |text| ValidationOutcome::from_stored(text).ok_or("no known outcome"))
+    }
+
+    pub(super) fn license(&self) -> Result<License, StoreError> {
+        let (state, email, metadata) = (self.text("state")?, self.text("customer_email")?, self.text("metadata")?);
+        Ok(License {
+            id: self.license_id("id")?,
+            key_digest: KeyDigest::from_bytes(self.digest("key_digest")?),
+            sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
+            state: self.parse("state", state.as_str(), |text| LicenseState::from_stored(text).ok_or("no known state"))?,
+            plan: self.text("plan")?,
+            customer_email: self.parse("customer_email", email.as_str(), CustomerEmail::parse)?,
+            max_domains: self.limit("max_domains")?,
+            max_devices: self.limit("max_devices")?,
+            domains_used: self.count("domains_used")?,
+            devices_used: self.count("devices_used")?,
+            created_at: self.time("created_at")?,
+            activated_at: self.maybe_time("activated_at")?,
+            expires_at: self.maybe_time("expires_at")?,
+            metadata: self.parse("metadata", metadata.as_str(), parse_metadata)?,
+            version: self.count("version")?,
+            last_event: self.count("last_event")?,
+        })
+    }
+
+    pub(super) fn detail(&self) -> Result<LicenseDetail, StoreError> {
+        Ok(LicenseDetail {
+            license: self.license()?.into(),
+            counters: Counters {
+                validation_count: self.count("validation_count")?,
+                last_validated_at: self.maybe_time("last_validated_at")?,
+            },
+            domains: self.listed("domains", ActivationKind::Domain)?,
+            devices: self.listed("devices", ActivationKind::Device)?,
+        })
+    }
+
+    /// A JSON array of `[id, value, created_at]`.
+    fn listed(&self, column: &'static str, kind: ActivationKind) -> Result<Vec<Activation>, StoreError> {
+        let text = self.text(column)?;
+        let listed: Vec<(String, String, i64)> = self.parse(column, text.as_str(), serde_json::from_str)?;
+        let read = |(id, value, created_at): (String, String, i64)| activation(&id, kind, &value, created_at);
+        let mut activations: Vec<_> =
+            listed.into_iter().map(|item| self.parse(column, item, read)).collect::<Result<_, _>>()?;
+        // Whether an aggregate keeps the order of its select differs between databases.
+        activations.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok(activations)
+    }
+
+    pub(super) fn activation(&self) -> Result<Activation, StoreError> {
+        let (id, kind, value) = (self.text("id")?, self.text("kind")?, self.text("value")?);
+        let kinds = [ActivationKind::Domain, ActivationKind::Device];
+        let kind = kinds.into_iter().find(|known| known.as_str() == kind);
+        let kind = kind.ok_or_else(|| self.corrupt("kind", "no known kind"))?;
+        let created_at = self.int("created_at")?;
+        self.parse("value", (), |()| activation(&id, kind, &value, created_at))
+    }
+
+    pub(super) fn event(&self, license_id: &LicenseId) -> Result<Event, StoreError> {
+        let (event_type, data) = (self.text("event_type")?, self.text("data")?);
+        Ok(Event {
+            license_id: license_id.clone(),
+            sequence: self.count("sequence")?,
+            event_type: self
+                .parse("event_type", event_type.as_str(), |text| EventType::from_stored(text).ok_or("no known type"))?,
+            at: self.time("at")?,
+            data: self.parse("data", data.as_str(), serde_json::from_str)?,
+        })
+    }
+
+    pub(super) fn validation(&self, license_id: &LicenseId) -> Result<(ValidationCursor, Validation), StoreError> {
+        let at = self.time("at")?;
+        let domain = self.maybe_text("domain")?;
+        let fingerprint = self.maybe_text("fingerprint")?;
+        let claim = Claim {
+            domain: domain.map(|text| self.parse("domain", text.as_str(), DomainName::from_stored)).transpose()?,
+            fingerprint: fingerprint
+                .map(|text| self.parse("fingerprint", text.as_str(), Fingerprint::parse))
+                .transpose()?,
+        };
+        let validation = Validation { license_id: license_id.clone(), at, outcome: self.outcome()?, claim };
+        Ok((ValidationCursor { at, sequence: self.count("sequence")? }, validation))
+    }
+}
+
+fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {
+    DateTime::from_timestamp_micros(micros).ok_or("out of range")
+}
+
+fn parse_metadata(text: &str) -> Result<Metadata, String> {
+    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Metadata::from_json(value).map_err(|error| error.to_string())
+}
+
+fn activation(id: &str, kind: ActivationKind, value: &str, created_at: i64) -> Result<Activation, String> {
+    let binding = match kind {
+        ActivationKind::Domain => Binding::Domain(DomainName::from_stored(value).map_err(|error| error.to_string())?),
+        ActivationKind::Device => Binding::Device(Fingerprint::parse(value).map_err(|error| error.to_string())?),
+    };
+    let id = ActivationId::parse(id).map_err(|error| error.to_string())?;
+    Ok(Activation { id, binding, created_at: time(created_at)? })
+}
+
+/// A count as databases keep it. None reaches the end of their range: 292,000 years of one a microsecond.
+pub(super) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(super) fn micros(time: Option<DateTime<Utc>>) -> Option<i64> {
+    time.map(|time| time.timestamp_micros())
+}
+
+/// The parameters of a license, in the order of the columns. Destructured whole, so that no field is forgotten.
+pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Value<'a>; 16] {
+    let License {
+        id,
+        key_digest,
+        sealed_key,
+        state,
+        plan,
+        customer_email,
+        max_domains,
+        max_devices,
+        domains_used,
+        devices_used,
+        created_at,
+        activated_at,
+        expires_at,
+        metadata: _,
+        version,
+        last_event,
+    } = license;
+    [
+        id.as_str().into(),
+        key_digest.as_bytes().as_slice().into(),
+        sealed_key.as_bytes().into(),
+        state.as_str().into(),
+        plan.as_str().into(),
+        customer_email.as_str().into(),
+        max_domains.as_number().map(i64::from).into(),
+        max_devices.as_number().map(i64::from).into(),
+        int(*domains_used).into(),
+        int(*devices_used).into(),
+        created_at.timestamp_micros().into(),
+        micros(*activated_at).into(),
+        micros(*expires_at).into(),
+        metadata.into(),
+        int(*version).into(),
+        int(*last_event).into(),
+    ]
+}
+
+/// Activations as the JSON rows that the insert reads.
+pub(super) fn activation_rows(license_id: &LicenseId, activations: &[Activation]) -> String {
+    let row = |activation: &Activation| {
+        let Activation { id, binding, created_at } = activation;
+        let (kind, value) = (binding.kind().as_str(), binding.value());
+        json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros()])
+    };
+    json_rows(activations.iter().map(row))
+}
+
+/// Events as the JSON rows that the insert reads.
+pub(super) fn event_rows(events: &[Event]) -> String {
+    let row = |event: &Event| {
+        let Event { license_id, sequence, event_type, at, data } = event;
+        json!([license_id.as_str(), sequence, event_type.as_str(), at.timestamp_micros(), data.to_string()])
+    };
+    json_rows(events.iter().map(row))
+}
+
+/// Validations as the JSON rows that the insert reads.
+pub(super) fn validation_rows(validations: &[Validation]) -> String {
+    let row = |validation: &Validation| {
+        let Validation { license_id, at, outcome, claim: Claim { domain, fingerprint } } = validation;
+        let domain = domain.as_ref().map(DomainName::as_str);
+        let fingerprint = fingerprint.as_ref().map(Fingerprint::as_str);
+        json!([license_id.as_str(), at.timestamp_micros(), outcome.as_str(), domain, fingerprint])
+    };
+    json_rows(validations.iter().map(row))
+}
+
+pub(super) fn json_rows(rows: impl Iterator<Item = serde_json::Value>) -> String {
+    serde_json::Value::Array(rows.collect()).to_string()
+}

@@ -1,0 +1,111 @@
+//! SQLite: one file, one machine, any number of processes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use license_core::store::StoreError;
+use sqlx::SqlStr;
+use sqlx::sqlite::{
+    Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+
+use super::SqlStore;
+use super::dialect::{Dialect, Value, driver};
+use super::migrations::{OpenError, Schemas, migrate};
+
+const SCHEMAS: &Schemas = &[("first", include_str!("../../migrations/sqlite/0001_first.sql"))];
+
+/// How long a writer waits for others, of this process or another, before the store is contended.
+const WAIT: Duration = Duration::from_secs(5);
+/// Connections that read. Reads take microseconds; more than cores only wait for each other.
+const READERS: u32 = 4;
+
+/// The dialect of SQLite.
+#[derive(Debug)]
+pub struct Sqlite;
+
+/// A store in a file of SQLite.
+pub type SqliteStore = SqlStore<Sqlite>;
+
+driver!(Driver, SqliteRow, SqliteArguments);
+
+impl Dialect for Sqlite {
+    type Db = Driver;
+
+    // In WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
+    const DURABLE: &'static str = "PRAGMA synchronous = FULL";
+    const QUICK: &'static str = "PRAGMA synchronous = NORMAL";
+    // Takes the one write lock at once; a transaction that reads first and writes later fails where another wrote.
+    const BEGIN_WRITE: &'static str = "BEGIN IMMEDIATE";
+    const BEGIN_READ: &'static str = "BEGIN DEFERRED";
+    const FOR_UPDATE: &'static str = "";
+
+    fn items(n: u8) -> String {
+        format!("json_each(${n})")
+    }
+
+    fn texts(n: u8) -> String {
+        format!("SELECT value FROM json_each(${n})")
+    }
+
+    fn json_rows(columns: &str, select: &str) -> String {
+        format!("(SELECT json_group_array(json_array({columns})) FROM ({select}))")
+    }
+
+    async fn fetch(
+        connection: &mut sqlx::SqliteConnection,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> sqlx::Result<Vec<SqliteRow>> {
+        fetch(connection, sql, values).await
+    }
+
+    fn is_contended(code: &str) -> bool {
+        // The low byte of an extended code is the code itself: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
+        code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+    }
+}
+
+impl SqlStore<Sqlite> {
+    /// Opens the database in the file at `path`, making it (for its owner's eyes only) and bringing it to the schema of
+    /// this version where needed. Other processes may have it open.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a database of a later version is left as it is.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        create_private(path).map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(WAIT);
+        // No check before each use: a connection to a file does not break by itself, and the check costs more than a
+        // read (87 µs with it, 35 µs without).
+        let pool = || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(WAIT).idle_timeout(None);
+        // SQLite has one writer at a time. A pool of one queues them in order, where several would poll for the lock.
+        let writer = pool().max_connections(1).max_lifetime(None).connect_with(options.clone()).await.map_err(open)?;
+        migrate(&writer, SCHEMAS).await?;
+        let readers =
+            pool().max_connections(READERS).max_lifetime(None).connect_with(options.read_only(true)).await.map_err(open)?;
+        Ok(Self::new(writer, readers))
+    }
+}
+
+fn open(error: sqlx::Error) -> OpenError {
+    OpenError::Store(Box::new(StoreError::Unavailable { source: error.into() }))
+}
+
+/// Makes the file readable by its owner only. SQLite gives its `-wal` and `-shm` the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,218 @@
+//! Every text of SQL, once, for all dialects; built when a store is opened.
+
+use license_core::license::{LicenseId, LicenseState, Status};
+use license_core::limits;
+use license_core::store::{LicenseFilter, PageRequest};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::dialect::{Dialect, Value};
+
+/// What commands change of a license, in the order of the parameters that write them.
+const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
+    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event";
+
+/// What stands in [`COLUMNS`] is written by parameters `$1` to `$16`.
+#[derive(Debug)]
+pub(super) struct Statements {
+    pub(super) durable: SqlStr,
+    pub(super) quick: SqlStr,
+    pub(super) insert_license: SqlStr,
+    pub(super) update_license: SqlStr,
+    pub(super) lock_license: SqlStr,
+    pub(super) license: SqlStr,
+    pub(super) license_exists: SqlStr,
+    pub(super) license_by_key: SqlStr,
+    pub(super) insert_activations: SqlStr,
+    pub(super) delete_activations: SqlStr,
+    pub(super) activation: SqlStr,
+    pub(super) activations_of_claim: SqlStr,
+    pub(super) domains: SqlStr,
+    pub(super) activations: SqlStr,
+    pub(super) activations_of_kind: SqlStr,
+    pub(super) insert_events: SqlStr,
+    pub(super) events: SqlStr,
+    pub(super) insert_validations: SqlStr,
+    pub(super) count_validations: SqlStr,
+    pub(super) unknown_license: SqlStr,
+    pub(super) usage: SqlStr,
+    pub(super) recent: SqlStr,
+    pub(super) insert_idempotency: SqlStr,
+    pub(super) idempotency: SqlStr,
+    pub(super) plans_in_use: SqlStr,
+    pub(super) insert_kept: SqlStr,
+    pub(super) kept: SqlStr,
+    pub(super) ping: SqlStr,
+    detail: String,
+}
+
+impl Statements {
+    #[expect(clippy::too_many_lines, reason = "a list of texts, read one by one")]
+    pub(super) fn new<D: Dialect>() -> Self {
+        let for_update = D::FOR_UPDATE;
+        let detail = detail::<D>();
+        let items = D::items(1);
+        let texts = D::texts(2);
+        Self {
+            durable: SqlStr::from_static(D::DURABLE),
+            quick: SqlStr::from_static(D::QUICK),
+            insert_license: sql(format!(
+                "INSERT INTO licenses ({COLUMNS}) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                 ON CONFLICT DO NOTHING RETURNING id"
+            )),
+            update_license: SqlStr::from_static(
+                "UPDATE licenses SET key_digest = $2, sealed_key = $3, state = $4, plan = $5, customer_email = $6, \
+                 max_domains = $7, max_devices = $8, domains_used = $9, devices_used = $10, created_at = $11, \
+                 activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16 WHERE id = $1",
+            ),
+            lock_license: sql(format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}")),
+            license: sql(format!("{detail} WHERE l.id = $1")),
+            license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
+            license_by_key: sql(format!(
+                "SELECT {COLUMNS}, \
+                 (SELECT COUNT(*) FROM activations a WHERE a.license_id = l.id AND a.kind = 'domain' \
+                  AND a.value IN ({texts})) AS domain_held, \
+                 (SELECT COUNT(*) FROM activations a WHERE a.license_id = l.id AND a.kind = 'device' \
+                  AND a.value = $3) AS device_held \
+                 FROM licenses l WHERE key_digest = $1"
+            )),
+            insert_activations: sql(format!(
+                "INSERT INTO activations (license_id, id, kind, value, created_at) \
+                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT) FROM {items}"
+            )),
+            delete_activations: sql(format!(
+                "DELETE FROM activations WHERE license_id = $1 AND id IN ({texts})"
+            )),
+            activation: SqlStr::from_static(
+                "SELECT id, kind, value, created_at FROM activations WHERE license_id = $1 AND id = $2",
+            ),
+            activations_of_claim: sql(format!(
+                "SELECT id, kind, value, created_at FROM activations \
+                 WHERE license_id = $1 AND kind = 'domain' AND value IN ({texts}) \
+                 UNION ALL SELECT id, kind, value, created_at FROM activations \
+                 WHERE license_id = $1 AND kind = 'device' AND value = $3"
+            )),
+            domains: sql(format!(
+                "SELECT id, kind, value, created_at FROM activations \
+                 WHERE license_id = $1 AND kind = 'domain' ORDER BY id LIMIT {}",
+                limits::DOMAINS_PER_REQUEST
+            )),
+            activations: SqlStr::from_static(
+                "SELECT id, kind, value, created_at FROM activations \
+                 WHERE license_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+            ),
+            activations_of_kind: SqlStr::from_static(
+                "SELECT id, kind, value, created_at FROM activations \
+                 WHERE license_id = $1 AND id > $2 AND kind = $4 ORDER BY id LIMIT $3",
+            ),
+            insert_events: sql(format!(
+                "INSERT INTO events (license_id, sequence, event_type, at, data) \
+                 SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 \
+                 FROM {items}"
+            )),
+            events: SqlStr::from_static(
+                "SELECT sequence, event_type, at, data FROM events \
+                 WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            ),
+            insert_validations: sql(format!(
+                "INSERT INTO validations (license_id, at, outcome, domain, fingerprint) \
+                 SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4 FROM {items}"
+            )),
+            count_validations: sql(format!(
+                "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
+                 CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
+                 FROM (SELECT value ->> 0 AS id, CAST(value ->> 1 AS BIGINT) AS n, CAST(value ->> 2 AS BIGINT) AS latest \
+                 FROM {items}) AS v WHERE licenses.id = v.id"
+            )),
+            unknown_license: sql(format!(
+                "SELECT value AS id FROM ({}) AS named \
+                 WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = named.value) LIMIT 1",
+                D::texts(1)
+            )),
+            usage: SqlStr::from_static(
+                "SELECT outcome, COUNT(*) AS n, MAX(at) AS latest FROM validations \
+                 WHERE license_id = $1 AND at >= $2 AND at < $3 GROUP BY outcome",
+            ),
+            recent: SqlStr::from_static(
+                "SELECT sequence, at, outcome, domain, fingerprint FROM validations \
+                 WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
+                 ORDER BY at DESC, sequence DESC LIMIT $6",
+            ),
+            insert_idempotency: SqlStr::from_static(
+                "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT DO NOTHING RETURNING key",
+            ),
+            idempotency: SqlStr::from_static("SELECT request, license_id FROM idempotency_keys WHERE key = $1"),
+            plans_in_use: SqlStr::from_static("SELECT DISTINCT plan FROM licenses"),
+            insert_kept: SqlStr::from_static(
+                "INSERT INTO kept (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            ),
+            kept: SqlStr::from_static("SELECT value FROM kept WHERE name = $1"),
+            ping: SqlStr::from_static("SELECT 1"),
+            detail,
+        }
+    }
+
+    /// The page of licenses that pass a filter. Only conditions that are asked for stand in the text, so that an index
+    /// serves each.
+    pub(super) fn licenses<'a>(
+        &self,
+        filter: &'a LicenseFilter,
+        now: i64,
+        page: &'a PageRequest<LicenseId>,
+    ) -> (SqlStr, Vec<Value<'a>>) {
+        let LicenseFilter { status, plan, customer_email } = filter;
+        let mut values = vec![Value::from(i64::from(page.limit) + 1)];
+        let mut conditions = vec!["1 = 1".to_owned()];
+        let mut ask = |condition: &str, value: Value<'a>| {
+            values.push(value);
+            conditions.push(condition.replace('?', &format!("${}", values.len())));
+        };
+        match status {
+            None => {}
+            Some(Status::Suspended) => ask("l.state = ?", LicenseState::Suspended.as_str().into()),
+            Some(Status::Revoked) => ask("l.state = ?", LicenseState::Revoked.as_str().into()),
+            Some(Status::Active) => {
+                ask("l.state = ?", LicenseState::Active.as_str().into());
+                ask("(l.expires_at IS NULL OR l.expires_at > ?)", now.into());
+            }
+            Some(Status::Expired) => {
+                ask("l.state = ?", LicenseState::Active.as_str().into());
+                ask("l.expires_at <= ?", now.into());
+            }
+        }
+        if let Some(plan) = plan {
+            ask("l.plan = ?", plan.as_str().into());
+        }
+        if let Some(email) = customer_email {
+            ask("l.customer_email = ?", email.as_str().into());
+        }
+        if let Some(after) = &page.after {
+            ask("l.id < ?", after.as_str().into());
+        }
+        let text = format!("{} WHERE {} ORDER BY l.id DESC LIMIT $1", self.detail, conditions.join(" AND "));
+        (sql(text), values)
+    }
+}
+
+/// A license with its counters and lists, in one statement and so at one moment.
+fn detail<D: Dialect>() -> String {
+    let listed = |kind| {
+        let select = format!(
+            "SELECT id, value, created_at FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
+             ORDER BY id LIMIT {}",
+            limits::LISTED_ACTIVATIONS
+        );
+        D::json_rows("id, value, created_at", &select)
+    };
+    let (domains, devices) = (listed("domain"), listed("device"));
+    format!(
+        "SELECT {COLUMNS}, validation_count, last_validated_at, {domains} AS domains, {devices} AS devices \
+         FROM licenses l"
+    )
+}
+
+/// Only texts of this file come here; what callers send goes through parameters.
+fn sql(text: String) -> SqlStr {
+    AssertSqlSafe(text).into_sql_str()
+}

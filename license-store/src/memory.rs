@@ -69,6 +69,35 @@ impl Data {
         self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
     }
 
+    /// What a decision looks at.
+    fn view(&self, id: &LicenseId, reads: &Reads) -> Result<View, StoreError> {
+        let entry = self.entry(id)?;
+        Ok(View { license: (*entry.license).clone(), activations: entry.read(reads) })
+    }
+
+    /// Writes a decision down.
+    fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
+        let Changes { license, added, released, events } = changes;
+        let before = self.entry(id)?.license.key_digest;
+        if license.key_digest != before {
+            if self.by_key.contains_key(&license.key_digest) {
+                return Err(StoreError::AlreadyExists { what: "the license key" });
+            }
+            self.by_key.remove(&before);
+            self.by_key.insert(license.key_digest, id.clone());
+        }
+        let entry = self.entry_mut(id)?;
+        entry.license = Arc::clone(license);
+        for id in released {
+            entry.release(id);
+        }
+        for activation in added {
+            entry.add(activation);
+        }
+        entry.events.extend_from_slice(events);
+        Ok(())
+    }
+
     fn entry_mut(&mut self, id: &LicenseId) -> Result<&mut Entry, StoreError> {
         self.licenses.get_mut(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
     }
@@ -87,9 +116,11 @@ impl Entry {
         match reads {
             Reads::Nothing => Vec::new(),
             Reads::One(id) => self.activations.get(id).cloned().into_iter().collect(),
-            Reads::Domains => {
-                self.of_kind(Some(ActivationKind::Domain)).take(limits::DOMAINS_PER_REQUEST).cloned().collect()
-            }
+            Reads::Domains => self
+                .of_kind(Some(ActivationKind::Domain))
+                .take(limits::DOMAINS_PER_REQUEST)
+                .cloned()
+                .collect(),
             Reads::Claim { domains, fingerprint } => {
                 let domains = domains.iter().filter_map(|text| self.bound(ActivationKind::Domain, text));
                 let device = fingerprint.iter().filter_map(|text| self.bound(ActivationKind::Device, text));
@@ -99,7 +130,9 @@ impl Entry {
     }
 
     fn of_kind(&self, kind: Option<ActivationKind>) -> impl Iterator<Item = &Activation> {
-        self.activations.values().filter(move |activation| kind.is_none_or(|kind| activation.binding.kind() == kind))
+        self.activations
+            .values()
+            .filter(move |activation| kind.is_none_or(|kind| activation.binding.kind() == kind))
     }
 
     fn add(&mut self, activation: &Activation) {
@@ -115,7 +148,8 @@ impl Entry {
     }
 
     fn detail(&self) -> LicenseDetail {
-        let listed = |kind| self.of_kind(Some(kind)).take(limits::LISTED_ACTIVATIONS as usize).cloned().collect();
+        let listed =
+            |kind| self.of_kind(Some(kind)).take(limits::LISTED_ACTIVATIONS as usize).cloned().collect();
         LicenseDetail {
             license: Arc::clone(&self.license),
             counters: self.counters,
@@ -167,28 +201,9 @@ impl LicenseStore for MemoryStore {
         context: &CommandContext<'_>,
     ) -> Result<Outcome, StoreError> {
         let mut data = self.data();
-        let data = &mut *data;
-        let entry = data.entry(id)?;
-        let view = View { license: (*entry.license).clone(), activations: entry.read(&command.reads()) };
-        let Decision { outcome, changes } = decide(view, command, context);
-        if let Some(Changes { license, added, released, events }) = changes {
-            let before = entry.license.key_digest;
-            if license.key_digest != before {
-                if data.by_key.contains_key(&license.key_digest) {
-                    return Err(StoreError::AlreadyExists { what: "the license key" });
-                }
-                data.by_key.remove(&before);
-                data.by_key.insert(license.key_digest, id.clone());
-            }
-            let entry = data.entry_mut(id)?;
-            entry.license = license;
-            for id in &released {
-                entry.release(id);
-            }
-            for activation in &added {
-                entry.add(activation);
-            }
-            entry.events.extend(events);
+        let Decision { outcome, changes } = decide(data.view(id, &command.reads())?, command, context);
+        if let Some(changes) = changes {
+            data.apply(id, &changes)?;
         }
         Ok(outcome)
     }
@@ -215,9 +230,15 @@ impl LicenseStore for MemoryStore {
         Ok(self.data().licenses.get(id).map(Entry::detail))
     }
 
-    async fn license_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<Standing>, StoreError> {
+    async fn license_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<Standing>, StoreError> {
         let data = self.data();
-        let Some(entry) = data.by_key.get(digest).and_then(|id| data.licenses.get(id)) else { return Ok(None) };
+        let Some(entry) = data.by_key.get(digest).and_then(|id| data.licenses.get(id)) else {
+            return Ok(None);
+        };
         let domain = claim.domain.as_ref().is_some_and(|domain| {
             let covers = |text: &str| entry.bound(ActivationKind::Domain, text).is_some();
             // The name itself is the common case, and needs no list of what could cover it.
@@ -240,7 +261,8 @@ impl LicenseStore for MemoryStore {
         let data = self.data();
         let below = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let found = data.licenses.range::<LicenseId, _>((Bound::Unbounded, below)).rev();
-        let found = found.filter(|(_, entry)| filter.admits(&entry.license, now)).map(|(_, entry)| entry.detail());
+        let found =
+            found.filter(|(_, entry)| filter.admits(&entry.license, now)).map(|(_, entry)| entry.detail());
         let items = found.take(page.limit as usize + 1).collect();
         Ok(Page::from_one_more(items, page.limit, |detail: &LicenseDetail| detail.license.id.clone()))
     }
@@ -280,8 +302,10 @@ impl LicenseStore for MemoryStore {
         let valid = in_range().filter(|(_, validation)| validation.outcome == ValidationOutcome::Valid);
         let last_validated_at = valid.map(|(cursor, _)| cursor.at).max();
         let newest = in_range().rev().filter(|(cursor, _)| page.after.is_none_or(|after| **cursor < after));
-        let items = newest.take(page.limit as usize + 1).map(|(cursor, found)| (*cursor, found.clone())).collect();
-        let Page { items, next } = Page::from_one_more(items, page.limit, |(cursor, _): &(_, Validation)| *cursor);
+        let items =
+            newest.take(page.limit as usize + 1).map(|(cursor, found)| (*cursor, found.clone())).collect();
+        let Page { items, next } =
+            Page::from_one_more(items, page.limit, |(cursor, _): &(_, Validation)| *cursor);
         let items = items.into_iter().map(|(_, validation)| validation).collect();
         Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
     }
@@ -300,3 +324,6 @@ impl LicenseStore for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod broken;

@@ -80,7 +80,12 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// What a decision looks at.
-    async fn read(&self, tx: &mut Tx<D>, id: &LicenseId, reads: &Reads) -> Result<Vec<Activation>, StoreError> {
+    async fn read(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        reads: &Reads,
+    ) -> Result<Vec<Activation>, StoreError> {
         let license = id.as_str();
         let rows = match reads {
             Reads::Nothing => return Ok(Vec::new()),
@@ -134,11 +139,16 @@ impl<D: Dialect> SqlStore<D> {
 
     /// The first of these licenses that is not there.
     async fn unknown_license(&self, validations: &[Validation]) -> Result<StoreError, StoreError> {
-        let ids = json!(validations.iter().map(|validation| validation.license_id.as_str()).collect::<Vec<_>>());
-        let rows =
-            fetch::<D>(&mut *self.reader().await?, &self.statements.unknown_license, values![ids.to_string().as_str()])
-                .await?;
-        let unknown = rows.first().map(|row| reader::<D>(row, "licenses", "").license_id("id")).transpose()?;
+        let ids =
+            json!(validations.iter().map(|validation| validation.license_id.as_str()).collect::<Vec<_>>());
+        let rows = fetch::<D>(
+            &mut *self.reader().await?,
+            &self.statements.unknown_license,
+            values![ids.to_string().as_str()],
+        )
+        .await?;
+        let unknown =
+            rows.first().map(|row| reader::<D>(row, "licenses", "").license_id("id")).transpose()?;
         Ok(unknown.map_or_else(
             || StoreError::Contended { source: "a license appeared while it was looked for".into() },
             |id| StoreError::NotFound { id },
@@ -174,10 +184,15 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
             let values = values![key.as_str(), request.as_slice(), license.id.as_str(), created_at];
             if fetch::<D>(&mut tx, &self.statements.insert_idempotency, values).await?.is_empty() {
                 let rows = fetch::<D>(&mut tx, &self.statements.idempotency, values![key.as_str()]).await?;
-                let row = rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
+                let row =
+                    rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
                 let row = reader::<D>(row, "idempotency_keys", key.as_str());
                 let same = row.digest("request")? == *request;
-                return Ok(if same { Created::Before(row.license_id("license_id")?) } else { Created::Conflict });
+                return Ok(if same {
+                    Created::Before(row.license_id("license_id")?)
+                } else {
+                    Created::Conflict
+                });
             }
         }
         let metadata = json!(license.metadata).to_string();
@@ -215,15 +230,19 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         }
         // By id, so that batches of several nodes lock the licenses in one order.
         let mut counts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-        for validation in validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid) {
+        for validation in
+            validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid)
+        {
             let (count, latest) = counts.entry(validation.license_id.as_str()).or_insert((0, i64::MIN));
             *count += 1;
             *latest = (*latest).max(validation.at.timestamp_micros());
         }
-        let counts = rows::json_rows(counts.into_iter().map(|(id, (count, latest))| json!([id, count, latest])));
+        let counts =
+            rows::json_rows(counts.into_iter().map(|(id, (count, latest))| json!([id, count, latest])));
         let history = rows::validation_rows(validations);
         let mut tx = self.begin(&self.statements.quick).await?;
-        let inserted = D::fetch(&mut tx, self.statements.insert_validations.clone(), values![history.as_str()]).await;
+        let inserted =
+            D::fetch(&mut tx, self.statements.insert_validations.clone(), values![history.as_str()]).await;
         if let Err(error) = inserted {
             return Err(if is_unknown(&error) {
                 tx.rollback().await.map_err(store_error::<D>)?;
@@ -237,11 +256,16 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
-        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.license, values![id.as_str()]).await?;
+        let rows =
+            fetch::<D>(&mut *self.reader().await?, &self.statements.license, values![id.as_str()]).await?;
         rows.first().map(|row| reader::<D>(row, "licenses", id.as_str()).detail()).transpose()
     }
 
-    async fn license_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<Standing>, StoreError> {
+    async fn license_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<Standing>, StoreError> {
         let domains = match &claim.domain {
             Some(domain) => json!(domain.covering_names()).to_string(),
             None => "[]".to_owned(),
@@ -284,7 +308,10 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         let after = page.after.as_ref().map_or("", ActivationId::as_str);
         let limit = i64::from(page.limit) + 1;
         let rows = match kind {
-            None => fetch::<D>(&mut connection, &self.statements.activations, values![id.as_str(), after, limit]).await?,
+            None => {
+                fetch::<D>(&mut connection, &self.statements.activations, values![id.as_str(), after, limit])
+                    .await?
+            }
             Some(kind) => {
                 let values = values![id.as_str(), after, limit, kind.as_str()];
                 fetch::<D>(&mut connection, &self.statements.activations_of_kind, values).await?
@@ -304,9 +331,9 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
         let UsageQuery { from, to, page } = query;
         let (from, to) = (rows::micros(*from).unwrap_or(i64::MIN), rows::micros(*to).unwrap_or(i64::MAX));
-        let (at, sequence) = page
-            .after
-            .map_or((i64::MAX, i64::MAX), |cursor| (cursor.at.timestamp_micros(), rows::int(cursor.sequence)));
+        let (at, sequence) = page.after.map_or((i64::MAX, i64::MAX), |cursor| {
+            (cursor.at.timestamp_micros(), rows::int(cursor.sequence))
+        });
         // One transaction: figures and records of one moment.
         let begin = SqlStr::from_static(D::BEGIN_READ);
         let mut tx = Transaction::begin(self.reader().await?, Some(begin)).await.map_err(store_error::<D>)?;

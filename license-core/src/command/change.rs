@@ -131,10 +131,9 @@ fn replace_domains(
         return Err(Denial::TooManyDomains { used: draft.license.domains_used });
     }
     let wanted_names: BTreeSet<_> = wanted.iter().map(DomainName::as_str).collect();
-    let held: BTreeSet<_> = activations.iter().map(|activation| activation.binding.value()).collect();
-    for activation in
-        activations.iter().filter(|activation| !wanted_names.contains(activation.binding.value()))
-    {
+    let domains = || activations.iter().filter(|activation| matches!(activation.binding, Binding::Domain(_)));
+    let held: BTreeSet<_> = domains().map(|activation| activation.binding.value()).collect();
+    for activation in domains().filter(|activation| !wanted_names.contains(activation.binding.value())) {
         draft.release(activation);
     }
     let plan = plan_of(&draft.license, plans)?;

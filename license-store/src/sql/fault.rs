@@ -7,8 +7,7 @@ use super::dialect::Dialect;
 
 /// The meaning of an error that no statement expects.
 pub(super) fn store_error<D: Dialect>(error: sqlx::Error) -> StoreError {
-    let contended =
-        matches!(&error, sqlx::Error::Database(database) if database.code().is_some_and(|code| D::is_contended(&code)));
+    let contended = matches!(&error, sqlx::Error::Database(database) if database.code().is_some_and(|code| D::is_contended(&code)));
     let source = Source::from(error);
     if contended { StoreError::Contended { source } } else { StoreError::Unavailable { source } }
 }

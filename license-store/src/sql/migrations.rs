@@ -9,7 +9,9 @@ use sqlx::{Database, Pool, SqlStr};
 #[non_exhaustive]
 pub enum OpenError {
     /// A later version of this software has changed the database.
-    #[error("the database has schema {found}, of a later version of this software; this version knows none after {known}")]
+    #[error(
+        "the database has schema {found}, of a later version of this software; this version knows none after {known}"
+    )]
     NewerSchema {
         /// The schema it has.
         found: i64,

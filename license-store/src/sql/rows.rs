@@ -74,7 +74,8 @@ impl<R: Columns> Reader<'_, R> {
     pub(super) fn digest(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
         let bytes = self.bytes(column)?;
         self.parse(column, bytes, |bytes| {
-            <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| format!("it has {} bytes, not 32", bytes.len()))
+            <[u8; 32]>::try_from(bytes.as_slice())
+                .map_err(|_| format!("it has {} bytes, not 32", bytes.len()))
         })
     }
 
@@ -87,7 +88,8 @@ impl<R: Columns> Reader<'_, R> {
     }
 
     fn limit(&self, column: &'static str) -> Result<Limit, StoreError> {
-        let number = self.maybe_int(column)?.map(|value| self.parse(column, value, u32::try_from)).transpose()?;
+        let number =
+            self.maybe_int(column)?.map(|value| self.parse(column, value, u32::try_from)).transpose()?;
         Ok(number.into())
     }
 
@@ -98,16 +100,21 @@ impl<R: Columns> Reader<'_, R> {
 
     pub(super) fn outcome(&self) -> Result<ValidationOutcome, StoreError> {
         let text = self.text("outcome")?;
-        self.parse("outcome", text.as_str(), |text| ValidationOutcome::from_stored(text).ok_or("no known outcome"))
+        self.parse("outcome", text.as_str(), |text| {
+            ValidationOutcome::from_stored(text).ok_or("no known outcome")
+        })
     }
 
     pub(super) fn license(&self) -> Result<License, StoreError> {
-        let (state, email, metadata) = (self.text("state")?, self.text("customer_email")?, self.text("metadata")?);
+        let (state, email, metadata) =
+            (self.text("state")?, self.text("customer_email")?, self.text("metadata")?);
         Ok(License {
             id: self.license_id("id")?,
             key_digest: KeyDigest::from_bytes(self.digest("key_digest")?),
             sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
-            state: self.parse("state", state.as_str(), |text| LicenseState::from_stored(text).ok_or("no known state"))?,
+            state: self.parse("state", state.as_str(), |text| {
+                LicenseState::from_stored(text).ok_or("no known state")
+            })?,
             plan: self.text("plan")?,
             customer_email: self.parse("customer_email", email.as_str(), CustomerEmail::parse)?,
             max_domains: self.limit("max_domains")?,
@@ -161,19 +168,25 @@ impl<R: Columns> Reader<'_, R> {
         Ok(Event {
             license_id: license_id.clone(),
             sequence: self.count("sequence")?,
-            event_type: self
-                .parse("event_type", event_type.as_str(), |text| EventType::from_stored(text).ok_or("no known type"))?,
+            event_type: self.parse("event_type", event_type.as_str(), |text| {
+                EventType::from_stored(text).ok_or("no known type")
+            })?,
             at: self.time("at")?,
             data: self.parse("data", data.as_str(), serde_json::from_str)?,
         })
     }
 
-    pub(super) fn validation(&self, license_id: &LicenseId) -> Result<(ValidationCursor, Validation), StoreError> {
+    pub(super) fn validation(
+        &self,
+        license_id: &LicenseId,
+    ) -> Result<(ValidationCursor, Validation), StoreError> {
         let at = self.time("at")?;
         let domain = self.maybe_text("domain")?;
         let fingerprint = self.maybe_text("fingerprint")?;
         let claim = Claim {
-            domain: domain.map(|text| self.parse("domain", text.as_str(), DomainName::from_stored)).transpose()?,
+            domain: domain
+                .map(|text| self.parse("domain", text.as_str(), DomainName::from_stored))
+                .transpose()?,
             fingerprint: fingerprint
                 .map(|text| self.parse("fingerprint", text.as_str(), Fingerprint::parse))
                 .transpose()?,
@@ -194,8 +207,12 @@ fn parse_metadata(text: &str) -> Result<Metadata, String> {
 
 fn activation(id: &str, kind: ActivationKind, value: &str, created_at: i64) -> Result<Activation, String> {
     let binding = match kind {
-        ActivationKind::Domain => Binding::Domain(DomainName::from_stored(value).map_err(|error| error.to_string())?),
-        ActivationKind::Device => Binding::Device(Fingerprint::parse(value).map_err(|error| error.to_string())?),
+        ActivationKind::Domain => {
+            Binding::Domain(DomainName::from_stored(value).map_err(|error| error.to_string())?)
+        }
+        ActivationKind::Device => {
+            Binding::Device(Fingerprint::parse(value).map_err(|error| error.to_string())?)
+        }
     };
     let id = ActivationId::parse(id).map_err(|error| error.to_string())?;
     Ok(Activation { id, binding, created_at: time(created_at)? })

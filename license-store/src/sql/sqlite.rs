@@ -75,7 +75,8 @@ impl SqlStore<Sqlite> {
     /// [`OpenError`]; a database of a later version is left as it is.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        create_private(path).map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+        create_private(path)
+            .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -84,12 +85,18 @@ impl SqlStore<Sqlite> {
             .busy_timeout(WAIT);
         // No check before each use: a connection to a file does not break by itself, and the check costs more than a
         // read (87 µs with it, 35 µs without).
-        let pool = || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(WAIT).idle_timeout(None);
+        let pool =
+            || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(WAIT).idle_timeout(None);
         // SQLite has one writer at a time. A pool of one queues them in order, where several would poll for the lock.
-        let writer = pool().max_connections(1).max_lifetime(None).connect_with(options.clone()).await.map_err(open)?;
+        let writer =
+            pool().max_connections(1).max_lifetime(None).connect_with(options.clone()).await.map_err(open)?;
         migrate(&writer, SCHEMAS).await?;
-        let readers =
-            pool().max_connections(READERS).max_lifetime(None).connect_with(options.read_only(true)).await.map_err(open)?;
+        let readers = pool()
+            .max_connections(READERS)
+            .max_lifetime(None)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(open)?;
         Ok(Self::new(writer, readers))
     }
 }

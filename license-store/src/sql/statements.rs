@@ -142,7 +142,9 @@ impl Statements {
                 "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING key",
             ),
-            idempotency: SqlStr::from_static("SELECT request, license_id FROM idempotency_keys WHERE key = $1"),
+            idempotency: SqlStr::from_static(
+                "SELECT request, license_id FROM idempotency_keys WHERE key = $1",
+            ),
             plans_in_use: SqlStr::from_static("SELECT DISTINCT plan FROM licenses"),
             insert_kept: SqlStr::from_static(
                 "INSERT INTO kept (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",

@@ -1,0 +1,123 @@
+//! Shows whether a store keeps the contract of [`LicenseStore`].
+//!
+//! A store's author writes a [`Harness`], which opens handles on one set of data, and lets
+//! [`conformance_tests!`](crate::conformance_tests) make one test of each case:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use license_core::store::LicenseStore;
+//! use license_store::conformance::Harness;
+//! use license_store::memory::MemoryStore;
+//!
+//! #[derive(Default)]
+//! struct Memory(MemoryStore);
+//!
+//! #[async_trait::async_trait]
+//! impl Harness for Memory {
+//!     async fn open(&self) -> Arc<dyn LicenseStore> {
+//!         Arc::new(self.0.clone())
+//!     }
+//! }
+//!
+//! license_store::conformance_tests!(Memory::default());
+//! # fn main() {}
+//! ```
+//!
+//! The tests need `tokio` with `macros` and `rt-multi-thread` among the dev-dependencies. Each gets a harness of its
+//! own, so the first failure hides no other. Sequential cases pass on stores that oversell under load; the races, with
+//! more callers than a pool has connections and through two handles, are where most broken stores show.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every case panics where the contract is broken; that is its purpose"
+)]
+
+pub mod create;
+pub mod execute;
+mod fixture;
+pub mod history;
+pub mod kept;
+pub mod races;
+pub mod reads;
+pub mod sequences;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use license_core::store::LicenseStore;
+
+/// One set of data, empty at first, that several handles are opened on.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// Opens one more handle on the data, as another process would: with connections, locks and caches of its own.
+    async fn open(&self) -> Arc<dyn LicenseStore>;
+}
+
+/// A case. Panics with what broke.
+pub type Case = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Makes a test of each case, in a module for each verb. The expression makes a fresh [`Harness`](conformance::Harness);
+/// it may `.await`.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($harness:expr) => {
+        $crate::conformance_cases! { tests $harness }
+    };
+}
+
+/// The list of cases, once.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_cases {
+    ($($mode:tt)*) => {
+        $crate::conformance_expand! { [$($mode)*]
+            create: keeps_every_field, keeps_extreme_values, writes_its_events, refuses_a_taken_id,
+                refuses_a_taken_key, leaves_nothing_of_a_refused_create, repeats_by_idempotency_key,
+                refuses_an_idempotency_key_of_another_request;
+            execute: every_command_is_kept, a_denial_writes_nothing, an_unknown_license_is_not_found,
+                events_are_numbered_without_gaps, events_go_with_the_change, a_stale_version_is_denied,
+                a_rotated_key_replaces_the_old_one, a_rotation_to_a_taken_key_changes_nothing,
+                a_released_slot_is_free_again, domains_are_replaced_as_a_list, revoked_is_final,
+                commands_leave_other_licenses_alone, commands_leave_counters_alone;
+            history: valid_ones_count_and_denied_ones_stand, the_latest_time_moves_forward_only,
+                a_batch_is_recorded_whole_or_not_at_all, one_license_many_times_in_a_batch, an_empty_batch_is_nothing,
+                a_recorded_validation_is_seen_at_once, the_range_is_half_open, pages_go_from_new_to_old,
+                usage_of_an_unknown_license_is_not_found;
+            reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, claims_of_other_licenses_are_not_held,
+                filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,
+                pages_of_activations, long_lists_are_cut, events_from_a_number_on, plans_in_use, it_answers;
+            kept: the_first_value_stays, racing_callers_agree;
+            races: domains_are_never_oversold_nor_undersold, devices_are_never_oversold_nor_undersold,
+                domain_and_device_are_taken_together, one_domain_takes_one_slot, a_slot_is_released_once,
+                claims_and_releases_keep_the_count, one_of_many_changes_of_a_version_wins,
+                nothing_is_granted_after_a_revocation, one_of_many_creates_with_an_idempotency_key_wins,
+                no_validation_is_lost, counts_survive_racing_commands;
+            sequences: any_sequence_ends_as_in_memory;
+        }
+    };
+}
+
+/// What becomes of the list.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_expand {
+    ([tests $harness:expr] $($verb:ident: $($case:ident),+;)+) => {
+        $(mod $verb {
+            #[allow(unused_imports, reason = "the expression may name things of the module around")]
+            use super::*;
+            $(#[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                let harness = $harness;
+                $crate::conformance::$verb::$case(&harness).await;
+            })+
+        })+
+    };
+    ([list] $($verb:ident: $($case:ident),+;)+) => {
+        &[$($((concat!(stringify!($verb), "::", stringify!($case)), |harness| Box::pin($verb::$case(harness)))),+),+]
+    };
+}
+
+/// Every case with its name, `verb::case`, for authors who do not use the macro.
+pub const CASES: &[(&str, Case)] = crate::conformance_cases! { list };

@@ -1,0 +1,358 @@
+//! The suite is tested itself: stores with one fault each must fail it, at the case that is named here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::*;
+use crate::conformance::{CASES, Harness};
+
+/// What one broken store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// Reads and decides, lets others in, then writes: the mistake of the field.
+    CheckThenAct,
+    /// Holds a lock of its own process around that; another process has another lock.
+    InProcessMutexOnly,
+    /// Writes the change and not its events.
+    ForgetsTheEvent,
+    /// Does not tell the decision which version the caller saw.
+    IgnoresTheVersion,
+    /// Answers before the count is written; the next call writes it.
+    CommitsTheCountLate,
+    /// Reads the counter, lets others in, then writes it one higher.
+    CountsWithoutLock,
+    /// Records a batch up to the first fault in it.
+    RecordsHalfABatch,
+    /// Writes the license with the counters that it had read: those of validations in between are lost.
+    WritesCountersBack,
+    /// Looks domains up by their end, as text.
+    MatchesSubstrings,
+    /// Looks a claim up among the activations of all licenses.
+    MixesLicensesUp,
+    /// Takes slots for the domain first, and for the device in a second step.
+    HalfClaims,
+    /// Applies the changes of a command that is denied by a limit.
+    OversellsByOne,
+    /// Drops activations from the count, not from the list.
+    ForgetsReleases,
+    /// Checks the idempotency key, lets others in, then creates.
+    ChecksIdempotencyFirst,
+    /// Tells a repeated request by its key alone.
+    IgnoresTheRequest,
+    /// Lets a later caller's value win.
+    KeepsTheLast,
+    /// Keeps the old key of a license as well.
+    KeepsTheOldKey,
+    /// Takes times in whole seconds.
+    RoundsTimes,
+    /// Keeps the offset of a page instead of its last item.
+    PagesByOffset,
+}
+
+/// The case that each fault fails. It may fail others too.
+const EXPECTED: &[(Fault, &str)] = &[
+    (Fault::CheckThenAct, "races::devices_are_never_oversold_nor_undersold"),
+    (Fault::InProcessMutexOnly, "races::domains_are_never_oversold_nor_undersold"),
+    (Fault::ForgetsTheEvent, "execute::events_go_with_the_change"),
+    (Fault::IgnoresTheVersion, "execute::a_stale_version_is_denied"),
+    (Fault::CommitsTheCountLate, "history::a_recorded_validation_is_seen_at_once"),
+    (Fault::CountsWithoutLock, "races::no_validation_is_lost"),
+    (Fault::RecordsHalfABatch, "history::a_batch_is_recorded_whole_or_not_at_all"),
+    (Fault::WritesCountersBack, "races::counts_survive_racing_commands"),
+    (Fault::MatchesSubstrings, "reads::a_claim_finds_what_it_holds"),
+    (Fault::MixesLicensesUp, "reads::claims_of_other_licenses_are_not_held"),
+    (Fault::HalfClaims, "execute::a_denial_writes_nothing"),
+    (Fault::OversellsByOne, "races::devices_are_never_oversold_nor_undersold"),
+    (Fault::ForgetsReleases, "execute::a_released_slot_is_free_again"),
+    (Fault::ChecksIdempotencyFirst, "races::one_of_many_creates_with_an_idempotency_key_wins"),
+    (Fault::IgnoresTheRequest, "create::refuses_an_idempotency_key_of_another_request"),
+    (Fault::KeepsTheLast, "kept::the_first_value_stays"),
+    (Fault::KeepsTheOldKey, "execute::a_rotated_key_replaces_the_old_one"),
+    (Fault::RoundsTimes, "create::keeps_extreme_values"),
+    (Fault::PagesByOffset, "reads::pages_of_licenses_are_stable"),
+];
+
+/// One handle on a broken store. Another handle has a mutex of its own, as another process would.
+#[derive(Debug)]
+struct Broken {
+    inner: MemoryStore,
+    fault: Fault,
+    mutex: Mutex<()>,
+    late: Arc<Mutex<Vec<Validation>>>,
+}
+
+impl Broken {
+    fn data(&self) -> MutexGuard<'_, Data> {
+        self.inner.data()
+    }
+
+    /// Lets others in.
+    async fn gap(&self) {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn in_two_steps(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let view = self.data().view(id, &command.reads())?;
+        let Decision { outcome, changes } = decide(view, command, context);
+        self.gap().await;
+        if let Some(changes) = changes {
+            self.data().apply(id, &changes)?;
+        }
+        Ok(outcome)
+    }
+}
+
+#[async_trait]
+impl LicenseStore for Broken {
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let mut new = new.clone();
+        match self.fault {
+            Fault::ChecksIdempotencyFirst => {
+                if let Some(Idempotency { key, request }) = new.idempotency.take() {
+                    let before = self.data().idempotency.get(key.as_str()).cloned();
+                    if let Some((before, id)) = before {
+                        return Ok(if before == request { Created::Before(id) } else { Created::Conflict });
+                    }
+                    self.gap().await;
+                    let id = new.license.id.clone();
+                    self.data().idempotency.insert(key.as_str().to_owned(), (request, id));
+                }
+            }
+            Fault::IgnoresTheRequest => {
+                if let Some(idempotency) = &mut new.idempotency {
+                    idempotency.request = [0; 32];
+                }
+            }
+            Fault::RoundsTimes => {
+                new.license.created_at = chrono::SubsecRound::trunc_subsecs(new.license.created_at, 0);
+            }
+            _ => {}
+        }
+        self.inner.create(&new).await
+    }
+
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext<'_>,
+    ) -> Result<Outcome, StoreError> {
+        match (self.fault, command) {
+            (Fault::CheckThenAct, _) => self.in_two_steps(id, command, context).await,
+            (Fault::InProcessMutexOnly, _) => {
+                let _held = self.mutex.lock().await;
+                self.in_two_steps(id, command, context).await
+            }
+            (Fault::ForgetsTheEvent, _) => {
+                let mut data = self.data();
+                let Decision { outcome, changes } =
+                    decide(data.view(id, &command.reads())?, command, context);
+                if let Some(mut changes) = changes {
+                    changes.events.clear();
+                    data.apply(id, &changes)?;
+                }
+                Ok(outcome)
+            }
+            (Fault::IgnoresTheVersion, _) => {
+                let context = CommandContext { expected_version: None, ..*context };
+                self.inner.execute(id, command, &context).await
+            }
+            (Fault::WritesCountersBack, _) => {
+                let before = self.data().entry(id)?.counters;
+                self.gap().await;
+                let outcome = self.inner.execute(id, command, context).await?;
+                self.data().entry_mut(id)?.counters = before;
+                Ok(outcome)
+            }
+            (Fault::HalfClaims, Command::Activate(claim)) => {
+                let device = Claim { domain: None, ..claim.clone() };
+                self.inner.execute(id, &Command::Activate(device), context).await?;
+                self.inner.execute(id, command, context).await
+            }
+            (Fault::OversellsByOne, Command::Activate(_)) => {
+                let mut data = self.data();
+                let mut view = data.view(id, &command.reads())?;
+                view.license.devices_used = view.license.devices_used.saturating_sub(1);
+                let Decision { outcome, changes } = decide(view, command, context);
+                if let Some(changes) = changes {
+                    data.apply(id, &changes)?;
+                }
+                Ok(outcome)
+            }
+            (Fault::ForgetsReleases, _) => {
+                let mut data = self.data();
+                let Decision { outcome, changes } =
+                    decide(data.view(id, &command.reads())?, command, context);
+                if let Some(mut changes) = changes {
+                    changes.released.clear();
+                    data.apply(id, &changes)?;
+                }
+                Ok(outcome)
+            }
+            (Fault::KeepsTheOldKey, Command::RotateKey { .. }) => {
+                let before = self.data().entry(id)?.license.key_digest;
+                let outcome = self.inner.execute(id, command, context).await;
+                self.data().by_key.insert(before, id.clone());
+                outcome
+            }
+            _ => self.inner.execute(id, command, context).await,
+        }
+    }
+
+    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+        match self.fault {
+            Fault::CommitsTheCountLate => {
+                let mut late = self.late.lock().await;
+                self.inner.record(&late).await?;
+                *late = validations.to_vec();
+                Ok(())
+            }
+            Fault::CountsWithoutLock => {
+                for validation in validations {
+                    let before = self.data().entry(&validation.license_id)?.counters;
+                    self.gap().await;
+                    self.inner.record(std::slice::from_ref(validation)).await?;
+                    let valid = u64::from(validation.outcome == ValidationOutcome::Valid);
+                    self.data().entry_mut(&validation.license_id)?.counters.validation_count =
+                        before.validation_count + valid;
+                }
+                Ok(())
+            }
+            Fault::RecordsHalfABatch => {
+                for validation in validations {
+                    self.inner.record(std::slice::from_ref(validation)).await?;
+                }
+                Ok(())
+            }
+            _ => self.inner.record(validations).await,
+        }
+    }
+
+    async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+        self.inner.license(id).await
+    }
+
+    async fn license_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<Standing>, StoreError> {
+        let mut standing = self.inner.license_by_key(digest, claim).await?;
+        if let (Some(standing), Some(domain)) = (&mut standing, &claim.domain) {
+            let data = self.data();
+            let ends_alike = |value: &str| domain.as_str().ends_with(value.trim_start_matches("*."));
+            let all = |id: Option<&LicenseId>| {
+                let entries = data.licenses.iter().filter(move |(other, _)| id.is_none_or(|id| *other == id));
+                entries.flat_map(|(_, entry)| entry.of_kind(Some(ActivationKind::Domain))).collect::<Vec<_>>()
+            };
+            match self.fault {
+                Fault::MatchesSubstrings => {
+                    let bound = all(Some(&standing.license.id));
+                    standing.held.domain = bound.iter().any(|bound| ends_alike(bound.binding.value()));
+                }
+                Fault::MixesLicensesUp => {
+                    standing.held.domain =
+                        all(None).iter().any(|bound| bound.binding.value() == domain.as_str());
+                }
+                _ => {}
+            }
+        }
+        Ok(standing)
+    }
+
+    async fn licenses(
+        &self,
+        filter: &LicenseFilter,
+        now: DateTime<Utc>,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        if self.fault == Fault::PagesByOffset {
+            // The cursor names how many were read, as an id: what is added in front shifts the pages.
+            let skip: usize = page.after.as_ref().map_or(0, |id| id.as_str()[4..].parse().expect("a number"));
+            let all = self.data().licenses.values().rev().map(Entry::detail).skip(skip).collect::<Vec<_>>();
+            let next = LicenseId::parse(&format!("lic_{}", skip + page.limit as usize)).expect("an id");
+            return Ok(Page::from_one_more(all, page.limit, |_| next));
+        }
+        self.inner.licenses(filter, now, page).await
+    }
+
+    async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+        self.inner.activations(id, kind, page).await
+    }
+
+    async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.inner.events(id, after, limit).await
+    }
+
+    async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.inner.usage(id, query).await
+    }
+
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.plans_in_use().await
+    }
+
+    async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if self.fault == Fault::KeepsTheLast {
+            self.data().kept.remove(name);
+        }
+        self.inner.keep_first(name, value).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+}
+
+struct BrokenHarness {
+    fault: Fault,
+    inner: MemoryStore,
+    late: Arc<Mutex<Vec<Validation>>>,
+}
+
+#[async_trait]
+impl Harness for BrokenHarness {
+    async fn open(&self) -> Arc<dyn LicenseStore> {
+        let (inner, late) = (self.inner.clone(), Arc::clone(&self.late));
+        Arc::new(Broken { inner, fault: self.fault, mutex: Mutex::default(), late })
+    }
+}
+
+/// What a case says of a broken store, if it notices.
+async fn complaint(fault: Fault, name: &str) -> Option<String> {
+    let (_, case) = *CASES.iter().find(|(case, _)| *case == name).expect("a case of that name");
+    let harness = BrokenHarness { fault, inner: MemoryStore::new(), late: Arc::default() };
+    let result = tokio::spawn(async move { case(&harness).await }).await;
+    let panic = result.err()?.into_panic();
+    let text = panic.downcast_ref::<String>().cloned();
+    Some(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_broken_store_fails_at_the_named_case() {
+    let mut caught = BTreeMap::new();
+    for &(fault, case) in EXPECTED {
+        let complaint = complaint(fault, case).await;
+        caught.insert(fault, complaint.unwrap_or_else(|| panic!("{case} does not notice {fault:?}")));
+    }
+    // An author is told what broke, in figures.
+    let told = &caught[&Fault::OversellsByOne];
+    assert!(told.contains("24 of 24 racing claims won a 1-slot license"), "{told}");
+    let told = &caught[&Fault::CommitsTheCountLate];
+    assert!(told.contains("1 validations are acknowledged, 0 are counted"), "{told}");
+}

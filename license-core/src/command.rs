@@ -100,10 +100,10 @@ impl Command {
 }
 
 /// What a decision knows besides the license.
-#[derive(Clone, Copy, Debug)]
-pub struct CommandContext<'a> {
+#[derive(Clone, Debug)]
+pub struct CommandContext {
     /// The plans there are.
-    pub plans: &'a PlanCatalog,
+    pub plans: Arc<PlanCatalog>,
     /// The time of the call, in whole microseconds.
     pub now: DateTime<Utc>,
     /// The version that the caller saw; the license must still have it. `None`: any.
@@ -152,7 +152,7 @@ pub struct Changes {
 
 /// Decides one command. Pure: the same view, command and context give the same decision.
 #[must_use]
-pub fn decide(view: View, command: &Command, context: &CommandContext<'_>) -> Decision {
+pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decision {
     if let Some(expected) = context.expected_version
         && expected != view.license.version
     {
@@ -161,12 +161,12 @@ pub fn decide(view: View, command: &Command, context: &CommandContext<'_>) -> De
     let mut draft = Draft::new(view.license, context.now);
     let activations = &view.activations;
     let result = match command {
-        Command::Activate(claim) => activate::activate(&mut draft, activations, claim, context.plans),
+        Command::Activate(claim) => activate::activate(&mut draft, activations, claim, &context.plans),
         Command::Release(id) => release::release(&mut draft, activations, id),
         Command::Suspend => lifecycle::suspend(&mut draft),
         Command::Reinstate => lifecycle::reinstate(&mut draft),
-        Command::Renew => lifecycle::renew(&mut draft, context.plans),
-        Command::Change(change) => change::change(&mut draft, activations, change, context.plans),
+        Command::Renew => lifecycle::renew(&mut draft, &context.plans),
+        Command::Change(change) => change::change(&mut draft, activations, change, &context.plans),
         Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
         Command::Revoke => {
             lifecycle::revoke(&mut draft);

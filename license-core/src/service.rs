@@ -59,7 +59,7 @@ pub struct LicenseService {
     store: Arc<dyn LicenseStore>,
     vault: KeyVault,
     key_format: KeyFormat,
-    plans: PlanCatalog,
+    plans: Arc<PlanCatalog>,
     clock: Box<dyn Clock>,
     rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>>,
 }
@@ -86,7 +86,7 @@ pub struct LicenseServiceBuilder {
 impl LicenseServiceBuilder {
     /// Sets the plans; [`PlanCatalog::standard`] otherwise.
     pub fn plans(mut self, plans: PlanCatalog) -> Self {
-        self.service.plans = plans;
+        self.service.plans = Arc::new(plans);
         self
     }
 
@@ -129,7 +129,7 @@ impl LicenseService {
                 store,
                 vault: KeyVault::new(secret),
                 key_format: KeyFormat::default(),
-                plans: PlanCatalog::standard(),
+                plans: Arc::new(PlanCatalog::standard()),
                 clock: Box::new(clock),
                 rng: Mutex::new(Box::new(ErasedRng(rng))),
             },
@@ -201,7 +201,7 @@ impl LicenseService {
         let verdict = match judge(&standing, &claim, &self.plans, now).map_err(no_plan)? {
             Judgement::Settled(verdict) => verdict,
             Judgement::NeedsActivation => {
-                let context = CommandContext { plans: &self.plans, now, expected_version: None };
+                let context = CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None };
                 let command = Command::Activate(claim.clone());
                 match self.store.execute(&license_id, &command, &context).await? {
                     Outcome::Done(license) => activated(license, &self.plans).map_err(no_plan)?,
@@ -251,7 +251,8 @@ impl LicenseService {
         command: &Command,
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
-        let context = CommandContext { plans: &self.plans, now: self.clock.now(), expected_version };
+        let context =
+            CommandContext { plans: Arc::clone(&self.plans), now: self.clock.now(), expected_version };
         match self.store.execute(id, command, &context).await? {
             Outcome::Done(_) => self.get(id).await,
             Outcome::Denied(denial) => Err(ServiceError::Denied(denial)),
@@ -382,3 +383,6 @@ fn no_plan(id: &LicenseId, denial: Denial) -> ValidateError {
     };
     ValidateError::PlanUnknown { id: id.clone(), plan }
 }
+
+#[cfg(test)]
+mod tests;

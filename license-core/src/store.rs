@@ -26,6 +26,7 @@ use crate::verdict::{Claim, Standing};
 /// is dropped. What a method acknowledged stays, and every later read sees it, on every handle to the same data.
 ///
 /// No method reads a clock or draws a random number; times come in whole microseconds and are given back equal.
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// Keeps a new license with its activations and events, in one commit.
@@ -48,7 +49,7 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         &self,
         id: &LicenseId,
         command: &Command,
-        context: &CommandContext<'_>,
+        context: &CommandContext,
     ) -> Result<Outcome, StoreError>;
 
     /// Appends validations to the histories and adds the valid ones to the counters, in one commit for all.
@@ -142,7 +143,7 @@ macro_rules! forward {
                 &self,
                 id: &LicenseId,
                 command: &Command,
-                context: &CommandContext<'_>,
+                context: &CommandContext,
             ) -> Result<Outcome, StoreError> {
                 (**self).execute(id, command, context).await
             }

@@ -198,7 +198,7 @@ impl LicenseStore for MemoryStore {
         &self,
         id: &LicenseId,
         command: &Command,
-        context: &CommandContext<'_>,
+        context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
         let mut data = self.data();
         let Decision { outcome, changes } = decide(data.view(id, &command.reads())?, command, context);

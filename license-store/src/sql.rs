@@ -209,7 +209,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         &self,
         id: &LicenseId,
         command: &Command,
-        context: &CommandContext<'_>,
+        context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
         let mut tx = self.begin(&self.statements.durable).await?;
         let rows = fetch::<D>(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;

@@ -77,8 +77,7 @@ impl Bench {
     }
 
     fn decide(&self, command: &Command) -> Decision {
-        let plans = plans();
-        let context = CommandContext { plans: &plans, now: self.now, expected_version: None };
+        let context = CommandContext { plans: plans().into(), now: self.now, expected_version: None };
         let reads = command.reads();
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
@@ -403,11 +402,10 @@ fn renewals() {
 #[test]
 fn a_stale_version_changes_nothing() {
     let bench = Bench::new("small", &[]);
-    let plans = plans();
     for (expected_version, denial) in
         [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]
     {
-        let context = CommandContext { plans: &plans, now: now(), expected_version };
+        let context = CommandContext { plans: plans().into(), now: now(), expected_version };
         let view = View { license: bench.license.clone(), activations: Vec::new() };
         let found = match decide(view, &Command::Suspend, &context).outcome {
             Outcome::Done(_) => None,

@@ -111,8 +111,8 @@ pub(super) async fn try_ask(
     command: &Command,
     expected_version: Option<u64>,
 ) -> Result<Outcome, StoreError> {
-    let plans = plans();
-    store.execute(id, command, &CommandContext { plans: &plans, now: at(60), expected_version }).await
+    let context = CommandContext { plans: plans().into(), now: at(60), expected_version };
+    store.execute(id, command, &context).await
 }
 
 /// The license as the store has it.

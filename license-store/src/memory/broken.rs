@@ -100,7 +100,7 @@ impl Broken {
         &self,
         id: &LicenseId,
         command: &Command,
-        context: &CommandContext<'_>,
+        context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
         let view = self.data().view(id, &command.reads())?;
         let Decision { outcome, changes } = decide(view, command, context);
@@ -145,7 +145,7 @@ impl LicenseStore for Broken {
         &self,
         id: &LicenseId,
         command: &Command,
-        context: &CommandContext<'_>,
+        context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
         match (self.fault, command) {
             (Fault::CheckThenAct, _) => self.in_two_steps(id, command, context).await,
@@ -164,7 +164,7 @@ impl LicenseStore for Broken {
                 Ok(outcome)
             }
             (Fault::IgnoresTheVersion, _) => {
-                let context = CommandContext { expected_version: None, ..*context };
+                let context = CommandContext { expected_version: None, ..context.clone() };
                 self.inner.execute(id, command, &context).await
             }
             (Fault::WritesCountersBack, _) => {

@@ -1,0 +1,235 @@
+//! What the service asks of a store, and what it must not.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::customer::CustomerEmail;
+use crate::license::{Counters, License, LicenseState};
+use crate::plan::{Limit, Plan};
+use crate::store::{MockLicenseStore, Source};
+use crate::verdict::{DenialCode, Held, Standing};
+
+const KEY: &str = "TO-7K3F-M2QA-ZZ81-94FY";
+
+fn now() -> DateTime<Utc> {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn secret() -> Secret {
+    Secret::from_hex(&"5a".repeat(32)).unwrap()
+}
+
+/// A mock that any service can start on.
+fn store() -> MockLicenseStore {
+    let mut store = MockLicenseStore::new();
+    store.expect_keep_first().returning(|_, value| Ok(value.to_vec()));
+    store.expect_plans_in_use().returning(|| Ok(vec!["starter".to_owned()]));
+    store
+}
+
+async fn service(store: MockLicenseStore) -> LicenseService {
+    let rng = ChaCha20Rng::seed_from_u64(1);
+    LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng).build().await.unwrap()
+}
+
+fn license() -> License {
+    let vault = KeyVault::new(&secret());
+    let key = KeyFormat::default().parse(KEY).unwrap();
+    let id = LicenseId::parse("lic_a1").unwrap();
+    let sealed = vault.seal(&key, id.as_str(), &mut ChaCha20Rng::seed_from_u64(2)).unwrap();
+    let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
+    let new = create(id, (vault.digest(&key), sealed), &spec, None, &PlanCatalog::standard(), now()).unwrap();
+    License { activated_at: Some(now()), ..new.license }
+}
+
+fn finds(store: &mut MockLicenseStore, license: License, held: Held) {
+    store.expect_license_by_key().times(1).returning(move |digest, _| {
+        Ok((*digest == license.key_digest).then(|| Standing { license: Arc::new(license.clone()), held }))
+    });
+}
+
+fn records(store: &mut MockLicenseStore, outcome: ValidationOutcome) {
+    store
+        .expect_record()
+        .times(1)
+        .withf(move |batch| batch.len() == 1 && batch[0].outcome == outcome && batch[0].at == now())
+        .returning(|_| Ok(()));
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable { source: Source::from("down") }
+}
+
+#[tokio::test]
+async fn a_malformed_request_touches_no_store() {
+    let service = service(store()).await;
+    let of = |key, domain, fingerprint| ValidateRequest { key, domain, fingerprint };
+    for (request, expected) in [
+        (of("TO-7K3F-M2QA-ZZ81-94FZ", None, None), "Key(Check"),
+        (of("", None, None), "Key(Length"),
+        (of(KEY, Some("a..b"), None), "Domain("),
+        (of(KEY, Some("*.example.com"), None), "Domain("),
+        (of(KEY, None, Some("")), "Fingerprint("),
+    ] {
+        let error = format!("{:?}", service.validate(&request).await.unwrap_err());
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_not_found_and_not_recorded() {
+    let mut store = store();
+    store.expect_license_by_key().times(1).returning(|_, _| Ok(None));
+    let verdict = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    assert_eq!(verdict.unwrap(), Verdict::NotFound);
+}
+
+#[tokio::test]
+async fn a_settled_verdict_asks_no_command() {
+    let mut store = store();
+    finds(&mut store, license(), Held { domain: true, device: false });
+    records(&mut store, ValidationOutcome::Valid);
+    let request = ValidateRequest {
+        key: " to 7k3f m2qa zz81 94fy",
+        domain: Some("https://Example.com/x"),
+        fingerprint: None,
+    };
+    let verdict = service(store).await.validate(&request).await.unwrap();
+    let Verdict::Valid(valid) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((valid.plan(), valid.features().len()), ("starter", 2));
+}
+
+#[tokio::test]
+async fn a_denied_verdict_asks_no_command_and_is_recorded() {
+    for (state, code) in [
+        (LicenseState::Suspended, DenialCode::LicenseSuspended),
+        (LicenseState::Revoked, DenialCode::LicenseRevoked),
+    ] {
+        let mut store = store();
+        finds(&mut store, License { state, ..license() }, Held::default());
+        records(&mut store, ValidationOutcome::Denied(code));
+        let request = ValidateRequest { key: KEY, domain: Some("new.com"), fingerprint: Some("d") };
+        let verdict = service(store).await.validate(&request).await.unwrap();
+        assert!(matches!(verdict, Verdict::Denied(denial) if denial.code() == code));
+    }
+}
+
+#[tokio::test]
+async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
+    for granted in [true, false] {
+        let mut store = store();
+        finds(&mut store, license(), Held::default());
+        store
+            .expect_execute()
+            .times(1)
+            .withf(|id, command, context| {
+                id.as_str() == "lic_a1"
+                    && matches!(command, Command::Activate(Claim { domain: Some(_), fingerprint: Some(_) }))
+                    && context.now == now()
+            })
+            .returning(move |_, _, _| {
+                let full = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
+                Ok(if granted { Outcome::Done(Arc::new(license())) } else { Outcome::Denied(full) })
+            });
+        let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);
+        records(&mut store, if granted { ValidationOutcome::Valid } else { denied });
+        let request = ValidateRequest { key: KEY, domain: Some("new.com"), fingerprint: Some("d") };
+        assert_eq!(service(store).await.validate(&request).await.unwrap().is_valid(), granted);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_recorded_is_not_answered() {
+    let mut store = store();
+    finds(&mut store, license(), Held::default());
+    store.expect_record().times(1).returning(|_| Err(down()));
+    let result = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    assert!(matches!(result, Err(ValidateError::Store(error)) if error.is_retryable()));
+}
+
+#[tokio::test]
+async fn a_license_of_an_unknown_plan_is_a_fault_not_an_answer() {
+    let mut store = store();
+    finds(&mut store, License { plan: "gone".to_owned(), ..license() }, Held::default());
+    let result = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    assert!(matches!(result, Err(ValidateError::PlanUnknown { plan, .. }) if plan == "gone"));
+}
+
+#[tokio::test]
+async fn a_taken_key_is_drawn_again_a_few_times() {
+    for (taken, created) in [(2, true), (3, false)] {
+        let mut store = store();
+        let mut sequence = mockall::Sequence::new();
+        let error = |_: &_| Err(StoreError::AlreadyExists { what: "the license key" });
+        store.expect_create().times(taken).in_sequence(&mut sequence).returning(error);
+        if created {
+            store.expect_create().times(1).in_sequence(&mut sequence).returning(|_| Ok(Created::New));
+            store.expect_license().times(1).returning(|_| Err(down()));
+        }
+        let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
+        let error = service(store).await.issue(&spec, None).await.unwrap_err();
+        let expected = if created { "Unavailable" } else { "AlreadyExists" };
+        assert!(format!("{error:?}").contains(expected), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_comes_back_to_its_owner_and_is_nowhere_else() {
+    let mut store = store();
+    let kept = license();
+    store.expect_license().returning(move |_| {
+        let license = Arc::new(kept.clone());
+        Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
+    });
+    let service = service(store).await;
+    let keyed = service.get(&LicenseId::parse("lic_a1").unwrap()).await.unwrap();
+    assert_eq!(keyed.key.reveal(), KEY);
+    let request = ValidateRequest { key: KEY, domain: None, fingerprint: None };
+    for shown in [format!("{keyed:?}"), format!("{request:?}"), format!("{service:?}")] {
+        assert!(!shown.contains("7K3F") && !shown.contains("M2QA") && !shown.contains("ZZ81"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_key_of_another_license_is_a_fault() {
+    let mut store = store();
+    let moved = License { id: LicenseId::parse("lic_b2").unwrap(), ..license() };
+    store.expect_license().returning(move |_| {
+        let license = Arc::new(moved.clone());
+        Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
+    });
+    let error = service(store).await.get(&LicenseId::parse("lic_b2").unwrap()).await.unwrap_err();
+    assert!(matches!(error, ServiceError::SealedKey { .. }));
+}
+
+#[tokio::test]
+async fn a_service_starts_only_where_secret_and_plans_fit() {
+    let build = async |store: MockLicenseStore, plans: PlanCatalog| {
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        let builder = LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng);
+        builder.plans(plans).build().await
+    };
+    let mut other = MockLicenseStore::new();
+    other.expect_keep_first().returning(|_, _| Ok(vec![0; 32]));
+    assert!(matches!(build(other, PlanCatalog::standard()).await, Err(SetupError::WrongSecret)));
+    let plans = PlanCatalog::new([Plan::new("large")]).unwrap();
+    let error = build(store(), plans).await.unwrap_err();
+    assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog");
+    assert!(build(store(), PlanCatalog::standard()).await.is_ok());
+}
+
+#[tokio::test]
+async fn denials_of_commands_are_told_apart_from_faults() {
+    let mut store = store();
+    store.expect_execute().times(1).returning(|_, _, _| Ok(Outcome::Denied(Denial::Revoked)));
+    store.expect_execute().times(1).returning(|id, _, _| Err(StoreError::NotFound { id: id.clone() }));
+    let service = service(store).await;
+    let id = LicenseId::parse("lic_a1").unwrap();
+    assert!(matches!(service.suspend(&id).await, Err(ServiceError::Denied(Denial::Revoked))));
+    assert!(matches!(service.suspend(&id).await, Err(ServiceError::Store(StoreError::NotFound { .. }))));
+}

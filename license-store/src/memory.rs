@@ -46,9 +46,11 @@ struct Entry {
     license: Arc<License>,
     counters: Counters,
     activations: BTreeMap<ActivationId, Activation>,
-    by_binding: HashMap<(ActivationKind, String), ActivationId>,
+    domains: HashMap<String, ActivationId>,
+    devices: HashMap<String, ActivationId>,
     events: Vec<Event>,
-    validations: BTreeMap<ValidationCursor, Validation>,
+    /// In the order of recording: appending is the hot path, reports sort.
+    validations: Vec<(ValidationCursor, Validation)>,
 }
 
 impl MemoryStore {
@@ -104,12 +106,11 @@ impl Data {
 }
 
 impl Entry {
-    fn bound(&self, kind: ActivationKind, value: &str) -> Option<&Activation> {
-        // The key is built only where there is something to find: the hot path of licenses without activations.
-        if self.by_binding.is_empty() {
-            return None;
+    fn by_value(&mut self, kind: ActivationKind) -> &mut HashMap<String, ActivationId> {
+        match kind {
+            ActivationKind::Domain => &mut self.domains,
+            ActivationKind::Device => &mut self.devices,
         }
-        self.activations.get(self.by_binding.get(&(kind, value.to_owned()))?)
     }
 
     fn read(&self, reads: &Reads) -> Vec<Activation> {
@@ -122,9 +123,9 @@ impl Entry {
                 .cloned()
                 .collect(),
             Reads::Claim { domains, fingerprint } => {
-                let domains = domains.iter().filter_map(|text| self.bound(ActivationKind::Domain, text));
-                let device = fingerprint.iter().filter_map(|text| self.bound(ActivationKind::Device, text));
-                domains.chain(device).cloned().collect()
+                let domains = domains.iter().filter_map(|text| self.domains.get(text));
+                let device = fingerprint.iter().filter_map(|text| self.devices.get(text));
+                domains.chain(device).filter_map(|id| self.activations.get(id)).cloned().collect()
             }
         }
     }
@@ -137,13 +138,13 @@ impl Entry {
 
     fn add(&mut self, activation: &Activation) {
         let Activation { id, binding, created_at: _ } = activation;
-        self.by_binding.insert((binding.kind(), binding.value().to_owned()), id.clone());
+        self.by_value(binding.kind()).insert(binding.value().to_owned(), id.clone());
         self.activations.insert(id.clone(), activation.clone());
     }
 
     fn release(&mut self, id: &ActivationId) {
         if let Some(Activation { binding, .. }) = self.activations.remove(id) {
-            self.by_binding.remove(&(binding.kind(), binding.value().to_owned()));
+            self.by_value(binding.kind()).remove(binding.value());
         }
     }
 
@@ -179,9 +180,10 @@ impl LicenseStore for MemoryStore {
             license: Arc::new(license.clone()),
             counters: Counters::default(),
             activations: BTreeMap::new(),
-            by_binding: HashMap::new(),
+            domains: HashMap::new(),
+            devices: HashMap::new(),
             events: events.clone(),
-            validations: BTreeMap::new(),
+            validations: Vec::new(),
         };
         for activation in activations {
             entry.add(activation);
@@ -221,7 +223,7 @@ impl LicenseStore for MemoryStore {
                 entry.counters.validation_count += 1;
                 entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
             }
-            entry.validations.insert(ValidationCursor { at: validation.at, sequence }, validation.clone());
+            entry.validations.push((ValidationCursor { at: validation.at, sequence }, validation.clone()));
         }
         Ok(())
     }
@@ -240,15 +242,13 @@ impl LicenseStore for MemoryStore {
             return Ok(None);
         };
         let domain = claim.domain.as_ref().is_some_and(|domain| {
-            let covers = |text: &str| entry.bound(ActivationKind::Domain, text).is_some();
+            let covers = |text: &str| entry.domains.contains_key(text);
             // The name itself is the common case, and needs no list of what could cover it.
-            entry.license.domains_used > 0
-                && (covers(domain.as_str()) || domain.covering_names().iter().any(|text| covers(text)))
+            covers(domain.as_str())
+                || (!entry.domains.is_empty() && domain.covering_names().iter().any(|text| covers(text)))
         });
-        let device = claim
-            .fingerprint
-            .as_ref()
-            .is_some_and(|device| entry.bound(ActivationKind::Device, device.as_str()).is_some());
+        let device =
+            claim.fingerprint.as_ref().is_some_and(|device| entry.devices.contains_key(device.as_str()));
         Ok(Some(Standing { license: Arc::clone(&entry.license), held: Held { domain, device } }))
     }
 
@@ -290,20 +290,23 @@ impl LicenseStore for MemoryStore {
         let UsageQuery { from, to, page } = query;
         let data = self.data();
         let validations = &data.entry(id)?.validations;
-        let in_range = || {
-            validations.iter().filter(|(cursor, _)| {
-                from.is_none_or(|from| cursor.at >= from) && to.is_none_or(|to| cursor.at < to)
+        let mut found: Vec<_> = validations
+            .iter()
+            .filter(|(ValidationCursor { at, .. }, _)| {
+                from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to)
             })
-        };
+            .collect();
+        found.sort_unstable_by_key(|(cursor, _)| std::cmp::Reverse(*cursor));
         let mut by_outcome = BTreeMap::new();
-        for (_, validation) in in_range() {
+        let mut last_validated_at = None;
+        for (cursor, validation) in &found {
             *by_outcome.entry(validation.outcome).or_insert(0) += 1;
+            if validation.outcome == ValidationOutcome::Valid {
+                last_validated_at = last_validated_at.max(Some(cursor.at));
+            }
         }
-        let valid = in_range().filter(|(_, validation)| validation.outcome == ValidationOutcome::Valid);
-        let last_validated_at = valid.map(|(cursor, _)| cursor.at).max();
-        let newest = in_range().rev().filter(|(cursor, _)| page.after.is_none_or(|after| **cursor < after));
-        let items =
-            newest.take(page.limit as usize + 1).map(|(cursor, found)| (*cursor, found.clone())).collect();
+        let behind = found.into_iter().filter(|(cursor, _)| page.after.is_none_or(|after| *cursor < after));
+        let items = behind.take(page.limit as usize + 1).cloned().collect();
         let Page { items, next } =
             Page::from_one_more(items, page.limit, |(cursor, _): &(_, Validation)| *cursor);
         let items = items.into_iter().map(|(_, validation)| validation).collect();

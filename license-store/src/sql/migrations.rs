@@ -1,6 +1,6 @@
 //! Brings a database to the schema of this version.
 
-use license_core::store::{Source, StoreError};
+use license_core::store::Source;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Database, Pool, SqlStr};
 
@@ -18,27 +18,16 @@ pub enum OpenError {
         /// The last one known here.
         known: i64,
     },
-    /// The text that names the database is of no known form.
-    #[error("{0}")]
-    Address(String),
     /// The file can't be made or opened.
-    #[error("{path}: {source}")]
+    #[error("{source}")]
     File {
-        /// The file.
-        path: String,
         /// What the system said.
         #[source]
         source: std::io::Error,
     },
     /// The database does not answer as a database of ours.
     #[error("the database can't be opened: {0}")]
-    Store(Source),
-}
-
-impl From<StoreError> for OpenError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Box::new(error))
-    }
+    Database(Source),
 }
 
 /// The schemas, oldest first: a name for the log, and the text.
@@ -60,6 +49,6 @@ where
         Err(MigrateError::VersionMissing(found)) => {
             Err(OpenError::NewerSchema { found, known: i64::try_from(schemas.len()).unwrap_or(i64::MAX) })
         }
-        Err(error) => Err(OpenError::Store(Box::new(error))),
+        Err(error) => Err(OpenError::Database(Box::new(error))),
     }
 }

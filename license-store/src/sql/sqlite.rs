@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use license_core::store::StoreError;
 use sqlx::SqlStr;
 use sqlx::sqlite::{
     Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
@@ -75,8 +74,7 @@ impl SqlStore<Sqlite> {
     /// [`OpenError`]; a database of a later version is left as it is.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        create_private(path)
-            .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+        create_private(path).map_err(|source| OpenError::File { source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -102,7 +100,7 @@ impl SqlStore<Sqlite> {
 }
 
 fn open(error: sqlx::Error) -> OpenError {
-    OpenError::Store(Box::new(StoreError::Unavailable { source: error.into() }))
+    OpenError::Database(Box::new(error))
 }
 
 /// Makes the file readable by its owner only. SQLite gives its `-wal` and `-shm` the same mode.

@@ -1,0 +1,28 @@
+//! A call that asks one thing of one license, and says all of it in its path.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use license_core::license::LicenseId;
+
+use super::body::refuse_content;
+use super::{IfMatch, LicensePath, NoQuery};
+use crate::problem::Problem;
+
+/// Of which license, and as of which version.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) license: LicenseId,
+    pub(crate) version: Option<u64>,
+}
+
+impl<S: Sync> FromRequest<S> for Ask {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let LicensePath(license) = LicensePath::from_request_parts(&mut parts, state).await?;
+        NoQuery::from_request_parts(&mut parts, state).await?;
+        let IfMatch(version) = IfMatch::from_request_parts(&mut parts, state).await?;
+        refuse_content(&parts.headers, body).await?;
+        Ok(Self { license, version })
+    }
+}

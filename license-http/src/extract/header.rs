@@ -1,0 +1,116 @@
+//! The headers that calls of the admin API read.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
+use axum::http::header::IF_MATCH;
+use axum::http::request::Parts;
+use license_core::command::IdempotencyKey;
+
+use crate::problem::{Problem, sentence};
+
+/// `Idempotency-Key`, where it is sent.
+#[derive(Debug)]
+pub(crate) struct IdempotencyHeader(pub(crate) Option<IdempotencyKey>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        const NAME: HeaderName = HeaderName::from_static("idempotency-key");
+        let refuse = |detail: String| Problem::bad_request("Idempotency-Key", detail);
+        let mut values = parts.headers.get_all(NAME).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(Self(None)),
+            // A value that is no text is none that a key can have: let its parser say so.
+            (Some(value), None) => match IdempotencyKey::parse(value.to_str().unwrap_or_default()) {
+                Ok(key) => Ok(Self(Some(key))),
+                Err(error) => Err(refuse(sentence(&error))),
+            },
+            (Some(_), Some(_)) => Err(refuse("There is more than one such header.".to_owned())),
+        }
+    }
+}
+
+/// `If-Match`, as the version that the license must have; `None`: any.
+#[derive(Debug, PartialEq)]
+pub(crate) struct IfMatch(pub(crate) Option<u64>);
+
+/// Versions start at 1: what no license matches.
+const NEVER: u64 = 0;
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all(IF_MATCH).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(Self(None)),
+            (Some(value), None) => Self::parse(value.as_bytes()),
+            (Some(_), Some(_)) => Err(one_only()),
+        }
+    }
+}
+
+impl IfMatch {
+    fn parse(value: &[u8]) -> Result<Self, Problem> {
+        let malformed =
+            || Problem::bad_request("If-Match", "This is neither * nor an entity tag such as \"3\".");
+        let value = value.trim_ascii();
+        if value == b"*" {
+            return Ok(Self(None));
+        }
+        let (weak, tag) = value.strip_prefix(b"W/").map_or((false, value), |tag| (true, tag));
+        let rest = tag.strip_prefix(b"\"").ok_or_else(malformed)?;
+        let end = rest.iter().position(|&byte| byte == b'"').ok_or_else(malformed)?;
+        let (tag, rest) = (&rest[..end], rest[end + 1..].trim_ascii());
+        if rest.starts_with(b",") {
+            return Err(one_only());
+        }
+        // RFC 9110's etagc: no white space, no control characters.
+        if !rest.is_empty() || tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+            return Err(malformed());
+        }
+        let version = std::str::from_utf8(tag).ok().and_then(|text| {
+            let version: u64 = text.parse().ok()?;
+            // A tag is compared as text: "03" is not our "3".
+            (version.to_string() == text).then_some(version)
+        });
+        // If-Match compares strongly: a weak tag matches nothing, as does one that we never gave.
+        Ok(Self(Some(version.filter(|_| !weak).unwrap_or(NEVER))))
+    }
+}
+
+fn one_only() -> Problem {
+    Problem::bad_request("If-Match", "Only one entity tag can be matched at a time.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match() {
+        for (text, expected) in [
+            ("*", Some(None)),
+            ("\"3\"", Some(Some(3))),
+            (" \"18446744073709551615\" ", Some(Some(u64::MAX))),
+            ("\"18446744073709551616\"", Some(Some(NEVER))),
+            ("W/\"3\"", Some(Some(NEVER))),
+            ("\"03\"", Some(Some(NEVER))),
+            ("\"+3\"", Some(Some(NEVER))),
+            ("\"\"", Some(Some(NEVER))),
+            ("\"abc\"", Some(Some(NEVER))),
+            ("\"ü\"", Some(Some(NEVER))),
+            ("", None),
+            ("3", None),
+            ("\"3", None),
+            ("\"3\" x", None),
+            ("\"a b\"", None),
+            ("w/\"3\"", None),
+            ("\"3\", \"4\"", None),
+            ("W/\"3\",", None),
+        ] {
+            assert_eq!(IfMatch::parse(text.as_bytes()).ok(), expected.map(IfMatch), "{text:?}");
+        }
+    }
+}

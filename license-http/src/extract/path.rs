@@ -1,0 +1,43 @@
+//! The ids in a path. A text that is no id names nothing, so it is not found.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use license_core::activation::ActivationId;
+use license_core::license::LicenseId;
+
+use crate::problem::Problem;
+
+/// `{id}`.
+#[derive(Debug)]
+pub(crate) struct LicensePath(pub(crate) LicenseId);
+
+impl<S: Sync> FromRequestParts<S> for LicensePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = param(parts, "id").await;
+        text.and_then(|text| LicenseId::parse(&text).ok()).map(Self).ok_or_else(Problem::license_not_found)
+    }
+}
+
+/// `{activation_id}`.
+#[derive(Debug)]
+pub(crate) struct ActivationPath(pub(crate) ActivationId);
+
+impl<S: Sync> FromRequestParts<S> for ActivationPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = param(parts, "activation_id").await;
+        text.and_then(|text| ActivationId::parse(&text).ok())
+            .map(Self)
+            .ok_or_else(Problem::activation_not_found)
+    }
+}
+
+/// The last of that name: one before it is of the prefix that a host app mounted us under.
+async fn param(parts: &mut Parts, name: &str) -> Option<String> {
+    // Fails where a parameter is no UTF-8 after percent-decoding.
+    let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    params.iter().filter(|(key, _)| *key == name).last().map(|(_, value)| value.to_owned())
+}

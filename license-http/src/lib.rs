@@ -1,0 +1,74 @@
+//! The axum adapter of the licensing engine: it speaks HTTP and decides nothing.
+//!
+//! - [`router`] is the whole API. [`public_router`] (validate, health, ready) and [`admin_router`] (everything that needs
+//!   a token) are its two halves, to be mounted apart.
+//! - [`AdminAuth`] knows the API tokens by their digests; [`ApiToken`] makes new ones.
+//! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
+//!   your own may have its own of both.
+//!
+//! Mount with [`Router::nest`]: the routers answer every path below their prefix, also unknown ones, and nothing outside
+//! of it. (`Router::merge` into an app that has a fallback of its own panics, as axum does for any two fallbacks.)
+//!
+//! ```
+//! use std::sync::Arc;
+//! use axum::{Router, routing::get};
+//! use license_http::{AdminAuth, ApiToken, router};
+//! # use license_core::{clock::ManualClock, key::Secret, service::LicenseService};
+//! # use license_store::memory::MemoryStore;
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut rng = ChaCha20Rng::seed_from_u64(1); // a program passes `rand::rngs::SysRng`
+//! # let secret = Secret::generate(&mut rng)?;
+//! # let clock = ManualClock::at("2026-01-01T00:00:00Z".parse()?);
+//! # let service = LicenseService::builder(Arc::new(MemoryStore::default()), &secret, clock, rng.clone()).build().await?;
+//! let token = ApiToken::generate(&mut rng)?; // show `token.reveal()` to its owner once
+//! let auth = AdminAuth::new([token.digest()]);
+//!
+//! let app: Router = Router::new()
+//!     .route("/", get(|| async { "my own page" }))
+//!     .nest("/licensing", router(Arc::new(service), auth));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Architecture invariants: no rule of licensing is here; no key, e-mail or metadata goes to a log; every answer is JSON
+//! with a body. The tokio runtime needs its timer, as `#[tokio::main]` has it.
+
+mod auth;
+mod extract;
+mod guard;
+mod problem;
+mod request_log;
+mod routes;
+mod serve;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use license_core::service::LicenseService;
+
+pub use auth::{AdminAuth, ApiToken, TokenDigest};
+pub use request_log::{LogRequests, LogRequestsService};
+pub use serve::serve;
+
+/// The whole API.
+pub fn router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
+    finish(routes::public().merge(routes::admin(auth)), service)
+}
+
+/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`.
+pub fn public_router(service: Arc<LicenseService>) -> Router {
+    finish(routes::public(), service)
+}
+
+/// What needs an API token: everything below `/api/v1/licenses`.
+pub fn admin_router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
+    finish(routes::admin(auth), service)
+}
+
+/// The fallback comes last: two routers with one each do not merge.
+fn finish(routes: Router<Arc<LicenseService>>, service: Arc<LicenseService>) -> Router {
+    routes.fallback(routes::not_found).with_state(service)
+}

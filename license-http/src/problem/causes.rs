@@ -1,0 +1,126 @@
+//! Which problem each error of the core is, and what the log is told beside it.
+
+use std::error::Error;
+
+use axum::http::StatusCode;
+use license_core::error::{ServiceError, ValidateError};
+use license_core::key::KeyError;
+use license_core::store::StoreError;
+use license_core::verdict::Denial;
+
+use super::{Problem, sentence};
+
+impl Problem {
+    /// What the service says to the request of a body, whose fields may be at fault.
+    pub(crate) fn of_request(error: ServiceError) -> Self {
+        if let ServiceError::Denied(denial) = &error {
+            let field = match denial {
+                Denial::PlanUnknown { .. } => Some("plan"),
+                Denial::DomainExempt { .. } => Some("domains"),
+                Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
+                _ => None,
+            };
+            if let Some(field) = field {
+                let (code, detail) = (denial.code().as_str(), denial.to_string());
+                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).at(field);
+            }
+        }
+        error.into()
+    }
+
+    fn store_unavailable() -> Self {
+        let detail = "The store does not answer. Nothing was done; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", detail)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NotFound { .. } => Self::license_not_found(),
+            error if error.is_retryable() => {
+                tracing::warn!(error = %Chain(error), "the store could not do what was asked");
+                Self::store_unavailable()
+            }
+            StoreError::Corrupt { table, column, id, .. } => {
+                tracing::error!(table, column, id, error = %Chain(&error), "a row is corrupt");
+                Self::internal()
+            }
+            error => {
+                tracing::error!(error = %Chain(error), "the store failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Denied(denial) => denial.into(),
+            ServiceError::IdempotencyConflict => {
+                let detail = "This Idempotency-Key was used for another request.";
+                Self::new(StatusCode::CONFLICT, "IDEMPOTENCY_KEY_REUSED", detail).at("Idempotency-Key")
+            }
+            ServiceError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = %Chain(&error), "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        let status = match &denial {
+            Denial::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+            Denial::ActivationNotFound => StatusCode::NOT_FOUND,
+            Denial::PlanUnknown { plan } => {
+                // Not of a request: the license's own plan has left the catalog.
+                tracing::error!(plan, "a license has a plan that is not in the catalog");
+                return Self::internal();
+            }
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, denial.code().as_str(), denial.to_string())
+    }
+}
+
+impl From<ValidateError> for Problem {
+    fn from(error: ValidateError) -> Self {
+        let bad = |code, error: &dyn Error| Self::new(StatusCode::BAD_REQUEST, code, sentence(error));
+        match error {
+            ValidateError::Key(error) => {
+                let problem = bad("LICENSE_KEY_MALFORMED", &error);
+                let suggestion = match error {
+                    KeyError::Check { suggestion } => suggestion,
+                    _ => None,
+                };
+                Self { suggestion, ..problem.at("key") }
+            }
+            ValidateError::Domain(error) => bad("DOMAIN_INVALID", &error).at("domain"),
+            ValidateError::Fingerprint(error) => bad("FINGERPRINT_INVALID", &error).at("fingerprint"),
+            ValidateError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = %Chain(&error), "a validation failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// An error with all that lies below it, for the log only.
+struct Chain<'a>(&'a dyn Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut below = self.0.source();
+        while let Some(source) = below {
+            write!(f, ": {source}")?;
+            below = source.source();
+        }
+        Ok(())
+    }
+}

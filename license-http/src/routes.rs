@@ -1,0 +1,58 @@
+//! The paths, and which handler answers each.
+
+mod activations;
+mod health;
+mod licenses;
+mod usage;
+mod validate;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+use license_core::service::LicenseService;
+
+use crate::auth::{AdminAuth, require_token};
+use crate::guard::Guard;
+use crate::problem::Problem;
+
+type Routes = Router<Arc<LicenseService>>;
+
+pub(crate) fn public() -> Routes {
+    let health = Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(Guard::problems());
+    let validate = post(validate::validate).fallback(validate::method_not_allowed).layer(Guard::refusals());
+    health.route("/api/v1/validate", validate)
+}
+
+/// A path there is asks for the token before all else, also where it lacks the method; a path there is not is not found,
+/// with a token or without: what paths there are is no secret.
+pub(crate) fn admin(auth: AdminAuth) -> Routes {
+    Router::new()
+        .route("/api/v1/licenses", post(licenses::create).get(licenses::list))
+        .route("/api/v1/licenses/{id}", get(licenses::get).put(licenses::change).delete(licenses::revoke))
+        .route("/api/v1/licenses/{id}/suspend", post(licenses::suspend))
+        .route("/api/v1/licenses/{id}/reinstate", post(licenses::reinstate))
+        .route("/api/v1/licenses/{id}/renew", post(licenses::renew))
+        .route("/api/v1/licenses/{id}/rotate-key", post(licenses::rotate_key))
+        .route("/api/v1/licenses/{id}/activations", get(activations::list))
+        .route("/api/v1/licenses/{id}/activations/{activation_id}", delete(activations::release))
+        .route("/api/v1/licenses/{id}/usage", get(usage::usage))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(auth, require_token))
+        .route_layer(Guard::problems())
+}
+
+pub(crate) async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is nothing at this path.")
+}
+
+/// axum adds the Allow header.
+async fn method_not_allowed() -> Problem {
+    Problem::method_not_allowed()
+}

@@ -1,0 +1,127 @@
+//! `POST /api/v1/validate`: the hot path.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use license_core::plan::Features;
+use license_core::service::{LicenseService, ValidateRequest};
+use license_core::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::extract::{Fields, JsonBytes};
+use crate::problem::Problem;
+use crate::wire::{self, requests};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValidateBody<'a> {
+    #[serde(borrow)]
+    key: Text<'a>,
+    #[serde(borrow, default)]
+    domain: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    fingerprint: Option<Text<'a>>,
+}
+
+/// Borrows from the body, also inside an `Option`, which serde does not do for a bare `Cow`.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The answer to a validation that may run. These names are the one place of the API in camel case.
+#[derive(Serialize)]
+struct Valid<'a> {
+    valid: bool,
+    license: ValidLicense<'a>,
+}
+
+#[derive(Serialize)]
+struct ValidLicense<'a> {
+    plan: &'a str,
+    #[serde(rename = "expiresAt", serialize_with = "wire::time_or_null")]
+    expires_at: Option<DateTime<Utc>>,
+    features: &'a Features,
+}
+
+#[derive(Serialize)]
+struct NotFound {
+    valid: bool,
+    error: &'static str,
+}
+
+#[derive(Serialize)]
+struct Denied {
+    valid: bool,
+    error: &'static str,
+    message: String,
+}
+
+pub(super) async fn validate(State(service): State<Arc<LicenseService>>, request: Request) -> Response {
+    match answer(&service, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_refusal(),
+    }
+}
+
+pub(super) async fn method_not_allowed() -> Response {
+    Problem::method_not_allowed().into_refusal()
+}
+
+async fn answer(service: &LicenseService, request: Request) -> Result<Response, Problem> {
+    let JsonBytes(bytes) = JsonBytes::from_request(request, &()).await?;
+    let body = parse(&bytes)?;
+    let request = ValidateRequest {
+        key: &body.key.0,
+        domain: body.domain.as_ref().map(|text| &*text.0),
+        fingerprint: body.fingerprint.as_ref().map(|text| &*text.0),
+    };
+    Ok(match service.validate(&request).await? {
+        Verdict::Valid(valid) => {
+            let license = ValidLicense {
+                plan: valid.plan(),
+                expires_at: valid.expires_at(),
+                features: valid.features(),
+            };
+            wire::json(StatusCode::OK, &Valid { valid: true, license })
+        }
+        Verdict::NotFound => {
+            wire::json(StatusCode::NOT_FOUND, &NotFound { valid: false, error: "LICENSE_NOT_FOUND" })
+        }
+        Verdict::Denied(denial) => {
+            let denied = Denied { valid: false, error: denial.code().as_str(), message: denial.to_string() };
+            wire::json(StatusCode::OK, &denied)
+        }
+    })
+}
+
+fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {
+    // serde takes a list for a struct too.
+    let object = bytes.trim_ascii_start().starts_with(b"{");
+    match serde_json::from_slice(bytes) {
+        Ok(body) if object => Ok(body),
+        _ => Err(explain(bytes)),
+    }
+}
+
+/// Reads the body a second time, slowly, to tell what is wrong with it.
+#[cold]
+fn explain(bytes: &[u8]) -> Problem {
+    let nullable = |field: &'static str, value: serde_json::Value| {
+        if value.is_null() { Ok(()) } else { requests::text(field, value).map(drop) }
+    };
+    let found = || -> Result<(), Problem> {
+        let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint"])?;
+        fields.require("key", requests::text)?;
+        fields.take("domain", nullable)?;
+        fields.take("fingerprint", nullable)?;
+        Ok(())
+    };
+    let other = || Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The body can't be read.");
+    let mut problem = found().err().unwrap_or_else(other);
+    // This route has one code for whatever is wrong with a body.
+    (problem.status, problem.code) = (StatusCode::BAD_REQUEST, "BAD_REQUEST");
+    problem
+}

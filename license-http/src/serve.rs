@@ -1,0 +1,116 @@
+//! Running an app on a socket.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use license_core::limits;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::Service;
+
+/// A request's head has to be here after so long; a connection that asks nothing is closed after as long.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long running requests may go on after the shutdown.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
+/// How long to wait where no connection can be accepted, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Room for heads past our limit, so that they get our answer: hyper's own, for still larger ones, has no body.
+const HEAD_ROOM: usize = 8 * limits::HEADER_BYTES;
+/// Likewise. hyper keeps room for so many on each request.
+const HEADERS: usize = 1024;
+
+/// Serves `app` over HTTP/1.1 until `shutdown` comes; then no connection is accepted any more, and running requests have
+/// ten seconds to finish.
+///
+/// `axum::serve` would keep half a request's head open for ever, and has no end to its shutdown.
+///
+/// # Errors
+/// When the listener has no address. A connection that can't be accepted is logged and tried again.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_ROOM).max_headers(HEADERS);
+    let (stop, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            stream = accept(&listener, address) => {
+                connections.spawn(connection(http.clone(), stream, app.clone(), stopped.clone()));
+            }
+        }
+    }
+    drop(listener);
+    // Only an answer of nobody left to be told.
+    let _ = stop.send(());
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN_TIME, finished).await.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "requests were still running at the end of the shutdown"
+        );
+    }
+    Ok(())
+}
+
+async fn accept(listener: &TcpListener, address: SocketAddr) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // The caller went away again.
+            Err(error) if is_of_connection(error.kind()) => {}
+            Err(error) => {
+                tracing::error!(%address, %error, "no connection can be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_connection(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+async fn connection(http: http1::Builder, stream: TcpStream, app: Router, mut stopped: watch::Receiver<()>) {
+    // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY can't be set");
+    }
+    let service = service_fn(move |request: Request<Incoming>| app.clone().call(request.map(Body::new)));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = &mut connection => result,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        // The caller went away, was too slow, or spoke no HTTP.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,23 @@
+//! The API as its callers see it, by URL. See `api/app.rs` for how a test talks to it.
+#![expect(clippy::unwrap_used, reason = "in tests, helpers too")]
+
+mod api {
+    mod activations;
+    mod app;
+    mod auth;
+    mod call;
+    mod faults;
+    mod faulty_store;
+    mod health;
+    mod idempotency;
+    mod licenses;
+    mod lifecycle;
+    mod mount;
+    mod paging;
+    mod preconditions;
+    mod request_log;
+    mod rotten;
+    mod serve;
+    mod usage;
+    mod validate;
+}

@@ -1,0 +1,140 @@
+//! A store that does as the test says.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::command::{Command, CommandContext, NewLicense, Outcome};
+use license_core::event::Event;
+use license_core::key::KeyDigest;
+use license_core::license::{LicenseDetail, LicenseId};
+use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
+use license_core::usage::{UsageQuery, UsageReport, Validation};
+use license_core::verdict::{Claim, Standing};
+use license_store::memory::MemoryStore;
+use tokio::sync::Notify;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    Unavailable,
+    Contended,
+    Corrupt,
+    AlreadyExists,
+    Panic,
+    /// Says that a call is there, then waits for leave.
+    Hold(Arc<Hold>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Hold {
+    pub(crate) entered: Notify,
+    pub(crate) leave: Notify,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultyStore {
+    inner: Arc<MemoryStore>,
+    fault: Arc<Mutex<Fault>>,
+}
+
+impl FaultyStore {
+    pub(crate) fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    async fn fault(&self) -> Result<(), StoreError> {
+        let fault = self.fault.lock().unwrap().clone();
+        Err(match fault {
+            Fault::None => return Ok(()),
+            Fault::Unavailable => StoreError::Unavailable { source: "refused at db.internal:5432".into() },
+            Fault::Contended => StoreError::Contended { source: "deadlock".into() },
+            Fault::Corrupt => StoreError::Corrupt {
+                table: "licenses",
+                column: "plan",
+                id: "lic_broken".to_owned(),
+                source: "not UTF-8".into(),
+            },
+            Fault::AlreadyExists => StoreError::AlreadyExists { what: "the key" },
+            Fault::Panic => panic!("the store panics"),
+            Fault::Hold(hold) => {
+                hold.entered.notify_one();
+                hold.leave.notified().await;
+                return Ok(());
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl LicenseStore for FaultyStore {
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        self.fault().await?;
+        self.inner.create(new).await
+    }
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        self.fault().await?;
+        self.inner.execute(id, command, context).await
+    }
+    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+        self.fault().await?;
+        self.inner.record(validations).await
+    }
+    async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+        self.fault().await?;
+        self.inner.license(id).await
+    }
+    async fn license_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<Standing>, StoreError> {
+        self.fault().await?;
+        self.inner.license_by_key(digest, claim).await
+    }
+    async fn licenses(
+        &self,
+        filter: &LicenseFilter,
+        now: DateTime<Utc>,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        self.fault().await?;
+        self.inner.licenses(filter, now, page).await
+    }
+    async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+        self.fault().await?;
+        self.inner.activations(id, kind, page).await
+    }
+    async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.fault().await?;
+        self.inner.events(id, after, limit).await
+    }
+    async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.fault().await?;
+        self.inner.usage(id, query).await
+    }
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+        self.fault().await?;
+        self.inner.plans_in_use().await
+    }
+    async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.fault().await?;
+        self.inner.keep_first(name, value).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.fault().await?;
+        self.inner.ping().await
+    }
+}

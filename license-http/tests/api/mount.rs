@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use license_http::{admin_router, public_router};
+use serde_json::json;
+
+use super::app::{EMAIL, TestApp};
+use super::call::{Call, Reply};
+
+/// An app of somebody else, with a route, a fallback and an answer to wrong methods of its own.
+fn host() -> Router {
+    Router::new()
+        .route("/", get(|| async { "home" }))
+        .route("/tenants/{id}/page", get(|| async { "page" }))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such page of mine") })
+}
+
+async fn get_text(app: &Router, target: &str) -> (u16, String) {
+    let reply = Call::new("GET", target).send(app).await;
+    (reply.status, reply.text().to_owned())
+}
+
+fn of(code: &str, status: u16) -> (u16, String, Option<String>) {
+    (status, code.to_owned(), None)
+}
+
+#[tokio::test]
+async fn under_a_prefix_of_another_app() {
+    let app = TestApp::new().await;
+    // The prefix has a parameter of the same name as ours.
+    for (nested, prefix) in
+        [("/licensing/v2", "/licensing/v2"), ("/tenants/{id}/licensing", "/tenants/7/licensing")]
+    {
+        let host = host().nest(nested, app.router.clone()).method_not_allowed_fallback(|| async { "host" });
+        let call = |method: &str, rest: &str| app.admin(method, &format!("{prefix}{rest}"));
+
+        assert_eq!(get_text(&host, "/").await, (200, "home".to_owned()));
+        assert_eq!(get_text(&host, "/tenants/7/page").await, (200, "page".to_owned()));
+        assert_eq!(get_text(&host, "/nothing").await, (404, "no such page of mine".to_owned()));
+        assert_eq!(get_text(&host, "/api/v1/licenses").await.0, 404, "nothing outside of the prefix");
+        assert_eq!(get_text(&host, &format!("{prefix}/health")).await.0, 200);
+
+        let body = json!({ "plan": "starter", "customer_email": EMAIL });
+        let created = call("POST", "/api/v1/licenses").json(&body).send(&host).await;
+        assert_eq!(created.status, 201);
+        // Resolved against the request's own path, as a client does.
+        let target = format!("/api/v1/{}", created.header("location").unwrap());
+        let license = call("GET", &target).send(&host).await;
+        assert_eq!((license.status, license.text()), (200, created.text()));
+        let key = &created.json()["key"];
+        let validated = call("POST", "/api/v1/validate").json(&json!({ "key": key })).send(&host).await;
+        assert_eq!(validated.json()["valid"], true);
+
+        for target in ["/nothing", "/api/v1/licenses/", "/api/v2/licenses", ""] {
+            assert_eq!(call("GET", target).send(&host).await.fault(), of("ROUTE_NOT_FOUND", 404), "{target}");
+        }
+        let reply = call("PATCH", "/api/v1/licenses").send(&host).await;
+        assert_eq!(reply.fault(), of("METHOD_NOT_ALLOWED", 405));
+        assert_eq!(reply.header("allow"), Some("POST,GET,HEAD"));
+        let reply = call("GET", "/api/v1/validate").send(&host).await;
+        assert_eq!((reply.fault(), reply.header("allow")), (of("METHOD_NOT_ALLOWED", 405), Some("POST")));
+    }
+}
+
+#[tokio::test]
+async fn public_and_admin_apart() {
+    let app = TestApp::new().await;
+    let public = public_router(Arc::clone(&app.service));
+    let admin = admin_router(Arc::clone(&app.service), app.auth.clone());
+    let host = host().nest("/public", public.clone()).nest("/internal", admin.clone());
+    let license = app.issue("starter").await;
+    let validate = |target: &str| Call::new("POST", target).json(&json!({ "key": license.key }));
+
+    assert_eq!(validate("/public/api/v1/validate").send(&host).await.json()["valid"], true);
+    assert_eq!(get_text(&host, "/public/health").await.0, 200);
+    let list = |target: &str| app.admin("GET", target);
+    assert_eq!(list("/internal/api/v1/licenses").send(&host).await.status, 200);
+
+    let not_found = of("ROUTE_NOT_FOUND", 404);
+    assert_eq!(list("/public/api/v1/licenses").send(&host).await.fault(), not_found);
+    assert_eq!(validate("/internal/api/v1/validate").send(&host).await.fault(), not_found);
+    assert_eq!(Call::new("GET", "/internal/health").send(&host).await.fault(), not_found);
+    // Alone, too: on a port of their own.
+    assert_eq!(list("/api/v1/licenses").send(&public).await.fault(), not_found);
+    assert_eq!(list("/api/v1/licenses").send(&admin).await.status, 200);
+    assert_eq!(validate("/api/v1/validate").send(&admin).await.fault(), not_found);
+    assert_eq!(get_text(&host, "/nothing").await, (404, "no such page of mine".to_owned()));
+}
+
+#[tokio::test]
+async fn the_answer_of_an_unknown_path() {
+    let app = TestApp::new().await;
+    let reply: Reply = app.get("/nothing").await;
+    let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is nothing at this path.","code":"ROUTE_NOT_FOUND","error":"ROUTE_NOT_FOUND"}"#;
+    assert_eq!((reply.text(), reply.header("content-type")), (expected, Some("application/problem+json")));
+}

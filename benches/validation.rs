@@ -46,7 +46,7 @@ fn parts(criterion: &mut Criterion) {
     criterion.bench_function("key/parse", |bench| bench.iter(|| format.parse(black_box(&typed))));
     criterion.bench_function("key/digest", |bench| bench.iter(|| vault.digest(black_box(&key))));
     criterion.bench_function("domain/parse", |bench| {
-        bench.iter(|| DomainName::parse(black_box("shop.example.com")))
+        bench.iter(|| DomainName::parse(black_box("shop.example.com")));
     });
 
     let (plans, now) = (PlanCatalog::standard(), SystemClock.now());

@@ -1,0 +1,288 @@
+//! A store of one's own, whole, and the suite run against it: licenses in an ordered map behind a lock.
+//!
+//! Run it: `cargo run -p license-examples --example custom_store` (as tests: `cargo test -p license-examples`)
+//!
+//! A store for a database of yours has the same shape: find the row, lock it, ask `decide`, write, commit. It repeats
+//! no rule. What stays for you is isolation: no other call may come between the reading and the commit.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::activation::{Activation, ActivationId, ActivationKind, Binding};
+use license_core::command::{
+    Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
+};
+use license_core::event::Event;
+use license_core::key::KeyDigest;
+use license_core::license::{Counters, License, LicenseDetail, LicenseId};
+use license_core::limits;
+use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
+use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
+use license_core::verdict::{Claim, Held, Standing};
+use license_store::conformance::{CASES, Harness};
+
+/// Everything in vectors, looked through from end to end: short to read, not fast.
+#[derive(Clone, Debug, Default)]
+struct ListStore(Arc<Mutex<Lists>>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    licenses: BTreeMap<LicenseId, (Arc<License>, Counters)>,
+    activations: Vec<(LicenseId, Activation)>,
+    events: Vec<Event>,
+    validations: Vec<Validation>,
+    idempotency: Vec<(Idempotency, LicenseId)>,
+    kept: BTreeMap<String, Vec<u8>>,
+}
+
+impl ListStore {
+    /// The lock: what a transaction is to a database.
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lists {
+    fn license(&self, id: &LicenseId) -> Result<&(Arc<License>, Counters), StoreError> {
+        self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
+    }
+
+    fn key_is_taken(&self, digest: &KeyDigest) -> Result<(), StoreError> {
+        let taken = self.licenses.values().any(|(license, _)| license.key_digest == *digest);
+        if taken { Err(StoreError::AlreadyExists { what: "the license key" }) } else { Ok(()) }
+    }
+
+    fn activations(&self, id: &LicenseId, wanted: impl Fn(&Activation) -> bool) -> Vec<Activation> {
+        let of_license =
+            self.activations.iter().filter(|(license, _)| license == id).map(|(_, activation)| activation);
+        let mut found: Vec<_> = of_license.filter(|activation| wanted(activation)).cloned().collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+
+    fn read(&self, id: &LicenseId, reads: &Reads) -> Vec<Activation> {
+        match reads {
+            Reads::Nothing => Vec::new(),
+            Reads::One(wanted) => self.activations(id, |activation| activation.id == *wanted),
+            Reads::Domains => {
+                self.activations(id, |activation| activation.binding.kind() == ActivationKind::Domain)
+            }
+            Reads::Claim { domains, fingerprint } => {
+                self.activations(id, |activation| match &activation.binding {
+                    Binding::Domain(domain) => domains.iter().any(|text| text == domain.as_str()),
+                    Binding::Device(device) => fingerprint.as_deref() == Some(device.as_str()),
+                })
+            }
+        }
+    }
+
+    fn detail(&self, id: &LicenseId) -> Option<LicenseDetail> {
+        let (license, counters) = self.licenses.get(id)?;
+        let listed = |kind| {
+            let mut found = self.activations(id, |activation| activation.binding.kind() == kind);
+            found.truncate(limits::LISTED_ACTIVATIONS as usize);
+            found
+        };
+        Some(LicenseDetail {
+            license: Arc::clone(license),
+            counters: *counters,
+            domains: listed(ActivationKind::Domain),
+            devices: listed(ActivationKind::Device),
+        })
+    }
+}
+
+#[async_trait]
+impl LicenseStore for ListStore {
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let NewLicense { license, activations, events, idempotency } = new;
+        let mut lists = self.lists();
+        if let Some(asked) = idempotency
+            && let Some((before, id)) = lists.idempotency.iter().find(|(before, _)| before.key == asked.key)
+        {
+            let same = before.request == asked.request;
+            return Ok(if same { Created::Before(id.clone()) } else { Created::Conflict });
+        }
+        if lists.licenses.contains_key(&license.id) {
+            return Err(StoreError::AlreadyExists { what: "the license id" });
+        }
+        lists.key_is_taken(&license.key_digest)?;
+        lists.licenses.insert(license.id.clone(), (Arc::new(license.clone()), Counters::default()));
+        lists
+            .activations
+            .extend(activations.iter().map(|activation| (license.id.clone(), activation.clone())));
+        lists.events.extend_from_slice(events);
+        lists.idempotency.extend(idempotency.iter().map(|asked| (asked.clone(), license.id.clone())));
+        Ok(Created::New)
+    }
+
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        let mut lists = self.lists();
+        let license = (*lists.license(id)?.0).clone();
+        let digest = license.key_digest;
+        let view = View { license, activations: lists.read(id, &command.reads()) };
+        let Decision { outcome, changes } = decide(view, command, context);
+        if let Some(Changes { license, added, released, events }) = changes {
+            if license.key_digest != digest {
+                lists.key_is_taken(&license.key_digest)?;
+            }
+            if let Some((kept, _)) = lists.licenses.get_mut(id) {
+                *kept = license;
+            }
+            lists.activations.retain(|(_, activation)| !released.contains(&activation.id));
+            lists.activations.extend(added.into_iter().map(|activation| (id.clone(), activation)));
+            lists.events.extend(events);
+        }
+        Ok(outcome)
+    }
+
+    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+        let mut lists = self.lists();
+        for validation in validations {
+            lists.license(&validation.license_id)?;
+        }
+        for validation in
+            validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid)
+        {
+            if let Some((_, counters)) = lists.licenses.get_mut(&validation.license_id) {
+                counters.validation_count += 1;
+                counters.last_validated_at = counters.last_validated_at.max(Some(validation.at));
+            }
+        }
+        lists.validations.extend_from_slice(validations);
+        Ok(())
+    }
+
+    async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+        Ok(self.lists().detail(id))
+    }
+
+    async fn license_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<Standing>, StoreError> {
+        let lists = self.lists();
+        let found = lists.licenses.values().find(|(license, _)| license.key_digest == *digest);
+        Ok(found.map(|(license, _)| {
+            let activations = lists.read(&license.id, &Reads::of_claim(claim));
+            let held = Held::of(claim, activations.iter().map(|activation| &activation.binding));
+            Standing { license: Arc::clone(license), held }
+        }))
+    }
+
+    async fn licenses(
+        &self,
+        filter: &LicenseFilter,
+        now: DateTime<Utc>,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        let lists = self.lists();
+        let below =
+            lists.licenses.iter().rev().filter(|(id, _)| page.after.as_ref().is_none_or(|after| *id < after));
+        let passing = below.filter(|(_, (license, _))| filter.admits(license, now));
+        let items = passing.filter_map(|(id, _)| lists.detail(id)).take(page.limit as usize + 1).collect();
+        Ok(Page::from_one_more(items, page.limit, |detail: &LicenseDetail| detail.license.id.clone()))
+    }
+
+    async fn activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+        let lists = self.lists();
+        lists.license(id)?;
+        let mut items = lists.activations(id, |activation| {
+            kind.is_none_or(|kind| activation.binding.kind() == kind)
+                && page.after.as_ref().is_none_or(|after| activation.id > *after)
+        });
+        items.truncate(page.limit as usize + 1);
+        Ok(Page::from_one_more(items, page.limit, |activation: &Activation| activation.id.clone()))
+    }
+
+    async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let lists = self.lists();
+        let found = lists.events.iter().filter(|event| event.license_id == *id && event.sequence > after);
+        Ok(found.take(limit as usize).cloned().collect())
+    }
+
+    async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let UsageQuery { from, to, page } = query;
+        let lists = self.lists();
+        lists.license(id)?;
+        let mut found: Vec<_> = (1..)
+            .zip(&lists.validations)
+            .filter(|(_, validation)| {
+                validation.license_id == *id
+                    && from.is_none_or(|from| validation.at >= from)
+                    && to.is_none_or(|to| validation.at < to)
+            })
+            .map(|(sequence, validation)| {
+                (ValidationCursor { at: validation.at, sequence }, validation.clone())
+            })
+            .collect();
+        found.sort_by_key(|(cursor, _)| std::cmp::Reverse(*cursor));
+        let mut by_outcome = BTreeMap::new();
+        let mut last_validated_at = None;
+        for (_, validation) in &found {
+            *by_outcome.entry(validation.outcome).or_insert(0) += 1;
+            if validation.outcome == ValidationOutcome::Valid {
+                last_validated_at = last_validated_at.max(Some(validation.at));
+            }
+        }
+        found.retain(|(cursor, _)| page.after.is_none_or(|after| *cursor < after));
+        found.truncate(page.limit as usize + 1);
+        let Page { items, next } =
+            Page::from_one_more(found, page.limit, |(cursor, _): &(ValidationCursor, _)| *cursor);
+        let items = items.into_iter().map(|(_, validation)| validation).collect();
+        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+    }
+
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+        let mut plans: Vec<_> =
+            self.lists().licenses.values().map(|(license, _)| license.plan.clone()).collect();
+        plans.sort();
+        plans.dedup();
+        Ok(plans)
+    }
+
+    async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.lists().kept.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Opens handles on one set of data; a database's author would open a connection pool here.
+#[derive(Default)]
+struct Lab(ListStore);
+
+#[async_trait]
+impl Harness for Lab {
+    async fn open(&self) -> Arc<dyn LicenseStore> {
+        Arc::new(self.0.clone())
+    }
+}
+
+// One test for each case: this is all that an author writes.
+#[cfg(test)]
+license_store::conformance_tests!(Lab::default());
+
+/// Runs the suite without a test runner, each case on data of its own.
+#[tokio::main]
+async fn main() {
+    for (name, case) in CASES {
+        case(&Lab::default()).await;
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("ok {name}\n").as_bytes());
+    }
+}

@@ -1,0 +1,132 @@
+//! The licensing engine as a server. `license-server --help` says what can be set.
+
+mod banner;
+mod database;
+mod flags;
+mod secret;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use flags::Flags;
+use license_core::clock::{SystemClock, SystemRng};
+use license_core::key::KeyFormat;
+use license_core::service::LicenseService;
+use license_core::store::LicenseStore;
+use license_http::{AdminAuth, ApiToken, LogRequests, TokenDigest};
+use tokio::net::TcpListener;
+
+use banner::{AdminToken, Banner};
+use database::Database;
+
+/// The name under which a database keeps the digest of the admin token.
+const ADMIN_TOKEN: &str = "admin_token";
+/// The name under which a database keeps the form of its keys.
+const KEY_FORMAT: &str = "key_format";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    flags.log_format.start();
+    match run(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            #[expect(clippy::print_stderr, reason = "the one clear line that a failed start is")]
+            {
+                eprintln!("license-server: {reason}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Starts, serves until a signal, stops. What can be wrong is found before anything is made: the address, the plans, the
+/// form of keys, the database's name, then the secret.
+async fn run(flags: Flags) -> Result<(), String> {
+    let key_format = flags.key_format()?;
+    let (plans, plans_from) = flags.plans()?;
+    let database = Database::parse(&flags.database)?;
+    let given_token = flags.admin_token()?;
+    let listener = TcpListener::bind(&flags.listen).await;
+    let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+
+    let (secret, secret_note) = secret::find(&database)?;
+    let database = database.open().await?;
+    let store = &database.store;
+    let started = async {
+        let names = plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join(", ");
+        let service = LicenseService::builder(Arc::clone(store), &secret, SystemClock, SystemRng)
+            .plans(plans)
+            .key_format(key_format.clone())
+            .build()
+            .await
+            .map_err(|error| format!("{}: {error}", flags.database))?;
+        check_key_format(&**store, &key_format)
+            .await
+            .map_err(|error| format!("{}: {error}", flags.database))?;
+        let (token, admin_token) = match given_token {
+            Some(token) => (TokenDigest::of(&token), AdminToken::Given),
+            None => first_token(&**store).await?,
+        };
+        let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
+        let plans = format!("{names} ({plans_from})");
+        Banner { address, database: &flags.database, secret: secret_note, plans, admin_token }.print();
+        Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
+    };
+    let served = match started.await {
+        Ok(app) => license_http::serve(listener, app, stop_signal()).await.map_err(|error| error.to_string()),
+        Err(reason) => Err(reason),
+    };
+    database.close().await;
+    served
+}
+
+/// A database whose keys are of another form would refuse every one of them.
+async fn check_key_format(store: &dyn LicenseStore, format: &KeyFormat) -> Result<(), String> {
+    let form = format!("{}-{}", format.prefix(), format.groups());
+    let kept = store.keep_first(KEY_FORMAT, form.as_bytes()).await.map_err(|error| error.to_string())?;
+    if kept == form.as_bytes() {
+        return Ok(());
+    }
+    let kept = String::from_utf8_lossy(&kept);
+    let prefix = kept.split('-').next().unwrap_or_default();
+    Err(format!("its keys start with {prefix}; start with --key-prefix {prefix}"))
+}
+
+/// The token of the first start on this database: made now, or known by its digest.
+async fn first_token(store: &dyn LicenseStore) -> Result<(TokenDigest, AdminToken), String> {
+    let token = ApiToken::generate(&mut SystemRng).map_err(|error| error.to_string())?;
+    let made = token.digest();
+    let kept = store.keep_first(ADMIN_TOKEN, made.as_bytes()).await.map_err(|error| error.to_string())?;
+    let kept = <[u8; 32]>::try_from(kept).map_err(|_| "the kept admin token can't be read".to_owned())?;
+    let note = if kept == *made.as_bytes() { AdminToken::Made(token) } else { AdminToken::Kept };
+    Ok((TokenDigest::from_bytes(kept), note))
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stop_signal() {
+    let interrupt = async {
+        // Where the signal can't be listened to, it ends the process as it always does.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+    tracing::info!("stopping: running requests are finished first");
+}

@@ -1,0 +1,60 @@
+//! The secret that seals the license keys: from the environment, or from a file beside the database.
+
+use std::io::Write;
+use std::path::Path;
+
+use license_core::clock::SystemRng;
+use license_core::key::Secret;
+
+use crate::database::Database;
+use crate::flags::secret_of_environment;
+
+/// Finds the secret, or makes it on the first start; and what to say of it.
+pub(crate) fn find(database: &Database) -> Result<(Secret, String), String> {
+    if let Some(secret) = secret_of_environment()? {
+        return Ok((secret, "from LICENSE_SECRET".to_owned()));
+    }
+    let Some(path) = database.secret_file() else {
+        return Ok((new_secret()?, "made for this run".to_owned()));
+    };
+    let shown = path.display();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let secret = Secret::from_hex(&text).map_err(|error| format!("{shown}: {error}"))?;
+            Ok((secret, shown.to_string()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if database.exists() {
+                return Err(format!(
+                    "{shown} is missing, and the database's keys can't be read without it: put it back, or set LICENSE_SECRET"
+                ));
+            }
+            let secret = new_secret()?;
+            keep(&path, &secret).map_err(|error| format!("{shown}: {error}"))?;
+            let note = "made now: back it up with the database; without it no license key works again";
+            Ok((secret, format!("{shown} ({note})")))
+        }
+        Err(error) => Err(format!("{shown}: {error}")),
+    }
+}
+
+fn new_secret() -> Result<Secret, String> {
+    Secret::generate(&mut SystemRng).map_err(|error| format!("no randomness for a secret: {error}"))
+}
+
+/// Writes the file for its owner's eyes only, and whole: a name that is there has a whole secret behind it, also when
+/// two servers start at once or one is killed.
+fn keep(path: &Path, secret: &Secret) -> std::io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&unfinished)?;
+    let written = file.write_all(secret.to_hex().as_bytes()).and_then(|()| file.sync_all());
+    // A link, unlike a rename, fails where the name is taken: the first of two servers wins, the other says so.
+    let linked = written.and_then(|()| std::fs::hard_link(&unfinished, path));
+    std::fs::remove_file(&unfinished)?;
+    linked
+}

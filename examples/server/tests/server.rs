@@ -1,0 +1,15 @@
+//! The real binary, on real files, over real sockets: what a vendor runs.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
+
+#[path = "server/process.rs"]
+mod process;
+
+#[path = "server/lifecycle.rs"]
+mod lifecycle;
+#[path = "server/limits.rs"]
+mod limits;
+#[path = "server/secrets.rs"]
+mod secrets;
+#[path = "server/start.rs"]
+mod start;

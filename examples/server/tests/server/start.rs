@@ -1,0 +1,179 @@
+//! Starts: the first, the next, and those that must fail with one clear line and change nothing.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::process::{Server, refused, starter};
+
+/// All files of a folder with their contents.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
+    };
+    std::fs::read_dir(folder).unwrap().map(read).collect()
+}
+
+#[test]
+fn the_first_start_makes_all_it_needs_and_the_next_uses_it() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path());
+    for part in [
+        "sqlite://licenses.db",
+        "licenses.db.secret (made now: back it up",
+        "enterprise, professional, starter",
+    ] {
+        assert!(server.banner.contains(part), "{part}: {}", server.banner);
+    }
+    assert_eq!(
+        server.call("GET", "/health", None, None),
+        (200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+    );
+    assert_eq!(server.call("GET", "/ready", None, None).0, 200);
+    let token = server.token().to_owned();
+    let license = server.issue(&token, &starter());
+    let (code, _) = server.stop("-INT");
+    assert_eq!(code, Some(0));
+
+    let server = Server::start(folder.path());
+    assert_eq!(server.token, None, "the token is shown once");
+    assert!(!server.banner.contains(&token), "{}", server.banner);
+    let again = server.license(&token, license["id"].as_str().unwrap());
+    assert_eq!(again, license, "the key is read back with the kept secret");
+}
+
+/// What the start prints is run by a shell as it stands.
+#[test]
+fn the_printed_commands_do_what_they_say() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let commands: String = server
+        .banner
+        .lines()
+        .filter(|line| line.starts_with("  "))
+        .skip(5)
+        .fold(String::new(), |text, line| text + line + "\n");
+    let output = std::process::Command::new("sh").args(["-eu", "-c", &commands]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4, "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lines[0]["plan"], "starter");
+    assert_eq!(lines[1]["valid"], true);
+    assert_eq!(lines[2]["error"], "DOMAIN_LIMIT_REACHED");
+    assert_eq!(lines[3]["status"], "revoked");
+}
+
+#[test]
+fn a_memory_database_leaves_no_files() {
+    let folder = tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &["--database", "memory:"], &[]);
+    server.issue(server.token(), &starter());
+    assert_eq!(server.stop("-TERM").0, Some(0));
+    assert_eq!(files(folder.path()), BTreeMap::new());
+}
+
+#[test]
+fn flags_and_environment_set_the_same() {
+    let folder = tempdir().unwrap();
+    let plans = folder.path().join("plans.toml");
+    std::fs::write(&plans, "[plans.solo]\nmax_domains = 1\nmax_devices = 1\nterm_days = \"perpetual\"\n")
+        .unwrap();
+    let plans = plans.to_str().unwrap();
+    let token = "a-token-of-my-own-0123456789";
+    let by_flag = ["--database", "memory:", "--plans", plans, "--key-prefix", "ACME", "--admin-token", token];
+    let by_env = [
+        ("LICENSE_DATABASE", "memory:"),
+        ("LICENSE_PLANS", plans),
+        ("LICENSE_KEY_PREFIX", "ACME"),
+        ("LICENSE_ADMIN_TOKEN", token),
+    ];
+    for server in
+        [Server::start_with(folder.path(), &by_flag, &[]), Server::start_with(folder.path(), &[], &by_env)]
+    {
+        assert!(!server.banner.contains(token), "{}", server.banner);
+        let license = server.issue(token, &json!({"plan": "solo", "customer_email": "dev@example.com"}));
+        assert!(license["key"].as_str().unwrap().starts_with("ACME-"), "{license}");
+        assert_eq!(license["expires_at"], json!(null));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server.issue(server.token(), &starter());
+    let modes: BTreeMap<_, _> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().permissions().mode() & 0o777)
+        })
+        .collect();
+    let names: Vec<_> = modes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["licenses.db", "licenses.db-shm", "licenses.db-wal", "licenses.db.secret"]);
+    assert!(modes.values().all(|mode| *mode == 0o600), "{modes:?}");
+}
+
+/// Starts that fail say why in one line, exit with 2, and leave every file as it was.
+#[test]
+fn a_start_that_fails_changes_nothing() {
+    let folder = tempdir().unwrap();
+    let path = folder.path();
+    let server = Server::start(path);
+    server.issue(server.token(), &starter());
+    assert_eq!(server.stop("-INT").0, Some(0));
+    std::fs::write(path.join("broken.toml"), "[plans.x]\nmax_domains = 1\n").unwrap();
+    std::fs::write(path.join("other.toml"), "[plans.x]\nmax_domains=1\nmax_devices=1\nterm_days=1\n")
+        .unwrap();
+    std::fs::write(path.join("text.db"), "this is no database, however long it is. ".repeat(50)).unwrap();
+    std::fs::write(path.join("text.db.secret"), "5a".repeat(32)).unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let (other_secret, short) = ("ab".repeat(32), "ab".repeat(31));
+    let before = files(path);
+    for (args, env, part) in [
+        (&["--listen", taken.as_str()][..], &[][..], "can't listen on"),
+        (&["--listen", "nonsense"], &[], "can't listen on nonsense"),
+        (&["--database", "mysql://user:hunter2@host/db"], &[], "unknown scheme \"mysql\""),
+        (&["--database", "licenses.db"], &[], "no scheme"),
+        (&["--database", "sqlite://"], &[], "names no file"),
+        (&["--database", "sqlite://missing/folder/licenses.db"], &[], "No such file or directory"),
+        (&["--database", "sqlite://text.db"], &[], "can't be opened"),
+        (&["--plans", "missing.toml"], &[], "No such file or directory"),
+        (&["--plans", "broken.toml"], &[], "missing field `max_devices`"),
+        (&["--plans", "other.toml"], &[], "licenses have the plan \"starter\""),
+        (&["--key-prefix", "to"], &[], "--key-prefix"),
+        (&["--key-prefix", "ACME"], &[], "start with --key-prefix TO"),
+        (&["--admin-token", "short"], &[], "--admin-token: at least 16"),
+        (&[], &[("LICENSE_SECRET", other_secret.as_str())], "not the one this database was made with"),
+        (&[], &[("LICENSE_SECRET", short.as_str())], "LICENSE_SECRET"),
+        (&[], &[("LICENSE_SECRET", "")], "LICENSE_SECRET"),
+    ] {
+        let said = refused(path, args, env);
+        assert!(said.contains(part), "{args:?} {env:?}: {said}");
+        assert!(!said.contains("hunter2") && !said.contains(&other_secret), "{said}");
+        assert!(files(path) == before, "{args:?} {env:?} changed a file: {:?}", files(path).keys());
+    }
+    std::fs::rename(path.join("licenses.db.secret"), path.join("elsewhere")).unwrap();
+    let before = files(path);
+    assert!(refused(path, &[], &[]).contains("licenses.db.secret is missing"));
+    assert!(files(path) == before, "no new secret is made for a database that has one");
+    std::fs::rename(path.join("elsewhere"), path.join("licenses.db.secret")).unwrap();
+    Server::start(path);
+}
+
+#[test]
+fn a_wrong_flag_is_explained() {
+    let folder = tempdir().unwrap();
+    let output = crate::process::command(folder.path()).arg("--prot").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("unexpected argument '--prot'"));
+    assert_eq!(files(folder.path()), BTreeMap::new());
+}

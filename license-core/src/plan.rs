@@ -486,6 +486,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_is_a_catalog() {
+        let plans = PlanCatalog::from_toml(include_str!("../../examples/plans.toml")).unwrap();
+        let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
+        assert_eq!(names, ["agency", "intranet", "solo"]);
+    }
+
+    #[test]
     fn refused_files() {
         let long = "x".repeat(limits::PLAN_NAME_BYTES + 1);
         for (text, part) in [

@@ -58,7 +58,7 @@ pub trait Harness: Send + Sync {
 /// A case. Panics with what broke.
 pub type Case = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// Makes a test of each case, in a module for each verb. The expression makes a fresh [`Harness`](conformance::Harness);
+/// Makes a test of each case, in a module for each verb. The expression makes a fresh [`Harness`](crate::conformance::Harness);
 /// it may `.await`.
 #[macro_export]
 macro_rules! conformance_tests {

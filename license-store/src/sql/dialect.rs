@@ -6,7 +6,7 @@ use std::future::Future;
 use sqlx::{Database, SqlStr};
 
 /// One database: how it begins, locks and reads lists. All other text is shared, in
-/// [`statements`](super::statements).
+/// `sql/statements.rs`.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The driver.
     type Db: Database<Row: Columns>;

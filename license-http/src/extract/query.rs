@@ -46,9 +46,6 @@ impl Query {
             let Some(value) = decode(value) else {
                 return Err(Problem::bad_request(name, "This parameter is not percent-encoded UTF-8."));
             };
-            if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(Problem::bad_request(name, "This parameter stands twice."));
-            }
             pairs.push((name, value));
         }
         Ok(Self(pairs))
@@ -84,11 +81,13 @@ impl Query {
         Ok(PageRequest { after, limit: limit.unwrap_or(limits::PAGE_ITEMS_DEFAULT) })
     }
 
-    /// Refuses the parameters that nobody took.
+    /// Refuses the parameters that nobody took: unknown ones, and what [`take`](Self::take) leaves of repeated ones.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         match self.0.pop() {
             None => Ok(()),
-            Some((name, _)) => Err(Problem::bad_request(name, "There is no such parameter here.")),
+            Some((name, _)) => {
+                Err(Problem::bad_request(name, "There is no such parameter here, or it stands twice."))
+            }
         }
     }
 }

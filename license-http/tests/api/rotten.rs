@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use license_core::limits;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
@@ -153,10 +154,12 @@ async fn a_body_that_does_not_come_is_timed_out() {
     let suspend = format!("{}/suspend", license.path);
     for target in ["/api/v1/licenses", "/api/v1/validate", &suspend] {
         let mut request = app.admin("POST", target).json_text("").request();
-        let begun = futures_util::stream::once(async { Ok::<_, std::io::Error>(b"{".to_vec()) });
+        let first = futures_util::stream::once(async { Ok::<_, std::io::Error>(b"{".to_vec()) });
         *request.body_mut() =
-            Body::from_stream(futures_util::StreamExt::chain(begun, futures_util::stream::pending()));
+            Body::from_stream(futures_util::StreamExt::chain(first, futures_util::stream::pending()));
+        let began = Instant::now();
         let reply = Reply::of(&app.router, request).await;
+        assert_eq!(began.elapsed().as_secs(), 10, "{target}");
         assert_eq!(reply.fault(), (408, "REQUEST_TIMEOUT".to_owned(), None), "{target}");
     }
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
@@ -191,7 +192,9 @@ async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
     let mut busy = TcpStream::connect(server.address).await.unwrap();
     busy.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
     hold.entered.notified().await;
+    let began = Instant::now();
     server.stop().await;
+    assert_eq!(began.elapsed().as_secs(), 10);
     assert_eq!(busy.read(&mut [0; 16]).await.unwrap_or(0), 0, "cut off");
     assert_eq!(Arc::strong_count(&hold), 2, "the handler was dropped with its connection");
 }
@@ -202,6 +205,8 @@ async fn half_a_head_is_not_waited_for() {
     let server = Server::start(&app.router).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nhost:").await.unwrap();
+    let began = Instant::now();
     assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0, "closed");
+    assert_eq!(began.elapsed().as_secs(), 10);
     server.stop().await;
 }

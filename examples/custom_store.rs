@@ -49,6 +49,11 @@ impl Lists {
         self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
     }
 
+    fn created(&self, asked: &Idempotency) -> Option<Created> {
+        let (before, first) = self.idempotency.iter().find(|(before, _)| before.key == asked.key)?;
+        Some(Created::again(&asked.request, &before.request, first.clone()))
+    }
+
     fn key_is_taken(&self, digest: &KeyDigest) -> Result<(), StoreError> {
         let taken = self.licenses.values().any(|(license, _)| license.key_digest == *digest);
         if taken { Err(StoreError::AlreadyExists { what: "the license key" }) } else { Ok(()) }
@@ -99,11 +104,8 @@ impl LicenseStore for ListStore {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
         let NewLicense { license, activations, events, idempotency } = new;
         let mut lists = self.lists();
-        if let Some(asked) = idempotency
-            && let Some((before, id)) = lists.idempotency.iter().find(|(before, _)| before.key == asked.key)
-        {
-            let same = before.request == asked.request;
-            return Ok(if same { Created::Before(id.clone()) } else { Created::Conflict });
+        if let Some(created) = idempotency.as_ref().and_then(|asked| lists.created(asked)) {
+            return Ok(created);
         }
         if lists.licenses.contains_key(&license.id) {
             return Err(StoreError::AlreadyExists { what: "the license id" });
@@ -116,6 +118,10 @@ impl LicenseStore for ListStore {
         lists.events.extend_from_slice(events);
         lists.idempotency.extend(idempotency.iter().map(|asked| (asked.clone(), license.id.clone())));
         Ok(Created::New)
+    }
+
+    async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError> {
+        Ok(self.lists().created(idempotency))
     }
 
     async fn execute(

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::{TryCryptoRng, TryRng};
 
 /// Tells the time. Read once per use case, then passed on as a value.
@@ -12,15 +12,18 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// Cuts a time to whole microseconds, the resolution that every store keeps.
+/// Cuts a time to whole microseconds, the resolution that every store keeps. A leap second becomes the second after it, as
+/// it would on its way through a database.
 ///
 /// ```
 /// let time = "2026-01-01T00:00:00.123456789Z".parse().unwrap();
 /// assert_eq!(license_core::clock::whole_micros(time).to_rfc3339(), "2026-01-01T00:00:00.123456+00:00");
+/// let leap = "2016-12-31T23:59:60Z".parse().unwrap();
+/// assert_eq!(license_core::clock::whole_micros(leap).to_rfc3339(), "2017-01-01T00:00:00+00:00");
 /// ```
 #[must_use]
 pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.trunc_subsecs(6)
+    DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
 /// A clock that stands still until it is moved: for tests and simulations.

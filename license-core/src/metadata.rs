@@ -7,7 +7,8 @@ use crate::limits;
 
 /// A JSON object of the vendor's own, kept as it is and never read by the engine.
 ///
-/// At most 64 keys, 8 KiB as JSON text, 8 levels deep, no NUL character.
+/// At most 64 keys, 8 KiB as JSON text, 8 levels deep, no NUL character. Numbers are kept as 64-bit integers where they are
+/// such, else as 64-bit floats: put larger ones in a string.
 ///
 /// ```
 /// use license_core::metadata::Metadata;

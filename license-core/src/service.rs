@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
@@ -144,7 +145,7 @@ impl LicenseService {
 
     /// The time by the service's clock.
     #[must_use]
-    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+    pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
@@ -165,9 +166,18 @@ impl LicenseService {
         let id = loop {
             let id = self.with_rng(|rng| LicenseId::generate(now, rng))?;
             let key = self.new_key(&id)?;
-            let new = create(id.clone(), key, spec, idempotency.clone(), &self.plans, now);
-            let new = new.map_err(ServiceError::Denied)?;
-            match self.store.create(&new).await {
+            let created = match create(id.clone(), key, spec, idempotency.clone(), &self.plans, now) {
+                Ok(new) => self.store.create(&new).await,
+                // A repeated request gets its license also where it would be denied by now: its time has passed, or its
+                // plan is gone.
+                Err(denial) => match &idempotency {
+                    Some(asked) => {
+                        self.store.created(asked).await?.ok_or(ServiceError::Denied(denial)).map(Ok)?
+                    }
+                    None => return Err(ServiceError::Denied(denial)),
+                },
+            };
+            match created {
                 Ok(Created::New) => break id,
                 Ok(Created::Before(first)) => break first,
                 Ok(Created::Conflict) => return Err(ServiceError::IdempotencyConflict),
@@ -227,16 +237,18 @@ impl LicenseService {
         self.with_key(detail)
     }
 
-    /// Licenses that pass the filter, newest first.
+    /// Licenses that pass the filter at `now`, newest first. Shown with [`License::status`](crate::license::License::status)
+    /// of the same moment, none contradicts the filter.
     ///
     /// # Errors
     /// A fault of the store.
     pub async fn list(
         &self,
         filter: &LicenseFilter,
+        now: DateTime<Utc>,
         page: &PageRequest<LicenseId>,
     ) -> Result<Page<KeyedLicense, LicenseId>, ServiceError> {
-        let Page { items, next } = self.store.licenses(filter, self.clock.now(), page).await?;
+        let Page { items, next } = self.store.licenses(filter, now, page).await?;
         let items = items.into_iter().map(|detail| self.with_key(detail)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
     }

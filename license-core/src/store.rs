@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::activation::{Activation, ActivationId, ActivationKind};
-use crate::command::{Command, CommandContext, NewLicense, Outcome};
+use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use crate::customer::CustomerEmail;
 use crate::event::Event;
 use crate::key::KeyDigest;
@@ -37,6 +37,13 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::AlreadyExists`] when the id or the key's digest is taken; nothing is written.
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
+
+    /// What an idempotency key was used for: [`Created::Before`] or [`Created::Conflict`], as `create` would say; `None`
+    /// where it is free.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError>;
 
     /// Asks one thing of one license, exclusively: locks it, reads it and the activations that
     /// [`Command::reads`] names, asks [`decide`](crate::command::decide), writes the decision and commits.
@@ -139,6 +146,9 @@ macro_rules! forward {
             async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
                 (**self).create(new).await
             }
+            async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError> {
+                (**self).created(idempotency).await
+            }
             async fn execute(
                 &self,
                 id: &LicenseId,
@@ -199,7 +209,7 @@ forward!(Arc);
 forward!(Box);
 
 /// What [`LicenseStore::create`] did.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     /// Kept.
     New,
@@ -207,6 +217,14 @@ pub enum Created {
     Before(LicenseId),
     /// The idempotency key was used for another request.
     Conflict,
+}
+
+impl Created {
+    /// What a second request is told, where the key was used for `before`, which made `first`.
+    #[must_use]
+    pub fn again(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
+        if request == before { Self::Before(first) } else { Self::Conflict }
+    }
 }
 
 /// Which licenses to list. Every part that is there must fit.

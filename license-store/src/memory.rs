@@ -67,6 +67,11 @@ impl MemoryStore {
 }
 
 impl Data {
+    fn created(&self, Idempotency { key, request }: &Idempotency) -> Option<Created> {
+        let (before, first) = self.idempotency.get(key.as_str())?;
+        Some(Created::again(request, before, first.clone()))
+    }
+
     fn entry(&self, id: &LicenseId) -> Result<&Entry, StoreError> {
         self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
     }
@@ -165,10 +170,8 @@ impl LicenseStore for MemoryStore {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
         let NewLicense { license, activations, events, idempotency } = new;
         let mut data = self.data();
-        if let Some(Idempotency { key, request }) = idempotency
-            && let Some((before, id)) = data.idempotency.get(key.as_str())
-        {
-            return Ok(if before == request { Created::Before(id.clone()) } else { Created::Conflict });
+        if let Some(created) = idempotency.as_ref().and_then(|asked| data.created(asked)) {
+            return Ok(created);
         }
         if data.licenses.contains_key(&license.id) {
             return Err(StoreError::AlreadyExists { what: "the license id" });
@@ -194,6 +197,10 @@ impl LicenseStore for MemoryStore {
         }
         data.licenses.insert(license.id.clone(), entry);
         Ok(Created::New)
+    }
+
+    async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError> {
+        Ok(self.data().created(idempotency))
     }
 
     async fn execute(

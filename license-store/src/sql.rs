@@ -137,6 +137,18 @@ impl<D: Dialect> SqlStore<D> {
         Ok(())
     }
 
+    async fn find_created(
+        &self,
+        connection: &mut Connection<D>,
+        key: &str,
+        request: &[u8; 32],
+    ) -> Result<Option<Created>, StoreError> {
+        let rows = fetch::<D>(connection, &self.statements.idempotency, values![key]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let row = reader::<D>(row, "idempotency_keys", key);
+        Ok(Some(Created::again(request, &row.digest("request")?, row.license_id("license_id")?)))
+    }
+
     /// The first of these licenses that is not there.
     async fn unknown_license(&self, validations: &[Validation]) -> Result<StoreError, StoreError> {
         let ids =
@@ -183,16 +195,8 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
             let created_at = license.created_at.timestamp_micros();
             let values = values![key.as_str(), request.as_slice(), license.id.as_str(), created_at];
             if fetch::<D>(&mut tx, &self.statements.insert_idempotency, values).await?.is_empty() {
-                let rows = fetch::<D>(&mut tx, &self.statements.idempotency, values![key.as_str()]).await?;
-                let row =
-                    rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
-                let row = reader::<D>(row, "idempotency_keys", key.as_str());
-                let same = row.digest("request")? == *request;
-                return Ok(if same {
-                    Created::Before(row.license_id("license_id")?)
-                } else {
-                    Created::Conflict
-                });
+                let gone = || StoreError::Contended { source: "the row is gone".into() };
+                return self.find_created(&mut tx, key.as_str(), request).await?.ok_or_else(gone);
             }
         }
         let metadata = json!(license.metadata).to_string();
@@ -203,6 +207,13 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         self.insert(&mut tx, &license.id, activations, events).await?;
         tx.commit().await.map_err(store_error::<D>)?;
         Ok(Created::New)
+    }
+
+    async fn created(
+        &self,
+        Idempotency { key, request }: &Idempotency,
+    ) -> Result<Option<Created>, StoreError> {
+        self.find_created(&mut *self.reader().await?, key.as_str(), request).await
     }
 
     async fn execute(

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -175,6 +174,27 @@ async fn a_taken_key_is_drawn_again_a_few_times() {
         let error = service(store).await.issue(&spec, None).await.unwrap_err();
         let expected = if created { "Unavailable" } else { "AlreadyExists" };
         assert!(format!("{error:?}").contains(expected), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_also_where_it_would_be_denied_by_now() {
+    let mut spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
+    spec.expires_at = Some(crate::license::Expiry::At(now() - chrono::TimeDelta::days(1)));
+    let key = || Some(IdempotencyKey::parse("order-1").unwrap());
+    for (found, expected) in
+        [(Some(Created::Before(LicenseId::parse("lic_a1").unwrap())), "lic_a1"), (None, "Denied(Expired")]
+    {
+        let mut store = store();
+        let request = spec.digest();
+        store
+            .expect_created()
+            .times(1)
+            .withf(move |asked| asked.request == request)
+            .return_once(|_| Ok(found));
+        store.expect_license().returning(|id| Err(StoreError::NotFound { id: id.clone() }));
+        let error = format!("{:?}", service(store).await.issue(&spec, key()).await.unwrap_err());
+        assert!(error.contains(expected), "{error}");
     }
 }
 

@@ -48,8 +48,8 @@ pub(super) async fn list(State(service): Service, mut query: Query) -> Result<Re
     };
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
-    let found = service.list(&filter, &page).await?;
     let now = service.now();
+    let found = service.list(&filter, now, &page).await?;
     let page = PageJson {
         data: found.items.iter().map(|license| LicenseJson::new(license, now)).collect(),
         next_cursor: found.next.as_ref().map(LicenseId::as_str),

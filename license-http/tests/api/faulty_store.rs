@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
-use license_core::command::{Command, CommandContext, NewLicense, Outcome};
+use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::event::Event;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
@@ -73,6 +73,10 @@ impl LicenseStore for FaultyStore {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
         self.fault().await?;
         self.inner.create(new).await
+    }
+    async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError> {
+        self.fault().await?;
+        self.inner.created(idempotency).await
     }
     async fn execute(
         &self,

@@ -123,8 +123,14 @@ pub async fn repeats_by_idempotency_key(harness: &dyn Harness) {
     first.idempotency = Some(idempotency("order-1", 1));
     second.idempotency = Some(idempotency("order-1", 1));
     assert_eq!(store.create(&first).await.expect("create"), Created::New);
-    let again = harness.open().await.create(&second).await.expect("create");
-    assert_eq!(again, Created::Before(first.license.id.clone()));
+    let other = harness.open().await;
+    let before = Created::Before(first.license.id.clone());
+    assert_eq!(other.create(&second).await.expect("create"), before);
+    let created =
+        async |key: &str, request| other.created(&idempotency(key, request)).await.expect("created");
+    assert_eq!(created("order-1", 1).await, Some(before));
+    assert_eq!(created("order-1", 2).await, Some(Created::Conflict));
+    assert_eq!(created("order-2", 1).await, None, "a free key");
     assert_eq!(store.license(&second.license.id).await.expect("license"), None, "the second is not kept");
 }
 

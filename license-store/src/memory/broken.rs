@@ -121,7 +121,7 @@ impl LicenseStore for Broken {
                 if let Some(Idempotency { key, request }) = new.idempotency.take() {
                     let before = self.data().idempotency.get(key.as_str()).cloned();
                     if let Some((before, id)) = before {
-                        return Ok(if before == request { Created::Before(id) } else { Created::Conflict });
+                        return Ok(Created::again(&request, &before, id));
                     }
                     self.gap().await;
                     let id = new.license.id.clone();
@@ -139,6 +139,10 @@ impl LicenseStore for Broken {
             _ => {}
         }
         self.inner.create(&new).await
+    }
+
+    async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError> {
+        self.inner.created(idempotency).await
     }
 
     async fn execute(

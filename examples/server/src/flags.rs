@@ -60,7 +60,11 @@ pub(crate) enum LogFormat {
 impl LogFormat {
     /// Starts logging, to standard error.
     pub(crate) fn start(self) {
-        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+        // A log that can't be written (its disk is full) is no reason to fail a request.
+        let log = tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .log_internal_errors(false);
         match self {
             Self::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
             Self::Json => log.json().flatten_event(true).init(),

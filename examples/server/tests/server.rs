@@ -5,6 +5,9 @@
 #[path = "server/process.rs"]
 mod process;
 
+#[cfg(target_os = "linux")]
+#[path = "server/full_disk.rs"]
+mod full_disk;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/limits.rs"]

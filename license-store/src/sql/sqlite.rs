@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlStr;
 use sqlx::sqlite::{
     Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
+use sqlx::{Connection, SqlStr};
 
 use super::SqlStore;
 use super::dialect::{Dialect, Value, driver};
@@ -86,8 +86,15 @@ impl SqlStore<Sqlite> {
         let pool =
             || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(WAIT).idle_timeout(None);
         // SQLite has one writer at a time. A pool of one queues them in order, where several would poll for the lock.
-        let writer =
-            pool().max_connections(1).max_lifetime(None).connect_with(options.clone()).await.map_err(open)?;
+        let writer = pool().max_connections(1).max_lifetime(None).after_release(|connection, _| {
+            Box::pin(async move {
+                // Where a commit fails (a full disk), SQLite has ended the transaction itself, and the driver's count of
+                // open ones is off for good. The ping comes behind the rollback that a dropped transaction asks for.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        });
+        let writer = writer.connect_with(options.clone()).await.map_err(open)?;
         migrate(&writer, SCHEMAS).await?;
         let readers = pool()
             .max_connections(READERS)

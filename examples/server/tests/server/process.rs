@@ -19,9 +19,17 @@ pub(crate) struct Server {
     log: Option<JoinHandle<String>>,
 }
 
+/// The server's binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_license-server");
+
 /// The binary, with an environment of the test's own, in `folder`.
 pub(crate) fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_license-server"));
+    command_of(BINARY, folder)
+}
+
+/// Any program, likewise.
+pub(crate) fn command_of(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LICENSE_")) {
         command.env_remove(name);
     }
@@ -48,7 +56,13 @@ impl Server {
 
     pub(crate) fn start_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command(folder);
-        command.args(args).envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args).envs(env.iter().copied());
+        Self::run(command)
+    }
+
+    /// Starts what `command` says, which is a server in the end.
+    pub(crate) fn run(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
@@ -73,6 +87,11 @@ impl Server {
         Self { url: field("address"), token, banner, child, log: Some(log) }
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// Ends the process as `kill -9` does, at once; gives its log.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
@@ -82,7 +101,7 @@ impl Server {
 
     /// Asks it to stop, as a service manager or Ctrl-C does, and waits; gives its exit code and log.
     pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        let status = Command::new("kill").args([signal, &self.pid()]).status().unwrap();
         assert!(status.success());
         let code = self.child.wait().unwrap().code();
         (code, self.log.take().unwrap().join().unwrap())

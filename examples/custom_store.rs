@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind, Binding};
+use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
@@ -22,10 +23,11 @@ use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageReques
 use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
 use license_core::verdict::{Claim, Held, Standing};
 use license_store::conformance::{CASES, Harness};
+use license_store::local_feed::LocalFeed;
 
 /// Everything in vectors, looked through from end to end: short to read, not fast.
 #[derive(Clone, Debug, Default)]
-struct ListStore(Arc<Mutex<Lists>>);
+struct ListStore(Arc<Mutex<Lists>>, LocalFeed);
 
 #[derive(Debug, Default)]
 struct Lists {
@@ -117,6 +119,7 @@ impl LicenseStore for ListStore {
             .extend(activations.iter().map(|activation| (license.id.clone(), activation.clone())));
         lists.events.extend_from_slice(events);
         lists.idempotency.extend(idempotency.iter().map(|asked| (asked.clone(), license.id.clone())));
+        self.1.tell([new.notice()]);
         Ok(Created::New)
     }
 
@@ -135,7 +138,9 @@ impl LicenseStore for ListStore {
         let digest = license.key_digest;
         let view = View { license, activations: lists.read(id, &command.reads()) };
         let Decision { outcome, changes } = decide(view, command, context);
-        if let Some(Changes { license, added, released, events }) = changes {
+        if let Some(changes) = changes {
+            let told = changes.notices(&digest);
+            let Changes { license, added, released, events } = changes;
             if license.key_digest != digest {
                 lists.key_is_taken(&license.key_digest)?;
             }
@@ -145,6 +150,7 @@ impl LicenseStore for ListStore {
             lists.activations.retain(|(_, activation)| !released.contains(&activation.id));
             lists.activations.extend(added.into_iter().map(|activation| (id.clone(), activation)));
             lists.events.extend(events);
+            self.1.tell(told);
         }
         Ok(outcome)
     }
@@ -266,6 +272,15 @@ impl LicenseStore for ListStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// A database with a channel between its clients would be listened to here.
+    fn changes(&self) -> Box<dyn ChangeFeed> {
+        self.1.listen()
+    }
+
+    fn feed_state(&self) -> FeedState {
+        FeedState::Listening
     }
 }
 

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::activation::{Activation, ActivationId, Binding};
+use crate::change::Change;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::License;
@@ -148,6 +149,18 @@ pub struct Changes {
     pub released: Vec<ActivationId>,
     /// Events to append.
     pub events: Vec<Event>,
+}
+
+impl Changes {
+    /// What to tell other nodes, where the license had the key `before`.
+    #[must_use]
+    pub fn notices(&self, before: &KeyDigest) -> Vec<Change> {
+        let License { id, key_digest, version, .. } = &*self.license;
+        let change =
+            |digest: &KeyDigest| Change { license_id: id.clone(), key_digest: *digest, version: *version };
+        let old = (before != key_digest).then(|| change(before));
+        old.into_iter().chain([change(key_digest)]).collect()
+    }
 }
 
 /// Decides one command. Pure: the same view, command and context give the same decision.

@@ -28,6 +28,7 @@
 //! ```
 
 pub mod activation;
+pub mod change;
 pub mod clock;
 pub mod command;
 pub mod customer;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
+use crate::change::FeedState;
 use crate::clock::{Clock, ErasedRng, RngError};
 use crate::command::{
     Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, Outcome, create,
@@ -357,12 +358,13 @@ impl LicenseService {
         Ok(self.store.usage(id, query).await?)
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, and whether it hears of what other nodes change.
     ///
     /// # Errors
     /// A fault of the store.
-    pub async fn ready(&self) -> Result<(), ServiceError> {
-        Ok(self.store.ping().await?)
+    pub async fn ready(&self) -> Result<FeedState, ServiceError> {
+        self.store.ping().await?;
+        Ok(self.store.feed_state())
     }
 
     fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {

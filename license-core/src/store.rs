@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::activation::{Activation, ActivationId, ActivationKind};
+use crate::change::{ChangeFeed, FeedState};
 use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use crate::customer::CustomerEmail;
 use crate::event::Event;
@@ -135,6 +136,13 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`] when it does not.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Begins to listen: every change that commits from now on is told, those of this handle and, where the store
+    /// reaches them, those of other nodes. It may be told before the call that made it returns, or after.
+    fn changes(&self) -> Box<dyn ChangeFeed>;
+
+    /// Whether changes are heard.
+    fn feed_state(&self) -> FeedState;
 }
 
 /// Forwards every method, so that a shared or boxed store is a store.
@@ -200,6 +208,12 @@ macro_rules! forward {
             }
             async fn ping(&self) -> Result<(), StoreError> {
                 (**self).ping().await
+            }
+            fn changes(&self) -> Box<dyn ChangeFeed> {
+                (**self).changes()
+            }
+            fn feed_state(&self) -> FeedState {
+                (**self).feed_state()
             }
         }
     };

@@ -32,6 +32,7 @@
     reason = "every case panics where the contract is broken; that is its purpose"
 )]
 
+pub mod changes;
 pub mod create;
 pub mod execute;
 mod fixture;
@@ -88,6 +89,7 @@ macro_rules! conformance_cases {
             reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, claims_of_other_licenses_are_not_held,
                 filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,
                 pages_of_activations, long_lists_are_cut, events_from_a_number_on, plans_in_use, it_answers;
+            changes: every_change_is_told, a_rotation_is_told_for_both_keys, each_listener_hears_all;
             kept: the_first_value_stays, racing_callers_agree;
             races: domains_are_never_oversold_nor_undersold, devices_are_never_oversold_nor_undersold,
                 domain_and_device_are_taken_together, one_domain_takes_one_slot, a_slot_is_released_once,

@@ -2,11 +2,13 @@
 //!
 //! - [`memory::MemoryStore`]: the reference, in this process.
 //! - [`sql::sqlite::SqliteStore`]: one file on one machine. Feature `sqlite`, on by default.
+//! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod local_feed;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sql;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
@@ -17,6 +18,8 @@ use license_core::limits;
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
 use license_core::verdict::{Claim, Held, Standing};
+
+use crate::local_feed::LocalFeed;
 
 /// Keeps everything in this process, behind one lock; gone when it is dropped.
 ///
@@ -30,6 +33,7 @@ use license_core::verdict::{Claim, Held, Standing};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     data: Arc<Mutex<Data>>,
+    feed: LocalFeed,
 }
 
 #[derive(Debug, Default)]
@@ -196,6 +200,7 @@ impl LicenseStore for MemoryStore {
             data.idempotency.insert(key.as_str().to_owned(), (*request, license.id.clone()));
         }
         data.licenses.insert(license.id.clone(), entry);
+        self.feed.tell([new.notice()]);
         Ok(Created::New)
     }
 
@@ -210,9 +215,12 @@ impl LicenseStore for MemoryStore {
         context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
         let mut data = self.data();
-        let Decision { outcome, changes } = decide(data.view(id, &command.reads())?, command, context);
+        let view = data.view(id, &command.reads())?;
+        let before = view.license.key_digest;
+        let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             data.apply(id, &changes)?;
+            self.feed.tell(changes.notices(&before));
         }
         Ok(outcome)
     }
@@ -332,6 +340,14 @@ impl LicenseStore for MemoryStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn changes(&self) -> Box<dyn ChangeFeed> {
+        self.feed.listen()
+    }
+
+    fn feed_state(&self) -> FeedState {
+        FeedState::Listening
     }
 }
 

@@ -13,6 +13,7 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
@@ -35,6 +36,8 @@ use fault::{is_taken, is_unknown, store_error};
 use rows::Reader;
 use statements::Statements;
 
+use crate::local_feed::LocalFeed;
+
 /// A store in a database of SQL.
 ///
 /// Commands and new licenses are committed so that they survive the loss of power; validations so that they survive the
@@ -43,6 +46,7 @@ pub struct SqlStore<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     statements: Statements,
+    feed: LocalFeed,
 }
 
 impl<D: Dialect> fmt::Debug for SqlStore<D> {
@@ -57,7 +61,7 @@ type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 
 impl<D: Dialect> SqlStore<D> {
     fn new(writer: Pool<D::Db>, readers: Pool<D::Db>) -> Self {
-        Self { writer, readers, statements: Statements::new::<D>() }
+        Self { writer, readers, statements: Statements::new::<D>(), feed: LocalFeed::default() }
     }
 
     /// Closes the connections, after what runs on them. Later calls fail as unavailable.
@@ -206,6 +210,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         }
         self.insert(&mut tx, &license.id, activations, events).await?;
         tx.commit().await.map_err(store_error::<D>)?;
+        self.feed.tell([new.notice()]);
         Ok(Created::New)
     }
 
@@ -226,11 +231,13 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         let rows = fetch::<D>(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
         let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         let license = reader::<D>(row, "licenses", id.as_str()).license()?;
+        let before = license.key_digest;
         let activations = self.read(&mut tx, id, &command.reads()).await?;
         let Decision { outcome, changes } = decide(View { license, activations }, command, context);
         if let Some(changes) = changes {
             self.write(&mut tx, id, &changes).await?;
             tx.commit().await.map_err(store_error::<D>)?;
+            self.feed.tell(changes.notices(&before));
         }
         Ok(outcome)
     }
@@ -390,5 +397,13 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
 
     async fn ping(&self) -> Result<(), StoreError> {
         fetch::<D>(&mut *self.reader().await?, &self.statements.ping, &[]).await.map(drop)
+    }
+
+    fn changes(&self) -> Box<dyn ChangeFeed> {
+        self.feed.listen()
+    }
+
+    fn feed_state(&self) -> FeedState {
+        FeedState::Listening
     }
 }

@@ -7,6 +7,7 @@ use super::Draft;
 use super::change::register;
 use super::lifecycle::in_reach;
 use crate::activation::Activation;
+use crate::change::Change;
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
@@ -117,6 +118,15 @@ pub struct NewLicense {
     pub events: Vec<Event>,
     /// How a repetition is known.
     pub idempotency: Option<Idempotency>,
+}
+
+impl NewLicense {
+    /// What to tell other nodes: its key is no longer unknown.
+    #[must_use]
+    pub fn notice(&self) -> Change {
+        let License { id, key_digest, version, .. } = &self.license;
+        Change { license_id: id.clone(), key_digest: *key_digest, version: *version }
+    }
 }
 
 /// Decides the creation of a license. Pure; id and key are made before.

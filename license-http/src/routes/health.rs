@@ -20,6 +20,7 @@ struct Health {
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
+    change_feed: &'static str,
 }
 
 /// Never asks the store: a database that is down is no reason to restart this process.
@@ -27,7 +28,8 @@ pub(super) async fn health() -> Response {
     wire::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
+/// A node that does not hear of changes still answers; `change_feed` says that it is `lost`.
 pub(super) async fn ready(State(service): State<Arc<LicenseService>>) -> Result<Response, Problem> {
-    service.ready().await?;
-    Ok(wire::json(StatusCode::OK, &Readiness { status: "ready" }))
+    let change_feed = service.ready().await?.as_str();
+    Ok(wire::json(StatusCode::OK, &Readiness { status: "ready", change_feed }))
 }

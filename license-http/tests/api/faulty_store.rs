@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::event::Event;
 use license_core::key::KeyDigest;
@@ -140,5 +141,13 @@ impl LicenseStore for FaultyStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.fault().await?;
         self.inner.ping().await
+    }
+
+    fn changes(&self) -> Box<dyn ChangeFeed> {
+        self.inner.changes()
+    }
+
+    fn feed_state(&self) -> FeedState {
+        self.inner.feed_state()
     }
 }

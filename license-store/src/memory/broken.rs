@@ -321,6 +321,14 @@ impl LicenseStore for Broken {
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await
     }
+
+    fn changes(&self) -> Box<dyn ChangeFeed> {
+        self.inner.changes()
+    }
+
+    fn feed_state(&self) -> FeedState {
+        self.inner.feed_state()
+    }
 }
 
 struct BrokenHarness {

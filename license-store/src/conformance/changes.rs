@@ -1,0 +1,81 @@
+//! Cases of `changes`.
+
+use std::time::Duration;
+
+use license_core::change::{Change, ChangeFeed, FeedState, Notice};
+use license_core::command::Command;
+use license_core::key::SealedKey;
+use license_core::license::License;
+use license_core::usage::ValidationOutcome;
+
+use super::Harness;
+use super::fixture::{activate, ask, fresh_digest, issue, new_license, spec, validation};
+
+/// Longer than any notice takes; reached by a store that never tells, only.
+const NEVER: Duration = Duration::from_secs(20);
+
+/// The next change of that license; notices of others and of missed ones are passed over.
+async fn next_of(feed: &mut dyn ChangeFeed, license: &License) -> Change {
+    let wanted = async {
+        loop {
+            match feed.next().await {
+                Notice::Changed(change) if change.license_id == license.id => break change,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(NEVER, wanted).await.expect("a change that committed is told")
+}
+
+/// Every change is told after its commit, with the license, the key and the version; denials and validations are not.
+pub async fn every_change_is_told(harness: &dyn Harness) {
+    let store = harness.open().await;
+    let mut feed = store.changes();
+    assert_eq!(store.feed_state(), FeedState::Listening);
+    let license = issue(&store, &spec("small")).await;
+    let told = |version| Change { license_id: license.id.clone(), key_digest: license.key_digest, version };
+    assert_eq!(next_of(&mut *feed, &license).await, told(1), "a new license");
+    ask(&store, &license.id, &activate(Some("a.com"), None)).await.expect("free");
+    assert_eq!(next_of(&mut *feed, &license).await, told(2), "an activation");
+    store.record(&[validation(&license.id, 1, ValidationOutcome::Valid)]).await.expect("record");
+    ask(&store, &license.id, &Command::Reinstate).await.expect("nothing to do");
+    ask(&store, &license.id, &Command::Revoke).await.expect("active");
+    assert_eq!(next_of(&mut *feed, &license).await, told(3), "a revocation, and nothing before it");
+    ask(&store, &license.id, &Command::Suspend).await.expect_err("revoked");
+    let mut second = new_license(&spec("small"));
+    second.license.key_digest = license.key_digest;
+    store.create(&second).await.expect_err("the key is taken");
+    let last = issue(&store, &spec("small")).await;
+    let next = tokio::time::timeout(NEVER, feed.next()).await.expect("the last is told");
+    let expected = Change { license_id: last.id.clone(), key_digest: last.key_digest, version: 1 };
+    assert_eq!(next, Notice::Changed(expected), "what was refused is not told");
+}
+
+/// A rotation is told for the old key and for the new one.
+pub async fn a_rotation_is_told_for_both_keys(harness: &dyn Harness) {
+    let store = harness.open().await;
+    let license = issue(&store, &spec("small")).await;
+    let mut feed = store.changes();
+    let digest = fresh_digest();
+    let command = Command::RotateKey { digest, sealed: SealedKey::from_bytes(vec![1]) };
+    ask(&store, &license.id, &command).await.expect("active");
+    let mut told =
+        [next_of(&mut *feed, &license).await.key_digest, next_of(&mut *feed, &license).await.key_digest];
+    told.sort();
+    let mut expected = [license.key_digest, digest];
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+/// Each listener hears everything from its beginning on, whatever others have heard.
+pub async fn each_listener_hears_all(harness: &dyn Harness) {
+    let store = harness.open().await;
+    let license = issue(&store, &spec("small")).await;
+    let mut early = store.changes();
+    ask(&store, &license.id, &Command::Suspend).await.expect("active");
+    assert_eq!(next_of(&mut *early, &license).await.version, 2);
+    let mut late = store.changes();
+    ask(&store, &license.id, &Command::Reinstate).await.expect("suspended");
+    assert_eq!(next_of(&mut *early, &license).await.version, 3);
+    assert_eq!(next_of(&mut *late, &license).await.version, 3);
+}

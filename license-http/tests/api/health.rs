@@ -20,7 +20,7 @@ async fn ready_asks_it() {
     let store = FaultyStore::default();
     let app = TestApp::over(store.clone()).await;
     let reply = Call::new("GET", "/ready").send(&app.router).await;
-    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready" })));
+    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready", "change_feed": "listening" })));
     store.set(Fault::Unavailable);
     let reply = Call::new("GET", "/ready").send(&app.router).await;
     assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));

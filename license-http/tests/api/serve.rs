@@ -176,7 +176,7 @@ async fn a_running_request_finishes_and_no_more_are_taken() {
 
     hold.leave.notify_one();
     let reply = Reply::read(&mut busy).await;
-    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready" })));
+    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready", "change_feed": "listening" })));
     assert_eq!(busy.read(&mut [0; 16]).await.unwrap(), 0);
     server.running.await.unwrap().unwrap();
 }

@@ -2,11 +2,12 @@
 //!
 //! - [`memory::MemoryStore`]: the reference, in this process.
 //! - [`sql::sqlite::SqliteStore`]: one file on one machine. Feature `sqlite`, on by default.
+//! - [`sql::postgres::PostgresStore`]: one database, any number of nodes. Feature `postgres`.
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod memory;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;

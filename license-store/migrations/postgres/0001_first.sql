@@ -40,6 +40,14 @@ CREATE TABLE activations (
 -- Lists one kind in the order of ids, however many there are of the other.
 CREATE INDEX activations_by_kind ON activations (license_id, kind, id);
 
+-- Most licenses have one activation or a few. From such figures the planner takes any index that begins with
+-- license_id for as good as another, and then reads all rows of the license that has 100,000 (8 ms, not 0.05). So it is
+-- told that each license has as many, that values do not repeat, and nothing of how often each kind is met.
+ALTER TABLE activations
+    ALTER COLUMN license_id SET (n_distinct = -0.00001),
+    ALTER COLUMN value SET (n_distinct = -1),
+    ALTER COLUMN kind SET STATISTICS 0;
+
 CREATE TABLE events (
     license_id TEXT COLLATE "C" NOT NULL REFERENCES licenses (id),
     sequence   BIGINT           NOT NULL,

@@ -222,3 +222,73 @@ async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(
     }
     tx.commit().await.map_err(open_error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::statements::Statements;
+    use test_database::TestDatabase;
+
+    /// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five calls, or
+    /// for any, as afterwards.
+    async fn plan(connection: &mut PgConnection, mode: &str, sql: &SqlStr, parameters: &str) -> String {
+        let statement = format!("PREPARE planned AS {}; SET plan_cache_mode = {mode}", sql.as_str());
+        connection.execute(AssertSqlSafe(statement)).await.expect("a statement");
+        let explain = format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE planned ({parameters})");
+        let rows = connection.fetch_all(AssertSqlSafe(explain)).await.expect("a plan");
+        connection.execute("DEALLOCATE planned").await.expect("was prepared");
+        rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The most rows that a step of the plan read or threw away.
+    fn most_rows(plan: &str) -> u64 {
+        let words: Vec<_> = plan.split([' ', '=', '\n', ')']).collect();
+        let read = words
+            .windows(4)
+            .filter(|words| words[0] == "(actual" && words[1] == "rows")
+            .map(|words| words[2]);
+        let removed = plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "));
+        read.chain(removed).map(|number| number.parse::<u64>().expect("a number")).max().expect("a figure")
+    }
+
+    #[tokio::test]
+    async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store =
+            PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+        let mut connection = database.connect().await;
+        // Statistics of before one license grew: all have one domain, none has a device.
+        let fill = "
+            INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
+                NULL, NULL, 1, 0, 1, NULL, NULL, '{}', 1, 1 FROM generate_series(1, 20000) AS n;
+            INSERT INTO activations SELECT 'lic_' || n, 'act_' || n || '_2', 'domain', 'some-name.example.com', 1
+                FROM generate_series(1, 20000) AS n;
+            ANALYZE;
+            INSERT INTO activations SELECT 'lic_5', 'act_5_' || n, CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END,
+                'd' || n, 1 FROM generate_series(10, 20000) AS n";
+        connection.execute(fill).await.expect("rows");
+        let statements: &Statements = &store.statements;
+        let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
+        let cases = [
+            ("license_by_key", &statements.license_by_key, format!("sha256('5'), {three}, 'd9999'")),
+            ("activations_of_claim", &statements.activations_of_claim, format!("'lic_5', {three}, 'd9999'")),
+            ("activation", &statements.activation, "'lic_5', 'act_5_777'".to_owned()),
+            ("activations", &statements.activations, "'lic_5', '', 26".to_owned()),
+            ("activations_of_kind", &statements.activations_of_kind, "'lic_5', '', 26, 'domain'".to_owned()),
+            ("delete_activations", &statements.delete_activations, r#"'lic_5', '["act_5_777"]'"#.to_owned()),
+            ("lock_license", &statements.lock_license, "'lic_5'".to_owned()),
+            (
+                "count_validations",
+                &statements.count_validations,
+                r#"'[["lic_5", 1, 1], ["lic_6", 1, 1]]'"#.to_owned(),
+            ),
+        ];
+        for (name, sql, parameters) in cases {
+            for mode in ["force_custom_plan", "force_generic_plan"] {
+                let plan = plan(&mut connection, mode, sql, &parameters).await;
+                let rows = most_rows(&plan);
+                assert!(rows <= 26, "{name} goes through {rows} rows:\n{plan}");
+            }
+        }
+    }
+}

@@ -293,6 +293,10 @@ impl Harness for Lab {
     async fn open(&self) -> Arc<dyn LicenseStore> {
         Arc::new(self.0.clone())
     }
+
+    fn hears_other_handles(&self) -> bool {
+        true
+    }
 }
 
 // One test for each case: this is all that an author writes.

@@ -17,6 +17,10 @@
 //!     async fn open(&self) -> Arc<dyn LicenseStore> {
 //!         Arc::new(self.0.clone())
 //!     }
+//!
+//!     fn hears_other_handles(&self) -> bool {
+//!         true
+//!     }
 //! }
 //!
 //! license_store::conformance_tests!(Memory::default());
@@ -54,6 +58,10 @@ use license_core::store::LicenseStore;
 pub trait Harness: Send + Sync {
     /// Opens one more handle on the data, as another process would: with connections, locks and caches of its own.
     async fn open(&self) -> Arc<dyn LicenseStore>;
+
+    /// Whether a handle is told what others change, as the nodes of one database server are; not so in a file that several
+    /// processes have open.
+    fn hears_other_handles(&self) -> bool;
 }
 
 /// A case. Panics with what broke.
@@ -89,7 +97,8 @@ macro_rules! conformance_cases {
             reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, claims_of_other_licenses_are_not_held,
                 filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,
                 pages_of_activations, long_lists_are_cut, events_from_a_number_on, plans_in_use, it_answers;
-            changes: every_change_is_told, a_rotation_is_told_for_both_keys, each_listener_hears_all;
+            changes: every_change_is_told, a_rotation_is_told_for_both_keys, each_listener_hears_all,
+                other_handles_are_told;
             kept: the_first_value_stays, racing_callers_agree;
             races: domains_are_never_oversold_nor_undersold, devices_are_never_oversold_nor_undersold,
                 domain_and_device_are_taken_together, one_domain_takes_one_slot, a_slot_is_released_once,

@@ -2,6 +2,7 @@
 //!
 //! - [`memory::MemoryStore`]: the reference, in this process.
 //! - [`sql::sqlite::SqliteStore`]: one file on one machine. Feature `sqlite`, on by default.
+//! - [`sql::postgres::PostgresStore`]: one database, any number of nodes. Feature `postgres`.
 //! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
@@ -10,5 +11,5 @@
 pub mod conformance;
 pub mod local_feed;
 pub mod memory;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;

@@ -2,18 +2,23 @@
 
 mod dialect;
 mod fault;
+pub(crate) mod feed;
 mod migrations;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod retry;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
-use license_core::change::{ChangeFeed, FeedState};
+use license_core::change::{Change, ChangeFeed, FeedState};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
@@ -33,10 +38,10 @@ pub use migrations::OpenError;
 
 use dialect::values;
 use fault::{is_taken, is_unknown, store_error};
+use feed::Feed;
+use retry::Retry;
 use rows::Reader;
 use statements::Statements;
-
-use crate::local_feed::LocalFeed;
 
 /// A store in a database of SQL.
 ///
@@ -46,7 +51,9 @@ pub struct SqlStore<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     statements: Statements,
-    feed: LocalFeed,
+    retry: Retry,
+    dialect: D,
+    feed: Feed,
 }
 
 impl<D: Dialect> fmt::Debug for SqlStore<D> {
@@ -60,8 +67,15 @@ type Row<D> = <<D as Dialect>::Db as Database>::Row;
 type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 
 impl<D: Dialect> SqlStore<D> {
-    fn new(writer: Pool<D::Db>, readers: Pool<D::Db>) -> Self {
-        Self { writer, readers, statements: Statements::new::<D>(), feed: LocalFeed::default() }
+    fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed) -> Self {
+        Self {
+            writer,
+            readers,
+            statements: Statements::new(&dialect),
+            retry: Retry::default(),
+            dialect,
+            feed,
+        }
     }
 
     /// Closes the connections, after what runs on them. Later calls fail as unavailable.
@@ -70,17 +84,139 @@ impl<D: Dialect> SqlStore<D> {
         self.writer.close().await;
     }
 
-    async fn reader(&self) -> Result<PoolConnection<D::Db>, StoreError> {
-        self.readers.acquire().await.map_err(store_error::<D>)
+    async fn fetch(
+        &self,
+        connection: &mut Connection<D>,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row<D>>, StoreError> {
+        self.dialect.fetch(connection, sql.clone(), values).await.map_err(store_error::<D>)
+    }
+
+    /// For reads of one statement each.
+    async fn reader(&self) -> Result<Reading<D>, StoreError> {
+        if self.dialect.reads_in_transactions() {
+            self.begin_read().await.map(Reading::Within)
+        } else {
+            self.readers.acquire().await.map(Reading::Alone).map_err(store_error::<D>)
+        }
+    }
+
+    /// For reads of one moment. Dropped when read: its end is not waited for.
+    async fn begin_read(&self) -> Result<Tx<D>, StoreError> {
+        let connection = self.readers.acquire().await.map_err(store_error::<D>)?;
+        let begin = self.statements.begin_read.clone();
+        Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
     }
 
     async fn begin(&self, durability: &SqlStr) -> Result<Tx<D>, StoreError> {
         let mut connection = self.writer.acquire().await.map_err(store_error::<D>)?;
         if !durability.as_str().is_empty() {
-            fetch::<D>(&mut connection, durability, &[]).await?;
+            self.fetch(&mut connection, durability, &[]).await?;
         }
-        let begin = SqlStr::from_static(D::BEGIN_WRITE);
+        let begin = self.statements.begin_write.clone();
         Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
+    }
+
+    async fn try_create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let NewLicense { license, activations, events, idempotency } = new;
+        let mut tx = self.begin(&self.statements.durable).await?;
+        if let Some(Idempotency { key, request }) = idempotency {
+            // Inserted first: of callers that race, the others wait here, and then find the row of the one.
+            let created_at = license.created_at.timestamp_micros();
+            let values = values![key.as_str(), request.as_slice(), license.id.as_str(), created_at];
+            if self.fetch(&mut tx, &self.statements.insert_idempotency, values).await?.is_empty() {
+                let gone = || StoreError::Contended { source: "the row is gone".into() };
+                return self.find_created(&mut tx, key.as_str(), request).await?.ok_or_else(gone);
+            }
+        }
+        let metadata = json!(license.metadata).to_string();
+        let values = rows::license_values(license, &metadata);
+        if self.fetch(&mut tx, &self.statements.insert_license, &values).await?.is_empty() {
+            return Err(StoreError::AlreadyExists { what: "the license id or key" });
+        }
+        self.insert(&mut tx, &license.id, activations, events).await?;
+        self.commit(tx, vec![new.notice()]).await?;
+        Ok(Created::New)
+    }
+
+    async fn try_execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        let rows = self.fetch(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        let license = reader::<D>(row, "licenses", id.as_str()).license()?;
+        let before = license.key_digest;
+        let activations = self.read(&mut tx, id, &command.reads()).await?;
+        let Decision { outcome, changes } = decide(View { license, activations }, command, context);
+        if let Some(changes) = changes {
+            self.write(&mut tx, id, &changes).await?;
+            self.commit(tx, changes.notices(&before)).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Commits, and tells of the changes: within the commit where other nodes listen, after it where none can.
+    async fn commit(&self, mut tx: Tx<D>, changes: Vec<Change>) -> Result<(), StoreError> {
+        let Some(notify) = &self.statements.notify else {
+            tx.commit().await.map_err(store_error::<D>)?;
+            self.feed.tell(changes);
+            return Ok(());
+        };
+        for change in &changes {
+            self.fetch(&mut tx, notify, values![feed::payload(change).as_str()]).await?;
+        }
+        tx.commit().await.map_err(store_error::<D>)
+    }
+
+    async fn try_record(&self, validations: &[Validation], batch: &Batch) -> Result<(), StoreError> {
+        let Batch { counted, counts, history } = batch;
+        let mut tx = self.begin(&self.statements.quick).await?;
+        if let (Some(lock), Some(counted)) = (&self.statements.lock_licenses, counted) {
+            // In the order of ids, so that batches of several nodes wait for each other in a line, not in a circle: an
+            // UPDATE takes its rows in any order.
+            self.fetch(&mut tx, lock, values![counted.as_str()]).await?;
+        }
+        let inserted = self
+            .dialect
+            .fetch(&mut tx, self.statements.insert_validations.clone(), values![history.as_str()])
+            .await;
+        if let Err(error) = inserted {
+            return Err(if is_unknown(&error) {
+                tx.rollback().await.map_err(store_error::<D>)?;
+                self.unknown_license(validations).await?
+            } else {
+                store_error::<D>(error)
+            });
+        }
+        self.fetch(&mut tx, &self.statements.count_validations, values![counts.as_str()]).await?;
+        tx.commit().await.map_err(store_error::<D>)
+    }
+
+    async fn try_keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        self.fetch(&mut tx, &self.statements.insert_kept, values![name, value]).await?;
+        let rows = self.fetch(&mut tx, &self.statements.kept, values![name]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
+        let kept = reader::<D>(row, "kept", name).bytes("value")?;
+        tx.commit().await.map_err(store_error::<D>)?;
+        Ok(kept)
+    }
+
+    async fn find_created(
+        &self,
+        connection: &mut Connection<D>,
+        key: &str,
+        request: &[u8; 32],
+    ) -> Result<Option<Created>, StoreError> {
+        let rows = self.fetch(connection, &self.statements.idempotency, values![key]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let row = reader::<D>(row, "idempotency_keys", key);
+        Ok(Some(Created::again(request, &row.digest("request")?, row.license_id("license_id")?)))
     }
 
     /// What a decision looks at.
@@ -94,13 +230,13 @@ impl<D: Dialect> SqlStore<D> {
         let rows = match reads {
             Reads::Nothing => return Ok(Vec::new()),
             Reads::One(activation) => {
-                fetch::<D>(tx, &self.statements.activation, values![license, activation.as_str()]).await?
+                self.fetch(tx, &self.statements.activation, values![license, activation.as_str()]).await?
             }
-            Reads::Domains => fetch::<D>(tx, &self.statements.domains, values![license]).await?,
+            Reads::Domains => self.fetch(tx, &self.statements.domains, values![license]).await?,
             Reads::Claim { domains, fingerprint } => {
                 let domains = json!(domains).to_string();
                 let values = values![license, domains.as_str(), fingerprint.as_deref()];
-                fetch::<D>(tx, &self.statements.activations_of_claim, values).await?
+                self.fetch(tx, &self.statements.activations_of_claim, values).await?
             }
         };
         rows.iter().map(|row| reader::<D>(row, "activations", license).activation()).collect()
@@ -110,7 +246,7 @@ impl<D: Dialect> SqlStore<D> {
         let Changes { license, added, released, events } = changes;
         let metadata = json!(license.metadata).to_string();
         let values = rows::license_values(license, &metadata);
-        let updated = D::fetch(tx, self.statements.update_license.clone(), &values).await;
+        let updated = self.dialect.fetch(tx, self.statements.update_license.clone(), &values).await;
         updated.map_err(|error| {
             if is_taken(&error) {
                 StoreError::AlreadyExists { what: "the license key" }
@@ -120,7 +256,7 @@ impl<D: Dialect> SqlStore<D> {
         })?;
         if !released.is_empty() {
             let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
-            fetch::<D>(tx, &self.statements.delete_activations, values![id.as_str(), ids.as_str()]).await?;
+            self.fetch(tx, &self.statements.delete_activations, values![id.as_str(), ids.as_str()]).await?;
         }
         self.insert(tx, id, added, events).await
     }
@@ -134,35 +270,20 @@ impl<D: Dialect> SqlStore<D> {
     ) -> Result<(), StoreError> {
         if !activations.is_empty() {
             let rows = rows::activation_rows(id, activations);
-            fetch::<D>(tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
+            self.fetch(tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
         }
         let rows = rows::event_rows(events);
-        fetch::<D>(tx, &self.statements.insert_events, values![rows.as_str()]).await?;
+        self.fetch(tx, &self.statements.insert_events, values![rows.as_str()]).await?;
         Ok(())
-    }
-
-    async fn find_created(
-        &self,
-        connection: &mut Connection<D>,
-        key: &str,
-        request: &[u8; 32],
-    ) -> Result<Option<Created>, StoreError> {
-        let rows = fetch::<D>(connection, &self.statements.idempotency, values![key]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let row = reader::<D>(row, "idempotency_keys", key);
-        Ok(Some(Created::again(request, &row.digest("request")?, row.license_id("license_id")?)))
     }
 
     /// The first of these licenses that is not there.
     async fn unknown_license(&self, validations: &[Validation]) -> Result<StoreError, StoreError> {
         let ids =
-            json!(validations.iter().map(|validation| validation.license_id.as_str()).collect::<Vec<_>>());
-        let rows = fetch::<D>(
-            &mut *self.reader().await?,
-            &self.statements.unknown_license,
-            values![ids.to_string().as_str()],
-        )
-        .await?;
+            rows::json_rows(validations.iter().map(|validation| json!([validation.license_id.as_str()])));
+        let rows = self
+            .fetch(&mut *self.reader().await?, &self.statements.unknown_license, values![ids.as_str()])
+            .await?;
         let unknown =
             rows.first().map(|row| reader::<D>(row, "licenses", "").license_id("id")).transpose()?;
         Ok(unknown.map_or_else(
@@ -172,17 +293,60 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn check_exists(&self, connection: &mut Connection<D>, id: &LicenseId) -> Result<(), StoreError> {
-        let rows = fetch::<D>(connection, &self.statements.license_exists, values![id.as_str()]).await?;
+        let rows = self.fetch(connection, &self.statements.license_exists, values![id.as_str()]).await?;
         if rows.is_empty() { Err(StoreError::NotFound { id: id.clone() }) } else { Ok(()) }
     }
 }
 
-async fn fetch<D: Dialect>(
-    connection: &mut Connection<D>,
-    sql: &SqlStr,
-    values: &[Value<'_>],
-) -> Result<Vec<Row<D>>, StoreError> {
-    D::fetch(connection, sql.clone(), values).await.map_err(store_error::<D>)
+/// What `record` writes of its validations.
+struct Batch {
+    /// The ids of the licenses that are counted for, where they are several.
+    counted: Option<String>,
+    counts: String,
+    history: String,
+}
+
+impl Batch {
+    fn new(validations: &[Validation]) -> Self {
+        let mut counts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        let valid = |validation: &&Validation| validation.outcome == ValidationOutcome::Valid;
+        for validation in validations.iter().filter(valid) {
+            let (count, latest) = counts.entry(validation.license_id.as_str()).or_insert((0, i64::MIN));
+            *count += 1;
+            *latest = (*latest).max(validation.at.timestamp_micros());
+        }
+        Self {
+            counted: (counts.len() > 1).then(|| json!(counts.keys().collect::<Vec<_>>()).to_string()),
+            counts: rows::json_rows(counts.iter().map(|(id, (count, latest))| json!([id, count, latest]))),
+            history: rows::validation_rows(validations),
+        }
+    }
+}
+
+/// A connection that reads, in a transaction where the dialect asks for it.
+enum Reading<D: Dialect> {
+    Alone(PoolConnection<D::Db>),
+    Within(Tx<D>),
+}
+
+impl<D: Dialect> Deref for Reading<D> {
+    type Target = Connection<D>;
+
+    fn deref(&self) -> &Connection<D> {
+        match self {
+            Self::Alone(connection) => connection,
+            Self::Within(tx) => tx,
+        }
+    }
+}
+
+impl<D: Dialect> DerefMut for Reading<D> {
+    fn deref_mut(&mut self) -> &mut Connection<D> {
+        match self {
+            Self::Alone(connection) => connection,
+            Self::Within(tx) => tx,
+        }
+    }
 }
 
 fn reader<'a, D: Dialect>(row: &'a Row<D>, table: &'static str, id: &'a str) -> Reader<'a, Row<D>> {
@@ -192,26 +356,7 @@ fn reader<'a, D: Dialect>(row: &'a Row<D>, table: &'static str, id: &'a str) -> 
 #[async_trait]
 impl<D: Dialect> LicenseStore for SqlStore<D> {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        let NewLicense { license, activations, events, idempotency } = new;
-        let mut tx = self.begin(&self.statements.durable).await?;
-        if let Some(Idempotency { key, request }) = idempotency {
-            // Inserted first: of callers that race, the others wait here, and then find the row of the one.
-            let created_at = license.created_at.timestamp_micros();
-            let values = values![key.as_str(), request.as_slice(), license.id.as_str(), created_at];
-            if fetch::<D>(&mut tx, &self.statements.insert_idempotency, values).await?.is_empty() {
-                let gone = || StoreError::Contended { source: "the row is gone".into() };
-                return self.find_created(&mut tx, key.as_str(), request).await?.ok_or_else(gone);
-            }
-        }
-        let metadata = json!(license.metadata).to_string();
-        let values = rows::license_values(license, &metadata);
-        if fetch::<D>(&mut tx, &self.statements.insert_license, &values).await?.is_empty() {
-            return Err(StoreError::AlreadyExists { what: "the license id or key" });
-        }
-        self.insert(&mut tx, &license.id, activations, events).await?;
-        tx.commit().await.map_err(store_error::<D>)?;
-        self.feed.tell([new.notice()]);
-        Ok(Created::New)
+        self.retry.run(|| self.try_create(new)).await
     }
 
     async fn created(
@@ -227,55 +372,20 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         command: &Command,
         context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
-        let rows = fetch::<D>(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
-        let license = reader::<D>(row, "licenses", id.as_str()).license()?;
-        let before = license.key_digest;
-        let activations = self.read(&mut tx, id, &command.reads()).await?;
-        let Decision { outcome, changes } = decide(View { license, activations }, command, context);
-        if let Some(changes) = changes {
-            self.write(&mut tx, id, &changes).await?;
-            tx.commit().await.map_err(store_error::<D>)?;
-            self.feed.tell(changes.notices(&before));
-        }
-        Ok(outcome)
+        self.retry.run(|| self.try_execute(id, command, context)).await
     }
 
     async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
         if validations.is_empty() {
             return Ok(());
         }
-        // By id, so that batches of several nodes lock the licenses in one order.
-        let mut counts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-        for validation in
-            validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid)
-        {
-            let (count, latest) = counts.entry(validation.license_id.as_str()).or_insert((0, i64::MIN));
-            *count += 1;
-            *latest = (*latest).max(validation.at.timestamp_micros());
-        }
-        let counts =
-            rows::json_rows(counts.into_iter().map(|(id, (count, latest))| json!([id, count, latest])));
-        let history = rows::validation_rows(validations);
-        let mut tx = self.begin(&self.statements.quick).await?;
-        let inserted =
-            D::fetch(&mut tx, self.statements.insert_validations.clone(), values![history.as_str()]).await;
-        if let Err(error) = inserted {
-            return Err(if is_unknown(&error) {
-                tx.rollback().await.map_err(store_error::<D>)?;
-                self.unknown_license(validations).await?
-            } else {
-                store_error::<D>(error)
-            });
-        }
-        fetch::<D>(&mut tx, &self.statements.count_validations, values![counts.as_str()]).await?;
-        tx.commit().await.map_err(store_error::<D>)
+        let batch = Batch::new(validations);
+        self.retry.run(|| self.try_record(validations, &batch)).await
     }
 
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
         let rows =
-            fetch::<D>(&mut *self.reader().await?, &self.statements.license, values![id.as_str()]).await?;
+            self.fetch(&mut *self.reader().await?, &self.statements.license, values![id.as_str()]).await?;
         rows.first().map(|row| reader::<D>(row, "licenses", id.as_str()).detail()).transpose()
     }
 
@@ -290,11 +400,10 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         };
         let fingerprint = claim.fingerprint.as_ref().map(license_core::activation::Fingerprint::as_str);
         let values = values![digest.as_bytes().as_slice(), domains.as_str(), fingerprint];
-        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.license_by_key, values).await?;
+        let rows = self.fetch(&mut *self.reader().await?, &self.statements.license_by_key, values).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        // Its id is not known yet; the digest names the row.
-        let name = format!("{digest:?}");
-        let row = reader::<D>(row, "licenses", &name);
+        let id = reader::<D>(row, "licenses", "").text("id")?;
+        let row = reader::<D>(row, "licenses", &id);
         let held = Held { domain: row.int("domain_held")? > 0, device: row.int("device_held")? > 0 };
         Ok(Some(Standing { license: row.license()?.into(), held }))
     }
@@ -306,7 +415,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         page: &PageRequest<LicenseId>,
     ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
         let (sql, values) = self.statements.licenses(filter, now.timestamp_micros(), page);
-        let rows = fetch::<D>(&mut *self.reader().await?, &sql, &values).await?;
+        let rows = self.fetch(&mut *self.reader().await?, &sql, &values).await?;
         let read = |row: &Row<D>| {
             let id = reader::<D>(row, "licenses", "").text("id")?;
             reader::<D>(row, "licenses", &id).detail()
@@ -327,12 +436,12 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         let limit = i64::from(page.limit) + 1;
         let rows = match kind {
             None => {
-                fetch::<D>(&mut connection, &self.statements.activations, values![id.as_str(), after, limit])
+                self.fetch(&mut connection, &self.statements.activations, values![id.as_str(), after, limit])
                     .await?
             }
             Some(kind) => {
                 let values = values![id.as_str(), after, limit, kind.as_str()];
-                fetch::<D>(&mut connection, &self.statements.activations_of_kind, values).await?
+                self.fetch(&mut connection, &self.statements.activations_of_kind, values).await?
             }
         };
         let read = |row: &Row<D>| reader::<D>(row, "activations", id.as_str()).activation();
@@ -342,7 +451,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let values = values![id.as_str(), rows::int(after), i64::from(limit)];
-        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.events, values).await?;
+        let rows = self.fetch(&mut *self.reader().await?, &self.statements.events, values).await?;
         rows.iter().map(|row| reader::<D>(row, "events", id.as_str()).event(id)).collect()
     }
 
@@ -353,14 +462,13 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
             (cursor.at.timestamp_micros(), rows::int(cursor.sequence))
         });
         // One transaction: figures and records of one moment.
-        let begin = SqlStr::from_static(D::BEGIN_READ);
-        let mut tx = Transaction::begin(self.reader().await?, Some(begin)).await.map_err(store_error::<D>)?;
+        let mut tx = self.begin_read().await?;
         self.check_exists(&mut tx, id).await?;
         let license = id.as_str();
-        let figures = fetch::<D>(&mut tx, &self.statements.usage, values![license, from, to]).await?;
+        let figures = self.fetch(&mut tx, &self.statements.usage, values![license, from, to]).await?;
         let values = values![license, from, to, at, sequence, i64::from(page.limit) + 1];
-        let records = fetch::<D>(&mut tx, &self.statements.recent, values).await?;
-        tx.commit().await.map_err(store_error::<D>)?;
+        let records = self.fetch(&mut tx, &self.statements.recent, values).await?;
+        drop(tx);
 
         let mut by_outcome = BTreeMap::new();
         let mut last_validated_at = None;
@@ -381,22 +489,16 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
-        let rows = fetch::<D>(&mut *self.reader().await?, &self.statements.plans_in_use, &[]).await?;
+        let rows = self.fetch(&mut *self.reader().await?, &self.statements.plans_in_use, &[]).await?;
         rows.iter().map(|row| reader::<D>(row, "licenses", "").text("plan")).collect()
     }
 
     async fn keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
-        fetch::<D>(&mut tx, &self.statements.insert_kept, values![name, value]).await?;
-        let rows = fetch::<D>(&mut tx, &self.statements.kept, values![name]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::Contended { source: "the row is gone".into() })?;
-        let kept = reader::<D>(row, "kept", name).bytes("value")?;
-        tx.commit().await.map_err(store_error::<D>)?;
-        Ok(kept)
+        self.retry.run(|| self.try_keep_first(name, value)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        fetch::<D>(&mut *self.reader().await?, &self.statements.ping, &[]).await.map(drop)
+        self.fetch(&mut *self.reader().await?, &self.statements.ping, &[]).await.map(drop)
     }
 
     fn changes(&self) -> Box<dyn ChangeFeed> {
@@ -404,6 +506,6 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     fn feed_state(&self) -> FeedState {
-        FeedState::Listening
+        self.feed.state()
     }
 }

@@ -15,6 +15,10 @@ impl Harness for Memory {
     async fn open(&self) -> Arc<dyn LicenseStore> {
         Arc::new(self.0.clone())
     }
+
+    fn hears_other_handles(&self) -> bool {
+        true
+    }
 }
 
 mod memory {
@@ -31,6 +35,10 @@ impl Harness for Shared {
     async fn open(&self) -> Arc<dyn LicenseStore> {
         let shared: Arc<dyn LicenseStore> = Arc::new(self.0.clone());
         Arc::new(Box::new(shared))
+    }
+
+    fn hears_other_handles(&self) -> bool {
+        true
     }
 }
 
@@ -63,7 +71,99 @@ mod sqlite {
         async fn open(&self) -> Arc<dyn LicenseStore> {
             Arc::new(SqliteStore::open(self.0.path().join("licenses.db")).await.expect("a database"))
         }
+
+        fn hears_other_handles(&self) -> bool {
+            false
+        }
     }
 
     license_store::conformance_tests!(File::new());
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use license_core::store::LicenseStore;
+    use license_store::conformance::Harness;
+    use license_store::sql::postgres::{PostgresOptions, PostgresStore};
+    use test_database::TestDatabase;
+
+    /// A database whose sessions begin with some isolation.
+    struct Database {
+        server: TestDatabase,
+        url: String,
+        transaction_pooler: bool,
+        opened: AtomicUsize,
+    }
+
+    impl Database {
+        async fn new(isolation: &str) -> Option<Self> {
+            let server = TestDatabase::with_settings(&[("default_transaction_isolation", isolation)]).await?;
+            let url = server.url();
+            Some(Self { server, url, transaction_pooler: false, opened: AtomicUsize::default() })
+        }
+
+        async fn through_pgbouncer() -> Option<Self> {
+            let direct = Self::new("repeatable read").await?;
+            let url = direct.server.pgbouncer_url()?;
+            Some(Self { url, transaction_pooler: true, ..direct })
+        }
+    }
+
+    #[async_trait]
+    impl Harness for Database {
+        /// Plain and shared in turn: the races and all that reads through another handle run on both at once.
+        async fn open(&self) -> Arc<dyn LicenseStore> {
+            let options = PostgresOptions {
+                max_connections: 4,
+                transaction_pooler: self.transaction_pooler,
+                listen_url: Some(self.server.url()),
+                ..PostgresOptions::default()
+            };
+            let store = PostgresStore::connect(&self.url, &options).await.expect("a database");
+            if self.opened.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                Arc::new(store)
+            } else {
+                let shared: Arc<dyn LicenseStore> = Arc::new(store);
+                Arc::new(Box::new(shared))
+            }
+        }
+
+        fn hears_other_handles(&self) -> bool {
+            true
+        }
+    }
+
+    /// The suite on that database, if there is a server.
+    macro_rules! on {
+        ($database:expr) => {
+            license_store::conformance_tests!({
+                let Some(database) = $database.await else { return };
+                database
+            });
+        };
+    }
+
+    mod read_committed {
+        use super::Database;
+        on!(Database::new("read committed"));
+    }
+
+    mod repeatable_read {
+        use super::Database;
+        on!(Database::new("repeatable read"));
+    }
+
+    mod serializable {
+        use super::Database;
+        on!(Database::new("serializable"));
+    }
+
+    mod pgbouncer {
+        use super::Database;
+        on!(Database::through_pgbouncer());
+    }
 }

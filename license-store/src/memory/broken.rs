@@ -343,6 +343,10 @@ impl Harness for BrokenHarness {
         let (inner, late) = (self.inner.clone(), Arc::clone(&self.late));
         Arc::new(Broken { inner, fault: self.fault, mutex: Mutex::default(), late })
     }
+
+    fn hears_other_handles(&self) -> bool {
+        true
+    }
 }
 
 /// What a case says of a broken store, if it notices.

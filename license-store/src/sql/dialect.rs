@@ -15,28 +15,37 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     const DURABLE: &'static str;
     /// Sets, before a transaction, that its commit survives the end of the process; empty where there is no choice.
     const QUICK: &'static str;
-    /// Begins a transaction that writes. Isolation is named, not left to the server's default.
-    const BEGIN_WRITE: &'static str;
-    /// Begins a transaction that reads, at one moment.
-    const BEGIN_READ: &'static str;
-    /// Locks the rows of a `SELECT`; empty where [`BEGIN_WRITE`](Self::BEGIN_WRITE) locks all.
+    /// Locks the rows of a `SELECT` against all; empty where [`begin_write`](Self::begin_write) locks the database.
     const FOR_UPDATE: &'static str;
+    /// Locks the rows of a `SELECT` as adding to their counters does; empty as above.
+    const FOR_COUNTING: &'static str;
+
+    /// Begins a transaction that writes. Isolation is named, not left to the server's default.
+    fn begin_write(&self) -> SqlStr;
+    /// Begins a transaction that reads, at one moment.
+    fn begin_read(&self) -> SqlStr;
+    /// Whether a read of one statement needs a transaction around it, too.
+    fn reads_in_transactions(&self) -> bool;
+
+    /// Tells the nodes that listen of the change in parameter 1, with the commit; `None` where no other node can listen.
+    const NOTIFY: Option<&'static str>;
 
     /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
     fn items(n: u8) -> String;
-    /// The texts of the JSON array in parameter `n`, as rows with the column `value`, of text.
-    fn texts(n: u8) -> String;
+    /// Whether `column` is one of the texts of the JSON array in parameter `n`, so that an index on it serves.
+    fn is_one_of(column: &str, n: u8) -> String;
     /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 
     /// Runs a statement and gives its rows.
     fn fetch(
+        &self,
         connection: &mut <Self::Db as Database>::Connection,
         sql: SqlStr,
         values: &[Value<'_>],
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
 
-    /// Whether a database's error code says that others hold what is asked for.
+    /// Whether a database's error code says that others hold what is asked for, and nothing was done.
     fn is_contended(code: &str) -> bool;
 }
 
@@ -125,6 +134,7 @@ macro_rules! driver {
             connection: &mut <$db as sqlx::Database>::Connection,
             sql: sqlx::SqlStr,
             values: &[$crate::sql::dialect::Value<'_>],
+            keep_prepared: bool,
         ) -> sqlx::Result<Vec<$row>> {
             use sqlx::Arguments;
             let mut arguments = <$arguments>::default();
@@ -136,7 +146,7 @@ macro_rules! driver {
                 }
                 .map_err(sqlx::Error::Encode)?;
             }
-            sqlx::query_with::<$db, _>(sql, arguments).fetch_all(connection).await
+            sqlx::query_with::<$db, _>(sql, arguments).persistent(keep_prepared).fetch_all(connection).await
         }
     };
 }

@@ -142,13 +142,13 @@ impl<R: Columns> Reader<'_, R> {
         })
     }
 
-    /// A JSON array of `[id, value, created_at]`.
+    /// A JSON array of `[id, value, created_at]`, of rows of `activations`.
     fn listed(&self, column: &'static str, kind: ActivationKind) -> Result<Vec<Activation>, StoreError> {
         let text = self.text(column)?;
         let listed: Vec<(String, String, i64)> = self.parse(column, text.as_str(), serde_json::from_str)?;
-        let read = |(id, value, created_at): (String, String, i64)| activation(&id, kind, &value, created_at);
-        let mut activations: Vec<_> =
-            listed.into_iter().map(|item| self.parse(column, item, read)).collect::<Result<_, _>>()?;
+        let row = Reader { table: "activations", ..*self };
+        let read = |(id, value, created_at): (String, String, i64)| row.bound(&id, kind, &value, created_at);
+        let mut activations: Vec<_> = listed.into_iter().map(read).collect::<Result<_, _>>()?;
         // Whether an aggregate keeps the order of its select differs between databases.
         activations.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Ok(activations)
@@ -159,8 +159,22 @@ impl<R: Columns> Reader<'_, R> {
         let kinds = [ActivationKind::Domain, ActivationKind::Device];
         let kind = kinds.into_iter().find(|known| known.as_str() == kind);
         let kind = kind.ok_or_else(|| self.corrupt("kind", "no known kind"))?;
-        let created_at = self.int("created_at")?;
-        self.parse("value", (), |()| activation(&id, kind, &value, created_at))
+        self.bound(&id, kind, &value, self.int("created_at")?)
+    }
+
+    fn bound(
+        &self,
+        id: &str,
+        kind: ActivationKind,
+        value: &str,
+        created_at: i64,
+    ) -> Result<Activation, StoreError> {
+        let binding = match kind {
+            ActivationKind::Domain => Binding::Domain(self.parse("value", value, DomainName::from_stored)?),
+            ActivationKind::Device => Binding::Device(self.parse("value", value, Fingerprint::parse)?),
+        };
+        let id = self.parse("id", id, ActivationId::parse)?;
+        Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)? })
     }
 
     pub(super) fn event(&self, license_id: &LicenseId) -> Result<Event, StoreError> {
@@ -203,19 +217,6 @@ fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {
 fn parse_metadata(text: &str) -> Result<Metadata, String> {
     let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Metadata::from_json(value).map_err(|error| error.to_string())
-}
-
-fn activation(id: &str, kind: ActivationKind, value: &str, created_at: i64) -> Result<Activation, String> {
-    let binding = match kind {
-        ActivationKind::Domain => {
-            Binding::Domain(DomainName::from_stored(value).map_err(|error| error.to_string())?)
-        }
-        ActivationKind::Device => {
-            Binding::Device(Fingerprint::parse(value).map_err(|error| error.to_string())?)
-        }
-    };
-    let id = ActivationId::parse(id).map_err(|error| error.to_string())?;
-    Ok(Activation { id, binding, created_at: time(created_at)? })
 }
 
 /// A count as databases keep it. None reaches the end of their range: 292,000 years of one a microsecond.

@@ -11,14 +11,26 @@ use sqlx::{Connection, SqlStr};
 
 use super::SqlStore;
 use super::dialect::{Dialect, Value, driver};
-use super::migrations::{OpenError, Schemas, migrate};
+use super::feed::Feed;
+use super::migrations::{OpenError, Schemas, migrate, open_error};
+use super::retry::TRIES;
 
 const SCHEMAS: &Schemas = &[("first", include_str!("../../migrations/sqlite/0001_first.sql"))];
 
-/// How long a writer waits for others, of this process or another, before the store is contended.
-const WAIT: Duration = Duration::from_secs(5);
-/// Connections that read. Reads take microseconds; more than cores only wait for each other.
-const READERS: u32 = 4;
+/// How a store works with its file.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// How long a call waits for writers of this process, and then for those of others, before the store is contended.
+    pub lock_timeout: Duration,
+    /// Connections that read. Reads take microseconds; more than cores only wait for each other.
+    pub readers: u32,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { lock_timeout: Duration::from_secs(5), readers: 4 }
+    }
+}
 
 /// The dialect of SQLite.
 #[derive(Debug)]
@@ -35,17 +47,30 @@ impl Dialect for Sqlite {
     // In WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
     const DURABLE: &'static str = "PRAGMA synchronous = FULL";
     const QUICK: &'static str = "PRAGMA synchronous = NORMAL";
-    // Takes the one write lock at once; a transaction that reads first and writes later fails where another wrote.
-    const BEGIN_WRITE: &'static str = "BEGIN IMMEDIATE";
-    const BEGIN_READ: &'static str = "BEGIN DEFERRED";
     const FOR_UPDATE: &'static str = "";
+    const FOR_COUNTING: &'static str = "";
+    // Nobody outside this process listens.
+    const NOTIFY: Option<&'static str> = None;
+
+    fn begin_write(&self) -> SqlStr {
+        // Takes the one write lock at once; a transaction that reads first and writes later fails where another wrote.
+        SqlStr::from_static("BEGIN IMMEDIATE")
+    }
+
+    fn begin_read(&self) -> SqlStr {
+        SqlStr::from_static("BEGIN DEFERRED")
+    }
+
+    fn reads_in_transactions(&self) -> bool {
+        false
+    }
 
     fn items(n: u8) -> String {
         format!("json_each(${n})")
     }
 
-    fn texts(n: u8) -> String {
-        format!("SELECT value FROM json_each(${n})")
+    fn is_one_of(column: &str, n: u8) -> String {
+        format!("{column} IN (SELECT value FROM json_each(${n}))")
     }
 
     fn json_rows(columns: &str, select: &str) -> String {
@@ -53,11 +78,12 @@ impl Dialect for Sqlite {
     }
 
     async fn fetch(
+        &self,
         connection: &mut sqlx::SqliteConnection,
         sql: SqlStr,
         values: &[Value<'_>],
     ) -> sqlx::Result<Vec<SqliteRow>> {
-        fetch(connection, sql, values).await
+        fetch(connection, sql, values, true).await
     }
 
     fn is_contended(code: &str) -> bool {
@@ -73,6 +99,15 @@ impl SqlStore<Sqlite> {
     /// # Errors
     /// [`OpenError`]; a database of a later version is left as it is.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, &SqliteOptions::default()).await
+    }
+
+    /// As [`open`](Self::open), with options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, OpenError> {
+        let SqliteOptions { lock_timeout, readers } = *options;
         let path = path.as_ref();
         create_private(path).map_err(|source| OpenError::File { source })?;
         let options = SqliteConnectOptions::new()
@@ -80,34 +115,42 @@ impl SqlStore<Sqlite> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
-            .busy_timeout(WAIT);
+            .busy_timeout(lock_timeout / TRIES);
         // No check before each use: a connection to a file does not break by itself, and the check costs more than a
         // read (87 µs with it, 35 µs without).
-        let pool =
-            || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(WAIT).idle_timeout(None);
+        let pool = || {
+            SqlitePoolOptions::new()
+                .test_before_acquire(false)
+                .acquire_timeout(lock_timeout)
+                .idle_timeout(None)
+        };
         // SQLite has one writer at a time. A pool of one queues them in order, where several would poll for the lock.
-        let writer = pool().max_connections(1).max_lifetime(None).after_release(|connection, _| {
-            Box::pin(async move {
-                // Where a commit fails (a full disk), SQLite has ended the transaction itself, and the driver's count of
-                // open ones is off for good. The ping comes behind the rollback that a dropped transaction asks for.
-                connection.ping().await?;
-                Ok(!connection.is_in_transaction())
+        let writer = pool()
+            .max_connections(1)
+            .max_lifetime(None)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // Where a commit fails (a full disk), SQLite has ended the transaction itself, and the driver's count
+                    // of open ones is off for good. The ping comes behind the rollback that a dropped transaction asks
+                    // for.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
             })
-        });
-        let writer = writer.connect_with(options.clone()).await.map_err(open)?;
-        migrate(&writer, SCHEMAS).await?;
+            .connect_with(options.clone())
+            .await
+            .map_err(open_error)?;
+        let mut tx = writer.begin_with(Sqlite.begin_write()).await.map_err(open_error)?;
+        migrate(&mut *tx, SCHEMAS).await?;
+        tx.commit().await.map_err(open_error)?;
         let readers = pool()
-            .max_connections(READERS)
+            .max_connections(readers)
             .max_lifetime(None)
             .connect_with(options.read_only(true))
             .await
-            .map_err(open)?;
-        Ok(Self::new(writer, readers))
+            .map_err(open_error)?;
+        Ok(Self::new(Sqlite, writer, readers, Feed::default()))
     }
-}
-
-fn open(error: sqlx::Error) -> OpenError {
-    OpenError::Database(Box::new(error))
 }
 
 /// Makes the file readable by its owner only. SQLite gives its `-wal` and `-shm` the same mode.

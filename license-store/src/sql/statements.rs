@@ -16,6 +16,8 @@ const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, 
 pub(super) struct Statements {
     pub(super) durable: SqlStr,
     pub(super) quick: SqlStr,
+    pub(super) begin_write: SqlStr,
+    pub(super) begin_read: SqlStr,
     pub(super) insert_license: SqlStr,
     pub(super) update_license: SqlStr,
     pub(super) lock_license: SqlStr,
@@ -32,6 +34,8 @@ pub(super) struct Statements {
     pub(super) insert_events: SqlStr,
     pub(super) events: SqlStr,
     pub(super) insert_validations: SqlStr,
+    /// Locks licenses in the order of their ids; `None` where the transaction has locked all.
+    pub(super) lock_licenses: Option<SqlStr>,
     pub(super) count_validations: SqlStr,
     pub(super) unknown_license: SqlStr,
     pub(super) usage: SqlStr,
@@ -42,19 +46,23 @@ pub(super) struct Statements {
     pub(super) insert_kept: SqlStr,
     pub(super) kept: SqlStr,
     pub(super) ping: SqlStr,
+    /// Tells other nodes of a change, `$1`, within the commit.
+    pub(super) notify: Option<SqlStr>,
     detail: String,
 }
 
 impl Statements {
     #[expect(clippy::too_many_lines, reason = "a list of texts, read one by one")]
-    pub(super) fn new<D: Dialect>() -> Self {
+    pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
+        let for_counting = D::FOR_COUNTING;
         let detail = detail::<D>();
         let items = D::items(1);
-        let texts = D::texts(2);
         Self {
             durable: SqlStr::from_static(D::DURABLE),
             quick: SqlStr::from_static(D::QUICK),
+            begin_write: dialect.begin_write(),
+            begin_read: dialect.begin_read(),
             insert_license: sql(format!(
                 "INSERT INTO licenses ({COLUMNS}) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
@@ -71,26 +79,29 @@ impl Statements {
             license_by_key: sql(format!(
                 "SELECT {COLUMNS}, \
                  (SELECT COUNT(*) FROM activations a WHERE a.license_id = l.id AND a.kind = 'domain' \
-                  AND a.value IN ({texts})) AS domain_held, \
+                  AND {}) AS domain_held, \
                  (SELECT COUNT(*) FROM activations a WHERE a.license_id = l.id AND a.kind = 'device' \
                   AND a.value = $3) AS device_held \
-                 FROM licenses l WHERE key_digest = $1"
+                 FROM licenses l WHERE key_digest = $1",
+                D::is_one_of("a.value", 2)
             )),
             insert_activations: sql(format!(
                 "INSERT INTO activations (license_id, id, kind, value, created_at) \
                  SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT) FROM {items}"
             )),
             delete_activations: sql(format!(
-                "DELETE FROM activations WHERE license_id = $1 AND id IN ({texts})"
+                "DELETE FROM activations WHERE license_id = $1 AND {}",
+                D::is_one_of("id", 2)
             )),
             activation: SqlStr::from_static(
                 "SELECT id, kind, value, created_at FROM activations WHERE license_id = $1 AND id = $2",
             ),
             activations_of_claim: sql(format!(
                 "SELECT id, kind, value, created_at FROM activations \
-                 WHERE license_id = $1 AND kind = 'domain' AND value IN ({texts}) \
+                 WHERE license_id = $1 AND kind = 'domain' AND {} \
                  UNION ALL SELECT id, kind, value, created_at FROM activations \
-                 WHERE license_id = $1 AND kind = 'device' AND value = $3"
+                 WHERE license_id = $1 AND kind = 'device' AND value = $3",
+                D::is_one_of("value", 2)
             )),
             domains: sql(format!(
                 "SELECT id, kind, value, created_at FROM activations \
@@ -118,6 +129,12 @@ impl Statements {
                 "INSERT INTO validations (license_id, at, outcome, domain, fingerprint) \
                  SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4 FROM {items}"
             )),
+            lock_licenses: if for_counting.is_empty() {
+                None
+            } else {
+                let named = D::is_one_of("id", 1);
+                Some(sql(format!("SELECT id FROM licenses WHERE {named} ORDER BY id{for_counting}")))
+            },
             count_validations: sql(format!(
                 "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
                  CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
@@ -125,9 +142,8 @@ impl Statements {
                  FROM {items}) AS v WHERE licenses.id = v.id"
             )),
             unknown_license: sql(format!(
-                "SELECT value AS id FROM ({}) AS named \
-                 WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = named.value) LIMIT 1",
-                D::texts(1)
+                "SELECT value ->> 0 AS id FROM {items} \
+                 WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) LIMIT 1"
             )),
             usage: SqlStr::from_static(
                 "SELECT outcome, COUNT(*) AS n, MAX(at) AS latest FROM validations \
@@ -151,6 +167,7 @@ impl Statements {
             ),
             kept: SqlStr::from_static("SELECT value FROM kept WHERE name = $1"),
             ping: SqlStr::from_static("SELECT 1"),
+            notify: D::NOTIFY.map(SqlStr::from_static),
             detail,
         }
     }

@@ -1,0 +1,309 @@
+//! PostgreSQL: one database, any number of nodes.
+
+mod listener;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, Postgres as Driver};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqlStr};
+
+use super::SqlStore;
+use super::dialect::{Dialect, Value, driver};
+use super::feed::Feed;
+use super::migrations::{OpenError, Schemas, migrate, open_error};
+use super::retry::TRIES;
+
+const SCHEMAS: &Schemas = &[("first", include_str!("../../migrations/postgres/0001_first.sql"))];
+
+/// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
+const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
+/// A connection that was idle for longer is asked whether it still stands. Asking at each use would double the time of
+/// a read.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How connections are named in the server's lists, unless the URL names them.
+const APPLICATION: &str = "license-store";
+
+/// How a store works with its server.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// Most connections that are open at once.
+    pub max_connections: u32,
+    /// How long a call waits for a connection, a new one included, before the store is unavailable.
+    pub acquire_timeout: Duration,
+    /// How long the server works at one statement, or waits for the next one of a transaction, before it gives up and
+    /// the store is unavailable. To the millisecond.
+    pub statement_timeout: Duration,
+    /// How long a call waits for others that change the same license, over all its tries, before the store is
+    /// contended. To the millisecond.
+    pub lock_timeout: Duration,
+    /// Whether a pooler in transaction mode, such as pgbouncer, stands between, so that each transaction may run on
+    /// another connection. Then nothing is kept on one: statements are not prepared for later, the timeouts are set in
+    /// each transaction, and every read is a transaction. Slower than without; off by default.
+    pub transaction_pooler: bool,
+    /// Where to listen for what other nodes change, as a URL; `None`: at the database's own. A pooler in transaction mode
+    /// passes no notices on: with one, this names the server behind it.
+    pub listen_url: Option<String>,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(3),
+            transaction_pooler: false,
+            listen_url: None,
+        }
+    }
+}
+
+impl PostgresOptions {
+    /// Sets the timeouts, for a session or, with `LOCAL`, for a transaction.
+    fn timeouts(&self, local: &str) -> String {
+        // 0 would be no limit at all.
+        let millis = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1);
+        let (statement, lock) = (millis(self.statement_timeout), millis(self.lock_timeout / TRIES));
+        // Without the last one, a node that is stopped amid a transaction holds its lock for as long as it is stopped.
+        format!(
+            "SET {local} statement_timeout = {statement}; SET {local} lock_timeout = {lock}; \
+             SET {local} idle_in_transaction_session_timeout = {statement}"
+        )
+    }
+}
+
+/// The dialect of PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres {
+    begin_write: SqlStr,
+    begin_read: SqlStr,
+    transaction_pooler: bool,
+}
+
+/// A store in a database of PostgreSQL, version 13 or later.
+pub type PostgresStore = SqlStore<Postgres>;
+
+driver!(Driver, PgRow, PgArguments);
+
+impl Postgres {
+    fn new(options: &PostgresOptions) -> Self {
+        let timeouts = if options.transaction_pooler {
+            // In the text that begins the transaction, so that they cost no time of their own.
+            format!("; {}", options.timeouts("LOCAL"))
+        } else {
+            String::new()
+        };
+        let begin =
+            |mode: &str| AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {mode}{timeouts}")).into_sql_str();
+        Self {
+            // Under REPEATABLE READ, as a server's default may be, the lock is taken on the row of before the wait.
+            begin_write: begin("READ COMMITTED"),
+            begin_read: begin("REPEATABLE READ READ ONLY"),
+            transaction_pooler: options.transaction_pooler,
+        }
+    }
+}
+
+impl Dialect for Postgres {
+    type Db = Driver;
+
+    // A commit waits for the disk unless the server is set otherwise.
+    const DURABLE: &'static str = "";
+    const QUICK: &'static str = "";
+    const FOR_UPDATE: &'static str = " FOR UPDATE";
+    // Weaker than FOR UPDATE: a batch adds rows that refer to licenses after it locked those that it counts for. Those
+    // references wait for FOR UPDATE only, so that two batches can't wait for each other.
+    const FOR_COUNTING: &'static str = " FOR NO KEY UPDATE";
+    // Sent with the commit, and to this node as well.
+    const NOTIFY: Option<&'static str> = Some("SELECT pg_notify('license_changes', $1)");
+
+    fn begin_write(&self) -> SqlStr {
+        self.begin_write.clone()
+    }
+
+    fn begin_read(&self) -> SqlStr {
+        self.begin_read.clone()
+    }
+
+    fn reads_in_transactions(&self) -> bool {
+        // The driver sends a statement's text in one round trip and its parameters in the next: a pooler may hand the
+        // two to different connections unless a transaction binds them.
+        self.transaction_pooler
+    }
+
+    fn items(n: u8) -> String {
+        format!("json_array_elements(CAST(${n} AS json))")
+    }
+
+    fn is_one_of(column: &str, n: u8) -> String {
+        // An array is looked up in an index; `IN (SELECT …)` may be planned as a join that reads all rows.
+        format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST(${n} AS json))))")
+    }
+
+    fn json_rows(columns: &str, select: &str) -> String {
+        format!(
+            "(SELECT CAST(COALESCE(json_agg(json_build_array({columns})), '[]') AS TEXT) FROM ({select}) AS listed)"
+        )
+    }
+
+    async fn fetch(
+        &self,
+        connection: &mut PgConnection,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> sqlx::Result<Vec<PgRow>> {
+        fetch(connection, sql, values, !self.transaction_pooler).await
+    }
+
+    fn is_contended(code: &str) -> bool {
+        // serialization_failure, deadlock_detected, lock_not_available
+        matches!(code, "40001" | "40P01" | "55P03")
+    }
+}
+
+impl SqlStore<Postgres> {
+    /// Connects to the database at `url`, `postgres://user:password@host/name`, and brings it to the schema of this
+    /// version where needed. Other nodes may do so at the same time.
+    ///
+    /// The connection is encrypted where the server offers it; `?sslmode=verify-full&sslrootcert=…` makes sure of it
+    /// and of the server. The tables are made in the first schema of the user's `search_path`.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a database of a later version is left as it is.
+    pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
+        let mut server = server(url)?;
+        let listen = self::server(options.listen_url.as_deref().unwrap_or(url))?;
+        let mut pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+        if options.transaction_pooler {
+            server = server.statement_cache_capacity(0);
+        } else {
+            // Not as a parameter at the start: poolers, in session mode too, refuse those that they don't know.
+            let timeouts = AssertSqlSafe(options.timeouts("")).into_sql_str();
+            pool = pool.after_connect(move |connection, _| {
+                let timeouts = timeouts.clone();
+                Box::pin(async move { connection.execute(timeouts).await.map(drop) })
+            });
+        }
+        let pool = pool.connect_with(server).await.map_err(open_error)?;
+        let dialect = Postgres::new(options);
+        prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
+        let listener = listener::connect(&listen).await.map_err(open_error)?;
+        let feed = Feed::fed_by(|filler| listener::run(listener, listen, filler));
+        Ok(Self::new(dialect, pool.clone(), pool, feed))
+    }
+}
+
+fn server(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let server: PgConnectOptions = url.parse().map_err(open_error)?;
+    let named = server.get_application_name().is_some();
+    let server = if named { server } else { server.application_name(APPLICATION) };
+    // Poolers refuse it as a parameter at the start, and no column is a float.
+    Ok(server.extra_float_digits(None))
+}
+
+async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(), OpenError> {
+    // Whoever comes second waits for the whole migration of the first, however long.
+    let begin =
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+    let mut tx = connection.begin_with(begin).await.map_err(open_error)?;
+    // The migrator names the statements that it prepares. Behind a pooler another node may have left the same names on
+    // this connection, and this one shall leave none.
+    if !keep_prepared {
+        tx.execute("DEALLOCATE ALL").await.map_err(open_error)?;
+    }
+    let lock = SqlStr::from_static("SELECT pg_advisory_xact_lock($1)");
+    fetch(&mut tx, lock, &[MIGRATION_LOCK.into()], keep_prepared).await.map_err(open_error)?;
+    let encoding = SqlStr::from_static("SELECT current_setting('server_encoding') AS encoding");
+    let encoding = fetch(&mut tx, encoding, &[], keep_prepared).await.map_err(open_error)?;
+    let encoding: String = encoding[0].try_get("encoding").map_err(open_error)?;
+    if encoding != "UTF8" {
+        let why = format!("its encoding is {encoding}; licenses need UTF8");
+        return Err(OpenError::Database(why.into()));
+    }
+    migrate(&mut *tx, SCHEMAS).await?;
+    if !keep_prepared {
+        tx.execute("DEALLOCATE ALL").await.map_err(open_error)?;
+    }
+    tx.commit().await.map_err(open_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::statements::Statements;
+    use test_database::TestDatabase;
+
+    /// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five calls, or
+    /// for any, as afterwards.
+    async fn plan(connection: &mut PgConnection, mode: &str, sql: &SqlStr, parameters: &str) -> String {
+        let statement = format!("PREPARE planned AS {}; SET plan_cache_mode = {mode}", sql.as_str());
+        connection.execute(AssertSqlSafe(statement)).await.expect("a statement");
+        let explain = format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE planned ({parameters})");
+        let rows = connection.fetch_all(AssertSqlSafe(explain)).await.expect("a plan");
+        connection.execute("DEALLOCATE planned").await.expect("was prepared");
+        rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The most rows that a step of the plan read or threw away.
+    fn most_rows(plan: &str) -> u64 {
+        let words: Vec<_> = plan.split([' ', '=', '\n', ')']).collect();
+        let read = words
+            .windows(4)
+            .filter(|words| words[0] == "(actual" && words[1] == "rows")
+            .map(|words| words[2]);
+        let removed = plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "));
+        read.chain(removed).map(|number| number.parse::<u64>().expect("a number")).max().expect("a figure")
+    }
+
+    #[tokio::test]
+    async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store =
+            PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+        let mut connection = database.connect().await;
+        // Statistics of before one license grew: all have one domain, none has a device.
+        let fill = "
+            INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
+                NULL, NULL, 1, 0, 1, NULL, NULL, '{}', 1, 1 FROM generate_series(1, 20000) AS n;
+            INSERT INTO activations SELECT 'lic_' || n, 'act_' || n || '_2', 'domain', 'some-name.example.com', 1
+                FROM generate_series(1, 20000) AS n;
+            ANALYZE;
+            INSERT INTO activations SELECT 'lic_5', 'act_5_' || n, CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END,
+                'd' || n, 1 FROM generate_series(10, 20000) AS n";
+        connection.execute(fill).await.expect("rows");
+        let statements: &Statements = &store.statements;
+        let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
+        let cases = [
+            ("license_by_key", &statements.license_by_key, format!("sha256('5'), {three}, 'd9999'")),
+            ("activations_of_claim", &statements.activations_of_claim, format!("'lic_5', {three}, 'd9999'")),
+            ("activation", &statements.activation, "'lic_5', 'act_5_777'".to_owned()),
+            ("activations", &statements.activations, "'lic_5', '', 26".to_owned()),
+            ("activations_of_kind", &statements.activations_of_kind, "'lic_5', '', 26, 'domain'".to_owned()),
+            ("delete_activations", &statements.delete_activations, r#"'lic_5', '["act_5_777"]'"#.to_owned()),
+            ("lock_license", &statements.lock_license, "'lic_5'".to_owned()),
+            (
+                "count_validations",
+                &statements.count_validations,
+                r#"'[["lic_5", 1, 1], ["lic_6", 1, 1]]'"#.to_owned(),
+            ),
+        ];
+        for (name, sql, parameters) in cases {
+            for mode in ["force_custom_plan", "force_generic_plan"] {
+                let plan = plan(&mut connection, mode, sql, &parameters).await;
+                let rows = most_rows(&plan);
+                assert!(rows <= 26, "{name} goes through {rows} rows:\n{plan}");
+            }
+        }
+    }
+}

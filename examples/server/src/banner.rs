@@ -17,15 +17,15 @@ pub(crate) enum AdminToken {
 
 /// The facts of a start.
 #[derive(Debug)]
-pub(crate) struct Banner<'a> {
+pub(crate) struct Banner {
     pub(crate) address: SocketAddr,
-    pub(crate) database: &'a str,
+    pub(crate) database: String,
     pub(crate) secret: String,
     pub(crate) plans: String,
     pub(crate) admin_token: AdminToken,
 }
 
-impl Banner<'_> {
+impl Banner {
     /// Prints it to standard output; the log goes to standard error.
     pub(crate) fn print(&self) {
         let Self { address, database, secret, plans, admin_token } = self;

@@ -1,11 +1,16 @@
 //! Which database, by its name.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use license_core::store::LicenseStore;
 use license_store::memory::MemoryStore;
+use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
+
+use crate::flags::DatabaseFlags;
 
 /// A database as `--database` names it.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(crate) enum Database {
     Memory,
     /// In a file.
     Sqlite(PathBuf),
+    /// On a server. The URL may hold a password.
+    Postgres(String, PostgresOptions),
 }
 
 /// An opened database.
@@ -21,42 +28,64 @@ pub(crate) enum Database {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Arc<dyn LicenseStore>,
-    file: Option<Arc<SqliteStore>>,
+    close: Close,
+}
+
+#[derive(Debug)]
+enum Close {
+    Nothing,
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
 }
 
 impl Opened {
     /// Closes it, after what still runs on it.
     pub(crate) async fn close(&self) {
-        if let Some(file) = &self.file {
-            file.close().await;
+        match &self.close {
+            Close::Nothing => {}
+            Close::Sqlite(store) => store.close().await,
+            Close::Postgres(store) => store.close().await,
         }
     }
 }
 
 impl Database {
-    /// Reads `sqlite://FILE` or `memory:`. An error never repeats what could hold a password.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let known = "known are sqlite://FILE and memory:";
+    /// Reads the name of a database. An error never repeats what could hold a password.
+    pub(crate) fn parse(flags: &DatabaseFlags) -> Result<Self, String> {
+        let known = "known are sqlite://FILE, postgres://… and memory:";
+        let text = &flags.database;
         if text == "memory:" {
             return Ok(Self::Memory);
         }
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(format!("--database has no scheme; {known}"));
         };
-        if scheme != "sqlite" {
-            return Err(format!("--database: unknown scheme {scheme:?}; {known}"));
+        match scheme {
+            "sqlite" => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path.is_empty() || path.contains(['?', '\0']) || path.ends_with('/') {
+                    return Err("--database sqlite://FILE: names no file".to_owned());
+                }
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            }
+            "postgres" | "postgresql" => {
+                let options = PostgresOptions {
+                    max_connections: flags.database_connections.into(),
+                    acquire_timeout: Duration::from_secs(flags.database_timeout.into()),
+                    transaction_pooler: flags.database_pooler,
+                    listen_url: flags.database_listen.clone(),
+                    ..PostgresOptions::default()
+                };
+                Ok(Self::Postgres(text.clone(), options))
+            }
+            _ => Err(format!("--database: unknown scheme {scheme:?}; {known}")),
         }
-        let path = rest.strip_prefix("//").unwrap_or(rest);
-        if path.is_empty() || path.contains(['?', '\0']) || path.ends_with('/') {
-            return Err("--database sqlite://FILE: names no file".to_owned());
-        }
-        Ok(Self::Sqlite(PathBuf::from(path)))
     }
 
-    /// Where its secret is kept: beside it. Memory has none to keep.
+    /// Where its secret is kept: beside it. Only a file has such a place.
     pub(crate) fn secret_file(&self) -> Option<PathBuf> {
         match self {
-            Self::Memory => None,
+            Self::Memory | Self::Postgres(..) => None,
             Self::Sqlite(path) => {
                 let mut name = path.clone().into_os_string();
                 name.push(".secret");
@@ -65,24 +94,65 @@ impl Database {
         }
     }
 
-    /// Whether something is kept in it already.
+    /// Whether something is kept in its file already.
     pub(crate) fn exists(&self) -> bool {
         match self {
-            Self::Memory => false,
+            Self::Memory | Self::Postgres(..) => false,
             Self::Sqlite(path) => std::fs::metadata(path).is_ok_and(|file| file.len() > 0),
         }
     }
 
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
-        match self {
-            Self::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), file: None }),
+        let failed = |error| format!("{self}: {error}");
+        Ok(match self {
+            Self::Memory => Opened { store: Arc::new(MemoryStore::new()), close: Close::Nothing },
             Self::Sqlite(path) => {
-                let opened =
-                    SqliteStore::open(path).await.map_err(|error| format!("{}: {error}", path.display()))?;
-                let file = Arc::new(opened);
-                Ok(Opened { store: Arc::clone(&file) as Arc<dyn LicenseStore>, file: Some(file) })
+                let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
+                Opened { store: Arc::clone(&store) as Arc<dyn LicenseStore>, close: Close::Sqlite(store) }
             }
+            Self::Postgres(url, options) => {
+                let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
+                Opened { store: Arc::clone(&store) as Arc<dyn LicenseStore>, close: Close::Postgres(store) }
+            }
+        })
+    }
+}
+
+/// Its name without user, password and parameters.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url, _) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let rest = rest.split(['?', '#']).next().unwrap_or_default();
+                // A password may hold an @ of its own: what stands behind the last one is the host.
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                write!(f, "postgres://{place}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_without_passwords() {
+        for (url, shown) in [
+            (
+                "postgres://me:hunter2@db.internal:5432/licenses?sslmode=require&password=hunter2",
+                "postgres://db.internal:5432/licenses",
+            ),
+            ("postgresql://me:hunt@er2@db/licenses", "postgres://db/licenses"),
+            ("postgres:///licenses?user=me&password=hunter2", "postgres:///licenses"),
+            ("postgres:hunter2", "postgres://"),
+        ] {
+            let database = Database::Postgres(url.to_owned(), PostgresOptions::default());
+            assert_eq!(database.to_string(), shown);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
 
@@ -22,14 +22,8 @@ pub(crate) struct Flags {
     #[arg(long, env = "LICENSE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
 
-    /// Where licenses are kept
-    #[arg(
-        long,
-        help = "Where licenses are kept: sqlite://FILE, or memory: (gone when the server stops)",
-        env = "LICENSE_DATABASE",
-        default_value = "sqlite://licenses.db"
-    )]
-    pub(crate) database: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseFlags,
 
     /// Token for admin calls, instead of the one made on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
@@ -46,6 +40,39 @@ pub(crate) struct Flags {
     /// Form of the log on standard error
     #[arg(long, env = "LICENSE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+}
+
+/// Where licenses are kept.
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseFlags {
+    /// Where licenses are kept
+    #[arg(
+        long,
+        help = "Where licenses are kept: sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, or memory: (gone when the \
+                server stops)",
+        env = "LICENSE_DATABASE",
+        hide_env_values = true,
+        default_value = "sqlite://licenses.db"
+    )]
+    pub(crate) database: String,
+
+    /// PostgreSQL: most connections of this node
+    #[arg(long, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) database_connections: u16,
+
+    /// PostgreSQL: seconds that a call waits for a connection before it is answered 503
+    #[arg(long, env = "LICENSE_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) database_timeout: u16,
+
+    /// PostgreSQL: a pooler in transaction mode, such as pgbouncer, stands between; see docs/postgres.md
+    #[arg(long, env = "LICENSE_DATABASE_POOLER")]
+    pub(crate) database_pooler: bool,
+
+    /// PostgreSQL: where to listen for changes of other nodes, where --database is a pooler
+    #[arg(long, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_listen: Option<String>,
 }
 
 /// The form of the log.

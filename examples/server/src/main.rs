@@ -53,8 +53,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
 
     let (secret, secret_note) = secret::find(&database)?;
-    let database = database.open().await?;
-    let store = &database.store;
+    let opened = database.open().await?;
+    let store = &opened.store;
     let started = async {
         let names = plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join(", ");
         let service = LicenseService::builder(Arc::clone(store), &secret, SystemClock, SystemRng)
@@ -62,24 +62,22 @@ async fn run(flags: Flags) -> Result<(), String> {
             .key_format(key_format.clone())
             .build()
             .await
-            .map_err(|error| format!("{}: {error}", flags.database))?;
-        check_key_format(&**store, &key_format)
-            .await
-            .map_err(|error| format!("{}: {error}", flags.database))?;
+            .map_err(|error| format!("{database}: {error}"))?;
+        check_key_format(&**store, &key_format).await.map_err(|error| format!("{database}: {error}"))?;
         let (token, admin_token) = match given_token {
             Some(token) => (TokenDigest::of(&token), AdminToken::Given),
             None => first_token(&**store).await?,
         };
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let plans = format!("{names} ({plans_from})");
-        Banner { address, database: &flags.database, secret: secret_note, plans, admin_token }.print();
+        Banner { address, database: database.to_string(), secret: secret_note, plans, admin_token }.print();
         Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
     };
     let served = match started.await {
         Ok(app) => license_http::serve(listener, app, stop_signal()).await.map_err(|error| error.to_string()),
         Err(reason) => Err(reason),
     };
-    database.close().await;
+    opened.close().await;
     served
 }
 

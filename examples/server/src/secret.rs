@@ -15,7 +15,14 @@ pub(crate) fn find(database: &Database) -> Result<(Secret, String), String> {
         return Ok((secret, "from LICENSE_SECRET".to_owned()));
     }
     let Some(path) = database.secret_file() else {
-        return Ok((new_secret()?, "made for this run".to_owned()));
+        return match database {
+            Database::Postgres(..) => {
+                Err("LICENSE_SECRET must be set with PostgreSQL, the same on every node: 64 hex \
+                digits, as `openssl rand -hex 32` prints them"
+                    .to_owned())
+            }
+            Database::Memory | Database::Sqlite(_) => Ok((new_secret()?, "made for this run".to_owned())),
+        };
     };
     let shown = path.display();
     match std::fs::read_to_string(&path) {

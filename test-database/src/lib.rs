@@ -5,6 +5,8 @@
 //!
 //! Where one is missing, its tests say so, loudly, and pass; with `LICENSE_REQUIRE_POSTGRES=1` they fail.
 
+mod server;
+
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -12,6 +14,8 @@ use std::thread;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+
+pub use server::TestServer;
 
 /// How the names of these databases begin; `scripts/test` drops those that a killed test left.
 pub const PREFIX: &str = "license_test_";

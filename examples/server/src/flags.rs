@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, ValueEnum};
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 /// Shortest admin token that may be set by hand, in bytes: short ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -87,14 +91,17 @@ pub(crate) enum LogFormat {
 impl LogFormat {
     /// Starts logging, to standard error.
     pub(crate) fn start(self) {
+        // The driver passes on what PostgreSQL remarks on, such as tables that are there already.
+        let levels = Targets::new().with_default(LevelFilter::INFO).with_target("sqlx", LevelFilter::WARN);
         // A log that can't be written (its disk is full) is no reason to fail a request.
-        let log = tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_target(false)
-            .log_internal_errors(false);
+        let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
+        let log = tracing_subscriber::registry();
         match self {
-            Self::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-            Self::Json => log.json().flatten_event(true).init(),
+            Self::Text => {
+                let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+                log.with(lines.with_ansi(colours).with_filter(levels)).init();
+            }
+            Self::Json => log.with(lines.json().flatten_event(true).with_filter(levels)).init(),
         }
     }
 }

@@ -12,6 +12,10 @@ mod full_disk;
 mod lifecycle;
 #[path = "server/limits.rs"]
 mod limits;
+#[path = "server/postgres.rs"]
+mod postgres;
+#[path = "server/postgres_faults.rs"]
+mod postgres_faults;
 #[path = "server/secrets.rs"]
 mod secrets;
 #[path = "server/start.rs"]

@@ -12,7 +12,7 @@ use crate::process::{Server, agent, call};
 const CALLERS: usize = 24;
 
 /// 24 callers at once, each with a domain or device of its own, named from `first` on; how many got in.
-fn race(server: &Server, key: &Value, field: &str, first: usize) -> usize {
+pub(crate) fn race(server: &Server, key: &Value, field: &str, first: usize) -> usize {
     let barrier = Barrier::new(CALLERS);
     thread::scope(|scope| {
         let call = |caller: usize| {

@@ -364,7 +364,13 @@ impl LicenseService {
     /// A fault of the store.
     pub async fn ready(&self) -> Result<FeedState, ServiceError> {
         self.store.ping().await?;
-        Ok(self.store.feed_state())
+        Ok(self.feed_state())
+    }
+
+    /// Whether the store hears of what other nodes change.
+    #[must_use]
+    pub fn feed_state(&self) -> FeedState {
+        self.store.feed_state()
     }
 
     fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {

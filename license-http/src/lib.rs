@@ -1,6 +1,6 @@
 //! The axum adapter of the licensing engine: it speaks HTTP and decides nothing.
 //!
-//! - [`router`] is the whole API. [`public_router`] (validate, health, ready) and [`admin_router`] (everything that needs
+//! - [`router`] is the whole API. [`public_router`] (validate, health, ready, metrics) and [`admin_router`] (everything that needs
 //!   a token) are its two halves, to be mounted apart.
 //! - [`AdminAuth`] knows the API tokens by their digests; [`ApiToken`] makes new ones.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of

@@ -3,6 +3,7 @@
 mod activations;
 mod health;
 mod licenses;
+mod metrics;
 mod usage;
 mod validate;
 
@@ -24,6 +25,7 @@ pub(crate) fn public() -> Routes {
     let health = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(Guard::problems());
     let validate = post(validate::validate).fallback(validate::method_not_allowed).layer(Guard::refusals());

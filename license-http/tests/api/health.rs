@@ -35,3 +35,23 @@ async fn head_is_get_without_the_body() {
     assert_eq!((head.status, head.body.as_slice()), (200, b"".as_slice()));
     assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()));
 }
+
+#[tokio::test]
+async fn metrics_tell_whether_store_and_feed_are_there() {
+    let store = FaultyStore::default();
+    let app = TestApp::over(store.clone()).await;
+    for (fault, up) in [(Fault::None, 1), (Fault::Unavailable, 0)] {
+        store.set(fault);
+        let reply = Call::new("GET", "/metrics").send(&app.router).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+        let text = reply.text();
+        for line in [
+            format!("license_store_up {up}"),
+            "license_change_feed_listening 1".to_owned(),
+            format!("license_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
+}

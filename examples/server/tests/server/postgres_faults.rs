@@ -131,8 +131,11 @@ fn a_crashed_database_is_503_until_it_is_back() {
         let (status, ready) = scene.node.call("GET", "/ready", None, None);
         assert_eq!((status, &ready["code"]), (503, &json!("STORE_UNAVAILABLE")));
         assert_eq!(scene.node.call("GET", "/health", None, None).0, 200, "the node itself runs");
+        until(|| scene.node.text("/metrics").contains("license_change_feed_listening 0\n"));
+        assert!(scene.node.text("/metrics").contains("license_store_up 0\n"));
         scene.database.start_again();
     });
+    assert!(scene.node.text("/metrics").contains("license_change_feed_listening 1\n"));
 }
 
 /// Calls wait for a database that does not answer, those without a connection for five seconds, and end as they should

@@ -129,6 +129,12 @@ impl Server {
         call(&agent(), &self.url, method, path, token, body)
     }
 
+    /// A text that is no JSON.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let mut response = agent().get(format!("{}{path}", self.url)).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.token.as_deref().expect("a first start")
     }

@@ -14,8 +14,12 @@ pub(crate) const TOKEN: &str = "a-token-of-my-own-0123456789";
 /// Starts a node on that database.
 pub(crate) fn node(folder: &std::path::Path, url: &str) -> Server {
     let secret = "5a".repeat(32);
-    let env =
-        [("LICENSE_SECRET", secret.as_str()), ("LICENSE_DATABASE", url), ("LICENSE_ADMIN_TOKEN", TOKEN)];
+    let env = [
+        ("LICENSE_SECRET", secret.as_str()),
+        ("LICENSE_DATABASE", url),
+        ("LICENSE_DATABASE_TIMEOUT", "2"),
+        ("LICENSE_ADMIN_TOKEN", TOKEN),
+    ];
     Server::start_with(folder, &[], &env)
 }
 

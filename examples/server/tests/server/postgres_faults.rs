@@ -138,14 +138,14 @@ fn a_crashed_database_is_503_until_it_is_back() {
     assert!(scene.node.text("/metrics").contains("license_change_feed_listening 1\n"));
 }
 
-/// Calls wait for a database that does not answer, those without a connection for five seconds, and end as they should
+/// Calls wait for a database that does not answer, those without a connection for the time that is set, and end as they should
 /// when it goes on.
 #[test]
 fn a_frozen_database_is_waited_for() {
     let Some(scene) = Scene::new(&[]) else { return };
     scene.load_through(|scene| {
         scene.database.freeze();
-        // Those that hold a connection wait; the others are told after five seconds that none is free.
+        // Those that hold a connection wait; the others are told after the time that is set that none is free.
         let before = scene.refused.load(Ordering::SeqCst);
         until(|| scene.refused.load(Ordering::SeqCst) > before);
         assert_eq!(scene.node.call("GET", "/health", None, None).0, 200, "the node itself runs");

@@ -66,7 +66,7 @@ pub enum SetupError {
     #[error("the secret is not the one this database was made with")]
     WrongSecret,
     /// A license has a plan that the catalog lacks.
-    #[error("licenses have the plan {plan:?}, which is not in the catalog")]
+    #[error("licenses have the plan {plan:?}, which is not in the catalog: add it")]
     PlanUnknown {
         /// The plan.
         plan: String,

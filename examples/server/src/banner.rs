@@ -1,7 +1,9 @@
 //! What a start prints: where it listens, what it uses, and commands to paste.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use license_core::plan::{Limit, Plan};
 use license_http::ApiToken;
 
 /// What is to say of the admin token.
@@ -22,13 +24,20 @@ pub(crate) struct Banner {
     pub(crate) database: String,
     pub(crate) secret: String,
     pub(crate) plans: String,
+    /// The plan of the commands: the one with the fewest domains.
+    pub(crate) plan: Arc<Plan>,
     pub(crate) admin_token: AdminToken,
 }
 
 impl Banner {
     /// Prints it to standard output; the log goes to standard error.
     pub(crate) fn print(&self) {
-        let Self { address, database, secret, plans, admin_token } = self;
+        let Self { address, database, secret, plans, plan, admin_token } = self;
+        let second = match plan.max_domains {
+            Limit::AtMost(1) => "which the plan's limit of one denies".to_owned(),
+            limit => format!("the plan's limit of domains: {limit}"),
+        };
+        let plan = &plan.name;
         let (note, value) = match admin_token {
             AdminToken::Made(token) => {
                 (format!("{} (shown this once: keep it)", token.reveal()), token.reveal())
@@ -51,19 +60,19 @@ impl Banner {
 Paste in another terminal, to issue a license:
 
   URL=http://{address} TOKEN={value}
-  LICENSE=$(curl -sS $URL/api/v1/licenses -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-    -d '{{"plan":"starter","customer_email":"dev@example.com"}}'); echo "$LICENSE"
+  LICENSE=$(curl -fsS "$URL/api/v1/licenses" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{{"plan":"{plan}","customer_email":"dev@example.com"}}') && echo "$LICENSE"
 
-to validate it; then on a second domain, which the plan's limit of one denies:
+to validate it on one domain, then on another ({second}):
 
   KEY=$(echo "$LICENSE" | sed 's/.*"key":"\([^"]*\)".*/\1/')
-  curl -sS $URL/api/v1/validate -H 'Content-Type: application/json' -d '{{"key":"'$KEY'","domain":"example.com"}}'; echo
-  curl -sS $URL/api/v1/validate -H 'Content-Type: application/json' -d '{{"key":"'$KEY'","domain":"example.org"}}'; echo
+  curl -sS "$URL/api/v1/validate" -H 'Content-Type: application/json' -d '{{"key":"'"$KEY"'","domain":"example.com"}}'; echo
+  curl -sS "$URL/api/v1/validate" -H 'Content-Type: application/json' -d '{{"key":"'"$KEY"'","domain":"example.org"}}'; echo
 
 and to revoke it:
 
   ID=$(echo "$LICENSE" | sed 's/.*"id":"\([^"]*\)".*/\1/')
-  curl -sS -X DELETE $URL/api/v1/licenses/$ID -H "Authorization: Bearer $TOKEN"; echo
+  curl -sS -X DELETE "$URL/api/v1/licenses/$ID" -H "Authorization: Bearer $TOKEN"; echo
 
 Ctrl-C stops the server.
 "#

@@ -1,6 +1,7 @@
 //! Which database, by its name.
 
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 
 use crate::flags::DatabaseFlags;
+
+/// What every database file of SQLite begins with.
+const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
 /// A database as `--database` names it.
 #[derive(Debug)]
@@ -94,11 +98,25 @@ impl Database {
         }
     }
 
-    /// Whether something is kept in its file already.
-    pub(crate) fn exists(&self) -> bool {
+    /// Whether its file is not there yet, or has nothing in it.
+    pub(crate) fn is_new(&self) -> bool {
         match self {
             Self::Memory | Self::Postgres(..) => false,
-            Self::Sqlite(path) => std::fs::metadata(path).is_ok_and(|file| file.len() > 0),
+            Self::Sqlite(path) => std::fs::metadata(path).map_or(true, |file| file.len() == 0),
+        }
+    }
+
+    /// Refuses what is there and is no database, before anything is said of its secret.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self::Sqlite(path) = self else { return Ok(()) };
+        let mut start = [0; SQLITE.len()];
+        match std::fs::File::open(path).and_then(|mut file| file.read(&mut start)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(format!("{self} can't be opened: {error}")),
+            Ok(read) if read > 0 && start != *SQLITE => {
+                Err(format!("{self} can't be opened: it is no SQLite database"))
+            }
+            Ok(_) => Ok(()),
         }
     }
 

@@ -12,6 +12,7 @@ use clap::Parser;
 use flags::Flags;
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::KeyFormat;
+use license_core::plan::{Limit, Plan};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
 use license_http::{AdminAuth, ApiToken, LogRequests, TokenDigest};
@@ -52,10 +53,15 @@ async fn run(flags: Flags) -> Result<(), String> {
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
 
+    let shown = if database.is_new() { format!("{database} (made now)") } else { database.to_string() };
+    database.check()?;
     let (secret, secret_note) = secret::find(&database)?;
     let opened = database.open().await?;
     let store = &opened.store;
     let started = async {
+        let fewest = |plan: &&Plan| plan.max_domains.as_number().unwrap_or(u32::MAX);
+        let plan = plans.iter().filter(|plan| plan.max_domains != Limit::AtMost(0)).min_by_key(fewest);
+        let plan = plan.or(plans.iter().next()).map_or_else(|| Plan::new("none"), Clone::clone);
         let names = plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join(", ");
         let service = LicenseService::builder(Arc::clone(store), &secret, SystemClock, SystemRng)
             .plans(plans)
@@ -70,7 +76,8 @@ async fn run(flags: Flags) -> Result<(), String> {
         };
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let plans = format!("{names} ({plans_from})");
-        Banner { address, database: database.to_string(), secret: secret_note, plans, admin_token }.print();
+        Banner { address, database: shown, secret: secret_note, plans, plan: plan.into(), admin_token }
+            .print();
         Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
     };
     let served = match started.await {

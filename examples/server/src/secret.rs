@@ -31,13 +31,13 @@ pub(crate) fn find(database: &Database) -> Result<(Secret, String), String> {
             Ok((secret, shown.to_string()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if database.exists() {
+            if !database.is_new() {
                 return Err(format!(
                     "{shown} is missing, and the database's keys can't be read without it: put it back, or set LICENSE_SECRET"
                 ));
             }
             let secret = new_secret()?;
-            keep(&path, &secret).map_err(|error| format!("{shown}: {error}"))?;
+            keep(&path, &secret).map_err(|error| format!("{shown} can't be made: {error}"))?;
             let note = "made now: back it up with the database; without it no license key works again";
             Ok((secret, format!("{shown} ({note})")))
         }

@@ -239,7 +239,7 @@ async fn a_service_starts_only_where_secret_and_plans_fit() {
     assert!(matches!(build(other, PlanCatalog::standard()).await, Err(SetupError::WrongSecret)));
     let plans = PlanCatalog::new([Plan::new("large")]).unwrap();
     let error = build(store(), plans).await.unwrap_err();
-    assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog");
+    assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog: add it");
     assert!(build(store(), PlanCatalog::standard()).await.is_ok());
 }
 

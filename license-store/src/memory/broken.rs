@@ -363,8 +363,15 @@ async fn complaint(fault: Fault, name: &str) -> Option<String> {
 async fn each_broken_store_fails_at_the_named_case() {
     let mut caught = BTreeMap::new();
     for &(fault, case) in EXPECTED {
-        let complaint = complaint(fault, case).await;
-        caught.insert(fault, complaint.unwrap_or_else(|| panic!("{case} does not notice {fault:?}")));
+        // A race is lost by chance: on a busy machine callers may come one after the other once.
+        let mut told = None;
+        for _ in 0..20 {
+            told = complaint(fault, case).await;
+            if told.is_some() {
+                break;
+            }
+        }
+        caught.insert(fault, told.unwrap_or_else(|| panic!("{case} does not notice {fault:?}")));
     }
     // An author is told what broke, in figures.
     let told = &caught[&Fault::OversellsByOne];

@@ -41,10 +41,23 @@ impl TestDatabase {
     /// # Panics
     /// As [`new`](Self::new).
     pub async fn with_settings(settings: &[(&str, &str)]) -> Option<Self> {
+        Self::make("", settings).await
+    }
+
+    /// Makes a database of another encoding than UTF-8.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub async fn with_encoding(encoding: &str) -> Option<Self> {
+        let options = format!("TEMPLATE template0 ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C'");
+        Self::make(&options, &[]).await
+    }
+
+    async fn make(options: &str, settings: &[(&str, &str)]) -> Option<Self> {
         let server = server("LICENSE_TEST_POSTGRES", "PostgreSQL")?;
         // Names must differ between the processes of one run, and between machines that share the server.
         let name = format!("{PREFIX}{:016x}", RandomState::new().hash_one(0));
-        let mut statements = vec![format!("CREATE DATABASE {name}")];
+        let mut statements = vec![format!("CREATE DATABASE {name} {options}")];
         statements.extend(
             settings
                 .iter()

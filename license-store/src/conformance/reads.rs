@@ -137,6 +137,7 @@ pub async fn filters_by_plan_and_customer(harness: &dyn Harness) {
         (filter(Some("open"), Some("a@x.com"), Some(Status::Active)), vec![0]),
         (filter(None, None, Some(Status::Active)), vec![3, 2, 1, 0]),
         (filter(Some("none"), None, None), vec![]),
+        (filter(Some("open\0"), None, None), vec![]),
         (filter(None, Some("%@x.com"), None), vec![]),
     ] {
         let expected: Vec<_> = expected.into_iter().map(|n: usize| ids[n].clone()).collect();

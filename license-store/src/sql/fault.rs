@@ -21,3 +21,105 @@ pub(super) fn is_taken(error: &sqlx::Error) -> bool {
 pub(super) fn is_unknown(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.kind() == ErrorKind::ForeignKeyViolation)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::error::Error;
+    use std::fmt;
+
+    use sqlx::error::DatabaseError;
+
+    use super::*;
+
+    /// A database's error with a code.
+    #[derive(Debug)]
+    struct Coded(&'static str);
+
+    impl fmt::Display for Coded {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Coded {}
+
+    impl DatabaseError for Coded {
+        fn message(&self) -> &str {
+            self.0
+        }
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    fn check<D: Dialect>(contended: &[&'static str], unavailable: &[&'static str]) {
+        let error = |code| store_error::<D>(sqlx::Error::Database(Box::new(Coded(code))));
+        for code in contended {
+            let error = error(code);
+            assert!(
+                matches!(error, StoreError::Contended { .. }) && error.is_retryable(),
+                "{code}: {error:?}"
+            );
+        }
+        for code in unavailable {
+            let error = error(code);
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{code}: {error:?}");
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            assert!(cause.ends_with(code), "the cause is kept: {cause:?}");
+        }
+        for lost in [
+            sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()),
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::PoolClosed,
+            sqlx::Error::Protocol("cut".to_owned()),
+        ] {
+            let error = store_error::<D>(lost);
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn codes_of_sqlite() {
+        // Busy: plain, recovery, snapshot, timeout; locked: plain, shared cache.
+        let contended = ["5", "261", "517", "773", "6", "262"];
+        // I/O, full, can't open, corrupt, read-only, no database.
+        check::<super::super::sqlite::Sqlite>(&contended, &["10", "13", "14", "11", "8", "26", "", "busy"]);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn codes_of_postgres() {
+        let unavailable = [
+            ("40003", "statement_completion_unknown"),
+            ("08007", "transaction_resolution_unknown"),
+            ("57014", "query_canceled: the statement timeout"),
+            ("57P01", "admin_shutdown"),
+            ("57P02", "crash_shutdown"),
+            ("57P03", "cannot_connect_now"),
+            ("25P03", "idle_in_transaction_session_timeout"),
+            ("53300", "too_many_connections"),
+            ("53100", "disk_full"),
+            ("25006", "read_only_sql_transaction"),
+            ("42P01", "undefined_table"),
+            ("XX000", "internal_error"),
+            ("", "no code"),
+        ];
+        // Serialization failure, deadlock, lock timeout.
+        let contended = ["40001", "40P01", "55P03"];
+        check::<super::super::postgres::Postgres>(&contended, &unavailable.map(|(code, _)| code));
+    }
+}

@@ -146,7 +146,7 @@ impl Statements {
                  WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) LIMIT 1"
             )),
             usage: SqlStr::from_static(
-                "SELECT outcome, COUNT(*) AS n, MAX(at) AS latest FROM validations \
+                "SELECT outcome, COUNT(*) AS n, MAX(at) AS at FROM validations \
                  WHERE license_id = $1 AND at >= $2 AND at < $3 GROUP BY outcome",
             ),
             recent: SqlStr::from_static(

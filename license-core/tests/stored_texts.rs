@@ -1,0 +1,40 @@
+//! No text with a NUL character, which PostgreSQL can't keep, gets past the types that stores are given.
+
+use license_core::activation::{ActivationId, Fingerprint};
+use license_core::command::IdempotencyKey;
+use license_core::customer::CustomerEmail;
+use license_core::domain::DomainName;
+use license_core::license::LicenseId;
+use license_core::metadata::Metadata;
+use license_core::plan::{Plan, PlanCatalog};
+use serde_json::json;
+
+type Accepts = fn(&str) -> bool;
+
+/// Each text that stores keep: where it comes from, what is good there, and the type that takes it.
+const TEXTS: &[(&str, &str, Accepts)] = &[
+    ("licenses.id", "lic_a1b2", |text| LicenseId::parse(text).is_ok()),
+    ("licenses.plan", "small", |text| PlanCatalog::new([Plan::new(text)]).is_ok()),
+    ("licenses.customer_email", "dev@example.com", |text| CustomerEmail::parse(text).is_ok()),
+    ("licenses.metadata, a text", "note", |text| Metadata::from_json(json!({"a": [{"b": text}]})).is_ok()),
+    ("licenses.metadata, a key", "note", |text| Metadata::from_json(json!({"a": [{text: 1}]})).is_ok()),
+    ("licenses.metadata, a first key", "note", |text| Metadata::from_json(json!({text: 1})).is_ok()),
+    ("activations.id", "act_a1b2_1", |text| ActivationId::parse(text).is_ok()),
+    ("activations.value, a domain", "*.example.com", |text| DomainName::parse_registered(text).is_ok()),
+    ("activations.value, a device", "device 1", |text| Fingerprint::parse(text).is_ok()),
+    ("validations.domain", "example.com", |text| DomainName::parse(text).is_ok()),
+    ("validations.domain, read back", "example.com", |text| DomainName::from_stored(text).is_ok()),
+    ("idempotency_keys.key", "order 1", |text| IdempotencyKey::parse(text).is_ok()),
+];
+
+#[test]
+fn no_stored_text_has_a_nul_character() {
+    for (place, good, accepts) in TEXTS {
+        assert!(accepts(good), "{place} takes {good:?}");
+        for at in (0..=good.len()).filter(|&at| good.is_char_boundary(at)) {
+            let (head, tail) = good.split_at(at);
+            let bad = format!("{head}\0{tail}");
+            assert!(!accepts(&bad), "{place} takes {bad:?}");
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! What callers see when a database can't do what it is asked.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use license_core::activation::Fingerprint;
+use license_core::command::{
+    Command, CommandContext, Idempotency, IdempotencyKey, LicenseSpec, NewLicense, create,
+};
+use license_core::customer::CustomerEmail;
+use license_core::domain::DomainName;
+use license_core::key::{KeyDigest, SealedKey};
+use license_core::license::LicenseId;
+use license_core::plan::{Plan, PlanCatalog};
+use license_core::store::{LicenseStore, PageRequest, StoreError};
+use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
+use license_core::verdict::Claim;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")
+}
+
+fn plans() -> PlanCatalog {
+    PlanCatalog::new([Plan::new("open")]).expect("plans in bounds")
+}
+
+/// A license with a domain and an idempotency key of its number; higher numbers have higher ids.
+fn license(number: u8) -> NewLicense {
+    let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
+    let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
+    let mut spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
+    spec.domains = vec![DomainName::parse("example.com").expect("a domain")];
+    let name = IdempotencyKey::parse(&format!("order {number}")).expect("a key");
+    let idempotency = Idempotency { key: name, request: [number; 32] };
+    create(id, key, &spec, Some(idempotency), &plans(), now()).expect("in bounds")
+}
+
+fn validation(id: &LicenseId) -> Validation {
+    let claim = Claim {
+        domain: Some(DomainName::parse("example.com").expect("a domain")),
+        fingerprint: Some(Fingerprint::parse("device").expect("a fingerprint")),
+    };
+    Validation { license_id: id.clone(), at: now(), outcome: ValidationOutcome::Valid, claim }
+}
+
+async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) -> Result<(), StoreError> {
+    let context = CommandContext { plans: Arc::new(plans()), now: now(), expected_version: None };
+    store.execute(id, command, &context).await.map(drop)
+}
+
+/// A value that can't stand in a column, and the way that meets it.
+struct Broken {
+    table: &'static str,
+    column: &'static str,
+    value: &'static str,
+    read: Read,
+}
+
+enum Read {
+    ById,
+    ByKey,
+    List,
+    Execute,
+    Activations,
+    Events,
+    Usage,
+    CreateAgain,
+}
+
+const fn broken(table: &'static str, column: &'static str, value: &'static str, read: Read) -> Broken {
+    Broken { table, column, value, read }
+}
+
+const BROKEN: &[Broken] = &[
+    broken("licenses", "key_digest", "BYTES", Read::ById),
+    broken("licenses", "state", "'paused'", Read::ById),
+    broken("licenses", "state", "'paused'", Read::ByKey),
+    broken("licenses", "state", "'paused'", Read::List),
+    broken("licenses", "state", "'paused'", Read::Execute),
+    broken("licenses", "customer_email", "'nobody'", Read::ById),
+    broken("licenses", "max_domains", "-1", Read::ById),
+    broken("licenses", "max_devices", "4294967296", Read::ById),
+    broken("licenses", "domains_used", "-1", Read::ByKey),
+    broken("licenses", "devices_used", "-1", Read::Execute),
+    broken("licenses", "created_at", "9223372036854775807", Read::ById),
+    broken("licenses", "activated_at", "9223372036854775807", Read::ById),
+    broken("licenses", "expires_at", "-9223372036854775808", Read::ByKey),
+    broken("licenses", "metadata", "'{'", Read::ById),
+    broken("licenses", "metadata", "'[]'", Read::List),
+    broken("licenses", "version", "-1", Read::Execute),
+    broken("licenses", "last_event", "-1", Read::Execute),
+    broken("licenses", "validation_count", "-1", Read::ById),
+    broken("licenses", "last_validated_at", "9223372036854775807", Read::ById),
+    broken("activations", "value", "'Example.COM'", Read::ById),
+    broken("activations", "id", "'number 1'", Read::List),
+    broken("activations", "kind", "'seat'", Read::Activations),
+    broken("activations", "created_at", "9223372036854775807", Read::Activations),
+    broken("events", "event_type", "'license.lost'", Read::Events),
+    broken("events", "at", "9223372036854775807", Read::Events),
+    broken("events", "data", "'{'", Read::Events),
+    broken("validations", "outcome", "'perhaps'", Read::Usage),
+    broken("validations", "at", "9223372036854775806", Read::Usage),
+    broken("validations", "domain", "'a b'", Read::Usage),
+    broken("validations", "fingerprint", "''", Read::Usage),
+    broken("idempotency_keys", "request", "BYTES", Read::CreateAgain),
+];
+
+/// What a store says of a row that holds that value.
+async fn meet(store: &dyn LicenseStore, new: &NewLicense, read: &Read) -> Result<(), StoreError> {
+    let id = &new.license.id;
+    match read {
+        Read::ById => store.license(id).await.map(drop),
+        Read::ByKey => store.license_by_key(&new.license.key_digest, &Claim::default()).await.map(drop),
+        Read::List => {
+            let page = PageRequest { after: None, limit: 9 };
+            store.licenses(&license_core::store::LicenseFilter::default(), now(), &page).await.map(drop)
+        }
+        Read::Execute => execute(store, id, &Command::Suspend).await,
+        Read::Activations => store.activations(id, None, &PageRequest::default()).await.map(drop),
+        Read::Events => store.events(id, 0, 9).await.map(drop),
+        Read::Usage => store.usage(id, &UsageQuery::default()).await.map(drop),
+        Read::CreateAgain => store.create(new).await.map(drop),
+    }
+}
+
+async fn assert_corrupt(store: &dyn LicenseStore, new: &NewLicense, broken: &Broken) {
+    let Broken { table, column, value, read } = broken;
+    let found = meet(store, new, read).await;
+    // The row goes by the id of its license; an idempotency key by itself.
+    let row = if *table == "idempotency_keys" { "order 1" } else { new.license.id.as_str() };
+    match found {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            let told = error.to_string();
+            assert_eq!(told, format!("{table}.{column} of {row:?} can't be read"), "with {value}");
+            assert!(!error.is_retryable());
+        }
+        other => panic!("{table}.{column} = {value} is read: {other:?}"),
+    }
+}
+
+/// Keeps what there is to break.
+async fn fill(store: &dyn LicenseStore, new: &NewLicense) {
+    store.create(new).await.expect("create");
+    store.record(&[validation(&new.license.id)]).await.expect("record");
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use license_store::sql::sqlite::{SqliteOptions, SqliteStore};
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{AssertSqlSafe, ConnectOptions, Executor, SqliteConnection};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn file() -> (TempDir, PathBuf) {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        (folder, path)
+    }
+
+    async fn raw(path: &PathBuf) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(path).connect().await.expect("a connection")
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_named() {
+        for broken in BROKEN {
+            let (_folder, path) = file();
+            let (store, new) = (SqliteStore::open(&path).await.expect("opens"), license(1));
+            fill(&store, &new).await;
+            let Broken { table, column, value, .. } = broken;
+            let update = format!("UPDATE {table} SET {column} = {}", value.replace("BYTES", "x'00'"));
+            raw(&path).await.execute(AssertSqlSafe(update)).await.expect("breaks");
+            assert_corrupt(&store, &new, broken).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_another_process_is_contended() {
+        let (_folder, path) = file();
+        let options = SqliteOptions { lock_timeout: Duration::from_millis(300), ..SqliteOptions::default() };
+        let store = SqliteStore::open_with(&path, &options).await.expect("opens");
+        let new = license(1);
+        store.create(&new).await.expect("create");
+        let mut other = raw(&path).await;
+        other.execute("BEGIN IMMEDIATE").await.expect("the lock");
+        let id = &new.license.id;
+        for result in [
+            execute(&store, id, &Command::Suspend).await,
+            store.create(&license(2)).await.map(drop),
+            store.record(&[validation(id)]).await,
+            store.keep_first("name", b"value").await.map(drop),
+        ] {
+            let error = result.expect_err("locked");
+            assert!(matches!(error, StoreError::Contended { .. }) && error.is_retryable(), "{error:?}");
+        }
+        store.license(id).await.expect("reading goes on");
+        other.execute("ROLLBACK").await.expect("released");
+        execute(&store, id, &Command::Suspend).await.expect("free again");
+        assert_eq!(store.events(id, 0, 99).await.expect("events").len(), new.events.len() + 1, "done once");
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use license_core::usage::UsageReport;
+    use license_store::sql::postgres::{PostgresOptions, PostgresStore};
+    use sqlx::postgres::PgConnectOptions;
+    use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
+    use test_database::TestDatabase;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// So long that a test which meets it has failed.
+    const NEVER: Duration = Duration::from_mins(10);
+
+    fn options() -> PostgresOptions {
+        PostgresOptions { max_connections: 4, ..PostgresOptions::default() }
+    }
+
+    async fn connect(database: &TestDatabase, options: &PostgresOptions) -> PostgresStore {
+        PostgresStore::connect(&database.url(), options).await.expect("connects")
+    }
+
+    /// Waits until a statement gives a row; the server, not a clock, says when.
+    async fn until(connection: &mut PgConnection, query: &'static str) -> sqlx::postgres::PgRow {
+        loop {
+            if let Some(row) = connection.fetch_optional(query).await.expect("a query") {
+                return row;
+            }
+        }
+    }
+
+    /// The transactions of the store that wait for a lock.
+    const WAITING: &str = "SELECT xact_start::text FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_named() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = connect(&database, &options()).await;
+        let new = license(1);
+        let mut raw = database.connect().await;
+        let clear = "TRUNCATE licenses, activations, events, validations, idempotency_keys";
+        for broken in BROKEN {
+            raw.execute(clear).await.expect("empty");
+            fill(&store, &new).await;
+            let Broken { table, column, value, .. } = broken;
+            let update = format!("UPDATE {table} SET {column} = {}", value.replace("BYTES", r"'\x00'"));
+            raw.execute(AssertSqlSafe(update)).await.expect("breaks");
+            assert_corrupt(&store, &new, broken).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_another_node_is_contended() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store =
+            connect(&database, &PostgresOptions { lock_timeout: Duration::from_millis(300), ..options() })
+                .await;
+        let new = license(1);
+        store.create(&new).await.expect("create");
+        let mut other = database.connect().await;
+        other.execute("BEGIN; SELECT id FROM licenses FOR UPDATE").await.expect("the lock");
+        let id = &new.license.id;
+        for result in [execute(&store, id, &Command::Suspend).await, store.record(&[validation(id)]).await] {
+            let error = result.expect_err("locked");
+            assert!(matches!(error, StoreError::Contended { .. }) && error.is_retryable(), "{error:?}");
+        }
+        store.license(id).await.expect("reading goes on");
+        other.execute("ROLLBACK").await.expect("released");
+        execute(&store, id, &Command::Suspend).await.expect("free again");
+        store.record(&[validation(id)]).await.expect("free again");
+        assert_eq!(store.events(id, 0, 99).await.expect("events").len(), new.events.len() + 1, "done once");
+        let usage: UsageReport = store.usage(id, &UsageQuery::default()).await.expect("usage");
+        assert_eq!(usage.total(), 1, "counted once");
+    }
+
+    #[tokio::test]
+    async fn a_later_try_gets_what_the_first_did_not() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let patience = PostgresOptions { lock_timeout: Duration::from_secs(3), ..options() };
+        let store = Arc::new(connect(&database, &patience).await);
+        let new = license(1);
+        store.create(&new).await.expect("create");
+        let (mut other, mut watcher) = (database.connect().await, database.connect().await);
+        other.execute("BEGIN; SELECT id FROM licenses FOR UPDATE").await.expect("the lock");
+        let (asked, id) = (Arc::clone(&store), new.license.id.clone());
+        let asking = tokio::spawn(async move { execute(&asked, &id, &Command::Suspend).await });
+        // A transaction that waits and began at another time than the first one: the whole of it is tried again.
+        let first: String = until(&mut watcher, WAITING).await.get(0);
+        while let waiting = watcher.fetch_optional(WAITING).await.expect("a query")
+            && waiting.is_none_or(|waiting| waiting.get::<String, _>(0) == first)
+        {
+            assert!(!asking.is_finished(), "there is no second try: {:?}", asking.await);
+        }
+        other.execute("ROLLBACK").await.expect("released");
+        asking.await.expect("no panic").expect("the second try");
+        let events = store.events(&new.license.id, 0, 99).await.expect("events");
+        assert_eq!(events.len(), new.events.len() + 1, "done once");
+    }
+
+    /// Two batches that lock the same licenses in two orders wait for each other for ever.
+    #[tokio::test]
+    async fn a_batch_locks_licenses_in_the_order_of_their_ids() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = Arc::new(connect(&database, &PostgresOptions { lock_timeout: NEVER, ..options() }).await);
+        // Kept from the last to the first, so that the order in the table is not that of the ids.
+        let licenses: Vec<_> = (1..=5).rev().map(license).collect();
+        for new in &licenses {
+            store.create(new).await.expect("create");
+        }
+        let (mut other, mut watcher) = (database.connect().await, database.connect().await);
+        other
+            .execute("BEGIN; SELECT id FROM licenses WHERE id = 'lic_003' FOR UPDATE")
+            .await
+            .expect("the lock");
+        let batch: Vec<_> = licenses.iter().map(|new| validation(&new.license.id)).collect();
+        let recorder = Arc::clone(&store);
+        let recording = tokio::spawn(async move { recorder.record(&batch).await });
+        until(&mut watcher, WAITING).await;
+        let free = "SELECT id FROM licenses ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
+        let free: Vec<String> =
+            watcher.fetch_all(free).await.expect("ids").iter().map(|row| row.get(0)).collect();
+        assert_eq!(
+            free,
+            ["lic_004", "lic_005"],
+            "those before the one that is waited for are locked, those after not"
+        );
+        other.execute("ROLLBACK").await.expect("released");
+        recording.await.expect("no panic").expect("recorded");
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_takes_too_long_is_unavailable() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let timeout = Duration::from_millis(100);
+        for transaction_pooler in [false, true] {
+            let options = PostgresOptions {
+                statement_timeout: timeout,
+                lock_timeout: NEVER,
+                transaction_pooler,
+                ..options()
+            };
+            let (store, new) = (connect(&database, &options).await, license(1));
+            let mut other = database.connect().await;
+            other.execute("BEGIN; LOCK TABLE licenses IN ACCESS EXCLUSIVE MODE").await.expect("the lock");
+            let digest = &new.license.key_digest;
+            let read = store.license_by_key(digest, &Claim::default()).await.map(drop);
+            for result in [read, store.create(&new).await.map(drop)] {
+                let error = result.expect_err("the table is locked");
+                assert!(matches!(error, StoreError::Unavailable { .. }) && error.is_retryable(), "{error:?}");
+            }
+            other.execute("ROLLBACK").await.expect("released");
+            assert!(store.license_by_key(digest, &Claim::default()).await.expect("answers").is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_free_connection_is_unavailable() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let options = PostgresOptions {
+            max_connections: 1,
+            acquire_timeout: Duration::from_millis(500),
+            statement_timeout: NEVER,
+            lock_timeout: NEVER,
+            ..options()
+        };
+        let (store, new) = (Arc::new(connect(&database, &options).await), license(1));
+        let (mut other, mut watcher) = (database.connect().await, database.connect().await);
+        other.execute("BEGIN; LOCK TABLE licenses IN ACCESS EXCLUSIVE MODE").await.expect("the lock");
+        let (asked, created) = (Arc::clone(&store), new.clone());
+        let waiting = tokio::spawn(async move { asked.create(&created).await });
+        until(&mut watcher, WAITING).await;
+        let error = store.ping().await.expect_err("the one connection is taken");
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        other.execute("ROLLBACK").await.expect("released");
+        waiting.await.expect("no panic").expect("created");
+        store.ping().await.expect("free again");
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_is_unavailable_and_replaced() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = Arc::new(connect(&database, &PostgresOptions { lock_timeout: NEVER, ..options() }).await);
+        let new = license(1);
+        store.create(&new).await.expect("create");
+        let (mut other, mut watcher) = (database.connect().await, database.connect().await);
+        other.execute("BEGIN; SELECT id FROM licenses FOR UPDATE").await.expect("the lock");
+        let (asked, id) = (Arc::clone(&store), new.license.id.clone());
+        let asking = tokio::spawn(async move { execute(&asked, &id, &Command::Suspend).await });
+        until(&mut watcher, WAITING).await;
+        let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            WHERE datname = current_database() AND application_name = 'license-store'";
+        watcher.execute(terminate).await.expect("terminated");
+        let error = asking.await.expect("no panic").expect_err("its connection is gone");
+        assert!(matches!(error, StoreError::Unavailable { .. }) && error.is_retryable(), "{error:?}");
+        other.execute("ROLLBACK").await.expect("released");
+        // A connection that was just used is not asked whether it stands: each of the pool may fail once.
+        let mut failures = 0;
+        while let Err(error) = execute(&store, &new.license.id, &Command::Suspend).await {
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+            failures += 1;
+            assert!(failures <= 4, "the store does not recover: {error:?}");
+        }
+        let events = store.events(&new.license.id, 0, 99).await.expect("events");
+        assert_eq!(events.len(), new.events.len() + 1, "the one that was cut off left nothing");
+    }
+
+    /// Stands before the server of `url` and hands on what is said. Once `armed`, it hands a client's COMMIT on, and the
+    /// answer to nobody. Gives the URL to connect to.
+    async fn lose_answers_to_commits(url: &str, armed: &Arc<AtomicBool>) -> String {
+        let server: PgConnectOptions = url.parse().expect("a URL");
+        let address = (server.get_host().to_owned(), server.get_port());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        let armed = Arc::clone(armed);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (mut from_client, mut to_client) = client.into_split();
+                let server = TcpStream::connect(address.clone()).await.expect("the server");
+                let (mut from_server, mut to_server) = server.into_split();
+                let committing = Arc::new(AtomicBool::new(false));
+                let (cut, armed) = (Arc::clone(&committing), Arc::clone(&armed));
+                tokio::spawn(async move {
+                    let mut said = vec![0; 65_536];
+                    while let Ok(length @ 1..) = from_server.read(&mut said).await {
+                        if cut.load(Ordering::SeqCst) || to_client.write_all(&said[..length]).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+                tokio::spawn(async move {
+                    let mut said = vec![0; 65_536];
+                    while let Ok(length @ 1..) = from_client.read(&mut said).await {
+                        let commits = said[..length].windows(7).any(|bytes| bytes == b"COMMIT\0");
+                        committing.store(commits && armed.load(Ordering::SeqCst), Ordering::SeqCst);
+                        to_server.write_all(&said[..length]).await.expect("the server listens");
+                    }
+                });
+            }
+        });
+        server.host("127.0.0.1").port(port).to_url_lossy().to_string()
+    }
+
+    /// It may have been done. Another try would count it twice.
+    #[tokio::test]
+    async fn a_commit_whose_answer_is_lost_is_unavailable_and_not_tried_again() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = connect(&database, &options()).await;
+        let new = license(1);
+        store.create(&new).await.expect("create");
+        let armed = Arc::new(AtomicBool::new(false));
+        let url = lose_answers_to_commits(&database.url(), &armed).await;
+        let cut_off = PostgresStore::connect(&url, &options()).await.expect("connects");
+        armed.store(true, Ordering::SeqCst);
+        let id = &new.license.id;
+        let recorded = cut_off.record(&[validation(id)]).await;
+        let suspended = execute(&cut_off, id, &Command::Suspend).await;
+        for result in [recorded, suspended] {
+            let error = result.expect_err("no answer");
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        }
+        let usage = store.usage(id, &UsageQuery::default()).await.expect("usage");
+        assert_eq!(usage.total(), 1, "it was done, once");
+        let events = store.events(id, 0, 99).await.expect("events");
+        assert_eq!(events.len(), new.events.len() + 1, "it was done, once");
+    }
+
+    #[tokio::test]
+    async fn nobody_at_the_address_is_an_error_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        drop(listener);
+        let url = format!("postgres://nobody:secret@127.0.0.1:{port}/none");
+        let options = PostgresOptions { acquire_timeout: Duration::from_millis(500), ..options() };
+        let error = PostgresStore::connect(&url, &options).await.expect_err("nobody is there");
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("secret"), "no password is told: {told}");
+    }
+}

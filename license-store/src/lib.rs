@@ -13,3 +13,8 @@ pub mod local_feed;
 pub mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
+
+/// The guide for authors of stores, whose code runs as tests.
+#[cfg(all(doctest, feature = "conformance"))]
+#[doc = include_str!("../../docs/implementing-a-store.md")]
+mod implementing_a_store {}

@@ -6,7 +6,8 @@ use email_address::{EmailAddress, Options};
 
 use crate::limits;
 
-/// A customer's e-mail address: one `@`, at most 254 bytes, kept in lower case so that it is found however it was typed.
+/// A customer's e-mail address: one `@`, at most 254 bytes, its ASCII letters kept in lower case so that it is
+/// found however it was typed. (Others stay: their lower case may be longer than what was checked.)
 ///
 /// ```
 /// use license_core::customer::CustomerEmail;
@@ -32,7 +33,7 @@ impl CustomerEmail {
         if typed.chars().any(char::is_control) {
             return Err(EmailError::NoAddress);
         }
-        Ok(Self(typed.to_lowercase()))
+        Ok(Self(typed.to_ascii_lowercase()))
     }
 
     /// The address in lower case.
@@ -71,6 +72,7 @@ mod tests {
             ("dev@example.com", Ok("dev@example.com")),
             ("Dev+Tag@EXAMPLE.com", Ok("dev+tag@example.com")),
             ("jörg@bücher.de", Ok("jörg@bücher.de")),
+            ("JÖRG@example.com", Ok("jÖrg@example.com")),
             ("", Err(EmailError::NoAddress)),
             ("dev", Err(EmailError::NoAddress)),
             ("dev@@example.com", Err(EmailError::NoAddress)),
@@ -84,6 +86,16 @@ mod tests {
                 expected.as_ref().copied(),
                 "{typed:?}"
             );
+        }
+    }
+
+    /// What is kept is read back: by a store, with the same rule.
+    #[test]
+    fn parsing_twice_is_parsing_once() {
+        let longest = format!("{}@example.com", "İ".repeat(32));
+        for typed in ["Dev@Example.com", "ΣΑΣ@example.com", &longest] {
+            let once = CustomerEmail::parse(typed).unwrap();
+            assert_eq!(CustomerEmail::parse(once.as_str()), Ok(once), "{typed}");
         }
     }
 

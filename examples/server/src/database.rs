@@ -67,6 +67,11 @@ impl Database {
         match scheme {
             "sqlite" => {
                 let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path == ":memory:" || path.starts_with("file:") {
+                    return Err(
+                        "--database sqlite://FILE takes the name of a file; in memory is memory:".to_owned()
+                    );
+                }
                 if path.is_empty() || path.contains(['?', '\0']) || path.ends_with('/') {
                     return Err("--database sqlite://FILE: names no file".to_owned());
                 }

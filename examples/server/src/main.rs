@@ -12,7 +12,7 @@ use clap::Parser;
 use flags::Flags;
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::KeyFormat;
-use license_core::plan::{Limit, Plan};
+use license_core::plan::{DomainPolicy, Limit, Plan};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
 use license_http::{AdminAuth, ApiToken, LogRequests, TokenDigest};
@@ -55,15 +55,23 @@ async fn run(flags: Flags) -> Result<(), String> {
 
     let shown = if database.is_new() { format!("{database} (made now)") } else { database.to_string() };
     database.check()?;
-    let (secret, secret_note) = secret::find(&database)?;
-    let opened = database.open().await?;
+    let stop = stop_signal().map_err(|error| error.to_string())?;
+    let secret = secret::find(&database)?;
+    let opened = database.open().await.inspect_err(|_| secret.forget())?;
     let store = &opened.store;
     let started = async {
-        let fewest = |plan: &&Plan| plan.max_domains.as_number().unwrap_or(u32::MAX);
-        let plan = plans.iter().filter(|plan| plan.max_domains != Limit::AtMost(0)).min_by_key(fewest);
-        let plan = plan.or(plans.iter().next()).map_or_else(|| Plan::new("none"), Clone::clone);
+        // For the commands: where a limit is soon seen to hold.
+        let soonest = |plan: &&Plan| {
+            let registered = plan.domain_policy == DomainPolicy::RegisteredOnly;
+            (
+                registered,
+                plan.max_domains == Limit::AtMost(0),
+                plan.max_domains.as_number().unwrap_or(u32::MAX),
+            )
+        };
+        let plan = plans.iter().min_by_key(soonest).map_or_else(|| Plan::new("none"), Clone::clone);
         let names = plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join(", ");
-        let service = LicenseService::builder(Arc::clone(store), &secret, SystemClock, SystemRng)
+        let service = LicenseService::builder(Arc::clone(store), &secret.secret, SystemClock, SystemRng)
             .plans(plans)
             .key_format(key_format.clone())
             .build()
@@ -76,12 +84,12 @@ async fn run(flags: Flags) -> Result<(), String> {
         };
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let plans = format!("{names} ({plans_from})");
-        Banner { address, database: shown, secret: secret_note, plans, plan: plan.into(), admin_token }
+        Banner { address, database: shown, secret: secret.note, plans, plan: plan.into(), admin_token }
             .print();
         Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
     };
     let served = match started.await {
-        Ok(app) => license_http::serve(listener, app, stop_signal()).await.map_err(|error| error.to_string()),
+        Ok(app) => license_http::serve(listener, app, stop).await.map_err(|error| error.to_string()),
         Err(reason) => Err(reason),
     };
     opened.close().await;
@@ -110,28 +118,29 @@ async fn first_token(store: &dyn LicenseStore) -> Result<(TokenDigest, AdminToke
     Ok((TokenDigest::from_bytes(kept), note))
 }
 
-/// Ctrl-C or SIGTERM.
-async fn stop_signal() {
-    let interrupt = async {
-        // Where the signal can't be listened to, it ends the process as it always does.
+/// Ctrl-C or SIGTERM, from now on: whoever reads that the server has started may stop it.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let signal = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let signal = async {
+        // Where it can't be listened to, it ends the process as it always does.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
-    tracing::info!("stopping: running requests are finished first");
+    Ok(async move {
+        signal.await;
+        tracing::info!("stopping: running requests are finished first");
+    })
 }

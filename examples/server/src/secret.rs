@@ -1,7 +1,7 @@
 //! The secret that seals the license keys: from the environment, or from a file beside the database.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use license_core::clock::SystemRng;
 use license_core::key::Secret;
@@ -9,10 +9,32 @@ use license_core::key::Secret;
 use crate::database::Database;
 use crate::flags::secret_of_environment;
 
-/// Finds the secret, or makes it on the first start; and what to say of it.
-pub(crate) fn find(database: &Database) -> Result<(Secret, String), String> {
+/// A secret, and what is to say of it.
+pub(crate) struct Found {
+    pub(crate) secret: Secret,
+    pub(crate) note: String,
+    /// The file that was made for it.
+    made: Option<PathBuf>,
+}
+
+impl Found {
+    fn kept(secret: Secret, note: String) -> Self {
+        Self { secret, note, made: None }
+    }
+
+    /// Takes back what was made: the start failed before anything was sealed with it.
+    pub(crate) fn forget(&self) {
+        if let Some(path) = &self.made {
+            // Where it can't be removed it is found again by the next start.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Finds the secret, or makes it on the first start.
+pub(crate) fn find(database: &Database) -> Result<Found, String> {
     if let Some(secret) = secret_of_environment()? {
-        return Ok((secret, "from LICENSE_SECRET".to_owned()));
+        return Ok(Found::kept(secret, "from LICENSE_SECRET".to_owned()));
     }
     let Some(path) = database.secret_file() else {
         return match database {
@@ -21,14 +43,16 @@ pub(crate) fn find(database: &Database) -> Result<(Secret, String), String> {
                 digits, as `openssl rand -hex 32` prints them"
                     .to_owned())
             }
-            Database::Memory | Database::Sqlite(_) => Ok((new_secret()?, "made for this run".to_owned())),
+            Database::Memory | Database::Sqlite(_) => {
+                Ok(Found::kept(new_secret()?, "made for this run".to_owned()))
+            }
         };
     };
     let shown = path.display();
     match std::fs::read_to_string(&path) {
         Ok(text) => {
             let secret = Secret::from_hex(&text).map_err(|error| format!("{shown}: {error}"))?;
-            Ok((secret, shown.to_string()))
+            Ok(Found::kept(secret, shown.to_string()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             if !database.is_new() {
@@ -39,7 +63,7 @@ pub(crate) fn find(database: &Database) -> Result<(Secret, String), String> {
             let secret = new_secret()?;
             keep(&path, &secret).map_err(|error| format!("{shown} can't be made: {error}"))?;
             let note = "made now: back it up with the database; without it no license key works again";
-            Ok((secret, format!("{shown} ({note})")))
+            Ok(Found { secret, note: format!("{shown} ({note})"), made: Some(path.clone()) })
         }
         Err(error) => Err(format!("{shown}: {error}")),
     }

@@ -164,3 +164,38 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::*;
+
+    /// Every look at the activations of a license is by a key of its own: however many there are, few are read.
+    #[tokio::test]
+    async fn activations_are_looked_up_and_not_read_through() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
+        let statements = &store.statements;
+        let mut connection = store.readers.acquire().await.expect("a connection");
+        for (name, sql) in [
+            ("license_by_key", &statements.license_by_key),
+            ("activations_of_claim", &statements.activations_of_claim),
+            ("activation", &statements.activation),
+            ("delete_activations", &statements.delete_activations),
+            ("domains", &statements.domains),
+            ("activations", &statements.activations),
+            ("activations_of_kind", &statements.activations_of_kind),
+        ] {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.as_str()));
+            let rows = sqlx::query(explain).fetch_all(&mut *connection).await.expect("a plan");
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{name}: {plan:?}");
+            for step in plan {
+                let whole = step.contains("(license_id=?)")
+                    || (step.starts_with("SCAN") && !step.contains("json_each"));
+                assert!(!whole, "{name} reads through: {step}");
+            }
+        }
+    }
+}

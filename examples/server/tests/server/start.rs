@@ -46,26 +46,41 @@ fn the_first_start_makes_all_it_needs_and_the_next_uses_it() {
     assert_eq!(again, license, "the key is read back with the kept secret");
 }
 
-/// What the start prints is run by a shell as it stands.
+/// What the start prints is run by a shell as it stands, with the plans that are built in and with others.
 #[test]
 fn the_printed_commands_do_what_they_say() {
+    let plans = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans.toml");
+    for (args, plan) in [(&[][..], "starter"), (&["--plans", plans], "solo")] {
+        let folder = tempdir().unwrap();
+        let server = Server::start_with(folder.path(), args, &[]);
+        let commands = server.banner.lines().filter(|line| line.starts_with("  ")).skip(5);
+        let commands = commands.fold(String::new(), |text, line| text + line + "\n");
+        let output = std::process::Command::new("sh").args(["-eu", "-c", &commands]).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<serde_json::Value> =
+            printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 4, "{printed}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(lines[0]["plan"], plan);
+        assert_eq!(lines[1]["valid"], true);
+        assert_eq!(lines[2]["error"], "DOMAIN_LIMIT_REACHED");
+        assert_eq!(lines[3]["status"], "revoked");
+    }
+}
+
+/// A first start that fails late takes back the secret that it made; a good secret of the environment makes no file.
+#[test]
+fn a_secret_is_made_for_a_database_only() {
     let folder = tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let commands: String = server
-        .banner
-        .lines()
-        .filter(|line| line.starts_with("  "))
-        .skip(5)
-        .fold(String::new(), |text, line| text + line + "\n");
-    let output = std::process::Command::new("sh").args(["-eu", "-c", &commands]).output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<serde_json::Value> =
-        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 4, "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(lines[0]["plan"], "starter");
-    assert_eq!(lines[1]["valid"], true);
-    assert_eq!(lines[2]["error"], "DOMAIN_LIMIT_REACHED");
-    assert_eq!(lines[3]["status"], "revoked");
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    refused(folder.path(), &["--database", "sqlite://folder/missing/x.db"], &[]);
+    assert_eq!(std::fs::read_dir(folder.path().join("folder")).unwrap().count(), 0);
+    let secret = "5a".repeat(32);
+    for _ in 0..2 {
+        let server =
+            Server::start_with(folder.path(), &["--log-format", "json"], &[("LICENSE_SECRET", &secret)]);
+        assert_eq!(server.stop("-INT").0, Some(0));
+    }
+    assert!(!folder.path().join("licenses.db.secret").exists());
 }
 
 #[test]
@@ -144,6 +159,8 @@ fn a_start_that_fails_changes_nothing() {
         (&["--database", "mysql://user:hunter2@host/db"], &[], "unknown scheme \"mysql\""),
         (&["--database", "licenses.db"], &[], "no scheme"),
         (&["--database", "sqlite://"], &[], "names no file"),
+        (&["--database", "sqlite::memory:"], &[], "in memory is memory:"),
+        (&["--database", "sqlite://file:x.db"], &[], "in memory is memory:"),
         (&["--database", "sqlite://missing/folder/licenses.db"], &[], "No such file or directory"),
         (&["--database", "sqlite://text.db"], &[], "can't be opened"),
         (&["--plans", "missing.toml"], &[], "No such file or directory"),

@@ -28,7 +28,7 @@ use test_database::TestDatabase;
 use fill::{Known, Maker, Raw, customer, device, now};
 
 /// Samples of each figure, after a tenth as many that are not counted.
-const SAMPLES: usize = 4_000;
+const SAMPLES: usize = 2_000;
 /// Samples that one database gives before the next has its turn, so that all see the same weather.
 const TURN: usize = 200;
 /// Activations of the one big license.

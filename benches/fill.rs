@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::time;
 
-/// Licenses that go into one commit.
+/// How many licenses go into one commit.
 const BATCH: usize = 5_000;
 /// Licenses of one customer.
 const PER_CUSTOMER: usize = 10;
@@ -119,9 +119,11 @@ impl Raw {
             }};
         }
         match self {
-            Self::Sqlite(connection) => insert!(connection, "unhex", "", "json_each($1)"),
+            Self::Sqlite(connection) => {
+                insert!(connection, "unhex", "", "json_each($1)");
+            }
             Self::Postgres(connection) => {
-                insert!(connection, "decode", ", 'hex'", "json_array_elements(CAST($1 AS json))")
+                insert!(connection, "decode", ", 'hex'", "json_array_elements(CAST($1 AS json))");
             }
         }
     }

@@ -48,7 +48,7 @@ struct Filled {
 /// Gone, with its data, when dropped.
 enum Keep {
     Sqlite { _folder: TempDir },
-    Postgres { _database: TestDatabase },
+    Postgres { _database: Box<TestDatabase> },
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +73,7 @@ impl Filled {
                 let database = TestDatabase::new().await?;
                 let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
                 let raw = Raw::Postgres(Box::new(database.connect().await));
-                (Arc::new(store.expect("a store")), raw, Keep::Postgres { _database: database })
+                (Arc::new(store.expect("a store")), raw, Keep::Postgres { _database: Box::new(database) })
             }
         };
         let (mut maker, mut licenses, mut load) = (Maker::new(), Vec::new(), Duration::ZERO);

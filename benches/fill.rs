@@ -1,0 +1,242 @@
+//! Fills a database with licenses, as many at once as a statement takes.
+
+use chrono::{DateTime, Duration, Utc};
+use license_core::activation::{Activation, Fingerprint};
+use license_core::clock::{Clock, SystemClock};
+use license_core::command::{LicenseSpec, NewLicense, create};
+use license_core::customer::CustomerEmail;
+use license_core::domain::DomainName;
+use license_core::key::{KeyDigest, KeyFormat, KeyVault, Secret};
+use license_core::license::{License, LicenseId};
+use license_core::plan::{Limit, PlanCatalog};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use std::time;
+
+/// How many licenses go into one commit.
+const BATCH: usize = 5_000;
+/// Licenses of one customer.
+const PER_CUSTOMER: usize = 10;
+
+const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
+    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event) \
+    SELECT value ->> 0, BYTES(value ->> 1HEX), BYTES(value ->> 2HEX), value ->> 3, value ->> 4, value ->> 5, \
+    CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), CAST(value ->> 9 AS BIGINT), \
+    CAST(value ->> 10 AS BIGINT), CAST(value ->> 11 AS BIGINT), CAST(value ->> 12 AS BIGINT), value ->> 13, \
+    CAST(value ->> 14 AS BIGINT), CAST(value ->> 15 AS BIGINT) FROM ITEMS";
+const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at) \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT) FROM ITEMS";
+const EVENTS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
+    SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM ITEMS";
+
+/// A license of the fill, as callers know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) id: LicenseId,
+    pub(crate) digest: KeyDigest,
+    /// How many domains it holds; they are `d0.s<n>.example.com`, `d1.…` and so on.
+    pub(crate) domains: usize,
+    number: usize,
+}
+
+impl Known {
+    pub(crate) fn domain(&self, n: usize) -> DomainName {
+        domain(self.number, n)
+    }
+}
+
+fn domain(license: usize, n: usize) -> DomainName {
+    DomainName::parse(&format!("d{n}.s{license}.example.com")).expect("a domain")
+}
+
+pub(crate) fn customer(number: usize) -> CustomerEmail {
+    CustomerEmail::parse(&format!("dev{}@example.com", number / PER_CUSTOMER)).expect("an address")
+}
+
+/// Licenses as core makes them, one after the other.
+pub(crate) struct Maker {
+    rng: ChaCha20Rng,
+    vault: KeyVault,
+    plans: PlanCatalog,
+    start: DateTime<Utc>,
+    number: usize,
+}
+
+impl Maker {
+    pub(crate) fn new() -> Self {
+        Self {
+            rng: ChaCha20Rng::seed_from_u64(7),
+            vault: KeyVault::new(&Secret::from_hex(&"5a".repeat(32)).expect("hex digits")),
+            plans: PlanCatalog::standard(),
+            start: SystemClock.now() - Duration::days(30),
+            number: 0,
+        }
+    }
+
+    /// One license a second: of ten, six are starter, three professional and one enterprise. It has been in use.
+    fn license(&mut self, domains: usize) -> NewLicense {
+        let number = self.number;
+        self.number += 1;
+        let now = self.start + Duration::seconds(i64::try_from(number).expect("small"));
+        let plan = match number % 10 {
+            0 => "enterprise",
+            1..=3 => "professional",
+            _ => "starter",
+        };
+        let mut spec = LicenseSpec::new(plan, customer(number));
+        spec.max_domains = Some(Limit::Unlimited);
+        spec.max_devices = Some(Limit::Unlimited);
+        spec.domains = (0..domains).map(|n| domain(number, n)).collect();
+        let id = LicenseId::generate(now, &mut self.rng).expect("randomness");
+        let key = KeyFormat::default().generate(&mut self.rng).expect("randomness");
+        let sealed = self.vault.seal(&key, id.as_str(), &mut self.rng).expect("randomness");
+        let mut new =
+            create(id, (self.vault.digest(&key), sealed), &spec, None, &self.plans, now).expect("in bounds");
+        new.license.activated_at = Some(now);
+        new
+    }
+}
+
+/// Where the fill writes.
+pub(crate) enum Raw {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(Box<PgConnection>),
+}
+
+impl Raw {
+    async fn insert(&mut self, tables: [(&str, Vec<Value>); 3]) {
+        macro_rules! insert {
+            ($connection:expr, $bytes:literal, $hex:literal, $items:literal) => {{
+                let mut tx = $connection.begin().await.expect("a transaction");
+                for (text, rows) in tables {
+                    let text = text.replace("BYTES", $bytes).replace("HEX", $hex).replace("ITEMS", $items);
+                    let rows = Value::Array(rows).to_string();
+                    sqlx::query(AssertSqlSafe(text)).bind(rows).execute(&mut *tx).await.expect("rows");
+                }
+                tx.commit().await.expect("a commit");
+            }};
+        }
+        match self {
+            Self::Sqlite(connection) => {
+                insert!(connection, "unhex", "", "json_each($1)");
+            }
+            Self::Postgres(connection) => {
+                insert!(connection, "decode", ", 'hex'", "json_array_elements(CAST($1 AS json))");
+            }
+        }
+    }
+
+    /// Adds licenses of so many domains each; what they are, and how long the database took.
+    pub(crate) async fn fill(
+        &mut self,
+        maker: &mut Maker,
+        licenses: usize,
+        domains: usize,
+    ) -> (Vec<Known>, time::Duration) {
+        let mut known = Vec::with_capacity(licenses);
+        let mut took = time::Duration::ZERO;
+        while known.len() < licenses {
+            let mut tables = [(LICENSES, Vec::new()), (ACTIVATIONS, Vec::new()), (EVENTS, Vec::new())];
+            for _ in 0..BATCH.min(licenses - known.len()) {
+                let number = maker.number;
+                let NewLicense { license, activations, events, idempotency: _ } = maker.license(domains);
+                tables[0].1.push(license_row(&license));
+                tables[1].1.extend(activations.iter().map(|activation| activation_row(&license, activation)));
+                tables[2].1.extend(events.iter().map(|event| {
+                    let at = event.at.timestamp_micros();
+                    json!([
+                        license.id.as_str(),
+                        event.sequence,
+                        event.event_type.as_str(),
+                        at,
+                        event.data.to_string()
+                    ])
+                }));
+                known.push(Known { id: license.id, digest: license.key_digest, domains, number });
+            }
+            let start = now();
+            self.insert(tables).await;
+            took += start.elapsed();
+        }
+        (known, took)
+    }
+
+    /// What a database does by itself after a while: statistics, and the journal brought into the tables.
+    pub(crate) async fn settle(&mut self) {
+        match self {
+            Self::Sqlite(connection) => {
+                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                    .execute(&mut **connection)
+                    .await
+                    .expect("done");
+            }
+            Self::Postgres(connection) => {
+                for text in ["VACUUM ANALYZE", "CHECKPOINT"] {
+                    sqlx::query(text).execute(&mut **connection).await.expect("done");
+                }
+            }
+        }
+    }
+
+    /// Bytes on disk.
+    pub(crate) async fn size(&mut self) -> i64 {
+        const SQLITE: &str = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        const POSTGRES: &str = "SELECT pg_database_size(current_database())";
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(SQLITE).fetch_one(&mut **connection).await,
+            Self::Postgres(connection) => sqlx::query_scalar(POSTGRES).fetch_one(&mut **connection).await,
+        }
+        .expect("a size")
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures")]
+pub(crate) fn now() -> time::Instant {
+    time::Instant::now()
+}
+
+pub(crate) fn device(number: usize) -> Fingerprint {
+    Fingerprint::parse(&format!("8f14e45f-ceea-467f-{number:012}")).expect("a fingerprint")
+}
+
+fn license_row(license: &License) -> Value {
+    json!([
+        license.id.as_str(),
+        hex(license.key_digest.as_bytes()),
+        hex(license.sealed_key.as_bytes()),
+        license.state.as_str(),
+        license.plan,
+        license.customer_email.as_str(),
+        license.max_domains.as_number(),
+        license.max_devices.as_number(),
+        license.domains_used,
+        license.devices_used,
+        license.created_at.timestamp_micros(),
+        license.activated_at.map(|time| time.timestamp_micros()),
+        license.expires_at.map(|time| time.timestamp_micros()),
+        json!(license.metadata).to_string(),
+        license.version,
+        license.last_event,
+    ])
+}
+
+fn activation_row(license: &License, activation: &Activation) -> Value {
+    let Activation { id, binding, created_at } = activation;
+    json!([
+        license.id.as_str(),
+        id.as_str(),
+        binding.kind().as_str(),
+        binding.value(),
+        created_at.timestamp_micros()
+    ])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
+}

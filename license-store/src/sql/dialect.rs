@@ -32,8 +32,6 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
     fn items(n: u8) -> String;
-    /// The texts of the JSON array in parameter `n`, as rows of a table called `name` with the column `value`.
-    fn texts(name: &str, n: u8) -> String;
     /// Whether `column` is one of the texts of the JSON array in parameter `n`, so that an index on it serves.
     fn is_one_of(column: &str, n: u8) -> String;
     /// A JSON array, as text, of arrays of these columns, one for each row of `select`.

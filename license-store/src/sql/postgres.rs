@@ -135,10 +135,6 @@ impl Dialect for Postgres {
         format!("json_array_elements(CAST(${n} AS json))")
     }
 
-    fn texts(name: &str, n: u8) -> String {
-        format!("json_array_elements_text(CAST(${n} AS json)) AS {name}(value)")
-    }
-
     fn is_one_of(column: &str, n: u8) -> String {
         // An array is looked up in an index; `IN (SELECT …)` may be planned as a join that reads all rows.
         format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST(${n} AS json))))")

@@ -69,10 +69,6 @@ impl Dialect for Sqlite {
         format!("json_each(${n})")
     }
 
-    fn texts(name: &str, n: u8) -> String {
-        format!("json_each(${n}) AS {name}")
-    }
-
     fn is_one_of(column: &str, n: u8) -> String {
         format!("{column} IN (SELECT value FROM json_each(${n}))")
     }

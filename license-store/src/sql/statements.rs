@@ -96,14 +96,12 @@ impl Statements {
             activation: SqlStr::from_static(
                 "SELECT id, kind, value, created_at FROM activations WHERE license_id = $1 AND id = $2",
             ),
-            // For `value IN (…)`, SQLite reads through all activations of the license. It keeps the order of a CROSS JOIN,
-            // and so looks each name up.
             activations_of_claim: sql(format!(
-                "SELECT a.id, a.kind, a.value, a.created_at FROM {} CROSS JOIN activations AS a \
-                 WHERE a.license_id = $1 AND a.kind = 'domain' AND a.value = named.value \
+                "SELECT id, kind, value, created_at FROM activations \
+                 WHERE license_id = $1 AND kind = 'domain' AND {} \
                  UNION ALL SELECT id, kind, value, created_at FROM activations \
                  WHERE license_id = $1 AND kind = 'device' AND value = $3",
-                D::texts("named", 2)
+                D::is_one_of("value", 2)
             )),
             domains: sql(format!(
                 "SELECT id, kind, value, created_at FROM activations \

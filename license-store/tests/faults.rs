@@ -1,5 +1,7 @@
 //! What callers see when a database can't do what it is asked.
 
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};

@@ -142,7 +142,8 @@ pub async fn refuses_an_idempotency_key_of_another_request(harness: &dyn Harness
     first.idempotency = Some(idempotency("order-1", 1));
     second.idempotency = Some(idempotency("order-1", 2));
     store.create(&first).await.expect("create");
-    assert_eq!(store.create(&second).await.expect("create"), Created::Conflict);
+    let created = store.create(&second).await.expect("create");
+    assert_eq!(created, Created::Conflict, "the key is the same, the request is another");
     assert_eq!(store.license(&second.license.id).await.expect("license"), None, "the second is not kept");
     second.idempotency = Some(idempotency("ORDER-1", 2));
     assert_eq!(store.create(&second).await.expect("create"), Created::New, "keys are compared exactly");

@@ -104,7 +104,8 @@ pub async fn a_denial_writes_nothing(harness: &dyn Harness) {
     // The device would fit; the domain does not.
     let denied = ask(&store, &license.id, &activate(Some("b.com"), Some("d"))).await;
     assert_eq!(denied, Err(DenialCode::DomainLimitReached));
-    assert_eq!(everything(&store, &license.id).await, before);
+    let after = everything(&store, &license.id).await;
+    assert_eq!(after, before, "a claim that was denied for its domain has changed something");
 }
 
 /// A license that is not there is `NotFound`, with its id.
@@ -213,7 +214,7 @@ pub async fn a_released_slot_is_free_again(harness: &dyn Harness) {
         let held = detail(&other, &license.id).await.devices.remove(0);
         ask(&other, &license.id, &Command::Release(held.id.clone())).await.expect("release");
         let again = ask(&store, &license.id, &Command::Release(held.id)).await;
-        assert_eq!(again, Err(DenialCode::ActivationNotFound));
+        assert_eq!(again, Err(DenialCode::ActivationNotFound), "what was released is there no more");
     }
     let other_license = issue_with_slots(&store, 1).await;
     ask(&store, &other_license.id, &activate(None, Some("d"))).await.expect("free");

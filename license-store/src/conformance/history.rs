@@ -68,7 +68,8 @@ pub async fn a_batch_is_recorded_whole_or_not_at_all(harness: &dyn Harness) {
         Err(StoreError::NotFound { id }) => assert_eq!(id, unknown),
         other => panic!("expected NotFound, got {other:?}"),
     }
-    assert_eq!(detail(&store, &license.id).await.counters.validation_count, 0);
+    let counted = detail(&store, &license.id).await.counters.validation_count;
+    assert_eq!(counted, 0, "{counted} validations of a batch that was refused are counted");
     assert_eq!(usage(&store, &license.id, &UsageQuery::default()).await.recent.items, []);
     store.record(&batch[..1]).await.expect("the store goes on");
     assert_eq!(detail(&store, &license.id).await.counters.validation_count, 1);

@@ -12,8 +12,10 @@ pub async fn the_first_value_stays(harness: &dyn Harness) {
         ("b", b"two", b"two"),
         ("c", b"", b""),
     ] {
-        assert_eq!(store.keep_first(name, value).await.expect("keep_first"), expected);
-        assert_eq!(other.keep_first(name, b"later").await.expect("keep_first"), expected);
+        let kept = store.keep_first(name, value).await.expect("keep_first");
+        assert_eq!(kept, expected, "the first value under {name:?} stays");
+        let kept = other.keep_first(name, b"later").await.expect("keep_first");
+        assert_eq!(kept, expected, "the first value under {name:?} stays, on every handle");
     }
 }
 

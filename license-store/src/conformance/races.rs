@@ -298,6 +298,8 @@ pub async fn counts_survive_racing_commands(harness: &dyn Harness) {
     .await;
     let found = detail(&handles[1], &license.id).await;
     assert_counts(&found);
-    assert_eq!(found.counters.validation_count, 5 * CALLERS as u64 / 2);
-    assert_eq!(found.license.devices_used, 5 * CALLERS as u64 / 2);
+    let (counted, expected) = (found.counters.validation_count, 5 * CALLERS as u64 / 2);
+    assert_eq!(counted, expected, "{counted} of {expected} validations are counted that raced with commands");
+    let bound = found.license.devices_used;
+    assert_eq!(bound, expected, "{bound} of {expected} devices are bound that raced with validations");
 }

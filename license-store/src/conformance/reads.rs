@@ -62,11 +62,13 @@ pub async fn claims_of_other_licenses_are_not_held(harness: &dyn Harness) {
     let (mine, theirs) = (issue(&store, &spec("open")).await, issue(&store, &spec("open")).await);
     ask(&store, &theirs.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
     let standing = store.license_by_key(&mine.key_digest, &claim(Some("a.com"), Some("d"))).await;
-    assert_eq!(standing.expect("license_by_key").expect("the license").held, Held::default());
+    let held = standing.expect("license_by_key").expect("the license").held;
+    assert_eq!(held, Held::default(), "another license holds that domain and that device");
     // The text of a device is not the text of a domain.
     ask(&store, &mine.id, &activate(None, Some("a.com"))).await.expect("free");
     let standing = store.license_by_key(&mine.key_digest, &claim(Some("a.com"), None)).await;
-    assert_eq!(standing.expect("license_by_key").expect("the license").held, Held::default());
+    let held = standing.expect("license_by_key").expect("the license").held;
+    assert_eq!(held, Held::default(), "a device of that text is no domain");
 }
 
 async fn listed(store: &dyn LicenseStore, filter: &LicenseFilter, seconds: i64) -> Vec<LicenseId> {

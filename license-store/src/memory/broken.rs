@@ -379,3 +379,16 @@ async fn each_broken_store_fails_at_the_named_case() {
     let told = &caught[&Fault::CommitsTheCountLate];
     assert!(told.contains("1 validations are acknowledged, 0 are counted"), "{told}");
 }
+
+#[test]
+fn the_guide_names_each_fault_and_its_case() {
+    let guide = include_str!("../../../docs/implementing-a-store.md");
+    for (fault, case) in EXPECTED {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{fault:?}` |")));
+        assert!(row.is_some_and(|row| row.contains(&format!("`{case}`"))), "{fault:?} fails {case}: {row:?}");
+    }
+    for (case, _) in CASES.iter().filter(|(case, _)| case.starts_with("races::")) {
+        let name = case.trim_start_matches("races::");
+        assert!(guide.contains(name), "the guide does not say what {case} shows");
+    }
+}

@@ -35,6 +35,7 @@ pub mod customer;
 pub mod domain;
 pub mod error;
 pub mod event;
+mod in_flight;
 pub mod key;
 pub mod license;
 pub mod limits;

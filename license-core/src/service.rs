@@ -14,6 +14,7 @@ use crate::command::{
 };
 use crate::domain::DomainName;
 use crate::error::{ServiceError, SetupError, ValidateError};
+use crate::in_flight::InFlight;
 use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
 use crate::license::{LicenseDetail, LicenseId};
 use crate::plan::PlanCatalog;
@@ -64,11 +65,12 @@ pub struct LicenseService {
     plans: Arc<PlanCatalog>,
     clock: Box<dyn Clock>,
     rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>>,
+    in_flight: InFlight,
 }
 
 impl fmt::Debug for LicenseService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store, vault: _, key_format, plans, clock, rng: _ } = self;
+        let Self { store, vault: _, key_format, plans, clock, rng: _, in_flight: _ } = self;
         f.debug_struct("LicenseService")
             .field("store", store)
             .field("key_format", key_format)
@@ -134,6 +136,7 @@ impl LicenseService {
                 plans: Arc::new(PlanCatalog::standard()),
                 clock: Box::new(clock),
                 rng: Mutex::new(Box::new(ErasedRng(rng))),
+                in_flight: InFlight::default(),
             },
         }
     }
@@ -192,7 +195,8 @@ impl LicenseService {
     /// Validates a key for a domain and a device, takes the slots it needs, and counts it.
     ///
     /// When it returns, the validation is kept as durably as the store keeps anything. It is judged as of the moment it
-    /// reads the license: a validation that begins after a revocation was acknowledged is never valid.
+    /// reads the license; a change through this service is acknowledged after the validations that ran meanwhile have
+    /// ended, so that none is answered valid after a revocation was.
     ///
     /// # Errors
     /// [`ValidateError`]: the request is malformed, or there is no verdict to give.
@@ -203,6 +207,7 @@ impl LicenseService {
             fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
         };
         let digest = self.vault.digest(&key);
+        let _running = self.in_flight.begin();
         let now = self.clock.now();
         let Some(standing) = self.store.license_by_key(&digest, &claim).await? else {
             return Ok(Verdict::NotFound);
@@ -267,7 +272,11 @@ impl LicenseService {
         let context =
             CommandContext { plans: Arc::clone(&self.plans), now: self.clock.now(), expected_version };
         match self.store.execute(id, command, &context).await? {
-            Outcome::Done(_) => self.get(id).await,
+            Outcome::Done(_) => {
+                // A validation that read the license before may still be on its way to a valid answer.
+                self.in_flight.drained().await;
+                self.get(id).await
+            }
             Outcome::Denied(denial) => Err(ServiceError::Denied(denial)),
         }
     }

@@ -243,6 +243,45 @@ async fn a_service_starts_only_where_secret_and_plans_fit() {
     assert!(build(store(), PlanCatalog::standard()).await.is_ok());
 }
 
+/// A change is acknowledged after the validations that may have read the license before it.
+#[tokio::test]
+async fn a_revocation_waits_for_validations_that_run() {
+    let mut store = store();
+    let revoked = Arc::new(License { state: LicenseState::Revoked, ..license() });
+    let shown = Arc::clone(&revoked);
+    store.expect_execute().times(1).returning(move |_, _, _| Ok(Outcome::Done(Arc::clone(&revoked))));
+    store.expect_license().returning(move |_| {
+        let license = Arc::clone(&shown);
+        Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
+    });
+    let service = service(store).await;
+    let id = LicenseId::parse("lic_a1").unwrap();
+    let running = service.in_flight.begin();
+    let mut revoke = std::pin::pin!(service.revoke(&id));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(revoke.as_mut().poll(&mut context).is_pending(), "one still runs");
+    drop(running);
+    assert_eq!(revoke.await.unwrap().detail.license.state, LicenseState::Revoked);
+}
+
+/// And a validation counts as running until its answer is there.
+#[tokio::test]
+async fn a_validation_runs_until_it_is_recorded() {
+    let mut store = store();
+    finds(&mut store, license(), Held::default());
+    let seen: Arc<std::sync::OnceLock<Arc<LicenseService>>> = Arc::default();
+    let service_in_record = Arc::clone(&seen);
+    store.expect_record().times(1).returning(move |_| {
+        let drained = std::pin::pin!(service_in_record.get().unwrap().in_flight.drained());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(drained.poll(&mut context).is_pending(), "it runs while it is recorded");
+        Ok(())
+    });
+    let service = Arc::new(service(store).await);
+    assert!(seen.set(Arc::clone(&service)).is_ok());
+    assert!(service.validate(&ValidateRequest { key: KEY, ..Default::default() }).await.unwrap().is_valid());
+}
+
 #[tokio::test]
 async fn denials_of_commands_are_told_apart_from_faults() {
     let mut store = store();

@@ -32,8 +32,8 @@
 //! # }
 //! ```
 //!
-//! Architecture invariants: no rule of licensing is here; no key, e-mail or metadata goes to a log; every answer is JSON
-//! with a body. The tokio runtime needs its timer, as `#[tokio::main]` has it.
+//! Architecture invariants: no rule of licensing is here; no key, e-mail or metadata goes to a log; every answer of
+//! the router is JSON with a body, but for `/metrics`. The tokio runtime needs its timer, as `#[tokio::main]` has it.
 
 mod auth;
 mod extract;

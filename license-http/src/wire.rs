@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use license_core::activation::Activation;
+use license_core::clock::whole_micros;
 use license_core::metadata::Metadata;
 use license_core::plan::Limit;
 use license_core::service::KeyedLicense;
@@ -62,11 +63,9 @@ pub(crate) fn time_or_null<S: Serializer>(
     }
 }
 
-/// Any RFC 3339 time, in whole microseconds. The detour makes a leap second the second that follows it, as databases
-/// keep it.
+/// Any RFC 3339 time, in whole microseconds.
 pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc3339(text).ok()?;
-    DateTime::from_timestamp_micros(time.timestamp_micros())
+    DateTime::parse_from_rfc3339(text).ok().map(|time| whole_micros(time.to_utc()))
 }
 
 /// A license as its owner sees it. The first fourteen names and their order are promised.

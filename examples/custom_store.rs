@@ -5,7 +5,7 @@
 //! A store for a database of yours has the same shape: find the row, lock it, ask `decide`, write, commit. It repeats
 //! no rule. What stays for you is isolation: no other call may come between the reading and the commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,8 +20,10 @@ use license_core::key::KeyDigest;
 use license_core::license::{Counters, License, LicenseDetail, LicenseId};
 use license_core::limits;
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
-use license_core::verdict::{Claim, Held, Standing};
+use license_core::usage::{
+    BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+};
+use license_core::verdict::{Claim, Standing};
 use license_store::conformance::{CASES, Harness};
 use license_store::local_feed::LocalFeed;
 
@@ -37,6 +39,8 @@ struct Lists {
     validations: Vec<Validation>,
     idempotency: Vec<(Idempotency, LicenseId)>,
     kept: BTreeMap<String, Vec<u8>>,
+    /// The last batch of each.
+    recorders: HashMap<RecorderId, u64>,
 }
 
 impl ListStore {
@@ -155,10 +159,17 @@ impl LicenseStore for ListStore {
         Ok(outcome)
     }
 
-    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         let mut lists = self.lists();
         for validation in validations {
             lists.license(&validation.license_id)?;
+        }
+        if let Some(BatchId { recorder, number }) = batch {
+            let last = lists.recorders.entry(recorder).or_default();
+            if number <= *last {
+                return Ok(());
+            }
+            *last = number;
         }
         for validation in
             validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid)
@@ -180,13 +191,17 @@ impl LicenseStore for ListStore {
         &self,
         digest: &KeyDigest,
         claim: &Claim,
+        _: DateTime<Utc>,
     ) -> Result<Option<Standing>, StoreError> {
         let lists = self.lists();
         let found = lists.licenses.values().find(|(license, _)| license.key_digest == *digest);
         Ok(found.map(|(license, _)| {
-            let activations = lists.read(&license.id, &Reads::of_claim(claim));
-            let held = Held::of(claim, activations.iter().map(|activation| &activation.binding));
-            Standing { license: Arc::clone(license), held }
+            let activations = if license.is_read_whole() {
+                lists.activations(&license.id, |_| true)
+            } else {
+                lists.read(&license.id, &Reads::of_claim(claim))
+            };
+            Standing::new(Arc::clone(license), activations.into_iter().map(|activation| activation.binding))
         }))
     }
 

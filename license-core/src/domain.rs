@@ -502,6 +502,13 @@ fn ends_in_number(name: &str) -> bool {
     }
 }
 
+impl DomainName {
+    /// Whether `www.` was there when it was read.
+    pub(crate) fn had_www(&self) -> bool {
+        self.had_www
+    }
+}
+
 impl fmt::Display for DomainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)

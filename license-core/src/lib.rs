@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use license_core::plan::PlanCatalog;
-//! use license_core::verdict::{judge, Claim, Held, Judgement, Standing};
+//! use license_core::verdict::{judge, Claim, Judgement, Standing};
 //! # use license_core::{command::{create, LicenseSpec}, customer::CustomerEmail, key::{KeyFormat, KeyVault, Secret}, license::LicenseId};
 //! # use rand_chacha::rand_core::SeedableRng;
 //! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
@@ -22,7 +22,7 @@
 //! let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com")?);
 //! let new = create(id, (vault.digest(&key), sealed), &spec, None, &plans, now)?;
 //!
-//! let standing = Standing { license: new.license.into(), held: Held::default() };
+//! let standing = Standing::new(new.license.into(), []);
 //! assert_eq!(judge(&standing, &Claim::default(), &plans, now)?, Judgement::NeedsActivation);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -35,6 +35,7 @@ pub mod customer;
 pub mod domain;
 pub mod error;
 pub mod event;
+pub mod figure;
 mod in_flight;
 pub mod key;
 pub mod license;

@@ -16,10 +16,18 @@ use crate::plan::{Limit, Plan};
 ///
 /// Made ids are 26 symbols, ordered by time (48 bits of milliseconds, then 80 random bits), so that new rows land side
 /// by side and pages stay stable. Others, such as `lic_a1b2c3d4e5`, are read as well.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LicenseId(String);
+///
+/// Kept in place: each validation is recorded with a copy, and each license in memory has one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LicenseId {
+    /// The text, then zeros, so that ids are ordered as their texts are.
+    bytes: [u8; ID_BYTES],
+    len: u8,
+}
 
 const ID_PREFIX: &str = "lic_";
+/// Longest text of an id.
+const ID_BYTES: usize = 44;
 /// Crockford's base32 in lower case.
 const ID_SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -33,9 +41,11 @@ impl LicenseId {
         rng.try_fill_bytes(&mut bytes[6..])?;
         bytes[..6].copy_from_slice(&now.timestamp_millis().to_be_bytes()[2..]);
         let number = u128::from_be_bytes(bytes);
-        let symbols =
-            (0..26).rev().map(|place| char::from(ID_SYMBOLS[(number >> (place * 5)) as usize & 31]));
-        Ok(Self(ID_PREFIX.chars().chain(symbols).collect()))
+        let mut symbols = [0; 26];
+        for (place, symbol) in (0..26).rev().zip(&mut symbols) {
+            *symbol = ID_SYMBOLS[(number >> (place * 5)) as usize & 31];
+        }
+        Ok(Self::after_prefix(&symbols))
     }
 
     /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
@@ -44,26 +54,43 @@ impl LicenseId {
     /// [`LicenseIdError`] when it is of another form.
     pub fn parse(text: &str) -> Result<Self, LicenseIdError> {
         let rest = text.strip_prefix(ID_PREFIX).ok_or(LicenseIdError)?;
-        let well_formed = (1..=40).contains(&rest.len())
+        let well_formed = (1..=ID_BYTES - ID_PREFIX.len()).contains(&rest.len())
             && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(LicenseIdError) }
+        if well_formed { Ok(Self::after_prefix(rest.as_bytes())) } else { Err(LicenseIdError) }
+    }
+
+    /// The caller vouches for the symbols: that they are ASCII, and not too many.
+    fn after_prefix(symbols: &[u8]) -> Self {
+        let mut bytes = [0; ID_BYTES];
+        let len = ID_PREFIX.len() + symbols.len();
+        bytes[..ID_PREFIX.len()].copy_from_slice(ID_PREFIX.as_bytes());
+        bytes[ID_PREFIX.len()..len].copy_from_slice(symbols);
+        #[expect(clippy::cast_possible_truncation, reason = "at most ID_BYTES")]
+        Self { bytes, len: len as u8 }
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        // It is ASCII, always.
+        str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 
     /// What follows `lic_`.
     pub(crate) fn suffix(&self) -> &str {
-        &self.0[ID_PREFIX.len()..]
+        &self.as_str()[ID_PREFIX.len()..]
     }
 }
 
 impl fmt::Display for LicenseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LicenseId").field(&self.as_str()).finish()
     }
 }
 
@@ -198,6 +225,13 @@ impl License {
         }
     }
 
+    /// Whether it is found by its key with all that is bound to it, or, having too many, with what a claim asks for: so
+    /// that the hot path neither loads nor scans them all.
+    #[must_use]
+    pub fn is_read_whole(&self) -> bool {
+        self.domains_used.saturating_add(self.devices_used) <= crate::limits::BINDINGS_READ
+    }
+
     /// Whether `expires_at` and the plan's grace have passed at `now`.
     #[must_use]
     pub fn is_past_grace(&self, plan: &Plan, now: DateTime<Utc>) -> bool {
@@ -242,6 +276,10 @@ mod tests {
         let ids = [id(0), id(1), id(1_700_000_000_000), id(1_700_000_000_001), id(253_402_300_799_999)];
         assert!(ids.is_sorted());
         assert_ne!(id(5), id(5));
+        let texts: Vec<_> = ids.iter().map(LicenseId::as_str).collect();
+        assert!(texts.is_sorted());
+        let short = [LicenseId::parse("lic_a").unwrap(), LicenseId::parse("lic_a0").unwrap()];
+        assert!(short.is_sorted(), "as their texts are");
         for id in ids {
             assert_eq!(id.as_str().len(), 30);
             assert_eq!(LicenseId::parse(id.as_str()), Ok(id));

@@ -13,6 +13,8 @@ pub const TARGET_BYTES: usize = 4 * 1024;
 pub const DOMAINS_PER_REQUEST: usize = 1_000;
 /// Activations of one kind that a license lists in full; further ones are counted and paged only.
 pub const LISTED_ACTIVATIONS: u32 = 1_000;
+/// Activations up to which a license is found by its key with all of them.
+pub const BINDINGS_READ: u64 = 32;
 /// Longest device fingerprint, in bytes.
 pub const FINGERPRINT_BYTES: usize = 255;
 /// Longest e-mail address, in bytes (RFC 5321: 254).

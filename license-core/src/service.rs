@@ -1,6 +1,7 @@
 //! The use cases: what an embedder holds.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -14,16 +15,19 @@ use crate::command::{
 };
 use crate::domain::DomainName;
 use crate::error::{ServiceError, SetupError, ValidateError};
+use crate::figure::{Figure, FigureValue};
 use crate::in_flight::InFlight;
 use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
 use crate::license::{LicenseDetail, LicenseId};
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use crate::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
-use crate::verdict::{Claim, Denial, Judgement, Verdict, activated, judge};
+use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
 
 /// The name under which a store keeps the check of the secret.
 const SECRET_CHECK: &str = "secret_check";
+/// What a validation is told where no license has the key.
+const NOT_FOUND: &str = "LICENSE_NOT_FOUND";
 /// New ids and keys tried when one is taken. Two in a row mean a broken generator, not chance.
 const CREATE_TRIES: usize = 3;
 
@@ -66,11 +70,12 @@ pub struct LicenseService {
     clock: Box<dyn Clock>,
     rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>>,
     in_flight: InFlight,
+    answers: Answers,
 }
 
 impl fmt::Debug for LicenseService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store, vault: _, key_format, plans, clock, rng: _, in_flight: _ } = self;
+        let Self { store, vault: _, key_format, plans, clock, rng: _, in_flight: _, answers: _ } = self;
         f.debug_struct("LicenseService")
             .field("store", store)
             .field("key_format", key_format)
@@ -137,6 +142,7 @@ impl LicenseService {
                 clock: Box::new(clock),
                 rng: Mutex::new(Box::new(ErasedRng(rng))),
                 in_flight: InFlight::default(),
+                answers: Answers::default(),
             },
         }
     }
@@ -209,17 +215,24 @@ impl LicenseService {
         let digest = self.vault.digest(&key);
         let _running = self.in_flight.begin();
         let now = self.clock.now();
-        let Some(standing) = self.store.license_by_key(&digest, &claim).await? else {
+        // Not by way of the `Arc`, which is a store as well: each asynchronous call through it has a future of its own.
+        let store = &*self.store;
+        let found = match store.recall(&digest, &claim, now) {
+            None => store.license_by_key(&digest, &claim, now).await?,
+            remembered => remembered,
+        };
+        let Some(standing) = found else {
+            self.answers.count(None);
             return Ok(Verdict::NotFound);
         };
-        let license_id = standing.license.id.clone();
+        let license_id = standing.license().id.clone();
         let no_plan = |denial| no_plan(&license_id, denial);
         let verdict = match judge(&standing, &claim, &self.plans, now).map_err(no_plan)? {
             Judgement::Settled(verdict) => verdict,
             Judgement::NeedsActivation => {
                 let context = CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None };
                 let command = Command::Activate(claim.clone());
-                match self.store.execute(&license_id, &command, &context).await? {
+                match store.execute(&license_id, &command, &context).await? {
                     Outcome::Done(license) => activated(license, &self.plans).map_err(no_plan)?,
                     Outcome::Denied(denial @ Denial::PlanUnknown { .. }) => return Err(no_plan(denial)),
                     Outcome::Denied(denial) => Verdict::Denied(denial),
@@ -230,7 +243,8 @@ impl LicenseService {
             Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
             Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
         };
-        self.store.record(&[Validation { license_id, at: now, outcome, claim }]).await?;
+        store.record(&[Validation { license_id, at: now, outcome, claim }], None).await?;
+        self.answers.count(Some(outcome));
         Ok(verdict)
     }
 
@@ -382,6 +396,20 @@ impl LicenseService {
         self.store.feed_state()
     }
 
+    /// Whether the store is known not to answer, so that validations are answered from memory meanwhile.
+    #[must_use]
+    pub fn store_is_down(&self) -> bool {
+        self.store.is_down()
+    }
+
+    /// Figures of this service and of its store.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figure> {
+        let mut figures = vec![self.answers.figure()];
+        figures.extend(self.store.figures());
+        figures
+    }
+
     fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
         let license = &detail.license;
         let key = self.vault.open(&license.sealed_key, license.id.as_str());
@@ -402,6 +430,41 @@ impl LicenseService {
     ) -> Result<T, RngError> {
         // A panic in a generator leaves no half state that matters: the next draw is as random.
         draw(&mut **self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// How many validations were answered, and how.
+#[derive(Debug, Default)]
+struct Answers {
+    valid: AtomicU64,
+    unknown: AtomicU64,
+    denied: [AtomicU64; DenialCode::ALL.len()],
+}
+
+impl Answers {
+    /// `None`: no license has the key.
+    fn count(&self, outcome: Option<ValidationOutcome>) {
+        let counter = match outcome {
+            None => &self.unknown,
+            Some(ValidationOutcome::Valid) => &self.valid,
+            Some(ValidationOutcome::Denied(code)) => &self.denied[code as usize],
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn figure(&self) -> Figure {
+        let known = [(ValidationOutcome::Valid.as_str(), &self.valid), (NOT_FOUND, &self.unknown)];
+        let denied = DenialCode::ALL.iter().map(|code| code.as_str()).zip(&self.denied);
+        let counts = known.into_iter().chain(denied);
+        let counts: Vec<_> = counts
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .filter(|(_, n)| *n > 0)
+            .collect();
+        Figure {
+            name: "validations",
+            help: "Validations that were answered, by what they were told",
+            value: FigureValue::Counters { label: "outcome", counts },
+        }
     }
 }
 

@@ -15,10 +15,11 @@ use crate::change::{ChangeFeed, FeedState};
 use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use crate::customer::CustomerEmail;
 use crate::event::Event;
+use crate::figure::Figure;
 use crate::key::KeyDigest;
 use crate::license::{License, LicenseDetail, LicenseId, Status};
 use crate::limits;
-use crate::usage::{UsageQuery, UsageReport, Validation};
+use crate::usage::{BatchId, UsageQuery, UsageReport, Validation};
 use crate::verdict::{Claim, Standing};
 
 /// Keeps licenses, their activations, events and validations.
@@ -62,11 +63,12 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
 
     /// Appends validations to the histories and adds the valid ones to the counters, in one commit for all.
     ///
-    /// `last_validated_at` moves forward only.
+    /// `last_validated_at` moves forward only. With a `batch` that was recorded before, nothing is done: so a call whose
+    /// answer was lost may be made again, and none counts twice.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when one of them is of an unknown license; then none is recorded.
-    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError>;
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError>;
 
     /// The license with that id, as of one moment.
     ///
@@ -74,15 +76,39 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// As all methods: [`StoreError`].
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError>;
 
-    /// The license with that key, and what `claim` holds of it, as of one moment.
+    /// The license with that key and what is bound to it, as of one moment: all bindings where it
+    /// [is read whole](License::is_read_whole), otherwise those that could cover `claim`
+    /// ([`Reads::of_claim`](crate::command::Reads::of_claim)).
     ///
-    /// The hot path. Must neither load nor scan all activations: it looks up
-    /// [`DomainName::covering_names`](crate::domain::DomainName::covering_names) and the fingerprint.
+    /// The hot path: of a license with more bindings it must neither load nor scan all. `now` is the time of the call; a
+    /// store that remembers what it has read tells by it how old that is.
     ///
     /// # Errors
     /// As all methods: [`StoreError`].
-    async fn license_by_key(&self, digest: &KeyDigest, claim: &Claim)
-    -> Result<Option<Standing>, StoreError>;
+    async fn license_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Standing>, StoreError>;
+
+    /// What [`license_by_key`](Self::license_by_key) would answer, where that is remembered and may be told without waiting.
+    /// `None`: it has to be asked.
+    fn recall(&self, digest: &KeyDigest, claim: &Claim, now: DateTime<Utc>) -> Option<Standing> {
+        let _ = (digest, claim, now);
+        None
+    }
+
+    /// Whether the store is known not to answer, so that what is answered meanwhile comes from memory, and is kept when
+    /// it answers again. Without waiting.
+    fn is_down(&self) -> bool {
+        false
+    }
+
+    /// Figures of its work, for those who watch over it; a store in front of another adds its own.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
 
     /// Licenses that pass the filter at `now`, newest first (by id, downwards). The cursor is the last id of a page.
     ///
@@ -165,8 +191,12 @@ macro_rules! forward {
             ) -> Result<Outcome, StoreError> {
                 (**self).execute(id, command, context).await
             }
-            async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
-                (**self).record(validations).await
+            async fn record(
+                &self,
+                validations: &[Validation],
+                batch: Option<BatchId>,
+            ) -> Result<(), StoreError> {
+                (**self).record(validations, batch).await
             }
             async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
                 (**self).license(id).await
@@ -175,8 +205,18 @@ macro_rules! forward {
                 &self,
                 digest: &KeyDigest,
                 claim: &Claim,
+                now: DateTime<Utc>,
             ) -> Result<Option<Standing>, StoreError> {
-                (**self).license_by_key(digest, claim).await
+                (**self).license_by_key(digest, claim, now).await
+            }
+            fn recall(&self, digest: &KeyDigest, claim: &Claim, now: DateTime<Utc>) -> Option<Standing> {
+                (**self).recall(digest, claim, now)
+            }
+            fn is_down(&self) -> bool {
+                (**self).is_down()
+            }
+            fn figures(&self) -> Vec<Figure> {
+                (**self).figures()
             }
             async fn licenses(
                 &self,
@@ -348,6 +388,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same error for each of several callers that waited for one answer.
+    #[must_use]
+    pub fn shared(error: &Arc<Self>) -> Self {
+        let source = || Source::from(Arc::clone(error));
+        match &**error {
+            Self::NotFound { id } => Self::NotFound { id: id.clone() },
+            Self::AlreadyExists { what } => Self::AlreadyExists { what },
+            Self::Contended { .. } => Self::Contended { source: source() },
+            Self::Corrupt { table, column, id, .. } => {
+                Self::Corrupt { table, column, id: id.clone(), source: source() }
+            }
+            Self::Unavailable { .. } => Self::Unavailable { source: source() },
+        }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use rand::TryCryptoRng;
 
 use crate::license::LicenseId;
 use crate::store::{Page, PageRequest};
@@ -55,6 +56,44 @@ pub struct Validation {
     pub outcome: ValidationOutcome,
     /// From where.
     pub claim: Claim,
+}
+
+/// Who records: one stream of batches, of one process. Random, so that no two are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecorderId([u8; 16]);
+
+impl RecorderId {
+    /// A new one.
+    ///
+    /// # Errors
+    /// That of the generator.
+    pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
+        let mut bytes = [0; 16];
+        rng.try_fill_bytes(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads the form of databases.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The form of databases.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// Names a batch of validations, so that it is recorded once, however often it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchId {
+    /// Who records.
+    pub recorder: RecorderId,
+    /// Its number. A recorder sends its batches one after the other, each with a higher number than the one before, until it
+    /// knows of each that it is recorded: a number not above the last one recorded is of a batch that was recorded before.
+    pub number: u64,
 }
 
 /// The place of a validation in a license's history: newest first, by time, then by the order of recording.

@@ -164,12 +164,22 @@ impl fmt::Display for DenialCode {
 }
 
 /// Where the licensed software says it runs. Both parts are optional.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The domain it serves.
     pub domain: Option<DomainName>,
     /// The device it runs on.
     pub fingerprint: Option<Fingerprint>,
+}
+
+impl Claim {
+    /// Whether both look up the same bindings. Not all do that are equal: `www.example.com` is the domain `example.com`, and
+    /// is below `*.example.com` as well.
+    #[must_use]
+    pub fn looks_up_as(&self, other: &Self) -> bool {
+        let www = |claim: &Self| claim.domain.as_ref().is_some_and(DomainName::had_www);
+        self == other && www(self) == www(other)
+    }
 }
 
 /// Which parts of a claim hold a slot already.
@@ -198,13 +208,38 @@ impl Held {
     }
 }
 
-/// A license as one claim finds it: all that a verdict needs, read at one moment.
+/// A license as one claim finds it: all that a verdict needs, read at one moment. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
+    license: Arc<License>,
+    bindings: Arc<[Binding]>,
+}
+
+impl Standing {
+    /// A license and what is bound to it: all bindings where it [is read whole](License::is_read_whole), otherwise those
+    /// that could cover the claim.
+    #[must_use]
+    pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
+        Self { license, bindings: bindings.into_iter().collect() }
+    }
+
     /// The license.
-    pub license: Arc<License>,
-    /// What the claim holds of it.
-    pub held: Held,
+    #[must_use]
+    pub fn license(&self) -> &Arc<License> {
+        &self.license
+    }
+
+    /// The same bindings, with an equal license that is in memory already.
+    #[must_use]
+    pub fn sharing(&self, license: Arc<License>) -> Self {
+        Self { license, bindings: Arc::clone(&self.bindings) }
+    }
+
+    /// What `claim` holds of it. Of a license that is not read whole, only the claim that it was read for may ask.
+    #[must_use]
+    pub fn held(&self, claim: &Claim) -> Held {
+        Held::of(claim, &*self.bindings)
+    }
 }
 
 /// What an admissible claim still needs before it is valid.
@@ -336,8 +371,8 @@ pub fn judge(
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<Judgement, Denial> {
-    let plan = plan_of(&standing.license, plans)?;
-    Ok(match assess(&standing.license, plan, standing.held, claim, now) {
+    let plan = plan_of(standing.license(), plans)?;
+    Ok(match assess(standing.license(), plan, standing.held(claim), claim, now) {
         Err(denial) => Judgement::Settled(Verdict::Denied(denial)),
         Ok(needed) if needed == Needed::default() => Judgement::Settled(Verdict::Valid(ValidLicense {
             license: Arc::clone(&standing.license),

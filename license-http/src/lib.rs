@@ -42,6 +42,7 @@ mod problem;
 mod request_log;
 mod routes;
 mod serve;
+mod state;
 mod wire;
 
 use std::sync::Arc;
@@ -49,8 +50,10 @@ use std::sync::Arc;
 use axum::Router;
 use license_core::service::LicenseService;
 
+use state::HttpState;
+
 pub use auth::{AdminAuth, ApiToken, TokenDigest};
-pub use request_log::{LogRequests, LogRequestsService};
+pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
 pub use serve::serve;
 
 /// The whole API.
@@ -69,6 +72,6 @@ pub fn admin_router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
 }
 
 /// The fallback comes last: two routers with one each do not merge.
-fn finish(routes: Router<Arc<LicenseService>>, service: Arc<LicenseService>) -> Router {
-    routes.fallback(routes::not_found).with_state(service)
+fn finish(routes: Router<HttpState>, service: Arc<LicenseService>) -> Router {
+    routes.fallback(routes::not_found).with_state(HttpState::new(service))
 }

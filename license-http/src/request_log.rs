@@ -1,21 +1,40 @@
 //! One log line per request, and an id that ties the answer to it.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use pin_project_lite::pin_project;
 use rand::TryCryptoRng;
 use tower::{Layer, Service};
 
+use crate::routes::VALIDATE;
+
+macro_rules! log_request {
+    ($level:ident, $method:ident, $route:ident, $status:ident, $started:ident, $request_id:ident) => {
+        tracing::event!(
+            tracing::Level::$level,
+            method = $method,
+            route = $route,
+            status = $status.as_u16(),
+            duration_us = u64::try_from($started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            request_id = %$request_id,
+            "request"
+        )
+    };
+}
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A layer that logs each request at INFO (method, route, status, duration, request id) and gives the id to the caller as
+/// A layer that logs each request at INFO, validations that were answered at DEBUG (method, route, status, duration, request
+/// id), and gives the id to the caller as
 /// `x-request-id`. For [`Router::layer`](axum::Router::layer), on the whole app.
 ///
 /// The route is the pattern that matched, `-` where none did; paths, queries and headers, in which a key may stand, are
@@ -58,39 +77,113 @@ pub struct LogRequestsService<S> {
 impl<S> Service<Request> for LogRequestsService<S>
 where
     S: Service<Request, Response = Response>,
-    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response, S::Error>>;
+    type Future = LogRequestsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let started = now();
-        let method = method_name(request.method());
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        let number = self.ids.next.fetch_add(1, Ordering::Relaxed);
-        let request_id = format!("{:08x}-{number}", self.ids.process);
-        let inner = self.inner.call(request);
-        async move {
-            let mut response = inner.await?;
-            tracing::info!(
-                method,
-                route = route.as_ref().map_or("-", MatchedPath::as_str),
-                status = response.status().as_u16(),
-                duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-                request_id,
-                "request"
-            );
-            if let Ok(value) = HeaderValue::try_from(request_id) {
-                response.headers_mut().insert(REQUEST_ID, value);
-            }
-            Ok(response)
+        let logged = Logged {
+            started: now(),
+            method: method_name(request.method()),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            request_id: RequestId {
+                process: self.ids.process,
+                number: self.ids.next.fetch_add(1, Ordering::Relaxed),
+            },
+        };
+        LogRequestsFuture { logged, inner: self.inner.call(request) }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`LogRequestsService`]. Not in a box: it is on the way of every validation.
+    #[derive(Debug)]
+    pub struct LogRequestsFuture<F> {
+        logged: Logged,
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, E> Future for LogRequestsFuture<F>
+where
+    F: Future<Output = Result<Response, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answered = ready!(this.inner.poll(cx));
+        if let Ok(response) = &mut answered {
+            this.logged.answered(response);
         }
-        .boxed()
+        Poll::Ready(answered)
+    }
+}
+
+/// What is logged of a request.
+#[derive(Debug)]
+struct Logged {
+    started: Instant,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    request_id: RequestId,
+}
+
+impl Logged {
+    fn answered(&self, response: &mut Response) {
+        let Self { started, method, ref route, request_id } = *self;
+        let route = route.as_ref().map_or("-", MatchedPath::as_str);
+        let status = response.status();
+        // The many: a line for each would cost more than to answer it. Metrics count them.
+        if route.ends_with(VALIDATE) && !status.is_server_error() {
+            log_request!(DEBUG, method, route, status, started, request_id);
+        } else {
+            log_request!(INFO, method, route, status, started, request_id);
+        }
+        response.headers_mut().insert(REQUEST_ID, request_id.value());
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RequestId {
+    process: u32,
+    number: u64,
+}
+
+impl RequestId {
+    /// The text of it, written by hand: it is on the way of every validation.
+    fn value(self) -> HeaderValue {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // Eight digits, a hyphen, and at most twenty.
+        let mut text = [b'-'; 29];
+        for (place, digit) in text[..8].iter_mut().enumerate() {
+            *digit = DIGITS[(self.process >> (28 - 4 * place)) as usize & 15];
+        }
+        let (mut start, mut rest) = (text.len(), self.number);
+        loop {
+            start -= 1;
+            text[start] = DIGITS[(rest % 10) as usize];
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        text.copy_within(start.., 9);
+        let end = 9 + text.len() - start;
+        // Digits and a hyphen are always a value.
+        HeaderValue::from_bytes(&text[..end]).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{}", self.process, self.number)
     }
 }
 
@@ -110,10 +203,23 @@ fn method_name(method: &Method) -> &'static str {
     KNOWN.iter().find(|(known, _)| known == method).map_or("-", |(_, name)| name)
 }
 
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that measures durations; nothing decides by it"
     )]
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_text() {
+        for (process, number) in [(0, 0), (0x0a, 9), (0x1234_abcd, 10), (u32::MAX, u64::MAX)] {
+            let id = RequestId { process, number };
+            assert_eq!(id.value().to_str().unwrap(), id.to_string());
+        }
+    }
 }

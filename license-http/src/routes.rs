@@ -7,19 +7,21 @@ mod metrics;
 mod usage;
 mod validate;
 
-use std::sync::Arc;
-
 use axum::Router;
+use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
-use license_core::service::LicenseService;
 
 use crate::auth::{AdminAuth, require_token};
 use crate::guard::Guard;
 use crate::problem::Problem;
+use crate::state::HttpState;
 
-type Routes = Router<Arc<LicenseService>>;
+/// The path of validations.
+pub(crate) const VALIDATE: &str = "/api/v1/validate";
+
+type Routes = Router<HttpState>;
 
 pub(crate) fn public() -> Routes {
     let health = Router::new()
@@ -28,8 +30,10 @@ pub(crate) fn public() -> Routes {
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(Guard::problems());
-    let validate = post(validate::validate).fallback(validate::method_not_allowed).layer(Guard::refusals());
-    health.route("/api/v1/validate", validate)
+    // Around the handlers: around the route it would cost a copy of the route, and a future in a box, for each request.
+    let validate = post(validate::validate.layer(Guard::refusals()))
+        .fallback(validate::method_not_allowed.layer(Guard::refusals()));
+    health.route(VALIDATE, validate)
 }
 
 /// A path there is asks for the token before all else, also where it lacks the method; a path there is not is not found,

@@ -3,16 +3,19 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
+use hyper::rt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use license_core::limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -44,7 +47,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_ROOM).max_headers(HEADERS);
+    http.header_read_timeout(HEAD_TIME).max_buf_size(HEAD_ROOM).max_headers(HEADERS);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -95,7 +98,13 @@ fn is_of_connection(kind: io::ErrorKind) -> bool {
     )
 }
 
-async fn connection(http: http1::Builder, stream: TcpStream, app: Router, mut stopped: watch::Receiver<()>) {
+async fn connection(
+    mut http: http1::Builder,
+    stream: TcpStream,
+    app: Router,
+    mut stopped: watch::Receiver<()>,
+) {
+    http.timer(HeadTimer::new());
     // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY can't be set");
@@ -112,5 +121,59 @@ async fn connection(http: http1::Builder, stream: TcpStream, app: Router, mut st
     if let Err(error) = result {
         // The caller went away, was too slow, or spoke no HTTP.
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The time for heads of one connection.
+///
+/// hyper takes a new timer for each request, and drops it when the head is here: each would be entered in the runtime's list of
+/// timers and taken out again, under a lock. This is one timer, which is moved on when it goes off.
+#[derive(Clone)]
+struct HeadTimer(Arc<Mutex<Pin<Box<tokio::time::Sleep>>>>);
+
+impl HeadTimer {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Box::pin(tokio::time::sleep(HEAD_TIME)))))
+    }
+}
+
+impl rt::Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(HeadSleep { timer: self.clone(), deadline: deadline.into() })
+    }
+
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
+
+/// Ends at the deadline; the timer may go off sooner, and is set again then.
+struct HeadSleep {
+    timer: HeadTimer,
+    deadline: tokio::time::Instant,
+}
+
+impl rt::Sleep for HeadSleep {}
+
+impl Future for HeadSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut timer = self.timer.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let earlier = timer.deadline() <= self.deadline;
+            let gone_off = timer.as_mut().poll(context).is_ready();
+            if gone_off && timer.deadline() >= self.deadline {
+                return Poll::Ready(());
+            }
+            if !gone_off && earlier {
+                return Poll::Pending;
+            }
+            timer.as_mut().reset(self.deadline);
+        }
     }
 }

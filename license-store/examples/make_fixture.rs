@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let validations = [ValidationOutcome::Valid, ValidationOutcome::Valid, denied].map(|outcome| {
         Validation { license_id: first.license.id.clone(), at: now, outcome, claim: claim.clone() }
     });
-    store.record(&validations).await?;
+    store.record(&validations, None).await?;
     store.keep_first("name", b"value").await?;
     store.close().await;
     Ok(())

@@ -91,10 +91,12 @@ macro_rules! conformance_cases {
                 a_released_slot_is_free_again, domains_are_replaced_as_a_list, revoked_is_final,
                 commands_leave_other_licenses_alone, commands_leave_counters_alone;
             history: valid_ones_count_and_denied_ones_stand, the_latest_time_moves_forward_only,
-                a_batch_is_recorded_whole_or_not_at_all, one_license_many_times_in_a_batch, an_empty_batch_is_nothing,
+                a_batch_is_recorded_whole_or_not_at_all, one_license_many_times_in_a_batch,
+                a_batch_with_a_number_is_recorded_once, an_empty_batch_is_nothing,
                 a_recorded_validation_is_seen_at_once, the_range_is_half_open, pages_go_from_new_to_old,
                 usage_of_an_unknown_license_is_not_found;
-            reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, claims_of_other_licenses_are_not_held,
+            reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, few_bindings_are_read_whole,
+                claims_of_other_licenses_are_not_held,
                 filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,
                 pages_of_activations, long_lists_are_cut, events_from_a_number_on, plans_in_use, it_answers;
             changes: every_change_is_told, a_rotation_is_told_for_both_keys, each_listener_hears_all,

@@ -3,14 +3,20 @@
 //! - [`memory::MemoryStore`]: the reference, in this process.
 //! - [`sql::sqlite::SqliteStore`]: one file on one machine. Feature `sqlite`, on by default.
 //! - [`sql::postgres::PostgresStore`]: one database, any number of nodes. Feature `postgres`.
+//! - [`cached::Cached`]: a store in front of a store, which remembers licenses.
+//! - [`group_commit::GroupCommit`]: a store in front of a store, which commits many validations at once.
 //! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
+pub mod cached;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod group_commit;
 pub mod local_feed;
 pub mod memory;
+#[cfg(test)]
+mod scripted;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 

@@ -16,8 +16,10 @@ use license_core::key::KeyDigest;
 use license_core::license::{Counters, License, LicenseDetail, LicenseId};
 use license_core::limits;
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
-use license_core::verdict::{Claim, Held, Standing};
+use license_core::usage::{
+    BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+};
+use license_core::verdict::{Claim, Standing};
 
 use crate::local_feed::LocalFeed;
 
@@ -43,6 +45,7 @@ struct Data {
     idempotency: HashMap<String, ([u8; 32], LicenseId)>,
     kept: HashMap<String, Vec<u8>>,
     last_validation: u64,
+    recorders: HashMap<RecorderId, u64>,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,15 @@ struct Entry {
     devices: HashMap<String, ActivationId>,
     events: Vec<Event>,
     /// In the order of recording: appending is the hot path, reports sort.
-    validations: Vec<(ValidationCursor, Validation)>,
+    validations: Vec<Recorded>,
+}
+
+/// A validation, without what its license says.
+#[derive(Debug)]
+struct Recorded {
+    cursor: ValidationCursor,
+    outcome: ValidationOutcome,
+    claim: Claim,
 }
 
 impl MemoryStore {
@@ -225,10 +236,17 @@ impl LicenseStore for MemoryStore {
         Ok(outcome)
     }
 
-    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         let mut data = self.data();
         for validation in validations {
             data.entry(&validation.license_id)?;
+        }
+        if let Some(BatchId { recorder, number }) = batch {
+            let last = data.recorders.entry(recorder).or_default();
+            if number <= *last {
+                return Ok(());
+            }
+            *last = number;
         }
         for validation in validations {
             data.last_validation += 1;
@@ -238,7 +256,9 @@ impl LicenseStore for MemoryStore {
                 entry.counters.validation_count += 1;
                 entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
             }
-            entry.validations.push((ValidationCursor { at: validation.at, sequence }, validation.clone()));
+            let Validation { license_id: _, at, outcome, ref claim } = *validation;
+            let cursor = ValidationCursor { at, sequence };
+            entry.validations.push(Recorded { cursor, outcome, claim: claim.clone() });
         }
         Ok(())
     }
@@ -251,20 +271,19 @@ impl LicenseStore for MemoryStore {
         &self,
         digest: &KeyDigest,
         claim: &Claim,
+        _: DateTime<Utc>,
     ) -> Result<Option<Standing>, StoreError> {
         let data = self.data();
-        let Some(entry) = data.by_key.get(digest).and_then(|id| data.licenses.get(id)) else {
-            return Ok(None);
-        };
-        let domain = claim.domain.as_ref().is_some_and(|domain| {
-            let covers = |text: &str| entry.domains.contains_key(text);
-            // The name itself is the common case, and needs no list of what could cover it.
-            covers(domain.as_str())
-                || (!entry.domains.is_empty() && domain.covering_names().iter().any(|text| covers(text)))
-        });
-        let device =
-            claim.fingerprint.as_ref().is_some_and(|device| entry.devices.contains_key(device.as_str()));
-        Ok(Some(Standing { license: Arc::clone(&entry.license), held: Held { domain, device } }))
+        let entry = data.by_key.get(digest).and_then(|id| data.licenses.get(id));
+        Ok(entry.map(|entry| {
+            let whole = entry.license.is_read_whole();
+            let read = if whole {
+                entry.activations.values().cloned().collect()
+            } else {
+                entry.read(&Reads::of_claim(claim))
+            };
+            Standing::new(Arc::clone(&entry.license), read.into_iter().map(|activation| activation.binding))
+        }))
     }
 
     async fn licenses(
@@ -307,24 +326,31 @@ impl LicenseStore for MemoryStore {
         let validations = &data.entry(id)?.validations;
         let mut found: Vec<_> = validations
             .iter()
-            .filter(|(ValidationCursor { at, .. }, _)| {
+            .filter(|Recorded { cursor: ValidationCursor { at, .. }, .. }| {
                 from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to)
             })
             .collect();
-        found.sort_unstable_by_key(|(cursor, _)| std::cmp::Reverse(*cursor));
+        found.sort_unstable_by_key(|recorded| std::cmp::Reverse(recorded.cursor));
         let mut by_outcome = BTreeMap::new();
         let mut last_validated_at = None;
-        for (cursor, validation) in &found {
-            *by_outcome.entry(validation.outcome).or_insert(0) += 1;
-            if validation.outcome == ValidationOutcome::Valid {
+        for Recorded { cursor, outcome, .. } in &found {
+            *by_outcome.entry(*outcome).or_insert(0) += 1;
+            if *outcome == ValidationOutcome::Valid {
                 last_validated_at = last_validated_at.max(Some(cursor.at));
             }
         }
-        let behind = found.into_iter().filter(|(cursor, _)| page.after.is_none_or(|after| *cursor < after));
-        let items = behind.take(page.limit as usize + 1).cloned().collect();
+        let behind =
+            found.into_iter().filter(|recorded| page.after.is_none_or(|after| recorded.cursor < after));
+        let items = behind.take(page.limit as usize + 1).collect();
         let Page { items, next } =
-            Page::from_one_more(items, page.limit, |(cursor, _): &(_, Validation)| *cursor);
-        let items = items.into_iter().map(|(_, validation)| validation).collect();
+            Page::from_one_more(items, page.limit, |recorded: &&Recorded| recorded.cursor);
+        let validation = |&Recorded { cursor, outcome, ref claim }: &Recorded| Validation {
+            license_id: id.clone(),
+            at: cursor.at,
+            outcome,
+            claim: claim.clone(),
+        };
+        let items = items.into_iter().map(validation).collect();
         Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
     }
 

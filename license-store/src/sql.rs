@@ -3,6 +3,7 @@
 mod dialect;
 mod fault;
 pub(crate) mod feed;
+mod filing;
 mod migrations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -26,12 +27,14 @@ use license_core::event::Event;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome};
-use license_core::verdict::{Claim, Held, Standing};
+use license_core::usage::{
+    BatchId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+};
+use license_core::verdict::{Claim, Standing};
 use serde_json::json;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use dialect::{Columns, Dialect, Value};
 pub use migrations::OpenError;
@@ -39,6 +42,7 @@ pub use migrations::OpenError;
 use dialect::values;
 use fault::{is_taken, is_unknown, store_error};
 use feed::Feed;
+use filing::Filing;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
@@ -54,6 +58,7 @@ pub struct SqlStore<D: Dialect> {
     retry: Retry,
     dialect: D,
     feed: Feed,
+    filing: Filing,
 }
 
 impl<D: Dialect> fmt::Debug for SqlStore<D> {
@@ -67,7 +72,7 @@ type Row<D> = <<D as Dialect>::Db as Database>::Row;
 type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 
 impl<D: Dialect> SqlStore<D> {
-    fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed) -> Self {
+    fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed, filing: Filing) -> Self {
         Self {
             writer,
             readers,
@@ -75,11 +80,22 @@ impl<D: Dialect> SqlStore<D> {
             retry: Retry::default(),
             dialect,
             feed,
+            filing,
         }
+    }
+
+    /// Files what is recorded: the tables are as a reader who does not know of the inbox expects them. It is done all the time,
+    /// a little later than it could be; no method of the store tells the difference.
+    ///
+    /// # Errors
+    /// A fault of the database. What was filed before it stays so.
+    pub async fn file(&self) -> Result<(), StoreError> {
+        self.filing.run().await.map_err(store_error::<D>)
     }
 
     /// Closes the connections, after what runs on them. Later calls fail as unavailable.
     pub async fn close(&self) {
+        self.filing.stop().await;
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -173,28 +189,44 @@ impl<D: Dialect> SqlStore<D> {
         tx.commit().await.map_err(store_error::<D>)
     }
 
-    async fn try_record(&self, validations: &[Validation], batch: &Batch) -> Result<(), StoreError> {
-        let Batch { counted, counts, history } = batch;
-        let mut tx = self.begin(&self.statements.quick).await?;
-        if let (Some(lock), Some(counted)) = (&self.statements.lock_licenses, counted) {
-            // In the order of ids, so that batches of several nodes wait for each other in a line, not in a circle: an
-            // UPDATE takes its rows in any order.
-            self.fetch(&mut tx, lock, values![counted.as_str()]).await?;
+    async fn try_record(&self, rows: &BatchRows, batch: Option<BatchId>) -> Result<(), StoreError> {
+        let BatchRows { licenses, history, latest } = rows;
+        let recorder = batch.map_or([0; 16], |batch| *batch.recorder.as_bytes());
+        let number = batch.map_or(0, |batch| rows::int(batch.number));
+        let values = values![recorder.as_slice(), number, *latest, history.as_str()];
+        let record = self.statements.record.clone();
+        let result = if self.dialect.reads_in_transactions() {
+            let mut tx = self.begin(&self.statements.quick).await?;
+            match self.dialect.fetch(&mut tx, record, values).await {
+                Ok(rows) => tx.commit().await.map(|()| rows),
+                Err(error) => Err(error),
+            }
+        } else {
+            let mut unfinished =
+                Unfinished::<D>(Some(self.writer.acquire().await.map_err(store_error::<D>)?));
+            let connection = unfinished.0.as_mut().ok_or(sqlx::Error::PoolClosed);
+            let connection = &mut **connection.map_err(store_error::<D>)?;
+            let result = self.dialect.fetch(connection, record, values).await;
+            if result.is_err() && !D::ABANDON.is_empty() {
+                // It may have failed before it began.
+                let _ = self.dialect.fetch(connection, SqlStr::from_static(D::ABANDON), &[]).await;
+            }
+            unfinished.finish();
+            result
+        };
+        let unknown = match result {
+            Ok(unknown) => unknown,
+            Err(error) if is_unknown(&error) => {
+                let reader = &mut *self.reader().await?;
+                self.fetch(reader, &self.statements.unknown_license, values![licenses.as_str()]).await?
+            }
+            Err(error) => return Err(store_error::<D>(error)),
+        };
+        if let Some(row) = unknown.first() {
+            return Err(StoreError::NotFound { id: reader::<D>(row, "licenses", "").license_id("id")? });
         }
-        let inserted = self
-            .dialect
-            .fetch(&mut tx, self.statements.insert_validations.clone(), values![history.as_str()])
-            .await;
-        if let Err(error) = inserted {
-            return Err(if is_unknown(&error) {
-                tx.rollback().await.map_err(store_error::<D>)?;
-                self.unknown_license(validations).await?
-            } else {
-                store_error::<D>(error)
-            });
-        }
-        self.fetch(&mut tx, &self.statements.count_validations, values![counts.as_str()]).await?;
-        tx.commit().await.map_err(store_error::<D>)
+        self.filing.wake();
+        Ok(())
     }
 
     async fn try_keep_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -277,21 +309,6 @@ impl<D: Dialect> SqlStore<D> {
         Ok(())
     }
 
-    /// The first of these licenses that is not there.
-    async fn unknown_license(&self, validations: &[Validation]) -> Result<StoreError, StoreError> {
-        let ids =
-            rows::json_rows(validations.iter().map(|validation| json!([validation.license_id.as_str()])));
-        let rows = self
-            .fetch(&mut *self.reader().await?, &self.statements.unknown_license, values![ids.as_str()])
-            .await?;
-        let unknown =
-            rows.first().map(|row| reader::<D>(row, "licenses", "").license_id("id")).transpose()?;
-        Ok(unknown.map_or_else(
-            || StoreError::Contended { source: "a license appeared while it was looked for".into() },
-            |id| StoreError::NotFound { id },
-        ))
-    }
-
     async fn check_exists(&self, connection: &mut Connection<D>, id: &LicenseId) -> Result<(), StoreError> {
         let rows = self.fetch(connection, &self.statements.license_exists, values![id.as_str()]).await?;
         if rows.is_empty() { Err(StoreError::NotFound { id: id.clone() }) } else { Ok(()) }
@@ -299,26 +316,40 @@ impl<D: Dialect> SqlStore<D> {
 }
 
 /// What `record` writes of its validations.
-struct Batch {
-    /// The ids of the licenses that are counted for, where they are several.
-    counted: Option<String>,
-    counts: String,
+struct BatchRows {
+    /// The ids of their licenses, each once.
+    licenses: String,
     history: String,
+    /// The time of the latest one, in microseconds.
+    latest: i64,
 }
 
-impl Batch {
+impl BatchRows {
     fn new(validations: &[Validation]) -> Self {
-        let mut counts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
-        let valid = |validation: &&Validation| validation.outcome == ValidationOutcome::Valid;
-        for validation in validations.iter().filter(valid) {
-            let (count, latest) = counts.entry(validation.license_id.as_str()).or_insert((0, i64::MIN));
-            *count += 1;
-            *latest = (*latest).max(validation.at.timestamp_micros());
-        }
+        let licenses: BTreeSet<_> =
+            validations.iter().map(|validation| validation.license_id.as_str()).collect();
         Self {
-            counted: (counts.len() > 1).then(|| json!(counts.keys().collect::<Vec<_>>()).to_string()),
-            counts: rows::json_rows(counts.iter().map(|(id, (count, latest))| json!([id, count, latest]))),
+            licenses: rows::json_rows(licenses.into_iter().map(|id| json!([id]))),
             history: rows::validation_rows(validations),
+            latest: validations.iter().map(|validation| validation.at.timestamp_micros()).max().unwrap_or(0),
+        }
+    }
+}
+
+/// A connection that runs a text with a transaction in it. Whoever drops it before the end leaves the transaction open, maybe:
+/// then the connection is closed, which ends it.
+struct Unfinished<D: Dialect>(Option<PoolConnection<D::Db>>);
+
+impl<D: Dialect> Unfinished<D> {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<D: Dialect> Drop for Unfinished<D> {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.0.take() {
+            connection.close_on_drop();
         }
     }
 }
@@ -375,12 +406,12 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         self.retry.run(|| self.try_execute(id, command, context)).await
     }
 
-    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         if validations.is_empty() {
             return Ok(());
         }
-        let batch = Batch::new(validations);
-        self.retry.run(|| self.try_record(validations, &batch)).await
+        let rows = BatchRows::new(validations);
+        self.retry.run(|| self.try_record(&rows, batch)).await
     }
 
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
@@ -393,6 +424,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         &self,
         digest: &KeyDigest,
         claim: &Claim,
+        _: DateTime<Utc>,
     ) -> Result<Option<Standing>, StoreError> {
         let domains = match &claim.domain {
             Some(domain) => json!(domain.covering_names()).to_string(),
@@ -404,8 +436,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         let Some(row) = rows.first() else { return Ok(None) };
         let id = reader::<D>(row, "licenses", "").text("id")?;
         let row = reader::<D>(row, "licenses", &id);
-        let held = Held { domain: row.int("domain_held")? > 0, device: row.int("device_held")? > 0 };
-        Ok(Some(Standing { license: row.license()?.into(), held }))
+        Ok(Some(Standing::new(row.license()?.into(), row.bindings()?)))
     }
 
     async fn licenses(

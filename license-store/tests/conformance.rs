@@ -1,11 +1,15 @@
 //! The suite on every store of this crate.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use license_core::store::LicenseStore;
+use license_store::cached::{CacheOptions, Cached};
 use license_store::conformance::Harness;
+use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::memory::MemoryStore;
+use rand::rngs::SysRng;
 
 #[derive(Default)]
 struct Memory(MemoryStore);
@@ -47,6 +51,58 @@ mod shared {
     license_store::conformance_tests!(Shared::default());
 }
 
+/// In front of a store, as a server has it but with two commits under way: with more than one, none may be lost between them.
+fn grouped<S: LicenseStore>(store: S) -> GroupCommit<S> {
+    let options =
+        GroupCommitOptions { commits: NonZero::new(2).expect("two"), ..GroupCommitOptions::default() };
+    GroupCommit::new(store, options, &mut SysRng).expect("randomness")
+}
+
+/// Both in front, as a server has it.
+fn stacked(store: impl LicenseStore) -> Arc<dyn LicenseStore> {
+    Arc::new(Cached::new(grouped(store), CacheOptions::default()))
+}
+
+mod cached {
+    use super::*;
+
+    #[derive(Default)]
+    struct CachedMemory(MemoryStore);
+
+    #[async_trait]
+    impl Harness for CachedMemory {
+        async fn open(&self) -> Arc<dyn LicenseStore> {
+            Arc::new(Cached::new(self.0.clone(), CacheOptions::default()))
+        }
+
+        fn hears_other_handles(&self) -> bool {
+            true
+        }
+    }
+
+    license_store::conformance_tests!(CachedMemory::default());
+}
+
+mod group_commit {
+    use super::*;
+
+    #[derive(Default)]
+    struct Grouped(MemoryStore);
+
+    #[async_trait]
+    impl Harness for Grouped {
+        async fn open(&self) -> Arc<dyn LicenseStore> {
+            Arc::new(grouped(self.0.clone()))
+        }
+
+        fn hears_other_handles(&self) -> bool {
+            true
+        }
+    }
+
+    license_store::conformance_tests!(Grouped::default());
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use std::sync::Arc;
@@ -78,6 +134,25 @@ mod sqlite {
     }
 
     license_store::conformance_tests!(File::new());
+
+    mod stacked {
+        use super::*;
+
+        struct Stacked(File);
+
+        #[async_trait]
+        impl Harness for Stacked {
+            async fn open(&self) -> Arc<dyn LicenseStore> {
+                crate::stacked(self.0.open().await)
+            }
+
+            fn hears_other_handles(&self) -> bool {
+                false
+            }
+        }
+
+        license_store::conformance_tests!(Stacked(File::new()));
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -150,6 +225,31 @@ mod postgres {
     mod read_committed {
         use super::Database;
         on!(Database::new("read committed"));
+    }
+
+    mod stacked {
+        use super::*;
+
+        struct Stacked(Database);
+
+        impl Stacked {
+            async fn new() -> Option<Self> {
+                Database::new("read committed").await.map(Self)
+            }
+        }
+
+        #[async_trait]
+        impl Harness for Stacked {
+            async fn open(&self) -> Arc<dyn LicenseStore> {
+                crate::stacked(self.0.open().await)
+            }
+
+            fn hears_other_handles(&self) -> bool {
+                true
+            }
+        }
+
+        on!(Stacked::new());
     }
 
     mod repeatable_read {

@@ -133,7 +133,11 @@ impl TestServer {
         let pid = pid.lines().next().expect("its number").to_owned();
         let children = Command::new("pgrep").args(["-P", &pid]).output().expect("pgrep");
         let children = String::from_utf8(children.stdout).expect("numbers");
-        run(Command::new("kill").arg(signal).arg(&pid).args(children.split_whitespace()));
+        run(Command::new("kill").args([signal, &pid]));
+        for child in children.split_whitespace() {
+            // One that has ended since needs no signal.
+            let _ = Command::new("kill").args([signal, child]).output();
+        }
     }
 
     fn data(&self) -> PathBuf {

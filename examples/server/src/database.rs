@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(crate) enum Database {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Arc<dyn LicenseStore>,
+    /// How many commits of validations it does well to work at, at once.
+    pub(crate) commits: NonZero<usize>,
     close: Close,
 }
 
@@ -128,17 +131,20 @@ impl Database {
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
         let failed = |error| format!("{self}: {error}");
-        Ok(match self {
-            Self::Memory => Opened { store: Arc::new(MemoryStore::new()), close: Close::Nothing },
+        let (store, close): (Arc<dyn LicenseStore>, _) = match self {
+            Self::Memory => (Arc::new(MemoryStore::new()), Close::Nothing),
             Self::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
-                Opened { store: Arc::clone(&store) as Arc<dyn LicenseStore>, close: Close::Sqlite(store) }
+                (Arc::clone(&store) as _, Close::Sqlite(store))
             }
             Self::Postgres(url, options) => {
                 let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
-                Opened { store: Arc::clone(&store) as Arc<dyn LicenseStore>, close: Close::Postgres(store) }
+                (Arc::clone(&store) as _, Close::Postgres(store))
             }
-        })
+        };
+        // One file has one writer. A server works at one commit while it waits for the disk with another.
+        let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
+        Ok(Opened { store, commits: commits.unwrap_or(NonZero::<usize>::MIN), close })
     }
 }
 

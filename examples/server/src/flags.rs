@@ -1,10 +1,14 @@
 //! What can be set, by flag or by environment variable.
 
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
+use license_store::cached::CacheOptions;
+use license_store::group_commit::{GroupCommitOptions, Recording};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -29,6 +33,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) database: DatabaseFlags,
 
+    #[command(flatten)]
+    pub(crate) validations: ValidationFlags,
+
     /// Token for admin calls, instead of the one made on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
@@ -44,6 +51,10 @@ pub(crate) struct Flags {
     /// Form of the log on standard error
     #[arg(long, env = "LICENSE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+
+    /// What the log tells: debug has a line for each validation as well
+    #[arg(long, env = "LICENSE_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log_level: LogLevel,
 }
 
 /// Where licenses are kept.
@@ -79,6 +90,81 @@ pub(crate) struct DatabaseFlags {
     pub(crate) database_listen: Option<String>,
 }
 
+/// How validations are answered and recorded.
+#[derive(Debug, Args)]
+pub(crate) struct ValidationFlags {
+    /// When a validation is answered: after the commit that counts it, or at once
+    #[arg(
+        long,
+        env = "LICENSE_RECORDING",
+        value_enum,
+        default_value_t = RecordingFlag::Durable,
+        help = "When a validation is answered: durable, after the commit that counts it; buffered, at once, and written \
+                within 100 ms (a killed process loses those)"
+    )]
+    recording: RecordingFlag,
+
+    /// Licenses that are kept in memory; about 600 bytes each
+    #[arg(long, env = "LICENSE_CACHE_ENTRIES", value_name = "N", default_value_t = CacheOptions::default().entries,
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    cache_entries: usize,
+
+    /// Seconds after which a license in memory is read again, whatever was heard of it
+    #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "SECONDS", default_value_t = CacheOptions::default().ttl.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    cache_ttl: u64,
+
+    /// Milliseconds after which a database that does not answer is taken for down: licenses in memory are answered for, and
+    /// their validations kept
+    #[arg(long, env = "LICENSE_OUTAGE_AFTER", value_name = "MILLISECONDS", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    outage_after: u64,
+
+    /// Seconds for which licenses in memory are answered for while the database is down
+    #[arg(long, env = "LICENSE_OUTAGE_CACHE", value_name = "SECONDS", default_value_t = CacheOptions::default().outage.as_secs(),
+        value_parser = clap::value_parser!(u64).range(0..=2_592_000))]
+    outage_cache: u64,
+
+    /// Validations that are kept in memory while the database is down; of more, the oldest are dropped
+    #[arg(long, env = "LICENSE_OUTAGE_RECORDS", value_name = "N", default_value_t = GroupCommitOptions::default().kept)]
+    outage_records: usize,
+}
+
+/// When a validation is answered.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RecordingFlag {
+    /// After its commit.
+    Durable,
+    /// At once.
+    Buffered,
+}
+
+impl ValidationFlags {
+    /// How much of the database is remembered.
+    pub(crate) fn cache(&self) -> CacheOptions {
+        CacheOptions {
+            entries: self.cache_entries,
+            ttl: Duration::from_secs(self.cache_ttl),
+            deadline: Duration::from_millis(self.outage_after),
+            outage: Duration::from_secs(self.outage_cache),
+        }
+    }
+
+    /// How validations are committed, so many commits at once.
+    pub(crate) fn group_commit(&self, commits: NonZero<usize>) -> GroupCommitOptions {
+        GroupCommitOptions {
+            recording: match self.recording {
+                RecordingFlag::Durable => Recording::Durable,
+                RecordingFlag::Buffered => Recording::Buffered,
+            },
+            commits,
+            deadline: Duration::from_millis(self.outage_after),
+            kept: self.outage_records,
+            ..GroupCommitOptions::default()
+        }
+    }
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -88,11 +174,33 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What the log tells.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Faults of the server and of its database.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And each request but validations.
+    Info,
+    /// And each validation.
+    Debug,
+}
+
 impl LogFormat {
     /// Starts logging, to standard error.
-    pub(crate) fn start(self) {
+    pub(crate) fn start(self, level: LogLevel) {
+        let level = match level {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+        };
         // The driver passes on what PostgreSQL remarks on, such as tables that are there already.
-        let levels = Targets::new().with_default(LevelFilter::INFO).with_target("sqlx", LevelFilter::WARN);
+        let levels = Targets::new()
+            .with_default(level.min(LevelFilter::INFO))
+            .with_target("license", level)
+            .with_target("sqlx", level.min(LevelFilter::WARN));
         // A log that can't be written (its disk is full) is no reason to fail a request.
         let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
         let log = tracing_subscriber::registry();

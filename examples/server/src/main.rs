@@ -3,6 +3,7 @@
 mod banner;
 mod database;
 mod flags;
+mod front;
 mod secret;
 
 use std::process::ExitCode;
@@ -20,6 +21,11 @@ use tokio::net::TcpListener;
 
 use banner::{AdminToken, Banner};
 use database::Database;
+use front::Front;
+
+/// Each validation allocates some dozens of times, on any thread, and much of it is freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The name under which a database keeps the digest of the admin token.
 const ADMIN_TOKEN: &str = "admin_token";
@@ -29,7 +35,7 @@ const KEY_FORMAT: &str = "key_format";
 #[tokio::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    flags.log_format.start();
+    flags.log_format.start(flags.log_level);
     match run(flags).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -58,7 +64,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let stop = stop_signal().map_err(|error| error.to_string())?;
     let secret = secret::find(&database)?;
     let opened = database.open().await.inspect_err(|_| secret.forget())?;
-    let store = &opened.store;
+    let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
+    let store = &front.store;
     let started = async {
         // For the commands: where a limit is soon seen to hold.
         let soonest = |plan: &&Plan| {
@@ -92,6 +99,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         Ok(app) => license_http::serve(listener, app, stop).await.map_err(|error| error.to_string()),
         Err(reason) => Err(reason),
     };
+    front.close().await;
     opened.close().await;
     served
 }

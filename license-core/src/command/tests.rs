@@ -9,7 +9,7 @@ use crate::domain::DomainName;
 use crate::license::{Expiry, LicenseId, LicenseState, Status};
 use crate::metadata::Metadata;
 use crate::plan::{DomainPolicy, Limit, Plan};
-use crate::verdict::{DenialCode, Held, Judgement, Standing, Verdict, judge};
+use crate::verdict::{DenialCode, Judgement, Standing, Verdict, judge};
 
 fn now() -> DateTime<Utc> {
     "2026-06-01T12:00:00Z".parse().unwrap()
@@ -422,7 +422,7 @@ fn expiry_and_grace_to_the_microsecond() {
     let micro = TimeDelta::microseconds(1);
     let grace = TimeDelta::days(3);
     let plans = plans();
-    let standing = Standing { license: Arc::new(bench.license.clone()), held: Held::default() };
+    let standing = Standing::new(Arc::new(bench.license.clone()), []);
     for (time, status, denied) in [
         (end - micro, Status::Active, false),
         (end, Status::Expired, false),
@@ -448,9 +448,8 @@ fn judge_and_activate_agree() {
         (Some("a.com"), Some("e")),
     ] {
         let claim = claim(domain, fingerprint);
-        let bindings = bench.activations.iter().map(|activation| &activation.binding);
-        let held = Held::of(&claim, bindings);
-        let standing = Standing { license: Arc::new(bench.license.clone()), held };
+        let bindings = bench.activations.iter().map(|activation| activation.binding.clone());
+        let standing = Standing::new(Arc::new(bench.license.clone()), bindings);
         let judgement = judge(&standing, &claim, &plans, now()).unwrap();
         match (judgement, bench.run(&Command::Activate(claim))) {
             (Judgement::Settled(Verdict::Denied(judged)), Err(decided)) => assert_eq!(judged, decided),

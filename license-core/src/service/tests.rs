@@ -6,12 +6,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
+use crate::activation::Binding;
 use crate::clock::ManualClock;
 use crate::customer::CustomerEmail;
 use crate::license::{Counters, License, LicenseState};
 use crate::plan::{Limit, Plan};
 use crate::store::{MockLicenseStore, Source};
-use crate::verdict::{DenialCode, Held, Standing};
+use crate::verdict::{DenialCode, Standing};
 
 const KEY: &str = "TO-7K3F-M2QA-ZZ81-94FY";
 
@@ -46,9 +47,14 @@ fn license() -> License {
     License { activated_at: Some(now()), ..new.license }
 }
 
-fn finds(store: &mut MockLicenseStore, license: License, held: Held) {
-    store.expect_license_by_key().times(1).returning(move |digest, _| {
-        Ok((*digest == license.key_digest).then(|| Standing { license: Arc::new(license.clone()), held }))
+fn finds(store: &mut MockLicenseStore, license: License, domains: &[&str]) {
+    let bindings: Vec<_> =
+        domains.iter().map(|text| Binding::Domain(DomainName::parse(text).unwrap())).collect();
+    let standing = Standing::new(Arc::new(license), bindings);
+    store.expect_recall().returning(|_, _, _| None);
+    store.expect_license_by_key().times(1).returning(move |digest, _, asked| {
+        assert_eq!(asked, now());
+        Ok((*digest == standing.license().key_digest).then(|| standing.clone()))
     });
 }
 
@@ -56,8 +62,8 @@ fn records(store: &mut MockLicenseStore, outcome: ValidationOutcome) {
     store
         .expect_record()
         .times(1)
-        .withf(move |batch| batch.len() == 1 && batch[0].outcome == outcome && batch[0].at == now())
-        .returning(|_| Ok(()));
+        .withf(move |batch, _| batch.len() == 1 && batch[0].outcome == outcome && batch[0].at == now())
+        .returning(|_, _| Ok(()));
 }
 
 fn down() -> StoreError {
@@ -83,7 +89,8 @@ async fn a_malformed_request_touches_no_store() {
 #[tokio::test]
 async fn an_unknown_key_is_not_found_and_not_recorded() {
     let mut store = store();
-    store.expect_license_by_key().times(1).returning(|_, _| Ok(None));
+    store.expect_recall().times(1).returning(|_, _, _| None);
+    store.expect_license_by_key().times(1).returning(|_, _, _| Ok(None));
     let verdict = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
     assert_eq!(verdict.unwrap(), Verdict::NotFound);
 }
@@ -91,7 +98,7 @@ async fn an_unknown_key_is_not_found_and_not_recorded() {
 #[tokio::test]
 async fn a_settled_verdict_asks_no_command() {
     let mut store = store();
-    finds(&mut store, license(), Held { domain: true, device: false });
+    finds(&mut store, license(), &["example.com"]);
     records(&mut store, ValidationOutcome::Valid);
     let request = ValidateRequest {
         key: " to 7k3f m2qa zz81 94fy",
@@ -104,13 +111,22 @@ async fn a_settled_verdict_asks_no_command() {
 }
 
 #[tokio::test]
+async fn what_is_remembered_is_not_asked_for() {
+    let mut store = store();
+    store.expect_recall().times(1).returning(|_, _, _| Some(Standing::new(Arc::new(license()), [])));
+    records(&mut store, ValidationOutcome::Valid);
+    let verdict = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    assert!(verdict.unwrap().is_valid());
+}
+
+#[tokio::test]
 async fn a_denied_verdict_asks_no_command_and_is_recorded() {
     for (state, code) in [
         (LicenseState::Suspended, DenialCode::LicenseSuspended),
         (LicenseState::Revoked, DenialCode::LicenseRevoked),
     ] {
         let mut store = store();
-        finds(&mut store, License { state, ..license() }, Held::default());
+        finds(&mut store, License { state, ..license() }, &[]);
         records(&mut store, ValidationOutcome::Denied(code));
         let request = ValidateRequest { key: KEY, domain: Some("new.com"), fingerprint: Some("d") };
         let verdict = service(store).await.validate(&request).await.unwrap();
@@ -122,7 +138,7 @@ async fn a_denied_verdict_asks_no_command_and_is_recorded() {
 async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
     for granted in [true, false] {
         let mut store = store();
-        finds(&mut store, license(), Held::default());
+        finds(&mut store, license(), &[]);
         store
             .expect_execute()
             .times(1)
@@ -145,8 +161,8 @@ async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
 #[tokio::test]
 async fn what_is_not_recorded_is_not_answered() {
     let mut store = store();
-    finds(&mut store, license(), Held::default());
-    store.expect_record().times(1).returning(|_| Err(down()));
+    finds(&mut store, license(), &[]);
+    store.expect_record().times(1).returning(|_, _| Err(down()));
     let result = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
     assert!(matches!(result, Err(ValidateError::Store(error)) if error.is_retryable()));
 }
@@ -154,7 +170,7 @@ async fn what_is_not_recorded_is_not_answered() {
 #[tokio::test]
 async fn a_license_of_an_unknown_plan_is_a_fault_not_an_answer() {
     let mut store = store();
-    finds(&mut store, License { plan: "gone".to_owned(), ..license() }, Held::default());
+    finds(&mut store, License { plan: "gone".to_owned(), ..license() }, &[]);
     let result = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
     assert!(matches!(result, Err(ValidateError::PlanUnknown { plan, .. }) if plan == "gone"));
 }
@@ -268,10 +284,10 @@ async fn a_revocation_waits_for_validations_that_run() {
 #[tokio::test]
 async fn a_validation_runs_until_it_is_recorded() {
     let mut store = store();
-    finds(&mut store, license(), Held::default());
+    finds(&mut store, license(), &[]);
     let seen: Arc<std::sync::OnceLock<Arc<LicenseService>>> = Arc::default();
     let service_in_record = Arc::clone(&seen);
-    store.expect_record().times(1).returning(move |_| {
+    store.expect_record().times(1).returning(move |_, _| {
         let drained = std::pin::pin!(service_in_record.get().unwrap().in_flight.drained());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(drained.poll(&mut context).is_pending(), "it runs while it is recorded");

@@ -1,5 +1,8 @@
 //! The body: JSON, read whole, no larger and no slower than allowed.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -8,6 +11,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use license_core::limits;
+use tokio::time::error::Elapsed;
 
 use super::Fields;
 use crate::problem::Problem;
@@ -44,8 +48,7 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > limits::BODY_BYTES as u64 {
         return Err(too_large());
     }
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, limits::BODY_BYTES).collect()).await;
-    match collected {
+    match in_time(Limited::new(body, limits::BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => {
@@ -56,6 +59,27 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
             let detail = format!("The body was not here after {} seconds.", BODY_TIME.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail))
         }
+    }
+}
+
+/// As tokio's timeout, but a body that is here when it is asked for a second time costs no timer. The first time it never is:
+/// hyper begins to read a body when somebody asks for it.
+async fn in_time<F: Future>(reading: F) -> Result<F::Output, Elapsed> {
+    let mut reading = pin!(reading);
+    let mut asked = 0;
+    let soon = poll_fn(|context| match reading.as_mut().poll(context) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if asked > 0 => Poll::Ready(None),
+        Poll::Pending => {
+            asked += 1;
+            // Whoever sends nothing wakes nobody.
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match soon.await {
+        Some(read) => Ok(read),
+        None => tokio::time::timeout(BODY_TIME, reading).await,
     }
 }
 

@@ -28,7 +28,7 @@ impl Problem {
         error.into()
     }
 
-    fn store_unavailable() -> Self {
+    pub(crate) fn store_unavailable() -> Self {
         let detail = "The store does not answer. Nothing was done; try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", detail)
     }

@@ -1,15 +1,20 @@
 //! Is the process alive, and can it work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use license_core::change::FeedState;
 use license_core::service::LicenseService;
 use serde::Serialize;
 
 use crate::problem::Problem;
 use crate::wire;
+
+/// How long a store may take to say that it is there.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Health {
@@ -28,8 +33,16 @@ pub(super) async fn health() -> Response {
     wire::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
+/// Whether the store answers, and soon: one that hangs does not.
+pub(super) async fn ask(service: &LicenseService) -> Result<FeedState, Problem> {
+    match tokio::time::timeout(ANSWER_TIME, service.ready()).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Problem::store_unavailable()),
+    }
+}
+
 /// A node that does not hear of changes still answers; `change_feed` says that it is `lost`.
 pub(super) async fn ready(State(service): State<Arc<LicenseService>>) -> Result<Response, Problem> {
-    let change_feed = service.ready().await?.as_str();
+    let change_feed = ask(&service).await?.as_str();
     Ok(wire::json(StatusCode::OK, &Readiness { status: "ready", change_feed }))
 }

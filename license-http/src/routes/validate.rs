@@ -1,10 +1,9 @@
 //! `POST /api/v1/validate`: the hot path.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::plan::Features;
@@ -14,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::Problem;
+use crate::request_log;
+use crate::state::HttpState;
 use crate::wire::{self, requests};
 
 #[derive(Deserialize)]
@@ -59,11 +60,21 @@ struct Denied {
     message: String,
 }
 
-pub(super) async fn validate(State(service): State<Arc<LicenseService>>, request: Request) -> Response {
-    match answer(&service, request).await {
+/// Marks answers that were given while the store did not answer: the license is as it was last read, and the validation is
+/// kept in memory until it can be recorded.
+const STORE_STATE: HeaderName = HeaderName::from_static("x-license-store");
+
+pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
+    let started = request_log::now();
+    let mut response = match answer(&state.service, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_refusal(),
+    };
+    if state.service.store_is_down() {
+        response.headers_mut().insert(STORE_STATE, HeaderValue::from_static("down"));
     }
+    state.validate_seconds.observe_duration(started.elapsed());
+    response
 }
 
 pub(super) async fn method_not_allowed() -> Response {

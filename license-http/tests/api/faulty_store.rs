@@ -1,5 +1,6 @@
 //! A store that does as the test says.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -8,10 +9,11 @@ use license_core::activation::{Activation, ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::event::Event;
+use license_core::figure::{Figure, Histogram};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{UsageQuery, UsageReport, Validation};
+use license_core::usage::{BatchId, UsageQuery, UsageReport, Validation};
 use license_core::verdict::{Claim, Standing};
 use license_store::memory::MemoryStore;
 use tokio::sync::Notify;
@@ -88,9 +90,9 @@ impl LicenseStore for FaultyStore {
         self.fault().await?;
         self.inner.execute(id, command, context).await
     }
-    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         self.fault().await?;
-        self.inner.record(validations).await
+        self.inner.record(validations, batch).await
     }
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
         self.fault().await?;
@@ -100,9 +102,23 @@ impl LicenseStore for FaultyStore {
         &self,
         digest: &KeyDigest,
         claim: &Claim,
+        now: DateTime<Utc>,
     ) -> Result<Option<Standing>, StoreError> {
         self.fault().await?;
-        self.inner.license_by_key(digest, claim).await
+        self.inner.license_by_key(digest, claim, now).await
+    }
+    fn is_down(&self) -> bool {
+        matches!(*self.fault.lock().unwrap(), Fault::Unavailable)
+    }
+    fn figures(&self) -> Vec<Figure> {
+        let sizes = Histogram::new(&[2.0]);
+        sizes.observe(1.0);
+        sizes.observe(5.5);
+        vec![
+            Figure::gauge("cache_entries", "Licenses that are remembered", 7),
+            Figure::counter("cache_hits", "Hits", &AtomicU64::new(9)),
+            Figure::histogram("commit_validations", "Sizes", &sizes),
+        ]
     }
     async fn licenses(
         &self,

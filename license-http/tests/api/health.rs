@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::app::TestApp;
@@ -54,4 +56,50 @@ async fn metrics_tell_whether_store_and_feed_are_there() {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
     }
+}
+
+/// Validations by what they were told, how long they took, and what the store says of its own work.
+#[tokio::test]
+async fn metrics_have_the_figures_of_service_and_store() {
+    let app = TestApp::over(FaultyStore::default()).await;
+    let license = app.issue("starter").await;
+    for (key, domain) in [
+        (license.key.as_str(), "a.com"),
+        (&license.key, "a.com"),
+        (&license.key, "b.com"),
+        ("TO-7K3F-M2QA-ZZ81-94FY", "a.com"),
+    ] {
+        let body = json!({ "key": key, "domain": domain });
+        Call::new("POST", "/api/v1/validate").json(&body).send(&app.router).await;
+    }
+    let reply = Call::new("GET", "/metrics").send(&app.router).await;
+    let text = reply.text();
+    for line in [
+        "license_validations_total{outcome=\"VALID\"} 2",
+        "license_validations_total{outcome=\"DOMAIN_LIMIT_REACHED\"} 1",
+        "license_validations_total{outcome=\"LICENSE_NOT_FOUND\"} 1",
+        "license_validate_seconds_count 4",
+        "license_store_outage 0",
+        "license_cache_entries 7",
+        "license_cache_hits_total 9",
+        "license_commit_validations_sum 6.5",
+        "license_commit_validations_bucket{le=\"2.0\"} 1",
+        "license_commit_validations_bucket{le=\"+Inf\"} 2",
+        "# TYPE license_commit_validations histogram",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+/// A store that hangs does not hold up those who ask whether it does.
+#[tokio::test(start_paused = true)]
+async fn ready_and_metrics_answer_also_where_the_store_hangs() {
+    let store = FaultyStore::default();
+    let app = TestApp::over(store.clone()).await;
+    store.set(Fault::Hold(Arc::default()));
+    let reply = Call::new("GET", "/ready").send(&app.router).await;
+    assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));
+    let reply = Call::new("GET", "/metrics").send(&app.router).await;
+    assert!(reply.text().lines().any(|line| line == "license_store_up 0"));
 }

@@ -70,6 +70,7 @@ async fn one_line_per_request() {
         (Call::new("GET", "/health"), "/health", 200),
         (Call::new("GET", "/nothing"), "-", 404),
         (Call::new("BREW", "/health"), "/health", 405),
+        (Call::new("POST", "/api/v1/validate").json(&json!({ "key": "" })), "/api/v1/validate", 400),
     ] {
         let reply = call.header("x-request-id", "mine").send(&router).await;
         assert_eq!(reply.status, status);
@@ -79,7 +80,8 @@ async fn one_line_per_request() {
     assert_eq!(lines.len(), ids.len());
     for (line, (id, route, status)) in lines.iter().zip(&ids) {
         let fields = &line["fields"];
-        assert_eq!(line["level"], "INFO");
+        // Validations are the many.
+        assert_eq!(line["level"], if *status == 400 { "DEBUG" } else { "INFO" });
         assert_eq!(
             json!([fields["request_id"], fields["route"], fields["status"]]),
             json!([id, route, status])
@@ -87,7 +89,7 @@ async fn one_line_per_request() {
         assert!(fields["duration_us"].is_u64());
     }
     let methods: Vec<_> = lines.iter().map(|line| line["fields"]["method"].as_str().unwrap()).collect();
-    assert_eq!(methods, ["GET", "GET", "PATCH", "GET", "GET", "GET", "-"]);
+    assert_eq!(methods, ["GET", "GET", "PATCH", "GET", "GET", "GET", "-", "POST"]);
     let process = ids[0].0.split_once('-').unwrap().0;
     let numbered: Vec<_> = (1..=ids.len()).map(|number| format!("{process}-{number}")).collect();
     assert_eq!(ids.iter().map(|(id, ..)| id).collect::<Vec<_>>(), numbered.iter().collect::<Vec<_>>());

@@ -190,7 +190,7 @@ async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
     store.set(Fault::Hold(Arc::clone(&hold)));
     let server = Server::start(&app.router).await;
     let mut busy = TcpStream::connect(server.address).await.unwrap();
-    busy.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
+    busy.write_all(&app.admin("GET", "/api/v1/licenses").bytes()).await.unwrap();
     hold.entered.notified().await;
     let began = Instant::now();
     server.stop().await;

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::app::{EMAIL, TestApp};
 use super::call::Call;
+use super::faulty_store::{Fault, FaultyStore};
 
 #[tokio::test]
 async fn a_valid_key() {
@@ -158,4 +159,16 @@ async fn media_types_that_are_json() {
             .body(json!({ "key": license.key }).to_string());
         assert_eq!(call.send(&app.router).await.json()["valid"], true, "{media_type}");
     }
+}
+
+/// Whoever is answered while the store is down can see it.
+#[tokio::test]
+async fn answers_of_an_outage_are_marked() {
+    let store = FaultyStore::default();
+    let app = TestApp::over(store.clone()).await;
+    let license = app.issue("starter").await;
+    let call = Call::new("POST", "/api/v1/validate").json(&json!({ "key": license.key }));
+    assert_eq!(call.send(&app.router).await.header("x-license-store"), None);
+    store.set(Fault::Unavailable);
+    assert_eq!(call.send(&app.router).await.header("x-license-store"), Some("down"));
 }

@@ -48,7 +48,7 @@ pub async fn every_change_is_told(harness: &dyn Harness) {
     assert_eq!(next_of(&mut *feed, &license).await, told(1), "a new license");
     ask(&store, &license.id, &activate(Some("a.com"), None)).await.expect("free");
     assert_eq!(next_of(&mut *feed, &license).await, told(2), "an activation");
-    store.record(&[validation(&license.id, 1, ValidationOutcome::Valid)]).await.expect("record");
+    store.record(&[validation(&license.id, 1, ValidationOutcome::Valid)], None).await.expect("record");
     ask(&store, &license.id, &Command::Reinstate).await.expect("nothing to do");
     ask(&store, &license.id, &Command::Revoke).await.expect("active");
     assert_eq!(next_of(&mut *feed, &license).await, told(3), "a revocation, and nothing before it");

@@ -177,9 +177,10 @@ pub async fn a_rotated_key_replaces_the_old_one(harness: &dyn Harness) {
     let (store, other) = (harness.open().await, harness.open().await);
     let license = issue(&store, &spec("small")).await;
     let rotated = ask(&store, &license.id, &rotate()).await.expect("rotate");
-    let find = async |digest| other.license_by_key(digest, &Claim::default()).await.expect("license_by_key");
+    let find =
+        async |digest| other.license_by_key(digest, &Claim::default(), at(1)).await.expect("license_by_key");
     assert_eq!(find(&license.key_digest).await, None, "the old key is unknown");
-    assert_eq!(find(&rotated.key_digest).await.map(|standing| standing.license), Some(rotated));
+    assert_eq!(find(&rotated.key_digest).await.map(|standing| Arc::clone(standing.license())), Some(rotated));
 }
 
 /// A rotation to a key that is taken is refused whole.
@@ -194,9 +195,10 @@ pub async fn a_rotation_to_a_taken_key_changes_nothing(harness: &dyn Harness) {
         "expected AlreadyExists, got {result:?}"
     );
     assert_eq!(everything(&store, &second.id).await, before);
-    let found = store.license_by_key(&first.key_digest, &Claim::default()).await.expect("license_by_key");
+    let found =
+        store.license_by_key(&first.key_digest, &Claim::default(), at(1)).await.expect("license_by_key");
     assert_eq!(
-        found.map(|standing| standing.license.id.clone()),
+        found.map(|standing| standing.license().id.clone()),
         Some(first.id),
         "the key still finds its license"
     );
@@ -280,7 +282,7 @@ pub async fn commands_leave_counters_alone(harness: &dyn Harness) {
     let store: Arc<dyn LicenseStore> = harness.open().await;
     let license = issue(&store, &spec("open")).await;
     let valid = validation(&license.id, 5, ValidationOutcome::Valid);
-    store.record(&[valid.clone(), valid]).await.expect("record");
+    store.record(&[valid.clone(), valid], None).await.expect("record");
     for command in [activate(Some("a.com"), None), Command::Renew, Command::Suspend] {
         ask(&store, &license.id, &command).await.expect("allowed");
         let counters = detail(&store, &license.id).await.counters;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use license_core::license::LicenseId;
 use license_core::store::{LicenseStore, PageRequest, StoreError};
-use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
+use license_core::usage::{BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationOutcome};
 use license_core::verdict::DenialCode;
 
 use super::Harness;
@@ -31,7 +31,7 @@ pub async fn valid_ones_count_and_denied_ones_stand(harness: &dyn Harness) {
     ] {
         let validation =
             Validation { claim: claim(domain, fingerprint), ..validation(&license.id, seconds, outcome) };
-        store.record(std::slice::from_ref(&validation)).await.expect("record");
+        store.record(std::slice::from_ref(&validation), None).await.expect("record");
         recorded.push(validation);
     }
     recorded.reverse();
@@ -49,7 +49,7 @@ pub async fn the_latest_time_moves_forward_only(harness: &dyn Harness) {
     let store = harness.open().await;
     let license = issue(&store, &spec("open")).await;
     for (seconds, latest) in [(5, 5), (3, 5), (9, 9), (9, 9), (-7, 9)] {
-        store.record(&[validation(&license.id, seconds, VALID)]).await.expect("record");
+        store.record(&[validation(&license.id, seconds, VALID)], None).await.expect("record");
         assert_eq!(detail(&store, &license.id).await.counters.last_validated_at, Some(at(latest)));
     }
 }
@@ -64,14 +64,14 @@ pub async fn a_batch_is_recorded_whole_or_not_at_all(harness: &dyn Harness) {
         validation(&unknown, 2, VALID),
         validation(&license.id, 3, EXPIRED),
     ];
-    match store.record(&batch).await {
+    match store.record(&batch, None).await {
         Err(StoreError::NotFound { id }) => assert_eq!(id, unknown),
         other => panic!("expected NotFound, got {other:?}"),
     }
     let counted = detail(&store, &license.id).await.counters.validation_count;
     assert_eq!(counted, 0, "{counted} validations of a batch that was refused are counted");
     assert_eq!(usage(&store, &license.id, &UsageQuery::default()).await.recent.items, []);
-    store.record(&batch[..1]).await.expect("the store goes on");
+    store.record(&batch[..1], None).await.expect("the store goes on");
     assert_eq!(detail(&store, &license.id).await.counters.validation_count, 1);
 }
 
@@ -85,7 +85,7 @@ pub async fn one_license_many_times_in_a_batch(harness: &dyn Harness) {
             validation(id, n.into(), if n % 2 == 0 { VALID } else { LIMIT })
         })
         .collect();
-    store.record(&batch).await.expect("record");
+    store.record(&batch, None).await.expect("record");
     for (license, valid, latest, all) in [(&first, 200, 498, 400), (&second, 50, 490, 100)] {
         let counters = detail(&store, &license.id).await.counters;
         assert_eq!((counters.validation_count, counters.last_validated_at), (valid, Some(at(latest))));
@@ -94,9 +94,44 @@ pub async fn one_license_many_times_in_a_batch(harness: &dyn Harness) {
     }
 }
 
+/// A batch that is sent again is not recorded again, through any handle; the next one is, and so is that of another recorder.
+pub async fn a_batch_with_a_number_is_recorded_once(harness: &dyn Harness) {
+    let (store, other) = (harness.open().await, harness.open().await);
+    let license = issue(&store, &spec("open")).await;
+    let [first, second] = [1, 2].map(|byte| RecorderId::from_bytes([byte; 16]));
+    let batch = [validation(&license.id, 1, VALID), validation(&license.id, 2, EXPIRED)];
+    let mut counted = 0;
+    for (recorder, number, new) in [
+        (first, 1, 1),
+        (first, 1, 0),
+        (first, 2, 1),
+        (first, 1, 0),
+        (second, 1, 1),
+        (first, 7, 1),
+        (second, 1, 0),
+    ] {
+        counted += new;
+        for (handle, again) in [(&store, false), (&other, true)] {
+            handle.record(&batch, Some(BatchId { recorder, number })).await.expect("record");
+            let report = usage(&store, &license.id, &UsageQuery::default()).await;
+            let found = detail(&store, &license.id).await.counters.validation_count;
+            assert_eq!(
+                (found, report.total(), report.denied()),
+                (counted, counted, counted),
+                "counted, in the history, denied, after batch {number} of {recorder:?}, sent again: {again}"
+            );
+        }
+    }
+    let unknown = validation(&new_license(&spec("open")).license.id, 1, VALID);
+    let next = BatchId { recorder: first, number: 8 };
+    store.record(&[unknown], Some(next)).await.expect_err("an unknown license");
+    store.record(&batch, Some(next)).await.expect("a number of a batch that was refused is free");
+    assert_eq!(detail(&store, &license.id).await.counters.validation_count, counted + 1);
+}
+
 /// Nothing to record is no error.
 pub async fn an_empty_batch_is_nothing(harness: &dyn Harness) {
-    harness.open().await.record(&[]).await.expect("record");
+    harness.open().await.record(&[], None).await.expect("record");
 }
 
 /// What `record` acknowledged is counted already, on every handle.
@@ -104,7 +139,7 @@ pub async fn a_recorded_validation_is_seen_at_once(harness: &dyn Harness) {
     let (store, other) = (harness.open().await, harness.open().await);
     let license = issue(&store, &spec("open")).await;
     for n in 1..=20 {
-        store.record(&[validation(&license.id, 1, VALID)]).await.expect("record");
+        store.record(&[validation(&license.id, 1, VALID)], None).await.expect("record");
         let counted = detail(&other, &license.id).await.counters.validation_count;
         assert_eq!(counted, n, "{n} validations are acknowledged, {counted} are counted");
         assert_eq!(usage(&other, &license.id, &UsageQuery::default()).await.total(), n);
@@ -117,7 +152,7 @@ pub async fn the_range_is_half_open(harness: &dyn Harness) {
     let license = issue(&store, &spec("open")).await;
     for seconds in 0..10 {
         let outcome = if seconds == 6 { EXPIRED } else { VALID };
-        store.record(&[validation(&license.id, seconds, outcome)]).await.expect("record");
+        store.record(&[validation(&license.id, seconds, outcome)], None).await.expect("record");
     }
     for (from, to, total, denied, latest) in [
         (None, None, 9, 1, Some(9)),
@@ -150,7 +185,7 @@ pub async fn pages_go_from_new_to_old(harness: &dyn Harness) {
             Validation { claim: claim(None, Some(&format!("d{n}"))), ..validation }
         })
         .collect();
-    store.record(&batch).await.expect("record");
+    store.record(&batch, None).await.expect("record");
     for limit in [1, 3, 7, 40] {
         let (mut found, mut after) = (Vec::new(), None);
         for page_number in 0.. {

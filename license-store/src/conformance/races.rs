@@ -263,7 +263,10 @@ pub async fn no_validation_is_lost(harness: &dyn Harness) {
         async move {
             for n in 0..10 {
                 let seconds = i64::try_from(task).expect("few tasks") * 10 + n;
-                store.record(&[validation(&id, seconds, ValidationOutcome::Valid)]).await.expect("record");
+                store
+                    .record(&[validation(&id, seconds, ValidationOutcome::Valid)], None)
+                    .await
+                    .expect("record");
             }
         }
     })
@@ -288,7 +291,10 @@ pub async fn counts_survive_racing_commands(harness: &dyn Harness) {
         async move {
             for n in 0..5 {
                 if task % 2 == 0 {
-                    store.record(&[validation(&id, 1, ValidationOutcome::Valid)]).await.expect("record");
+                    store
+                        .record(&[validation(&id, 1, ValidationOutcome::Valid)], None)
+                        .await
+                        .expect("record");
                 } else {
                     ask(&store, &id, &activate(None, Some(&format!("d{task} {n}")))).await.expect("free");
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use license_core::activation::ActivationKind;
 use license_core::command::{Command, LicenseChange};
 use license_core::customer::CustomerEmail;
-use license_core::license::{Expiry, LicenseId, Status};
+use license_core::license::{Expiry, License, LicenseId, Status};
 use license_core::limits;
 use license_core::store::{LicenseFilter, LicenseStore, PageRequest, StoreError};
 use license_core::verdict::{Claim, Held};
@@ -20,14 +20,23 @@ pub async fn a_key_finds_its_license_only(harness: &dyn Harness) {
     let (store, other) = (harness.open().await, harness.open().await);
     let licenses = [issue(&store, &spec("open")).await, issue(&store, &spec("small")).await];
     for license in &licenses {
-        let found =
-            other.license_by_key(&license.key_digest, &Claim::default()).await.expect("license_by_key");
-        assert_eq!(found.as_ref().map(|standing| &*standing.license), Some(license));
+        let found = other
+            .license_by_key(&license.key_digest, &Claim::default(), at(1))
+            .await
+            .expect("license_by_key");
+        assert_eq!(found.as_ref().map(|standing| &**standing.license()), Some(license));
     }
-    let unknown = other.license_by_key(&fresh_digest(), &Claim::default()).await.expect("license_by_key");
+    let unknown =
+        other.license_by_key(&fresh_digest(), &Claim::default(), at(1)).await.expect("license_by_key");
     assert_eq!(unknown, None);
     let unknown = new_license(&spec("open")).license.id;
     assert_eq!(other.license(&unknown).await.expect("license"), None);
+}
+
+/// What a claim holds of a license.
+async fn held_of(store: &dyn LicenseStore, license: &License, claim: &Claim) -> Held {
+    let standing = store.license_by_key(&license.key_digest, claim, at(1)).await;
+    standing.expect("license_by_key").expect("the license").held(claim)
 }
 
 /// A claim finds domains by name, by wildcard and by `www.`, and devices exactly.
@@ -50,9 +59,39 @@ pub async fn a_claim_finds_what_it_holds(harness: &dyn Harness) {
         (Some("example.org.evil.com"), None, (false, false)),
         (Some("evilexample.org"), None, (false, false)),
     ] {
-        let standing = store.license_by_key(&license.key_digest, &claim(domain, fingerprint)).await;
-        let found = standing.expect("license_by_key").expect("the license").held;
+        let found = held_of(&store, &license, &claim(domain, fingerprint)).await;
         assert_eq!(found, Held { domain: held.0, device: held.1 }, "{domain:?} {fingerprint:?}");
+    }
+}
+
+/// Up to [`limits::BINDINGS_READ`] bindings come with their license, whatever the claim asks for; of more, those come that
+/// the claim asks for.
+pub async fn few_bindings_are_read_whole(harness: &dyn Harness) {
+    let store = harness.open().await;
+    let license = issue(&store, &spec("open")).await;
+    let most = usize::try_from(limits::BINDINGS_READ).expect("few");
+    let claims: Vec<_> = (0..most.div_ceil(2))
+        .map(|n| claim(Some(&format!("d{n}.example.com")), Some(&format!("device {n}"))))
+        .collect();
+    for claim in &claims {
+        ask(&store, &license.id, &Command::Activate(claim.clone())).await.expect("free");
+    }
+    let asked = store.license_by_key(&license.key_digest, &Claim::default(), at(1)).await;
+    let standing = asked.expect("license_by_key").expect("the license");
+    assert!(standing.license().is_read_whole());
+    let read =
+        claims.iter().filter(|claim| standing.held(claim) == Held { domain: true, device: true }).count();
+    assert_eq!(
+        read,
+        claims.len(),
+        "{read} of {} domains and devices are read with their license",
+        claims.len()
+    );
+    let last = claim(Some("one-more.example.com"), Some("one more"));
+    ask(&store, &license.id, &Command::Activate(last.clone())).await.expect("free");
+    for claim in [&claims[0], &last] {
+        let held = held_of(&store, &license, claim).await;
+        assert_eq!(held, Held { domain: true, device: true }, "one of many: {claim:?}");
     }
 }
 
@@ -61,13 +100,11 @@ pub async fn claims_of_other_licenses_are_not_held(harness: &dyn Harness) {
     let store = harness.open().await;
     let (mine, theirs) = (issue(&store, &spec("open")).await, issue(&store, &spec("open")).await);
     ask(&store, &theirs.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
-    let standing = store.license_by_key(&mine.key_digest, &claim(Some("a.com"), Some("d"))).await;
-    let held = standing.expect("license_by_key").expect("the license").held;
+    let held = held_of(&store, &mine, &claim(Some("a.com"), Some("d"))).await;
     assert_eq!(held, Held::default(), "another license holds that domain and that device");
     // The text of a device is not the text of a domain.
     ask(&store, &mine.id, &activate(None, Some("a.com"))).await.expect("free");
-    let standing = store.license_by_key(&mine.key_digest, &claim(Some("a.com"), None)).await;
-    let held = standing.expect("license_by_key").expect("the license").held;
+    let held = held_of(&store, &mine, &claim(Some("a.com"), None)).await;
     assert_eq!(held, Held::default(), "a device of that text is no domain");
 }
 
@@ -229,8 +266,8 @@ pub async fn long_lists_are_cut(harness: &dyn Harness) {
         found.domains.iter().all(|activation| activation.binding.value() != "one-more.com"),
         "the newest is cut"
     );
-    let standing = store.license_by_key(&license.key_digest, &claim(Some("one-more.com"), None)).await;
-    assert!(standing.expect("license_by_key").expect("the license").held.domain, "and is held all the same");
+    let held = held_of(&store, &license, &claim(Some("one-more.com"), None)).await;
+    assert!(held.domain, "and is held all the same");
 }
 
 /// Events after a number, at most so many.

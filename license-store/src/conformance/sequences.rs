@@ -135,8 +135,8 @@ async fn check(
             let outcome = if *valid { ValidationOutcome::Valid } else { denied };
             let claim = claim(valid.then_some("a.com"), (!valid).then_some("device"));
             let recorded = Validation { claim, ..validation(id, *seconds, outcome) };
-            memory.record(std::slice::from_ref(&recorded)).await.expect("record");
-            store.record(&[recorded]).await.expect("record");
+            memory.record(std::slice::from_ref(&recorded), None).await.expect("record");
+            store.record(&[recorded], None).await.expect("record");
         }
     }
     let whole = UsageQuery { page: PageRequest { after: None, limit: 100 }, ..UsageQuery::default() };

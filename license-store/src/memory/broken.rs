@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use license_core::activation::Binding;
+use license_core::verdict::Held;
 use tokio::sync::Mutex;
 
 use super::*;
@@ -28,6 +30,10 @@ enum Fault {
     RecordsHalfABatch,
     /// Writes the license with the counters that it had read: those of validations in between are lost.
     WritesCountersBack,
+    /// Records a batch again whose answer was lost.
+    ForgetsTheBatch,
+    /// Reads of a license with few bindings those that a claim asks for, and no others.
+    ReadsTheClaimOnly,
     /// Looks domains up by their end, as text.
     MatchesSubstrings,
     /// Looks a claim up among the activations of all licenses.
@@ -62,6 +68,8 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::CountsWithoutLock, "races::no_validation_is_lost"),
     (Fault::RecordsHalfABatch, "history::a_batch_is_recorded_whole_or_not_at_all"),
     (Fault::WritesCountersBack, "races::counts_survive_racing_commands"),
+    (Fault::ForgetsTheBatch, "history::a_batch_with_a_number_is_recorded_once"),
+    (Fault::ReadsTheClaimOnly, "reads::few_bindings_are_read_whole"),
     (Fault::MatchesSubstrings, "reads::a_claim_finds_what_it_holds"),
     (Fault::MixesLicensesUp, "reads::claims_of_other_licenses_are_not_held"),
     (Fault::HalfClaims, "execute::a_denial_writes_nothing"),
@@ -213,11 +221,12 @@ impl LicenseStore for Broken {
         }
     }
 
-    async fn record(&self, validations: &[Validation]) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         match self.fault {
+            Fault::ForgetsTheBatch => self.inner.record(validations, None).await,
             Fault::CommitsTheCountLate => {
                 let mut late = self.late.lock().await;
-                self.inner.record(&late).await?;
+                self.inner.record(&late, None).await?;
                 *late = validations.to_vec();
                 Ok(())
             }
@@ -225,7 +234,7 @@ impl LicenseStore for Broken {
                 for validation in validations {
                     let before = self.data().entry(&validation.license_id)?.counters;
                     self.gap().await;
-                    self.inner.record(std::slice::from_ref(validation)).await?;
+                    self.inner.record(std::slice::from_ref(validation), None).await?;
                     let valid = u64::from(validation.outcome == ValidationOutcome::Valid);
                     self.data().entry_mut(&validation.license_id)?.counters.validation_count =
                         before.validation_count + valid;
@@ -234,11 +243,11 @@ impl LicenseStore for Broken {
             }
             Fault::RecordsHalfABatch => {
                 for validation in validations {
-                    self.inner.record(std::slice::from_ref(validation)).await?;
+                    self.inner.record(std::slice::from_ref(validation), None).await?;
                 }
                 Ok(())
             }
-            _ => self.inner.record(validations).await,
+            _ => self.inner.record(validations, batch).await,
         }
     }
 
@@ -250,28 +259,32 @@ impl LicenseStore for Broken {
         &self,
         digest: &KeyDigest,
         claim: &Claim,
+        now: DateTime<Utc>,
     ) -> Result<Option<Standing>, StoreError> {
-        let mut standing = self.inner.license_by_key(digest, claim).await?;
-        if let (Some(standing), Some(domain)) = (&mut standing, &claim.domain) {
-            let data = self.data();
-            let ends_alike = |value: &str| domain.as_str().ends_with(value.trim_start_matches("*."));
-            let all = |id: Option<&LicenseId>| {
-                let entries = data.licenses.iter().filter(move |(other, _)| id.is_none_or(|id| *other == id));
-                entries.flat_map(|(_, entry)| entry.of_kind(Some(ActivationKind::Domain))).collect::<Vec<_>>()
-            };
-            match self.fault {
-                Fault::MatchesSubstrings => {
-                    let bound = all(Some(&standing.license.id));
-                    standing.held.domain = bound.iter().any(|bound| ends_alike(bound.binding.value()));
-                }
-                Fault::MixesLicensesUp => {
-                    standing.held.domain =
-                        all(None).iter().any(|bound| bound.binding.value() == domain.as_str());
-                }
-                _ => {}
+        let Some(standing) = self.inner.license_by_key(digest, claim, now).await? else { return Ok(None) };
+        let data = self.data();
+        let all = |id: Option<&LicenseId>| {
+            let entries = data.licenses.iter().filter(move |(other, _)| id.is_none_or(|id| *other == id));
+            let bound = entries.flat_map(|(_, entry)| entry.of_kind(None));
+            bound.map(|activation| activation.binding.clone()).collect::<Vec<_>>()
+        };
+        let license = standing.license();
+        let bindings = match (self.fault, &claim.domain) {
+            (Fault::MatchesSubstrings, Some(domain)) => {
+                let ends_alike =
+                    |bound: &Binding| domain.as_str().ends_with(bound.value().trim_start_matches("*."));
+                let bound = all(Some(&license.id));
+                if bound.iter().any(ends_alike) { vec![Binding::Domain(domain.clone())] } else { bound }
             }
-        }
-        Ok(standing)
+            (Fault::MixesLicensesUp, _) => all(None),
+            (Fault::ReadsTheClaimOnly, _) => {
+                let mut bound = all(Some(&license.id));
+                bound.retain(|bound| Held::of(claim, [bound]) != Held::default());
+                bound
+            }
+            _ => return Ok(Some(standing)),
+        };
+        Ok(Some(Standing::new(Arc::clone(license), bindings)))
     }
 
     async fn licenses(

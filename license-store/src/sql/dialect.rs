@@ -17,8 +17,6 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     const QUICK: &'static str;
     /// Locks the rows of a `SELECT` against all; empty where [`begin_write`](Self::begin_write) locks the database.
     const FOR_UPDATE: &'static str;
-    /// Locks the rows of a `SELECT` as adding to their counters does; empty as above.
-    const FOR_COUNTING: &'static str;
 
     /// Begins a transaction that writes. Isolation is named, not left to the server's default.
     fn begin_write(&self) -> SqlStr;
@@ -29,6 +27,16 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// Tells the nodes that listen of the change in parameter 1, with the commit; `None` where no other node can listen.
     const NOTIFY: Option<&'static str>;
+
+    /// Records a batch and commits it, as one text, so that the driver is asked once: with one statement after the other,
+    /// most of the time of a small batch would go into waking its thread, or the server's.
+    ///
+    /// Parameters: the recorder, the number of the batch (0: it has none), the time of its latest validation, the rows as JSON.
+    /// Nothing is recorded where the number is not above the last one, nor where a license is unknown: then either a row names
+    /// it in the column `id`, or a foreign key is violated.
+    fn record() -> String;
+    /// Ends what such a text has left open when it failed; empty where it leaves nothing open.
+    const ABANDON: &'static str;
 
     /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
     fn items(n: u8) -> String;

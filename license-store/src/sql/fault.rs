@@ -7,9 +7,15 @@ use super::dialect::Dialect;
 
 /// The meaning of an error that no statement expects.
 pub(super) fn store_error<D: Dialect>(error: sqlx::Error) -> StoreError {
-    let contended = matches!(&error, sqlx::Error::Database(database) if database.code().is_some_and(|code| D::is_contended(&code)));
+    let contended = is_contended::<D>(&error);
     let source = Source::from(error);
     if contended { StoreError::Contended { source } } else { StoreError::Unavailable { source } }
+}
+
+/// Whether others hold what was asked for.
+pub(super) fn is_contended<D: Dialect>(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| D::is_contended(&code))
 }
 
 /// Whether a unique key is taken.

@@ -1,5 +1,6 @@
 //! PostgreSQL: one database, any number of nodes.
 
+mod filing;
 mod listener;
 
 use std::time::Duration;
@@ -10,10 +11,15 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, S
 use super::SqlStore;
 use super::dialect::{Dialect, Value, driver};
 use super::feed::Feed;
+use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
+use filing::Filer;
 
-const SCHEMAS: &Schemas = &[("first", include_str!("../../migrations/postgres/0001_first.sql"))];
+const SCHEMAS: &Schemas = &[
+    ("first", include_str!("../../migrations/postgres/0001_first.sql")),
+    ("inbox", include_str!("../../migrations/postgres/0002_inbox.sql")),
+];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
 const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
@@ -111,9 +117,6 @@ impl Dialect for Postgres {
     const DURABLE: &'static str = "";
     const QUICK: &'static str = "";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
-    // Weaker than FOR UPDATE: a batch adds rows that refer to licenses after it locked those that it counts for. Those
-    // references wait for FOR UPDATE only, so that two batches can't wait for each other.
-    const FOR_COUNTING: &'static str = " FOR NO KEY UPDATE";
     // Sent with the commit, and to this node as well.
     const NOTIFY: Option<&'static str> = Some("SELECT pg_notify('license_changes', $1)");
 
@@ -130,6 +133,27 @@ impl Dialect for Postgres {
         // two to different connections unless a transaction binds them.
         self.transaction_pooler
     }
+
+    fn record() -> String {
+        let items = Self::items(4);
+        // A statement of its own is a transaction; sessions are set to READ COMMITTED.
+        format!(
+            "WITH validated AS MATERIALIZED (SELECT value ->> 0 AS license_id, CAST(value ->> 1 AS BIGINT) AS at, \
+             value ->> 2 AS outcome, value ->> 3 AS domain, value ->> 4 AS fingerprint FROM {items}), \
+             unknown AS MATERIALIZED (SELECT license_id AS id FROM validated \
+             WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = validated.license_id) LIMIT 1), \
+             noted AS (INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 \
+             WHERE $2 > 0 AND NOT EXISTS (SELECT 1 FROM unknown) ON CONFLICT (id) DO UPDATE \
+             SET last_batch = excluded.last_batch, at = excluded.at \
+             WHERE recorders.last_batch < excluded.last_batch RETURNING 1), \
+             recorded AS (INSERT INTO inbox (license_id, at, outcome, domain, fingerprint) \
+             SELECT license_id, at, outcome, domain, fingerprint FROM validated \
+             WHERE ($2 = 0 OR EXISTS (SELECT 1 FROM noted)) AND NOT EXISTS (SELECT 1 FROM unknown)) \
+             SELECT id FROM unknown"
+        )
+    }
+
+    const ABANDON: &'static str = "";
 
     fn items(n: u8) -> String {
         format!("json_array_elements(CAST(${n} AS json))")
@@ -189,7 +213,9 @@ impl SqlStore<Postgres> {
             server = server.statement_cache_capacity(0);
         } else {
             // Not as a parameter at the start: poolers, in session mode too, refuse those that they don't know.
-            let timeouts = AssertSqlSafe(options.timeouts("")).into_sql_str();
+            // Statements that are a transaction of their own are not begun with an isolation that is named.
+            let isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
+            let timeouts = AssertSqlSafe(format!("{}; {isolation}", options.timeouts(""))).into_sql_str();
             pool = pool.after_connect(move |connection, _| {
                 let timeouts = timeouts.clone();
                 Box::pin(async move { connection.execute(timeouts).await.map(drop) })
@@ -200,7 +226,9 @@ impl SqlStore<Postgres> {
         prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
         let listener = listener::connect(&listen).await.map_err(open_error)?;
         let feed = Feed::fed_by(|filler| listener::run(listener, listen, filler));
-        Ok(Self::new(dialect, pool.clone(), pool, feed))
+        let (begin, keep_prepared) = (dialect.begin_write(), !options.transaction_pooler);
+        let filing = Filing::new(Filer { pool: pool.clone(), begin, keep_prepared });
+        Ok(Self::new(dialect, pool.clone(), pool, feed, filing))
     }
 }
 
@@ -280,23 +308,20 @@ mod tests {
                 FROM generate_series(1, 20000) AS n;
             ANALYZE;
             INSERT INTO activations SELECT 'lic_5', 'act_5_' || n, CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END,
-                'd' || n, 1 FROM generate_series(10, 20000) AS n";
+                'd' || n, 1 FROM generate_series(10, 20000) AS n;
+            UPDATE licenses SET domains_used = 9996, devices_used = 9995 WHERE id = 'lic_5'";
         connection.execute(fill).await.expect("rows");
         let statements: &Statements = &store.statements;
         let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
         let cases = [
             ("license_by_key", &statements.license_by_key, format!("sha256('5'), {three}, 'd9999'")),
+            ("license_by_key of few", &statements.license_by_key, format!("sha256('6'), {three}, 'd9999'")),
             ("activations_of_claim", &statements.activations_of_claim, format!("'lic_5', {three}, 'd9999'")),
             ("activation", &statements.activation, "'lic_5', 'act_5_777'".to_owned()),
             ("activations", &statements.activations, "'lic_5', '', 26".to_owned()),
             ("activations_of_kind", &statements.activations_of_kind, "'lic_5', '', 26, 'domain'".to_owned()),
             ("delete_activations", &statements.delete_activations, r#"'lic_5', '["act_5_777"]'"#.to_owned()),
             ("lock_license", &statements.lock_license, "'lic_5'".to_owned()),
-            (
-                "count_validations",
-                &statements.count_validations,
-                r#"'[["lic_5", 1, 1], ["lic_6", 1, 1]]'"#.to_owned(),
-            ),
         ];
         for (name, sql, parameters) in cases {
             for mode in ["force_custom_plan", "force_generic_plan"] {

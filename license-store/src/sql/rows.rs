@@ -154,12 +154,30 @@ impl<R: Columns> Reader<'_, R> {
         Ok(activations)
     }
 
+    /// A JSON array of `[kind, value]`, of rows of `activations`.
+    pub(super) fn bindings(&self) -> Result<Vec<Binding>, StoreError> {
+        let text = self.text("bindings")?;
+        let listed: Vec<(String, String)> = self.parse("bindings", text.as_str(), serde_json::from_str)?;
+        let row = Reader { table: "activations", ..*self };
+        listed.into_iter().map(|(kind, value)| row.binding(row.kind(&kind)?, &value)).collect()
+    }
+
     pub(super) fn activation(&self) -> Result<Activation, StoreError> {
         let (id, kind, value) = (self.text("id")?, self.text("kind")?, self.text("value")?);
+        self.bound(&id, self.kind(&kind)?, &value, self.int("created_at")?)
+    }
+
+    fn kind(&self, text: &str) -> Result<ActivationKind, StoreError> {
         let kinds = [ActivationKind::Domain, ActivationKind::Device];
-        let kind = kinds.into_iter().find(|known| known.as_str() == kind);
-        let kind = kind.ok_or_else(|| self.corrupt("kind", "no known kind"))?;
-        self.bound(&id, kind, &value, self.int("created_at")?)
+        let kind = kinds.into_iter().find(|known| known.as_str() == text);
+        kind.ok_or_else(|| self.corrupt("kind", "no known kind"))
+    }
+
+    fn binding(&self, kind: ActivationKind, value: &str) -> Result<Binding, StoreError> {
+        Ok(match kind {
+            ActivationKind::Domain => Binding::Domain(self.parse("value", value, DomainName::from_stored)?),
+            ActivationKind::Device => Binding::Device(self.parse("value", value, Fingerprint::parse)?),
+        })
     }
 
     fn bound(
@@ -169,10 +187,7 @@ impl<R: Columns> Reader<'_, R> {
         value: &str,
         created_at: i64,
     ) -> Result<Activation, StoreError> {
-        let binding = match kind {
-            ActivationKind::Domain => Binding::Domain(self.parse("value", value, DomainName::from_stored)?),
-            ActivationKind::Device => Binding::Device(self.parse("value", value, Fingerprint::parse)?),
-        };
+        let binding = self.binding(kind, value)?;
         let id = self.parse("id", id, ActivationId::parse)?;
         Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)? })
     }

@@ -3,6 +3,7 @@
 use license_core::license::{LicenseId, LicenseState, Status};
 use license_core::limits;
 use license_core::store::{LicenseFilter, PageRequest};
+use license_core::usage::ValidationOutcome;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::dialect::{Dialect, Value};
@@ -33,10 +34,8 @@ pub(super) struct Statements {
     pub(super) activations_of_kind: SqlStr,
     pub(super) insert_events: SqlStr,
     pub(super) events: SqlStr,
-    pub(super) insert_validations: SqlStr,
-    /// Locks licenses in the order of their ids; `None` where the transaction has locked all.
-    pub(super) lock_licenses: Option<SqlStr>,
-    pub(super) count_validations: SqlStr,
+    /// Records a batch, all of it in one round trip. See [`Dialect::record`].
+    pub(super) record: SqlStr,
     pub(super) unknown_license: SqlStr,
     pub(super) usage: SqlStr,
     pub(super) recent: SqlStr,
@@ -52,10 +51,8 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    #[expect(clippy::too_many_lines, reason = "a list of texts, read one by one")]
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
-        let for_counting = D::FOR_COUNTING;
         let detail = detail::<D>();
         let items = D::items(1);
         Self {
@@ -77,13 +74,8 @@ impl Statements {
             license: sql(format!("{detail} WHERE l.id = $1")),
             license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
             license_by_key: sql(format!(
-                "SELECT {COLUMNS}, \
-                 (SELECT COUNT(*) FROM activations a WHERE a.license_id = l.id AND a.kind = 'domain' \
-                  AND {}) AS domain_held, \
-                 (SELECT COUNT(*) FROM activations a WHERE a.license_id = l.id AND a.kind = 'device' \
-                  AND a.value = $3) AS device_held \
-                 FROM licenses l WHERE key_digest = $1",
-                D::is_one_of("a.value", 2)
+                "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
+                D::json_rows("kind, value", &bindings::<D>())
             )),
             insert_activations: sql(format!(
                 "INSERT INTO activations (license_id, id, kind, value, created_at) \
@@ -125,35 +117,23 @@ impl Statements {
                 "SELECT sequence, event_type, at, data FROM events \
                  WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
             ),
-            insert_validations: sql(format!(
-                "INSERT INTO validations (license_id, at, outcome, domain, fingerprint) \
-                 SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, value ->> 3, value ->> 4 FROM {items}"
-            )),
-            lock_licenses: if for_counting.is_empty() {
-                None
-            } else {
-                let named = D::is_one_of("id", 1);
-                Some(sql(format!("SELECT id FROM licenses WHERE {named} ORDER BY id{for_counting}")))
-            },
-            count_validations: sql(format!(
-                "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
-                 CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
-                 FROM (SELECT value ->> 0 AS id, CAST(value ->> 1 AS BIGINT) AS n, CAST(value ->> 2 AS BIGINT) AS latest \
-                 FROM {items}) AS v WHERE licenses.id = v.id"
-            )),
+            record: sql(D::record()),
             unknown_license: sql(format!(
                 "SELECT value ->> 0 AS id FROM {items} \
                  WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) LIMIT 1"
             )),
             usage: SqlStr::from_static(
-                "SELECT outcome, COUNT(*) AS n, MAX(at) AS at FROM validations \
-                 WHERE license_id = $1 AND at >= $2 AND at < $3 GROUP BY outcome",
+                "SELECT outcome, COUNT(*) AS n, MAX(at) AS at FROM \
+                 (SELECT outcome, at FROM validations WHERE license_id = $1 AND at >= $2 AND at < $3 \
+                 UNION ALL SELECT outcome, at FROM unfiled WHERE license_id = $1 AND at >= $2 AND at < $3) AS recorded \
+                 GROUP BY outcome",
             ),
-            recent: SqlStr::from_static(
-                "SELECT sequence, at, outcome, domain, fingerprint FROM validations \
-                 WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
+            recent: sql(format!(
+                "SELECT sequence, at, outcome, domain, fingerprint FROM ({} UNION ALL {}) AS recorded \
                  ORDER BY at DESC, sequence DESC LIMIT $6",
-            ),
+                recent("validations"),
+                recent("unfiled")
+            )),
             insert_idempotency: SqlStr::from_static(
                 "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING key",
@@ -214,7 +194,17 @@ impl Statements {
     }
 }
 
-/// A license with its counters and lists, in one statement and so at one moment.
+/// The newest validations of a license in one table, by its index where it has one.
+fn recent(table: &str) -> String {
+    format!(
+        "SELECT * FROM (SELECT sequence, at, outcome, domain, fingerprint FROM {table} \
+         WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
+         ORDER BY at DESC, sequence DESC LIMIT $6) AS recent"
+    )
+}
+
+/// A license with its counters and lists, in one statement and so at one moment. What is not filed yet is gone through once,
+/// for all licenses of the statement.
 fn detail<D: Dialect>() -> String {
     let listed = |kind| {
         let select = format!(
@@ -225,10 +215,32 @@ fn detail<D: Dialect>() -> String {
         D::json_rows("id, value, created_at", &select)
     };
     let (domains, devices) = (listed("domain"), listed("device"));
+    let valid = ValidationOutcome::Valid;
     format!(
-        "SELECT {COLUMNS}, validation_count, last_validated_at, {domains} AS domains, {devices} AS devices \
-         FROM licenses l"
+        "WITH counted AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM unfiled \
+         WHERE outcome = '{valid}' GROUP BY license_id) \
+         SELECT {COLUMNS}, validation_count + COALESCE(counted.n, 0) AS validation_count, \
+         CASE WHEN last_validated_at > counted.latest THEN last_validated_at \
+         ELSE COALESCE(counted.latest, last_validated_at) END AS last_validated_at, \
+         {domains} AS domains, {devices} AS devices \
+         FROM licenses l LEFT JOIN counted ON counted.license_id = l.id"
     )
+}
+
+/// The bindings of the license `l`: all where it is read whole, else those of the claim in parameters 2 and 3. Each part is
+/// of an index, and reads nothing where it does not apply.
+fn bindings<D: Dialect>() -> String {
+    let (most, named) = (limits::BINDINGS_READ, D::is_one_of("a.value", 2));
+    let of = |condition: &str| {
+        format!("SELECT kind, value FROM activations a WHERE a.license_id = l.id AND {condition}")
+    };
+    // Ordered and limited, so that no planner thinks of reading the table: it takes each license to have many.
+    let few = of(&format!("l.domains_used + l.devices_used <= {most} ORDER BY kind, value LIMIT {most}"));
+    let whole = format!("SELECT kind, value FROM ({few}) AS few");
+    let many = format!("l.domains_used + l.devices_used > {most}");
+    let domains = of(&format!("{many} AND a.kind = 'domain' AND {named}"));
+    let device = of(&format!("{many} AND a.kind = 'device' AND a.value = $3"));
+    format!("{whole} UNION ALL {domains} UNION ALL {device}")
 }
 
 /// Only texts of this file come here; what callers send goes through parameters.

@@ -173,6 +173,19 @@ pub(crate) fn call(
     token: Option<&str>,
     body: Option<&Value>,
 ) -> Result<(u16, Value), String> {
+    let (status, value, _) = call_marked(agent, url, method, path, token, body)?;
+    Ok((status, value))
+}
+
+/// As [`call`]; and whether the answer says that the store is down.
+pub(crate) fn call_marked(
+    agent: &ureq::Agent,
+    url: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> Result<(u16, Value, bool), String> {
     let mut request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
     if let Some(token) = token {
         request = request.header("Authorization", format!("Bearer {token}"));
@@ -183,8 +196,9 @@ pub(crate) fn call(
     }
     let mut response = agent.run(request.body(body).unwrap()).map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
+    let down = response.headers().get("x-license-store").is_some_and(|value| value == "down");
     let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
-    Ok((status, serde_json::from_str(&text).map_err(|error| format!("{error}: {text:?}"))?))
+    Ok((status, serde_json::from_str(&text).map_err(|error| format!("{error}: {text:?}"))?, down))
 }
 
 /// The body of a license's issue.

@@ -10,7 +10,8 @@ use crate::process::{Server, agent, call};
 fn the_key_is_in_no_file_and_no_log() {
     for format in ["text", "json"] {
         let folder = tempdir().unwrap();
-        let server = Server::start_with(folder.path(), &["--log-format", format], &[]);
+        let server =
+            Server::start_with(folder.path(), &["--log-format", format, "--log-level", "debug"], &[]);
         let token = server.token().to_owned();
         let email = "secret.customer@example.com";
         let license = server.issue(

@@ -1,0 +1,195 @@
+//! What is remembered, for how long, and what is never believed.
+
+mod ages;
+mod bounds;
+mod changes;
+mod claims;
+mod outages;
+mod single_flight;
+mod stress;
+
+use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
+
+use license_core::activation::Fingerprint;
+use license_core::command::{LicenseSpec, create};
+use license_core::customer::CustomerEmail;
+use license_core::domain::DomainName;
+use license_core::figure::FigureValue;
+use license_core::key::SealedKey;
+use license_core::license::{License, LicenseState};
+use license_core::plan::{Limit, Plan, PlanCatalog};
+use tokio::task::{JoinHandle, yield_now};
+
+use super::*;
+use crate::scripted::{Fault, Scripted, Step};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// So long after the beginning of a test. No test reads a clock.
+fn after(time: Duration) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_780_000_000_123_456).unwrap() + time
+}
+
+fn start() -> DateTime<Utc> {
+    after(Duration::ZERO)
+}
+
+/// One microsecond less.
+fn short_of(time: Duration) -> Duration {
+    time.checked_sub(Duration::from_micros(1)).unwrap()
+}
+
+fn plans() -> PlanCatalog {
+    PlanCatalog::new([Plan::new("open").max_domains(Limit::Unlimited).max_devices(Limit::Unlimited)]).unwrap()
+}
+
+/// A digest that no other has.
+fn fresh_digest() -> KeyDigest {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let mut bytes = [0x5a; 32];
+    bytes[..4].copy_from_slice(&NEXT.fetch_add(1, AtomicOrdering::Relaxed).to_be_bytes());
+    KeyDigest::from_bytes(bytes)
+}
+
+/// A license with that key and these domains.
+fn new_license(digest: KeyDigest, domains: &[&str]) -> NewLicense {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let id = LicenseId::parse(&format!("lic_{:010}", NEXT.fetch_add(1, AtomicOrdering::Relaxed))).unwrap();
+    let domains = domains.iter().map(|text| DomainName::parse_registered(text).unwrap()).collect();
+    let spec =
+        LicenseSpec { domains, ..LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").unwrap()) };
+    create(id, (digest, SealedKey::from_bytes(vec![1])), &spec, None, &plans(), start()).unwrap()
+}
+
+fn at_domain(text: &str) -> Claim {
+    Claim { domain: Some(DomainName::parse(text).unwrap()), fingerprint: None }
+}
+
+fn at_device(text: &str) -> Claim {
+    Claim { domain: None, fingerprint: Some(Fingerprint::parse(text).unwrap()) }
+}
+
+fn anywhere() -> Claim {
+    Claim::default()
+}
+
+fn rotate_to(digest: KeyDigest) -> Command {
+    Command::RotateKey { digest, sealed: SealedKey::from_bytes(vec![2]) }
+}
+
+fn context(expected_version: Option<u64>) -> CommandContext {
+    CommandContext { plans: plans().into(), now: start(), expected_version }
+}
+
+/// The version that was found, if the license was.
+fn version(found: Option<&Standing>) -> Option<u64> {
+    found.map(|standing| standing.license().version)
+}
+
+fn done(outcome: Outcome) -> Arc<License> {
+    match outcome {
+        Outcome::Done(license) => license,
+        Outcome::Denied(denial) => panic!("{denial}"),
+    }
+}
+
+/// Lets all tasks run until each of them waits; for runtimes of one thread.
+async fn settled() {
+    for _ in 0..100 {
+        yield_now().await;
+    }
+}
+
+/// A node with a cache, in front of a store that other nodes use as well.
+#[derive(Clone)]
+struct Node {
+    store: Arc<Scripted>,
+    cache: Arc<Cached<Arc<Scripted>>>,
+}
+
+impl Node {
+    /// One whose calls wait as long as it takes: for tests that hold them.
+    fn new() -> Self {
+        Self::with(CacheOptions { deadline: Duration::from_hours(24), ..CacheOptions::default() })
+    }
+
+    fn with(options: CacheOptions) -> Self {
+        Self::over(Scripted::default(), options)
+    }
+
+    fn over(store: Scripted, options: CacheOptions) -> Self {
+        let store = Arc::new(store);
+        let cache = Arc::new(Cached::new(Arc::clone(&store), options));
+        Self { store, cache }
+    }
+
+    /// A license that another node made, untold.
+    async fn issued_elsewhere(&self, domains: &[&str]) -> License {
+        let new = new_license(fresh_digest(), domains);
+        self.store.inner.create(&new).await.unwrap();
+        new.license
+    }
+
+    /// Carries a command out as another node does, untold.
+    async fn elsewhere(&self, id: &LicenseId, command: Command) -> Arc<License> {
+        done(self.store.inner.execute(id, &command, &context(None)).await.unwrap())
+    }
+
+    /// Carries a command out through the cache.
+    async fn here(&self, id: &LicenseId, command: Command) -> Arc<License> {
+        done(self.cache.execute(id, &command, &context(None)).await.unwrap())
+    }
+
+    /// Tells that the license has that version.
+    async fn tell(&self, license: &License, version: u64) {
+        let (license_id, key_digest) = (license.id.clone(), license.key_digest);
+        self.store.tell(Notice::Changed(Change { license_id, key_digest, version })).await;
+    }
+
+    /// Asks as a validation does.
+    async fn try_ask(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+        time: Duration,
+    ) -> Result<Option<Standing>, StoreError> {
+        match self.cache.recall(digest, claim, after(time)) {
+            None => self.cache.license_by_key(digest, claim, after(time)).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn ask(&self, license: &License, claim: &Claim, time: Duration) -> Option<Standing> {
+        self.try_ask(&license.key_digest, claim, time).await.unwrap()
+    }
+
+    /// The version that a validation finds which claims nothing.
+    async fn version(&self, license: &License, time: Duration) -> Option<u64> {
+        version(self.ask(license, &anywhere(), time).await.as_ref())
+    }
+
+    /// The same for a key.
+    async fn version_of_key(&self, digest: &KeyDigest, time: Duration) -> Option<u64> {
+        version(self.try_ask(digest, &anywhere(), time).await.unwrap().as_ref())
+    }
+
+    /// A validation in a task of its own, which waits by now if it has to.
+    async fn begun(&self, license: &License, claim: &Claim) -> JoinHandle<Option<Standing>> {
+        let (node, license, claim) = (self.clone(), license.clone(), claim.clone());
+        let task = tokio::spawn(async move { node.ask(&license, &claim, Duration::ZERO).await });
+        settled().await;
+        task
+    }
+
+    fn reads(&self, license: &License) -> usize {
+        self.store.reads(&license.key_digest)
+    }
+
+    fn figure(&self, name: &str) -> u64 {
+        let figure = self.cache.figures().into_iter().find(|figure| figure.name == name).unwrap();
+        match figure.value {
+            FigureValue::Counter(value) | FigureValue::Gauge(value) => value,
+            value => panic!("{value:?}"),
+        }
+    }
+}

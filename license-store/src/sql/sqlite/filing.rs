@@ -1,0 +1,200 @@
+//! The filing of SQLite: in the order of licenses, in steps that are short enough for a commit to wait for.
+//!
+//! A file has one writer. To file rows as they come would change about a page for each; sorted, many rows change the same one.
+//! So a part of the inbox is copied, sorted, into memory, which no writer waits for, and filed from there in short steps. How far
+//! it is stands in the table `filing`, and changes with each step: whoever reads counts what is not filed, and after a kill
+//! the next one goes on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{Connection, SqlStr};
+use tokio::time::{Instant, sleep};
+
+use super::fetch;
+use crate::sql::dialect::{Columns, Value, values};
+use crate::sql::filing::{FORGET_RECORDERS, File};
+
+/// Rows that are sorted at once: as many as fit into some megabytes.
+const PART: i64 = 50_000;
+/// Rows that are filed, and that are removed, in one step: some milliseconds.
+const FILED: i64 = 250;
+const REMOVED: i64 = 5_000;
+/// Between two steps others write; at least so long, and so many times as long as the step took.
+const PAUSE: Duration = Duration::from_millis(1);
+const SHARE: u32 = 4;
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const START: &str = "UPDATE filing SET license_id = '', sequence = 0, last_sequence = \
+    (SELECT MAX(sequence) FROM (SELECT sequence FROM inbox ORDER BY sequence LIMIT $1)) \
+    WHERE last_sequence = 0 AND EXISTS (SELECT 1 FROM inbox)";
+const STATE: &str = "SELECT last_sequence, license_id, sequence FROM filing";
+const MAKE: &str = "CREATE TEMP TABLE IF NOT EXISTS sorted (sequence INTEGER, license_id TEXT, at INTEGER, outcome TEXT, \
+    domain TEXT, fingerprint TEXT)";
+const CLEAR: &str = "DELETE FROM temp.sorted";
+const SORT: &str = "INSERT INTO temp.sorted SELECT sequence, license_id, at, outcome, domain, fingerprint FROM inbox \
+    WHERE sequence <= $1 AND (license_id, sequence) > ($2, $3) ORDER BY license_id, sequence";
+const END_OF_STEP: &str = "SELECT license_id, sequence FROM temp.sorted WHERE rowid > $1 AND rowid <= $2 ORDER BY rowid DESC LIMIT 1";
+const ADVANCE: &str = "UPDATE filing SET license_id = $1, sequence = $2 \
+    WHERE last_sequence = $3 AND license_id = $4 AND sequence = $5 RETURNING sequence";
+const FILE: &str = "INSERT INTO validations (sequence, license_id, at, outcome, domain, fingerprint) \
+    SELECT sequence, license_id, at, outcome, domain, fingerprint FROM temp.sorted WHERE rowid > $1 AND rowid <= $2";
+const COUNT: &str = "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
+    CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
+    FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM temp.sorted \
+    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' GROUP BY license_id) AS v WHERE licenses.id = v.license_id";
+const REMOVE: &str = "DELETE FROM inbox WHERE sequence <= (SELECT MAX(sequence) FROM \
+    (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2))";
+const FINISH: &str = "UPDATE filing SET last_sequence = 0, license_id = '', sequence = 0 \
+    WHERE last_sequence = $1 AND NOT EXISTS (SELECT 1 FROM inbox WHERE sequence <= $1) RETURNING last_sequence";
+/// Moves pages from the log into the file while others write.
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// Files with a connection of its own.
+pub(super) struct Filer {
+    /// Whose turn it is to write: who holds its one connection. To wait for the file's own lock would be to ask again and again.
+    pub(super) writer: SqlitePool,
+    pub(super) own: SqlitePool,
+}
+
+/// How far the filing is, as in the table.
+struct State {
+    last_sequence: i64,
+    license_id: String,
+    sequence: i64,
+}
+
+/// How one part ended.
+#[derive(PartialEq, Eq)]
+enum Part {
+    /// There was nothing.
+    Nothing,
+    /// It is filed, or another process does it.
+    Done,
+}
+
+impl File for Filer {
+    fn file(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+        Box::pin(async move {
+            let mut connection = self.own.acquire().await?;
+            run(&mut connection, MAKE, &[]).await?;
+            while self.part(&mut connection).await? != Part::Nothing {}
+            let turn = self.writer.acquire().await?;
+            run(&mut connection, FORGET_RECORDERS, &[]).await?;
+            drop(turn);
+            run(&mut connection, CHECKPOINT, &[]).await.map(drop)
+        })
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.own.close())
+    }
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    values: &[Value<'_>],
+) -> sqlx::Result<Vec<SqliteRow>> {
+    fetch(connection, SqlStr::from_static(sql), values, true).await
+}
+
+fn int(row: &SqliteRow, column: &str) -> sqlx::Result<i64> {
+    row.int(column).map(Option::unwrap_or_default)
+}
+
+impl Filer {
+    /// Files one part of the inbox.
+    async fn part(&self, connection: &mut SqliteConnection) -> sqlx::Result<Part> {
+        let turn = self.writer.acquire().await?;
+        let mut tx = connection.begin_with(BEGIN).await?;
+        run(&mut tx, START, values![PART]).await?;
+        let rows = run(&mut tx, STATE, &[]).await?;
+        tx.commit().await?;
+        drop(turn);
+        let Some(row) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
+        let mut state = State {
+            last_sequence: int(row, "last_sequence")?,
+            license_id: row.text("license_id")?.unwrap_or_default(),
+            sequence: int(row, "sequence")?,
+        };
+        if state.last_sequence == 0 {
+            return Ok(Part::Nothing);
+        }
+        run(connection, CLEAR, &[]).await?;
+        let values = values![state.last_sequence, state.license_id.as_str(), state.sequence];
+        run(connection, SORT, values).await?;
+        for step in 0.. {
+            match self.step(connection, &mut state, step * FILED).await? {
+                Step::Filed(took) => sleep((took * SHARE).max(PAUSE)).await,
+                Step::End => break,
+                Step::Overtaken => return Ok(Part::Done),
+            }
+        }
+        run(connection, CLEAR, &[]).await?;
+        while !self.remove(connection, &state).await? {
+            sleep(PAUSE).await;
+        }
+        Ok(Part::Done)
+    }
+
+    /// Files the sorted rows behind that one, as many as a step takes.
+    async fn step(
+        &self,
+        connection: &mut SqliteConnection,
+        state: &mut State,
+        behind: i64,
+    ) -> sqlx::Result<Step> {
+        let range: &[Value<'_>] = values![behind, behind + FILED];
+        let rows = run(connection, END_OF_STEP, range).await?;
+        let Some(row) = rows.first() else { return Ok(Step::End) };
+        let (license_id, sequence) = (row.text("license_id")?.unwrap_or_default(), int(row, "sequence")?);
+        let turn = self.writer.acquire().await?;
+        let begun = Instant::now();
+        let mut tx = connection.begin_with(BEGIN).await?;
+        let values = values![
+            license_id.as_str(),
+            sequence,
+            state.last_sequence,
+            state.license_id.as_str(),
+            state.sequence
+        ];
+        if run(&mut tx, ADVANCE, values).await?.is_empty() {
+            return Ok(Step::Overtaken);
+        }
+        run(&mut tx, FILE, range).await?;
+        run(&mut tx, COUNT, range).await?;
+        tx.commit().await?;
+        drop(turn);
+        (state.license_id, state.sequence) = (license_id, sequence);
+        Ok(Step::Filed(begun.elapsed()))
+    }
+
+    /// Removes rows that are filed; whether there are no more.
+    async fn remove(&self, connection: &mut SqliteConnection, state: &State) -> sqlx::Result<bool> {
+        let _turn = self.writer.acquire().await?;
+        let mut tx = connection.begin_with(BEGIN).await?;
+        // Only of the part that this is about: another process may have finished it, and begun the next.
+        let rows = run(&mut tx, STATE, &[]).await?;
+        let current = rows.first().map(|row| int(row, "last_sequence")).transpose()?;
+        if current != Some(state.last_sequence) {
+            return Ok(true);
+        }
+        run(&mut tx, REMOVE, values![state.last_sequence, REMOVED]).await?;
+        let finished = !run(&mut tx, FINISH, values![state.last_sequence]).await?.is_empty();
+        tx.commit().await?;
+        Ok(finished)
+    }
+}
+
+/// How one step ended.
+enum Step {
+    /// It took so long.
+    Filed(Duration),
+    /// There was nothing left to file.
+    End,
+    /// Another process has filed some of the same part.
+    Overtaken,
+}

@@ -1,0 +1,162 @@
+//! That recorded validations are counted once, before, during and after they are filed.
+
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use license_core::command::{LicenseSpec, create};
+use license_core::customer::CustomerEmail;
+use license_core::key::{KeyDigest, SealedKey};
+use license_core::license::LicenseId;
+use license_core::plan::{Plan, PlanCatalog};
+use license_core::store::{LicenseStore, PageRequest};
+use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
+use license_core::verdict::{Claim, DenialCode};
+use license_store::sql::{Dialect, SqlStore};
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")
+}
+
+async fn issue(store: &dyn LicenseStore, number: u8) -> LicenseId {
+    let plans = PlanCatalog::new([Plan::new("open")]).expect("plans in bounds");
+    let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
+    let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
+    let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
+    let new = create(id, key, &spec, None, &plans, now()).expect("in bounds");
+    store.create(&new).await.expect("create");
+    new.license.id
+}
+
+/// What the store must say of one license.
+#[derive(Clone, Debug, Default)]
+struct Expected {
+    valid: u64,
+    denied: u64,
+    latest: Option<DateTime<Utc>>,
+    /// Newest first.
+    history: Vec<Validation>,
+}
+
+impl Expected {
+    fn record(&mut self, validation: Validation) {
+        if validation.outcome == ValidationOutcome::Valid {
+            self.valid += 1;
+            self.latest = self.latest.max(Some(validation.at));
+        } else {
+            self.denied += 1;
+        }
+        self.history.insert(0, validation);
+    }
+
+    async fn check(&self, store: &dyn LicenseStore, id: &LicenseId, when: &str) {
+        let counters = store.license(id).await.expect("license").expect("it is there").counters;
+        assert_eq!(
+            (counters.validation_count, counters.last_validated_at),
+            (self.valid, self.latest),
+            "{id} {when}"
+        );
+        let (mut found, mut query) = (Vec::new(), UsageQuery::default());
+        query.page = PageRequest { after: None, limit: 97 };
+        loop {
+            let report = store.usage(id, &query).await.expect("usage");
+            assert_eq!((report.total(), report.denied()), (self.valid, self.denied), "{id} {when}");
+            found.extend(report.recent.items);
+            match report.recent.next {
+                Some(next) => query.page.after = Some(next),
+                None => break,
+            }
+        }
+        assert!(
+            found == self.history,
+            "the history of {id} {when}: {} of {}",
+            found.len(),
+            self.history.len()
+        );
+    }
+}
+
+/// Validations in batches through two handles, which both file all the time and are cut short anywhere; after each round every
+/// figure is as it was recorded, and so it is in the end, where nothing is left to file.
+async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
+    let handles = [Arc::new(first), Arc::new(second)];
+    let mut ids = Vec::new();
+    for number in 1..=7 {
+        ids.push(issue(&*handles[0], number).await);
+    }
+    let mut expected = vec![Expected::default(); ids.len()];
+    for round in 0..12_usize {
+        let batch: Vec<_> = (0..150_usize)
+            .map(|n| {
+                let license = (n * n + round) % ids.len();
+                let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
+                let outcome = if n % 5 == 0 { denied } else { ValidationOutcome::Valid };
+                let at = now() + TimeDelta::microseconds(i64::try_from(round * 1_000 + n).expect("small"));
+                let validation =
+                    Validation { license_id: ids[license].clone(), at, outcome, claim: Claim::default() };
+                expected[license].record(validation.clone());
+                validation
+            })
+            .collect();
+        let cut_short: Vec<_> = handles
+            .iter()
+            .map(|store| {
+                let store = Arc::clone(store);
+                tokio::spawn(async move { store.file().await })
+            })
+            .collect();
+        for part in batch.chunks(50) {
+            handles[round % 2].record(part, None).await.expect("record");
+        }
+        for (id, expected) in ids.iter().zip(&expected) {
+            expected.check(&*handles[(round + 1) % 2], id, "while it is filed").await;
+        }
+        for filing in cut_short {
+            filing.abort();
+        }
+    }
+    for store in &handles {
+        store.file().await.expect("filed");
+    }
+    for (id, expected) in ids.iter().zip(&expected) {
+        expected.check(&*handles[0], id, "when all is filed").await;
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use license_store::sql::sqlite::SqliteStore;
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, Row};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn filing_changes_no_answer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        let open = async || SqliteStore::open(&path).await.expect("a database");
+        super::check(open().await, open().await).await;
+        let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
+        let left =
+            "SELECT (SELECT COUNT(*) FROM inbox) + (SELECT COUNT(*) FROM filing WHERE last_sequence > 0)";
+        let left = sqlx::query(left).fetch_one(&mut raw).await.expect("a count");
+        assert_eq!(left.get::<i64, _>(0), 0, "nothing is left in the inbox");
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use license_store::sql::postgres::{PostgresOptions, PostgresStore};
+    use sqlx::Row;
+    use test_database::TestDatabase;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn filing_changes_no_answer() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let options = PostgresOptions { max_connections: 4, ..PostgresOptions::default() };
+        let open = async || PostgresStore::connect(&database.url(), &options).await.expect("a database");
+        super::check(open().await, open().await).await;
+        let left = sqlx::query("SELECT COUNT(*) FROM inbox").fetch_one(&mut database.connect().await).await;
+        assert_eq!(left.expect("a count").get::<i64, _>(0), 0, "nothing is left in the inbox");
+    }
+}

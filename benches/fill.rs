@@ -6,7 +6,7 @@ use license_core::clock::{Clock, SystemClock};
 use license_core::command::{LicenseSpec, NewLicense, create};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::key::{KeyDigest, KeyFormat, KeyVault, Secret};
+use license_core::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, Secret};
 use license_core::license::{License, LicenseId};
 use license_core::plan::{Limit, PlanCatalog};
 use rand::SeedableRng;
@@ -19,6 +19,9 @@ use std::time;
 const BATCH: usize = 5_000;
 /// Licenses of one customer.
 const PER_CUSTOMER: usize = 10;
+
+/// What keys are sealed with.
+pub(crate) const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
     max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event) \
@@ -35,6 +38,7 @@ const EVENTS: &str = "INSERT INTO events (license_id, sequence, event_type, at, 
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) id: LicenseId,
+    pub(crate) key: LicenseKey,
     pub(crate) digest: KeyDigest,
     /// How many domains it holds; they are `d0.s<n>.example.com`, `d1.…` and so on.
     pub(crate) domains: usize,
@@ -68,7 +72,7 @@ impl Maker {
     pub(crate) fn new() -> Self {
         Self {
             rng: ChaCha20Rng::seed_from_u64(7),
-            vault: KeyVault::new(&Secret::from_hex(&"5a".repeat(32)).expect("hex digits")),
+            vault: KeyVault::new(&Secret::from_hex(SECRET).expect("hex digits")),
             plans: PlanCatalog::standard(),
             start: SystemClock.now() - Duration::days(30),
             number: 0,
@@ -76,7 +80,7 @@ impl Maker {
     }
 
     /// One license a second: of ten, six are starter, three professional and one enterprise. It has been in use.
-    fn license(&mut self, domains: usize) -> NewLicense {
+    fn license(&mut self, domains: usize) -> (NewLicense, LicenseKey) {
         let number = self.number;
         self.number += 1;
         let now = self.start + Duration::seconds(i64::try_from(number).expect("small"));
@@ -95,7 +99,7 @@ impl Maker {
         let mut new =
             create(id, (self.vault.digest(&key), sealed), &spec, None, &self.plans, now).expect("in bounds");
         new.license.activated_at = Some(now);
-        new
+        (new, key)
     }
 }
 
@@ -141,7 +145,8 @@ impl Raw {
             let mut tables = [(LICENSES, Vec::new()), (ACTIVATIONS, Vec::new()), (EVENTS, Vec::new())];
             for _ in 0..BATCH.min(licenses - known.len()) {
                 let number = maker.number;
-                let NewLicense { license, activations, events, idempotency: _ } = maker.license(domains);
+                let (new, key) = maker.license(domains);
+                let NewLicense { license, activations, events, idempotency: _ } = new;
                 tables[0].1.push(license_row(&license));
                 tables[1].1.extend(activations.iter().map(|activation| activation_row(&license, activation)));
                 tables[2].1.extend(events.iter().map(|event| {
@@ -154,7 +159,7 @@ impl Raw {
                         event.data.to_string()
                     ])
                 }));
-                known.push(Known { id: license.id, digest: license.key_digest, domains, number });
+                known.push(Known { id: license.id, key, digest: license.key_digest, domains, number });
             }
             let start = now();
             self.insert(tables).await;

@@ -13,7 +13,7 @@ use license_core::license::{License, LicenseId};
 use license_core::plan::PlanCatalog;
 use license_core::service::{LicenseService, ValidateRequest};
 use license_core::store::LicenseStore;
-use license_core::verdict::{Claim, Held, Standing, judge};
+use license_core::verdict::{Claim, Standing, judge};
 use license_store::memory::MemoryStore;
 use license_store::sql::sqlite::SqliteStore;
 use rand::SeedableRng;
@@ -55,7 +55,8 @@ fn parts(criterion: &mut Criterion) {
     let idempotency: Option<Idempotency> = None;
     let new = create(id, (vault.digest(&key), sealed), &spec(), idempotency, &plans, now).expect("in bounds");
     let license = License { activated_at: Some(now), ..new.license };
-    let standing = Standing { license: Arc::new(license), held: Held { domain: true, device: false } };
+    let bindings = new.activations.into_iter().map(|activation| activation.binding);
+    let standing = Standing::new(Arc::new(license), bindings);
     let claim = Claim { domain: DomainName::parse("example.com").ok(), fingerprint: None };
     criterion.bench_function("judge", |bench| {
         bench.iter(|| judge(black_box(&standing), black_box(&claim), &plans, now));

@@ -1,0 +1,175 @@
+//! The server under load, in ratios to a bare axum route, as tables in Markdown. `benches/http` sees to wrk, starts a
+//! PostgreSQL and runs it.
+
+#![expect(clippy::unwrap_used, reason = "a bench that meets the unexpected stops")]
+#![expect(clippy::print_stdout, reason = "the tables are what it is for")]
+
+#[path = "../../../benches/fill.rs"]
+#[expect(dead_code, reason = "the bench of the stores calls more of it")]
+mod fill;
+#[path = "../tests/server/process.rs"]
+#[expect(dead_code, reason = "made for tests, which call more of it")]
+mod process;
+
+#[path = "http/contender.rs"]
+mod contender;
+#[path = "http/handlers.rs"]
+mod handlers;
+#[path = "http/load.rs"]
+mod load;
+#[path = "http/table.rs"]
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use tokio::runtime::Runtime;
+
+use contender::{Contender, Entry, Program, Store};
+use handlers::Handler;
+
+/// As the server has it, so that it is none of what is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The server under load, in ratios to a bare axum route.
+#[derive(Parser)]
+struct Arguments {
+    /// Licenses in each database
+    #[arg(long, default_value_t = 100_000)]
+    licenses: usize,
+    /// Rounds; in each, every contender has one run with each number of connections
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each run
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Numbers of connections
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
+    connections: Vec<usize>,
+    /// A try: 1 round of 1 second a run, 1,000 licenses
+    #[arg(long)]
+    quick: bool,
+    /// Only contenders whose names hold one of these, as in update,postgres; bare always takes part
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leaves --recording out, for a server that does not know it: each store once
+    #[arg(long)]
+    without_recording: bool,
+    /// More flags of our server, in one argument, as in "--cache-entries 1000"
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
+    server_flags: String,
+    /// Is one of the handlers that the server is compared to
+    #[arg(long, hide = true)]
+    serve: Option<Handler>,
+    /// Comes from cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Arguments {
+    /// All that take part, in the order of the tables.
+    fn entries(&self) -> Vec<Entry> {
+        let handler = |name: &'static str, store| Entry {
+            name: name.to_owned(),
+            program: Program::Handler(name),
+            store,
+        };
+        let mut entries = vec![handler("update", Store::Postgres)];
+        for (name, store) in
+            [("memory", Store::Memory), ("sqlite", Store::Sqlite), ("postgres", Store::Postgres)]
+        {
+            let modes: &[_] = match store {
+                _ if self.without_recording => &[""],
+                // There is nothing to write later.
+                Store::Memory => &["durable"],
+                _ => &["durable", "buffered"],
+            };
+            for &mode in modes {
+                let mut flags: Vec<_> = self.server_flags.split_whitespace().map(str::to_owned).collect();
+                if !mode.is_empty() {
+                    flags.extend(["--recording".to_owned(), mode.to_owned()]);
+                }
+                let name = format!("{name} {mode}").trim_end().to_owned();
+                entries.push(Entry { name, program: Program::Server(flags), store });
+            }
+        }
+        entries.retain(|entry| {
+            self.only.is_empty() || self.only.iter().any(|part| entry.name.contains(part.as_str()))
+        });
+        entries.insert(0, handler("bare", Store::None));
+        entries
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the tables alone go to the output")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    // As the server has it.
+    let runtime = Runtime::new().unwrap();
+    if let Some(handler) = arguments.serve {
+        runtime.block_on(handlers::serve(handler));
+        return ExitCode::SUCCESS;
+    }
+    if arguments.quick {
+        (arguments.licenses, arguments.rounds, arguments.seconds) = (1_000, 1, 1);
+    }
+    race(&arguments, &runtime)
+}
+
+fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
+    let &Arguments { licenses, rounds, seconds, ref connections, .. } = arguments;
+    let mut entries: Vec<_> = arguments.entries().into_iter().enumerate().collect();
+    entries.sort_by_key(|(_, entry)| entry.store);
+    let (mut contenders, mut shared) = (Vec::new(), None);
+    for (place, entry) in entries {
+        say(&format!("{}: gets its licenses, and starts", entry.name));
+        if let Some(mut contender) = Contender::start(runtime, entry, licenses, &mut shared) {
+            contender.warm();
+            contenders.push((place, contender));
+        }
+    }
+    contenders.sort_by_key(|(place, _)| *place);
+    let mut contenders: Vec<_> = contenders.into_iter().map(|(_, contender)| contender).collect();
+
+    load::rest(seconds);
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut runs = vec![vec![Vec::with_capacity(rounds); contenders.len()]; connections.len()];
+    for round in 0..rounds {
+        for (&connections, runs) in connections.iter().zip(&mut runs) {
+            say(&format!("round {} of {rounds}: {connections} connections", round + 1));
+            for turn in 0..contenders.len() {
+                // Each has another before it in each round.
+                let n = (turn + round) % contenders.len();
+                runs[n].push(contenders[n].run(connections, seconds, round, &mut rng));
+            }
+        }
+    }
+
+    println!(
+        "{licenses} licenses, {rounds} rounds, {seconds} s a run; the middle of the rounds' ratios to bare, and their range"
+    );
+    for (&connections, runs) in connections.iter().zip(runs) {
+        let names = contenders.iter().map(|contender| &*contender.name);
+        table::print(connections, &names.zip(runs).collect::<Vec<_>>());
+    }
+    println!();
+    let mut right = true;
+    for mut contender in contenders {
+        let Some(counted) = contender.counted(runtime) else { continue };
+        let Contender { name, answered, unseen, .. } = &contender;
+        let is_right = (*answered..=answered + unseen).contains(&counted);
+        right &= is_right;
+        let verdict = if is_right { "right" } else { "**WRONG**" };
+        println!(
+            "counted: {name}: {counted}; {answered} were answered 200, {unseen} more may have been cut off: {verdict}"
+        );
+    }
+    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,304 @@
+//! A server in the race, with its data and the count of what it answered.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use license_core::limits::PAGE_ITEMS;
+use license_store::sql::postgres::{PostgresOptions, PostgresStore};
+use license_store::sql::sqlite::SqliteStore;
+use rand_chacha::ChaCha20Rng;
+use serde_json::json;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use tempfile::TempDir;
+use test_database::TestDatabase;
+use tokio::runtime::Runtime;
+
+use crate::fill::{Known, Maker, Raw, SECRET, customer};
+use crate::load::{self, Requests, Run};
+use crate::process::{BINARY, agent, call, command_of};
+
+const TOKEN: &str = "a-token-for-the-bench-only";
+/// Domains of each license.
+const DOMAINS: usize = 3;
+/// Callers that issue licenses where no database can be filled.
+const ISSUERS: usize = 4;
+/// What is not filed yet is counted as well.
+const COUNT: &str = "SELECT CAST((SELECT SUM(validation_count) FROM licenses) + \
+    (SELECT COUNT(*) FROM unfiled WHERE outcome = 'VALID') AS BIGINT)";
+
+/// Where licenses are kept; in the order in which contenders start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Store {
+    Postgres,
+    Sqlite,
+    Memory,
+    None,
+}
+
+/// Who answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Program {
+    /// A handler of this executable.
+    Handler(&'static str),
+    /// Our server, with these flags.
+    Server(Vec<String>),
+}
+
+/// What takes part in the race.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) program: Program,
+    pub(crate) store: Store,
+}
+
+/// Its licenses; gone when dropped.
+enum Data {
+    None,
+    Memory,
+    Sqlite(PathBuf),
+    Postgres(Box<TestDatabase>),
+}
+
+/// A server in the race.
+pub(crate) struct Contender {
+    pub(crate) name: String,
+    pub(crate) requests: Rc<Requests>,
+    // Ends before its data goes.
+    process: Option<Process>,
+    data: Data,
+    _folder: TempDir,
+    /// Requests answered with 200.
+    pub(crate) answered: u64,
+    /// Requests that may have been counted though nobody saw a 200 for them.
+    pub(crate) unseen: u64,
+}
+
+impl Contender {
+    /// Makes the data and starts the program; `None`, said loudly, where its database is not there. `shared` are the
+    /// requests of all databases that are filled: their licenses are the same.
+    pub(crate) fn start(
+        runtime: &Runtime,
+        Entry { name, program, store }: Entry,
+        licenses: usize,
+        shared: &mut Option<Rc<Requests>>,
+    ) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, url) = match store {
+            Store::None => (Data::None, String::new()),
+            Store::Memory => (Data::Memory, "memory:".to_owned()),
+            Store::Sqlite => {
+                let path = folder.path().join("licenses.db");
+                let url = format!("sqlite://{}", path.display());
+                (Data::Sqlite(path), url)
+            }
+            Store::Postgres => {
+                let database = runtime.block_on(TestDatabase::new())?;
+                let url = database.url();
+                (Data::Postgres(Box::new(database)), url)
+            }
+        };
+        let known = runtime.block_on(data.fill(licenses));
+        let mut command = match program {
+            Program::Handler(name) => {
+                let mut command =
+                    command_of(std::env::current_exe().unwrap().to_str().unwrap(), folder.path());
+                command.args(["--serve", name]);
+                command
+            }
+            Program::Server(flags) => {
+                let mut command = command_of(BINARY, folder.path());
+                command.args(flags);
+                command
+            }
+        };
+        command.envs([
+            ("LICENSE_DATABASE", &*url),
+            ("LICENSE_SECRET", SECRET),
+            ("LICENSE_ADMIN_TOKEN", TOKEN),
+        ]);
+        let process = Process::start(command);
+        let requests = match store {
+            Store::None => Rc::clone(shared.as_ref().expect("those with licenses start before")),
+            Store::Memory => {
+                let own = Rc::new(Requests::new(issue(&process.url, licenses)));
+                shared.get_or_insert_with(|| Rc::clone(&own));
+                own
+            }
+            Store::Sqlite | Store::Postgres => {
+                let requests =
+                    shared.get_or_insert_with(|| Rc::new(Requests::new(known.iter().map(request))));
+                assert!(
+                    known.last().is_some_and(|known| requests.are_of(known.key.reveal())),
+                    "all are filled alike"
+                );
+                Rc::clone(requests)
+            }
+        };
+        Some(Self { name, requests, process: Some(process), data, _folder: folder, answered: 0, unseen: 0 })
+    }
+
+    /// Validates each license once: caches are filled, and connections open.
+    pub(crate) fn warm(&mut self) {
+        self.answered += self.requests.warm(&self.process().url);
+    }
+
+    /// One run; a few answers are looked at before and after it.
+    pub(crate) fn run(
+        &mut self,
+        connections: usize,
+        seconds: u64,
+        seed: usize,
+        rng: &mut ChaCha20Rng,
+    ) -> Run {
+        let (url, pid) = (self.process().url.clone(), self.process().child.id());
+        self.answered += self.requests.sample(&url, rng);
+        let run = load::run(&self.requests, &url, pid, connections, seconds, seed);
+        self.answered += self.requests.sample(&url, rng);
+        self.answered += run.answers;
+        // wrk leaves its last requests on their way.
+        self.unseen += run.failed + connections as u64;
+        run
+    }
+
+    /// Stops it; how many valid answers its data holds, where it has any.
+    pub(crate) fn counted(&mut self, runtime: &Runtime) -> Option<u64> {
+        let process = self.process.take().expect("it runs");
+        if matches!(self.data, Data::Memory) {
+            return Some(listed(&process.url));
+        }
+        process.stop();
+        let sum: i64 = match &self.data {
+            Data::None | Data::Memory => return None,
+            Data::Sqlite(path) => runtime.block_on(async {
+                let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+                sqlx::query_scalar(COUNT).fetch_one(&mut connection).await.unwrap()
+            }),
+            Data::Postgres(database) => runtime.block_on(async {
+                sqlx::query_scalar(COUNT).fetch_one(&mut database.connect().await).await.unwrap()
+            }),
+        };
+        Some(u64::try_from(sum).unwrap())
+    }
+
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("it runs")
+    }
+}
+
+impl Data {
+    /// Fills a database with licenses, the same each time.
+    async fn fill(&self, licenses: usize) -> Vec<Known> {
+        let mut raw = match self {
+            Self::None | Self::Memory => return Vec::new(),
+            Self::Sqlite(path) => {
+                SqliteStore::open(path).await.unwrap().close().await;
+                // Without a cache of its own size, the fill reads pages of its indexes again and again.
+                let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-1000000");
+                Raw::Sqlite(Box::new(options.connect().await.unwrap()))
+            }
+            Self::Postgres(database) => {
+                let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
+                store.unwrap().close().await;
+                Raw::Postgres(Box::new(database.connect().await))
+            }
+        };
+        let (known, _) = raw.fill(&mut Maker::new(), licenses, DOMAINS).await;
+        raw.settle().await;
+        known
+    }
+}
+
+fn request(known: &Known) -> (String, Vec<String>) {
+    let domains = (0..known.domains).map(|n| known.domain(n).as_str().to_owned());
+    (known.key.reveal().to_owned(), domains.collect())
+}
+
+/// Issues licenses over HTTP; their keys and domains.
+fn issue(url: &str, licenses: usize) -> Vec<(String, Vec<String>)> {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let issuer = || {
+            let (agent, mut issued) = (agent(), Vec::new());
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= licenses {
+                    return issued;
+                }
+                let domains: Vec<_> = (0..DOMAINS).map(|n| format!("d{n}.s{number}.example.com")).collect();
+                let body = json!({
+                    "plan": "starter",
+                    "customer_email": customer(number).as_str(),
+                    "max_domains": DOMAINS,
+                    "domains": domains,
+                });
+                let (status, license) =
+                    call(&agent, url, "POST", "/api/v1/licenses", Some(TOKEN), Some(&body)).unwrap();
+                assert_eq!(status, 201, "{license}");
+                issued.push((license["key"].as_str().unwrap().to_owned(), domains));
+            }
+        };
+        let issuers: Vec<_> = (0..ISSUERS).map(|_| scope.spawn(issuer)).collect();
+        issuers.into_iter().flat_map(|issuer| issuer.join().unwrap()).collect()
+    })
+}
+
+/// The sum of what all licenses of a server have counted.
+fn listed(url: &str) -> u64 {
+    let (agent, mut sum, mut cursor) = (agent(), 0, String::new());
+    loop {
+        let path = format!("/api/v1/licenses?limit={PAGE_ITEMS}{cursor}");
+        let (status, page) = call(&agent, url, "GET", &path, Some(TOKEN), None).unwrap();
+        assert_eq!(status, 200, "{page}");
+        let licenses = page["data"].as_array().unwrap();
+        sum += licenses.iter().map(|license| license["validation_count"].as_u64().unwrap()).sum::<u64>();
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return sum,
+        }
+    }
+}
+
+/// A running program. Killed when dropped.
+struct Process {
+    child: Child,
+    url: String,
+    // What it still prints must find a reader.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts it, and waits for the address that it prints. Its log goes nowhere.
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let url = loop {
+            let mut line = String::new();
+            let args = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "the program ended at its start: {args}");
+            if let Some(address) = line.trim().strip_prefix("address") {
+                break address.trim().to_owned();
+            }
+        };
+        Self { child, url, _stdout: stdout }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    fn stop(mut self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

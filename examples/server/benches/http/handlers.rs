@@ -1,0 +1,128 @@
+//! What the server is compared to: a bare route, and the usual handler. Each runs as a process of its own.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use chrono::{DateTime, Duration, Utc};
+use clap::ValueEnum;
+use license_core::clock::{Clock, SystemClock};
+use license_core::key::{KeyFormat, KeyVault, Secret};
+use license_core::plan::{Features, PlanCatalog};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, Row};
+use tokio::net::TcpListener;
+
+use crate::fill::SECRET;
+
+/// One of them, as an argument names it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Handler {
+    /// A bare route.
+    Bare,
+    /// The usual handler.
+    Update,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    key: String,
+    #[expect(dead_code, reason = "to be parsed")]
+    domain: Option<String>,
+    #[expect(dead_code, reason = "to be parsed")]
+    fingerprint: Option<String>,
+}
+
+/// The server's answer to a validation that may run.
+#[derive(Serialize)]
+struct Valid<'a> {
+    valid: bool,
+    license: License<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct License<'a> {
+    plan: &'a str,
+    expires_at: Option<DateTime<Utc>>,
+    features: &'a Features,
+}
+
+fn valid(plan: &str, expires_at: Option<DateTime<Utc>>, plans: &PlanCatalog) -> Response {
+    let Some(plan) = plans.get(plan) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let license = License { plan: &plan.name, expires_at, features: &plan.features };
+    Json(Valid { valid: true, license }).into_response()
+}
+
+/// Reads a request, writes an answer.
+struct Bare {
+    plans: PlanCatalog,
+    expires_at: DateTime<Utc>,
+}
+
+async fn bare(State(bare): State<Arc<Bare>>, Json(_): Json<Request>) -> Response {
+    valid("starter", Some(bare.expires_at), &bare.plans)
+}
+
+/// Finds the license, adds one to its counter, answers.
+struct Update {
+    plans: PlanCatalog,
+    format: KeyFormat,
+    vault: KeyVault,
+    pool: PgPool,
+}
+
+async fn update(State(update): State<Arc<Update>>, Json(request): Json<Request>) -> Response {
+    let Ok(key) = update.format.parse(&request.key) else { return StatusCode::BAD_REQUEST.into_response() };
+    match update.license(update.vault.digest(&key).as_bytes()).await {
+        Ok(Some((plan, expires_at))) => valid(&plan, expires_at, &update.plans),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+impl Update {
+    async fn license(&self, digest: &[u8]) -> sqlx::Result<Option<(String, Option<DateTime<Utc>>)>> {
+        let found = sqlx::query("SELECT id, plan, expires_at FROM licenses WHERE key_digest = $1")
+            .bind(digest)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = found else { return Ok(None) };
+        sqlx::query(
+            "UPDATE licenses SET validation_count = validation_count + 1, last_validated_at = $2 WHERE id = $1",
+        )
+        .bind(row.try_get::<&str, _>("id")?)
+        .bind(SystemClock.now().timestamp_micros())
+        .execute(&self.pool)
+        .await?;
+        let expires_at: Option<i64> = row.try_get("expires_at")?;
+        Ok(Some((row.try_get("plan")?, expires_at.and_then(DateTime::from_timestamp_micros))))
+    }
+}
+
+/// Serves on a port of its own, which it prints, until the process is killed.
+pub(crate) async fn serve(handler: Handler) {
+    let plans = PlanCatalog::standard();
+    let app = match handler {
+        Handler::Bare => {
+            let expires_at = SystemClock.now() + Duration::days(365);
+            post(bare).with_state(Arc::new(Bare { plans, expires_at }))
+        }
+        Handler::Update => {
+            // As our own store has it: as many connections, not asked before each use whether they still live.
+            let pool = PgPoolOptions::new().max_connections(10).test_before_acquire(false);
+            let pool = pool.connect(&std::env::var("LICENSE_DATABASE").unwrap()).await.unwrap();
+            let vault = KeyVault::new(&Secret::from_hex(SECRET).unwrap());
+            post(update).with_state(Arc::new(Update { plans, format: KeyFormat::default(), vault, pool }))
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("address http://{}", listener.local_addr().unwrap());
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
+    axum::serve(listener, Router::new().route("/api/v1/validate", app)).await.unwrap();
+}

@@ -1,0 +1,35 @@
+-- Sends requests of a file, taken at random. Arguments: the file, the length of each, how many they are, a seed.
+local ffi = require "ffi"
+ffi.cdef "int open(const char *, int, ...); void *mmap(void *, size_t, int, int, int, long);"
+local PROT_READ, MAP_SHARED = 1, 1
+
+local threads = 0
+function setup(thread)
+   threads = threads + 1
+   thread:set("number", threads)
+end
+
+local requests, length, count
+function init(args)
+   length, count = tonumber(args[2]), tonumber(args[3])
+   -- Mapped, not read: the first thread runs already while the next one gets ready.
+   local file = ffi.C.open(args[1], 0)
+   assert(file >= 0, "the file can't be opened")
+   local start = ffi.C.mmap(nil, length * count, PROT_READ, MAP_SHARED, file, 0)
+   assert(start ~= ffi.cast("void *", -1), "the file can't be mapped")
+   requests = ffi.cast("const char *", start)
+   math.randomseed(tonumber(args[4]) * 64 + number)
+end
+
+function request()
+   return ffi.string(requests + math.random(0, count - 1) * length, length)
+end
+
+function done(summary, latency)
+   local errors = summary.errors
+   print(string.format(
+      '\n{"micros":%d,"answers":%d,"refused":%d,"broken":%d,"p50":%d,"p95":%d,"p99":%d}',
+      summary.duration, summary.requests, errors.status,
+      errors.connect + errors.read + errors.write + errors.timeout,
+      latency:percentile(50), latency:percentile(95), latency:percentile(99)))
+end

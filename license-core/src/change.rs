@@ -21,6 +21,8 @@ pub struct Change {
 pub enum Notice {
     /// A license changed.
     Changed(Change),
+    /// Events were written that tell of no change, or deliveries are due: whoever reads the outbox looks again.
+    Outbox,
     /// Changes may have been missed, on a lost connection or by a listener that was too slow: whatever is remembered may
     /// be old.
     Missed,

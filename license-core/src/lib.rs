@@ -2,8 +2,10 @@
 //!
 //! - [`service::LicenseService`] is what a backend holds: issue, validate, manage.
 //! - [`store::LicenseStore`] is the port it keeps licenses through; `license-store` has stores for memory and SQL.
+//! - [`outbox::Outbox`] is the port beside it: what happened, in one order, for subscribers and webhooks.
 //! - [`command::decide`] and [`verdict::judge`] are the rules: pure functions of a license, a question and a time.
-//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`] and [`usage`] are the nouns.
+//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`], [`endpoint`],
+//!   [`delivery`] and [`usage`] are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
 //! arguments; only the feature `system` adds the machine's own, for the edge.
@@ -32,15 +34,19 @@ pub mod change;
 pub mod clock;
 pub mod command;
 pub mod customer;
+pub mod delivery;
 pub mod domain;
+pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod figure;
 mod in_flight;
+pub mod json;
 pub mod key;
 pub mod license;
 pub mod limits;
 pub mod metadata;
+pub mod outbox;
 pub mod plan;
 pub mod service;
 pub mod store;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Draft;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::LicenseState;
+use crate::license::{ExpiryTold, LicenseState};
 use crate::limits;
 use crate::plan::PlanCatalog;
 use crate::verdict::{Denial, plan_of};
@@ -44,6 +44,9 @@ pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial
         None => None,
         Some(term) => Some(in_reach(expires_at.max(draft.now).checked_add_signed(term))?),
     };
+    if draft.license.expires_at != Some(expires_at) {
+        draft.license.expiry_told = ExpiryTold::Nothing;
+    }
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);
     Ok(())

@@ -280,9 +280,17 @@ impl Endpoint {
     /// Whether an event of that type, about that subject, is to be delivered to it.
     #[must_use]
     pub fn wants(&self, event_type: EventType, subject: &Subject) -> bool {
-        let own = matches!(subject, Subject::Endpoint(id) if *id == self.id);
-        self.is_enabled()
-            && if event_type == EventType::EndpointTest { own } else { self.settings.events.has(event_type) }
+        self.is_enabled() && self.chose(event_type, subject)
+    }
+
+    /// Likewise, whether or not it is enabled.
+    #[must_use]
+    pub fn chose(&self, event_type: EventType, subject: &Subject) -> bool {
+        if event_type == EventType::EndpointTest {
+            matches!(subject, Subject::Endpoint(id) if *id == self.id)
+        } else {
+            self.settings.events.has(event_type)
+        }
     }
 
     /// Takes it out of use.

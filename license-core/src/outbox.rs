@@ -390,8 +390,8 @@ pub struct Claim {
 pub struct Claimed {
     /// What to send, in the order in which to begin.
     pub deliveries: Vec<ClaimedDelivery>,
-    /// When the next one of an enabled endpoint is due, as far as is known: a moment of the past where more are due than were
-    /// given. `None`: none is waiting.
+    /// When the next one of an enabled endpoint is due, or its lease lapses: later than now. `None`: none is waiting for its
+    /// time. What is due and was not given waits for others: whoever settles one claims again.
     pub next_due: Option<DateTime<Utc>>,
 }
 

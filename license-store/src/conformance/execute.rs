@@ -155,10 +155,10 @@ pub async fn events_go_with_the_change(harness: &dyn Harness) {
         let events = other.events(&license.id, before, 100).await.expect("events");
         let types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
         assert_eq!(types, expected, "events of {command:?}");
-        assert!(events.iter().all(|event| event.at == at(60) && event.license_id == license.id));
+        assert!(events.iter().all(|event| event.at == at(60) && event.license_id() == Some(&license.id)));
     }
     let events = store.events(&license.id, 0, 100).await.expect("events");
-    assert_eq!(events[2].data["value"], "a.com", "the data of activation.created");
+    assert_eq!(events[2].data["activation"]["value"], "a.com", "the data of activation.created");
 }
 
 /// A command for another version than the license has is denied.

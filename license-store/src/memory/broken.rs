@@ -170,7 +170,7 @@ impl LicenseStore for Broken {
                 let Decision { outcome, changes } =
                     decide(data.view(id, &command.reads())?, command, context);
                 if let Some(mut changes) = changes {
-                    changes.events.clear();
+                    changes.events = license_core::event::NewEvents::default();
                     data.apply(id, &changes)?;
                 }
                 Ok(outcome)

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-#[cfg(feature = "postgres")]
-use license_core::change::Notice;
-use license_core::change::{Change, ChangeFeed, FeedState};
+use license_core::change::{Change, ChangeFeed, FeedState, Notice};
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
 
@@ -21,8 +19,8 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn tell(&self, changes: Vec<Change>) {
-        self.local.tell(changes);
+    pub(super) fn tell(&self, notices: Vec<Notice>) {
+        notices.into_iter().for_each(|notice| self.local.notify(notice));
     }
 
     pub(super) fn listen(&self) -> Box<dyn ChangeFeed> {
@@ -79,13 +77,20 @@ impl Filler {
 
     /// A notice of a node; one that can't be read is one that was missed.
     pub(super) fn heard(&self, payload: &str) {
-        self.local.notify(read_payload(payload).map_or(Notice::Missed, Notice::Changed));
+        self.local.notify(read_payload(payload).unwrap_or(Notice::Missed));
     }
 }
 
-/// A change as text: id, version, digest in hex. Short and plain: a notice holds less than 8000 bytes.
-pub(super) fn payload(change: &Change) -> String {
-    let Change { license_id, key_digest, version } = change;
+const OUTBOX: &str = "outbox";
+const MISSED: &str = "missed";
+
+/// A notice as text; of a change: id, version, digest in hex. Short and plain: a notice holds less than 8000 bytes.
+pub(super) fn payload(notice: &Notice) -> String {
+    let Change { license_id, key_digest, version } = match notice {
+        Notice::Changed(change) => change,
+        Notice::Outbox => return OUTBOX.to_owned(),
+        Notice::Missed => return MISSED.to_owned(),
+    };
     let mut text = format!("{license_id} {version} ");
     for byte in key_digest.as_bytes() {
         for half in [byte >> 4, byte & 15] {
@@ -96,7 +101,10 @@ pub(super) fn payload(change: &Change) -> String {
 }
 
 #[cfg_attr(not(any(feature = "postgres", test)), expect(dead_code, reason = "read where others write"))]
-fn read_payload(text: &str) -> Option<Change> {
+fn read_payload(text: &str) -> Option<Notice> {
+    if text == OUTBOX {
+        return Some(Notice::Outbox);
+    }
     let mut parts = text.split(' ');
     let (id, version, hex) = (parts.next()?, parts.next()?, parts.next()?);
     let mut digest = [0; 32];
@@ -106,11 +114,11 @@ fn read_payload(text: &str) -> Option<Change> {
     for (byte, pair) in digest.iter_mut().zip((0..64).step_by(2)) {
         *byte = u8::from_str_radix(&hex[pair..pair + 2], 16).ok()?;
     }
-    Some(Change {
+    Some(Notice::Changed(Change {
         license_id: LicenseId::parse(id).ok()?,
         key_digest: KeyDigest::from_bytes(digest),
         version: version.parse().ok()?,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -119,13 +127,14 @@ mod tests {
 
     #[test]
     fn payloads_come_back() {
-        let change = Change {
+        let change = Notice::Changed(Change {
             license_id: LicenseId::parse("lic_a1").expect("an id"),
             key_digest: KeyDigest::from_bytes(std::array::from_fn(|n| u8::try_from(n * 8).expect("a byte"))),
             version: 17,
-        };
+        });
         let text = payload(&change);
         assert_eq!(read_payload(&text), Some(change));
+        assert_eq!(read_payload(&payload(&Notice::Outbox)), Some(Notice::Outbox));
         let (shorter, other) = (&text[..text.len() - 1], text.replace("17", "x"));
         for broken in
             ["", "lic_a1", "lic_a1 1 zz", shorter, &format!("{text} x"), &other, &text.replace("lic", "cil")]

@@ -19,6 +19,7 @@ use filing::Filer;
 const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/postgres/0001_first.sql")),
     ("inbox", include_str!("../../migrations/postgres/0002_inbox.sql")),
+    ("outbox", include_str!("../../migrations/postgres/0003_outbox.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
@@ -117,6 +118,7 @@ impl Dialect for Postgres {
     const DURABLE: &'static str = "";
     const QUICK: &'static str = "";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     // Sent with the commit, and to this node as well.
     const NOTIFY: Option<&'static str> = Some("SELECT pg_notify('license_changes', $1)");
 

@@ -45,6 +45,8 @@ pub const PLAN_FEATURES: usize = 256;
 pub const LAST_YEAR: i32 = 9_999;
 /// Endpoints of webhooks.
 pub const ENDPOINTS: usize = 50;
+/// Types of events in one list of an endpoint.
+pub const EVENTS_PER_ENDPOINT: usize = 64;
 /// Longest URL of an endpoint, in bytes.
 pub const ENDPOINT_URL_BYTES: usize = 2_048;
 /// Longest description of an endpoint, in bytes.

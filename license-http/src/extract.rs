@@ -8,8 +8,12 @@ mod path;
 mod query;
 
 pub(crate) use ask::Ask;
+#[cfg(feature = "webhooks")]
+pub(crate) use ask::EndpointAsk;
 pub(crate) use body::JsonBytes;
 pub(crate) use fields::Fields;
 pub(crate) use header::{IdempotencyHeader, IfMatch};
 pub(crate) use path::{ActivationPath, LicensePath};
+#[cfg(feature = "webhooks")]
+pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use query::{NoQuery, Query};

@@ -43,6 +43,8 @@ mod request_log;
 mod routes;
 mod serve;
 mod state;
+#[cfg(feature = "webhooks")]
+pub mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -59,6 +61,18 @@ pub use serve::serve;
 /// The whole API.
 pub fn router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
     finish(routes::public().merge(routes::admin(auth)), service)
+}
+
+/// The whole API, with webhooks of a dispatcher, or as one elsewhere has them: endpoints are checked by its rules, and its
+/// figures are in `/metrics`. Without it, only URLs of the public internet are taken. Needs the feature `webhooks`.
+#[cfg(feature = "webhooks")]
+pub fn router_with_webhooks(
+    service: Arc<LicenseService>,
+    auth: AdminAuth,
+    webhooks: webhooks::Webhooks,
+) -> Router {
+    let state = HttpState { webhooks, ..HttpState::new(service) };
+    routes::public().merge(routes::admin(auth)).fallback(routes::not_found).with_state(state)
 }
 
 /// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`.

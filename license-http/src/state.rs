@@ -10,13 +10,20 @@ use license_core::service::LicenseService;
 #[derive(Clone, Debug)]
 pub(crate) struct HttpState {
     pub(crate) service: Arc<LicenseService>,
+    #[cfg(feature = "webhooks")]
+    pub(crate) webhooks: crate::webhooks::Webhooks,
     /// How long validations take, from the request's head to the answer.
     pub(crate) validate_seconds: Arc<Histogram>,
 }
 
 impl HttpState {
     pub(crate) fn new(service: Arc<LicenseService>) -> Self {
-        Self { service, validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)) }
+        Self {
+            service,
+            #[cfg(feature = "webhooks")]
+            webhooks: crate::webhooks::Webhooks::default(),
+            validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)),
+        }
     }
 }
 

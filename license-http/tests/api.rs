@@ -6,6 +6,7 @@ mod api {
     mod app;
     mod auth;
     mod call;
+    mod events;
     mod faults;
     mod faulty_store;
     mod health;
@@ -20,4 +21,5 @@ mod api {
     mod serve;
     mod usage;
     mod validate;
+    mod webhook_endpoints;
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::clock::{Clock, ManualClock};
 use license_core::key::Secret;
+use license_core::outbox::Outbox;
 use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
@@ -40,10 +41,16 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
-        Self::over(MemoryStore::new()).await
+        let store = Arc::new(MemoryStore::new());
+        Self::set_up(store.clone(), Some(store)).await
     }
 
+    /// Over a store that keeps no order of events.
     pub(crate) async fn over(store: impl LicenseStore) -> Self {
+        Self::set_up(Arc::new(store), None).await
+    }
+
+    async fn set_up(store: Arc<dyn LicenseStore>, outbox: Option<Arc<dyn Outbox>>) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
@@ -53,12 +60,12 @@ impl TestApp {
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
         let perpetual = Plan::new("perpetual").max_devices(Limit::AtMost(0));
         let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual])).unwrap();
-        let service = LicenseService::builder(Arc::new(store), &secret, SharedClock(Arc::clone(&clock)), rng)
-            .plans(plans)
-            .build()
-            .await
-            .unwrap();
-        let service = Arc::new(service);
+        let clocked = SharedClock(Arc::clone(&clock));
+        let mut service = LicenseService::builder(store, &secret, clocked, rng).plans(plans);
+        if let Some(outbox) = outbox {
+            service = service.outbox(outbox);
+        }
+        let service = Arc::new(service.build().await.unwrap());
         let router = router(Arc::clone(&service), auth.clone());
         Self { service, auth, token: token.reveal().to_owned(), router, clock }
     }

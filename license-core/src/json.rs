@@ -20,7 +20,6 @@ pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok,
 ///
 /// # Errors
 /// Those of the serializer.
-#[expect(clippy::ref_option, reason = "serde's serialize_with passes fields by reference")]
 pub fn time_or_null<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => time(value, serializer),

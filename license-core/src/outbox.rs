@@ -25,6 +25,7 @@ use crate::store::{Page, PageRequest, StoreError};
 /// As with [`LicenseStore`](crate::store::LicenseStore) every method is one atomic operation, no method reads a clock or draws
 /// a random number, and a rule is not the store's. Where a method writes events or makes deliveries due, it tells
 /// [`Notice::Outbox`](crate::change::Notice::Outbox) to those who listen to the store's changes.
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Outbox: std::fmt::Debug + Send + Sync + 'static {
     /// Tells of terms that end: finds licenses of which [`tell_expiry`](crate::command::tell_expiry) may have something to
@@ -363,7 +364,7 @@ pub fn order_of_publishing(events: &mut [(Subject, u64, DateTime<Utc>)]) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndpointOutcome {
     /// Done; the endpoint as it is now.
-    Done(Endpoint),
+    Done(Box<Endpoint>),
     /// Refused: it is disabled.
     Disabled,
     /// There is no such endpoint.

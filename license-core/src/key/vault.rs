@@ -208,7 +208,6 @@ impl KeyVault {
     }
 }
 
-#[expect(clippy::missing_panics_doc, reason = "nothing here is near the 256 GiB that the cipher refuses")]
 fn seal<R: TryCryptoRng + ?Sized>(
     key: &[u8; 32],
     clear: &[u8],

@@ -150,7 +150,9 @@ impl LicenseService {
 
     fn shown(&self, mut events: Vec<Published>) -> Vec<Published> {
         let masked = self.key_format.masked();
-        events.iter_mut().for_each(|published| published.event.show_key(&masked));
+        for published in &mut events {
+            published.event.show_key(&masked);
+        }
         events
     }
 
@@ -210,7 +212,7 @@ impl LicenseService {
             settings.check()?;
         }
         match self.outbox()?.execute_endpoint(id, command, self.clock.now()).await? {
-            EndpointOutcome::Done(endpoint) => Ok(endpoint),
+            EndpointOutcome::Done(endpoint) => Ok(*endpoint),
             EndpointOutcome::Disabled => Err(ServiceError::EndpointDisabled),
             EndpointOutcome::NotFound => Err(ServiceError::EndpointNotFound),
         }

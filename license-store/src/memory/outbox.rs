@@ -297,7 +297,7 @@ impl Outbox for MemoryStore {
         }
         outbox.endpoints.insert(id.clone(), decision.endpoint.clone());
         self.feed.notify(Notice::Outbox);
-        Ok(EndpointOutcome::Done(decision.endpoint))
+        Ok(EndpointOutcome::Done(decision.endpoint.into()))
     }
 
     async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {

@@ -239,7 +239,7 @@ impl<D: Dialect> SqlStore<D> {
             self.fetch(&mut tx, &self.outbox.due_now, values).await?;
         }
         self.commit_outbox(tx).await?;
-        Ok(EndpointOutcome::Done(decision.endpoint))
+        Ok(EndpointOutcome::Done(decision.endpoint.into()))
     }
 
     async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {

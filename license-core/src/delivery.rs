@@ -1,5 +1,7 @@
 //! Deliveries: one event to one endpoint, and what follows from each attempt.
 
+mod schedule;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use serde_json::json;
 use crate::endpoint::{DisabledReason, Endpoint, EndpointId};
 use crate::event::{Event, EventId, EventType};
 use crate::limits;
+
+pub use schedule::{Schedule, ScheduleError};
 
 /// When a delivery is tried: at once, and after each failure so many seconds later.
 pub const SCHEDULE: [u32; 10] =
@@ -182,6 +186,8 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// Spreads the next try, so that those who failed together do not come again together: 0 to 1000, a random number.
     pub jitter: u16,
+    /// When to try again.
+    pub schedule: Schedule,
     /// The time.
     pub now: DateTime<Utc>,
 }
@@ -225,7 +231,7 @@ impl SettleDecision {
 /// Decides what follows from an attempt. Pure. Whether the token is still the owner's, the store has seen.
 #[must_use]
 pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settlement) -> SettleDecision {
-    let Settlement { attempt, jitter, now, .. } = settlement;
+    let Settlement { attempt, now, .. } = settlement;
     let mut event = None;
     delivery.tries += 1;
     if attempt.is_success() {
@@ -245,26 +251,22 @@ pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settl
         endpoint.disable(reason, *now);
         event = Some(endpoint.emit(EventType::EndpointDisabled, json!({ "reason": reason.as_str() }), *now));
     }
-    let next = if gone { None } else { next_try(&delivery, attempt, *jitter, *now) };
+    let next = if gone { None } else { next_try(&delivery, settlement) };
     delivery.status = if next.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Failed };
     delivery.due_at = next;
     SettleDecision { delivery, endpoint, event }
 }
 
 /// When to try again: as the schedule says, up to a tenth later, or when the receiver asks, if that is later still.
-fn next_try(
-    delivery: &Delivery,
-    attempt: &Attempt,
-    jitter: u16,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    let seconds = *SCHEDULE.get(delivery.tries as usize)?;
-    let pause = TimeDelta::milliseconds(i64::from(seconds) * (10_000 + i64::from(jitter.min(1_000))) / 10);
+fn next_try(delivery: &Delivery, settlement: &Settlement) -> Option<DateTime<Utc>> {
+    let Settlement { attempt, jitter, schedule, now, .. } = settlement;
+    let pause = TimeDelta::from_std(schedule.pause(delivery.tries)?).ok()?;
+    let pause = pause + pause / 10_000 * i32::from((*jitter).min(1_000));
     let asked = match attempt.result {
         AttemptResult::Answered { retry_after: Some(asked), .. } => TimeDelta::from_std(asked).ok(),
         _ => None,
     };
-    Some(now + pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE)))
+    Some(*now + pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE)))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::command::{
     Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, LimitNotice, Outcome,
     create,
 };
+use crate::delivery::Schedule;
 use crate::domain::DomainName;
 use crate::error::{ServiceError, SetupError, ValidateError};
 use crate::figure::{Figure, FigureValue};
@@ -80,6 +81,7 @@ pub struct LicenseService {
     in_flight: InFlight,
     answers: Answers,
     outbox: Option<Arc<dyn Outbox>>,
+    webhook_schedule: Schedule,
     limit_notices: LimitNotices,
 }
 
@@ -155,6 +157,7 @@ impl LicenseService {
                 in_flight: InFlight::default(),
                 answers: Answers::default(),
                 outbox: None,
+                webhook_schedule: Schedule::default(),
                 limit_notices: LimitNotices::default(),
             },
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
 use license_store::memory::MemoryStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
@@ -33,6 +34,8 @@ pub(crate) enum Database {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Arc<dyn LicenseStore>,
+    /// Where its events are read and delivered from.
+    pub(crate) outbox: Arc<dyn Outbox>,
     /// How many commits of validations it does well to work at, at once.
     pub(crate) commits: NonZero<usize>,
     close: Close,
@@ -131,20 +134,23 @@ impl Database {
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
         let failed = |error| format!("{self}: {error}");
-        let (store, close): (Arc<dyn LicenseStore>, _) = match self {
-            Self::Memory => (Arc::new(MemoryStore::new()), Close::Nothing),
+        let (store, outbox, close): (Arc<dyn LicenseStore>, Arc<dyn Outbox>, _) = match self {
+            Self::Memory => {
+                let store = Arc::new(MemoryStore::new());
+                (Arc::clone(&store) as _, store, Close::Nothing)
+            }
             Self::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Close::Sqlite(store))
+                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Sqlite(store))
             }
             Self::Postgres(url, options) => {
                 let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Close::Postgres(store))
+                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Postgres(store))
             }
         };
         // One file has one writer. A server works at one commit while it waits for the disk with another.
         let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
-        Ok(Opened { store, commits: commits.unwrap_or(NonZero::<usize>::MIN), close })
+        Ok(Opened { store, outbox, commits: commits.unwrap_or(NonZero::<usize>::MIN), close })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The licensing engine as a server. `license-server --help` says what can be set.
 
+mod background;
 mod banner;
 mod database;
 mod flags;
@@ -19,6 +20,7 @@ use license_core::store::LicenseStore;
 use license_http::{AdminAuth, ApiToken, LogRequests, TokenDigest};
 use tokio::net::TcpListener;
 
+use background::Background;
 use banner::{AdminToken, Banner};
 use database::Database;
 use front::Front;
@@ -81,6 +83,8 @@ async fn run(flags: Flags) -> Result<(), String> {
         let service = LicenseService::builder(Arc::clone(store), &secret.secret, SystemClock, SystemRng)
             .plans(plans)
             .key_format(key_format.clone())
+            .outbox(Arc::clone(&opened.outbox))
+            .webhook_schedule(flags.webhooks.schedule.clone())
             .build()
             .await
             .map_err(|error| format!("{database}: {error}"))?;
@@ -90,13 +94,20 @@ async fn run(flags: Flags) -> Result<(), String> {
             None => first_token(&**store).await?,
         };
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
+        let service = Arc::new(service);
+        let (background, webhooks) = Background::start(&service, &flags.webhooks)?;
+        let app = license_http::router_with_webhooks(service, AdminAuth::new([token]), webhooks);
         let plans = format!("{names} ({plans_from})");
         Banner { address, database: shown, secret: secret.note, plans, plan: plan.into(), admin_token }
             .print();
-        Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
+        Ok((app.layer(log), background))
     };
     let served = match started.await {
-        Ok(app) => license_http::serve(listener, app, stop).await.map_err(|error| error.to_string()),
+        Ok((app, background)) => {
+            let served = license_http::serve(listener, app, background.stop_at(stop)).await;
+            background.close().await;
+            served.map_err(|error| error.to_string())
+        }
         Err(reason) => Err(reason),
     };
     front.close().await;

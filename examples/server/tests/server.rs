@@ -20,3 +20,7 @@ mod postgres_faults;
 mod secrets;
 #[path = "server/start.rs"]
 mod start;
+#[path = "server/storm.rs"]
+mod storm;
+#[path = "server/webhooks.rs"]
+mod webhooks;

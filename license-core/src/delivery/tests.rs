@@ -42,6 +42,7 @@ fn run(tries: u32, endpoint: Endpoint, result: AttemptResult, jitter: u16) -> Se
         token: ClaimToken::from_bytes([1; 16]),
         attempt: Attempt { at: now(), duration: Duration::from_millis(5), result },
         jitter,
+        schedule: Schedule::default(),
         now: now(),
     };
     settle(delivery, endpoint, &settlement)

@@ -372,6 +372,7 @@ impl LicenseService {
             token: outgoing.token,
             attempt: attempt.kept(),
             jitter: u16::from_be_bytes(random) % 1_001,
+            schedule: self.webhook_schedule.clone(),
             now: self.clock.now(),
         };
         Ok(self.outbox()?.settle(&settlement).await?)
@@ -393,6 +394,12 @@ fn check_name(name: &str) -> Result<(), ServiceError> {
 }
 
 impl super::LicenseServiceBuilder {
+    /// Sets when a delivery of a webhook is tried again; [`SCHEDULE`](crate::delivery::SCHEDULE) otherwise.
+    pub fn webhook_schedule(mut self, schedule: crate::delivery::Schedule) -> Self {
+        self.service.webhook_schedule = schedule;
+        self
+    }
+
     /// Sets where events are read and delivered from: the outbox of the same data as the store. Where a store is behind others,
     /// as a cache, it is the innermost one.
     pub fn outbox(mut self, outbox: Arc<dyn Outbox>) -> Self {

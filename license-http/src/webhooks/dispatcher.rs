@@ -19,10 +19,11 @@ use tokio::time::Instant;
 use super::Webhooks;
 use super::destination::Destinations;
 use super::figures::Figures;
-use super::sender::{ATTEMPT_TIME, Sender, SetupError};
+use super::sender::{Sender, SetupError};
 
-/// A delivery that was taken is nobody else's for so long: an attempt, and the time to note its end while the store is slow.
-const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// A delivery that was taken is nobody else's for so many times as long as an attempt may take: the attempt, and the time to
+/// note its end while the store is slow.
+const LEASE: u32 = 4;
 /// Deliveries of one endpoint that are under way at once, unless set.
 const PER_ENDPOINT: NonZero<u32> = NonZero::new(8).expect("not zero");
 /// It looks again after so long, whatever it has heard: two processes on one SQLite file hear nothing of each other.
@@ -33,8 +34,6 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
 /// How long sends that run at the shutdown may go on.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
-
-const _: () = assert!(LEASE.num_seconds() > 2 * ATTEMPT_TIME.as_secs() as i64, "a lease outlasts an attempt");
 
 /// Delivers events to endpoints: at least once, in order per license as far as the receiver answers.
 ///
@@ -68,12 +67,12 @@ const _: () = assert!(LEASE.num_seconds() > 2 * ATTEMPT_TIME.as_secs() as i64, "
 #[derive(Debug)]
 #[must_use]
 pub struct Dispatcher {
-    node: Arc<Node>,
+    node: Node,
     per_endpoint: NonZero<u32>,
 }
 
 /// What the sends share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     service: Arc<LicenseService>,
     sender: Sender,
@@ -87,7 +86,14 @@ impl Dispatcher {
     /// [`SetupError`] where this machine can make no HTTPS client.
     pub fn new(service: Arc<LicenseService>, destinations: Destinations) -> Result<Self, SetupError> {
         let node = Node { service, sender: Sender::new(destinations)?, figures: Arc::default() };
-        Ok(Self { node: Arc::new(node), per_endpoint: PER_ENDPOINT })
+        Ok(Self { node, per_endpoint: PER_ENDPOINT })
+    }
+
+    /// Sets how long a receiver may take to answer; 15 seconds otherwise. Four times as long after a node was killed, others
+    /// take over what it had begun to send.
+    pub fn attempt_time(mut self, time: Duration) -> Self {
+        self.node.sender.attempt_time = time;
+        self
     }
 
     /// Sets how many deliveries of one endpoint are under way at once, on all nodes together; 8 otherwise. With 1, an endpoint
@@ -100,7 +106,7 @@ impl Dispatcher {
     /// What the routes need of it, for [`router_with_webhooks`](crate::router_with_webhooks).
     #[must_use]
     pub fn webhooks(&self) -> Webhooks {
-        let Node { service: _, sender, figures } = &*self.node;
+        let Node { service: _, sender, figures } = &self.node;
         Webhooks { destinations: sender.destinations().clone(), figures: Some(Arc::clone(figures)) }
     }
 
@@ -154,15 +160,15 @@ impl Dispatcher {
 
     /// Takes what is due and begins to send it. How long there is nothing more to do.
     async fn take(&self, sends: &mut JoinSet<()>) -> Result<Duration, ServiceError> {
-        let Node { service, figures, .. } = &*self.node;
+        let Node { service, figures, .. } = &self.node;
         let slots = self.per_endpoint.get().saturating_mul(ENDPOINTS);
         let free = slots.saturating_sub(u32::try_from(sends.len()).unwrap_or(u32::MAX));
         if free == 0 {
             return Ok(LONGEST_WAIT);
         }
-        let batch = service.claim_deliveries(free, self.per_endpoint.get(), LEASE).await?;
+        let batch = service.claim_deliveries(free, self.per_endpoint.get(), self.node.lease()).await?;
         for outgoing in batch.deliveries {
-            sends.spawn(Arc::clone(&self.node).deliver(outgoing));
+            sends.spawn(self.node.clone().deliver(outgoing));
         }
         figures.set_under_way(sends.len());
         Ok(wait(batch.next_due, service.now()))
@@ -198,7 +204,11 @@ async fn ended(sends: &mut JoinSet<()>, figures: &Figures) {
 }
 
 impl Node {
-    async fn deliver(self: Arc<Self>, outgoing: Outgoing) {
+    fn lease(&self) -> TimeDelta {
+        TimeDelta::from_std(self.sender.attempt_time * LEASE).unwrap_or(TimeDelta::MAX)
+    }
+
+    async fn deliver(self, outgoing: Outgoing) {
         let began = Instant::now();
         let attempt = self.sender.deliver(&outgoing, self.service.now()).await;
         self.figures.attempted(&attempt);
@@ -208,7 +218,7 @@ impl Node {
     /// Notes how an attempt ended. While the store is down it goes on trying, as long as the lease may still hold: what is not
     /// noted is sent again.
     async fn settle(&self, outgoing: &Outgoing, attempt: Attempt, began: Instant) {
-        let until = began + LEASE.to_std().unwrap_or_default();
+        let until = began + self.sender.attempt_time * LEASE;
         let mut pause = PAUSES[0];
         loop {
             match self.service.settle_delivery(outgoing, attempt.clone()).await {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::destination::Destinations;
 
-/// The whole of an attempt, from the name to the answer.
+/// The whole of an attempt, from the name to the answer, unless set.
 pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(15);
 /// A connection that nothing is sent on is closed after so long. Its address was judged when it was made.
 const IDLE_TIME: Duration = Duration::from_secs(30);
@@ -50,6 +50,7 @@ struct Body<'a> {
 pub(super) struct Sender {
     client: Client,
     destinations: Destinations,
+    pub(super) attempt_time: Duration,
 }
 
 /// No client can be made, for want of the machine's root certificates.
@@ -69,7 +70,7 @@ impl Sender {
             .pool_idle_timeout(IDLE_TIME)
             .user_agent(concat!("license-webhooks/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, destinations })
+        Ok(Self { client, destinations, attempt_time: ATTEMPT_TIME })
     }
 
     pub(super) fn destinations(&self) -> &Destinations {
@@ -92,7 +93,7 @@ impl Sender {
 
     pub(super) async fn send(&self, message: Message<'_>, now: DateTime<Utc>) -> Attempt {
         let began = Instant::now();
-        let until = began + ATTEMPT_TIME;
+        let until = began + self.attempt_time;
         let answered = async {
             let url = self.destinations.url(message.url).map_err(|error| error.to_string())?;
             let headers = headers(&message, now).map_err(|error| error.to_string())?;
@@ -101,7 +102,7 @@ impl Sender {
         };
         let result = match tokio::time::timeout_at(until, answered).await {
             Err(_) => {
-                let error = format!("no answer within {} seconds", ATTEMPT_TIME.as_secs());
+                let error = format!("no answer within {} seconds", self.attempt_time.as_secs());
                 AttemptResult::Failed { error }
             }
             Ok(Err(error)) => AttemptResult::Failed { error },

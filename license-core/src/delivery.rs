@@ -162,7 +162,7 @@ impl ClaimToken {
 
     /// Reads the form of databases.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 

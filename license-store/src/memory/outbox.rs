@@ -28,19 +28,19 @@ type Key = (Subject, u64);
 #[derive(Debug, Default)]
 pub(super) struct OutboxData {
     pub(super) events: BTreeMap<Key, (Event, Option<u64>)>,
-    unpublished: BTreeSet<Key>,
-    positions: BTreeMap<u64, Key>,
-    last_position: u64,
+    pub(super) unpublished: BTreeSet<Key>,
+    pub(super) positions: BTreeMap<u64, Key>,
+    pub(super) last_position: u64,
     acknowledged: HashMap<String, u64>,
     endpoints: BTreeMap<EndpointId, Endpoint>,
     deliveries: BTreeMap<(EndpointId, u64), Kept>,
-    limits_told: HashMap<(LicenseId, ActivationKind), DateTime<Utc>>,
+    pub(super) limits_told: HashMap<(LicenseId, ActivationKind), DateTime<Utc>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+pub(super) struct Kept {
     delivery: Delivery,
-    token: Option<ClaimToken>,
+    pub(super) token: Option<ClaimToken>,
     attempts: Vec<Attempt>,
 }
 
@@ -141,7 +141,7 @@ impl OutboxData {
         Some(ClaimedDelivery { delivery, event: event.clone(), endpoint: endpoint.clone() })
     }
 
-    fn find(&mut self, endpoint: &EndpointId, event: &EventId) -> Option<&mut Kept> {
+    pub(super) fn find(&mut self, endpoint: &EndpointId, event: &EventId) -> Option<&mut Kept> {
         let position = self.events.get(&key(event))?.1?;
         self.deliveries.get_mut(&(endpoint.clone(), position))
     }

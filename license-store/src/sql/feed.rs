@@ -20,7 +20,9 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(super) fn tell(&self, notices: Vec<Notice>) {
-        notices.into_iter().for_each(|notice| self.local.notify(notice));
+        for notice in notices {
+            self.local.notify(notice);
+        }
     }
 
     pub(super) fn listen(&self) -> Box<dyn ChangeFeed> {

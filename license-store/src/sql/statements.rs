@@ -55,6 +55,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
+    #[expect(clippy::too_many_lines, reason = "one list of texts")]
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
         let detail = detail::<D>(limits::LISTED_ACTIVATIONS, true);

@@ -52,6 +52,7 @@ struct Memory {
 
 /// A receiver in threads of its own: of ten calls it fails three, and drops the connection of one.
 pub(crate) struct Receiver {
+    secret: String,
     address: SocketAddr,
     memory: Arc<Memory>,
     up: Option<Up>,
@@ -83,7 +84,12 @@ impl Receiver {
         });
         let address = listener.local_addr().unwrap();
         let up = Some(Up::new(listener, &memory));
-        Self { address, memory, up }
+        Self { secret: secret.to_owned(), address, memory, up }
+    }
+
+    /// What it verifies with.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// Ends it with all its connections, and starts it again at the same place.

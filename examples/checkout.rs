@@ -24,6 +24,7 @@ use license_core::error::ServiceError;
 use license_core::key::Secret;
 use license_core::license::{LicenseId, Status};
 use license_core::service::LicenseService;
+use license_core::store::{LicenseFilter, PageRequest};
 use license_store::memory::MemoryStore;
 use serde_json::Value;
 use sha2::Sha256;
@@ -216,7 +217,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let license = shop.licenses.get(&id).await?.detail.license;
         assert_eq!(license.status(shop.licenses.now()), expected, "{body}");
     }
-    let all = shop.licenses.list(&Default::default(), shop.licenses.now(), &Default::default()).await?;
+    let all =
+        shop.licenses.list(&LicenseFilter::default(), shop.licenses.now(), &PageRequest::default()).await?;
     assert_eq!(all.items.len(), 1, "told twice, issued once");
     assert_eq!(all.items[0].detail.license.customer_email.as_str(), "jenny.rosen@example.com");
     Ok(())

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::TryCryptoRng;
 use serde_json::json;
 
+use crate::clock::whole_micros;
 use crate::endpoint::{DisabledReason, Endpoint, EndpointId};
 use crate::event::{Event, EventId, EventType};
 use crate::limits;
@@ -266,7 +267,7 @@ fn next_try(delivery: &Delivery, settlement: &Settlement) -> Option<DateTime<Utc
         AttemptResult::Answered { retry_after: Some(asked), .. } => TimeDelta::from_std(asked).ok(),
         _ => None,
     };
-    Some(*now + pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE)))
+    Some(whole_micros(*now + pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE))))
 }
 
 #[cfg(test)]

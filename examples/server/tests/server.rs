@@ -21,6 +21,7 @@ mod secrets;
 #[path = "server/start.rs"]
 mod start;
 #[path = "server/storm.rs"]
+#[expect(dead_code, reason = "the bench calls more of it")]
 mod storm;
 #[path = "server/webhooks.rs"]
 mod webhooks;

@@ -71,7 +71,8 @@ fn pause(text: &str) -> Option<Duration> {
 /// A text that is no schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a schedule is up to {MOST_TRIES} pauses of at most a week such as 0s,5s,10m,2h, the first of them 0s"
+    "a schedule is up to {} pauses of at most a week such as 0s,5s,10m,2h, the first of them 0s",
+    MOST_TRIES
 )]
 pub struct ScheduleError;
 

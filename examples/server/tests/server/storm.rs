@@ -110,7 +110,7 @@ impl Receiver {
     }
 
     /// Whether all of these were answered with success.
-    fn has_all(&self, ids: &[String]) -> bool {
+    pub(crate) fn has_all(&self, ids: &[String]) -> bool {
         let seen = self.memory.seen.lock().unwrap();
         ids.iter().all(|id| seen.get(id).is_some_and(|seen| seen.accepted > 0))
     }
@@ -241,14 +241,15 @@ pub(crate) fn storm(
     token: &str,
     changes: u64,
 ) -> (Report, Receiver, Server, String) {
-    let mut server = start();
+    let first = start();
     let (listener, url) = Receiver::bind();
-    let (endpoint, secret) = endpoint(&server, token, &url);
+    let (endpoint, secret) = endpoint(&first, token, &url);
     let mut receiver = Receiver::start(listener, &secret);
     let licenses: Vec<_> = (0..CALLERS)
-        .map(|_| server.issue(token, &json!({"plan": "starter", "customer_email": "dev@example.com"})))
+        .map(|_| first.issue(token, &json!({"plan": "starter", "customer_email": "dev@example.com"})))
         .collect();
-    let (made, place) = (AtomicU64::new(0), RwLock::new(server.url.clone()));
+    let (made, place) = (AtomicU64::new(0), RwLock::new(first.url.clone()));
+    let mut running = Some(first);
     thread::scope(|scope| {
         for license in &licenses {
             scope.spawn(|| change(license, token, &place, &made, changes));
@@ -259,15 +260,16 @@ pub(crate) fn storm(
                 thread::yield_now();
             }
             if kill {
-                server.kill();
-                server = start();
-                place.write().unwrap().clone_from(&server.url);
+                running.take().unwrap().kill();
+                let next = running.insert(start());
+                place.write().unwrap().clone_from(&next.url);
             } else {
                 receiver.restart();
             }
         }
     });
 
+    let server = running.unwrap();
     let events = events(&server, token);
     let ids: Vec<_> = events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
     while !receiver.has_all(&ids) {
@@ -298,7 +300,8 @@ pub(crate) fn storm(
     (report, receiver, server, endpoint)
 }
 
-/// Suspends and reinstates a license in turn, until enough changes were made. A call without an answer was done or not.
+/// Suspends and reinstates a license in turn, until enough changes were made. A call without an answer was done or not: it is
+/// made again, and changes nothing where it was.
 fn change(license: &Value, token: &str, place: &RwLock<String>, made: &AtomicU64, enough: u64) {
     let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
     let mut agent = agent();
@@ -307,15 +310,14 @@ fn change(license: &Value, token: &str, place: &RwLock<String>, made: &AtomicU64
         let url = place.read().unwrap().clone();
         let verb = if suspend { "suspend" } else { "reinstate" };
         match call(&agent, &url, "POST", &format!("{path}/{verb}"), Some(token), None) {
-            // Where the answer was lost before, there may be nothing to change by now: it counts for the next one.
             Ok((200, _)) => {
                 made.fetch_add(1, Ordering::SeqCst);
                 suspend = !suspend;
             }
+            Ok((503, _)) => {}
             Ok(other) => panic!("{other:?}"),
             Err(_) => {
                 agent = crate::process::agent();
-                suspend = !suspend;
                 thread::yield_now();
             }
         }

@@ -1,17 +1,18 @@
 //! Webhooks through kills, of the server and of the receiver. The long form is `benches/webhooks`.
 
-use serde_json::json;
+use std::thread;
+
+use serde_json::{Value, json};
 use tempfile::tempdir;
-use test_database::TestDatabase;
+use test_database::{TestDatabase, TestServer};
 
 use crate::postgres::TOKEN;
-use crate::process::{Server, command};
-use crate::storm::{FLAGS, Report, endpoint, storm};
+use crate::process::{Server, command, starter};
+use crate::storm::{FLAGS, Receiver, Report, endpoint, storm};
 
 const CHANGES: u64 = 400;
 
 fn check(report: &Report) {
-    println!("{report:?}");
     assert!(report.calls >= report.events as u64 && report.failed > 0 && report.dropped > 0, "{report:?}");
 }
 
@@ -35,6 +36,43 @@ async fn nothing_is_lost_in_a_storm_on_postgres() {
         [("LICENSE_SECRET", secret.as_str()), ("LICENSE_DATABASE", &url), ("LICENSE_ADMIN_TOKEN", TOKEN)];
     let (report, ..) = storm(|| Server::start_with(folder.path(), &FLAGS, &env), TOKEN, CHANGES / 2);
     check(&report);
+}
+
+/// The database is gone and comes back: deliveries go on, and nobody has to restart anything.
+#[test]
+fn deliveries_go_on_when_the_database_is_back() {
+    let Some(database) = TestServer::start(&[]) else { return };
+    let folder = tempdir().unwrap();
+    let (url, secret) = (database.url(), "5a".repeat(32));
+    let env = [
+        ("LICENSE_SECRET", secret.as_str()),
+        ("LICENSE_DATABASE", &url),
+        ("LICENSE_DATABASE_TIMEOUT", "1"),
+        ("LICENSE_ADMIN_TOKEN", TOKEN),
+    ];
+    let server = Server::start_with(folder.path(), &FLAGS, &env);
+    let (listener, url) = Receiver::bind();
+    let (_, secret) = endpoint(&server, TOKEN, &url);
+    let receiver = Receiver::start(listener, &secret);
+    let event = |license: &Value| format!("evt_{}_0000000001", &license["id"].as_str().unwrap()[4..]);
+    let before = server.issue(TOKEN, &starter());
+    while !receiver.has_all(&[event(&before)]) {
+        thread::yield_now();
+    }
+    database.crash();
+    let (status, _) = server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&starter()));
+    assert_eq!(status, 503);
+    database.start_again();
+    let after = loop {
+        match server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&starter())) {
+            (201, license) => break license,
+            (503, _) => thread::yield_now(),
+            other => panic!("{other:?}"),
+        }
+    };
+    while !receiver.has_all(&[event(&after)]) {
+        thread::yield_now();
+    }
 }
 
 /// By default nothing of this machine or its network is reached, whatever it is called.

@@ -11,6 +11,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 }
 
 /// All but what the registry of special-purpose addresses names.
+#[expect(clippy::unnested_or_patterns, reason = "one line for each range")]
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     !matches!(
@@ -31,9 +32,10 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// What is handed out as global unicast (2000::/3), and of that no range with another address inside or a use of its own.
+/// What is handed out as global unicast (`2000::/3`), and of that no range with another address inside or a use of its own.
 /// So all else is refused by not being listed: unspecified, loopback, IPv4-mapped and -compatible, NAT64, unique-local,
 /// link-local, multicast, and what is not handed out yet.
+#[expect(clippy::unnested_or_patterns, reason = "one line for each range")]
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let special = matches!(

@@ -149,7 +149,7 @@ impl Dispatcher {
         let running = sends.len();
         let all = async {
             while !sends.is_empty() {
-                ended(&mut sends, &self.node.figures).await
+                ended(&mut sends, &self.node.figures).await;
             }
         };
         if tokio::time::timeout(SHUTDOWN_TIME, all).await.is_err() {
@@ -246,9 +246,10 @@ impl Pauses {
     }
 
     fn failed(&mut self, error: &ServiceError) -> Duration {
-        match self.0 {
-            None => tracing::warn!(%error, "no webhooks can be taken from the store; trying again"),
-            Some(_) => tracing::debug!(%error, "no webhooks can be taken from the store"),
+        if self.is_well() {
+            tracing::warn!(%error, "no webhooks can be taken from the store; trying again");
+        } else {
+            tracing::debug!(%error, "no webhooks can be taken from the store");
         }
         let pause = self.0.map_or(PAUSES[0], |pause| (pause * 2).min(PAUSES[1]));
         *self.0.insert(pause)

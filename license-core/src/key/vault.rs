@@ -154,7 +154,7 @@ impl KeyVault {
         license_id: &str,
         rng: &mut R,
     ) -> Result<SealedKey, R::Error> {
-        seal(&self.seal_key, key.reveal().as_bytes(), license_id, rng).map(SealedKey)
+        seal(&self.seal_key, key.reveal().as_bytes(), license_id, rng).map(|sealed| SealedKey(sealed.into()))
     }
 
     /// Decrypts what [`seal`](Self::seal) made for this license.
@@ -236,14 +236,14 @@ impl fmt::Debug for KeyVault {
 }
 
 /// A key that only [`KeyVault::open`] can read: 24 bytes of nonce, the encrypted text, 16 bytes of tag.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedKey(Vec<u8>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SealedKey(Box<[u8]>);
 
 impl SealedKey {
     /// A sealed key as a store kept it. Any bytes will do; opening them tells.
     #[must_use]
-    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
     }
 
     /// The bytes a store keeps.

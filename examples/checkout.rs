@@ -168,7 +168,8 @@ fn invoiced(invoice: &Value) -> &Value {
 fn sign(secret: &str, time: i64, body: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
     mac.update(format!("{time}.{body}").as_bytes());
-    Ok(mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
+    let nibbles = mac.finalize().into_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect())
 }
 
 #[tokio::main]

@@ -226,7 +226,7 @@ async fn deliveries_are_listed_and_replayed() {
 
     let target = format!("{path}/replay");
     for (since, count) in [("2026-01-01T00:00:00Z", 3), ("2026-01-01T00:00:01Z", 0)] {
-        let answer = app.admin("POST", &replay).json(&json!({ "since": since })).send(&app.router).await;
+        let answer = app.admin("POST", &target).json(&json!({ "since": since })).send(&app.router).await;
         assert_eq!((answer.status, answer.json()), (200, json!({ "replayed": count })));
     }
 }

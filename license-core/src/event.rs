@@ -25,6 +25,8 @@ pub enum EventType {
     LicenseKeyRotated,
     /// `license.revoked`
     LicenseRevoked,
+    /// `license.anonymised`: its customer is no longer known.
+    LicenseAnonymised,
     /// `activation.created`; the data has `id`, `kind` and `value`.
     ActivationCreated,
     /// `activation.released`; the data has `id`, `kind` and `value`.
@@ -33,7 +35,7 @@ pub enum EventType {
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LicenseCreated,
         Self::LicenseActivated,
         Self::LicenseUpdated,
@@ -42,6 +44,7 @@ impl EventType {
         Self::LicenseRenewed,
         Self::LicenseKeyRotated,
         Self::LicenseRevoked,
+        Self::LicenseAnonymised,
         Self::ActivationCreated,
         Self::ActivationReleased,
     ];
@@ -58,6 +61,7 @@ impl EventType {
             Self::LicenseRenewed => "license.renewed",
             Self::LicenseKeyRotated => "license.key_rotated",
             Self::LicenseRevoked => "license.revoked",
+            Self::LicenseAnonymised => "license.anonymised",
             Self::ActivationCreated => "activation.created",
             Self::ActivationReleased => "activation.released",
         }

@@ -3,6 +3,8 @@
 //! - [`service::LicenseService`] is what a backend holds: issue, validate, manage.
 //! - [`store::LicenseStore`] is the port it keeps licenses through; `license-store` has stores for memory and SQL.
 //! - [`command::decide`] and [`verdict::judge`] are the rules: pure functions of a license, a question and a time.
+//! - [`access::AccessService`] knows who may call and what they did: tokens and the audit, kept through ports of their own,
+//!   [`token::TokenStore`] and [`audit::AuditStore`].
 //! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`] and [`usage`] are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
@@ -27,7 +29,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod access;
 pub mod activation;
+pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod command;
@@ -44,5 +48,6 @@ pub mod metadata;
 pub mod plan;
 pub mod service;
 pub mod store;
+pub mod token;
 pub mod usage;
 pub mod verdict;

@@ -37,15 +37,7 @@ impl LicenseId {
     /// # Errors
     /// That of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
-        let mut bytes = [0_u8; 16];
-        rng.try_fill_bytes(&mut bytes[6..])?;
-        bytes[..6].copy_from_slice(&now.timestamp_millis().to_be_bytes()[2..]);
-        let number = u128::from_be_bytes(bytes);
-        let mut symbols = [0; 26];
-        for (place, symbol) in (0..26).rev().zip(&mut symbols) {
-            *symbol = ID_SYMBOLS[(number >> (place * 5)) as usize & 31];
-        }
-        Ok(Self::after_prefix(&symbols))
+        Ok(Self::after_prefix(&time_ordered(now, rng)?))
     }
 
     /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
@@ -80,6 +72,22 @@ impl LicenseId {
     pub(crate) fn suffix(&self) -> &str {
         &self.as_str()[ID_PREFIX.len()..]
     }
+}
+
+/// The symbols of a new id: 48 bits of milliseconds, then 80 random bits.
+pub(crate) fn time_ordered<R: TryCryptoRng + ?Sized>(
+    now: DateTime<Utc>,
+    rng: &mut R,
+) -> Result<[u8; 26], R::Error> {
+    let mut bytes = [0_u8; 16];
+    rng.try_fill_bytes(&mut bytes[6..])?;
+    bytes[..6].copy_from_slice(&now.timestamp_millis().to_be_bytes()[2..]);
+    let number = u128::from_be_bytes(bytes);
+    let mut symbols = [0; 26];
+    for (place, symbol) in (0..26).rev().zip(&mut symbols) {
+        *symbol = ID_SYMBOLS[(number >> (place * 5)) as usize & 31];
+    }
+    Ok(symbols)
 }
 
 impl fmt::Display for LicenseId {

@@ -1,5 +1,6 @@
 //! One store for SQL databases; a [`Dialect`] says what differs.
 
+mod access;
 mod dialect;
 mod fault;
 pub(crate) mod feed;
@@ -19,7 +20,7 @@ use std::ops::{Deref, DerefMut};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
-use license_core::change::{Change, ChangeFeed, FeedState};
+use license_core::change::{ChangeFeed, FeedState, Notice};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
@@ -39,6 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use dialect::{Columns, Dialect, Value};
 pub use migrations::OpenError;
 
+use access::AccessStatements;
 use dialect::values;
 use fault::{is_taken, is_unknown, store_error};
 use feed::Feed;
@@ -55,6 +57,7 @@ pub struct SqlStore<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     statements: Statements,
+    access: AccessStatements,
     retry: Retry,
     dialect: D,
     feed: Feed,
@@ -77,6 +80,7 @@ impl<D: Dialect> SqlStore<D> {
             writer,
             readers,
             statements: Statements::new(&dialect),
+            access: AccessStatements::new::<D>(),
             retry: Retry::default(),
             dialect,
             feed,
@@ -135,7 +139,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        let NewLicense { license, activations, events, idempotency } = new;
+        let NewLicense { license, activations, events, idempotency, audit } = new;
         let mut tx = self.begin(&self.statements.durable).await?;
         if let Some(Idempotency { key, request }) = idempotency {
             // Inserted first: of callers that race, the others wait here, and then find the row of the one.
@@ -152,7 +156,10 @@ impl<D: Dialect> SqlStore<D> {
             return Err(StoreError::AlreadyExists { what: "the license id or key" });
         }
         self.insert(&mut tx, &license.id, activations, events).await?;
-        self.commit(tx, vec![new.notice()]).await?;
+        if let Some(audit) = audit {
+            self.add_audit(&mut tx, audit).await?;
+        }
+        self.commit(tx, vec![Notice::Changed(new.notice())]).await?;
         Ok(Created::New)
     }
 
@@ -171,20 +178,20 @@ impl<D: Dialect> SqlStore<D> {
         let Decision { outcome, changes } = decide(View { license, activations }, command, context);
         if let Some(changes) = changes {
             self.write(&mut tx, id, &changes).await?;
-            self.commit(tx, changes.notices(&before)).await?;
+            self.commit(tx, changes.notices(&before).into_iter().map(Notice::Changed).collect()).await?;
         }
         Ok(outcome)
     }
 
     /// Commits, and tells of the changes: within the commit where other nodes listen, after it where none can.
-    async fn commit(&self, mut tx: Tx<D>, changes: Vec<Change>) -> Result<(), StoreError> {
+    async fn commit(&self, mut tx: Tx<D>, notices: Vec<Notice>) -> Result<(), StoreError> {
         let Some(notify) = &self.statements.notify else {
             tx.commit().await.map_err(store_error::<D>)?;
-            self.feed.tell(changes);
+            self.feed.tell(notices);
             return Ok(());
         };
-        for change in &changes {
-            self.fetch(&mut tx, notify, values![feed::payload(change).as_str()]).await?;
+        for payload in notices.iter().filter_map(feed::payload) {
+            self.fetch(&mut tx, notify, values![payload.as_str()]).await?;
         }
         tx.commit().await.map_err(store_error::<D>)
     }
@@ -275,7 +282,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn write(&self, tx: &mut Tx<D>, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
-        let Changes { license, added, released, events } = changes;
+        let Changes { license, added, released, events, audit, erased } = changes;
         let metadata = json!(license.metadata).to_string();
         let values = rows::license_values(license, &metadata);
         let updated = self.dialect.fetch(tx, self.statements.update_license.clone(), &values).await;
@@ -290,7 +297,14 @@ impl<D: Dialect> SqlStore<D> {
             let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
             self.fetch(tx, &self.statements.delete_activations, values![id.as_str(), ids.as_str()]).await?;
         }
-        self.insert(tx, id, added, events).await
+        self.insert(tx, id, added, events).await?;
+        if let Some(audit) = audit {
+            self.add_audit(tx, audit).await?;
+        }
+        match erased {
+            Some(erasure) => self.erase(tx, id, erasure).await,
+            None => Ok(()),
+        }
     }
 
     async fn insert(

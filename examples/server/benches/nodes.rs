@@ -155,7 +155,7 @@ async fn through_the_feed(database: &TestDatabase) -> Vec<Duration> {
                 _ => Command::Reinstate,
             };
             let context =
-                CommandContext { plans: Arc::clone(&plans), now: SystemClock.now(), expected_version: None };
+                CommandContext { plans: Arc::clone(&plans), now: SystemClock.now(), expected_version: None, by: None };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let told = now();
             let Outcome::Done(license) = outcome else { panic!("{outcome:?}") };

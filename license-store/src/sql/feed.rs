@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-#[cfg(feature = "postgres")]
-use license_core::change::Notice;
-use license_core::change::{Change, ChangeFeed, FeedState};
+use license_core::change::{Change, ChangeFeed, FeedState, Notice, TokenChange};
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
+use license_core::token::{TokenDigest, TokenId};
 
 use crate::local_feed::LocalFeed;
 
@@ -21,8 +20,10 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn tell(&self, changes: Vec<Change>) {
-        self.local.tell(changes);
+    pub(super) fn tell(&self, notices: Vec<Notice>) {
+        for notice in notices {
+            self.local.notify(notice);
+        }
     }
 
     pub(super) fn listen(&self) -> Box<dyn ChangeFeed> {
@@ -79,26 +80,38 @@ impl Filler {
 
     /// A notice of a node; one that can't be read is one that was missed.
     pub(super) fn heard(&self, payload: &str) {
-        self.local.notify(read_payload(payload).map_or(Notice::Missed, Notice::Changed));
+        self.local.notify(read_payload(payload).unwrap_or(Notice::Missed));
     }
 }
 
-/// A change as text: id, version, digest in hex. Short and plain: a notice holds less than 8000 bytes.
-pub(super) fn payload(change: &Change) -> String {
-    let Change { license_id, key_digest, version } = change;
-    let mut text = format!("{license_id} {version} ");
-    for byte in key_digest.as_bytes() {
+/// What stands before the id of a token, where others have the id of a license. A node of before there were tokens can't read it,
+/// and takes it for a change that it missed.
+const TOKEN: &str = "token";
+
+/// A notice as text: id, version, digest in hex; of a token the word, id and digest. Short and plain: a notice holds less than
+/// 8000 bytes. That some were missed is nothing to pass on.
+pub(super) fn payload(notice: &Notice) -> Option<String> {
+    let (mut text, digest) = match notice {
+        Notice::Changed(Change { license_id, key_digest, version }) => {
+            (format!("{license_id} {version} "), key_digest.as_bytes())
+        }
+        Notice::TokenChanged(TokenChange { token_id, digest }) => {
+            (format!("{TOKEN} {token_id} "), digest.as_bytes())
+        }
+        Notice::Missed => return None,
+    };
+    for byte in digest {
         for half in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(half.into(), 16));
         }
     }
-    text
+    Some(text)
 }
 
 #[cfg_attr(not(any(feature = "postgres", test)), expect(dead_code, reason = "read where others write"))]
-fn read_payload(text: &str) -> Option<Change> {
+fn read_payload(text: &str) -> Option<Notice> {
     let mut parts = text.split(' ');
-    let (id, version, hex) = (parts.next()?, parts.next()?, parts.next()?);
+    let (first, second, hex) = (parts.next()?, parts.next()?, parts.next()?);
     let mut digest = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() || parts.next().is_some() {
         return None;
@@ -106,11 +119,15 @@ fn read_payload(text: &str) -> Option<Change> {
     for (byte, pair) in digest.iter_mut().zip((0..64).step_by(2)) {
         *byte = u8::from_str_radix(&hex[pair..pair + 2], 16).ok()?;
     }
-    Some(Change {
-        license_id: LicenseId::parse(id).ok()?,
+    if first == TOKEN {
+        let (token_id, digest) = (TokenId::parse(second)?, TokenDigest::from_bytes(digest));
+        return Some(Notice::TokenChanged(TokenChange { token_id, digest }));
+    }
+    Some(Notice::Changed(Change {
+        license_id: LicenseId::parse(first).ok()?,
         key_digest: KeyDigest::from_bytes(digest),
-        version: version.parse().ok()?,
-    })
+        version: second.parse().ok()?,
+    }))
 }
 
 #[cfg(test)]
@@ -124,8 +141,17 @@ mod tests {
             key_digest: KeyDigest::from_bytes(std::array::from_fn(|n| u8::try_from(n * 8).expect("a byte"))),
             version: 17,
         };
-        let text = payload(&change);
+        let token = Notice::TokenChanged(TokenChange {
+            token_id: TokenId::parse("tok_a1").expect("an id"),
+            digest: TokenDigest::from_bytes([0xa7; 32]),
+        });
+        let text = payload(&token).expect("a text");
+        assert_eq!(read_payload(&text), Some(token));
+        assert_eq!(read_payload(&text.replace("tok_", "lic_")), None);
+        let change = Notice::Changed(change);
+        let text = payload(&change).expect("a text");
         assert_eq!(read_payload(&text), Some(change));
+        assert_eq!(payload(&Notice::Missed), None);
         let (shorter, other) = (&text[..text.len() - 1], text.replace("17", "x"));
         for broken in
             ["", "lic_a1", "lic_a1 1 zz", shorter, &format!("{text} x"), &other, &text.replace("lic", "cil")]

@@ -35,7 +35,7 @@ impl<R: Columns> Reader<'_, R> {
     }
 
     /// Reads a value from what stands in the row.
-    fn parse<T, V, E: Display>(
+    pub(super) fn parse<T, V, E: Display>(
         &self,
         column: &'static str,
         value: V,
@@ -57,7 +57,7 @@ impl<R: Columns> Reader<'_, R> {
         self.parse(column, value, u64::try_from)
     }
 
-    fn maybe_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+    pub(super) fn maybe_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
         self.row.text(column).map_err(|error| self.corrupt(column, error))
     }
 

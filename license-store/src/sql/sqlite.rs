@@ -31,6 +31,7 @@ const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
     ("inbox", include_str!("../../migrations/sqlite/0002_inbox.sql")),
+    ("access", include_str!("../../migrations/sqlite/0003_access.sql")),
 ];
 
 /// How a store works with its file.

@@ -3,6 +3,7 @@
 //! - [`router`] is the whole API. [`public_router`] (validate, health, ready, metrics) and [`admin_router`] (everything that needs
 //!   a token) are its two halves, to be mounted apart.
 //! - [`AdminAuth`] knows the API tokens by their digests; [`ApiToken`] makes new ones.
+//! - [`ClientAddress`] is where a request comes from, by way of [`TrustedProxies`] or not.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
 //!   your own may have its own of both.
 //!
@@ -36,6 +37,7 @@
 //! the router is JSON with a body, but for `/metrics`. The tokio runtime needs its timer, as `#[tokio::main]` has it.
 
 mod auth;
+mod client;
 mod extract;
 mod guard;
 mod problem;
@@ -53,8 +55,10 @@ use license_core::service::LicenseService;
 use state::HttpState;
 
 pub use auth::{AdminAuth, ApiToken, TokenDigest};
+pub use client::{ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
+pub use ipnet::IpNet;
 pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
-pub use serve::serve;
+pub use serve::{ServeOptions, serve};
 
 /// The whole API.
 pub fn router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {

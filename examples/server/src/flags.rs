@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::edge::EdgeFlags;
 use clap::{Args, Parser, ValueEnum};
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
@@ -35,6 +36,9 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) validations: ValidationFlags,
+
+    #[command(flatten)]
+    pub(crate) edge: EdgeFlags,
 
     /// Token for admin calls, instead of the one made on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]

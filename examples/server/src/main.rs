@@ -2,6 +2,7 @@
 
 mod banner;
 mod database;
+mod edge;
 mod flags;
 mod front;
 mod secret;
@@ -55,6 +56,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
+    let options = flags.edge.serve_options();
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -96,7 +98,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
     };
     let served = match started.await {
-        Ok(app) => license_http::serve(listener, app, stop).await.map_err(|error| error.to_string()),
+        Ok(app) => license_http::serve(listener, app, options, stop).await.map_err(|error| error.to_string()),
         Err(reason) => Err(reason),
     };
     front.close().await;

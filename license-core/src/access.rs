@@ -162,7 +162,9 @@ impl AccessService {
     pub async fn check(&self, typed: &str) -> Result<Checked, StoreError> {
         let Some(digest) = TokenSecret::digest_of_typed(typed) else { return Ok(Checked::Unknown) };
         let now = self.clock.now();
-        let Some(token) = self.store.token_by_digest(&digest, now).await? else { return Ok(Checked::Unknown) };
+        let Some(token) = self.store.token_by_digest(&digest, now).await? else {
+            return Ok(Checked::Unknown);
+        };
         // Looked up by its digest, it is of this one; a store that errs lets nobody in.
         if token.digest != digest {
             return Ok(Checked::Unknown);

@@ -114,7 +114,8 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// What was done to a token.
     pub(crate) fn of_token(action: &str, token: &ApiToken, actor: &Actor, at: DateTime<Utc>) -> Self {
-        let ApiToken { id, digest: _, name, scopes, created_at: _, last_used_at: _, expires_at, revoked_at } = token;
+        let ApiToken { id, digest: _, name, scopes, created_at: _, last_used_at: _, expires_at, revoked_at } =
+            token;
         let changes = match revoked_at {
             Some(at) => json!({ "revoked_at": { "before": null, "after": at } }),
             None => json!({
@@ -186,7 +187,8 @@ impl AuditFilter {
     #[must_use]
     pub fn admits(&self, entry: &AuditEntry) -> bool {
         let Self { license_id, token_id, action, from, to } = self;
-        let by_or_of = |id: &TokenId| entry.token_id.as_ref() == Some(id) || entry.actor.who.token_id() == Some(id);
+        let by_or_of =
+            |id: &TokenId| entry.token_id.as_ref() == Some(id) || entry.actor.who.token_id() == Some(id);
         license_id.as_ref().is_none_or(|id| entry.license_id.as_ref() == Some(id))
             && token_id.as_ref().is_none_or(by_or_of)
             && action.as_ref().is_none_or(|action| entry.action == *action)

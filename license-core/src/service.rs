@@ -16,8 +16,8 @@ use crate::command::{
 };
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
-use crate::event::Event;
 use crate::error::{ServiceError, SetupError, ValidateError};
+use crate::event::Event;
 use crate::figure::{Figure, FigureValue};
 use crate::in_flight::InFlight;
 use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
@@ -249,7 +249,8 @@ impl LicenseService {
         let verdict = match judge(&standing, &claim, &self.plans, now).map_err(no_plan)? {
             Judgement::Settled(verdict) => verdict,
             Judgement::NeedsActivation => {
-                let context = CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None, by: None };
+                let context =
+                    CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None, by: None };
                 let command = Command::Activate(claim.clone());
                 match store.execute(&license_id, &command, &context).await? {
                     Outcome::Done(license) => activated(license, &self.plans).map_err(no_plan)?,
@@ -459,8 +460,7 @@ impl LicenseService {
         email: &CustomerEmail,
         by: &Arc<Actor>,
     ) -> Result<(Erasure, u64), ServiceError> {
-        let anonymous =
-            if email.is_anonymous() { email.clone() } else { self.vault.pseudonym(email) };
+        let anonymous = if email.is_anonymous() { email.clone() } else { self.vault.pseudonym(email) };
         let erasure = Erasure { email: email.clone(), anonymous };
         let filter = LicenseFilter { customer_email: Some(email.clone()), ..LicenseFilter::default() };
         let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };

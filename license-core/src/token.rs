@@ -30,7 +30,11 @@ impl TokenId {
     /// That of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
         let symbols = time_ordered(now, rng)?;
-        Ok(Self(symbols.iter().fold(ID_PREFIX.to_owned(), |text, symbol| text + char::from(*symbol).encode_utf8(&mut [0; 4]))))
+        Ok(Self(
+            symbols.iter().fold(ID_PREFIX.to_owned(), |text, symbol| {
+                text + char::from(*symbol).encode_utf8(&mut [0; 4])
+            }),
+        ))
     }
 
     /// The id of the token that the first start makes, which every database has one of at most.
@@ -43,8 +47,8 @@ impl TokenId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(ID_PREFIX)?;
-        let well_formed =
-            (1..=40).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let well_formed = (1..=40).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         well_formed.then(|| Self(text.to_owned()))
     }
 
@@ -86,7 +90,10 @@ impl TokenName {
 
 /// A text that is no name of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token's name has 1 to {} bytes, no control characters and no spaces around it", limits::TOKEN_NAME_BYTES)]
+#[error(
+    "a token's name has 1 to {} bytes, no control characters and no spaces around it",
+    limits::TOKEN_NAME_BYTES
+)]
 pub struct TokenNameError;
 
 /// What is known of a token. Not the token itself.

@@ -1,19 +1,23 @@
-//! The paths, and which handler answers each.
+//! The paths, which handler answers each, and what it needs.
 
 mod activations;
+mod audit;
+mod customers;
 mod health;
 mod licenses;
 mod metrics;
+mod tokens;
 mod usage;
 mod validate;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use license_core::token::Scope;
 
-use crate::auth::{AdminAuth, require_token};
+use crate::auth::{Door, let_in, need};
 use crate::guard::Guard;
 use crate::problem::Problem;
 use crate::state::HttpState;
@@ -23,11 +27,95 @@ pub(crate) const VALIDATE: &str = "/api/v1/validate";
 
 type Routes = Router<HttpState>;
 
+/// A route, and what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{names}` for its parameters.
+    pub path: &'static str,
+    /// The scopes that a caller has to have, all of them; `None`: anyone may call.
+    pub scopes: Option<&'static [Scope]>,
+}
+
+/// Every route there is. [`router`](crate::router) is made of the same list.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    let public = public_table().into_iter().map(|(method, path, _)| Route { method, path, scopes: None });
+    let public = public.chain([Route { method: Method::POST, path: VALIDATE, scopes: None }]);
+    let admin = license_table().into_iter().chain(access_table());
+    public
+        .chain(admin.map(|Entry { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) }))
+        .collect()
+}
+
+/// A route that needs scopes.
+struct Entry {
+    method: Method,
+    path: &'static str,
+    scopes: &'static [Scope],
+    handler: MethodRouter<HttpState>,
+}
+
+/// One line a route: handlers are made by the function of their method, so that none is listed under another.
+macro_rules! table {
+    ($($method:ident $path:literal [$($scope:ident),+] $handler:path;)+) => {
+        vec![$(Entry {
+            method: table!(@ $method),
+            path: $path,
+            scopes: &[$(Scope::$scope),+],
+            handler: $method($handler),
+        }),+]
+    };
+    (@ get) => { Method::GET };
+    (@ post) => { Method::POST };
+    (@ put) => { Method::PUT };
+    (@ delete) => { Method::DELETE };
+}
+
+fn public_table() -> Vec<(Method, &'static str, MethodRouter<HttpState>)> {
+    vec![
+        (Method::GET, "/health", get(health::health)),
+        (Method::GET, "/ready", get(health::ready)),
+        (Method::GET, "/metrics", get(metrics::metrics)),
+    ]
+}
+
+fn license_table() -> Vec<Entry> {
+    table! {
+        post "/api/v1/licenses" [LicensesWrite] licenses::create;
+        get "/api/v1/licenses" [LicensesRead] licenses::list;
+        get "/api/v1/licenses/{id}" [LicensesRead] licenses::get;
+        put "/api/v1/licenses/{id}" [LicensesWrite] licenses::change;
+        delete "/api/v1/licenses/{id}" [LicensesWrite] licenses::revoke;
+        post "/api/v1/licenses/{id}/suspend" [LicensesWrite] licenses::suspend;
+        post "/api/v1/licenses/{id}/reinstate" [LicensesWrite] licenses::reinstate;
+        post "/api/v1/licenses/{id}/renew" [LicensesWrite] licenses::renew;
+        post "/api/v1/licenses/{id}/rotate-key" [LicensesWrite] licenses::rotate_key;
+        get "/api/v1/licenses/{id}/activations" [LicensesRead] activations::list;
+        delete "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
+        get "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
+        delete "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
+        get "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
+    }
+}
+
+/// What there is only with an [`AccessService`](license_core::access::AccessService). There is no scope to read tokens alone: who
+/// may make them may see them.
+fn access_table() -> Vec<Entry> {
+    table! {
+        post "/api/v1/tokens" [TokensWrite] tokens::create;
+        get "/api/v1/tokens" [TokensWrite] tokens::list;
+        get "/api/v1/tokens/{token_id}" [TokensWrite] tokens::get;
+        delete "/api/v1/tokens/{token_id}" [TokensWrite] tokens::revoke;
+        get "/api/v1/audit" [AuditRead] audit::list;
+    }
+}
+
 pub(crate) fn public() -> Routes {
-    let health = Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
+    let health = public_table()
+        .into_iter()
+        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(Guard::problems());
     // Around the handlers: around the route it would cost a copy of the route, and a future in a box, for each request.
@@ -36,21 +124,18 @@ pub(crate) fn public() -> Routes {
     health.route(VALIDATE, validate)
 }
 
-/// A path there is asks for the token before all else, also where it lacks the method; a path there is not is not found,
-/// with a token or without: what paths there are is no secret.
-pub(crate) fn admin(auth: AdminAuth) -> Routes {
-    Router::new()
-        .route("/api/v1/licenses", post(licenses::create).get(licenses::list))
-        .route("/api/v1/licenses/{id}", get(licenses::get).put(licenses::change).delete(licenses::revoke))
-        .route("/api/v1/licenses/{id}/suspend", post(licenses::suspend))
-        .route("/api/v1/licenses/{id}/reinstate", post(licenses::reinstate))
-        .route("/api/v1/licenses/{id}/renew", post(licenses::renew))
-        .route("/api/v1/licenses/{id}/rotate-key", post(licenses::rotate_key))
-        .route("/api/v1/licenses/{id}/activations", get(activations::list))
-        .route("/api/v1/licenses/{id}/activations/{activation_id}", delete(activations::release))
-        .route("/api/v1/licenses/{id}/usage", get(usage::usage))
+/// A path there is asks who it is before all else, also where it lacks the method; a path there is not is not found,
+/// for everybody: what paths there are is no secret.
+pub(crate) fn admin(door: Door, with_access: bool) -> Routes {
+    let access = if with_access { access_table() } else { Vec::new() };
+    license_table()
+        .into_iter()
+        .chain(access)
+        .fold(Router::new(), |router, Entry { method: _, path, scopes, handler }| {
+            router.route(path, handler.route_layer(from_fn_with_state(scopes, need)))
+        })
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(auth, require_token))
+        .route_layer(from_fn_with_state(door, let_in))
         .route_layer(Guard::problems())
 }
 

@@ -77,8 +77,12 @@ mod sqlite {
             assert_eq!(events.len() as u64, first.license.last_event);
             assert_eq!(store.keep_first("name", b"other").await.expect("kept"), b"value");
             let plans = license_core::plan::PlanCatalog::new([license_core::plan::Plan::new("professional")]);
-            let context =
-                CommandContext { plans: plans.expect("a plan").into(), now, expected_version: None, by: None };
+            let context = CommandContext {
+                plans: plans.expect("a plan").into(),
+                now,
+                expected_version: None,
+                by: None,
+            };
             let outcome = store.execute(id, &Command::Suspend, &context).await.expect("execute");
             assert!(
                 matches!(outcome, Outcome::Done(license) if license.version == first.license.version + 1)

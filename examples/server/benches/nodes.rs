@@ -154,8 +154,12 @@ async fn through_the_feed(database: &TestDatabase) -> Vec<Duration> {
                 "suspend" => Command::Suspend,
                 _ => Command::Reinstate,
             };
-            let context =
-                CommandContext { plans: Arc::clone(&plans), now: SystemClock.now(), expected_version: None, by: None };
+            let context = CommandContext {
+                plans: Arc::clone(&plans),
+                now: SystemClock.now(),
+                expected_version: None,
+                by: None,
+            };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let told = now();
             let Outcome::Done(license) = outcome else { panic!("{outcome:?}") };

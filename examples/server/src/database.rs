@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_core::audit::AccessStore;
 use license_core::store::LicenseStore;
 use license_store::memory::MemoryStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
@@ -33,6 +34,10 @@ pub(crate) enum Database {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Arc<dyn LicenseStore>,
+    /// The same, for tokens and the audit.
+    pub(crate) access: Arc<dyn AccessStore>,
+    /// Whether it is told what other processes change.
+    pub(crate) hears_other_processes: bool,
     /// How many commits of validations it does well to work at, at once.
     pub(crate) commits: NonZero<usize>,
     close: Close,
@@ -131,20 +136,25 @@ impl Database {
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
         let failed = |error| format!("{self}: {error}");
-        let (store, close): (Arc<dyn LicenseStore>, _) = match self {
-            Self::Memory => (Arc::new(MemoryStore::new()), Close::Nothing),
+        let (store, access, close): (Arc<dyn LicenseStore>, Arc<dyn AccessStore>, _) = match self {
+            Self::Memory => {
+                let store = MemoryStore::new();
+                (Arc::new(store.clone()), Arc::new(store), Close::Nothing)
+            }
             Self::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Close::Sqlite(store))
+                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Sqlite(store))
             }
             Self::Postgres(url, options) => {
                 let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Close::Postgres(store))
+                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Postgres(store))
             }
         };
         // One file has one writer. A server works at one commit while it waits for the disk with another.
         let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
-        Ok(Opened { store, commits: commits.unwrap_or(NonZero::<usize>::MIN), close })
+        let hears_other_processes = !matches!(self, Self::Sqlite(_));
+        let commits = commits.unwrap_or(NonZero::<usize>::MIN);
+        Ok(Opened { store, access, hears_other_processes, commits, close })
     }
 }
 

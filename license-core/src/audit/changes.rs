@@ -143,7 +143,16 @@ impl Erasure {
         (quoted(&self.email), quoted(&self.anonymous))
     }
 
-    /// Replaces the address in JSON.
+    /// Replaces the address in the data of an event; where it stood there, metadata goes as well. Whether it did.
+    pub fn erase_from_event(&self, data: &mut Value) -> bool {
+        let found = self.erase_from(data);
+        if found {
+            empty_metadata(data);
+        }
+        found
+    }
+
+    /// Replaces the address in JSON; whether it stood there.
     pub fn erase_from(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) if *text == self.email.as_str() => {
@@ -154,5 +163,17 @@ impl Erasure {
             Value::Object(map) => map.values_mut().fold(false, |found, item| self.erase_from(item) | found),
             _ => false,
         }
+    }
+}
+
+fn empty_metadata(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                if name == "metadata" { *value = json!({}) } else { empty_metadata(value) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(empty_metadata),
+        _ => {}
     }
 }

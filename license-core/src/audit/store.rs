@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Audited, AuditEntry, AuditFilter, Erasure};
-use crate::store::{Page, PageRequest, StoreError};
 use super::Actor;
+use super::{AuditEntry, AuditFilter, Audited, Erasure};
+use crate::store::{Page, PageRequest, StoreError};
 use crate::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenStore, TokenUse};
 
 /// Reads the audit. It is written by others: with the license

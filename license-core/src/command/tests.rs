@@ -77,7 +77,8 @@ impl Bench {
     }
 
     fn decide(&self, command: &Command) -> Decision {
-        let context = CommandContext { plans: plans().into(), now: self.now, expected_version: None, by: None };
+        let context =
+            CommandContext { plans: plans().into(), now: self.now, expected_version: None, by: None };
         let reads = command.reads();
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
@@ -101,7 +102,9 @@ impl Bench {
                 Err(denial)
             }
             Outcome::Done(license) => {
-                let Some(Changes { license: changed, added, released, events, audit: None, erased: None }) = changes else {
+                let Some(Changes { license: changed, added, released, events, audit: None, erased: None }) =
+                    changes
+                else {
                     assert_eq!(*license, self.license, "no changes, so the same license");
                     return Ok(Vec::new());
                 };

@@ -174,7 +174,11 @@ mod tests {
             for needed in Scope::ALL {
                 let allowed = has == needed || has == Scope::Admin;
                 assert_eq!(Scopes::from(has).lacks(&[needed]).is_none(), allowed, "{has} for {needed}");
-                assert_eq!(Scopes::from(has).lacks_of(needed.into()).is_none(), allowed, "{has} gives {needed}");
+                assert_eq!(
+                    Scopes::from(has).lacks_of(needed.into()).is_none(),
+                    allowed,
+                    "{has} gives {needed}"
+                );
             }
             assert!(Scopes::default().lacks(&[has]).is_some());
         }

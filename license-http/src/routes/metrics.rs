@@ -20,7 +20,7 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers also while the store does not: that is what it is asked for.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
-    let HttpState { service, validate_seconds } = state;
+    let HttpState { service, access: _, validate_seconds } = state;
     let up = health::ask(&service).await.is_ok();
     let listening = service.feed_state() == FeedState::Listening;
     let mut figures = vec![

@@ -43,7 +43,7 @@ impl Data {
 
     fn erase_from_events(&mut self, id: &LicenseId, erasure: &Erasure) {
         for event in self.licenses.get_mut(id).into_iter().flat_map(|entry| &mut entry.events) {
-            erasure.erase_from(&mut event.data);
+            erasure.erase_from_event(&mut event.data);
         }
     }
 }

@@ -21,6 +21,9 @@ use super::{Row, SqlStore, Tx, reader};
 
 pub(super) use statements::AccessStatements;
 
+/// Events that are gone through at once.
+const EVENTS_AT_ONCE: i64 = 500;
+
 impl<D: Dialect> SqlStore<D> {
     /// Adds an entry to the audit, in the commit of what it tells of.
     pub(super) async fn add_audit(&self, tx: &mut Tx<D>, entry: &AuditEntry) -> Result<(), StoreError> {
@@ -37,10 +40,37 @@ impl<D: Dialect> SqlStore<D> {
     ) -> Result<(), StoreError> {
         let (email, anonymous) = erasure.replacement();
         let values = values![email.as_str(), anonymous.as_str(), id.as_str()];
-        for statement in [&self.access.erase_events_of, &self.access.erase_audit_of] {
-            self.fetch(tx, statement, values).await?;
+        self.fetch(tx, &self.access.erase_audit_of, values).await?;
+        self.erase_from_events(tx, id, erasure).await
+    }
+
+    /// Some at a time: there may be many, and each is read and written as JSON.
+    async fn erase_from_events(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        erasure: &Erasure,
+    ) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let values = values![id.as_str(), int(after), EVENTS_AT_ONCE];
+            let rows = self.fetch(tx, &self.statements.events, values).await?;
+            let mut erased = Vec::new();
+            for row in &rows {
+                let mut event = reader::<D>(row, "events", id.as_str()).event(id)?;
+                after = event.sequence;
+                if erasure.erase_from_event(&mut event.data) {
+                    erased.push(json!([event.sequence, event.data.to_string()]));
+                }
+            }
+            if !erased.is_empty() {
+                let rows = json_rows(erased.into_iter());
+                self.fetch(tx, &self.access.write_events, values![rows.as_str(), id.as_str()]).await?;
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn try_create_token(&self, NewToken { token, audit }: &NewToken) -> Result<(), StoreError> {
@@ -90,7 +120,11 @@ impl<D: Dialect> SqlStore<D> {
         let values = values![email.as_str(), anonymous.as_str()];
         let mut tx = self.begin(&self.statements.durable).await?;
         // Of what is told of a license by its entries, so these come last.
-        self.fetch(&mut tx, &self.access.erase_events, values).await?;
+        let of = self.fetch(&mut tx, &self.access.licenses_named_with, values).await?;
+        for row in &of {
+            let id = reader::<D>(row, "audit", "").license_id("license_id")?;
+            self.erase_from_events(&mut tx, &id, erasure).await?;
+        }
         self.fetch(&mut tx, &self.access.erase_metadata, values).await?;
         self.fetch(&mut tx, &self.access.erase_audit, values).await?;
         self.add_audit(&mut tx, entry).await?;

@@ -27,9 +27,9 @@ pub(in crate::sql) struct AccessStatements {
     pub(super) note_token_uses: SqlStr,
     pub(super) insert_audit: SqlStr,
     pub(super) forget_audit: SqlStr,
-    pub(super) erase_events_of: SqlStr,
+    pub(super) write_events: SqlStr,
     pub(super) erase_audit_of: SqlStr,
-    pub(super) erase_events: SqlStr,
+    pub(super) licenses_named_with: SqlStr,
     pub(super) erase_metadata: SqlStr,
     pub(super) erase_audit: SqlStr,
 }
@@ -57,19 +57,17 @@ impl AccessStatements {
                 "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE at < $1 ORDER BY at LIMIT $2) \
                  RETURNING sequence",
             ),
-            erase_events_of: SqlStr::from_static(concat!(
-                "UPDATE events SET data = replace(data, $1, $2) WHERE license_id = $3 AND ",
-                holds!("data")
+            write_events: sql(format!(
+                "UPDATE events SET data = erased.data FROM \
+                 (SELECT CAST(value ->> 0 AS BIGINT) AS sequence, value ->> 1 AS data FROM {items}) AS erased \
+                 WHERE events.license_id = $2 AND events.sequence = erased.sequence"
             )),
             erase_audit_of: SqlStr::from_static(
                 "UPDATE audit SET metadata = NULL, changes = replace(changes, $1, $2) WHERE license_id = $3",
             ),
-            erase_events: SqlStr::from_static(concat!(
-                "UPDATE events SET data = replace(data, $1, $2) WHERE license_id IN \
-                 (SELECT license_id FROM audit WHERE license_id IS NOT NULL AND ",
-                holds!("changes"),
-                ") AND ",
-                holds!("data")
+            licenses_named_with: SqlStr::from_static(concat!(
+                "SELECT DISTINCT license_id FROM audit WHERE license_id IS NOT NULL AND ",
+                holds!("changes")
             )),
             erase_metadata: SqlStr::from_static(concat!(
                 "UPDATE audit SET metadata = NULL WHERE metadata IS NOT NULL AND sequence <= \

@@ -16,7 +16,7 @@ use crate::limits;
 /// # Ok::<(), license_core::customer::EmailError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CustomerEmail(String);
+pub struct CustomerEmail(Box<str>);
 
 const ANONYMOUS: &str = "anonymous-";
 const ANONYMOUS_HOST: &str = "@erased.invalid";
@@ -36,14 +36,14 @@ impl CustomerEmail {
         if typed.chars().any(char::is_control) {
             return Err(EmailError::NoAddress);
         }
-        Ok(Self(typed.to_ascii_lowercase()))
+        Ok(Self(typed.to_ascii_lowercase().into()))
     }
 
     /// What stands in the place of a customer who is made anonymous: of a mail domain that never exists, and the same for the same
     /// customer, so that their licenses still belong together.
     pub(crate) fn anonymous(pseudonym: [u8; 16]) -> Self {
         let digits = pseudonym.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        Self(format!("{ANONYMOUS}{digits}{ANONYMOUS_HOST}"))
+        Self(format!("{ANONYMOUS}{digits}{ANONYMOUS_HOST}").into())
     }
 
     /// Whether this stands in the place of a customer.

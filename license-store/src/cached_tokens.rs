@@ -189,8 +189,11 @@ impl Remembered {
         self.changes += 1;
         self.unknown.clear();
         // Not forgotten: while the store is down they are all there is.
-        let doubted: Vec<_> =
-            self.tokens.iter().map(|(digest, entry)| (*digest, Entry { doubted: true, ..entry.clone() })).collect();
+        let doubted: Vec<_> = self
+            .tokens
+            .iter()
+            .map(|(digest, entry)| (*digest, Entry { doubted: true, ..entry.clone() }))
+            .collect();
         for (digest, entry) in doubted {
             self.tokens.insert(digest, entry);
         }
@@ -220,7 +223,13 @@ impl Remembered {
     }
 
     /// Remembers what was read, unless something changed since the read began.
-    fn keep(&mut self, digest: &TokenDigest, found: Option<&Arc<ApiToken>>, now: DateTime<Utc>, changes: u64) {
+    fn keep(
+        &mut self,
+        digest: &TokenDigest,
+        found: Option<&Arc<ApiToken>>,
+        now: DateTime<Utc>,
+        changes: u64,
+    ) {
         self.failed_at = None;
         if self.changes != changes {
             return;
@@ -272,7 +281,8 @@ impl Shared {
             }
         };
         let read = tokio::time::timeout(self.options.deadline, self.inner.token_by_digest(digest, now));
-        let read = read.await.unwrap_or_else(|elapsed| Err(StoreError::Unavailable { source: elapsed.into() }));
+        let read =
+            read.await.unwrap_or_else(|elapsed| Err(StoreError::Unavailable { source: elapsed.into() }));
         match read {
             Ok(found) => {
                 let found = found.map(Arc::new);

@@ -134,7 +134,8 @@ impl AuditStore for MemoryStore {
         let data = self.data();
         let below = page.after.unwrap_or(u64::MAX);
         let found = data.access.audit.range(..below).rev().filter(|(_, entry)| filter.admits(entry));
-        let audited = |(sequence, entry): (&u64, &AuditEntry)| Audited { sequence: *sequence, entry: entry.clone() };
+        let audited =
+            |(sequence, entry): (&u64, &AuditEntry)| Audited { sequence: *sequence, entry: entry.clone() };
         let items = found.map(audited).take(page.limit as usize + 1).collect();
         Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
     }

@@ -78,12 +78,14 @@ impl<R: Columns> Reader<'_, R> {
     }
 
     pub(super) fn audited(&self) -> Result<Audited, StoreError> {
-        let (kind, token, name) = (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);
+        let (kind, token, name) =
+            (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);
         let who = self.parse("actor_kind", name, |name| {
             Who::from_stored(&kind, token.as_deref(), name).ok_or("no known actor")
         })?;
         let address = self.maybe_text("address")?;
-        let address = address.map(|text| self.parse("address", text.as_str(), str::parse::<IpAddr>)).transpose()?;
+        let address =
+            address.map(|text| self.parse("address", text.as_str(), str::parse::<IpAddr>)).transpose()?;
         let license_id = self.maybe_text("license_id")?;
         let token_id = self.maybe_text("token_id")?;
         let changes = self.text("changes")?;

@@ -117,7 +117,8 @@ pub(super) fn audit<'a>(filter: &'a AuditFilter, page: &PageRequest<i64>) -> (Sq
         ask("sequence < ?", after.into());
     }
     let conditions = conditions.join(" AND ");
-    let text = format!("SELECT sequence, {AUDIT} FROM audit WHERE {conditions} ORDER BY sequence DESC LIMIT $1");
+    let text =
+        format!("SELECT sequence, {AUDIT} FROM audit WHERE {conditions} ORDER BY sequence DESC LIMIT $1");
     (sql(text), values)
 }
 

@@ -20,3 +20,5 @@ mod postgres_faults;
 mod secrets;
 #[path = "server/start.rs"]
 mod start;
+#[path = "server/tokens.rs"]
+mod tokens;

@@ -51,7 +51,7 @@ pub trait Authorise: fmt::Debug + Send + Sync + 'static {
 }
 
 #[async_trait]
-impl<A: Authorise + ?Sized> Authorise for Arc<A> {
+impl<T: Authorise + ?Sized> Authorise for Arc<T> {
     async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
         (**self).caller(request).await
     }

@@ -182,11 +182,11 @@ pub(crate) fn request_id_of(headers: &HeaderMap) -> Option<RequestId> {
 impl RequestId {
     /// The text of it, written by hand: it is on the way of every validation.
     fn value(&self) -> HeaderValue {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let (process, number) = match self {
             Self::Taken(value) => return value.clone(),
             Self::Made { process, number } => (*process, *number),
         };
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         // Eight digits, a hyphen, and at most twenty.
         let mut text = [b'-'; 29];
         for (place, digit) in text[..8].iter_mut().enumerate() {

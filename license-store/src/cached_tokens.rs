@@ -235,15 +235,12 @@ impl Remembered {
             return;
         }
         let read_at = now.timestamp_micros();
-        match found {
-            Some(token) => {
-                self.unknown.remove(digest);
-                self.tokens.insert(*digest, Entry { token: Arc::clone(token), read_at, doubted: false });
-            }
-            None => {
-                self.tokens.remove(digest);
-                self.unknown.insert(*digest, read_at);
-            }
+        if let Some(token) = found {
+            self.unknown.remove(digest);
+            self.tokens.insert(*digest, Entry { token: Arc::clone(token), read_at, doubted: false });
+        } else {
+            self.tokens.remove(digest);
+            self.unknown.insert(*digest, read_at);
         }
     }
 

@@ -364,7 +364,7 @@ pub async fn a_customer_is_erased(harness: &dyn AccessHarness) {
     let entries = all(&other).await;
     assert_eq!(entries.len(), before + 2, "of the license that was the customer's, and of the whole");
     assert_eq!(entries[0], entry);
-    let mut text = format!("{:?}", entries);
+    let mut text = format!("{entries:?}");
     for license in [&mine, &longer, &given] {
         let read = others.license(&license.id).await.expect("license").expect("it is there").license;
         text += &json!([read.customer_email.as_str(), read.metadata]).to_string();

@@ -178,7 +178,7 @@ impl<D: Dialect> TokenStore for SqlStore<D> {
 
     async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError> {
         let after = page.after.as_ref().map(TokenId::as_str);
-        let (sql, limit) = (self.access.tokens(after.is_some()), i64::from(page.limit) + 1);
+        let (sql, limit) = (statements::tokens(after.is_some()), i64::from(page.limit) + 1);
         let rows = match after {
             None => self.fetch(&mut *self.reader().await?, &sql, values![limit]).await?,
             Some(after) => self.fetch(&mut *self.reader().await?, &sql, values![limit, after]).await?,

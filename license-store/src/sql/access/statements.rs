@@ -81,12 +81,12 @@ impl AccessStatements {
             )),
         }
     }
+}
 
-    /// A page of tokens; `behind` one, in parameter 2.
-    pub(super) fn tokens(&self, behind: bool) -> SqlStr {
-        let condition = if behind { "WHERE id < $2 " } else { "" };
-        sql(format!("SELECT {TOKEN} FROM tokens {condition}ORDER BY id DESC LIMIT $1"))
-    }
+/// A page of tokens; `behind` one, in parameter 2.
+pub(super) fn tokens(behind: bool) -> SqlStr {
+    let condition = if behind { "WHERE id < $2 " } else { "" };
+    sql(format!("SELECT {TOKEN} FROM tokens {condition}ORDER BY id DESC LIMIT $1"))
 }
 
 /// The page of entries that pass a filter. Only conditions that are asked for stand in the text, so that an index serves each.

@@ -154,9 +154,12 @@ impl LicenseStore for ListStore {
             }
             lists.activations.retain(|(_, activation)| !released.contains(&activation.id));
             lists.activations.extend(added.into_iter().map(|activation| (id.clone(), activation)));
-            lists.events.extend(events);
+            // Events show the license as it is after the change.
+            if let Some(detail) = lists.detail(id) {
+                lists.events.extend(events.complete(&detail));
+            }
             if let Some(erasure) = erased {
-                for event in lists.events.iter_mut().filter(|event| event.license_id == *id) {
+                for event in lists.events.iter_mut().filter(|event| event.license_id() == Some(id)) {
                     erasure.erase_from_event(&mut event.data);
                 }
             }
@@ -243,7 +246,8 @@ impl LicenseStore for ListStore {
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let lists = self.lists();
-        let found = lists.events.iter().filter(|event| event.license_id == *id && event.sequence > after);
+        let found =
+            lists.events.iter().filter(|event| event.license_id() == Some(id) && event.sequence > after);
         Ok(found.take(limit as usize).cloned().collect())
     }
 

@@ -33,6 +33,8 @@ pub enum Notice {
     Changed(Change),
     /// A token changed.
     TokenChanged(TokenChange),
+    /// Events were written that tell of no change, or deliveries are due: whoever reads the outbox looks again.
+    Outbox,
     /// Changes may have been missed, on a lost connection or by a listener that was too slow: whatever is remembered may
     /// be old.
     Missed,

@@ -8,6 +8,7 @@ mod change;
 mod create;
 mod lifecycle;
 mod release;
+mod tell;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use crate::activation::{Activation, ActivationId, Binding};
 use crate::audit::{self, Actor, AuditEntry, Erasure};
 use crate::change::Change;
-use crate::event::{Event, EventType};
+use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::License;
 use crate::plan::PlanCatalog;
@@ -25,6 +26,7 @@ use crate::verdict::{Claim, Denial};
 
 pub use change::{LicenseChange, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
+pub use tell::{LIMIT_PAUSE, LimitNotice, tell_expiry, tell_limit};
 
 /// What can be asked of one license.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,8 +156,8 @@ pub struct Changes {
     pub added: Vec<Activation>,
     /// Activations to remove.
     pub released: Vec<ActivationId>,
-    /// Events to append.
-    pub events: Vec<Event>,
+    /// Events to append, when they are [complete](NewEvents::complete).
+    pub events: NewEvents,
     /// The entry to add to the audit.
     pub audit: Option<AuditEntry>,
     /// Whose address to replace in what is kept of this license, after all else is written: in the data of its events and in its
@@ -224,20 +226,21 @@ struct Draft {
     now: DateTime<Utc>,
     added: Vec<Activation>,
     released: Vec<ActivationId>,
-    events: Vec<Event>,
+    events: NewEvents,
     erased: Option<Erasure>,
 }
 
 impl Draft {
     fn new(license: License, now: DateTime<Utc>) -> Self {
-        Self { license, now, added: Vec::new(), released: Vec::new(), events: Vec::new(), erased: None }
+        let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
+        Self { license, now, added, released, events, erased: None }
     }
 
     /// Notes an event; without one a draft counts as unchanged.
     fn emit(&mut self, event_type: EventType, data: Value) {
         self.license.last_event += 1;
         self.events.push(Event {
-            license_id: self.license.id.clone(),
+            subject: Subject::License(self.license.id.clone()),
             sequence: self.license.last_event,
             event_type,
             at: self.now,
@@ -274,25 +277,22 @@ impl Draft {
             return Decision { outcome: Outcome::Done(Arc::new(self.license)), changes: None };
         }
         self.license.version += 1;
-        let license = Arc::new(self.license);
-        let changes = Changes {
-            license: Arc::clone(&license),
-            added: self.added,
-            released: self.released,
-            events: self.events,
-            audit: None,
-            erased: self.erased,
-        };
-        Decision { outcome: Outcome::Done(license), changes: Some(changes) }
+        let changes = self.into_changes();
+        Decision { outcome: Outcome::Done(Arc::clone(&changes.license)), changes: Some(changes) }
+    }
+
+    fn into_changes(self) -> Changes {
+        let Self { license, now: _, added, released, events, erased } = self;
+        Changes { license: Arc::new(license), added, released, events, audit: None, erased }
     }
 }
 
 fn event_data(activation: &Activation) -> Value {
-    json!({
+    json!({ "activation": {
         "id": activation.id.as_str(),
         "kind": activation.binding.kind().as_str(),
         "value": activation.binding.value(),
-    })
+    }})
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use crate::activation::FingerprintError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
+use crate::endpoint::{EndpointId, EndpointSettingsError};
 use crate::key::{KeyError, KeyFormatError};
 use crate::license::LicenseId;
+use crate::limits;
 use crate::store::StoreError;
 use crate::verdict::Denial;
 
@@ -30,6 +32,33 @@ pub enum ServiceError {
         /// The license.
         id: LicenseId,
     },
+    /// The service has no outbox.
+    #[error("this store keeps no order of events, and no webhooks")]
+    NoOutbox,
+    /// There is no such endpoint.
+    #[error("there is no such endpoint")]
+    EndpointNotFound,
+    /// There are as many endpoints as there may be.
+    #[error("there are {} endpoints already", limits::ENDPOINTS)]
+    TooManyEndpoints,
+    /// What is asked takes an endpoint that is enabled.
+    #[error("this endpoint is disabled; enable it first")]
+    EndpointDisabled,
+    /// There is no such delivery.
+    #[error("there is no such delivery")]
+    DeliveryNotFound,
+    /// The settings of an endpoint are out of bounds.
+    #[error(transparent)]
+    EndpointSettings(#[from] EndpointSettingsError),
+    /// A kept secret does not open: its row was altered.
+    #[error("the sealed secret of {id} can't be opened")]
+    SealedSecret {
+        /// The endpoint.
+        id: EndpointId,
+    },
+    /// The name of a subscription is out of bounds.
+    #[error("a subscription's name has 1 to {} bytes", limits::SUBSCRIPTION_NAME_BYTES)]
+    SubscriptionName,
 }
 
 /// A validation got no verdict.

@@ -2,10 +2,12 @@
 //!
 //! - [`service::LicenseService`] is what a backend holds: issue, validate, manage.
 //! - [`store::LicenseStore`] is the port it keeps licenses through; `license-store` has stores for memory and SQL.
+//! - [`outbox::Outbox`] is the port beside it: what happened, in one order, for subscribers and webhooks.
 //! - [`command::decide`] and [`verdict::judge`] are the rules: pure functions of a license, a question and a time.
 //! - [`access::AccessService`] knows who may call and what they did: tokens and the audit, kept through ports of their own,
 //!   [`token::TokenStore`] and [`audit::AuditStore`].
-//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`] and [`usage`] are the nouns.
+//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`], [`endpoint`],
+//!   [`delivery`] and [`usage`] are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
 //! arguments; only the feature `system` adds the machine's own, for the edge.
@@ -36,15 +38,19 @@ pub mod change;
 pub mod clock;
 pub mod command;
 pub mod customer;
+pub mod delivery;
 pub mod domain;
+pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod figure;
 mod in_flight;
+pub mod json;
 pub mod key;
 pub mod license;
 pub mod limits;
 pub mod metadata;
+pub mod outbox;
 pub mod plan;
 pub mod service;
 pub mod store;

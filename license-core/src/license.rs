@@ -37,7 +37,7 @@ impl LicenseId {
     /// # Errors
     /// That of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
-        Ok(Self::after_prefix(&time_ordered(now, rng)?))
+        Ok(Self::after_prefix(&ordered_symbols(now, rng)?))
     }
 
     /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
@@ -45,7 +45,11 @@ impl LicenseId {
     /// # Errors
     /// [`LicenseIdError`] when it is of another form.
     pub fn parse(text: &str) -> Result<Self, LicenseIdError> {
-        let rest = text.strip_prefix(ID_PREFIX).ok_or(LicenseIdError)?;
+        Self::from_suffix(text.strip_prefix(ID_PREFIX).ok_or(LicenseIdError)?)
+    }
+
+    /// Reads what follows `lic_`.
+    pub(crate) fn from_suffix(rest: &str) -> Result<Self, LicenseIdError> {
         let well_formed = (1..=ID_BYTES - ID_PREFIX.len()).contains(&rest.len())
             && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if well_formed { Ok(Self::after_prefix(rest.as_bytes())) } else { Err(LicenseIdError) }
@@ -74,8 +78,8 @@ impl LicenseId {
     }
 }
 
-/// The symbols of a new id: 48 bits of milliseconds, then 80 random bits.
-pub(crate) fn time_ordered<R: TryCryptoRng + ?Sized>(
+/// What follows the prefix of a made id: 48 bits of milliseconds, then 80 random bits.
+pub(crate) fn ordered_symbols<R: TryCryptoRng + ?Sized>(
     now: DateTime<Utc>,
     rng: &mut R,
 ) -> Result<[u8; 26], R::Error> {
@@ -133,6 +137,34 @@ impl LicenseState {
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         [Self::Active, Self::Suspended, Self::Revoked].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What was told of the end of a license's term. Another `expires_at` is another term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExpiryTold {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That it ends soon: `license.expiring`.
+    Expiring,
+    /// That it has ended: `license.expired`.
+    Expired,
+}
+
+impl ExpiryTold {
+    /// 0, 1 or 2: the form of databases.
+    #[must_use]
+    pub fn as_number(self) -> u8 {
+        self as u8
+    }
+
+    /// Reads the form of databases; `None` for any other number.
+    #[must_use]
+    pub fn from_stored(number: i64) -> Option<Self> {
+        [Self::Nothing, Self::Expiring, Self::Expired]
+            .into_iter()
+            .find(|told| i64::from(told.as_number()) == number)
     }
 }
 
@@ -217,8 +249,10 @@ pub struct License {
     pub metadata: Metadata,
     /// 1 when issued, one more with every change of the license or its activations. Validations do not move it.
     pub version: u64,
-    /// The number of its newest event; events are numbered from 1.
+    /// The number of its newest event; events are numbered from 1. An event that tells of no change moves no version.
     pub last_event: u64,
+    /// What was told of the end of its term.
+    pub expiry_told: ExpiryTold,
 }
 
 impl License {

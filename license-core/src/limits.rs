@@ -13,6 +13,8 @@ pub const TARGET_BYTES: usize = 4 * 1024;
 pub const DOMAINS_PER_REQUEST: usize = 1_000;
 /// Activations of one kind that a license lists in full; further ones are counted and paged only.
 pub const LISTED_ACTIVATIONS: u32 = 1_000;
+/// Activations of one kind that an event lists; how many there are, it says as well.
+pub const EVENT_ACTIVATIONS: u32 = 100;
 /// Activations up to which a license is found by its key with all of them.
 pub const BINDINGS_READ: u64 = 32;
 /// Longest device fingerprint, in bytes.
@@ -45,3 +47,17 @@ pub const PLAN_DAYS: u32 = 36_525;
 pub const PLAN_FEATURES: usize = 256;
 /// Last year that a time may name; RFC 3339 has four digits.
 pub const LAST_YEAR: i32 = 9_999;
+/// Endpoints of webhooks.
+pub const ENDPOINTS: usize = 50;
+/// Types of events in one list of an endpoint.
+pub const EVENTS_PER_ENDPOINT: usize = 64;
+/// Longest URL of an endpoint, in bytes.
+pub const ENDPOINT_URL_BYTES: usize = 2_048;
+/// Longest description of an endpoint, in bytes.
+pub const ENDPOINT_DESCRIPTION_BYTES: usize = 500;
+/// What is kept of a receiver's answer, in bytes.
+pub const ANSWER_BYTES: usize = 1_024;
+/// Longest name of a subscription, in bytes.
+pub const SUBSCRIPTION_NAME_BYTES: usize = 64;
+/// Attempts that a delivery lists; older ones are forgotten.
+pub const LISTED_ATTEMPTS: u32 = 50;

@@ -1,5 +1,8 @@
 //! The use cases: what an embedder holds.
 
+mod limit_notices;
+mod outbox;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +15,11 @@ use crate::audit::{Actor, Erasure};
 use crate::change::FeedState;
 use crate::clock::{Clock, ErasedRng, RngError};
 use crate::command::{
-    Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, Outcome, create,
+    Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, LimitNotice, Outcome,
+    create,
 };
 use crate::customer::CustomerEmail;
+use crate::delivery::Schedule;
 use crate::domain::DomainName;
 use crate::error::{ServiceError, SetupError, ValidateError};
 use crate::event::Event;
@@ -23,10 +28,14 @@ use crate::in_flight::InFlight;
 use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
 use crate::license::{LicenseDetail, LicenseId};
 use crate::limits;
+use crate::outbox::Outbox;
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use crate::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
 use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
+
+use limit_notices::LimitNotices;
+pub use outbox::{KeyedEndpoint, Outgoing, OutgoingBatch};
 
 /// The name under which a store keeps the check of the secret.
 const SECRET_CHECK: &str = "secret_check";
@@ -75,13 +84,17 @@ pub struct LicenseService {
     rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>>,
     in_flight: InFlight,
     answers: Answers,
+    outbox: Option<Arc<dyn Outbox>>,
+    webhook_schedule: Schedule,
+    limit_notices: LimitNotices,
 }
 
 impl fmt::Debug for LicenseService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store, vault: _, key_format, plans, clock, rng: _, in_flight: _, answers: _ } = self;
+        let Self { store, vault: _, key_format, plans, clock, rng: _, outbox, .. } = self;
         f.debug_struct("LicenseService")
             .field("store", store)
+            .field("outbox", outbox)
             .field("key_format", key_format)
             .field("plans", plans)
             .field("clock", clock)
@@ -147,6 +160,9 @@ impl LicenseService {
                 rng: Mutex::new(Box::new(ErasedRng(rng))),
                 in_flight: InFlight::default(),
                 answers: Answers::default(),
+                outbox: None,
+                webhook_schedule: Schedule::default(),
+                limit_notices: LimitNotices::default(),
             },
         }
     }
@@ -263,9 +279,31 @@ impl LicenseService {
             Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
             Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
         };
-        store.record(&[Validation { license_id, at: now, outcome, claim }], None).await?;
+        let validation = Validation { license_id: license_id.clone(), at: now, outcome, claim };
+        store.record(&[validation], None).await?;
         self.answers.count(Some(outcome));
+        match &verdict {
+            Verdict::Denied(Denial::DomainLimitReached { .. }) => {
+                self.tell_limit(license_id, ActivationKind::Domain, now).await;
+            }
+            Verdict::Denied(Denial::DeviceLimitReached { .. }) => {
+                self.tell_limit(license_id, ActivationKind::Device, now).await;
+            }
+            _ => {}
+        }
         Ok(verdict)
+    }
+
+    /// Tells that a limit was reached, where this was not told lately. The denial stands, whatever becomes of the telling.
+    async fn tell_limit(&self, license_id: LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
+        let Some(outbox) = &self.outbox else { return };
+        if self.store.is_down() || !self.limit_notices.begin(&license_id, kind, at) {
+            return;
+        }
+        let notice = LimitNotice { license_id, kind, at };
+        if let Ok(Some(told)) = outbox.tell_limit(&notice).await {
+            self.limit_notices.told(&notice.license_id, kind, told);
+        }
     }
 
     /// The license with that id.
@@ -451,7 +489,12 @@ impl LicenseService {
     ///
     /// # Errors
     /// A fault of the store.
-    pub async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, ServiceError> {
+    pub async fn license_events(
+        &self,
+        id: &LicenseId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Event>, ServiceError> {
         Ok(self.store.events(id, after, limit).await?)
     }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use crate::audit::{Actor, AuditEntry};
-use crate::license::time_ordered;
+use crate::license::ordered_symbols;
 use crate::limits;
 use crate::store::{Page, PageRequest, StoreError};
 
@@ -29,7 +29,7 @@ impl TokenId {
     /// # Errors
     /// That of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
-        let symbols = time_ordered(now, rng)?;
+        let symbols = ordered_symbols(now, rng)?;
         Ok(Self(
             symbols.iter().fold(ID_PREFIX.to_owned(), |text, symbol| {
                 text + char::from(*symbol).encode_utf8(&mut [0; 4])

@@ -9,9 +9,13 @@ mod path;
 mod query;
 
 pub(crate) use ask::Ask;
+#[cfg(feature = "webhooks")]
+pub(crate) use ask::EndpointAsk;
 pub(crate) use body::{JsonBytes, NoContent};
 pub(crate) use caller::By;
 pub(crate) use fields::Fields;
 pub(crate) use header::{IdempotencyHeader, IfMatch};
 pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
+#[cfg(feature = "webhooks")]
+pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use query::{NoQuery, Query};

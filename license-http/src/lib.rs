@@ -47,6 +47,8 @@ mod request_log;
 mod routes;
 mod serve;
 mod state;
+#[cfg(feature = "webhooks")]
+pub mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -70,6 +72,17 @@ pub fn router(service: Arc<LicenseService>, auth: impl Authorise) -> Router {
     Api::new(service, auth).router()
 }
 
+/// The whole API, with webhooks of a dispatcher, or as one elsewhere has them: endpoints are checked by its rules, and its
+/// figures are in `/metrics`. Without it, only URLs of the public internet are taken. Needs the feature `webhooks`.
+#[cfg(feature = "webhooks")]
+pub fn router_with_webhooks(
+    service: Arc<LicenseService>,
+    auth: impl Authorise,
+    webhooks: webhooks::Webhooks,
+) -> Router {
+    Api::new(service, auth).webhooks(webhooks).router()
+}
+
 /// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`.
 pub fn public_router(service: Arc<LicenseService>) -> Router {
     finish(routes::public(), HttpState::new(service, None))
@@ -87,17 +100,31 @@ pub struct Api {
     service: Arc<LicenseService>,
     access: Option<Arc<AccessService>>,
     door: Door,
+    #[cfg(feature = "webhooks")]
+    webhooks: webhooks::Webhooks,
 }
 
 impl Api {
     /// Over a service, for callers whom `auth` knows.
     pub fn new(service: Arc<LicenseService>, auth: impl Authorise) -> Self {
-        Self { service, access: None, door: Door { auth: Arc::new(auth), store_addresses: false } }
+        Self {
+            service,
+            access: None,
+            door: Door { auth: Arc::new(auth), store_addresses: false },
+            #[cfg(feature = "webhooks")]
+            webhooks: webhooks::Webhooks::default(),
+        }
     }
 
     /// With `/api/v1/tokens` and `/api/v1/audit`.
     pub fn access(self, access: Arc<AccessService>) -> Self {
         Self { access: Some(access), ..self }
+    }
+
+    /// With webhooks of a dispatcher, as [`router_with_webhooks`] has them.
+    #[cfg(feature = "webhooks")]
+    pub fn webhooks(self, webhooks: webhooks::Webhooks) -> Self {
+        Self { webhooks, ..self }
     }
 
     /// Whether the audit has the address that a change came from. Off by default: it is personal data.
@@ -107,14 +134,25 @@ impl Api {
 
     /// All of it.
     pub fn router(self) -> Router {
-        let routes = routes::public().merge(routes::admin(self.door, self.access.is_some()));
-        finish(routes, HttpState::new(self.service, self.access))
+        let routes = routes::public().merge(self.admin());
+        finish(routes, self.state())
     }
 
     /// What needs a caller who is known.
     pub fn admin_router(self) -> Router {
-        let routes = routes::admin(self.door, self.access.is_some());
-        finish(routes, HttpState::new(self.service, self.access))
+        finish(self.admin(), self.state())
+    }
+
+    fn admin(&self) -> Router<HttpState> {
+        routes::admin(self.door.clone(), self.access.is_some())
+    }
+
+    fn state(self) -> HttpState {
+        HttpState {
+            #[cfg(feature = "webhooks")]
+            webhooks: self.webhooks,
+            ..HttpState::new(self.service, self.access)
+        }
     }
 }
 

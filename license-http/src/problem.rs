@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use license_core::error::ServiceError;
 use license_core::key::LicenseKey;
 use license_core::verdict::Denial;
 use serde::Serialize;
@@ -65,6 +66,14 @@ impl Problem {
 
     pub(crate) fn token_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "TOKEN_NOT_FOUND", "There is no such token.")
+    }
+
+    pub(crate) fn endpoint_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", sentence(&ServiceError::EndpointNotFound))
+    }
+
+    pub(crate) fn delivery_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "DELIVERY_NOT_FOUND", sentence(&ServiceError::DeliveryNotFound))
     }
 
     pub(crate) fn method_not_allowed() -> Self {

@@ -3,12 +3,17 @@
 mod activations;
 mod audit;
 mod customers;
+#[cfg(feature = "webhooks")]
+mod deliveries;
+mod events;
 mod health;
 mod licenses;
 mod metrics;
 mod tokens;
 mod usage;
 mod validate;
+#[cfg(feature = "webhooks")]
+mod webhook_endpoints;
 
 use axum::Router;
 use axum::handler::Handler;
@@ -43,7 +48,7 @@ pub struct Route {
 pub fn routes() -> Vec<Route> {
     let public = public_table().into_iter().map(|(method, path, _)| Route { method, path, scopes: None });
     let public = public.chain([Route { method: Method::POST, path: VALIDATE, scopes: None }]);
-    let admin = license_table().into_iter().chain(access_table());
+    let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
     public
         .chain(admin.map(|Entry { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) }))
         .collect()
@@ -95,9 +100,34 @@ fn license_table() -> Vec<Entry> {
         get "/api/v1/licenses/{id}/activations" [LicensesRead] activations::list;
         delete "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
         get "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
+        get "/api/v1/events" [LicensesRead] events::list;
         delete "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
         get "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
     }
+}
+
+#[cfg(feature = "webhooks")]
+fn webhook_table() -> Vec<Entry> {
+    use webhook_endpoints as endpoints;
+    table! {
+        post "/api/v1/webhook-endpoints" [WebhooksWrite] endpoints::create;
+        get "/api/v1/webhook-endpoints" [WebhooksRead] endpoints::list;
+        get "/api/v1/webhook-endpoints/{id}" [WebhooksRead] endpoints::get;
+        put "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::set;
+        delete "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::delete;
+        post "/api/v1/webhook-endpoints/{id}/enable" [WebhooksWrite] endpoints::enable;
+        post "/api/v1/webhook-endpoints/{id}/disable" [WebhooksWrite] endpoints::disable;
+        post "/api/v1/webhook-endpoints/{id}/rotate-secret" [WebhooksWrite] endpoints::rotate_secret;
+        post "/api/v1/webhook-endpoints/{id}/test" [WebhooksWrite] endpoints::test;
+        post "/api/v1/webhook-endpoints/{id}/replay" [WebhooksWrite] endpoints::replay;
+        get "/api/v1/webhook-endpoints/{id}/deliveries" [WebhooksRead] deliveries::list;
+        post "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay" [WebhooksWrite] deliveries::replay;
+    }
+}
+
+#[cfg(not(feature = "webhooks"))]
+fn webhook_table() -> Vec<Entry> {
+    Vec::new()
 }
 
 /// What there is only with an [`AccessService`](license_core::access::AccessService). There is no scope to read tokens alone: who
@@ -130,6 +160,7 @@ pub(crate) fn admin(door: Door, with_access: bool) -> Routes {
     let access = if with_access { access_table() } else { Vec::new() };
     license_table()
         .into_iter()
+        .chain(webhook_table())
         .chain(access)
         .fold(Router::new(), |router, Entry { method: _, path, scopes, handler }| {
             router.route(path, handler.route_layer(from_fn_with_state(scopes, need)))

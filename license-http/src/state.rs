@@ -16,13 +16,21 @@ pub(crate) struct HttpState {
     pub(crate) service: Arc<LicenseService>,
     /// Only with it are there routes of tokens and of the audit.
     pub(crate) access: Option<Arc<AccessService>>,
+    #[cfg(feature = "webhooks")]
+    pub(crate) webhooks: crate::webhooks::Webhooks,
     /// How long validations take, from the request's head to the answer.
     pub(crate) validate_seconds: Arc<Histogram>,
 }
 
 impl HttpState {
     pub(crate) fn new(service: Arc<LicenseService>, access: Option<Arc<AccessService>>) -> Self {
-        Self { service, access, validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)) }
+        Self {
+            service,
+            access,
+            #[cfg(feature = "webhooks")]
+            webhooks: crate::webhooks::Webhooks::default(),
+            validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)),
+        }
     }
 }
 

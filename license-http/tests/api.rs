@@ -8,6 +8,7 @@ mod api {
     mod auth;
     mod call;
     mod customers;
+    mod events;
     mod faults;
     mod faulty_store;
     mod health;
@@ -24,4 +25,5 @@ mod api {
     mod tokens;
     mod usage;
     mod validate;
+    mod webhook_endpoints;
 }

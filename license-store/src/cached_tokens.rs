@@ -173,7 +173,7 @@ async fn listen(shared: Arc<Shared>, mut feed: Box<dyn ChangeFeed>) {
         match feed.next().await {
             Notice::TokenChanged(change) => shared.remembered().changed(&change.digest),
             Notice::Missed => shared.remembered().doubt_all(),
-            Notice::Changed(_) => {}
+            Notice::Changed(_) | Notice::Outbox => {}
         }
     }
 }

@@ -41,10 +41,14 @@
 pub mod access;
 pub mod changes;
 pub mod create;
+pub mod deliveries;
+pub mod endpoints;
 pub mod execute;
+pub mod expiry;
 mod fixture;
 pub mod history;
 pub mod kept;
+pub mod order;
 pub mod races;
 pub mod reads;
 pub mod sequences;
@@ -54,6 +58,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
 
 /// One set of data, empty at first, that several handles are opened on.
@@ -67,8 +72,19 @@ pub trait Harness: Send + Sync {
     fn hears_other_handles(&self) -> bool;
 }
 
+/// Likewise, of a store that has an [`Outbox`].
+#[async_trait]
+pub trait OutboxHarness: Harness {
+    /// Opens one more handle on the data, with its outbox. Where the store is behind others, as a cache, the outbox is the
+    /// innermost one's.
+    async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>);
+}
+
 /// A case. Panics with what broke.
 pub type Case = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// A case of an outbox. Panics with what broke.
+pub type OutboxCase = for<'a> fn(&'a dyn OutboxHarness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Makes a test of each case, in a module for each verb. The expression makes a fresh [`Harness`](crate::conformance::Harness);
 /// it may `.await`.
@@ -76,6 +92,37 @@ pub type Case = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> +
 macro_rules! conformance_tests {
     ($harness:expr) => {
         $crate::conformance_cases! { tests $harness }
+    };
+}
+
+/// Likewise of each case of an outbox. The expression makes a fresh [`OutboxHarness`](crate::conformance::OutboxHarness).
+#[macro_export]
+macro_rules! outbox_conformance_tests {
+    ($harness:expr) => {
+        $crate::outbox_conformance_cases! { tests $harness }
+    };
+}
+
+/// The list of cases of an outbox, once.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! outbox_conformance_cases {
+    ($($mode:tt)*) => {
+        $crate::conformance_expand! { [$($mode)*]
+            order: events_are_there_with_their_change,
+                positions_follow_the_numbers_of_a_license, no_event_is_overtaken,
+                racing_publishers_give_each_place_once, events_are_listed_by_type_license_and_time,
+                subscriptions_move_forward_only;
+            expiry: the_end_of_a_term_is_told_once, a_renewal_before_the_sweep_is_told_of_alone,
+                other_licenses_are_left_alone, racing_sweeps_tell_once, a_sweep_is_heard,
+                a_reached_limit_is_told_once_an_hour;
+            endpoints: every_field_is_kept, there_are_at_most_so_many, a_removed_endpoint_is_gone,
+                a_test_goes_to_its_endpoint;
+            deliveries: endpoints_get_what_they_chose, a_lease_holds_until_it_lapses,
+                racing_claims_get_each_delivery_once, first_tries_go_in_the_order_of_a_license,
+                one_endpoint_does_not_take_the_share_of_another, attempts_are_kept, gone_disables_with_an_event,
+                deliveries_are_replayed, what_is_given_back_is_due, nothing_undelivered_is_removed;
+        }
     };
 }
 
@@ -89,7 +136,7 @@ macro_rules! conformance_cases {
                 refuses_a_taken_key, leaves_nothing_of_a_refused_create, repeats_by_idempotency_key,
                 refuses_an_idempotency_key_of_another_request;
             execute: every_command_is_kept, a_denial_writes_nothing, an_unknown_license_is_not_found,
-                events_are_numbered_without_gaps, events_go_with_the_change, a_stale_version_is_denied,
+                events_are_numbered_without_gaps, events_go_with_the_change, events_show_the_license, a_stale_version_is_denied,
                 a_rotated_key_replaces_the_old_one, a_rotation_to_a_taken_key_changes_nothing,
                 a_released_slot_is_free_again, domains_are_replaced_as_a_list, revoked_is_final,
                 commands_leave_other_licenses_alone, commands_leave_counters_alone;
@@ -137,3 +184,6 @@ macro_rules! conformance_expand {
 
 /// Every case with its name, `verb::case`, for authors who do not use the macro.
 pub const CASES: &[(&str, Case)] = crate::conformance_cases! { list };
+
+/// Every case of an outbox with its name.
+pub const OUTBOX_CASES: &[(&str, OutboxCase)] = crate::outbox_conformance_cases! { list };

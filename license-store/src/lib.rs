@@ -6,6 +6,8 @@
 //! - [`cached::Cached`]: a store in front of a store, which remembers licenses.
 //! - [`group_commit::GroupCommit`]: a store in front of a store, which commits many validations at once.
 //! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
+//! - [`subscription::Subscription`]: what happened, as a stream, in process.
+//! - [`sweeper::Sweeper`]: a task that tells of terms that end.
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
@@ -20,6 +22,8 @@ pub mod memory;
 mod scripted;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
+pub mod subscription;
+pub mod sweeper;
 
 /// The guide for authors of stores, whose code runs as tests.
 #[cfg(all(doctest, feature = "conformance"))]

@@ -1,6 +1,7 @@
 //! A store in memory: the reference implementation.
 
 mod access;
+mod outbox;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -13,7 +14,7 @@ use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
-use license_core::event::Event;
+use license_core::event::{Event, Subject};
 use license_core::key::KeyDigest;
 use license_core::license::{Counters, License, LicenseDetail, LicenseId};
 use license_core::limits;
@@ -25,6 +26,7 @@ use license_core::verdict::{Claim, Standing};
 
 use crate::local_feed::LocalFeed;
 use access::Access;
+use outbox::OutboxData;
 
 /// Keeps everything in this process, behind one lock; gone when it is dropped.
 ///
@@ -50,6 +52,7 @@ struct Data {
     last_validation: u64,
     recorders: HashMap<RecorderId, u64>,
     access: Access,
+    outbox: OutboxData,
 }
 
 #[derive(Debug)]
@@ -59,7 +62,6 @@ struct Entry {
     activations: BTreeMap<ActivationId, Activation>,
     domains: HashMap<String, ActivationId>,
     devices: HashMap<String, ActivationId>,
-    events: Vec<Event>,
     /// In the order of recording: appending is the hot path, reports sort.
     validations: Vec<Recorded>,
 }
@@ -120,7 +122,8 @@ impl Data {
         for activation in added {
             entry.add(activation);
         }
-        entry.events.extend_from_slice(events);
+        let events = events.complete(&entry.detail());
+        self.outbox.append(events);
         if let Some(audit) = audit {
             self.access.add(audit);
         }
@@ -210,7 +213,6 @@ impl LicenseStore for MemoryStore {
             activations: BTreeMap::new(),
             domains: HashMap::new(),
             devices: HashMap::new(),
-            events: events.clone(),
             validations: Vec::new(),
         };
         for activation in activations {
@@ -224,6 +226,7 @@ impl LicenseStore for MemoryStore {
         if let Some(audit) = audit {
             data.access.add(audit);
         }
+        data.outbox.append(events.iter().cloned());
         self.feed.tell([new.notice()]);
         Ok(Created::New)
     }
@@ -329,8 +332,7 @@ impl LicenseStore for MemoryStore {
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let data = self.data();
-        let events = data.licenses.get(id).map(|entry| entry.events.as_slice()).unwrap_or_default();
-        Ok(events.iter().filter(|event| event.sequence > after).take(limit as usize).cloned().collect())
+        Ok(data.outbox.of(&Subject::License(id.clone()), after).take(limit as usize).cloned().collect())
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {

@@ -6,6 +6,7 @@ mod fault;
 pub(crate) mod feed;
 mod filing;
 mod migrations;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod retry;
@@ -20,11 +21,11 @@ use std::ops::{Deref, DerefMut};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
-use license_core::change::{ChangeFeed, FeedState, Notice};
+use license_core::change::{Change, ChangeFeed, FeedState, Notice};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
-use license_core::event::Event;
+use license_core::event::{Event, Subject};
 use license_core::figure::Figure;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
@@ -46,6 +47,7 @@ use dialect::values;
 use fault::{is_taken, is_unknown, store_error};
 use feed::Feed;
 use filing::Filing;
+use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
@@ -63,6 +65,7 @@ pub struct SqlStore<D: Dialect> {
     dialect: D,
     feed: Feed,
     filing: Filing,
+    outbox: OutboxStatements,
 }
 
 impl<D: Dialect> fmt::Debug for SqlStore<D> {
@@ -82,6 +85,7 @@ impl<D: Dialect> SqlStore<D> {
             readers,
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
+            outbox: OutboxStatements::new::<D>(),
             retry: Retry::default(),
             dialect,
             feed,
@@ -156,11 +160,12 @@ impl<D: Dialect> SqlStore<D> {
         if self.fetch(&mut tx, &self.statements.insert_license, &values).await?.is_empty() {
             return Err(StoreError::AlreadyExists { what: "the license id or key" });
         }
-        self.insert(&mut tx, &license.id, activations, events).await?;
+        self.insert_activations(&mut tx, &license.id, activations).await?;
+        self.insert_events(&mut tx, events).await?;
         if let Some(audit) = audit {
             self.add_audit(&mut tx, audit).await?;
         }
-        self.commit(tx, vec![Notice::Changed(new.notice())]).await?;
+        self.commit(tx, vec![new.notice()]).await?;
         Ok(Created::New)
     }
 
@@ -178,14 +183,21 @@ impl<D: Dialect> SqlStore<D> {
         let activations = self.read(&mut tx, id, &command.reads()).await?;
         let Decision { outcome, changes } = decide(View { license, activations }, command, context);
         if let Some(changes) = changes {
-            self.write(&mut tx, id, &changes).await?;
-            self.commit(tx, changes.notices(&before).into_iter().map(Notice::Changed).collect()).await?;
+            // A claim goes through no validations that are not filed yet: it shows the counters of the last filing.
+            let claims = matches!(command, Command::Activate(_));
+            let shown = if claims { &self.statements.shown_filed } else { &self.statements.shown };
+            self.write(&mut tx, id, &changes, shown).await?;
+            self.commit(tx, changes.notices(&before)).await?;
         }
         Ok(outcome)
     }
 
     /// Commits, and tells of the changes: within the commit where other nodes listen, after it where none can.
-    async fn commit(&self, mut tx: Tx<D>, notices: Vec<Notice>) -> Result<(), StoreError> {
+    async fn commit(&self, tx: Tx<D>, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.commit_and_tell(tx, changes.into_iter().map(Notice::Changed).collect()).await
+    }
+
+    async fn commit_and_tell(&self, mut tx: Tx<D>, notices: Vec<Notice>) -> Result<(), StoreError> {
         let Some(notify) = &self.statements.notify else {
             tx.commit().await.map_err(store_error::<D>)?;
             self.feed.tell(notices);
@@ -282,7 +294,14 @@ impl<D: Dialect> SqlStore<D> {
         rows.iter().map(|row| reader::<D>(row, "activations", license).activation()).collect()
     }
 
-    async fn write(&self, tx: &mut Tx<D>, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
+    /// Writes a decision down; its events with the license as `shown` reads it then.
+    async fn write(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        changes: &Changes,
+        shown: &SqlStr,
+    ) -> Result<(), StoreError> {
         let Changes { license, added, released, events, audit, erased } = changes;
         let metadata = json!(license.metadata).to_string();
         let values = rows::license_values(license, &metadata);
@@ -298,7 +317,11 @@ impl<D: Dialect> SqlStore<D> {
             let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
             self.fetch(tx, &self.statements.delete_activations, values![id.as_str(), ids.as_str()]).await?;
         }
-        self.insert(tx, id, added, events).await?;
+        self.insert_activations(tx, id, added).await?;
+        let rows = self.fetch(tx, shown, values![id.as_str()]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        let detail = reader::<D>(row, "licenses", id.as_str()).detail()?;
+        self.insert_events(tx, &events.complete(&detail)).await?;
         if let Some(audit) = audit {
             self.add_audit(tx, audit).await?;
         }
@@ -308,17 +331,20 @@ impl<D: Dialect> SqlStore<D> {
         }
     }
 
-    async fn insert(
+    async fn insert_activations(
         &self,
         tx: &mut Tx<D>,
         id: &LicenseId,
         activations: &[Activation],
-        events: &[Event],
     ) -> Result<(), StoreError> {
         if !activations.is_empty() {
             let rows = rows::activation_rows(id, activations);
             self.fetch(tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
         }
+        Ok(())
+    }
+
+    async fn insert_events(&self, tx: &mut Tx<D>, events: &[Event]) -> Result<(), StoreError> {
         let rows = rows::event_rows(events);
         self.fetch(tx, &self.statements.insert_events, values![rows.as_str()]).await?;
         Ok(())
@@ -502,7 +528,9 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
         let values = values![id.as_str(), rows::int(after), i64::from(limit)];
         let rows = self.fetch(&mut *self.reader().await?, &self.statements.events, values).await?;
-        rows.iter().map(|row| reader::<D>(row, "events", id.as_str()).event(id)).collect()
+        rows.iter()
+            .map(|row| reader::<D>(row, "events", id.as_str()).event(Subject::License(id.clone())))
+            .collect()
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {

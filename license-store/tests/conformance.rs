@@ -4,9 +4,10 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
 use license_store::cached::{CacheOptions, Cached};
-use license_store::conformance::Harness;
+use license_store::conformance::{Harness, OutboxHarness};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::memory::MemoryStore;
 use rand::rngs::SysRng;
@@ -25,9 +26,17 @@ impl Harness for Memory {
     }
 }
 
+#[async_trait]
+impl OutboxHarness for Memory {
+    async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+        (Arc::new(self.0.clone()), Arc::new(self.0.clone()))
+    }
+}
+
 mod memory {
     use super::Memory;
     license_store::conformance_tests!(Memory::default());
+    license_store::outbox_conformance_tests!(Memory::default());
 }
 
 /// The forwarding implementations are stores as well.
@@ -46,9 +55,18 @@ impl Harness for Shared {
     }
 }
 
+#[async_trait]
+impl OutboxHarness for Shared {
+    async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+        let outbox: Arc<dyn Outbox> = Arc::new(self.0.clone());
+        (self.open().await, Arc::new(Box::new(outbox)))
+    }
+}
+
 mod shared {
     use super::Shared;
     license_store::conformance_tests!(Shared::default());
+    license_store::outbox_conformance_tests!(Shared::default());
 }
 
 /// In front of a store, as a server has it but with two commits under way: with more than one, none may be lost between them.
@@ -80,7 +98,15 @@ mod cached {
         }
     }
 
+    #[async_trait]
+    impl OutboxHarness for CachedMemory {
+        async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+            (self.open().await, Arc::new(self.0.clone()))
+        }
+    }
+
     license_store::conformance_tests!(CachedMemory::default());
+    license_store::outbox_conformance_tests!(CachedMemory::default());
 }
 
 mod group_commit {
@@ -108,8 +134,9 @@ mod sqlite {
     use std::sync::Arc;
 
     use async_trait::async_trait;
+    use license_core::outbox::Outbox;
     use license_core::store::LicenseStore;
-    use license_store::conformance::Harness;
+    use license_store::conformance::{Harness, OutboxHarness};
     use license_store::sql::sqlite::SqliteStore;
     use tempfile::TempDir;
 
@@ -120,12 +147,24 @@ mod sqlite {
         fn new() -> Self {
             Self(TempDir::new().expect("a folder"))
         }
+
+        async fn store(&self) -> SqliteStore {
+            SqliteStore::open(self.0.path().join("licenses.db")).await.expect("a database")
+        }
+    }
+
+    #[async_trait]
+    impl OutboxHarness for File {
+        async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+            let store = Arc::new(self.store().await);
+            (Arc::clone(&store) as _, store)
+        }
     }
 
     #[async_trait]
     impl Harness for File {
         async fn open(&self) -> Arc<dyn LicenseStore> {
-            Arc::new(SqliteStore::open(self.0.path().join("licenses.db")).await.expect("a database"))
+            Arc::new(self.store().await)
         }
 
         fn hears_other_handles(&self) -> bool {
@@ -134,6 +173,7 @@ mod sqlite {
     }
 
     license_store::conformance_tests!(File::new());
+    license_store::outbox_conformance_tests!(File::new());
 
     mod stacked {
         use super::*;
@@ -151,7 +191,16 @@ mod sqlite {
             }
         }
 
+        #[async_trait]
+        impl OutboxHarness for Stacked {
+            async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+                let store = Arc::new(self.0.store().await);
+                (crate::stacked(Arc::clone(&store)), store)
+            }
+        }
+
         license_store::conformance_tests!(Stacked(File::new()));
+        license_store::outbox_conformance_tests!(Stacked(File::new()));
     }
 }
 
@@ -161,8 +210,9 @@ mod postgres {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
+    use license_core::outbox::Outbox;
     use license_core::store::LicenseStore;
-    use license_store::conformance::Harness;
+    use license_store::conformance::{Harness, OutboxHarness};
     use license_store::sql::postgres::{PostgresOptions, PostgresStore};
     use test_database::TestDatabase;
 
@@ -186,19 +236,23 @@ mod postgres {
             let url = direct.server.pgbouncer_url()?;
             Some(Self { url, transaction_pooler: true, ..direct })
         }
-    }
 
-    #[async_trait]
-    impl Harness for Database {
-        /// Plain and shared in turn: the races and all that reads through another handle run on both at once.
-        async fn open(&self) -> Arc<dyn LicenseStore> {
+        async fn store(&self) -> PostgresStore {
             let options = PostgresOptions {
                 max_connections: 4,
                 transaction_pooler: self.transaction_pooler,
                 listen_url: Some(self.server.url()),
                 ..PostgresOptions::default()
             };
-            let store = PostgresStore::connect(&self.url, &options).await.expect("a database");
+            PostgresStore::connect(&self.url, &options).await.expect("a database")
+        }
+    }
+
+    #[async_trait]
+    impl Harness for Database {
+        /// Plain and shared in turn: the races and all that reads through another handle run on both at once.
+        async fn open(&self) -> Arc<dyn LicenseStore> {
+            let store = self.store().await;
             if self.opened.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 Arc::new(store)
             } else {
@@ -212,10 +266,22 @@ mod postgres {
         }
     }
 
+    #[async_trait]
+    impl OutboxHarness for Database {
+        async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+            let store = Arc::new(self.store().await);
+            (Arc::clone(&store) as _, store)
+        }
+    }
+
     /// The suite on that database, if there is a server.
     macro_rules! on {
         ($database:expr) => {
             license_store::conformance_tests!({
+                let Some(database) = $database.await else { return };
+                database
+            });
+            license_store::outbox_conformance_tests!({
                 let Some(database) = $database.await else { return };
                 database
             });
@@ -246,6 +312,14 @@ mod postgres {
 
             fn hears_other_handles(&self) -> bool {
                 true
+            }
+        }
+
+        #[async_trait]
+        impl OutboxHarness for Stacked {
+            async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>) {
+                let store = Arc::new(self.0.store().await);
+                (crate::stacked(Arc::clone(&store)), store)
             }
         }
 

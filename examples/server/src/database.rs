@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::audit::AccessStore;
+use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
 use license_store::memory::MemoryStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
@@ -38,6 +39,8 @@ pub(crate) struct Opened {
     pub(crate) access: Arc<dyn AccessStore>,
     /// Whether it is told what other processes change.
     pub(crate) hears_other_processes: bool,
+    /// Where its events are read and delivered from.
+    pub(crate) outbox: Arc<dyn Outbox>,
     /// How many commits of validations it does well to work at, at once.
     pub(crate) commits: NonZero<usize>,
     close: Close,
@@ -136,25 +139,40 @@ impl Database {
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
         let failed = |error| format!("{self}: {error}");
-        let (store, access, close): (Arc<dyn LicenseStore>, Arc<dyn AccessStore>, _) = match self {
+        let (store, outbox, access, close): (
+            Arc<dyn LicenseStore>,
+            Arc<dyn Outbox>,
+            Arc<dyn AccessStore>,
+            _,
+        ) = match self {
             Self::Memory => {
-                let store = MemoryStore::new();
-                (Arc::new(store.clone()), Arc::new(store), Close::Nothing)
+                let store = Arc::new(MemoryStore::new());
+                (Arc::clone(&store) as _, Arc::clone(&store) as _, store, Close::Nothing)
             }
             Self::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Sqlite(store))
+                (
+                    Arc::clone(&store) as _,
+                    Arc::clone(&store) as _,
+                    Arc::clone(&store) as _,
+                    Close::Sqlite(store),
+                )
             }
             Self::Postgres(url, options) => {
                 let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Postgres(store))
+                (
+                    Arc::clone(&store) as _,
+                    Arc::clone(&store) as _,
+                    Arc::clone(&store) as _,
+                    Close::Postgres(store),
+                )
             }
         };
         // One file has one writer. A server works at one commit while it waits for the disk with another.
         let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
         let hears_other_processes = !matches!(self, Self::Sqlite(_));
         let commits = commits.unwrap_or(NonZero::<usize>::MIN);
-        Ok(Opened { store, access, hears_other_processes, commits, close })
+        Ok(Opened { store, outbox, access, hears_other_processes, commits, close })
     }
 }
 

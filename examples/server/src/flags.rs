@@ -1,5 +1,6 @@
 //! What can be set, by flag or by environment variable.
 
+use std::net::IpAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,8 +9,10 @@ use crate::access::AuditFlags;
 use crate::edge::EdgeFlags;
 use crate::tokens::Command;
 use clap::{Args, Parser, ValueEnum};
+use license_core::delivery::Schedule;
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
+use license_http::webhooks::{Destinations, IpNet};
 use license_store::cached::CacheOptions;
 use license_store::cached_tokens::TokenCacheOptions;
 use license_store::group_commit::{GroupCommitOptions, Recording};
@@ -48,6 +51,9 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) audit: AuditFlags,
+
+    #[command(flatten)]
+    pub(crate) webhooks: WebhookFlags,
 
     /// Token for admin calls, instead of the one made on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
@@ -142,6 +148,58 @@ pub(crate) struct ValidationFlags {
     /// Validations that are kept in memory while the database is down; of more, the oldest are dropped
     #[arg(long, env = "LICENSE_OUTAGE_RECORDS", value_name = "N", default_value_t = GroupCommitOptions::default().kept)]
     outage_records: usize,
+}
+
+/// Where webhooks may go, and when.
+#[derive(Debug, Args)]
+pub(crate) struct WebhookFlags {
+    /// Network that webhooks may reach although it is not of the public internet; may stand several times
+    #[arg(long = "webhook-allow", env = "LICENSE_WEBHOOK_ALLOW", value_name = "CIDR", value_delimiter = ',',
+        value_parser = network)]
+    allow: Vec<IpNet>,
+
+    /// Let webhooks go over plain HTTP as well
+    #[arg(long = "webhook-allow-http", env = "LICENSE_WEBHOOK_ALLOW_HTTP")]
+    allow_http: bool,
+
+    /// Seconds that a receiver of webhooks may take to answer
+    #[arg(long = "webhook-timeout", env = "LICENSE_WEBHOOK_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    timeout: u64,
+
+    /// When a webhook is sent again: the pause before each try, such as 0s,5s,10m,2h
+    #[arg(
+        long = "webhook-schedule",
+        env = "LICENSE_WEBHOOK_SCHEDULE",
+        value_name = "PAUSES",
+        default_value = "0s,5s,5m,30m,2h,5h,10h,14h,20h,24h"
+    )]
+    pub(crate) schedule: Schedule,
+
+    /// Days before the end of a term that it is told as license.expiring
+    #[arg(long, env = "LICENSE_EXPIRING_DAYS", value_name = "DAYS", default_value_t = 7,
+        value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub(crate) expiring_days: u16,
+}
+
+impl WebhookFlags {
+    /// Where they may go.
+    pub(crate) fn destinations(&self) -> Destinations {
+        let rules = self.allow.iter().fold(Destinations::public(), |rules, network| rules.allow(*network));
+        if self.allow_http { rules.allow_http() } else { rules }
+    }
+
+    /// How long an attempt may take.
+    pub(crate) fn attempt_time(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// `10.0.0.0/8`, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "a network such as 10.0.0.0/8 or an address".to_owned())
 }
 
 /// When a validation is answered.

@@ -1,6 +1,7 @@
 //! The licensing engine as a server. `license-server --help` says what can be set.
 
 mod access;
+mod background;
 mod banner;
 mod database;
 mod edge;
@@ -23,6 +24,7 @@ use license_http::{Api, LogRequests};
 use tokio::net::TcpListener;
 
 use access::Access;
+use background::Background;
 use banner::Banner;
 use database::Database;
 use front::Front;
@@ -90,20 +92,29 @@ async fn run(flags: Flags) -> Result<(), String> {
         let service = LicenseService::builder(Arc::clone(store), &secret.secret, SystemClock, SystemRng)
             .plans(plans)
             .key_format(key_format.clone())
+            .outbox(Arc::clone(&opened.outbox))
+            .webhook_schedule(flags.webhooks.schedule.clone())
             .build()
             .await
             .map_err(|error| format!("{database}: {error}"))?;
         check_key_format(&**store, &key_format).await.map_err(|error| format!("{database}: {error}"))?;
         let (auth, admin_token) = access.auth(&**store, given_token).await?;
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
+        let service = Arc::new(service);
+        let (background, webhooks) = Background::start(&service, &flags.webhooks)?;
+        let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
+        let app = api.store_addresses(flags.audit.store_addresses).router();
         let plans = format!("{names} ({plans_from})");
         Banner { address, database: shown, secret: secret.note, plans, plan: plan.into(), admin_token }
             .print();
-        let api = Api::new(service.into(), auth).access(Arc::clone(&access.service));
-        Ok(api.store_addresses(flags.audit.store_addresses).router().layer(log))
+        Ok((app.layer(log), background))
     };
     let served = match started.await {
-        Ok(app) => license_http::serve(listener, app, options, stop).await.map_err(|error| error.to_string()),
+        Ok((app, background)) => {
+            let served = license_http::serve(listener, app, options, background.stop_at(stop)).await;
+            background.close().await;
+            served.map_err(|error| error.to_string())
+        }
         Err(reason) => Err(reason),
     };
     access.close().await;

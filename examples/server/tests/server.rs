@@ -20,5 +20,10 @@ mod postgres_faults;
 mod secrets;
 #[path = "server/start.rs"]
 mod start;
+#[path = "server/storm.rs"]
+#[expect(dead_code, reason = "the bench calls more of it")]
+mod storm;
 #[path = "server/tokens.rs"]
 mod tokens;
+#[path = "server/webhooks.rs"]
+mod webhooks;

@@ -97,6 +97,7 @@ fn fields(license: &License) -> [(&'static str, Value); 6] {
         metadata: _,
         version: _,
         last_event: _,
+        expiry_told: _,
     } = license;
     [
         ("state", json!(state.as_str())),

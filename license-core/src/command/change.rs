@@ -10,7 +10,7 @@ use crate::activation::{Activation, Binding};
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::EventType;
-use crate::license::{Expiry, LicenseState};
+use crate::license::{Expiry, ExpiryTold, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::{Limit, Plan, PlanCatalog};
@@ -88,6 +88,9 @@ pub(super) fn change(
     license.max_devices = max_devices.unwrap_or(license.max_devices);
     if let Some(expiry) = expires_at {
         license.expires_at = expiry.moment().map(|time| in_reach(Some(time))).transpose()?;
+        if license.expires_at != before.expires_at {
+            license.expiry_told = ExpiryTold::Nothing;
+        }
     }
     if let Some(metadata) = metadata {
         license.metadata.clone_from(metadata);

@@ -6,14 +6,14 @@ use serde_json::json;
 use super::Draft;
 use super::change::register;
 use super::lifecycle::in_reach;
-use crate::activation::Activation;
+use crate::activation::{Activation, ActivationKind};
 use crate::audit::{self, Actor, AuditEntry};
 use crate::change::Change;
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{Expiry, License, LicenseId, LicenseState};
+use crate::license::{Counters, Expiry, ExpiryTold, License, LicenseDetail, LicenseId, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::{Limit, PlanCatalog};
@@ -181,10 +181,20 @@ pub fn create(
         metadata: spec.metadata.clone(),
         version: 1,
         last_event: 0,
+        expiry_told: ExpiryTold::Nothing,
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains)?;
     let Draft { license, now: _, added, released: _, events, erased: _ } = draft;
+    let of_kind =
+        |kind| added.iter().filter(|one| one.binding.kind() == kind).cloned().collect::<Vec<Activation>>();
+    let detail = LicenseDetail {
+        license: license.clone().into(),
+        counters: Counters::default(),
+        domains: of_kind(ActivationKind::Domain),
+        devices: of_kind(ActivationKind::Device),
+    };
+    let events = events.complete(&detail);
     Ok(NewLicense { license, activations: added, events, idempotency, audit: None })
 }

@@ -7,7 +7,7 @@ use super::Draft;
 use crate::audit::Erasure;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::LicenseState;
+use crate::license::{ExpiryTold, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::PlanCatalog;
@@ -46,6 +46,9 @@ pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial
         None => None,
         Some(term) => Some(in_reach(expires_at.max(draft.now).checked_add_signed(term))?),
     };
+    if draft.license.expires_at != Some(expires_at) {
+        draft.license.expiry_told = ExpiryTold::Nothing;
+    }
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);
     Ok(())

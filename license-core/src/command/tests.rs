@@ -6,7 +6,9 @@ use super::*;
 use crate::activation::{ActivationKind, Fingerprint};
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
-use crate::license::{Expiry, LicenseId, LicenseState, Status};
+use crate::event::Event;
+use crate::license::{Counters, Expiry, LicenseDetail, LicenseId, LicenseState, Status};
+use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::{DomainPolicy, Limit, Plan};
 use crate::verdict::{DenialCode, Judgement, Standing, Verdict, judge};
@@ -110,20 +112,32 @@ impl Bench {
                 };
                 assert_eq!(license, changed);
                 assert_eq!(license.version, self.license.version + 1);
-                let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
+                let numbers: Vec<_> = events.as_slice().iter().map(|event| event.sequence).collect();
                 let expected: Vec<_> = (self.license.last_event + 1..=license.last_event).collect();
                 assert_eq!(numbers, expected, "events are numbered without gaps");
                 self.license = (*license).clone();
                 self.activations.retain(|activation| !released.contains(&activation.id));
                 self.activations.extend(added);
-                let types = events.iter().map(|event| event.event_type.as_str()).collect();
-                self.events.extend(events);
+                let types = events.types().map(EventType::as_str).collect();
+                self.events.extend(events.complete(&self.detail()));
                 let count =
                     |kind| self.activations.iter().filter(|a| a.binding.kind() == kind).count() as u64;
                 assert_eq!(self.license.domains_used, count(ActivationKind::Domain));
                 assert_eq!(self.license.devices_used, count(ActivationKind::Device));
                 Ok(types)
             }
+        }
+    }
+
+    fn detail(&self) -> LicenseDetail {
+        let of_kind = |kind| {
+            self.activations.iter().filter(|one| one.binding.kind() == kind).cloned().collect::<Vec<_>>()
+        };
+        LicenseDetail {
+            license: self.license.clone().into(),
+            counters: Counters { validation_count: 7, last_validated_at: Some(now()) },
+            domains: of_kind(ActivationKind::Domain),
+            devices: of_kind(ActivationKind::Device),
         }
     }
 
@@ -520,4 +534,108 @@ fn the_digest_of_a_request_tells_every_field_apart() {
         })
         .collect();
     assert_eq!(digests.len(), edits.len());
+}
+
+/// The end of a term is told of once, and that it is near once; another term is told of again. No version moves.
+#[test]
+fn the_end_of_a_term_is_told_of_once() {
+    let tell = |bench: &mut Bench, days: i64| {
+        let moment = bench.license.expires_at.unwrap() + TimeDelta::days(days);
+        let changes = tell_expiry(bench.license.clone(), moment, moment + TimeDelta::days(7))?;
+        assert_eq!(changes.license.version, bench.license.version);
+        assert_eq!(changes.license.last_event, bench.license.last_event + 1);
+        bench.license = (*changes.license).clone();
+        changes.events.types().next().map(EventType::as_str)
+    };
+    let mut bench = Bench::new("small", &[]);
+    assert_eq!(tell(&mut bench, -8), None);
+    assert_eq!(tell(&mut bench, -7), Some("license.expiring"));
+    assert_eq!(tell(&mut bench, -6), None, "once");
+    bench.done(&Command::Renew);
+    assert_eq!(tell(&mut bench, -7), Some("license.expiring"), "another term");
+    assert_eq!(tell(&mut bench, 0), Some("license.expired"));
+    assert_eq!(tell(&mut bench, 9), None, "once");
+    bench.done(&Command::Renew);
+    assert_eq!(tell(&mut bench, 9), Some("license.expired"), "both have passed: the end is told");
+    assert_eq!(tell(&mut bench, -1), None, "a clock that goes back");
+    let same = Expiry::At(bench.license.expires_at.unwrap());
+    bench
+        .done(&Command::Change(LicenseChange { plan: Some("large".to_owned()), ..LicenseChange::default() }));
+    bench
+        .run(&Command::Change(LicenseChange { expires_at: Some(same), ..LicenseChange::default() }))
+        .unwrap();
+    assert_eq!(tell(&mut bench, 9), None, "the same term");
+    let other = Expiry::At(now());
+    bench.done(&Command::Change(LicenseChange { expires_at: Some(other), ..LicenseChange::default() }));
+    assert_eq!(tell(&mut bench, 9), Some("license.expired"), "a term set to the past");
+}
+
+#[test]
+fn the_end_of_a_term_is_told_of_active_licenses_only() {
+    for status in [Status::Suspended, Status::Revoked] {
+        let bench = Bench::in_status(status);
+        let end = bench.license.expires_at.unwrap();
+        assert_eq!(tell_expiry(bench.license.clone(), end, end), None, "{status:?}");
+    }
+    let mut bench = Bench::in_status(Status::Suspended);
+    bench.done(&Command::Reinstate);
+    let end = bench.license.expires_at.unwrap();
+    assert!(tell_expiry(bench.license, end, end).is_some(), "reinstated after its end");
+}
+
+/// Once an hour, to the microsecond, and only while no slot is free.
+#[test]
+fn a_reached_limit_is_told_of_once_an_hour() {
+    let mut bench = Bench::new("small", &["a.com"]);
+    let told = |bench: &Bench, kind, after: TimeDelta| {
+        let notice = LimitNotice { license_id: bench.license.id.clone(), kind, at: now() + after };
+        tell_limit(bench.license.clone(), &notice, Some(now()))
+    };
+    let hour = TimeDelta::hours(1);
+    assert_eq!(told(&bench, ActivationKind::Domain, hour - TimeDelta::microseconds(1)), None);
+    assert_eq!(told(&bench, ActivationKind::Device, hour), None, "devices have slots free");
+    let changes = told(&bench, ActivationKind::Domain, hour).unwrap();
+    let License { last_event, ref version, .. } = bench.license;
+    assert_eq!(
+        *changes.license,
+        License { last_event: last_event + 1, version: *version, ..bench.license.clone() }
+    );
+    let event = &changes.events.complete(&bench.detail())[0];
+    assert_eq!(
+        (&event.data["kind"], &event.data["used"], &event.data["limit"]),
+        (&json!("domain"), &json!(1), &json!(1))
+    );
+    bench.done(&Command::Suspend);
+    assert_eq!(told(&bench, ActivationKind::Domain, hour), None, "nobody is denied for a limit");
+}
+
+/// What the API shows of the license after the change, without its key, and the number of the event.
+#[test]
+fn events_show_the_license() {
+    let mut bench = Bench::new("small", &["a.com"]);
+    assert_eq!(bench.events[0].data["license"]["domains"], json!(["a.com"]), "when it is created");
+    bench.done(&Command::Suspend);
+    let data = &bench.events.last().unwrap().data;
+    assert_eq!(data["sequence"], json!(bench.license.last_event));
+    let license = data["license"].as_object().unwrap();
+    assert_eq!(license.get("key"), None);
+    assert_eq!(license["status"], "suspended");
+    assert_eq!(license["version"], 2);
+    assert_eq!(license["validation_count"], 7);
+    assert_eq!(license["customer_email"], "dev@example.com");
+    assert!(!format!("{:?}", bench.events).contains("dev@"), "no customer in what may be logged");
+}
+
+/// However many are bound, an event lists few, and says how many there are.
+#[test]
+fn what_an_event_lists_is_bounded() {
+    let mut spec = LicenseSpec::new("forever", CustomerEmail::parse("dev@example.com").unwrap());
+    let most = limits::EVENT_ACTIVATIONS as usize;
+    for (bound, listed) in [(most, most), (most + 1, most)] {
+        spec.domains = (0..bound).map(|n| domain(&format!("d{n}.com"))).collect();
+        let bench = Bench::of(&spec).unwrap();
+        let license = &bench.events.last().unwrap().data["license"];
+        assert_eq!(license["domains"].as_array().unwrap().len(), listed);
+        assert_eq!(license["domains_used"], bound);
+    }
 }

@@ -117,6 +117,13 @@ impl KeyFormat {
         (self.symbols() - CHECK_SYMBOLS) * BITS_PER_SYMBOL
     }
 
+    /// What is shown in the place of a key: `TO-****-****-****-****`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let groups = "-****".repeat(usize::from(self.groups));
+        format!("{}{groups}", self.prefix)
+    }
+
     fn symbols(&self) -> usize {
         usize::from(self.groups) * GROUP
     }

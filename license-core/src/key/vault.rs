@@ -9,11 +9,13 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{KeyDigest, LicenseKey};
 use crate::customer::CustomerEmail;
+use crate::endpoint::{EndpointId, SealedSecret, WebhookSecret};
 
 /// One context per purpose: what one key gives away says nothing of the others. Changing a text makes every
 /// existing database unreadable.
 const DIGEST_CONTEXT: &str = "license-core 2025 license key digest v1";
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
+const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
 const CHECK_CONTEXT: &str = "license-core 2025 secret check v1";
 const PSEUDONYM_CONTEXT: &str = "license-core 2026 customer pseudonym v1";
 
@@ -120,6 +122,7 @@ pub struct KeyVault {
     digest_key: Zeroizing<[u8; 32]>,
     seal_key: Zeroizing<[u8; 32]>,
     pseudonym_key: Zeroizing<[u8; 32]>,
+    secret_seal_key: Zeroizing<[u8; 32]>,
     check: [u8; 32],
 }
 
@@ -132,6 +135,7 @@ impl KeyVault {
             digest_key: Zeroizing::new(derive(DIGEST_CONTEXT)),
             seal_key: Zeroizing::new(derive(SEAL_CONTEXT)),
             pseudonym_key: Zeroizing::new(derive(PSEUDONYM_CONTEXT)),
+            secret_seal_key: Zeroizing::new(derive(SECRET_SEAL_CONTEXT)),
             check: derive(CHECK_CONTEXT),
         }
     }
@@ -158,20 +162,13 @@ impl KeyVault {
     /// # Errors
     ///
     /// Whatever the generator fails with.
-    #[expect(clippy::missing_panics_doc, reason = "no key is near the 256 GiB that the cipher refuses")]
     pub fn seal<R: TryCryptoRng + ?Sized>(
         &self,
         key: &LicenseKey,
         license_id: &str,
         rng: &mut R,
     ) -> Result<SealedKey, R::Error> {
-        // 24 random bytes never repeat, so no counter has to survive restarts.
-        let mut nonce = [0; NONCE_BYTES];
-        rng.try_fill_bytes(&mut nonce)?;
-        let payload = Payload { msg: key.reveal().as_bytes(), aad: license_id.as_bytes() };
-        let ciphertext = self.cipher().encrypt(&XNonce::from(nonce), payload);
-        let ciphertext = ciphertext.expect("a key is shorter than 256 GiB");
-        Ok(SealedKey([nonce.as_slice(), &ciphertext].concat().into()))
+        seal(&self.seal_key, key.reveal().as_bytes(), license_id, rng).map(|sealed| SealedKey(sealed.into()))
     }
 
     /// Decrypts what [`seal`](Self::seal) made for this license.
@@ -181,13 +178,40 @@ impl KeyVault {
     /// It was tampered with, cut short, sealed with another secret or for another license. Which one cannot
     /// be told.
     pub fn open(&self, sealed: &SealedKey, license_id: &str) -> Result<LicenseKey, VaultError> {
-        let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError(()))?;
-        let payload = Payload { msg: ciphertext, aad: license_id.as_bytes() };
-        let text = self.cipher().decrypt(&XNonce::from(*nonce), payload).map_err(|_| VaultError(()))?;
+        let text = open(&self.seal_key, &sealed.0, license_id)?;
         String::from_utf8(text).map(LicenseKey::from_canonical).map_err(|error| {
             error.into_bytes().zeroize();
             VaultError(())
         })
+    }
+
+    /// As [`seal`](Self::seal), with a key of its own: a webhook's secret, for one endpoint.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the generator fails with.
+    pub fn seal_secret<R: TryCryptoRng + ?Sized>(
+        &self,
+        secret: &WebhookSecret,
+        endpoint: &EndpointId,
+        rng: &mut R,
+    ) -> Result<SealedSecret, R::Error> {
+        let sealed = seal(&self.secret_seal_key, secret.as_bytes(), endpoint.as_str(), rng)?;
+        Ok(SealedSecret::from_bytes(sealed))
+    }
+
+    /// Decrypts what [`seal_secret`](Self::seal_secret) made for this endpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_secret(
+        &self,
+        sealed: &SealedSecret,
+        endpoint: &EndpointId,
+    ) -> Result<WebhookSecret, VaultError> {
+        let bytes = open(&self.secret_seal_key, sealed.as_bytes(), endpoint.as_str())?;
+        Ok(WebhookSecret::from_bytes(Zeroizing::new(bytes)))
     }
 
     /// A value for a store to keep, so that a wrong secret for an existing database is noticed at the start.
@@ -196,10 +220,27 @@ impl KeyVault {
     pub fn secret_check(&self) -> [u8; 32] {
         self.check
     }
+}
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.seal_key).into())
-    }
+fn seal<R: TryCryptoRng + ?Sized>(
+    key: &[u8; 32],
+    clear: &[u8],
+    owner: &str,
+    rng: &mut R,
+) -> Result<Vec<u8>, R::Error> {
+    // 24 random bytes never repeat, so no counter has to survive restarts.
+    let mut nonce = [0; NONCE_BYTES];
+    rng.try_fill_bytes(&mut nonce)?;
+    let payload = Payload { msg: clear, aad: owner.as_bytes() };
+    let ciphertext = XChaCha20Poly1305::new(key.into()).encrypt(&XNonce::from(nonce), payload);
+    let ciphertext = ciphertext.expect("it is shorter than 256 GiB");
+    Ok([nonce.as_slice(), &ciphertext].concat())
+}
+
+fn open(key: &[u8; 32], sealed: &[u8], owner: &str) -> Result<Vec<u8>, VaultError> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError(()))?;
+    let payload = Payload { msg: ciphertext, aad: owner.as_bytes() };
+    XChaCha20Poly1305::new(key.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| VaultError(()))
 }
 
 impl fmt::Debug for KeyVault {
@@ -236,7 +277,7 @@ impl fmt::Debug for SealedKey {
 ///
 /// It says no more, since the cipher cannot and an attacker should not learn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed license key does not open with this secret for this license")]
+#[error("what is sealed does not open with this secret for this owner")]
 pub struct VaultError(());
 
 #[cfg(test)]

@@ -308,3 +308,68 @@ async fn denials_of_commands_are_told_apart_from_faults() {
     assert!(matches!(service.suspend(&id).await, Err(ServiceError::Denied(Denial::Revoked))));
     assert!(matches!(service.suspend(&id).await, Err(ServiceError::Store(StoreError::NotFound { .. }))));
 }
+
+mod outbox {
+    use super::*;
+    use crate::event::{Event, EventType, Subject};
+    use crate::outbox::{EventFilter, MockOutbox, Published};
+
+    async fn with(store: MockLicenseStore, outbox: MockOutbox) -> LicenseService {
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        let builder = LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng);
+        builder.outbox(Arc::new(outbox)).build().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn keys_in_events_are_masked() {
+        let mut outbox = MockOutbox::new();
+        outbox.expect_publish().times(1).returning(|_, _| Ok(0));
+        outbox.expect_published().times(1).returning(|_, _| {
+            let event = Event {
+                subject: Subject::License(LicenseId::parse("lic_a1").unwrap()),
+                sequence: 1,
+                event_type: EventType::LicenseCreated,
+                at: now(),
+                data: serde_json::json!({ "license": { "id": "lic_a1" } }),
+            };
+            Ok(Page { items: vec![Published { position: 1, event }], next: None })
+        });
+        let service = with(store(), outbox).await;
+        let page = service.events(&EventFilter::default(), &PageRequest::default()).await.unwrap();
+        assert_eq!(page.items[0].event.data["license"]["key"], "TO-****-****-****-****");
+    }
+
+    /// A flood of denials reaches the store once; the denial stands, whatever the store says of it.
+    #[tokio::test]
+    async fn a_reached_limit_is_told_of_once_by_a_flood() {
+        for works in [true, false] {
+            let license = License { domains_used: 1, max_domains: Limit::AtMost(1), ..license() };
+            let standing =
+                Standing::new(Arc::new(license), [Binding::Domain(DomainName::parse("a.com").unwrap())]);
+            let mut store = store();
+            store.expect_recall().returning(move |_, _, _| Some(standing.clone()));
+            store.expect_is_down().returning(|| false);
+            store.expect_record().times(5).returning(|_, _| Ok(()));
+            let mut outbox = MockOutbox::new();
+            outbox
+                .expect_tell_limit()
+                .times(1)
+                .withf(|notice| notice.kind == ActivationKind::Domain && notice.at == now())
+                .returning(move |notice| if works { Ok(Some(notice.at)) } else { Err(down()) });
+            let service = with(store, outbox).await;
+            for _ in 0..5 {
+                let request = ValidateRequest { key: KEY, domain: Some("b.com"), fingerprint: None };
+                let verdict = service.validate(&request).await.unwrap();
+                assert!(matches!(verdict, Verdict::Denied(Denial::DomainLimitReached { .. })), "{verdict:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_outbox_it_says_so() {
+        let service = service(store()).await;
+        assert!(!service.has_outbox());
+        let result = service.events(&EventFilter::default(), &PageRequest::default()).await;
+        assert!(matches!(result, Err(ServiceError::NoOutbox)), "{result:?}");
+    }
+}

@@ -4,6 +4,10 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use license_core::activation::ActivationId;
 use license_core::customer::CustomerEmail;
+#[cfg(feature = "webhooks")]
+use license_core::endpoint::EndpointId;
+#[cfg(feature = "webhooks")]
+use license_core::event::EventId;
 use license_core::license::LicenseId;
 use license_core::token::TokenId;
 
@@ -62,6 +66,36 @@ impl<S: Sync> FromRequestParts<S> for CustomerPath {
         let email = text.and_then(|text| CustomerEmail::parse(&text).ok());
         let detail = "This must be an e-mail address, percent-encoded.";
         email.map(Self).ok_or_else(|| Problem::bad_request("email", detail))
+    }
+}
+
+/// `{id}` of an endpoint of webhooks.
+#[cfg(feature = "webhooks")]
+#[derive(Debug)]
+pub(crate) struct EndpointPath(pub(crate) EndpointId);
+
+#[cfg(feature = "webhooks")]
+impl<S: Sync> FromRequestParts<S> for EndpointPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = param(parts, "id").await;
+        text.and_then(|text| EndpointId::parse(&text).ok()).map(Self).ok_or_else(Problem::endpoint_not_found)
+    }
+}
+
+/// `{delivery_id}`: the id of the event that is delivered.
+#[cfg(feature = "webhooks")]
+#[derive(Debug)]
+pub(crate) struct DeliveryPath(pub(crate) EventId);
+
+#[cfg(feature = "webhooks")]
+impl<S: Sync> FromRequestParts<S> for DeliveryPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = param(parts, "delivery_id").await;
+        text.and_then(|text| EventId::parse(&text).ok()).map(Self).ok_or_else(Problem::delivery_not_found)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use axum::http::StatusCode;
+use license_core::endpoint::EndpointSettingsError;
 use license_core::error::{ServiceError, ValidateError};
 use license_core::key::KeyError;
 use license_core::store::StoreError;
@@ -86,6 +87,25 @@ impl From<ServiceError> for Problem {
             ServiceError::IdempotencyConflict => {
                 let detail = "This Idempotency-Key was used for another request.";
                 Self::new(StatusCode::CONFLICT, "IDEMPOTENCY_KEY_REUSED", detail).at("Idempotency-Key")
+            }
+            ServiceError::EndpointNotFound => Self::endpoint_not_found(),
+            ServiceError::DeliveryNotFound => Self::delivery_not_found(),
+            ServiceError::TooManyEndpoints => {
+                Self::new(StatusCode::CONFLICT, "ENDPOINT_LIMIT_REACHED", sentence(&error))
+            }
+            ServiceError::EndpointDisabled => {
+                Self::new(StatusCode::CONFLICT, "ENDPOINT_DISABLED", sentence(&error))
+            }
+            ServiceError::EndpointSettings(error) => {
+                let field = match error {
+                    EndpointSettingsError::Description => "description",
+                    _ => "url",
+                };
+                Self::invalid_field(field, sentence(&error))
+            }
+            ServiceError::NoOutbox => {
+                let detail = "This server keeps no order of events, and has no webhooks.";
+                Self::new(StatusCode::NOT_IMPLEMENTED, "NO_EVENTS", detail)
             }
             ServiceError::Store(error) => error.into(),
             error => {

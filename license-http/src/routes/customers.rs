@@ -26,7 +26,7 @@ use crate::auth::LetIn;
 use crate::extract::{By, CustomerPath, NoContent, NoQuery};
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::wire::{self, LicenseJson};
+use crate::wire;
 
 /// Parts of an export that wait for the caller to take them.
 const PARTS_AHEAD: usize = 4;
@@ -138,7 +138,7 @@ impl Export {
 
     async fn license(&mut self, license: &KeyedLicense) -> Result<(), Stopped> {
         let id = &license.detail.license.id;
-        self.text(format!(r#"{{"license":{},"activations":["#, json(&LicenseJson::new(license, self.now))))
+        self.text(format!(r#"{{"license":{},"activations":["#, json(&wire::license_json(license, self.now))))
             .await?;
         let (mut request, mut comma) = (first_page(), "");
         loop {
@@ -152,7 +152,7 @@ impl Export {
         self.text(r#"],"events":["#.to_owned()).await?;
         let (mut after, mut comma) = (0, "");
         loop {
-            let events = self.service.events(id, after, limits::PAGE_ITEMS).await?;
+            let events = self.service.license_events(id, after, limits::PAGE_ITEMS).await?;
             let Some(last) = events.last() else { break };
             after = last.sequence;
             let json = events.iter().map(|event| {

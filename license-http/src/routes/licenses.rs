@@ -17,7 +17,7 @@ use crate::auth::LetIn;
 use crate::extract::{Ask, By, Fields, IdempotencyHeader, IfMatch, LicensePath, NoQuery, Query};
 use crate::problem::Problem;
 use crate::wire::requests::{self, is_plan_name};
-use crate::wire::{self, LicenseJson, PageJson};
+use crate::wire::{self, PageJson};
 
 type Service = State<Arc<LicenseService>>;
 
@@ -53,7 +53,7 @@ pub(super) async fn list(State(service): Service, mut query: Query) -> Result<Re
     let now = service.now();
     let found = service.list(&filter, now, &page).await?;
     let page = PageJson {
-        data: found.items.iter().map(|license| LicenseJson::new(license, now)).collect(),
+        data: found.items.iter().map(|license| wire::license_json(license, now)).collect(),
         next_cursor: found.next.as_ref().map(LicenseId::as_str),
     };
     let mut response = wire::json(StatusCode::OK, &page);

@@ -20,8 +20,8 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers also while the store does not: that is what it is asked for.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
-    let HttpState { service, access: _, validate_seconds } = state;
-    let up = health::ask(&service).await.is_ok();
+    let HttpState { service, validate_seconds, .. } = &state;
+    let up = health::ask(service).await.is_ok();
     let listening = service.feed_state() == FeedState::Listening;
     let mut figures = vec![
         Figure::gauge("store_up", "1 while the store answers", up.into()),
@@ -35,9 +35,11 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
             "1 while validations are answered from memory because the store does not answer",
             service.store_is_down().into(),
         ),
-        Figure::histogram("validate_seconds", "How long validations over HTTP take", &validate_seconds),
+        Figure::histogram("validate_seconds", "How long validations over HTTP take", validate_seconds),
     ];
     figures.extend(service.figures());
+    #[cfg(feature = "webhooks")]
+    figures.extend(state.webhooks.figures());
     let mut registry = Registry::with_prefix("license");
     registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     registry.register_collector(Box::new(Figures(figures)));

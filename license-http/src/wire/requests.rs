@@ -1,5 +1,8 @@
 //! What callers send about a license, as the core understands it.
 
+#[cfg(feature = "webhooks")]
+pub(crate) mod endpoint;
+
 use chrono::{DateTime, Utc};
 use license_core::command::{LicenseChange, LicenseSpec, TargetState};
 use license_core::customer::CustomerEmail;

@@ -8,6 +8,7 @@ use license_core::access::{AccessService, TokenSpec};
 use license_core::audit::{Actor, Who};
 use license_core::clock::{Clock, ManualClock};
 use license_core::key::Secret;
+use license_core::outbox::Outbox;
 use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
@@ -43,10 +44,16 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
-        Self::over(MemoryStore::new()).await
+        let store = Arc::new(MemoryStore::new());
+        Self::set_up(store.clone(), Some(store)).await
     }
 
+    /// Over a store that keeps no order of events.
     pub(crate) async fn over(store: impl LicenseStore) -> Self {
+        Self::set_up(Arc::new(store), None).await
+    }
+
+    async fn set_up(store: Arc<dyn LicenseStore>, outbox: Option<Arc<dyn Outbox>>) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
@@ -56,12 +63,12 @@ impl TestApp {
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
         let perpetual = Plan::new("perpetual").max_devices(Limit::AtMost(0));
         let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual])).unwrap();
-        let service = LicenseService::builder(Arc::new(store), &secret, SharedClock(Arc::clone(&clock)), rng)
-            .plans(plans)
-            .build()
-            .await
-            .unwrap();
-        let service = Arc::new(service);
+        let clocked = SharedClock(Arc::clone(&clock));
+        let mut service = LicenseService::builder(store, &secret, clocked, rng).plans(plans);
+        if let Some(outbox) = outbox {
+            service = service.outbox(outbox);
+        }
+        let service = Arc::new(service.build().await.unwrap());
         let router = router(Arc::clone(&service), auth.clone());
         Self { service, auth, token: token.reveal().to_owned(), router, clock }
     }
@@ -72,10 +79,10 @@ impl TestApp {
     }
 
     pub(crate) async fn with_access_that(set: impl FnOnce(Api) -> Api) -> (Self, Arc<AccessService>) {
-        let store = MemoryStore::new();
-        let mut app = Self::over(store.clone()).await;
+        let store = Arc::new(MemoryStore::new());
+        let mut app = Self::set_up(store.clone(), Some(store.clone())).await;
         let clock = SharedClock(Arc::clone(&app.clock));
-        let access = AccessService::new(Arc::new(store), clock, ChaCha20Rng::seed_from_u64(8));
+        let access = AccessService::new(store, clock, ChaCha20Rng::seed_from_u64(8));
         let access = Arc::new(access);
         let auth = TokenAuth::new(Arc::clone(&access)).beside(app.auth.clone());
         app.router = set(Api::new(Arc::clone(&app.service), auth).access(Arc::clone(&access))).router();

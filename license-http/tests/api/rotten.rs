@@ -10,6 +10,7 @@ mod paths;
 mod queries;
 mod sizes;
 mod validations;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -57,14 +58,16 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Rotten>,
     pub(crate) key: String,
     watched: Vec<String>,
+    endpoints: String,
 }
 
 impl Table {
-    /// The licenses are as they were before.
+    /// The licenses and the endpoint are as they were before.
     pub(crate) async fn check_nothing_changed(&self, app: &TestApp) {
         let page = app.get("/api/v1/licenses").await.json();
         let now: Vec<_> = page["data"].as_array().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(now, self.watched);
+        assert_eq!(app.get("/api/v1/webhook-endpoints").await.text(), self.endpoints);
     }
 
     fn row(
@@ -86,7 +89,8 @@ impl Table {
         let perpetual = app.issue("perpetual").await;
         let page = app.get("/api/v1/licenses").await.json();
         let watched = page["data"].as_array().unwrap().iter().map(ToString::to_string).collect();
-        let mut table = Self { rows: Vec::new(), key: license.key.clone(), watched };
+        let mut table =
+            Self { rows: Vec::new(), key: license.key.clone(), watched, endpoints: String::new() };
         table.bodies(app);
         table.fields(app);
         table.media_types(app);
@@ -97,6 +101,7 @@ impl Table {
         table.queries(app, &license);
         table.commands(app, &license, &revoked, &perpetual);
         table.validations(&license);
+        table.webhooks(app).await;
         let mut names = BTreeSet::new();
         for row in &table.rows {
             assert!(names.insert(&row.name), "{} stands twice", row.name);

@@ -28,6 +28,19 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/api/v1/licenses/{id}/activations", &[Scope::LicensesRead], 200),
     ("DELETE", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
     ("GET", "/api/v1/licenses/{id}/usage", &[Scope::UsageRead], 200),
+    ("GET", "/api/v1/events", &[Scope::LicensesRead], 200),
+    ("POST", "/api/v1/webhook-endpoints", &[Scope::WebhooksWrite], 422),
+    ("GET", "/api/v1/webhook-endpoints", &[Scope::WebhooksRead], 200),
+    ("GET", "/api/v1/webhook-endpoints/{id}", &[Scope::WebhooksRead], 404),
+    ("PUT", "/api/v1/webhook-endpoints/{id}", &[Scope::WebhooksWrite], 404),
+    ("DELETE", "/api/v1/webhook-endpoints/{id}", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/enable", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/disable", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/rotate-secret", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/test", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/replay", &[Scope::WebhooksWrite], 404),
+    ("GET", "/api/v1/webhook-endpoints/{id}/deliveries", &[Scope::WebhooksRead], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay", &[Scope::WebhooksWrite], 404),
     ("DELETE", "/api/v1/customers/{email}", &[Scope::LicensesWrite], 200),
     ("GET", "/api/v1/customers/{email}/export", &[Scope::LicensesRead, Scope::UsageRead], 200),
     ("POST", "/api/v1/tokens", &[Scope::TokensWrite], 201),
@@ -41,6 +54,7 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
 async fn call(app: &TestApp, method: &str, path: &str) -> Call {
     let license = app.issue("starter").await;
     let target = path
+        .replace("{delivery_id}", "evt_nothing")
         .replace("{id}", &license.id)
         .replace("{activation_id}", "act_1")
         .replace("{token_id}", "tok_nobody")
@@ -51,6 +65,7 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
         // What everybody who may make tokens may give away.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
+        ("POST", "/api/v1/webhook-endpoints") => Some(json!({})),
         ("PUT", _) => Some(json!({})),
         _ => None,
     };

@@ -12,7 +12,7 @@ use super::Harness;
 use super::fixture::{activate, ask, fresh_digest, issue, new_license, spec, validation};
 
 /// Longer than any notice takes; reached by a store that never tells, only.
-const NEVER: Duration = Duration::from_secs(20);
+pub(super) const NEVER: Duration = Duration::from_secs(20);
 
 /// The next change of that license; notices of others and of missed ones are passed over.
 async fn next_of(feed: &mut dyn ChangeFeed, license: &License) -> Change {

@@ -155,10 +155,30 @@ pub async fn events_go_with_the_change(harness: &dyn Harness) {
         let events = other.events(&license.id, before, 100).await.expect("events");
         let types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
         assert_eq!(types, expected, "events of {command:?}");
-        assert!(events.iter().all(|event| event.at == at(60) && event.license_id == license.id));
+        assert!(events.iter().all(|event| event.at == at(60) && event.license_id() == Some(&license.id)));
     }
     let events = store.events(&license.id, 0, 100).await.expect("events");
-    assert_eq!(events[2].data["value"], "a.com", "the data of activation.created");
+    assert_eq!(events[2].data["activation"]["value"], "a.com", "the data of activation.created");
+}
+
+/// An event shows the license as it is after its change: state, activations, counters; never a key.
+pub async fn events_show_the_license(harness: &dyn Harness) {
+    let store = harness.open().await;
+    let license = issue(&store, &spec("small")).await;
+    ask(&store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
+    let valid = validation(&license.id, 5, ValidationOutcome::Valid);
+    store.record(&[valid.clone(), valid], None).await.expect("record");
+    ask(&store, &license.id, &Command::Suspend).await.expect("active");
+    let events = store.events(&license.id, 0, 100).await.expect("events");
+    let shown = &events.last().expect("events").data["license"];
+    let now = detail(&store, &license.id).await;
+    let json = license_core::json::LicenseJson::new(&now, None, at(60), usize::MAX);
+    assert_eq!(*shown, serde_json::to_value(json).expect("JSON"), "an event shows what the API shows");
+    assert_eq!((&shown["status"], &shown["validation_count"]), (&"suspended".into(), &2.into()));
+    let claimed = &events[events.len() - 2].data;
+    assert_eq!(claimed["license"]["devices"], serde_json::json!(["d"]), "with what was just bound");
+    assert_eq!((&claimed["activation"]["value"], &claimed["sequence"]), (&"d".into(), &4.into()));
+    assert!(events.iter().all(|event| event.data["license"]["key"].is_null()), "no key");
 }
 
 /// A command for another version than the license has is denied.

@@ -2,6 +2,7 @@
 
 use license_core::activation::ActivationId;
 use license_core::command::{Command, LicenseChange, NewLicense, TargetState};
+use license_core::event::Event;
 use license_core::key::SealedKey;
 use license_core::license::Expiry;
 use license_core::plan::Limit;
@@ -147,7 +148,9 @@ async fn check(
             memory.license(id).await.expect("license")
         );
         let (found, expected) = (other.events(id, 0, 1_000).await, memory.events(id, 0, 1_000).await);
-        prop_assert_eq!(found.expect("events"), expected.expect("events"));
+        let (found, expected) = (found.expect("events"), expected.expect("events"));
+        let without = |events: Vec<Event>| events.into_iter().map(without_counters).collect::<Vec<_>>();
+        prop_assert_eq!(without(found), without(expected));
         let found = other.usage(id, &whole).await.expect("usage");
         let expected = memory.usage(id, &whole).await.expect("usage");
         prop_assert_eq!(found.by_outcome, expected.by_outcome);
@@ -155,6 +158,14 @@ async fn check(
         prop_assert_eq!(found.recent.items, expected.recent.items);
     }
     Ok(())
+}
+
+/// The event of a claim may show counters of a moment before: a claim does not wait for them to be added up.
+fn without_counters(mut event: Event) -> Event {
+    if let Some(license) = event.data["license"].as_object_mut() {
+        license.retain(|name, _| name != "validation_count" && name != "last_validated_at");
+    }
+    event
 }
 
 /// Sequences of 20 to 60 calls on three licenses, through two handles: the same outcomes and the same end as in memory.

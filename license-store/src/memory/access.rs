@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::audit::{Actor, AuditEntry, AuditFilter, AuditStore, Audited, Erasure};
 use license_core::change::{Notice, TokenChange};
+use license_core::event::Subject;
 use license_core::license::LicenseId;
 use license_core::store::{Page, PageRequest, StoreError};
 use license_core::token::{
@@ -42,9 +43,9 @@ impl Data {
     }
 
     fn erase_from_events(&mut self, id: &LicenseId, erasure: &Erasure) {
-        for event in self.licenses.get_mut(id).into_iter().flat_map(|entry| &mut entry.events) {
+        self.outbox.each_of(&Subject::License(id.clone()), |event| {
             erasure.erase_from_event(&mut event.data);
-        }
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! The suite is tested itself: stores with one fault each must fail it, at the case that is named here.
 
+mod outbox;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use license_core::verdict::Held;
 use tokio::sync::Mutex;
 
 use super::*;
-use crate::conformance::{CASES, Harness};
+use crate::conformance::{CASES, Harness, OUTBOX_CASES};
 
 /// What one broken store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +58,20 @@ enum Fault {
     RoundsTimes,
     /// Keeps the offset of a page instead of its last item.
     PagesByOffset,
+    /// Writes events without the license.
+    WritesEventsBare,
+    /// Answers before the events are written; the next call writes them.
+    WritesTheEventLate,
+    /// Draws the number that readers go by before the commit.
+    DrawsPositionsEarly,
+    /// Sweeps without noting what it told.
+    ForgetsWhatItTold,
+    /// Notes what it told of limits in its own process.
+    TellsALimitOncePerNode,
+    /// Takes what is due, and leaves it due.
+    ClaimsWithoutLease,
+    /// Ends an attempt for whoever says so.
+    SettlesForAnyToken,
 }
 
 /// The case that each fault fails. It may fail others too.
@@ -81,6 +97,13 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::KeepsTheOldKey, "execute::a_rotated_key_replaces_the_old_one"),
     (Fault::RoundsTimes, "create::keeps_extreme_values"),
     (Fault::PagesByOffset, "reads::pages_of_licenses_are_stable"),
+    (Fault::WritesEventsBare, "execute::events_show_the_license"),
+    (Fault::WritesTheEventLate, "order::events_are_there_with_their_change"),
+    (Fault::DrawsPositionsEarly, "order::no_event_is_overtaken"),
+    (Fault::ForgetsWhatItTold, "expiry::the_end_of_a_term_is_told_once"),
+    (Fault::TellsALimitOncePerNode, "expiry::a_reached_limit_is_told_once_an_hour"),
+    (Fault::ClaimsWithoutLease, "deliveries::racing_claims_get_each_delivery_once"),
+    (Fault::SettlesForAnyToken, "deliveries::a_lease_holds_until_it_lapses"),
 ];
 
 /// One handle on a broken store. Another handle has a mutex of its own, as another process would.
@@ -90,6 +113,8 @@ struct Broken {
     fault: Fault,
     mutex: Mutex<()>,
     late: Arc<Mutex<Vec<Validation>>>,
+    late_events: Mutex<Vec<Event>>,
+    limit_told: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Broken {
@@ -170,7 +195,7 @@ impl LicenseStore for Broken {
                 let Decision { outcome, changes } =
                     decide(data.view(id, &command.reads())?, command, context);
                 if let Some(mut changes) = changes {
-                    changes.events.clear();
+                    changes.events = license_core::event::NewEvents::default();
                     data.apply(id, &changes)?;
                 }
                 Ok(outcome)
@@ -217,6 +242,18 @@ impl LicenseStore for Broken {
                 self.data().by_key.insert(before, id.clone());
                 outcome
             }
+            (Fault::WritesEventsBare, _) => {
+                let before = self.data().entry(id)?.license.last_event;
+                let outcome = self.inner.execute(id, command, context).await?;
+                for (event, _) in self.data().outbox.events.values_mut() {
+                    if event.license_id() == Some(id) && event.sequence > before {
+                        event.data.as_object_mut().and_then(|data| data.remove("license"));
+                    }
+                }
+                Ok(outcome)
+            }
+            (Fault::WritesTheEventLate, _) => self.with_events_late(id, command, context).await,
+            (Fault::DrawsPositionsEarly, _) => self.with_position_drawn_early(id, command, context).await,
             _ => self.inner.execute(id, command, context).await,
         }
     }
@@ -350,11 +387,23 @@ struct BrokenHarness {
     late: Arc<Mutex<Vec<Validation>>>,
 }
 
+impl BrokenHarness {
+    fn handle(&self) -> Broken {
+        Broken {
+            inner: self.inner.clone(),
+            fault: self.fault,
+            mutex: Mutex::default(),
+            late: Arc::clone(&self.late),
+            late_events: Mutex::default(),
+            limit_told: Mutex::default(),
+        }
+    }
+}
+
 #[async_trait]
 impl Harness for BrokenHarness {
     async fn open(&self) -> Arc<dyn LicenseStore> {
-        let (inner, late) = (self.inner.clone(), Arc::clone(&self.late));
-        Arc::new(Broken { inner, fault: self.fault, mutex: Mutex::default(), late })
+        Arc::new(self.handle())
     }
 
     fn hears_other_handles(&self) -> bool {
@@ -364,9 +413,14 @@ impl Harness for BrokenHarness {
 
 /// What a case says of a broken store, if it notices.
 async fn complaint(fault: Fault, name: &str) -> Option<String> {
-    let (_, case) = *CASES.iter().find(|(case, _)| *case == name).expect("a case of that name");
     let harness = BrokenHarness { fault, inner: MemoryStore::new(), late: Arc::default() };
-    let result = tokio::spawn(async move { case(&harness).await }).await;
+    let result = if let Some(&(_, case)) = CASES.iter().find(|(case, _)| *case == name) {
+        tokio::spawn(async move { case(&harness).await }).await
+    } else {
+        let case = OUTBOX_CASES.iter().find(|(case, _)| *case == name);
+        let &(_, case) = case.expect("a case of that name");
+        tokio::spawn(async move { case(&harness).await }).await
+    };
     let panic = result.err()?.into_panic();
     let text = panic.downcast_ref::<String>().cloned();
     Some(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::audit::{Actor, AuditEntry, AuditFilter, AuditStore, Audited, Erasure};
 use license_core::change::{Notice, TokenChange};
+use license_core::event::Subject;
 use license_core::license::LicenseId;
 use license_core::store::{Page, PageRequest, StoreError};
 use license_core::token::{
@@ -57,7 +58,8 @@ impl<D: Dialect> SqlStore<D> {
             let rows = self.fetch(tx, &self.statements.events, values).await?;
             let mut erased = Vec::new();
             for row in &rows {
-                let mut event = reader::<D>(row, "events", id.as_str()).event(id)?;
+                let mut event =
+                    reader::<D>(row, "events", id.as_str()).event(Subject::License(id.clone()))?;
                 after = event.sequence;
                 if erasure.erase_from_event(&mut event.data) {
                     erased.push(json!([event.sequence, event.data.to_string()]));
@@ -81,7 +83,7 @@ impl<D: Dialect> SqlStore<D> {
             return Err(StoreError::AlreadyExists { what: "the token's id or digest" });
         }
         self.add_audit(&mut tx, audit).await?;
-        self.commit(tx, vec![notice(token)]).await
+        self.commit_and_tell(tx, vec![notice(token)]).await
     }
 
     async fn try_revoke_token(
@@ -97,21 +99,21 @@ impl<D: Dialect> SqlStore<D> {
         let revoked_at = token.revoked_at.map(|at| at.timestamp_micros());
         self.fetch(&mut tx, &self.access.revoke_token, values![id.as_str(), revoked_at]).await?;
         self.add_audit(&mut tx, &audit).await?;
-        self.commit(tx, vec![notice(&token)]).await?;
+        self.commit_and_tell(tx, vec![notice(&token)]).await?;
         Ok(Some(token))
     }
 
     async fn try_note_token_uses(&self, uses: &str) -> Result<(), StoreError> {
         let mut tx = self.begin(&self.statements.quick).await?;
         self.fetch(&mut tx, &self.access.note_token_uses, values![uses]).await?;
-        self.commit(tx, Vec::new()).await
+        self.commit_and_tell(tx, Vec::new()).await
     }
 
     async fn try_forget_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         let mut tx = self.begin(&self.statements.quick).await?;
         let values = values![before.timestamp_micros(), i64::from(limit)];
         let forgotten = self.fetch(&mut tx, &self.access.forget_audit, values).await?.len();
-        self.commit(tx, Vec::new()).await?;
+        self.commit_and_tell(tx, Vec::new()).await?;
         Ok(forgotten as u64)
     }
 
@@ -128,7 +130,7 @@ impl<D: Dialect> SqlStore<D> {
         self.fetch(&mut tx, &self.access.erase_metadata, values).await?;
         self.fetch(&mut tx, &self.access.erase_audit, values).await?;
         self.add_audit(&mut tx, entry).await?;
-        self.commit(tx, Vec::new()).await
+        self.commit_and_tell(tx, Vec::new()).await
     }
 
     async fn read_token(&self, sql: &SqlStr, by: Value<'_>) -> Result<Option<ApiToken>, StoreError> {

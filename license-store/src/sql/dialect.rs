@@ -18,6 +18,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Locks the rows of a `SELECT` against all; empty where [`begin_write`](Self::begin_write) locks the database.
     const FOR_UPDATE: &'static str;
 
+    /// Likewise, passing over rows that others have locked.
+    const SKIP_LOCKED: &'static str;
+
     /// Begins a transaction that writes. Isolation is named, not left to the server's default.
     fn begin_write(&self) -> SqlStr;
     /// Begins a transaction that reads, at one moment.
@@ -64,8 +67,8 @@ pub enum Value<'a> {
     Int(Option<i64>),
     /// A text or `NULL`.
     Text(Option<&'a str>),
-    /// Bytes.
-    Bytes(&'a [u8]),
+    /// Bytes or `NULL`.
+    Bytes(Option<&'a [u8]>),
 }
 
 impl From<i64> for Value<'_> {
@@ -94,6 +97,12 @@ impl<'a> From<Option<&'a str>> for Value<'a> {
 
 impl<'a> From<&'a [u8]> for Value<'a> {
     fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(Some(value))
+    }
+}
+
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(value: Option<&'a [u8]>) -> Self {
         Self::Bytes(value)
     }
 }

@@ -87,6 +87,7 @@ impl Filler {
 /// What stands before the id of a token, where others have the id of a license. A node of before there were tokens can't read it,
 /// and takes it for a change that it missed.
 const TOKEN: &str = "token";
+const OUTBOX: &str = "outbox";
 
 /// A notice as text: id, version, digest in hex; of a token the word, id and digest. Short and plain: a notice holds less than
 /// 8000 bytes. That some were missed is nothing to pass on.
@@ -98,6 +99,7 @@ pub(super) fn payload(notice: &Notice) -> Option<String> {
         Notice::TokenChanged(TokenChange { token_id, digest }) => {
             (format!("{TOKEN} {token_id} "), digest.as_bytes())
         }
+        Notice::Outbox => return Some(OUTBOX.to_owned()),
         Notice::Missed => return None,
     };
     for byte in digest {
@@ -110,6 +112,9 @@ pub(super) fn payload(notice: &Notice) -> Option<String> {
 
 #[cfg_attr(not(any(feature = "postgres", test)), expect(dead_code, reason = "read where others write"))]
 fn read_payload(text: &str) -> Option<Notice> {
+    if text == OUTBOX {
+        return Some(Notice::Outbox);
+    }
     let mut parts = text.split(' ');
     let (first, second, hex) = (parts.next()?, parts.next()?, parts.next()?);
     let mut digest = [0; 32];
@@ -148,10 +153,11 @@ mod tests {
         let text = payload(&token).expect("a text");
         assert_eq!(read_payload(&text), Some(token));
         assert_eq!(read_payload(&text.replace("tok_", "lic_")), None);
+        assert_eq!(payload(&Notice::Outbox).as_deref().and_then(read_payload), Some(Notice::Outbox));
+        assert_eq!(payload(&Notice::Missed), None);
         let change = Notice::Changed(change);
         let text = payload(&change).expect("a text");
         assert_eq!(read_payload(&text), Some(change));
-        assert_eq!(payload(&Notice::Missed), None);
         let (shorter, other) = (&text[..text.len() - 1], text.replace("17", "x"));
         for broken in
             ["", "lic_a1", "lic_a1 1 zz", shorter, &format!("{text} x"), &other, &text.replace("lic", "cil")]

@@ -19,7 +19,8 @@ use filing::Filer;
 const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/postgres/0001_first.sql")),
     ("inbox", include_str!("../../migrations/postgres/0002_inbox.sql")),
-    ("access", include_str!("../../migrations/postgres/0003_access.sql")),
+    ("outbox", include_str!("../../migrations/postgres/0003_outbox.sql")),
+    ("access", include_str!("../../migrations/postgres/0004_access.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
@@ -118,6 +119,7 @@ impl Dialect for Postgres {
     const DURABLE: &'static str = "";
     const QUICK: &'static str = "";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     // Sent with the commit, and to this node as well.
     const NOTIFY: Option<&'static str> = Some("SELECT pg_notify('license_changes', $1)");
 

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::event::{Event, EventType};
+use license_core::event::{Event, EventType, Subject};
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::{Counters, License, LicenseDetail, LicenseId, LicenseState};
+use license_core::license::{Counters, ExpiryTold, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::metadata::Metadata;
 use license_core::plan::Limit;
 use license_core::store::{Source, StoreError};
@@ -26,11 +26,11 @@ pub(super) struct Reader<'a, R> {
 }
 
 impl<R: Columns> Reader<'_, R> {
-    fn corrupt(&self, column: &'static str, source: impl Into<Source>) -> StoreError {
+    pub(super) fn corrupt(&self, column: &'static str, source: impl Into<Source>) -> StoreError {
         StoreError::Corrupt { table: self.table, column, id: self.id.to_owned(), source: source.into() }
     }
 
-    fn present<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
+    pub(super) fn present<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
         value.ok_or_else(|| self.corrupt(column, "it is NULL"))
     }
 
@@ -44,7 +44,7 @@ impl<R: Columns> Reader<'_, R> {
         parse(value).map_err(|error| self.corrupt(column, error.to_string()))
     }
 
-    fn maybe_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+    pub(super) fn maybe_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
         self.row.int(column).map_err(|error| self.corrupt(column, error))
     }
 
@@ -65,9 +65,12 @@ impl<R: Columns> Reader<'_, R> {
         self.present(column, self.maybe_text(column)?)
     }
 
+    pub(super) fn maybe_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.row.bytes(column).map_err(|error| self.corrupt(column, error))
+    }
+
     pub(super) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.row.bytes(column).map_err(|error| self.corrupt(column, error))?;
-        self.present(column, bytes)
+        self.present(column, self.maybe_bytes(column)?)
     }
 
     /// 32 bytes, as digests have.
@@ -127,6 +130,9 @@ impl<R: Columns> Reader<'_, R> {
             metadata: self.parse("metadata", metadata.as_str(), parse_metadata)?,
             version: self.count("version")?,
             last_event: self.count("last_event")?,
+            expiry_told: self.parse("expiry_told", self.int("expiry_told")?, |number| {
+                ExpiryTold::from_stored(number).ok_or("no known number")
+            })?,
         })
     }
 
@@ -192,14 +198,17 @@ impl<R: Columns> Reader<'_, R> {
         Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)? })
     }
 
-    pub(super) fn event(&self, license_id: &LicenseId) -> Result<Event, StoreError> {
-        let (event_type, data) = (self.text("event_type")?, self.text("data")?);
+    pub(super) fn event_type(&self) -> Result<EventType, StoreError> {
+        let text = self.text("event_type")?;
+        self.parse("event_type", text.as_str(), |text| EventType::from_stored(text).ok_or("no known type"))
+    }
+
+    pub(super) fn event(&self, subject: Subject) -> Result<Event, StoreError> {
+        let data = self.text("data")?;
         Ok(Event {
-            license_id: license_id.clone(),
+            subject,
             sequence: self.count("sequence")?,
-            event_type: self.parse("event_type", event_type.as_str(), |text| {
-                EventType::from_stored(text).ok_or("no known type")
-            })?,
+            event_type: self.event_type()?,
             at: self.time("at")?,
             data: self.parse("data", data.as_str(), serde_json::from_str)?,
         })
@@ -225,7 +234,7 @@ impl<R: Columns> Reader<'_, R> {
     }
 }
 
-fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {
+pub(super) fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {
     DateTime::from_timestamp_micros(micros).ok_or("out of range")
 }
 
@@ -244,7 +253,7 @@ pub(super) fn micros(time: Option<DateTime<Utc>>) -> Option<i64> {
 }
 
 /// The parameters of a license, in the order of the columns. Destructured whole, so that no field is forgotten.
-pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Value<'a>; 16] {
+pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Value<'a>; 17] {
     let License {
         id,
         key_digest,
@@ -262,6 +271,7 @@ pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
         metadata: _,
         version,
         last_event,
+        expiry_told,
     } = license;
     [
         id.as_str().into(),
@@ -280,6 +290,7 @@ pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
         metadata.into(),
         int(*version).into(),
         int(*last_event).into(),
+        i64::from(expiry_told.as_number()).into(),
     ]
 }
 
@@ -296,8 +307,8 @@ pub(super) fn activation_rows(license_id: &LicenseId, activations: &[Activation]
 /// Events as the JSON rows that the insert reads.
 pub(super) fn event_rows(events: &[Event]) -> String {
     let row = |event: &Event| {
-        let Event { license_id, sequence, event_type, at, data } = event;
-        json!([license_id.as_str(), sequence, event_type.as_str(), at.timestamp_micros(), data.to_string()])
+        let Event { subject, sequence, event_type, at, data } = event;
+        json!([subject.as_str(), sequence, event_type.as_str(), at.timestamp_micros(), data.to_string()])
     };
     json_rows(events.iter().map(row))
 }

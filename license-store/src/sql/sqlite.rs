@@ -31,7 +31,8 @@ const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
     ("inbox", include_str!("../../migrations/sqlite/0002_inbox.sql")),
-    ("access", include_str!("../../migrations/sqlite/0003_access.sql")),
+    ("outbox", include_str!("../../migrations/sqlite/0003_outbox.sql")),
+    ("access", include_str!("../../migrations/sqlite/0004_access.sql")),
 ];
 
 /// How a store works with its file.
@@ -65,6 +66,7 @@ impl Dialect for Sqlite {
     const DURABLE: &'static str = "PRAGMA synchronous = FULL";
     const QUICK: &'static str = "PRAGMA synchronous = NORMAL";
     const FOR_UPDATE: &'static str = "";
+    const SKIP_LOCKED: &'static str = "";
     // Nobody outside this process listens.
     const NOTIFY: Option<&'static str> = None;
 

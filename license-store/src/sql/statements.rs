@@ -9,10 +9,10 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use super::dialect::{Dialect, Value};
 
 /// What commands change of a license, in the order of the parameters that write them.
-const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
-    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event";
+pub(super) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
+    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_told";
 
-/// What stands in [`COLUMNS`] is written by parameters `$1` to `$16`.
+/// What stands in [`COLUMNS`] is written by parameters `$1` to `$17`.
 #[derive(Debug)]
 pub(super) struct Statements {
     pub(super) durable: SqlStr,
@@ -23,6 +23,10 @@ pub(super) struct Statements {
     pub(super) update_license: SqlStr,
     pub(super) lock_license: SqlStr,
     pub(super) license: SqlStr,
+    /// As events show it.
+    pub(super) shown: SqlStr,
+    /// Likewise, with counters as of the last filing.
+    pub(super) shown_filed: SqlStr,
     pub(super) license_exists: SqlStr,
     pub(super) license_by_key: SqlStr,
     pub(super) insert_activations: SqlStr,
@@ -51,9 +55,11 @@ pub(super) struct Statements {
 }
 
 impl Statements {
+    #[expect(clippy::too_many_lines, reason = "one list of texts")]
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
-        let detail = detail::<D>();
+        let detail = detail::<D>(limits::LISTED_ACTIVATIONS, true);
+        let shown = |counted| self::detail::<D>(limits::EVENT_ACTIVATIONS, counted);
         let items = D::items(1);
         Self {
             durable: SqlStr::from_static(D::DURABLE),
@@ -62,16 +68,19 @@ impl Statements {
             begin_read: dialect.begin_read(),
             insert_license: sql(format!(
                 "INSERT INTO licenses ({COLUMNS}) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
                  ON CONFLICT DO NOTHING RETURNING id"
             )),
             update_license: SqlStr::from_static(
                 "UPDATE licenses SET key_digest = $2, sealed_key = $3, state = $4, plan = $5, customer_email = $6, \
                  max_domains = $7, max_devices = $8, domains_used = $9, devices_used = $10, created_at = $11, \
-                 activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16 WHERE id = $1",
+                 activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16, \
+                 expiry_told = $17 WHERE id = $1",
             ),
             lock_license: sql(format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}")),
             license: sql(format!("{detail} WHERE l.id = $1")),
+            shown: sql(format!("{} WHERE l.id = $1", shown(true))),
+            shown_filed: sql(format!("{} WHERE l.id = $1", shown(false))),
             license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
             license_by_key: sql(format!(
                 "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
@@ -203,18 +212,23 @@ fn recent(table: &str) -> String {
     )
 }
 
-/// A license with its counters and lists, in one statement and so at one moment. What is not filed yet is gone through once,
-/// for all licenses of the statement.
-fn detail<D: Dialect>() -> String {
+/// A license with its counters and lists, in one statement and so at one moment. Where it is `counted`, what is not filed yet
+/// is gone through once, for all licenses of the statement.
+pub(super) fn detail<D: Dialect>(most: u32, counted: bool) -> String {
     let listed = |kind| {
         let select = format!(
             "SELECT id, value, created_at FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
-             ORDER BY id LIMIT {}",
-            limits::LISTED_ACTIVATIONS
+             ORDER BY id LIMIT {most}"
         );
         D::json_rows("id, value, created_at", &select)
     };
     let (domains, devices) = (listed("domain"), listed("device"));
+    if !counted {
+        return format!(
+            "SELECT {COLUMNS}, validation_count, last_validated_at, {domains} AS domains, {devices} AS devices \
+             FROM licenses l"
+        );
+    }
     let valid = ValidationOutcome::Valid;
     format!(
         "WITH counted AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM unfiled \
@@ -244,6 +258,6 @@ fn bindings<D: Dialect>() -> String {
 }
 
 /// Only texts of this file come here; what callers send goes through parameters.
-fn sql(text: String) -> SqlStr {
+pub(super) fn sql(text: String) -> SqlStr {
     AssertSqlSafe(text).into_sql_str()
 }

@@ -1,0 +1,116 @@
+//! Webhooks through kills, of the server and of the receiver. The long form is `benches/webhooks`.
+
+use std::thread;
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+use test_database::{TestDatabase, TestServer};
+
+use crate::postgres::TOKEN;
+use crate::process::{Server, command, starter};
+use crate::storm::{FLAGS, Receiver, Report, endpoint, storm};
+
+const CHANGES: u64 = 400;
+
+fn check(report: &Report) {
+    assert!(report.calls >= report.events as u64 && report.failed > 0 && report.dropped > 0, "{report:?}");
+}
+
+#[test]
+fn nothing_is_lost_in_a_storm() {
+    let folder = tempdir().unwrap();
+    let start = || Server::start_with(folder.path(), &FLAGS, &[("LICENSE_ADMIN_TOKEN", TOKEN)]);
+    let (report, _receiver, server, _) = storm(start, TOKEN, CHANGES);
+    check(&report);
+    let (code, log) = server.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("whsec_") && !log.contains("/hook"), "{log}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_a_storm_on_postgres() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let folder = tempdir().unwrap();
+    let (url, secret) = (database.url(), "5a".repeat(32));
+    let env =
+        [("LICENSE_SECRET", secret.as_str()), ("LICENSE_DATABASE", &url), ("LICENSE_ADMIN_TOKEN", TOKEN)];
+    let (report, ..) = storm(|| Server::start_with(folder.path(), &FLAGS, &env), TOKEN, CHANGES / 2);
+    check(&report);
+}
+
+/// The database is gone and comes back: deliveries go on, and nobody has to restart anything.
+#[test]
+fn deliveries_go_on_when_the_database_is_back() {
+    let Some(database) = TestServer::start(&[]) else { return };
+    let folder = tempdir().unwrap();
+    let (url, secret) = (database.url(), "5a".repeat(32));
+    let env = [
+        ("LICENSE_SECRET", secret.as_str()),
+        ("LICENSE_DATABASE", &url),
+        ("LICENSE_DATABASE_TIMEOUT", "1"),
+        ("LICENSE_ADMIN_TOKEN", TOKEN),
+    ];
+    let server = Server::start_with(folder.path(), &FLAGS, &env);
+    let (listener, url) = Receiver::bind();
+    let (_, secret) = endpoint(&server, TOKEN, &url);
+    let receiver = Receiver::start(listener, &secret);
+    let event = |license: &Value| format!("evt_{}_0000000001", &license["id"].as_str().unwrap()[4..]);
+    let before = server.issue(TOKEN, &starter());
+    while !receiver.has_all(&[event(&before)]) {
+        thread::yield_now();
+    }
+    database.crash();
+    let (status, _) = server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&starter()));
+    assert_eq!(status, 503);
+    database.start_again();
+    let after = loop {
+        match server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&starter())) {
+            (201, license) => break license,
+            (503, _) => thread::yield_now(),
+            other => panic!("{other:?}"),
+        }
+    };
+    while !receiver.has_all(&[event(&after)]) {
+        thread::yield_now();
+    }
+}
+
+/// By default nothing of this machine or its network is reached, whatever it is called.
+#[test]
+fn where_webhooks_may_go() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let create = |url: &str| {
+        let body = json!({ "url": url, "events": ["*"] });
+        let (status, answer) =
+            server.call("POST", "/api/v1/webhook-endpoints", Some(server.token()), Some(&body));
+        (status, answer["field"].clone())
+    };
+    for url in ["http://example.com/", "https://127.0.0.1/", "https://localhost/", "https://10.1/"] {
+        assert_eq!(create(url), (422, json!("url")), "{url}");
+    }
+    assert_eq!(create("https://8.8.8.8/").0, 201);
+    drop(server);
+    let env = [("LICENSE_WEBHOOK_ALLOW", "10.0.0.0/8,127.0.0.1"), ("LICENSE_ADMIN_TOKEN", TOKEN)];
+    let server = Server::start_with(folder.path(), &[], &env);
+    endpoint(&server, TOKEN, "https://10.1/");
+    endpoint(&server, TOKEN, "https://localhost/");
+}
+
+#[test]
+fn flags_that_say_nothing_are_refused() {
+    let folder = tempdir().unwrap();
+    for (flag, value) in [
+        ("--webhook-allow", "10.0.0.0/33"),
+        ("--webhook-allow", "inside"),
+        ("--webhook-schedule", "5s"),
+        ("--webhook-timeout", "0"),
+        ("--webhook-timeout", "61"),
+        ("--expiring-days", "0"),
+        ("--expiring-days", "366"),
+    ] {
+        let output = command(folder.path()).args([flag, value]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flag} {value}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(flag), "{flag} {value}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Which reached limits this node has told of, so that a flood of denials does not reach the store.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::activation::ActivationKind;
+use crate::command::LIMIT_PAUSE;
+use crate::license::LicenseId;
+
+/// Licenses that are remembered; of more, all are forgotten, and the store, which knows, is asked again.
+const REMEMBERED: usize = 10_000;
+/// Before the store is asked again that had nothing to tell, or did not answer.
+const PAUSE: TimeDelta = TimeDelta::seconds(10);
+
+#[derive(Debug, Default)]
+pub(super) struct LimitNotices(Mutex<HashMap<(LicenseId, ActivationKind), DateTime<Utc>>>);
+
+impl LimitNotices {
+    fn set(&self, license: &LicenseId, kind: ActivationKind, until: DateTime<Utc>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((license.clone(), kind), until);
+    }
+
+    /// Whether the store is to be asked. Of those who ask at once, one is told so.
+    pub(super) fn begin(&self, license: &LicenseId, kind: ActivationKind, now: DateTime<Utc>) -> bool {
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (license.clone(), kind);
+        if until.get(&key).is_some_and(|until| now < *until) {
+            return false;
+        }
+        if until.len() >= REMEMBERED {
+            until.retain(|_, until| now < *until);
+        }
+        if until.len() >= REMEMBERED {
+            until.clear();
+        }
+        until.insert(key, now + PAUSE);
+        true
+    }
+
+    /// It was last told of at that moment.
+    pub(super) fn told(&self, license: &LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
+        self.set(license, kind, at + LIMIT_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_asked_once_an_hour() {
+        let notices = LimitNotices::default();
+        let id = LicenseId::parse("lic_a1").unwrap();
+        let start: DateTime<Utc> = "2026-06-01T12:00:00Z".parse().unwrap();
+        let asks = |seconds| notices.begin(&id, ActivationKind::Domain, start + TimeDelta::seconds(seconds));
+        assert!(asks(0));
+        assert!(!asks(0) && !asks(9), "one asks, the others do not wait for it");
+        assert!(asks(10), "it did not answer");
+        notices.told(&id, ActivationKind::Domain, start);
+        assert!(!asks(3599));
+        assert!(notices.begin(&id, ActivationKind::Device, start), "the other kind is another");
+        assert!(asks(3600));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let notices = LimitNotices::default();
+        let now = "2026-06-01T12:00:00Z".parse().unwrap();
+        for n in 0..REMEMBERED + 5 {
+            let id = LicenseId::parse(&format!("lic_{n}")).unwrap();
+            assert!(notices.begin(&id, ActivationKind::Domain, now));
+        }
+        assert!(notices.0.lock().unwrap().len() <= REMEMBERED);
+    }
+}

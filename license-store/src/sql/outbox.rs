@@ -1,0 +1,565 @@
+//! The outbox in a database of SQL.
+//!
+//! Locks are taken in one order: the outbox's row, then endpoints by id, then deliveries, which are changed by whoever has
+//! locked their endpoint only. What is lost with the power comes again by itself, so commits do not wait for the disk.
+
+mod rows;
+mod statements;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::change::Notice;
+use license_core::command::{Changes, LimitNotice, tell_expiry, tell_limit};
+use license_core::delivery::{ClaimToken, Delivery, DeliveryStatus, Settled, Settlement, settle};
+use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
+use license_core::event::{Event, EventId, EventType};
+use license_core::license::LicenseDetail;
+use license_core::limits;
+use license_core::outbox::{
+    Claim, Claimed, ClaimedDelivery, DeliveryDetail, EndpointOutcome, EventFilter, Outbox, Published, Replay,
+    Replayed, Retention, Sweep, order_of_publishing,
+};
+use license_core::store::{Page, PageRequest, StoreError};
+use serde_json::json;
+use sqlx::SqlStr;
+use std::collections::BTreeMap;
+
+use super::dialect::{Dialect, Value, values};
+use super::rows::{Reader, int, json_rows, micros};
+use super::{Connection, Row, SqlStore, Tx, reader};
+pub(super) use statements::OutboxStatements;
+
+fn delivery_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
+    reader::<D>(row, "deliveries", "")
+}
+
+fn endpoint_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
+    reader::<D>(row, "endpoints", "")
+}
+
+fn event_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
+    reader::<D>(row, "events", "")
+}
+
+/// How many rows it was.
+fn count<T>(rows: &[T]) -> u32 {
+    u32::try_from(rows.len()).unwrap_or(u32::MAX)
+}
+
+impl<D: Dialect> SqlStore<D> {
+    async fn read_rows(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<Row<D>>, StoreError> {
+        self.fetch(&mut *self.reader().await?, sql, values).await
+    }
+
+    /// The last position, with the lock that whoever gives positions out has.
+    async fn lock_outbox(&self, tx: &mut Tx<D>) -> Result<u64, StoreError> {
+        let rows = self.fetch(tx, &self.outbox.lock, &[]).await?;
+        rows.first().map_or(Ok(0), |row| reader::<D>(row, "outbox", "").count("last_position"))
+    }
+
+    async fn lock_endpoint(&self, tx: &mut Tx<D>, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        let rows = self.fetch(tx, &self.outbox.lock_endpoint, values![id.as_str()]).await?;
+        rows.first().map(|row| endpoint_row::<D>(row).endpoint()).transpose()
+    }
+
+    async fn update_endpoint(&self, tx: &mut Tx<D>, endpoint: &Endpoint) -> Result<(), StoreError> {
+        let types = rows::types(endpoint);
+        let values = rows::endpoint_values(endpoint, &types);
+        self.fetch(tx, &self.outbox.update_endpoint, &values).await.map(drop)
+    }
+
+    async fn find_delivery(
+        &self,
+        connection: &mut Connection<D>,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Option<Row<D>>, StoreError> {
+        let values = values![endpoint.as_str(), event.subject().as_str(), int(event.sequence())];
+        Ok(self.fetch(connection, &self.outbox.delivery, values).await?.pop())
+    }
+
+    async fn update_delivery(
+        &self,
+        tx: &mut Tx<D>,
+        delivery: &Delivery,
+        attempts: &str,
+    ) -> Result<(), StoreError> {
+        let Delivery { endpoint_id, event_id: _, position, status, tries, due_at, created_at: _ } = delivery;
+        let values = values![
+            endpoint_id.as_str(),
+            int(*position),
+            status.as_str(),
+            i64::from(*tries),
+            micros(*due_at),
+            attempts
+        ];
+        self.fetch(tx, &self.outbox.update_delivery, values).await.map(drop)
+    }
+
+    async fn commit_outbox(&self, tx: Tx<D>) -> Result<(), StoreError> {
+        self.commit_and_tell(tx, vec![Notice::Outbox]).await
+    }
+
+    async fn try_sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
+        let Sweep { now, expiring_until, limit } = *sweep;
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut told: Vec<Changes> = Vec::new();
+        // Those of which something was told already, and those of which nothing was: two parts of one index.
+        for (before, until) in [(1_i64, now), (0, expiring_until)] {
+            let room = i64::from(limit) - i64::from(count(&told));
+            let values = values![before, until.timestamp_micros(), room];
+            for row in &self.fetch(&mut tx, &self.outbox.ending, values).await? {
+                let id = reader::<D>(row, "licenses", "").text("id")?;
+                let license = reader::<D>(row, "licenses", &id).license()?;
+                told.extend(tell_expiry(license, now, expiring_until));
+            }
+        }
+        if told.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<_> = told.iter().map(|changes| changes.license.id.as_str()).collect();
+        let details =
+            self.fetch(&mut tx, &self.outbox.shown, values![json!(ids).to_string().as_str()]).await?;
+        let details = details.iter().map(|row| {
+            let id = reader::<D>(row, "licenses", "").text("id")?;
+            Ok((id.clone(), reader::<D>(row, "licenses", &id).detail()?))
+        });
+        let details: BTreeMap<String, LicenseDetail> = details.collect::<Result<_, StoreError>>()?;
+        let mut events: Vec<Event> = Vec::new();
+        for changes in &told {
+            if let Some(detail) = details.get(changes.license.id.as_str()) {
+                events.extend(changes.events.complete(detail));
+            }
+        }
+        let noted = told.iter().map(|Changes { license, .. }| {
+            json!([license.id.as_str(), license.expiry_told.as_number(), license.last_event])
+        });
+        self.fetch(&mut tx, &self.outbox.note_told, values![json_rows(noted).as_str()]).await?;
+        self.insert_events(&mut tx, &events).await?;
+        self.commit_outbox(tx).await?;
+        Ok(count(&told))
+    }
+
+    async fn try_tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let LimitNotice { license_id, kind, at } = notice;
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let locked = self.fetch(&mut tx, &self.statements.lock_license, values![license_id.as_str()]).await?;
+        let row = locked.first().ok_or_else(|| StoreError::NotFound { id: license_id.clone() })?;
+        let license = reader::<D>(row, "licenses", license_id.as_str()).license()?;
+        let values = values![license_id.as_str(), kind.as_str()];
+        let last = self.fetch(&mut tx, &self.outbox.limit_told, values).await?;
+        let read = |row| reader::<D>(row, "limits_told", license_id.as_str()).time("at");
+        let last = last.first().map(read).transpose()?;
+        let Some(changes) = tell_limit(license, notice, last) else { return Ok(last) };
+        self.write(&mut tx, license_id, &changes, &self.statements.shown).await?;
+        let values = values![license_id.as_str(), kind.as_str(), at.timestamp_micros()];
+        self.fetch(&mut tx, &self.outbox.note_limit, values).await?;
+        self.commit_outbox(tx).await?;
+        Ok(Some(*at))
+    }
+
+    async fn try_publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let last = self.lock_outbox(&mut tx).await?;
+        let rows = self.fetch(&mut tx, &self.outbox.unpublished, values![i64::from(limit)]).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut types: BTreeMap<EventId, EventType> = BTreeMap::new();
+        let mut order = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = event_row::<D>(row);
+            let (subject, sequence) = (row.subject()?, row.count("sequence")?);
+            types.insert(EventId::new(subject.clone(), sequence), row.event_type()?);
+            order.push((subject, sequence, row.time("at")?));
+        }
+        order_of_publishing(&mut order);
+        let endpoints = self.fetch(&mut tx, &self.outbox.endpoints, &[]).await?;
+        let endpoints = endpoints.iter().map(|row| endpoint_row::<D>(row).endpoint());
+        let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, _>>()?;
+        let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
+        for (position, (subject, sequence, _)) in (last + 1..).zip(order) {
+            positions.push(json!([subject.as_str(), sequence, position]));
+            let id = EventId::new(subject, sequence);
+            let Some(event_type) = types.get(&id) else { continue };
+            let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject()));
+            deliveries.extend(wanting.map(|endpoint| delivery_values(&endpoint.id, position, &id)));
+        }
+        let (published, last) = (count(&positions), last + positions.len() as u64);
+        self.fetch(&mut tx, &self.outbox.position, values![json_rows(positions.into_iter()).as_str()])
+            .await?;
+        self.fetch(&mut tx, &self.outbox.advance, values![int(last)]).await?;
+        if !deliveries.is_empty() {
+            let rows = json_rows(deliveries.into_iter());
+            let values = values![rows.as_str(), now.timestamp_micros()];
+            self.fetch(&mut tx, &self.outbox.insert_deliveries, values).await?;
+        }
+        tx.commit().await.map_err(super::store_error::<D>)?;
+        Ok(published)
+    }
+
+    async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        self.lock_outbox(&mut tx).await?;
+        let rows = self.fetch(&mut tx, &self.outbox.count_endpoints, &[]).await?;
+        let found = rows.first().map_or(Ok(0), |row| endpoint_row::<D>(row).count("n"))?;
+        let types = rows::types(endpoint);
+        if found >= limits::ENDPOINTS as u64 {
+            return Ok(false);
+        }
+        let values = rows::endpoint_values(endpoint, &types);
+        if self.fetch(&mut tx, &self.outbox.insert_endpoint, &values).await?.is_empty() {
+            return Err(StoreError::AlreadyExists { what: "the endpoint id" });
+        }
+        tx.commit().await.map_err(super::store_error::<D>)?;
+        Ok(true)
+    }
+
+    async fn try_execute_endpoint(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        now: DateTime<Utc>,
+    ) -> Result<EndpointOutcome, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        self.lock_outbox(&mut tx).await?;
+        let Some(before) = self.lock_endpoint(&mut tx, id).await? else {
+            return Ok(EndpointOutcome::NotFound);
+        };
+        let was_enabled = before.is_enabled();
+        let Some(decision) = decide_endpoint(before, command, now) else {
+            return Ok(EndpointOutcome::Disabled);
+        };
+        self.update_endpoint(&mut tx, &decision.endpoint).await?;
+        if let Some(event) = decision.event {
+            self.insert_events(&mut tx, &[event]).await?;
+        }
+        if decision.endpoint.is_enabled() && !was_enabled {
+            let values = values![id.as_str(), now.timestamp_micros()];
+            self.fetch(&mut tx, &self.outbox.due_now, values).await?;
+        }
+        self.commit_outbox(tx).await?;
+        Ok(EndpointOutcome::Done(decision.endpoint.into()))
+    }
+
+    async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        self.lock_outbox(&mut tx).await?;
+        self.lock_endpoint(&mut tx, id).await?;
+        self.fetch(&mut tx, &self.outbox.delete_deliveries, values![id.as_str()]).await?;
+        let gone = self.fetch(&mut tx, &self.outbox.delete_endpoint, values![id.as_str()]).await?;
+        tx.commit().await.map_err(super::store_error::<D>)?;
+        Ok(!gone.is_empty())
+    }
+
+    async fn try_claim(&self, claim: &Claim, due: &str) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        let now = claim.now.timestamp_micros();
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let locked = self.fetch(&mut tx, &self.outbox.lock_endpoints, values![due]).await?;
+        let mut shares: Vec<(usize, Endpoint, Delivery)> = Vec::new();
+        for row in &locked {
+            let endpoint = endpoint_row::<D>(row).endpoint()?;
+            let values = values![endpoint.id.as_str(), now];
+            let rows = self.fetch(&mut tx, &self.outbox.under_way, values).await?;
+            let under_way = rows.first().map_or(Ok(0), |row| delivery_row::<D>(row).int("n"))?;
+            let room = (i64::from(claim.per_endpoint) - under_way).clamp(0, i64::from(claim.limit));
+            let values = values![endpoint.id.as_str(), now, room];
+            for (rank, row) in self.fetch(&mut tx, &self.outbox.ready, values).await?.iter().enumerate() {
+                shares.push((rank, endpoint.clone(), delivery_row::<D>(row).delivery()?));
+            }
+        }
+        // The first of each endpoint, then the second of each …
+        shares.sort_by_key(|(rank, ..)| *rank);
+        shares.truncate(claim.limit as usize);
+        if shares.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed = shares.iter().map(|(_, endpoint, it)| json!([endpoint.id.as_str(), it.position]));
+        let rows = json_rows(claimed);
+        let lease = claim.lease_until.timestamp_micros();
+        let values = values![rows.as_str(), lease, claim.token.as_bytes().as_slice()];
+        self.fetch(&mut tx, &self.outbox.claim, values).await?;
+        let positions = json_rows(shares.iter().map(|(_, _, it)| json!([it.position])));
+        let events = self.fetch(&mut tx, &self.outbox.at_positions, values![positions.as_str()]).await?;
+        let mut by_position = BTreeMap::new();
+        for row in &events {
+            let Published { position, event } = event_row::<D>(row).published()?;
+            by_position.insert(position, event);
+        }
+        tx.commit().await.map_err(super::store_error::<D>)?;
+        let taken = shares.into_iter().filter_map(|(_, endpoint, mut delivery)| {
+            delivery.due_at = Some(claim.lease_until);
+            let event = by_position.get(&delivery.position)?.clone();
+            Some(ClaimedDelivery { delivery, event, endpoint })
+        });
+        Ok(taken.collect())
+    }
+
+    async fn try_settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+        let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
+            return Ok(Settled::Refused);
+        };
+        let Some(row) = self.find_delivery(&mut tx, endpoint_id, event_id).await? else {
+            return Ok(Settled::Refused);
+        };
+        let row = delivery_row::<D>(&row);
+        if !row.is_claimed_by(token)? {
+            return Ok(Settled::Refused);
+        }
+        let mut attempts = row.attempts()?;
+        attempts.push(attempt.clone());
+        let decision = settle(row.delivery()?, endpoint, settlement);
+        let settled = decision.settled();
+        self.update_delivery(&mut tx, &decision.delivery, &rows::attempt_rows(&attempts)).await?;
+        self.update_endpoint(&mut tx, &decision.endpoint).await?;
+        match decision.event {
+            Some(event) => {
+                self.insert_events(&mut tx, &[event]).await?;
+                self.commit_outbox(tx).await?;
+            }
+            None => tx.commit().await.map_err(super::store_error::<D>)?,
+        }
+        Ok(settled)
+    }
+
+    async fn try_release(
+        &self,
+        delivery: &Delivery,
+        token: ClaimToken,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin(&self.statements.quick).await?;
+        self.lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
+        let row = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
+        let Some(row) = &row else { return Ok(()) };
+        let row = delivery_row::<D>(row);
+        if row.is_claimed_by(&token)? {
+            let released = Delivery { due_at: Some(now), ..row.delivery()? };
+            self.update_delivery(&mut tx, &released, &row.text("attempts")?).await?;
+            self.commit_outbox(tx).await?;
+        }
+        Ok(())
+    }
+
+    async fn try_replay(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        self.lock_endpoint(&mut tx, endpoint).await?;
+        let Some(row) = self.find_delivery(&mut tx, endpoint, event).await? else { return Ok(false) };
+        let delivery = delivery_row::<D>(&row).delivery()?;
+        let row = delivery_values(endpoint, delivery.position, event);
+        let rows = json_rows([row].into_iter());
+        let values = values![rows.as_str(), now.timestamp_micros()];
+        self.fetch(&mut tx, &self.outbox.replay_deliveries, values).await?;
+        self.commit_outbox(tx).await?;
+        Ok(true)
+    }
+
+    async fn try_replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+        let Replay { endpoint_id, since, after, limit, now } = replay;
+        let mut tx = self.begin(&self.statements.durable).await?;
+        self.lock_outbox(&mut tx).await?;
+        let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
+            return Ok(Replayed { count: 0, next: None });
+        };
+        let values = values![int(*after), since.timestamp_micros(), i64::from(*limit)];
+        let found = self.fetch(&mut tx, &self.outbox.published_since, values).await?;
+        let (mut chosen, mut next) = (Vec::new(), None);
+        for row in &found {
+            let row = event_row::<D>(row);
+            let (subject, position) = (row.subject()?, row.count("position")?);
+            next = Some(position);
+            if endpoint.chose(row.event_type()?, &subject) {
+                let id = EventId::new(subject, row.count("sequence")?);
+                chosen.push(delivery_values(endpoint_id, position, &id));
+            }
+        }
+        let next = next.filter(|_| count(&found) >= *limit);
+        if chosen.is_empty() {
+            return Ok(Replayed { count: 0, next });
+        }
+        let rows = json_rows(chosen.into_iter());
+        let values = values![rows.as_str(), now.timestamp_micros()];
+        let replayed = self.fetch(&mut tx, &self.outbox.replay_deliveries, values).await?;
+        self.commit_outbox(tx).await?;
+        Ok(Replayed { count: count(&replayed), next })
+    }
+
+    async fn try_prune(&self, retention: &Retention) -> Result<u32, StoreError> {
+        let Retention { deliveries_before, events_before, limit } = retention;
+        let limit = i64::from(*limit);
+        let mut tx = self.begin(&self.statements.quick).await?;
+        self.lock_outbox(&mut tx).await?;
+        let values = values![deliveries_before.timestamp_micros(), limit];
+        let mut removed = count(&self.fetch(&mut tx, &self.outbox.prune_deliveries, values).await?);
+        if let Some(before) = events_before {
+            let values = values![before.timestamp_micros(), limit];
+            removed += count(&self.fetch(&mut tx, &self.outbox.prune_events, values).await?);
+        }
+        tx.commit().await.map_err(super::store_error::<D>)?;
+        Ok(removed)
+    }
+}
+
+/// A new delivery, as the JSON row that the insert reads.
+fn delivery_values(endpoint: &EndpointId, position: u64, event: &EventId) -> serde_json::Value {
+    json!([endpoint.as_str(), position, event.subject().as_str(), event.sequence()])
+}
+
+#[async_trait]
+impl<D: Dialect> Outbox for SqlStore<D> {
+    async fn sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
+        self.retry.run(|| self.try_sweep(sweep)).await
+    }
+
+    async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.retry.run(|| self.try_tell_limit(notice)).await
+    }
+
+    async fn publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
+        // Asked by all who read: the lock is for those who find something.
+        if self.read_rows(&self.outbox.any_unpublished, &[]).await?.is_empty() {
+            return Ok(0);
+        }
+        self.retry.run(|| self.try_publish(now, limit)).await
+    }
+
+    async fn published(
+        &self,
+        filter: &EventFilter,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<Published, u64>, StoreError> {
+        let (sql, values) = OutboxStatements::published(filter, page);
+        let rows = self.read_rows(&sql, &values).await?;
+        let items = rows.iter().map(|row| event_row::<D>(row).published()).collect::<Result<_, _>>()?;
+        Ok(Page::from_one_more(items, page.limit, |published: &Published| published.position))
+    }
+
+    async fn published_after(&self, position: u64, limit: u32) -> Result<Vec<Published>, StoreError> {
+        let values = values![int(position), i64::from(limit)];
+        let rows = self.read_rows(&self.outbox.published_after, values).await?;
+        rows.iter().map(|row| event_row::<D>(row).published()).collect()
+    }
+
+    async fn last_position(&self) -> Result<u64, StoreError> {
+        let rows = self.read_rows(&self.outbox.last_position, &[]).await?;
+        rows.first().map_or(Ok(0), |row| reader::<D>(row, "outbox", "").count("last_position"))
+    }
+
+    async fn acknowledged(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let rows = self.read_rows(&self.outbox.acknowledged, values![name]).await?;
+        rows.first().map(|row| reader::<D>(row, "event_cursors", name).count("position")).transpose()
+    }
+
+    async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
+        self.retry
+            .run(async || {
+                let mut tx = self.begin(&self.statements.quick).await?;
+                self.fetch(&mut tx, &self.outbox.acknowledge, values![name, int(position)]).await?;
+                tx.commit().await.map_err(super::store_error::<D>)
+            })
+            .await
+    }
+
+    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        self.retry.run(|| self.try_create_endpoint(endpoint)).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        let rows = self.read_rows(&self.outbox.endpoints, &[]).await?;
+        rows.iter().map(|row| endpoint_row::<D>(row).endpoint()).collect()
+    }
+
+    async fn endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        let rows = self.read_rows(&self.outbox.endpoint, values![id.as_str()]).await?;
+        rows.first().map(|row| reader::<D>(row, "endpoints", id.as_str()).endpoint()).transpose()
+    }
+
+    async fn execute_endpoint(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        now: DateTime<Utc>,
+    ) -> Result<EndpointOutcome, StoreError> {
+        self.retry.run(|| self.try_execute_endpoint(id, command, now)).await
+    }
+
+    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
+        self.retry.run(|| self.try_delete_endpoint(id)).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
+        let now = claim.now.timestamp_micros();
+        let due = self.read_rows(&self.outbox.due_endpoints, values![now]).await?;
+        let due = due.iter().map(|row| endpoint_row::<D>(row).text("id"));
+        let due: Vec<String> = due.collect::<Result<_, _>>()?;
+        let deliveries = if due.is_empty() {
+            Vec::new()
+        } else {
+            let due = json!(due).to_string();
+            self.retry.run(|| self.try_claim(claim, &due)).await?
+        };
+        let rows = self.read_rows(&self.outbox.next_due, values![now]).await?;
+        let next_due = rows.first().map_or(Ok(None), |row| delivery_row::<D>(row).maybe_time("due_at"))?;
+        Ok(Claimed { deliveries, next_due })
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+        self.retry.run(|| self.try_settle(settlement)).await
+    }
+
+    async fn release(
+        &self,
+        delivery: &Delivery,
+        token: ClaimToken,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.retry.run(|| self.try_release(delivery, token, now)).await
+    }
+
+    async fn deliveries(
+        &self,
+        endpoint: &EndpointId,
+        status: Option<DeliveryStatus>,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<DeliveryDetail, u64>, StoreError> {
+        let (sql, values) =
+            OutboxStatements::deliveries(endpoint.as_str(), status.map(DeliveryStatus::as_str), page);
+        let rows = self.read_rows(&sql, &values).await?;
+        let items =
+            rows.iter().map(|row| delivery_row::<D>(row).delivery_detail()).collect::<Result<_, _>>()?;
+        Ok(Page::from_one_more(items, page.limit, |item: &DeliveryDetail| item.delivery.position))
+    }
+
+    async fn delivery(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Option<DeliveryDetail>, StoreError> {
+        let row = self.find_delivery(&mut *self.reader().await?, endpoint, event).await?;
+        row.map(|row| delivery_row::<D>(&row).delivery_detail()).transpose()
+    }
+
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.retry.run(|| self.try_replay(endpoint, event, now)).await
+    }
+
+    async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+        self.retry.run(|| self.try_replay_since(replay)).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<u32, StoreError> {
+        self.retry.run(|| self.try_prune(retention)).await
+    }
+}

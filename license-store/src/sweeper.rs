@@ -1,0 +1,191 @@
+//! A task that tells of terms that end, and removes what is old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use license_core::outbox::Retention;
+use license_core::service::LicenseService;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+
+/// Licenses of one commit. On SQLite nobody else writes meanwhile: it is to be short.
+const BATCH: u32 = 25;
+/// Between two commits others write: at least so long, and so many times as long as the commit took.
+const PAUSE: Duration = Duration::from_millis(2);
+const SHARE: u32 = 2;
+/// Between two looks for what is old.
+const PRUNED_EVERY: Duration = Duration::from_hours(1);
+/// Rows that are removed in one commit.
+const PRUNED: u32 = 250;
+
+/// What the sweeper looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweeperOptions {
+    /// Between two looks: the longest that the end of a term may go untold.
+    pub every: Duration,
+    /// So long before its end a term is `license.expiring`.
+    pub expiring: TimeDelta,
+    /// Deliveries that are settled are kept for so long.
+    pub keep_deliveries: TimeDelta,
+    /// Events are kept for so long, and until all subscriptions have acknowledged them and all deliveries are gone; `None`: for
+    /// ever.
+    pub keep_events: Option<TimeDelta>,
+}
+
+impl Default for SweeperOptions {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(10),
+            expiring: TimeDelta::days(7),
+            keep_deliveries: TimeDelta::days(30),
+            keep_events: None,
+        }
+    }
+}
+
+/// Sweeps as long as it lives. Any number of nodes may: each end is told once.
+#[derive(Debug)]
+pub struct Sweeper(AbortHandle);
+
+impl Sweeper {
+    /// Begins. What ended while no node ran is told of at once. Does nothing where the service has no outbox.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use = "it ends when it is dropped"]
+    pub fn spawn(service: Arc<LicenseService>, options: SweeperOptions) -> Self {
+        Self(tokio::spawn(run(service, options)).abort_handle())
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
+    if !service.has_outbox() {
+        return;
+    }
+    let mut pruned: Option<Instant> = None;
+    loop {
+        sweep(&service, &options).await;
+        if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
+            pruned = Some(Instant::now());
+            prune(&service, &options).await;
+        }
+        sleep(options.every).await;
+    }
+}
+
+/// Tells of all that is due.
+async fn sweep(service: &LicenseService, options: &SweeperOptions) {
+    loop {
+        let begun = Instant::now();
+        match service.sweep(options.expiring, BATCH).await {
+            Ok(BATCH) => sleep((begun.elapsed() * SHARE).max(PAUSE)).await,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "terms that end can't be told of now");
+                return;
+            }
+        }
+    }
+}
+
+async fn prune(service: &LicenseService, options: &SweeperOptions) {
+    let now = service.now();
+    let before = |kept| now.checked_sub_signed(kept).unwrap_or_default();
+    let retention = Retention {
+        deliveries_before: before(options.keep_deliveries),
+        events_before: options.keep_events.map(before),
+        limit: PRUNED,
+    };
+    loop {
+        match service.prune(&retention).await {
+            Ok(0) => return,
+            Ok(_) => sleep(PAUSE).await,
+            Err(error) => {
+                tracing::warn!(%error, "old deliveries can't be removed now");
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use license_core::clock::ManualClock;
+    use license_core::command::LicenseSpec;
+    use license_core::customer::CustomerEmail;
+    use license_core::key::Secret;
+    use license_core::license::Expiry;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::subscription::Subscription;
+
+    /// A clock that the test and the service share.
+    #[derive(Clone, Debug)]
+    struct Shared(Arc<ManualClock>);
+
+    impl license_core::clock::Clock for Shared {
+        fn now(&self) -> chrono::DateTime<chrono::Utc> {
+            self.0.now()
+        }
+    }
+
+    async fn service(clock: &Shared) -> Arc<LicenseService> {
+        let (store, secret) = (MemoryStore::new(), Secret::from_hex(&"5a".repeat(32)).expect("a secret"));
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        let builder = LicenseService::builder(Arc::new(store.clone()), &secret, clock.clone(), rng);
+        Arc::new(builder.outbox(Arc::new(store)).build().await.expect("a service"))
+    }
+
+    /// Also of more licenses than one commit takes, by one node of two; a subscriber is woken and hears of each once.
+    #[tokio::test(start_paused = true)]
+    async fn ends_are_told_to_who_listens() {
+        let start = "2026-06-01T12:00:00Z".parse().expect("a time");
+        let clock = Shared(Arc::new(ManualClock::at(start)));
+        let service = service(&clock).await;
+        let mut spec =
+            LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").expect("an address"));
+        spec.expires_at = Some(Expiry::At(start + TimeDelta::days(30)));
+        let licenses = usize::try_from(BATCH).expect("few") + 5;
+        for _ in 0..licenses {
+            service.issue(&spec, None).await.expect("a license");
+        }
+        let mut events = Subscription::open(Arc::clone(&service), "test").await.expect("a subscription");
+        for _ in 0..licenses {
+            let created = events.next().await.expect("an event");
+            events.acknowledge(created.position).await.expect("acknowledged");
+        }
+        let nodes = [(); 2].map(|()| Sweeper::spawn(Arc::clone(&service), SweeperOptions::default()));
+        for expected in ["license.expiring", "license.expired"] {
+            clock.0.advance(if expected == "license.expiring" {
+                TimeDelta::days(23)
+            } else {
+                TimeDelta::days(7)
+            });
+            for _ in 0..licenses {
+                let told = events.next().await.expect("an event");
+                assert_eq!(told.event.event_type.as_str(), expected);
+            }
+        }
+        drop(nodes);
+        drop(events);
+        // What was not acknowledged is told again, to a new reader of the name.
+        let mut again = Subscription::open(Arc::clone(&service), "test").await.expect("a subscription");
+        let told = again.next().await.expect("an event");
+        assert_eq!(
+            (told.position, told.event.event_type.as_str()),
+            (licenses as u64 + 1, "license.expiring")
+        );
+        let end = service.events_after(0, 1_000).await.expect("events").len();
+        assert_eq!(end, 3 * licenses, "each once");
+    }
+}

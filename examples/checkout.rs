@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -168,7 +169,11 @@ fn invoiced(invoice: &Value) -> &Value {
 fn sign(secret: &str, time: i64, body: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
     mac.update(format!("{time}.{body}").as_bytes());
-    Ok(mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut hex = String::new();
+    for byte in mac.finalize().into_bytes() {
+        write!(hex, "{byte:02x}")?;
+    }
+    Ok(hex)
 }
 
 #[tokio::main]

@@ -98,9 +98,8 @@ fn head(reader: &mut impl BufRead) -> Option<(String, usize)> {
         match line.trim_end().split_once(": ") {
             Some(("webhook-id", value)) => value.clone_into(&mut id),
             Some(("content-length", value)) => length = value.parse().ok()?,
-            Some(_) => {}
             None if line.trim_end().is_empty() => return Some((id, length)),
-            None => {}
+            _ => {}
         }
     }
 }
@@ -161,7 +160,7 @@ fn measure(beside: bool) -> [f64; 2] {
     }
     let mut taken = Vec::new();
     while taken.len() < CHANGES {
-        let (id, came) = told.recv_timeout(Duration::from_secs(60)).unwrap();
+        let (id, came) = told.recv_timeout(Duration::from_mins(1)).unwrap();
         if let Some(sent) = sent.remove(&id) {
             taken.push((came - sent).as_secs_f64() * 1e3);
         }

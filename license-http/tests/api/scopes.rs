@@ -65,8 +65,7 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
         // What everybody who may make tokens may give away.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
-        ("POST", "/api/v1/webhook-endpoints") => Some(json!({})),
-        ("PUT", _) => Some(json!({})),
+        ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),
         _ => None,
     };
     match body {

@@ -6,7 +6,7 @@ use axum::routing::post;
 use chrono::TimeDelta;
 use license_core::limits;
 use license_http::webhooks::{Destinations, Dispatcher};
-use license_http::{ServeOptions, router_with_webhooks, serve};
+use license_http::{router_with_webhooks, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -149,7 +149,7 @@ async fn with_dispatcher() -> (TestApp, String) {
     let receiver = Router::new()
         .route("/good", post(async || "thank you"))
         .route("/bad", post(async || (StatusCode::BAD_GATEWAY, "not now")));
-    tokio::spawn(serve(listener, receiver, ServeOptions::default(), std::future::pending()));
+    tokio::spawn(serve(listener, receiver, std::future::pending()));
     (app, url)
 }
 
@@ -224,9 +224,9 @@ async fn deliveries_are_listed_and_replayed() {
     assert_eq!(replayed.json()["id"], delivery["id"]);
     while list("").await[2]["attempts"].as_array().unwrap().len() < 2 {}
 
-    let replay = format!("{path}/replay");
+    let target = format!("{path}/replay");
     for (since, count) in [("2026-01-01T00:00:00Z", 3), ("2026-01-01T00:00:01Z", 0)] {
-        let reply = app.admin("POST", &replay).json(&json!({ "since": since })).send(&app.router).await;
-        assert_eq!((reply.status, reply.json()), (200, json!({ "replayed": count })));
+        let answer = app.admin("POST", &target).json(&json!({ "since": since })).send(&app.router).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({ "replayed": count })));
     }
 }

@@ -26,7 +26,7 @@ impl Table {
     pub(super) async fn webhooks(&mut self, app: &TestApp) {
         let made = app.admin("POST", PATH).json(&without("description")).send(&app.router).await.json();
         let path = format!("{PATH}/{}", made["id"].as_str().unwrap());
-        self.endpoints = app.get(PATH).await.text().to_owned();
+        app.get(PATH).await.text().clone_into(&mut self.endpoints);
         self.endpoint_fields(app, &path);
         self.endpoint_paths(app, &path);
         self.event_queries(app, &path);

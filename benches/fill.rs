@@ -146,7 +146,7 @@ impl Raw {
             for _ in 0..BATCH.min(licenses - known.len()) {
                 let number = maker.number;
                 let (new, key) = maker.license(domains);
-                let NewLicense { license, activations, events, idempotency: _ } = new;
+                let NewLicense { license, activations, events, idempotency: _, audit: _ } = new;
                 tables[0].1.push(license_row(&license));
                 tables[1].1.extend(activations.iter().map(|activation| activation_row(&license, activation)));
                 tables[2].1.extend(events.iter().map(|event| {

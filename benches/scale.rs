@@ -267,6 +267,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         plans: Arc::new(PlanCatalog::standard()),
         now: SystemClock.now(),
         expected_version: None,
+        by: None,
     };
     let mut filled = Vec::new();
     for &size in sizes {

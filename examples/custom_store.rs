@@ -108,7 +108,8 @@ impl Lists {
 #[async_trait]
 impl LicenseStore for ListStore {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        let NewLicense { license, activations, events, idempotency } = new;
+        // Who shall be able to tell who did what keeps `audit` as well, in the same step: see `license_core::audit`.
+        let NewLicense { license, activations, events, idempotency, audit: _ } = new;
         let mut lists = self.lists();
         if let Some(created) = idempotency.as_ref().and_then(|asked| lists.created(asked)) {
             return Ok(created);
@@ -144,7 +145,7 @@ impl LicenseStore for ListStore {
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             let told = changes.notices(&digest);
-            let Changes { license, added, released, events } = changes;
+            let Changes { license, added, released, events, audit: _, erased } = changes;
             if license.key_digest != digest {
                 lists.key_is_taken(&license.key_digest)?;
             }
@@ -156,6 +157,11 @@ impl LicenseStore for ListStore {
             // Events show the license as it is after the change.
             if let Some(detail) = lists.detail(id) {
                 lists.events.extend(events.complete(&detail));
+            }
+            if let Some(erasure) = erased {
+                for event in lists.events.iter_mut().filter(|event| event.license_id() == Some(id)) {
+                    erasure.erase_from_event(&mut event.data);
+                }
             }
             self.1.tell(told);
         }

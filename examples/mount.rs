@@ -14,7 +14,8 @@ use http_body_util::BodyExt;
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::Secret;
 use license_core::service::LicenseService;
-use license_http::{AdminAuth, ApiToken};
+use license_core::token::TokenSecret;
+use license_http::AdminAuth;
 use license_store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -24,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::generate(&mut SystemRng)?;
     let store = Arc::new(MemoryStore::new());
     let service = LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await?;
-    let token = ApiToken::generate(&mut SystemRng)?;
+    let token = TokenSecret::generate(&mut SystemRng)?;
 
     let app = Router::new()
         .route("/", get(|| async { "my own page" }))

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::key::KeyDigest;
 use crate::license::LicenseId;
+use crate::token::{TokenDigest, TokenId};
 
 /// A license was made or changed. Validations are no changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,22 @@ pub struct Change {
     pub version: u64,
 }
 
+/// An API token was made or revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenChange {
+    /// Which one.
+    pub token_id: TokenId,
+    /// What it may be remembered by.
+    pub digest: TokenDigest,
+}
+
 /// What a feed tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A license changed.
     Changed(Change),
+    /// A token changed.
+    TokenChanged(TokenChange),
     /// Events were written that tell of no change, or deliveries are due: whoever reads the outbox looks again.
     Outbox,
     /// Changes may have been missed, on a lost connection or by a listener that was too slow: whatever is remembered may

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::activation::{Activation, ActivationId, Binding};
+use crate::audit::{self, Actor, AuditEntry, Erasure};
 use crate::change::Change;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
@@ -51,6 +52,9 @@ pub enum Command {
         /// The new key.
         sealed: SealedKey,
     },
+    /// Make its customer anonymous, where it is this one: another address, no metadata, and the old address gone from its events and
+    /// from the audit. Of a license of somebody else: nothing.
+    Anonymise(Erasure),
     /// End it. Final. Of a revoked license: nothing.
     Revoke,
 }
@@ -97,6 +101,7 @@ impl Command {
             | Self::Renew
             | Self::Change(_)
             | Self::RotateKey { .. }
+            | Self::Anonymise(_)
             | Self::Revoke => Reads::Nothing,
         }
     }
@@ -111,6 +116,8 @@ pub struct CommandContext {
     pub now: DateTime<Utc>,
     /// The version that the caller saw; the license must still have it. `None`: any.
     pub expected_version: Option<u64>,
+    /// Who asks, for the audit; `None`: nobody who is audited, as with a validation that takes a slot.
+    pub by: Option<Arc<Actor>>,
 }
 
 /// A license and the activations that the command reads, under the store's lock.
@@ -151,6 +158,11 @@ pub struct Changes {
     pub released: Vec<ActivationId>,
     /// Events to append, when they are [complete](NewEvents::complete).
     pub events: NewEvents,
+    /// The entry to add to the audit.
+    pub audit: Option<AuditEntry>,
+    /// Whose address to replace in what is kept of this license, after all else is written: in the data of its events and in its
+    /// entries of the audit, where metadata goes as well.
+    pub erased: Option<Erasure>,
 }
 
 impl Changes {
@@ -173,6 +185,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     {
         return denied(Denial::Stale { version: view.license.version });
     }
+    let before = context.by.as_ref().map(|by| (by, view.license.clone()));
     let mut draft = Draft::new(view.license, context.now);
     let activations = &view.activations;
     let result = match command {
@@ -183,15 +196,24 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
         Command::Change(change) => change::change(&mut draft, activations, change, &context.plans),
         Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
+        Command::Anonymise(erasure) => {
+            lifecycle::anonymise(&mut draft, erasure);
+            Ok(())
+        }
         Command::Revoke => {
             lifecycle::revoke(&mut draft);
             Ok(())
         }
     };
-    match result {
-        Err(denial) => denied(denial),
-        Ok(()) => draft.finish(),
+    if let Err(denial) = result {
+        return denied(denial);
     }
+    let mut decision = draft.finish();
+    if let (Some(changes), Some((by, before))) = (&mut decision.changes, before) {
+        let entry = audit::decided(&before, activations, command, changes, by, context.now);
+        changes.audit = Some(entry);
+    }
+    decision
 }
 
 fn denied(denial: Denial) -> Decision {
@@ -205,11 +227,13 @@ struct Draft {
     added: Vec<Activation>,
     released: Vec<ActivationId>,
     events: NewEvents,
+    erased: Option<Erasure>,
 }
 
 impl Draft {
     fn new(license: License, now: DateTime<Utc>) -> Self {
-        Self { license, now, added: Vec::new(), released: Vec::new(), events: NewEvents::default() }
+        let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
+        Self { license, now, added, released, events, erased: None }
     }
 
     /// Notes an event; without one a draft counts as unchanged.
@@ -258,8 +282,8 @@ impl Draft {
     }
 
     fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, events } = self;
-        Changes { license: Arc::new(license), added, released, events }
+        let Self { license, now: _, added, released, events, erased } = self;
+        Changes { license: Arc::new(license), added, released, events, audit: None, erased }
     }
 }
 

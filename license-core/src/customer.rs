@@ -18,6 +18,9 @@ use crate::limits;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomerEmail(Box<str>);
 
+const ANONYMOUS: &str = "anonymous-";
+const ANONYMOUS_HOST: &str = "@erased.invalid";
+
 impl CustomerEmail {
     /// Reads an address as a person types it.
     ///
@@ -34,6 +37,19 @@ impl CustomerEmail {
             return Err(EmailError::NoAddress);
         }
         Ok(Self(typed.to_ascii_lowercase().into()))
+    }
+
+    /// What stands in the place of a customer who is made anonymous: of a mail domain that never exists, and the same for the same
+    /// customer, so that their licenses still belong together.
+    pub(crate) fn anonymous(pseudonym: [u8; 16]) -> Self {
+        let digits = pseudonym.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        Self(format!("{ANONYMOUS}{digits}{ANONYMOUS_HOST}").into())
+    }
+
+    /// Whether this stands in the place of a customer.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.0.starts_with(ANONYMOUS) && self.0.ends_with(ANONYMOUS_HOST)
     }
 
     /// The address in lower case.
@@ -97,6 +113,14 @@ mod tests {
             let once = CustomerEmail::parse(typed).unwrap();
             assert_eq!(CustomerEmail::parse(once.as_str()), Ok(once), "{typed}");
         }
+    }
+
+    #[test]
+    fn an_anonymous_address_is_an_address() {
+        let anonymous = CustomerEmail::anonymous([0xa5; 16]);
+        assert!(anonymous.is_anonymous());
+        assert_eq!(CustomerEmail::parse(anonymous.as_str()), Ok(anonymous));
+        assert!(!CustomerEmail::parse("anonymous@example.com").unwrap().is_anonymous());
     }
 
     #[test]

@@ -47,6 +47,8 @@ event_types! {
     LicenseKeyRotated = "license.key_rotated",
     /// `license.revoked`
     LicenseRevoked = "license.revoked",
+    /// `license.anonymised`: its customer is no longer known.
+    LicenseAnonymised = "license.anonymised",
     /// `license.expiring`: its term ends soon; once per term.
     LicenseExpiring = "license.expiring",
     /// `license.expired`: its term has ended; once per term. The grace of its plan may still run.

@@ -4,6 +4,8 @@
 //! - [`store::LicenseStore`] is the port it keeps licenses through; `license-store` has stores for memory and SQL.
 //! - [`outbox::Outbox`] is the port beside it: what happened, in one order, for subscribers and webhooks.
 //! - [`command::decide`] and [`verdict::judge`] are the rules: pure functions of a license, a question and a time.
+//! - [`access::AccessService`] knows who may call and what they did: tokens and the audit, kept through ports of their own,
+//!   [`token::TokenStore`] and [`audit::AuditStore`].
 //! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`], [`endpoint`],
 //!   [`delivery`] and [`usage`] are the nouns.
 //!
@@ -29,7 +31,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod access;
 pub mod activation;
+pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod command;
@@ -50,5 +54,6 @@ pub mod outbox;
 pub mod plan;
 pub mod service;
 pub mod store;
+pub mod token;
 pub mod usage;
 pub mod verdict;

@@ -25,6 +25,10 @@ pub const EMAIL_BYTES: usize = 254;
 pub const PLAN_NAME_BYTES: usize = 64;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Longest name of an API token, in bytes.
+pub const TOKEN_NAME_BYTES: usize = 100;
+/// Longest name of an action of the audit that may be asked for, in bytes.
+pub const ACTION_BYTES: usize = 64;
 /// Keys at the top level of a license's metadata.
 pub const METADATA_KEYS: usize = 64;
 /// Longest metadata as JSON text, in bytes.

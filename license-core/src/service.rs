@@ -11,19 +11,23 @@ use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
+use crate::audit::{Actor, Erasure};
 use crate::change::FeedState;
 use crate::clock::{Clock, ErasedRng, RngError};
 use crate::command::{
     Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, LimitNotice, Outcome,
     create,
 };
+use crate::customer::CustomerEmail;
 use crate::delivery::Schedule;
 use crate::domain::DomainName;
 use crate::error::{ServiceError, SetupError, ValidateError};
+use crate::event::Event;
 use crate::figure::{Figure, FigureValue};
 use crate::in_flight::InFlight;
 use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
 use crate::license::{LicenseDetail, LicenseId};
+use crate::limits;
 use crate::outbox::Outbox;
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
@@ -186,6 +190,15 @@ impl LicenseService {
         spec: &LicenseSpec,
         idempotency_key: Option<IdempotencyKey>,
     ) -> Result<KeyedLicense, ServiceError> {
+        self.issue_by(spec, idempotency_key, None).await
+    }
+
+    async fn issue_by(
+        &self,
+        spec: &LicenseSpec,
+        idempotency_key: Option<IdempotencyKey>,
+        by: Option<&Arc<Actor>>,
+    ) -> Result<KeyedLicense, ServiceError> {
         let now = self.clock.now();
         let idempotency = idempotency_key.map(|key| Idempotency { key, request: spec.digest() });
         let mut tries = 1;
@@ -193,7 +206,13 @@ impl LicenseService {
             let id = self.with_rng(|rng| LicenseId::generate(now, rng))?;
             let key = self.new_key(&id)?;
             let created = match create(id.clone(), key, spec, idempotency.clone(), &self.plans, now) {
-                Ok(new) => self.store.create(&new).await,
+                Ok(new) => {
+                    let new = match by {
+                        Some(by) => new.audited(by),
+                        None => new,
+                    };
+                    self.store.create(&new).await
+                }
                 // A repeated request gets its license also where it would be denied by now: its time has passed, or its
                 // plan is gone.
                 Err(denial) => match &idempotency {
@@ -246,7 +265,8 @@ impl LicenseService {
         let verdict = match judge(&standing, &claim, &self.plans, now).map_err(no_plan)? {
             Judgement::Settled(verdict) => verdict,
             Judgement::NeedsActivation => {
-                let context = CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None };
+                let context =
+                    CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None, by: None };
                 let command = Command::Activate(claim.clone());
                 match store.execute(&license_id, &command, &context).await? {
                     Outcome::Done(license) => activated(license, &self.plans).map_err(no_plan)?,
@@ -321,8 +341,25 @@ impl LicenseService {
         command: &Command,
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
+        self.execute_by(id, command, expected_version, None).await
+    }
+
+    /// Acts for somebody: every change is written to the audit, in the same commit. Changes that are made without are not.
+    #[must_use]
+    pub fn by<'a>(&'a self, actor: &'a Arc<Actor>) -> ActingService<'a> {
+        ActingService { service: self, actor }
+    }
+
+    async fn execute_by(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        expected_version: Option<u64>,
+        by: Option<&Arc<Actor>>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let now = self.clock.now();
         let context =
-            CommandContext { plans: Arc::clone(&self.plans), now: self.clock.now(), expected_version };
+            CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by: by.cloned() };
         match self.store.execute(id, command, &context).await? {
             Outcome::Done(_) => {
                 // A validation that read the license before may still be on its way to a valid answer.
@@ -448,6 +485,53 @@ impl LicenseService {
         figures
     }
 
+    /// Events of a license in their order, after the one with the number `after`.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn license_events(
+        &self,
+        id: &LicenseId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Event>, ServiceError> {
+        Ok(self.store.events(id, after, limit).await?)
+    }
+
+    async fn anonymise_by(
+        &self,
+        email: &CustomerEmail,
+        by: &Arc<Actor>,
+    ) -> Result<(Erasure, u64), ServiceError> {
+        let anonymous = if email.is_anonymous() { email.clone() } else { self.vault.pseudonym(email) };
+        let erasure = Erasure { email: email.clone(), anonymous };
+        let filter = LicenseFilter { customer_email: Some(email.clone()), ..LicenseFilter::default() };
+        let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
+        let command = Command::Anonymise(erasure.clone());
+        let mut count = 0;
+        // Those that are done leave the list, so that the first page is the next one, and a call that was cut short is made again.
+        while !email.is_anonymous() {
+            let now = self.clock.now();
+            let found = self.store.licenses(&filter, now, &page).await?.items;
+            if found.is_empty() {
+                break;
+            }
+            for detail in found {
+                let context = CommandContext {
+                    plans: Arc::clone(&self.plans),
+                    now,
+                    expected_version: None,
+                    by: Some(Arc::clone(by)),
+                };
+                match self.store.execute(&detail.license.id, &command, &context).await? {
+                    Outcome::Done(_) => count += 1,
+                    Outcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+                }
+            }
+        }
+        Ok((erasure, count))
+    }
+
     fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
         let license = &detail.license;
         let key = self.vault.open(&license.sealed_key, license.id.as_str());
@@ -468,6 +552,65 @@ impl LicenseService {
     ) -> Result<T, RngError> {
         // A panic in a generator leaves no half state that matters: the next draw is as random.
         draw(&mut **self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A service that acts for somebody. Made by [`LicenseService::by`].
+#[derive(Clone, Copy, Debug)]
+pub struct ActingService<'a> {
+    service: &'a LicenseService,
+    actor: &'a Arc<Actor>,
+}
+
+impl ActingService<'_> {
+    /// As [`LicenseService::issue`].
+    ///
+    /// # Errors
+    /// As [`LicenseService::issue`].
+    pub async fn issue(
+        &self,
+        spec: &LicenseSpec,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        self.service.issue_by(spec, idempotency_key, Some(self.actor)).await
+    }
+
+    /// As [`LicenseService::execute`].
+    ///
+    /// # Errors
+    /// As [`LicenseService::execute`].
+    pub async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        expected_version: Option<u64>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        self.service.execute_by(id, command, expected_version, Some(self.actor)).await
+    }
+
+    /// As [`LicenseService::rotate_key`].
+    ///
+    /// # Errors
+    /// As [`LicenseService::rotate_key`].
+    pub async fn rotate_key(
+        &self,
+        id: &LicenseId,
+        expected_version: Option<u64>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let (digest, sealed) = self.service.new_key(id)?;
+        self.execute(id, &Command::RotateKey { digest, sealed }, expected_version).await
+    }
+
+    /// Makes a customer's licenses anonymous: they stay, with their counts and what is bound to them, and nobody can tell any more
+    /// whose they were. Says what stands in the address's place, and how many licenses it were. Again: none.
+    ///
+    /// [`AccessService::erase_customer`](crate::access::AccessService::erase_customer) removes the address from the rest of the
+    /// audit afterwards.
+    ///
+    /// # Errors
+    /// A fault of the store; licenses that were done stay so, and the rest is done by the next call.
+    pub async fn anonymise(&self, email: &CustomerEmail) -> Result<(Erasure, u64), ServiceError> {
+        self.service.anonymise_by(email, self.actor).await
     }
 }
 

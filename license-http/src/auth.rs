@@ -1,105 +1,85 @@
-//! Who may administer: API tokens, known by their digests.
+//! Who calls, and whether it may.
 
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use rand::TryCryptoRng;
-use sha2::{Digest, Sha256};
+use license_core::access::{AccessService, Caller, Checked};
+use license_core::audit::{Actor, Who};
+use license_core::store::StoreError;
+use license_core::token::{Scope, TokenDigest, TokenId};
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroizing;
 
+use crate::client::ClientAddress;
 use crate::problem::Problem;
+use crate::request_log::{RequestId, request_id_of};
 
-const TOKEN_PREFIX: &str = "lkt_";
-const TOKEN_BYTES: usize = 32;
-
-/// A new API token: `lkt_` and 256 random bits in hex. Kept by nobody but its owner; a server keeps the [`digest`](Self::digest).
-///
-/// Wiped on drop; `Debug` shows nothing.
+/// Tells who calls. The ready-made ones are [`AdminAuth`] and [`TokenAuth`]; an app that knows its callers otherwise, by a session
+/// or a certificate, brings its own. What each route needs is [`routes`](crate::routes())' to say, and checked by the router.
 ///
 /// ```
-/// use license_http::{AdminAuth, ApiToken};
+/// use axum::http::request::Parts;
+/// use license_core::{access::Caller, audit::Who, token::Scope};
+/// use license_http::{AuthError, Authorise};
+///
+/// /// Believes a proxy that has checked who it is.
+/// #[derive(Debug)]
+/// struct BehindSso;
+///
+/// #[async_trait::async_trait]
+/// impl Authorise for BehindSso {
+///     async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+///         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
+///         let user = user.ok_or(AuthError::Missing)?;
+///         Ok(Caller { who: Who::Named(user.to_owned()), scopes: Scope::LicensesRead.into() })
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Authorise: fmt::Debug + Send + Sync + 'static {
+    /// Who sent this request, of which the body is not read yet.
+    ///
+    /// # Errors
+    /// [`AuthError`]: nobody is let in.
+    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError>;
+}
+
+#[async_trait]
+impl<T: Authorise + ?Sized> Authorise for Arc<T> {
+    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+        (**self).caller(request).await
+    }
+}
+
+/// Nobody is let in.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The request does not say who sent it.
+    Missing,
+    /// What it says is not known, or no longer. A phrase for the caller, without quotation marks.
+    Invalid(&'static str),
+    /// Who it is can't be found out now.
+    Store(StoreError),
+}
+
+/// Lets in whoever has one of some tokens that stand in no store, as an admin. Cloning is cheap.
+///
+/// ```
+/// use license_core::token::TokenSecret;
+/// use license_http::AdminAuth;
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 /// # let mut rng = ChaCha20Rng::seed_from_u64(1); // a program passes `rand::rngs::SysRng`
-/// let token = ApiToken::generate(&mut rng)?;
-/// assert!(token.reveal().starts_with("lkt_"));
+/// let token = TokenSecret::generate(&mut rng)?;
 /// let auth = AdminAuth::new([token.digest()]);
 /// # Ok::<(), std::convert::Infallible>(())
 /// ```
-pub struct ApiToken(Zeroizing<String>);
-
-impl ApiToken {
-    /// Draws a token from a cryptographic generator, normally the operating system's.
-    ///
-    /// # Errors
-    /// That of the generator.
-    pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
-        let mut bytes = Zeroizing::new([0_u8; TOKEN_BYTES]);
-        rng.try_fill_bytes(bytes.as_mut_slice())?;
-        // Sized at once: a growing string would leave copies in freed memory.
-        let mut text = Zeroizing::new(String::with_capacity(TOKEN_PREFIX.len() + 2 * TOKEN_BYTES));
-        text.push_str(TOKEN_PREFIX);
-        let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        text.extend(nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)));
-        Ok(Self(text))
-    }
-
-    /// The token itself, to be shown to its owner once. Never log it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// What a server keeps of it.
-    #[must_use]
-    pub fn digest(&self) -> TokenDigest {
-        TokenDigest::of(&self.0)
-    }
-}
-
-impl fmt::Debug for ApiToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiToken(…)")
-    }
-}
-
-/// SHA-256 of an API token. A token has 256 random bits, so a slow hash would add nothing; one that people think up
-/// themselves is as strong as they make it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TokenDigest([u8; 32]);
-
-impl TokenDigest {
-    /// The digest of a token.
-    #[must_use]
-    pub fn of(token: &str) -> Self {
-        Self(Sha256::digest(token.as_bytes()).into())
-    }
-
-    /// A digest as it was kept.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes to keep.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for TokenDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenDigest(…)")
-    }
-}
-
-/// The API tokens that are let in. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct AdminAuth(Arc<[TokenDigest]>);
 
@@ -113,25 +93,72 @@ impl AdminAuth {
     /// Looks at every digest in full, so that the time taken tells nothing.
     fn admits(&self, token: &str) -> bool {
         let digest = TokenDigest::of(token);
-        let found = self
-            .0
-            .iter()
-            .fold(Choice::from(0), |found, known| found | known.0.as_slice().ct_eq(digest.0.as_slice()));
+        let found = self.0.iter().fold(Choice::from(0), |found, known| {
+            found | known.as_bytes().as_slice().ct_eq(digest.as_bytes())
+        });
         found.into()
+    }
+
+    fn admin() -> Caller {
+        Caller { who: Who::Named("admin token".to_owned()), scopes: Scope::Admin.into() }
     }
 }
 
-/// Refuses a request without a token that is let in, before any of its body is read.
-pub(crate) async fn require_token(
-    State(auth): State<AdminAuth>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if bearer_token(request.headers()).is_some_and(|token| auth.admits(token)) {
-        return Ok(next.run(request).await);
+const UNKNOWN: AuthError = AuthError::Invalid("The token is not known");
+
+#[async_trait]
+impl Authorise for AdminAuth {
+    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+        let token = bearer_token(&request.headers).ok_or(AuthError::Missing)?;
+        if self.admits(token) { Ok(Self::admin()) } else { Err(UNKNOWN) }
     }
-    let detail = "This call needs one Authorization header: Bearer and an API token.";
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", detail))
+}
+
+/// Lets in whoever has a token of a store, as far as its scopes go.
+#[derive(Clone, Debug)]
+pub struct TokenAuth {
+    access: Arc<AccessService>,
+    beside: AdminAuth,
+    except: Option<TokenId>,
+}
+
+impl TokenAuth {
+    /// By the tokens that `access` knows.
+    #[must_use]
+    pub fn new(access: Arc<AccessService>) -> Self {
+        Self { access, beside: AdminAuth::new([]), except: None }
+    }
+
+    /// And by these, of no store.
+    #[must_use]
+    pub fn beside(self, beside: AdminAuth) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// But not by this one.
+    #[must_use]
+    pub fn except(self, token: TokenId) -> Self {
+        Self { except: Some(token), ..self }
+    }
+}
+
+#[async_trait]
+impl Authorise for TokenAuth {
+    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+        let typed = bearer_token(&request.headers).ok_or(AuthError::Missing)?;
+        if self.beside.admits(typed) {
+            return Ok(AdminAuth::admin());
+        }
+        match self.access.check(typed).await.map_err(AuthError::Store)? {
+            Checked::Active(token) if self.except.as_ref() != Some(&token.id) => Ok(Caller {
+                who: Who::Token { id: token.id, name: token.name.as_str().to_owned() },
+                scopes: token.scopes,
+            }),
+            Checked::Active(_) | Checked::Unknown => Err(UNKNOWN),
+            Checked::Expired => Err(AuthError::Invalid("The token has expired")),
+            Checked::Revoked => Err(AuthError::Invalid("The token is revoked")),
+        }
+    }
 }
 
 /// The token of `Authorization: Bearer <token>`, where there is exactly one such header: of two, a proxy may have checked
@@ -142,4 +169,50 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     let token = token.trim_matches(' ');
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// How the door is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    pub(crate) auth: Arc<dyn Authorise>,
+    pub(crate) store_addresses: bool,
+}
+
+/// Who was let in; an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct LetIn {
+    pub(crate) caller: Caller,
+    pub(crate) actor: Arc<Actor>,
+}
+
+/// Refuses a request of nobody who is known, before any of its body is read.
+pub(crate) async fn let_in(
+    State(door): State<Door>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = door.auth.caller(&parts).await.map_err(Problem::of_auth)?;
+    let request_id = match parts.extensions.get::<RequestId>() {
+        Some(id) => Some(id.to_string()),
+        // No layer of ours has given it one.
+        None => request_id_of(&parts.headers).map(|id| id.to_string()),
+    };
+    let address = parts.extensions.get::<ClientAddress>().filter(|_| door.store_addresses);
+    let actor = Actor { who: caller.who.clone(), request_id, address: address.map(|address| address.0) };
+    parts.extensions.insert(LetIn { caller, actor: Arc::new(actor) });
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Refuses who was let in, but lacks a scope that the route needs.
+pub(crate) async fn need(
+    State(scopes): State<&'static [Scope]>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let let_in = request.extensions().get::<LetIn>().ok_or_else(Problem::internal)?;
+    match let_in.caller.scopes.lacks(scopes) {
+        None => Ok(next.run(request).await),
+        Some(scope) => Err(Problem::lacks(scope)),
+    }
 }

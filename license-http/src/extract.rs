@@ -2,6 +2,7 @@
 
 mod ask;
 mod body;
+mod caller;
 mod fields;
 mod header;
 mod path;
@@ -10,10 +11,11 @@ mod query;
 pub(crate) use ask::Ask;
 #[cfg(feature = "webhooks")]
 pub(crate) use ask::EndpointAsk;
-pub(crate) use body::JsonBytes;
+pub(crate) use body::{JsonBytes, NoContent};
+pub(crate) use caller::By;
 pub(crate) use fields::Fields;
 pub(crate) use header::{IdempotencyHeader, IfMatch};
-pub(crate) use path::{ActivationPath, LicensePath};
+pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use query::{NoQuery, Query};

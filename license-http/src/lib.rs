@@ -2,7 +2,9 @@
 //!
 //! - [`router`] is the whole API. [`public_router`] (validate, health, ready, metrics) and [`admin_router`] (everything that needs
 //!   a token) are its two halves, to be mounted apart.
-//! - [`AdminAuth`] knows the API tokens by their digests; [`ApiToken`] makes new ones.
+//! - [`Authorise`] tells who calls: [`TokenAuth`] by the tokens of a store, [`AdminAuth`] by some digests, or one of your own.
+//!   [`routes()`] lists what each route needs. [`Api`] adds the routes of tokens and of the audit.
+//! - [`ClientAddress`] is where a request comes from, by way of [`TrustedProxies`] or not.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
 //!   your own may have its own of both.
 //!
@@ -12,7 +14,8 @@
 //! ```
 //! use std::sync::Arc;
 //! use axum::{Router, routing::get};
-//! use license_http::{AdminAuth, ApiToken, router};
+//! use license_core::token::TokenSecret;
+//! use license_http::{AdminAuth, router};
 //! # use license_core::{clock::ManualClock, key::Secret, service::LicenseService};
 //! # use license_store::memory::MemoryStore;
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -22,7 +25,7 @@
 //! # let secret = Secret::generate(&mut rng)?;
 //! # let clock = ManualClock::at("2026-01-01T00:00:00Z".parse()?);
 //! # let service = LicenseService::builder(Arc::new(MemoryStore::default()), &secret, clock, rng.clone()).build().await?;
-//! let token = ApiToken::generate(&mut rng)?; // show `token.reveal()` to its owner once
+//! let token = TokenSecret::generate(&mut rng)?; // show `token.reveal()` to its owner once
 //! let auth = AdminAuth::new([token.digest()]);
 //!
 //! let app: Router = Router::new()
@@ -36,6 +39,7 @@
 //! the router is JSON with a body, but for `/metrics`. The tokio runtime needs its timer, as `#[tokio::main]` has it.
 
 mod auth;
+mod client;
 mod extract;
 mod guard;
 mod problem;
@@ -50,17 +54,22 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
+use license_core::access::AccessService;
 use license_core::service::LicenseService;
 
+use auth::Door;
 use state::HttpState;
 
-pub use auth::{AdminAuth, ApiToken, TokenDigest};
+pub use auth::{AdminAuth, AuthError, Authorise, TokenAuth};
+pub use client::{ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
+pub use ipnet::IpNet;
 pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
-pub use serve::serve;
+pub use routes::{Route, routes};
+pub use serve::{ServeOptions, serve};
 
-/// The whole API.
-pub fn router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
-    finish(routes::public().merge(routes::admin(auth)), service)
+/// The whole API but tokens and the audit, which [`Api::access`] adds.
+pub fn router(service: Arc<LicenseService>, auth: impl Authorise) -> Router {
+    Api::new(service, auth).router()
 }
 
 /// The whole API, with webhooks of a dispatcher, or as one elsewhere has them: endpoints are checked by its rules, and its
@@ -68,24 +77,86 @@ pub fn router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
 #[cfg(feature = "webhooks")]
 pub fn router_with_webhooks(
     service: Arc<LicenseService>,
-    auth: AdminAuth,
+    auth: impl Authorise,
     webhooks: webhooks::Webhooks,
 ) -> Router {
-    let state = HttpState { webhooks, ..HttpState::new(service) };
-    routes::public().merge(routes::admin(auth)).fallback(routes::not_found).with_state(state)
+    Api::new(service, auth).webhooks(webhooks).router()
 }
 
 /// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`.
 pub fn public_router(service: Arc<LicenseService>) -> Router {
-    finish(routes::public(), service)
+    finish(routes::public(), HttpState::new(service, None))
 }
 
-/// What needs an API token: everything below `/api/v1/licenses`.
-pub fn admin_router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
-    finish(routes::admin(auth), service)
+/// What needs a caller who is known: everything below `/api/v1/licenses` and `/api/v1/customers`.
+pub fn admin_router(service: Arc<LicenseService>, auth: impl Authorise) -> Router {
+    Api::new(service, auth).admin_router()
+}
+
+/// Sets the API up, where it shall have more than [`router`] has.
+#[must_use]
+#[derive(Clone, Debug)]
+pub struct Api {
+    service: Arc<LicenseService>,
+    access: Option<Arc<AccessService>>,
+    door: Door,
+    #[cfg(feature = "webhooks")]
+    webhooks: webhooks::Webhooks,
+}
+
+impl Api {
+    /// Over a service, for callers whom `auth` knows.
+    pub fn new(service: Arc<LicenseService>, auth: impl Authorise) -> Self {
+        Self {
+            service,
+            access: None,
+            door: Door { auth: Arc::new(auth), store_addresses: false },
+            #[cfg(feature = "webhooks")]
+            webhooks: webhooks::Webhooks::default(),
+        }
+    }
+
+    /// With `/api/v1/tokens` and `/api/v1/audit`.
+    pub fn access(self, access: Arc<AccessService>) -> Self {
+        Self { access: Some(access), ..self }
+    }
+
+    /// With webhooks of a dispatcher, as [`router_with_webhooks`] has them.
+    #[cfg(feature = "webhooks")]
+    pub fn webhooks(self, webhooks: webhooks::Webhooks) -> Self {
+        Self { webhooks, ..self }
+    }
+
+    /// Whether the audit has the address that a change came from. Off by default: it is personal data.
+    pub fn store_addresses(self, store_addresses: bool) -> Self {
+        Self { door: Door { store_addresses, ..self.door }, ..self }
+    }
+
+    /// All of it.
+    pub fn router(self) -> Router {
+        let routes = routes::public().merge(self.admin());
+        finish(routes, self.state())
+    }
+
+    /// What needs a caller who is known.
+    pub fn admin_router(self) -> Router {
+        finish(self.admin(), self.state())
+    }
+
+    fn admin(&self) -> Router<HttpState> {
+        routes::admin(self.door.clone(), self.access.is_some())
+    }
+
+    fn state(self) -> HttpState {
+        HttpState {
+            #[cfg(feature = "webhooks")]
+            webhooks: self.webhooks,
+            ..HttpState::new(self.service, self.access)
+        }
+    }
 }
 
 /// The fallback comes last: two routers with one each do not merge.
-fn finish(routes: Router<HttpState>, service: Arc<LicenseService>) -> Router {
-    routes.fallback(routes::not_found).with_state(HttpState::new(service))
+fn finish(routes: Router<HttpState>, state: HttpState) -> Router {
+    routes.fallback(routes::not_found).with_state(state)
 }

@@ -28,6 +28,8 @@ pub(crate) struct Problem {
     pub(crate) detail: Cow<'static, str>,
     pub(crate) field: Option<Cow<'static, str>>,
     suggestion: Option<LicenseKey>,
+    /// What RFC 6750 has to say in `WWW-Authenticate`.
+    challenge: Option<String>,
 }
 
 /// How errors of a route look.
@@ -35,7 +37,7 @@ pub(crate) type Answer = fn(Problem) -> Response;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), field: None, suggestion: None }
+        Self { status, code, detail: detail.into(), field: None, suggestion: None, challenge: None }
     }
 
     /// A header or a parameter that can't be used.
@@ -60,6 +62,10 @@ impl Problem {
 
     pub(crate) fn activation_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "ACTIVATION_NOT_FOUND", Denial::ActivationNotFound.to_string())
+    }
+
+    pub(crate) fn token_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "TOKEN_NOT_FOUND", "There is no such token.")
     }
 
     pub(crate) fn endpoint_not_found() -> Self {
@@ -103,8 +109,8 @@ impl Problem {
     }
 
     fn with_headers(&self, mut response: Response) -> Response {
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(Ok(challenge)) = self.challenge.as_deref().map(HeaderValue::from_str) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }

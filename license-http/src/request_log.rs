@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use pin_project_lite::pin_project;
 use rand::TryCryptoRng;
@@ -38,7 +38,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `x-request-id`. For [`Router::layer`](axum::Router::layer), on the whole app.
 ///
 /// The route is the pattern that matched, `-` where none did; paths, queries and headers, in which a key may stand, are
-/// not logged. An id that the caller sends is not taken over, for the same reason.
+/// not logged. An id that the caller sends as `x-request-id` is taken over where it is 8 to 48 hex digits and hyphens, such as a UUID:
+/// neither a key, nor a token, nor an address has that form. The audit has it too.
 #[derive(Clone, Debug)]
 pub struct LogRequests(Arc<RequestIds>);
 
@@ -86,16 +87,20 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let logged = Logged {
             started: now(),
             method: method_name(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
-            request_id: RequestId {
+            request_id: request_id_of(request.headers()).unwrap_or_else(|| RequestId::Made {
                 process: self.ids.process,
                 number: self.ids.next.fetch_add(1, Ordering::Relaxed),
-            },
+            }),
         };
+        // Of validations nobody asks it: the room for it would cost more than to make it.
+        if logged.route.as_ref().is_some_and(|route| !route.as_str().ends_with(VALIDATE)) {
+            request.extensions_mut().insert(logged.request_id.clone());
+        }
         LogRequestsFuture { logged, inner: self.inner.call(request) }
     }
 }
@@ -137,7 +142,7 @@ struct Logged {
 
 impl Logged {
     fn answered(&self, response: &mut Response) {
-        let Self { started, method, ref route, request_id } = *self;
+        let Self { started, method, ref route, ref request_id } = *self;
         let route = route.as_ref().map_or("-", MatchedPath::as_str);
         let status = response.status();
         // The many: a line for each would cost more than to answer it. Metrics count them.
@@ -150,22 +155,44 @@ impl Logged {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct RequestId {
-    process: u32,
-    number: u64,
+/// The id of a request; an extension of it.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestId {
+    /// Taken over from the caller.
+    Taken(HeaderValue),
+    /// Made here.
+    Made {
+        /// See [`RequestIds`].
+        process: u32,
+        /// Likewise.
+        number: u64,
+    },
+}
+
+/// The id that a caller has given its request, where it is well formed and there is one.
+pub(crate) fn request_id_of(headers: &HeaderMap) -> Option<RequestId> {
+    let mut values = headers.get_all(REQUEST_ID).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let text = value.as_bytes();
+    let well_formed =
+        (8..=48).contains(&text.len()) && text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    well_formed.then(|| RequestId::Taken(value.clone()))
 }
 
 impl RequestId {
     /// The text of it, written by hand: it is on the way of every validation.
-    fn value(self) -> HeaderValue {
+    fn value(&self) -> HeaderValue {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let (process, number) = match self {
+            Self::Taken(value) => return value.clone(),
+            Self::Made { process, number } => (*process, *number),
+        };
         // Eight digits, a hyphen, and at most twenty.
         let mut text = [b'-'; 29];
         for (place, digit) in text[..8].iter_mut().enumerate() {
-            *digit = DIGITS[(self.process >> (28 - 4 * place)) as usize & 15];
+            *digit = DIGITS[(process >> (28 - 4 * place)) as usize & 15];
         }
-        let (mut start, mut rest) = (text.len(), self.number);
+        let (mut start, mut rest) = (text.len(), number);
         loop {
             start -= 1;
             text[start] = DIGITS[(rest % 10) as usize];
@@ -183,7 +210,10 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}-{}", self.process, self.number)
+        match self {
+            Self::Taken(value) => f.write_str(value.to_str().unwrap_or_default()),
+            Self::Made { process, number } => write!(f, "{process:08x}-{number}"),
+        }
     }
 }
 
@@ -218,7 +248,7 @@ mod tests {
     #[test]
     fn an_id_has_one_text() {
         for (process, number) in [(0, 0), (0x0a, 9), (0x1234_abcd, 10), (u32::MAX, u64::MAX)] {
-            let id = RequestId { process, number };
+            let id = RequestId::Made { process, number };
             assert_eq!(id.value().to_str().unwrap(), id.to_string());
         }
     }

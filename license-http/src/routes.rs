@@ -1,12 +1,15 @@
-//! The paths, and which handler answers each.
+//! The paths, which handler answers each, and what it needs.
 
 mod activations;
+mod audit;
+mod customers;
 #[cfg(feature = "webhooks")]
 mod deliveries;
 mod events;
 mod health;
 mod licenses;
 mod metrics;
+mod tokens;
 mod usage;
 mod validate;
 #[cfg(feature = "webhooks")]
@@ -14,11 +17,12 @@ mod webhook_endpoints;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use license_core::token::Scope;
 
-use crate::auth::{AdminAuth, require_token};
+use crate::auth::{Door, let_in, need};
 use crate::guard::Guard;
 use crate::problem::Problem;
 use crate::state::HttpState;
@@ -28,11 +32,120 @@ pub(crate) const VALIDATE: &str = "/api/v1/validate";
 
 type Routes = Router<HttpState>;
 
+/// A route, and what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{names}` for its parameters.
+    pub path: &'static str,
+    /// The scopes that a caller has to have, all of them; `None`: anyone may call.
+    pub scopes: Option<&'static [Scope]>,
+}
+
+/// Every route there is. [`router`](crate::router) is made of the same list.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    let public = public_table().into_iter().map(|(method, path, _)| Route { method, path, scopes: None });
+    let public = public.chain([Route { method: Method::POST, path: VALIDATE, scopes: None }]);
+    let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
+    public
+        .chain(admin.map(|Entry { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) }))
+        .collect()
+}
+
+/// A route that needs scopes.
+struct Entry {
+    method: Method,
+    path: &'static str,
+    scopes: &'static [Scope],
+    handler: MethodRouter<HttpState>,
+}
+
+/// One line a route: handlers are made by the function of their method, so that none is listed under another.
+macro_rules! table {
+    ($($method:ident $path:literal [$($scope:ident),+] $handler:path;)+) => {
+        vec![$(Entry {
+            method: table!(@ $method),
+            path: $path,
+            scopes: &[$(Scope::$scope),+],
+            handler: $method($handler),
+        }),+]
+    };
+    (@ get) => { Method::GET };
+    (@ post) => { Method::POST };
+    (@ put) => { Method::PUT };
+    (@ delete) => { Method::DELETE };
+}
+
+fn public_table() -> Vec<(Method, &'static str, MethodRouter<HttpState>)> {
+    vec![
+        (Method::GET, "/health", get(health::health)),
+        (Method::GET, "/ready", get(health::ready)),
+        (Method::GET, "/metrics", get(metrics::metrics)),
+    ]
+}
+
+fn license_table() -> Vec<Entry> {
+    table! {
+        post "/api/v1/licenses" [LicensesWrite] licenses::create;
+        get "/api/v1/licenses" [LicensesRead] licenses::list;
+        get "/api/v1/licenses/{id}" [LicensesRead] licenses::get;
+        put "/api/v1/licenses/{id}" [LicensesWrite] licenses::change;
+        delete "/api/v1/licenses/{id}" [LicensesWrite] licenses::revoke;
+        post "/api/v1/licenses/{id}/suspend" [LicensesWrite] licenses::suspend;
+        post "/api/v1/licenses/{id}/reinstate" [LicensesWrite] licenses::reinstate;
+        post "/api/v1/licenses/{id}/renew" [LicensesWrite] licenses::renew;
+        post "/api/v1/licenses/{id}/rotate-key" [LicensesWrite] licenses::rotate_key;
+        get "/api/v1/licenses/{id}/activations" [LicensesRead] activations::list;
+        delete "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
+        get "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
+        get "/api/v1/events" [LicensesRead] events::list;
+        delete "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
+        get "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
+    }
+}
+
+#[cfg(feature = "webhooks")]
+fn webhook_table() -> Vec<Entry> {
+    use webhook_endpoints as endpoints;
+    table! {
+        post "/api/v1/webhook-endpoints" [WebhooksWrite] endpoints::create;
+        get "/api/v1/webhook-endpoints" [WebhooksRead] endpoints::list;
+        get "/api/v1/webhook-endpoints/{id}" [WebhooksRead] endpoints::get;
+        put "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::set;
+        delete "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::delete;
+        post "/api/v1/webhook-endpoints/{id}/enable" [WebhooksWrite] endpoints::enable;
+        post "/api/v1/webhook-endpoints/{id}/disable" [WebhooksWrite] endpoints::disable;
+        post "/api/v1/webhook-endpoints/{id}/rotate-secret" [WebhooksWrite] endpoints::rotate_secret;
+        post "/api/v1/webhook-endpoints/{id}/test" [WebhooksWrite] endpoints::test;
+        post "/api/v1/webhook-endpoints/{id}/replay" [WebhooksWrite] endpoints::replay;
+        get "/api/v1/webhook-endpoints/{id}/deliveries" [WebhooksRead] deliveries::list;
+        post "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay" [WebhooksWrite] deliveries::replay;
+    }
+}
+
+#[cfg(not(feature = "webhooks"))]
+fn webhook_table() -> Vec<Entry> {
+    Vec::new()
+}
+
+/// What there is only with an [`AccessService`](license_core::access::AccessService). There is no scope to read tokens alone: who
+/// may make them may see them.
+fn access_table() -> Vec<Entry> {
+    table! {
+        post "/api/v1/tokens" [TokensWrite] tokens::create;
+        get "/api/v1/tokens" [TokensWrite] tokens::list;
+        get "/api/v1/tokens/{token_id}" [TokensWrite] tokens::get;
+        delete "/api/v1/tokens/{token_id}" [TokensWrite] tokens::revoke;
+        get "/api/v1/audit" [AuditRead] audit::list;
+    }
+}
+
 pub(crate) fn public() -> Routes {
-    let health = Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
+    let health = public_table()
+        .into_iter()
+        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(Guard::problems());
     // Around the handlers: around the route it would cost a copy of the route, and a future in a box, for each request.
@@ -41,44 +154,20 @@ pub(crate) fn public() -> Routes {
     health.route(VALIDATE, validate)
 }
 
-/// A path there is asks for the token before all else, also where it lacks the method; a path there is not is not found,
-/// with a token or without: what paths there are is no secret.
-pub(crate) fn admin(auth: AdminAuth) -> Routes {
-    let routes = Router::new()
-        .route("/api/v1/licenses", post(licenses::create).get(licenses::list))
-        .route("/api/v1/licenses/{id}", get(licenses::get).put(licenses::change).delete(licenses::revoke))
-        .route("/api/v1/licenses/{id}/suspend", post(licenses::suspend))
-        .route("/api/v1/licenses/{id}/reinstate", post(licenses::reinstate))
-        .route("/api/v1/licenses/{id}/renew", post(licenses::renew))
-        .route("/api/v1/licenses/{id}/rotate-key", post(licenses::rotate_key))
-        .route("/api/v1/licenses/{id}/activations", get(activations::list))
-        .route("/api/v1/licenses/{id}/activations/{activation_id}", delete(activations::release))
-        .route("/api/v1/licenses/{id}/usage", get(usage::usage))
-        .route("/api/v1/events", get(events::list));
-    #[cfg(feature = "webhooks")]
-    let routes = routes.merge(webhooks());
-    routes
+/// A path there is asks who it is before all else, also where it lacks the method; a path there is not is not found,
+/// for everybody: what paths there are is no secret.
+pub(crate) fn admin(door: Door, with_access: bool) -> Routes {
+    let access = if with_access { access_table() } else { Vec::new() };
+    license_table()
+        .into_iter()
+        .chain(webhook_table())
+        .chain(access)
+        .fold(Router::new(), |router, Entry { method: _, path, scopes, handler }| {
+            router.route(path, handler.route_layer(from_fn_with_state(scopes, need)))
+        })
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(auth, require_token))
+        .route_layer(from_fn_with_state(door, let_in))
         .route_layer(Guard::problems())
-}
-
-#[cfg(feature = "webhooks")]
-fn webhooks() -> Routes {
-    use webhook_endpoints as endpoints;
-    Router::new()
-        .route("/api/v1/webhook-endpoints", post(endpoints::create).get(endpoints::list))
-        .route(
-            "/api/v1/webhook-endpoints/{id}",
-            get(endpoints::get).put(endpoints::set).delete(endpoints::delete),
-        )
-        .route("/api/v1/webhook-endpoints/{id}/enable", post(endpoints::enable))
-        .route("/api/v1/webhook-endpoints/{id}/disable", post(endpoints::disable))
-        .route("/api/v1/webhook-endpoints/{id}/rotate-secret", post(endpoints::rotate_secret))
-        .route("/api/v1/webhook-endpoints/{id}/test", post(endpoints::test))
-        .route("/api/v1/webhook-endpoints/{id}/replay", post(endpoints::replay))
-        .route("/api/v1/webhook-endpoints/{id}/deliveries", get(deliveries::list))
-        .route("/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay", post(deliveries::replay))
 }
 
 pub(crate) async fn not_found() -> Problem {

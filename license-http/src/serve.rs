@@ -1,8 +1,9 @@
 //! Running an app on a socket.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::rt;
 use hyper::server::conn::http1;
@@ -21,6 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
+
+use crate::client::TrustedProxies;
 
 /// A request's head has to be here after so long; a connection that asks nothing is closed after as long.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -33,6 +37,14 @@ const HEAD_ROOM: usize = 8 * limits::HEADER_BYTES;
 /// Likewise. hyper keeps room for so many on each request.
 const HEADERS: usize = 1024;
 
+/// How an app is served.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// Who is believed when it says for whom it calls.
+    pub trusted_proxies: TrustedProxies,
+}
+
 /// Serves `app` over HTTP/1.1 until `shutdown` comes; then no connection is accepted any more, and running requests have
 /// ten seconds to finish.
 ///
@@ -43,6 +55,7 @@ const HEADERS: usize = 1024;
 pub async fn serve(
     listener: TcpListener,
     app: Router,
+    options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
@@ -56,8 +69,9 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            stream = accept(&listener, address) => {
-                connections.spawn(connection(http.clone(), stream, app.clone(), stopped.clone()));
+            (stream, peer) = accept(&listener, address) => {
+                let app = App { router: app.clone(), proxies: options.trusted_proxies.clone(), peer: peer.ip() };
+                connections.spawn(connection(http.clone(), stream, app, stopped.clone()));
             }
         }
     }
@@ -74,10 +88,10 @@ pub async fn serve(
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, address: SocketAddr) -> TcpStream {
+async fn accept(listener: &TcpListener, address: SocketAddr) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             // The caller went away again.
             Err(error) if is_of_connection(error.kind()) => {}
             Err(error) => {
@@ -98,18 +112,29 @@ fn is_of_connection(kind: io::ErrorKind) -> bool {
     )
 }
 
-async fn connection(
-    mut http: http1::Builder,
-    stream: TcpStream,
-    app: Router,
-    mut stopped: watch::Receiver<()>,
-) {
+/// The app, as one connection calls it.
+struct App {
+    router: Router,
+    proxies: TrustedProxies,
+    peer: IpAddr,
+}
+
+impl App {
+    fn call(&self, request: Request<Incoming>) -> RouteFuture<Infallible> {
+        let mut request = request.map(Body::new);
+        let client = self.proxies.client(self.peer, request.headers());
+        request.extensions_mut().insert(client);
+        self.router.clone().call(request)
+    }
+}
+
+async fn connection(mut http: http1::Builder, stream: TcpStream, app: App, mut stopped: watch::Receiver<()>) {
     http.timer(HeadTimer::new());
     // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY can't be set");
     }
-    let service = service_fn(move |request: Request<Incoming>| app.clone().call(request.map(Body::new)));
+    let service = service_fn(move |request: Request<Incoming>| app.call(request));
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = &mut connection => result,

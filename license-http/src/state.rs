@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use license_core::access::AccessService;
 use license_core::figure::Histogram;
 use license_core::service::LicenseService;
+
+use crate::problem::Problem;
 
 /// The service, and what the adapter itself observes.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpState {
     pub(crate) service: Arc<LicenseService>,
+    /// Only with it are there routes of tokens and of the audit.
+    pub(crate) access: Option<Arc<AccessService>>,
     #[cfg(feature = "webhooks")]
     pub(crate) webhooks: crate::webhooks::Webhooks,
     /// How long validations take, from the request's head to the answer.
@@ -17,9 +23,10 @@ pub(crate) struct HttpState {
 }
 
 impl HttpState {
-    pub(crate) fn new(service: Arc<LicenseService>) -> Self {
+    pub(crate) fn new(service: Arc<LicenseService>, access: Option<Arc<AccessService>>) -> Self {
         Self {
             service,
+            access,
             #[cfg(feature = "webhooks")]
             webhooks: crate::webhooks::Webhooks::default(),
             validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)),
@@ -30,5 +37,17 @@ impl HttpState {
 impl FromRef<HttpState> for Arc<LicenseService> {
     fn from_ref(state: &HttpState) -> Self {
         Self::clone(&state.service)
+    }
+}
+
+/// What the routes of tokens and of the audit ask.
+#[derive(Debug)]
+pub(crate) struct Access(pub(crate) Arc<AccessService>);
+
+impl FromRequestParts<HttpState> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
+        state.access.clone().map(Self).ok_or_else(Problem::internal)
     }
 }

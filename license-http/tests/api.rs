@@ -4,8 +4,10 @@
 mod api {
     mod activations;
     mod app;
+    mod audit;
     mod auth;
     mod call;
+    mod customers;
     mod events;
     mod faults;
     mod faulty_store;
@@ -18,7 +20,9 @@ mod api {
     mod preconditions;
     mod request_log;
     mod rotten;
+    mod scopes;
     mod serve;
+    mod tokens;
     mod usage;
     mod validate;
     mod webhook_endpoints;

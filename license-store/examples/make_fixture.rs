@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (first, second) = (license(1)?, license(2)?);
     store.create(&first).await?;
     store.create(&second).await?;
-    let context = CommandContext { plans: plans.into(), now, expected_version: None };
+    let context = CommandContext { plans: plans.into(), now, expected_version: None, by: None };
     let claim = Claim { domain: None, fingerprint: Some(Fingerprint::parse("device 'one'")?) };
     store.execute(&first.license.id, &Command::Activate(claim.clone()), &context).await?;
     store.execute(&second.license.id, &Command::Revoke, &context).await?;

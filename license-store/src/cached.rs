@@ -145,7 +145,7 @@ async fn listen<S: LicenseStore>(shared: Arc<Shared<S>>, mut feed: Box<dyn Chang
     loop {
         match feed.next().await {
             Notice::Changed(Change { key_digest, version, .. }) => shared.changed(&key_digest, version),
-            Notice::Outbox => {}
+            Notice::TokenChanged(_) | Notice::Outbox => {}
             Notice::Missed => shared.remembered.doubt_all(),
         }
     }

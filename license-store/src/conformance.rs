@@ -27,6 +27,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! What keeps tokens and the audit too, has a suite of its own for that: [`access`].
+//!
 //! The tests need `tokio` with `macros` and `rt-multi-thread` among the dev-dependencies. Each gets a harness of its
 //! own, so the first failure hides no other. Sequential cases pass on stores that oversell under load; the races, with
 //! more callers than a pool has connections and through two handles, are where most broken stores show.
@@ -36,6 +38,7 @@
     reason = "every case panics where the contract is broken; that is its purpose"
 )]
 
+pub mod access;
 pub mod changes;
 pub mod create;
 pub mod deliveries;

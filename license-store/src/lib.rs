@@ -12,6 +12,7 @@
 //!   `conformance`.
 
 pub mod cached;
+pub mod cached_tokens;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod group_commit;

@@ -1,5 +1,6 @@
 //! A store in memory: the reference implementation.
 
+mod access;
 mod outbox;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,6 +25,7 @@ use license_core::usage::{
 use license_core::verdict::{Claim, Standing};
 
 use crate::local_feed::LocalFeed;
+use access::Access;
 use outbox::OutboxData;
 
 /// Keeps everything in this process, behind one lock; gone when it is dropped.
@@ -49,6 +51,7 @@ struct Data {
     kept: HashMap<String, Vec<u8>>,
     last_validation: u64,
     recorders: HashMap<RecorderId, u64>,
+    access: Access,
     outbox: OutboxData,
 }
 
@@ -102,7 +105,7 @@ impl Data {
 
     /// Writes a decision down.
     fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
-        let Changes { license, added, released, events } = changes;
+        let Changes { license, added, released, events, audit, erased } = changes;
         let before = self.entry(id)?.license.key_digest;
         if license.key_digest != before {
             if self.by_key.contains_key(&license.key_digest) {
@@ -121,6 +124,12 @@ impl Data {
         }
         let events = events.complete(&entry.detail());
         self.outbox.append(events);
+        if let Some(audit) = audit {
+            self.access.add(audit);
+        }
+        if let Some(erasure) = erased {
+            self.erase(id, erasure);
+        }
         Ok(())
     }
 
@@ -187,7 +196,7 @@ impl Entry {
 #[async_trait]
 impl LicenseStore for MemoryStore {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        let NewLicense { license, activations, events, idempotency } = new;
+        let NewLicense { license, activations, events, idempotency, audit } = new;
         let mut data = self.data();
         if let Some(created) = idempotency.as_ref().and_then(|asked| data.created(asked)) {
             return Ok(created);
@@ -214,6 +223,9 @@ impl LicenseStore for MemoryStore {
             data.idempotency.insert(key.as_str().to_owned(), (*request, license.id.clone()));
         }
         data.licenses.insert(license.id.clone(), entry);
+        if let Some(audit) = audit {
+            data.access.add(audit);
+        }
         data.outbox.append(events.iter().cloned());
         self.feed.tell([new.notice()]);
         Ok(Created::New)

@@ -1,5 +1,6 @@
 //! One store for SQL databases; a [`Dialect`] says what differs.
 
+mod access;
 mod dialect;
 mod fault;
 pub(crate) mod feed;
@@ -41,6 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use dialect::{Columns, Dialect, Value};
 pub use migrations::OpenError;
 
+use access::AccessStatements;
 use dialect::values;
 use fault::{is_taken, is_unknown, store_error};
 use feed::Feed;
@@ -58,6 +60,7 @@ pub struct SqlStore<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     statements: Statements,
+    access: AccessStatements,
     retry: Retry,
     dialect: D,
     feed: Feed,
@@ -81,6 +84,7 @@ impl<D: Dialect> SqlStore<D> {
             writer,
             readers,
             statements: Statements::new(&dialect),
+            access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
             retry: Retry::default(),
             dialect,
@@ -140,7 +144,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        let NewLicense { license, activations, events, idempotency } = new;
+        let NewLicense { license, activations, events, idempotency, audit } = new;
         let mut tx = self.begin(&self.statements.durable).await?;
         if let Some(Idempotency { key, request }) = idempotency {
             // Inserted first: of callers that race, the others wait here, and then find the row of the one.
@@ -158,6 +162,9 @@ impl<D: Dialect> SqlStore<D> {
         }
         self.insert_activations(&mut tx, &license.id, activations).await?;
         self.insert_events(&mut tx, events).await?;
+        if let Some(audit) = audit {
+            self.add_audit(&mut tx, audit).await?;
+        }
         self.commit(tx, vec![new.notice()]).await?;
         Ok(Created::New)
     }
@@ -196,8 +203,8 @@ impl<D: Dialect> SqlStore<D> {
             self.feed.tell(notices);
             return Ok(());
         };
-        for notice in &notices {
-            self.fetch(&mut tx, notify, values![feed::payload(notice).as_str()]).await?;
+        for payload in notices.iter().filter_map(feed::payload) {
+            self.fetch(&mut tx, notify, values![payload.as_str()]).await?;
         }
         tx.commit().await.map_err(store_error::<D>)
     }
@@ -295,7 +302,7 @@ impl<D: Dialect> SqlStore<D> {
         changes: &Changes,
         shown: &SqlStr,
     ) -> Result<(), StoreError> {
-        let Changes { license, added, released, events } = changes;
+        let Changes { license, added, released, events, audit, erased } = changes;
         let metadata = json!(license.metadata).to_string();
         let values = rows::license_values(license, &metadata);
         let updated = self.dialect.fetch(tx, self.statements.update_license.clone(), &values).await;
@@ -314,7 +321,14 @@ impl<D: Dialect> SqlStore<D> {
         let rows = self.fetch(tx, shown, values![id.as_str()]).await?;
         let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         let detail = reader::<D>(row, "licenses", id.as_str()).detail()?;
-        self.insert_events(tx, &events.complete(&detail)).await
+        self.insert_events(tx, &events.complete(&detail)).await?;
+        if let Some(audit) = audit {
+            self.add_audit(tx, audit).await?;
+        }
+        match erased {
+            Some(erasure) => self.erase(tx, id, erasure).await,
+            None => Ok(()),
+        }
     }
 
     async fn insert_activations(

@@ -341,3 +341,121 @@ mod postgres {
         on!(Database::through_pgbouncer());
     }
 }
+
+/// Tokens and the audit.
+mod access {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use license_core::audit::AccessStore;
+    use license_core::store::LicenseStore;
+    use license_store::cached_tokens::{CachedTokens, TokenCacheOptions};
+    use license_store::conformance::access::AccessHarness;
+    use license_store::memory::MemoryStore;
+
+    type Opened = (Arc<dyn LicenseStore>, Arc<dyn AccessStore>);
+
+    fn both<S: LicenseStore + AccessStore>(store: S) -> Opened {
+        let store = Arc::new(store);
+        (Arc::clone(&store) as _, store)
+    }
+
+    mod memory {
+        use super::*;
+
+        #[derive(Default)]
+        struct Memory(MemoryStore);
+
+        #[async_trait]
+        impl AccessHarness for Memory {
+            async fn open(&self) -> Opened {
+                both(self.0.clone())
+            }
+
+            fn hears_other_handles(&self) -> bool {
+                true
+            }
+        }
+
+        license_store::access_conformance_tests!(Memory::default());
+    }
+
+    mod cached {
+        use super::*;
+
+        /// One cache: what another one remembers it forgets when it hears of it, which is later.
+        struct Cached(Opened);
+
+        impl Cached {
+            fn new() -> Self {
+                let (licenses, access) = both(MemoryStore::new());
+                let options = TokenCacheOptions::default();
+                let cached = CachedTokens::new(access, Arc::clone(&licenses), options);
+                Self((licenses, Arc::new(cached)))
+            }
+        }
+
+        #[async_trait]
+        impl AccessHarness for Cached {
+            async fn open(&self) -> Opened {
+                self.0.clone()
+            }
+
+            fn hears_other_handles(&self) -> bool {
+                true
+            }
+        }
+
+        license_store::access_conformance_tests!(Cached::new());
+    }
+
+    #[cfg(feature = "sqlite")]
+    mod sqlite {
+        use license_store::sql::sqlite::SqliteStore;
+        use tempfile::TempDir;
+
+        use super::*;
+
+        struct File(TempDir);
+
+        #[async_trait]
+        impl AccessHarness for File {
+            async fn open(&self) -> Opened {
+                both(SqliteStore::open(self.0.path().join("licenses.db")).await.expect("a database"))
+            }
+
+            fn hears_other_handles(&self) -> bool {
+                false
+            }
+        }
+
+        license_store::access_conformance_tests!(File(TempDir::new().expect("a folder")));
+    }
+
+    #[cfg(feature = "postgres")]
+    mod postgres {
+        use license_store::sql::postgres::{PostgresOptions, PostgresStore};
+        use test_database::TestDatabase;
+
+        use super::*;
+
+        struct Database(TestDatabase);
+
+        #[async_trait]
+        impl AccessHarness for Database {
+            async fn open(&self) -> Opened {
+                let options = PostgresOptions { max_connections: 4, ..PostgresOptions::default() };
+                both(PostgresStore::connect(&self.0.url(), &options).await.expect("a database"))
+            }
+
+            fn hears_other_handles(&self) -> bool {
+                true
+            }
+        }
+
+        license_store::access_conformance_tests!({
+            let Some(database) = TestDatabase::new().await else { return };
+            Database(database)
+        });
+    }
+}

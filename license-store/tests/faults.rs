@@ -46,7 +46,7 @@ fn validation(id: &LicenseId) -> Validation {
 }
 
 async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) -> Result<(), StoreError> {
-    let context = CommandContext { plans: Arc::new(plans()), now: now(), expected_version: None };
+    let context = CommandContext { plans: Arc::new(plans()), now: now(), expected_version: None, by: None };
     store.execute(id, command, &context).await.map(drop)
 }
 

@@ -42,7 +42,7 @@ mod sqlite {
         run(&path, "INSERT INTO license_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM license_migrations WHERE version = 1")
             .await;
         let error = SqliteStore::open(&path).await.expect_err("it is newer");
-        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 3 }), "{error:?}");
+        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 4 }), "{error:?}");
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         run(&path, "DELETE FROM license_migrations WHERE version = 99").await;
         SqliteStore::open(&path).await.expect("it is as it was");
@@ -52,7 +52,7 @@ mod sqlite {
     #[tokio::test]
     async fn a_database_of_each_earlier_schema_opens() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-        for name in ["schema-1.db", "schema-2.db"] {
+        for name in ["schema-1.db", "schema-2.db", "schema-3.db"] {
             let folder = TempDir::new().expect("a folder");
             let path = folder.path().join("licenses.db");
             std::fs::copy(fixtures.join(name), &path).expect("the fixture");
@@ -77,8 +77,12 @@ mod sqlite {
             assert_eq!(events.len() as u64, first.license.last_event);
             assert_eq!(store.keep_first("name", b"other").await.expect("kept"), b"value");
             let plans = license_core::plan::PlanCatalog::new([license_core::plan::Plan::new("professional")]);
-            let context =
-                CommandContext { plans: plans.expect("a plan").into(), now, expected_version: None };
+            let context = CommandContext {
+                plans: plans.expect("a plan").into(),
+                now,
+                expected_version: None,
+                by: None,
+            };
             let outcome = store.execute(id, &Command::Suspend, &context).await.expect("execute");
             assert!(
                 matches!(outcome, Outcome::Done(license) if license.version == first.license.version + 1)
@@ -109,7 +113,7 @@ mod postgres {
         }
         let count = "SELECT COUNT(*) FROM license_migrations";
         let row = database.connect().await.fetch_one(count).await.expect("the table");
-        assert_eq!(row.get::<i64, _>(0), 3, "each schema is made once");
+        assert_eq!(row.get::<i64, _>(0), 4, "each schema is made once");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -135,7 +139,7 @@ mod postgres {
             .await
             .expect("a later schema");
         let error = PostgresStore::connect(&database.url(), &options).await.expect_err("it is newer");
-        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 3 }), "{error:?}");
+        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 4 }), "{error:?}");
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         raw.execute("DELETE FROM license_migrations WHERE version = 99").await.expect("as it was");
         PostgresStore::connect(&database.url(), &options).await.expect("it is as it was");

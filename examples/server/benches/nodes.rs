@@ -9,7 +9,7 @@ mod process;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ const LICENSES: usize = 40;
 const CHANGES: usize = 31;
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 const TOKEN: &str = "a-token-for-the-bench-only";
+/// Tokens that are revoked.
+const TOKENS: usize = 300;
 /// A node that knows nothing after this will never.
 const NEVER: Duration = Duration::from_secs(10);
 
@@ -245,6 +247,47 @@ fn per_second(answers: u64, start: Instant) -> f64 {
     answers as f64 / start.elapsed().as_secs_f64()
 }
 
+/// A token that one node revokes: from its answer until each of two others has refused it, and the last time that one let it in.
+fn revoked_tokens(database: &TestDatabase) -> Vec<Duration> {
+    let folder = tempfile::tempdir().unwrap();
+    let env =
+        [("LICENSE_SECRET", SECRET), ("LICENSE_ADMIN_TOKEN", TOKEN), ("LICENSE_DATABASE", &database.url())];
+    let start = || Server::start_with(folder.path(), &[], &env);
+    let nodes = [start(), start(), start()];
+    let mut took = Vec::new();
+    for _ in 0..TOKENS {
+        let body = json!({ "name": "a bench", "scopes": ["licenses:read"] });
+        let (status, made) = nodes[0].call("POST", "/api/v1/tokens", Some(TOKEN), Some(&body));
+        assert_eq!(status, 201, "{made}");
+        let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+        let remembered = Barrier::new(3);
+        let refused = |node: &Server| {
+            let agent = agent();
+            let ask =
+                || call(&agent, &node.url, "GET", "/api/v1/licenses?limit=1", Some(token), None).unwrap().0;
+            assert_eq!(ask(), 200);
+            remembered.wait();
+            let start = now();
+            while ask() != 401 {
+                assert!(start.elapsed() < NEVER, "still let in");
+            }
+            now()
+        };
+        let (told, times) = thread::scope(|scope| {
+            let others: Vec<_> = nodes[1..].iter().map(|node| scope.spawn(|| refused(node))).collect();
+            remembered.wait();
+            let (status, answer) =
+                nodes[0].call("DELETE", &format!("/api/v1/tokens/{id}"), Some(TOKEN), None);
+            let told = now();
+            assert_eq!(status, 200, "{answer}");
+            assert_eq!(nodes[0].call("GET", "/api/v1/licenses", Some(token), None).0, 401);
+            (told, others.into_iter().map(|other| other.join().unwrap()).collect::<Vec<_>>())
+        });
+        took.extend(times.into_iter().map(|time| time.saturating_duration_since(told)));
+    }
+    took
+}
+
 /// Sends on when what was heard.
 fn hear(mut feed: Box<dyn ChangeFeed>) -> tokio::sync::mpsc::UnboundedReceiver<(LicenseId, u64, Instant)> {
     let (send, heard) = tokio::sync::mpsc::unbounded_channel();
@@ -280,8 +323,12 @@ async fn through_the_feed(database: &TestDatabase) -> Vec<Duration> {
                 "suspend" => Command::Suspend,
                 _ => Command::Reinstate,
             };
-            let context =
-                CommandContext { plans: Arc::clone(&plans), now: SystemClock.now(), expected_version: None };
+            let context = CommandContext {
+                plans: Arc::clone(&plans),
+                now: SystemClock.now(),
+                expected_version: None,
+                by: None,
+            };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let told = now();
             let Outcome::Done(license) = outcome else { panic!("{outcome:?}") };
@@ -310,11 +357,16 @@ fn row(name: &str, changes: usize, mut took: Vec<Duration>) {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let Some(database) = runtime.block_on(TestDatabase::new()) else { return };
+    if std::env::args().any(|argument| argument == "tokens") {
+        row("refuses a token that is revoked", TOKENS, revoked_tokens(&database));
+        return;
+    }
     println!("| from the answer on one node until each of two others | changes | p50 | p99 | max |");
     println!("|---|---|---|---|---|");
     let changes = LICENSES * CHANGES;
     row("answers a validation accordingly, over HTTP", changes, over_http(&database));
     row("has heard of it through the change feed", changes, runtime.block_on(through_the_feed(&database)));
+    row("refuses a token that is revoked", TOKENS, revoked_tokens(&database));
     let late = revoked_under_load(&database);
     println!("\n| from the answer to a revocation on one node, under load | revocations | p50 | p99 | max |");
     println!("|---|---|---|---|---|");

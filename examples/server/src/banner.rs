@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use license_core::plan::{Limit, Plan};
-use license_http::ApiToken;
+use license_core::token::TokenSecret;
 
 /// What is to say of the admin token.
 #[derive(Debug)]
 pub(crate) enum AdminToken {
     /// Made now; shown this once.
-    Made(ApiToken),
+    Made(TokenSecret),
     /// Made on an earlier start.
     Kept,
     /// Set by flag or environment.

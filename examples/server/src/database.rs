@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_core::audit::AccessStore;
 use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
 use license_store::memory::MemoryStore;
@@ -34,6 +35,10 @@ pub(crate) enum Database {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Arc<dyn LicenseStore>,
+    /// The same, for tokens and the audit.
+    pub(crate) access: Arc<dyn AccessStore>,
+    /// Whether it is told what other processes change.
+    pub(crate) hears_other_processes: bool,
     /// Where its events are read and delivered from.
     pub(crate) outbox: Arc<dyn Outbox>,
     /// How many commits of validations it does well to work at, at once.
@@ -134,24 +139,30 @@ impl Database {
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
         let failed = |error| format!("{self}: {error}");
-        let (store, outbox, close): (Arc<dyn LicenseStore>, Arc<dyn Outbox>, _) = match self {
-            Self::Memory => {
-                let store = Arc::new(MemoryStore::new());
-                (Arc::clone(&store) as _, store, Close::Nothing)
-            }
+        let ((store, outbox, access), close) = match self {
+            Self::Memory => (ports(Arc::new(MemoryStore::new())), Close::Nothing),
             Self::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Sqlite(store))
+                (ports(Arc::clone(&store)), Close::Sqlite(store))
             }
             Self::Postgres(url, options) => {
                 let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
-                (Arc::clone(&store) as _, Arc::clone(&store) as _, Close::Postgres(store))
+                (ports(Arc::clone(&store)), Close::Postgres(store))
             }
         };
         // One file has one writer. A server works at one commit while it waits for the disk with another.
         let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
-        Ok(Opened { store, outbox, commits: commits.unwrap_or(NonZero::<usize>::MIN), close })
+        let hears_other_processes = !matches!(self, Self::Sqlite(_));
+        let commits = commits.unwrap_or(NonZero::<usize>::MIN);
+        Ok(Opened { store, access, hears_other_processes, outbox, commits, close })
     }
+}
+
+/// One store, as each port asks for it.
+type Ports = (Arc<dyn LicenseStore>, Arc<dyn Outbox>, Arc<dyn AccessStore>);
+
+fn ports<S: LicenseStore + Outbox + AccessStore>(store: Arc<S>) -> Ports {
+    (Arc::clone(&store) as _, Arc::clone(&store) as _, store)
 }
 
 /// Its name without user, password and parameters.

@@ -5,12 +5,16 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access::AuditFlags;
+use crate::edge::EdgeFlags;
+use crate::tokens::Command;
 use clap::{Args, Parser, ValueEnum};
 use license_core::delivery::Schedule;
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
 use license_http::webhooks::{Destinations, IpNet};
 use license_store::cached::CacheOptions;
+use license_store::cached_tokens::TokenCacheOptions;
 use license_store::group_commit::{GroupCommitOptions, Recording};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -29,6 +33,9 @@ const SHORTEST_TOKEN: usize = 16;
     the database is used, and made on the first start."
 )]
 pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "LICENSE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
@@ -38,6 +45,12 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) validations: ValidationFlags,
+
+    #[command(flatten)]
+    pub(crate) edge: EdgeFlags,
+
+    #[command(flatten)]
+    pub(crate) audit: AuditFlags,
 
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,
@@ -69,6 +82,7 @@ pub(crate) struct DatabaseFlags {
     /// Where licenses are kept
     #[arg(
         long,
+        global = true,
         help = "Where licenses are kept: sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, or memory: (gone when the \
                 server stops)",
         env = "LICENSE_DATABASE",
@@ -78,21 +92,21 @@ pub(crate) struct DatabaseFlags {
     pub(crate) database: String,
 
     /// PostgreSQL: most connections of this node
-    #[arg(long, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10,
+    #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10,
         value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) database_connections: u16,
 
     /// PostgreSQL: seconds that a call waits for a connection before it is answered 503
-    #[arg(long, env = "LICENSE_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
+    #[arg(long, global = true, env = "LICENSE_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
         value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) database_timeout: u16,
 
     /// PostgreSQL: a pooler in transaction mode, such as pgbouncer, stands between; see docs/postgres.md
-    #[arg(long, env = "LICENSE_DATABASE_POOLER")]
+    #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER")]
     pub(crate) database_pooler: bool,
 
     /// PostgreSQL: where to listen for changes of other nodes, where --database is a pooler
-    #[arg(long, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
+    #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
     pub(crate) database_listen: Option<String>,
 }
 
@@ -206,6 +220,12 @@ impl ValidationFlags {
             deadline: Duration::from_millis(self.outage_after),
             outage: Duration::from_secs(self.outage_cache),
         }
+    }
+
+    /// How much is remembered of tokens: as long as of licenses.
+    pub(crate) fn token_cache(&self) -> TokenCacheOptions {
+        let CacheOptions { entries: _, ttl, deadline, outage } = self.cache();
+        TokenCacheOptions { ttl, deadline, outage, ..TokenCacheOptions::default() }
     }
 
     /// How validations are committed, so many commits at once.

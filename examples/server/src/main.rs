@@ -1,11 +1,14 @@
 //! The licensing engine as a server. `license-server --help` says what can be set.
 
+mod access;
 mod background;
 mod banner;
 mod database;
+mod edge;
 mod flags;
 mod front;
 mod secret;
+mod tokens;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,20 +20,20 @@ use license_core::key::KeyFormat;
 use license_core::plan::{DomainPolicy, Limit, Plan};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
-use license_http::{AdminAuth, ApiToken, LogRequests, TokenDigest};
+use license_http::{Api, LogRequests};
 use tokio::net::TcpListener;
 
+use access::Access;
 use background::Background;
-use banner::{AdminToken, Banner};
+use banner::Banner;
 use database::Database;
 use front::Front;
+use tokens::Command;
 
 /// Each validation allocates some dozens of times, on any thread, and much of it is freed on another.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The name under which a database keeps the digest of the admin token.
-const ADMIN_TOKEN: &str = "admin_token";
 /// The name under which a database keeps the form of its keys.
 const KEY_FORMAT: &str = "key_format";
 
@@ -38,7 +41,11 @@ const KEY_FORMAT: &str = "key_format";
 async fn main() -> ExitCode {
     let flags = Flags::parse();
     flags.log_format.start(flags.log_level);
-    match run(flags).await {
+    let done = match &flags.command {
+        Some(Command::Token(command)) => tokens::run(command, &flags.database).await,
+        None => run(flags).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             #[expect(clippy::print_stderr, reason = "the one clear line that a failed start is")]
@@ -57,6 +64,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
+    let options = flags.edge.serve_options();
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -67,6 +75,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let secret = secret::find(&database)?;
     let opened = database.open().await.inspect_err(|_| secret.forget())?;
     let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
+    let access = Access::new(&opened, &flags.audit, flags.validations.token_cache());
     let store = &front.store;
     let started = async {
         // For the commands: where a limit is soon seen to hold.
@@ -89,14 +98,12 @@ async fn run(flags: Flags) -> Result<(), String> {
             .await
             .map_err(|error| format!("{database}: {error}"))?;
         check_key_format(&**store, &key_format).await.map_err(|error| format!("{database}: {error}"))?;
-        let (token, admin_token) = match given_token {
-            Some(token) => (TokenDigest::of(&token), AdminToken::Given),
-            None => first_token(&**store).await?,
-        };
+        let (auth, admin_token) = access.auth(&**store, given_token).await?;
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let service = Arc::new(service);
         let (background, webhooks) = Background::start(&service, &flags.webhooks)?;
-        let app = license_http::router_with_webhooks(service, AdminAuth::new([token]), webhooks);
+        let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
+        let app = api.store_addresses(flags.audit.store_addresses).router();
         let plans = format!("{names} ({plans_from})");
         Banner { address, database: shown, secret: secret.note, plans, plan: plan.into(), admin_token }
             .print();
@@ -104,12 +111,13 @@ async fn run(flags: Flags) -> Result<(), String> {
     };
     let served = match started.await {
         Ok((app, background)) => {
-            let served = license_http::serve(listener, app, background.stop_at(stop)).await;
+            let served = license_http::serve(listener, app, options, background.stop_at(stop)).await;
             background.close().await;
             served.map_err(|error| error.to_string())
         }
         Err(reason) => Err(reason),
     };
+    access.close().await;
     front.close().await;
     opened.close().await;
     served
@@ -125,16 +133,6 @@ async fn check_key_format(store: &dyn LicenseStore, format: &KeyFormat) -> Resul
     let kept = String::from_utf8_lossy(&kept);
     let prefix = kept.split('-').next().unwrap_or_default();
     Err(format!("its keys start with {prefix}; start with --key-prefix {prefix}"))
-}
-
-/// The token of the first start on this database: made now, or known by its digest.
-async fn first_token(store: &dyn LicenseStore) -> Result<(TokenDigest, AdminToken), String> {
-    let token = ApiToken::generate(&mut SystemRng).map_err(|error| error.to_string())?;
-    let made = token.digest();
-    let kept = store.keep_first(ADMIN_TOKEN, made.as_bytes()).await.map_err(|error| error.to_string())?;
-    let kept = <[u8; 32]>::try_from(kept).map_err(|_| "the kept admin token can't be read".to_owned())?;
-    let note = if kept == *made.as_bytes() { AdminToken::Made(token) } else { AdminToken::Kept };
-    Ok((TokenDigest::from_bytes(kept), note))
 }
 
 /// Ctrl-C or SIGTERM, from now on: whoever reads that the server has started may stop it.

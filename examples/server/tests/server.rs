@@ -23,5 +23,7 @@ mod start;
 #[path = "server/storm.rs"]
 #[expect(dead_code, reason = "the bench calls more of it")]
 mod storm;
+#[path = "server/tokens.rs"]
+mod tokens;
 #[path = "server/webhooks.rs"]
 mod webhooks;

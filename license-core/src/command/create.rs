@@ -7,6 +7,7 @@ use super::Draft;
 use super::change::register;
 use super::lifecycle::in_reach;
 use crate::activation::{Activation, ActivationKind};
+use crate::audit::{self, Actor, AuditEntry};
 use crate::change::Change;
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
@@ -118,9 +119,18 @@ pub struct NewLicense {
     pub events: Vec<Event>,
     /// How a repetition is known.
     pub idempotency: Option<Idempotency>,
+    /// The entry to add to the audit.
+    pub audit: Option<AuditEntry>,
 }
 
 impl NewLicense {
+    /// The same, with the entry of the audit that `by` made it. Pure.
+    #[must_use]
+    pub fn audited(mut self, by: &Actor) -> Self {
+        self.audit = Some(audit::created(&self, by));
+        self
+    }
+
     /// What to tell other nodes: its key is no longer unknown.
     #[must_use]
     pub fn notice(&self) -> Change {
@@ -176,7 +186,7 @@ pub fn create(
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains)?;
-    let Draft { license, now: _, added, released: _, events } = draft;
+    let Draft { license, now: _, added, released: _, events, erased: _ } = draft;
     let of_kind =
         |kind| added.iter().filter(|one| one.binding.kind() == kind).cloned().collect::<Vec<Activation>>();
     let detail = LicenseDetail {
@@ -186,5 +196,5 @@ pub fn create(
         devices: of_kind(ActivationKind::Device),
     };
     let events = events.complete(&detail);
-    Ok(NewLicense { license, activations: added, events, idempotency })
+    Ok(NewLicense { license, activations: added, events, idempotency, audit: None })
 }

@@ -4,10 +4,12 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
 
 use super::Draft;
+use crate::audit::Erasure;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{ExpiryTold, LicenseState};
 use crate::limits;
+use crate::metadata::Metadata;
 use crate::plan::PlanCatalog;
 use crate::verdict::{Denial, plan_of};
 
@@ -50,6 +52,16 @@ pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);
     Ok(())
+}
+
+/// Also of a revoked license: it stays revoked.
+pub(super) fn anonymise(draft: &mut Draft, erasure: &Erasure) {
+    if draft.license.customer_email == erasure.email {
+        draft.license.customer_email = erasure.anonymous.clone();
+        draft.license.metadata = Metadata::default();
+        draft.erased = Some(erasure.clone());
+        draft.emit(EventType::LicenseAnonymised, json!({}));
+    }
 }
 
 pub(super) fn rotate_key(draft: &mut Draft, digest: KeyDigest, sealed: &SealedKey) -> Result<(), Denial> {

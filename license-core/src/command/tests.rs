@@ -79,7 +79,8 @@ impl Bench {
     }
 
     fn decide(&self, command: &Command) -> Decision {
-        let context = CommandContext { plans: plans().into(), now: self.now, expected_version: None };
+        let context =
+            CommandContext { plans: plans().into(), now: self.now, expected_version: None, by: None };
         let reads = command.reads();
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
@@ -103,7 +104,9 @@ impl Bench {
                 Err(denial)
             }
             Outcome::Done(license) => {
-                let Some(Changes { license: changed, added, released, events }) = changes else {
+                let Some(Changes { license: changed, added, released, events, audit: None, erased: None }) =
+                    changes
+                else {
                     assert_eq!(*license, self.license, "no changes, so the same license");
                     return Ok(Vec::new());
                 };
@@ -419,7 +422,7 @@ fn a_stale_version_changes_nothing() {
     for (expected_version, denial) in
         [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]
     {
-        let context = CommandContext { plans: plans().into(), now: now(), expected_version };
+        let context = CommandContext { plans: plans().into(), now: now(), expected_version, by: None };
         let view = View { license: bench.license.clone(), activations: Vec::new() };
         let found = match decide(view, &Command::Suspend, &context).outcome {
             Outcome::Done(_) => None,

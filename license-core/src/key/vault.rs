@@ -8,6 +8,7 @@ use rand::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{KeyDigest, LicenseKey};
+use crate::customer::CustomerEmail;
 use crate::endpoint::{EndpointId, SealedSecret, WebhookSecret};
 
 /// One context per purpose: what one key gives away says nothing of the others. Changing a text makes every
@@ -16,6 +17,7 @@ const DIGEST_CONTEXT: &str = "license-core 2025 license key digest v1";
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
 const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
 const CHECK_CONTEXT: &str = "license-core 2025 secret check v1";
+const PSEUDONYM_CONTEXT: &str = "license-core 2026 customer pseudonym v1";
 
 const NONCE_BYTES: usize = 24;
 
@@ -119,6 +121,7 @@ pub enum SecretError {
 pub struct KeyVault {
     digest_key: Zeroizing<[u8; 32]>,
     seal_key: Zeroizing<[u8; 32]>,
+    pseudonym_key: Zeroizing<[u8; 32]>,
     secret_seal_key: Zeroizing<[u8; 32]>,
     check: [u8; 32],
 }
@@ -131,9 +134,20 @@ impl KeyVault {
         Self {
             digest_key: Zeroizing::new(derive(DIGEST_CONTEXT)),
             seal_key: Zeroizing::new(derive(SEAL_CONTEXT)),
+            pseudonym_key: Zeroizing::new(derive(PSEUDONYM_CONTEXT)),
             secret_seal_key: Zeroizing::new(derive(SECRET_SEAL_CONTEXT)),
             check: derive(CHECK_CONTEXT),
         }
+    }
+
+    /// What stands in the place of a customer: keyed BLAKE3 of the address, so that who has the database alone can't find out by
+    /// trying addresses.
+    #[must_use]
+    pub fn pseudonym(&self, email: &CustomerEmail) -> CustomerEmail {
+        let hash = blake3::keyed_hash(&self.pseudonym_key, email.as_str().as_bytes());
+        let mut pseudonym = [0; 16];
+        pseudonym.copy_from_slice(&hash.as_bytes()[..16]);
+        CustomerEmail::anonymous(pseudonym)
     }
 
     /// What a store finds the license of this key by: keyed BLAKE3 of its canonical text.

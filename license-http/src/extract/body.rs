@@ -33,6 +33,19 @@ impl<S: Sync> FromRequest<S> for JsonBytes {
     }
 }
 
+/// A call that has nothing to say in its body.
+#[derive(Debug)]
+pub(crate) struct NoContent;
+
+impl<S: Sync> FromRequest<S> for NoContent {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        refuse_content(&parts.headers, body).await.map(|()| Self)
+    }
+}
+
 /// Refuses a body that says anything: nothing, or `{}`. To ignore fields would promise what is not done.
 pub(super) async fn refuse_content(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
     let bytes = read(body).await?;

@@ -3,11 +3,13 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use license_core::activation::ActivationId;
+use license_core::customer::CustomerEmail;
 #[cfg(feature = "webhooks")]
 use license_core::endpoint::EndpointId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
 use license_core::license::LicenseId;
+use license_core::token::TokenId;
 
 use crate::problem::Problem;
 
@@ -36,6 +38,34 @@ impl<S: Sync> FromRequestParts<S> for ActivationPath {
         text.and_then(|text| ActivationId::parse(&text).ok())
             .map(Self)
             .ok_or_else(Problem::activation_not_found)
+    }
+}
+
+/// `{token_id}`.
+#[derive(Debug)]
+pub(crate) struct TokenPath(pub(crate) TokenId);
+
+impl<S: Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = param(parts, "token_id").await;
+        text.and_then(|text| TokenId::parse(&text)).map(Self).ok_or_else(Problem::token_not_found)
+    }
+}
+
+/// `{email}`. Not an id that may exist or not: what is no address is an error of the caller.
+#[derive(Debug)]
+pub(crate) struct CustomerPath(pub(crate) CustomerEmail);
+
+impl<S: Sync> FromRequestParts<S> for CustomerPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = param(parts, "email").await;
+        let email = text.and_then(|text| CustomerEmail::parse(&text).ok());
+        let detail = "This must be an e-mail address, percent-encoded.";
+        email.map(Self).ok_or_else(|| Problem::bad_request("email", detail))
     }
 }
 

@@ -7,9 +7,11 @@ use license_core::endpoint::EndpointSettingsError;
 use license_core::error::{ServiceError, ValidateError};
 use license_core::key::KeyError;
 use license_core::store::StoreError;
+use license_core::token::Scope;
 use license_core::verdict::Denial;
 
 use super::{Problem, sentence};
+use crate::auth::AuthError;
 
 impl Problem {
     /// What the service says to the request of a body, whose fields may be at fault.
@@ -27,6 +29,29 @@ impl Problem {
             }
         }
         error.into()
+    }
+
+    /// Nobody is let in. A challenge of RFC 6750: without an error where the request says nothing of who sent it.
+    pub(crate) fn of_auth(error: AuthError) -> Self {
+        let (detail, challenge) = match error {
+            AuthError::Store(error) => return error.into(),
+            AuthError::Missing => {
+                let detail = "This call needs one Authorization header: Bearer and an API token.";
+                (detail.to_owned(), "Bearer".to_owned())
+            }
+            AuthError::Invalid(why) => {
+                let challenge = format!(r#"Bearer error="invalid_token", error_description="{why}""#);
+                (format!("{why}."), challenge)
+            }
+        };
+        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", detail) }
+    }
+
+    /// Whoever it is may not do this.
+    pub(crate) fn lacks(scope: Scope) -> Self {
+        let detail = format!("This needs the scope {scope}, which the caller does not have.");
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{scope}""#);
+        Self { challenge: Some(challenge), ..Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail) }
     }
 
     pub(crate) fn store_unavailable() -> Self {

@@ -12,12 +12,13 @@ use license_core::service::LicenseService;
 use serde::Serialize;
 
 use super::licenses::answer;
-use crate::extract::{ActivationPath, Ask, LicensePath, Query};
+use crate::auth::LetIn;
+use crate::extract::{ActivationPath, Ask, By, LicensePath, Query};
 use crate::problem::Problem;
 use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
-struct ActivationJson<'a> {
+pub(super) struct ActivationJson<'a> {
     id: &'a str,
     kind: &'static str,
     value: &'a str,
@@ -58,7 +59,9 @@ pub(super) async fn list(
 pub(super) async fn release(
     State(service): State<Arc<LicenseService>>,
     ActivationPath(activation): ActivationPath,
+    By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    answer(&service, service.execute(&ask.license, &Command::Release(activation), ask.version).await)
+    let released = service.by(&actor).execute(&ask.license, &Command::Release(activation), ask.version).await;
+    answer(&service, released)
 }

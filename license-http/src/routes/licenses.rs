@@ -13,7 +13,8 @@ use license_core::license::{LicenseId, Status};
 use license_core::service::{KeyedLicense, LicenseService};
 use license_core::store::LicenseFilter;
 
-use crate::extract::{Ask, Fields, IdempotencyHeader, IfMatch, LicensePath, NoQuery, Query};
+use crate::auth::LetIn;
+use crate::extract::{Ask, By, Fields, IdempotencyHeader, IfMatch, LicensePath, NoQuery, Query};
 use crate::problem::Problem;
 use crate::wire::requests::{self, is_plan_name};
 use crate::wire::{self, PageJson};
@@ -22,12 +23,13 @@ type Service = State<Arc<LicenseService>>;
 
 pub(super) async fn create(
     State(service): Service,
+    By(LetIn { actor, .. }): By,
     _: NoQuery,
     IdempotencyHeader(idempotency_key): IdempotencyHeader,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let spec = requests::spec(fields)?;
-    let license = service.issue(&spec, idempotency_key).await.map_err(Problem::of_request)?;
+    let license = service.by(&actor).issue(&spec, idempotency_key).await.map_err(Problem::of_request)?;
     // A repeated request is answered as the first was, so that a caller need not know which one got through.
     let mut response = wire::license(StatusCode::CREATED, &license, service.now());
     // Relative to the request's own path, so that it is right under every prefix and behind every proxy.
@@ -70,33 +72,54 @@ pub(super) async fn get(
 pub(super) async fn change(
     State(service): Service,
     LicensePath(id): LicensePath,
+    By(LetIn { actor, .. }): By,
     _: NoQuery,
     IfMatch(version): IfMatch,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let change = requests::change(fields)?;
-    let changed = service.execute(&id, &Command::Change(change), version).await;
+    let changed = service.by(&actor).execute(&id, &Command::Change(change), version).await;
     answer(&service, Ok(changed.map_err(Problem::of_request)?))
 }
 
-pub(super) async fn revoke(State(service): Service, ask: Ask) -> Result<Response, Problem> {
-    answer(&service, service.execute(&ask.license, &Command::Revoke, ask.version).await)
+pub(super) async fn revoke(
+    State(service): Service,
+    By(LetIn { actor, .. }): By,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Revoke, ask.version).await)
 }
 
-pub(super) async fn suspend(State(service): Service, ask: Ask) -> Result<Response, Problem> {
-    answer(&service, service.execute(&ask.license, &Command::Suspend, ask.version).await)
+pub(super) async fn suspend(
+    State(service): Service,
+    By(LetIn { actor, .. }): By,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Suspend, ask.version).await)
 }
 
-pub(super) async fn reinstate(State(service): Service, ask: Ask) -> Result<Response, Problem> {
-    answer(&service, service.execute(&ask.license, &Command::Reinstate, ask.version).await)
+pub(super) async fn reinstate(
+    State(service): Service,
+    By(LetIn { actor, .. }): By,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Reinstate, ask.version).await)
 }
 
-pub(super) async fn renew(State(service): Service, ask: Ask) -> Result<Response, Problem> {
-    answer(&service, service.execute(&ask.license, &Command::Renew, ask.version).await)
+pub(super) async fn renew(
+    State(service): Service,
+    By(LetIn { actor, .. }): By,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Renew, ask.version).await)
 }
 
-pub(super) async fn rotate_key(State(service): Service, ask: Ask) -> Result<Response, Problem> {
-    answer(&service, service.rotate_key(&ask.license, ask.version).await)
+pub(super) async fn rotate_key(
+    State(service): Service,
+    By(LetIn { actor, .. }): By,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    answer(&service, service.by(&actor).rotate_key(&ask.license, ask.version).await)
 }
 
 /// One license, or why not.

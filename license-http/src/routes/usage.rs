@@ -29,7 +29,7 @@ struct UsageJson<'a> {
 }
 
 #[derive(Serialize)]
-struct ValidationJson<'a> {
+pub(super) struct ValidationJson<'a> {
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
     outcome: &'static str,
@@ -37,17 +37,21 @@ struct ValidationJson<'a> {
     fingerprint: Option<&'a str>,
 }
 
+impl<'a> From<&'a Validation> for ValidationJson<'a> {
+    fn from(validation: &'a Validation) -> Self {
+        let Validation { license_id: _, at, outcome, claim } = validation;
+        Self {
+            at: *at,
+            outcome: outcome.as_str(),
+            domain: claim.domain.as_ref().map(DomainName::as_str),
+            fingerprint: claim.fingerprint.as_ref().map(Fingerprint::as_str),
+        }
+    }
+}
+
 impl<'a> From<&'a UsageReport> for UsageJson<'a> {
     fn from(report: &'a UsageReport) -> Self {
-        let recent = report.recent.items.iter().map(|validation| {
-            let Validation { license_id: _, at, outcome, claim } = validation;
-            ValidationJson {
-                at: *at,
-                outcome: outcome.as_str(),
-                domain: claim.domain.as_ref().map(DomainName::as_str),
-                fingerprint: claim.fingerprint.as_ref().map(Fingerprint::as_str),
-            }
-        });
+        let recent = report.recent.items.iter().map(ValidationJson::from);
         Self {
             total: report.total(),
             denied: report.denied(),

@@ -3,6 +3,7 @@
 #[cfg(feature = "webhooks")]
 pub(crate) mod endpoint;
 
+use chrono::{DateTime, Utc};
 use license_core::command::{LicenseChange, LicenseSpec, TargetState};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
@@ -109,7 +110,7 @@ fn domains(field: &'static str, value: Value) -> Result<Vec<DomainName>, Problem
         .collect()
 }
 
-fn expiry(field: &'static str, value: Value) -> Result<Expiry, Problem> {
+pub(crate) fn expiry(field: &'static str, value: Value) -> Result<Expiry, Problem> {
     const WANTED: &str = "a time of RFC 3339 such as 2027-01-31T00:00:00Z, or null for never";
     match value {
         Value::Null => Ok(Expiry::Never),
@@ -117,6 +118,14 @@ fn expiry(field: &'static str, value: Value) -> Result<Expiry, Problem> {
             .map(Expiry::At)
             .ok_or_else(|| Problem::invalid_field(field, format!("This must be {WANTED}."))),
         other => Err(wrong_type(field, WANTED, &other)),
+    }
+}
+
+/// The moment of an expiry.
+pub(crate) fn moment(expiry: Expiry) -> Option<DateTime<Utc>> {
+    match expiry {
+        Expiry::Never => None,
+        Expiry::At(time) => Some(time),
     }
 }
 

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
+use license_core::access::{AccessService, TokenSpec};
+use license_core::audit::{Actor, Who};
 use license_core::clock::{Clock, ManualClock};
 use license_core::key::Secret;
 use license_core::outbox::Outbox;
 use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
-use license_http::{AdminAuth, ApiToken, router};
+use license_core::token::{Scopes, TokenName, TokenSecret};
+use license_http::{AdminAuth, Api, TokenAuth, router};
 use license_store::memory::MemoryStore;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -54,7 +57,7 @@ impl TestApp {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
-        let token = ApiToken::generate(&mut rng).unwrap();
+        let token = TokenSecret::generate(&mut rng).unwrap();
         let auth = AdminAuth::new([token.digest()]);
         let plans = PlanCatalog::standard().iter().cloned().collect::<Vec<_>>();
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
@@ -68,6 +71,22 @@ impl TestApp {
         let service = Arc::new(service.build().await.unwrap());
         let router = router(Arc::clone(&service), auth.clone());
         Self { service, auth, token: token.reveal().to_owned(), router, clock }
+    }
+
+    /// An app that has tokens and the audit as well.
+    pub(crate) async fn with_access() -> (Self, Arc<AccessService>) {
+        Self::with_access_that(|api| api).await
+    }
+
+    pub(crate) async fn with_access_that(set: impl FnOnce(Api) -> Api) -> (Self, Arc<AccessService>) {
+        let store = Arc::new(MemoryStore::new());
+        let mut app = Self::set_up(store.clone(), Some(store.clone())).await;
+        let clock = SharedClock(Arc::clone(&app.clock));
+        let access = AccessService::new(store, clock, ChaCha20Rng::seed_from_u64(8));
+        let access = Arc::new(access);
+        let auth = TokenAuth::new(Arc::clone(&access)).beside(app.auth.clone());
+        app.router = set(Api::new(Arc::clone(&app.service), auth).access(Arc::clone(&access))).router();
+        (app, access)
     }
 
     pub(crate) fn advance(&self, delta: TimeDelta) {
@@ -115,6 +134,22 @@ impl TestApp {
         let text = |name: &str| license[name].as_str().unwrap().to_owned();
         Issued { id: text("id"), key: text("key"), path: format!("/api/v1/licenses/{}", text("id")) }
     }
+}
+
+/// A token with these scopes, as the command line makes it; its id and the token itself.
+pub(crate) async fn token(
+    access: &AccessService,
+    scopes: &str,
+    expires_at: Option<DateTime<Utc>>,
+) -> (String, String) {
+    let spec = TokenSpec {
+        name: TokenName::parse("a test").unwrap(),
+        scopes: Scopes::parse(scopes).unwrap(),
+        expires_at,
+    };
+    let admin = Scopes::parse("admin").unwrap();
+    let (token, secret) = access.create(&spec, admin, &Actor::new(Who::CommandLine)).await.unwrap();
+    (token.id.to_string(), secret.reveal().to_owned())
 }
 
 /// What a test needs of a license.

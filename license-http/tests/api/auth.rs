@@ -4,9 +4,8 @@ use std::task::Poll;
 
 use axum::body::Body;
 use futures_util::stream;
-use license_http::{AdminAuth, ApiToken, TokenDigest, router};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use license_core::token::TokenDigest;
+use license_http::{AdminAuth, router};
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
@@ -43,7 +42,7 @@ async fn who_is_let_in() {
         assert_eq!(reply.status, expected, "{name}");
         if expected == 401 {
             assert_eq!(reply.fault(), (401, "UNAUTHORIZED".to_owned(), None), "{name}");
-            assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{name}");
+            assert!(reply.header("www-authenticate").unwrap().starts_with("Bearer"), "{name}");
             assert!(!reply.text().contains(token), "{name}");
         }
     }
@@ -109,17 +108,4 @@ async fn several_tokens_or_none() {
         assert_eq!(call(token).send(&router(service(), several.clone())).await.status, by_several, "{token}");
         assert_eq!(call(token).send(&router(service(), none.clone())).await.status, 401, "{token}");
     }
-}
-
-#[test]
-fn tokens_are_random_and_hidden() {
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let (one, two) = (ApiToken::generate(&mut rng).unwrap(), ApiToken::generate(&mut rng).unwrap());
-    let digits = one.reveal().strip_prefix("lkt_").unwrap();
-    assert!(digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    assert_ne!(one.reveal(), two.reveal());
-    assert_eq!(one.digest(), TokenDigest::of(one.reveal()));
-    assert_eq!(TokenDigest::from_bytes(*one.digest().as_bytes()), one.digest());
-    let shown = format!("{one:?} {:?} {:?}", one.digest(), AdminAuth::new([one.digest()]));
-    assert_eq!(shown, "ApiToken(…) TokenDigest(…) AdminAuth([TokenDigest(…)])");
 }

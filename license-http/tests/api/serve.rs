@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use license_http::serve;
+use license_http::{ServeOptions, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,10 +23,14 @@ struct Server {
 
 impl Server {
     async fn start(app: &Router) -> Self {
+        Self::start_with(app, ServeOptions::default()).await
+    }
+
+    async fn start_with(app: &Router, options: ServeOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(serve(listener, app.clone(), async {
+        let running = tokio::spawn(serve(listener, app.clone(), options, async {
             let _ = stopped.await;
         }));
         Self { address, stop, running }

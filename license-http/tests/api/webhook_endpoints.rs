@@ -6,7 +6,7 @@ use axum::routing::post;
 use chrono::TimeDelta;
 use license_core::limits;
 use license_http::webhooks::{Destinations, Dispatcher};
-use license_http::{router_with_webhooks, serve};
+use license_http::{ServeOptions, router_with_webhooks, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -149,7 +149,7 @@ async fn with_dispatcher() -> (TestApp, String) {
     let receiver = Router::new()
         .route("/good", post(async || "thank you"))
         .route("/bad", post(async || (StatusCode::BAD_GATEWAY, "not now")));
-    tokio::spawn(serve(listener, receiver, std::future::pending()));
+    tokio::spawn(serve(listener, receiver, ServeOptions::default(), std::future::pending()));
     (app, url)
 }
 

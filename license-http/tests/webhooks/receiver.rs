@@ -72,7 +72,12 @@ impl Receiver {
             }
         };
         let app = Router::new().route("/hook", post(handler));
-        tokio::spawn(license_http::serve(listener, app, std::future::pending()));
+        tokio::spawn(license_http::serve(
+            listener,
+            app,
+            license_http::ServeOptions::default(),
+            std::future::pending(),
+        ));
         Self { url, calls, most: shown }
     }
 

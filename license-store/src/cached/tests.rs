@@ -78,7 +78,7 @@ fn rotate_to(digest: KeyDigest) -> Command {
 }
 
 fn context(expected_version: Option<u64>) -> CommandContext {
-    CommandContext { plans: plans().into(), now: start(), expected_version }
+    CommandContext { plans: plans().into(), now: start(), expected_version, by: None }
 }
 
 /// The version that was found, if the license was.

@@ -64,7 +64,7 @@ pub async fn every_command_is_kept(harness: &dyn Harness) {
     for command in &commands {
         let before = detail(&store, id).await;
         let view = View { license: (*before.license).clone(), activations: activations(&before) };
-        let context = CommandContext { plans: plans().into(), now: at(60), expected_version: None };
+        let context = CommandContext { plans: plans().into(), now: at(60), expected_version: None, by: None };
         let Decision { outcome, changes } = decide(view, command, &context);
         assert_eq!(
             try_ask(&store, id, command, None).await.expect("execute"),

@@ -111,7 +111,7 @@ pub(super) async fn try_ask(
     command: &Command,
     expected_version: Option<u64>,
 ) -> Result<Outcome, StoreError> {
-    let context = CommandContext { plans: plans().into(), now: at(60), expected_version };
+    let context = CommandContext { plans: plans().into(), now: at(60), expected_version, by: None };
     store.execute(id, command, &context).await
 }
 

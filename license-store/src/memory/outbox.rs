@@ -83,6 +83,13 @@ impl OutboxData {
         }
     }
 
+    /// Changes what is kept of each event of a subject.
+    pub(super) fn each_of(&mut self, subject: &Subject, mut change: impl FnMut(&mut Event)) {
+        for (_, (event, _)) in self.events.range_mut((subject.clone(), 0)..=(subject.clone(), u64::MAX)) {
+            change(event);
+        }
+    }
+
     /// Events of a subject after the one with that number.
     pub(super) fn of(&self, subject: &Subject, after: u64) -> impl Iterator<Item = &Event> {
         let from = Bound::Excluded((subject.clone(), after));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use license_core::change::{Change, ChangeFeed, FeedState, Notice};
+use license_core::change::{Change, ChangeFeed, FeedState, Notice, TokenChange};
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
+use license_core::token::{TokenDigest, TokenId};
 
 use crate::local_feed::LocalFeed;
 
@@ -83,23 +84,30 @@ impl Filler {
     }
 }
 
+/// What stands before the id of a token, where others have the id of a license. A node of before there were tokens can't read it,
+/// and takes it for a change that it missed.
+const TOKEN: &str = "token";
 const OUTBOX: &str = "outbox";
-const MISSED: &str = "missed";
 
-/// A notice as text; of a change: id, version, digest in hex. Short and plain: a notice holds less than 8000 bytes.
-pub(super) fn payload(notice: &Notice) -> String {
-    let Change { license_id, key_digest, version } = match notice {
-        Notice::Changed(change) => change,
-        Notice::Outbox => return OUTBOX.to_owned(),
-        Notice::Missed => return MISSED.to_owned(),
+/// A notice as text: id, version, digest in hex; of a token the word, id and digest. Short and plain: a notice holds less than
+/// 8000 bytes. That some were missed is nothing to pass on.
+pub(super) fn payload(notice: &Notice) -> Option<String> {
+    let (mut text, digest) = match notice {
+        Notice::Changed(Change { license_id, key_digest, version }) => {
+            (format!("{license_id} {version} "), key_digest.as_bytes())
+        }
+        Notice::TokenChanged(TokenChange { token_id, digest }) => {
+            (format!("{TOKEN} {token_id} "), digest.as_bytes())
+        }
+        Notice::Outbox => return Some(OUTBOX.to_owned()),
+        Notice::Missed => return None,
     };
-    let mut text = format!("{license_id} {version} ");
-    for byte in key_digest.as_bytes() {
+    for byte in digest {
         for half in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(half.into(), 16));
         }
     }
-    text
+    Some(text)
 }
 
 #[cfg_attr(not(any(feature = "postgres", test)), expect(dead_code, reason = "read where others write"))]
@@ -108,7 +116,7 @@ fn read_payload(text: &str) -> Option<Notice> {
         return Some(Notice::Outbox);
     }
     let mut parts = text.split(' ');
-    let (id, version, hex) = (parts.next()?, parts.next()?, parts.next()?);
+    let (first, second, hex) = (parts.next()?, parts.next()?, parts.next()?);
     let mut digest = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() || parts.next().is_some() {
         return None;
@@ -116,10 +124,14 @@ fn read_payload(text: &str) -> Option<Notice> {
     for (byte, pair) in digest.iter_mut().zip((0..64).step_by(2)) {
         *byte = u8::from_str_radix(&hex[pair..pair + 2], 16).ok()?;
     }
+    if first == TOKEN {
+        let (token_id, digest) = (TokenId::parse(second)?, TokenDigest::from_bytes(digest));
+        return Some(Notice::TokenChanged(TokenChange { token_id, digest }));
+    }
     Some(Notice::Changed(Change {
-        license_id: LicenseId::parse(id).ok()?,
+        license_id: LicenseId::parse(first).ok()?,
         key_digest: KeyDigest::from_bytes(digest),
-        version: version.parse().ok()?,
+        version: second.parse().ok()?,
     }))
 }
 
@@ -129,14 +141,23 @@ mod tests {
 
     #[test]
     fn payloads_come_back() {
-        let change = Notice::Changed(Change {
+        let change = Change {
             license_id: LicenseId::parse("lic_a1").expect("an id"),
             key_digest: KeyDigest::from_bytes(std::array::from_fn(|n| u8::try_from(n * 8).expect("a byte"))),
             version: 17,
+        };
+        let token = Notice::TokenChanged(TokenChange {
+            token_id: TokenId::parse("tok_a1").expect("an id"),
+            digest: TokenDigest::from_bytes([0xa7; 32]),
         });
-        let text = payload(&change);
+        let text = payload(&token).expect("a text");
+        assert_eq!(read_payload(&text), Some(token));
+        assert_eq!(read_payload(&text.replace("tok_", "lic_")), None);
+        assert_eq!(payload(&Notice::Outbox).as_deref().and_then(read_payload), Some(Notice::Outbox));
+        assert_eq!(payload(&Notice::Missed), None);
+        let change = Notice::Changed(change);
+        let text = payload(&change).expect("a text");
         assert_eq!(read_payload(&text), Some(change));
-        assert_eq!(read_payload(&payload(&Notice::Outbox)), Some(Notice::Outbox));
         let (shorter, other) = (&text[..text.len() - 1], text.replace("17", "x"));
         for broken in
             ["", "lic_a1", "lic_a1 1 zz", shorter, &format!("{text} x"), &other, &text.replace("lic", "cil")]

@@ -20,6 +20,7 @@ const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/postgres/0001_first.sql")),
     ("inbox", include_str!("../../migrations/postgres/0002_inbox.sql")),
     ("outbox", include_str!("../../migrations/postgres/0003_outbox.sql")),
+    ("access", include_str!("../../migrations/postgres/0004_access.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.

@@ -32,6 +32,7 @@ const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
     ("inbox", include_str!("../../migrations/sqlite/0002_inbox.sql")),
     ("outbox", include_str!("../../migrations/sqlite/0003_outbox.sql")),
+    ("access", include_str!("../../migrations/sqlite/0004_access.sql")),
 ];
 
 /// How a store works with its file.

@@ -1,0 +1,180 @@
+//! What a change of a license leaves in the audit, and how a customer is removed from it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Actor, AuditEntry};
+use crate::activation::Activation;
+use crate::command::{Changes, Command, NewLicense};
+use crate::customer::CustomerEmail;
+use crate::license::License;
+
+/// The entry for a new license: all its fields.
+pub(crate) fn created(new: &NewLicense, actor: &Actor) -> AuditEntry {
+    let mut changes: Map<_, _> = fields(&new.license)
+        .into_iter()
+        .map(|(name, after)| (name.to_owned(), json!({ "before": null, "after": after })))
+        .collect();
+    note_activations(&mut changes, &new.activations, &[]);
+    AuditEntry {
+        at: new.license.created_at,
+        actor: actor.clone(),
+        action: "license.create".to_owned(),
+        license_id: Some(new.license.id.clone()),
+        token_id: None,
+        changes,
+        metadata: metadata(None, &new.license),
+    }
+}
+
+/// The entry for a command that changed something.
+pub(crate) fn decided(
+    before: &License,
+    activations: &[Activation],
+    command: &Command,
+    changes: &Changes,
+    actor: &Arc<Actor>,
+    at: chrono::DateTime<chrono::Utc>,
+) -> AuditEntry {
+    let Changes { license, added, released, events: _, audit: _, erased } = changes;
+    let released: Vec<_> = activations.iter().filter(|held| released.contains(&held.id)).collect();
+    let mut fields: Map<_, _> = fields(before)
+        .into_iter()
+        .zip(fields(license))
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((name, before), (_, after))| (name.to_owned(), json!({ "before": before, "after": after })))
+        .collect();
+    note_activations(&mut fields, added, &released);
+    // Who is erased leaves nothing here either.
+    let metadata = if erased.is_some() {
+        fields.remove("customer_email");
+        None
+    } else {
+        metadata(Some(before), license)
+    };
+    AuditEntry {
+        at,
+        actor: Actor::clone(actor),
+        action: action(command).to_owned(),
+        license_id: Some(license.id.clone()),
+        token_id: None,
+        changes: fields,
+        metadata,
+    }
+}
+
+fn action(command: &Command) -> &'static str {
+    match command {
+        Command::Activate(_) => "activation.create",
+        Command::Release(_) => "activation.release",
+        Command::Suspend => "license.suspend",
+        Command::Reinstate => "license.reinstate",
+        Command::Renew => "license.renew",
+        Command::Change(_) => "license.change",
+        Command::RotateKey { .. } => "license.rotate_key",
+        Command::Revoke => "license.revoke",
+        Command::Anonymise(_) => "license.anonymise",
+    }
+}
+
+/// The fields that are told, destructured whole so that a new one is thought of.
+fn fields(license: &License) -> [(&'static str, Value); 6] {
+    let License {
+        id: _,
+        key_digest: _,
+        sealed_key: _,
+        state,
+        plan,
+        customer_email,
+        max_domains,
+        max_devices,
+        domains_used: _,
+        devices_used: _,
+        created_at: _,
+        activated_at: _,
+        expires_at,
+        metadata: _,
+        version: _,
+        last_event: _,
+        expiry_told: _,
+    } = license;
+    [
+        ("state", json!(state.as_str())),
+        ("plan", json!(plan)),
+        ("customer_email", json!(customer_email.as_str())),
+        ("max_domains", json!(max_domains)),
+        ("max_devices", json!(max_devices)),
+        ("expires_at", json!(expires_at)),
+    ]
+}
+
+fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
+    let of = |license: &License| json!(license.metadata);
+    let (before, after) = (before.map_or(json!({}), of), of(after));
+    (before != after).then(|| json!({ "before": before, "after": after }))
+}
+
+fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], released: &[&Activation]) {
+    let list = |activations: &mut dyn Iterator<Item = &Activation>| -> Vec<Value> {
+        activations
+            .map(|held| json!({ "id": held.id.as_str(), "kind": held.binding.kind().as_str(), "value": held.binding.value() }))
+            .collect()
+    };
+    if !added.is_empty() || !released.is_empty() {
+        let (before, after) = (list(&mut released.iter().copied()), list(&mut added.iter()));
+        changes.insert("activations".to_owned(), json!({ "before": before, "after": after }));
+    }
+}
+
+/// A customer who is made anonymous.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// Who it was.
+    pub email: CustomerEmail,
+    /// What stands in its place.
+    pub anonymous: CustomerEmail,
+}
+
+impl Erasure {
+    /// The address as it stands in JSON that was written as text, and what takes its place: whole values, never parts of one.
+    #[must_use]
+    pub fn replacement(&self) -> (String, String) {
+        let quoted = |email: &CustomerEmail| Value::from(email.as_str()).to_string();
+        (quoted(&self.email), quoted(&self.anonymous))
+    }
+
+    /// Replaces the address in the data of an event; where it stood there, metadata goes as well. Whether it did.
+    pub fn erase_from_event(&self, data: &mut Value) -> bool {
+        let found = self.erase_from(data);
+        if found {
+            empty_metadata(data);
+        }
+        found
+    }
+
+    /// Replaces the address in JSON; whether it stood there.
+    pub fn erase_from(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) if *text == self.email.as_str() => {
+                self.anonymous.as_str().clone_into(text);
+                true
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |found, item| self.erase_from(item) | found),
+            Value::Object(map) => map.values_mut().fold(false, |found, item| self.erase_from(item) | found),
+            _ => false,
+        }
+    }
+}
+
+fn empty_metadata(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                if name == "metadata" { *value = json!({}) } else { empty_metadata(value) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(empty_metadata),
+        _ => {}
+    }
+}

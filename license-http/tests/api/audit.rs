@@ -1,0 +1,155 @@
+use std::net::IpAddr;
+
+use license_http::{Api, ClientAddress, LogRequests};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde_json::{Value, json};
+
+use super::app::{EMAIL, NOW, TestApp, token};
+use super::call::{Call, Reply};
+
+async fn entries(app: &TestApp, query: &str) -> Vec<Value> {
+    let reply = app.get(&format!("/api/v1/audit{query}")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()["data"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_change_is_written_with_who_and_what() {
+    let (app, access) = TestApp::with_access().await;
+    let (id, secret) = token(&access, "licenses:write", None).await;
+    let router = app.router.clone().layer(LogRequests::new(&mut ChaCha20Rng::seed_from_u64(1)).unwrap());
+    let by = |method: &str, target: &str| {
+        let call = Call::new(method, target).header("authorization", format!("Bearer {secret}"));
+        call.header("x-request-id", "0123456789abcdef-01")
+    };
+    let body = json!({ "plan": "starter", "customer_email": EMAIL, "metadata": { "order": 1 }, "domains": ["example.com"] });
+    let created = by("POST", "/api/v1/licenses").json(&body).send(&router).await;
+    assert_eq!((created.status, created.header("x-request-id")), (201, Some("0123456789abcdef-01")));
+    let license = created.json()["id"].as_str().unwrap().to_owned();
+    let key = created.json()["key"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/licenses/{license}");
+    // Neither a validation that takes a slot, nor what changes nothing, nor what is refused.
+    app.validate(json!({ "key": key, "fingerprint": "a" })).await;
+    for (method, rest, body) in [
+        ("PUT", "", Some(json!({ "max_domains": 7, "metadata": {} }))),
+        ("POST", "/suspend", None),
+        ("POST", "/suspend", None),
+        ("POST", "/reinstate", None),
+        ("POST", "/renew", None),
+        ("POST", "/rotate-key", None),
+        ("DELETE", "/activations/act_nothing", None),
+        ("DELETE", "", None),
+        ("POST", "/suspend", None),
+    ] {
+        let call = by(method, &format!("{path}{rest}"));
+        let call = if let Some(body) = body { call.json(&body) } else { call };
+        call.send(&router).await;
+    }
+    let entries = entries(&app, &format!("?license={license}")).await;
+    let actor = json!({ "kind": "token", "token_id": id, "name": "a test" });
+    for entry in &entries {
+        assert_eq!(
+            (&entry["actor"], &entry["license_id"], &entry["at"]),
+            (&actor, &json!(license), &json!(NOW))
+        );
+        assert_eq!((&entry["request_id"], &entry["address"]), (&json!("0123456789abcdef-01"), &Value::Null));
+    }
+    let told: Vec<_> = entries.iter().rev().map(|entry| json!([entry["action"], entry["changes"]])).collect();
+    let changed = |before: Value, after: Value| json!({ "before": before, "after": after });
+    let expires_at = created.json()["expires_at"].clone();
+    let renewed = app.get(&path).await.json()["expires_at"].clone();
+    assert_ne!(renewed, expires_at);
+    let (mut fields, rest) = (told[0][1].clone(), &told[1..]);
+    let bound = fields.as_object_mut().unwrap().remove("activations").unwrap();
+    assert_eq!(bound["after"][0]["value"], "example.com");
+    assert_eq!(told[0][0], "license.create");
+    let new = |after: Value| changed(Value::Null, after);
+    let expected = json!({
+        "state": new(json!("active")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
+        "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
+        "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
+    });
+    assert_eq!(fields, expected);
+    let state = |before: &str, after: &str| json!({ "state": changed(json!(before), json!(after)) });
+    let expected = [
+        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
+        json!(["license.suspend", state("active", "suspended")]),
+        json!(["license.reinstate", state("suspended", "active")]),
+        json!(["license.renew", { "expires_at": changed(expires_at, renewed) }]),
+        json!(["license.rotate_key", {}]),
+        json!(["license.revoke", state("active", "revoked")]),
+    ];
+    assert_eq!(rest, expected);
+    let text = json!(entries).to_string();
+    for secret in [&key[3..], &secret[4..]] {
+        assert!(!text.contains(secret), "neither keys nor tokens");
+    }
+}
+
+#[tokio::test]
+async fn filters_and_pages() {
+    let (app, access) = TestApp::with_access().await;
+    let (id, _) = token(&access, "usage:read", None).await;
+    let (one, two) = (app.issue("starter").await, app.issue("starter").await);
+    app.advance(chrono::TimeDelta::hours(1));
+    app.post(&format!("{}/suspend", one.path)).await;
+    app.delete(&two.path).await;
+    app.delete(&format!("/api/v1/tokens/{id}")).await;
+    let actions = async |query: &str| -> Vec<String> {
+        let entries = entries(&app, query).await;
+        entries.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = [
+        "token.revoke",
+        "license.revoke",
+        "license.suspend",
+        "license.create",
+        "license.create",
+        "token.create",
+    ];
+    assert_eq!(actions("").await, all);
+    assert_eq!(actions(&format!("?license={}", one.id)).await, ["license.suspend", "license.create"]);
+    assert_eq!(actions(&format!("?token={id}")).await, ["token.revoke", "token.create"]);
+    assert_eq!(actions("?action=license.revoke").await, ["license.revoke"]);
+    assert_eq!(actions("?action=nothing").await, [""; 0]);
+    assert_eq!(actions("?from=2026-01-01T01:00:00Z").await, all[..3]);
+    assert_eq!(actions("?to=2026-01-01T01:00:00Z").await, all[3..]);
+    let (mut seen, mut target) = (Vec::new(), "/api/v1/audit?limit=4".to_owned());
+    loop {
+        let page = app.get(&target).await.json();
+        seen.extend(page["data"].as_array().unwrap().iter().map(|entry| entry["action"].clone()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        target = format!("/api/v1/audit?limit=4&cursor={cursor}");
+    }
+    assert_eq!(json!(seen), json!(all));
+    for query in [
+        "license=x",
+        "token=x",
+        "action=",
+        "action=A",
+        "from=x",
+        "cursor=x",
+        "cursor=-1",
+        "limit=0",
+        "x=1",
+        "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+    ] {
+        assert_eq!(app.get(&format!("/api/v1/audit?{query}")).await.status, 400, "{query}");
+    }
+    for method in ["DELETE", "PUT", "POST", "PATCH"] {
+        assert_eq!(app.admin(method, "/api/v1/audit").send(&app.router).await.status, 405, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_kept_only_where_somebody_says_so() {
+    for (store_addresses, expected) in [(false, Value::Null), (true, json!("192.0.2.7"))] {
+        let (app, _) = TestApp::with_access_that(|api: Api| api.store_addresses(store_addresses)).await;
+        let body = json!({ "plan": "starter", "customer_email": EMAIL });
+        let mut request = app.admin("POST", "/api/v1/licenses").json(&body).request();
+        request.extensions_mut().insert(ClientAddress("192.0.2.7".parse::<IpAddr>().unwrap()));
+        assert_eq!(Reply::of(&app.router, request).await.status, 201);
+        assert_eq!(entries(&app, "").await[0]["address"], expected);
+    }
+}

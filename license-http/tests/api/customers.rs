@@ -1,0 +1,105 @@
+use serde_json::{Value, json};
+
+use super::app::{EMAIL, TestApp};
+
+async fn issue(app: &TestApp, email: &str, order: &str) -> super::app::Issued {
+    app.issue_with(json!({ "plan": "professional", "customer_email": email, "metadata": { "order": order }, "domains": ["example.com"] }))
+        .await
+}
+
+#[tokio::test]
+async fn a_customer_is_made_anonymous_and_nothing_tells_who_it_was() {
+    let (app, _) = TestApp::with_access().await;
+    let (mine, other) = (issue(&app, EMAIL, "A-17").await, issue(&app, "other@example.com", "B-18").await);
+    let revoked = issue(&app, EMAIL, "A-19").await;
+    app.delete(&revoked.path).await;
+    // Was the customer's, and is now somebody else's.
+    let given = issue(&app, EMAIL, "A-20").await;
+    app.put(&given.path, json!({ "customer_email": "other@example.com", "metadata": { "order": "B-21" } }))
+        .await;
+    app.validate(json!({ "key": mine.key, "domain": "example.com" })).await;
+    let erase = "/api/v1/customers/Dev%40Example.com";
+    let reply = app.delete(erase).await;
+    assert_eq!((reply.status, &reply.json()["licenses"]), (200, &json!(2)), "{}", reply.text());
+    let anonymous = reply.json()["customer_email"].clone();
+    assert!(anonymous.as_str().unwrap().ends_with("@erased.invalid"), "{anonymous}");
+
+    let kept = app.get(&mine.path).await.json();
+    assert_eq!((&kept["customer_email"], &kept["metadata"]), (&anonymous, &json!({})));
+    assert_eq!((&kept["validation_count"], &kept["domains"]), (&json!(1), &json!(["example.com"])));
+    let state = app.get(&revoked.path).await.json();
+    assert_eq!((&state["status"], &state["customer_email"]), (&json!("revoked"), &anonymous));
+    assert_eq!(app.validate(json!({ "key": mine.key, "domain": "example.com" })).await.json()["valid"], true);
+    assert_eq!(app.get(&other.path).await.json()["customer_email"], "other@example.com");
+
+    let audit = app.get("/api/v1/audit?limit=100").await;
+    for trace in [EMAIL, "A-17", "A-19", "A-20"] {
+        assert!(!audit.text().contains(trace), "{trace} is in the audit");
+    }
+    assert!(
+        audit.text().contains("B-18") && audit.text().contains("other@example.com"),
+        "of others all is there"
+    );
+    let newest = &audit.json()["data"][0];
+    assert_eq!(
+        (&newest["action"], &newest["actor"]["name"]),
+        (&json!("customer.anonymise"), &json!("admin token"))
+    );
+    let list =
+        app.get(&format!("/api/v1/licenses?customer_email={}", anonymous.as_str().unwrap())).await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "they still belong together");
+    assert_eq!(app.get(&format!("/api/v1/licenses?customer_email={EMAIL}")).await.json()["data"], json!([]));
+
+    let again = app.delete(erase).await.json();
+    assert_eq!(again, json!({ "customer_email": anonymous, "licenses": 0 }));
+    let of_anonymous = app.delete(&format!("/api/v1/customers/{}", anonymous.as_str().unwrap())).await.json();
+    assert_eq!(of_anonymous, again);
+    assert_eq!(app.get(&mine.path).await.json()["customer_email"], anonymous);
+}
+
+#[tokio::test]
+async fn an_export_has_all_that_is_kept() {
+    let (app, _) = TestApp::with_access().await;
+    let nobody = app.get("/api/v1/customers/nobody@example.com/export").await;
+    assert_eq!(
+        (nobody.status, nobody.json()),
+        (200, json!({ "customer_email": "nobody@example.com", "licenses": [] }))
+    );
+    let mut issued = Vec::new();
+    // More than a page of each.
+    for _ in 0..101 {
+        issued.push(app.issue("enterprise").await);
+    }
+    issue(&app, "other@example.com", "B-18").await;
+    for number in 0..101 {
+        app.validate(json!({ "key": issued[0].key, "fingerprint": format!("device {number}") })).await;
+    }
+    let export = app.get(&format!("/api/v1/customers/{EMAIL}/export")).await;
+    assert_eq!(
+        (export.header("content-type"), export.header("cache-control")),
+        (Some("application/json"), Some("no-store"))
+    );
+    let export = export.json();
+    assert_eq!(export["customer_email"], EMAIL);
+    let licenses = export["licenses"].as_array().unwrap();
+    let count = |license: &Value, list: &str| license[list].as_array().unwrap().len();
+    assert_eq!(licenses.len(), 101);
+    let used = licenses.iter().find(|license| license["license"]["id"] == issued[0].id).unwrap();
+    let license = app.get(&issued[0].path).await.json();
+    assert_eq!(used["license"], license);
+    assert_eq!(count(used, "activations"), 101);
+    // Created, activated, and a slot for each.
+    assert_eq!(count(used, "events"), 103);
+    assert_eq!(count(used, "validations"), 101);
+    assert_eq!(used["events"][0]["type"], "license.created");
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_refused() {
+    let app = TestApp::new().await;
+    for email in ["x", "%ff", "a%00@example.com", "%20"] {
+        let fault = (400, "BAD_REQUEST".to_owned(), Some("email".to_owned()));
+        assert_eq!(app.delete(&format!("/api/v1/customers/{email}")).await.fault(), fault, "{email}");
+        assert_eq!(app.get(&format!("/api/v1/customers/{email}/export")).await.fault(), fault, "{email}");
+    }
+}

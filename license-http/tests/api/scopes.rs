@@ -1,0 +1,162 @@
+//! Every route, for every caller: a route without a row here fails.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use license_core::token::Scope;
+use license_http::routes;
+use serde_json::{Value, json};
+
+use super::app::{EMAIL, NOW, TestApp, token};
+use super::call::{Call, Reply};
+
+/// Method, path, what a caller needs (nothing: it is public), and the answer to one who has it.
+const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
+    ("GET", "/health", &[], 200),
+    ("GET", "/ready", &[], 200),
+    ("GET", "/metrics", &[], 200),
+    ("POST", "/api/v1/validate", &[], 200),
+    ("POST", "/api/v1/licenses", &[Scope::LicensesWrite], 201),
+    ("GET", "/api/v1/licenses", &[Scope::LicensesRead], 200),
+    ("GET", "/api/v1/licenses/{id}", &[Scope::LicensesRead], 200),
+    ("PUT", "/api/v1/licenses/{id}", &[Scope::LicensesWrite], 200),
+    ("DELETE", "/api/v1/licenses/{id}", &[Scope::LicensesWrite], 200),
+    ("POST", "/api/v1/licenses/{id}/suspend", &[Scope::LicensesWrite], 200),
+    ("POST", "/api/v1/licenses/{id}/reinstate", &[Scope::LicensesWrite], 200),
+    ("POST", "/api/v1/licenses/{id}/renew", &[Scope::LicensesWrite], 200),
+    ("POST", "/api/v1/licenses/{id}/rotate-key", &[Scope::LicensesWrite], 200),
+    ("GET", "/api/v1/licenses/{id}/activations", &[Scope::LicensesRead], 200),
+    ("DELETE", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
+    ("GET", "/api/v1/licenses/{id}/usage", &[Scope::UsageRead], 200),
+    ("GET", "/api/v1/events", &[Scope::LicensesRead], 200),
+    ("POST", "/api/v1/webhook-endpoints", &[Scope::WebhooksWrite], 422),
+    ("GET", "/api/v1/webhook-endpoints", &[Scope::WebhooksRead], 200),
+    ("GET", "/api/v1/webhook-endpoints/{id}", &[Scope::WebhooksRead], 404),
+    ("PUT", "/api/v1/webhook-endpoints/{id}", &[Scope::WebhooksWrite], 404),
+    ("DELETE", "/api/v1/webhook-endpoints/{id}", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/enable", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/disable", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/rotate-secret", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/test", &[Scope::WebhooksWrite], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/replay", &[Scope::WebhooksWrite], 404),
+    ("GET", "/api/v1/webhook-endpoints/{id}/deliveries", &[Scope::WebhooksRead], 404),
+    ("POST", "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay", &[Scope::WebhooksWrite], 404),
+    ("DELETE", "/api/v1/customers/{email}", &[Scope::LicensesWrite], 200),
+    ("GET", "/api/v1/customers/{email}/export", &[Scope::LicensesRead, Scope::UsageRead], 200),
+    ("POST", "/api/v1/tokens", &[Scope::TokensWrite], 201),
+    ("GET", "/api/v1/tokens", &[Scope::TokensWrite], 200),
+    ("GET", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
+    ("DELETE", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
+    ("GET", "/api/v1/audit", &[Scope::AuditRead], 200),
+];
+
+/// What a call of that route sends, for a license of its own.
+async fn call(app: &TestApp, method: &str, path: &str) -> Call {
+    let license = app.issue("starter").await;
+    let target = path
+        .replace("{delivery_id}", "evt_nothing")
+        .replace("{id}", &license.id)
+        .replace("{activation_id}", "act_1")
+        .replace("{token_id}", "tok_nobody")
+        .replace("{email}", "nobody@example.com");
+    let call = Call::new(method, &target);
+    let body: Option<Value> = match (method, path) {
+        ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
+        ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
+        // What everybody who may make tokens may give away.
+        ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
+        ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),
+        _ => None,
+    };
+    match body {
+        Some(body) => call.json(&body),
+        None => call,
+    }
+}
+
+async fn send(app: &TestApp, method: &str, path: &str, token: Option<&str>) -> Reply {
+    let mut call = call(app, method, path).await;
+    if let Some(token) = token {
+        call = call.header("authorization", format!("Bearer {token}"));
+    }
+    call.send(&app.router).await
+}
+
+#[tokio::test]
+async fn every_route_has_a_row_and_every_row_a_route() {
+    let named: BTreeSet<_> =
+        ROUTES.iter().map(|(method, path, needs, _)| format!("{method} {path} {needs:?}")).collect();
+    let there: BTreeSet<_> = routes()
+        .iter()
+        .map(|route| format!("{} {} {:?}", route.method, route.path, route.scopes.unwrap_or_default()))
+        .collect();
+    assert_eq!(named, there);
+    assert!(routes().iter().all(|route| route.scopes.is_none_or(|scopes| !scopes.is_empty())));
+}
+
+#[tokio::test]
+async fn every_route_for_every_caller() {
+    let (app, access) = TestApp::with_access().await;
+    let soon = NOW.parse::<chrono::DateTime<chrono::Utc>>().unwrap() + TimeDelta::seconds(1);
+    let (_, expired) = token(&access, "admin", Some(soon)).await;
+    app.advance(TimeDelta::seconds(1));
+    let (id, revoked) = token(&access, "admin", None).await;
+    let reply = app.delete(&format!("/api/v1/tokens/{id}")).await;
+    assert_eq!((reply.status, reply.json()["status"].as_str()), (200, Some("revoked")));
+    let other = format!("lkt_{}", "0123456789abcdef".repeat(4));
+    let mistyped = format!("{}0", &revoked[..revoked.len() - 1]);
+    let mut singles = Vec::new();
+    for scope in Scope::ALL {
+        singles.push((scope, token(&access, scope.as_str(), None).await.1));
+    }
+    for (method, path, needs, expected) in ROUTES {
+        for (name, token, error) in [
+            ("no token", None, "Bearer"),
+            (
+                "a wrong one",
+                Some(&other),
+                r#"Bearer error="invalid_token", error_description="The token is not known""#,
+            ),
+            (
+                "a mistyped one",
+                Some(&mistyped),
+                r#"Bearer error="invalid_token", error_description="The token is not known""#,
+            ),
+            (
+                "an expired one",
+                Some(&expired),
+                r#"Bearer error="invalid_token", error_description="The token has expired""#,
+            ),
+            (
+                "a revoked one",
+                Some(&revoked),
+                r#"Bearer error="invalid_token", error_description="The token is revoked""#,
+            ),
+        ] {
+            let reply = send(&app, method, path, token.map(String::as_str)).await;
+            if needs.is_empty() {
+                assert_eq!(reply.status, *expected, "{method} {path} is public, with {name}");
+            } else {
+                assert_eq!(reply.fault(), (401, "UNAUTHORIZED".to_owned(), None), "{method} {path}, {name}");
+                assert_eq!(reply.header("www-authenticate"), Some(error), "{method} {path}, {name}");
+            }
+        }
+        for (scope, token) in &singles {
+            let reply = send(&app, method, path, Some(token)).await;
+            match needs.iter().find(|needed| *scope != Scope::Admin && scope != *needed) {
+                None => assert_eq!(reply.status, *expected, "{method} {path} by {scope}: {}", reply.text()),
+                Some(lacking) => {
+                    let code = (403, "INSUFFICIENT_SCOPE".to_owned(), None);
+                    assert_eq!(reply.fault(), code, "{method} {path} by {scope}");
+                    let challenge = format!(r#"Bearer error="insufficient_scope", scope="{lacking}""#);
+                    assert_eq!(
+                        reply.header("www-authenticate"),
+                        Some(&*challenge),
+                        "{method} {path} by {scope}"
+                    );
+                    assert!(reply.text().contains(lacking.as_str()), "the scope is named: {}", reply.text());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::http::request::Parts;
+use chrono::TimeDelta;
+use license_core::access::Caller;
+use license_core::store::StoreError;
+use license_core::token::TokenId;
+use license_http::{Api, AuthError, Authorise, TokenAuth};
+use serde_json::json;
+
+use super::app::{NOW, TestApp, token};
+use super::call::Call;
+
+fn with(token: &str, method: &str, target: &str) -> Call {
+    Call::new(method, target).header("authorization", format!("Bearer {token}"))
+}
+
+#[tokio::test]
+async fn a_token_is_made_shown_once_used_and_revoked() {
+    let (app, _) = TestApp::with_access().await;
+    let body = json!({ "name": "CI", "scopes": ["usage:read", "licenses:read"], "expires_at": "2026-02-01T00:00:00Z" });
+    let made = app.admin("POST", "/api/v1/tokens").json(&body).send(&app.router).await;
+    assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")));
+    let mut made_json = made.json();
+    let secret = made_json.as_object_mut().unwrap().remove("token").unwrap();
+    let secret = secret.as_str().unwrap();
+    let id = made_json["id"].as_str().unwrap().to_owned();
+    let expected = json!({
+        "id": id, "name": "CI", "scopes": ["licenses:read", "usage:read"], "status": "active", "created_at": NOW,
+        "last_used_at": null, "expires_at": "2026-02-01T00:00:00Z", "revoked_at": null,
+    });
+    assert_eq!(made_json, expected);
+    let path = format!("/api/v1/{}", made.header("location").unwrap());
+    let shown = app.get(&path).await;
+    assert_eq!(shown.json(), expected);
+    let listed = app.get("/api/v1/tokens").await;
+    assert_eq!(listed.json(), json!({ "data": [expected], "next_cursor": null }));
+    for reply in [&shown, &listed, &app.get("/api/v1/audit").await] {
+        assert!(!reply.text().contains(&secret[4..]), "it is shown once");
+    }
+    let list = || with(secret, "GET", "/api/v1/licenses");
+    assert_eq!(list().send(&app.router).await.status, 200);
+    for _ in 0..2 {
+        let revoked = app.delete(&path).await;
+        assert_eq!((revoked.status, &revoked.json()["revoked_at"]), (200, &json!(NOW)));
+        assert_eq!(list().send(&app.router).await.status, 401);
+        app.advance(TimeDelta::seconds(1));
+    }
+}
+
+#[tokio::test]
+async fn nobody_makes_or_revokes_a_token_of_more_scopes() {
+    let (app, access) = TestApp::with_access().await;
+    let (_, maker) = token(&access, "tokens:write,licenses:read", None).await;
+    let (admin, _) = token(&access, "admin", None).await;
+    for (scopes, expected) in [
+        (json!(["licenses:read"]), None),
+        (json!(["tokens:write", "licenses:read"]), None),
+        (json!(["licenses:read", "licenses:write"]), Some("licenses:write")),
+        (json!(["admin"]), Some("admin")),
+    ] {
+        let body = json!({ "name": "a", "scopes": scopes });
+        let reply = with(&maker, "POST", "/api/v1/tokens").json(&body).send(&app.router).await;
+        match expected {
+            None => assert_eq!(reply.status, 201, "{scopes}"),
+            Some(scope) => {
+                assert_eq!(reply.fault(), (403, "INSUFFICIENT_SCOPE".to_owned(), None), "{scopes}");
+                assert!(reply.text().contains(&format!("the scope {scope},")), "{}", reply.text());
+            }
+        }
+    }
+    let reply = with(&maker, "DELETE", &format!("/api/v1/tokens/{admin}")).send(&app.router).await;
+    assert_eq!(reply.fault(), (403, "INSUFFICIENT_SCOPE".to_owned(), None));
+    let left = app.get(&format!("/api/v1/tokens/{admin}")).await.json();
+    assert_eq!(left["status"], "active");
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_refused() {
+    let (app, _) = TestApp::with_access().await;
+    for (body, field) in [
+        (json!({}), "name"),
+        (json!({ "name": "", "scopes": ["admin"] }), "name"),
+        (json!({ "name": 1, "scopes": ["admin"] }), "name"),
+        (json!({ "name": "a" }), "scopes"),
+        (json!({ "name": "a", "scopes": [] }), "scopes"),
+        (json!({ "name": "a", "scopes": "admin" }), "scopes"),
+        (json!({ "name": "a", "scopes": ["root"] }), "scopes"),
+        (json!({ "name": "a", "scopes": [null] }), "scopes"),
+        (json!({ "name": "a", "scopes": ["admin"], "expires_at": NOW }), "expires_at"),
+        (json!({ "name": "a", "scopes": ["admin"], "expires_at": "soon" }), "expires_at"),
+        (json!({ "name": "a", "scopes": ["admin"], "more": 1 }), "more"),
+    ] {
+        let reply = app.admin("POST", "/api/v1/tokens").json(&body).send(&app.router).await;
+        assert_eq!(reply.fault(), (422, "INVALID_FIELD".to_owned(), Some(field.to_owned())), "{body}");
+    }
+    for path in ["/api/v1/tokens/tok_nobody", "/api/v1/tokens/nobody", "/api/v1/tokens/%ff"] {
+        assert_eq!(app.get(path).await.fault(), (404, "TOKEN_NOT_FOUND".to_owned(), None), "{path}");
+        assert_eq!(app.delete(path).await.fault(), (404, "TOKEN_NOT_FOUND".to_owned(), None), "{path}");
+    }
+    for query in ["limit=0", "limit=101", "cursor=lic_a", "x=1"] {
+        assert_eq!(app.get(&format!("/api/v1/tokens?{query}")).await.status, 400, "{query}");
+    }
+    assert_eq!(app.get("/api/v1/tokens").await.json()["data"], json!([]), "nothing was made");
+}
+
+#[tokio::test]
+async fn pages_of_tokens() {
+    let (app, access) = TestApp::with_access().await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        app.advance(TimeDelta::milliseconds(1));
+        made.push(token(&access, "usage:read", None).await.0);
+    }
+    made.reverse();
+    let (mut seen, mut target) = (Vec::new(), "/api/v1/tokens?limit=2".to_owned());
+    loop {
+        let page = app.get(&target).await.json();
+        seen.extend(
+            page["data"].as_array().unwrap().iter().map(|token| token["id"].as_str().unwrap().to_owned()),
+        );
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        target = format!("/api/v1/tokens?limit=2&cursor={cursor}");
+    }
+    assert_eq!(seen, made);
+}
+
+/// For a run with a token of its own, the first one lets nobody in.
+#[tokio::test]
+async fn one_token_may_be_left_out() {
+    let (app, access) = TestApp::with_access().await;
+    let (id, secret) = token(&access, "admin", None).await;
+    let auth = TokenAuth::new(Arc::clone(&access)).except(TokenId::parse(&id).unwrap());
+    let router = Api::new(Arc::clone(&app.service), auth).router();
+    assert_eq!(with(&secret, "GET", "/api/v1/licenses").send(&router).await.status, 401);
+    assert_eq!(with(&secret, "GET", "/api/v1/licenses").send(&app.router).await.status, 200);
+}
+
+#[derive(Debug)]
+struct NobodyKnows;
+
+#[async_trait]
+impl Authorise for NobodyKnows {
+    async fn caller(&self, _: &Parts) -> Result<Caller, AuthError> {
+        Err(AuthError::Store(StoreError::Unavailable { source: "refused at db.internal".into() }))
+    }
+}
+
+#[tokio::test]
+async fn while_nobody_knows_it_is_503() {
+    let app = TestApp::new().await;
+    let router = license_http::router(Arc::clone(&app.service), NobodyKnows);
+    let reply = app.admin("GET", "/api/v1/licenses").send(&router).await;
+    assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));
+    assert!(!reply.text().contains("db.internal"));
+}
+
+/// Without an access service there is nothing to ask for tokens.
+#[tokio::test]
+async fn an_app_without_tokens_has_no_such_paths() {
+    let app = TestApp::new().await;
+    for path in ["/api/v1/tokens", "/api/v1/tokens/tok_a", "/api/v1/audit"] {
+        assert_eq!(app.get(path).await.fault(), (404, "ROUTE_NOT_FOUND".to_owned(), None), "{path}");
+    }
+}

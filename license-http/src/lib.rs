@@ -4,6 +4,7 @@
 //!   a token) are its two halves, to be mounted apart.
 //! - [`AdminAuth`] knows the API tokens by their digests; [`ApiToken`] makes new ones.
 //! - [`ClientAddress`] is where a request comes from, by way of [`TrustedProxies`] or not.
+//! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
 //!   your own may have its own of both.
 //!
@@ -38,6 +39,7 @@
 
 mod auth;
 mod client;
+mod edge;
 mod extract;
 mod guard;
 mod problem;
@@ -52,30 +54,52 @@ use std::sync::Arc;
 use axum::Router;
 use license_core::service::LicenseService;
 
+use edge::Edge;
 use state::HttpState;
 
 pub use auth::{AdminAuth, ApiToken, TokenDigest};
+pub use axum::http::HeaderValue;
 pub use client::{ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
+pub use edge::{EdgeOptions, Rate, RateError, RateLimits};
 pub use ipnet::IpNet;
 pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
 pub use serve::{ServeOptions, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};
 
-/// The whole API.
+/// The whole API, which anyone may call as often as they like. For the open internet: [`router_with`].
 pub fn router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
-    finish(routes::public().merge(routes::admin(auth)), service)
+    router_with(service, auth, &EdgeOptions::default())
 }
 
-/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`.
+/// The whole API, which takes no more than that of its callers.
+pub fn router_with(service: Arc<LicenseService>, auth: AdminAuth, options: &EdgeOptions) -> Router {
+    let edge = Arc::new(Edge::new(options));
+    finish(routes::public(options).merge(routes::admin(auth, &edge)), service, edge)
+}
+
+/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`, `GET /metrics`.
 pub fn public_router(service: Arc<LicenseService>) -> Router {
-    finish(routes::public(), service)
+    public_router_with(service, &EdgeOptions::default())
+}
+
+/// What anyone may call, within limits.
+pub fn public_router_with(service: Arc<LicenseService>, options: &EdgeOptions) -> Router {
+    finish(routes::public(options), service, Arc::new(Edge::new(options)))
 }
 
 /// What needs an API token: everything below `/api/v1/licenses`.
 pub fn admin_router(service: Arc<LicenseService>, auth: AdminAuth) -> Router {
-    finish(routes::admin(auth), service)
+    admin_router_with(service, auth, &EdgeOptions::default())
+}
+
+/// What needs an API token, within limits.
+pub fn admin_router_with(service: Arc<LicenseService>, auth: AdminAuth, options: &EdgeOptions) -> Router {
+    let edge = Arc::new(Edge::new(options));
+    finish(routes::admin(auth, &edge), service, edge)
 }
 
 /// The fallback comes last: two routers with one each do not merge.
-fn finish(routes: Router<HttpState>, service: Arc<LicenseService>) -> Router {
-    routes.fallback(routes::not_found).with_state(HttpState::new(service))
+fn finish(routes: Router<HttpState>, service: Arc<LicenseService>, edge: Arc<Edge>) -> Router {
+    routes.fallback(routes::not_found()).with_state(HttpState::new(service, edge))
 }

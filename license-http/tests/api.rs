@@ -6,8 +6,11 @@ mod api {
     mod app;
     mod auth;
     mod call;
+    mod cors;
+    mod edge;
     mod faults;
     mod faulty_store;
+    mod flood;
     mod health;
     mod idempotency;
     mod licenses;
@@ -17,7 +20,11 @@ mod api {
     mod preconditions;
     mod request_log;
     mod rotten;
+    mod secured;
     mod serve;
+    mod server;
+    #[cfg(feature = "tls")]
+    mod tls;
     mod usage;
     mod validate;
 }

@@ -56,7 +56,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
-    let options = flags.edge.serve_options();
+    let options = flags.edge.serve_options()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -68,6 +68,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let opened = database.open().await.inspect_err(|_| secret.forget())?;
     let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
     let store = &front.store;
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     let started = async {
         // For the commands: where a limit is soon seen to hold.
         let soonest = |plan: &&Plan| {
@@ -93,14 +94,27 @@ async fn run(flags: Flags) -> Result<(), String> {
         };
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let plans = format!("{names} ({plans_from})");
-        Banner { address, database: shown, secret: secret.note, plans, plan: plan.into(), admin_token }
-            .print();
-        Ok(license_http::router(service.into(), AdminAuth::new([token])).layer(log))
+        Banner {
+            scheme,
+            address,
+            database: shown,
+            secret: secret.note,
+            plans,
+            plan: plan.into(),
+            admin_token,
+        }
+        .print();
+        let edge = flags.edge.edge_options();
+        Ok(license_http::router_with(service.into(), AdminAuth::new([token]), &edge).layer(log))
     };
+    let renewals = options.tls.clone().map(|tls| tokio::spawn(tls.watch()));
     let served = match started.await {
         Ok(app) => license_http::serve(listener, app, options, stop).await.map_err(|error| error.to_string()),
         Err(reason) => Err(reason),
     };
+    if let Some(renewals) = renewals {
+        renewals.abort();
+    }
     front.close().await;
     opened.close().await;
     served

@@ -20,8 +20,9 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers also while the store does not: that is what it is asked for.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
-    let HttpState { service, validate_seconds } = state;
-    let up = health::ask(&service).await.is_ok();
+    let _permit = state.edge.probes.enter()?;
+    let HttpState { service, validate_seconds, edge } = &state;
+    let up = health::ask(service).await.is_ok();
     let listening = service.feed_state() == FeedState::Listening;
     let mut figures = vec![
         Figure::gauge("store_up", "1 while the store answers", up.into()),
@@ -35,7 +36,8 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
             "1 while validations are answered from memory because the store does not answer",
             service.store_is_down().into(),
         ),
-        Figure::histogram("validate_seconds", "How long validations over HTTP take", &validate_seconds),
+        Figure::histogram("validate_seconds", "How long validations over HTTP take", validate_seconds),
+        edge.figure(),
     ];
     figures.extend(service.figures());
     let mut registry = Registry::with_prefix("license");

@@ -9,7 +9,7 @@ use license_core::key::Secret;
 use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
-use license_http::{AdminAuth, ApiToken, router};
+use license_http::{AdminAuth, ApiToken, EdgeOptions, router, router_with};
 use license_store::memory::MemoryStore;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -61,6 +61,12 @@ impl TestApp {
         let service = Arc::new(service);
         let router = router(Arc::clone(&service), auth.clone());
         Self { service, auth, token: token.reveal().to_owned(), router, clock }
+    }
+
+    /// The same, within limits.
+    pub(crate) fn within(mut self, options: &EdgeOptions) -> Self {
+        self.router = router_with(Arc::clone(&self.service), self.auth.clone(), options);
+        self
     }
 
     pub(crate) fn advance(&self, delta: TimeDelta) {

@@ -5,18 +5,21 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 #[path = "fill.rs"]
-#[expect(dead_code, reason = "the bench of the server reads more of it")]
 mod fill;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::activation::ActivationId;
-use license_core::clock::{Clock, SystemClock};
+use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::command::{Command, CommandContext, Outcome};
+use license_core::key::Secret;
 use license_core::plan::PlanCatalog;
+use license_core::service::{LicenseService, ValidateRequest};
 use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
 use license_core::verdict::Claim;
+use license_store::cached::{CacheOptions, Cached};
+use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 use rand::{RngExt, SeedableRng};
@@ -26,18 +29,25 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 use test_database::TestDatabase;
 
-use fill::{Known, Maker, Raw, customer, device, now};
+use fill::{Known, Maker, Raw, SECRET, customer, device, now};
 
 /// Samples of each figure, after a tenth as many that are not counted.
 const SAMPLES: usize = 2_000;
 /// Samples that one database gives before the next has its turn, so that all see the same weather.
 const TURN: usize = 200;
+/// Licenses that are validated from memory, and domains of the one big license: few enough that the samples which are not
+/// counted bring them there.
+const IN_USE: usize = 100;
 /// Activations of the one big license.
 const MANY: usize = 100_000;
 
 /// A database of the bench, filled.
 struct Filled {
     store: Arc<dyn LicenseStore>,
+    /// As the server has it, with all that is asked for in memory; each validation is committed.
+    remembered: LicenseService,
+    /// The same without a memory.
+    forgetful: LicenseService,
     licenses: Vec<Known>,
     load: Duration,
     size: i64,
@@ -56,6 +66,11 @@ enum Keep {
 enum Engine {
     Sqlite,
     Postgres,
+}
+
+async fn service(store: Arc<dyn LicenseStore>) -> LicenseService {
+    let secret = Secret::from_hex(SECRET).expect("hex digits");
+    LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await.expect("a service")
 }
 
 impl Filled {
@@ -87,7 +102,21 @@ impl Filled {
         raw.settle().await;
         load += start.elapsed();
         let size = raw.size().await;
-        Some(Self { store, licenses, load, size, rng: ChaCha20Rng::seed_from_u64(1), claims: 0, _keep: keep })
+        let group = GroupCommitOptions::default();
+        let grouped = GroupCommit::new(Arc::clone(&store), group, &mut SystemRng).expect("randomness");
+        let remembered = Cached::new(grouped, CacheOptions::default());
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        Some(Self {
+            remembered: service(Arc::new(remembered)).await,
+            forgetful: service(Arc::clone(&store)).await,
+            store,
+            licenses,
+            load,
+            size,
+            rng,
+            claims: 0,
+            _keep: keep,
+        })
     }
 
     fn any(&mut self) -> Known {
@@ -122,6 +151,17 @@ impl Filled {
         took
     }
 
+    async fn validate(&mut self, service: impl Fn(&Self) -> &LicenseService, known: &Known) -> Duration {
+        let domain = known.domain(self.rng.random_range(0..known.domains.min(IN_USE)));
+        let request =
+            ValidateRequest { key: known.key.reveal(), domain: Some(domain.as_str()), fingerprint: None };
+        let start = now();
+        let verdict = service(self).validate(&request).await;
+        let took = start.elapsed();
+        assert!(verdict.expect("a verdict").is_valid());
+        took
+    }
+
     async fn page(&self, filter: &LicenseFilter, least: usize) -> Duration {
         let moment = SystemClock.now();
         let start = now();
@@ -136,6 +176,12 @@ impl Filled {
         match what {
             What::Read => self.read_by_key(&known).await,
             What::Claim => self.claim(&known, context, false).await,
+            What::ValidateRemembered => {
+                let n = self.rng.random_range(0..IN_USE) * (self.licenses.len() / IN_USE);
+                let known = self.licenses[n].clone();
+                self.validate(|filled| &filled.remembered, &known).await
+            }
+            What::Validate => self.validate(|filled| &filled.forgetful, &known).await,
             What::First => self.page(&LicenseFilter::default(), 25).await,
             What::Plan => {
                 let plan = ["starter", "professional", "enterprise"][self.rng.random_range(0..3)];
@@ -149,6 +195,10 @@ impl Filled {
             What::ReadLast => {
                 let known = self.licenses[self.licenses.len() - 1].clone();
                 self.read_by_key(&known).await
+            }
+            What::ValidateLast => {
+                let known = self.licenses[self.licenses.len() - 1].clone();
+                self.validate(|filled| &filled.remembered, &known).await
             }
             What::ClaimLast => {
                 let known = self.licenses[self.licenses.len() - 1].clone();
@@ -165,8 +215,11 @@ enum What {
     First,
     Plan,
     Customer,
+    ValidateRemembered,
+    Validate,
     /// Of the last license only.
     ReadLast,
+    ValidateLast,
     ClaimLast,
 }
 
@@ -240,6 +293,8 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
     for (name, what) in [
         ("read by key", What::Read),
         ("claim a device", What::Claim),
+        ("validate, in memory", What::ValidateRemembered),
+        ("validate, not in memory", What::Validate),
         ("list, first page", What::First),
         ("list, of a plan", What::Plan),
         ("list, of a customer", What::Customer),
@@ -254,6 +309,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
     }
     heads(&["one license with 3 activations".to_owned(), format!("with {}k", MANY / 1_000)]);
     row("read by key", &medians(&mut filled, What::ReadLast, &context).await);
+    row("validate, in memory", &medians(&mut filled, What::ValidateLast, &context).await);
     row("claim a device", &medians(&mut filled, What::ClaimLast, &context).await);
 }
 

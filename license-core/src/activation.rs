@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use smol_str::SmolStr;
 
 use crate::domain::DomainName;
 use crate::license::LicenseId;
@@ -66,7 +67,7 @@ pub struct ActivationIdError;
 /// assert!(Fingerprint::parse("two\nlines").is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(String);
+pub struct Fingerprint(SmolStr);
 
 impl Fingerprint {
     /// Reads a fingerprint; white space around it is no part of it.
@@ -82,7 +83,7 @@ impl Fingerprint {
         } else if text.chars().any(char::is_control) {
             Err(FingerprintError::Control)
         } else {
-            Ok(Self(text.to_owned()))
+            Ok(Self(SmolStr::new(text)))
         }
     }
 

@@ -16,7 +16,7 @@ use crate::limits;
 /// # Ok::<(), license_core::customer::EmailError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CustomerEmail(String);
+pub struct CustomerEmail(Box<str>);
 
 impl CustomerEmail {
     /// Reads an address as a person types it.
@@ -33,7 +33,7 @@ impl CustomerEmail {
         if typed.chars().any(char::is_control) {
             return Err(EmailError::NoAddress);
         }
-        Ok(Self(typed.to_ascii_lowercase()))
+        Ok(Self(typed.to_ascii_lowercase().into()))
     }
 
     /// The address in lower case.

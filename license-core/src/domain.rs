@@ -22,6 +22,7 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use smol_str::SmolStr;
 
 /// The longest text, in octets, that is looked at; anything longer is refused unread.
 ///
@@ -67,7 +68,8 @@ const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
 /// `intranet`, a host that people do have on their networks. Both are counted.
 #[derive(Clone, Debug)]
 pub struct DomainName {
-    text: Box<str>,
+    /// Most names fit in place: licenses in memory have several, and each recorded validation a copy of one.
+    text: SmolStr,
     kind: Kind,
     had_www: bool,
 }
@@ -345,7 +347,7 @@ impl DomainName {
 
     fn fold_www(mut self) -> Self {
         if let Some(parent) = self.text.strip_prefix("www.").filter(|parent| parent.contains('.')) {
-            self.text = parent.into();
+            self.text = SmolStr::new(parent);
             self.had_www = true;
         }
         self

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::activation::{Binding, Fingerprint};
 use crate::domain::DomainName;
+use crate::key::SealedKey;
 use crate::license::{License, LicenseState};
 use crate::plan::{DomainPolicy, Features, Limit, Plan, PlanCatalog};
 
@@ -220,10 +221,11 @@ impl Standing {
     /// that could cover the claim.
     #[must_use]
     pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
+        let license = without_key(license);
         Self { license, bindings: bindings.into_iter().collect() }
     }
 
-    /// The license.
+    /// The license, [without its key](without_key).
     #[must_use]
     pub fn license(&self) -> &Arc<License> {
         &self.license
@@ -240,6 +242,16 @@ impl Standing {
     pub fn held(&self, claim: &Claim) -> Held {
         Held::of(claim, &*self.bindings)
     }
+}
+
+/// The same license without its sealed key, which no verdict needs: what is remembered of many licenses shall take little room,
+/// and hold no keys.
+#[must_use]
+pub fn without_key(mut license: Arc<License>) -> Arc<License> {
+    if license.sealed_key != SealedKey::default() {
+        Arc::make_mut(&mut license).sealed_key = SealedKey::default();
+    }
+    license
 }
 
 /// What an admissible claim still needs before it is valid.

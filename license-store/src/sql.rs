@@ -24,6 +24,7 @@ use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
 use license_core::event::Event;
+use license_core::figure::Figure;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
@@ -542,5 +543,9 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
 
     fn feed_state(&self) -> FeedState {
         self.feed.state()
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        self.filing.figures()
     }
 }

@@ -8,7 +8,8 @@
 mod process;
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,12 +84,16 @@ impl Asked {
     }
 }
 
-fn over_http(database: &TestDatabase) -> Vec<Duration> {
-    let folder = tempfile::tempdir().unwrap();
+/// Three server processes on one database.
+fn three_nodes(folder: &Path, database: &TestDatabase) -> [Server; 3] {
     let env =
         [("LICENSE_SECRET", SECRET), ("LICENSE_ADMIN_TOKEN", TOKEN), ("LICENSE_DATABASE", &database.url())];
-    let start = |folder: &Path| Server::start_with(folder, &[], &env);
-    let nodes = [start(folder.path()), start(folder.path()), start(folder.path())];
+    [(); 3].map(|()| Server::start_with(folder, &[], &env))
+}
+
+fn over_http(database: &TestDatabase) -> Vec<Duration> {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = three_nodes(folder.path(), database);
     let others: Vec<_> = nodes[1..].iter().map(|node| Asked::new(node.url.clone())).collect();
     let until = |key: &Value, expected: Expected| {
         for other in &others {
@@ -117,6 +122,127 @@ fn over_http(database: &TestDatabase) -> Vec<Duration> {
         }
     }
     took
+}
+
+/// Callers of each node that ask for the license that is about to be revoked, and those that ask for others.
+const WATCHERS: usize = 2;
+const OTHERS: usize = 2;
+const REVOCATIONS: usize = 1_000;
+
+/// Callers of three nodes, all the time.
+#[derive(Default)]
+struct Load {
+    /// The license in question: its number and a validation of it.
+    question: Mutex<(usize, Value)>,
+    /// Of each node, for each watcher: which license the last answer was of, whether it was valid, when it was asked and
+    /// answered.
+    seen: [[Mutex<Seen>; WATCHERS]; 3],
+    answers: AtomicU64,
+    over: AtomicBool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    number: usize,
+    denied: bool,
+    /// Of the last valid answer.
+    valid: Option<(Instant, Instant)>,
+}
+
+impl Load {
+    fn watch(&self, url: &str, seen: &Mutex<Seen>) {
+        let agent = agent();
+        while !self.over.load(Ordering::SeqCst) {
+            let (number, body) = self.question.lock().unwrap().clone();
+            if body.is_null() {
+                continue;
+            }
+            let asked = now();
+            let (_, answer) = call(&agent, url, "POST", "/api/v1/validate", None, Some(&body)).unwrap();
+            self.answers.fetch_add(1, Ordering::Relaxed);
+            let mut seen = seen.lock().unwrap();
+            if seen.number != number {
+                *seen = Seen { number, ..Seen::default() };
+            }
+            if answer["valid"] == true {
+                assert!(!seen.denied, "valid again after a denial");
+                seen.valid = Some((asked, now()));
+            } else {
+                assert_eq!(answer["error"], "LICENSE_REVOKED", "{answer}");
+                seen.denied = true;
+            }
+        }
+    }
+
+    fn use_others(&self, url: &str, keys: &[Value], first: usize) {
+        let agent = agent();
+        for n in first.. {
+            if self.over.load(Ordering::SeqCst) {
+                return;
+            }
+            let body = json!({ "key": keys[n % keys.len()], "domain": "example.com" });
+            let (_, answer) = call(&agent, url, "POST", "/api/v1/validate", None, Some(&body)).unwrap();
+            assert_eq!(answer["valid"], true, "{answer}");
+            self.answers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until each watcher has seen what `is` says of the license with that number.
+    fn until(&self, number: usize, is: impl Fn(&Seen) -> bool) {
+        let start = now();
+        for seen in self.seen.iter().flatten() {
+            while !Some(*seen.lock().unwrap()).is_some_and(|seen| seen.number == number && is(&seen)) {
+                assert!(start.elapsed() < NEVER, "license {number} is not seen as it is");
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Licenses are revoked one after the other at the first node, while callers of all three ask for them and for others. For
+/// each: until when the other nodes answered valid, reckoned from the answer to the revocation.
+fn revoked_under_load(database: &TestDatabase) -> Vec<Duration> {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = three_nodes(folder.path(), database);
+    let keys: Vec<_> = (0..100).map(|_| nodes[0].issue(TOKEN, &starter())["key"].clone()).collect();
+    let load = Load::default();
+    let (mut late, start) = (Vec::new(), now());
+    thread::scope(|scope| {
+        for (node, seen) in nodes.iter().zip(&load.seen) {
+            for seen in seen {
+                scope.spawn(|| load.watch(&node.url, seen));
+            }
+            for n in 0..OTHERS {
+                let (load, keys) = (&load, &keys);
+                scope.spawn(move || load.use_others(&node.url, keys, n * 50));
+            }
+        }
+        for number in 1..=REVOCATIONS {
+            let license = nodes[0].issue(TOKEN, &starter());
+            *load.question.lock().unwrap() =
+                (number, json!({ "key": license["key"], "domain": "example.com" }));
+            load.until(number, |seen| seen.valid.is_some());
+            let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
+            let (status, answer) = nodes[0].call("DELETE", &path, Some(TOKEN), None);
+            let told = now();
+            assert_eq!(status, 200, "{answer}");
+            load.until(number, |seen| seen.denied);
+            let last = |node: usize| load.seen[node].iter().filter_map(|seen| seen.lock().unwrap().valid);
+            let stale = last(0).filter(|(asked, _)| *asked > told).count();
+            assert_eq!(stale, 0, "the node that revoked it answered valid afterwards");
+            let others = last(1).chain(last(2));
+            late.extend(others.map(|(_, answered)| answered.saturating_duration_since(told)).max());
+        }
+        load.over.store(true, Ordering::SeqCst);
+    });
+    let answers = load.answers.into_inner();
+    println!("\n{answers} validations were answered meanwhile, {:.0} a second", per_second(answers, start));
+    late
+}
+
+#[expect(clippy::cast_precision_loss, reason = "to be read by people")]
+fn per_second(answers: u64, start: Instant) -> f64 {
+    answers as f64 / start.elapsed().as_secs_f64()
 }
 
 /// Sends on when what was heard.
@@ -174,11 +300,11 @@ async fn through_the_feed(database: &TestDatabase) -> Vec<Duration> {
     took
 }
 
-fn row(name: &str, mut took: Vec<Duration>) {
+fn row(name: &str, changes: usize, mut took: Vec<Duration>) {
     took.sort_unstable();
     let at = |per_mille: usize| took[(took.len() - 1) * per_mille / 1_000].as_secs_f64() * 1e3;
     let (middle, p99, most) = (at(500), at(990), at(1_000));
-    println!("| {name} | {} | {middle:.2} ms | {p99:.2} ms | {most:.2} ms |", took.len() / 2);
+    println!("| {name} | {changes} | {middle:.2} ms | {p99:.2} ms | {most:.2} ms |");
 }
 
 fn main() {
@@ -186,6 +312,12 @@ fn main() {
     let Some(database) = runtime.block_on(TestDatabase::new()) else { return };
     println!("| from the answer on one node until each of two others | changes | p50 | p99 | max |");
     println!("|---|---|---|---|---|");
-    row("answers a validation accordingly, over HTTP", over_http(&database));
-    row("has heard of it through the change feed", runtime.block_on(through_the_feed(&database)));
+    let changes = LICENSES * CHANGES;
+    row("answers a validation accordingly, over HTTP", changes, over_http(&database));
+    row("has heard of it through the change feed", changes, runtime.block_on(through_the_feed(&database)));
+    let late = revoked_under_load(&database);
+    println!("\n| from the answer to a revocation on one node, under load | revocations | p50 | p99 | max |");
+    println!("|---|---|---|---|---|");
+    row("until the last valid answer of two others", REVOCATIONS, late);
+    println!("\nThe node that revoked answered none valid that was asked after its answer.");
 }

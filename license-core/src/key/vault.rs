@@ -157,7 +157,7 @@ impl KeyVault {
         let payload = Payload { msg: key.reveal().as_bytes(), aad: license_id.as_bytes() };
         let ciphertext = self.cipher().encrypt(&XNonce::from(nonce), payload);
         let ciphertext = ciphertext.expect("a key is shorter than 256 GiB");
-        Ok(SealedKey([nonce.as_slice(), &ciphertext].concat()))
+        Ok(SealedKey([nonce.as_slice(), &ciphertext].concat().into()))
     }
 
     /// Decrypts what [`seal`](Self::seal) made for this license.
@@ -195,14 +195,14 @@ impl fmt::Debug for KeyVault {
 }
 
 /// A key that only [`KeyVault::open`] can read: 24 bytes of nonce, the encrypted text, 16 bytes of tag.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedKey(Vec<u8>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SealedKey(Box<[u8]>);
 
 impl SealedKey {
     /// A sealed key as a store kept it. Any bytes will do; opening them tells.
     #[must_use]
-    pub const fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
     }
 
     /// The bytes a store keeps.

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use license_core::figure::Figure;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -25,7 +27,11 @@ pub(super) const FORGET_RECORDERS: &str =
 /// Files what is in the inbox now. May be called by several nodes at once, and cut short anywhere: what is filed is counted
 /// once.
 pub(super) trait File: Send + Sync + 'static {
-    fn file(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>>;
+    /// `recorded` grows with each batch: who files can tell whether others want to write meanwhile.
+    fn file<'a>(
+        &'a self,
+        recorded: &'a AtomicU64,
+    ) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>>;
 
     /// Closes connections that are its own.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -34,8 +40,32 @@ pub(super) trait File: Send + Sync + 'static {
 /// Files in a task of its own, as long as it lives.
 pub(super) struct Filing {
     file: Arc<dyn File>,
-    recorded: Arc<Notify>,
+    work: Arc<Work>,
     task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What there is to do.
+#[derive(Default)]
+struct Work {
+    wake: Notify,
+    /// Batches that were recorded here, and how many of them were when the last filing began that has ended. One more to
+    /// begin with: what an earlier process left.
+    recorded: AtomicU64,
+    filed: AtomicU64,
+}
+
+impl Work {
+    fn add(&self) {
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    async fn file(&self, file: &dyn File) -> sqlx::Result<()> {
+        let recorded = self.recorded.load(Ordering::Relaxed);
+        file.file(&self.recorded).await?;
+        self.filed.fetch_max(recorded, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Filing {
@@ -46,34 +76,40 @@ impl fmt::Debug for Filing {
 
 impl Filing {
     pub(super) fn new(file: impl File) -> Self {
-        let (file, recorded): (Arc<dyn File>, _) = (Arc::new(file), Arc::new(Notify::new()));
-        let (filer, wake) = (Arc::clone(&file), Arc::clone(&recorded));
+        let (file, work): (Arc<dyn File>, _) = (Arc::new(file), Arc::new(Work::default()));
+        let (filer, todo) = (Arc::clone(&file), Arc::clone(&work));
+        work.add();
         let task = tokio::spawn(async move {
-            // What an earlier process left.
-            wake.notify_one();
             loop {
-                wake.notified().await;
-                let busy = async { while timeout(QUIET, wake.notified()).await.is_ok() {} };
+                todo.wake.notified().await;
+                let busy = async { while timeout(QUIET, todo.wake.notified()).await.is_ok() {} };
                 // Either is time to begin.
                 let _ = timeout(LONGEST_WAIT, busy).await;
-                if filer.file().await.is_err() {
+                if todo.file(&*filer).await.is_err() {
                     // It is still in the inbox, and counted. What is wrong, callers are told.
-                    wake.notify_one();
+                    todo.wake.notify_one();
                     sleep(PAUSE).await;
                 }
             }
         });
-        Self { file, recorded, task: Mutex::new(Some(task)) }
+        Self { file, work, task: Mutex::new(Some(task)) }
     }
 
     /// Something was recorded.
     pub(super) fn wake(&self) {
-        self.recorded.notify_one();
+        self.work.add();
     }
 
     /// Files now.
     pub(super) async fn run(&self) -> sqlx::Result<()> {
-        self.file.file().await
+        self.work.file(&*self.file).await
+    }
+
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let waits = self.work.filed.load(Ordering::Relaxed) < self.work.recorded.load(Ordering::Relaxed);
+        let help =
+            "Whether this node has recorded validations that wait to be filed into histories and counters";
+        vec![Figure::gauge("filing_waits", help, waits.into())]
     }
 
     /// Ends the task, wherever it is, and closes its connections.

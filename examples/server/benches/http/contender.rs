@@ -145,7 +145,9 @@ impl Contender {
 
     /// Validates each license once: caches are filled, and connections open.
     pub(crate) fn warm(&mut self) {
-        self.answered += self.requests.warm(&self.process().url);
+        let url = self.process().url.clone();
+        self.answered += self.requests.warm(&url);
+        load::settle(&url);
     }
 
     /// One run; a few answers are looked at before and after it.

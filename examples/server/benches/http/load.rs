@@ -25,6 +25,8 @@ const CALLERS: usize = 64;
 const WARM: Duration = Duration::from_mins(1);
 /// Answers looked at before and after each run.
 const SAMPLE: usize = 5;
+/// All is filed by then.
+const SETTLED: Duration = Duration::from_mins(5);
 /// Nobody is at work where the processors do nothing for nine tenths of this.
 const LULL: Duration = Duration::from_millis(100);
 
@@ -112,7 +114,7 @@ pub(crate) struct Run {
     pub(crate) latency: [f64; 3],
     /// Microseconds of processor that the server took for each request; what its database took is not in it.
     pub(crate) cpu: f64,
-    /// Seconds until the machine was at rest again.
+    /// Seconds until all was filed, and the machine at rest again.
     pub(crate) rest: f64,
 }
 
@@ -136,6 +138,7 @@ pub(crate) fn run(
         .expect("wrk is installed");
     let cpu = processor_time(pid).saturating_sub(before);
     let start = now();
+    settle(url);
     rest(seconds);
     let rest = start.elapsed().as_secs_f64();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -153,6 +156,20 @@ pub(crate) fn run(
         latency: ["p50", "p95", "p99"].map(micros),
         cpu: cpu.as_secs_f64() * 1e6 / micros("answers"),
         rest,
+    }
+}
+
+/// Waits until a server of ours has filed what it recorded: it begins with that when it has been idle for a while.
+pub(crate) fn settle(url: &str) {
+    let (agent, start) = (agent(), now());
+    let waits = || {
+        let figures =
+            agent.get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
+        figures.contains("license_filing_waits 1\n")
+    };
+    while waits() {
+        assert!(start.elapsed() < SETTLED, "recorded validations are not filed");
+        thread::sleep(LULL);
     }
 }
 

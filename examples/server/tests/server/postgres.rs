@@ -13,6 +13,11 @@ pub(crate) const TOKEN: &str = "a-token-of-my-own-0123456789";
 
 /// Starts a node on that database.
 pub(crate) fn node(folder: &std::path::Path, url: &str) -> Server {
+    node_with(folder, url, &[])
+}
+
+/// Likewise, with flags.
+pub(crate) fn node_with(folder: &std::path::Path, url: &str, flags: &[&str]) -> Server {
     let secret = "5a".repeat(32);
     let env = [
         ("LICENSE_SECRET", secret.as_str()),
@@ -20,7 +25,7 @@ pub(crate) fn node(folder: &std::path::Path, url: &str) -> Server {
         ("LICENSE_DATABASE_TIMEOUT", "2"),
         ("LICENSE_ADMIN_TOKEN", TOKEN),
     ];
-    Server::start_with(folder, &[], &env)
+    Server::start_with(folder, flags, &env)
 }
 
 /// 48 callers, half of them on each of two nodes, ten rounds, domains and devices.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 
 use sqlx::postgres::PgPool;
 use sqlx::{Connection, SqlStr};
@@ -33,7 +34,8 @@ pub(super) struct Filer {
 }
 
 impl File for Filer {
-    fn file(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+    /// Rows of the inbox lock out nobody who records, so there is no need to stand back.
+    fn file<'a>(&'a self, _: &'a AtomicU64) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
         Box::pin(async move {
             while self.some().await? == FILED {}
             Ok(())

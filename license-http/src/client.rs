@@ -1,7 +1,7 @@
 //! Where a request comes from: the socket's address, or what proxies say that are trusted.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::http::header::FORWARDED;
@@ -29,6 +29,18 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// What limits count as one client: an address, or with IPv6 the network of 64 bits, all of which one customer of a
+    /// provider has.
+    #[must_use]
+    pub fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
+            four @ IpAddr::V4(_) => four,
+        }
+    }
+}
 
 /// Which header trusted proxies add the address of their caller to.
 ///
@@ -104,7 +116,7 @@ impl TrustedProxies {
         ClientAddress(client)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
 }
@@ -267,6 +279,18 @@ mod tests {
         ] {
             assert_eq!(client(ForwardingHeader::Forwarded, "10.1.2.3", lines), expected, "{lines:?}");
             assert_eq!(client(ForwardingHeader::Forwarded, "198.51.100.1", lines), "198.51.100.1");
+        }
+    }
+
+    #[test]
+    fn a_client_is_an_address_or_64_bits() {
+        for (address, network) in [
+            ("203.0.113.5", "203.0.113.5"),
+            ("::ffff:203.0.113.5", "203.0.113.5"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:3::", "2001:db8:1:3::"),
+        ] {
+            assert_eq!(ClientAddress(address.parse().unwrap()).network().to_string(), network);
         }
     }
 

@@ -1,4 +1,5 @@
-//! What holds for every request of a route: its head is not too large, and a panic is an answer too.
+//! What holds for every request of a route: its head is not too large, a panic is an answer too, and each answer says how it is
+//! to be taken.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -6,7 +7,8 @@ use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::{CatchUnwind, Either, Map, Ready, ready};
@@ -14,6 +16,8 @@ use license_core::limits;
 use tower::{Layer, Service};
 
 use crate::problem::{Answer, Problem};
+
+const NO_CONTENT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 type Caught = Result<Result<Response, Infallible>, Box<dyn Any + Send>>;
 
@@ -30,7 +34,7 @@ impl Guard {
     pub(crate) fn problems() -> Self {
         Self {
             answer: Problem::into_response,
-            after: |caught| caught.unwrap_or_else(|_| Ok(panicked().into_response())),
+            after: |caught| Ok(secure(caught.unwrap_or_else(|_| Ok(panicked().into_response()))?)),
         }
     }
 
@@ -38,7 +42,7 @@ impl Guard {
     pub(crate) fn refusals() -> Self {
         Self {
             answer: Problem::into_refusal,
-            after: |caught| caught.unwrap_or_else(|_| Ok(panicked().into_refusal())),
+            after: |caught| Ok(secure(caught.unwrap_or_else(|_| Ok(panicked().into_refusal()))?)),
         }
     }
 }
@@ -74,11 +78,22 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if let Err(problem) = check_head(&request) {
-            return Either::Left(ready(Ok((self.guard.answer)(problem))));
+            return Either::Left(ready(Ok(secure((self.guard.answer)(problem)))));
         }
         // What a handler holds is dropped with it; the service behind guards its own state.
         Either::Right(AssertUnwindSafe(self.inner.call(request)).catch_unwind().map(self.guard.after))
     }
+}
+
+/// What browsers and caches need to be told of every answer: it is what it says it is, nobody shows it in a frame or runs any of
+/// it, no address of ours goes elsewhere, and nobody keeps it, unless the route says otherwise.
+fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_CONTENT);
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 fn check_head(request: &Request) -> Result<(), Problem> {

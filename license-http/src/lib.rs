@@ -5,6 +5,7 @@
 //! - [`Authorise`] tells who calls: [`TokenAuth`] by the tokens of a store, [`AdminAuth`] by some digests, or one of your own.
 //!   [`routes()`] lists what each route needs. [`Api`] adds the routes of tokens and of the audit.
 //! - [`ClientAddress`] is where a request comes from, by way of [`TrustedProxies`] or not.
+//! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
 //!   your own may have its own of both.
 //!
@@ -40,6 +41,7 @@
 
 mod auth;
 mod client;
+mod edge;
 mod extract;
 mod guard;
 mod problem;
@@ -58,16 +60,22 @@ use license_core::access::AccessService;
 use license_core::service::LicenseService;
 
 use auth::Door;
+use edge::Edge;
 use state::HttpState;
 
 pub use auth::{AdminAuth, AuthError, Authorise, TokenAuth};
+pub use axum::http::HeaderValue;
 pub use client::{ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
+pub use edge::{EdgeOptions, Rate, RateError, RateLimits};
 pub use ipnet::IpNet;
 pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
 pub use routes::{Route, routes};
 pub use serve::{ServeOptions, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};
 
-/// The whole API but tokens and the audit, which [`Api::access`] adds.
+/// The whole API but tokens and the audit, which [`Api::access`] adds, and which anyone may call as often as they like. For the
+/// open internet: [`Api::edge`].
 pub fn router(service: Arc<LicenseService>, auth: impl Authorise) -> Router {
     Api::new(service, auth).router()
 }
@@ -83,9 +91,14 @@ pub fn router_with_webhooks(
     Api::new(service, auth).webhooks(webhooks).router()
 }
 
-/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`.
+/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`, `GET /metrics`.
 pub fn public_router(service: Arc<LicenseService>) -> Router {
-    finish(routes::public(), HttpState::new(service, None))
+    public_router_with(service, &EdgeOptions::default())
+}
+
+/// What anyone may call, within limits.
+pub fn public_router_with(service: Arc<LicenseService>, options: &EdgeOptions) -> Router {
+    finish(routes::public(options), HttpState::new(service, None, Arc::new(Edge::new(options))))
 }
 
 /// What needs a caller who is known: everything below `/api/v1/licenses` and `/api/v1/customers`.
@@ -100,6 +113,7 @@ pub struct Api {
     service: Arc<LicenseService>,
     access: Option<Arc<AccessService>>,
     door: Door,
+    edge: EdgeOptions,
     #[cfg(feature = "webhooks")]
     webhooks: webhooks::Webhooks,
 }
@@ -111,6 +125,7 @@ impl Api {
             service,
             access: None,
             door: Door { auth: Arc::new(auth), store_addresses: false },
+            edge: EdgeOptions::default(),
             #[cfg(feature = "webhooks")]
             webhooks: webhooks::Webhooks::default(),
         }
@@ -127,6 +142,11 @@ impl Api {
         Self { webhooks, ..self }
     }
 
+    /// Takes no more than that of its callers; without it, anyone may call as often as they like.
+    pub fn edge(self, edge: EdgeOptions) -> Self {
+        Self { edge, ..self }
+    }
+
     /// Whether the audit has the address that a change came from. Off by default: it is personal data.
     pub fn store_addresses(self, store_addresses: bool) -> Self {
         Self { door: Door { store_addresses, ..self.door }, ..self }
@@ -134,29 +154,30 @@ impl Api {
 
     /// All of it.
     pub fn router(self) -> Router {
-        let routes = routes::public().merge(self.admin());
-        finish(routes, self.state())
+        let edge = Arc::new(Edge::new(&self.edge));
+        finish(routes::public(&self.edge).merge(self.admin(&edge)), self.state(edge))
     }
 
     /// What needs a caller who is known.
     pub fn admin_router(self) -> Router {
-        finish(self.admin(), self.state())
+        let edge = Arc::new(Edge::new(&self.edge));
+        finish(self.admin(&edge), self.state(edge))
     }
 
-    fn admin(&self) -> Router<HttpState> {
-        routes::admin(self.door.clone(), self.access.is_some())
+    fn admin(&self, edge: &Arc<Edge>) -> Router<HttpState> {
+        routes::admin(self.door.clone(), self.access.is_some(), edge)
     }
 
-    fn state(self) -> HttpState {
+    fn state(self, edge: Arc<Edge>) -> HttpState {
         HttpState {
             #[cfg(feature = "webhooks")]
             webhooks: self.webhooks,
-            ..HttpState::new(self.service, self.access)
+            ..HttpState::new(self.service, self.access, edge)
         }
     }
 }
 
 /// The fallback comes last: two routers with one each do not merge.
 fn finish(routes: Router<HttpState>, state: HttpState) -> Router {
-    routes.fallback(routes::not_found).with_state(state)
+    routes.fallback(routes::not_found()).with_state(state)
 }

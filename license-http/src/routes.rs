@@ -15,20 +15,28 @@ mod validate;
 #[cfg(feature = "webhooks")]
 mod webhook_endpoints;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 use license_core::token::Scope;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::{Door, let_in, need};
+use crate::edge::{Edge, EdgeOptions, admit_token, count_unauthorized};
 use crate::guard::Guard;
 use crate::problem::Problem;
 use crate::state::HttpState;
 
 /// The path of validations.
 pub(crate) const VALIDATE: &str = "/api/v1/validate";
+
+/// How long a browser need not ask again whether it may call.
+const PREFLIGHT_TIME: std::time::Duration = std::time::Duration::from_hours(1);
 
 type Routes = Router<HttpState>;
 
@@ -142,7 +150,7 @@ fn access_table() -> Vec<Entry> {
     }
 }
 
-pub(crate) fn public() -> Routes {
+pub(crate) fn public(options: &EdgeOptions) -> Routes {
     let health = public_table()
         .into_iter()
         .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
@@ -151,12 +159,16 @@ pub(crate) fn public() -> Routes {
     // Around the handlers: around the route it would cost a copy of the route, and a future in a box, for each request.
     let validate = post(validate::validate.layer(Guard::refusals()))
         .fallback(validate::method_not_allowed.layer(Guard::refusals()));
+    let validate = match cors(options) {
+        Some(cors) => validate.layer(cors),
+        None => validate,
+    };
     health.route(VALIDATE, validate)
 }
 
 /// A path there is asks who it is before all else, also where it lacks the method; a path there is not is not found,
 /// for everybody: what paths there are is no secret.
-pub(crate) fn admin(door: Door, with_access: bool) -> Routes {
+pub(crate) fn admin(door: Door, with_access: bool, edge: &Arc<Edge>) -> Routes {
     let access = if with_access { access_table() } else { Vec::new() };
     license_table()
         .into_iter()
@@ -166,12 +178,38 @@ pub(crate) fn admin(door: Door, with_access: bool) -> Routes {
             router.route(path, handler.route_layer(from_fn_with_state(scopes, need)))
         })
         .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(Arc::clone(edge), admit_token))
         .route_layer(from_fn_with_state(door, let_in))
+        .route_layer(from_fn_with_state(Arc::clone(edge), count_unauthorized))
         .route_layer(Guard::problems())
 }
 
-pub(crate) async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is nothing at this path.")
+/// What answers where no route does.
+pub(crate) fn not_found() -> MethodRouter<HttpState> {
+    let not_found =
+        || async { Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is nothing at this path.") };
+    any(not_found.layer(Guard::problems()))
+}
+
+/// Where web pages may call at all: a layer boxes what it is around.
+fn cors(options: &EdgeOptions) -> Option<CorsLayer> {
+    if options.cors_origins.is_empty() {
+        return None;
+    }
+    let all = options.cors_origins.iter().any(|origin| origin == "*");
+    let origins =
+        if all { AllowOrigin::any() } else { AllowOrigin::list(options.cors_origins.iter().cloned()) };
+    let exposed = ["ratelimit", "ratelimit-policy", "x-request-id", "x-license-store"];
+    Some(
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::POST])
+            .allow_headers([CONTENT_TYPE])
+            .expose_headers(
+                exposed.map(HeaderName::from_static).into_iter().chain([RETRY_AFTER]).collect::<Vec<_>>(),
+            )
+            .max_age(PREFLIGHT_TIME),
+    )
 }
 
 /// axum adds the Allow header.

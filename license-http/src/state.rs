@@ -8,6 +8,7 @@ use license_core::access::AccessService;
 use license_core::figure::Histogram;
 use license_core::service::LicenseService;
 
+use crate::edge::Edge;
 use crate::problem::Problem;
 
 /// The service, and what the adapter itself observes.
@@ -18,17 +19,23 @@ pub(crate) struct HttpState {
     pub(crate) access: Option<Arc<AccessService>>,
     #[cfg(feature = "webhooks")]
     pub(crate) webhooks: crate::webhooks::Webhooks,
+    pub(crate) edge: Arc<Edge>,
     /// How long validations take, from the request's head to the answer.
     pub(crate) validate_seconds: Arc<Histogram>,
 }
 
 impl HttpState {
-    pub(crate) fn new(service: Arc<LicenseService>, access: Option<Arc<AccessService>>) -> Self {
+    pub(crate) fn new(
+        service: Arc<LicenseService>,
+        access: Option<Arc<AccessService>>,
+        edge: Arc<Edge>,
+    ) -> Self {
         Self {
             service,
             access,
             #[cfg(feature = "webhooks")]
             webhooks: crate::webhooks::Webhooks::default(),
+            edge,
             validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)),
         }
     }

@@ -7,10 +7,13 @@ mod api {
     mod audit;
     mod auth;
     mod call;
+    mod cors;
     mod customers;
+    mod edge;
     mod events;
     mod faults;
     mod faulty_store;
+    mod flood;
     mod health;
     mod idempotency;
     mod licenses;
@@ -21,7 +24,11 @@ mod api {
     mod request_log;
     mod rotten;
     mod scopes;
+    mod secured;
     mod serve;
+    mod server;
+    #[cfg(feature = "tls")]
+    mod tls;
     mod tokens;
     mod usage;
     mod validate;

@@ -20,6 +20,7 @@ pub(crate) enum AdminToken {
 /// The facts of a start.
 #[derive(Debug)]
 pub(crate) struct Banner {
+    pub(crate) scheme: &'static str,
     pub(crate) address: SocketAddr,
     pub(crate) database: String,
     pub(crate) secret: String,
@@ -32,7 +33,7 @@ pub(crate) struct Banner {
 impl Banner {
     /// Prints it to standard output; the log goes to standard error.
     pub(crate) fn print(&self) {
-        let Self { address, database, secret, plans, plan, admin_token } = self;
+        let Self { scheme, address, database, secret, plans, plan, admin_token } = self;
         let second = match plan.max_domains {
             Limit::AtMost(1) => "which the plan's limit of one denies".to_owned(),
             limit => format!("the plan's limit of domains: {limit}"),
@@ -51,7 +52,7 @@ impl Banner {
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             r#"license-server {version}
-  address      http://{address}
+  address      {scheme}://{address}
   database     {database}
   secret       {secret}
   plans        {plans}
@@ -59,7 +60,7 @@ impl Banner {
 
 Paste in another terminal, to issue a license:
 
-  URL=http://{address} TOKEN={value}
+  URL={scheme}://{address} TOKEN={value}
   LICENSE=$(curl -fsS "$URL/api/v1/licenses" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
     -d '{{"plan":"{plan}","customer_email":"dev@example.com"}}') && echo "$LICENSE"
 

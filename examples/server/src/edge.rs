@@ -1,7 +1,12 @@
 //! What can be set of the network's edge: whom to believe, and how much to take.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
-use license_http::{ForwardingHeader, IpNet, ServeOptions, TrustedProxies};
+use license_http::{
+    EdgeOptions, ForwardingHeader, HeaderValue, IpNet, Rate, RateLimits, ServeOptions, Tls, TrustedProxies,
+};
 
 /// What stands between the open network and the API.
 #[derive(Debug, Args)]
@@ -14,6 +19,82 @@ pub(crate) struct EdgeFlags {
     /// Header in which trusted proxies say it. Only this one is read: a proxy passes on the other as callers made it up
     #[arg(long, env = "LICENSE_PROXY_HEADER", value_enum, default_value_t = ProxyHeader::XForwardedFor)]
     proxy_header: ProxyHeader,
+
+    /// Whether callers are limited in how often they call
+    #[arg(long, env = "LICENSE_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
+    rate_limit: Switch,
+
+    /// Validations of one address (IPv6: of a network of 64 bits): calls per s, m or h, and how many at once after a rest
+    #[arg(long, env = "LICENSE_RATE_PER_ADDRESS", value_name = "RATE", default_value = "50/s:500")]
+    rate_per_address: Rate,
+
+    /// Validations of one license key
+    #[arg(long, env = "LICENSE_RATE_PER_KEY", value_name = "RATE", default_value = "20/s:200")]
+    rate_per_key: Rate,
+
+    /// What one address may ask that is malformed or not known
+    #[arg(long, env = "LICENSE_RATE_FAILURES", value_name = "RATE", default_value = "30/m:60")]
+    rate_failures: Rate,
+
+    /// Admin calls with one token
+    #[arg(long, env = "LICENSE_RATE_PER_TOKEN", value_name = "RATE", default_value = "50/s:200")]
+    rate_per_token: Rate,
+
+    /// Connections at once
+    #[arg(long, env = "LICENSE_CONNECTIONS", value_name = "N", default_value_t = 4096,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+
+    /// Connections at once of one address, unless it is a trusted proxy
+    #[arg(long, env = "LICENSE_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 512,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    connections_per_address: u32,
+
+    /// Validations under way at once; beyond it callers get 503 at once
+    #[arg(long, env = "LICENSE_VALIDATIONS_AT_ONCE", value_name = "N", default_value_t = 2048,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    validations_at_once: u32,
+
+    /// Admin calls under way at once, whatever validations do; likewise
+    #[arg(long, env = "LICENSE_ADMIN_CALLS_AT_ONCE", value_name = "N", default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    admin_calls_at_once: u32,
+
+    /// Seconds for a request's head, a TLS handshake, and a connection that asks nothing
+    #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    head_timeout: u16,
+
+    /// Seconds for a request's body
+    #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    body_timeout: u16,
+
+    /// Seconds in which a caller has to take its answer
+    #[arg(long, env = "LICENSE_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    write_timeout: u16,
+
+    /// Origin of web pages that may call /validate from a browser
+    #[arg(long = "cors-origin",
+        help = "Origin of web pages that may call /validate from a browser, such as https://example.com, or *; may be repeated",
+         env = "LICENSE_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',',
+        value_parser = origin)]
+    cors_origins: Vec<HeaderValue>,
+
+    /// PEM file of the certificate and its chain: serves HTTPS; read again when it changes
+    #[arg(long, env = "LICENSE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// PEM file of the certificate's private key
+    #[arg(long, env = "LICENSE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 /// A header of proxies, as the flag names it.
@@ -24,13 +105,56 @@ enum ProxyHeader {
 }
 
 impl EdgeFlags {
-    pub(crate) fn serve_options(&self) -> ServeOptions {
+    /// How to serve; reads the certificate.
+    pub(crate) fn serve_options(&self) -> Result<ServeOptions, String> {
         let header = match self.proxy_header {
             ProxyHeader::XForwardedFor => ForwardingHeader::XForwardedFor,
             ProxyHeader::Forwarded => ForwardingHeader::Forwarded,
         };
         let mut options = ServeOptions::default();
         options.trusted_proxies = TrustedProxies::new(self.trusted_proxies.iter().copied(), header);
+        options.connections = size(self.connections);
+        options.connections_per_address = size(self.connections_per_address);
+        options.head_time = Duration::from_secs(self.head_timeout.into());
+        options.write_time = Duration::from_secs(self.write_timeout.into());
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            options.tls = Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?);
+        }
+        Ok(options)
+    }
+
+    /// How much the API bears.
+    pub(crate) fn edge_options(&self) -> EdgeOptions {
+        let mut limits = RateLimits::default();
+        limits.per_address = self.rate_per_address;
+        limits.per_key = self.rate_per_key;
+        limits.failures = self.rate_failures;
+        limits.per_token = self.rate_per_token;
+        let mut options = EdgeOptions::default();
+        options.rate_limits = (self.rate_limit == Switch::On).then_some(limits);
+        options.validations_at_once = size(self.validations_at_once);
+        options.admin_calls_at_once = size(self.admin_calls_at_once);
+        options.body_time = Duration::from_secs(self.body_timeout.into());
+        options.cors_origins.clone_from(&self.cors_origins);
         options
     }
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// `*`, or scheme and host as a browser sends them.
+fn origin(text: &str) -> Result<HeaderValue, &'static str> {
+    const WANTED: &str = "an origin such as https://example.com (no path, lower case), or *";
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let sound = |host: &str| {
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte);
+        !host.is_empty() && host.bytes().all(allowed)
+    };
+    if text != "*" && !host.is_some_and(sound) {
+        return Err(WANTED);
+    }
+    HeaderValue::from_str(text).map_err(|_| WANTED)
 }

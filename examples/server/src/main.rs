@@ -64,7 +64,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
-    let options = flags.edge.serve_options();
+    let options = flags.edge.serve_options()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -77,6 +77,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
     let access = Access::new(&opened, &flags.audit, flags.validations.token_cache());
     let store = &front.store;
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     let started = async {
         // For the commands: where a limit is soon seen to hold.
         let soonest = |plan: &&Plan| {
@@ -103,12 +104,21 @@ async fn run(flags: Flags) -> Result<(), String> {
         let service = Arc::new(service);
         let (background, webhooks) = Background::start(&service, &flags.webhooks)?;
         let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
-        let app = api.store_addresses(flags.audit.store_addresses).router();
+        let app = api.edge(flags.edge.edge_options()).store_addresses(flags.audit.store_addresses).router();
         let plans = format!("{names} ({plans_from})");
-        Banner { address, database: shown, secret: secret.note, plans, plan: plan.into(), admin_token }
-            .print();
+        Banner {
+            scheme,
+            address,
+            database: shown,
+            secret: secret.note,
+            plans,
+            plan: plan.into(),
+            admin_token,
+        }
+        .print();
         Ok((app.layer(log), background))
     };
+    let renewals = options.tls.clone().map(|tls| tokio::spawn(tls.watch()));
     let served = match started.await {
         Ok((app, background)) => {
             let served = license_http::serve(listener, app, options, background.stop_at(stop)).await;
@@ -118,6 +128,9 @@ async fn run(flags: Flags) -> Result<(), String> {
         Err(reason) => Err(reason),
     };
     access.close().await;
+    if let Some(renewals) = renewals {
+        renewals.abort();
+    }
     front.close().await;
     opened.close().await;
     served

@@ -5,6 +5,8 @@
 #[path = "server/process.rs"]
 mod process;
 
+#[path = "server/edge.rs"]
+mod edge;
 #[cfg(target_os = "linux")]
 #[path = "server/full_disk.rs"]
 mod full_disk;

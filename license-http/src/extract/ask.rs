@@ -10,6 +10,7 @@ use super::EndpointPath;
 use super::body::refuse_content;
 use super::{IfMatch, LicensePath, NoQuery};
 use crate::problem::Problem;
+use crate::state::HttpState;
 
 /// Of which license, and as of which version.
 #[derive(Debug)]
@@ -18,15 +19,15 @@ pub(crate) struct Ask {
     pub(crate) version: Option<u64>,
 }
 
-impl<S: Sync> FromRequest<S> for Ask {
+impl FromRequest<HttpState> for Ask {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let LicensePath(license) = LicensePath::from_request_parts(&mut parts, state).await?;
         NoQuery::from_request_parts(&mut parts, state).await?;
         let IfMatch(version) = IfMatch::from_request_parts(&mut parts, state).await?;
-        refuse_content(&parts.headers, body).await?;
+        refuse_content(&parts.headers, body, state.edge.body_time).await?;
         Ok(Self { license, version })
     }
 }
@@ -37,14 +38,14 @@ impl<S: Sync> FromRequest<S> for Ask {
 pub(crate) struct EndpointAsk(pub(crate) EndpointId);
 
 #[cfg(feature = "webhooks")]
-impl<S: Sync> FromRequest<S> for EndpointAsk {
+impl FromRequest<HttpState> for EndpointAsk {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let EndpointPath(endpoint) = EndpointPath::from_request_parts(&mut parts, state).await?;
         NoQuery::from_request_parts(&mut parts, state).await?;
-        refuse_content(&parts.headers, body).await?;
+        refuse_content(&parts.headers, body, state.edge.body_time).await?;
         Ok(Self(endpoint))
     }
 }

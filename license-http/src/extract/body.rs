@@ -15,21 +15,19 @@ use tokio::time::error::Elapsed;
 
 use super::Fields;
 use crate::problem::Problem;
-
-/// All of a body has to be here after so long, however steadily it trickles.
-const BODY_TIME: Duration = Duration::from_secs(10);
+use crate::state::HttpState;
 
 /// The bytes of a body that says it is JSON; not parsed yet.
 #[derive(Debug)]
 pub(crate) struct JsonBytes(pub(crate) Bytes);
 
-impl<S: Sync> FromRequest<S> for JsonBytes {
+impl FromRequest<HttpState> for JsonBytes {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
-        read(body).await.map(Self)
+        read(body, state.edge.body_time).await.map(Self)
     }
 }
 
@@ -37,18 +35,18 @@ impl<S: Sync> FromRequest<S> for JsonBytes {
 #[derive(Debug)]
 pub(crate) struct NoContent;
 
-impl<S: Sync> FromRequest<S> for NoContent {
+impl FromRequest<HttpState> for NoContent {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        refuse_content(&parts.headers, body).await.map(|()| Self)
+        refuse_content(&parts.headers, body, state.edge.body_time).await.map(|()| Self)
     }
 }
 
 /// Refuses a body that says anything: nothing, or `{}`. To ignore fields would promise what is not done.
-pub(super) async fn refuse_content(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
-    let bytes = read(body).await?;
+pub(super) async fn refuse_content(headers: &HeaderMap, body: Body, time: Duration) -> Result<(), Problem> {
+    let bytes = read(body, time).await?;
     if !bytes.is_empty() {
         check_type(headers)?;
         Fields::parse(&bytes)?.only(&[])?;
@@ -56,12 +54,12 @@ pub(super) async fn refuse_content(headers: &HeaderMap, body: Body) -> Result<()
     Ok(())
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
+async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
     // Said to be too large: refused before it is sent.
     if body.size_hint().lower() > limits::BODY_BYTES as u64 {
         return Err(too_large());
     }
-    match in_time(Limited::new(body, limits::BODY_BYTES).collect()).await {
+    match in_time(Limited::new(body, limits::BODY_BYTES).collect(), time).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => {
@@ -69,7 +67,7 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
             Err(Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail))
         }
         Err(_) => {
-            let detail = format!("The body was not here after {} seconds.", BODY_TIME.as_secs());
+            let detail = format!("The body was not here after {} seconds.", time.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail))
         }
     }
@@ -77,7 +75,7 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
 
 /// As tokio's timeout, but a body that is here when it is asked for a second time costs no timer. The first time it never is:
 /// hyper begins to read a body when somebody asks for it.
-async fn in_time<F: Future>(reading: F) -> Result<F::Output, Elapsed> {
+async fn in_time<F: Future>(reading: F, time: Duration) -> Result<F::Output, Elapsed> {
     let mut reading = pin!(reading);
     let mut asked = 0;
     let soon = poll_fn(|context| match reading.as_mut().poll(context) {
@@ -92,7 +90,7 @@ async fn in_time<F: Future>(reading: F) -> Result<F::Output, Elapsed> {
     });
     match soon.await {
         Some(read) => Ok(read),
-        None => tokio::time::timeout(BODY_TIME, reading).await,
+        None => tokio::time::timeout(time, reading).await,
     }
 }
 

@@ -12,15 +12,16 @@ use serde_json::{Map, Value};
 
 use super::JsonBytes;
 use crate::problem::Problem;
+use crate::state::HttpState;
 
 /// The fields of a body that is one JSON object, in which no name stands twice, at any depth.
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 
-impl<S: Sync> FromRequest<S> for Fields {
+impl FromRequest<HttpState> for Fields {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
         Self::parse(&bytes)
     }

@@ -1,6 +1,5 @@
 //! Is the process alive, and can it work.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,6 +10,7 @@ use license_core::service::LicenseService;
 use serde::Serialize;
 
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire;
 
 /// How long a store may take to say that it is there.
@@ -42,7 +42,8 @@ pub(super) async fn ask(service: &LicenseService) -> Result<FeedState, Problem> 
 }
 
 /// A node that does not hear of changes still answers; `change_feed` says that it is `lost`.
-pub(super) async fn ready(State(service): State<Arc<LicenseService>>) -> Result<Response, Problem> {
-    let change_feed = ask(&service).await?.as_str();
+pub(super) async fn ready(State(state): State<HttpState>) -> Result<Response, Problem> {
+    let _permit = state.edge.probes.enter()?;
+    let change_feed = ask(&state.service).await?.as_str();
     Ok(wire::json(StatusCode::OK, &Readiness { status: "ready", change_feed }))
 }

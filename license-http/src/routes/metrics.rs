@@ -20,7 +20,8 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers also while the store does not: that is what it is asked for.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
-    let HttpState { service, validate_seconds, .. } = &state;
+    let _permit = state.edge.probes.enter()?;
+    let HttpState { service, validate_seconds, edge, .. } = &state;
     let up = health::ask(service).await.is_ok();
     let listening = service.feed_state() == FeedState::Listening;
     let mut figures = vec![
@@ -36,6 +37,7 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
             service.store_is_down().into(),
         ),
         Figure::histogram("validate_seconds", "How long validations over HTTP take", validate_seconds),
+        edge.figure(),
     ];
     figures.extend(service.figures());
     #[cfg(feature = "webhooks")]

@@ -7,10 +7,12 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::plan::Features;
-use license_core::service::{LicenseService, ValidateRequest};
+use license_core::service::ValidateRequest;
 use license_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
+use crate::client::ClientAddress;
+use crate::edge::Limited;
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::Problem;
 use crate::request_log;
@@ -66,10 +68,24 @@ const STORE_STATE: HeaderName = HeaderName::from_static("x-license-store");
 
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
     let started = request_log::now();
-    let mut response = match answer(&state.service, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_refusal(),
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let answered = match state.edge.admit_address(client, started) {
+        Ok(()) => answer(&state, request).await,
+        Err(limited) => Err(limited.into()),
     };
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(Refusal::Problem(problem)) => problem.into_refusal(),
+        Err(Refusal::Limited(limited)) => limited.response(Problem::into_refusal),
+    };
+    let status = response.status();
+    // What can't be read or is not known. Past the limit of these it is not said any more which of the two.
+    if status.is_client_error()
+        && status != StatusCode::TOO_MANY_REQUESTS
+        && let Err(limited) = state.edge.failed(client)
+    {
+        response = limited.response(Problem::into_refusal);
+    }
     if state.service.store_is_down() {
         response.headers_mut().insert(STORE_STATE, HeaderValue::from_static("down"));
     }
@@ -81,15 +97,18 @@ pub(super) async fn method_not_allowed() -> Response {
     Problem::method_not_allowed().into_refusal()
 }
 
-async fn answer(service: &LicenseService, request: Request) -> Result<Response, Problem> {
-    let JsonBytes(bytes) = JsonBytes::from_request(request, &()).await?;
+async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {
+    let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
+    // Not before: bodies that trickle would take the places of those that are here.
+    let _permit = state.edge.validations.enter()?;
     let body = parse(&bytes)?;
+    state.edge.admit_key(&body.key.0)?;
     let request = ValidateRequest {
         key: &body.key.0,
         domain: body.domain.as_ref().map(|text| &*text.0),
         fingerprint: body.fingerprint.as_ref().map(|text| &*text.0),
     };
-    Ok(match service.validate(&request).await? {
+    Ok(match state.service.validate(&request).await.map_err(Problem::from)? {
         Verdict::Valid(valid) => {
             let license = ValidLicense {
                 plan: valid.plan(),
@@ -106,6 +125,24 @@ async fn answer(service: &LicenseService, request: Request) -> Result<Response, 
             wire::json(StatusCode::OK, &denied)
         }
     })
+}
+
+/// Why there is no verdict.
+enum Refusal {
+    Problem(Problem),
+    Limited(Limited),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Limited> for Refusal {
+    fn from(limited: Limited) -> Self {
+        Self::Limited(limited)
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {

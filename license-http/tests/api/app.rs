@@ -13,7 +13,7 @@ use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
 use license_core::token::{Scopes, TokenName, TokenSecret};
-use license_http::{AdminAuth, Api, TokenAuth, router};
+use license_http::{AdminAuth, Api, EdgeOptions, TokenAuth, router};
 use license_store::memory::MemoryStore;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -87,6 +87,12 @@ impl TestApp {
         let auth = TokenAuth::new(Arc::clone(&access)).beside(app.auth.clone());
         app.router = set(Api::new(Arc::clone(&app.service), auth).access(Arc::clone(&access))).router();
         (app, access)
+    }
+
+    /// The same, within limits.
+    pub(crate) fn within(mut self, options: &EdgeOptions) -> Self {
+        self.router = Api::new(Arc::clone(&self.service), self.auth.clone()).edge(options.clone()).router();
+        self
     }
 
     pub(crate) fn advance(&self, delta: TimeDelta) {

@@ -1,46 +1,15 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use license_http::{ServeOptions, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
 use super::faulty_store::{Fault, FaultyStore, Hold};
 use super::rotten::Table;
-
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<std::io::Result<()>>,
-}
-
-impl Server {
-    async fn start(app: &Router) -> Self {
-        Self::start_with(app, ServeOptions::default()).await
-    }
-
-    async fn start_with(app: &Router, options: ServeOptions) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(serve(listener, app.clone(), options, async {
-            let _ = stopped.await;
-        }));
-        Self { address, stop, running }
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.running.await.unwrap().unwrap();
-    }
-}
+use super::server::Server;
 
 #[tokio::test]
 async fn each_rotten_request_gets_the_same_answer_over_a_socket() {

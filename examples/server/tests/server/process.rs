@@ -34,6 +34,8 @@ pub(crate) fn command_of(program: &str, folder: &Path) -> Command {
         command.env_remove(name);
     }
     command.current_dir(folder).env("LICENSE_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
+    // All callers are of one address here, and none waits between its calls.
+    command.env("LICENSE_RATE_LIMIT", "off");
     command
 }
 

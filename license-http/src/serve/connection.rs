@@ -1,0 +1,131 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::future::RouteFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use license_core::limits;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tower::Service;
+
+use super::ServeOptions;
+use super::head_timer::HeadTimer;
+use super::places::Place;
+use super::write_time::WriteTime;
+
+/// Room for heads past our limit, so that they get our answer: hyper's own, for still larger ones, has no body.
+const HEAD_ROOM: usize = 8 * limits::HEADER_BYTES;
+/// Likewise. hyper keeps room for so many on each request.
+const HEADERS: usize = 1024;
+/// How long a refused caller has to take its answer.
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
+
+const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+    retry-after: 1\r\nconnection: close\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n\
+    content-length: 218\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
+    \"detail\":\"More connections are open than this server takes at once. Nothing was done; try again.\",\
+    \"code\":\"OVERLOADED\",\"error\":\"OVERLOADED\",\"valid\":false}";
+
+/// The app, as one connection calls it.
+pub(super) struct App {
+    pub(super) router: Router,
+    pub(super) options: Arc<ServeOptions>,
+    pub(super) peer: IpAddr,
+}
+
+impl App {
+    fn call(&self, request: Request<Incoming>) -> RouteFuture<Infallible> {
+        let mut request = request.map(Body::new);
+        let client = self.options.trusted_proxies.client(self.peer, request.headers());
+        request.extensions_mut().insert(client);
+        self.router.clone().call(request)
+    }
+}
+
+/// A connection that has a place.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) app: App,
+    pub(super) stopped: watch::Receiver<()>,
+    pub(super) place: Place,
+}
+
+impl Connection {
+    pub(super) async fn run(self) {
+        let Self { stream, app, stopped, place: _place } = self;
+        // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY can't be set");
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &app.options.tls {
+            match tokio::time::timeout(app.options.head_time, tls.accept(stream)).await {
+                Ok(Ok(stream)) => speak(stream, app, stopped).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+            return;
+        }
+        speak(stream, app, stopped).await;
+    }
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, app: App, mut stopped: watch::Receiver<()>) {
+    let ServeOptions { head_time, write_time, .. } = *app.options;
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(head_time).max_buf_size(HEAD_ROOM).max_headers(HEADERS);
+    http.timer(HeadTimer::new(head_time));
+    let stream = TokioIo::new(WriteTime::new(stream, write_time));
+    let mut connection = pin!(http.serve_connection(stream, service_fn(|request| app.call(request))));
+    let result = tokio::select! {
+        result = &mut connection => result,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        // The caller went away, was too slow, or spoke no HTTP.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Says that there is no place. What the caller sends is read first, and to its end after: closed with something unread, the
+/// connection would be reset, and the answer lost.
+pub(super) async fn refuse(mut stream: TcpStream) {
+    let answer = async {
+        let mut bytes = [0; 4096];
+        let _ = stream.read(&mut bytes).await?;
+        stream.write_all(REFUSAL.as_bytes()).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut bytes).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whoever does not take it goes without.
+    let _ = tokio::time::timeout(REFUSAL_TIME, answer).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let (head, body) = REFUSAL.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        let json: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&json["code"], &json["valid"]), (&"OVERLOADED".into(), &false.into()));
+    }
+}

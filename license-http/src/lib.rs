@@ -61,7 +61,7 @@ use license_core::service::LicenseService;
 
 use auth::Door;
 use edge::Edge;
-use state::HttpState;
+use state::{HttpState, Shared};
 
 pub use auth::{AdminAuth, AuthError, Authorise, TokenAuth};
 pub use axum::http::HeaderValue;
@@ -98,7 +98,7 @@ pub fn public_router(service: Arc<LicenseService>) -> Router {
 
 /// What anyone may call, within limits.
 pub fn public_router_with(service: Arc<LicenseService>, options: &EdgeOptions) -> Router {
-    finish(routes::public(options), HttpState::new(service, None, Arc::new(Edge::new(options))))
+    finish(routes::public(options), Shared::new(service, None, Arc::new(Edge::new(options))).into())
 }
 
 /// What needs a caller who is known: everything below `/api/v1/licenses` and `/api/v1/customers`.
@@ -169,11 +169,12 @@ impl Api {
     }
 
     fn state(self, edge: Arc<Edge>) -> HttpState {
-        HttpState {
+        let shared = Shared {
             #[cfg(feature = "webhooks")]
             webhooks: self.webhooks,
-            ..HttpState::new(self.service, self.access, edge)
-        }
+            ..Shared::new(self.service, self.access, edge)
+        };
+        shared.into()
     }
 }
 

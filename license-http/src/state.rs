@@ -1,5 +1,6 @@
 //! What the routes share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -11,9 +12,13 @@ use license_core::service::LicenseService;
 use crate::edge::Edge;
 use crate::problem::Problem;
 
-/// The service, and what the adapter itself observes.
+/// What handlers are given: a copy for each request, so it is one pointer.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpState {
+pub(crate) struct HttpState(Arc<Shared>);
+
+/// The service, and what the adapter itself observes.
+#[derive(Debug)]
+pub(crate) struct Shared {
     pub(crate) service: Arc<LicenseService>,
     /// Only with it are there routes of tokens and of the audit.
     pub(crate) access: Option<Arc<AccessService>>,
@@ -21,10 +26,10 @@ pub(crate) struct HttpState {
     pub(crate) webhooks: crate::webhooks::Webhooks,
     pub(crate) edge: Arc<Edge>,
     /// How long validations take, from the request's head to the answer.
-    pub(crate) validate_seconds: Arc<Histogram>,
+    pub(crate) validate_seconds: Histogram,
 }
 
-impl HttpState {
+impl Shared {
     pub(crate) fn new(
         service: Arc<LicenseService>,
         access: Option<Arc<AccessService>>,
@@ -36,8 +41,22 @@ impl HttpState {
             #[cfg(feature = "webhooks")]
             webhooks: crate::webhooks::Webhooks::default(),
             edge,
-            validate_seconds: Arc::new(Histogram::new(Histogram::SECONDS)),
+            validate_seconds: Histogram::new(Histogram::SECONDS),
         }
+    }
+}
+
+impl From<Shared> for HttpState {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for HttpState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
 

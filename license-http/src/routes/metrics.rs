@@ -14,14 +14,14 @@ use prometheus_client::registry::Registry;
 
 use super::health;
 use crate::problem::Problem;
-use crate::state::HttpState;
+use crate::state::{HttpState, Shared};
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers also while the store does not: that is what it is asked for.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
     let _permit = state.edge.probes.enter()?;
-    let HttpState { service, validate_seconds, edge, .. } = &state;
+    let Shared { service, validate_seconds, edge, .. } = &*state;
     let up = health::ask(service).await.is_ok();
     let listening = service.feed_state() == FeedState::Listening;
     let mut figures = vec![

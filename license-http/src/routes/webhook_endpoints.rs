@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::deliveries::DeliveryJson;
 use crate::extract::{EndpointAsk, EndpointPath, Fields, NoQuery};
 use crate::problem::{Problem, sentence};
-use crate::state::HttpState;
+use crate::state::{HttpState, Shared};
 use crate::webhooks::Webhooks;
 use crate::wire::requests::endpoint::{self, EndpointRequest};
 use crate::wire::{self, PageJson};
@@ -102,12 +102,13 @@ async fn check(webhooks: &Webhooks, request: &EndpointRequest) -> Result<(), Pro
 }
 
 pub(super) async fn create(
-    State(HttpState { service, webhooks, .. }): State<HttpState>,
+    State(state): State<HttpState>,
     _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
+    let Shared { service, webhooks, .. } = &*state;
     let request = endpoint::request(fields)?;
-    check(&webhooks, &request).await?;
+    check(webhooks, &request).await?;
     let EndpointRequest { settings, enabled } = request;
     let KeyedEndpoint { mut endpoint, secret } = service.create_endpoint(settings, None).await?;
     if enabled == Some(false) {
@@ -137,13 +138,14 @@ pub(super) async fn get(
 }
 
 pub(super) async fn set(
-    State(HttpState { service, webhooks, .. }): State<HttpState>,
+    State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
     _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
+    let Shared { service, webhooks, .. } = &*state;
     let request = endpoint::request(fields)?;
-    check(&webhooks, &request).await?;
+    check(webhooks, &request).await?;
     let EndpointRequest { settings, enabled } = request;
     let mut endpoint = service.execute_endpoint(&id, &EndpointCommand::Set(settings)).await?;
     // To say again what holds is no change: why and since when it is disabled stays known.

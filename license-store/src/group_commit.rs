@@ -6,12 +6,15 @@ mod tests;
 
 use std::fmt;
 use std::num::NonZero;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use license_core::activation::{Activation, ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
@@ -192,18 +195,20 @@ impl<S: LicenseStore> Shared<S> {
             let validations: Vec<_> = calls.iter().flat_map(|call| &call.validations).cloned().collect();
             let size = validations.len();
             let begun = Instant::now();
-            let inner = Arc::clone(&self.inner);
-            // A task of its own: a store that panics ends this batch, not all that come after.
-            let mut attempt = tokio::spawn(async move { inner.record(&validations, Some(batch)).await });
+            // A store that panics ends this batch, not all that come after. Nothing of it is looked at again then.
+            let attempt = AssertUnwindSafe(self.inner.record(&validations, Some(batch)));
+            let mut attempt = pin!(attempt.catch_unwind());
             let until = *deadline.get_or_insert(begun + self.options.deadline);
-            let mut result = timeout_at(until, &mut attempt).await;
-            if result.is_err() && self.options.kept > 0 {
+            // What is contended until then is down, also where each try is answered at once.
+            let overdue = begun >= until && self.options.kept > 0;
+            let mut result = if overdue { None } else { timeout_at(until, &mut attempt).await.ok() };
+            if result.is_none() && self.options.kept > 0 {
                 self.note_down(&mut calls);
                 deadline = None;
-                result = timeout(GIVEN_UP, &mut attempt).await;
+                result = timeout(GIVEN_UP, &mut attempt).await.ok();
             }
             let error = match result {
-                Ok(Ok(Ok(()))) => {
+                Some(Ok(Ok(()))) => {
                     #[expect(clippy::cast_precision_loss, reason = "batches are small numbers")]
                     self.batches.observe(size as f64);
                     self.commits.observe_duration(begun.elapsed());
@@ -211,14 +216,12 @@ impl<S: LicenseStore> Shared<S> {
                     self.note_up();
                     return calls.iter_mut().for_each(|call| call.tell(Ok(())));
                 }
-                Ok(Ok(Err(error))) => error,
-                Ok(Err(cut_short)) => {
-                    return self.fail(calls, StoreError::Unavailable { source: Box::new(cut_short) });
+                Some(Ok(Err(error))) => error,
+                Some(Err(_)) => {
+                    return self.fail(calls, StoreError::Unavailable { source: "the store panicked".into() });
                 }
-                Err(late) => {
-                    attempt.abort();
-                    StoreError::Unavailable { source: Box::new(late) }
-                }
+                // To drop the attempt ends it.
+                None => StoreError::Unavailable { source: "it did not answer in time".into() },
             };
             if !error.is_retryable() {
                 self.note_up();

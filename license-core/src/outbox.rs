@@ -29,10 +29,10 @@ use crate::store::{Page, PageRequest, StoreError};
 #[async_trait]
 pub trait Outbox: std::fmt::Debug + Send + Sync + 'static {
     /// Tells of terms that end: finds licenses of which [`tell_expiry`](crate::command::tell_expiry) may have something to
-    /// tell, at most `sweep.limit`, asks it under their locks, and writes what it decides. Those that others have locked are
-    /// left for the next time. Gives how many licenses were told of.
+    /// tell, at most `sweep.limit`, asks it, and writes what it decides of those that are still as they were then. Those that
+    /// others have locked or changed are left for the next time. Gives how many licenses were told of.
     ///
-    /// The write is short, and of few rows: whoever has much to sweep calls again.
+    /// The write is short, and of as few rows as suits the store: whoever has much to sweep calls again, until it is 0.
     ///
     /// # Errors
     /// As all methods: [`StoreError`].
@@ -46,8 +46,8 @@ pub trait Outbox: std::fmt::Debug + Send + Sync + 'static {
     async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// Gives positions to at most `limit` events that have none, those of one subject in the order of their numbers, and makes
-    /// the deliveries to the endpoints that [want](Endpoint::wants) them, due at `now`. Gives how many events it was: 0 where
-    /// all have a position.
+    /// the deliveries to the endpoints that [want](Endpoint::wants) them, due at `now`. Gives how many events it was, as few
+    /// at once as suits the store: 0 where all have a position.
     ///
     /// # Errors
     /// As all methods: [`StoreError`].

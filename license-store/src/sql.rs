@@ -1,6 +1,7 @@
 //! One store for SQL databases; a [`Dialect`] says what differs.
 
 mod access;
+mod chain;
 mod dialect;
 mod fault;
 pub(crate) mod feed;
@@ -14,6 +15,7 @@ mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;
+mod turn;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -39,10 +41,11 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use dialect::{Columns, Dialect, Value};
+pub use dialect::{Columns, Dialect, Survives, Value};
 pub use migrations::OpenError;
 
 use access::AccessStatements;
+use chain::Chain;
 use dialect::values;
 use fault::{is_taken, is_unknown, store_error};
 use feed::Feed;
@@ -51,6 +54,7 @@ use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
+use turn::Background;
 
 /// A store in a database of SQL.
 ///
@@ -59,6 +63,7 @@ use statements::Statements;
 pub struct SqlStore<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
+    background: Background,
     statements: Statements,
     access: AccessStatements,
     retry: Retry,
@@ -79,10 +84,18 @@ type Row<D> = <<D as Dialect>::Db as Database>::Row;
 type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
 
 impl<D: Dialect> SqlStore<D> {
-    fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed, filing: Filing) -> Self {
+    fn new(
+        dialect: D,
+        writer: Pool<D::Db>,
+        readers: Pool<D::Db>,
+        background: Background,
+        feed: Feed,
+        filing: Filing,
+    ) -> Self {
         Self {
             writer,
             readers,
+            background,
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
@@ -134,13 +147,55 @@ impl<D: Dialect> SqlStore<D> {
         Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
     }
 
-    async fn begin(&self, durability: &SqlStr) -> Result<Tx<D>, StoreError> {
-        let mut connection = self.writer.acquire().await.map_err(store_error::<D>)?;
-        if !durability.as_str().is_empty() {
-            self.fetch(&mut connection, durability, &[]).await?;
+    async fn begin(&self, begin: &SqlStr) -> Result<Tx<D>, StoreError> {
+        let connection = self.writer.acquire().await.map_err(store_error::<D>)?;
+        Transaction::begin(connection, Some(begin.clone())).await.map_err(store_error::<D>)
+    }
+
+    /// Runs a text that is a transaction.
+    async fn run_at_once(&self, text: SqlStr, values: &[Value<'_>]) -> sqlx::Result<Vec<Row<D>>> {
+        let mut unfinished = Unfinished::<D>(Some(self.writer.acquire().await?));
+        let connection = &mut **unfinished.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let result = self.dialect.fetch(connection, text, values).await;
+        if result.is_err() && !D::ABANDON.is_empty() {
+            // It may have failed before it began.
+            let _ = self.dialect.fetch(connection, SqlStr::from_static(D::ABANDON), &[]).await;
         }
-        let begin = self.statements.begin_write.clone();
-        Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
+        unfinished.finish();
+        result
+    }
+
+    /// Runs a chain with its parameter, in the background. Gives the rows of its answer: none where it stopped, and then nothing was done.
+    async fn run_chain(
+        &self,
+        chain: &Chain,
+        parameter: &str,
+        begin: &SqlStr,
+        notice: Option<Notice>,
+    ) -> Result<Vec<Row<D>>, StoreError> {
+        let values = values![parameter];
+        let _turn = self.background.enter().await;
+        if let Some(text) = &chain.at_once {
+            let rows = self.run_at_once(text.clone(), values).await.map_err(store_error::<D>)?;
+            if !rows.is_empty() {
+                self.feed.tell(notice.into_iter().collect());
+            }
+            return Ok(rows);
+        }
+        let mut tx = self.begin(begin).await?;
+        let mut answer = Vec::new();
+        for (n, statement) in chain.each.iter().enumerate() {
+            let rows = self.fetch(&mut tx, statement, values).await?;
+            let last = n + 1 == chain.each.len();
+            if rows.is_empty() && (!last || n == chain.answer) {
+                return Ok(rows);
+            }
+            if n == chain.answer {
+                answer = rows;
+            }
+        }
+        self.commit_and_tell(tx, notice.into_iter().collect()).await?;
+        Ok(answer)
     }
 
     async fn try_create(&self, new: &NewLicense) -> Result<Created, StoreError> {
@@ -209,8 +264,8 @@ impl<D: Dialect> SqlStore<D> {
         tx.commit().await.map_err(store_error::<D>)
     }
 
-    async fn try_record(&self, rows: &BatchRows, batch: Option<BatchId>) -> Result<(), StoreError> {
-        let BatchRows { licenses, history, latest } = rows;
+    async fn try_record(&self, rows: &BatchRows<'_>, batch: Option<BatchId>) -> Result<(), StoreError> {
+        let BatchRows { validations: _, history, latest } = rows;
         let recorder = batch.map_or([0; 16], |batch| *batch.recorder.as_bytes());
         let number = batch.map_or(0, |batch| rows::int(batch.number));
         let values = values![recorder.as_slice(), number, *latest, history.as_str()];
@@ -222,22 +277,12 @@ impl<D: Dialect> SqlStore<D> {
                 Err(error) => Err(error),
             }
         } else {
-            let mut unfinished =
-                Unfinished::<D>(Some(self.writer.acquire().await.map_err(store_error::<D>)?));
-            let connection = unfinished.0.as_mut().ok_or(sqlx::Error::PoolClosed);
-            let connection = &mut **connection.map_err(store_error::<D>)?;
-            let result = self.dialect.fetch(connection, record, values).await;
-            if result.is_err() && !D::ABANDON.is_empty() {
-                // It may have failed before it began.
-                let _ = self.dialect.fetch(connection, SqlStr::from_static(D::ABANDON), &[]).await;
-            }
-            unfinished.finish();
-            result
+            self.run_at_once(record, values).await
         };
         let unknown = match result {
             Ok(unknown) => unknown,
             Err(error) if is_unknown(&error) => {
-                let reader = &mut *self.reader().await?;
+                let (licenses, reader) = (rows.licenses(), &mut *self.reader().await?);
                 self.fetch(reader, &self.statements.unknown_license, values![licenses.as_str()]).await?
             }
             Err(error) => return Err(store_error::<D>(error)),
@@ -357,23 +402,27 @@ impl<D: Dialect> SqlStore<D> {
 }
 
 /// What `record` writes of its validations.
-struct BatchRows {
-    /// The ids of their licenses, each once.
-    licenses: String,
+struct BatchRows<'a> {
+    validations: &'a [Validation],
     history: String,
     /// The time of the latest one, in microseconds.
     latest: i64,
 }
 
-impl BatchRows {
-    fn new(validations: &[Validation]) -> Self {
-        let licenses: BTreeSet<_> =
-            validations.iter().map(|validation| validation.license_id.as_str()).collect();
+impl<'a> BatchRows<'a> {
+    fn new(validations: &'a [Validation]) -> Self {
         Self {
-            licenses: rows::json_rows(licenses.into_iter().map(|id| json!([id]))),
+            validations,
             history: rows::validation_rows(validations),
             latest: validations.iter().map(|validation| validation.at.timestamp_micros()).max().unwrap_or(0),
         }
+    }
+
+    /// The ids of their licenses, each once.
+    fn licenses(&self) -> String {
+        let licenses: BTreeSet<_> =
+            self.validations.iter().map(|validation| validation.license_id.as_str()).collect();
+        rows::json_rows(licenses.into_iter().map(|id| json!([id])))
     }
 }
 

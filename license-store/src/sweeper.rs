@@ -9,11 +9,11 @@ use license_core::service::LicenseService;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-/// Licenses of one commit. On SQLite nobody else writes meanwhile: it is to be short.
-const BATCH: u32 = 25;
+/// Licenses of one commit, at most.
+const BATCH: u32 = 100;
 /// Between two commits others write: at least so long, and so many times as long as the commit took.
 const PAUSE: Duration = Duration::from_millis(2);
-const SHARE: u32 = 2;
+const SHARE: u32 = 1;
 /// Between two looks for what is old.
 const PRUNED_EVERY: Duration = Duration::from_hours(1);
 /// Rows that are removed in one commit.
@@ -85,8 +85,8 @@ async fn sweep(service: &LicenseService, options: &SweeperOptions) {
     loop {
         let begun = Instant::now();
         match service.sweep(options.expiring, BATCH).await {
-            Ok(BATCH) => sleep((begun.elapsed() * SHARE).max(PAUSE)).await,
-            Ok(_) => return,
+            Ok(0) => return,
+            Ok(_) => sleep((begun.elapsed() * SHARE).max(PAUSE)).await,
             Err(error) => {
                 tracing::warn!(%error, "terms that end can't be told of now");
                 return;

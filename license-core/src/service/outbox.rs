@@ -16,10 +16,10 @@ use crate::outbox::{
 };
 use crate::store::{Page, PageRequest};
 
-/// Events that get their position in one commit.
+/// Events that get their position in one commit, at most.
 const PUBLISHED_AT_ONCE: u32 = 250;
 /// Commits before a reader reads: in the midst of a great sweep it does not wait for the end.
-const COMMITS: u32 = 20;
+const COMMITS: u32 = 100;
 /// Events that a replay looks at in one commit.
 const REPLAYED_AT_ONCE: u32 = 250;
 
@@ -74,7 +74,7 @@ impl LicenseService {
     }
 
     /// Tells of terms that have ended, and of those that end within `expiring`: of at most `limit` licenses. Gives how many it
-    /// was; as many as `limit` means that there may be more.
+    /// was; all have been told of when it is 0.
     ///
     /// # Errors
     /// [`ServiceError::NoOutbox`], or a fault of the store.
@@ -92,7 +92,7 @@ impl LicenseService {
     pub async fn publish(&self) -> Result<(), ServiceError> {
         let outbox = self.outbox()?;
         for _ in 0..COMMITS {
-            if outbox.publish(self.clock.now(), PUBLISHED_AT_ONCE).await? < PUBLISHED_AT_ONCE {
+            if outbox.publish(self.clock.now(), PUBLISHED_AT_ONCE).await? == 0 {
                 break;
             }
         }

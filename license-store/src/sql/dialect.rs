@@ -11,18 +11,14 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The driver.
     type Db: Database<Row: Columns>;
 
-    /// Sets, before a transaction, that its commit survives the loss of power; empty where it always does.
-    const DURABLE: &'static str;
-    /// Sets, before a transaction, that its commit survives the end of the process; empty where there is no choice.
-    const QUICK: &'static str;
     /// Locks the rows of a `SELECT` against all; empty where [`begin_write`](Self::begin_write) locks the database.
     const FOR_UPDATE: &'static str;
 
     /// Likewise, passing over rows that others have locked.
     const SKIP_LOCKED: &'static str;
 
-    /// Begins a transaction that writes. Isolation is named, not left to the server's default.
-    fn begin_write(&self) -> SqlStr;
+    /// Begins a transaction that writes, and whose commit survives that. Isolation is named, not left to the server's default.
+    fn begin_write(&self, survives: Survives) -> SqlStr;
     /// Begins a transaction that reads, at one moment.
     fn begin_read(&self) -> SqlStr;
     /// Whether a read of one statement needs a transaction around it, too.
@@ -41,8 +37,22 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Ends what such a text has left open when it failed; empty where it leaves nothing open.
     const ABANDON: &'static str;
 
+    /// These statements as one text that is a transaction, whose commit survives the end of the process; `None` where the driver
+    /// takes one statement at a time.
+    fn at_once(statements: &[&str]) -> Option<String>;
+    /// In such a text: whether the statement before has changed a row. True where statements are sent one at a time, the
+    /// next only then.
+    const CHANGED: &'static str;
+    /// Ends such a statement where it is sent alone, so that it says whether it has changed a row.
+    const SAYS_CHANGED: &'static str;
+
+    /// Rows that are written in one commit in the background: few where others wait for its end.
+    const BACKGROUND_ROWS: u32;
+
     /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
     fn items(n: u8) -> String;
+    /// Likewise, of the array of that name in the JSON object in parameter `n`.
+    fn items_of(n: u8, name: &str) -> String;
     /// Whether `column` is one of the texts of the JSON array in parameter `n`, so that an index on it serves.
     fn is_one_of(column: &str, n: u8) -> String;
     /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
@@ -58,6 +68,17 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// Whether a database's error code says that others hold what is asked for, and nothing was done.
     fn is_contended(code: &str) -> bool;
+}
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survives {
+    /// The loss of power.
+    PowerCut,
+    /// The end of the process that asks for it.
+    Kill,
+    /// Likewise; and what is lost with the database's own process is done again by itself.
+    KillOrAgain,
 }
 
 /// A parameter of a statement.

@@ -10,13 +10,15 @@ use std::time::Duration;
 use license_core::figure::Figure;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Filing costs several times what recording does, so it waits until nothing was recorded for so long: a burst is answered
 /// first and filed afterwards.
 const QUIET: Duration = Duration::from_millis(500);
 /// But no longer than this: the inbox is gone through by those who read counters, and shall not grow without end.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Between two calls of [`File::tidy`].
+pub(super) const TIDIED_EVERY: Duration = Duration::from_millis(500);
 /// After a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,6 +34,9 @@ pub(super) trait File: Send + Sync + 'static {
         &'a self,
         recorded: &'a AtomicU64,
     ) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>>;
+
+    /// Called now and then while batches are recorded and nothing is filed: does what would else delay a commit.
+    fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>>;
 
     /// Closes connections that are its own.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -82,9 +87,15 @@ impl Filing {
         let task = tokio::spawn(async move {
             loop {
                 todo.wake.notified().await;
-                let busy = async { while timeout(QUIET, todo.wake.notified()).await.is_ok() {} };
-                // Either is time to begin.
-                let _ = timeout(LONGEST_WAIT, busy).await;
+                let begun = Instant::now();
+                let mut tidied = begun;
+                while begun.elapsed() < LONGEST_WAIT && timeout(QUIET, todo.wake.notified()).await.is_ok() {
+                    if tidied.elapsed() >= TIDIED_EVERY {
+                        // A fault of it is one of the commit that would have had to do it.
+                        let _ = filer.tidy().await;
+                        tidied = Instant::now();
+                    }
+                }
                 if todo.file(&*filer).await.is_err() {
                     // It is still in the inbox, and counted. What is wrong, callers are told.
                     todo.wake.notify_one();

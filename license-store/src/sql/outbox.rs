@@ -12,8 +12,8 @@ use license_core::change::Notice;
 use license_core::command::{Changes, LimitNotice, tell_expiry, tell_limit};
 use license_core::delivery::{ClaimToken, Delivery, DeliveryStatus, Settled, Settlement, settle};
 use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
-use license_core::event::{Event, EventId, EventType};
-use license_core::license::LicenseDetail;
+use license_core::event::{EventId, EventType};
+use license_core::license::{License, LicenseDetail};
 use license_core::limits;
 use license_core::outbox::{
     Claim, Claimed, ClaimedDelivery, DeliveryDetail, EndpointOutcome, EventFilter, Outbox, Published, Replay,
@@ -25,9 +25,12 @@ use sqlx::SqlStr;
 use std::collections::BTreeMap;
 
 use super::dialect::{Dialect, Value, values};
-use super::rows::{Reader, int, json_rows, micros};
+use super::rows::{Reader, event_row, int, json_rows, micros};
 use super::{Connection, Row, SqlStore, Tx, reader};
 pub(super) use statements::OutboxStatements;
+
+/// Tries to give positions out, before others are taken never to leave room.
+const OVERTAKEN: usize = 100;
 
 fn delivery_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
     reader::<D>(row, "deliveries", "")
@@ -37,7 +40,7 @@ fn endpoint_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
     reader::<D>(row, "endpoints", "")
 }
 
-fn event_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
+fn read_event<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
     reader::<D>(row, "events", "")
 }
 
@@ -100,43 +103,42 @@ impl<D: Dialect> SqlStore<D> {
         self.commit_and_tell(tx, vec![Notice::Outbox]).await
     }
 
+    /// All is read and decided before anything is locked: what was changed meanwhile is left for the next time.
     async fn try_sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
         let Sweep { now, expiring_until, limit } = *sweep;
-        let mut tx = self.begin(&self.statements.quick).await?;
-        let mut told: Vec<Changes> = Vec::new();
-        // Those of which something was told already, and those of which nothing was: two parts of one index.
-        for (before, until) in [(1_i64, now), (0, expiring_until)] {
-            let room = i64::from(limit) - i64::from(count(&told));
-            let values = values![before, until.timestamp_micros(), room];
-            for row in &self.fetch(&mut tx, &self.outbox.ending, values).await? {
-                let id = reader::<D>(row, "licenses", "").text("id")?;
-                let license = reader::<D>(row, "licenses", &id).license()?;
-                told.extend(tell_expiry(license, now, expiring_until));
+        let limit = limit.min(D::BACKGROUND_ROWS);
+        let mut told: Vec<(LicenseDetail, Changes)> = Vec::new();
+        {
+            let mut reading = self.reader().await?;
+            // Those of which something was told already, and those of which nothing was: two parts of one index.
+            for (before, until) in [(1_i64, now), (0, expiring_until)] {
+                let room = i64::from(limit) - i64::from(count(&told));
+                let values = values![before, until.timestamp_micros(), room];
+                for row in &self.fetch(&mut reading, &self.outbox.ending, values).await? {
+                    let id = reader::<D>(row, "licenses", "").text("id")?;
+                    let detail = reader::<D>(row, "licenses", &id).detail()?;
+                    let changes = tell_expiry(License::clone(&detail.license), now, expiring_until);
+                    told.extend(changes.map(|changes| (detail, changes)));
+                }
             }
         }
         if told.is_empty() {
             return Ok(0);
         }
-        let ids: Vec<_> = told.iter().map(|changes| changes.license.id.as_str()).collect();
-        let details =
-            self.fetch(&mut tx, &self.outbox.shown, values![json!(ids).to_string().as_str()]).await?;
-        let details = details.iter().map(|row| {
-            let id = reader::<D>(row, "licenses", "").text("id")?;
-            Ok((id.clone(), reader::<D>(row, "licenses", &id).detail()?))
-        });
-        let details: BTreeMap<String, LicenseDetail> = details.collect::<Result<_, StoreError>>()?;
-        let mut events: Vec<Event> = Vec::new();
-        for changes in &told {
-            if let Some(detail) = details.get(changes.license.id.as_str()) {
-                events.extend(changes.events.complete(detail));
+        let (mut noted, mut events) = (Vec::new(), Vec::new());
+        for (detail, Changes { license, events: emitted, .. }) in &told {
+            let LicenseDetail { license: before, .. } = detail;
+            let (id, told) = (license.id.as_str(), license.expiry_told.as_number());
+            noted.push(json!([id, before.version, before.last_event, told, license.last_event]));
+            for event in emitted.complete(detail) {
+                let mut row = event_row(&event);
+                row.as_array_mut().into_iter().for_each(|row| row.push(license.last_event.into()));
+                events.push(row);
             }
         }
-        let noted = told.iter().map(|Changes { license, .. }| {
-            json!([license.id.as_str(), license.expiry_told.as_number(), license.last_event])
-        });
-        self.fetch(&mut tx, &self.outbox.note_told, values![json_rows(noted).as_str()]).await?;
-        self.insert_events(&mut tx, &events).await?;
-        self.commit_outbox(tx).await?;
+        let told = json!({ "told": noted, "events": events }).to_string();
+        let begin = &self.statements.again;
+        let told = self.run_chain(&self.outbox.tell, &told, begin, Some(Notice::Outbox)).await?;
         Ok(count(&told))
     }
 
@@ -158,23 +160,42 @@ impl<D: Dialect> SqlStore<D> {
         Ok(Some(*at))
     }
 
+    /// All is read and decided before the lock, which is for those who find that no position was given out since. What is read
+    /// here was committed before, so an endpoint that is changed meanwhile need not know of it.
     async fn try_publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
-        let mut tx = self.begin(&self.statements.quick).await?;
-        let last = self.lock_outbox(&mut tx).await?;
-        let rows = self.fetch(&mut tx, &self.outbox.unpublished, values![i64::from(limit)]).await?;
+        for _ in 0..OVERTAKEN {
+            let limit = limit.min(D::BACKGROUND_ROWS);
+            let Some(publication) = self.plan_publication(now, limit).await? else { return Ok(0) };
+            let published =
+                self.run_chain(&self.outbox.publish, &publication, &self.statements.quick, None).await?;
+            if !published.is_empty() {
+                return Ok(count(&published));
+            }
+        }
+        Err(StoreError::Contended { source: "others publish events without end".into() })
+    }
+
+    /// The next positions and their deliveries, as the JSON that the statements read; `None` where all events have one.
+    async fn plan_publication(&self, now: DateTime<Utc>, limit: u32) -> Result<Option<String>, StoreError> {
+        let reading = &mut *self.reader().await?;
+        // Before the events: where it is still the last, all that were read without a position have none.
+        let last = self.fetch(reading, &self.outbox.last_position, &[]).await?;
+        let last = last.first().map_or(Ok(0), |row| reader::<D>(row, "outbox", "").count("last_position"))?;
+        let rows = self.fetch(reading, &self.outbox.unpublished, values![i64::from(limit)]).await?;
         if rows.is_empty() {
-            return Ok(0);
+            return Ok(None);
         }
         let mut types: BTreeMap<EventId, EventType> = BTreeMap::new();
         let mut order = Vec::with_capacity(rows.len());
         for row in &rows {
-            let row = event_row::<D>(row);
+            let row = read_event::<D>(row);
             let (subject, sequence) = (row.subject()?, row.count("sequence")?);
             types.insert(EventId::new(subject.clone(), sequence), row.event_type()?);
             order.push((subject, sequence, row.time("at")?));
         }
         order_of_publishing(&mut order);
-        let endpoints = self.fetch(&mut tx, &self.outbox.endpoints, &[]).await?;
+        // After the events: an endpoint that is there when something happens is told of it.
+        let endpoints = self.fetch(reading, &self.outbox.endpoints, &[]).await?;
         let endpoints = endpoints.iter().map(|row| endpoint_row::<D>(row).endpoint());
         let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, _>>()?;
         let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
@@ -183,19 +204,10 @@ impl<D: Dialect> SqlStore<D> {
             let id = EventId::new(subject, sequence);
             let Some(event_type) = types.get(&id) else { continue };
             let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject()));
-            deliveries.extend(wanting.map(|endpoint| delivery_values(&endpoint.id, position, &id)));
+            deliveries.extend(wanting.map(|endpoint| delivery_values(&endpoint.id, position, &id, now)));
         }
-        let (published, last) = (count(&positions), last + positions.len() as u64);
-        self.fetch(&mut tx, &self.outbox.position, values![json_rows(positions.into_iter()).as_str()])
-            .await?;
-        self.fetch(&mut tx, &self.outbox.advance, values![int(last)]).await?;
-        if !deliveries.is_empty() {
-            let rows = json_rows(deliveries.into_iter());
-            let values = values![rows.as_str(), now.timestamp_micros()];
-            self.fetch(&mut tx, &self.outbox.insert_deliveries, values).await?;
-        }
-        tx.commit().await.map_err(super::store_error::<D>)?;
-        Ok(published)
+        let place = json!([[last, last + positions.len() as u64]]);
+        Ok(Some(json!({ "place": place, "positions": positions, "deliveries": deliveries }).to_string()))
     }
 
     async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
@@ -254,6 +266,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_claim(&self, claim: &Claim, due: &str) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let now = claim.now.timestamp_micros();
+        let _turn = self.background.enter().await;
         let mut tx = self.begin(&self.statements.quick).await?;
         let locked = self.fetch(&mut tx, &self.outbox.lock_endpoints, values![due]).await?;
         let mut shares: Vec<(usize, Endpoint, Delivery)> = Vec::new();
@@ -283,7 +296,7 @@ impl<D: Dialect> SqlStore<D> {
         let events = self.fetch(&mut tx, &self.outbox.at_positions, values![positions.as_str()]).await?;
         let mut by_position = BTreeMap::new();
         for row in &events {
-            let Published { position, event } = event_row::<D>(row).published()?;
+            let Published { position, event } = read_event::<D>(row).published()?;
             by_position.insert(position, event);
         }
         tx.commit().await.map_err(super::store_error::<D>)?;
@@ -297,6 +310,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
         let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
+        let _turn = self.background.enter().await;
         let mut tx = self.begin(&self.statements.quick).await?;
         let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
             return Ok(Settled::Refused);
@@ -330,6 +344,7 @@ impl<D: Dialect> SqlStore<D> {
         token: ClaimToken,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        let _turn = self.background.enter().await;
         let mut tx = self.begin(&self.statements.quick).await?;
         self.lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
         let row = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
@@ -353,10 +368,9 @@ impl<D: Dialect> SqlStore<D> {
         self.lock_endpoint(&mut tx, endpoint).await?;
         let Some(row) = self.find_delivery(&mut tx, endpoint, event).await? else { return Ok(false) };
         let delivery = delivery_row::<D>(&row).delivery()?;
-        let row = delivery_values(endpoint, delivery.position, event);
+        let row = delivery_values(endpoint, delivery.position, event, now);
         let rows = json_rows([row].into_iter());
-        let values = values![rows.as_str(), now.timestamp_micros()];
-        self.fetch(&mut tx, &self.outbox.replay_deliveries, values).await?;
+        self.fetch(&mut tx, &self.outbox.replay_deliveries, values![rows.as_str()]).await?;
         self.commit_outbox(tx).await?;
         Ok(true)
     }
@@ -372,12 +386,12 @@ impl<D: Dialect> SqlStore<D> {
         let found = self.fetch(&mut tx, &self.outbox.published_since, values).await?;
         let (mut chosen, mut next) = (Vec::new(), None);
         for row in &found {
-            let row = event_row::<D>(row);
+            let row = read_event::<D>(row);
             let (subject, position) = (row.subject()?, row.count("position")?);
             next = Some(position);
             if endpoint.chose(row.event_type()?, &subject) {
                 let id = EventId::new(subject, row.count("sequence")?);
-                chosen.push(delivery_values(endpoint_id, position, &id));
+                chosen.push(delivery_values(endpoint_id, position, &id, *now));
             }
         }
         let next = next.filter(|_| count(&found) >= *limit);
@@ -385,8 +399,7 @@ impl<D: Dialect> SqlStore<D> {
             return Ok(Replayed { count: 0, next });
         }
         let rows = json_rows(chosen.into_iter());
-        let values = values![rows.as_str(), now.timestamp_micros()];
-        let replayed = self.fetch(&mut tx, &self.outbox.replay_deliveries, values).await?;
+        let replayed = self.fetch(&mut tx, &self.outbox.replay_deliveries, values![rows.as_str()]).await?;
         self.commit_outbox(tx).await?;
         Ok(Replayed { count: count(&replayed), next })
     }
@@ -394,6 +407,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn try_prune(&self, retention: &Retention) -> Result<u32, StoreError> {
         let Retention { deliveries_before, events_before, limit } = retention;
         let limit = i64::from(*limit);
+        let _turn = self.background.enter().await;
         let mut tx = self.begin(&self.statements.quick).await?;
         self.lock_outbox(&mut tx).await?;
         let values = values![deliveries_before.timestamp_micros(), limit];
@@ -408,8 +422,13 @@ impl<D: Dialect> SqlStore<D> {
 }
 
 /// A new delivery, as the JSON row that the insert reads.
-fn delivery_values(endpoint: &EndpointId, position: u64, event: &EventId) -> serde_json::Value {
-    json!([endpoint.as_str(), position, event.subject().as_str(), event.sequence()])
+fn delivery_values(
+    endpoint: &EndpointId,
+    position: u64,
+    event: &EventId,
+    due: DateTime<Utc>,
+) -> serde_json::Value {
+    json!([endpoint.as_str(), position, event.subject().as_str(), event.sequence(), due.timestamp_micros()])
 }
 
 #[async_trait]
@@ -437,14 +456,14 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     ) -> Result<Page<Published, u64>, StoreError> {
         let (sql, values) = OutboxStatements::published(filter, page);
         let rows = self.read_rows(&sql, &values).await?;
-        let items = rows.iter().map(|row| event_row::<D>(row).published()).collect::<Result<_, _>>()?;
+        let items = rows.iter().map(|row| read_event::<D>(row).published()).collect::<Result<_, _>>()?;
         Ok(Page::from_one_more(items, page.limit, |published: &Published| published.position))
     }
 
     async fn published_after(&self, position: u64, limit: u32) -> Result<Vec<Published>, StoreError> {
         let values = values![int(position), i64::from(limit)];
         let rows = self.read_rows(&self.outbox.published_after, values).await?;
-        rows.iter().map(|row| event_row::<D>(row).published()).collect()
+        rows.iter().map(|row| read_event::<D>(row).published()).collect()
     }
 
     async fn last_position(&self) -> Result<u64, StoreError> {
@@ -460,6 +479,7 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
         self.retry
             .run(async || {
+                let _turn = self.background.enter().await;
                 let mut tx = self.begin(&self.statements.quick).await?;
                 self.fetch(&mut tx, &self.outbox.acknowledge, values![name, int(position)]).await?;
                 tx.commit().await.map_err(super::store_error::<D>)

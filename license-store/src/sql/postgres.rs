@@ -9,11 +9,12 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, Postgr
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqlStr};
 
 use super::SqlStore;
-use super::dialect::{Dialect, Value, driver};
+use super::dialect::{Dialect, Survives, Value, driver};
 use super::feed::Feed;
 use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
+use super::turn::Background;
 use filing::Filer;
 
 const SCHEMAS: &Schemas = &[
@@ -84,6 +85,7 @@ impl PostgresOptions {
 #[derive(Debug)]
 pub struct Postgres {
     begin_write: SqlStr,
+    begin_again: SqlStr,
     begin_read: SqlStr,
     transaction_pooler: bool,
 }
@@ -101,12 +103,14 @@ impl Postgres {
         } else {
             String::new()
         };
-        let begin =
-            |mode: &str| AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {mode}{timeouts}")).into_sql_str();
+        let begin = |mode: &str, more: &str| {
+            AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {mode}{timeouts}{more}")).into_sql_str()
+        };
         Self {
             // Under REPEATABLE READ, as a server's default may be, the lock is taken on the row of before the wait.
-            begin_write: begin("READ COMMITTED"),
-            begin_read: begin("REPEATABLE READ READ ONLY"),
+            begin_write: begin("READ COMMITTED", ""),
+            begin_again: begin("READ COMMITTED", "; SET LOCAL synchronous_commit = off"),
+            begin_read: begin("REPEATABLE READ READ ONLY", ""),
             transaction_pooler: options.transaction_pooler,
         }
     }
@@ -115,16 +119,17 @@ impl Postgres {
 impl Dialect for Postgres {
     type Db = Driver;
 
-    // A commit waits for the disk unless the server is set otherwise.
-    const DURABLE: &'static str = "";
-    const QUICK: &'static str = "";
     const FOR_UPDATE: &'static str = " FOR UPDATE";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     // Sent with the commit, and to this node as well.
     const NOTIFY: Option<&'static str> = Some("SELECT pg_notify('license_changes', $1)");
 
-    fn begin_write(&self) -> SqlStr {
-        self.begin_write.clone()
+    fn begin_write(&self, survives: Survives) -> SqlStr {
+        match survives {
+            // Waits for the disk unless the server is set otherwise.
+            Survives::PowerCut | Survives::Kill => self.begin_write.clone(),
+            Survives::KillOrAgain => self.begin_again.clone(),
+        }
     }
 
     fn begin_read(&self) -> SqlStr {
@@ -158,8 +163,21 @@ impl Dialect for Postgres {
 
     const ABANDON: &'static str = "";
 
+    fn at_once(_: &[&str]) -> Option<String> {
+        None
+    }
+
+    // Others wait for the disk only, and the fewer commits they wait with the better.
+    const BACKGROUND_ROWS: u32 = 100;
+    const CHANGED: &'static str = "1 = 1";
+    const SAYS_CHANGED: &'static str = " RETURNING 1";
+
     fn items(n: u8) -> String {
         format!("json_array_elements(CAST(${n} AS json))")
+    }
+
+    fn items_of(n: u8, name: &str) -> String {
+        format!("json_array_elements(CAST(${n} AS json) -> '{name}')")
     }
 
     fn is_one_of(column: &str, n: u8) -> String {
@@ -229,9 +247,9 @@ impl SqlStore<Postgres> {
         prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
         let listener = listener::connect(&listen).await.map_err(open_error)?;
         let feed = Feed::fed_by(|filler| listener::run(listener, listen, filler));
-        let (begin, keep_prepared) = (dialect.begin_write(), !options.transaction_pooler);
+        let (begin, keep_prepared) = (dialect.begin_write(Survives::PowerCut), !options.transaction_pooler);
         let filing = Filing::new(Filer { pool: pool.clone(), begin, keep_prepared });
-        Ok(Self::new(dialect, pool.clone(), pool, feed, filing))
+        Ok(Self::new(dialect, pool.clone(), pool, Background::at_once(), feed, filing))
     }
 }
 

@@ -13,20 +13,23 @@ use sqlx::{Connection, Executor, SqlStr};
 use tokio::time::{Instant, sleep};
 
 use super::SqlStore;
-use super::dialect::{Dialect, Value, driver};
+use super::dialect::{Dialect, Survives, Value, driver};
 use super::fault::is_contended;
 use super::feed::Feed;
 use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
+use super::turn::Background;
 use filing::Filer;
 
 /// Pages of the log beyond which a commit moves them into the file, where nobody has done so before: 64 MB.
 const LOG_PAGES: &str = "16384";
 /// Before another process is asked again whether it has opened the file.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
-/// Takes the one write lock at once; a transaction that reads first and writes later fails where another wrote.
-const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+// IMMEDIATE takes the one write lock at once; a transaction that reads first and writes later fails where another wrote. In
+// WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
+const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+const BEGIN_QUICK: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
@@ -62,16 +65,16 @@ driver!(Driver, SqliteRow, SqliteArguments);
 impl Dialect for Sqlite {
     type Db = Driver;
 
-    // In WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
-    const DURABLE: &'static str = "PRAGMA synchronous = FULL";
-    const QUICK: &'static str = "PRAGMA synchronous = NORMAL";
     const FOR_UPDATE: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
     // Nobody outside this process listens.
     const NOTIFY: Option<&'static str> = None;
 
-    fn begin_write(&self) -> SqlStr {
-        SqlStr::from_static(BEGIN_WRITE)
+    fn begin_write(&self, survives: Survives) -> SqlStr {
+        SqlStr::from_static(match survives {
+            Survives::PowerCut => BEGIN_DURABLE,
+            Survives::Kill | Survives::KillOrAgain => BEGIN_QUICK,
+        })
     }
 
     fn begin_read(&self) -> SqlStr {
@@ -84,23 +87,35 @@ impl Dialect for Sqlite {
 
     fn record() -> String {
         format!(
-            "{}; {}; \
+            "{BEGIN_QUICK}; \
              INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 WHERE $2 > 0 ON CONFLICT (id) DO UPDATE \
              SET last_batch = excluded.last_batch, at = excluded.at WHERE recorders.last_batch < excluded.last_batch; \
              INSERT INTO inbox (license_id, at, outcome, domain, fingerprint) \
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM {} \
-             WHERE $2 = 0 OR changes() > 0; \
+             WHERE $2 = 0 OR {}; \
              COMMIT",
-            Self::QUICK,
-            BEGIN_WRITE,
-            Self::items(4)
+            Self::items(4),
+            Self::CHANGED
         )
     }
 
     const ABANDON: &'static str = "ROLLBACK";
 
+    fn at_once(statements: &[&str]) -> Option<String> {
+        Some(format!("{BEGIN_QUICK}; {}; COMMIT", statements.join("; ")))
+    }
+
+    // Half a millisecond.
+    const BACKGROUND_ROWS: u32 = 12;
+    const CHANGED: &'static str = "changes() > 0";
+    const SAYS_CHANGED: &'static str = "";
+
     fn items(n: u8) -> String {
         format!("json_each(${n})")
+    }
+
+    fn items_of(n: u8, name: &str) -> String {
+        format!("json_each(${n}, '$.{name}')")
     }
 
     fn is_one_of(column: &str, n: u8) -> String {
@@ -163,8 +178,10 @@ impl SqlStore<Sqlite> {
             Box::pin(async move {
                 // Where a commit fails (a full disk), SQLite has ended the transaction itself, and the driver's count
                 // of open ones is off for good. The ping comes behind the rollback that a dropped transaction asks
-                // for.
-                connection.ping().await?;
+                // for. A commit that went well has nothing to wait for: the next one waits for this connection.
+                if connection.is_in_transaction() {
+                    connection.ping().await?;
+                }
                 Ok(!connection.is_in_transaction())
             })
         });
@@ -172,7 +189,7 @@ impl SqlStore<Sqlite> {
         let writer = connect(&writing, &writer_options, lock_timeout).await.map_err(open_error)?;
         // The one that files moves the log into the file, so that no commit waits for it.
         let own = options.clone().pragma("wal_autocheckpoint", "0").pragma("cache_size", "-16384");
-        let mut tx = writer.begin_with(Sqlite.begin_write()).await.map_err(open_error)?;
+        let mut tx = writer.begin_with(Sqlite.begin_write(Survives::PowerCut)).await.map_err(open_error)?;
         migrate(&mut *tx, SCHEMAS).await?;
         // The planner's figures, which a migration may just have written, are read when a connection begins, or here.
         tx.execute("ANALYZE sqlite_schema").await.map_err(open_error)?;
@@ -189,8 +206,9 @@ impl SqlStore<Sqlite> {
             .connect_with(own.pragma("temp_store", "memory"))
             .await
             .map_err(open_error)?;
-        let filing = Filing::new(Filer { writer: writer.clone(), own });
-        Ok(Self::new(Sqlite, writer, readers, Feed::default(), filing))
+        let background = Background::in_turn();
+        let filing = Filing::new(Filer { background: background.clone(), writer: writer.clone(), own });
+        Ok(Self::new(Sqlite, writer, readers, background, Feed::default(), filing))
     }
 }
 

@@ -6,7 +6,7 @@ use license_core::store::{LicenseFilter, PageRequest};
 use license_core::usage::ValidationOutcome;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::dialect::{Dialect, Value};
+use super::dialect::{Dialect, Survives, Value};
 
 /// What commands change of a license, in the order of the parameters that write them.
 pub(super) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
@@ -15,9 +15,10 @@ pub(super) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, custo
 /// What stands in [`COLUMNS`] is written by parameters `$1` to `$17`.
 #[derive(Debug)]
 pub(super) struct Statements {
+    /// Begins a transaction, as [`Survives`] names what its commit survives.
     pub(super) durable: SqlStr,
     pub(super) quick: SqlStr,
-    pub(super) begin_write: SqlStr,
+    pub(super) again: SqlStr,
     pub(super) begin_read: SqlStr,
     pub(super) insert_license: SqlStr,
     pub(super) update_license: SqlStr,
@@ -55,16 +56,15 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    #[expect(clippy::too_many_lines, reason = "one list of texts")]
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
         let detail = detail::<D>(limits::LISTED_ACTIVATIONS, true);
         let shown = |counted| self::detail::<D>(limits::EVENT_ACTIVATIONS, counted);
         let items = D::items(1);
         Self {
-            durable: SqlStr::from_static(D::DURABLE),
-            quick: SqlStr::from_static(D::QUICK),
-            begin_write: dialect.begin_write(),
+            durable: dialect.begin_write(Survives::PowerCut),
+            quick: dialect.begin_write(Survives::Kill),
+            again: dialect.begin_write(Survives::KillOrAgain),
             begin_read: dialect.begin_read(),
             insert_license: sql(format!(
                 "INSERT INTO licenses ({COLUMNS}) \
@@ -117,11 +117,7 @@ impl Statements {
                 "SELECT id, kind, value, created_at FROM activations \
                  WHERE license_id = $1 AND id > $2 AND kind = $4 ORDER BY id LIMIT $3",
             ),
-            insert_events: sql(format!(
-                "INSERT INTO events (license_id, sequence, event_type, at, data) \
-                 SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 \
-                 FROM {items}"
-            )),
+            insert_events: sql(format!("{} FROM {items}", insert_event_rows())),
             events: SqlStr::from_static(
                 "SELECT sequence, event_type, at, data FROM events \
                  WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
@@ -255,6 +251,12 @@ fn bindings<D: Dialect>() -> String {
     let domains = of(&format!("{many} AND a.kind = 'domain' AND {named}"));
     let device = of(&format!("{many} AND a.kind = 'device' AND a.value = $3"));
     format!("{whole} UNION ALL {domains} UNION ALL {device}")
+}
+
+/// Inserts events, from rows of JSON that follow.
+pub(super) fn insert_event_rows() -> &'static str {
+    "INSERT INTO events (license_id, sequence, event_type, at, data) \
+     SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4"
 }
 
 /// Only texts of this file come here; what callers send goes through parameters.

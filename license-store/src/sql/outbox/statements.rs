@@ -5,8 +5,9 @@ use license_core::outbox::EventFilter;
 use license_core::store::PageRequest;
 use sqlx::SqlStr;
 
+use crate::sql::chain::Chain;
 use crate::sql::dialect::{Dialect, Value};
-use crate::sql::statements::{COLUMNS, detail, sql};
+use crate::sql::statements::{detail, insert_event_rows, sql};
 
 const ENDPOINT: &str = "id, url, event_types, description, disabled_at, disabled_reason, secret, previous_secret, \
     previous_secret_until, created_at, updated_at, last_success_at, failing_since, last_event";
@@ -19,16 +20,15 @@ pub(in crate::sql) struct OutboxStatements {
     /// Who has the row locked gives positions out, and changes endpoints.
     pub(super) lock: SqlStr,
     pub(super) last_position: SqlStr,
-    pub(super) advance: SqlStr,
     pub(super) any_unpublished: SqlStr,
     pub(super) unpublished: SqlStr,
-    pub(super) position: SqlStr,
+    /// See [`SqlStore::try_publish`](crate::sql::SqlStore).
+    pub(super) publish: Chain,
     pub(super) published_after: SqlStr,
     pub(super) published_since: SqlStr,
     pub(super) at_positions: SqlStr,
     pub(super) ending: SqlStr,
-    pub(super) shown: SqlStr,
-    pub(super) note_told: SqlStr,
+    pub(super) tell: Chain,
     pub(super) limit_told: SqlStr,
     pub(super) note_limit: SqlStr,
     pub(super) acknowledged: SqlStr,
@@ -47,7 +47,6 @@ pub(in crate::sql) struct OutboxStatements {
     pub(super) under_way: SqlStr,
     pub(super) ready: SqlStr,
     pub(super) claim: SqlStr,
-    pub(super) insert_deliveries: SqlStr,
     pub(super) replay_deliveries: SqlStr,
     pub(super) update_delivery: SqlStr,
     pub(super) due_now: SqlStr,
@@ -62,16 +61,56 @@ impl OutboxStatements {
         let (for_update, skip_locked) = (D::FOR_UPDATE, D::SKIP_LOCKED);
         let items = D::items(1);
         let int = |n: u8| format!("CAST(value ->> {n} AS BIGINT)");
-        let delivery_rows = format!(
-            "INSERT INTO deliveries (endpoint_id, position, license_id, sequence, status, tries, due_at, created_at, attempts) \
-             SELECT value ->> 0, {}, value ->> 2, {}, 'pending', 0, $2, $2, '[]' FROM {items} WHERE 1 = 1",
+        let delivery_rows = |items: &str| {
+            format!(
+                "INSERT INTO deliveries (endpoint_id, position, license_id, sequence, status, tries, due_at, created_at, \
+                 attempts) SELECT value ->> 0, {}, value ->> 2, {}, 'pending', 0, {due}, {due}, '[]' FROM {items}",
+                int(1),
+                int(3),
+                due = int(4)
+            )
+        };
+        let (told, events) = (D::items_of(1, "told"), D::items_of(1, "events"));
+        // Of what was decided, that which is still so.
+        let note_told = format!(
+            "UPDATE licenses SET expiry_told = t.told, last_event = t.last_event \
+             FROM (SELECT l.id, n.told, n.last_event FROM (SELECT value ->> 0 AS id, {} AS version, {} AS before, \
+             {} AS told, {} AS last_event FROM {told}) AS n JOIN licenses l ON l.id = n.id \
+             WHERE l.version = n.version AND l.last_event = n.before{skip_locked}) AS t WHERE licenses.id = t.id",
             int(1),
-            int(3)
+            int(2),
+            int(3),
+            int(4)
+        );
+        // Of licenses whose last event is this one, and was not there: those that were noted.
+        let insert_told = format!(
+            "{} FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
+             ON CONFLICT DO NOTHING RETURNING license_id",
+            insert_event_rows(),
+            int(5),
+            D::CHANGED
+        );
+        let place = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "place"));
+        let advance =
+            format!("UPDATE outbox SET last_position = {} WHERE last_position = {}", place(1), place(0));
+        let position = format!(
+            "UPDATE events SET position = p.position FROM (SELECT value ->> 0 AS license_id, {} AS sequence, \
+             {} AS position FROM {} WHERE {}) AS p \
+             WHERE events.license_id = p.license_id AND events.sequence = p.sequence RETURNING events.sequence",
+            int(1),
+            int(2),
+            D::items_of(1, "positions"),
+            D::CHANGED
+        );
+        // An endpoint may be gone since it was read.
+        let insert_deliveries = format!(
+            "{} WHERE {} AND EXISTS (SELECT 1 FROM endpoints WHERE id = value ->> 0) ON CONFLICT DO NOTHING",
+            delivery_rows(&D::items_of(1, "deliveries")),
+            D::CHANGED
         );
         Self {
             lock: sql(format!("SELECT last_position FROM outbox{for_update}")),
             last_position: SqlStr::from_static("SELECT last_position FROM outbox"),
-            advance: SqlStr::from_static("UPDATE outbox SET last_position = $1"),
             any_unpublished: SqlStr::from_static(
                 "SELECT sequence FROM events WHERE position IS NULL LIMIT 1",
             ),
@@ -79,13 +118,7 @@ impl OutboxStatements {
                 "SELECT license_id, sequence, event_type, at FROM events WHERE position IS NULL \
                  ORDER BY license_id, sequence LIMIT $1",
             ),
-            position: sql(format!(
-                "UPDATE events SET position = p.position FROM (SELECT value ->> 0 AS license_id, {} AS sequence, \
-                 {} AS position FROM {items}) AS p \
-                 WHERE events.license_id = p.license_id AND events.sequence = p.sequence",
-                int(1),
-                int(2)
-            )),
+            publish: Chain::new::<D>(&[&advance, &position, &insert_deliveries], 1),
             published_after: sql(format!(
                 "SELECT {EVENT} FROM events WHERE position > $1 ORDER BY position LIMIT $2"
             )),
@@ -98,21 +131,11 @@ impl OutboxStatements {
                 int(0)
             )),
             ending: sql(format!(
-                "SELECT {COLUMNS} FROM licenses WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_told < 2 \
-                 AND expiry_told = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT $3{skip_locked}"
+                "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_told < 2 \
+                 AND l.expiry_told = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3",
+                detail::<D>(license_core::limits::EVENT_ACTIVATIONS, false)
             )),
-            shown: sql(format!(
-                "{} WHERE {}",
-                detail::<D>(license_core::limits::EVENT_ACTIVATIONS, true),
-                D::is_one_of("l.id", 1)
-            )),
-            note_told: sql(format!(
-                "UPDATE licenses SET expiry_told = t.told, last_event = t.last_event \
-                 FROM (SELECT value ->> 0 AS id, {} AS told, {} AS last_event FROM {items}) AS t \
-                 WHERE licenses.id = t.id",
-                int(1),
-                int(2)
-            )),
+            tell: Chain::new::<D>(&[&note_told, &insert_told], 1),
             limit_told: SqlStr::from_static("SELECT at FROM limits_told WHERE license_id = $1 AND kind = $2"),
             note_limit: SqlStr::from_static(
                 "INSERT INTO limits_told (license_id, kind, at) VALUES ($1, $2, $3) \
@@ -170,11 +193,11 @@ impl OutboxStatements {
                 int(1)
             )),
             replay_deliveries: sql(format!(
-                "{delivery_rows} ON CONFLICT (endpoint_id, position) DO UPDATE SET status = 'pending', tries = 0, \
+                "{} WHERE 1 = 1 ON CONFLICT (endpoint_id, position) DO UPDATE SET status = 'pending', tries = 0, \
                  due_at = excluded.due_at, token = NULL \
-                 WHERE deliveries.token IS NULL OR deliveries.due_at <= excluded.due_at RETURNING position"
+                 WHERE deliveries.token IS NULL OR deliveries.due_at <= excluded.due_at RETURNING position",
+                delivery_rows(&items)
             )),
-            insert_deliveries: sql(format!("{delivery_rows} ON CONFLICT DO NOTHING")),
             update_delivery: SqlStr::from_static(
                 "UPDATE deliveries SET status = $3, tries = $4, due_at = $5, token = NULL, attempts = $6 \
                  WHERE endpoint_id = $1 AND position = $2",

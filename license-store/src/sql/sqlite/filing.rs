@@ -10,13 +10,16 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection, SqlStr};
+use tokio::sync::MutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
-use crate::sql::filing::{FORGET_RECORDERS, File};
+use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY};
+use crate::sql::turn::Background;
 
 /// Rows that are sorted at once: as many as fit into some megabytes.
 const PART: i64 = 50_000;
@@ -50,11 +53,14 @@ const REMOVE: &str = "DELETE FROM inbox WHERE sequence <= (SELECT MAX(sequence) 
     (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2))";
 const FINISH: &str = "UPDATE filing SET last_sequence = 0, license_id = '', sequence = 0 \
     WHERE last_sequence = $1 AND NOT EXISTS (SELECT 1 FROM inbox WHERE sequence <= $1) RETURNING last_sequence";
+/// Pages of the log, 16 MB, beyond which it is begun anew.
+const LONG_LOG: i64 = 4_096;
 /// Moves pages from the log into the file while others write.
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// Files with a connection of its own.
 pub(super) struct Filer {
+    pub(super) background: Background,
     /// Whose turn it is to write: who holds its one connection. To wait for the file's own lock would be to ask again and again.
     pub(super) writer: SqlitePool,
     pub(super) own: SqlitePool,
@@ -85,11 +91,15 @@ impl File for Filer {
             let mut connection = self.own.acquire().await?;
             run(&mut connection, MAKE, &[]).await?;
             while self.part(&mut connection, recorded).await? != Part::Nothing {}
-            let turn = self.writer.acquire().await?;
+            let turn = self.turn().await?;
             run(&mut connection, FORGET_RECORDERS, &[]).await?;
             drop(turn);
-            run(&mut connection, CHECKPOINT, &[]).await.map(drop)
+            self.shorten_log(&mut connection).await
         })
+    }
+
+    fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+        Box::pin(async move { self.shorten_log(&mut *self.own.acquire().await?).await })
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -110,6 +120,23 @@ fn int(row: &SqliteRow, column: &str) -> sqlx::Result<i64> {
 }
 
 impl Filer {
+    async fn turn(&self) -> sqlx::Result<(Option<MutexGuard<'_, ()>>, PoolConnection<Sqlite>)> {
+        let background = self.background.enter().await;
+        Ok((background, self.writer.acquire().await?))
+    }
+
+    /// Moves the log into the file, so that no commit has to: at its limit one would, and wait for the disk for all of it. Most is
+    /// moved while others write; the log begins anew only when all of it is moved, so its last pages are in a turn.
+    async fn shorten_log(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let rows = run(connection, CHECKPOINT, &[]).await?;
+        let pages = rows.first().map_or(Ok(0), |row| int(row, "log"))?;
+        if pages >= LONG_LOG {
+            let _turn = self.turn().await?;
+            run(connection, CHECKPOINT, &[]).await?;
+        }
+        Ok(())
+    }
+
     /// Files one part of the inbox.
     async fn part(&self, connection: &mut SqliteConnection, recorded: &AtomicU64) -> sqlx::Result<Part> {
         let mut seen = recorded.load(Ordering::Relaxed);
@@ -117,7 +144,7 @@ impl Filer {
             let before = std::mem::replace(&mut seen, recorded.load(Ordering::Relaxed));
             seen != before
         };
-        let turn = self.writer.acquire().await?;
+        let turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
         run(&mut tx, START, values![PART]).await?;
         let rows = run(&mut tx, STATE, &[]).await?;
@@ -135,7 +162,12 @@ impl Filer {
         run(connection, CLEAR, &[]).await?;
         let values = values![state.last_sequence, state.license_id.as_str(), state.sequence];
         run(connection, SORT, values).await?;
+        let mut tidied = Instant::now();
         for step in 0.. {
+            if tidied.elapsed() >= TIDIED_EVERY {
+                self.shorten_log(connection).await?;
+                tidied = Instant::now();
+            }
             match self.step(connection, &mut state, step * FILED).await? {
                 Step::Filed(took) if others_write() => sleep((took * SHARE).max(PAUSE)).await,
                 Step::Filed(_) => {}
@@ -163,7 +195,7 @@ impl Filer {
         let rows = run(connection, END_OF_STEP, range).await?;
         let Some(row) = rows.first() else { return Ok(Step::End) };
         let (license_id, sequence) = (row.text("license_id")?.unwrap_or_default(), int(row, "sequence")?);
-        let turn = self.writer.acquire().await?;
+        let turn = self.turn().await?;
         let begun = Instant::now();
         let mut tx = connection.begin_with(BEGIN).await?;
         let values = values![
@@ -186,7 +218,7 @@ impl Filer {
 
     /// Removes rows that are filed; whether there are no more.
     async fn remove(&self, connection: &mut SqliteConnection, state: &State) -> sqlx::Result<bool> {
-        let _turn = self.writer.acquire().await?;
+        let _turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
         // Only of the part that this is about: another process may have finished it, and begun the next.
         let rows = run(&mut tx, STATE, &[]).await?;

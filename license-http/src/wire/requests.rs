@@ -17,9 +17,9 @@ use super::parse_time;
 use crate::extract::Fields;
 use crate::problem::{Problem, sentence};
 
-const SPEC_FIELDS: [&str; 7] =
+pub(crate) const SPEC_FIELDS: [&str; 7] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata"];
-const CHANGE_FIELDS: [&str; 8] =
+pub(crate) const CHANGE_FIELDS: [&str; 8] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
 
 /// Reads the request for a new license.

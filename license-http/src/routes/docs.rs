@@ -16,7 +16,7 @@ const OWN_CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The files that the page asks for.
-const FILES: [&str; 7] = [
+pub(super) const FILES: [&str; 7] = [
     "favicon-16x16.png",
     "favicon-32x32.png",
     "index.css",

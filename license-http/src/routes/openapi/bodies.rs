@@ -12,6 +12,9 @@ use super::schema::{
 };
 use crate::wire::requests;
 
+/// No control characters, and more than spaces.
+const PRINTED: &str = r"^\s*[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?\s*$";
+
 pub(super) fn schemas() -> Vec<(&'static str, RefOr<Schema>)> {
     let license = |names: &'static [&'static str], required: &[&str], example: Value| -> RefOr<Schema> {
         let optional: Vec<_> = names.iter().copied().filter(|name| !required.contains(name)).collect();
@@ -69,16 +72,14 @@ fn validate() -> ObjectBuilder {
             ),
             (
                 "domain",
-                nullable(text(MAX_TYPED_LEN))
+                nullable(text(MAX_TYPED_LEN).pattern(Some(PRINTED)))
                     .description(Some("The domain that the software serves."))
                     .into(),
             ),
             (
                 "fingerprint",
-                nullable(string().max_length(Some(2 * limits::FINGERPRINT_BYTES)))
-                    .description(Some(
-                        "What tells this device from others; 1 to 255 bytes without the spaces around it.",
-                    ))
+                nullable(text(limits::FINGERPRINT_BYTES).pattern(Some(PRINTED)))
+                    .description(Some("What tells this device from others, without the spaces around it."))
                     .into(),
             ),
         ],
@@ -109,6 +110,7 @@ fn endpoint() -> ObjectBuilder {
             (
                 "url",
                 text(limits::ENDPOINT_URL_BYTES)
+.pattern(Some("^https?://"))
                     .description(Some("Where webhooks go: https, and of the public internet unless the server allows others."))
                     .into(),
             ),
@@ -147,7 +149,7 @@ fn license_field(name: &str) -> RefOr<Schema> {
         "customer_email" => about(email(limits::EMAIL_BYTES), "Whose it is."),
         "max_domains" => about(nullable(whole(0, limits::MAX_SLOTS)), "Slots for domains instead of the plan's; null: no limit."),
         "max_devices" => about(nullable(whole(0, limits::MAX_SLOTS)), "Slots for devices instead of the plan's; null: no limit."),
-        "domains" => array(text(MAX_TYPED_LEN))
+        "domains" => array(text(MAX_TYPED_LEN).pattern(Some(PRINTED)))
             .max_items(Some(limits::DOMAINS_PER_REQUEST))
             .description(Some(
                 "The domains that are registered, and no others: host names, in any notation; *.example.com for all below it.",

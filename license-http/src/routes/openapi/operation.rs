@@ -14,8 +14,9 @@ use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
+use super::super::docs::FILES;
 use super::faults::{Faults, header};
-use super::schema::{activation_id, email, event_id, id, matching, named, text, whole};
+use super::schema::{activation_id, email, event_id, id, matching, named, one_of, text, whole};
 use crate::problem::Code;
 
 /// The name of the one way to say who calls.
@@ -84,7 +85,7 @@ impl Op {
                     (event_id(), "The id of the event that is delivered.", Some(Code::DeliveryNotFound))
                 }
                 "email" => (email(limits::EMAIL_BYTES), "The customer's e-mail address.", None),
-                "file" => (matching("^[a-z0-9.-]+$"), "A file of the page.", Some(Code::RouteNotFound)),
+                "file" => (one_of(FILES), "A file of the page.", Some(Code::RouteNotFound)),
                 _ if of_endpoint => (id("whe"), "The id of the endpoint.", Some(Code::EndpointNotFound)),
                 _ => (id("lic"), "The id of the license.", Some(Code::LicenseNotFound)),
             };
@@ -115,7 +116,7 @@ impl Op {
 
     /// `If-Match`.
     pub(super) fn versioned(mut self) -> Self {
-        let schema = matching(r#"^(\*|(W/)?"[!#-~\u0080-\u00ff]*")$"#);
+        let schema = matching(r#"^(\*|(W/)?"[!#-~]*")$"#);
         let about = "The ETag that the license must have, or nothing is done.";
         self.parameters.push(parameter(ParameterIn::Header, "If-Match", schema, about));
         self.faults.deny(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale]);

@@ -36,6 +36,11 @@ def is_text(value, most):
     return isinstance(value, str) and 1 <= len(value) <= most and WELL_FORMED.fullmatch(value) is not None
 
 
+def is_host(value):
+    # Whatever is around it is not looked at.
+    return isinstance(value, str) and len(value) <= 2048 and is_text(value.strip(), 2048)
+
+
 def moment(value):
     try:
         return datetime.datetime.fromisoformat(value) if isinstance(value, str) else None
@@ -53,9 +58,9 @@ def fit(body):
     if is_text(body.get("plan"), 64):
         body["plan"] = PLANS[len(body["plan"]) % 3]
     # A domain is a host name.
-    if is_text(body.get("domain"), 2048):
+    if is_host(body.get("domain")):
         body["domain"] = host(body["domain"])
-    if isinstance(body.get("domains"), list) and all(is_text(item, 2048) for item in body["domains"]):
+    if isinstance(body.get("domains"), list) and all(map(is_host, body["domains"])):
         body["domains"] = [host(item) for item in body["domains"]]
     # What ends, ends in the future.
     if moment(body.get("expires_at")):

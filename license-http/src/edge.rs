@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use license_core::figure::{Figure, FigureValue};
 
 use crate::client::ClientAddress;
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Code, Problem};
 use crate::request_log::now;
 use limiter::{Limiter, Moment, Standing, Subject};
 use share::Share;
@@ -144,7 +144,7 @@ impl Limited {
     pub(crate) fn response(self, answer: Answer) -> Response {
         let Self(standing) = self;
         let detail = "Too many calls. The Retry-After header says in how many seconds to try again.";
-        let mut response = answer(Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail));
+        let mut response = answer(Problem::new(Code::RateLimited, detail));
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(standing.seconds));
         standing.write(&mut response);
         response

@@ -7,15 +7,15 @@ use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::{CatchUnwind, Either, Map, Ready, ready};
 use license_core::limits;
 use tower::{Layer, Service};
 
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Code, Problem};
 
 const NO_CONTENT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
@@ -101,13 +101,13 @@ fn check_head(request: &Request) -> Result<(), Problem> {
     let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if target > limits::TARGET_BYTES {
         let detail = format!("Path and query have at most {} bytes.", limits::TARGET_BYTES);
-        return Err(Problem::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", detail));
+        return Err(Problem::new(Code::UriTooLong, detail));
     }
     let headers: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers > limits::HEADER_BYTES {
         let detail = format!("Header names and values have at most {} bytes together.", limits::HEADER_BYTES);
-        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE", detail));
+        return Err(Problem::new(Code::HeadersTooLarge, detail));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //!   [`routes()`] lists what each route needs. [`Api`] adds the routes of tokens and of the audit.
 //! - [`ClientAddress`] is where a request comes from, by way of [`TrustedProxies`] or not.
 //! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
+//! - With the feature `openapi`, `/openapi.json` is the contract, and `/docs` a page of it.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
 //!   your own may have its own of both.
 //!
@@ -69,6 +70,8 @@ pub use client::{ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
 pub use edge::{EdgeOptions, Rate, RateError, RateLimits};
 pub use ipnet::IpNet;
 pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
+#[cfg(feature = "openapi")]
+pub use routes::openapi::openapi;
 pub use routes::{Route, routes};
 pub use serve::{ServeOptions, serve};
 #[cfg(feature = "tls")]
@@ -91,7 +94,7 @@ pub fn router_with_webhooks(
     Api::new(service, auth).webhooks(webhooks).router()
 }
 
-/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`, `GET /metrics`.
+/// What anyone may call: `POST /api/v1/validate`, `GET /health`, `GET /ready`, `GET /metrics`, and the contract.
 pub fn public_router(service: Arc<LicenseService>) -> Router {
     public_router_with(service, &EdgeOptions::default())
 }

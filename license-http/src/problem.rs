@@ -1,6 +1,7 @@
 //! What a caller is told when a request is not fulfilled.
 
 mod causes;
+mod code;
 
 use std::borrow::Cow;
 
@@ -13,6 +14,8 @@ use license_core::verdict::Denial;
 use serde::Serialize;
 
 use crate::wire;
+
+pub(crate) use code::Code;
 
 /// Seconds after which a caller may try again.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -36,8 +39,23 @@ pub(crate) struct Problem {
 pub(crate) type Answer = fn(Problem) -> Response;
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_code(code.status(), code.as_str(), detail)
+    }
+
+    fn with_code(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into(), field: None, suggestion: None, challenge: None }
+    }
+
+    /// A rule refuses; the status is a matter of what was asked.
+    fn of_denial(status: StatusCode, denial: &Denial) -> Self {
+        Self::with_code(status, denial.code().as_str(), denial.to_string())
+    }
+
+    /// The same with another code.
+    pub(crate) fn said_as(mut self, code: Code) -> Self {
+        (self.status, self.code) = (code.status(), code.as_str());
+        self
     }
 
     /// A header or a parameter that can't be used.
@@ -45,7 +63,7 @@ impl Problem {
         field: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail).at(field)
+        Self::new(Code::BadRequest, detail).at(field)
     }
 
     /// A field of the body that can't be used.
@@ -53,38 +71,38 @@ impl Problem {
         field: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELD", detail).at(field)
+        Self::new(Code::InvalidField, detail).at(field)
     }
 
     pub(crate) fn license_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "LICENSE_NOT_FOUND", "There is no such license.")
+        Self::new(Code::LicenseNotFound, "There is no such license.")
     }
 
     pub(crate) fn activation_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "ACTIVATION_NOT_FOUND", Denial::ActivationNotFound.to_string())
+        Self::new(Code::ActivationNotFound, Denial::ActivationNotFound.to_string())
     }
 
     pub(crate) fn token_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "TOKEN_NOT_FOUND", "There is no such token.")
+        Self::new(Code::TokenNotFound, "There is no such token.")
     }
 
     pub(crate) fn endpoint_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", sentence(&ServiceError::EndpointNotFound))
+        Self::new(Code::EndpointNotFound, sentence(&ServiceError::EndpointNotFound))
     }
 
     pub(crate) fn delivery_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "DELIVERY_NOT_FOUND", sentence(&ServiceError::DeliveryNotFound))
+        Self::new(Code::DeliveryNotFound, sentence(&ServiceError::DeliveryNotFound))
     }
 
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "This path does not have that method; the Allow header names those it has.";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail)
+        Self::new(Code::MethodNotAllowed, detail)
     }
 
     /// A fault of ours. What it was stands in the log.
     pub(crate) fn internal() -> Self {
         let detail = "Something went wrong here. It is in the server's log.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", detail)
+        Self::new(Code::Internal, detail)
     }
 
     pub(crate) fn at(mut self, field: impl Into<Cow<'static, str>>) -> Self {
@@ -120,24 +138,38 @@ impl Problem {
 
 /// RFC 9457, with our code under the two names that callers look for.
 #[derive(Serialize)]
-struct ProblemJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Problem))]
+pub(crate) struct ProblemJson<'a> {
+    /// Always about:blank.
     r#type: &'static str,
+    /// The phrase of the status.
     title: &'a str,
+    /// The status again.
     status: u16,
+    /// A sentence for a person.
     detail: &'a str,
+    /// What is wrong, for a program.
     code: &'a str,
+    /// The same as code.
     error: &'a str,
+    /// The field, parameter or header at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Refusal<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Refusal))]
+pub(crate) struct Refusal<'a> {
+    /// There is no verdict, so it may not run.
     valid: bool,
+    /// What is wrong, for a program.
     error: &'a str,
+    /// A sentence for a person.
     message: &'a str,
+    /// The key that was probably meant, where one symbol is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<&'a str>,
+    /// The field at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }

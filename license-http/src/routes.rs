@@ -5,10 +5,14 @@ mod audit;
 mod customers;
 #[cfg(feature = "webhooks")]
 mod deliveries;
+#[cfg(feature = "openapi")]
+mod docs;
 mod events;
 mod health;
 mod licenses;
 mod metrics;
+#[cfg(feature = "openapi")]
+pub(crate) mod openapi;
 mod tokens;
 mod usage;
 mod validate;
@@ -20,7 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{HeaderName, Method};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, delete, get, post, put};
 use license_core::token::Scope;
@@ -29,7 +33,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::auth::{Door, let_in, need};
 use crate::edge::{Edge, EdgeOptions, admit_token, count_unauthorized};
 use crate::guard::Guard;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// The path of validations.
@@ -91,6 +95,12 @@ fn public_table() -> Vec<(Method, &'static str, MethodRouter<HttpState>)> {
         (Method::GET, "/health", get(health::health)),
         (Method::GET, "/ready", get(health::ready)),
         (Method::GET, "/metrics", get(metrics::metrics)),
+        #[cfg(feature = "openapi")]
+        (Method::GET, "/openapi.json", get(openapi::get)),
+        #[cfg(feature = "openapi")]
+        (Method::GET, "/docs", get(docs::page)),
+        #[cfg(feature = "openapi")]
+        (Method::GET, "/docs/{file}", get(docs::files)),
     ]
 }
 
@@ -186,9 +196,11 @@ pub(crate) fn admin(door: Door, with_access: bool, edge: &Arc<Edge>) -> Routes {
 
 /// What answers where no route does.
 pub(crate) fn not_found() -> MethodRouter<HttpState> {
-    let not_found =
-        || async { Problem::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is nothing at this path.") };
-    any(not_found.layer(Guard::problems()))
+    any((async || no_route()).layer(Guard::problems()))
+}
+
+fn no_route() -> Problem {
+    Problem::new(Code::RouteNotFound, "There is nothing at this path.")
 }
 
 /// Where web pages may call at all: a layer boxes what it is around.

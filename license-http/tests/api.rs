@@ -7,6 +7,7 @@ mod api {
     mod audit;
     mod auth;
     mod call;
+    mod contract;
     mod cors;
     mod customers;
     mod edge;

@@ -7,6 +7,8 @@ mod process;
 
 #[path = "server/edge.rs"]
 mod edge;
+#[path = "server/flood.rs"]
+mod flood;
 #[cfg(target_os = "linux")]
 #[path = "server/full_disk.rs"]
 mod full_disk;

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use axum::http::StatusCode;
-
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Calls of one kind that may be under way at once.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ impl Share {
         }
         self.refused.fetch_add(1, Ordering::Relaxed);
         let detail = "More calls are under way than this server takes at once. Nothing was done; try again.";
-        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail))
+        Err(Problem::new(Code::Overloaded, detail))
     }
 }
 

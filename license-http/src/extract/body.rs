@@ -8,13 +8,13 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use license_core::limits;
 use tokio::time::error::Elapsed;
 
 use super::Fields;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// The bytes of a body that says it is JSON; not parsed yet.
@@ -64,11 +64,11 @@ async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => {
             let detail = "The body could not be read to its end.";
-            Err(Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", detail))
+            Err(Problem::new(Code::BadRequest, detail))
         }
         Err(_) => {
             let detail = format!("The body was not here after {} seconds.", time.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail))
+            Err(Problem::new(Code::RequestTimeout, detail))
         }
     }
 }
@@ -102,12 +102,12 @@ fn is_limit(error: &(dyn std::error::Error + 'static)) -> bool {
 
 fn too_large() -> Problem {
     let detail = format!("A body has at most {} bytes.", limits::BODY_BYTES);
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", detail)
+    Problem::new(Code::PayloadTooLarge, detail)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |header: HeaderName, detail| {
-        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail);
+        let problem = Problem::new(Code::UnsupportedMediaType, detail);
         Err(problem.at(if header == CONTENT_TYPE { "Content-Type" } else { "Content-Encoding" }))
     };
     let mut types = headers.get_all(CONTENT_TYPE).iter();

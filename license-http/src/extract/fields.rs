@@ -5,13 +5,12 @@
 use std::fmt;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::JsonBytes;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// The fields of a body that is one JSON object, in which no name stands twice, at any depth.
@@ -39,7 +38,7 @@ impl Fields {
             (_, Some(field)) => Err(Problem::invalid_field(field, "This field stands twice.")),
             (Ok(_), _) => {
                 let detail = "The body is not a JSON object.";
-                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELD", detail))
+                Err(Problem::new(Code::InvalidField, detail))
             }
             (Err(error), _) => Err(malformed(&error)),
         }
@@ -81,7 +80,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
         Category::Eof if error.column() == 0 => "The body is empty; a JSON object belongs there.".to_owned(),
         _ => format!("The body is not JSON at line {}, column {}.", error.line(), error.column()),
     };
-    Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_JSON", detail)
+    Problem::new(Code::MalformedJson, detail)
 }
 
 /// Where in the body a value stands. Linked upwards and written out only when needed: texts built on the way down would

@@ -10,7 +10,7 @@ use license_core::store::StoreError;
 use license_core::token::Scope;
 use license_core::verdict::Denial;
 
-use super::{Problem, sentence};
+use super::{Code, Problem, sentence};
 use crate::auth::AuthError;
 
 impl Problem {
@@ -24,8 +24,7 @@ impl Problem {
                 _ => None,
             };
             if let Some(field) = field {
-                let (code, detail) = (denial.code().as_str(), denial.to_string());
-                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).at(field);
+                return Self::of_denial(StatusCode::UNPROCESSABLE_ENTITY, denial).at(field);
             }
         }
         error.into()
@@ -44,19 +43,19 @@ impl Problem {
                 (format!("{why}."), challenge)
             }
         };
-        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", detail) }
+        Self { challenge: Some(challenge), ..Self::new(Code::Unauthorized, detail) }
     }
 
     /// Whoever it is may not do this.
     pub(crate) fn lacks(scope: Scope) -> Self {
         let detail = format!("This needs the scope {scope}, which the caller does not have.");
         let challenge = format!(r#"Bearer error="insufficient_scope", scope="{scope}""#);
-        Self { challenge: Some(challenge), ..Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail) }
+        Self { challenge: Some(challenge), ..Self::new(Code::InsufficientScope, detail) }
     }
 
     pub(crate) fn store_unavailable() -> Self {
         let detail = "The store does not answer. Nothing was done; try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", detail)
+        Self::new(Code::StoreUnavailable, detail)
     }
 }
 
@@ -86,16 +85,12 @@ impl From<ServiceError> for Problem {
             ServiceError::Denied(denial) => denial.into(),
             ServiceError::IdempotencyConflict => {
                 let detail = "This Idempotency-Key was used for another request.";
-                Self::new(StatusCode::CONFLICT, "IDEMPOTENCY_KEY_REUSED", detail).at("Idempotency-Key")
+                Self::new(Code::IdempotencyKeyReused, detail).at("Idempotency-Key")
             }
             ServiceError::EndpointNotFound => Self::endpoint_not_found(),
             ServiceError::DeliveryNotFound => Self::delivery_not_found(),
-            ServiceError::TooManyEndpoints => {
-                Self::new(StatusCode::CONFLICT, "ENDPOINT_LIMIT_REACHED", sentence(&error))
-            }
-            ServiceError::EndpointDisabled => {
-                Self::new(StatusCode::CONFLICT, "ENDPOINT_DISABLED", sentence(&error))
-            }
+            ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
+            ServiceError::EndpointDisabled => Self::new(Code::EndpointDisabled, sentence(&error)),
             ServiceError::EndpointSettings(error) => {
                 let field = match error {
                     EndpointSettingsError::Description => "description",
@@ -105,7 +100,7 @@ impl From<ServiceError> for Problem {
             }
             ServiceError::NoOutbox => {
                 let detail = "This server keeps no order of events, and has no webhooks.";
-                Self::new(StatusCode::NOT_IMPLEMENTED, "NO_EVENTS", detail)
+                Self::new(Code::NoEvents, detail)
             }
             ServiceError::Store(error) => error.into(),
             error => {
@@ -128,24 +123,24 @@ impl From<Denial> for Problem {
             }
             _ => StatusCode::CONFLICT,
         };
-        Self::new(status, denial.code().as_str(), denial.to_string())
+        Self::of_denial(status, &denial)
     }
 }
 
 impl From<ValidateError> for Problem {
     fn from(error: ValidateError) -> Self {
-        let bad = |code, error: &dyn Error| Self::new(StatusCode::BAD_REQUEST, code, sentence(error));
+        let bad = |code, error: &dyn Error| Self::new(code, sentence(error));
         match error {
             ValidateError::Key(error) => {
-                let problem = bad("LICENSE_KEY_MALFORMED", &error);
+                let problem = bad(Code::LicenseKeyMalformed, &error);
                 let suggestion = match error {
                     KeyError::Check { suggestion } => suggestion,
                     _ => None,
                 };
                 Self { suggestion, ..problem.at("key") }
             }
-            ValidateError::Domain(error) => bad("DOMAIN_INVALID", &error).at("domain"),
-            ValidateError::Fingerprint(error) => bad("FINGERPRINT_INVALID", &error).at("fingerprint"),
+            ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
+            ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
             ValidateError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "a validation failed");

@@ -18,10 +18,15 @@ use crate::problem::Problem;
 use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Activation))]
 pub(super) struct ActivationJson<'a> {
+    /// Of this activation.
     id: &'a str,
+    /// What is bound.
     kind: &'static str,
+    /// The domain's canonical name, or the device's fingerprint.
     value: &'a str,
+    /// When the slot was taken.
     #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
 }

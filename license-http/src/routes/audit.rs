@@ -11,29 +11,45 @@ use license_core::token::TokenId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::events::parse_position;
 use crate::extract::Query;
 use crate::problem::Problem;
 use crate::state::Access;
 use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
-struct AuditJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]
+pub(super) struct AuditJson<'a> {
+    /// Grows with time.
     id: u64,
+    /// When it was done.
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
+    /// Who did it.
     actor: ActorJson<'a>,
+    /// What was done, such as license.revoke.
     action: &'a str,
+    /// The license it was done to.
     license_id: Option<&'a str>,
+    /// The token it was done to.
     token_id: Option<&'a str>,
+    /// Before and after of what changed; never a key, and no secret.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     changes: Map<String, Value>,
+    /// The X-Request-Id of the request.
     request_id: Option<&'a str>,
+    /// Where the request came from, if the server keeps it.
     address: Option<String>,
 }
 
 #[derive(Serialize)]
-struct ActorJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Actor))]
+pub(super) struct ActorJson<'a> {
+    /// What kind of actor it is.
     kind: &'static str,
+    /// The token's, where it was one.
     token_id: Option<&'a str>,
+    /// The token's, or that of who else it was.
     name: Option<&'a str>,
 }
 
@@ -76,8 +92,7 @@ pub(super) async fn list(Access(access): Access, mut query: Query) -> Result<Res
         from: query.time("from")?,
         to: query.time("to")?,
     };
-    // Stores number in 64 bits with a sign.
-    let page = query.page(|text| text.parse().ok().filter(|number| i64::try_from(*number).is_ok()))?;
+    let page = query.page(parse_position)?;
     query.finish()?;
     if let (Some(from), Some(to)) = (filter.from, filter.to)
         && from > to

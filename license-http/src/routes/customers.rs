@@ -32,9 +32,11 @@ use crate::wire;
 const PARTS_AHEAD: usize = 4;
 
 #[derive(Serialize)]
-struct Anonymised<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Anonymised))]
+pub(super) struct Anonymised<'a> {
     /// What stands in the place of the address.
     customer_email: &'a str,
+    /// How many licenses were of this customer.
     licenses: u64,
 }
 
@@ -56,12 +58,18 @@ pub(super) async fn anonymise(
 }
 
 #[derive(Serialize)]
-struct EventJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LicenseEvent))]
+pub(super) struct EventJson<'a> {
+    /// Its number within the license.
     sequence: u64,
+    /// What happened.
     #[serde(rename = "type")]
     event_type: &'static str,
+    /// When.
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
+    /// The license as it was then, and what is special to the type.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     data: &'a Value,
 }
 

@@ -18,25 +18,35 @@ use crate::problem::Problem;
 use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Delivery))]
 pub(super) struct DeliveryJson<'a> {
     /// That of the event, and what the receiver sees as `webhook-id`.
     id: String,
+    /// The type of the event.
     r#type: &'static str,
+    /// How it stands.
     status: &'static str,
     /// Since it was made or last replayed.
     tries: u32,
+    /// When the event was published.
     #[serde(serialize_with = "json::time")]
     created_at: DateTime<Utc>,
+    /// When it is tried next; null once it is done.
     #[serde(serialize_with = "json::time_or_null")]
     next_attempt_at: Option<DateTime<Utc>>,
+    /// The last attempts, oldest first.
     attempts: Vec<AttemptJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct AttemptJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Attempt))]
+pub(super) struct AttemptJson<'a> {
+    /// When it began.
     #[serde(serialize_with = "json::time")]
     at: DateTime<Utc>,
+    /// How long it took, in milliseconds.
     duration_ms: u64,
+    /// The status of the receiver's answer; null where there was none.
     status_code: Option<u16>,
     /// The beginning of the answer.
     answer: Option<&'a str>,

@@ -19,13 +19,21 @@ use crate::problem::Problem;
 use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
-struct EventJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Event))]
+pub(super) struct EventJson<'a> {
+    /// Of this event, and what receivers see as `webhook-id`.
     id: String,
+    /// What happened.
     r#type: &'static str,
+    /// The license it is about; null where it is about an endpoint.
     license_id: Option<&'a str>,
+    /// Its number within the license or the endpoint: 1, 2, 3 … without gaps.
     sequence: u64,
+    /// When.
     #[serde(serialize_with = "json::time")]
     timestamp: DateTime<Utc>,
+    /// The license as it was then, without its key, and what is special to the type.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     data: &'a Value,
 }
 
@@ -42,10 +50,10 @@ impl<'a> From<&'a Published> for EventJson<'a> {
     }
 }
 
-/// A place in the order of all events, as cursors tell it. Stores number in 64 bits with a sign.
+/// A place in an order of all, as cursors tell it: 1 to 18 digits, which every store can count to.
 pub(super) fn parse_position(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|position| digits && i64::try_from(*position).is_ok())
+    let digits = text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
 }
 
 pub(super) async fn list(

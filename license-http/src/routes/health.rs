@@ -17,14 +17,20 @@ use crate::wire;
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
-struct Health {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Health))]
+pub(super) struct Health {
+    /// Always ok.
     status: &'static str,
+    /// Of the server.
     version: &'static str,
 }
 
 #[derive(Serialize)]
-struct Readiness {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Readiness))]
+pub(super) struct Readiness {
+    /// Always ready.
     status: &'static str,
+    /// Whether this node hears of what other nodes change.
     change_feed: &'static str,
 }
 

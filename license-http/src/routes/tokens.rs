@@ -16,19 +16,29 @@ use crate::state::Access;
 use crate::wire::{self, PageJson, requests};
 
 #[derive(Serialize)]
-struct TokenJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Token))]
+pub(super) struct TokenJson<'a> {
+    /// Of this token; the token itself is secret.
     id: &'a str,
+    /// What it is for.
     name: &'a str,
+    /// What it may do.
     scopes: Vec<&'static str>,
+    /// How it stands now.
     status: &'static str,
+    /// When it was made.
     #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
+    /// When it was last used, to the minute or so.
     #[serde(serialize_with = "wire::time_or_null")]
     last_used_at: Option<DateTime<Utc>>,
+    /// When it ends; null: never.
     #[serde(serialize_with = "wire::time_or_null")]
     expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
     #[serde(serialize_with = "wire::time_or_null")]
     revoked_at: Option<DateTime<Utc>>,
+    /// The token itself, in the answer to its making only.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
 }

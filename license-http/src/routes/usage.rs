@@ -13,27 +13,40 @@ use license_core::service::LicenseService;
 use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor};
 use serde::Serialize;
 
+use super::events::parse_position;
 use crate::extract::{LicensePath, Query};
 use crate::problem::Problem;
 use crate::wire;
 
 #[derive(Serialize)]
-struct UsageJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Usage))]
+pub(super) struct UsageJson<'a> {
+    /// Validations in the time asked for, denied ones included.
     total: u64,
+    /// Those of them that were denied.
     denied: u64,
+    /// The last valid one of all times.
     #[serde(serialize_with = "wire::time_or_null")]
     last_validated_at: Option<DateTime<Utc>>,
+    /// How many had each outcome: VALID, or the code of a denial.
     by_outcome: BTreeMap<&'static str, u64>,
+    /// The last ones, newest first.
     recent: Vec<ValidationJson<'a>>,
+    /// The cursor of the next page; null on the last one.
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Validation))]
 pub(super) struct ValidationJson<'a> {
+    /// When.
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
+    /// VALID, or the code of the denial.
     outcome: &'static str,
+    /// The domain that asked.
     domain: Option<&'a str>,
+    /// The device that asked.
     fingerprint: Option<&'a str>,
 }
 
@@ -66,12 +79,13 @@ impl<'a> From<&'a UsageReport> for UsageJson<'a> {
     }
 }
 
-/// Reads a `next_cursor`. Stores number in 64 bits with a sign.
+/// Reads a `next_cursor`: microseconds, and a number.
 fn parse_cursor(text: &str) -> Option<ValidationCursor> {
     let (micros, sequence) = text.split_once('_')?;
-    let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-    let sequence = sequence.parse().ok().filter(|sequence| i64::try_from(*sequence).is_ok())?;
-    Some(ValidationCursor { at, sequence })
+    let (before_1970, micros) = micros.strip_prefix('-').map_or((false, micros), |micros| (true, micros));
+    let micros = i64::try_from(parse_position(micros)?).ok()?;
+    let at = DateTime::from_timestamp_micros(if before_1970 { -micros } else { micros })?;
+    Some(ValidationCursor { at, sequence: parse_position(sequence)? })
 }
 
 pub(super) async fn usage(

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::ClientAddress;
 use crate::edge::Limited;
 use crate::extract::{Fields, JsonBytes};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::request_log;
 use crate::state::HttpState;
 use crate::wire::{self, requests};
@@ -36,29 +36,44 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The answer to a validation that may run. These names are the one place of the API in camel case.
 #[derive(Serialize)]
-struct Valid<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Valid))]
+pub(super) struct Valid<'a> {
+    /// It may run.
     valid: bool,
+    /// What it may.
     license: ValidLicense<'a>,
 }
 
 #[derive(Serialize)]
-struct ValidLicense<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ValidLicense))]
+pub(super) struct ValidLicense<'a> {
+    /// The plan's name.
     plan: &'a str,
+    /// When its term ends; null: never.
     #[serde(rename = "expiresAt", serialize_with = "wire::time_or_null")]
     expires_at: Option<DateTime<Utc>>,
+    /// What the plan has, by name.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     features: &'a Features,
 }
 
 #[derive(Serialize)]
-struct NotFound {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotFound))]
+pub(super) struct NotFound {
+    /// There is no such license.
     valid: bool,
+    /// Always `LICENSE_NOT_FOUND`.
     error: &'static str,
 }
 
 #[derive(Serialize)]
-struct Denied {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Denied))]
+pub(super) struct Denied {
+    /// It may not run.
     valid: bool,
+    /// Why not.
     error: &'static str,
+    /// A sentence for a person.
     message: String,
 }
 
@@ -117,9 +132,10 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal
             };
             wire::json(StatusCode::OK, &Valid { valid: true, license })
         }
-        Verdict::NotFound => {
-            wire::json(StatusCode::NOT_FOUND, &NotFound { valid: false, error: "LICENSE_NOT_FOUND" })
-        }
+        Verdict::NotFound => wire::json(
+            StatusCode::NOT_FOUND,
+            &NotFound { valid: false, error: Code::LicenseNotFound.as_str() },
+        ),
         Verdict::Denied(denial) => {
             let denied = Denied { valid: false, error: denial.code().as_str(), message: denial.to_string() };
             wire::json(StatusCode::OK, &denied)
@@ -167,9 +183,7 @@ fn explain(bytes: &[u8]) -> Problem {
         fields.take("fingerprint", nullable)?;
         Ok(())
     };
-    let other = || Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The body can't be read.");
-    let mut problem = found().err().unwrap_or_else(other);
+    let other = || Problem::new(Code::BadRequest, "The body can't be read.");
     // This route has one code for whatever is wrong with a body.
-    (problem.status, problem.code) = (StatusCode::BAD_REQUEST, "BAD_REQUEST");
-    problem
+    found().err().unwrap_or_else(other).said_as(Code::BadRequest)
 }

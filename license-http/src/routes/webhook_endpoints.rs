@@ -12,7 +12,6 @@ use license_core::endpoint::{Endpoint, EndpointCommand, EndpointState, WebhookSe
 use license_core::json;
 use license_core::service::{KeyedEndpoint, LicenseService};
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::deliveries::DeliveryJson;
@@ -30,21 +29,33 @@ const TEST_TIME: Duration = Duration::from_secs(20);
 const TEST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Serialize)]
-struct EndpointJson<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WebhookEndpoint))]
+pub(super) struct EndpointJson<'a> {
+    /// Of this endpoint.
     id: &'a str,
+    /// Where webhooks go.
     url: &'a str,
+    /// The types of events it gets; * for all.
     events: Vec<&'static str>,
+    /// A note for people.
     description: Option<&'a str>,
+    /// Whether anything is delivered to it.
     enabled: bool,
+    /// Why it is disabled.
     disabled_reason: Option<&'static str>,
+    /// Since when it is disabled.
     #[serde(serialize_with = "json::time_or_null")]
     disabled_at: Option<DateTime<Utc>>,
+    /// When it was made.
     #[serde(serialize_with = "json::time")]
     created_at: DateTime<Utc>,
+    /// When its settings last changed.
     #[serde(serialize_with = "json::time")]
     updated_at: DateTime<Utc>,
+    /// When it last took a delivery.
     #[serde(serialize_with = "json::time_or_null")]
     last_success_at: Option<DateTime<Utc>>,
+    /// Since when it has taken none; null while it does.
     #[serde(serialize_with = "json::time_or_null")]
     failing_since: Option<DateTime<Utc>>,
     /// Until when the secret before this one signs as well.
@@ -156,12 +167,21 @@ pub(super) async fn set(
     Ok(one(&endpoint))
 }
 
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Deleted))]
+pub(super) struct Deleted<'a> {
+    /// Of the endpoint that was.
+    id: &'a str,
+    /// It is gone.
+    deleted: bool,
+}
+
 pub(super) async fn delete(
     State(service): Service,
     EndpointAsk(id): EndpointAsk,
 ) -> Result<Response, Problem> {
     service.delete_endpoint(&id).await?;
-    Ok(answer(StatusCode::OK, &json!({ "id": id.as_str(), "deleted": true })))
+    Ok(answer(StatusCode::OK, &Deleted { id: id.as_str(), deleted: true }))
 }
 
 pub(super) async fn enable(
@@ -202,7 +222,9 @@ pub(super) async fn test(State(service): Service, EndpointAsk(id): EndpointAsk) 
 }
 
 #[derive(Serialize)]
-struct ReplayJson {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Replayed))]
+pub(super) struct ReplayJson {
+    /// How many events will be delivered again.
     replayed: u64,
 }
 

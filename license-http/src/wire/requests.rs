@@ -17,9 +17,9 @@ use super::parse_time;
 use crate::extract::Fields;
 use crate::problem::{Problem, sentence};
 
-const SPEC_FIELDS: [&str; 7] =
+pub(crate) const SPEC_FIELDS: [&str; 7] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata"];
-const CHANGE_FIELDS: [&str; 8] =
+pub(crate) const CHANGE_FIELDS: [&str; 8] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
 
 /// Reads the request for a new license.
@@ -80,10 +80,17 @@ fn email(field: &'static str, value: Value) -> Result<CustomerEmail, Problem> {
 fn limit(field: &'static str, value: Value) -> Result<Limit, Problem> {
     let number = match value {
         Value::Null => return Ok(Limit::Unlimited),
-        Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+        // JSON has one kind of numbers: 3.0 is 3.
+        Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0),
         other => return Err(wrong_type(field, "a whole number, or null for unlimited", &other)),
     };
-    number.filter(|number| *number <= limits::MAX_SLOTS).map(Limit::AtMost).ok_or_else(|| {
+    let within = number.filter(|number| (0.0..=f64::from(limits::MAX_SLOTS)).contains(number));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within its bounds"
+    )]
+    within.map(|number| Limit::AtMost(number as u32)).ok_or_else(|| {
         let detail =
             format!("This must be a whole number from 0 to {}, or null for unlimited.", limits::MAX_SLOTS);
         Problem::invalid_field(field, detail)

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
+use super::contract;
+
 #[derive(Clone)]
 pub(crate) struct Call {
     method: String,
@@ -87,10 +89,13 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) async fn of(router: &Router, request: Request<Body>) -> Self {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
-        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+        let reply = Self { status: parts.status.as_u16(), headers: parts.headers, body };
+        contract::check(&method, &path, &reply);
+        reply
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -143,6 +148,14 @@ impl Reply {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // The server may answer and close before it has read everything.
         let _ = stream.write_all(bytes).await;
-        Self::read(&mut stream).await
+        let reply = Self::read(&mut stream).await;
+        let line = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default());
+        // What is no HTTP is hyper's to answer.
+        if let [method, target, "HTTP/1.1"] = line.split(' ').collect::<Vec<_>>()[..]
+            && !reply.body.is_empty()
+        {
+            contract::check(method, target.split('?').next().unwrap(), &reply);
+        }
+        reply
     }
 }

@@ -50,6 +50,8 @@ async fn null_is_unlimited_and_absent_is_the_plans() {
             json!({"max_domains": 0, "max_devices": 5, "expires_at": "2026-06-01T12:00:00.5+02:00"}),
             json!([0, 5, "2026-06-01T10:00:00.500Z"]),
         ),
+        // JSON has one kind of numbers.
+        (json!({"max_domains": 3.0, "max_devices": 1e7}), json!([3, 10_000_000, "2027-01-01T00:00:00Z"])),
     ] {
         let mut request = json!({ "plan": "starter", "customer_email": EMAIL });
         request.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());

@@ -15,6 +15,9 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/health", &[], 200),
     ("GET", "/ready", &[], 200),
     ("GET", "/metrics", &[], 200),
+    ("GET", "/openapi.json", &[], 200),
+    ("GET", "/docs", &[], 200),
+    ("GET", "/docs/{file}", &[], 200),
     ("POST", "/api/v1/validate", &[], 200),
     ("POST", "/api/v1/licenses", &[Scope::LicensesWrite], 201),
     ("GET", "/api/v1/licenses", &[Scope::LicensesRead], 200),
@@ -58,7 +61,8 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         .replace("{id}", &license.id)
         .replace("{activation_id}", "act_1")
         .replace("{token_id}", "tok_nobody")
-        .replace("{email}", "nobody@example.com");
+        .replace("{email}", "nobody@example.com")
+        .replace("{file}", "swagger-ui.css");
     let call = Call::new(method, &target);
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),

@@ -71,7 +71,6 @@ impl Table {
                         json!("3"),
                         json!(-1),
                         json!(1.5),
-                        json!(3.0),
                         json!(1e30),
                         json!(4_294_967_296_u64),
                         json!(u64::MAX),

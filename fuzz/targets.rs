@@ -1,0 +1,197 @@
+//! What is fuzzed: each target takes any bytes, and panics where a promise is broken. `license-http/tests/corpus.rs` runs the
+//! corpus through the same functions.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use license_core::clock::ManualClock;
+use license_core::domain::DomainName;
+use license_core::key::{KeyError, KeyFormat, Secret};
+use license_core::service::LicenseService;
+use license_core::token::TokenDigest;
+use license_http::{AdminAuth, ClientAddress, ForwardingHeader, TrustedProxies, router};
+use license_store::memory::MemoryStore;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tower::ServiceExt;
+
+/// Takes any bytes.
+pub(crate) type Target = fn(&[u8]);
+
+/// Every target, by the name of its folder of the corpus.
+pub(crate) const ALL: [(&str, Target); 5] =
+    [("key", key), ("domain", domain), ("body", body), ("header", header), ("target", target)];
+
+const TOKEN: &str = "a token for the fuzzer";
+/// A store grows with what is put into it; another begins after so many calls.
+const CALLS: usize = 2_000;
+
+/// A key is one text, however it is typed; a suggestion is a key.
+pub(crate) fn key(data: &[u8]) {
+    let Ok(typed) = std::str::from_utf8(data) else { return };
+    let formats = [KeyFormat::default(), KeyFormat::new("ACME0", 7).expect("a sound format")];
+    for format in formats {
+        match format.parse(typed) {
+            Ok(key) => {
+                assert_eq!(format.parse(key.reveal()).as_ref(), Ok(&key));
+                assert_eq!(format.parse(&key.reveal().to_lowercase().replace('-', "")).as_ref(), Ok(&key));
+            }
+            Err(KeyError::Check { suggestion: Some(key) }) => {
+                assert_eq!(format.parse(key.reveal()).as_ref(), Ok(&key));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// A canonical name stays as it is, and covers itself.
+pub(crate) fn domain(data: &[u8]) {
+    let Ok(typed) = std::str::from_utf8(data) else { return };
+    for parsed in [DomainName::parse(typed), DomainName::parse_registered(typed)].into_iter().flatten() {
+        let text = parsed.as_str();
+        assert!(text.is_ascii() && !text.is_empty() && text == text.to_ascii_lowercase(), "{text}");
+        assert_eq!(DomainName::from_stored(text).as_ref(), Ok(&parsed));
+        // Of `www.www.` one `www.` is left, which a second reading takes off.
+        if text.strip_prefix("www.").is_some_and(|parent| parent.contains('.')) {
+            continue;
+        }
+        assert_eq!(DomainName::parse_registered(text).as_ref(), Ok(&parsed));
+        if parsed.is_wildcard() {
+            assert!(DomainName::parse(text).is_err());
+        } else {
+            assert_eq!(DomainName::parse(text).as_ref(), Ok(&parsed));
+            assert!(parsed.covers(&parsed));
+        }
+    }
+}
+
+/// A body: the first byte says of which call. (Not of those with a URL of webhooks, whose names would be looked up.)
+pub(crate) fn body(data: &[u8]) {
+    let Some((route, body)) = data.split_first() else { return };
+    let (method, path) = match route % 5 {
+        0 => ("POST", "/api/v1/validate"),
+        1 => ("POST", "/api/v1/licenses"),
+        2 => ("PUT", "/api/v1/licenses/lic_a1b2c3d4e5"),
+        3 => ("POST", "/api/v1/licenses/lic_a1b2c3d4e5/suspend"),
+        _ => ("POST", "/api/v1/webhook-endpoints/whe_a1b2c3d4e5/replay"),
+    };
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    send(authorised(request).body(Body::from(body.to_vec())).expect("a sound request"));
+}
+
+/// Headers, one a line: a digit says which, the rest is its value.
+pub(crate) fn header(data: &[u8]) {
+    const NAMES: [&str; 10] = [
+        "authorization",
+        "idempotency-key",
+        "if-match",
+        "content-type",
+        "content-encoding",
+        "x-request-id",
+        "x-forwarded-for",
+        "forwarded",
+        "origin",
+        "content-length",
+    ];
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n').take(16) {
+        let Some((name, value)) = line.split_first() else { continue };
+        let Ok(value) = HeaderValue::from_bytes(value) else { continue };
+        headers.append(HeaderName::from_static(NAMES[usize::from(*name) % NAMES.len()]), value);
+    }
+    let (peer, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([192, 0, 2, 1]));
+    for kind in [ForwardingHeader::XForwardedFor, ForwardingHeader::Forwarded] {
+        let network = TrustedProxies::parse_network("10.0.0.0/8").expect("a network");
+        let proxies = TrustedProxies::new([network], kind);
+        assert_eq!(
+            proxies.client(other, &headers),
+            ClientAddress(other),
+            "who is not trusted is not believed"
+        );
+        let ClientAddress(client) = proxies.client(peer, &headers);
+        assert_eq!(client, client.to_canonical());
+    }
+    for (method, path, body) in [
+        ("POST", "/api/v1/licenses", r#"{"plan":"starter","customer_email":"dev@example.com"}"#),
+        ("PUT", "/api/v1/licenses/lic_a1b2c3d4e5", "{}"),
+        ("POST", "/api/v1/validate", r#"{"key":"x"}"#),
+    ] {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.contains_key("authorization") {
+            request = authorised(request);
+        }
+        let mut request = request.body(Body::from(body)).expect("a sound request");
+        request.headers_mut().extend(headers.clone());
+        send(request);
+    }
+}
+
+/// Path and query of a call that reads.
+pub(crate) fn target(data: &[u8]) {
+    let Some((route, rest)) = data.split_first() else { return };
+    let Ok(rest) = std::str::from_utf8(rest) else { return };
+    let target = match route % 6 {
+        0 => format!("/api/v1/licenses?{rest}"),
+        1 => format!("/api/v1/licenses/{rest}"),
+        2 => format!("/api/v1/licenses/lic_a1b2c3d4e5/usage?{rest}"),
+        3 => format!("/api/v1/events?{rest}"),
+        4 => format!("/api/v1/customers/{rest}/export"),
+        _ => format!("/{rest}"),
+    };
+    let Ok(request) = authorised(Request::builder().uri(target)).body(Body::empty()) else { return };
+    send(request);
+}
+
+fn authorised(request: axum::http::request::Builder) -> axum::http::request::Builder {
+    request.header("authorization", format!("Bearer {TOKEN}"))
+}
+
+struct App {
+    runtime: tokio::runtime::Runtime,
+    router: Router,
+    calls: usize,
+}
+
+impl App {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).expect("a secret");
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a time"));
+        let store = Arc::new(MemoryStore::new());
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        let service = LicenseService::builder(store.clone(), &secret, clock, rng).outbox(store);
+        let service = runtime.block_on(service.build()).expect("a service");
+        let auth = AdminAuth::new([TokenDigest::of(TOKEN)]);
+        Self { runtime, router: router(Arc::new(service), auth), calls: 0 }
+    }
+}
+
+thread_local! {
+    static APP: RefCell<Option<App>> = const { RefCell::new(None) };
+}
+
+/// Whatever is asked, nothing breaks, and the answer is JSON.
+fn send(request: Request<Body>) {
+    APP.with_borrow_mut(|app| {
+        if app.as_ref().is_none_or(|app| app.calls >= CALLS) {
+            *app = Some(App::new());
+        }
+        let App { runtime, router, calls } = app.as_mut().expect("made just now");
+        *calls += 1;
+        runtime.block_on(async {
+            let page = request.uri().path().starts_with("/docs") || request.uri().path() == "/metrics";
+            let response = router.clone().oneshot(request).await.expect("an answer");
+            let (parts, body) = response.into_parts();
+            let body = to_bytes(body, usize::MAX).await.expect("a whole answer");
+            assert_ne!(parts.status, StatusCode::INTERNAL_SERVER_ERROR, "{body:?}");
+            if !page {
+                let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                assert!(json.is_object(), "{json}");
+            }
+        });
+    });
+}

@@ -114,7 +114,7 @@ macro_rules! outbox_conformance_cases {
                 racing_publishers_give_each_place_once, events_are_listed_by_type_license_and_time,
                 subscriptions_move_forward_only;
             expiry: the_end_of_a_term_is_told_once, a_renewal_before_the_sweep_is_told_of_alone,
-                other_licenses_are_left_alone, racing_sweeps_tell_once, a_sweep_is_heard,
+                other_licenses_are_left_alone, racing_sweeps_tell_once, a_renewal_may_race_with_the_sweep, a_sweep_is_heard,
                 a_reached_limit_is_told_once_an_hour;
             endpoints: every_field_is_kept, there_are_at_most_so_many, a_removed_endpoint_is_gone,
                 a_test_goes_to_its_endpoint;

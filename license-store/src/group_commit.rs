@@ -196,7 +196,7 @@ impl<S: LicenseStore> Shared<S> {
             let size = validations.len();
             let begun = Instant::now();
             // A store that panics ends this batch, not all that come after. Nothing of it is looked at again then.
-            let attempt = AssertUnwindSafe(self.inner.record(&validations, Some(batch)));
+            let attempt = AssertUnwindSafe(async { self.inner.record(&validations, Some(batch)).await });
             let mut attempt = pin!(attempt.catch_unwind());
             let until = *deadline.get_or_insert(begun + self.options.deadline);
             // What is contended until then is down, also where each try is answered at once.

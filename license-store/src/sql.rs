@@ -54,7 +54,7 @@ use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
-use turn::Background;
+use turn::{Background, Turn};
 
 /// A store in a database of SQL.
 ///
@@ -165,16 +165,21 @@ impl<D: Dialect> SqlStore<D> {
         result
     }
 
-    /// Runs a chain with its parameter, in the background. Gives the rows of its answer: none where it stopped, and then nothing was done.
+    /// Waits for the turn of what no caller waits for.
+    async fn enter_background(&self) -> Result<Turn<'_>, StoreError> {
+        self.background.enter().await.map_err(store_error::<D>)
+    }
+
+    /// Runs a chain with its parameter, in the turn of the background. Gives the rows of its answer: none where it stopped, and then nothing was done.
     async fn run_chain(
         &self,
         chain: &Chain,
         parameter: &str,
         begin: &SqlStr,
         notice: Option<Notice>,
+        _: &Turn<'_>,
     ) -> Result<Vec<Row<D>>, StoreError> {
         let values = values![parameter];
-        let _turn = self.background.enter().await;
         if let Some(text) = &chain.at_once {
             let rows = self.run_at_once(text.clone(), values).await.map_err(store_error::<D>)?;
             if !rows.is_empty() {

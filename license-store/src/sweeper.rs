@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 /// Licenses of one commit, at most.
 const BATCH: u32 = 100;
 /// Between two commits others write: at least so long, and so many times as long as the commit took.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(4);
 const SHARE: u32 = 1;
 /// Between two looks for what is old.
 const PRUNED_EVERY: Duration = Duration::from_hours(1);

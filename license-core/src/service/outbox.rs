@@ -18,8 +18,8 @@ use crate::store::{Page, PageRequest};
 
 /// Events that get their position in one commit, at most.
 const PUBLISHED_AT_ONCE: u32 = 250;
-/// Commits before a reader reads: in the midst of a great sweep it does not wait for the end.
-const COMMITS: u32 = 100;
+/// Events before a reader reads: in the midst of a great sweep it does not wait for the end.
+const PUBLISHED: u32 = 5_000;
 /// Events that a replay looks at in one commit.
 const REPLAYED_AT_ONCE: u32 = 250;
 
@@ -91,9 +91,11 @@ impl LicenseService {
     /// [`ServiceError::NoOutbox`], or a fault of the store.
     pub async fn publish(&self) -> Result<(), ServiceError> {
         let outbox = self.outbox()?;
-        for _ in 0..COMMITS {
-            if outbox.publish(self.clock.now(), PUBLISHED_AT_ONCE).await? == 0 {
-                break;
+        let mut published = 0;
+        while published < PUBLISHED {
+            match outbox.publish(self.clock.now(), PUBLISHED_AT_ONCE).await? {
+                0 => break,
+                some => published += some,
             }
         }
         Ok(())

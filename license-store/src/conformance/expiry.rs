@@ -108,6 +108,47 @@ pub async fn racing_sweeps_tell_once(harness: &dyn OutboxHarness) {
     assert_eq!(swept, 30, "a sweep says how many it told of");
 }
 
+/// A license that is renewed while it is swept was told of before that, or not at all; and its next term ends like any other.
+pub async fn a_renewal_may_race_with_the_sweep(harness: &dyn OutboxHarness) {
+    const EACH: usize = 4;
+    let ((store, outbox), (other_store, other)) = (harness.open_outbox().await, harness.open_outbox().await);
+    let mut ids = Vec::new();
+    for _ in 0..6 * EACH {
+        ids.push(issue_until(&store, 50).await);
+    }
+    let (outboxes, handles) = ([outbox, other], [Arc::clone(&store), other_store]);
+    race(&handles, 12, |task, store| {
+        let outbox = Arc::clone(&outboxes[task / 2 % 2]);
+        let renewed = ids[task / 2 * EACH..][..EACH].to_vec();
+        async move {
+            if task % 2 == 0 {
+                while outbox.sweep(&sweep(1_000, 3)).await.expect("sweep") > 0 {}
+            } else {
+                for id in renewed {
+                    ask(&store, &id, &Command::Renew).await.expect("a plan with a term");
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(outboxes[0].sweep(&sweep(1_000, 100)).await.expect("sweep"), 0, "all are renewed");
+    let mut before = Vec::new();
+    for id in &ids {
+        let told = told(&store, id).await;
+        assert!(
+            matches!(told[..], ["license.renewed"] | ["license.expired", "license.renewed"]),
+            "{told:?} was told of a license that was renewed while it was swept"
+        );
+        before.push(told);
+    }
+    let end = 60 + TimeDelta::days(30).num_seconds();
+    while outboxes[1].sweep(&sweep(end, 10)).await.expect("sweep") > 0 {}
+    for (id, mut expected) in ids.iter().zip(before) {
+        expected.push("license.expired");
+        assert_eq!(told(&store, id).await, expected, "the end of the next term is told of");
+    }
+}
+
 /// Those who listen are told that there is something to read.
 pub async fn a_sweep_is_heard(harness: &dyn OutboxHarness) {
     let (store, outbox) = harness.open_outbox().await;

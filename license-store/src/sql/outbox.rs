@@ -29,8 +29,8 @@ use super::rows::{Reader, event_row, int, json_rows, micros};
 use super::{Connection, Row, SqlStore, Tx, reader};
 pub(super) use statements::OutboxStatements;
 
-/// Tries to give positions out, before others are taken never to leave room.
-const OVERTAKEN: usize = 100;
+/// Tries to give positions out without the lock.
+const OVERTAKEN: usize = 3;
 
 fn delivery_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
     reader::<D>(row, "deliveries", "")
@@ -138,7 +138,8 @@ impl<D: Dialect> SqlStore<D> {
         }
         let told = json!({ "told": noted, "events": events }).to_string();
         let begin = &self.statements.again;
-        let told = self.run_chain(&self.outbox.tell, &told, begin, Some(Notice::Outbox)).await?;
+        let turn = self.enter_background().await?;
+        let told = self.run_chain(&self.outbox.tell, &told, begin, Some(Notice::Outbox), &turn).await?;
         Ok(count(&told))
     }
 
@@ -161,23 +162,38 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// All is read and decided before the lock, which is for those who find that no position was given out since. What is read
-    /// here was committed before, so an endpoint that is changed meanwhile need not know of it.
+    /// here was committed before, so an endpoint that is changed meanwhile need not know of it. Those of this process come one
+    /// after the other; whoever is overtaken by others again and again locks first.
     async fn try_publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
+        let limit = limit.min(D::BACKGROUND_ROWS);
+        let (begin, turn) = (&self.statements.quick, self.enter_background().await?);
         for _ in 0..OVERTAKEN {
-            let limit = limit.min(D::BACKGROUND_ROWS);
-            let Some(publication) = self.plan_publication(now, limit).await? else { return Ok(0) };
-            let published =
-                self.run_chain(&self.outbox.publish, &publication, &self.statements.quick, None).await?;
+            let plan = self.plan_publication(&mut *self.reader().await?, now, limit).await?;
+            let Some(plan) = plan else { return Ok(0) };
+            let published = self.run_chain(&self.outbox.publish, &plan, begin, None, &turn).await?;
             if !published.is_empty() {
                 return Ok(count(&published));
             }
         }
-        Err(StoreError::Contended { source: "others publish events without end".into() })
+        let mut tx = self.begin(begin).await?;
+        self.lock_outbox(&mut tx).await?;
+        let Some(plan) = self.plan_publication(&mut tx, now, limit).await? else { return Ok(0) };
+        let mut published = 0;
+        for statement in &self.outbox.publish.each {
+            let rows = self.fetch(&mut tx, statement, values![plan.as_str()]).await?;
+            published = published.max(count(&rows));
+        }
+        tx.commit().await.map_err(super::store_error::<D>)?;
+        Ok(published)
     }
 
     /// The next positions and their deliveries, as the JSON that the statements read; `None` where all events have one.
-    async fn plan_publication(&self, now: DateTime<Utc>, limit: u32) -> Result<Option<String>, StoreError> {
-        let reading = &mut *self.reader().await?;
+    async fn plan_publication(
+        &self,
+        reading: &mut Connection<D>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Option<String>, StoreError> {
         // Before the events: where it is still the last, all that were read without a position have none.
         let last = self.fetch(reading, &self.outbox.last_position, &[]).await?;
         let last = last.first().map_or(Ok(0), |row| reader::<D>(row, "outbox", "").count("last_position"))?;
@@ -266,7 +282,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_claim(&self, claim: &Claim, due: &str) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let now = claim.now.timestamp_micros();
-        let _turn = self.background.enter().await;
+        let _turn = self.enter_background().await?;
         let mut tx = self.begin(&self.statements.quick).await?;
         let locked = self.fetch(&mut tx, &self.outbox.lock_endpoints, values![due]).await?;
         let mut shares: Vec<(usize, Endpoint, Delivery)> = Vec::new();
@@ -310,7 +326,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
         let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
-        let _turn = self.background.enter().await;
+        let _turn = self.enter_background().await?;
         let mut tx = self.begin(&self.statements.quick).await?;
         let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
             return Ok(Settled::Refused);
@@ -344,7 +360,7 @@ impl<D: Dialect> SqlStore<D> {
         token: ClaimToken,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let _turn = self.background.enter().await;
+        let _turn = self.enter_background().await?;
         let mut tx = self.begin(&self.statements.quick).await?;
         self.lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
         let row = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
@@ -407,7 +423,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn try_prune(&self, retention: &Retention) -> Result<u32, StoreError> {
         let Retention { deliveries_before, events_before, limit } = retention;
         let limit = i64::from(*limit);
-        let _turn = self.background.enter().await;
+        let _turn = self.enter_background().await?;
         let mut tx = self.begin(&self.statements.quick).await?;
         self.lock_outbox(&mut tx).await?;
         let values = values![deliveries_before.timestamp_micros(), limit];
@@ -479,7 +495,7 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
         self.retry
             .run(async || {
-                let _turn = self.background.enter().await;
+                let _turn = self.enter_background().await?;
                 let mut tx = self.begin(&self.statements.quick).await?;
                 self.fetch(&mut tx, &self.outbox.acknowledge, values![name, int(position)]).await?;
                 tx.commit().await.map_err(super::store_error::<D>)

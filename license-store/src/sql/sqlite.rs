@@ -206,7 +206,7 @@ impl SqlStore<Sqlite> {
             .connect_with(own.pragma("temp_store", "memory"))
             .await
             .map_err(open_error)?;
-        let background = Background::in_turn();
+        let background = Background::in_turn(lock_timeout);
         let filing = Filing::new(Filer { background: background.clone(), writer: writer.clone(), own });
         Ok(Self::new(Sqlite, writer, readers, background, Feed::default(), filing))
     }

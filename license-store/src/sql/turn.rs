@@ -1,18 +1,24 @@
 //! Whose turn it is to write, where a database has one writer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 /// Lets what no caller waits for take part in the queue of writers one at a time, so that whoever records waits for one of
 /// them at most.
 #[derive(Clone, Debug)]
-pub(super) struct Background(Option<Arc<Mutex<()>>>);
+pub(super) struct Background(Option<(Arc<Mutex<()>>, Duration)>);
+
+/// Held while one is there; nothing of a database whose writers wait for rows only.
+pub(super) type Turn<'a> = Option<MutexGuard<'a, ()>>;
 
 impl Background {
-    /// Of a database with one writer.
-    pub(super) fn in_turn() -> Self {
-        Self(Some(Arc::default()))
+    /// Of a database with one writer. Nobody waits for a turn for longer than `longest`.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn in_turn(longest: Duration) -> Self {
+        Self(Some((Arc::default(), longest)))
     }
 
     /// Of a database whose writers wait for rows only.
@@ -22,10 +28,8 @@ impl Background {
     }
 
     /// Waits until no other is there. Before the connection that writes is asked for.
-    pub(super) async fn enter(&self) -> Option<MutexGuard<'_, ()>> {
-        match &self.0 {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        }
+    pub(super) async fn enter(&self) -> sqlx::Result<Turn<'_>> {
+        let Some((turn, longest)) = &self.0 else { return Ok(None) };
+        timeout(*longest, turn.lock()).await.map(Some).map_err(|_| sqlx::Error::PoolTimedOut)
     }
 }

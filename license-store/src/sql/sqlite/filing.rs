@@ -13,13 +13,12 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection, SqlStr};
-use tokio::sync::MutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY};
-use crate::sql::turn::Background;
+use crate::sql::turn::{Background, Turn};
 
 /// Rows that are sorted at once: as many as fit into some megabytes.
 const PART: i64 = 50_000;
@@ -120,8 +119,8 @@ fn int(row: &SqliteRow, column: &str) -> sqlx::Result<i64> {
 }
 
 impl Filer {
-    async fn turn(&self) -> sqlx::Result<(Option<MutexGuard<'_, ()>>, PoolConnection<Sqlite>)> {
-        let background = self.background.enter().await;
+    async fn turn(&self) -> sqlx::Result<(Turn<'_>, PoolConnection<Sqlite>)> {
+        let background = self.background.enter().await?;
         Ok((background, self.writer.acquire().await?))
     }
 

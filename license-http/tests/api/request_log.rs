@@ -125,15 +125,19 @@ async fn no_key_no_email_no_metadata() {
             call.send(&router).await;
         }
     }
+    store.set(Fault::None);
+    let metrics = Call::new("GET", "/metrics").send(&app.router).await.text().to_lowercase();
+    assert!(metrics.contains("license_validate_seconds_count"), "{metrics}");
     let text = log.text().to_lowercase();
     assert!(log.lines().len() > 4 * calls.len(), "one line each, and more for the faults");
     assert!(text.contains("db.internal"), "the log has the cause");
     assert!(text.contains("lic_broken") && text.contains(r#""column":"plan""#), "and where a row is corrupt");
     for group in key.split('-').skip(1) {
-        assert!(!text.contains(&group.to_lowercase()), "a part of the key is in the log");
+        let group = group.to_lowercase();
+        assert!(!text.contains(&group) && !metrics.contains(&group), "a part of the key is in log or metrics");
     }
     for secret in [EMAIL, "met4data", &app.token] {
-        assert!(!text.contains(secret), "{secret} is in the log");
+        assert!(!text.contains(secret) && !metrics.contains(secret), "{secret} is in log or metrics");
     }
 }
 

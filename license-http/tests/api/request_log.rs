@@ -134,7 +134,10 @@ async fn no_key_no_email_no_metadata() {
     assert!(text.contains("lic_broken") && text.contains(r#""column":"plan""#), "and where a row is corrupt");
     for group in key.split('-').skip(1) {
         let group = group.to_lowercase();
-        assert!(!text.contains(&group) && !metrics.contains(&group), "a part of the key is in log or metrics");
+        assert!(
+            !text.contains(&group) && !metrics.contains(&group),
+            "a part of the key is in log or metrics"
+        );
     }
     for secret in [EMAIL, "met4data", &app.token] {
         assert!(!text.contains(secret) && !metrics.contains(secret), "{secret} is in log or metrics");

@@ -1,8 +1,7 @@
 //! 100,000 licenses whose terms end in the same minute, while others are validated: how long the sweep takes, and what it does
 //! to the answers, as a table in Markdown.
 //!
-//! Run it: `cargo bench -p license-benches --bench sweep`. PostgreSQL as well where `LICENSE_TEST_POSTGRES` names a server;
-//! `-- --quick` tries it with 5,000.
+//! `benches/sweep` starts a PostgreSQL and runs it; `--quick` tries it with 5,000.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 

@@ -170,7 +170,8 @@ impl<D: Dialect> SqlStore<D> {
         self.background.enter().await.map_err(store_error::<D>)
     }
 
-    /// Runs a chain with its parameter, in the turn of the background. Gives the rows of its answer: none where it stopped, and then nothing was done.
+    /// Runs a chain with its parameter, in the turn of the background. Gives the rows of its answer: none where it stopped, and
+    /// then nothing was done.
     async fn run_chain(
         &self,
         chain: &Chain,

@@ -117,7 +117,7 @@ impl Statements {
                 "SELECT id, kind, value, created_at FROM activations \
                  WHERE license_id = $1 AND id > $2 AND kind = $4 ORDER BY id LIMIT $3",
             ),
-            insert_events: sql(format!("{} FROM {items}", insert_event_rows())),
+            insert_events: sql(format!("{INSERT_EVENT_ROWS} FROM {items}")),
             events: SqlStr::from_static(
                 "SELECT sequence, event_type, at, data FROM events \
                  WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
@@ -254,10 +254,8 @@ fn bindings<D: Dialect>() -> String {
 }
 
 /// Inserts events, from rows of JSON that follow.
-pub(super) fn insert_event_rows() -> &'static str {
-    "INSERT INTO events (license_id, sequence, event_type, at, data) \
-     SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4"
-}
+pub(super) const INSERT_EVENT_ROWS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
+    SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4";
 
 /// Only texts of this file come here; what callers send goes through parameters.
 pub(super) fn sql(text: String) -> SqlStr {

@@ -7,7 +7,7 @@ use sqlx::SqlStr;
 
 use crate::sql::chain::Chain;
 use crate::sql::dialect::{Dialect, Value};
-use crate::sql::statements::{detail, insert_event_rows, sql};
+use crate::sql::statements::{INSERT_EVENT_ROWS, detail, sql};
 
 const ENDPOINT: &str = "id, url, event_types, description, disabled_at, disabled_reason, secret, previous_secret, \
     previous_secret_until, created_at, updated_at, last_success_at, failing_since, last_event";
@@ -84,9 +84,8 @@ impl OutboxStatements {
         );
         // Of licenses whose last event is this one, and was not there: those that were noted.
         let insert_told = format!(
-            "{} FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
+            "{INSERT_EVENT_ROWS} FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
              ON CONFLICT DO NOTHING RETURNING license_id",
-            insert_event_rows(),
             int(5),
             D::CHANGED
         );

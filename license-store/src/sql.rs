@@ -40,6 +40,7 @@ use serde_json::json;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use dialect::{Columns, Dialect, Survives, Value};
 pub use migrations::OpenError;
@@ -54,7 +55,11 @@ use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
-use turn::{Background, Turn};
+use tokio::time::Instant;
+use turn::{Background, Steps, Turn};
+
+/// The longest that one waits for others of its process who give positions out: each takes a fraction of a second.
+const LONGEST_PUBLISHING: Duration = Duration::from_secs(10);
 
 /// A store in a database of SQL.
 ///
@@ -64,6 +69,8 @@ pub struct SqlStore<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     background: Background,
+    /// Who gives positions out: those of one process would only overtake each other.
+    publishing: Background,
     statements: Statements,
     access: AccessStatements,
     retry: Retry,
@@ -96,6 +103,7 @@ impl<D: Dialect> SqlStore<D> {
             writer,
             readers,
             background,
+            publishing: Background::in_turn(LONGEST_PUBLISHING),
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
@@ -168,6 +176,23 @@ impl<D: Dialect> SqlStore<D> {
     /// Waits for the turn of what no caller waits for.
     async fn enter_background(&self) -> Result<Turn<'_>, StoreError> {
         self.background.enter().await.map_err(store_error::<D>)
+    }
+
+    /// Runs a chain in a turn of the background, and stands back after it.
+    async fn step(
+        &self,
+        steps: &mut Steps<'_>,
+        chain: &Chain,
+        parameter: &str,
+        begin: &SqlStr,
+        notice: Option<Notice>,
+    ) -> Result<Vec<Row<D>>, StoreError> {
+        let turn = self.enter_background().await?;
+        let start = Instant::now();
+        let rows = self.run_chain(chain, parameter, begin, notice, &turn).await?;
+        drop(turn);
+        steps.stand_back(start.elapsed()).await;
+        Ok(rows)
     }
 
     /// Runs a chain with its parameter, in the turn of the background. Gives the rows of its answer: none where it stopped, and

@@ -6,18 +6,17 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use license_core::outbox::Retention;
 use license_core::service::LicenseService;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, sleep};
 
-/// Licenses of one commit, at most.
+/// Licenses that are looked at together. How many are told of in one commit, and that others write between two, the store
+/// sees to.
 const BATCH: u32 = 100;
-/// Between two commits others write: at least so long, and so many times as long as the commit took.
-const PAUSE: Duration = Duration::from_millis(4);
-const SHARE: u32 = 1;
 /// Between two looks for what is old.
 const PRUNED_EVERY: Duration = Duration::from_hours(1);
-/// Rows that are removed in one commit.
+/// Rows that are removed in one commit, and the pause after it.
 const PRUNED: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// What the sweeper looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +82,9 @@ async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
 /// Tells of all that is due.
 async fn sweep(service: &LicenseService, options: &SweeperOptions) {
     loop {
-        let begun = Instant::now();
         match service.sweep(options.expiring, BATCH).await {
             Ok(0) => return,
-            Ok(_) => sleep((begun.elapsed() * SHARE).max(PAUSE)).await,
+            Ok(_) => yield_now().await,
             Err(error) => {
                 tracing::warn!(%error, "terms that end can't be told of now");
                 return;

@@ -47,7 +47,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     const SAYS_CHANGED: &'static str;
 
     /// Rows that are written in one commit in the background: few where others wait for its end.
-    const BACKGROUND_ROWS: u32;
+    const BACKGROUND_ROWS: usize;
 
     /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
     fn items(n: u8) -> String;

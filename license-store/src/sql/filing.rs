@@ -111,6 +111,11 @@ impl Filing {
         self.work.add();
     }
 
+    /// Grows with each batch that is recorded here.
+    pub(super) fn recorded(&self) -> &AtomicU64 {
+        &self.work.recorded
+    }
+
     /// Files now.
     pub(super) async fn run(&self) -> sqlx::Result<()> {
         self.work.file(&*self.file).await

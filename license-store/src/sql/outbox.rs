@@ -23,14 +23,19 @@ use license_core::store::{Page, PageRequest, StoreError};
 use serde_json::json;
 use sqlx::SqlStr;
 use std::collections::BTreeMap;
+use tokio::task::yield_now;
 
 use super::dialect::{Dialect, Value, values};
 use super::rows::{Reader, event_row, int, json_rows, micros};
+use super::turn::Steps;
 use super::{Connection, Row, SqlStore, Tx, reader};
 pub(super) use statements::OutboxStatements;
 
 /// Tries to give positions out without the lock.
 const OVERTAKEN: usize = 3;
+
+/// Events whose JSON is read before others have their turn on this thread.
+const READ_AT_ONCE: usize = 50;
 
 fn delivery_row<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
     reader::<D>(row, "deliveries", "")
@@ -103,10 +108,10 @@ impl<D: Dialect> SqlStore<D> {
         self.commit_and_tell(tx, vec![Notice::Outbox]).await
     }
 
-    /// All is read and decided before anything is locked: what was changed meanwhile is left for the next time.
+    /// All is read and decided before anything is locked, and written in steps: what was changed meanwhile is left for the next
+    /// time.
     async fn try_sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
         let Sweep { now, expiring_until, limit } = *sweep;
-        let limit = limit.min(D::BACKGROUND_ROWS);
         let mut told: Vec<(LicenseDetail, Changes)> = Vec::new();
         {
             let mut reading = self.reader().await?;
@@ -122,25 +127,25 @@ impl<D: Dialect> SqlStore<D> {
                 }
             }
         }
-        if told.is_empty() {
-            return Ok(0);
-        }
-        let (mut noted, mut events) = (Vec::new(), Vec::new());
-        for (detail, Changes { license, events: emitted, .. }) in &told {
-            let LicenseDetail { license: before, .. } = detail;
-            let (id, told) = (license.id.as_str(), license.expiry_told.as_number());
-            noted.push(json!([id, before.version, before.last_event, told, license.last_event]));
-            for event in emitted.complete(detail) {
-                let mut row = event_row(&event);
-                row.as_array_mut().into_iter().for_each(|row| row.push(license.last_event.into()));
-                events.push(row);
+        let (mut swept, mut steps) = (0, Steps::new(self.filing.recorded()));
+        for told in told.chunks(D::BACKGROUND_ROWS) {
+            let (mut noted, mut events) = (Vec::new(), Vec::new());
+            for (detail, Changes { license, events: emitted, .. }) in told {
+                let LicenseDetail { license: before, .. } = detail;
+                let (id, told) = (license.id.as_str(), license.expiry_told.as_number());
+                noted.push(json!([id, before.version, before.last_event, told, license.last_event]));
+                for event in emitted.complete(detail) {
+                    let mut row = event_row(&event);
+                    row.as_array_mut().into_iter().for_each(|row| row.push(license.last_event.into()));
+                    events.push(row);
+                }
             }
+            let told = json!({ "told": noted, "events": events }).to_string();
+            let (begin, notice) = (&self.statements.again, Some(Notice::Outbox));
+            let told = self.step(&mut steps, &self.outbox.tell, &told, begin, notice).await?;
+            swept += count(&told);
         }
-        let told = json!({ "told": noted, "events": events }).to_string();
-        let begin = &self.statements.again;
-        let turn = self.enter_background().await?;
-        let told = self.run_chain(&self.outbox.tell, &told, begin, Some(Notice::Outbox), &turn).await?;
-        Ok(count(&told))
+        Ok(swept)
     }
 
     async fn try_tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -161,45 +166,55 @@ impl<D: Dialect> SqlStore<D> {
         Ok(Some(*at))
     }
 
-    /// All is read and decided before the lock, which is for those who find that no position was given out since. What is read
-    /// here was committed before, so an endpoint that is changed meanwhile need not know of it. Those of this process come one
-    /// after the other; whoever is overtaken by others again and again locks first.
+    /// All is read and decided before the lock, which is for those who find that no position was given out since; in steps, each
+    /// with the positions behind those of the one before. What is read here was committed before, so an endpoint that is changed
+    /// meanwhile need not know of it. Those of this process come one after the other; whoever is overtaken by others again and
+    /// again locks first.
     async fn try_publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
-        let limit = limit.min(D::BACKGROUND_ROWS);
-        let (begin, turn) = (&self.statements.quick, self.enter_background().await?);
+        let _publishing = self.publishing.enter().await.map_err(super::store_error::<D>)?;
+        let begin = &self.statements.quick;
+        let mut steps = Steps::new(self.filing.recorded());
         for _ in 0..OVERTAKEN {
-            let plan = self.plan_publication(&mut *self.reader().await?, now, limit).await?;
-            let Some(plan) = plan else { return Ok(0) };
-            let published = self.run_chain(&self.outbox.publish, &plan, begin, None, &turn).await?;
-            if !published.is_empty() {
-                return Ok(count(&published));
+            let plans = self.plan_publication(&mut *self.reader().await?, now, limit).await?;
+            let (planned, mut published) = (!plans.is_empty(), 0);
+            for plan in &plans {
+                let step = self.step(&mut steps, &self.outbox.publish, plan, begin, None).await?;
+                if step.is_empty() {
+                    break;
+                }
+                published += count(&step);
+            }
+            if published > 0 || !planned {
+                return Ok(published);
             }
         }
+        let _turn = self.enter_background().await?;
         let mut tx = self.begin(begin).await?;
         self.lock_outbox(&mut tx).await?;
-        let Some(plan) = self.plan_publication(&mut tx, now, limit).await? else { return Ok(0) };
         let mut published = 0;
-        for statement in &self.outbox.publish.each {
-            let rows = self.fetch(&mut tx, statement, values![plan.as_str()]).await?;
-            published = published.max(count(&rows));
+        for plan in &self.plan_publication(&mut tx, now, limit).await? {
+            for (n, statement) in self.outbox.publish.each.iter().enumerate() {
+                let rows = self.fetch(&mut tx, statement, values![plan.as_str()]).await?;
+                published += if n == self.outbox.publish.answer { count(&rows) } else { 0 };
+            }
         }
         tx.commit().await.map_err(super::store_error::<D>)?;
         Ok(published)
     }
 
-    /// The next positions and their deliveries, as the JSON that the statements read; `None` where all events have one.
+    /// The next positions and their deliveries, as the JSON that the statements of each step read; none where all events have one.
     async fn plan_publication(
         &self,
         reading: &mut Connection<D>,
         now: DateTime<Utc>,
         limit: u32,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
         // Before the events: where it is still the last, all that were read without a position have none.
         let last = self.fetch(reading, &self.outbox.last_position, &[]).await?;
         let last = last.first().map_or(Ok(0), |row| reader::<D>(row, "outbox", "").count("last_position"))?;
         let rows = self.fetch(reading, &self.outbox.unpublished, values![i64::from(limit)]).await?;
         if rows.is_empty() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let mut types: BTreeMap<EventId, EventType> = BTreeMap::new();
         let mut order = Vec::with_capacity(rows.len());
@@ -214,16 +229,23 @@ impl<D: Dialect> SqlStore<D> {
         let endpoints = self.fetch(reading, &self.outbox.endpoints, &[]).await?;
         let endpoints = endpoints.iter().map(|row| endpoint_row::<D>(row).endpoint());
         let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, _>>()?;
-        let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
-        for (position, (subject, sequence, _)) in (last + 1..).zip(order) {
-            positions.push(json!([subject.as_str(), sequence, position]));
-            let id = EventId::new(subject, sequence);
-            let Some(event_type) = types.get(&id) else { continue };
-            let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject()));
-            deliveries.extend(wanting.map(|endpoint| delivery_values(&endpoint.id, position, &id, now)));
+        let mut plans = Vec::new();
+        let lasts = (last..).step_by(D::BACKGROUND_ROWS);
+        for (last, step) in lasts.zip(order.chunks(D::BACKGROUND_ROWS)) {
+            let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
+            for (position, (subject, sequence, _)) in (last + 1..).zip(step) {
+                positions.push(json!([subject.as_str(), sequence, position]));
+                let id = EventId::new(subject.clone(), *sequence);
+                let Some(event_type) = types.get(&id) else { continue };
+                let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject()));
+                deliveries.extend(wanting.map(|endpoint| delivery_values(&endpoint.id, position, &id, now)));
+            }
+            let place = json!([[last, last + positions.len() as u64]]);
+            plans.push(
+                json!({ "place": place, "positions": positions, "deliveries": deliveries }).to_string(),
+            );
         }
-        let place = json!([[last, last + positions.len() as u64]]);
-        Ok(Some(json!({ "place": place, "positions": positions, "deliveries": deliveries }).to_string()))
+        Ok(plans)
     }
 
     async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
@@ -479,7 +501,14 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     async fn published_after(&self, position: u64, limit: u32) -> Result<Vec<Published>, StoreError> {
         let values = values![int(position), i64::from(limit)];
         let rows = self.read_rows(&self.outbox.published_after, values).await?;
-        rows.iter().map(|row| read_event::<D>(row).published()).collect()
+        let mut events = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(READ_AT_ONCE) {
+            for row in rows {
+                events.push(read_event::<D>(row).published()?);
+            }
+            yield_now().await;
+        }
+        Ok(events)
     }
 
     async fn last_position(&self) -> Result<u64, StoreError> {

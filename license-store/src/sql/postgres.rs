@@ -168,7 +168,7 @@ impl Dialect for Postgres {
     }
 
     // Others wait for the disk only, and the fewer commits they wait with the better.
-    const BACKGROUND_ROWS: u32 = 100;
+    const BACKGROUND_ROWS: usize = 100;
     const CHANGED: &'static str = "1 = 1";
     const SAYS_CHANGED: &'static str = " RETURNING 1";
 

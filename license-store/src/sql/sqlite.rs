@@ -106,7 +106,7 @@ impl Dialect for Sqlite {
     }
 
     // Half a millisecond.
-    const BACKGROUND_ROWS: u32 = 12;
+    const BACKGROUND_ROWS: usize = 12;
     const CHANGED: &'static str = "changes() > 0";
     const SAYS_CHANGED: &'static str = "";
 

@@ -1,4 +1,7 @@
 //! Every text of SQL, once, for all dialects; built when a store is opened.
+//!
+//! `LIMIT $1 + 0`, never `LIMIT $1`: SQLite plans for the value of a limit that is a parameter, and so prepares the statement anew
+//! each time.
 
 use license_core::license::{LicenseId, LicenseState, Status};
 use license_core::limits;
@@ -111,16 +114,16 @@ impl Statements {
             )),
             activations: SqlStr::from_static(
                 "SELECT id, kind, value, created_at FROM activations \
-                 WHERE license_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+                 WHERE license_id = $1 AND id > $2 ORDER BY id LIMIT $3 + 0",
             ),
             activations_of_kind: SqlStr::from_static(
                 "SELECT id, kind, value, created_at FROM activations \
-                 WHERE license_id = $1 AND id > $2 AND kind = $4 ORDER BY id LIMIT $3",
+                 WHERE license_id = $1 AND id > $2 AND kind = $4 ORDER BY id LIMIT $3 + 0",
             ),
             insert_events: sql(format!("{INSERT_EVENT_ROWS} FROM {items}")),
             events: SqlStr::from_static(
                 "SELECT sequence, event_type, at, data FROM events \
-                 WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+                 WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3 + 0",
             ),
             record: sql(D::record()),
             unknown_license: sql(format!(
@@ -135,7 +138,7 @@ impl Statements {
             ),
             recent: sql(format!(
                 "SELECT sequence, at, outcome, domain, fingerprint FROM ({} UNION ALL {}) AS recorded \
-                 ORDER BY at DESC, sequence DESC LIMIT $6",
+                 ORDER BY at DESC, sequence DESC LIMIT $6 + 0",
                 recent("validations"),
                 recent("unfiled")
             )),
@@ -194,7 +197,8 @@ impl Statements {
         if let Some(after) = &page.after {
             ask("l.id < ?", after.as_str().into());
         }
-        let text = format!("{} WHERE {} ORDER BY l.id DESC LIMIT $1", self.detail, conditions.join(" AND "));
+        let text =
+            format!("{} WHERE {} ORDER BY l.id DESC LIMIT $1 + 0", self.detail, conditions.join(" AND "));
         (sql(text), values)
     }
 }
@@ -204,7 +208,7 @@ fn recent(table: &str) -> String {
     format!(
         "SELECT * FROM (SELECT sequence, at, outcome, domain, fingerprint FROM {table} \
          WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
-         ORDER BY at DESC, sequence DESC LIMIT $6) AS recent"
+         ORDER BY at DESC, sequence DESC LIMIT $6 + 0) AS recent"
     )
 }
 

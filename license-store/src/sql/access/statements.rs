@@ -54,7 +54,7 @@ impl AccessStatements {
                 "INSERT INTO audit ({AUDIT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
             )),
             forget_audit: SqlStr::from_static(
-                "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE at < $1 ORDER BY at LIMIT $2) \
+                "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0) \
                  RETURNING sequence",
             ),
             write_events: sql(format!(
@@ -86,7 +86,7 @@ impl AccessStatements {
 /// A page of tokens; `behind` one, in parameter 2.
 pub(super) fn tokens(behind: bool) -> SqlStr {
     let condition = if behind { "WHERE id < $2 " } else { "" };
-    sql(format!("SELECT {TOKEN} FROM tokens {condition}ORDER BY id DESC LIMIT $1"))
+    sql(format!("SELECT {TOKEN} FROM tokens {condition}ORDER BY id DESC LIMIT $1 + 0"))
 }
 
 /// The page of entries that pass a filter. Only conditions that are asked for stand in the text, so that an index serves each.
@@ -118,7 +118,7 @@ pub(super) fn audit<'a>(filter: &'a AuditFilter, page: &PageRequest<i64>) -> (Sq
     }
     let conditions = conditions.join(" AND ");
     let text =
-        format!("SELECT sequence, {AUDIT} FROM audit WHERE {conditions} ORDER BY sequence DESC LIMIT $1");
+        format!("SELECT sequence, {AUDIT} FROM audit WHERE {conditions} ORDER BY sequence DESC LIMIT $1 + 0");
     (sql(text), values)
 }
 

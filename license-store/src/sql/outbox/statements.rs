@@ -115,15 +115,15 @@ impl OutboxStatements {
             ),
             unpublished: SqlStr::from_static(
                 "SELECT license_id, sequence, event_type, at FROM events WHERE position IS NULL \
-                 ORDER BY license_id, sequence LIMIT $1",
+                 ORDER BY license_id, sequence LIMIT $1 + 0",
             ),
             publish: Chain::new::<D>(&[&advance, &position, &insert_deliveries], 1),
             published_after: sql(format!(
-                "SELECT {EVENT} FROM events WHERE position > $1 ORDER BY position LIMIT $2"
+                "SELECT {EVENT} FROM events WHERE position > $1 ORDER BY position LIMIT $2 + 0"
             )),
             published_since: SqlStr::from_static(
                 "SELECT license_id, sequence, event_type, position FROM events WHERE position > $1 AND at >= $2 \
-                 ORDER BY position LIMIT $3",
+                 ORDER BY position LIMIT $3 + 0",
             ),
             at_positions: sql(format!(
                 "SELECT {EVENT} FROM events WHERE position IN (SELECT {} FROM {items})",
@@ -131,7 +131,7 @@ impl OutboxStatements {
             )),
             ending: sql(format!(
                 "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_told < 2 \
-                 AND l.expiry_told = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3",
+                 AND l.expiry_told = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
                 detail::<D>(license_core::limits::EVENT_ACTIVATIONS, false)
             )),
             tell: Chain::new::<D>(&[&note_told, &insert_told], 1),
@@ -183,7 +183,7 @@ impl OutboxStatements {
                  AND d.due_at <= $2 AND (d.tries > 0 OR NOT EXISTS (SELECT 1 FROM deliveries earlier \
                  WHERE earlier.endpoint_id = d.endpoint_id AND earlier.license_id = d.license_id \
                  AND earlier.sequence < d.sequence AND earlier.tries = 0 AND earlier.due_at IS NOT NULL)) \
-                 ORDER BY d.due_at, d.position LIMIT $3"
+                 ORDER BY d.due_at, d.position LIMIT $3 + 0"
             )),
             claim: sql(format!(
                 "UPDATE deliveries SET due_at = $2, token = $3 FROM (SELECT value ->> 0 AS endpoint_id, \
@@ -212,13 +212,13 @@ impl OutboxStatements {
             prune_deliveries: SqlStr::from_static(
                 "DELETE FROM deliveries WHERE due_at IS NULL AND (endpoint_id, position) IN \
                  (SELECT endpoint_id, position FROM deliveries WHERE due_at IS NULL AND created_at < $1 \
-                 ORDER BY created_at LIMIT $2) RETURNING position",
+                 ORDER BY created_at LIMIT $2 + 0) RETURNING position",
             ),
             prune_events: SqlStr::from_static(
                 "DELETE FROM events WHERE position IN (SELECT position FROM events e WHERE e.at < $1 \
                  AND e.position IS NOT NULL AND e.position <= COALESCE((SELECT MIN(position) FROM event_cursors), e.position) \
                  AND NOT EXISTS (SELECT 1 FROM endpoints p JOIN deliveries d ON d.endpoint_id = p.id \
-                 WHERE d.position = e.position) ORDER BY e.at LIMIT $2) RETURNING position",
+                 WHERE d.position = e.position) ORDER BY e.at LIMIT $2 + 0) RETURNING position",
             ),
         }
     }
@@ -248,7 +248,7 @@ impl OutboxStatements {
         let order = if license_id.is_some() { "sequence" } else { "position" };
         let Conditions { values, conditions } = conditions;
         let text = format!(
-            "SELECT {EVENT} FROM events WHERE position IS NOT NULL{conditions} ORDER BY {order} DESC LIMIT $1"
+            "SELECT {EVENT} FROM events WHERE position IS NOT NULL{conditions} ORDER BY {order} DESC LIMIT $1 + 0"
         );
         (sql(text), values)
     }
@@ -270,7 +270,7 @@ impl OutboxStatements {
         let Conditions { values, conditions } = conditions;
         let text = format!(
             "SELECT {DELIVERY}, e.event_type FROM deliveries d JOIN events e ON e.position = d.position \
-             WHERE e.position IS NOT NULL{conditions} ORDER BY d.position DESC LIMIT $1"
+             WHERE e.position IS NOT NULL{conditions} ORDER BY d.position DESC LIMIT $1 + 0"
         );
         (sql(text), values)
     }

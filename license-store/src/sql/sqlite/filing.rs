@@ -7,31 +7,27 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection, SqlStr};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY};
-use crate::sql::turn::{Background, Turn};
+use crate::sql::turn::{Background, Steps, Turn};
 
 /// Rows that are sorted at once: as many as fit into some megabytes.
 const PART: i64 = 50_000;
 /// Rows that are filed, and that are removed, in one step: some milliseconds.
 const FILED: i64 = 250;
 const REMOVED: i64 = 5_000;
-/// Between two steps others write, if they do: at least so long, and so many times as long as the step took.
-const PAUSE: Duration = Duration::from_millis(1);
-const SHARE: u32 = 4;
-
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const START: &str = "UPDATE filing SET license_id = '', sequence = 0, last_sequence = \
-    (SELECT MAX(sequence) FROM (SELECT sequence FROM inbox ORDER BY sequence LIMIT $1)) \
+    (SELECT MAX(sequence) FROM (SELECT sequence FROM inbox ORDER BY sequence LIMIT $1 + 0)) \
     WHERE last_sequence = 0 AND EXISTS (SELECT 1 FROM inbox)";
 const STATE: &str = "SELECT last_sequence, license_id, sequence FROM filing";
 const MAKE: &str = "CREATE TEMP TABLE IF NOT EXISTS sorted (sequence INTEGER, license_id TEXT, at INTEGER, outcome TEXT, \
@@ -49,7 +45,7 @@ const COUNT: &str = "UPDATE licenses SET validation_count = validation_count + v
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM temp.sorted \
     WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' GROUP BY license_id) AS v WHERE licenses.id = v.license_id";
 const REMOVE: &str = "DELETE FROM inbox WHERE sequence <= (SELECT MAX(sequence) FROM \
-    (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2))";
+    (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2 + 0))";
 const FINISH: &str = "UPDATE filing SET last_sequence = 0, license_id = '', sequence = 0 \
     WHERE last_sequence = $1 AND NOT EXISTS (SELECT 1 FROM inbox WHERE sequence <= $1) RETURNING last_sequence";
 /// Pages of the log, 16 MB, beyond which it is begun anew.
@@ -138,11 +134,7 @@ impl Filer {
 
     /// Files one part of the inbox.
     async fn part(&self, connection: &mut SqliteConnection, recorded: &AtomicU64) -> sqlx::Result<Part> {
-        let mut seen = recorded.load(Ordering::Relaxed);
-        let mut others_write = || {
-            let before = std::mem::replace(&mut seen, recorded.load(Ordering::Relaxed));
-            seen != before
-        };
+        let mut steps = Steps::new(recorded);
         let turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
         run(&mut tx, START, values![PART]).await?;
@@ -168,17 +160,14 @@ impl Filer {
                 tidied = Instant::now();
             }
             match self.step(connection, &mut state, step * FILED).await? {
-                Step::Filed(took) if others_write() => sleep((took * SHARE).max(PAUSE)).await,
-                Step::Filed(_) => {}
+                Step::Filed(took) => steps.stand_back(took).await,
                 Step::End => break,
                 Step::Overtaken => return Ok(Part::Done),
             }
         }
         run(connection, CLEAR, &[]).await?;
         while !self.remove(connection, &state).await? {
-            if others_write() {
-                sleep(PAUSE).await;
-            }
+            steps.stand_back(Duration::ZERO).await;
         }
         Ok(Part::Done)
     }

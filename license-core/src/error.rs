@@ -1,6 +1,7 @@
 //! What the service answers where it cannot do what was asked.
 
 use crate::activation::FingerprintError;
+use crate::client::ClientError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::endpoint::{EndpointId, EndpointSettingsError};
@@ -8,6 +9,7 @@ use crate::key::{KeyError, KeyFormatError};
 use crate::license::LicenseId;
 use crate::limits;
 use crate::store::StoreError;
+use crate::usage::UsageError;
 use crate::verdict::Denial;
 
 /// A use case did not come to its end.
@@ -56,6 +58,9 @@ pub enum ServiceError {
         /// The endpoint.
         id: EndpointId,
     },
+    /// Usage is asked for that is not kept, or too much of it.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// The name of a subscription is out of bounds.
     #[error("a subscription's name has 1 to {} bytes", limits::SUBSCRIPTION_NAME_BYTES)]
     SubscriptionName,
@@ -74,6 +79,9 @@ pub enum ValidateError {
     /// The text is no fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
+    /// The text names no client.
+    #[error("{0}")]
+    Client(#[from] ClientError),
     /// The store failed; nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,6 +2,7 @@
 
 mod limit_notices;
 mod outbox;
+mod usage;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use rand::TryCryptoRng;
 use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
 use crate::audit::{Actor, Erasure};
 use crate::change::FeedState;
+use crate::client::Client;
 use crate::clock::{Clock, ErasedRng, RngError};
 use crate::command::{
     Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, LimitNotice, Outcome,
@@ -29,9 +31,10 @@ use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
 use crate::license::{LicenseDetail, LicenseId};
 use crate::limits;
 use crate::outbox::Outbox;
+use crate::place::Place;
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use crate::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
+use crate::usage::{Validation, ValidationOutcome};
 use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
 
 use limit_notices::LimitNotices;
@@ -53,14 +56,20 @@ pub struct ValidateRequest<'a> {
     pub domain: Option<&'a str>,
     /// The device it is used on.
     pub fingerprint: Option<&'a str>,
+    /// The software that asks: `name` or `name/version`.
+    pub client: Option<&'a str>,
+    /// Where it is asked from, as far as that is known.
+    pub place: Option<&'a Place>,
 }
 
 impl fmt::Debug for ValidateRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key: _, domain, fingerprint } = self;
+        let Self { key: _, domain, fingerprint, client, place } = self;
         f.debug_struct("ValidateRequest")
             .field("domain", domain)
             .field("fingerprint", fingerprint)
+            .field("client", client)
+            .field("place", place)
             .finish_non_exhaustive()
     }
 }
@@ -247,6 +256,7 @@ impl LicenseService {
             domain: request.domain.map(DomainName::parse).transpose()?,
             fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
         };
+        let client = request.client.map(Client::parse).transpose()?;
         let digest = self.vault.digest(&key);
         let _running = self.in_flight.begin();
         let now = self.clock.now();
@@ -279,7 +289,13 @@ impl LicenseService {
             Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
             Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
         };
-        let validation = Validation { license_id: license_id.clone(), at: now, outcome, claim };
+        let covered_by = match outcome {
+            ValidationOutcome::Valid => standing.covered_by(&claim).cloned(),
+            ValidationOutcome::Denied(_) => None,
+        };
+        let place = request.place.cloned();
+        let validation =
+            Validation { license_id: license_id.clone(), at: now, outcome, claim, covered_by, place, client };
         store.record(&[validation], None).await?;
         self.answers.count(Some(outcome));
         match &verdict {
@@ -446,14 +462,6 @@ impl LicenseService {
         page: &PageRequest<ActivationId>,
     ) -> Result<Page<Activation, ActivationId>, ServiceError> {
         Ok(self.store.activations(id, kind, page).await?)
-    }
-
-    /// What a license was used for.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] inside, or a fault of the store.
-    pub async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
-        Ok(self.store.usage(id, query).await?)
     }
 
     /// Whether the store answers, and whether it hears of what other nodes change.

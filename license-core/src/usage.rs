@@ -1,14 +1,26 @@
 //! Usage: the validations of a license, recorded and reported.
 
-use std::collections::BTreeMap;
+mod query;
+mod report;
+mod rollup;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
+use crate::client::Client;
+use crate::domain::DomainName;
 use crate::license::LicenseId;
-use crate::store::{Page, PageRequest};
+use crate::place::Place;
 use crate::verdict::{Claim, DenialCode};
+
+pub use query::{Interval, UsageError, UsageGroup, UsageKept, UsageQuery, UsageRetention, UsageSources};
+pub use report::{
+    Breakdown, LicenseUsage, PlanUsage, UsageFigure, UsageOverview, UsagePoint, UsageReport, UsageShare,
+    UsageTally,
+};
+pub use rollup::{Day, Rollup, RollupFilter, RollupKey, UsageSum, roll_up};
 
 /// How a validation of a known license ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,8 +66,22 @@ pub struct Validation {
     pub at: DateTime<Utc>,
     /// How it ended.
     pub outcome: ValidationOutcome,
-    /// From where.
+    /// The domain and the device that it was for.
     pub claim: Claim,
+    /// The registered wildcard that covered the domain of a valid one, where no activation has that very name.
+    pub covered_by: Option<DomainName>,
+    /// From where; `None`: unknown.
+    pub place: Option<Place>,
+    /// Which software asked; `None`: it did not tell.
+    pub client: Option<Client>,
+}
+
+impl Validation {
+    /// One of which no more is known.
+    #[must_use]
+    pub fn new(license_id: LicenseId, at: DateTime<Utc>, outcome: ValidationOutcome, claim: Claim) -> Self {
+        Self { license_id, at, outcome, claim, covered_by: None, place: None, client: None }
+    }
 }
 
 /// Who records: one stream of batches, of one process. Random, so that no two are alike.
@@ -103,40 +129,4 @@ pub struct ValidationCursor {
     pub at: DateTime<Utc>,
     /// Its number, given by the store.
     pub sequence: u64,
-}
-
-/// Which validations of a license to report.
-#[derive(Clone, Debug, Default)]
-pub struct UsageQuery {
-    /// From this moment on; `None`: from the first.
-    pub from: Option<DateTime<Utc>>,
-    /// Before this moment; `None`: to the last.
-    pub to: Option<DateTime<Utc>>,
-    /// Which page of the single records.
-    pub page: PageRequest<ValidationCursor>,
-}
-
-/// What a license was used for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageReport {
-    /// Validations in the range by outcome; only outcomes that occurred.
-    pub by_outcome: BTreeMap<ValidationOutcome, u64>,
-    /// The latest valid answer in the range.
-    pub last_validated_at: Option<DateTime<Utc>>,
-    /// Single validations in the range, newest first.
-    pub recent: Page<Validation, ValidationCursor>,
-}
-
-impl UsageReport {
-    /// Valid answers in the range. Over all time it equals the license's `validation_count`.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.by_outcome.get(&ValidationOutcome::Valid).copied().unwrap_or(0)
-    }
-
-    /// Denied answers in the range.
-    #[must_use]
-    pub fn denied(&self) -> u64 {
-        self.by_outcome.values().sum::<u64>() - self.total()
-    }
 }

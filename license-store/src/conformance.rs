@@ -52,6 +52,7 @@ pub mod order;
 pub mod races;
 pub mod reads;
 pub mod sequences;
+pub mod usage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -140,7 +141,7 @@ macro_rules! conformance_cases {
                 a_rotated_key_replaces_the_old_one, a_rotation_to_a_taken_key_changes_nothing,
                 a_released_slot_is_free_again, domains_are_replaced_as_a_list, revoked_is_final,
                 commands_leave_other_licenses_alone, commands_leave_counters_alone;
-            history: valid_ones_count_and_denied_ones_stand, the_latest_time_moves_forward_only,
+            history: valid_ones_count_and_denied_ones_stand, what_is_told_is_kept, the_latest_time_moves_forward_only,
                 a_batch_is_recorded_whole_or_not_at_all, one_license_many_times_in_a_batch,
                 a_batch_with_a_number_is_recorded_once, an_empty_batch_is_nothing,
                 a_recorded_validation_is_seen_at_once, the_range_is_half_open, pages_go_from_new_to_old,
@@ -157,6 +158,9 @@ macro_rules! conformance_cases {
                 claims_and_releases_keep_the_count, one_of_many_changes_of_a_version_wins,
                 nothing_is_granted_after_a_revocation, one_of_many_creates_with_an_idempotency_key_wins,
                 no_validation_is_lost, counts_survive_racing_commands;
+            usage: rollups_are_listed_in_order, a_page_begins_behind_any_key, rollups_equal_the_recount,
+                a_report_counts_its_range, a_breakdown_is_bounded, an_overview_counts_all_licenses,
+                old_usage_is_forgotten_in_batches, forgetting_races_with_recording;
             sequences: any_sequence_ends_as_in_memory;
         }
     };

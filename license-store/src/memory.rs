@@ -2,6 +2,7 @@
 
 mod access;
 mod outbox;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -11,22 +12,27 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
+use license_core::client::Client;
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
+use license_core::domain::DomainName;
 use license_core::event::{Event, Subject};
 use license_core::key::KeyDigest;
 use license_core::license::{Counters, License, LicenseDetail, LicenseId};
 use license_core::limits;
+use license_core::place::Place;
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
-    BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+    BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport,
+    UsageRetention, Validation, ValidationCursor, ValidationOutcome,
 };
 use license_core::verdict::{Claim, Standing};
 
 use crate::local_feed::LocalFeed;
 use access::Access;
 use outbox::OutboxData;
+use usage::UsageData;
 
 /// Keeps everything in this process, behind one lock; gone when it is dropped.
 ///
@@ -53,6 +59,7 @@ struct Data {
     recorders: HashMap<RecorderId, u64>,
     access: Access,
     outbox: OutboxData,
+    usage: UsageData,
 }
 
 #[derive(Debug)]
@@ -64,6 +71,8 @@ struct Entry {
     devices: HashMap<String, ActivationId>,
     /// In the order of recording: appending is the hot path, reports sort.
     validations: Vec<Recorded>,
+    /// So many of them are in the rollups.
+    rolled_up: usize,
 }
 
 /// A validation, without what its license says.
@@ -72,6 +81,24 @@ struct Recorded {
     cursor: ValidationCursor,
     outcome: ValidationOutcome,
     claim: Claim,
+    covered_by: Option<DomainName>,
+    place: Option<Place>,
+    client: Option<Client>,
+}
+
+impl Recorded {
+    fn validation(&self, id: &LicenseId) -> Validation {
+        let Self { cursor, outcome, claim, covered_by, place, client } = self;
+        Validation {
+            license_id: id.clone(),
+            at: cursor.at,
+            outcome: *outcome,
+            claim: claim.clone(),
+            covered_by: covered_by.clone(),
+            place: place.clone(),
+            client: client.clone(),
+        }
+    }
 }
 
 impl MemoryStore {
@@ -214,6 +241,7 @@ impl LicenseStore for MemoryStore {
             domains: HashMap::new(),
             devices: HashMap::new(),
             validations: Vec::new(),
+            rolled_up: 0,
         };
         for activation in activations {
             entry.add(activation);
@@ -272,9 +300,10 @@ impl LicenseStore for MemoryStore {
                 entry.counters.validation_count += 1;
                 entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
             }
-            let Validation { license_id: _, at, outcome, ref claim } = *validation;
+            let Validation { license_id: _, at, outcome, claim, covered_by, place, client } =
+                validation.clone();
             let cursor = ValidationCursor { at, sequence };
-            entry.validations.push(Recorded { cursor, outcome, claim: claim.clone() });
+            entry.validations.push(Recorded { cursor, outcome, claim, covered_by, place, client });
         }
         Ok(())
     }
@@ -336,37 +365,28 @@ impl LicenseStore for MemoryStore {
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        let UsageQuery { from, to, page } = query;
-        let data = self.data();
-        let validations = &data.entry(id)?.validations;
-        let mut found: Vec<_> = validations
-            .iter()
-            .filter(|Recorded { cursor: ValidationCursor { at, .. }, .. }| {
-                from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to)
-            })
-            .collect();
-        found.sort_unstable_by_key(|recorded| std::cmp::Reverse(recorded.cursor));
-        let mut by_outcome = BTreeMap::new();
-        let mut last_validated_at = None;
-        for Recorded { cursor, outcome, .. } in &found {
-            *by_outcome.entry(*outcome).or_insert(0) += 1;
-            if *outcome == ValidationOutcome::Valid {
-                last_validated_at = last_validated_at.max(Some(cursor.at));
-            }
-        }
-        let behind =
-            found.into_iter().filter(|recorded| page.after.is_none_or(|after| recorded.cursor < after));
-        let items = behind.take(page.limit as usize + 1).collect();
-        let Page { items, next } =
-            Page::from_one_more(items, page.limit, |recorded: &&Recorded| recorded.cursor);
-        let validation = |&Recorded { cursor, outcome, ref claim }: &Recorded| Validation {
-            license_id: id.clone(),
-            at: cursor.at,
-            outcome,
-            claim: claim.clone(),
-        };
-        let items = items.into_iter().map(validation).collect();
-        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+        self.data().usage(id, query)
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        Ok(self.data().usage_of_all(query))
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        Ok(self.data().rollups(filter, page))
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        Ok(self.data().forget_usage(*retention, now, limit))
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

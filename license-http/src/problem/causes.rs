@@ -102,6 +102,7 @@ impl From<ServiceError> for Problem {
                 let detail = "This server keeps no order of events, and has no webhooks.";
                 Self::new(Code::NoEvents, detail)
             }
+            ServiceError::Usage(error) => Self::bad_request(error.parameter(), sentence(&error)),
             ServiceError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "a request failed");
@@ -141,6 +142,7 @@ impl From<ValidateError> for Problem {
             }
             ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
             ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
+            ValidateError::Client(error) => bad(Code::ClientInvalid, &error).at("client"),
             ValidateError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "a validation failed");

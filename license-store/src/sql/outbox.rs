@@ -128,7 +128,7 @@ impl<D: Dialect> SqlStore<D> {
             }
         }
         let (mut swept, mut steps) = (0, Steps::new(self.filing.recorded()));
-        for told in told.chunks(D::BACKGROUND_ROWS) {
+        for told in told.chunks(D::BACKGROUND_ROWS as usize) {
             let (mut noted, mut events) = (Vec::new(), Vec::new());
             for (detail, Changes { license, events: emitted, .. }) in told {
                 let LicenseDetail { license: before, .. } = detail;
@@ -230,8 +230,8 @@ impl<D: Dialect> SqlStore<D> {
         let endpoints = endpoints.iter().map(|row| endpoint_row::<D>(row).endpoint());
         let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, _>>()?;
         let mut plans = Vec::new();
-        let lasts = (last..).step_by(D::BACKGROUND_ROWS);
-        for (last, step) in lasts.zip(order.chunks(D::BACKGROUND_ROWS)) {
+        let lasts = (last..).step_by(D::BACKGROUND_ROWS as usize);
+        for (last, step) in lasts.zip(order.chunks(D::BACKGROUND_ROWS as usize)) {
             let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
             for (position, (subject, sequence, _)) in (last + 1..).zip(step) {
                 positions.push(json!([subject.as_str(), sequence, position]));

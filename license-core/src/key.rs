@@ -1,7 +1,7 @@
 //! License keys: their text, their check symbols, and how they are kept.
 //!
-//! A [`LicenseKey`] is made by [`KeyFormat::generate`] or read by [`KeyFormat::parse`], never built from a
-//! bare string, so whoever holds one holds a well-formed key. A store never sees one: it keeps the
+//! A [`LicenseKey`] is made by [`KeyFormat::generate`] or read by [`KeyFormat::parse`] or, where it is of another system, by
+//! [`ForeignFormats::read`], never built from a bare string, so whoever holds one holds a well-formed key. A store never sees one: it keeps the
 //! [`KeyDigest`], to find the license by, and the [`SealedKey`], to show the owner; [`KeyVault`] makes both.
 //!
 //! ```
@@ -23,6 +23,7 @@
 //! ```
 
 mod checksum;
+mod foreign;
 mod format;
 mod vault;
 
@@ -30,36 +31,64 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use self::foreign::{ForeignFormat, ForeignFormatError, ForeignFormats};
 pub use self::format::{KeyFormat, KeyFormatError};
 pub use self::vault::{KeyVault, SealedKey, Secret, SecretError, VaultError};
 
-/// A license key in its canonical text: upper case, hyphens between groups, `TO-7K3F-…`.
+/// What is shown in the place of a key of another system, or of one that may be.
+pub(crate) const FOREIGN_MASK: &str = "****";
+/// Of shorter keys of another system nothing is shown.
+const FOREIGN_SHOWN_FROM: usize = 16;
+
+/// A license key in its canonical text: upper case, hyphens between groups, `TO-7K3F-…`. A key of another system is
+/// kept as it is.
 ///
 /// The text is the customer's proof of purchase, so it comes out only through [`reveal`](Self::reveal), which
 /// is easy to search for. There is no `Display` and no `Serialize`; `Debug` is [masked](Self::masked); the
 /// memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
-pub struct LicenseKey(Zeroizing<String>);
+pub struct LicenseKey {
+    text: Zeroizing<String>,
+    foreign: bool,
+}
 
 impl LicenseKey {
     /// The caller vouches for the text: its form and check symbols are not looked at again.
     pub(crate) fn from_canonical(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self { text: Zeroizing::new(text), foreign: false }
+    }
+
+    /// Likewise, of a key of another system.
+    pub(crate) fn from_foreign(text: String) -> Self {
+        Self { text: Zeroizing::new(text), foreign: true }
     }
 
     /// The whole key, for the one who owns it. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whether another system made it.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// Prefix and last group, the rest starred: `TO-****-****-****-9XQ2`. Enough to tell two keys apart,
-    /// not enough to use one.
+    /// not enough to use one. Of a key of another system, whose form says nothing of what may be shown, the last four
+    /// characters where it has 16 or more: `****9XQ2`.
     #[must_use]
     pub fn masked(&self) -> String {
-        let last = self.0.split('-').count() - 1;
-        let mut masked = String::with_capacity(self.0.len());
-        for (index, part) in self.0.split('-').enumerate() {
+        if self.foreign {
+            // It is ASCII.
+            let shown =
+                if self.text.len() >= FOREIGN_SHOWN_FROM { self.text.len() - 4 } else { self.text.len() };
+            return format!("{FOREIGN_MASK}{}", self.text.get(shown..).unwrap_or_default());
+        }
+        let last = self.text.split('-').count() - 1;
+        let mut masked = String::with_capacity(self.text.len());
+        for (index, part) in self.text.split('-').enumerate() {
             if index > 0 {
                 masked.push('-');
             }
@@ -155,6 +184,15 @@ mod tests {
         assert_eq!(key().masked(), "TO-****-****-****-9XQ2");
         let long = LicenseKey::from_canonical("ACME-0000-1111-2222-3333-4444".to_owned());
         assert_eq!(long.masked(), "ACME-****-****-****-****-4444");
+    }
+
+    #[test]
+    fn keys_of_other_systems_show_four_characters_or_none() {
+        for (text, masked) in [("a", "****"), ("ABC-DEF-GHI-JKL", "****"), ("ABC-DEF-GHI-JKLM", "****JKLM")] {
+            let key = LicenseKey::from_foreign(text.to_owned());
+            assert_eq!(key.masked(), masked);
+            assert_eq!(format!("{key:?}"), format!("LicenseKey({masked})"));
+        }
     }
 
     #[test]

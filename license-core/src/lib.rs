@@ -55,5 +55,6 @@ pub mod plan;
 pub mod service;
 pub mod store;
 pub mod token;
+pub mod transfer;
 pub mod usage;
 pub mod verdict;

@@ -2,6 +2,7 @@
 
 mod access;
 mod outbox;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;

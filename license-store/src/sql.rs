@@ -15,6 +15,7 @@ mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;
+mod transfer;
 mod turn;
 
 use std::fmt;
@@ -54,6 +55,7 @@ use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
+use transfer::TransferStatements;
 use turn::{Background, Turn};
 
 /// A store in a database of SQL.
@@ -71,6 +73,7 @@ pub struct SqlStore<D: Dialect> {
     feed: Feed,
     filing: Filing,
     outbox: OutboxStatements,
+    transfer: TransferStatements,
 }
 
 impl<D: Dialect> fmt::Debug for SqlStore<D> {
@@ -99,6 +102,7 @@ impl<D: Dialect> SqlStore<D> {
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
+            transfer: TransferStatements::new(&dialect),
             retry: Retry::default(),
             dialect,
             feed,

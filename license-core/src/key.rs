@@ -35,6 +35,8 @@ pub use self::foreign::{ForeignFormat, ForeignFormatError, ForeignFormats};
 pub use self::format::{KeyFormat, KeyFormatError};
 pub use self::vault::{KeyVault, SealedKey, Secret, SecretError, VaultError};
 
+/// Stands before a key of another system where it is kept.
+const FOREIGN: char = '\0';
 /// What is shown in the place of a key of another system, or of one that may be.
 pub(crate) const FOREIGN_MASK: &str = "****";
 /// Of shorter keys of another system nothing is shown.
@@ -47,32 +49,40 @@ const FOREIGN_SHOWN_FROM: usize = 16;
 /// is easy to search for. There is no `Display` and no `Serialize`; `Debug` is [masked](Self::masked); the
 /// memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
-pub struct LicenseKey {
-    text: Zeroizing<String>,
-    foreign: bool,
-}
+pub struct LicenseKey(
+    /// As it is sealed: a key of another system behind [`FOREIGN`], which no key contains.
+    Zeroizing<String>,
+);
 
 impl LicenseKey {
     /// The caller vouches for the text: its form and check symbols are not looked at again.
     pub(crate) fn from_canonical(text: String) -> Self {
-        Self { text: Zeroizing::new(text), foreign: false }
+        Self(Zeroizing::new(text))
     }
 
     /// Likewise, of a key of another system.
-    pub(crate) fn from_foreign(text: String) -> Self {
-        Self { text: Zeroizing::new(text), foreign: true }
+    pub(crate) fn from_foreign(text: &str) -> Self {
+        let mut marked = String::with_capacity(text.len() + FOREIGN.len_utf8());
+        marked.push(FOREIGN);
+        marked.push_str(text);
+        Self(Zeroizing::new(marked))
+    }
+
+    /// What is sealed.
+    pub(crate) fn sealed_text(&self) -> &str {
+        &self.0
     }
 
     /// The whole key, for the one who owns it. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.text
+        self.0.strip_prefix(FOREIGN).unwrap_or(&self.0)
     }
 
     /// Whether another system made it.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        self.foreign
+        self.0.starts_with(FOREIGN)
     }
 
     /// Prefix and last group, the rest starred: `TO-****-****-****-9XQ2`. Enough to tell two keys apart,
@@ -80,15 +90,15 @@ impl LicenseKey {
     /// characters where it has 16 or more: `****9XQ2`.
     #[must_use]
     pub fn masked(&self) -> String {
-        if self.foreign {
+        let text = self.reveal();
+        if self.is_foreign() {
             // It is ASCII.
-            let shown =
-                if self.text.len() >= FOREIGN_SHOWN_FROM { self.text.len() - 4 } else { self.text.len() };
-            return format!("{FOREIGN_MASK}{}", self.text.get(shown..).unwrap_or_default());
+            let hidden = if text.len() >= FOREIGN_SHOWN_FROM { text.len() - 4 } else { text.len() };
+            return format!("{FOREIGN_MASK}{}", text.get(hidden..).unwrap_or_default());
         }
-        let last = self.text.split('-').count() - 1;
-        let mut masked = String::with_capacity(self.text.len());
-        for (index, part) in self.text.split('-').enumerate() {
+        let last = text.split('-').count() - 1;
+        let mut masked = String::with_capacity(text.len());
+        for (index, part) in text.split('-').enumerate() {
             if index > 0 {
                 masked.push('-');
             }
@@ -189,7 +199,7 @@ mod tests {
     #[test]
     fn keys_of_other_systems_show_four_characters_or_none() {
         for (text, masked) in [("a", "****"), ("ABC-DEF-GHI-JKL", "****"), ("ABC-DEF-GHI-JKLM", "****JKLM")] {
-            let key = LicenseKey::from_foreign(text.to_owned());
+            let key = LicenseKey::from_foreign(text);
             assert_eq!(key.masked(), masked);
             assert_eq!(format!("{key:?}"), format!("LicenseKey({masked})"));
         }

@@ -540,7 +540,8 @@ mod transfer {
         impl Database {
             async fn store(&self) -> PostgresStore {
                 let direct = self.0.url();
-                let url = self.0.pgbouncer_url().filter(|_| self.1).unwrap_or_else(|| direct.clone());
+                let pooler = if self.1 { self.0.pgbouncer_url() } else { None };
+                let url = pooler.unwrap_or_else(|| direct.clone());
                 let options = PostgresOptions {
                     max_connections: 4,
                     transaction_pooler: self.1,

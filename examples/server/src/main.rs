@@ -3,12 +3,14 @@
 mod access;
 mod background;
 mod banner;
+mod command;
 mod database;
 mod edge;
 mod flags;
 mod front;
 mod secret;
 mod tokens;
+mod transfer;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +30,6 @@ use background::Background;
 use banner::Banner;
 use database::Database;
 use front::Front;
-use tokens::Command;
 
 /// Each validation allocates some dozens of times, on any thread, and much of it is freed on another.
 #[global_allocator]
@@ -42,11 +43,11 @@ async fn main() -> ExitCode {
     let flags = Flags::parse();
     flags.log_format.start(flags.log_level);
     let done = match &flags.command {
-        Some(Command::Token(command)) => tokens::run(command, &flags.database).await,
-        None => run(flags).await,
+        Some(command) => command.run(&flags).await,
+        None => run(flags).await.map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(reason) => {
             #[expect(clippy::print_stderr, reason = "the one clear line that a failed start is")]
             {
@@ -94,6 +95,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             .plans(plans)
             .key_format(key_format.clone())
             .outbox(Arc::clone(&opened.outbox))
+            .transfer(Arc::clone(&opened.transfer))
             .webhook_schedule(flags.webhooks.schedule.clone())
             .build()
             .await

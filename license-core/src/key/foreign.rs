@@ -146,7 +146,7 @@ impl ForeignFormats {
             && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
             && text.trim() == text;
         (printable && self.0.iter().any(|format| format.whole.is_match(text.as_bytes())))
-            .then(|| LicenseKey::from_foreign(text.to_owned()))
+            .then(|| LicenseKey::from_foreign(text))
     }
 }
 

@@ -21,8 +21,6 @@ const CHECK_CONTEXT: &str = "license-core 2025 secret check v1";
 const PSEUDONYM_CONTEXT: &str = "license-core 2026 customer pseudonym v1";
 
 const NONCE_BYTES: usize = 24;
-/// What a key of another system begins with where it is sealed. No key contains it.
-const FOREIGN: u8 = 0;
 
 /// The 32 bytes that everything kept of a license key depends on. Whoever has them and the database has the
 /// keys; whoever loses them has neither.
@@ -175,13 +173,8 @@ impl KeyVault {
         license_id: &str,
         rng: &mut R,
     ) -> Result<SealedKey, R::Error> {
-        let sealed = if key.is_foreign() {
-            let marked = Zeroizing::new([&[FOREIGN], key.reveal().as_bytes()].concat());
-            seal(&self.seal_key, &marked, license_id, rng)
-        } else {
-            seal(&self.seal_key, key.reveal().as_bytes(), license_id, rng)
-        };
-        sealed.map(|sealed| SealedKey(sealed.into()))
+        seal(&self.seal_key, key.sealed_text().as_bytes(), license_id, rng)
+            .map(|sealed| SealedKey(sealed.into()))
     }
 
     /// Decrypts what [`seal`](Self::seal) made for this license.
@@ -191,13 +184,8 @@ impl KeyVault {
     /// It was tampered with, cut short, sealed with another secret or for another license. Which one cannot
     /// be told.
     pub fn open(&self, sealed: &SealedKey, license_id: &str) -> Result<LicenseKey, VaultError> {
-        let mut text = open(&self.seal_key, &sealed.0, license_id)?;
-        let foreign = text.first() == Some(&FOREIGN);
-        if foreign {
-            text.remove(0);
-        }
-        let made = if foreign { LicenseKey::from_foreign } else { LicenseKey::from_canonical };
-        String::from_utf8(text).map(made).map_err(|error| {
+        let text = open(&self.seal_key, &sealed.0, license_id)?;
+        String::from_utf8(text).map(LicenseKey::from_canonical).map_err(|error| {
             error.into_bytes().zeroize();
             VaultError(())
         })
@@ -426,8 +414,8 @@ mod tests {
     /// Likewise.
     #[test]
     fn keys_of_other_systems_are_kept_apart_for_ever() {
-        let [ours, foreign] = [LicenseKey::from_canonical, LicenseKey::from_foreign]
-            .map(|made| made("TO-7K3F-M2QA-ZZ81-94FY".to_owned()));
+        let text = "TO-7K3F-M2QA-ZZ81-94FY";
+        let (ours, foreign) = (LicenseKey::from_canonical(text.to_owned()), LicenseKey::from_foreign(text));
         let digest = "bcb82df9e82266503c9283f791762ae21e5c1dc8f970f6b1795e94c8f0b00571";
         assert_eq!(vault().digest(&foreign).as_bytes(), bytes(digest).as_slice());
         assert_ne!(vault().digest(&foreign), vault().digest(&ours), "spelt alike, and another key");

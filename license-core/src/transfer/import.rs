@@ -123,23 +123,23 @@ impl<'a> Importer<'a> {
     ///
     /// # Errors
     /// [`TransferError`]; a line that is refused is no error, but among the [faults](Self::take_faults).
-    pub async fn line(&mut self, number: u64, text: &str) -> Result<(), TransferError> {
-        if text.trim().is_empty() {
+    pub async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), TransferError> {
+        if line.trim_ascii().is_empty() {
             return Ok(());
         }
-        match Line::parse(text) {
+        match Line::parse(line) {
             Ok(Line::Export) => self.close().await,
             Ok(Line::KeyFormat(format)) => {
                 self.close().await?;
                 self.declare(format).await
             }
-            Ok(Line::License(line)) => self.license(number, Ok(line)).await,
-            Ok(Line::Activation(line)) => {
-                self.activation(number, line);
+            Ok(Line::License(license)) => self.license(number, Ok(license)).await,
+            Ok(Line::Activation(activation)) => {
+                self.activation(number, activation);
                 Ok(())
             }
             // Without one of its activations the license is not as it was: it goes as a whole.
-            Err(fault) if is_of_activation(text) => {
+            Err(fault) if is_of_activation(line) => {
                 if !matches!(self.open, Open::Refused) {
                     self.refuse(number, fault);
                     self.open = Open::Refused;

@@ -80,11 +80,11 @@ pub(super) struct ActivationLine {
 
 impl Line {
     /// Reads a line. Its fields stand in any order; one that is not known is refused, since leaving it out could lose something.
-    pub(super) fn parse(text: &str) -> Result<Self, ImportFault> {
-        if text.len() > limits::IMPORT_LINE_BYTES {
+    pub(super) fn parse(line: &[u8]) -> Result<Self, ImportFault> {
+        if line.len() > limits::IMPORT_LINE_BYTES {
             return Err(ImportFault::TooLong);
         }
-        let fields: Map<String, Value> = serde_json::from_str(text)
+        let fields: Map<String, Value> = serde_json::from_slice(line)
             .map_err(|error| ImportFault::Unreadable(format!("no JSON object: {error}")))?;
         let mut fields = Fields(fields);
         let of_type: String = fields.need("type")?;
@@ -110,12 +110,12 @@ impl Line {
 }
 
 /// Whether a line that can't be read is of an activation, as far as can be told.
-pub(super) fn is_of_activation(text: &str) -> bool {
-    let fields = serde_json::from_str::<Map<String, Value>>(text);
-    fields.map_or_else(
-        |_| text.contains("\"activation\""),
-        |fields| fields.get("type") == Some(&"activation".into()),
-    )
+pub(super) fn is_of_activation(line: &[u8]) -> bool {
+    const SAYS_SO: &[u8] = b"\"activation\"";
+    match serde_json::from_slice::<Map<String, Value>>(line) {
+        Ok(fields) => fields.get("type") == Some(&"activation".into()),
+        Err(_) => line.windows(SAYS_SO.len()).any(|part| part == SAYS_SO),
+    }
 }
 
 impl LicenseLine {

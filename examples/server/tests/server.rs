@@ -29,5 +29,7 @@ mod start;
 mod storm;
 #[path = "server/tokens.rs"]
 mod tokens;
+#[path = "server/transfer.rs"]
+mod transfer;
 #[path = "server/webhooks.rs"]
 mod webhooks;

@@ -66,6 +66,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
     let options = flags.edge.serve_options()?;
+    let (geography, geo_file) = flags.edge.geography()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -106,7 +107,11 @@ async fn run(flags: Flags) -> Result<(), String> {
         let service = Arc::new(service);
         let (background, webhooks) = Background::start(&service, &flags.webhooks)?;
         let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
-        let app = api.edge(flags.edge.edge_options()).store_addresses(flags.audit.store_addresses).router();
+        let app = api
+            .edge(flags.edge.edge_options())
+            .geography(geography)
+            .store_addresses(flags.audit.store_addresses)
+            .router();
         let plans = format!("{names} ({plans_from})");
         Banner {
             scheme,
@@ -121,6 +126,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         Ok((app.layer(log), background))
     };
     let renewals = options.tls.clone().map(|tls| tokio::spawn(tls.watch()));
+    let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
     let served = match started.await {
         Ok((app, background)) => {
             let served = license_http::serve(listener, app, options, background.stop_at(stop)).await;
@@ -130,8 +136,8 @@ async fn run(flags: Flags) -> Result<(), String> {
         Err(reason) => Err(reason),
     };
     access.close().await;
-    if let Some(renewals) = renewals {
-        renewals.abort();
+    for watch in [renewals, new_places].into_iter().flatten() {
+        watch.abort();
     }
     front.close().await;
     opened.close().await;

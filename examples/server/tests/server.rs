@@ -12,6 +12,8 @@ mod flood;
 #[cfg(target_os = "linux")]
 #[path = "server/full_disk.rs"]
 mod full_disk;
+#[path = "server/geography.rs"]
+mod geography;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/limits.rs"]

@@ -22,7 +22,7 @@ impl Data {
         batch.settle(&holders)
     }
 
-    fn import(&mut self, new: &ImportedLicense) {
+    pub(super) fn import(&mut self, new: &ImportedLicense) {
         let ImportedLicense { license, counters, activations, events, id_given: _, key_given: _ } = new;
         let mut entry = Entry {
             license: Arc::new(license.clone()),

@@ -1,6 +1,7 @@
 //! Moving licenses: out of one database into another, and in from other systems.
 //!
-//! An export is lines of JSON in the order of ids: each license, followed by its activations. An import reads such lines, or
+//! An export is lines of JSON: each license in the order of ids, followed by its activations, and behind them the rollups of
+//! all, in the order of days. An import reads such lines, or
 //! rows of a table by way of [`Columns`], holds each to the rules, and keeps what is new, many in one commit. What is there
 //! already is left as it is, so that an import that was cut short is begun again.
 
@@ -31,7 +32,7 @@ pub use export::{ExportKeys, Exporter};
 pub use fault::ImportFault;
 pub use import::{ImportOptions, ImportReport, Importer};
 pub use line::LicenseLine;
-pub use store::{Holder, ImportBatch, Imported, ImportedLicense, Snapshot, TransferStore};
+pub use store::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore};
 pub use table::{Columns, ColumnsError};
 
 /// Where a store keeps the forms of keys of other systems: each under this and its name.

@@ -54,6 +54,7 @@ pub mod races;
 pub mod reads;
 pub mod sequences;
 pub mod transfer;
+pub mod usage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -135,7 +136,7 @@ macro_rules! transfer_conformance_cases {
             transfer: an_import_is_kept_as_it_is, an_imported_license_goes_on, what_is_there_is_left_as_it_is,
                 what_is_foreseen_is_not_written, an_import_is_audited, events_come_with_an_import,
                 an_import_is_told_of, racing_imports_keep_each_license_once, a_snapshot_is_in_order,
-                a_snapshot_is_of_one_moment, what_is_kept_is_listed_by_prefix, an_empty_import_is_nothing;
+                a_snapshot_is_of_one_moment, rollups_are_kept_once, rollups_come_out_in_order, what_is_kept_is_listed_by_prefix, an_empty_import_is_nothing;
         }
     };
 }
@@ -194,6 +195,9 @@ macro_rules! conformance_cases {
                 claims_and_releases_keep_the_count, one_of_many_changes_of_a_version_wins,
                 nothing_is_granted_after_a_revocation, one_of_many_creates_with_an_idempotency_key_wins,
                 no_validation_is_lost, counts_survive_racing_commands;
+            usage: rollups_are_listed_in_order, a_page_begins_behind_any_key, rollups_equal_the_recount,
+                a_report_counts_its_range, a_breakdown_is_bounded, an_overview_counts_all_licenses,
+                old_usage_is_forgotten_in_batches, forgetting_races_with_recording;
             sequences: any_sequence_ends_as_in_memory;
         }
     };

@@ -144,7 +144,9 @@ async fn identical(from: &Server, into: &Server, keys: ExportKeys) {
     let (report, faults) = into.import(&exported, ImportOptions::default()).await;
     assert_eq!(faults, Vec::<String>::new());
     assert_eq!((report.imported, report.there, report.refused), (601, 0, 0));
-    assert_eq!(1 + 1 + report.imported + report.activations, lines, "a line for each, and two in front");
+    assert_eq!(report.rollups, 12, "of those that were used");
+    let sum = report.imported + report.activations + report.rollups;
+    assert_eq!(1 + 1 + sum, lines, "a line for each, and two in front");
     assert!(into.export(keys).await == exported, "the second export is the first one, byte by byte");
     let (report, faults) = into.import(&exported, ImportOptions::default()).await;
     assert_eq!((report.imported, report.there, faults.len()), (0, 601, 0), "once more: nothing twice");
@@ -233,6 +235,11 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
     let act = |more: &str| {
         format!(r#"{{"type":"activation","license":"lic_a5","kind":"domain","value":"x.com"{more}}}"#)
     };
+    let roll = |more: &str| {
+        format!(
+            r#"{{"type":"rollup","day":"2026-01-02","license":"lic_a1","outcome":"VALID","count":5,"first_at":"2026-01-02T01:00:00Z","last_at":"2026-01-02T02:00:00Z"{more}}}"#
+        )
+    };
     let long = format!(r#"{{"type":"license","x":"{}"}}"#, "x".repeat(limits::IMPORT_LINE_BYTES));
     let metadata = format!(r#""id":"lic_m1","metadata":{{"a":"{}"}}"#, "x".repeat(limits::METADATA_BYTES));
     let many = "a".repeat(limits::FOREIGN_KEY_BYTES + 1);
@@ -245,8 +252,8 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
         ("[]".into(), "no JSON object: invalid type: sequence, expected a map at line 1 column 0"),
         ("{}".into(), "type: it is missing"),
         (
-            r#"{"type":"rollup"}"#.into(),
-            "type: \"rollup\" is not known; known are export, key_format, license and activation",
+            r#"{"type":"roll"}"#.into(),
+            "type: \"roll\" is not known; known are export, key_format, license, activation and rollup",
         ),
         (
             r#"{"type":"key_format","name":"old","pattern":"("}"#.into(),
@@ -325,6 +332,16 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
         (act("").replace("lic_a5", "lic_a7"), ""),
         (act("").replace("lic_a5", "lic_a7").replace("x.com", "z.com"), ""),
         (line(&format!(r#""id":"lic_{suffix}x""#)), ""),
+        (roll(""), ""),
+        (roll(""), "line 56 has the same day, license and the like"),
+        (roll("").replace("lic_a1", "lic_none"), "there is no license lic_none"),
+        (roll("").replace("2026-01-02\"", "2026-01-32\""), "day: this must be a date such as 2027-01-31"),
+        (roll("").replace("-02T01", "-03T01"), "first_at: it is of another day"),
+        (roll("").replace("T01", "T03"), "last_at: it is before first_at"),
+        (roll("").replace("VALID", "FINE"), "outcome: there is no such outcome"),
+        (roll("").replace(":5", ":0"), "count: it is missing"),
+        (roll(r#","country":"T1""#), "country: a country is two letters"),
+        (roll(r#","country":"DE","domain":null"#), ""),
     ];
     let text: Vec<&str> = cases.iter().map(|(line, _)| line.as_str()).collect();
     let target = server(HEX, 31).await;
@@ -347,7 +364,7 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
     let mut sorted = faults.clone();
     sorted.sort_by_key(|fault| fault.split(':').next().and_then(|number| number.parse::<u64>().ok()));
     assert_eq!(sorted, expected);
-    assert_eq!(report.imported, 7, "{report:?}");
+    assert_eq!((report.imported, report.rollups), (7, 2), "{report:?}");
     assert_eq!(report.refused, expected.len() as u64);
     for (id, held) in [("lic_b3", 3), ("lic_a5", 2)] {
         let license = target.licenses.get(&license_core::license::LicenseId::parse(id).expect("an id")).await;

@@ -182,10 +182,10 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
     });
     let report = report.await;
     reporter.bar.finish_and_clear();
-    let ImportReport { imported, activations, there, refused } = report?;
+    let ImportReport { imported, activations, rollups, there, refused } = report?;
     let what = if args.dry_run { "would be imported" } else { "imported" };
     note(&format!(
-        "{imported} licenses with {activations} activations {what}, {there} were there, {refused} refused"
+        "{imported} licenses with {activations} activations, and {rollups} rollups {what}; {there} licenses were there; {refused} lines refused"
     ));
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REFUSED) })
 }

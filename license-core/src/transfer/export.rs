@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::line::{ShownKey, activation_line, export_line, key_format_line, license_line};
+use super::line::{ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line};
 use super::{Snapshot, TransferError};
 use crate::activation::{Activation, ActivationId};
 use crate::key::{ForeignFormats, KeyVault};
 use crate::license::{Counters, License, LicenseId};
+use crate::usage::{Rollup, RollupKey};
 
 /// Licenses and activations that are read at once, and held.
 const READ: u32 = 500;
@@ -35,6 +36,8 @@ pub struct Exporter<'a> {
     licenses: Read<(Arc<License>, Counters)>,
     activations: Read<(LicenseId, Activation)>,
     last_activation: Option<(LicenseId, ActivationId)>,
+    rollups: Read<Rollup>,
+    last_rollup: Option<RollupKey>,
     /// The license whose activations are next.
     of: Option<LicenseId>,
     written: u64,
@@ -79,8 +82,20 @@ impl<'a> Exporter<'a> {
     ) -> Self {
         let head = std::iter::once(export_line()).chain(formats.iter().map(key_format_line)).collect();
         let (licenses, activations) = (Read::new(), Read::new());
-        let (last_activation, of) = (None, None);
-        Self { vault, keys, snapshot, head, licenses, activations, last_activation, of, written: 0 }
+        let (last_activation, rollups, last_rollup, of) = (None, Read::new(), None, None);
+        Self {
+            vault,
+            keys,
+            snapshot,
+            head,
+            licenses,
+            activations,
+            last_activation,
+            rollups,
+            last_rollup,
+            of,
+            written: 0,
+        }
     }
 
     /// The next line, without its end; `None` behind the last one.
@@ -109,7 +124,9 @@ impl<'a> Exporter<'a> {
             let licenses = self.snapshot.licenses(self.of.as_ref(), READ).await?;
             self.licenses.add(licenses);
         }
-        let Some((license, counters)) = self.licenses.items.pop_front() else { return Ok(None) };
+        let Some((license, counters)) = self.licenses.items.pop_front() else {
+            return self.next_rollup().await;
+        };
         self.of = Some(license.id.clone());
         self.written += 1;
         Ok(Some(match self.keys {
@@ -120,6 +137,18 @@ impl<'a> Exporter<'a> {
                 license_line(&license, &counters, &ShownKey::Clear(&key))
             }
         }))
+    }
+
+    /// Behind all licenses.
+    async fn next_rollup(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+        if self.rollups.wants_more() {
+            let rollups = self.snapshot.rollups(self.last_rollup.as_ref(), READ).await?;
+            self.rollups.add(rollups);
+        }
+        let Some(rollup) = self.rollups.items.pop_front() else { return Ok(None) };
+        let line = rollup_line(&rollup);
+        self.last_rollup = Some(rollup.key);
+        Ok(Some(Zeroizing::new(line)))
     }
 
     /// Licenses that were written.

@@ -74,12 +74,18 @@ pub enum ImportFault {
     /// More than [`limits::IMPORT_ACTIVATIONS`].
     #[error("the license has more than {} activations", limits::IMPORT_ACTIVATIONS)]
     TooManyActivations,
+    /// A rollup of a license that neither the store nor a line before has.
+    #[error("there is no license {id}")]
+    NoLicense {
+        /// Its id.
+        id: LicenseId,
+    },
     /// A line before has the same id or key.
     #[error("line {line} has the same {what}")]
     Twice {
         /// Which line.
         line: u64,
-        /// `id` or `key`.
+        /// `id` or `key`; of a rollup all that tells it from others.
         what: &'static str,
     },
     /// The store has a license with this id and another key.

@@ -1,22 +1,26 @@
 //! Lines as licenses: gathered, held to the rules, and kept many in one commit.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use super::admit::{Rules, admit};
 use super::line::{ActivationLine, KeyLine, Line, is_of_activation};
-use super::store::{ImportBatch, Imported, ImportedLicense};
+use super::store::{ImportBatch, Imported, ImportedLicense, ImportedRollup};
 use super::{ImportFault, LicenseLine, TransferError, TransferService, read_key};
 use crate::audit::Actor;
 use crate::key::{ForeignFormat, ForeignFormats, KeyDigest, LicenseKey, SealedKey};
 use crate::license::LicenseId;
 use crate::limits;
+use crate::usage::{Rollup, RollupKey, UsageSum};
 
 /// Licenses of one commit.
 const BATCH: usize = 1_000;
 /// Activations of one commit, unless one license has more.
 const BATCH_ACTIVATIONS: usize = 20_000;
+/// Rollups of one commit.
+const BATCH_ROLLUPS: usize = 5_000;
 /// What ids are derived by that lines don't give.
 const ID_CONTEXT: &str = "license-core 2026 imported license id v1";
 
@@ -42,6 +46,8 @@ pub struct ImportReport {
     pub imported: u64,
     /// Their activations.
     pub activations: u64,
+    /// Rollups that are new. Those that were there are left as they are, and not counted.
+    pub rollups: u64,
     /// Licenses that were there, and are left as they are.
     pub there: u64,
     /// Licenses that are refused, with all that belongs to them; other lines that are refused count as well.
@@ -59,6 +65,7 @@ pub struct Importer<'a> {
     open: Open,
     batch: Vec<Admitted>,
     batch_activations: usize,
+    rollups: BTreeMap<RollupKey, (u64, UsageSum)>,
     ids: HashMap<LicenseId, u64>,
     keys: HashMap<KeyDigest, u64>,
     opened: bool,
@@ -99,6 +106,7 @@ impl<'a> Importer<'a> {
             open: Open::None,
             batch: Vec::new(),
             batch_activations: 0,
+            rollups: BTreeMap::new(),
             ids: HashMap::new(),
             keys: HashMap::new(),
             opened: false,
@@ -133,6 +141,7 @@ impl<'a> Importer<'a> {
                 self.close().await?;
                 self.declare(format).await
             }
+            Ok(Line::Rollup(rollup)) => self.rollup(number, *rollup).await,
             Ok(Line::License(license)) => self.license(number, Ok(license)).await,
             Ok(Line::Activation(activation)) => {
                 self.activation(number, activation);
@@ -196,6 +205,50 @@ impl<'a> Importer<'a> {
             self.open = Open::Refused;
         }
         self.refuse(number, fault);
+    }
+
+    async fn rollup(&mut self, number: u64, rollup: Rollup) -> Result<(), TransferError> {
+        self.close().await?;
+        let Rollup { key, sum } = rollup;
+        match self.rollups.entry(key) {
+            Entry::Occupied(before) => {
+                let line = before.get().0;
+                self.refuse(number, ImportFault::Twice { line, what: "day, license and the like" });
+            }
+            Entry::Vacant(place) => {
+                place.insert((number, sum));
+            }
+        }
+        if self.rollups.len() >= BATCH_ROLLUPS { self.keep_rollups().await } else { Ok(()) }
+    }
+
+    /// Keeps the rollups that are gathered, behind the licenses they may be of.
+    async fn keep_rollups(&mut self) -> Result<(), TransferError> {
+        self.keep().await?;
+        if self.rollups.is_empty() {
+            return Ok(());
+        }
+        let gathered = std::mem::take(&mut self.rollups);
+        let (numbers, rollups): (Vec<_>, Vec<_>) =
+            gathered.into_iter().map(|(key, (number, sum))| (number, Rollup { key, sum })).unzip();
+        let store = &self.service.store;
+        let settled = if self.options.dry_run {
+            store.foresee_rollups(&rollups).await?
+        } else {
+            store.import_rollups(&rollups).await?
+        };
+        for ((number, rollup), settled) in numbers.into_iter().zip(rollups).zip(settled) {
+            let id = rollup.key.license_id;
+            match settled {
+                // In a dry run the license of a line before is not there yet.
+                ImportedRollup::NoLicense if !(self.options.dry_run && self.ids.contains_key(&id)) => {
+                    self.refuse(number, ImportFault::NoLicense { id });
+                }
+                ImportedRollup::New | ImportedRollup::NoLicense => self.report.rollups += 1,
+                ImportedRollup::There => {}
+            }
+        }
+        Ok(())
     }
 
     fn refuse(&mut self, number: u64, fault: ImportFault) {
@@ -364,7 +417,7 @@ impl<'a> Importer<'a> {
     /// As [`line`](Self::line).
     pub async fn finish(&mut self) -> Result<ImportReport, TransferError> {
         self.close().await?;
-        self.keep().await?;
+        self.keep_rollups().await?;
         Ok(self.report)
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,8 +18,12 @@ use crate::key::{ForeignFormat, LicenseKey, SealedKey};
 use crate::license::{Counters, Expiry, ExpiryTold, License, LicenseId, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
+use crate::place::Country;
 use crate::plan::Limit;
+use crate::usage::{Day, Rollup, RollupKey, UsageSum, ValidationOutcome};
 
+/// How a day is written.
+const DAY: &str = "%Y-%m-%d";
 /// The form of exports that is written here; others are not read.
 const VERSION: u64 = 1;
 
@@ -32,6 +36,7 @@ pub(super) enum Line {
     KeyFormat(ForeignFormat),
     License(Box<LicenseLine>),
     Activation(ActivationLine),
+    Rollup(Box<Rollup>),
 }
 
 /// A license as a line has it. What is `None` comes from its plan, or from the moment of the import.
@@ -100,8 +105,9 @@ impl Line {
             }
             "license" => return LicenseLine::read(fields.0).map(|line| Self::License(line.into())),
             "activation" => Self::Activation(ActivationLine::read(&mut fields)?),
+            "rollup" => Self::Rollup(rollup(&mut fields)?.into()),
             other => {
-                let known = "known are export, key_format, license and activation";
+                let known = "known are export, key_format, license, activation and rollup";
                 return Err(ImportFault::field("type", &format!("{other:?} is not known; {known}")));
             }
         };
@@ -193,6 +199,35 @@ impl ActivationLine {
             created_at: fields.time("created_at")?,
         })
     }
+}
+
+fn rollup(fields: &mut Fields) -> Result<Rollup, ImportFault> {
+    let date: String = fields.need("day")?;
+    let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
+    let day = NaiveDate::parse_from_str(&date, DAY).map(|date| Day::of(midnight(date)));
+    let day = day.map_err(|_| ImportFault::field("day", "this must be a date such as 2027-01-31"))?;
+    let parsed = ValidationOutcome::from_stored;
+    let key = RollupKey {
+        day,
+        license_id: fields.parsed("license", LicenseId::parse)?.ok_or_else(|| missing("license"))?,
+        outcome: fields
+            .parsed("outcome", |text| parsed(text).ok_or("there is no such outcome"))?
+            .ok_or_else(|| missing("outcome"))?,
+        domain: fields.parsed("domain", DomainName::from_stored)?,
+        device: fields.parsed("device", Fingerprint::parse)?,
+        country: fields.parsed("country", |text| Country::parse(text).ok_or("a country is two letters"))?,
+    };
+    let count = fields.count("count")?.filter(|count| *count > 0).ok_or_else(|| missing("count"))?;
+    let of_day = |name, time: Option<DateTime<Utc>>| {
+        let time = time.ok_or_else(|| missing(name))?;
+        if Day::of(time) == day { Ok(time) } else { Err(ImportFault::field(name, "it is of another day")) }
+    };
+    let first_at = of_day("first_at", fields.time("first_at")?)?;
+    let last_at = of_day("last_at", fields.time("last_at")?)?;
+    if last_at < first_at {
+        return Err(ImportFault::field("last_at", "it is before first_at"));
+    }
+    Ok(Rollup { key, sum: UsageSum { count, first_at, last_at } })
 }
 
 fn domain(field: &str, text: &str) -> Result<Binding, ImportFault> {
@@ -356,6 +391,23 @@ pub(super) fn activation_line(license: &LicenseId, activation: &Activation) -> S
     })
 }
 
+pub(super) fn rollup_line(rollup: &Rollup) -> String {
+    let Rollup { key, sum: UsageSum { count, first_at, last_at } } = rollup;
+    let RollupKey { day, license_id, outcome, domain, device, country } = key;
+    written(&WrittenRollup {
+        r#type: "rollup",
+        day: day.start().format(DAY).to_string(),
+        license: license_id.as_str(),
+        outcome: outcome.as_str(),
+        domain: domain.as_ref().map(DomainName::as_str),
+        device: device.as_ref().map(Fingerprint::as_str),
+        country: country.as_ref().map(Country::as_str),
+        count: *count,
+        first_at: *first_at,
+        last_at: *last_at,
+    })
+}
+
 fn written(line: &impl Serialize) -> String {
     // Nothing in it fails to be JSON.
     serde_json::to_string(line).unwrap_or_default()
@@ -400,6 +452,22 @@ struct WrittenLicense<'a> {
     validation_count: u64,
     #[serde(serialize_with = "json::time_or_null")]
     last_validated_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize)]
+struct WrittenRollup<'a> {
+    r#type: &'static str,
+    day: String,
+    license: &'a str,
+    outcome: &'a str,
+    domain: Option<&'a str>,
+    device: Option<&'a str>,
+    country: Option<&'a str>,
+    count: u64,
+    #[serde(serialize_with = "json::time")]
+    first_at: DateTime<Utc>,
+    #[serde(serialize_with = "json::time")]
+    last_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]

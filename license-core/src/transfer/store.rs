@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::key::KeyDigest;
 use crate::license::{Counters, License, LicenseId};
 use crate::store::{LicenseStore, StoreError};
+use crate::usage::{Rollup, RollupKey};
 
 /// Takes many licenses in, and gives all out. Beside [`LicenseStore`], on the same data; every method is one atomic operation.
 #[async_trait]
@@ -34,7 +35,20 @@ pub trait TransferStore: LicenseStore {
     /// As all methods: [`StoreError`].
     async fn foresee(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
-    /// Begins to read all licenses and activations, as of one moment: what is committed later is not seen.
+    /// Keeps those rollups of which there is none with the same key, of licenses that there are, in one commit; says of each, in
+    /// order, what became of it. What is there is left as it is. No two have a key in common.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`]; nothing is written then.
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
+
+    /// What [`import_rollups`](Self::import_rollups) would say now. Writes nothing.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
+
+    /// Begins to read all licenses, activations and rollups, as of one moment: what is committed later is not seen.
     ///
     /// # Errors
     /// As all methods: [`StoreError`].
@@ -70,6 +84,12 @@ pub trait Snapshot: Send {
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
     ) -> Result<Vec<(LicenseId, Activation)>, StoreError>;
+
+    /// The rollups behind `after` by key, upwards, at most `limit`; what is recorded and not rolled up yet is in them.
+    ///
+    /// # Errors
+    /// As [`licenses`](Self::licenses).
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError>;
 }
 
 /// Licenses to keep in one commit.
@@ -123,6 +143,17 @@ pub enum Imported {
         /// The other one.
         by: LicenseId,
     },
+}
+
+/// What became of a rollup of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportedRollup {
+    /// Kept.
+    New,
+    /// There was one, and it is left as it is.
+    There,
+    /// There is no such license.
+    NoLicense,
 }
 
 impl ImportBatch {

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use license_core::activation::{Activation, ActivationId, Binding};
 use license_core::audit::{Actor, AuditFilter, Who};
 use license_core::change::Notice;
 use license_core::event::{Event, EventType, Subject};
 use license_core::license::{Counters, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::metadata::Metadata;
+use license_core::place::Country;
 use license_core::plan::Limit;
 use license_core::store::{LicenseStore, PageRequest};
-use license_core::transfer::{ImportBatch, Imported, ImportedLicense, TransferStore};
-use license_core::usage::ValidationOutcome;
+use license_core::transfer::{ImportBatch, Imported, ImportedLicense, ImportedRollup, TransferStore};
+use license_core::usage::{Day, Rollup, RollupKey, UsageQuery, UsageSum, ValidationOutcome};
 use license_core::verdict::DenialCode;
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -65,14 +67,13 @@ async fn import(
     store.import(&batch(licenses)).await.expect("import")
 }
 
-/// All that a snapshot has, read in pages of that size.
-async fn read_all(
-    store: &dyn TransferStore,
-    limit: u32,
-) -> (Vec<(Arc<License>, Counters)>, Vec<(LicenseId, Activation)>) {
+type Counted = (Arc<License>, Counters);
+type Bound = (LicenseId, Activation);
+
+/// Licenses and activations that a snapshot has, read in pages of that size.
+async fn read_all(store: &dyn TransferStore, limit: u32) -> (Vec<Counted>, Vec<Bound>) {
     let mut snapshot = store.snapshot().await.expect("a snapshot");
-    let (mut licenses, mut activations): (Vec<(Arc<License>, Counters)>, Vec<(LicenseId, Activation)>) =
-        Default::default();
+    let (mut licenses, mut activations) = (Vec::<Counted>::new(), Vec::<Bound>::new());
     loop {
         let after = licenses.last().map(|(license, _)| license.id.clone());
         let page = snapshot.licenses(after.as_ref(), limit).await.expect("licenses");
@@ -314,6 +315,79 @@ pub async fn a_snapshot_is_of_one_moment(harness: &dyn TransferHarness) {
     let counted = Counters { validation_count: 1, last_validated_at: Some(at(5)) };
     assert_eq!(page, [(Arc::new(last), counted)], "as it was when the snapshot began");
     assert_eq!(snapshot.activations(None, 9).await.expect("activations"), [], "and its activations too");
+}
+
+/// A rollup of that license and day.
+fn rollup(license: &LicenseId, day: i64, country: Option<&str>, count: u64) -> Rollup {
+    let key = RollupKey {
+        day: Day::from_number(day),
+        license_id: license.clone(),
+        outcome: ValidationOutcome::Valid,
+        domain: (day % 2 == 0).then(|| domain("*.example.org")),
+        device: (day % 2 == 1).then(|| device("größe 1")),
+        country: country.and_then(Country::parse),
+    };
+    let at = |micros| Day::from_number(day).start() + TimeDelta::microseconds(micros);
+    Rollup { key, sum: UsageSum { count, first_at: at(7), last_at: at(9_000_000_001) } }
+}
+
+async fn rollups(store: &dyn TransferStore, limit: u32) -> Vec<Rollup> {
+    let mut snapshot = store.snapshot().await.expect("a snapshot");
+    let mut found: Vec<Rollup> = Vec::new();
+    loop {
+        let after = found.last().map(|rollup| rollup.key.clone());
+        let page = snapshot.rollups(after.as_ref(), limit).await.expect("rollups");
+        assert!(page.len() <= limit as usize, "a page of {limit} has {} rollups", page.len());
+        if page.is_empty() {
+            return found;
+        }
+        found.extend(page);
+    }
+}
+
+/// A rollup is kept where there is none, of licenses that there are; it counts, and it counts once.
+pub async fn rollups_are_kept_once(harness: &dyn TransferHarness) {
+    let ((store, _), (other, _)) = (harness.open_transfer().await, harness.open_transfer().await);
+    let one = incoming();
+    let id = one.license.id.clone();
+    import(&*store, [one]).await;
+    let unknown = incoming().license.id;
+    let all =
+        [rollup(&id, 20_000, None, 3), rollup(&unknown, 20_000, None, 1), rollup(&id, 20_001, Some("DE"), 2)];
+    let expected = [ImportedRollup::New, ImportedRollup::NoLicense, ImportedRollup::New];
+    assert_eq!(store.foresee_rollups(&all).await.expect("foresee"), expected);
+    assert_eq!(rollups(&*other, 9).await, [], "nothing is written of what is foreseen");
+    assert_eq!(store.import_rollups(&all).await.expect("import"), expected);
+    let (kept, query) = ([all[0].clone(), all[2].clone()], UsageQuery::default());
+    for _ in 0..2 {
+        assert_eq!(rollups(&*other, 9).await, kept, "an import that is begun again counts nothing twice");
+        let usage = other.usage(&id, &query).await.expect("usage");
+        assert_eq!(usage.total(), 5, "what rollups have counted is in the reports");
+        let again = [rollup(&id, 20_000, None, 70), rollup(&id, 20_001, Some("DE"), 2)];
+        let settled = other.import_rollups(&again).await.expect("import");
+        assert_eq!(settled, [ImportedRollup::There, ImportedRollup::There]);
+    }
+    assert_eq!(store.import_rollups(&[]).await.expect("import"), []);
+}
+
+/// Rollups come in the order of their keys, whatever the page, with what was recorded just before.
+pub async fn rollups_come_out_in_order(harness: &dyn TransferHarness) {
+    let (store, _) = harness.open_transfer().await;
+    let (one, two) = (incoming(), incoming());
+    let ids = [one.license.id.clone(), two.license.id.clone()];
+    import(&*store, [one, two]).await;
+    let mut all: Vec<_> = (20_000..20_004)
+        .flat_map(|day| ids.each_ref().map(|id| [rollup(id, day, None, 1), rollup(id, day, Some("SE"), 2)]))
+        .flatten()
+        .collect();
+    all.reverse();
+    store.import_rollups(&all).await.expect("import");
+    store.record(&[validation(&ids[0], 5, ValidationOutcome::Valid)], None).await.expect("record");
+    all.push(Rollup::of(&validation(&ids[0], 5, ValidationOutcome::Valid)));
+    all.sort_by(|a, b| a.key.cmp(&b.key));
+    for limit in [1, 4, 1_000] {
+        assert_eq!(rollups(&*store, limit).await, all, "in pages of {limit}");
+    }
 }
 
 /// Names with a prefix are listed in order, and no others.

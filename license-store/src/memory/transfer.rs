@@ -6,8 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use license_core::activation::{Activation, ActivationId};
 use license_core::license::{Counters, License, LicenseId};
-use license_core::store::StoreError;
-use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, Snapshot, TransferStore};
+use license_core::store::{PageRequest, StoreError};
+use license_core::transfer::{
+    Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
+};
+use license_core::usage::{Rollup, RollupFilter, RollupKey};
 
 use super::{Data, Entry, MemoryStore};
 
@@ -22,6 +25,16 @@ impl Data {
         batch.settle(&holders)
     }
 
+    fn settle_rollups(&mut self, rollups: &[Rollup]) -> Vec<ImportedRollup> {
+        self.roll_up();
+        let settle = |rollup: &Rollup| match () {
+            () if !self.licenses.contains_key(&rollup.key.license_id) => ImportedRollup::NoLicense,
+            () if self.usage.has(&rollup.key) => ImportedRollup::There,
+            () => ImportedRollup::New,
+        };
+        rollups.iter().map(settle).collect()
+    }
+
     pub(super) fn import(&mut self, new: &ImportedLicense) {
         let ImportedLicense { license, counters, activations, events, id_given: _, key_given: _ } = new;
         let mut entry = Entry {
@@ -31,6 +44,7 @@ impl Data {
             domains: HashMap::new(),
             devices: HashMap::new(),
             validations: Vec::new(),
+            rolled_up: 0,
         };
         for activation in activations {
             entry.add(activation);
@@ -60,10 +74,27 @@ impl TransferStore for MemoryStore {
         Ok(self.data().settle(batch))
     }
 
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        let mut data = self.data();
+        let settled = data.settle_rollups(rollups);
+        for (rollup, settled) in rollups.iter().zip(&settled) {
+            if *settled == ImportedRollup::New {
+                data.usage.import(rollup);
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        Ok(self.data().settle_rollups(rollups))
+    }
+
     /// Copies what is there, so that it stays as it is.
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let data = self.data();
-        let mut copy = Copied::default();
+        let mut data = self.data();
+        let page = PageRequest { after: None, limit: u32::MAX };
+        let mut copy =
+            Copied { rollups: data.rollups(&RollupFilter::default(), &page).items, ..Copied::default() };
         for entry in data.licenses.values() {
             copy.licenses.push((Arc::clone(&entry.license), entry.counters));
             let bound = entry.activations.values();
@@ -86,6 +117,7 @@ impl TransferStore for MemoryStore {
 struct Copied {
     licenses: Vec<(Arc<License>, Counters)>,
     activations: Vec<(LicenseId, Activation)>,
+    rollups: Vec<Rollup>,
 }
 
 /// The first `limit` of those behind `after`.
@@ -114,5 +146,9 @@ impl Snapshot for Copied {
             after.is_none_or(|after| (license, &activation.id) > after)
         };
         Ok(page(&self.activations, limit, behind))
+    }
+
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+        Ok(page(&self.rollups, limit, |rollup| after.is_none_or(|after| rollup.key > *after)))
     }
 }

@@ -48,6 +48,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Ends such a statement where it is sent alone, so that it says whether it has changed a row.
     const SAYS_CHANGED: &'static str;
 
+    /// Waits until nobody files, and keeps others from it to the end of the transaction; `None` where a transaction that writes
+    /// does so anyway.
+    const LOCK_FILING: Option<&'static str>;
+
     /// Rows that are written in one commit in the background: few where others wait for its end.
     const BACKGROUND_ROWS: u32;
 

@@ -176,6 +176,7 @@ impl Dialect for Postgres {
         None
     }
 
+    const LOCK_FILING: Option<&'static str> = Some(filing::WAIT);
     // Others wait for the disk only, and the fewer commits they wait with the better.
     const BACKGROUND_ROWS: u32 = 100;
     const CHANGED: &'static str = "1 = 1";

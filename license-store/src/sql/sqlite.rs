@@ -110,6 +110,7 @@ impl Dialect for Sqlite {
         Some(format!("{BEGIN_QUICK}; {}; COMMIT", statements.join("; ")))
     }
 
+    const LOCK_FILING: Option<&'static str> = None;
     // Half a millisecond.
     const BACKGROUND_ROWS: u32 = 12;
     const CHANGED: &'static str = "changes() > 0";

@@ -8,13 +8,16 @@ use license_core::change::Notice;
 use license_core::event::Event;
 use license_core::license::{Counters, License, LicenseId};
 use license_core::store::StoreError;
-use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, Snapshot, TransferStore};
-use license_core::usage::ValidationOutcome;
+use license_core::transfer::{
+    Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
+};
+use license_core::usage::{Rollup, RollupKey, UsageSum, ValidationOutcome};
 use serde_json::json;
 use sqlx::{SqlStr, Transaction};
 
 use super::dialect::{Dialect, values};
 use super::fault::store_error;
+use super::filing::rollup_key;
 use super::statements::{COLUMNS, sql};
 use super::{Connection, Row, SqlStore, Tx, reader, rows};
 
@@ -32,6 +35,9 @@ pub(super) struct TransferStatements {
     activations: SqlStr,
     holders: SqlStr,
     insert: SqlStr,
+    /// Of each rollup, by its place: whether there is its license, and whether there is one.
+    settle_rollups: SqlStr,
+    insert_rollups: SqlStr,
     kept_under: SqlStr,
 }
 
@@ -75,6 +81,21 @@ impl TransferStatements {
                 "INSERT INTO licenses ({COLUMNS}, validation_count, last_validated_at) \
                  SELECT {} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
                 columns.join(", ")
+            )),
+            settle_rollups: sql(format!(
+                "SELECT CAST(value ->> 9 AS BIGINT) AS place, \
+                 CAST(CASE WHEN EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 1) THEN 1 ELSE 0 END \
+                 AS BIGINT) AS license, \
+                 CAST(CASE WHEN EXISTS (SELECT 1 FROM rollups WHERE day = CAST(value ->> 0 AS BIGINT) \
+                 AND license_id = value ->> 1 AND outcome = value ->> 2 AND domain = value ->> 3 \
+                 AND device = value ->> 4 AND country = value ->> 5) THEN 1 ELSE 0 END AS BIGINT) AS there FROM {items}"
+            )),
+            insert_rollups: sql(format!(
+                "INSERT INTO rollups ({}, count, first_at, last_at) SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, \
+                 value ->> 2, value ->> 3, value ->> 4, value ->> 5, CAST(value ->> 6 AS BIGINT), \
+                 CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT) FROM {items} WHERE 1 = 1 \
+                 ON CONFLICT DO NOTHING RETURNING day",
+                rollup_key!()
             )),
             kept_under: SqlStr::from_static(
                 "SELECT name, value FROM kept WHERE name >= $1 AND name < $2 ORDER BY name",
@@ -133,6 +154,55 @@ impl<D: Dialect> SqlStore<D> {
         self.commit_and_tell(tx, notices.collect()).await?;
         Ok(settled)
     }
+
+    async fn settle_rollups(
+        &self,
+        connection: &mut Connection<D>,
+        rollups: &[Rollup],
+    ) -> Result<Vec<ImportedRollup>, StoreError> {
+        let rows = rollup_rows(rollups.iter().enumerate());
+        let found = self.fetch(connection, &self.transfer.settle_rollups, values![rows.as_str()]).await?;
+        let mut settled = vec![ImportedRollup::NoLicense; rollups.len()];
+        for row in &found {
+            let row = reader::<D>(row, "rollups", "");
+            let place = usize::try_from(row.count("place")?).ok().and_then(|place| settled.get_mut(place));
+            if let Some(settled) = place
+                && row.int("license")? == 1
+            {
+                let there = row.int("there")? == 1;
+                *settled = if there { ImportedRollup::There } else { ImportedRollup::New };
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        let settled = self.settle_rollups(&mut tx, rollups).await?;
+        let new = settled.iter().filter(|settled| **settled == ImportedRollup::New).count();
+        if new == 0 {
+            return Ok(settled);
+        }
+        let rows = rollups.iter().enumerate().filter(|(place, _)| settled[*place] == ImportedRollup::New);
+        let rows = rollup_rows(rows);
+        let inserted = self.fetch(&mut tx, &self.transfer.insert_rollups, values![rows.as_str()]).await?;
+        if inserted.len() != new {
+            return Err(StoreError::Contended { source: "a rollup was just made".into() });
+        }
+        self.commit_and_tell(tx, Vec::new()).await?;
+        Ok(settled)
+    }
+}
+
+/// Rollups as the JSON rows that the statements read, each with its place.
+fn rollup_rows<'a>(rollups: impl Iterator<Item = (usize, &'a Rollup)>) -> String {
+    rows::json_rows(rollups.map(|(place, Rollup { key, sum })| {
+        let UsageSum { count, first_at, last_at } = sum;
+        let [license, outcome, domain, device, country] = key.texts();
+        let (first, last) = (first_at.timestamp_micros(), last_at.timestamp_micros());
+        let count = rows::int(*count);
+        json!([key.day.number(), license, outcome, domain, device, country, count, first, last, place])
+    }))
 }
 
 /// What belongs to licenses that are new.
@@ -160,6 +230,14 @@ impl<D: Dialect> TransferStore for SqlStore<D> {
 
     async fn foresee(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
         self.settle(&mut *self.reader().await?, batch).await
+    }
+
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        self.retry.run(|| self.try_import_rollups(rollups)).await
+    }
+
+    async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        self.settle_rollups(&mut *self.reader().await?, rollups).await
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
@@ -219,5 +297,9 @@ impl<D: Dialect> Snapshot for Reading<'_, D> {
             Ok((license, activation))
         };
         found.iter().map(read).collect()
+    }
+
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+        self.store.read_rollups(&mut self.tx, None, after, i64::from(limit)).await
     }
 }

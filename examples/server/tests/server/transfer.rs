@@ -79,13 +79,18 @@ fn a_database_moves_with_its_secret_and_without() {
     let (code, _, stderr) = run(into.path(), &["import", name, "--dry-run"], &[]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
-        stderr.contains("3 licenses with 6 activations would be imported, 0 were there, 0 refused"),
+        stderr.contains("3 licenses with 6 activations, and 3 rollups would be imported; 0 licenses were there; 0 lines refused"),
         "{stderr}"
     );
     assert!(!into.path().join("licenses.db").exists(), "a dry run makes nothing");
     let (code, stdout, stderr) = run(into.path(), &["import", name], &[]);
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
-    assert!(stderr.contains("3 licenses with 6 activations imported, 0 were there, 0 refused"), "{stderr}");
+    assert!(
+        stderr.contains(
+            "3 licenses with 6 activations, and 3 rollups imported; 0 licenses were there; 0 lines refused"
+        ),
+        "{stderr}"
+    );
     assert_eq!(exported(into.path(), &[], &[]), text);
 
     // In clear, for a database of another secret.
@@ -149,7 +154,7 @@ fn a_table_with_keys_of_another_system() {
         old.csv:6: There is no plan \"gold\".\n";
     let (code, _, stderr) = run(folder.path(), &[&args[..], &["--dry-run"]].concat(), &[]);
     assert_eq!(code, Some(1), "{stderr}");
-    let end = "2 licenses with 3 activations would be imported, 0 were there, 3 refused\n";
+    let end = "2 licenses with 3 activations, and 0 rollups would be imported; 0 licenses were there; 3 lines refused\n";
     assert_eq!(stderr, format!("{faults}{end}"));
     let (code, stdout, stderr) = run(folder.path(), &args, &[]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
@@ -157,7 +162,9 @@ fn a_table_with_keys_of_another_system() {
     let (code, _, stderr) = run(folder.path(), &args, &[]);
     assert_eq!(code, Some(1));
     assert!(
-        stderr.ends_with("0 licenses with 0 activations imported, 2 were there, 3 refused\n"),
+        stderr.ends_with(
+            "0 licenses with 0 activations, and 0 rollups imported; 2 licenses were there; 3 lines refused\n"
+        ),
         "{stderr}"
     );
 
@@ -269,7 +276,7 @@ async fn killed_amid_an_import(folder: &Path, env: &[(&str, &str)], count: impl 
     let (code, _, stderr) = run(folder, &["import", "all.jsonl"], env);
     assert_eq!(code, Some(0), "{stderr}");
     let figures = format!(
-        "{} licenses with {} activations imported, {before} were there, 0 refused",
+        "{} licenses with {} activations, and 0 rollups imported; {before} licenses were there; 0 lines refused",
         LICENSES - before,
         (LICENSES - before) / 2
     );

@@ -1,6 +1,9 @@
 //! Broken exports and imports.
 
-use license_core::transfer::{ImportBatch, Imported, ImportedLicense, Snapshot, TransferStore};
+use license_core::transfer::{
+    ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
+};
+use license_core::usage::{Rollup, RollupKey};
 
 use super::*;
 use crate::conformance::TransferHarness;
@@ -54,6 +57,23 @@ impl TransferStore for Broken {
         self.inner.foresee(batch).await
     }
 
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        if self.fault == Fault::ImportsRollupsTwice {
+            let settled = self.inner.foresee_rollups(rollups).await?;
+            for (rollup, _) in
+                rollups.iter().zip(&settled).filter(|(_, one)| **one != ImportedRollup::NoLicense)
+            {
+                self.data().usage.add(rollup);
+            }
+            return Ok(settled);
+        }
+        self.inner.import_rollups(rollups).await
+    }
+
+    async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        self.inner.foresee_rollups(rollups).await
+    }
+
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         if self.fault == Fault::ReadsSnapshotsAsTheyCome {
             return Ok(Box::new(Live(self.inner.clone())));
@@ -85,6 +105,10 @@ impl Snapshot for Live {
         limit: u32,
     ) -> Result<Vec<(LicenseId, Activation)>, StoreError> {
         self.0.snapshot().await?.activations(after, limit).await
+    }
+
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+        self.0.snapshot().await?.rollups(after, limit).await
     }
 }
 

@@ -39,6 +39,13 @@ impl ActivationId {
         }
     }
 
+    /// The number that it has within `license`; `None` where it is not one that this license gives.
+    pub(crate) fn number_of(&self, license: &LicenseId) -> Option<u64> {
+        let digits = self.0.strip_prefix("act_")?.strip_prefix(license.suffix())?.strip_prefix('_')?;
+        let number = digits.parse().ok().filter(|number| i64::try_from(*number).is_ok())?;
+        (number > 0 && Self::new(license, number) == *self).then_some(number)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -200,7 +207,19 @@ mod tests {
         let id = ActivationId::new(&license, 17);
         assert_eq!(id.as_str(), "act_a1b2c3d4e5_0000000017");
         assert!(ActivationId::new(&license, 9) < id);
-        assert_eq!(ActivationId::parse(id.as_str()), Ok(id));
+        assert_eq!(ActivationId::parse(id.as_str()), Ok(id.clone()));
+        assert_eq!(id.number_of(&license), Some(17));
+        for (text, number) in [
+            ("act_a1b2c3d4e5_12345678901", Some(12_345_678_901)),
+            ("act_a1b2c3d4e5_0000000000", None),
+            ("act_a1b2c3d4e5_17", None),
+            ("act_a1b2c3d4e5_00000000017", None),
+            ("act_a1b2c3d4e5_9999999999999999999", None),
+            ("act_a1b2c3d4e6_0000000017", None),
+            ("act_a1b2c3d4e50000000017", None),
+        ] {
+            assert_eq!(ActivationId::parse(text).unwrap().number_of(&license), number, "{text}");
+        }
         let longest = format!("act_{}", "a".repeat(68));
         assert!(ActivationId::parse(&longest).is_ok());
         for refused in ["", "act_", "lic_a", "act_A", "act_a\0", "act_ä", &format!("{longest}a")] {

@@ -135,6 +135,23 @@ impl AuditEntry {
         }
     }
 
+    /// That licenses were imported in one commit: how many, and the first of them.
+    pub(crate) fn of_import(first: &LicenseId, count: usize, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({
+            "licenses": { "before": null, "after": count },
+            "first": { "before": null, "after": first.as_str() },
+        });
+        Self {
+            at,
+            actor: actor.clone(),
+            action: "licenses.import".to_owned(),
+            license_id: None,
+            token_id: None,
+            changes: object(changes),
+            metadata: None,
+        }
+    }
+
     /// That all traces of a customer were removed. The address itself is not said.
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {

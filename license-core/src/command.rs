@@ -26,6 +26,7 @@ use crate::verdict::{Claim, Denial};
 
 pub use change::{LicenseChange, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
+pub(crate) use lifecycle::in_reach;
 pub use tell::{LIMIT_PAUSE, LimitNotice, tell_expiry, tell_limit};
 
 /// What can be asked of one license.

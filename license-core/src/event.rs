@@ -33,6 +33,8 @@ macro_rules! event_types {
 event_types! {
     /// `license.created`
     LicenseCreated = "license.created",
+    /// `license.imported`: it comes from another database or system; told where an import is asked to.
+    LicenseImported = "license.imported",
     /// `license.activated`: the first valid answer.
     LicenseActivated = "license.activated",
     /// `license.updated`; the data names the `fields`.

@@ -1,7 +1,7 @@
 //! License keys: their text, their check symbols, and how they are kept.
 //!
-//! A [`LicenseKey`] is made by [`KeyFormat::generate`] or read by [`KeyFormat::parse`], never built from a
-//! bare string, so whoever holds one holds a well-formed key. A store never sees one: it keeps the
+//! A [`LicenseKey`] is made by [`KeyFormat::generate`] or read by [`KeyFormat::parse`] or, where it is of another system, by
+//! [`ForeignFormats::read`], never built from a bare string, so whoever holds one holds a well-formed key. A store never sees one: it keeps the
 //! [`KeyDigest`], to find the license by, and the [`SealedKey`], to show the owner; [`KeyVault`] makes both.
 //!
 //! ```
@@ -23,6 +23,7 @@
 //! ```
 
 mod checksum;
+mod foreign;
 mod format;
 mod vault;
 
@@ -30,16 +31,28 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use self::foreign::{ForeignFormat, ForeignFormatError, ForeignFormats};
 pub use self::format::{KeyFormat, KeyFormatError};
 pub use self::vault::{KeyVault, SealedKey, Secret, SecretError, VaultError};
 
-/// A license key in its canonical text: upper case, hyphens between groups, `TO-7K3F-…`.
+/// Stands before a key of another system where it is kept.
+const FOREIGN: char = '\0';
+/// What is shown in the place of a key of another system, or of one that may be.
+pub(crate) const FOREIGN_MASK: &str = "****";
+/// Of shorter keys of another system nothing is shown.
+const FOREIGN_SHOWN_FROM: usize = 16;
+
+/// A license key in its canonical text: upper case, hyphens between groups, `TO-7K3F-…`. A key of another system is
+/// kept as it is.
 ///
 /// The text is the customer's proof of purchase, so it comes out only through [`reveal`](Self::reveal), which
 /// is easy to search for. There is no `Display` and no `Serialize`; `Debug` is [masked](Self::masked); the
 /// memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
-pub struct LicenseKey(Zeroizing<String>);
+pub struct LicenseKey(
+    /// As it is sealed: a key of another system behind [`FOREIGN`], which no key contains.
+    Zeroizing<String>,
+);
 
 impl LicenseKey {
     /// The caller vouches for the text: its form and check symbols are not looked at again.
@@ -47,19 +60,45 @@ impl LicenseKey {
         Self(Zeroizing::new(text))
     }
 
-    /// The whole key, for the one who owns it. Never log it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
+    /// Likewise, of a key of another system.
+    pub(crate) fn from_foreign(text: &str) -> Self {
+        let mut marked = String::with_capacity(text.len() + FOREIGN.len_utf8());
+        marked.push(FOREIGN);
+        marked.push_str(text);
+        Self(Zeroizing::new(marked))
+    }
+
+    /// What is sealed.
+    pub(crate) fn sealed_text(&self) -> &str {
         &self.0
     }
 
+    /// The whole key, for the one who owns it. Never log it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.strip_prefix(FOREIGN).unwrap_or(&self.0)
+    }
+
+    /// Whether another system made it.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.0.starts_with(FOREIGN)
+    }
+
     /// Prefix and last group, the rest starred: `TO-****-****-****-9XQ2`. Enough to tell two keys apart,
-    /// not enough to use one.
+    /// not enough to use one. Of a key of another system, whose form says nothing of what may be shown, the last four
+    /// characters where it has 16 or more: `****9XQ2`.
     #[must_use]
     pub fn masked(&self) -> String {
-        let last = self.0.split('-').count() - 1;
-        let mut masked = String::with_capacity(self.0.len());
-        for (index, part) in self.0.split('-').enumerate() {
+        let text = self.reveal();
+        if self.is_foreign() {
+            // It is ASCII.
+            let hidden = if text.len() >= FOREIGN_SHOWN_FROM { text.len() - 4 } else { text.len() };
+            return format!("{FOREIGN_MASK}{}", text.get(hidden..).unwrap_or_default());
+        }
+        let last = text.split('-').count() - 1;
+        let mut masked = String::with_capacity(text.len());
+        for (index, part) in text.split('-').enumerate() {
             if index > 0 {
                 masked.push('-');
             }
@@ -155,6 +194,15 @@ mod tests {
         assert_eq!(key().masked(), "TO-****-****-****-9XQ2");
         let long = LicenseKey::from_canonical("ACME-0000-1111-2222-3333-4444".to_owned());
         assert_eq!(long.masked(), "ACME-****-****-****-****-4444");
+    }
+
+    #[test]
+    fn keys_of_other_systems_show_four_characters_or_none() {
+        for (text, masked) in [("a", "****"), ("ABC-DEF-GHI-JKL", "****"), ("ABC-DEF-GHI-JKLM", "****JKLM")] {
+            let key = LicenseKey::from_foreign(text);
+            assert_eq!(key.masked(), masked);
+            assert_eq!(format!("{key:?}"), format!("LicenseKey({masked})"));
+        }
     }
 
     #[test]

@@ -57,5 +57,6 @@ pub mod plan;
 pub mod service;
 pub mod store;
 pub mod token;
+pub mod transfer;
 pub mod usage;
 pub mod verdict;

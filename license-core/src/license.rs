@@ -40,6 +40,11 @@ impl LicenseId {
         Ok(Self::after_prefix(&ordered_symbols(now, rng)?))
     }
 
+    /// The id of a license of that time which has this digest of something else that names it: the same again.
+    pub(crate) fn derived(at: DateTime<Utc>, digest: [u8; 10]) -> Self {
+        Self::after_prefix(&symbols_of(at, digest))
+    }
+
     /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
     ///
     /// # Errors
@@ -83,15 +88,21 @@ pub(crate) fn ordered_symbols<R: TryCryptoRng + ?Sized>(
     now: DateTime<Utc>,
     rng: &mut R,
 ) -> Result<[u8; 26], R::Error> {
+    let mut random = [0; 10];
+    rng.try_fill_bytes(&mut random)?;
+    Ok(symbols_of(now, random))
+}
+
+fn symbols_of(now: DateTime<Utc>, last: [u8; 10]) -> [u8; 26] {
     let mut bytes = [0_u8; 16];
-    rng.try_fill_bytes(&mut bytes[6..])?;
+    bytes[6..].copy_from_slice(&last);
     bytes[..6].copy_from_slice(&now.timestamp_millis().to_be_bytes()[2..]);
     let number = u128::from_be_bytes(bytes);
     let mut symbols = [0; 26];
     for (place, symbol) in (0..26).rev().zip(&mut symbols) {
         *symbol = ID_SYMBOLS[(number >> (place * 5)) as usize & 31];
     }
-    Ok(symbols)
+    symbols
 }
 
 impl fmt::Display for LicenseId {

@@ -73,3 +73,15 @@ pub const ANSWER_BYTES: usize = 1_024;
 pub const SUBSCRIPTION_NAME_BYTES: usize = 64;
 /// Attempts that a delivery lists; older ones are forgotten.
 pub const LISTED_ATTEMPTS: u32 = 50;
+/// Longest license key of another system, in bytes.
+pub const FOREIGN_KEY_BYTES: usize = 255;
+/// Longest name of a form of keys of another system, in bytes.
+pub const FOREIGN_NAME_BYTES: usize = 32;
+/// Longest pattern of such a form, in bytes.
+pub const FOREIGN_PATTERN_BYTES: usize = 255;
+/// Forms of keys of other systems that one database may have.
+pub const FOREIGN_FORMATS: usize = 16;
+/// Longest line of an import, in bytes: of JSON Lines, or a row of CSV.
+pub const IMPORT_LINE_BYTES: usize = 256 * 1024;
+/// Activations of one license in an import.
+pub const IMPORT_ACTIVATIONS: usize = 1_000_000;

@@ -6,7 +6,7 @@ mod usage;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
@@ -27,13 +27,16 @@ use crate::error::{ServiceError, SetupError, ValidateError};
 use crate::event::Event;
 use crate::figure::{Figure, FigureValue};
 use crate::in_flight::InFlight;
-use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
+use crate::key::{
+    FOREIGN_MASK, ForeignFormats, KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret,
+};
 use crate::license::{LicenseDetail, LicenseId};
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::place::Place;
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
+use crate::transfer::{TransferStore, key_formats, read_key};
 use crate::usage::{Validation, ValidationOutcome};
 use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
 
@@ -41,7 +44,7 @@ use limit_notices::LimitNotices;
 pub use outbox::{KeyedEndpoint, Outgoing, OutgoingBatch};
 
 /// The name under which a store keeps the check of the secret.
-const SECRET_CHECK: &str = "secret_check";
+pub(crate) const SECRET_CHECK: &str = "secret_check";
 /// What a validation is told where no license has the key.
 const NOT_FOUND: &str = "LICENSE_NOT_FOUND";
 /// New ids and keys tried when one is taken. Two in a row mean a broken generator, not chance.
@@ -96,6 +99,9 @@ pub struct LicenseService {
     outbox: Option<Arc<dyn Outbox>>,
     webhook_schedule: Schedule,
     limit_notices: LimitNotices,
+    transfer: Option<Arc<dyn TransferStore>>,
+    /// Read only where a key is none of this service's own.
+    foreign: RwLock<Arc<ForeignFormats>>,
 }
 
 impl fmt::Debug for LicenseService {
@@ -131,6 +137,13 @@ impl LicenseServiceBuilder {
         self
     }
 
+    /// Where keys of other systems may have been imported to: the data of the store. Without it, none but keys of the
+    /// service's own form are known.
+    pub fn transfer(mut self, transfer: Arc<dyn TransferStore>) -> Self {
+        self.service.transfer = Some(transfer);
+        self
+    }
+
     /// Checks that the store fits the secret and the plans, and gives the service.
     ///
     /// # Errors
@@ -143,10 +156,11 @@ impl LicenseServiceBuilder {
         }
         let missing =
             service.store.plans_in_use().await?.into_iter().find(|plan| service.plans.get(plan).is_none());
-        match missing {
-            Some(plan) => Err(SetupError::PlanUnknown { plan }),
-            None => Ok(service),
+        if let Some(plan) = missing {
+            return Err(SetupError::PlanUnknown { plan });
         }
+        service.reload_key_formats().await?;
+        Ok(service)
     }
 }
 
@@ -172,8 +186,34 @@ impl LicenseService {
                 outbox: None,
                 webhook_schedule: Schedule::default(),
                 limit_notices: LimitNotices::default(),
+                transfer: None,
+                foreign: RwLock::default(),
             },
         }
+    }
+
+    /// Reads anew which forms keys of other systems have: an import may have declared one. A [sweeper] does, every few seconds.
+    ///
+    /// [sweeper]: https://docs.rs/license-store
+    ///
+    /// # Errors
+    /// A fault of the store; what was known stays known.
+    pub async fn reload_key_formats(&self) -> Result<(), StoreError> {
+        if let Some(transfer) = &self.transfer {
+            let formats = Arc::new(key_formats(&**transfer).await?);
+            *self.foreign.write().unwrap_or_else(PoisonError::into_inner) = formats;
+        }
+        Ok(())
+    }
+
+    fn foreign(&self) -> Arc<ForeignFormats> {
+        Arc::clone(&self.foreign.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What events show in the place of a key. They don't say which system made it: where it may be another one, nothing of the form
+    /// is shown.
+    fn masked(&self) -> String {
+        if self.foreign().is_empty() { self.key_format.masked() } else { FOREIGN_MASK.to_owned() }
     }
 
     /// The plans there are.
@@ -251,7 +291,7 @@ impl LicenseService {
     /// # Errors
     /// [`ValidateError`]: the request is malformed, or there is no verdict to give.
     pub async fn validate(&self, request: &ValidateRequest<'_>) -> Result<Verdict, ValidateError> {
-        let key = self.key_format.parse(request.key)?;
+        let key = read_key(request.key, &self.key_format, || self.foreign().read(request.key))?;
         let claim = Claim {
             domain: request.domain.map(DomainName::parse).transpose()?,
             fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,

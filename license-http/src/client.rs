@@ -116,7 +116,10 @@ impl TrustedProxies {
         ClientAddress(client)
     }
 
-    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether what comes from there is believed. The address has no IPv6 clothes on
+    /// ([`IpAddr::to_canonical`]).
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
 }

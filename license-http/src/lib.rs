@@ -5,6 +5,7 @@
 //! - [`Authorise`] tells who calls: [`TokenAuth`] by the tokens of a store, [`AdminAuth`] by some digests, or one of your own.
 //!   [`routes()`] lists what each route needs. [`Api`] adds the routes of tokens and of the audit.
 //! - [`ClientAddress`] is where a request comes from, by way of [`TrustedProxies`] or not.
+//! - [`Geography`] tells which country that is, by a file (feature `geography`) or a trusted proxy's header.
 //! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
 //! - With the feature `openapi`, `/openapi.json` is the contract, and `/docs` a page of it.
 //! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
@@ -44,6 +45,7 @@ mod auth;
 mod client;
 mod edge;
 mod extract;
+mod geography;
 mod guard;
 mod problem;
 mod request_log;
@@ -65,9 +67,12 @@ use edge::Edge;
 use state::{HttpState, Shared};
 
 pub use auth::{AdminAuth, AuthError, Authorise, TokenAuth};
-pub use axum::http::HeaderValue;
+pub use axum::http::{HeaderName, HeaderValue};
 pub use client::{ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};
 pub use edge::{EdgeOptions, Rate, RateError, RateLimits};
+pub use geography::{ByTrustedProxy, Geography};
+#[cfg(feature = "geography")]
+pub use geography::{GeoFile, GeoFileError};
 pub use ipnet::IpNet;
 pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
 #[cfg(feature = "openapi")]
@@ -117,6 +122,7 @@ pub struct Api {
     access: Option<Arc<AccessService>>,
     door: Door,
     edge: EdgeOptions,
+    geography: Geography,
     #[cfg(feature = "webhooks")]
     webhooks: webhooks::Webhooks,
 }
@@ -129,6 +135,7 @@ impl Api {
             access: None,
             door: Door { auth: Arc::new(auth), store_addresses: false },
             edge: EdgeOptions::default(),
+            geography: Geography::default(),
             #[cfg(feature = "webhooks")]
             webhooks: webhooks::Webhooks::default(),
         }
@@ -148,6 +155,11 @@ impl Api {
     /// Takes no more than that of its callers; without it, anyone may call as often as they like.
     pub fn edge(self, edge: EdgeOptions) -> Self {
         Self { edge, ..self }
+    }
+
+    /// Finds out so where validations come from; without it, that is unknown.
+    pub fn geography(self, geography: Geography) -> Self {
+        Self { geography, ..self }
     }
 
     /// Whether the audit has the address that a change came from. Off by default: it is personal data.
@@ -173,6 +185,7 @@ impl Api {
 
     fn state(self, edge: Arc<Edge>) -> HttpState {
         let shared = Shared {
+            geography: self.geography,
             #[cfg(feature = "webhooks")]
             webhooks: self.webhooks,
             ..Shared::new(self.service, self.access, edge)

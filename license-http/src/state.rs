@@ -10,6 +10,7 @@ use license_core::figure::Histogram;
 use license_core::service::LicenseService;
 
 use crate::edge::Edge;
+use crate::geography::Geography;
 use crate::problem::Problem;
 
 /// What handlers are given: a copy for each request, so it is one pointer.
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "webhooks")]
     pub(crate) webhooks: crate::webhooks::Webhooks,
     pub(crate) edge: Arc<Edge>,
+    pub(crate) geography: Geography,
     /// How long validations take, from the request's head to the answer.
     pub(crate) validate_seconds: Histogram,
 }
@@ -41,6 +43,7 @@ impl Shared {
             #[cfg(feature = "webhooks")]
             webhooks: crate::webhooks::Webhooks::default(),
             edge,
+            geography: Geography::default(),
             validate_seconds: Histogram::new(Histogram::SECONDS),
         }
     }

@@ -15,6 +15,8 @@ mod api {
     mod faults;
     mod faulty_store;
     mod flood;
+    #[cfg(feature = "geography")]
+    mod geography;
     mod health;
     mod idempotency;
     mod licenses;

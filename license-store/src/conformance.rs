@@ -27,7 +27,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! What keeps tokens and the audit too, has a suite of its own for that: [`access`].
+//! What keeps tokens and the audit too, has a suite of its own for that: [`access`]. So has what takes many licenses in at once:
+//! [`transfer`].
 //!
 //! The tests need `tokio` with `macros` and `rt-multi-thread` among the dev-dependencies. Each gets a harness of its
 //! own, so the first failure hides no other. Sequential cases pass on stores that oversell under load; the races, with
@@ -52,6 +53,7 @@ pub mod order;
 pub mod races;
 pub mod reads;
 pub mod sequences;
+pub mod transfer;
 pub mod usage;
 
 use std::future::Future;
@@ -59,8 +61,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use license_core::audit::AccessStore;
 use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
+use license_core::transfer::TransferStore;
 
 /// One set of data, empty at first, that several handles are opened on.
 #[async_trait]
@@ -81,11 +85,21 @@ pub trait OutboxHarness: Harness {
     async fn open_outbox(&self) -> (Arc<dyn LicenseStore>, Arc<dyn Outbox>);
 }
 
+/// Likewise, of a store that is a [`TransferStore`], and keeps an audit.
+#[async_trait]
+pub trait TransferHarness: Harness {
+    /// Opens one more handle on the data: both ports of one store.
+    async fn open_transfer(&self) -> (Arc<dyn TransferStore>, Arc<dyn AccessStore>);
+}
+
 /// A case. Panics with what broke.
 pub type Case = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A case of an outbox. Panics with what broke.
 pub type OutboxCase = for<'a> fn(&'a dyn OutboxHarness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// A case of exports and imports. Panics with what broke.
+pub type TransferCase = for<'a> fn(&'a dyn TransferHarness) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Makes a test of each case, in a module for each verb. The expression makes a fresh [`Harness`](crate::conformance::Harness);
 /// it may `.await`.
@@ -101,6 +115,29 @@ macro_rules! conformance_tests {
 macro_rules! outbox_conformance_tests {
     ($harness:expr) => {
         $crate::outbox_conformance_cases! { tests $harness }
+    };
+}
+
+/// Likewise of each case of exports and imports. The expression makes a fresh
+/// [`TransferHarness`](crate::conformance::TransferHarness).
+#[macro_export]
+macro_rules! transfer_conformance_tests {
+    ($harness:expr) => {
+        $crate::transfer_conformance_cases! { tests $harness }
+    };
+}
+
+/// The list of cases of exports and imports, once.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! transfer_conformance_cases {
+    ($($mode:tt)*) => {
+        $crate::conformance_expand! { [$($mode)*]
+            transfer: an_import_is_kept_as_it_is, an_imported_license_goes_on, what_is_there_is_left_as_it_is,
+                what_is_foreseen_is_not_written, an_import_is_audited, events_come_with_an_import,
+                an_import_is_told_of, racing_imports_keep_each_license_once, a_snapshot_is_in_order,
+                a_snapshot_is_of_one_moment, rollups_are_kept_once, rollups_come_out_in_order, what_is_kept_is_listed_by_prefix, an_empty_import_is_nothing;
+        }
     };
 }
 
@@ -191,3 +228,6 @@ pub const CASES: &[(&str, Case)] = crate::conformance_cases! { list };
 
 /// Every case of an outbox with its name.
 pub const OUTBOX_CASES: &[(&str, OutboxCase)] = crate::outbox_conformance_cases! { list };
+
+/// Every case of exports and imports with its name.
+pub const TRANSFER_CASES: &[(&str, TransferCase)] = crate::transfer_conformance_cases! { list };

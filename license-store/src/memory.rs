@@ -2,6 +2,7 @@
 
 mod access;
 mod outbox;
+mod transfer;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

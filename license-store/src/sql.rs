@@ -15,6 +15,7 @@ mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;
+mod transfer;
 mod turn;
 mod usage;
 
@@ -58,6 +59,7 @@ use retry::Retry;
 use rows::Reader;
 use statements::Statements;
 use tokio::time::Instant;
+use transfer::TransferStatements;
 use turn::{Background, Steps, Turn};
 use usage::UsageStatements;
 
@@ -81,6 +83,7 @@ pub struct SqlStore<D: Dialect> {
     feed: Feed,
     filing: Filing,
     outbox: OutboxStatements,
+    transfer: TransferStatements,
     usage: UsageStatements,
 }
 
@@ -111,6 +114,7 @@ impl<D: Dialect> SqlStore<D> {
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
+            transfer: TransferStatements::new(&dialect),
             usage: UsageStatements::new::<D>(),
             retry: Retry::default(),
             dialect,

@@ -1,4 +1,4 @@
-//! A task that tells of terms that end, and removes what is old.
+//! A task that tells of terms that end, removes what is old, and learns which keys of other systems were imported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// What the sweeper looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweeperOptions {
-    /// Between two looks: the longest that the end of a term may go untold.
+    /// Between two looks: the longest that the end of a term may go untold, and a form of keys that was imported unknown.
     pub every: Duration,
     /// So long before its end a term is `license.expiring`.
     pub expiring: TimeDelta,
@@ -48,7 +48,7 @@ impl Default for SweeperOptions {
 pub struct Sweeper(AbortHandle);
 
 impl Sweeper {
-    /// Begins. What ended while no node ran is told of at once. Does nothing where the service has no outbox.
+    /// Begins. What ended while no node ran is told of at once. Tells and removes nothing where the service has no outbox.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -65,11 +65,15 @@ impl Drop for Sweeper {
 }
 
 async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
-    if !service.has_outbox() {
-        return;
-    }
     let mut pruned: Option<Instant> = None;
     loop {
+        if let Err(error) = service.reload_key_formats().await {
+            tracing::warn!(%error, "which keys of other systems were imported can't be read now");
+        }
+        if !service.has_outbox() {
+            sleep(options.every).await;
+            continue;
+        }
         sweep(&service, &options).await;
         if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
             pruned = Some(Instant::now());

@@ -459,3 +459,120 @@ mod access {
         });
     }
 }
+
+/// Exports and imports.
+mod transfer {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use license_core::audit::AccessStore;
+    use license_core::store::LicenseStore;
+    use license_core::transfer::TransferStore;
+    use license_store::conformance::{Harness, TransferHarness};
+    use license_store::memory::MemoryStore;
+
+    type Opened = (Arc<dyn TransferStore>, Arc<dyn AccessStore>);
+
+    fn both<S: TransferStore + AccessStore>(store: S) -> Opened {
+        let store = Arc::new(store);
+        (Arc::clone(&store) as _, store)
+    }
+
+    /// A harness whose other handles hear of changes or not.
+    macro_rules! harness {
+        ($name:ident, $hears:literal, |$data:ident| $store:expr) => {
+            #[async_trait]
+            impl Harness for $name {
+                async fn open(&self) -> Arc<dyn LicenseStore> {
+                    let $data = self;
+                    Arc::new($store)
+                }
+
+                fn hears_other_handles(&self) -> bool {
+                    $hears
+                }
+            }
+
+            #[async_trait]
+            impl TransferHarness for $name {
+                async fn open_transfer(&self) -> Opened {
+                    let $data = self;
+                    both($store)
+                }
+            }
+        };
+    }
+
+    mod memory {
+        use super::*;
+
+        #[derive(Default)]
+        struct Memory(MemoryStore);
+
+        harness!(Memory, true, |memory| memory.0.clone());
+        license_store::transfer_conformance_tests!(Memory::default());
+    }
+
+    #[cfg(feature = "sqlite")]
+    mod sqlite {
+        use license_store::sql::sqlite::SqliteStore;
+        use tempfile::TempDir;
+
+        use super::*;
+
+        struct File(TempDir);
+
+        harness!(File, false, |file| SqliteStore::open(file.0.path().join("l.db"))
+            .await
+            .expect("a database"));
+        license_store::transfer_conformance_tests!(File(TempDir::new().expect("a folder")));
+    }
+
+    #[cfg(feature = "postgres")]
+    mod postgres {
+        use license_store::sql::postgres::{PostgresOptions, PostgresStore};
+        use test_database::TestDatabase;
+
+        use super::*;
+
+        struct Database(TestDatabase, bool);
+
+        impl Database {
+            async fn store(&self) -> PostgresStore {
+                let direct = self.0.url();
+                let pooler = if self.1 { self.0.pgbouncer_url() } else { None };
+                let url = pooler.unwrap_or_else(|| direct.clone());
+                let options = PostgresOptions {
+                    max_connections: 4,
+                    transaction_pooler: self.1,
+                    listen_url: Some(direct),
+                    ..PostgresOptions::default()
+                };
+                PostgresStore::connect(&url, &options).await.expect("a database")
+            }
+        }
+
+        harness!(Database, true, |database| database.store().await);
+
+        /// On a server whose transactions begin so, unless they say otherwise.
+        macro_rules! on {
+            ($name:ident, $isolation:literal, $pooler:literal) => {
+                mod $name {
+                    use super::*;
+                    license_store::transfer_conformance_tests!({
+                        let settings = [("default_transaction_isolation", $isolation)];
+                        let Some(database) = TestDatabase::with_settings(&settings).await else { return };
+                        if $pooler && database.pgbouncer_url().is_none() {
+                            return;
+                        }
+                        Database(database, $pooler)
+                    });
+                }
+            };
+        }
+
+        on!(read_committed, "read committed", false);
+        on!(serializable, "serializable", false);
+        on!(pgbouncer, "read committed", true);
+    }
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use license_core::audit::AccessStore;
 use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
+use license_core::transfer::TransferStore;
 use license_store::memory::MemoryStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
@@ -39,6 +40,8 @@ pub(crate) struct Opened {
     pub(crate) access: Arc<dyn AccessStore>,
     /// Whether it is told what other processes change.
     pub(crate) hears_other_processes: bool,
+    /// The same, for many licenses at once.
+    pub(crate) transfer: Arc<dyn TransferStore>,
     /// Where its events are read and delivered from.
     pub(crate) outbox: Arc<dyn Outbox>,
     /// How many commits of validations it does well to work at, at once.
@@ -139,7 +142,7 @@ impl Database {
     /// Opens it, making it where it is not there.
     pub(crate) async fn open(&self) -> Result<Opened, String> {
         let failed = |error| format!("{self}: {error}");
-        let ((store, outbox, access), close) = match self {
+        let ((store, outbox, access, transfer), close) = match self {
             Self::Memory => (ports(Arc::new(MemoryStore::new())), Close::Nothing),
             Self::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
@@ -154,15 +157,15 @@ impl Database {
         let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
         let hears_other_processes = !matches!(self, Self::Sqlite(_));
         let commits = commits.unwrap_or(NonZero::<usize>::MIN);
-        Ok(Opened { store, access, hears_other_processes, outbox, commits, close })
+        Ok(Opened { store, access, hears_other_processes, transfer, outbox, commits, close })
     }
 }
 
 /// One store, as each port asks for it.
-type Ports = (Arc<dyn LicenseStore>, Arc<dyn Outbox>, Arc<dyn AccessStore>);
+type Ports = (Arc<dyn LicenseStore>, Arc<dyn Outbox>, Arc<dyn AccessStore>, Arc<dyn TransferStore>);
 
-fn ports<S: LicenseStore + Outbox + AccessStore>(store: Arc<S>) -> Ports {
-    (Arc::clone(&store) as _, Arc::clone(&store) as _, store)
+fn ports<S: TransferStore + Outbox + AccessStore>(store: Arc<S>) -> Ports {
+    (Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _, store)
 }
 
 /// Its name without user, password and parameters.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use license_http::{
-    EdgeOptions, ForwardingHeader, HeaderValue, IpNet, Rate, RateLimits, ServeOptions, Tls, TrustedProxies,
+    EdgeOptions, ForwardingHeader, GeoFile, Geography, HeaderName, HeaderValue, IpNet, Rate, RateLimits,
+    ServeOptions, Tls, TrustedProxies,
 };
 
 /// What stands between the open network and the API.
@@ -19,6 +20,14 @@ pub(crate) struct EdgeFlags {
     /// Header in which trusted proxies say it. Only this one is read: a proxy passes on the other as callers made it up
     #[arg(long, env = "LICENSE_PROXY_HEADER", value_enum, default_value_t = ProxyHeader::XForwardedFor)]
     proxy_header: ProxyHeader,
+
+    /// File of MaxMind's form that says which country an address is in; read again when it changes
+    #[arg(long, env = "LICENSE_GEOIP", value_name = "FILE.mmdb")]
+    geoip: Option<PathBuf>,
+
+    /// Header in which trusted proxies write the country, such as CF-IPCountry; goes before --geoip
+    #[arg(long, env = "LICENSE_COUNTRY_HEADER", value_name = "NAME", value_parser = header_name)]
+    country_header: Option<HeaderName>,
 
     /// Whether callers are limited in how often they call
     #[arg(long, env = "LICENSE_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
@@ -123,6 +132,20 @@ impl EdgeFlags {
         Ok(options)
     }
 
+    /// How it is found out where callers are; reads the file, which is to be watched.
+    pub(crate) fn geography(&self) -> Result<(Geography, Option<GeoFile>), String> {
+        let mut geography = Geography::default();
+        if let Some(name) = &self.country_header {
+            if self.trusted_proxies.is_empty() {
+                return Err("--country-header: nobody is believed without --trusted-proxy".to_owned());
+            }
+            geography = geography.country_header(name.clone());
+        }
+        let Some(path) = &self.geoip else { return Ok((geography, None)) };
+        let file = GeoFile::load(path).map_err(|error| format!("--geoip {error}"))?;
+        Ok((geography.file(file.clone()), Some(file)))
+    }
+
     /// How much the API bears.
     pub(crate) fn edge_options(&self) -> EdgeOptions {
         let mut limits = RateLimits::default();
@@ -142,6 +165,11 @@ impl EdgeFlags {
 
 fn size(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn header_name(text: &str) -> Result<HeaderName, &'static str> {
+    HeaderName::from_bytes(text.as_bytes())
+        .map_err(|_| "this must be the name of a header, such as CF-IPCountry")
 }
 
 /// `*`, or scheme and host as a browser sends them.

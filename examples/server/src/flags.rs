@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access::AuditFlags;
+use crate::command::Command;
 use crate::edge::EdgeFlags;
-use crate::tokens::Command;
 use crate::usage::UsageFlags;
 use clap::{Args, Parser, ValueEnum};
 use license_core::delivery::Schedule;
@@ -64,11 +64,11 @@ pub(crate) struct Flags {
     admin_token: Option<String>,
 
     /// TOML file of the plans, instead of starter, professional and enterprise
-    #[arg(long, env = "LICENSE_PLANS", value_name = "FILE")]
+    #[arg(long, global = true, env = "LICENSE_PLANS", value_name = "FILE")]
     plans: Option<PathBuf>,
 
     /// What license keys start with: 1 to 10 of A-Z and 0-9
-    #[arg(long, env = "LICENSE_KEY_PREFIX", default_value = "TO")]
+    #[arg(long, global = true, env = "LICENSE_KEY_PREFIX", default_value = "TO")]
     key_prefix: String,
 
     /// Form of the log on standard error

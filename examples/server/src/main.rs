@@ -3,12 +3,14 @@
 mod access;
 mod background;
 mod banner;
+mod command;
 mod database;
 mod edge;
 mod flags;
 mod front;
 mod secret;
 mod tokens;
+mod transfer;
 mod usage;
 
 use std::process::ExitCode;
@@ -29,7 +31,6 @@ use background::Background;
 use banner::Banner;
 use database::Database;
 use front::Front;
-use tokens::Command;
 
 /// Each validation allocates some dozens of times, on any thread, and much of it is freed on another.
 #[global_allocator]
@@ -43,11 +44,11 @@ async fn main() -> ExitCode {
     let flags = Flags::parse();
     flags.log_format.start(flags.log_level);
     let done = match &flags.command {
-        Some(Command::Token(command)) => tokens::run(command, &flags.database).await,
-        None => run(flags).await,
+        Some(command) => command.run(&flags).await,
+        None => run(flags).await.map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(reason) => {
             #[expect(clippy::print_stderr, reason = "the one clear line that a failed start is")]
             {
@@ -66,6 +67,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
     let options = flags.edge.serve_options()?;
+    let (geography, geo_file) = flags.edge.geography()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -95,6 +97,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             .plans(plans)
             .key_format(key_format.clone())
             .outbox(Arc::clone(&opened.outbox))
+            .transfer(Arc::clone(&opened.transfer))
             .webhook_schedule(flags.webhooks.schedule.clone())
             .build()
             .await
@@ -105,7 +108,11 @@ async fn run(flags: Flags) -> Result<(), String> {
         let service = Arc::new(service);
         let (background, webhooks) = Background::start(&service, &flags.webhooks, flags.usage.retention())?;
         let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
-        let app = api.edge(flags.edge.edge_options()).store_addresses(flags.audit.store_addresses).router();
+        let app = api
+            .edge(flags.edge.edge_options())
+            .geography(geography)
+            .store_addresses(flags.audit.store_addresses)
+            .router();
         let plans = format!("{names} ({plans_from})");
         Banner {
             scheme,
@@ -120,6 +127,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         Ok((app.layer(log), background))
     };
     let renewals = options.tls.clone().map(|tls| tokio::spawn(tls.watch()));
+    let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
     let served = match started.await {
         Ok((app, background)) => {
             let served = license_http::serve(listener, app, options, background.stop_at(stop)).await;
@@ -129,8 +137,8 @@ async fn run(flags: Flags) -> Result<(), String> {
         Err(reason) => Err(reason),
     };
     access.close().await;
-    if let Some(renewals) = renewals {
-        renewals.abort();
+    for watch in [renewals, new_places].into_iter().flatten() {
+        watch.abort();
     }
     front.close().await;
     opened.close().await;

@@ -13,14 +13,6 @@ use license_core::token::{ApiToken, Scope, Scopes, TokenId, TokenName};
 use crate::database::Database;
 use crate::flags::DatabaseFlags;
 
-/// What can be asked for besides serving.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Makes, lists and revokes API tokens, while servers run or not
-    #[command(subcommand)]
-    Token(TokenCommand),
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Makes a token and prints it, this once, on standard output

@@ -12,6 +12,8 @@ mod flood;
 #[cfg(target_os = "linux")]
 #[path = "server/full_disk.rs"]
 mod full_disk;
+#[path = "server/geography.rs"]
+mod geography;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/limits.rs"]
@@ -29,5 +31,7 @@ mod start;
 mod storm;
 #[path = "server/tokens.rs"]
 mod tokens;
+#[path = "server/transfer.rs"]
+mod transfer;
 #[path = "server/webhooks.rs"]
 mod webhooks;

@@ -77,6 +77,6 @@ pub(super) fn refuse_revoked(draft: &Draft) -> Result<(), Denial> {
 }
 
 /// A time that RFC 3339 can name.
-pub(super) fn in_reach(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
+pub(crate) fn in_reach(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
     time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
 }

@@ -14,6 +14,7 @@ use crate::endpoint::{EndpointId, SealedSecret, WebhookSecret};
 /// One context per purpose: what one key gives away says nothing of the others. Changing a text makes every
 /// existing database unreadable.
 const DIGEST_CONTEXT: &str = "license-core 2025 license key digest v1";
+const FOREIGN_DIGEST_CONTEXT: &str = "license-core 2026 foreign license key digest v1";
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
 const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
 const CHECK_CONTEXT: &str = "license-core 2025 secret check v1";
@@ -120,6 +121,7 @@ pub enum SecretError {
 /// ```
 pub struct KeyVault {
     digest_key: Zeroizing<[u8; 32]>,
+    foreign_digest_key: Zeroizing<[u8; 32]>,
     seal_key: Zeroizing<[u8; 32]>,
     pseudonym_key: Zeroizing<[u8; 32]>,
     secret_seal_key: Zeroizing<[u8; 32]>,
@@ -133,6 +135,7 @@ impl KeyVault {
         let derive = |context| blake3::derive_key(context, secret.0.as_slice());
         Self {
             digest_key: Zeroizing::new(derive(DIGEST_CONTEXT)),
+            foreign_digest_key: Zeroizing::new(derive(FOREIGN_DIGEST_CONTEXT)),
             seal_key: Zeroizing::new(derive(SEAL_CONTEXT)),
             pseudonym_key: Zeroizing::new(derive(PSEUDONYM_CONTEXT)),
             secret_seal_key: Zeroizing::new(derive(SECRET_SEAL_CONTEXT)),
@@ -150,10 +153,12 @@ impl KeyVault {
         CustomerEmail::anonymous(pseudonym)
     }
 
-    /// What a store finds the license of this key by: keyed BLAKE3 of its canonical text.
+    /// What a store finds the license of this key by: keyed BLAKE3 of its canonical text. A key of another system has a
+    /// digest of its own, so that it is no other key that is spelt alike.
     #[must_use]
     pub fn digest(&self, key: &LicenseKey) -> KeyDigest {
-        KeyDigest::from_bytes(blake3::keyed_hash(&self.digest_key, key.reveal().as_bytes()).into())
+        let keyed = if key.is_foreign() { &self.foreign_digest_key } else { &self.digest_key };
+        KeyDigest::from_bytes(blake3::keyed_hash(keyed, key.reveal().as_bytes()).into())
     }
 
     /// Encrypts a key for one license (XChaCha20-Poly1305, the license id as associated data, a nonce of its
@@ -168,7 +173,8 @@ impl KeyVault {
         license_id: &str,
         rng: &mut R,
     ) -> Result<SealedKey, R::Error> {
-        seal(&self.seal_key, key.reveal().as_bytes(), license_id, rng).map(|sealed| SealedKey(sealed.into()))
+        seal(&self.seal_key, key.sealed_text().as_bytes(), license_id, rng)
+            .map(|sealed| SealedKey(sealed.into()))
     }
 
     /// Decrypts what [`seal`](Self::seal) made for this license.
@@ -403,6 +409,24 @@ mod tests {
         assert_eq!(vault().digest(&key).as_bytes(), bytes(digest).as_slice());
         assert_eq!(vault().secret_check(), bytes(check).as_slice());
         assert_eq!(vault().open(&SealedKey::from_bytes(bytes(sealed)), "lic_1"), Ok(key));
+    }
+
+    /// Likewise.
+    #[test]
+    fn keys_of_other_systems_are_kept_apart_for_ever() {
+        let text = "TO-7K3F-M2QA-ZZ81-94FY";
+        let (ours, foreign) = (LicenseKey::from_canonical(text.to_owned()), LicenseKey::from_foreign(text));
+        let digest = "bcb82df9e82266503c9283f791762ae21e5c1dc8f970f6b1795e94c8f0b00571";
+        assert_eq!(vault().digest(&foreign).as_bytes(), bytes(digest).as_slice());
+        assert_ne!(vault().digest(&foreign), vault().digest(&ours), "spelt alike, and another key");
+        for key in [ours, foreign] {
+            let sealed = vault().seal(&key, "lic_1", &mut rng()).unwrap();
+            assert_eq!(vault().open(&sealed, "lic_1"), Ok(key));
+        }
+        let sealed = "b10da48cea4c09676b8e0efcd806941465060736032bb8980cf3e775684de81b\
+                      e9367a6368d7e930eed5567515266e316e92f649e1fb348f729af4bdd3f993";
+        let key = vault().open(&SealedKey::from_bytes(bytes(sealed)), "lic_1").unwrap();
+        assert_eq!((key.reveal(), key.is_foreign()), ("TO-7K3F-M2QA-ZZ81-94FY", true));
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl LicenseService {
     }
 
     fn shown(&self, mut events: Vec<Published>) -> Vec<Published> {
-        let masked = self.key_format.masked();
+        let masked = self.masked();
         for published in &mut events {
             published.event.show_key(&masked);
         }
@@ -327,7 +327,7 @@ impl LicenseService {
         let token = self.with_rng(|rng| ClaimToken::generate(rng))?;
         let claim = Claim { now, lease_until: now + lease, token, limit, per_endpoint };
         let claimed = outbox.claim(&claim).await?;
-        let masked = self.key_format.masked();
+        let masked = self.masked();
         let mut deliveries = Vec::with_capacity(claimed.deliveries.len());
         for claimed in claimed.deliveries {
             let crate::outbox::ClaimedDelivery { delivery, mut event, endpoint } = claimed;

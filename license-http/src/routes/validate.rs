@@ -6,7 +6,6 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::place::Place;
 use license_core::plan::Features;
 use license_core::service::ValidateRequest;
 use license_core::verdict::Verdict;
@@ -116,7 +115,7 @@ pub(super) async fn method_not_allowed() -> Response {
 }
 
 async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {
-    let place = request.extensions().get::<Place>().cloned();
+    let place = state.geography.place(request.headers(), request.extensions());
     let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
     // Not before: bodies that trickle would take the places of those that are here.
     let _permit = state.edge.validations.enter()?;

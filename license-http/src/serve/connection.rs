@@ -24,6 +24,7 @@ use super::ServeOptions;
 use super::head_timer::HeadTimer;
 use super::places::Place;
 use super::write_time::WriteTime;
+use crate::geography::ByTrustedProxy;
 
 /// Room for heads past our limit, so that they get our answer: hyper's own, for still larger ones, has no body.
 const HEAD_ROOM: usize = 8 * limits::HEADER_BYTES;
@@ -50,6 +51,9 @@ impl App {
         let mut request = request.map(Body::new);
         let client = self.options.trusted_proxies.client(self.peer, request.headers());
         request.extensions_mut().insert(client);
+        if self.options.trusted_proxies.trusts(self.peer) {
+            request.extensions_mut().insert(ByTrustedProxy);
+        }
         self.router.clone().call(request)
     }
 }

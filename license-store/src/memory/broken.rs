@@ -1,6 +1,7 @@
 //! The suite is tested itself: stores with one fault each must fail it, at the case that is named here.
 
 mod outbox;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use license_core::verdict::Held;
 use tokio::sync::Mutex;
 
 use super::*;
-use crate::conformance::{CASES, Harness, OUTBOX_CASES};
+use crate::conformance::{CASES, Harness, OUTBOX_CASES, TRANSFER_CASES};
 
 /// What one broken store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +84,20 @@ enum Fault {
     ClaimsWithoutLease,
     /// Ends an attempt for whoever says so.
     SettlesForAnyToken,
+    /// Reads which licenses of an import are there, lets others in, then keeps the rest.
+    ImportsInTwoSteps,
+    /// Keeps an imported license in the place of the one that is there.
+    ImportsOverWhatIsThere,
+    /// Begins the counts of imported licenses anew.
+    ImportsWithoutCounters,
+    /// Writes to the audit that licenses were imported which were there.
+    AuditsWhatIsThere,
+    /// Keeps what a dry run is about.
+    WritesADryRun,
+    /// Reads each page of an export as it is then.
+    ReadsSnapshotsAsTheyCome,
+    /// Adds an imported rollup to the one that is there.
+    ImportsRollupsTwice,
 }
 
 /// The case that each fault fails. It may fail others too.
@@ -120,6 +135,13 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::TellsALimitOncePerNode, "expiry::a_reached_limit_is_told_once_an_hour"),
     (Fault::ClaimsWithoutLease, "deliveries::racing_claims_get_each_delivery_once"),
     (Fault::SettlesForAnyToken, "deliveries::a_lease_holds_until_it_lapses"),
+    (Fault::ImportsInTwoSteps, "transfer::racing_imports_keep_each_license_once"),
+    (Fault::ImportsOverWhatIsThere, "transfer::what_is_there_is_left_as_it_is"),
+    (Fault::ImportsWithoutCounters, "transfer::an_import_is_kept_as_it_is"),
+    (Fault::AuditsWhatIsThere, "transfer::an_import_is_audited"),
+    (Fault::WritesADryRun, "transfer::what_is_foreseen_is_not_written"),
+    (Fault::ReadsSnapshotsAsTheyCome, "transfer::a_snapshot_is_of_one_moment"),
+    (Fault::ImportsRollupsTwice, "transfer::rollups_are_kept_once"),
 ];
 
 /// One handle on a broken store. Another handle has a mutex of its own, as another process would.
@@ -474,6 +496,8 @@ impl Harness for BrokenHarness {
 async fn complaint(fault: Fault, name: &str) -> Option<String> {
     let harness = BrokenHarness { fault, inner: MemoryStore::new(), late: Arc::default() };
     let result = if let Some(&(_, case)) = CASES.iter().find(|(case, _)| *case == name) {
+        tokio::spawn(async move { case(&harness).await }).await
+    } else if let Some(&(_, case)) = TRANSFER_CASES.iter().find(|(case, _)| *case == name) {
         tokio::spawn(async move { case(&harness).await }).await
     } else {
         let case = OUTBOX_CASES.iter().find(|(case, _)| *case == name);

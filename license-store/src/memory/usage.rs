@@ -21,8 +21,25 @@ pub(super) struct UsageData {
     kept: UsageKept,
 }
 
+impl UsageData {
+    /// Whether there is a rollup with that key.
+    pub(super) fn has(&self, key: &RollupKey) -> bool {
+        self.rollups.contains_key(key)
+    }
+
+    /// Adds a rollup from elsewhere, where there is none.
+    pub(super) fn import(&mut self, Rollup { key, sum }: &Rollup) {
+        self.rollups.entry(key.clone()).or_insert(*sum);
+    }
+}
+
 #[cfg(all(test, feature = "conformance"))]
 impl UsageData {
+    /// Adds to a rollup that may be there.
+    pub(super) fn add(&mut self, Rollup { key, sum }: &Rollup) {
+        self.rollups.entry(key.clone()).and_modify(|sums| sums.add(sum)).or_insert(*sum);
+    }
+
     /// Loses what rollups that are gone have counted.
     pub(super) fn forget_totals(&mut self) {
         self.earlier.clear();
@@ -35,7 +52,7 @@ fn within((start, end): (i64, i64), value: i64) -> bool {
 
 impl Data {
     /// Rolls up what was recorded since the last time. To append is the hot path, so it is not done there.
-    fn roll_up(&mut self) {
+    pub(super) fn roll_up(&mut self) {
         let Self { licenses, usage, .. } = self;
         for (id, entry) in licenses {
             let new = entry.validations[entry.rolled_up..].iter();

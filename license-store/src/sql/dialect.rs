@@ -21,6 +21,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn begin_write(&self, survives: Survives) -> SqlStr;
     /// Begins a transaction that reads, at one moment.
     fn begin_read(&self) -> SqlStr;
+    /// Likewise, for a reader who takes its time between two reads.
+    fn begin_snapshot(&self) -> SqlStr;
     /// Whether a read of one statement needs a transaction around it, too.
     fn reads_in_transactions(&self) -> bool;
 
@@ -59,6 +61,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn items_of(n: u8, name: &str) -> String;
     /// Whether `column` is one of the texts of the JSON array in parameter `n`, so that an index on it serves.
     fn is_one_of(column: &str, n: u8) -> String;
+    /// Likewise, where the column is of bytes and the texts are in hex.
+    fn is_one_of_hex(column: &str, n: u8) -> String;
+    /// The bytes of a text in hex.
+    fn unhex(text: &str) -> String;
     /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 

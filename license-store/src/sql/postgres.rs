@@ -30,6 +30,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
 /// A connection that was idle for longer is asked whether it still stands. Asking at each use would double the time of
 /// a read.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// The longest pause between two reads of a snapshot, as the server reads it.
+const SNAPSHOT_IDLE: &str = "10min";
 /// How connections are named in the server's lists, unless the URL names them.
 const APPLICATION: &str = "license-store";
 
@@ -137,6 +139,13 @@ impl Dialect for Postgres {
         self.begin_read.clone()
     }
 
+    fn begin_snapshot(&self) -> SqlStr {
+        // Who writes the rows somewhere may be slower than a node may be idle.
+        let begin = self.begin_read.as_str();
+        let begin = format!("{begin}; SET LOCAL idle_in_transaction_session_timeout = '{SNAPSHOT_IDLE}'");
+        AssertSqlSafe(begin).into_sql_str()
+    }
+
     fn reads_in_transactions(&self) -> bool {
         // The driver sends a statement's text in one round trip and its parameters in the next: a pooler may hand the
         // two to different connections unless a transaction binds them.
@@ -185,6 +194,14 @@ impl Dialect for Postgres {
     fn is_one_of(column: &str, n: u8) -> String {
         // An array is looked up in an index; `IN (SELECT …)` may be planned as a join that reads all rows.
         format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST(${n} AS json))))")
+    }
+
+    fn is_one_of_hex(column: &str, n: u8) -> String {
+        format!("{column} = ANY (ARRAY(SELECT decode(json_array_elements_text(CAST(${n} AS json)), 'hex')))")
+    }
+
+    fn unhex(text: &str) -> String {
+        format!("decode({text}, 'hex')")
     }
 
     fn json_rows(columns: &str, select: &str) -> String {

@@ -14,6 +14,7 @@ use license_core::metadata::Metadata;
 use license_core::place::{Country, Place, Region};
 use license_core::plan::Limit;
 use license_core::store::{Source, StoreError};
+use license_core::transfer::ImportedLicense;
 use license_core::usage::{Day, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome};
 use license_core::verdict::Claim;
 use serde_json::json;
@@ -115,7 +116,7 @@ impl<R: Columns> Reader<'_, R> {
             (self.text("state")?, self.text("customer_email")?, self.text("metadata")?);
         Ok(License {
             id: self.license_id("id")?,
-            key_digest: KeyDigest::from_bytes(self.digest("key_digest")?),
+            key_digest: self.key_digest()?,
             sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
             state: self.parse("state", state.as_str(), |text| {
                 LicenseState::from_stored(text).ok_or("no known state")
@@ -138,13 +139,21 @@ impl<R: Columns> Reader<'_, R> {
         })
     }
 
+    pub(super) fn key_digest(&self) -> Result<KeyDigest, StoreError> {
+        self.digest("key_digest").map(KeyDigest::from_bytes)
+    }
+
+    pub(super) fn counters(&self) -> Result<Counters, StoreError> {
+        Ok(Counters {
+            validation_count: self.count("validation_count")?,
+            last_validated_at: self.maybe_time("last_validated_at")?,
+        })
+    }
+
     pub(super) fn detail(&self) -> Result<LicenseDetail, StoreError> {
         Ok(LicenseDetail {
             license: self.license()?.into(),
-            counters: Counters {
-                validation_count: self.count("validation_count")?,
-                last_validated_at: self.maybe_time("last_validated_at")?,
-            },
+            counters: self.counters()?,
             domains: self.listed("domains", ActivationKind::Domain)?,
             devices: self.listed("devices", ActivationKind::Device)?,
         })
@@ -335,12 +344,33 @@ pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
 
 /// Activations as the JSON rows that the insert reads.
 pub(super) fn activation_rows(license_id: &LicenseId, activations: &[Activation]) -> String {
-    let row = |activation: &Activation| {
-        let Activation { id, binding, created_at } = activation;
-        let (kind, value) = (binding.kind().as_str(), binding.value());
-        json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros()])
-    };
-    json_rows(activations.iter().map(row))
+    json_rows(activations.iter().map(|activation| activation_row(license_id, activation)))
+}
+
+pub(super) fn activation_row(license_id: &LicenseId, activation: &Activation) -> serde_json::Value {
+    let Activation { id, binding, created_at } = activation;
+    let (kind, value) = (binding.kind().as_str(), binding.value());
+    json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros()])
+}
+
+/// A license with its counters as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.
+pub(super) fn imported_row(one: &ImportedLicense) -> serde_json::Value {
+    let ImportedLicense { license, counters, activations: _, events: _, id_given: _, key_given: _ } = one;
+    let Counters { validation_count, last_validated_at } = *counters;
+    let metadata = json!(license.metadata).to_string();
+    let counted = [int(validation_count).into(), micros(last_validated_at).into()];
+    let values = license_values(license, &metadata).into_iter().chain(counted);
+    let values = values.map(|value| match value {
+        Value::Int(value) => json!(value),
+        Value::Text(value) => json!(value),
+        Value::Bytes(value) => json!(value.map(hex)),
+    });
+    values.collect()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 /// Events as the JSON rows that the insert reads.

@@ -82,6 +82,10 @@ impl Dialect for Sqlite {
         SqlStr::from_static("BEGIN DEFERRED")
     }
 
+    fn begin_snapshot(&self) -> SqlStr {
+        self.begin_read()
+    }
+
     fn reads_in_transactions(&self) -> bool {
         false
     }
@@ -122,6 +126,14 @@ impl Dialect for Sqlite {
 
     fn is_one_of(column: &str, n: u8) -> String {
         format!("{column} IN (SELECT value FROM json_each(${n}))")
+    }
+
+    fn is_one_of_hex(column: &str, n: u8) -> String {
+        format!("{column} IN (SELECT unhex(value) FROM json_each(${n}))")
+    }
+
+    fn unhex(text: &str) -> String {
+        format!("unhex({text})")
     }
 
     fn json_rows(columns: &str, select: &str) -> String {

@@ -15,7 +15,7 @@ use license_core::usage::{
 use serde_json::json;
 
 use super::dialect::{Dialect, Value, values};
-use super::{SqlStore, Tx, reader, rows, store_error};
+use super::{Connection, SqlStore, Tx, reader, rows, store_error};
 use statements::ReportStatements;
 
 pub(super) use statements::UsageStatements;
@@ -157,11 +157,23 @@ impl<D: Dialect> SqlStore<D> {
         RollupFilter { license_id }: &RollupFilter,
         page: &PageRequest<RollupKey>,
     ) -> Result<Page<Rollup, RollupKey>, StoreError> {
-        let (day, texts) =
-            page.after.as_ref().map_or((i64::MIN, [""; 5]), |key| (key.day.number(), key.texts()));
+        let (connection, limit) = (&mut *self.reader().await?, i64::from(page.limit) + 1);
+        let items = self.read_rollups(connection, license_id.as_ref(), page.after.as_ref(), limit).await?;
+        Ok(Page::from_one_more(items, page.limit, |rollup: &Rollup| rollup.key.clone()))
+    }
+
+    /// The first so many behind a key, of one license or of all.
+    pub(super) async fn read_rollups(
+        &self,
+        connection: &mut Connection<D>,
+        license_id: Option<&LicenseId>,
+        after: Option<&RollupKey>,
+        limit: i64,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let (day, texts) = after.map_or((i64::MIN, [""; 5]), |key| (key.day.number(), key.texts()));
         let mut values = vec![Value::from(day)];
         values.extend(texts.map(Value::from));
-        values.push((i64::from(page.limit) + 1).into());
+        values.push(limit.into());
         let statement = match license_id {
             Some(id) => {
                 values.push(id.as_str().into());
@@ -169,13 +181,12 @@ impl<D: Dialect> SqlStore<D> {
             }
             None => &self.usage.rollups,
         };
-        let rows = self.fetch(&mut *self.reader().await?, statement, &values).await?;
+        let rows = self.fetch(connection, statement, &values).await?;
         let read = |row| {
             let row = reader::<D>(row, "rollups", "");
             Ok(Rollup { key: row.rollup_key()?, sum: row.usage_sum()? })
         };
-        let items = rows.iter().map(read).collect::<Result<_, StoreError>>()?;
-        Ok(Page::from_one_more(items, page.limit, |rollup: &Rollup| rollup.key.clone()))
+        rows.iter().map(read).collect()
     }
 
     pub(super) async fn try_forget_usage(

@@ -1,0 +1,86 @@
+//! 100,000 licenses into an empty file of SQLite and out again: how long each takes, as a table in Markdown. `--quick` tries it with
+//! 5,000.
+//!
+//! `cargo bench -p license-benches --bench transfer`
+
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+#[path = "fill.rs"]
+#[expect(dead_code, reason = "other benches read more of it")]
+mod fill;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use license_core::clock::{SystemClock, SystemRng};
+use license_core::key::{ForeignFormat, KeyFormat, Secret};
+use license_core::plan::PlanCatalog;
+use license_core::transfer::{ExportKeys, ImportOptions, TransferService};
+use license_store::sql::sqlite::SqliteStore;
+
+use fill::{SECRET, now};
+
+async fn service(folder: &tempfile::TempDir, name: &str) -> (Arc<SqliteStore>, TransferService) {
+    let store = Arc::new(SqliteStore::open(folder.path().join(name)).await.expect("a database"));
+    let secret = Secret::from_hex(SECRET).expect("a secret");
+    let (format, plans) = (KeyFormat::default(), PlanCatalog::standard());
+    let port = Arc::clone(&store) as _;
+    let service = TransferService::new(port, &secret, format, plans, SystemClock, SystemRng).await;
+    (store, service.expect("a service"))
+}
+
+async fn import(service: &TransferService, lines: &[String], licenses: usize) -> Duration {
+    let format = ForeignFormat::new("old", "OLD-[0-9]{8}").expect("a form");
+    let options = ImportOptions { key_formats: vec![format], ..ImportOptions::default() };
+    let start = now();
+    let mut importer = service.import(options).await.expect("an import");
+    for (number, line) in (1..).zip(lines) {
+        importer.line(number, line.as_bytes()).await.expect("the import goes on");
+    }
+    let report = importer.finish().await.expect("the import ends");
+    let took = start.elapsed();
+    assert_eq!((report.imported + report.there, report.refused), (licenses as u64, 0));
+    took
+}
+
+async fn export(service: &TransferService) -> (Vec<String>, Duration) {
+    let start = now();
+    let mut exporter = service.export(ExportKeys::Sealed).await.expect("an export");
+    let mut lines = Vec::new();
+    while let Some(line) = exporter.next_line().await.expect("a line") {
+        lines.push(line.to_string());
+    }
+    (lines, start.elapsed())
+}
+
+/// Licenses with keys of another system, each with a domain and some metadata.
+fn lines(licenses: usize) -> Vec<String> {
+    let line = |n: usize| {
+        serde_json::json!({
+            "type": "license", "key": format!("OLD-{n:08}"), "plan": "professional",
+            "customer_email": format!("customer{}@example.com", n / 2), "domains": [format!("site{n}.example.com")],
+            "created_at": "2025-03-04T05:06:07Z", "metadata": {"order": n, "source": "old shop"},
+        })
+        .to_string()
+    };
+    (0..licenses).map(line).collect()
+}
+
+#[tokio::main]
+async fn main() {
+    let licenses = if std::env::args().any(|argument| argument == "--quick") { 5_000 } else { 100_000 };
+    let folder = tempfile::tempdir().expect("a folder");
+    let ((first, old), (second, new)) =
+        (service(&folder, "first.db").await, service(&folder, "second.db").await);
+    let lines = lines(licenses);
+    println!("| {licenses} licenses, SQLite | seconds |\n|---|---|");
+    let row = |what: &str, took: Duration| println!("| {what} | {:.1} |", took.as_secs_f64());
+    row("import, keys of another system", import(&old, &lines, licenses).await);
+    row("import again: all are there", import(&old, &lines, licenses).await);
+    let (exported, took) = export(&old).await;
+    row("export", took);
+    row("import of the export", import(&new, &exported, licenses).await);
+    assert!(export(&new).await.0 == exported, "the same, line by line");
+    first.close().await;
+    second.close().await;
+}

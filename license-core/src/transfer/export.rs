@@ -1,0 +1,159 @@
+//! Licenses as lines, in a stable order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::line::{ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line};
+use super::{Snapshot, TransferError};
+use crate::activation::{Activation, ActivationId};
+use crate::key::{ForeignFormats, KeyVault};
+use crate::license::{Counters, License, LicenseId};
+use crate::usage::{Rollup, RollupKey};
+
+/// Licenses and activations that are read at once, and held.
+const READ: u32 = 500;
+
+/// How keys stand in an export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExportKeys {
+    /// As the database has them: of use only to who has its secret.
+    #[default]
+    Sealed,
+    /// In clear, for a database with another secret.
+    Clear,
+}
+
+/// An export under way. Holds a few hundred licenses and activations, however many there are.
+pub struct Exporter<'a> {
+    vault: &'a KeyVault,
+    keys: ExportKeys,
+    snapshot: Box<dyn Snapshot + 'a>,
+    /// Lines that come first.
+    head: VecDeque<String>,
+    licenses: Read<(Arc<License>, Counters)>,
+    activations: Read<(LicenseId, Activation)>,
+    last_activation: Option<(LicenseId, ActivationId)>,
+    rollups: Read<Rollup>,
+    last_rollup: Option<RollupKey>,
+    /// The license whose activations are next.
+    of: Option<LicenseId>,
+    written: u64,
+}
+
+impl fmt::Debug for Exporter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter")
+            .field("keys", &self.keys)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was read of one kind, and where reading goes on.
+struct Read<T> {
+    items: VecDeque<T>,
+    ended: bool,
+}
+
+impl<T> Read<T> {
+    fn new() -> Self {
+        Self { items: VecDeque::new(), ended: false }
+    }
+
+    fn add(&mut self, items: Vec<T>) {
+        self.ended = items.is_empty();
+        self.items.extend(items);
+    }
+
+    fn wants_more(&self) -> bool {
+        self.items.is_empty() && !self.ended
+    }
+}
+
+impl<'a> Exporter<'a> {
+    pub(super) fn new(
+        vault: &'a KeyVault,
+        keys: ExportKeys,
+        formats: &ForeignFormats,
+        snapshot: Box<dyn Snapshot + 'a>,
+    ) -> Self {
+        let head = std::iter::once(export_line()).chain(formats.iter().map(key_format_line)).collect();
+        let (licenses, activations) = (Read::new(), Read::new());
+        let (last_activation, rollups, last_rollup, of) = (None, Read::new(), None, None);
+        Self {
+            vault,
+            keys,
+            snapshot,
+            head,
+            licenses,
+            activations,
+            last_activation,
+            rollups,
+            last_rollup,
+            of,
+            written: 0,
+        }
+    }
+
+    /// The next line, without its end; `None` behind the last one.
+    ///
+    /// # Errors
+    /// [`TransferError`]
+    pub async fn next_line(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+        if let Some(line) = self.head.pop_front() {
+            return Ok(Some(Zeroizing::new(line)));
+        }
+        if let Some(of) = &self.of {
+            if self.activations.wants_more() {
+                let after = self.last_activation.as_ref().map(|(license, id)| (license, id));
+                let activations = self.snapshot.activations(after, READ).await?;
+                self.activations.add(activations);
+            }
+            if self.activations.items.front().is_some_and(|(license, _)| license == of)
+                && let Some((license, activation)) = self.activations.items.pop_front()
+            {
+                let line = activation_line(&license, &activation);
+                self.last_activation = Some((license, activation.id));
+                return Ok(Some(Zeroizing::new(line)));
+            }
+        }
+        if self.licenses.wants_more() {
+            let licenses = self.snapshot.licenses(self.of.as_ref(), READ).await?;
+            self.licenses.add(licenses);
+        }
+        let Some((license, counters)) = self.licenses.items.pop_front() else {
+            return self.next_rollup().await;
+        };
+        self.of = Some(license.id.clone());
+        self.written += 1;
+        Ok(Some(match self.keys {
+            ExportKeys::Sealed => license_line(&license, &counters, &ShownKey::Sealed),
+            ExportKeys::Clear => {
+                let key = self.vault.open(&license.sealed_key, license.id.as_str());
+                let key = key.map_err(|_| TransferError::SealedKey { id: license.id.clone() })?;
+                license_line(&license, &counters, &ShownKey::Clear(&key))
+            }
+        }))
+    }
+
+    /// Behind all licenses.
+    async fn next_rollup(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+        if self.rollups.wants_more() {
+            let rollups = self.snapshot.rollups(self.last_rollup.as_ref(), READ).await?;
+            self.rollups.add(rollups);
+        }
+        let Some(rollup) = self.rollups.items.pop_front() else { return Ok(None) };
+        let line = rollup_line(&rollup);
+        self.last_rollup = Some(rollup.key);
+        Ok(Some(Zeroizing::new(line)))
+    }
+
+    /// Licenses that were written.
+    #[must_use]
+    pub fn licenses(&self) -> u64 {
+        self.written
+    }
+}

@@ -1,0 +1,305 @@
+//! Many licenses at once, in SQL.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use license_core::activation::{Activation, ActivationId};
+use license_core::change::Notice;
+use license_core::event::Event;
+use license_core::license::{Counters, License, LicenseId};
+use license_core::store::StoreError;
+use license_core::transfer::{
+    Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
+};
+use license_core::usage::{Rollup, RollupKey, UsageSum, ValidationOutcome};
+use serde_json::json;
+use sqlx::{SqlStr, Transaction};
+
+use super::dialect::{Dialect, values};
+use super::fault::store_error;
+use super::filing::rollup_key;
+use super::statements::{COLUMNS, sql};
+use super::{Connection, Row, SqlStore, Tx, reader, rows};
+
+/// Rows of one statement: of a license with very many activations not all at once.
+const ROWS: usize = 20_000;
+/// Behind every name.
+const LAST: char = char::MAX;
+
+#[derive(Debug)]
+pub(super) struct TransferStatements {
+    begin_snapshot: SqlStr,
+    /// The snapshot is of the first read.
+    first_read: SqlStr,
+    licenses: SqlStr,
+    activations: SqlStr,
+    holders: SqlStr,
+    insert: SqlStr,
+    /// Of each rollup, by its place: whether there is its license, and whether there is one.
+    settle_rollups: SqlStr,
+    insert_rollups: SqlStr,
+    kept_under: SqlStr,
+}
+
+impl TransferStatements {
+    pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
+        let (items, valid) = (D::items(1), ValidationOutcome::Valid);
+        let bytes = |n| D::unhex(&format!("value ->> {n}"));
+        let text = |n| format!("value ->> {n}");
+        let int = |n| format!("CAST(value ->> {n} AS BIGINT)");
+        let columns: Vec<String> = (0..19)
+            .map(|n| match n {
+                1 | 2 => bytes(n),
+                0 | 3..=5 | 13 => text(n),
+                _ => int(n),
+            })
+            .collect();
+        Self {
+            begin_snapshot: dialect.begin_snapshot(),
+            first_read: SqlStr::from_static("SELECT id FROM licenses LIMIT 1"),
+            // What is not filed yet is gone through once, for all licenses of the statement.
+            licenses: sql(format!(
+                "WITH counted AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM unfiled \
+                 WHERE outcome = '{valid}' GROUP BY license_id) \
+                 SELECT {COLUMNS}, validation_count + COALESCE(counted.n, 0) AS validation_count, \
+                 CASE WHEN last_validated_at > counted.latest THEN last_validated_at \
+                 ELSE COALESCE(counted.latest, last_validated_at) END AS last_validated_at \
+                 FROM licenses l LEFT JOIN counted ON counted.license_id = l.id \
+                 WHERE l.id > $1 ORDER BY l.id LIMIT $2"
+            )),
+            activations: SqlStr::from_static(
+                "SELECT license_id, id, kind, value, created_at FROM activations \
+                 WHERE (license_id, id) > ($1, $2) ORDER BY license_id, id LIMIT $3",
+            ),
+            holders: sql(format!(
+                "SELECT id, key_digest FROM licenses WHERE {} UNION SELECT id, key_digest FROM licenses WHERE {}",
+                D::is_one_of("id", 1),
+                D::is_one_of_hex("key_digest", 2)
+            )),
+            // The condition tells SQLite that what follows is no join.
+            insert: sql(format!(
+                "INSERT INTO licenses ({COLUMNS}, validation_count, last_validated_at) \
+                 SELECT {} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
+                columns.join(", ")
+            )),
+            settle_rollups: sql(format!(
+                "SELECT CAST(value ->> 9 AS BIGINT) AS place, \
+                 CAST(CASE WHEN EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 1) THEN 1 ELSE 0 END \
+                 AS BIGINT) AS license, \
+                 CAST(CASE WHEN EXISTS (SELECT 1 FROM rollups WHERE day = CAST(value ->> 0 AS BIGINT) \
+                 AND license_id = value ->> 1 AND outcome = value ->> 2 AND domain = value ->> 3 \
+                 AND device = value ->> 4 AND country = value ->> 5) THEN 1 ELSE 0 END AS BIGINT) AS there FROM {items}"
+            )),
+            insert_rollups: sql(format!(
+                "INSERT INTO rollups ({}, count, first_at, last_at) SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, \
+                 value ->> 2, value ->> 3, value ->> 4, value ->> 5, CAST(value ->> 6 AS BIGINT), \
+                 CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT) FROM {items} WHERE 1 = 1 \
+                 ON CONFLICT DO NOTHING RETURNING day",
+                rollup_key!()
+            )),
+            kept_under: SqlStr::from_static(
+                "SELECT name, value FROM kept WHERE name >= $1 AND name < $2 ORDER BY name",
+            ),
+        }
+    }
+}
+
+impl<D: Dialect> SqlStore<D> {
+    async fn settle(
+        &self,
+        connection: &mut Connection<D>,
+        batch: &ImportBatch,
+    ) -> Result<Vec<Imported>, StoreError> {
+        let licenses = || batch.licenses.iter().map(|one| &one.license);
+        let ids = json!(licenses().map(|license| license.id.as_str()).collect::<Vec<_>>()).to_string();
+        let digests = licenses().map(|license| rows::hex(license.key_digest.as_bytes()));
+        let digests = json!(digests.collect::<Vec<_>>()).to_string();
+        let values = values![ids.as_str(), digests.as_str()];
+        let found = self.fetch(connection, &self.transfer.holders, values).await?;
+        let holder = |row: &Row<D>| {
+            let id = reader::<D>(row, "licenses", "").license_id("id")?;
+            let key_digest = reader::<D>(row, "licenses", id.as_str()).key_digest()?;
+            Ok(Holder { id, key_digest })
+        };
+        let holders = found.iter().map(holder).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(batch.settle(&holders))
+    }
+
+    async fn try_import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        let settled = self.settle(&mut tx, batch).await?;
+        let new: Vec<&ImportedLicense> = batch.new_ones(&settled).collect();
+        if new.is_empty() {
+            return Ok(settled);
+        }
+        let licenses = rows::json_rows(new.iter().map(|one| rows::imported_row(one)));
+        let inserted = self.fetch(&mut tx, &self.transfer.insert, values![licenses.as_str()]).await?;
+        if inserted.len() != new.len() {
+            // Another took an id or a key since they were read: read again who has them.
+            return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
+        }
+        let ImportRows { bound, events } = ImportRows::new(&new);
+        for some in bound.chunks(ROWS) {
+            let rows = rows::json_rows(some.iter().map(|(license, one)| rows::activation_row(license, one)));
+            self.fetch(&mut tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
+        }
+        for some in events.chunks(ROWS) {
+            let rows = rows::json_rows(some.iter().map(|event| rows::event_row(event)));
+            self.fetch(&mut tx, &self.statements.insert_events, values![rows.as_str()]).await?;
+        }
+        if let Some(audit) = batch.audit(&settled) {
+            self.add_audit(&mut tx, &audit).await?;
+        }
+        let notices = batch.notices(&settled).into_iter().map(Notice::Changed);
+        self.commit_and_tell(tx, notices.collect()).await?;
+        Ok(settled)
+    }
+
+    async fn settle_rollups(
+        &self,
+        connection: &mut Connection<D>,
+        rollups: &[Rollup],
+    ) -> Result<Vec<ImportedRollup>, StoreError> {
+        let rows = rollup_rows(rollups.iter().enumerate());
+        let found = self.fetch(connection, &self.transfer.settle_rollups, values![rows.as_str()]).await?;
+        let mut settled = vec![ImportedRollup::NoLicense; rollups.len()];
+        for row in &found {
+            let row = reader::<D>(row, "rollups", "");
+            let place = usize::try_from(row.count("place")?).ok().and_then(|place| settled.get_mut(place));
+            if let Some(settled) = place
+                && row.int("license")? == 1
+            {
+                let there = row.int("there")? == 1;
+                *settled = if there { ImportedRollup::There } else { ImportedRollup::New };
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        let mut tx = self.begin(&self.statements.durable).await?;
+        let settled = self.settle_rollups(&mut tx, rollups).await?;
+        let new = settled.iter().filter(|settled| **settled == ImportedRollup::New).count();
+        if new == 0 {
+            return Ok(settled);
+        }
+        let rows = rollups.iter().enumerate().filter(|(place, _)| settled[*place] == ImportedRollup::New);
+        let rows = rollup_rows(rows);
+        let inserted = self.fetch(&mut tx, &self.transfer.insert_rollups, values![rows.as_str()]).await?;
+        if inserted.len() != new {
+            return Err(StoreError::Contended { source: "a rollup was just made".into() });
+        }
+        self.commit_and_tell(tx, Vec::new()).await?;
+        Ok(settled)
+    }
+}
+
+/// Rollups as the JSON rows that the statements read, each with its place.
+fn rollup_rows<'a>(rollups: impl Iterator<Item = (usize, &'a Rollup)>) -> String {
+    rows::json_rows(rollups.map(|(place, Rollup { key, sum })| {
+        let UsageSum { count, first_at, last_at } = sum;
+        let [license, outcome, domain, device, country] = key.texts();
+        let (first, last) = (first_at.timestamp_micros(), last_at.timestamp_micros());
+        let count = rows::int(*count);
+        json!([key.day.number(), license, outcome, domain, device, country, count, first, last, place])
+    }))
+}
+
+/// What belongs to licenses that are new.
+struct ImportRows<'a> {
+    bound: Vec<(&'a LicenseId, &'a Activation)>,
+    events: Vec<&'a Event>,
+}
+
+impl<'a> ImportRows<'a> {
+    fn new(new: &[&'a ImportedLicense]) -> Self {
+        let mut rows = Self { bound: Vec::new(), events: Vec::new() };
+        for one in new {
+            rows.bound.extend(one.activations.iter().map(|activation| (&one.license.id, activation)));
+            rows.events.extend(&one.events);
+        }
+        rows
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> TransferStore for SqlStore<D> {
+    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+        self.retry.run(|| self.try_import(batch)).await
+    }
+
+    async fn foresee(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+        self.settle(&mut *self.reader().await?, batch).await
+    }
+
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        self.retry.run(|| self.try_import_rollups(rollups)).await
+    }
+
+    async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        self.settle_rollups(&mut *self.reader().await?, rollups).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
+        let connection = self.readers.acquire().await.map_err(store_error::<D>)?;
+        let begin = self.transfer.begin_snapshot.clone();
+        let mut tx = Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)?;
+        self.fetch(&mut tx, &self.transfer.first_read, &[]).await?;
+        Ok(Box::new(Reading { store: self, tx }))
+    }
+
+    async fn kept_under(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let end = format!("{prefix}{LAST}");
+        let values = values![prefix, end.as_str()];
+        let found = self.fetch(&mut *self.reader().await?, &self.transfer.kept_under, values).await?;
+        let read = |row: &Row<D>| {
+            let row = reader::<D>(row, "kept", prefix);
+            Ok((row.text("name")?, row.bytes("value")?))
+        };
+        found.iter().map(read).collect()
+    }
+}
+
+/// One transaction that reads.
+struct Reading<'a, D: Dialect> {
+    store: &'a SqlStore<D>,
+    tx: Tx<D>,
+}
+
+#[async_trait]
+impl<D: Dialect> Snapshot for Reading<'_, D> {
+    async fn licenses(
+        &mut self,
+        after: Option<&LicenseId>,
+        limit: u32,
+    ) -> Result<Vec<(Arc<License>, Counters)>, StoreError> {
+        let values = values![after.map_or("", LicenseId::as_str), i64::from(limit)];
+        let found = self.store.fetch(&mut self.tx, &self.store.transfer.licenses, values).await?;
+        let read = |row: &Row<D>| {
+            let id = reader::<D>(row, "licenses", "").text("id")?;
+            let row = reader::<D>(row, "licenses", &id);
+            Ok((row.license()?.into(), row.counters()?))
+        };
+        found.iter().map(read).collect()
+    }
+
+    async fn activations(
+        &mut self,
+        after: Option<(&LicenseId, &ActivationId)>,
+        limit: u32,
+    ) -> Result<Vec<(LicenseId, Activation)>, StoreError> {
+        let (license, id) = after.map_or(("", ""), |(license, id)| (license.as_str(), id.as_str()));
+        let values = values![license, id, i64::from(limit)];
+        let found = self.store.fetch(&mut self.tx, &self.store.transfer.activations, values).await?;
+        let read = |row: &Row<D>| {
+            let license = reader::<D>(row, "activations", "").license_id("license_id")?;
+            let activation = reader::<D>(row, "activations", license.as_str()).activation()?;
+            Ok((license, activation))
+        };
+        found.iter().map(read).collect()
+    }
+
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+        self.store.read_rollups(&mut self.tx, None, after, i64::from(limit)).await
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::activation::{Binding, Fingerprint};
+use crate::activation::{ActivationKind, Binding, Fingerprint};
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{License, LicenseState};
@@ -292,20 +292,16 @@ pub(crate) fn assess(
         if plan.domain_policy == DomainPolicy::RegisteredOnly {
             return Err(Denial::DomainNotAllowed { domain: domain.clone() });
         }
-        if !license.max_domains.admits_one_more(license.domains_used) {
-            return Err(Denial::DomainLimitReached {
-                used: license.domains_used,
-                limit: license.max_domains,
-            });
+        let slots = license.slots(ActivationKind::Domain);
+        if !slots.has_free() {
+            return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
         }
         needed.domain = true;
     }
     if claim.fingerprint.is_some() && !held.device {
-        if !license.max_devices.admits_one_more(license.devices_used) {
-            return Err(Denial::DeviceLimitReached {
-                used: license.devices_used,
-                limit: license.max_devices,
-            });
+        let slots = license.slots(ActivationKind::Device);
+        if !slots.has_free() {
+            return Err(Denial::DeviceLimitReached { used: slots.used, limit: slots.limit });
         }
         needed.device = true;
     }

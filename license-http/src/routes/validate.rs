@@ -6,7 +6,9 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::plan::Features;
+use license_core::activation::ActivationKind;
+use license_core::license::{License, Slots};
+use license_core::plan::{Features, Limit};
 use license_core::service::ValidateRequest;
 use license_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -37,11 +39,13 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The answer to a validation that may run. These names are the one place of the API in camel case.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Valid))]
-pub(super) struct Valid<'a> {
+pub(super) struct ValidAnswer<'a> {
     /// It may run.
     valid: bool,
     /// What it may.
     license: ValidLicense<'a>,
+    /// How much of its limits is in use, with what this call has taken.
+    usage: SlotsUsed,
 }
 
 #[derive(Serialize)]
@@ -55,6 +59,35 @@ pub(super) struct ValidLicense<'a> {
     /// What the plan has, by name.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     features: &'a Features,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct SlotsUsed {
+    /// Of domains.
+    domains: SlotsJson,
+    /// Of devices.
+    devices: SlotsJson,
+}
+
+impl From<&License> for SlotsUsed {
+    fn from(license: &License) -> Self {
+        let of = |kind| {
+            let Slots { used, limit } = license.slots(kind);
+            SlotsJson { used, limit }
+        };
+        Self { domains: of(ActivationKind::Domain), devices: of(ActivationKind::Device) }
+    }
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Slots))]
+pub(super) struct SlotsJson {
+    /// In use; more than the limit where that was lowered since.
+    used: u64,
+    /// How many there are; null: unlimited.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    limit: Limit,
 }
 
 #[derive(Serialize)]
@@ -130,7 +163,8 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal
                 expires_at: valid.expires_at(),
                 features: valid.features(),
             };
-            wire::json(StatusCode::OK, &Valid { valid: true, license })
+            let usage = SlotsUsed::from(valid.license());
+            wire::json(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
         }
         Verdict::NotFound => wire::json(
             StatusCode::NOT_FOUND,

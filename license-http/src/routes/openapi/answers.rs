@@ -20,7 +20,7 @@ use super::super::events::EventJson;
 use super::super::health::{Health, Readiness};
 use super::super::tokens::TokenJson;
 use super::super::usage::{UsageJson, ValidationJson};
-use super::super::validate::{Denied, NotFound, Valid, ValidLicense};
+use super::super::validate::{Denied, NotFound, SlotsJson, SlotsUsed, ValidAnswer, ValidLicense};
 use super::super::webhook_endpoints::{Deleted, EndpointJson, ReplayJson};
 use super::schema::{
     activation_id, array, boolean, closed, email, event_id, id, matching, named, nullable, object, one_of,
@@ -68,8 +68,13 @@ pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
             .rule("status", one_of(["ready"]))
             .rule("change_feed", one_of(["listening", "lost"]))
             .build(),
-        Shape::of::<Valid<'_>>().rule("valid", said(true, "")).build(),
+        Shape::of::<ValidAnswer<'_>>().rule("valid", said(true, "")).build(),
         Shape::of::<ValidLicense<'_>>().rule("features", features()).build(),
+        Shape::of::<SlotsUsed>().build(),
+        Shape::of::<SlotsJson>()
+            .rule("limit", nullable(whole(0, limits::MAX_SLOTS)))
+            .example(json!({ "used": 2, "limit": 3 }))
+            .build(),
         Shape::of::<NotFound>()
             .rule("valid", said(false, ""))
             .rule("error", one_of(["LICENSE_NOT_FOUND"]))

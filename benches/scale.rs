@@ -154,7 +154,7 @@ impl Filled {
     async fn validate(&mut self, service: impl Fn(&Self) -> &LicenseService, known: &Known) -> Duration {
         let domain = known.domain(self.rng.random_range(0..known.domains.min(IN_USE)));
         let request =
-            ValidateRequest { key: known.key.reveal(), domain: Some(domain.as_str()), fingerprint: None };
+            ValidateRequest { key: known.key.reveal(), domain: Some(domain.as_str()), ..Default::default() };
         let start = now();
         let verdict = service(self).validate(&request).await;
         let took = start.elapsed();

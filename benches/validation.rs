@@ -100,7 +100,7 @@ impl Scene {
 
     async fn validate(&self, license: usize) {
         let key = self.keys[license].reveal();
-        let request = ValidateRequest { key, domain: Some("example.com"), fingerprint: None };
+        let request = ValidateRequest { key, domain: Some("example.com"), ..Default::default() };
         let verdict = self.service.validate(black_box(&request)).await.expect("a verdict");
         assert!(verdict.is_valid());
     }

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("issued    {key}");
 
     for domain in ["example.com", "https://www.example.com/shop", "localhost", "example.org"] {
-        let request = ValidateRequest { key, domain: Some(domain), fingerprint: None };
+        let request = ValidateRequest { key, domain: Some(domain), ..Default::default() };
         match licenses.validate(&request).await? {
             Verdict::Valid(valid) => println!("valid     {domain}: features {:?}", valid.features()),
             Verdict::Denied(denial) => println!("denied    {domain}: {} ({})", denial, denial.code()),

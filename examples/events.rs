@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com")?);
     let issued = licenses.issue(&spec, None).await?;
     let request =
-        ValidateRequest { key: issued.key.reveal(), domain: Some("example.com"), fingerprint: None };
+        ValidateRequest { key: issued.key.reveal(), domain: Some("example.com"), ..Default::default() };
     licenses.validate(&request).await?;
     licenses.suspend(&issued.detail.license.id).await?;
 

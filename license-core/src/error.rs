@@ -1,6 +1,7 @@
 //! What the service answers where it cannot do what was asked.
 
 use crate::activation::FingerprintError;
+use crate::client::ClientError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::endpoint::{EndpointId, EndpointSettingsError};
@@ -74,6 +75,9 @@ pub enum ValidateError {
     /// The text is no fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
+    /// The text names no client.
+    #[error("{0}")]
+    Client(#[from] ClientError),
     /// The store failed; nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -6,7 +6,7 @@
 //! - [`command::decide`] and [`verdict::judge`] are the rules: pure functions of a license, a question and a time.
 //! - [`access::AccessService`] knows who may call and what they did: tokens and the audit, kept through ports of their own,
 //!   [`token::TokenStore`] and [`audit::AuditStore`].
-//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`event`], [`endpoint`],
+//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`client`], [`place`], [`event`], [`endpoint`],
 //!   [`delivery`] and [`usage`] are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
@@ -35,6 +35,7 @@ pub mod access;
 pub mod activation;
 pub mod audit;
 pub mod change;
+pub mod client;
 pub mod clock;
 pub mod command;
 pub mod customer;
@@ -51,6 +52,7 @@ pub mod license;
 pub mod limits;
 pub mod metadata;
 pub mod outbox;
+pub mod place;
 pub mod plan;
 pub mod service;
 pub mod store;

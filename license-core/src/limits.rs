@@ -19,6 +19,10 @@ pub const EVENT_ACTIVATIONS: u32 = 100;
 pub const BINDINGS_READ: u64 = 32;
 /// Longest device fingerprint, in bytes.
 pub const FINGERPRINT_BYTES: usize = 255;
+/// Longest name and version of a client, in bytes.
+pub const CLIENT_BYTES: usize = 128;
+/// Longest name of a region, in bytes.
+pub const REGION_BYTES: usize = 64;
 /// Longest e-mail address, in bytes (RFC 5321: 254).
 pub const EMAIL_BYTES: usize = 254;
 /// Longest plan name, in bytes.

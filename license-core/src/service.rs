@@ -13,6 +13,7 @@ use rand::TryCryptoRng;
 use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
 use crate::audit::{Actor, Erasure};
 use crate::change::FeedState;
+use crate::client::Client;
 use crate::clock::{Clock, ErasedRng, RngError};
 use crate::command::{
     Command, CommandContext, Idempotency, IdempotencyKey, LicenseChange, LicenseSpec, LimitNotice, Outcome,
@@ -29,6 +30,7 @@ use crate::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, SealedKey, Secret};
 use crate::license::{LicenseDetail, LicenseId};
 use crate::limits;
 use crate::outbox::Outbox;
+use crate::place::Place;
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use crate::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
@@ -53,14 +55,20 @@ pub struct ValidateRequest<'a> {
     pub domain: Option<&'a str>,
     /// The device it is used on.
     pub fingerprint: Option<&'a str>,
+    /// The software that asks: `name` or `name/version`.
+    pub client: Option<&'a str>,
+    /// Where it is asked from, as far as that is known.
+    pub place: Option<&'a Place>,
 }
 
 impl fmt::Debug for ValidateRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key: _, domain, fingerprint } = self;
+        let Self { key: _, domain, fingerprint, client, place } = self;
         f.debug_struct("ValidateRequest")
             .field("domain", domain)
             .field("fingerprint", fingerprint)
+            .field("client", client)
+            .field("place", place)
             .finish_non_exhaustive()
     }
 }
@@ -247,6 +255,7 @@ impl LicenseService {
             domain: request.domain.map(DomainName::parse).transpose()?,
             fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
         };
+        let client = request.client.map(Client::parse).transpose()?;
         let digest = self.vault.digest(&key);
         let _running = self.in_flight.begin();
         let now = self.clock.now();
@@ -279,7 +288,13 @@ impl LicenseService {
             Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
             Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
         };
-        let validation = Validation { license_id: license_id.clone(), at: now, outcome, claim };
+        let covered_by = match outcome {
+            ValidationOutcome::Valid => standing.covered_by(&claim).cloned(),
+            ValidationOutcome::Denied(_) => None,
+        };
+        let place = request.place.cloned();
+        let validation =
+            Validation { license_id: license_id.clone(), at: now, outcome, claim, covered_by, place, client };
         store.record(&[validation], None).await?;
         self.answers.count(Some(outcome));
         match &verdict {

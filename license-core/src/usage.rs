@@ -6,7 +6,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
+use crate::client::Client;
+use crate::domain::DomainName;
 use crate::license::LicenseId;
+use crate::place::Place;
 use crate::store::{Page, PageRequest};
 use crate::verdict::{Claim, DenialCode};
 
@@ -54,8 +57,22 @@ pub struct Validation {
     pub at: DateTime<Utc>,
     /// How it ended.
     pub outcome: ValidationOutcome,
-    /// From where.
+    /// The domain and the device that it was for.
     pub claim: Claim,
+    /// The registered wildcard that covered the domain of a valid one, where no activation has that very name.
+    pub covered_by: Option<DomainName>,
+    /// From where; `None`: unknown.
+    pub place: Option<Place>,
+    /// Which software asked; `None`: it did not tell.
+    pub client: Option<Client>,
+}
+
+impl Validation {
+    /// One of which no more is known.
+    #[must_use]
+    pub fn new(license_id: LicenseId, at: DateTime<Utc>, outcome: ValidationOutcome, claim: Claim) -> Self {
+        Self { license_id, at, outcome, claim, covered_by: None, place: None, client: None }
+    }
 }
 
 /// Who records: one stream of batches, of one process. Random, so that no two are alike.

@@ -237,6 +237,21 @@ impl Standing {
         Self { license, bindings: Arc::clone(&self.bindings) }
     }
 
+    /// The registered wildcard that covers the claim's domain, where none has that very name. As [`held`](Self::held).
+    #[must_use]
+    pub fn covered_by(&self, claim: &Claim) -> Option<&DomainName> {
+        let asked = claim.domain.as_ref()?;
+        let mut covering = None;
+        for binding in &*self.bindings {
+            match binding {
+                Binding::Domain(registered) if registered == asked => return None,
+                Binding::Domain(registered) if registered.covers(asked) => covering = Some(registered),
+                Binding::Domain(_) | Binding::Device(_) => {}
+            }
+        }
+        covering
+    }
+
     /// What `claim` holds of it. Of a license that is not read whole, only the claim that it was read for may ask.
     #[must_use]
     pub fn held(&self, claim: &Claim) -> Held {

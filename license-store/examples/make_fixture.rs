@@ -44,9 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     store.execute(&first.license.id, &Command::Activate(claim.clone()), &context).await?;
     store.execute(&second.license.id, &Command::Revoke, &context).await?;
     let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
-    let validations = [ValidationOutcome::Valid, ValidationOutcome::Valid, denied].map(|outcome| {
-        Validation { license_id: first.license.id.clone(), at: now, outcome, claim: claim.clone() }
-    });
+    let validations = [ValidationOutcome::Valid, ValidationOutcome::Valid, denied]
+        .map(|outcome| Validation::new(first.license.id.clone(), now, outcome, claim.clone()));
     store.record(&validations, None).await?;
     store.keep_first("name", b"value").await?;
     store.close().await;

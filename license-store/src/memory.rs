@@ -11,13 +11,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
+use license_core::client::Client;
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
 };
+use license_core::domain::DomainName;
 use license_core::event::{Event, Subject};
 use license_core::key::KeyDigest;
 use license_core::license::{Counters, License, LicenseDetail, LicenseId};
 use license_core::limits;
+use license_core::place::Place;
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
@@ -72,6 +75,24 @@ struct Recorded {
     cursor: ValidationCursor,
     outcome: ValidationOutcome,
     claim: Claim,
+    covered_by: Option<DomainName>,
+    place: Option<Place>,
+    client: Option<Client>,
+}
+
+impl Recorded {
+    fn validation(&self, id: &LicenseId) -> Validation {
+        let Self { cursor, outcome, claim, covered_by, place, client } = self;
+        Validation {
+            license_id: id.clone(),
+            at: cursor.at,
+            outcome: *outcome,
+            claim: claim.clone(),
+            covered_by: covered_by.clone(),
+            place: place.clone(),
+            client: client.clone(),
+        }
+    }
 }
 
 impl MemoryStore {
@@ -272,9 +293,10 @@ impl LicenseStore for MemoryStore {
                 entry.counters.validation_count += 1;
                 entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
             }
-            let Validation { license_id: _, at, outcome, ref claim } = *validation;
+            let Validation { license_id: _, at, outcome, claim, covered_by, place, client } =
+                validation.clone();
             let cursor = ValidationCursor { at, sequence };
-            entry.validations.push(Recorded { cursor, outcome, claim: claim.clone() });
+            entry.validations.push(Recorded { cursor, outcome, claim, covered_by, place, client });
         }
         Ok(())
     }
@@ -359,12 +381,7 @@ impl LicenseStore for MemoryStore {
         let items = behind.take(page.limit as usize + 1).collect();
         let Page { items, next } =
             Page::from_one_more(items, page.limit, |recorded: &&Recorded| recorded.cursor);
-        let validation = |&Recorded { cursor, outcome, ref claim }: &Recorded| Validation {
-            license_id: id.clone(),
-            at: cursor.at,
-            outcome,
-            claim: claim.clone(),
-        };
+        let validation = |recorded: &Recorded| recorded.validation(id);
         let items = items.into_iter().map(validation).collect();
         Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
     }

@@ -42,7 +42,7 @@ fn validation(id: &LicenseId) -> Validation {
         domain: Some(DomainName::parse("example.com").expect("a domain")),
         fingerprint: Some(Fingerprint::parse("device").expect("a fingerprint")),
     };
-    Validation { license_id: id.clone(), at: now(), outcome: ValidationOutcome::Valid, claim }
+    Validation::new(id.clone(), now(), ValidationOutcome::Valid, claim)
 }
 
 async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) -> Result<(), StoreError> {

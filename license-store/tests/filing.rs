@@ -93,8 +93,7 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
                 let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
                 let outcome = if n % 5 == 0 { denied } else { ValidationOutcome::Valid };
                 let at = now() + TimeDelta::microseconds(i64::try_from(round * 1_000 + n).expect("small"));
-                let validation =
-                    Validation { license_id: ids[license].clone(), at, outcome, claim: Claim::default() };
+                let validation = Validation::new(ids[license].clone(), at, outcome, Claim::default());
                 expected[license].record(validation.clone());
                 validation
             })

@@ -73,16 +73,59 @@ fn down() -> StoreError {
 #[tokio::test]
 async fn a_malformed_request_touches_no_store() {
     let service = service(store()).await;
-    let of = |key, domain, fingerprint| ValidateRequest { key, domain, fingerprint };
+    let of = |key, domain, fingerprint| ValidateRequest { key, domain, fingerprint, ..Default::default() };
     for (request, expected) in [
         (of("TO-7K3F-M2QA-ZZ81-94FZ", None, None), "Key(Check"),
         (of("", None, None), "Key(Length"),
         (of(KEY, Some("a..b"), None), "Domain("),
         (of(KEY, Some("*.example.com"), None), "Domain("),
         (of(KEY, None, Some("")), "Fingerprint("),
+        (ValidateRequest { key: KEY, client: Some("a/"), ..Default::default() }, "Client("),
     ] {
         let error = format!("{:?}", service.validate(&request).await.unwrap_err());
         assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+/// The record says where it came from, which software asked, and which wildcard covered the domain where no activation has
+/// its very name.
+#[tokio::test]
+async fn a_record_tells_what_was_told() {
+    let place = Place::of(crate::place::Country::parse("DE").unwrap());
+    for (bound, asked, covered_by) in [
+        (&["*.example.com", "a.example.com"][..], Some("a.example.com"), None),
+        (&["a.example.com", "*.example.com"], Some("a.example.com"), None),
+        (&["b.example.com", "*.example.com"], Some("a.example.com"), Some("*.example.com")),
+        (&["*.example.com"], None, None),
+        (&["*.example.com"], Some("localhost"), None),
+    ] {
+        let mut store = store();
+        let standing = Standing::new(
+            Arc::new(license()),
+            bound
+                .iter()
+                .map(|text| Binding::Domain(DomainName::from_stored(text).unwrap()))
+                .collect::<Vec<_>>(),
+        );
+        store.expect_recall().returning(move |_, _, _| Some(standing.clone()));
+        let expected = (Some(place.clone()), Client::parse("editor/2").ok());
+        let covering = covered_by.map(|text| DomainName::from_stored(text).unwrap());
+        store
+            .expect_record()
+            .times(1)
+            .withf(move |batch, _| {
+                let [Validation { place, client, covered_by, .. }] = batch else { return false };
+                (place, client) == (&expected.0, &expected.1) && *covered_by == covering
+            })
+            .returning(|_, _| Ok(()));
+        let request = ValidateRequest {
+            key: KEY,
+            domain: asked,
+            client: Some("editor/2"),
+            place: Some(&place),
+            ..Default::default()
+        };
+        assert!(service(store).await.validate(&request).await.unwrap().is_valid(), "{bound:?} {asked:?}");
     }
 }
 
@@ -103,7 +146,7 @@ async fn a_settled_verdict_asks_no_command() {
     let request = ValidateRequest {
         key: " to 7k3f m2qa zz81 94fy",
         domain: Some("https://Example.com/x"),
-        fingerprint: None,
+        ..Default::default()
     };
     let verdict = service(store).await.validate(&request).await.unwrap();
     let Verdict::Valid(valid) = verdict else { panic!("{verdict:?}") };
@@ -128,7 +171,12 @@ async fn a_denied_verdict_asks_no_command_and_is_recorded() {
         let mut store = store();
         finds(&mut store, License { state, ..license() }, &[]);
         records(&mut store, ValidationOutcome::Denied(code));
-        let request = ValidateRequest { key: KEY, domain: Some("new.com"), fingerprint: Some("d") };
+        let request = ValidateRequest {
+            key: KEY,
+            domain: Some("new.com"),
+            fingerprint: Some("d"),
+            ..Default::default()
+        };
         let verdict = service(store).await.validate(&request).await.unwrap();
         assert!(matches!(verdict, Verdict::Denied(denial) if denial.code() == code));
     }
@@ -153,7 +201,12 @@ async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
             });
         let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);
         records(&mut store, if granted { ValidationOutcome::Valid } else { denied });
-        let request = ValidateRequest { key: KEY, domain: Some("new.com"), fingerprint: Some("d") };
+        let request = ValidateRequest {
+            key: KEY,
+            domain: Some("new.com"),
+            fingerprint: Some("d"),
+            ..Default::default()
+        };
         assert_eq!(service(store).await.validate(&request).await.unwrap().is_valid(), granted);
     }
 }
@@ -225,7 +278,7 @@ async fn the_key_comes_back_to_its_owner_and_is_nowhere_else() {
     let service = service(store).await;
     let keyed = service.get(&LicenseId::parse("lic_a1").unwrap()).await.unwrap();
     assert_eq!(keyed.key.reveal(), KEY);
-    let request = ValidateRequest { key: KEY, domain: None, fingerprint: None };
+    let request = ValidateRequest { key: KEY, ..Default::default() };
     for shown in [format!("{keyed:?}"), format!("{request:?}"), format!("{service:?}")] {
         assert!(!shown.contains("7K3F") && !shown.contains("M2QA") && !shown.contains("ZZ81"), "{shown}");
     }
@@ -358,7 +411,7 @@ mod outbox {
                 .returning(move |notice| if works { Ok(Some(notice.at)) } else { Err(down()) });
             let service = with(store, outbox).await;
             for _ in 0..5 {
-                let request = ValidateRequest { key: KEY, domain: Some("b.com"), fingerprint: None };
+                let request = ValidateRequest { key: KEY, domain: Some("b.com"), ..Default::default() };
                 let verdict = service.validate(&request).await.unwrap();
                 assert!(matches!(verdict, Verdict::Denied(Denial::DomainLimitReached { .. })), "{verdict:?}");
             }

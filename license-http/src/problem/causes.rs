@@ -141,6 +141,7 @@ impl From<ValidateError> for Problem {
             }
             ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
             ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
+            ValidateError::Client(error) => bad(Code::ClientInvalid, &error).at("client"),
             ValidateError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "a validation failed");

@@ -43,6 +43,8 @@ codes! {
     DomainInvalid = BAD_REQUEST "DOMAIN_INVALID",
     /// The text is no fingerprint.
     FingerprintInvalid = BAD_REQUEST "FINGERPRINT_INVALID",
+    /// The text is no name and version of a client.
+    ClientInvalid = BAD_REQUEST "CLIENT_INVALID",
     /// The request has no API token, or one that is not known, has expired or is revoked.
     Unauthorized = UNAUTHORIZED "UNAUTHORIZED",
     /// The token lacks a scope, which `detail` names.

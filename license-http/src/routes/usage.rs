@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::activation::Fingerprint;
+use license_core::client::Client;
 use license_core::domain::DomainName;
+use license_core::place::Region;
 use license_core::service::LicenseService;
 use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor};
 use serde::Serialize;
@@ -48,16 +50,25 @@ pub(super) struct ValidationJson<'a> {
     domain: Option<&'a str>,
     /// The device that asked.
     fingerprint: Option<&'a str>,
+    /// From which country, by the two letters of ISO 3166; null: unknown.
+    country: Option<&'a str>,
+    /// From which part of it; null: unknown.
+    region: Option<&'a str>,
+    /// The software that asked: its name, and its version behind a slash; null: it did not tell.
+    client: Option<&'a str>,
 }
 
 impl<'a> From<&'a Validation> for ValidationJson<'a> {
     fn from(validation: &'a Validation) -> Self {
-        let Validation { license_id: _, at, outcome, claim } = validation;
+        let Validation { license_id: _, at, outcome, claim, covered_by: _, place, client } = validation;
         Self {
             at: *at,
             outcome: outcome.as_str(),
             domain: claim.domain.as_ref().map(DomainName::as_str),
             fingerprint: claim.fingerprint.as_ref().map(Fingerprint::as_str),
+            country: place.as_ref().map(|place| place.country.as_str()),
+            region: place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str),
+            client: client.as_ref().map(Client::as_str),
         }
     }
 }

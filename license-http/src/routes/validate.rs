@@ -8,6 +8,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::activation::ActivationKind;
 use license_core::license::{License, Slots};
+use license_core::place::Place;
 use license_core::plan::{Features, Limit};
 use license_core::service::ValidateRequest;
 use license_core::verdict::Verdict;
@@ -30,6 +31,8 @@ struct ValidateBody<'a> {
     domain: Option<Text<'a>>,
     #[serde(borrow, default)]
     fingerprint: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    client: Option<Text<'a>>,
 }
 
 /// Borrows from the body, also inside an `Option`, which serde does not do for a bare `Cow`.
@@ -146,6 +149,7 @@ pub(super) async fn method_not_allowed() -> Response {
 }
 
 async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {
+    let place = request.extensions().get::<Place>().cloned();
     let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
     // Not before: bodies that trickle would take the places of those that are here.
     let _permit = state.edge.validations.enter()?;
@@ -155,6 +159,8 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal
         key: &body.key.0,
         domain: body.domain.as_ref().map(|text| &*text.0),
         fingerprint: body.fingerprint.as_ref().map(|text| &*text.0),
+        client: body.client.as_ref().map(|text| &*text.0),
+        place: place.as_ref(),
     };
     Ok(match state.service.validate(&request).await.map_err(Problem::from)? {
         Verdict::Valid(valid) => {
@@ -211,10 +217,11 @@ fn explain(bytes: &[u8]) -> Problem {
         if value.is_null() { Ok(()) } else { requests::text(field, value).map(drop) }
     };
     let found = || -> Result<(), Problem> {
-        let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint"])?;
+        let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint", "client"])?;
         fields.require("key", requests::text)?;
         fields.take("domain", nullable)?;
         fields.take("fingerprint", nullable)?;
+        fields.take("client", nullable)?;
         Ok(())
     };
     let other = || Problem::new(Code::BadRequest, "The body can't be read.");

@@ -1,4 +1,5 @@
 use chrono::TimeDelta;
+use license_core::limits;
 use serde_json::{Value, json};
 
 use super::app::{EMAIL, TestApp};
@@ -21,7 +22,10 @@ async fn used(app: &TestApp) -> String {
 
 fn record(hour: u32, outcome: &str, domain: impl Into<Value>, fingerprint: impl Into<Value>) -> Value {
     let at = format!("2026-01-01T{hour:02}:00:00Z");
-    json!({ "at": at, "outcome": outcome, "domain": domain.into(), "fingerprint": fingerprint.into() })
+    json!({
+        "at": at, "outcome": outcome, "domain": domain.into(), "fingerprint": fingerprint.into(),
+        "country": null, "region": null, "client": null,
+    })
 }
 
 #[tokio::test]
@@ -96,4 +100,19 @@ async fn pages_of_records_that_stand_at_the_same_moment() {
     }
     assert_eq!(seen.len(), 8);
     assert_eq!(seen.iter().filter(|record| record["domain"] == "one.example").count(), 7);
+}
+
+#[tokio::test]
+async fn a_client_is_remembered_as_it_is_told() {
+    let app = TestApp::new().await;
+    let license = app.issue("starter").await;
+    for client in [json!(" Acme Editor/2.1.0 "), json!("x".repeat(limits::CLIENT_BYTES)), Value::Null] {
+        let reply = app.validate(json!({ "key": license.key, "client": client })).await;
+        assert_eq!(reply.json()["valid"], true, "{client}");
+        app.advance(TimeDelta::hours(1));
+    }
+    let usage = app.get(&format!("{}/usage", license.path)).await.json();
+    let clients: Vec<_> =
+        usage["recent"].as_array().unwrap().iter().map(|record| record["client"].clone()).collect();
+    assert_eq!(clients, [Value::Null, json!("x".repeat(limits::CLIENT_BYTES)), json!("Acme Editor/2.1.0")]);
 }

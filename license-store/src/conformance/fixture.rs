@@ -139,7 +139,7 @@ pub(super) fn assert_counts(detail: &LicenseDetail) {
 }
 
 pub(super) fn validation(id: &LicenseId, seconds: i64, outcome: ValidationOutcome) -> Validation {
-    Validation { license_id: id.clone(), at: at(seconds), outcome, claim: Claim::default() }
+    Validation::new(id.clone(), at(seconds), outcome, Claim::default())
 }
 
 /// Runs one future for each of `tasks`, all let go at once, spread over the handles; their results in order.

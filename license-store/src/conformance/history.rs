@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use license_core::client::Client;
+use license_core::domain::DomainName;
 use license_core::license::LicenseId;
+use license_core::place::{Country, Place, Region};
 use license_core::store::{LicenseStore, PageRequest, StoreError};
 use license_core::usage::{BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationOutcome};
 use license_core::verdict::DenialCode;
@@ -42,6 +45,35 @@ pub async fn valid_ones_count_and_denied_ones_stand(harness: &dyn Harness) {
     assert_eq!((report.total(), report.denied(), report.last_validated_at), (2, 2, Some(at(3))));
     assert_eq!(report.recent.items, recorded);
     assert_eq!(report.recent.next, None);
+}
+
+/// Where a validation came from and which software asked stand in the history as they were told, each or none of them.
+pub async fn what_is_told_is_kept(harness: &dyn Harness) {
+    let (store, other) = (harness.open().await, harness.open().await);
+    let license = issue(&store, &spec("open")).await;
+    let place = |country, region| {
+        let country = Country::parse(country).expect("a country");
+        Some(Place { country, region: Region::parse(region) })
+    };
+    let client = |text| Client::parse(text).ok();
+    let covered_by = DomainName::from_stored("*.example.com").ok();
+    let mut recorded = Vec::new();
+    for (place, client, covered_by) in [
+        (place("DE", "BW"), client("Acme Editor/2.1.0 \"x\""), covered_by.clone()),
+        (place("FR", "Île-de-France"), None, None),
+        (place("US", ""), None, None),
+        (None, client("editor"), None),
+        (None, None, covered_by),
+        (None, None, None),
+    ] {
+        let claim = claim(Some("a.example.com"), Some("d"));
+        let plain = validation(&license.id, recorded.len().try_into().expect("few"), VALID);
+        recorded.push(Validation { claim, place, client, covered_by, ..plain });
+    }
+    store.record(&recorded, None).await.expect("record");
+    recorded.reverse();
+    let report = usage(&other, &license.id, &UsageQuery::default()).await;
+    assert_eq!(report.recent.items, recorded, "place, client and covering domain of each validation");
 }
 
 /// A validation that is recorded late does not turn the latest time back.

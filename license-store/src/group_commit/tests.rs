@@ -46,7 +46,7 @@ fn validation(id: &LicenseId, number: u32) -> Validation {
         domain: None,
         fingerprint: Some(Fingerprint::parse(&number.to_string()).expect("a fingerprint")),
     };
-    Validation { license_id: id.clone(), at: at(0), outcome: ValidationOutcome::Valid, claim }
+    Validation::new(id.clone(), at(0), ValidationOutcome::Valid, claim)
 }
 
 fn number(validation: &Validation) -> u32 {

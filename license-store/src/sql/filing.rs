@@ -22,6 +22,14 @@ pub(super) const TIDIED_EVERY: Duration = Duration::from_millis(500);
 /// After a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What is recorded of a validation: columns of `inbox`, of `unfiled` and of `validations` alike.
+macro_rules! recorded {
+    () => {
+        "license_id, at, outcome, domain, fingerprint, country, region, client, covered_by"
+    };
+}
+pub(super) use recorded;
+
 /// Forgets recorders that are gone: none waits for a week to send a batch again.
 pub(super) const FORGET_RECORDERS: &str =
     "DELETE FROM recorders WHERE at < (SELECT MAX(at) FROM recorders) - 604800000000";

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, S
 use super::SqlStore;
 use super::dialect::{Dialect, Survives, Value, driver};
 use super::feed::Feed;
-use super::filing::Filing;
+use super::filing::{Filing, recorded};
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
 use super::turn::Background;
@@ -22,6 +22,7 @@ const SCHEMAS: &Schemas = &[
     ("inbox", include_str!("../../migrations/postgres/0002_inbox.sql")),
     ("outbox", include_str!("../../migrations/postgres/0003_outbox.sql")),
     ("access", include_str!("../../migrations/postgres/0004_access.sql")),
+    ("usage", include_str!("../../migrations/postgres/0005_usage.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
@@ -143,20 +144,19 @@ impl Dialect for Postgres {
     }
 
     fn record() -> String {
-        let items = Self::items(4);
+        let (items, columns) = (Self::items(4), recorded!());
         // A statement of its own is a transaction; sessions are set to READ COMMITTED.
         format!(
             "WITH validated AS MATERIALIZED (SELECT value ->> 0 AS license_id, CAST(value ->> 1 AS BIGINT) AS at, \
-             value ->> 2 AS outcome, value ->> 3 AS domain, value ->> 4 AS fingerprint FROM {items}), \
+             value ->> 2 AS outcome, value ->> 3 AS domain, value ->> 4 AS fingerprint, value ->> 5 AS country, \
+             value ->> 6 AS region, value ->> 7 AS client, value ->> 8 AS covered_by FROM {items}), \
              unknown AS MATERIALIZED (SELECT license_id AS id FROM validated \
              WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = validated.license_id) LIMIT 1), \
              noted AS (INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 \
              WHERE $2 > 0 AND NOT EXISTS (SELECT 1 FROM unknown) ON CONFLICT (id) DO UPDATE \
              SET last_batch = excluded.last_batch, at = excluded.at \
              WHERE recorders.last_batch < excluded.last_batch RETURNING 1), \
-             recorded AS (INSERT INTO inbox (license_id, at, outcome, domain, fingerprint) \
-             SELECT license_id, at, outcome, domain, fingerprint FROM validated \
-             WHERE ($2 = 0 OR EXISTS (SELECT 1 FROM noted)) AND NOT EXISTS (SELECT 1 FROM unknown)) \
+             recorded AS (INSERT INTO inbox ({columns}) SELECT {columns} FROM validated WHERE ($2 = 0 OR EXISTS (SELECT 1 FROM noted)) AND NOT EXISTS (SELECT 1 FROM unknown)) \
              SELECT id FROM unknown"
         )
     }

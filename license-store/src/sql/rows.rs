@@ -4,12 +4,14 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint};
+use license_core::client::Client;
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::event::{Event, EventType, Subject};
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{Counters, ExpiryTold, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::metadata::Metadata;
+use license_core::place::{Country, Place, Region};
 use license_core::plan::Limit;
 use license_core::store::{Source, StoreError};
 use license_core::usage::{Validation, ValidationCursor, ValidationOutcome};
@@ -229,7 +231,23 @@ impl<R: Columns> Reader<'_, R> {
                 .map(|text| self.parse("fingerprint", text.as_str(), Fingerprint::parse))
                 .transpose()?,
         };
-        let validation = Validation { license_id: license_id.clone(), at, outcome: self.outcome()?, claim };
+        let country = self.maybe_text("country")?;
+        let place = country
+            .map(|text| {
+                let country =
+                    Country::parse(&text).ok_or_else(|| self.corrupt("country", "no two letters"))?;
+                let region = self.maybe_text("region")?.as_deref().and_then(Region::parse);
+                Ok::<_, StoreError>(Place { country, region })
+            })
+            .transpose()?;
+        let client = self.maybe_text("client")?;
+        let client = client.map(|text| self.parse("client", text.as_str(), Client::parse)).transpose()?;
+        let covered_by = self.maybe_text("covered_by")?;
+        let covered_by = covered_by
+            .map(|text| self.parse("covered_by", text.as_str(), DomainName::from_stored))
+            .transpose()?;
+        let (license_id, outcome) = (license_id.clone(), self.outcome()?);
+        let validation = Validation { license_id, at, outcome, claim, covered_by, place, client };
         Ok((ValidationCursor { at, sequence: self.count("sequence")? }, validation))
     }
 }
@@ -314,17 +332,36 @@ pub(super) fn event_row(event: &Event) -> serde_json::Value {
     json!([subject.as_str(), sequence, event_type.as_str(), at.timestamp_micros(), data.to_string()])
 }
 
-/// Validations as the JSON rows that the insert reads.
+/// Validations as the JSON rows that the insert reads, in the order of [`recorded!`](super::filing::recorded). Of most nothing
+/// is told at the end of a row: that is left out, and read as NULL.
 pub(super) fn validation_rows(validations: &[Validation]) -> String {
-    let rows = validations.iter().map(|validation| {
-        let Validation { license_id, at, outcome, claim: Claim { domain, fingerprint } } = validation;
+    let mut text = Vec::with_capacity(2 + 96 * validations.len());
+    text.push(b'[');
+    for (n, validation) in validations.iter().enumerate() {
+        let Validation { license_id, at, outcome, claim, covered_by, place, client } = validation;
+        let Claim { domain, fingerprint } = claim;
+        if n > 0 {
+            text.push(b',');
+        }
         let domain = domain.as_ref().map(DomainName::as_str);
         let fingerprint = fingerprint.as_ref().map(Fingerprint::as_str);
-        (license_id.as_str(), at.timestamp_micros(), outcome.as_str(), domain, fingerprint)
-    });
-    let rows: Vec<_> = rows.collect();
-    // Of the hot path, so without a tree of values in between. Nothing in it fails to be JSON.
-    serde_json::to_string(&rows).unwrap_or_default()
+        let known = (license_id.as_str(), at.timestamp_micros(), outcome.as_str(), domain, fingerprint);
+        // Of the hot path, so without a tree of values in between. Nothing in it fails to be JSON.
+        let written = if place.is_none() && client.is_none() && covered_by.is_none() {
+            serde_json::to_writer(&mut text, &known)
+        } else {
+            let (license_id, at, outcome, domain, fingerprint) = known;
+            let country = place.as_ref().map(|place| place.country.as_str());
+            let region = place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str);
+            let (client, covered_by) =
+                (client.as_ref().map(Client::as_str), covered_by.as_ref().map(DomainName::as_str));
+            let row = (license_id, at, outcome, domain, fingerprint, country, region, client, covered_by);
+            serde_json::to_writer(&mut text, &row)
+        };
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+    text.push(b']');
+    String::from_utf8(text).unwrap_or_default()
 }
 
 pub(super) fn json_rows(rows: impl Iterator<Item = serde_json::Value>) -> String {

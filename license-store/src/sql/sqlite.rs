@@ -16,7 +16,7 @@ use super::SqlStore;
 use super::dialect::{Dialect, Survives, Value, driver};
 use super::fault::is_contended;
 use super::feed::Feed;
-use super::filing::Filing;
+use super::filing::{Filing, recorded};
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
 use super::turn::Background;
@@ -36,6 +36,7 @@ const SCHEMAS: &Schemas = &[
     ("inbox", include_str!("../../migrations/sqlite/0002_inbox.sql")),
     ("outbox", include_str!("../../migrations/sqlite/0003_outbox.sql")),
     ("access", include_str!("../../migrations/sqlite/0004_access.sql")),
+    ("usage", include_str!("../../migrations/sqlite/0005_usage.sql")),
 ];
 
 /// How a store works with its file.
@@ -90,10 +91,10 @@ impl Dialect for Sqlite {
             "{BEGIN_QUICK}; \
              INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 WHERE $2 > 0 ON CONFLICT (id) DO UPDATE \
              SET last_batch = excluded.last_batch, at = excluded.at WHERE recorders.last_batch < excluded.last_batch; \
-             INSERT INTO inbox (license_id, at, outcome, domain, fingerprint) \
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM {} \
-             WHERE $2 = 0 OR {}; \
+             INSERT INTO inbox ({}) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
+             value ->> 5, value ->> 6, value ->> 7, value ->> 8 FROM {} WHERE $2 = 0 OR {}; \
              COMMIT",
+            recorded!(),
             Self::items(4),
             Self::CHANGED
         )

@@ -7,6 +7,7 @@ use license_core::usage::ValidationOutcome;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::dialect::{Dialect, Survives, Value};
+use super::filing::recorded;
 
 /// What commands change of a license, in the order of the parameters that write them.
 pub(super) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
@@ -134,8 +135,8 @@ impl Statements {
                  GROUP BY outcome",
             ),
             recent: sql(format!(
-                "SELECT sequence, at, outcome, domain, fingerprint FROM ({} UNION ALL {}) AS recorded \
-                 ORDER BY at DESC, sequence DESC LIMIT $6",
+                "SELECT sequence, {} FROM ({} UNION ALL {}) AS recorded ORDER BY at DESC, sequence DESC LIMIT $6",
+                recorded!(),
                 recent("validations"),
                 recent("unfiled")
             )),
@@ -202,9 +203,9 @@ impl Statements {
 /// The newest validations of a license in one table, by its index where it has one.
 fn recent(table: &str) -> String {
     format!(
-        "SELECT * FROM (SELECT sequence, at, outcome, domain, fingerprint FROM {table} \
-         WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
-         ORDER BY at DESC, sequence DESC LIMIT $6) AS recent"
+        "SELECT * FROM (SELECT sequence, {} FROM {table} WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
+         ORDER BY at DESC, sequence DESC LIMIT $6) AS recent",
+        recorded!()
     )
 }
 

@@ -63,6 +63,9 @@ pub(super) fn schemas() -> Vec<(&'static str, RefOr<Schema>)> {
     ]
 }
 
+/// As [`Client`](license_core::client::Client) reads it.
+const CLIENT: &str = r"^\s*[!-.0-~]([ -.0-~]*)(/ *[!-.0-~]([ -.0-~]*))?\s*$";
+
 fn validate() -> ObjectBuilder {
     object::<RefOr<Schema>>(
         [
@@ -82,8 +85,14 @@ fn validate() -> ObjectBuilder {
                     .description(Some("What tells this device from others, without the spaces around it."))
                     .into(),
             ),
+            (
+                "client",
+                nullable(text(limits::CLIENT_BYTES).pattern(Some(CLIENT)))
+                    .description(Some("The software that asks: a name, or a name, a slash and a version."))
+                    .into(),
+            ),
         ],
-        &["domain", "fingerprint"],
+        &["domain", "fingerprint", "client"],
     )
 }
 

@@ -70,6 +70,7 @@ fn validate() -> Op {
             Code::LicenseKeyMalformed,
             Code::DomainInvalid,
             Code::FingerprintInvalid,
+            Code::ClientInvalid,
             Code::LicenseNotFound,
             Code::RateLimited,
             Code::StoreUnavailable,

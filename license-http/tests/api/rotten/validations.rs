@@ -31,6 +31,7 @@ impl Table {
                 json!({ "key": key, "fingerprint": {} }).to_string(),
                 Some("fingerprint"),
             ),
+            ("a wrong client", json!({ "key": key, "client": 1 }).to_string(), Some("client")),
             ("an unknown field", json!({ "key": key, "device": "x" }).to_string(), Some("device")),
             ("the key twice", format!("{{\"key\":\"{key}\",\"key\":\"{key}\"}}"), Some("key")),
             (
@@ -90,6 +91,17 @@ impl Table {
             let call = with("fingerprint", text);
             let name = format!("validate fingerprint {name:?}");
             self.row(name, call, 400, "FINGERPRINT_INVALID", Some("fingerprint"));
+        }
+        let long = "x".repeat(limits::CLIENT_BYTES + 1);
+        for text in ["", " ", "/1", "a/", "a/1/2", "a\tb", "bücher", &long] {
+            let name: String = text.chars().take(20).collect();
+            self.row(
+                format!("validate client {name:?}"),
+                with("client", text),
+                400,
+                "CLIENT_INVALID",
+                Some("client"),
+            );
         }
         let body = json!({ "key": key }).to_string();
         let plain = Call::new("POST", "/api/v1/validate").body(body.as_str());

@@ -89,12 +89,7 @@ async fn hits_misses_loads_and_entries_are_counted() {
 async fn validations_are_passed_on() {
     let node = Node::new();
     let license = node.issued_elsewhere(&[]).await;
-    let validation = Validation {
-        license_id: license.id.clone(),
-        at: start(),
-        outcome: ValidationOutcome::Valid,
-        claim: anywhere(),
-    };
+    let validation = Validation::new(license.id.clone(), start(), ValidationOutcome::Valid, anywhere());
     for count in 1..3 {
         node.cache.record(std::slice::from_ref(&validation), None).await.unwrap();
         assert_eq!(node.store.records(), count);

@@ -9,7 +9,7 @@ use sqlx::{Connection, SqlStr};
 
 use super::fetch;
 use crate::sql::dialect::{Columns, values};
-use crate::sql::filing::{FORGET_RECORDERS, File};
+use crate::sql::filing::{FORGET_RECORDERS, File, recorded};
 
 /// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
 const LOCK: i64 = 0x6c69_6365_6e73_6532;
@@ -17,14 +17,19 @@ const LOCK: i64 = 0x6c69_6365_6e73_6532;
 const FILED: i64 = 2_000;
 
 const WAIT: &str = "SELECT pg_advisory_xact_lock($1)";
-const FILE: &str = "WITH taken AS (DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox LIMIT $1)) RETURNING *), \
-    filed AS (INSERT INTO validations (sequence, license_id, at, outcome, domain, fingerprint) \
-    SELECT sequence, license_id, at, outcome, domain, fingerprint FROM taken ORDER BY license_id, sequence), \
+const FILE: &str = concat!(
+    "WITH taken AS (DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox LIMIT $1)) RETURNING *), \
+    filed AS (INSERT INTO validations (sequence, ",
+    recorded!(),
+    ") SELECT sequence, ",
+    recorded!(),
+    " FROM taken ORDER BY license_id, sequence), \
     counted AS (UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM taken WHERE outcome = 'VALID' \
     GROUP BY license_id ORDER BY license_id) AS v WHERE licenses.id = v.license_id) \
-    SELECT COUNT(*) AS filed FROM taken";
+    SELECT COUNT(*) AS filed FROM taken"
+);
 
 /// Files through the store's connections.
 pub(super) struct Filer {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
-use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY};
+use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded};
 use crate::sql::turn::{Background, Turn};
 
 /// Rows that are sorted at once: as many as fit into some megabytes.
@@ -35,15 +35,23 @@ const START: &str = "UPDATE filing SET license_id = '', sequence = 0, last_seque
     WHERE last_sequence = 0 AND EXISTS (SELECT 1 FROM inbox)";
 const STATE: &str = "SELECT last_sequence, license_id, sequence FROM filing";
 const MAKE: &str = "CREATE TEMP TABLE IF NOT EXISTS sorted (sequence INTEGER, license_id TEXT, at INTEGER, outcome TEXT, \
-    domain TEXT, fingerprint TEXT)";
+    domain TEXT, fingerprint TEXT, country TEXT, region TEXT, client TEXT, covered_by TEXT)";
 const CLEAR: &str = "DELETE FROM temp.sorted";
-const SORT: &str = "INSERT INTO temp.sorted SELECT sequence, license_id, at, outcome, domain, fingerprint FROM inbox \
-    WHERE sequence <= $1 AND (license_id, sequence) > ($2, $3) ORDER BY license_id, sequence";
+const SORT: &str = concat!(
+    "INSERT INTO temp.sorted SELECT sequence, ",
+    recorded!(),
+    " FROM inbox WHERE sequence <= $1 AND (license_id, sequence) > ($2, $3) ORDER BY license_id, sequence"
+);
 const END_OF_STEP: &str = "SELECT license_id, sequence FROM temp.sorted WHERE rowid > $1 AND rowid <= $2 ORDER BY rowid DESC LIMIT 1";
 const ADVANCE: &str = "UPDATE filing SET license_id = $1, sequence = $2 \
     WHERE last_sequence = $3 AND license_id = $4 AND sequence = $5 RETURNING sequence";
-const FILE: &str = "INSERT INTO validations (sequence, license_id, at, outcome, domain, fingerprint) \
-    SELECT sequence, license_id, at, outcome, domain, fingerprint FROM temp.sorted WHERE rowid > $1 AND rowid <= $2";
+const FILE: &str = concat!(
+    "INSERT INTO validations (sequence, ",
+    recorded!(),
+    ") SELECT sequence, ",
+    recorded!(),
+    " FROM temp.sorted WHERE rowid > $1 AND rowid <= $2"
+);
 const COUNT: &str = "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM temp.sorted \

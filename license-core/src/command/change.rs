@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Draft;
 use super::lifecycle::{in_reach, refuse_revoked, reinstate, revoke, suspend};
-use crate::activation::{Activation, ActivationKind, Binding};
+use crate::activation::{Activation, ActivationKind, Binding, ReleaseReason};
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::EventType;
@@ -137,7 +137,7 @@ fn replace_domains(
     let domains = || activations.iter().filter(|activation| matches!(activation.binding, Binding::Domain(_)));
     let held: BTreeSet<_> = domains().map(|activation| activation.binding.value()).collect();
     for activation in domains().filter(|activation| !wanted_names.contains(activation.binding.value())) {
-        draft.release(activation);
+        draft.release(activation, ReleaseReason::Admin);
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::activation::ActivationKind;
@@ -14,8 +14,7 @@ use license_core::service::ValidateRequest;
 use license_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::client::ClientAddress;
-use crate::edge::Limited;
+use super::keyed::{self, Refusal};
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::{Code, Problem};
 use crate::request_log;
@@ -102,6 +101,12 @@ pub(super) struct NotFound {
     error: &'static str,
 }
 
+impl NotFound {
+    pub(super) fn new() -> Self {
+        Self { valid: false, error: Code::LicenseNotFound.as_str() }
+    }
+}
+
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Denied))]
 pub(super) struct Denied {
@@ -113,39 +118,11 @@ pub(super) struct Denied {
     message: String,
 }
 
-/// Marks answers that were given while the store did not answer: the license is as it was last read, and the validation is
-/// kept in memory until it can be recorded.
-const STORE_STATE: HeaderName = HeaderName::from_static("x-license-store");
-
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
     let started = request_log::now();
-    let client = request.extensions().get::<ClientAddress>().copied();
-    let answered = match state.edge.admit_address(client, started) {
-        Ok(()) => answer(&state, request).await,
-        Err(limited) => Err(limited.into()),
-    };
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(Refusal::Problem(problem)) => problem.into_refusal(),
-        Err(Refusal::Limited(limited)) => limited.response(Problem::into_refusal),
-    };
-    let status = response.status();
-    // What can't be read or is not known. Past the limit of these it is not said any more which of the two.
-    if status.is_client_error()
-        && status != StatusCode::TOO_MANY_REQUESTS
-        && let Err(limited) = state.edge.failed(client)
-    {
-        response = limited.response(Problem::into_refusal);
-    }
-    if state.service.store_is_down() {
-        response.headers_mut().insert(STORE_STATE, HeaderValue::from_static("down"));
-    }
+    let response = keyed::call(&state, request, started, answer).await;
     state.validate_seconds.observe_duration(started.elapsed());
     response
-}
-
-pub(super) async fn method_not_allowed() -> Response {
-    Problem::method_not_allowed().into_refusal()
 }
 
 async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {
@@ -172,33 +149,12 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal
             let usage = SlotsUsed::from(valid.license());
             wire::json(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
         }
-        Verdict::NotFound => wire::json(
-            StatusCode::NOT_FOUND,
-            &NotFound { valid: false, error: Code::LicenseNotFound.as_str() },
-        ),
+        Verdict::NotFound => wire::json(StatusCode::NOT_FOUND, &NotFound::new()),
         Verdict::Denied(denial) => {
             let denied = Denied { valid: false, error: denial.code().as_str(), message: denial.to_string() };
             wire::json(StatusCode::OK, &denied)
         }
     })
-}
-
-/// Why there is no verdict.
-enum Refusal {
-    Problem(Problem),
-    Limited(Limited),
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<Limited> for Refusal {
-    fn from(limited: Limited) -> Self {
-        Self::Limited(limited)
-    }
 }
 
 fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {

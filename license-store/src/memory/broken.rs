@@ -135,7 +135,7 @@ impl Broken {
         command: &Command,
         context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
-        let view = self.data().view(id, &command.reads())?;
+        let view = self.data().view(id, command, context)?;
         let Decision { outcome, changes } = decide(view, command, context);
         self.gap().await;
         if let Some(changes) = changes {
@@ -193,7 +193,7 @@ impl LicenseStore for Broken {
             (Fault::ForgetsTheEvent, _) => {
                 let mut data = self.data();
                 let Decision { outcome, changes } =
-                    decide(data.view(id, &command.reads())?, command, context);
+                    decide(data.view(id, command, context)?, command, context);
                 if let Some(mut changes) = changes {
                     changes.events = license_core::event::NewEvents::default();
                     data.apply(id, &changes)?;
@@ -218,7 +218,7 @@ impl LicenseStore for Broken {
             }
             (Fault::OversellsByOne, Command::Activate(_)) => {
                 let mut data = self.data();
-                let mut view = data.view(id, &command.reads())?;
+                let mut view = data.view(id, command, context)?;
                 view.license.devices_used = view.license.devices_used.saturating_sub(1);
                 let Decision { outcome, changes } = decide(view, command, context);
                 if let Some(changes) = changes {
@@ -229,7 +229,7 @@ impl LicenseStore for Broken {
             (Fault::ForgetsReleases, _) => {
                 let mut data = self.data();
                 let Decision { outcome, changes } =
-                    decide(data.view(id, &command.reads())?, command, context);
+                    decide(data.view(id, command, context)?, command, context);
                 if let Some(mut changes) = changes {
                     changes.released.clear();
                     data.apply(id, &changes)?;
@@ -345,8 +345,12 @@ impl LicenseStore for Broken {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         self.inner.activations(id, kind, page).await
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        self.inner.idle(query).await
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -1,5 +1,6 @@
 //! The suite is tested itself: stores with one fault each must fail it, at the case that is named here.
 
+mod devices;
 mod outbox;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,12 @@ enum Fault {
     KeepsTheLast,
     /// Keeps the old key of a license as well.
     KeepsTheOldKey,
+    /// Evicts the device that was made first, whenever it was seen.
+    EvictsByAge,
+    /// Sweeps idle devices by what was filed before it began.
+    SweepsByOldFigures,
+    /// Finds what was seen of a device by its name, also of one that was released.
+    KeepsFiguresByName,
     /// Takes times in whole seconds.
     RoundsTimes,
     /// Keeps the offset of a page instead of its last item.
@@ -95,6 +102,9 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::IgnoresTheRequest, "create::refuses_an_idempotency_key_of_another_request"),
     (Fault::KeepsTheLast, "kept::the_first_value_stays"),
     (Fault::KeepsTheOldKey, "execute::a_rotated_key_replaces_the_old_one"),
+    (Fault::EvictsByAge, "devices::a_new_device_takes_the_slot_unseen_for_the_longest"),
+    (Fault::SweepsByOldFigures, "devices::a_sweep_races_with_validations"),
+    (Fault::KeepsFiguresByName, "devices::activations_tell_when_they_were_seen"),
     (Fault::RoundsTimes, "create::keeps_extreme_values"),
     (Fault::PagesByOffset, "reads::pages_of_licenses_are_stable"),
     (Fault::WritesEventsBare, "execute::events_show_the_license"),
@@ -115,6 +125,7 @@ struct Broken {
     late: Arc<Mutex<Vec<Validation>>>,
     late_events: Mutex<Vec<Event>>,
     limit_told: Mutex<Option<DateTime<Utc>>>,
+    figures: Mutex<HashMap<Binding, ActivationUsage>>,
 }
 
 impl Broken {
@@ -236,6 +247,11 @@ impl LicenseStore for Broken {
                 }
                 Ok(outcome)
             }
+            (Fault::EvictsByAge, Command::Activate(_)) => self.evicting_by_age(id, command, context),
+            (Fault::SweepsByOldFigures, Command::ReleaseIdle) => {
+                self.sweeping_by_old_figures(id, command, context).await
+            }
+            (Fault::KeepsFiguresByName, _) => self.keeping_figures(id, command, context).await,
             (Fault::KeepsTheOldKey, Command::RotateKey { .. }) => {
                 let before = self.data().entry(id)?.license.key_digest;
                 let outcome = self.inner.execute(id, command, context).await;
@@ -400,6 +416,7 @@ impl BrokenHarness {
             late: Arc::clone(&self.late),
             late_events: Mutex::default(),
             limit_told: Mutex::default(),
+            figures: Mutex::default(),
         }
     }
 }

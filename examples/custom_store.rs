@@ -22,7 +22,8 @@ use license_core::limits;
 use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery, SeenActivation, Unseen};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
-    BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+    BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport,
+    UsageRetention, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome,
 };
 use license_core::verdict::{Claim, Standing};
 use license_store::conformance::{CASES, Harness};
@@ -37,7 +38,13 @@ struct Lists {
     licenses: BTreeMap<LicenseId, (Arc<License>, Counters)>,
     activations: Vec<(LicenseId, Activation)>,
     events: Vec<Event>,
-    validations: Vec<Validation>,
+    /// With their numbers.
+    validations: Vec<(u64, Validation)>,
+    last_validation: u64,
+    rollups: BTreeMap<RollupKey, UsageSum>,
+    /// Of rollups that are gone.
+    earlier: BTreeMap<(LicenseId, ValidationOutcome), UsageSum>,
+    usage_kept: UsageKept,
     idempotency: Vec<(Idempotency, LicenseId)>,
     kept: BTreeMap<String, Vec<u8>>,
     /// The last batch of each.
@@ -54,6 +61,46 @@ impl ListStore {
 impl Lists {
     fn license(&self, id: &LicenseId) -> Result<&(Arc<License>, Counters), StoreError> {
         self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
+    }
+
+    /// What one license was used for, or all: rollups of whole days, and single validations where the range cuts one.
+    fn used(&self, id: Option<&LicenseId>, query: &UsageQuery) -> UsageOverview {
+        let (sources, page) = (query.sources(), &query.page);
+        let within = |(start, end): (i64, i64), value: i64| start <= value && value < end;
+        let mut tally = UsageTally::new(query);
+        for (key, sum) in &self.rollups {
+            if within(sources.days, key.day.number()) && id.is_none_or(|id| *id == key.license_id) {
+                tally.add(&Rollup { key: key.clone(), sum: *sum });
+            }
+        }
+        let mut recent = Vec::new();
+        for (sequence, validation) in &self.validations {
+            let micros = validation.at.timestamp_micros();
+            if id.is_some_and(|id| *id != validation.license_id) || !within(sources.range, micros) {
+                continue;
+            }
+            if sources.records.iter().any(|range| within(*range, micros)) {
+                tally.add(&Rollup::of(validation));
+            }
+            let cursor = ValidationCursor { at: validation.at, sequence: *sequence };
+            if page.after.is_none_or(|after| cursor < after) {
+                recent.push((cursor, validation.clone()));
+            }
+        }
+        recent.sort_by_key(|(cursor, _)| std::cmp::Reverse(*cursor));
+        recent.truncate(page.limit as usize + 1);
+        let Page { items, next } =
+            Page::from_one_more(recent, page.limit, |(cursor, _): &(ValidationCursor, _)| *cursor);
+        let earlier = self
+            .earlier
+            .iter()
+            .filter(|((license, _), _)| sources.earlier && id.is_none_or(|id| id == license))
+            .map(|((_, outcome), sum)| (*outcome, *sum));
+        let mut overview =
+            tally.overview(earlier, |id| self.licenses.get(id).map(|(license, _)| license.plan.clone()));
+        overview.usage.recent = Page { items: items.into_iter().map(|(_, item)| item).collect(), next };
+        overview.usage.kept = self.usage_kept;
+        overview
     }
 
     fn created(&self, asked: &Idempotency) -> Option<Created> {
@@ -93,7 +140,8 @@ impl Lists {
     /// What validations say of an activation.
     fn seen(&self, id: &LicenseId, activation: Activation) -> ActivationDetail {
         let mut usage = ActivationUsage::default();
-        let of_license = self.validations.iter().filter(|validation| validation.license_id == *id);
+        let recorded = self.validations.iter().map(|(_, validation)| validation);
+        let of_license = recorded.filter(|validation| validation.license_id == *id);
         of_license.for_each(|validation| usage.count(&activation, validation));
         ActivationDetail { activation, usage }
     }
@@ -212,7 +260,13 @@ impl LicenseStore for ListStore {
                 counters.last_validated_at = counters.last_validated_at.max(Some(validation.at));
             }
         }
-        lists.validations.extend_from_slice(validations);
+        for validation in validations {
+            lists.last_validation += 1;
+            let sequence = lists.last_validation;
+            lists.validations.push((sequence, validation.clone()));
+            let Rollup { key, sum } = Rollup::of(validation);
+            lists.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
+        }
         Ok(())
     }
 
@@ -290,35 +344,53 @@ impl LicenseStore for ListStore {
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        let UsageQuery { from, to, page } = query;
         let lists = self.lists();
         lists.license(id)?;
-        let mut found: Vec<_> = (1..)
-            .zip(&lists.validations)
-            .filter(|(_, validation)| {
-                validation.license_id == *id
-                    && from.is_none_or(|from| validation.at >= from)
-                    && to.is_none_or(|to| validation.at < to)
-            })
-            .map(|(sequence, validation)| {
-                (ValidationCursor { at: validation.at, sequence }, validation.clone())
-            })
-            .collect();
-        found.sort_by_key(|(cursor, _)| std::cmp::Reverse(*cursor));
-        let mut by_outcome = BTreeMap::new();
-        let mut last_validated_at = None;
-        for (_, validation) in &found {
-            *by_outcome.entry(validation.outcome).or_insert(0) += 1;
-            if validation.outcome == ValidationOutcome::Valid {
-                last_validated_at = last_validated_at.max(Some(validation.at));
+        Ok(lists.used(Some(id), query).usage)
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        Ok(self.lists().used(None, query))
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        let lists = self.lists();
+        let found = lists
+            .rollups
+            .iter()
+            .filter(|(key, _)| filter.admits(key) && page.after.as_ref().is_none_or(|after| *key > after));
+        let items = found.take(page.limit as usize + 1);
+        let items = items.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum }).collect();
+        Ok(Page::from_one_more(items, page.limit, |rollup: &Rollup| rollup.key.clone()))
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let (keep, mut lists) = (retention.at(now), self.lists());
+        lists.usage_kept = lists.usage_kept.and(keep);
+        let mut forgotten = 0;
+        lists.validations.retain(|(_, validation)| {
+            let goes = keep.records_from.is_some_and(|from| validation.at < from) && forgotten < limit;
+            forgotten += u32::from(goes);
+            !goes
+        });
+        let old = lists.rollups.keys().filter(|key| keep.rollups_from.is_some_and(|from| key.day < from));
+        for key in old.take(limit as usize).cloned().collect::<Vec<_>>() {
+            if let Some(sum) = lists.rollups.remove(&key) {
+                let total = lists.earlier.entry((key.license_id, key.outcome));
+                total.and_modify(|sums| sums.add(&sum)).or_insert(sum);
+                forgotten += 1;
             }
         }
-        found.retain(|(cursor, _)| page.after.is_none_or(|after| *cursor < after));
-        found.truncate(page.limit as usize + 1);
-        let Page { items, next } =
-            Page::from_one_more(found, page.limit, |(cursor, _): &(ValidationCursor, _)| *cursor);
-        let items = items.into_iter().map(|(_, validation)| validation).collect();
-        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+        Ok(forgotten.into())
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

@@ -9,6 +9,7 @@ use crate::key::{KeyError, KeyFormatError};
 use crate::license::LicenseId;
 use crate::limits;
 use crate::store::StoreError;
+use crate::usage::UsageError;
 use crate::verdict::Denial;
 
 /// A use case did not come to its end.
@@ -57,6 +58,9 @@ pub enum ServiceError {
         /// The endpoint.
         id: EndpointId,
     },
+    /// Usage is asked for that is not kept, or too much of it.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// The name of a subscription is out of bounds.
     #[error("a subscription's name has 1 to {} bytes", limits::SUBSCRIPTION_NAME_BYTES)]
     SubscriptionName,

@@ -47,6 +47,14 @@ pub const METADATA_DEPTH: usize = 8;
 pub const PAGE_ITEMS: u32 = 100;
 /// Items of a page when the caller names no number.
 pub const PAGE_ITEMS_DEFAULT: u32 = 25;
+/// Intervals of one series of usage.
+pub const USAGE_INTERVALS: usize = 1_000;
+/// Values that a breakdown of usage lists; what the others have, it says in one figure.
+pub const USAGE_SHARES: usize = 50;
+/// Licenses that the overview of usage lists.
+pub const TOP_LICENSES: usize = 10;
+/// Longest time that usage may be kept, in days (10 years).
+pub const USAGE_DAYS: u32 = 3_653;
 /// Largest limit of domains or devices.
 pub const MAX_SLOTS: u32 = 10_000_000;
 /// Longest term of a plan and longest grace, in days (100 years).

@@ -3,6 +3,7 @@
 mod devices;
 mod limit_notices;
 mod outbox;
+mod usage;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +36,7 @@ use crate::place::Place;
 use crate::plan::PlanCatalog;
 use crate::seen::ActivationDetail;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use crate::usage::{UsageQuery, UsageReport, Validation, ValidationOutcome};
+use crate::usage::{Validation, ValidationOutcome};
 use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
 
 pub use devices::{DeactivateRequest, Deactivated, HeldBy};
@@ -464,14 +465,6 @@ impl LicenseService {
         page: &PageRequest<ActivationId>,
     ) -> Result<Page<ActivationDetail, ActivationId>, ServiceError> {
         Ok(self.store.activations(id, kind, page).await?)
-    }
-
-    /// What a license was used for.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] inside, or a fault of the store.
-    pub async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
-        Ok(self.store.usage(id, query).await?)
     }
 
     /// Whether the store answers, and whether it hears of what other nodes change.

@@ -20,7 +20,10 @@ use crate::key::KeyDigest;
 use crate::license::{License, LicenseDetail, LicenseId, Status};
 use crate::limits;
 use crate::seen::{ActivationDetail, IdleQuery};
-use crate::usage::{BatchId, UsageQuery, UsageReport, Validation};
+use crate::usage::{
+    BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    Validation,
+};
 use crate::verdict::{Claim, Standing};
 
 /// Keeps licenses, their activations, events and validations.
@@ -148,11 +151,43 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// As all methods: [`StoreError`].
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// What a license was used for.
+    /// What a license was used for: what is recorded, rolled up or not, of [the query's sources](UsageQuery::sources), and
+    /// [what is kept](UsageReport::kept), all of one moment. The series is not filled.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such license.
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError>;
+
+    /// Likewise, what all licenses were used for.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError>;
+
+    /// Rollups that pass the filter, in the order of their keys: at every moment those that
+    /// [`roll_up`](crate::usage::roll_up) makes of what was recorded, but for days that are not kept any more. The cursor is
+    /// the last key of a page.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError>;
+
+    /// Removes single validations and rollups that `retention` does not keep at `now`, at most `limit` of each, and says how
+    /// many those were. What rollups that go have counted stays in the totals of all time. Called until it says 0: a store
+    /// may do less at once than it is asked for, so that nobody waits.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
 
     /// The names of all plans that licenses have, without repetition, in any order.
     ///
@@ -253,6 +288,24 @@ macro_rules! forward {
             async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
                 (**self).usage(id, query).await
             }
+            async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+                (**self).usage_of_all(query).await
+            }
+            async fn rollups(
+                &self,
+                filter: &RollupFilter,
+                page: &PageRequest<RollupKey>,
+            ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+                (**self).rollups(filter, page).await
+            }
+            async fn forget_usage(
+                &self,
+                retention: &UsageRetention,
+                now: DateTime<Utc>,
+                limit: u32,
+            ) -> Result<u64, StoreError> {
+                (**self).forget_usage(retention, now, limit).await
+            }
             async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
                 (**self).plans_in_use().await
             }
@@ -338,6 +391,12 @@ pub struct Page<T, C> {
     pub items: Vec<T>,
     /// Where the next page starts; `None` on the last.
     pub next: Option<C>,
+}
+
+impl<T, C> Default for Page<T, C> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
 }
 
 impl<T, C> Page<T, C> {

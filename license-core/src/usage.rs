@@ -1,6 +1,9 @@
 //! Usage: the validations of a license, recorded and reported.
 
-use std::collections::BTreeMap;
+mod query;
+mod report;
+mod rollup;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -10,8 +13,14 @@ use crate::client::Client;
 use crate::domain::DomainName;
 use crate::license::LicenseId;
 use crate::place::Place;
-use crate::store::{Page, PageRequest};
 use crate::verdict::{Claim, DenialCode};
+
+pub use query::{Interval, UsageError, UsageGroup, UsageKept, UsageQuery, UsageRetention, UsageSources};
+pub use report::{
+    Breakdown, LicenseUsage, PlanUsage, UsageFigure, UsageOverview, UsagePoint, UsageReport, UsageShare,
+    UsageTally,
+};
+pub use rollup::{Day, Rollup, RollupFilter, RollupKey, UsageSum, roll_up};
 
 /// How a validation of a known license ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,40 +129,4 @@ pub struct ValidationCursor {
     pub at: DateTime<Utc>,
     /// Its number, given by the store.
     pub sequence: u64,
-}
-
-/// Which validations of a license to report.
-#[derive(Clone, Debug, Default)]
-pub struct UsageQuery {
-    /// From this moment on; `None`: from the first.
-    pub from: Option<DateTime<Utc>>,
-    /// Before this moment; `None`: to the last.
-    pub to: Option<DateTime<Utc>>,
-    /// Which page of the single records.
-    pub page: PageRequest<ValidationCursor>,
-}
-
-/// What a license was used for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageReport {
-    /// Validations in the range by outcome; only outcomes that occurred.
-    pub by_outcome: BTreeMap<ValidationOutcome, u64>,
-    /// The latest valid answer in the range.
-    pub last_validated_at: Option<DateTime<Utc>>,
-    /// Single validations in the range, newest first.
-    pub recent: Page<Validation, ValidationCursor>,
-}
-
-impl UsageReport {
-    /// Valid answers in the range. Over all time it equals the license's `validation_count`.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.by_outcome.get(&ValidationOutcome::Valid).copied().unwrap_or(0)
-    }
-
-    /// Denied answers in the range.
-    #[must_use]
-    pub fn denied(&self) -> u64 {
-        self.by_outcome.values().sum::<u64>() - self.total()
-    }
 }

@@ -1,5 +1,6 @@
 //! What handlers take from a request. Axum's own extractors answer in plain text and repeat what was sent.
 
+mod accept;
 mod ask;
 mod body;
 mod caller;
@@ -8,6 +9,7 @@ mod header;
 mod path;
 mod query;
 
+pub(crate) use accept::preferred;
 pub(crate) use ask::Ask;
 #[cfg(feature = "webhooks")]
 pub(crate) use ask::EndpointAsk;

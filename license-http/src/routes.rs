@@ -126,6 +126,7 @@ fn license_table() -> Vec<Entry> {
         delete "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
         patch "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::label;
         get "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
+        get "/api/v1/usage" [UsageRead] usage::overview;
         get "/api/v1/events" [LicensesRead] events::list;
         delete "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
         get "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;

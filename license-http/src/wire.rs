@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use license_core::clock::whole_micros;
 use license_core::json::LicenseJson;
 pub(crate) use license_core::json::{time, time_or_null};
@@ -44,6 +44,11 @@ pub(crate) fn license(status: StatusCode, license: &KeyedLicense, now: DateTime<
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// A time as it stands in JSON.
+pub(crate) fn time_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// Any RFC 3339 time, in whole microseconds.

@@ -53,6 +53,7 @@ pub mod order;
 pub mod races;
 pub mod reads;
 pub mod sequences;
+pub mod usage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -161,6 +162,9 @@ macro_rules! conformance_cases {
                 claims_and_releases_keep_the_count, one_of_many_changes_of_a_version_wins,
                 nothing_is_granted_after_a_revocation, one_of_many_creates_with_an_idempotency_key_wins,
                 no_validation_is_lost, counts_survive_racing_commands;
+            usage: rollups_are_listed_in_order, a_page_begins_behind_any_key, rollups_equal_the_recount,
+                a_report_counts_its_range, a_breakdown_is_bounded, an_overview_counts_all_licenses,
+                old_usage_is_forgotten_in_batches, forgetting_races_with_recording;
             sequences: any_sequence_ends_as_in_memory;
         }
     };

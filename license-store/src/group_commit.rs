@@ -24,7 +24,10 @@ use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::seen::{ActivationDetail, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{BatchId, RecorderId, UsageQuery, UsageReport, Validation};
+use license_core::usage::{
+    BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport,
+    UsageRetention, Validation,
+};
 use license_core::verdict::{Claim, Standing};
 use rand::TryCryptoRng;
 use tokio::sync::{Mutex, oneshot};
@@ -412,6 +415,27 @@ impl<S: LicenseStore> LicenseStore for GroupCommit<S> {
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
         self.shared.inner.usage(id, query).await
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        self.shared.inner.usage_of_all(query).await
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        self.shared.inner.rollups(filter, page).await
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.shared.inner.forget_usage(retention, now, limit).await
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

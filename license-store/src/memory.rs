@@ -3,6 +3,7 @@
 mod access;
 mod devices;
 mod outbox;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -25,13 +26,15 @@ use license_core::place::Place;
 use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
-    BatchId, RecorderId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+    BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport,
+    UsageRetention, Validation, ValidationCursor, ValidationOutcome,
 };
 use license_core::verdict::{Claim, Standing};
 
 use crate::local_feed::LocalFeed;
 use access::Access;
 use outbox::OutboxData;
+use usage::UsageData;
 
 /// Keeps everything in this process, behind one lock; gone when it is dropped.
 ///
@@ -58,6 +61,7 @@ struct Data {
     recorders: HashMap<RecorderId, u64>,
     access: Access,
     outbox: OutboxData,
+    usage: UsageData,
 }
 
 #[derive(Debug)]
@@ -69,6 +73,8 @@ struct Entry {
     devices: HashMap<String, ActivationId>,
     /// In the order of recording: appending is the hot path, reports sort.
     validations: Vec<Recorded>,
+    /// So many of them are in the rollups.
+    rolled_up: usize,
 }
 
 /// A validation, without what its license says.
@@ -252,6 +258,7 @@ impl LicenseStore for MemoryStore {
             domains: HashMap::new(),
             devices: HashMap::new(),
             validations: Vec::new(),
+            rolled_up: 0,
         };
         for activation in activations {
             entry.add(activation);
@@ -382,32 +389,28 @@ impl LicenseStore for MemoryStore {
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        let UsageQuery { from, to, page } = query;
-        let data = self.data();
-        let validations = &data.entry(id)?.validations;
-        let mut found: Vec<_> = validations
-            .iter()
-            .filter(|Recorded { cursor: ValidationCursor { at, .. }, .. }| {
-                from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to)
-            })
-            .collect();
-        found.sort_unstable_by_key(|recorded| std::cmp::Reverse(recorded.cursor));
-        let mut by_outcome = BTreeMap::new();
-        let mut last_validated_at = None;
-        for Recorded { cursor, outcome, .. } in &found {
-            *by_outcome.entry(*outcome).or_insert(0) += 1;
-            if *outcome == ValidationOutcome::Valid {
-                last_validated_at = last_validated_at.max(Some(cursor.at));
-            }
-        }
-        let behind =
-            found.into_iter().filter(|recorded| page.after.is_none_or(|after| recorded.cursor < after));
-        let items = behind.take(page.limit as usize + 1).collect();
-        let Page { items, next } =
-            Page::from_one_more(items, page.limit, |recorded: &&Recorded| recorded.cursor);
-        let validation = |recorded: &Recorded| recorded.validation(id);
-        let items = items.into_iter().map(validation).collect();
-        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+        self.data().usage(id, query)
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        Ok(self.data().usage_of_all(query))
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        Ok(self.data().rollups(filter, page))
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        Ok(self.data().forget_usage(*retention, now, limit))
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

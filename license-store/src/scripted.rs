@@ -15,7 +15,10 @@ use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::seen::{ActivationDetail, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{BatchId, UsageQuery, UsageReport, Validation};
+use license_core::usage::{
+    BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    Validation,
+};
 use license_core::verdict::{Claim, Standing};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -295,6 +298,30 @@ impl LicenseStore for Scripted {
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
         self.begin().await?;
         self.inner.usage(id, query).await
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        self.begin().await?;
+        self.inner.usage_of_all(query).await
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        self.begin().await?;
+        self.inner.rollups(filter, page).await
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.begin().await?;
+        self.inner.forget_usage(retention, now, limit).await
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

@@ -17,6 +17,7 @@ mod seen;
 pub mod sqlite;
 mod statements;
 mod turn;
+mod usage;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -35,13 +36,14 @@ use license_core::license::{LicenseDetail, LicenseId};
 use license_core::seen::{ActivationDetail, IdleQuery, SeenActivation, Unseen};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
-    BatchId, UsageQuery, UsageReport, Validation, ValidationCursor, ValidationOutcome,
+    BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    Validation,
 };
 use license_core::verdict::{Claim, Standing};
 use serde_json::json;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub use dialect::{Columns, Dialect, Survives, Value};
 pub use migrations::OpenError;
@@ -57,6 +59,7 @@ use retry::Retry;
 use rows::Reader;
 use statements::Statements;
 use turn::{Background, Turn};
+use usage::UsageStatements;
 
 /// A store in a database of SQL.
 ///
@@ -73,6 +76,7 @@ pub struct SqlStore<D: Dialect> {
     feed: Feed,
     filing: Filing,
     outbox: OutboxStatements,
+    usage: UsageStatements,
 }
 
 impl<D: Dialect> fmt::Debug for SqlStore<D> {
@@ -101,6 +105,7 @@ impl<D: Dialect> SqlStore<D> {
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
+            usage: UsageStatements::new::<D>(),
             retry: Retry::default(),
             dialect,
             feed,
@@ -641,36 +646,28 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        let UsageQuery { from, to, page } = query;
-        let (from, to) = (rows::micros(*from).unwrap_or(i64::MIN), rows::micros(*to).unwrap_or(i64::MAX));
-        let (at, sequence) = page.after.map_or((i64::MAX, i64::MAX), |cursor| {
-            (cursor.at.timestamp_micros(), rows::int(cursor.sequence))
-        });
-        // One transaction: figures and records of one moment.
-        let mut tx = self.begin_read().await?;
-        self.check_exists(&mut tx, id).await?;
-        let license = id.as_str();
-        let figures = self.fetch(&mut tx, &self.statements.usage, values![license, from, to]).await?;
-        let values = values![license, from, to, at, sequence, i64::from(page.limit) + 1];
-        let records = self.fetch(&mut tx, &self.statements.recent, values).await?;
-        drop(tx);
+        self.usage_of(id, query).await
+    }
 
-        let mut by_outcome = BTreeMap::new();
-        let mut last_validated_at = None;
-        for row in &figures {
-            let row = reader::<D>(row, "validations", license);
-            let outcome = row.outcome()?;
-            by_outcome.insert(outcome, row.count("n")?);
-            if outcome == ValidationOutcome::Valid {
-                last_validated_at = row.maybe_time("at")?;
-            }
-        }
-        let read = |row: &Row<D>| reader::<D>(row, "validations", license).validation(id);
-        let items = records.iter().map(read).collect::<Result<_, _>>()?;
-        let Page { items, next } =
-            Page::from_one_more(items, page.limit, |(cursor, _): &(ValidationCursor, Validation)| *cursor);
-        let items = items.into_iter().map(|(_, validation)| validation).collect();
-        Ok(UsageReport { by_outcome, last_validated_at, recent: Page { items, next } })
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        self.overview(query).await
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        self.list_rollups(filter, page).await
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.retry.run(|| self.try_forget_usage(retention, now, limit)).await
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

@@ -2,6 +2,7 @@
 
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,7 +12,7 @@ use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::LicenseId;
 use license_core::plan::{Plan, PlanCatalog};
 use license_core::store::{LicenseStore, PageRequest};
-use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
+use license_core::usage::{RollupFilter, UsageQuery, Validation, ValidationOutcome, roll_up};
 use license_core::verdict::{Claim, DenialCode};
 use license_store::sql::{Dialect, SqlStore};
 
@@ -77,6 +78,15 @@ impl Expected {
     }
 }
 
+/// Records and rollups agree: they change in the same commit.
+async fn check_rollups(store: &dyn LicenseStore, expected: &[Expected], when: &str) {
+    let expected = roll_up(expected.iter().flat_map(|expected| &expected.history));
+    let page = PageRequest { after: None, limit: 1_000 };
+    let found = store.rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
+    let found: BTreeMap<_, _> = found.into_iter().map(|rollup| (rollup.key, rollup.sum)).collect();
+    assert_eq!(found, expected, "rollups {when}");
+}
+
 /// Validations in batches through two handles, which both file all the time and are cut short anywhere; after each round every
 /// figure is as it was recorded, and so it is in the end, where nothing is left to file.
 async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
@@ -92,7 +102,9 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
                 let license = (n * n + round) % ids.len();
                 let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
                 let outcome = if n % 5 == 0 { denied } else { ValidationOutcome::Valid };
-                let at = now() + TimeDelta::microseconds(i64::try_from(round * 1_000 + n).expect("small"));
+                let day = TimeDelta::hours(i64::try_from(round * 5).expect("small"));
+                let at =
+                    now() + day + TimeDelta::microseconds(i64::try_from(round * 1_000 + n).expect("small"));
                 let validation = Validation::new(ids[license].clone(), at, outcome, Claim::default());
                 expected[license].record(validation.clone());
                 validation
@@ -111,6 +123,7 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
         for (id, expected) in ids.iter().zip(&expected) {
             expected.check(&*handles[(round + 1) % 2], id, "while it is filed").await;
         }
+        check_rollups(&*handles[round % 2], &expected, "while it is filed").await;
         for filing in cut_short {
             filing.abort();
         }
@@ -121,6 +134,7 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
     for (id, expected) in ids.iter().zip(&expected) {
         expected.check(&*handles[0], id, "when all is filed").await;
     }
+    check_rollups(&*handles[1], &expected, "when all is filed").await;
 }
 
 #[cfg(feature = "sqlite")]

@@ -102,6 +102,7 @@ impl From<ServiceError> for Problem {
                 let detail = "This server keeps no order of events, and has no webhooks.";
                 Self::new(Code::NoEvents, detail)
             }
+            ServiceError::Usage(error) => Self::bad_request(error.parameter(), sentence(&error)),
             ServiceError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "a request failed");

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::activations::ActivationJson;
-use super::usage::ValidationJson;
+use super::usage::json::ValidationJson;
 use crate::auth::LetIn;
 use crate::extract::{By, CustomerPath, NoContent, NoQuery};
 use crate::problem::Problem;

@@ -1,94 +1,32 @@
-//! `/api/v1/licenses/{id}/usage`: what a license was used for.
+//! `/api/v1/licenses/{id}/usage` and `/api/v1/usage`: what one license was used for, and what all were. As JSON, as a table,
+//! as a picture.
 
-use std::collections::BTreeMap;
+#[cfg(feature = "charts")]
+mod chart;
+pub(super) mod json;
+mod table;
+
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
-use license_core::client::Client;
-use license_core::domain::DomainName;
-use license_core::place::Region;
+use chrono::DateTime;
 use license_core::service::LicenseService;
-use license_core::usage::{UsageQuery, UsageReport, Validation, ValidationCursor};
-use serde::Serialize;
+use license_core::usage::{Interval, UsageGroup, UsageQuery, UsageReport, ValidationCursor};
 
 use super::events::parse_position;
-use crate::extract::{LicensePath, Query};
+use crate::extract::{LicensePath, Query, preferred};
 use crate::problem::Problem;
 use crate::wire;
+use json::{OverviewJson, UsageJson};
 
-#[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Usage))]
-pub(super) struct UsageJson<'a> {
-    /// Validations in the time asked for, denied ones included.
-    total: u64,
-    /// Those of them that were denied.
-    denied: u64,
-    /// The last valid one of all times.
-    #[serde(serialize_with = "wire::time_or_null")]
-    last_validated_at: Option<DateTime<Utc>>,
-    /// How many had each outcome: VALID, or the code of a denial.
-    by_outcome: BTreeMap<&'static str, u64>,
-    /// The last ones, newest first.
-    recent: Vec<ValidationJson<'a>>,
-    /// The cursor of the next page; null on the last one.
-    next_cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Validation))]
-pub(super) struct ValidationJson<'a> {
-    /// When.
-    #[serde(serialize_with = "wire::time")]
-    at: DateTime<Utc>,
-    /// VALID, or the code of the denial.
-    outcome: &'static str,
-    /// The domain that asked.
-    domain: Option<&'a str>,
-    /// The device that asked.
-    fingerprint: Option<&'a str>,
-    /// From which country, by the two letters of ISO 3166; null: unknown.
-    country: Option<&'a str>,
-    /// From which part of it; null: unknown.
-    region: Option<&'a str>,
-    /// The software that asked: its name, and its version behind a slash; null: it did not tell.
-    client: Option<&'a str>,
-}
-
-impl<'a> From<&'a Validation> for ValidationJson<'a> {
-    fn from(validation: &'a Validation) -> Self {
-        let Validation { license_id: _, at, outcome, claim, covered_by: _, place, client } = validation;
-        Self {
-            at: *at,
-            outcome: outcome.as_str(),
-            domain: claim.domain.as_ref().map(DomainName::as_str),
-            fingerprint: claim.fingerprint.as_ref().map(Fingerprint::as_str),
-            country: place.as_ref().map(|place| place.country.as_str()),
-            region: place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str),
-            client: client.as_ref().map(Client::as_str),
-        }
-    }
-}
-
-impl<'a> From<&'a UsageReport> for UsageJson<'a> {
-    fn from(report: &'a UsageReport) -> Self {
-        let recent = report.recent.items.iter().map(ValidationJson::from);
-        Self {
-            total: report.total(),
-            denied: report.denied(),
-            last_validated_at: report.last_validated_at,
-            by_outcome: report.by_outcome.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect(),
-            recent: recent.collect(),
-            next_cursor: report
-                .recent
-                .next
-                .map(|ValidationCursor { at, sequence }| format!("{}_{sequence}", at.timestamp_micros())),
-        }
-    }
-}
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
+#[cfg(feature = "charts")]
+const SVG: &str = "image/svg+xml";
 
 /// Reads a `next_cursor`: microseconds, and a number.
 fn parse_cursor(text: &str) -> Option<ValidationCursor> {
@@ -99,12 +37,11 @@ fn parse_cursor(text: &str) -> Option<ValidationCursor> {
     Some(ValidationCursor { at, sequence: parse_position(sequence)? })
 }
 
-pub(super) async fn usage(
-    State(service): State<Arc<LicenseService>>,
-    LicensePath(id): LicensePath,
-    mut query: Query,
-) -> Result<Response, Problem> {
+/// `default_interval`: where the form of the answer is made of a series.
+fn read(mut query: Query, default_interval: Option<Interval>) -> Result<UsageQuery, Problem> {
     let (from, to) = (query.time("from")?, query.time("to")?);
+    let interval = query.take("interval", "hour, day or month", Interval::parse)?;
+    let group_by = query.take("group_by", "outcome, domain, device or country", UsageGroup::parse)?;
     let page = query.page(parse_cursor)?;
     query.finish()?;
     if let (Some(from), Some(to)) = (from, to)
@@ -112,6 +49,86 @@ pub(super) async fn usage(
     {
         return Err(Problem::bad_request("from", "This must not be after to."));
     }
-    let report = service.usage(&id, &UsageQuery { from, to, page }).await?;
-    Ok(wire::json(StatusCode::OK, &UsageJson::from(&report)))
+    Ok(UsageQuery { from, to, interval: interval.or(default_interval), group_by, page })
+}
+
+pub(super) async fn usage(
+    State(service): State<Arc<LicenseService>>,
+    LicensePath(id): LicensePath,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    let offered = [
+        JSON,
+        CSV,
+        #[cfg(feature = "charts")]
+        SVG,
+    ];
+    match preferred(&headers, &offered) {
+        Some(CSV) => {
+            let query = read(query, Some(Interval::Day))?;
+            table(&service.usage(&id, &query).await?)
+        }
+        #[cfg(feature = "charts")]
+        Some(SVG) => {
+            let query = read(query, Some(Interval::Day))?;
+            let interval = query.interval.unwrap_or(Interval::Day);
+            let title = format!("Validations of {id} by {}", interval.as_str());
+            picture(&service.usage(&id, &query).await?, interval, &title)
+        }
+        _ => {
+            let query = read(query, None)?;
+            let report = service.usage(&id, &query).await?;
+            Ok(varied(wire::json(StatusCode::OK, &UsageJson::new(&report, query.interval.is_some()))))
+        }
+    }
+}
+
+pub(super) async fn overview(
+    State(service): State<Arc<LicenseService>>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
+        let query = read(query, Some(Interval::Day))?;
+        return table(&service.usage_of_all(&query).await?.usage);
+    }
+    let query = read(query, None)?;
+    let overview = service.usage_of_all(&query).await?;
+    Ok(varied(wire::json(StatusCode::OK, &OverviewJson::new(&overview, query.interval.is_some()))))
+}
+
+fn table(report: &UsageReport) -> Result<Response, Problem> {
+    let text = table::csv(report).map_err(|error| {
+        tracing::error!(%error, "usage can't be written as a table");
+        Problem::internal()
+    })?;
+    let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+    Ok(answer(csv, text))
+}
+
+#[cfg(feature = "charts")]
+fn picture(report: &UsageReport, interval: Interval, title: &str) -> Result<Response, Problem> {
+    use axum::http::header::CONTENT_SECURITY_POLICY;
+    let text = chart::svg(report, interval, title).map_err(|error| {
+        tracing::error!(%error, "usage can't be drawn");
+        Problem::internal()
+    })?;
+    let mut response = answer(HeaderValue::from_static(SVG), text.into_bytes());
+    // Its own style has the colours of dark pages; it runs nothing, and loads nothing.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Ok(response)
+}
+
+fn answer(content_type: HeaderValue, text: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    varied(response)
+}
+
+/// The answer has another form for who accepts another.
+fn varied(mut response: Response) -> Response {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
 }

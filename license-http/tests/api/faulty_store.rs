@@ -14,7 +14,10 @@ use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::seen::{ActivationDetail, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
-use license_core::usage::{BatchId, UsageQuery, UsageReport, Validation};
+use license_core::usage::{
+    BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    Validation,
+};
 use license_core::verdict::{Claim, Standing};
 use license_store::memory::MemoryStore;
 use tokio::sync::Notify;
@@ -150,6 +153,30 @@ impl LicenseStore for FaultyStore {
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
         self.fault().await?;
         self.inner.usage(id, query).await
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        self.fault().await?;
+        self.inner.usage_of_all(query).await
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        self.fault().await?;
+        self.inner.rollups(filter, page).await
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.fault().await?;
+        self.inner.forget_usage(retention, now, limit).await
     }
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
         self.fault().await?;

@@ -33,6 +33,7 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("DELETE", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
     ("PATCH", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
     ("GET", "/api/v1/licenses/{id}/usage", &[Scope::UsageRead], 200),
+    ("GET", "/api/v1/usage", &[Scope::UsageRead], 200),
     ("GET", "/api/v1/events", &[Scope::LicensesRead], 200),
     ("POST", "/api/v1/webhook-endpoints", &[Scope::WebhooksWrite], 422),
     ("GET", "/api/v1/webhook-endpoints", &[Scope::WebhooksRead], 200),

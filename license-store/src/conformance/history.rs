@@ -195,7 +195,7 @@ pub async fn the_range_is_half_open(harness: &dyn Harness) {
         (Some(4), Some(4), 0, 0, None),
         (Some(10), None, 0, 0, None),
     ] {
-        let query = UsageQuery { from: from.map(at), to: to.map(at), page: PageRequest::default() };
+        let query = UsageQuery { from: from.map(at), to: to.map(at), ..UsageQuery::default() };
         let report = usage(&store, &license.id, &query).await;
         assert_eq!(
             (report.total(), report.denied(), report.last_validated_at),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use license_core::activation::Binding;
+use license_core::usage::{Day, UsageTally};
 use license_core::verdict::Held;
 use tokio::sync::Mutex;
 
@@ -65,6 +66,16 @@ enum Fault {
     RoundsTimes,
     /// Keeps the offset of a page instead of its last item.
     PagesByOffset,
+    /// Takes whole days for a range that cuts them.
+    CountsWholeDays,
+    /// Counts the single validations of a license, and not what they came to.
+    CountsSinglesOnly,
+    /// Removes rollups, and what they have counted with them.
+    ForgetsTheTotals,
+    /// Removes all that is old at once.
+    ForgetsAllAtOnce,
+    /// Lists rollups without the validations of the last call.
+    RollsUpLate,
     /// Writes events without the license.
     WritesEventsBare,
     /// Answers before the events are written; the next call writes them.
@@ -107,6 +118,11 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::KeepsFiguresByName, "devices::activations_tell_when_they_were_seen"),
     (Fault::RoundsTimes, "create::keeps_extreme_values"),
     (Fault::PagesByOffset, "reads::pages_of_licenses_are_stable"),
+    (Fault::CountsWholeDays, "usage::a_report_counts_its_range"),
+    (Fault::CountsSinglesOnly, "usage::old_usage_is_forgotten_in_batches"),
+    (Fault::ForgetsTheTotals, "usage::forgetting_races_with_recording"),
+    (Fault::ForgetsAllAtOnce, "usage::old_usage_is_forgotten_in_batches"),
+    (Fault::RollsUpLate, "usage::rollups_equal_the_recount"),
     (Fault::WritesEventsBare, "execute::events_show_the_license"),
     (Fault::WritesTheEventLate, "order::events_are_there_with_their_change"),
     (Fault::DrawsPositionsEarly, "order::no_event_is_overtaken"),
@@ -374,7 +390,50 @@ impl LicenseStore for Broken {
     }
 
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        self.inner.usage(id, query).await
+        let mut query = query.clone();
+        if self.fault == Fault::CountsWholeDays {
+            query.from = query.from.map(|from| Day::of(from).start());
+        }
+        let report = self.inner.usage(id, &query).await?;
+        if self.fault == Fault::CountsSinglesOnly {
+            let mut tally = UsageTally::new(&query);
+            let data = self.data();
+            for recorded in &data.entry(id)?.validations {
+                tally.add(&Rollup::of(&recorded.validation(id)));
+            }
+            return Ok(tally.report([]));
+        }
+        Ok(report)
+    }
+
+    async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        self.inner.usage_of_all(query).await
+    }
+
+    async fn rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        let mut found = self.inner.rollups(filter, page).await?;
+        if self.fault == Fault::RollsUpLate && found.next.is_none() {
+            found.items.pop();
+        }
+        Ok(found)
+    }
+
+    async fn forget_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let limit = if self.fault == Fault::ForgetsAllAtOnce { u32::MAX } else { limit };
+        let forgotten = self.inner.forget_usage(retention, now, limit).await?;
+        if self.fault == Fault::ForgetsTheTotals {
+            self.data().usage.forget_totals();
+        }
+        Ok(forgotten)
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

@@ -46,6 +46,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Ends such a statement where it is sent alone, so that it says whether it has changed a row.
     const SAYS_CHANGED: &'static str;
 
+    /// Waits until nobody files, and keeps others from it to the end of the transaction; `None` where a transaction that writes
+    /// does so anyway.
+    const LOCK_FILING: Option<&'static str>;
+
     /// Rows that are written in one commit in the background: few where others wait for its end.
     const BACKGROUND_ROWS: u32;
 
@@ -57,6 +61,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn is_one_of(column: &str, n: u8) -> String;
     /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
+
+    /// What is behind `FROM`, to the `WHERE` and a condition in it: each row of `each` with the rows of `table` that fit it, which are
+    /// looked up for each row by an index. A planner that joins the other way would read the table through.
+    fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
     /// Runs a statement and gives its rows.
     fn fetch(

@@ -30,6 +30,43 @@ macro_rules! recorded {
 }
 pub(super) use recorded;
 
+/// The number of the day of `at`: division rounds towards zero in SQL, and days do not.
+macro_rules! day {
+    () => {
+        "CASE WHEN at < 0 THEN (at - 86399999999) / 86400000000 ELSE at / 86400000000 END"
+    };
+}
+pub(super) use day;
+
+/// The key of a rollup.
+macro_rules! rollup_key {
+    () => {
+        "day, license_id, outcome, domain, device, country"
+    };
+}
+pub(super) use rollup_key;
+
+/// Adds what is recorded in `$from`, with a condition in it, to the rollups: in the order of their keys.
+macro_rules! roll_up {
+    ($from:literal) => {
+        concat!(
+            "INSERT INTO rollups (",
+            $crate::sql::filing::rollup_key!(),
+            ", count, first_at, last_at) SELECT ",
+            $crate::sql::filing::day!(),
+            ", license_id, outcome, COALESCE(domain, ''), COALESCE(fingerprint, ''), COALESCE(country, ''), \
+            COUNT(*), MIN(at), MAX(at) FROM ",
+            $from,
+            " GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 ON CONFLICT (",
+            $crate::sql::filing::rollup_key!(),
+            ") DO UPDATE SET count = rollups.count + excluded.count, first_at = \
+            CASE WHEN rollups.first_at < excluded.first_at THEN rollups.first_at ELSE excluded.first_at END, last_at = \
+            CASE WHEN rollups.last_at > excluded.last_at THEN rollups.last_at ELSE excluded.last_at END"
+        )
+    };
+}
+pub(super) use roll_up;
+
 /// Forgets recorders that are gone: none waits for a week to send a batch again.
 pub(super) const FORGET_RECORDERS: &str =
     "DELETE FROM recorders WHERE at < (SELECT MAX(at) FROM recorders) - 604800000000";

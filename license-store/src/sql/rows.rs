@@ -15,7 +15,7 @@ use license_core::place::{Country, Place, Region};
 use license_core::plan::Limit;
 use license_core::seen::{ActivationDetail, ActivationUsage, SeenActivation};
 use license_core::store::{Source, StoreError};
-use license_core::usage::{Validation, ValidationCursor, ValidationOutcome};
+use license_core::usage::{Day, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome};
 use license_core::verdict::Claim;
 use serde_json::json;
 
@@ -189,15 +189,9 @@ impl<R: Columns> Reader<'_, R> {
             first_seen_at: self.maybe_time("first_seen_at")?,
             last_seen_at: self.maybe_time("last_seen_at")?,
             validations: self.count("validations")?,
-            country: self.country()?,
+            country: self.maybe_text("country")?.map(|text| self.country(&text)).transpose()?,
         };
         Ok(ActivationDetail { activation: self.activation()?, usage })
-    }
-
-    fn country(&self) -> Result<Option<Country>, StoreError> {
-        let text = self.maybe_text("country")?;
-        let read = |text: &str| Country::parse(text).ok_or("no two letters");
-        text.map(|text| self.parse("country", text.as_str(), read)).transpose()
     }
 
     fn kind(&self, text: &str) -> Result<ActivationKind, StoreError> {
@@ -243,10 +237,32 @@ impl<R: Columns> Reader<'_, R> {
         })
     }
 
-    pub(super) fn validation(
-        &self,
-        license_id: &LicenseId,
-    ) -> Result<(ValidationCursor, Validation), StoreError> {
+    /// Columns `n`, `first_at` and `last_at`.
+    pub(super) fn usage_sum(&self) -> Result<UsageSum, StoreError> {
+        let (first_at, last_at) = (self.time("first_at")?, self.time("last_at")?);
+        Ok(UsageSum { count: self.count("n")?, first_at, last_at })
+    }
+
+    pub(super) fn rollup_key(&self) -> Result<RollupKey, StoreError> {
+        let told = |column| self.text(column).map(|text| Some(text).filter(|text| !text.is_empty()));
+        let (domain, device, country) = (told("domain")?, told("device")?, told("country")?);
+        Ok(RollupKey {
+            day: Day::from_number(self.int("day")?),
+            license_id: self.license_id("license_id")?,
+            outcome: self.outcome()?,
+            domain: domain
+                .map(|text| self.parse("domain", text.as_str(), DomainName::from_stored))
+                .transpose()?,
+            device: device.map(|text| self.parse("device", text.as_str(), Fingerprint::parse)).transpose()?,
+            country: country.map(|text| self.country(&text)).transpose()?,
+        })
+    }
+
+    fn country(&self, text: &str) -> Result<Country, StoreError> {
+        Country::parse(text).ok_or_else(|| self.corrupt("country", "no two letters"))
+    }
+
+    pub(super) fn validation(&self) -> Result<(ValidationCursor, Validation), StoreError> {
         let at = self.time("at")?;
         let domain = self.maybe_text("domain")?;
         let fingerprint = self.maybe_text("fingerprint")?;
@@ -258,9 +274,10 @@ impl<R: Columns> Reader<'_, R> {
                 .map(|text| self.parse("fingerprint", text.as_str(), Fingerprint::parse))
                 .transpose()?,
         };
-        let place = self
-            .country()?
-            .map(|country| {
+        let country = self.maybe_text("country")?;
+        let place = country
+            .map(|text| {
+                let country = self.country(&text)?;
                 let region = self.maybe_text("region")?.as_deref().and_then(Region::parse);
                 Ok::<_, StoreError>(Place { country, region })
             })
@@ -271,7 +288,7 @@ impl<R: Columns> Reader<'_, R> {
         let covered_by = covered_by
             .map(|text| self.parse("covered_by", text.as_str(), DomainName::from_stored))
             .transpose()?;
-        let (license_id, outcome) = (license_id.clone(), self.outcome()?);
+        let (license_id, outcome) = (self.license_id("license_id")?, self.outcome()?);
         let validation = Validation { license_id, at, outcome, claim, covered_by, place, client };
         Ok((ValidationCursor { at, sequence: self.count("sequence")? }, validation))
     }

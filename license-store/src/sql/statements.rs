@@ -7,7 +7,6 @@ use license_core::usage::ValidationOutcome;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::dialect::{Dialect, Survives, Value};
-use super::filing::recorded;
 use super::seen::{IDLE, listed_activations, unseen};
 
 /// What commands change of a license, in the order of the parameters that write them.
@@ -51,8 +50,6 @@ pub(super) struct Statements {
     /// Records a batch, all of it in one round trip. See [`Dialect::record`].
     pub(super) record: SqlStr,
     pub(super) unknown_license: SqlStr,
-    pub(super) usage: SqlStr,
-    pub(super) recent: SqlStr,
     pub(super) insert_idempotency: SqlStr,
     pub(super) idempotency: SqlStr,
     pub(super) plans_in_use: SqlStr,
@@ -65,7 +62,6 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    #[expect(clippy::too_many_lines, reason = "one list of texts")]
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
         let detail = detail::<D>(limits::LISTED_ACTIVATIONS, true);
@@ -140,18 +136,6 @@ impl Statements {
                 "SELECT value ->> 0 AS id FROM {items} \
                  WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) LIMIT 1"
             )),
-            usage: SqlStr::from_static(
-                "SELECT outcome, COUNT(*) AS n, MAX(at) AS at FROM \
-                 (SELECT outcome, at FROM validations WHERE license_id = $1 AND at >= $2 AND at < $3 \
-                 UNION ALL SELECT outcome, at FROM unfiled WHERE license_id = $1 AND at >= $2 AND at < $3) AS recorded \
-                 GROUP BY outcome",
-            ),
-            recent: sql(format!(
-                "SELECT sequence, {} FROM ({} UNION ALL {}) AS recorded ORDER BY at DESC, sequence DESC LIMIT $6",
-                recorded!(),
-                recent("validations"),
-                recent("unfiled")
-            )),
             insert_idempotency: SqlStr::from_static(
                 "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING key",
@@ -210,15 +194,6 @@ impl Statements {
         let text = format!("{} WHERE {} ORDER BY l.id DESC LIMIT $1", self.detail, conditions.join(" AND "));
         (sql(text), values)
     }
-}
-
-/// The newest validations of a license in one table, by its index where it has one.
-fn recent(table: &str) -> String {
-    format!(
-        "SELECT * FROM (SELECT sequence, {} FROM {table} WHERE license_id = $1 AND at >= $2 AND at < $3 AND (at, sequence) < ($4, $5) \
-         ORDER BY at DESC, sequence DESC LIMIT $6) AS recent",
-        recorded!()
-    )
 }
 
 /// A license with its counters and lists, in one statement and so at one moment. Where it is `counted`, what is not filed yet

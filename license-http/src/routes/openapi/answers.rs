@@ -6,6 +6,7 @@ use license_core::event::EventType;
 use license_core::license::Status;
 use license_core::limits;
 use license_core::token::Scope;
+use license_core::usage::UsageGroup;
 use license_core::verdict::DenialCode;
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder};
@@ -20,7 +21,10 @@ use super::super::deliveries::{AttemptJson, DeliveryJson};
 use super::super::events::EventJson;
 use super::super::health::{Health, Readiness};
 use super::super::tokens::TokenJson;
-use super::super::usage::{UsageJson, ValidationJson};
+use super::super::usage::json::{
+    BreakdownJson, LicenseUsageJson, OverviewJson, PlanUsageJson, PointJson, ShareJson, UsageJson,
+    ValidationJson,
+};
 use super::super::validate::{Denied, NotFound, SlotsJson, SlotsUsed, ValidAnswer, ValidLicense};
 use super::super::webhook_endpoints::{Deleted, EndpointJson, ReplayJson};
 use super::schema::{
@@ -139,16 +143,21 @@ fn licenses() -> Vec<(String, RefOr<Schema>)> {
             }))
             .rule("country", nullable(matching("^[A-Z]{2}$")))
             .build(),
-        Shape::of::<UsageJson<'_>>()
-            .rule(
-                "by_outcome",
-                ObjectBuilder::new()
-                    .schema_type(Type::Object)
-                    .property_names(Some(outcome()))
-                    .additional_properties(Some(whole(0, u32::MAX))),
-            )
+        Shape::of::<UsageJson<'_>>().rule("by_outcome", by_outcome()).build(),
+        Shape::of::<PointJson>().rule("by_outcome", by_outcome()).build(),
+        Shape::of::<BreakdownJson<'_>>()
+            .rule("by", one_of(UsageGroup::ALL.iter().map(|group| group.as_str())))
             .build(),
-        Shape::of::<ValidationJson<'_>>().rule("outcome", outcome()).build(),
+        Shape::of::<ShareJson<'_>>().build(),
+        Shape::of::<OverviewJson<'_>>().build(),
+        Shape::of::<LicenseUsageJson<'_>>().rule("license_id", id("lic")).build(),
+        Shape::of::<PlanUsageJson<'_>>().build(),
+        Shape::of::<ValidationJson<'_>>()
+            .optional("license_id")
+            .rule("license_id", id("lic"))
+            .rule("outcome", outcome())
+            .rule("country", nullable(matching("^[A-Z]{2}$")))
+            .build(),
         Shape::of::<EventJson<'_>>()
             .rule("id", event_id())
             .rule("type", types())
@@ -209,6 +218,13 @@ fn webhooks() -> Vec<(String, RefOr<Schema>)> {
             .build(),
         Shape::of::<AttemptJson<'_>>().build(),
     ]
+}
+
+fn by_outcome() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(outcome()))
+        .additional_properties(Some(whole(0, u32::MAX)))
 }
 
 fn outcome() -> ObjectBuilder {

@@ -16,7 +16,7 @@ use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, Response, Re
 
 use super::super::docs::FILES;
 use super::faults::{Faults, header};
-use super::schema::{activation_id, email, event_id, id, matching, named, one_of, text, whole};
+use super::schema::{activation_id, email, event_id, id, matching, named, one_of, string, text, whole};
 use crate::problem::Code;
 
 /// The name of the one way to say who calls.
@@ -165,6 +165,15 @@ impl Op {
         let content = Content::new(Some(schema));
         self.good
             .push((status, ResponseBuilder::new().description(about).content(content_type, content).build()));
+        self
+    }
+
+    /// The last answer in another form, for who accepts that.
+    pub(super) fn or_as(mut self, content_type: &str, about: &str) -> Self {
+        if let Some((_, response)) = self.good.last_mut() {
+            let schema = string().description(Some(about));
+            response.content.insert(content_type.to_owned(), Content::new(Some(schema)).into());
+        }
         self
     }
 

@@ -6,6 +6,7 @@ use license_core::delivery::DeliveryStatus;
 use license_core::event::EventType;
 use license_core::license::Status;
 use license_core::limits;
+use license_core::usage::{Interval, UsageGroup};
 use license_core::verdict::DenialCode;
 
 use super::operation::Op;
@@ -194,16 +195,35 @@ fn commands() -> [Op; 8] {
         .reads("ActivationLabel")
         .license()
         .denials(StatusCode::CONFLICT, &[DenialCode::LicenseRevoked]),
-        get("/api/v1/licenses/{id}/usage", "licenses", "getUsage", "Read what a license was used for")
-            .query("from", time(), "Validations from then on.")
-            .query("to", time(), "Validations before then.")
-            .pages(matching("^-?[0-9]{1,18}_[0-9]{1,18}$"))
-            .answers(StatusCode::OK, "Usage", "Counts, and one page of validations."),
+        usage(
+            get("/api/v1/licenses/{id}/usage", "licenses", "getUsage", "Read what a license was used for"),
+            "Usage",
+        )
+        .or_as("image/svg+xml", "The series as a chart: by day where no interval is named."),
     ]
 }
 
-fn customers() -> [Op; 3] {
+fn usage(op: Op, schema: &str) -> Op {
+    op.about(
+        "Counts are exact. Days are kept for years, single validations for a month: hours, and parts of days, can be asked for \
+         as long as those are kept. Without a start, counts are of all time. As CSV: the breakdown where one is asked for, \
+         else the series, by day where no interval is named.",
+    )
+    .query("from", time(), "Validations from then on.")
+    .query("to", time(), "Validations before then.")
+    .query("interval", one_of(Interval::ALL.iter().map(|name| name.as_str())), "The intervals of the series, of UTC; at most 1000 of them.")
+    .query("group_by", one_of(UsageGroup::ALL.iter().map(|name| name.as_str())), "By what validations are broken down.")
+    .pages(matching("^-?[0-9]{1,18}_[0-9]{1,18}$"))
+    .answers(StatusCode::OK, schema, "Counts, and one page of validations.")
+    .or_as("text/csv", "A table, of what is asked for.")
+}
+
+fn customers() -> [Op; 4] {
     [
+        usage(
+            get("/api/v1/usage", "licenses", "getUsageOverview", "Read what all licenses were used for"),
+            "UsageOverview",
+        ),
         delete("/api/v1/customers/{email}", "customers", "anonymiseCustomer", "Forget who a customer is")
             .about("Their licenses stay, and stay together; address and metadata go.")
             .reads_nothing()

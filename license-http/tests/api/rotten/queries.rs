@@ -62,9 +62,21 @@ impl Table {
             ("usage?cursor=1_9223372036854775808", "cursor"),
             ("usage?cursor=9223372036854775807_1", "cursor"),
             ("usage?kind=domain", "kind"),
+            ("usage?interval=", "interval"),
+            ("usage?interval=week", "interval"),
+            ("usage?interval=Day", "interval"),
+            ("usage?interval=day&interval=day", "interval"),
+            ("usage?interval=hour&from=2020-01-01T00:00:00Z", "interval"),
+            ("usage?interval=day&from=2020-01-01T00:00:00Z&to=9999-01-01T00:00:00Z", "interval"),
+            ("usage?group_by=client", "group_by"),
+            ("usage?group_by=", "group_by"),
         ] {
             let call = app.admin("GET", &format!("{}/{query}", license.path));
             self.row(query, call, 400, "BAD_REQUEST", Some(field));
+            if query.starts_with("usage") {
+                let call = app.admin("GET", &format!("/api/v1/{query}"));
+                self.row(format!("all {query}"), call, 400, "BAD_REQUEST", Some(field));
+            }
         }
         for (method, rest) in [("GET", ""), ("DELETE", ""), ("POST", "/suspend")] {
             let call = app.admin(method, &format!("{}{rest}?force=true", license.path));

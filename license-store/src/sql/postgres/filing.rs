@@ -9,14 +9,14 @@ use sqlx::{Connection, SqlStr};
 
 use super::fetch;
 use crate::sql::dialect::{Columns, values};
-use crate::sql::filing::{FORGET_RECORDERS, File, recorded};
+use crate::sql::filing::{FORGET_RECORDERS, File, recorded, roll_up};
 
-/// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
-const LOCK: i64 = 0x6c69_6365_6e73_6532;
 /// Rows that are filed at once. Their licenses are locked meanwhile: some hundredths of a second.
 const FILED: i64 = 2_000;
 
-const WAIT: &str = "SELECT pg_advisory_xact_lock($1)";
+/// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
+/// Whoever removes rollups takes it too.
+pub(super) const WAIT: &str = "SELECT pg_advisory_xact_lock(7811884315946738994)";
 // What is seen of activations is noted of licenses that are counted, and so locked, before: commands lock in the same order.
 const FILE: &str = concat!(
     "WITH taken AS (DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox LIMIT $1)) RETURNING *), \
@@ -24,8 +24,9 @@ const FILE: &str = concat!(
     recorded!(),
     ") SELECT sequence, ",
     recorded!(),
-    " FROM taken ORDER BY license_id, sequence), \
-    counted AS (UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
+    " FROM taken ORDER BY license_id, sequence), rolled_up AS (",
+    roll_up!("taken WHERE 1 = 1"),
+    "), counted AS (UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM taken WHERE outcome = 'VALID' \
     GROUP BY license_id ORDER BY license_id) AS v WHERE licenses.id = v.license_id RETURNING licenses.id), \
@@ -78,7 +79,7 @@ impl Filer {
     async fn some(&self) -> sqlx::Result<i64> {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin_with(self.begin.clone()).await?;
-        fetch(&mut tx, SqlStr::from_static(WAIT), values![LOCK], self.keep_prepared).await?;
+        fetch(&mut tx, SqlStr::from_static(WAIT), &[], self.keep_prepared).await?;
         fetch(&mut tx, SqlStr::from_static(FORGET_RECORDERS), &[], self.keep_prepared).await?;
         let rows = fetch(&mut tx, SqlStr::from_static(FILE), values![FILED], self.keep_prepared).await?;
         tx.commit().await?;

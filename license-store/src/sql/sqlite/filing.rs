@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
-use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded};
+use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded, roll_up};
 use crate::sql::turn::{Background, Turn};
 
 /// Rows that are sorted at once: as many as fit into some megabytes.
@@ -52,6 +52,7 @@ const FILE: &str = concat!(
     recorded!(),
     " FROM temp.sorted WHERE rowid > $1 AND rowid <= $2"
 );
+const ROLL_UP: &str = roll_up!("temp.sorted WHERE rowid > $1 AND rowid <= $2");
 const COUNT: &str = "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM temp.sorted \
@@ -231,6 +232,7 @@ impl Filer {
             return Ok(Step::Overtaken);
         }
         run(&mut tx, FILE, range).await?;
+        run(&mut tx, ROLL_UP, range).await?;
         run(&mut tx, COUNT, range).await?;
         run(&mut tx, SEE, range).await?;
         tx.commit().await?;

@@ -1,0 +1,161 @@
+//! Usage in memory: rollups beside the single validations, made when somebody asks for them.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use license_core::license::LicenseId;
+use license_core::store::{Page, PageRequest, StoreError};
+use license_core::usage::{
+    Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    UsageSources, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome,
+};
+
+use super::{Data, Entry, Recorded};
+
+#[derive(Debug, Default)]
+pub(super) struct UsageData {
+    rollups: BTreeMap<RollupKey, UsageSum>,
+    /// Of rollups that are gone.
+    earlier: BTreeMap<(LicenseId, ValidationOutcome), UsageSum>,
+    kept: UsageKept,
+}
+
+#[cfg(all(test, feature = "conformance"))]
+impl UsageData {
+    /// Loses what rollups that are gone have counted.
+    pub(super) fn forget_totals(&mut self) {
+        self.earlier.clear();
+    }
+}
+
+fn within((start, end): (i64, i64), value: i64) -> bool {
+    start <= value && value < end
+}
+
+impl Data {
+    /// Rolls up what was recorded since the last time. To append is the hot path, so it is not done there.
+    fn roll_up(&mut self) {
+        let Self { licenses, usage, .. } = self;
+        for (id, entry) in licenses {
+            let new = entry.validations[entry.rolled_up..].iter();
+            for validation in new.map(|recorded| recorded.validation(id)) {
+                let Rollup { key, sum } = Rollup::of(&validation);
+                usage.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
+            }
+            entry.rolled_up = entry.validations.len();
+        }
+    }
+
+    fn rollups_of<'a>(&'a self, sources: &'a UsageSources) -> impl Iterator<Item = Rollup> + 'a {
+        let found = self.usage.rollups.iter().filter(|(key, _)| within(sources.days, key.day.number()));
+        found.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum })
+    }
+
+    pub(super) fn usage(&mut self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.roll_up();
+        let (entry, sources) = (self.entry(id)?, query.sources());
+        let mut tally = UsageTally::new(query);
+        for rollup in self.rollups_of(&sources).filter(|rollup| rollup.key.license_id == *id) {
+            tally.add(&rollup);
+        }
+        for rollup in entry.cut(id, &sources) {
+            tally.add(&rollup);
+        }
+        let earlier = self.usage.earlier.iter().filter(|((license, _), _)| sources.earlier && license == id);
+        let report = tally.report(earlier.map(|((_, outcome), sum)| (*outcome, *sum)));
+        let recent = entry.recent(id, sources.range);
+        Ok(UsageReport { recent: page(recent, query), kept: self.usage.kept, ..report })
+    }
+
+    pub(super) fn usage_of_all(&mut self, query: &UsageQuery) -> UsageOverview {
+        self.roll_up();
+        let sources = query.sources();
+        let mut tally = UsageTally::new(query);
+        for rollup in self.rollups_of(&sources) {
+            tally.add(&rollup);
+        }
+        for rollup in self.licenses.iter().flat_map(|(id, entry)| entry.cut(id, &sources)) {
+            tally.add(&rollup);
+        }
+        let earlier = self.usage.earlier.iter().filter(|_| sources.earlier);
+        let mut overview = tally.overview(earlier.map(|((_, outcome), sum)| (*outcome, *sum)), |id| {
+            self.licenses.get(id).map(|entry| entry.license.plan.clone())
+        });
+        let recent = self.licenses.iter().flat_map(|(id, entry)| entry.recent(id, sources.range));
+        overview.usage.recent = page(recent.collect(), query);
+        overview.usage.kept = self.usage.kept;
+        overview
+    }
+
+    pub(super) fn rollups(
+        &mut self,
+        filter: &RollupFilter,
+        request: &PageRequest<RollupKey>,
+    ) -> Page<Rollup, RollupKey> {
+        self.roll_up();
+        let found = self.usage.rollups.iter().filter(|(key, _)| filter.admits(key));
+        let behind = found.filter(|(key, _)| request.after.as_ref().is_none_or(|after| *key > after));
+        let items = behind.take(request.limit as usize + 1);
+        let items = items.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum }).collect();
+        Page::from_one_more(items, request.limit, |rollup: &Rollup| rollup.key.clone())
+    }
+
+    pub(super) fn forget_usage(&mut self, retention: UsageRetention, now: DateTime<Utc>, limit: u32) -> u64 {
+        self.roll_up();
+        let keep = retention.at(now);
+        self.usage.kept = self.usage.kept.and(keep);
+        let mut forgotten = 0;
+        for entry in self.licenses.values_mut() {
+            let limit = u64::from(limit);
+            entry.validations.retain(|recorded| {
+                let goes =
+                    keep.records_from.is_some_and(|from| recorded.cursor.at < from) && forgotten < limit;
+                forgotten += u64::from(goes);
+                !goes
+            });
+            entry.rolled_up = entry.validations.len();
+        }
+        let UsageData { rollups, earlier, .. } = &mut self.usage;
+        for _ in 0..limit {
+            let Some(oldest) = rollups.first_entry() else { break };
+            if keep.rollups_from.is_none_or(|from| oldest.key().day >= from) {
+                break;
+            }
+            let (key, sum) = oldest.remove_entry();
+            let total = earlier.entry((key.license_id, key.outcome));
+            total.and_modify(|sums| sums.add(&sum)).or_insert(sum);
+            forgotten += 1;
+        }
+        forgotten
+    }
+}
+
+impl Entry {
+    /// Its single validations where a range cuts a day.
+    fn cut<'a>(&'a self, id: &'a LicenseId, sources: &'a UsageSources) -> impl Iterator<Item = Rollup> + 'a {
+        let times = |recorded: &Recorded| recorded.cursor.at.timestamp_micros();
+        let cut =
+            move |recorded: &&Recorded| sources.records.iter().any(|range| within(*range, times(recorded)));
+        self.validations.iter().filter(cut).map(|recorded| Rollup::of(&recorded.validation(id)))
+    }
+
+    fn recent(&self, id: &LicenseId, range: (i64, i64)) -> Vec<(ValidationCursor, Validation)> {
+        let found = self.validations.iter();
+        let found = found.filter(|recorded| within(range, recorded.cursor.at.timestamp_micros()));
+        found.map(|recorded| (recorded.cursor, recorded.validation(id))).collect()
+    }
+}
+
+/// The page that a query asks for, newest first.
+fn page(
+    mut found: Vec<(ValidationCursor, Validation)>,
+    UsageQuery { page, .. }: &UsageQuery,
+) -> Page<Validation, ValidationCursor> {
+    found.retain(|(cursor, _)| page.after.is_none_or(|after| *cursor < after));
+    found.sort_unstable_by_key(|(cursor, _)| Reverse(*cursor));
+    found.truncate(page.limit as usize + 1);
+    let Page { items, next } =
+        Page::from_one_more(found, page.limit, |(cursor, _): &(ValidationCursor, _)| *cursor);
+    Page { items: items.into_iter().map(|(_, validation)| validation).collect(), next }
+}

@@ -229,7 +229,7 @@ fn license_row(license: &License) -> Value {
 }
 
 fn activation_row(license: &License, activation: &Activation) -> Value {
-    let Activation { id, binding, created_at } = activation;
+    let Activation { id, binding, created_at, label: _ } = activation;
     json!([
         license.id.as_str(),
         id.as_str(),

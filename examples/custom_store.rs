@@ -17,8 +17,9 @@ use license_core::command::{
 };
 use license_core::event::Event;
 use license_core::key::KeyDigest;
-use license_core::license::{Counters, License, LicenseDetail, LicenseId};
+use license_core::license::{Counters, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::limits;
+use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery, SeenActivation, Unseen};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport,
@@ -136,6 +137,21 @@ impl Lists {
         }
     }
 
+    /// What validations say of an activation.
+    fn seen(&self, id: &LicenseId, activation: Activation) -> ActivationDetail {
+        let mut usage = ActivationUsage::default();
+        let recorded = self.validations.iter().map(|(_, validation)| validation);
+        let of_license = recorded.filter(|validation| validation.license_id == *id);
+        of_license.for_each(|validation| usage.count(&activation, validation));
+        ActivationDetail { activation, usage }
+    }
+
+    fn devices(&self, id: &LicenseId) -> Vec<SeenActivation> {
+        let devices = self.activations(id, |activation| activation.binding.kind() == ActivationKind::Device);
+        let seen = devices.into_iter().map(|device| self.seen(id, device));
+        seen.map(|held| SeenActivation { seen_at: held.seen_at(), activation: held.activation }).collect()
+    }
+
     fn detail(&self, id: &LicenseId) -> Option<LicenseDetail> {
         let (license, counters) = self.licenses.get(id)?;
         let listed = |kind| {
@@ -188,11 +204,13 @@ impl LicenseStore for ListStore {
         let mut lists = self.lists();
         let license = (*lists.license(id)?.0).clone();
         let digest = license.key_digest;
-        let view = View { license, activations: lists.read(id, &command.reads()) };
+        let unseen = command.unseen(&license, context).map(|unseen| unseen.among(lists.devices(id)));
+        let activations = lists.read(id, &command.reads());
+        let view = View { license, activations, unseen: unseen.unwrap_or_default() };
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             let told = changes.notices(&digest);
-            let Changes { license, added, released, events, audit: _, erased } = changes;
+            let Changes { license, added, released, labelled, events, audit: _, erased } = changes;
             if license.key_digest != digest {
                 lists.key_is_taken(&license.key_digest)?;
             }
@@ -201,6 +219,13 @@ impl LicenseStore for ListStore {
             }
             lists.activations.retain(|(_, activation)| !released.contains(&activation.id));
             lists.activations.extend(added.into_iter().map(|activation| (id.clone(), activation)));
+            for (_, activation) in lists.activations.iter_mut().filter(|(of, _)| of == id) {
+                match &labelled {
+                    Some((named, label)) if *named == activation.id => activation.label.clone_from(label),
+                    _ if erased.is_some() => activation.label = None,
+                    _ => {}
+                }
+            }
             // Events show the license as it is after the change.
             if let Some(detail) = lists.detail(id) {
                 lists.events.extend(events.complete(&detail));
@@ -286,7 +311,7 @@ impl LicenseStore for ListStore {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         let lists = self.lists();
         lists.license(id)?;
         let mut items = lists.activations(id, |activation| {
@@ -294,7 +319,21 @@ impl LicenseStore for ListStore {
                 && page.after.as_ref().is_none_or(|after| activation.id > *after)
         });
         items.truncate(page.limit as usize + 1);
-        Ok(Page::from_one_more(items, page.limit, |activation: &Activation| activation.id.clone()))
+        let items = items.into_iter().map(|activation| lists.seen(id, activation)).collect();
+        Ok(Page::from_one_more(items, page.limit, |held: &ActivationDetail| held.activation.id.clone()))
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        let lists = self.lists();
+        let mut idle = Vec::new();
+        for (id, (license, _)) in &lists.licenses {
+            if license.plan == query.plan && license.state != LicenseState::Revoked {
+                let longest = Unseen { before: Some(query.before), most: 1 }.among(lists.devices(id));
+                idle.extend(longest.into_iter().map(|seen| (seen.seen_at, id.clone())));
+            }
+        }
+        idle.sort();
+        Ok(idle.into_iter().take(query.limit as usize).map(|(_, id)| id).collect())
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

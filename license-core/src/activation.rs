@@ -174,6 +174,65 @@ pub struct Activation {
     pub binding: Binding,
     /// Since when.
     pub created_at: DateTime<Utc>,
+    /// What the vendor calls it.
+    pub label: Option<Label>,
+}
+
+/// What the vendor calls an activation, such as whose machine it is: 1 to 100 bytes of any printable text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label(SmolStr);
+
+impl Label {
+    /// Reads a label; white space around it is no part of it.
+    ///
+    /// # Errors
+    /// [`LabelError`] when it is empty, longer than [`limits::LABEL_BYTES`] or has control characters.
+    pub fn parse(text: &str) -> Result<Self, LabelError> {
+        let text = text.trim();
+        let well_formed =
+            (1..=limits::LABEL_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+        if well_formed { Ok(Self(SmolStr::new(text))) } else { Err(LabelError) }
+    }
+
+    /// The label as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a label is 1 to {} bytes of text, without control characters", limits::LABEL_BYTES)]
+pub struct LabelError;
+
+/// Why a slot was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReleaseReason {
+    /// The vendor asked for it.
+    Admin,
+    /// The customer did, with the license key.
+    Customer,
+    /// A new device took its place.
+    Evicted,
+    /// It was not seen for as long as the plan says.
+    Idle,
+}
+
+impl ReleaseReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Customer, Self::Evicted, Self::Idle];
+
+    /// `admin`, `customer`, `evicted` or `idle`: the form of JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Customer => "customer",
+            Self::Evicted => "evicted",
+            Self::Idle => "idle",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +257,21 @@ mod tests {
                 expected.as_ref().copied(),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn labels() {
+        let long = "x".repeat(limits::LABEL_BYTES);
+        for (text, expected) in [
+            (" Anna's laptop ", Some("Anna's laptop")),
+            (long.as_str(), Some(long.as_str())),
+            (&format!("{long}x"), None),
+            (" ", None),
+            ("two\nlines", None),
+            ("a\0b", None),
+        ] {
+            assert_eq!(Label::parse(text).as_ref().map(Label::as_str).ok(), expected, "{text:?}");
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Who {
         /// Its name as it was then.
         name: String,
     },
+    /// Whoever has the key of the license.
+    Customer,
     /// The server itself.
     System,
     /// Whoever runs programs on the server's machine.
@@ -34,11 +36,12 @@ pub enum Who {
 }
 
 impl Who {
-    /// `token`, `system`, `command_line` or `named`: the form of databases and JSON.
+    /// `token`, `customer`, `system`, `command_line` or `named`: the form of databases and JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Token { .. } => "token",
+            Self::Customer => "customer",
             Self::System => "system",
             Self::CommandLine => "command_line",
             Self::Named(_) => "named",
@@ -56,7 +59,7 @@ impl Who {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Token { name, .. } | Self::Named(name) => Some(name),
-            Self::System | Self::CommandLine => None,
+            Self::Customer | Self::System | Self::CommandLine => None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Who {
     pub fn from_stored(kind: &str, token_id: Option<&str>, name: Option<String>) -> Option<Self> {
         match (kind, token_id, name) {
             ("token", Some(id), Some(name)) => Some(Self::Token { id: TokenId::parse(id)?, name }),
+            ("customer", None, None) => Some(Self::Customer),
             ("system", None, None) => Some(Self::System),
             ("command_line", None, None) => Some(Self::CommandLine),
             ("named", None, Some(name)) => Some(Self::Named(name)),

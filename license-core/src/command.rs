@@ -6,6 +6,7 @@
 mod activate;
 mod change;
 mod create;
+mod label;
 mod lifecycle;
 mod release;
 mod tell;
@@ -15,14 +16,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::activation::{Activation, ActivationId, Binding};
+use crate::activation::{Activation, ActivationId, ActivationKind, Binding, Label, ReleaseReason};
 use crate::audit::{self, Actor, AuditEntry, Erasure};
 use crate::change::Change;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::License;
 use crate::plan::PlanCatalog;
-use crate::verdict::{Claim, Denial};
+use crate::seen::{SeenActivation, Unseen};
+use crate::verdict::{Claim, Denial, evicted};
 
 pub use change::{LicenseChange, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
@@ -38,6 +40,13 @@ pub enum Command {
     Activate(Claim),
     /// Free one slot.
     Release(ActivationId),
+    /// Free the slot of that domain or device, as its customer asks, where the plan allows it.
+    Deactivate(Binding),
+    /// Free the slots of devices that were not seen for as long as the plan says; of many, those unseen for the longest. Denied
+    /// as [`Denial::ActivationNotFound`] where there are none.
+    ReleaseIdle,
+    /// Call an activation so; `None`: by no label.
+    Label(ActivationId, Option<Label>),
     /// Put on hold. Of a suspended license: nothing.
     Suspend,
     /// Put in force again. Of an active license: nothing.
@@ -95,7 +104,8 @@ impl Command {
     pub fn reads(&self) -> Reads {
         match self {
             Self::Activate(claim) => Reads::of_claim(claim),
-            Self::Release(id) => Reads::One(id.clone()),
+            Self::Release(id) | Self::Label(id, _) => Reads::One(id.clone()),
+            Self::Deactivate(binding) => Reads::of_claim(&Claim::of(binding)),
             Self::Change(change) if change.domains.is_some() => Reads::Domains,
             Self::Suspend
             | Self::Reinstate
@@ -103,7 +113,26 @@ impl Command {
             | Self::Change(_)
             | Self::RotateKey { .. }
             | Self::Anonymise(_)
+            | Self::ReleaseIdle
             | Self::Revoke => Reads::Nothing,
+        }
+    }
+
+    /// The devices, unseen for the longest, that the decision looks at besides, of a license as it is under the store's lock.
+    /// `None`: none, and so for most commands.
+    #[must_use]
+    pub fn unseen(&self, license: &License, context: &CommandContext) -> Option<Unseen> {
+        let plan = context.plans.get(&license.plan)?;
+        match self {
+            Self::Activate(Claim { fingerprint: Some(_), .. }) => {
+                let most = evicted(license.slots(ActivationKind::Device), plan)?;
+                (most > 0).then_some(Unseen { before: None, most })
+            }
+            Self::ReleaseIdle => {
+                let before = context.now.checked_sub_signed(plan.idle()?)?;
+                Some(Unseen { before: Some(before), most: release::IDLE_AT_ONCE })
+            }
+            _ => None,
         }
     }
 }
@@ -128,6 +157,9 @@ pub struct View {
     pub license: License,
     /// What [`Command::reads`] named.
     pub activations: Vec<Activation>,
+    /// What [`Command::unseen`] named, unseen for the longest first. What the store knows of validations counts: all that
+    /// were recorded before the decision began.
+    pub unseen: Vec<SeenActivation>,
 }
 
 /// What a command led to.
@@ -155,14 +187,16 @@ pub struct Changes {
     pub license: Arc<License>,
     /// Activations to add.
     pub added: Vec<Activation>,
-    /// Activations to remove.
+    /// Activations to remove, before others are added.
     pub released: Vec<ActivationId>,
+    /// The activation to label, and the label.
+    pub labelled: Option<(ActivationId, Option<Label>)>,
     /// Events to append, when they are [complete](NewEvents::complete).
     pub events: NewEvents,
     /// The entry to add to the audit.
     pub audit: Option<AuditEntry>,
     /// Whose address to replace in what is kept of this license, after all else is written: in the data of its events and in its
-    /// entries of the audit, where metadata goes as well.
+    /// entries of the audit, where metadata goes as well. All labels go.
     pub erased: Option<Erasure>,
 }
 
@@ -187,11 +221,17 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let mut draft = Draft::new(view.license, context.now);
-    let activations = &view.activations;
+    let View { license, activations, unseen } = view;
+    let mut draft = Draft::new(license, context.now);
+    let activations = &activations;
     let result = match command {
-        Command::Activate(claim) => activate::activate(&mut draft, activations, claim, &context.plans),
+        Command::Activate(claim) => {
+            activate::activate(&mut draft, activations, &unseen, claim, &context.plans)
+        }
         Command::Release(id) => release::release(&mut draft, activations, id),
+        Command::Deactivate(binding) => release::deactivate(&mut draft, activations, binding, &context.plans),
+        Command::ReleaseIdle => release::release_idle(&mut draft, &unseen, &context.plans),
+        Command::Label(id, label) => label::label(&mut draft, activations, id, label.as_ref()),
         Command::Suspend => lifecycle::suspend(&mut draft),
         Command::Reinstate => lifecycle::reinstate(&mut draft),
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
@@ -211,7 +251,8 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     }
     let mut decision = draft.finish();
     if let (Some(changes), Some((by, before))) = (&mut decision.changes, before) {
-        let entry = audit::decided(&before, activations, command, changes, by, context.now);
+        let read: Vec<_> = activations.iter().chain(unseen.iter().map(|seen| &seen.activation)).collect();
+        let entry = audit::decided(&before, &read, command, changes, by, context.now);
         changes.audit = Some(entry);
     }
     decision
@@ -227,6 +268,7 @@ struct Draft {
     now: DateTime<Utc>,
     added: Vec<Activation>,
     released: Vec<ActivationId>,
+    labelled: Option<(ActivationId, Option<Label>)>,
     events: NewEvents,
     erased: Option<Erasure>,
 }
@@ -234,7 +276,7 @@ struct Draft {
 impl Draft {
     fn new(license: License, now: DateTime<Utc>) -> Self {
         let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
-        Self { license, now, added, released, events, erased: None }
+        Self { license, now, added, released, labelled: None, events, erased: None }
     }
 
     /// Notes an event; without one a draft counts as unchanged.
@@ -253,16 +295,17 @@ impl Draft {
     fn add(&mut self, binding: Binding) {
         let id = ActivationId::new(&self.license.id, self.license.last_event + 1);
         *self.slots(&binding) += 1;
-        let activation = Activation { id, binding, created_at: self.now };
-        self.emit(EventType::ActivationCreated, event_data(&activation));
+        let activation = Activation { id, binding, created_at: self.now, label: None };
+        self.emit(EventType::ActivationCreated, json!({ "activation": told(&activation) }));
         self.added.push(activation);
     }
 
     /// Frees a slot.
-    fn release(&mut self, activation: &Activation) {
+    fn release(&mut self, activation: &Activation, reason: ReleaseReason) {
         let slots = self.slots(&activation.binding);
         *slots = slots.saturating_sub(1);
-        self.emit(EventType::ActivationReleased, event_data(activation));
+        let data = json!({ "activation": told(activation), "reason": reason.as_str() });
+        self.emit(EventType::ActivationReleased, data);
         self.released.push(activation.id.clone());
     }
 
@@ -283,17 +326,18 @@ impl Draft {
     }
 
     fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, events, erased } = self;
-        Changes { license: Arc::new(license), added, released, events, audit: None, erased }
+        let Self { license, now: _, added, released, labelled, events, erased } = self;
+        Changes { license: Arc::new(license), added, released, labelled, events, audit: None, erased }
     }
 }
 
-fn event_data(activation: &Activation) -> Value {
-    json!({ "activation": {
+/// An activation as events and the audit tell of it. Not its label, which may name a person.
+pub(crate) fn told(activation: &Activation) -> Value {
+    json!({
         "id": activation.id.as_str(),
         "kind": activation.binding.kind().as_str(),
-        "value": activation.binding.value(),
-    }})
+        "name": activation.binding.value(),
+    })
 }
 
 #[cfg(test)]

@@ -58,10 +58,13 @@ event_types! {
     /// `license.limit_reached`: a validation was denied for want of a slot; at most once an hour for each kind of slot. The
     /// data has `kind`, `used` and `limit`.
     LicenseLimitReached = "license.limit_reached",
-    /// `activation.created`; the data has the `activation`: `id`, `kind` and `value`.
+    /// `activation.created`; the data has the `activation`: `id`, `kind` and `name`.
     ActivationCreated = "activation.created",
-    /// `activation.released`; the data has the `activation`: `id`, `kind` and `value`.
+    /// `activation.released`; the data has the `activation`, likewise, and the `reason`: `admin`, `customer`, `evicted` or
+    /// `idle`.
     ActivationReleased = "activation.released",
+    /// `activation.labelled`; the data has the `activation`, likewise, without the label.
+    ActivationLabelled = "activation.labelled",
     /// `webhook_endpoint.disabled`: nothing is delivered to it any more; the data has the `endpoint` and the `reason`.
     EndpointDisabled = "webhook_endpoint.disabled",
     /// `webhook_endpoint.test`: asked for by an admin, and delivered to that endpoint only.

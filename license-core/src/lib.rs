@@ -54,6 +54,7 @@ pub mod metadata;
 pub mod outbox;
 pub mod place;
 pub mod plan;
+pub mod seen;
 pub mod service;
 pub mod store;
 pub mod token;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, ActivationKind};
 use crate::customer::CustomerEmail;
 use crate::key::{KeyDigest, SealedKey};
 use crate::metadata::Metadata;
@@ -278,6 +278,15 @@ impl License {
         }
     }
 
+    /// Its slots of one kind.
+    #[must_use]
+    pub fn slots(&self, kind: ActivationKind) -> Slots {
+        match kind {
+            ActivationKind::Domain => Slots { used: self.domains_used, limit: self.max_domains },
+            ActivationKind::Device => Slots { used: self.devices_used, limit: self.max_devices },
+        }
+    }
+
     /// Whether it is found by its key with all that is bound to it, or, having too many, with what a claim asks for: so
     /// that the hot path neither loads nor scans them all.
     #[must_use]
@@ -289,6 +298,23 @@ impl License {
     #[must_use]
     pub fn is_past_grace(&self, plan: &Plan, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|at| at.checked_add_signed(plan.grace()).is_some_and(|end| end <= now))
+    }
+}
+
+/// How many slots of one kind are in use, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// In use. More than there are, where the limit was lowered since.
+    pub used: u64,
+    /// How many there are.
+    pub limit: Limit,
+}
+
+impl Slots {
+    /// Whether one more is free.
+    #[must_use]
+    pub fn has_free(self) -> bool {
+        self.limit.admits_one_more(self.used)
     }
 }
 

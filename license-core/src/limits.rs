@@ -23,6 +23,10 @@ pub const FINGERPRINT_BYTES: usize = 255;
 pub const CLIENT_BYTES: usize = 128;
 /// Longest name of a region, in bytes.
 pub const REGION_BYTES: usize = 64;
+/// Longest label of an activation, in bytes.
+pub const LABEL_BYTES: usize = 100;
+/// Devices that one new device may drive out, where a limit was lowered since; past that it is denied.
+pub const EVICTIONS: u64 = 32;
 /// Longest e-mail address, in bytes (RFC 5321: 254).
 pub const EMAIL_BYTES: usize = 254;
 /// Longest plan name, in bytes.

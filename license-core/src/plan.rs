@@ -85,6 +85,17 @@ pub enum DomainPolicy {
     RegisteredOnly,
 }
 
+/// What becomes of a new device where no slot is free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevicePolicy {
+    /// It is denied: `DEVICE_LIMIT_REACHED`.
+    #[default]
+    Deny,
+    /// It takes the slot of the device that was not seen for the longest.
+    EvictOldest,
+}
+
 /// The value of one feature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -147,12 +158,22 @@ pub struct Plan {
     pub domain_policy: DomainPolicy,
     /// Whether `localhost`, `*.test`, private addresses and the like are always allowed and never counted.
     pub exempt_hosts: bool,
+    /// What becomes of a new device where no slot is free.
+    pub device_policy: DevicePolicy,
+    /// Days after which a device that was not seen loses its slot; `None`: never.
+    pub idle_days: Option<u32>,
+    /// Whether customers may free slots themselves, with the license key alone.
+    pub customer_release: bool,
+    /// Countries in which one license is usual in one day; of more, `license.unusual_usage` tells. `None`: any.
+    pub max_countries_per_day: Option<u32>,
+    /// Devices on which one license is usual in one day, likewise.
+    pub max_devices_per_day: Option<u32>,
     /// What the licensed software may do.
     pub features: Arc<Features>,
 }
 
 impl Plan {
-    /// A plan without limits: perpetual, free claim, exempt hosts on, no features.
+    /// A plan without limits: perpetual, free claim, exempt hosts on, slots freed by the vendor only, no features.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -163,6 +184,11 @@ impl Plan {
             grace_days: 0,
             domain_policy: DomainPolicy::default(),
             exempt_hosts: true,
+            device_policy: DevicePolicy::default(),
+            idle_days: None,
+            customer_release: false,
+            max_countries_per_day: None,
+            max_devices_per_day: None,
             features: Arc::default(),
         }
     }
@@ -209,6 +235,41 @@ impl Plan {
         self
     }
 
+    /// Sets what becomes of a new device where no slot is free.
+    #[must_use]
+    pub fn device_policy(mut self, policy: DevicePolicy) -> Self {
+        self.device_policy = policy;
+        self
+    }
+
+    /// Sets the days after which a device that was not seen loses its slot; `None`: never.
+    #[must_use]
+    pub fn idle_days(mut self, days: Option<u32>) -> Self {
+        self.idle_days = days;
+        self
+    }
+
+    /// Sets whether customers may free slots themselves.
+    #[must_use]
+    pub fn customer_release(mut self, allowed: bool) -> Self {
+        self.customer_release = allowed;
+        self
+    }
+
+    /// Sets the countries in which one license is usual in one day; `None`: any.
+    #[must_use]
+    pub fn max_countries_per_day(mut self, most: Option<u32>) -> Self {
+        self.max_countries_per_day = most;
+        self
+    }
+
+    /// Sets the devices on which one license is usual in one day; `None`: any.
+    #[must_use]
+    pub fn max_devices_per_day(mut self, most: Option<u32>) -> Self {
+        self.max_devices_per_day = most;
+        self
+    }
+
     /// Adds a feature, or replaces it.
     #[must_use]
     pub fn feature(mut self, name: impl Into<String>, value: impl Into<FeatureValue>) -> Self {
@@ -220,6 +281,12 @@ impl Plan {
     #[must_use]
     pub fn term(&self) -> Option<TimeDelta> {
         self.term_days.map(|days| TimeDelta::days(days.into()))
+    }
+
+    /// The time after which a device that was not seen loses its slot; `None`: never.
+    #[must_use]
+    pub fn idle(&self) -> Option<TimeDelta> {
+        self.idle_days.map(|days| TimeDelta::days(days.into()))
     }
 
     /// The grace as a duration.
@@ -251,6 +318,17 @@ impl Plan {
         if self.grace_days > limits::PLAN_DAYS {
             return Err(bad(format!("grace_days is at most {}", limits::PLAN_DAYS)));
         }
+        if self.idle_days.is_some_and(|days| days == 0 || days > limits::PLAN_DAYS) {
+            return Err(bad(format!("idle_days is 1 to {}", limits::PLAN_DAYS)));
+        }
+        for (name, most) in [
+            ("max_countries_per_day", self.max_countries_per_day),
+            ("max_devices_per_day", self.max_devices_per_day),
+        ] {
+            if most.is_some_and(|most| most == 0 || most > limits::MAX_SLOTS) {
+                return Err(bad(format!("{name} is 1 to {}", limits::MAX_SLOTS)));
+            }
+        }
         if self.features.len() > limits::PLAN_FEATURES {
             return Err(bad(format!("a plan has at most {} features", limits::PLAN_FEATURES)));
         }
@@ -272,6 +350,11 @@ impl Plan {
 ///     grace_days = 7             # optional: 0
 ///     domain_policy = "free_claim"    # optional; or "registered_only"
 ///     exempt_hosts = true        # optional
+///     device_policy = "deny"     # optional; or "evict_oldest"
+///     idle_days = 90             # optional: never
+///     customer_release = true    # optional: false
+///     max_countries_per_day = 3  # optional: any
+///     max_devices_per_day = 20   # optional: any
 ///     features = { api = true, seats = 25, support = "email" }
 /// "#)?;
 /// assert_eq!(plans.get("professional").unwrap().max_domains, Limit::AtMost(3));
@@ -371,6 +454,16 @@ struct PlanEntry {
     #[serde(default = "yes")]
     exempt_hosts: bool,
     #[serde(default)]
+    device_policy: DevicePolicy,
+    #[serde(default)]
+    idle_days: Option<u32>,
+    #[serde(default)]
+    customer_release: bool,
+    #[serde(default)]
+    max_countries_per_day: Option<u32>,
+    #[serde(default)]
+    max_devices_per_day: Option<u32>,
+    #[serde(default)]
     features: Features,
 }
 
@@ -420,6 +513,11 @@ impl PlanEntry {
             grace_days: self.grace_days,
             domain_policy: self.domain_policy,
             exempt_hosts: self.exempt_hosts,
+            device_policy: self.device_policy,
+            idle_days: self.idle_days,
+            customer_release: self.customer_release,
+            max_countries_per_day: self.max_countries_per_day,
+            max_devices_per_day: self.max_devices_per_day,
             features: Arc::new(self.features),
         }
     }
@@ -462,7 +560,9 @@ mod tests {
     #[test]
     fn toml_says_everything() {
         let text = entry(
-            "grace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\nfeatures = {a = true, b = 7, c = \"x\"}",
+            "grace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
+             device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
+             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nfeatures = {a = true, b = 7, c = \"x\"}",
         );
         let plans = PlanCatalog::from_toml(&text).unwrap();
         let expected = Plan::new("p")
@@ -472,6 +572,11 @@ mod tests {
             .grace_days(3)
             .domain_policy(DomainPolicy::RegisteredOnly)
             .exempt_hosts(false)
+            .device_policy(DevicePolicy::EvictOldest)
+            .idle_days(Some(limits::PLAN_DAYS))
+            .customer_release(true)
+            .max_countries_per_day(Some(2))
+            .max_devices_per_day(Some(limits::MAX_SLOTS))
             .feature("a", true)
             .feature("b", 7)
             .feature("c", "x");
@@ -512,6 +617,15 @@ mod tests {
             (&entry("gracedays = 3"), "unknown field `gracedays`"),
             (&entry("grace_days = 36526"), "grace_days is at most"),
             (&entry("domain_policy = \"any\""), "unknown variant"),
+            (
+                &entry("device_policy = \"evict\""),
+                "unknown variant `evict`, expected `deny` or `evict_oldest`",
+            ),
+            (&entry("idle_days = 0"), "idle_days is 1 to"),
+            (&entry("idle_days = 36526"), "idle_days is 1 to"),
+            (&entry("customer_release = 1"), "invalid type"),
+            (&entry("max_countries_per_day = 0"), "max_countries_per_day is 1 to"),
+            (&entry("max_devices_per_day = 10000001"), "max_devices_per_day is 1 to"),
             (&entry("features = {a = 1.5}"), "did not match"),
         ] {
             let error = PlanCatalog::from_toml(text).expect_err(text).to_string();

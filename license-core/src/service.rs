@@ -1,5 +1,6 @@
 //! The use cases: what an embedder holds.
 
+mod devices;
 mod limit_notices;
 mod outbox;
 mod usage;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
-use crate::activation::{Activation, ActivationId, ActivationKind, Fingerprint};
+use crate::activation::{ActivationId, ActivationKind, Fingerprint};
 use crate::audit::{Actor, Erasure};
 use crate::change::FeedState;
 use crate::client::Client;
@@ -35,11 +36,13 @@ use crate::limits;
 use crate::outbox::Outbox;
 use crate::place::Place;
 use crate::plan::PlanCatalog;
+use crate::seen::ActivationDetail;
 use crate::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use crate::transfer::{TransferStore, key_formats, read_key};
 use crate::usage::{Validation, ValidationOutcome};
 use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
 
+pub use devices::{DeactivateRequest, Deactivated, HeldBy};
 use limit_notices::LimitNotices;
 pub use outbox::{KeyedEndpoint, Outgoing, OutgoingBatch};
 
@@ -491,7 +494,7 @@ impl LicenseService {
         self.execute(id, &Command::Release(activation), None).await
     }
 
-    /// What is bound to a license, oldest first.
+    /// What is bound to a license, oldest first, and when it was seen.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] inside, or a fault of the store.
@@ -500,7 +503,7 @@ impl LicenseService {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, ServiceError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, ServiceError> {
         Ok(self.store.activations(id, kind, page).await?)
     }
 

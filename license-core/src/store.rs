@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::activation::{Activation, ActivationId, ActivationKind};
+use crate::activation::{ActivationId, ActivationKind};
 use crate::change::{ChangeFeed, FeedState};
 use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use crate::customer::CustomerEmail;
@@ -19,6 +19,7 @@ use crate::figure::Figure;
 use crate::key::KeyDigest;
 use crate::license::{License, LicenseDetail, LicenseId, Status};
 use crate::limits;
+use crate::seen::{ActivationDetail, IdleQuery};
 use crate::usage::{
     BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
     Validation,
@@ -51,7 +52,7 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     async fn created(&self, idempotency: &Idempotency) -> Result<Option<Created>, StoreError>;
 
     /// Asks one thing of one license, exclusively: locks it, reads it and the activations that
-    /// [`Command::reads`] names, asks [`decide`](crate::command::decide), writes the decision and commits.
+    /// [`Command::reads`] and [`Command::unseen`] name, asks [`decide`](crate::command::decide), writes the decision and commits.
     ///
     /// No other `execute` on the same license, on any handle, may come between the reading and the commit.
     ///
@@ -124,7 +125,8 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         page: &PageRequest<LicenseId>,
     ) -> Result<Page<LicenseDetail, LicenseId>, StoreError>;
 
-    /// Activations of a license, ordered by id; `kind` picks one kind. The cursor is the last id of a page.
+    /// Activations of a license, ordered by id; `kind` picks one kind. The cursor is the last id of a page. What validations say
+    /// of them counts those that were recorded, all of them.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such license.
@@ -133,7 +135,15 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError>;
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError>;
+
+    /// Licenses that may have something for [`Command::ReleaseIdle`], those with devices unseen for the longest first, to the day. What
+    /// was recorded lately may be left out of account: the command, under the lock of the license, knows all. Licenses that
+    /// are revoked are left out.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError>;
 
     /// Events of a license in their order, after the one with the number `after`, at most `limit`.
     ///
@@ -266,8 +276,11 @@ macro_rules! forward {
                 id: &LicenseId,
                 kind: Option<ActivationKind>,
                 page: &PageRequest<ActivationId>,
-            ) -> Result<Page<Activation, ActivationId>, StoreError> {
+            ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
                 (**self).activations(id, kind, page).await
+            }
+            async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+                (**self).idle(query).await
             }
             async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
                 (**self).events(id, after, limit).await

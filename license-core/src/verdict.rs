@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::activation::{Binding, Fingerprint};
+use crate::activation::{ActivationKind, Binding, Fingerprint};
 use crate::domain::DomainName;
 use crate::key::SealedKey;
-use crate::license::{License, LicenseState};
-use crate::plan::{DomainPolicy, Features, Limit, Plan, PlanCatalog};
+use crate::license::{License, LicenseState, Slots};
+use crate::limits;
+use crate::plan::{DevicePolicy, DomainPolicy, Features, Limit, Plan, PlanCatalog};
 
 /// Why not: a validation or a command that a rule refuses. Not an error; nothing is wrong with the machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,15 @@ pub enum Denial {
         used: u64,
         /// Slots there are.
         limit: Limit,
+    },
+    /// The customer asked to free a slot, and the plan leaves that to the vendor.
+    #[error("Only the vendor frees slots of this license.")]
+    ReleaseNotAllowed,
+    /// The customer asked to free the slot of a domain that only the vendor can bind again.
+    #[error("The domain {domain} was registered by the vendor, who alone can free its slot.")]
+    DomainRegistered {
+        /// The domain that holds the slot.
+        domain: DomainName,
     },
     /// A command asked for a license as of another version.
     #[error("The license has changed since: its version is {version} now.")]
@@ -98,6 +108,8 @@ impl Denial {
             Self::DomainLimitReached { .. } => DenialCode::DomainLimitReached,
             Self::DomainNotAllowed { .. } => DenialCode::DomainNotAllowed,
             Self::DeviceLimitReached { .. } => DenialCode::DeviceLimitReached,
+            Self::ReleaseNotAllowed => DenialCode::ReleaseNotAllowed,
+            Self::DomainRegistered { .. } => DenialCode::DomainRegistered,
             Self::Stale { .. } => DenialCode::LicenseStale,
             Self::Perpetual => DenialCode::LicensePerpetual,
             Self::TooFar => DenialCode::ExpiryTooFar,
@@ -142,6 +154,10 @@ denial_codes! {
     DomainNotAllowed = "DOMAIN_NOT_ALLOWED",
     /// Of [`Denial::DeviceLimitReached`].
     DeviceLimitReached = "DEVICE_LIMIT_REACHED",
+    /// Of [`Denial::ReleaseNotAllowed`].
+    ReleaseNotAllowed = "RELEASE_NOT_ALLOWED",
+    /// Of [`Denial::DomainRegistered`].
+    DomainRegistered = "DOMAIN_REGISTERED",
     /// Of [`Denial::Stale`].
     LicenseStale = "LICENSE_STALE",
     /// Of [`Denial::Perpetual`].
@@ -174,6 +190,15 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The claim that this binding answers to.
+    #[must_use]
+    pub fn of(binding: &Binding) -> Self {
+        match binding {
+            Binding::Domain(domain) => Self { domain: Some(domain.clone()), fingerprint: None },
+            Binding::Device(fingerprint) => Self { domain: None, fingerprint: Some(fingerprint.clone()) },
+        }
+    }
+
     /// Whether both look up the same bindings. Not all do that are equal: `www.example.com` is the domain `example.com`, and
     /// is below `*.example.com` as well.
     #[must_use]
@@ -276,6 +301,8 @@ pub(crate) struct Needed {
     pub(crate) domain: bool,
     /// A slot for its device.
     pub(crate) device: bool,
+    /// Devices that lose theirs for it.
+    pub(crate) evicted: u32,
     /// The license was never answered valid before.
     pub(crate) first: bool,
 }
@@ -307,24 +334,30 @@ pub(crate) fn assess(
         if plan.domain_policy == DomainPolicy::RegisteredOnly {
             return Err(Denial::DomainNotAllowed { domain: domain.clone() });
         }
-        if !license.max_domains.admits_one_more(license.domains_used) {
-            return Err(Denial::DomainLimitReached {
-                used: license.domains_used,
-                limit: license.max_domains,
-            });
+        let slots = license.slots(ActivationKind::Domain);
+        if !slots.has_free() {
+            return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
         }
         needed.domain = true;
     }
     if claim.fingerprint.is_some() && !held.device {
-        if !license.max_devices.admits_one_more(license.devices_used) {
-            return Err(Denial::DeviceLimitReached {
-                used: license.devices_used,
-                limit: license.max_devices,
-            });
-        }
+        let slots = license.slots(ActivationKind::Device);
+        let denied = Denial::DeviceLimitReached { used: slots.used, limit: slots.limit };
+        needed.evicted = evicted(slots, plan).ok_or(denied)?;
         needed.device = true;
     }
     Ok(needed)
+}
+
+/// How many devices lose their slots to a new one; `None`: it is denied. More than one only where the limit was lowered since.
+pub(crate) fn evicted(slots: Slots, plan: &Plan) -> Option<u32> {
+    let Limit::AtMost(limit) = slots.limit else { return Some(0) };
+    let surplus = (slots.used + 1).saturating_sub(limit.into());
+    let admitted = match plan.device_policy {
+        DevicePolicy::Deny => surplus == 0,
+        DevicePolicy::EvictOldest => limit > 0 && surplus <= limits::EVICTIONS,
+    };
+    u32::try_from(surplus).ok().filter(|_| admitted)
 }
 
 /// The answer to a validation.

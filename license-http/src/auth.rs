@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
 use license_core::access::{AccessService, Caller, Checked};
@@ -185,6 +185,15 @@ pub(crate) struct LetIn {
     pub(crate) actor: Arc<Actor>,
 }
 
+/// The id of a request, for the audit.
+pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+    match extensions.get::<RequestId>() {
+        Some(id) => Some(id.to_string()),
+        // No layer of ours has given it one.
+        None => request_id_of(headers).map(|id| id.to_string()),
+    }
+}
+
 /// Refuses a request of nobody who is known, before any of its body is read.
 pub(crate) async fn let_in(
     State(door): State<Door>,
@@ -193,11 +202,7 @@ pub(crate) async fn let_in(
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = door.auth.caller(&parts).await.map_err(Problem::of_auth)?;
-    let request_id = match parts.extensions.get::<RequestId>() {
-        Some(id) => Some(id.to_string()),
-        // No layer of ours has given it one.
-        None => request_id_of(&parts.headers).map(|id| id.to_string()),
-    };
+    let request_id = request_id(&parts.extensions, &parts.headers);
     let address = parts.extensions.get::<ClientAddress>().filter(|_| door.store_addresses);
     let actor = Actor { who: caller.who.clone(), request_id, address: address.map(|address| address.0) };
     parts.extensions.insert(LetIn { caller, actor: Arc::new(actor) });

@@ -3,12 +3,14 @@
 mod activations;
 mod audit;
 mod customers;
+mod deactivate;
 #[cfg(feature = "webhooks")]
 mod deliveries;
 #[cfg(feature = "openapi")]
 mod docs;
 mod events;
 mod health;
+mod keyed;
 mod licenses;
 mod metrics;
 #[cfg(feature = "openapi")]
@@ -26,7 +28,7 @@ use axum::handler::Handler;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, Method};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, delete, get, post, put};
+use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 use license_core::token::Scope;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -38,6 +40,9 @@ use crate::state::HttpState;
 
 /// The path of validations.
 pub(crate) const VALIDATE: &str = "/api/v1/validate";
+
+/// The path of customers' own releases.
+const DEACTIVATE: &str = "/api/v1/deactivate";
 
 /// How long a browser need not ask again whether it may call.
 const PREFLIGHT_TIME: std::time::Duration = std::time::Duration::from_hours(1);
@@ -59,7 +64,8 @@ pub struct Route {
 #[must_use]
 pub fn routes() -> Vec<Route> {
     let public = public_table().into_iter().map(|(method, path, _)| Route { method, path, scopes: None });
-    let public = public.chain([Route { method: Method::POST, path: VALIDATE, scopes: None }]);
+    let keyed = [VALIDATE, DEACTIVATE].map(|path| Route { method: Method::POST, path, scopes: None });
+    let public = public.chain(keyed);
     let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
     public
         .chain(admin.map(|Entry { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) }))
@@ -87,6 +93,7 @@ macro_rules! table {
     (@ get) => { Method::GET };
     (@ post) => { Method::POST };
     (@ put) => { Method::PUT };
+    (@ patch) => { Method::PATCH };
     (@ delete) => { Method::DELETE };
 }
 
@@ -117,6 +124,7 @@ fn license_table() -> Vec<Entry> {
         post "/api/v1/licenses/{id}/rotate-key" [LicensesWrite] licenses::rotate_key;
         get "/api/v1/licenses/{id}/activations" [LicensesRead] activations::list;
         delete "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
+        patch "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::label;
         get "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
         get "/api/v1/usage" [UsageRead] usage::overview;
         get "/api/v1/events" [LicensesRead] events::list;
@@ -169,12 +177,14 @@ pub(crate) fn public(options: &EdgeOptions) -> Routes {
         .route_layer(Guard::problems());
     // Around the handlers: around the route it would cost a copy of the route, and a future in a box, for each request.
     let validate = post(validate::validate.layer(Guard::refusals()))
-        .fallback(validate::method_not_allowed.layer(Guard::refusals()));
-    let validate = match cors(options) {
-        Some(cors) => validate.layer(cors),
-        None => validate,
+        .fallback(keyed::method_not_allowed.layer(Guard::refusals()));
+    let deactivate = post(deactivate::deactivate.layer(Guard::refusals()))
+        .fallback(keyed::method_not_allowed.layer(Guard::refusals()));
+    let (validate, deactivate) = match cors(options) {
+        Some(cors) => (validate.layer(cors.clone()), deactivate.layer(cors)),
+        None => (validate, deactivate),
     };
-    health.route(VALIDATE, validate)
+    health.route(VALIDATE, validate).route(DEACTIVATE, deactivate)
 }
 
 /// A path there is asks who it is before all else, also where it lacks the method; a path there is not is not found,

@@ -10,6 +10,7 @@ mod api {
     mod contract;
     mod cors;
     mod customers;
+    mod deactivate;
     mod edge;
     mod events;
     mod faults;

@@ -43,6 +43,7 @@ pub mod access;
 pub mod changes;
 pub mod create;
 pub mod deliveries;
+pub mod devices;
 pub mod endpoints;
 pub mod execute;
 pub mod expiry;
@@ -183,6 +184,9 @@ macro_rules! conformance_cases {
                 a_batch_with_a_number_is_recorded_once, an_empty_batch_is_nothing,
                 a_recorded_validation_is_seen_at_once, the_range_is_half_open, pages_go_from_new_to_old,
                 usage_of_an_unknown_license_is_not_found;
+            devices: activations_tell_when_they_were_seen, labels_are_kept,
+                a_new_device_takes_the_slot_unseen_for_the_longest, idle_devices_lose_their_slots,
+                evictions_never_oversell, a_sweep_races_with_validations;
             reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, few_bindings_are_read_whole,
                 claims_of_other_licenses_are_not_held,
                 filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,

@@ -1,6 +1,7 @@
 //! A store in memory: the reference implementation.
 
 mod access;
+mod devices;
 mod outbox;
 mod transfer;
 mod usage;
@@ -23,6 +24,7 @@ use license_core::key::KeyDigest;
 use license_core::license::{Counters, License, LicenseDetail, LicenseId};
 use license_core::limits;
 use license_core::place::Place;
+use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport,
@@ -67,7 +69,7 @@ struct Data {
 struct Entry {
     license: Arc<License>,
     counters: Counters,
-    activations: BTreeMap<ActivationId, Activation>,
+    activations: BTreeMap<ActivationId, ActivationDetail>,
     domains: HashMap<String, ActivationId>,
     devices: HashMap<String, ActivationId>,
     /// In the order of recording: appending is the hot path, reports sort.
@@ -126,14 +128,16 @@ impl Data {
     }
 
     /// What a decision looks at.
-    fn view(&self, id: &LicenseId, reads: &Reads) -> Result<View, StoreError> {
+    fn view(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> Result<View, StoreError> {
         let entry = self.entry(id)?;
-        Ok(View { license: (*entry.license).clone(), activations: entry.read(reads) })
+        let license = (*entry.license).clone();
+        let unseen = command.unseen(&license, context).map(|unseen| entry.unseen(&unseen));
+        Ok(View { license, activations: entry.read(&command.reads()), unseen: unseen.unwrap_or_default() })
     }
 
     /// Writes a decision down.
     fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
-        let Changes { license, added, released, events, audit, erased } = changes;
+        let Changes { license, added, released, labelled, events, audit, erased } = changes;
         let before = self.entry(id)?.license.key_digest;
         if license.key_digest != before {
             if self.by_key.contains_key(&license.key_digest) {
@@ -149,6 +153,12 @@ impl Data {
         }
         for activation in added {
             entry.add(activation);
+        }
+        if let Some((id, label)) = labelled {
+            entry.label(id, label.clone());
+        }
+        if erased.is_some() {
+            entry.forget_labels();
         }
         let events = events.complete(&entry.detail());
         self.outbox.append(events);
@@ -177,7 +187,9 @@ impl Entry {
     fn read(&self, reads: &Reads) -> Vec<Activation> {
         match reads {
             Reads::Nothing => Vec::new(),
-            Reads::One(id) => self.activations.get(id).cloned().into_iter().collect(),
+            Reads::One(id) => {
+                self.activations.get(id).map(|held| held.activation.clone()).into_iter().collect()
+            }
             Reads::Domains => self
                 .of_kind(Some(ActivationKind::Domain))
                 .take(limits::DOMAINS_PER_REQUEST)
@@ -186,7 +198,8 @@ impl Entry {
             Reads::Claim { domains, fingerprint } => {
                 let domains = domains.iter().filter_map(|text| self.domains.get(text));
                 let device = fingerprint.iter().filter_map(|text| self.devices.get(text));
-                domains.chain(device).filter_map(|id| self.activations.get(id)).cloned().collect()
+                let found = domains.chain(device).filter_map(|id| self.activations.get(id));
+                found.map(|held| held.activation.clone()).collect()
             }
         }
     }
@@ -194,17 +207,21 @@ impl Entry {
     fn of_kind(&self, kind: Option<ActivationKind>) -> impl Iterator<Item = &Activation> {
         self.activations
             .values()
+            .map(|held| &held.activation)
             .filter(move |activation| kind.is_none_or(|kind| activation.binding.kind() == kind))
     }
 
     fn add(&mut self, activation: &Activation) {
-        let Activation { id, binding, created_at: _ } = activation;
+        let Activation { id, binding, created_at: _, label: _ } = activation;
         self.by_value(binding.kind()).insert(binding.value().to_owned(), id.clone());
-        self.activations.insert(id.clone(), activation.clone());
+        let held = ActivationDetail { activation: activation.clone(), usage: ActivationUsage::default() };
+        self.activations.insert(id.clone(), held);
     }
 
     fn release(&mut self, id: &ActivationId) {
-        if let Some(Activation { binding, .. }) = self.activations.remove(id) {
+        if let Some(ActivationDetail { activation: Activation { binding, .. }, .. }) =
+            self.activations.remove(id)
+        {
             self.by_value(binding.kind()).remove(binding.value());
         }
     }
@@ -271,7 +288,7 @@ impl LicenseStore for MemoryStore {
         context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
         let mut data = self.data();
-        let view = data.view(id, &command.reads())?;
+        let view = data.view(id, command, context)?;
         let before = view.license.key_digest;
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
@@ -297,6 +314,7 @@ impl LicenseStore for MemoryStore {
             data.last_validation += 1;
             let sequence = data.last_validation;
             let entry = data.entry_mut(&validation.license_id)?;
+            entry.see(validation);
             if validation.outcome == ValidationOutcome::Valid {
                 entry.counters.validation_count += 1;
                 entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
@@ -324,7 +342,7 @@ impl LicenseStore for MemoryStore {
         Ok(entry.map(|entry| {
             let whole = entry.license.is_read_whole();
             let read = if whole {
-                entry.activations.values().cloned().collect()
+                entry.of_kind(None).cloned().collect()
             } else {
                 entry.read(&Reads::of_claim(claim))
             };
@@ -352,12 +370,18 @@ impl LicenseStore for MemoryStore {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         let data = self.data();
-        let found = data.entry(id)?.of_kind(kind);
-        let found = found.filter(|activation| page.after.as_ref().is_none_or(|after| activation.id > *after));
+        let behind = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let found = data.entry(id)?.activations.range::<ActivationId, _>((behind, Bound::Unbounded));
+        let found = found.map(|(_, held)| held);
+        let found = found.filter(|held| kind.is_none_or(|kind| held.activation.binding.kind() == kind));
         let items = found.take(page.limit as usize + 1).cloned().collect();
-        Ok(Page::from_one_more(items, page.limit, |activation: &Activation| activation.id.clone()))
+        Ok(Page::from_one_more(items, page.limit, |held: &ActivationDetail| held.activation.id.clone()))
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        Ok(self.data().idle(query))
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::activation::{ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState, Notice};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::event::Event;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
+use license_core::seen::{ActivationDetail, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
@@ -279,9 +280,14 @@ impl LicenseStore for Scripted {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         self.begin().await?;
         self.inner.activations(id, kind, page).await
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        self.begin().await?;
+        self.inner.idle(query).await
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -12,6 +12,7 @@ mod outbox;
 pub mod postgres;
 mod retry;
 mod rows;
+mod seen;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;
@@ -24,7 +25,7 @@ use std::ops::{Deref, DerefMut};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::activation::{Activation, ActivationId, ActivationKind, Label};
 use license_core::change::{Change, ChangeFeed, FeedState, Notice};
 use license_core::command::{
     Changes, Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, Reads, View, decide,
@@ -33,6 +34,7 @@ use license_core::event::{Event, Subject};
 use license_core::figure::Figure;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
+use license_core::seen::{ActivationDetail, IdleQuery, SeenActivation, Unseen};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
@@ -276,7 +278,11 @@ impl<D: Dialect> SqlStore<D> {
         let license = reader::<D>(row, "licenses", id.as_str()).license()?;
         let before = license.key_digest;
         let activations = self.read(&mut tx, id, &command.reads()).await?;
-        let Decision { outcome, changes } = decide(View { license, activations }, command, context);
+        let unseen = match command.unseen(&license, context) {
+            Some(unseen) => self.read_unseen(&mut tx, id, unseen).await?,
+            None => Vec::new(),
+        };
+        let Decision { outcome, changes } = decide(View { license, activations, unseen }, command, context);
         if let Some(changes) = changes {
             // A claim goes through no validations that are not filed yet: it shows the counters of the last filing.
             let claims = matches!(command, Command::Activate(_));
@@ -379,6 +385,24 @@ impl<D: Dialect> SqlStore<D> {
         rows.iter().map(|row| reader::<D>(row, "activations", license).activation()).collect()
     }
 
+    /// One statement, so that what is filed meanwhile is seen in one of its two places.
+    async fn read_unseen(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        Unseen { before, most }: Unseen,
+    ) -> Result<Vec<SeenActivation>, StoreError> {
+        let (license, most) = (id.as_str(), i64::from(most));
+        let rows = match before.map(|before| before.timestamp_micros()) {
+            None => self.fetch(tx, &self.statements.unseen, values![license, most]).await?,
+            Some(before) => {
+                let values = values![license, most, before, day(before)];
+                self.fetch(tx, &self.statements.unseen_before, values).await?
+            }
+        };
+        rows.iter().map(|row| reader::<D>(row, "activations", license).seen_activation()).collect()
+    }
+
     /// Writes a decision down; its events with the license as `shown` reads it then.
     async fn write(
         &self,
@@ -387,7 +411,7 @@ impl<D: Dialect> SqlStore<D> {
         changes: &Changes,
         shown: &SqlStr,
     ) -> Result<(), StoreError> {
-        let Changes { license, added, released, events, audit, erased } = changes;
+        let Changes { license, added, released, labelled, events, audit, erased } = changes;
         let metadata = json!(license.metadata).to_string();
         let values = rows::license_values(license, &metadata);
         let updated = self.dialect.fetch(tx, self.statements.update_license.clone(), &values).await;
@@ -403,6 +427,14 @@ impl<D: Dialect> SqlStore<D> {
             self.fetch(tx, &self.statements.delete_activations, values![id.as_str(), ids.as_str()]).await?;
         }
         self.insert_activations(tx, id, added).await?;
+        if let Some((activation, label)) = labelled {
+            let label = label.as_ref().map(Label::as_str);
+            let values = values![id.as_str(), activation.as_str(), label];
+            self.fetch(tx, &self.statements.label_activation, values).await?;
+        }
+        if erased.is_some() {
+            self.fetch(tx, &self.statements.forget_labels, values![id.as_str()]).await?;
+        }
         let rows = self.fetch(tx, shown, values![id.as_str()]).await?;
         let row = rows.first().ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         let detail = reader::<D>(row, "licenses", id.as_str()).detail()?;
@@ -510,6 +542,11 @@ impl<D: Dialect> DerefMut for Reading<D> {
     }
 }
 
+/// The day of a moment, both as databases keep them.
+fn day(micros: i64) -> i64 {
+    micros.div_euclid(86_400_000_000)
+}
+
 fn reader<'a, D: Dialect>(row: &'a Row<D>, table: &'static str, id: &'a str) -> Reader<'a, Row<D>> {
     Reader { row, table, id }
 }
@@ -594,7 +631,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         let mut connection = self.reader().await?;
         self.check_exists(&mut connection, id).await?;
         let after = page.after.as_ref().map_or("", ActivationId::as_str);
@@ -609,9 +646,24 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
                 self.fetch(&mut connection, &self.statements.activations_of_kind, values).await?
             }
         };
-        let read = |row: &Row<D>| reader::<D>(row, "activations", id.as_str()).activation();
+        let read = |row: &Row<D>| reader::<D>(row, "activations", id.as_str()).activation_detail();
         let items = rows.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Page::from_one_more(items, page.limit, |activation: &Activation| activation.id.clone()))
+        Ok(Page::from_one_more(items, page.limit, |held: &ActivationDetail| held.activation.id.clone()))
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        let IdleQuery { plan, before, limit } = *query;
+        let before = before.timestamp_micros();
+        let values = values![plan, day(before), before, i64::from(limit)];
+        let rows = self.fetch(&mut *self.reader().await?, &self.statements.idle, values).await?;
+        let mut idle: Vec<LicenseId> = Vec::new();
+        for row in &rows {
+            let id = reader::<D>(row, "activation_usage", "").license_id("license_id")?;
+            if !idle.contains(&id) {
+                idle.push(id);
+            }
+        }
+        Ok(idle)
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -1,4 +1,5 @@
-//! A task that tells of terms that end, removes what is old, and learns which keys of other systems were imported.
+//! A task that tells of terms that end, frees slots that nobody uses, removes what is old, and learns which keys of other
+//! systems were imported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +13,20 @@ use tokio::time::{Instant, sleep};
 /// Licenses that are looked at together. How many are told of in one commit, and that others write between two, the store
 /// sees to.
 const BATCH: u32 = 100;
+/// Devices that are looked at before others write: each license is a commit of its own.
+const IDLE_BATCH: u32 = 8;
 /// Between two looks for what is old.
 const PRUNED_EVERY: Duration = Duration::from_hours(1);
-/// Rows that are removed in one commit, and the pause after it.
+/// Rows that are removed in one commit.
 const PRUNED: u32 = 250;
+/// Between two such commits others write: at least so long.
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// What the sweeper looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweeperOptions {
-    /// Between two looks: the longest that the end of a term may go untold, and a form of keys that was imported unknown.
+    /// Between two looks: the longest that the end of a term may go untold, an idle device keep its slot, and a form of keys that
+    /// was imported be unknown.
     pub every: Duration,
     /// So long before its end a term is `license.expiring`.
     pub expiring: TimeDelta,
@@ -43,12 +48,12 @@ impl Default for SweeperOptions {
     }
 }
 
-/// Sweeps as long as it lives. Any number of nodes may: each end is told once.
+/// Sweeps as long as it lives. Any number of nodes may: each end is told once, each slot freed once.
 #[derive(Debug)]
 pub struct Sweeper(AbortHandle);
 
 impl Sweeper {
-    /// Begins. What ended while no node ran is told of at once. Tells and removes nothing where the service has no outbox.
+    /// Begins. What ended while no node ran is told of at once. Where the service has no outbox, nothing is told of.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -70,12 +75,11 @@ async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
         if let Err(error) = service.reload_key_formats().await {
             tracing::warn!(%error, "which keys of other systems were imported can't be read now");
         }
-        if !service.has_outbox() {
-            sleep(options.every).await;
-            continue;
+        sweep_idle(&service).await;
+        if service.has_outbox() {
+            sweep(&service, &options).await;
         }
-        sweep(&service, &options).await;
-        if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
+        if service.has_outbox() && pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
             pruned = Some(Instant::now());
             prune(&service, &options).await;
         }
@@ -91,6 +95,21 @@ async fn sweep(service: &LicenseService, options: &SweeperOptions) {
             Ok(_) => yield_now().await,
             Err(error) => {
                 tracing::warn!(%error, "terms that end can't be told of now");
+                return;
+            }
+        }
+    }
+}
+
+/// Frees all slots of devices that are idle.
+async fn sweep_idle(service: &LicenseService) {
+    loop {
+        let begun = Instant::now();
+        match service.sweep_idle(IDLE_BATCH).await {
+            Ok(0) => return,
+            Ok(_) => sleep(begun.elapsed().max(PAUSE)).await,
+            Err(error) => {
+                tracing::warn!(%error, "idle devices can't be released now");
                 return;
             }
         }
@@ -122,8 +141,11 @@ mod tests {
     use license_core::clock::ManualClock;
     use license_core::command::LicenseSpec;
     use license_core::customer::CustomerEmail;
+    use license_core::event::EventType;
     use license_core::key::Secret;
     use license_core::license::Expiry;
+    use license_core::plan::{Plan, PlanCatalog};
+    use license_core::service::ValidateRequest;
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -142,10 +164,62 @@ mod tests {
     }
 
     async fn service(clock: &Shared) -> Arc<LicenseService> {
+        service_of(clock, PlanCatalog::standard()).await
+    }
+
+    async fn service_of(clock: &Shared, plans: PlanCatalog) -> Arc<LicenseService> {
         let (store, secret) = (MemoryStore::new(), Secret::from_hex(&"5a".repeat(32)).expect("a secret"));
         let rng = ChaCha20Rng::seed_from_u64(1);
         let builder = LicenseService::builder(Arc::new(store.clone()), &secret, clock.clone(), rng);
-        Arc::new(builder.outbox(Arc::new(store)).build().await.expect("a service"))
+        Arc::new(builder.plans(plans).outbox(Arc::new(store)).build().await.expect("a service"))
+    }
+
+    /// More devices of more licenses than are looked at at once, by two nodes: each loses its slot once, and who listens is
+    /// told why. Those that are seen stay.
+    #[tokio::test(start_paused = true)]
+    async fn idle_devices_lose_their_slots() {
+        let clock = Shared(Arc::new(ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time"))));
+        let plans = PlanCatalog::new([Plan::new("p").idle_days(Some(30)), Plan::new("q")]).expect("plans");
+        let service = service_of(&clock, plans).await;
+        let licenses = usize::try_from(IDLE_BATCH).expect("few") * 2 + 1;
+        let mut keys = Vec::new();
+        for n in 0..licenses {
+            let plan = if n == 0 { "q" } else { "p" };
+            let spec = LicenseSpec::new(plan, CustomerEmail::parse("dev@example.com").expect("an address"));
+            let license = service.issue(&spec, None).await.expect("a license");
+            keys.push(license.key.reveal().to_owned());
+        }
+        let validate = async |key: &str, device: &str| {
+            let request = ValidateRequest { key, fingerprint: Some(device), ..ValidateRequest::default() };
+            assert!(service.validate(&request).await.expect("a verdict").is_valid());
+        };
+        for key in &keys {
+            validate(key, "gone").await;
+            validate(key, "used").await;
+        }
+        let nodes = [(); 2].map(|()| Sweeper::spawn(Arc::clone(&service), SweeperOptions::default()));
+        clock.0.advance(TimeDelta::days(29));
+        for key in &keys {
+            validate(key, "used").await;
+        }
+        clock.0.advance(TimeDelta::days(2));
+        let mut events = Subscription::open(Arc::clone(&service), "test").await.expect("a subscription");
+        let mut released = 0;
+        while released < licenses - 1 {
+            let event = events.next().await.expect("an event").event;
+            if event.event_type == EventType::ActivationReleased {
+                assert_eq!(event.data["activation"]["name"], "gone");
+                assert_eq!(event.data["reason"], "idle");
+                released += 1;
+            }
+        }
+        for _ in 0..3 {
+            sleep(SweeperOptions::default().every).await;
+        }
+        drop(nodes);
+        let all = service.events_after(0, 1_000).await.expect("events");
+        let all = all.iter().filter(|told| told.event.event_type == EventType::ActivationReleased).count();
+        assert_eq!(all, licenses - 1, "each once, and none of the plan that says nothing");
     }
 
     /// Also of more licenses than one commit takes, by one node of two; a subscriber is woken and hears of each once.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Actor, AuditEntry};
-use crate::activation::Activation;
-use crate::command::{Changes, Command, NewLicense};
+use crate::activation::{Activation, Label};
+use crate::command::{Changes, Command, NewLicense, told};
 use crate::customer::CustomerEmail;
 use crate::license::License;
 
@@ -31,14 +31,14 @@ pub(crate) fn created(new: &NewLicense, actor: &Actor) -> AuditEntry {
 /// The entry for a command that changed something.
 pub(crate) fn decided(
     before: &License,
-    activations: &[Activation],
+    read: &[&Activation],
     command: &Command,
     changes: &Changes,
     actor: &Arc<Actor>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> AuditEntry {
-    let Changes { license, added, released, events: _, audit: _, erased } = changes;
-    let released: Vec<_> = activations.iter().filter(|held| released.contains(&held.id)).collect();
+    let Changes { license, added, released, labelled, events: _, audit: _, erased } = changes;
+    let released: Vec<_> = read.iter().copied().filter(|held| released.contains(&held.id)).collect();
     let mut fields: Map<_, _> = fields(before)
         .into_iter()
         .zip(fields(license))
@@ -46,12 +46,18 @@ pub(crate) fn decided(
         .map(|((name, before), (_, after))| (name.to_owned(), json!({ "before": before, "after": after })))
         .collect();
     note_activations(&mut fields, added, &released);
+    let labelled = labelled.as_ref().and_then(|(id, label)| {
+        let held = read.iter().copied().find(|held| held.id == *id)?;
+        fields.insert("activations".to_owned(), json!({ "before": [told(held)], "after": [told(held)] }));
+        Some(json!({ "before": named(held.label.as_ref()), "after": named(label.as_ref()) }))
+    });
     // Who is erased leaves nothing here either.
     let metadata = if erased.is_some() {
         fields.remove("customer_email");
         None
     } else {
-        metadata(Some(before), license)
+        // A label is a note of the vendor's as metadata is, may name a person, and goes with it.
+        labelled.or_else(|| metadata(Some(before), license))
     };
     AuditEntry {
         at,
@@ -67,7 +73,9 @@ pub(crate) fn decided(
 fn action(command: &Command) -> &'static str {
     match command {
         Command::Activate(_) => "activation.create",
-        Command::Release(_) => "activation.release",
+        Command::Release(_) | Command::ReleaseIdle => "activation.release",
+        Command::Deactivate(_) => "activation.deactivate",
+        Command::Label(..) => "activation.label",
         Command::Suspend => "license.suspend",
         Command::Reinstate => "license.reinstate",
         Command::Renew => "license.renew",
@@ -76,6 +84,10 @@ fn action(command: &Command) -> &'static str {
         Command::Revoke => "license.revoke",
         Command::Anonymise(_) => "license.anonymise",
     }
+}
+
+fn named(label: Option<&Label>) -> Value {
+    json!({ "label": label.map(Label::as_str) })
 }
 
 /// The fields that are told, destructured whole so that a new one is thought of.
@@ -117,9 +129,7 @@ fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
 
 fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], released: &[&Activation]) {
     let list = |activations: &mut dyn Iterator<Item = &Activation>| -> Vec<Value> {
-        activations
-            .map(|held| json!({ "id": held.id.as_str(), "kind": held.binding.kind().as_str(), "value": held.binding.value() }))
-            .collect()
+        activations.map(told).collect()
     };
     if !added.is_empty() || !released.is_empty() {
         let (before, after) = (list(&mut released.iter().copied()), list(&mut added.iter()));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Draft;
 use super::lifecycle::{in_reach, refuse_revoked, reinstate, revoke, suspend};
-use crate::activation::{Activation, Binding};
+use crate::activation::{Activation, ActivationKind, Binding, ReleaseReason};
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::EventType;
@@ -137,7 +137,7 @@ fn replace_domains(
     let domains = || activations.iter().filter(|activation| matches!(activation.binding, Binding::Domain(_)));
     let held: BTreeSet<_> = domains().map(|activation| activation.binding.value()).collect();
     for activation in domains().filter(|activation| !wanted_names.contains(activation.binding.value())) {
-        draft.release(activation);
+        draft.release(activation, ReleaseReason::Admin);
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
@@ -159,12 +159,9 @@ pub(super) fn register<'a>(
         if !seen.insert(domain) {
             continue;
         }
-        let license = &draft.license;
-        if !license.max_domains.admits_one_more(license.domains_used) {
-            return Err(Denial::DomainLimitReached {
-                used: license.domains_used,
-                limit: license.max_domains,
-            });
+        let slots = draft.license.slots(ActivationKind::Domain);
+        if !slots.has_free() {
+            return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
         }
         draft.add(Binding::Domain(domain.clone()));
     }

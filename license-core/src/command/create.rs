@@ -186,7 +186,7 @@ pub fn create(
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains)?;
-    let Draft { license, now: _, added, released: _, events, erased: _ } = draft;
+    let Draft { license, now: _, added, released: _, labelled: _, events, erased: _ } = draft;
     let of_kind =
         |kind| added.iter().filter(|one| one.binding.kind() == kind).cloned().collect::<Vec<Activation>>();
     let detail = LicenseDetail {

@@ -49,16 +49,13 @@ pub struct LimitNotice {
 #[must_use]
 pub fn tell_limit(license: License, notice: &LimitNotice, last: Option<DateTime<Utc>>) -> Option<Changes> {
     let LimitNotice { license_id: _, kind, at } = notice;
-    let (used, limit) = match kind {
-        ActivationKind::Domain => (license.domains_used, license.max_domains),
-        ActivationKind::Device => (license.devices_used, license.max_devices),
-    };
+    let slots = license.slots(*kind);
     let recent = last.is_some_and(|last| *at < last + LIMIT_PAUSE);
-    if recent || limit.admits_one_more(used) || license.state != LicenseState::Active {
+    if recent || slots.has_free() || license.state != LicenseState::Active {
         return None;
     }
     let mut draft = Draft::new(license, *at);
-    let data = json!({ "kind": kind.as_str(), "used": used, "limit": limit });
+    let data = json!({ "kind": kind.as_str(), "used": slots.used, "limit": slots.limit });
     draft.emit(EventType::LicenseLimitReached, data);
     Some(draft.into_changes())
 }

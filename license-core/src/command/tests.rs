@@ -1,5 +1,9 @@
 //! Every status × command, and the rules that need more than a table.
 
+mod devices;
+
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -10,7 +14,7 @@ use crate::event::Event;
 use crate::license::{Counters, Expiry, LicenseDetail, LicenseId, LicenseState, Status};
 use crate::limits;
 use crate::metadata::Metadata;
-use crate::plan::{DomainPolicy, Limit, Plan};
+use crate::plan::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::verdict::{DenialCode, Judgement, Standing, Verdict, judge};
 
 fn now() -> DateTime<Utc> {
@@ -29,6 +33,13 @@ fn plans() -> PlanCatalog {
         Plan::new("closed").max_domains(Limit::AtMost(2)).domain_policy(DomainPolicy::RegisteredOnly),
         Plan::new("strict").max_domains(Limit::AtMost(2)).exempt_hosts(false),
         Plan::new("forever"),
+        Plan::new("roaming")
+            .max_domains(Limit::AtMost(2))
+            .max_devices(Limit::AtMost(2))
+            .device_policy(DevicePolicy::EvictOldest)
+            .idle_days(Some(30))
+            .customer_release(true),
+        Plan::new("closed_self_service").domain_policy(DomainPolicy::RegisteredOnly).customer_release(true),
     ])
     .unwrap()
 }
@@ -49,6 +60,8 @@ struct Bench {
     license: License,
     activations: Vec<Activation>,
     events: Vec<Event>,
+    /// When they were last seen; others when they were made.
+    seen: BTreeMap<ActivationId, DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
@@ -63,7 +76,8 @@ impl Bench {
         let id = LicenseId::parse("lic_a1").unwrap();
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
         let new = create(id, key, spec, None, &plans(), now())?;
-        Ok(Self { license: new.license, activations: new.activations, events: new.events, now: now() })
+        let NewLicense { license, activations, events, .. } = new;
+        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now() })
     }
 
     fn in_status(status: Status) -> Self {
@@ -91,7 +105,17 @@ impl Bench {
                 Binding::Device(device) => fingerprint.as_deref() == Some(device.as_str()),
             },
         });
-        let view = View { license: self.license.clone(), activations: activations.cloned().collect() };
+        let devices = self.activations.iter().filter(|one| one.binding.kind() == ActivationKind::Device);
+        let devices = devices.map(|one| SeenActivation {
+            seen_at: self.seen.get(&one.id).copied().unwrap_or(one.created_at),
+            activation: one.clone(),
+        });
+        let unseen = command.unseen(&self.license, &context).map(|unseen| unseen.among(devices));
+        let view = View {
+            license: self.license.clone(),
+            activations: activations.cloned().collect(),
+            unseen: unseen.unwrap_or_default(),
+        };
         decide(view, command, &context)
     }
 
@@ -104,13 +128,12 @@ impl Bench {
                 Err(denial)
             }
             Outcome::Done(license) => {
-                let Some(Changes { license: changed, added, released, events, audit: None, erased: None }) =
-                    changes
-                else {
+                let Some(decided) = changes else {
                     assert_eq!(*license, self.license, "no changes, so the same license");
                     return Ok(Vec::new());
                 };
-                assert_eq!(license, changed);
+                let Changes { license: changed, added, released, labelled, events, audit, erased } = decided;
+                assert_eq!((&license, audit, erased), (&changed, None, None));
                 assert_eq!(license.version, self.license.version + 1);
                 let numbers: Vec<_> = events.as_slice().iter().map(|event| event.sequence).collect();
                 let expected: Vec<_> = (self.license.last_event + 1..=license.last_event).collect();
@@ -118,6 +141,12 @@ impl Bench {
                 self.license = (*license).clone();
                 self.activations.retain(|activation| !released.contains(&activation.id));
                 self.activations.extend(added);
+                if let Some((id, label)) = labelled {
+                    self.activations
+                        .iter_mut()
+                        .filter(|one| one.id == id)
+                        .for_each(|one| one.label = label.clone());
+                }
                 let types = events.types().map(EventType::as_str).collect();
                 self.events.extend(events.complete(&self.detail()));
                 let count =
@@ -168,6 +197,9 @@ fn every_command(bench: &Bench) -> Vec<(&'static str, Command)> {
     vec![
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
         ("release", Command::Release(bench.activations[0].id.clone())),
+        ("label", Command::Label(bench.activations[0].id.clone(), Label::parse("Build server").ok())),
+        ("deactivate", Command::Deactivate(bench.activations[0].binding.clone())),
+        ("release_idle", Command::ReleaseIdle),
         ("suspend", Command::Suspend),
         ("reinstate", Command::Reinstate),
         ("renew", Command::Renew),
@@ -195,12 +227,17 @@ fn every_status_and_command() {
     let updated: Result<&[&str], DenialCode> = Ok(&["license.updated"]);
     let rotated: Result<&[&str], DenialCode> = Ok(&["license.key_rotated"]);
     let revoked: Result<&[&str], DenialCode> = Ok(&["license.revoked"]);
+    let labelled: Result<&[&str], DenialCode> = Ok(&["activation.labelled"]);
     let no = Err;
+    let (vendors, no_idle) = (no(DenialCode::ReleaseNotAllowed), no(DenialCode::ActivationNotFound));
     #[rustfmt::skip]
     let table = [
         // command       active      suspended                         expired                         revoked
         ("activate",     activated,  no(DenialCode::LicenseSuspended), no(DenialCode::LicenseExpired), REVOKED),
         ("release",      released,   released,                         released,                       REVOKED),
+        ("label",        labelled,   labelled,                         labelled,                       REVOKED),
+        ("deactivate",   vendors,    no(DenialCode::LicenseSuspended), vendors,                        REVOKED),
+        ("release_idle", no_idle,    no_idle,                          no_idle,                        REVOKED),
         ("suspend",      suspended,  nothing,                          suspended,                      REVOKED),
         ("reinstate",    nothing,    reinstated,                       nothing,                        REVOKED),
         ("renew",        renewed,    renewed,                          renewed,                        REVOKED),
@@ -423,7 +460,7 @@ fn a_stale_version_changes_nothing() {
         [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]
     {
         let context = CommandContext { plans: plans().into(), now: now(), expected_version, by: None };
-        let view = View { license: bench.license.clone(), activations: Vec::new() };
+        let view = View { license: bench.license.clone(), activations: Vec::new(), unseen: Vec::new() };
         let found = match decide(view, &Command::Suspend, &context).outcome {
             Outcome::Done(_) => None,
             Outcome::Denied(denial) => Some(denial),

@@ -80,7 +80,7 @@ pub(super) fn admit(
     let mut slots = Slots::default();
     // Those that say their number first, so that the others get numbers after them.
     let (numbered, bare): (Vec<_>, Vec<_>) = activations.into_iter().partition(|(_, line)| line.id.is_some());
-    for (at, ActivationLine { license: _, id, binding, created_at: since }) in numbered {
+    for (at, ActivationLine { license: _, id, binding, created_at: since, label }) in numbered {
         let Some(id) = id else { continue };
         let number = id.number_of(&license.id).ok_or((Some(at), ImportFault::ActivationId))?;
         match line.last_event {
@@ -88,15 +88,15 @@ pub(super) fn admit(
             Some(last) if number > last => return Err((Some(at), ImportFault::ActivationId)),
             Some(_) => {}
         }
-        let activation = Activation { id, binding, created_at: since.unwrap_or(created_at) };
+        let activation = Activation { id, binding, created_at: since.unwrap_or(created_at), label };
         slots.take(activation, plan.exempt_hosts).map_err(|fault| (Some(at), fault))?;
     }
-    let bare = bare.into_iter().map(|(at, line)| (Some(at), line.binding, line.created_at));
-    let listed = line.bindings.into_iter().map(|binding| (None, binding, None));
-    for (at, binding, since) in bare.chain(listed) {
+    let bare = bare.into_iter().map(|(at, line)| (Some(at), line.binding, line.created_at, line.label));
+    let listed = line.bindings.into_iter().map(|binding| (None, binding, None, None));
+    for (at, binding, since, label) in bare.chain(listed) {
         license.last_event += 1;
         let id = ActivationId::new(&license.id, license.last_event);
-        let activation = Activation { id, binding, created_at: since.unwrap_or(created_at) };
+        let activation = Activation { id, binding, created_at: since.unwrap_or(created_at), label };
         slots.take(activation, plan.exempt_hosts).map_err(|fault| (at, fault))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::fault::ImportFault;
-use crate::activation::{Activation, ActivationId, Binding, Fingerprint};
+use crate::activation::{Activation, ActivationId, Binding, Fingerprint, Label};
 use crate::clock::whole_micros;
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
@@ -81,6 +81,7 @@ pub(super) struct ActivationLine {
     pub(super) id: Option<ActivationId>,
     pub(super) binding: Binding,
     pub(super) created_at: Option<DateTime<Utc>>,
+    pub(super) label: Option<Label>,
 }
 
 impl Line {
@@ -197,6 +198,7 @@ impl ActivationLine {
             id: fields.parsed("id", ActivationId::parse)?,
             binding,
             created_at: fields.time("created_at")?,
+            label: fields.parsed("label", Label::parse)?,
         })
     }
 }
@@ -380,7 +382,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
 }
 
 pub(super) fn activation_line(license: &LicenseId, activation: &Activation) -> String {
-    let Activation { id, binding, created_at } = activation;
+    let Activation { id, binding, created_at, label } = activation;
     written(&WrittenActivation {
         r#type: "activation",
         license: license.as_str(),
@@ -388,6 +390,7 @@ pub(super) fn activation_line(license: &LicenseId, activation: &Activation) -> S
         kind: binding.kind().as_str(),
         value: binding.value(),
         created_at: *created_at,
+        label: label.as_ref().map(Label::as_str),
     })
 }
 
@@ -479,4 +482,5 @@ struct WrittenActivation<'a> {
     value: &'a str,
     #[serde(serialize_with = "json::time")]
     created_at: DateTime<Utc>,
+    label: Option<&'a str>,
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/licenses/{id}/activations`: what is bound, and freeing a slot.
+//! `/api/v1/licenses/{id}/activations`: what is bound and how it is called, and freeing a slot.
 
 use std::sync::Arc;
 
@@ -6,16 +6,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::activation::{Activation, ActivationId, ActivationKind, Label};
 use license_core::command::Command;
+use license_core::place::Country;
+use license_core::seen::{ActivationDetail, ActivationUsage};
 use license_core::service::LicenseService;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::licenses::answer;
 use crate::auth::LetIn;
-use crate::extract::{ActivationPath, Ask, By, LicensePath, Query};
-use crate::problem::Problem;
-use crate::wire::{self, PageJson};
+use crate::extract::{ActivationPath, Ask, By, Fields, IfMatch, LicensePath, NoQuery, Query};
+use crate::problem::{Problem, sentence};
+use crate::wire::{self, PageJson, requests};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Activation))]
@@ -25,20 +28,38 @@ pub(super) struct ActivationJson<'a> {
     /// What is bound.
     kind: &'static str,
     /// The domain's canonical name, or the device's fingerprint.
-    value: &'a str,
+    name: &'a str,
+    /// What you call it; null: nothing.
+    label: Option<&'a str>,
     /// When the slot was taken.
     #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
+    /// When it was first validated; null: not yet.
+    #[serde(serialize_with = "wire::time_or_null")]
+    first_seen_at: Option<DateTime<Utc>>,
+    /// When it was last validated.
+    #[serde(serialize_with = "wire::time_or_null")]
+    last_seen_at: Option<DateTime<Utc>>,
+    /// How often it was answered valid.
+    validations: u64,
+    /// The country it was last seen in, by the two letters of ISO 3166; null: unknown.
+    country: Option<&'a str>,
 }
 
-impl<'a> From<&'a Activation> for ActivationJson<'a> {
-    fn from(activation: &'a Activation) -> Self {
-        let Activation { id, binding, created_at } = activation;
+impl<'a> From<&'a ActivationDetail> for ActivationJson<'a> {
+    fn from(ActivationDetail { activation, usage }: &'a ActivationDetail) -> Self {
+        let Activation { id, binding, created_at, label } = activation;
+        let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
         Self {
             id: id.as_str(),
             kind: binding.kind().as_str(),
-            value: binding.value(),
+            name: binding.value(),
+            label: label.as_ref().map(Label::as_str),
             created_at: *created_at,
+            first_seen_at: *first_seen_at,
+            last_seen_at: *last_seen_at,
+            validations: *validations,
+            country: country.as_ref().map(Country::as_str),
         }
     }
 }
@@ -69,4 +90,27 @@ pub(super) async fn release(
 ) -> Result<Response, Problem> {
     let released = service.by(&actor).execute(&ask.license, &Command::Release(activation), ask.version).await;
     answer(&service, released)
+}
+
+pub(super) async fn label(
+    State(service): State<Arc<LicenseService>>,
+    LicensePath(id): LicensePath,
+    ActivationPath(activation): ActivationPath,
+    By(LetIn { actor, .. }): By,
+    _: NoQuery,
+    IfMatch(version): IfMatch,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let label = fields.only(&["label"])?.require("label", read_label)?;
+    let labelled = service.by(&actor).execute(&id, &Command::Label(activation, label), version).await;
+    answer(&service, labelled)
+}
+
+/// A label; `null` is none.
+fn read_label(field: &'static str, value: Value) -> Result<Option<Label>, Problem> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let text = requests::text(field, value)?;
+    Label::parse(&text).map(Some).map_err(|error| Problem::invalid_field(field, sentence(&error)))
 }

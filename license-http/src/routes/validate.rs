@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::plan::Features;
+use license_core::activation::ActivationKind;
+use license_core::license::{License, Slots};
+use license_core::plan::{Features, Limit};
 use license_core::service::ValidateRequest;
 use license_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::client::ClientAddress;
-use crate::edge::Limited;
+use super::keyed::{self, Refusal};
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::{Code, Problem};
 use crate::request_log;
@@ -39,11 +40,13 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The answer to a validation that may run. These names are the one place of the API in camel case.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Valid))]
-pub(super) struct Valid<'a> {
+pub(super) struct ValidAnswer<'a> {
     /// It may run.
     valid: bool,
     /// What it may.
     license: ValidLicense<'a>,
+    /// How much of its limits is in use, with what this call has taken.
+    usage: SlotsUsed,
 }
 
 #[derive(Serialize)]
@@ -60,12 +63,47 @@ pub(super) struct ValidLicense<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct SlotsUsed {
+    /// Of domains.
+    domains: SlotsJson,
+    /// Of devices.
+    devices: SlotsJson,
+}
+
+impl From<&License> for SlotsUsed {
+    fn from(license: &License) -> Self {
+        let of = |kind| {
+            let Slots { used, limit } = license.slots(kind);
+            SlotsJson { used, limit }
+        };
+        Self { domains: of(ActivationKind::Domain), devices: of(ActivationKind::Device) }
+    }
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Slots))]
+pub(super) struct SlotsJson {
+    /// In use; more than the limit where that was lowered since.
+    used: u64,
+    /// How many there are; null: unlimited.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    limit: Limit,
+}
+
+#[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotFound))]
 pub(super) struct NotFound {
     /// There is no such license.
     valid: bool,
     /// Always `LICENSE_NOT_FOUND`.
     error: &'static str,
+}
+
+impl NotFound {
+    pub(super) fn new() -> Self {
+        Self { valid: false, error: Code::LicenseNotFound.as_str() }
+    }
 }
 
 #[derive(Serialize)]
@@ -79,39 +117,11 @@ pub(super) struct Denied {
     message: String,
 }
 
-/// Marks answers that were given while the store did not answer: the license is as it was last read, and the validation is
-/// kept in memory until it can be recorded.
-const STORE_STATE: HeaderName = HeaderName::from_static("x-license-store");
-
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
     let started = request_log::now();
-    let client = request.extensions().get::<ClientAddress>().copied();
-    let answered = match state.edge.admit_address(client, started) {
-        Ok(()) => answer(&state, request).await,
-        Err(limited) => Err(limited.into()),
-    };
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(Refusal::Problem(problem)) => problem.into_refusal(),
-        Err(Refusal::Limited(limited)) => limited.response(Problem::into_refusal),
-    };
-    let status = response.status();
-    // What can't be read or is not known. Past the limit of these it is not said any more which of the two.
-    if status.is_client_error()
-        && status != StatusCode::TOO_MANY_REQUESTS
-        && let Err(limited) = state.edge.failed(client)
-    {
-        response = limited.response(Problem::into_refusal);
-    }
-    if state.service.store_is_down() {
-        response.headers_mut().insert(STORE_STATE, HeaderValue::from_static("down"));
-    }
+    let response = keyed::call(&state, request, started, answer).await;
     state.validate_seconds.observe_duration(started.elapsed());
     response
-}
-
-pub(super) async fn method_not_allowed() -> Response {
-    Problem::method_not_allowed().into_refusal()
 }
 
 async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {
@@ -135,35 +145,15 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal
                 expires_at: valid.expires_at(),
                 features: valid.features(),
             };
-            wire::json(StatusCode::OK, &Valid { valid: true, license })
+            let usage = SlotsUsed::from(valid.license());
+            wire::json(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
         }
-        Verdict::NotFound => wire::json(
-            StatusCode::NOT_FOUND,
-            &NotFound { valid: false, error: Code::LicenseNotFound.as_str() },
-        ),
+        Verdict::NotFound => wire::json(StatusCode::NOT_FOUND, &NotFound::new()),
         Verdict::Denied(denial) => {
             let denied = Denied { valid: false, error: denial.code().as_str(), message: denial.to_string() };
             wire::json(StatusCode::OK, &denied)
         }
     })
-}
-
-/// Why there is no verdict.
-enum Refusal {
-    Problem(Problem),
-    Limited(Limited),
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<Limited> for Refusal {
-    fn from(limited: Limited) -> Self {
-        Self::Limited(limited)
-    }
 }
 
 fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {

@@ -1,4 +1,5 @@
 use chrono::TimeDelta;
+use license_core::limits::LABEL_BYTES;
 use serde_json::json;
 
 use super::app::{EMAIL, TestApp};
@@ -13,13 +14,17 @@ async fn what_is_bound_is_listed_and_released() {
     app.validate(json!({ "key": license.key, "domain": "two.example", "fingerprint": "machine-1" })).await;
     let list = format!("{}/activations", license.path);
     let suffix = license.id.strip_prefix("lic_").unwrap();
-    let entry = |sequence: u32, kind: &str, value: &str, at: &str| {
+    let entry = |sequence: u32, kind: &str, name: &str, at: &str, seen: Option<&str>| {
         let id = format!("act_{suffix}_{sequence:010}");
-        json!({ "id": id, "kind": kind, "value": value, "created_at": at })
+        json!({
+            "id": id, "kind": kind, "name": name, "label": null, "created_at": at, "first_seen_at": seen,
+            "last_seen_at": seen, "validations": u32::from(seen.is_some()), "country": null
+        })
     };
-    let one = entry(2, "domain", "one.example", "2026-01-01T00:00:00Z");
-    let two = entry(4, "domain", "two.example", "2026-01-01T00:00:01Z");
-    let device = entry(5, "device", "machine-1", "2026-01-01T00:00:01Z");
+    let (made, seen) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+    let one = entry(2, "domain", "one.example", made, None);
+    let two = entry(4, "domain", "two.example", seen, Some(seen));
+    let device = entry(5, "device", "machine-1", seen, Some(seen));
     for (query, data) in [
         ("", json!([one, two, device])),
         ("?kind=domain", json!([one, two])),
@@ -34,7 +39,7 @@ async fn what_is_bound_is_listed_and_released() {
         );
     }
     let start =
-        format!(r#"{{"data":[{{"id":"act_{suffix}_0000000002","kind":"domain","value":"one.example","#);
+        format!(r#"{{"data":[{{"id":"act_{suffix}_0000000002","kind":"domain","name":"one.example","#);
     assert!(app.get(&list).await.text().starts_with(&start));
 
     let released = app.delete(&format!("{list}/{}", two["id"].as_str().unwrap())).await;
@@ -44,4 +49,52 @@ async fn what_is_bound_is_listed_and_released() {
     assert_eq!(app.get(&list).await.json()["data"], json!([one, device]));
     let again = app.delete(&format!("{list}/{}", two["id"].as_str().unwrap())).await;
     assert_eq!(again.fault(), (404, "ACTIVATION_NOT_FOUND".to_owned(), None));
+}
+
+#[tokio::test]
+async fn an_activation_is_labelled() {
+    let app = TestApp::new().await;
+    let license = app.issue("professional").await;
+    app.validate(json!({ "key": license.key, "fingerprint": "machine-1" })).await;
+    let list = format!("{}/activations", license.path);
+    let bound = app.get(&list).await.json()["data"][0].clone();
+    let path = format!("{list}/{}", bound["id"].as_str().unwrap());
+    let longest = "x".repeat(LABEL_BYTES);
+    for (label, kept) in [
+        (json!(" Anna's laptop "), json!("Anna's laptop")),
+        (json!(longest), json!(longest)),
+        (json!(null), json!(null)),
+    ] {
+        let reply = app.admin("PATCH", &path).json(&json!({ "label": label })).send(&app.router).await;
+        assert_eq!((reply.status, reply.header("etag").is_some()), (200, true), "{label}");
+        assert_eq!(reply.json()["devices"], json!(["machine-1"]), "the license");
+        assert_eq!(app.get(&list).await.json()["data"][0]["label"], kept);
+    }
+    let stale = app.admin("PATCH", &path).header("if-match", "\"2\"").json(&json!({ "label": "x" }));
+    assert_eq!(stale.send(&app.router).await.fault(), (412, "LICENSE_STALE".to_owned(), None));
+    assert_eq!(app.get(&list).await.json()["data"][0]["label"], json!(null));
+}
+
+/// What is said of a device's owner goes with the owner.
+#[tokio::test]
+async fn labels_go_with_the_customer() {
+    let (app, _) = TestApp::with_access().await;
+    let license = app.issue("professional").await;
+    app.validate(json!({ "key": license.key, "fingerprint": "machine-1" })).await;
+    let list = format!("{}/activations", license.path);
+    let bound = app.get(&list).await.json()["data"][0].clone();
+    let path = format!("{list}/{}", bound["id"].as_str().unwrap());
+    app.admin("PATCH", &path).json(&json!({ "label": "Anna" })).send(&app.router).await;
+    let audit = || async { app.get("/api/v1/audit").await };
+    let entry = audit().await.json()["data"][0].clone();
+    assert_eq!(entry["action"], "activation.label");
+    assert_eq!(
+        entry["changes"]["metadata"],
+        json!({ "before": { "label": null }, "after": { "label": "Anna" } })
+    );
+    app.delete(&format!("/api/v1/customers/{EMAIL}")).await;
+    assert_eq!(app.get(&list).await.json()["data"][0]["label"], json!(null));
+    for traces in [audit().await, app.get("/api/v1/events").await] {
+        assert!(!traces.text().contains("Anna"), "{}", traces.text());
+    }
 }

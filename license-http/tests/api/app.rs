@@ -9,7 +9,7 @@ use license_core::audit::{Actor, Who};
 use license_core::clock::{Clock, ManualClock};
 use license_core::key::Secret;
 use license_core::outbox::Outbox;
-use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
+use license_core::plan::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
 use license_core::token::{Scopes, TokenName, TokenSecret};
@@ -62,7 +62,12 @@ impl TestApp {
         let plans = PlanCatalog::standard().iter().cloned().collect::<Vec<_>>();
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
         let perpetual = Plan::new("perpetual").max_devices(Limit::AtMost(0));
-        let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual])).unwrap();
+        let roaming = Plan::new("roaming")
+            .max_domains(Limit::AtMost(3))
+            .max_devices(Limit::AtMost(1))
+            .device_policy(DevicePolicy::EvictOldest)
+            .customer_release(true);
+        let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
         let clocked = SharedClock(Arc::clone(&clock));
         let mut service = LicenseService::builder(store, &secret, clocked, rng).plans(plans);
         if let Some(outbox) = outbox {

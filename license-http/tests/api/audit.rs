@@ -62,7 +62,7 @@ async fn every_change_is_written_with_who_and_what() {
     assert_ne!(renewed, expires_at);
     let (mut fields, rest) = (told[0][1].clone(), &told[1..]);
     let bound = fields.as_object_mut().unwrap().remove("activations").unwrap();
-    assert_eq!(bound["after"][0]["value"], "example.com");
+    assert_eq!(bound["after"][0]["name"], "example.com");
     assert_eq!(told[0][0], "license.create");
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({

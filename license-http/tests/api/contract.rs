@@ -91,7 +91,9 @@ pub(crate) fn check(method: &str, path: &str, reply: &Reply) {
     let response = match (code.as_deref(), operation, item) {
         // On a router that has not all of it, a path of the contract may not be there.
         (Some("ROUTE_NOT_FOUND"), _, _) => &contract.document["components"]["responses"]["RouteNotFound"],
-        (Some("METHOD_NOT_ALLOWED"), _, Some(_)) if !path.ends_with("/validate") => {
+        (Some("METHOD_NOT_ALLOWED"), _, Some(_))
+            if !path.ends_with("/validate") && !path.ends_with("/deactivate") =>
+        {
             &contract.document["components"]["responses"]["MethodNotAllowed"]
         }
         (_, Some(operation), _) => operation["responses"]

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::activation::{ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::event::Event;
 use license_core::figure::{Figure, Histogram};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
+use license_core::seen::{ActivationDetail, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
@@ -137,9 +138,13 @@ impl LicenseStore for FaultyStore {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         self.fault().await?;
         self.inner.activations(id, kind, page).await
+    }
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        self.fault().await?;
+        self.inner.idle(query).await
     }
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
         self.fault().await?;

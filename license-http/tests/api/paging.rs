@@ -53,6 +53,6 @@ async fn a_page_has_25_items_unless_asked_otherwise_and_at_most_100() {
     let cursor = page["next_cursor"].as_str().unwrap();
     let rest = app.get(&format!("{}/activations?limit=100&cursor={cursor}", license.path)).await.json();
     assert_eq!(rest["data"].as_array().unwrap().len(), 1);
-    assert_eq!(rest["data"][0]["value"], "d100.example.com");
+    assert_eq!(rest["data"][0]["name"], "d100.example.com");
     assert_eq!(rest["next_cursor"], json!(null));
 }

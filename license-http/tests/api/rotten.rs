@@ -2,6 +2,7 @@
 
 mod bodies;
 mod commands;
+mod deactivations;
 mod fields;
 mod headers;
 mod media_types;
@@ -36,7 +37,7 @@ impl Rotten {
         let text = reply.text();
         assert_eq!(reply.fault(), (self.status, self.code.to_owned(), self.field.clone()), "{name}: {text}");
         let body = reply.json();
-        if self.call.target.starts_with("/api/v1/validate") {
+        if ["/api/v1/validate", "/api/v1/deactivate"].iter().any(|path| self.call.target.starts_with(path)) {
             assert_eq!(reply.header("content-type"), Some("application/json"), "{name}");
             assert_eq!(body["valid"], false, "{name}");
             assert!(body["message"].as_str().is_some_and(|message| message.ends_with('.')), "{name}: {text}");
@@ -101,6 +102,7 @@ impl Table {
         table.queries(app, &license);
         table.commands(app, &license, &revoked, &perpetual);
         table.validations(&license);
+        table.deactivations(&license);
         table.webhooks(app).await;
         let mut names = BTreeSet::new();
         for row in &table.rows {

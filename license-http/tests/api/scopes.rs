@@ -19,6 +19,7 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/docs", &[], 200),
     ("GET", "/docs/{file}", &[], 200),
     ("POST", "/api/v1/validate", &[], 200),
+    ("POST", "/api/v1/deactivate", &[], 200),
     ("POST", "/api/v1/licenses", &[Scope::LicensesWrite], 201),
     ("GET", "/api/v1/licenses", &[Scope::LicensesRead], 200),
     ("GET", "/api/v1/licenses/{id}", &[Scope::LicensesRead], 200),
@@ -30,6 +31,7 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("POST", "/api/v1/licenses/{id}/rotate-key", &[Scope::LicensesWrite], 200),
     ("GET", "/api/v1/licenses/{id}/activations", &[Scope::LicensesRead], 200),
     ("DELETE", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
+    ("PATCH", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
     ("GET", "/api/v1/licenses/{id}/usage", &[Scope::UsageRead], 200),
     ("GET", "/api/v1/usage", &[Scope::UsageRead], 200),
     ("GET", "/api/v1/events", &[Scope::LicensesRead], 200),
@@ -68,6 +70,8 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
         ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
+        ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
+        ("PATCH", _) => Some(json!({ "label": "a" })),
         // What everybody who may make tokens may give away.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
         ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),

@@ -12,7 +12,7 @@ async fn a_valid_key() {
     let body =
         json!({ "key": license.key, "domain": "https://www.example.com/", "fingerprint": "machine-1" });
     let reply = app.validate(body.clone()).await;
-    let expected = r#"{"valid":true,"license":{"plan":"professional","expiresAt":"2027-01-01T00:00:00Z","features":{"api":true,"support":"email"}}}"#;
+    let expected = r#"{"valid":true,"license":{"plan":"professional","expiresAt":"2027-01-01T00:00:00Z","features":{"api":true,"support":"email"}},"usage":{"domains":{"used":1,"limit":3},"devices":{"used":1,"limit":10}}}"#;
     assert_eq!((reply.status, reply.text()), (200, expected));
     assert_eq!(reply.header("content-type"), Some("application/json"));
     app.advance(TimeDelta::milliseconds(1500));
@@ -36,7 +36,7 @@ async fn null_is_absent_and_a_perpetual_license_says_null() {
     let app = TestApp::new().await;
     let license = app.issue("perpetual").await;
     let reply = app.validate(json!({ "key": license.key, "domain": null, "fingerprint": null })).await;
-    let expected = r#"{"valid":true,"license":{"plan":"perpetual","expiresAt":null,"features":{}}}"#;
+    let expected = r#"{"valid":true,"license":{"plan":"perpetual","expiresAt":null,"features":{}},"usage":{"domains":{"used":0,"limit":null},"devices":{"used":0,"limit":0}}}"#;
     assert_eq!((reply.status, reply.text()), (200, expected));
 }
 

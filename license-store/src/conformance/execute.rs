@@ -63,7 +63,11 @@ pub async fn every_command_is_kept(harness: &dyn Harness) {
     ];
     for command in &commands {
         let before = detail(&store, id).await;
-        let view = View { license: (*before.license).clone(), activations: activations(&before) };
+        let view = View {
+            license: (*before.license).clone(),
+            activations: activations(&before),
+            unseen: Vec::new(),
+        };
         let context = CommandContext { plans: plans().into(), now: at(60), expected_version: None, by: None };
         let Decision { outcome, changes } = decide(view, command, &context);
         assert_eq!(
@@ -158,7 +162,7 @@ pub async fn events_go_with_the_change(harness: &dyn Harness) {
         assert!(events.iter().all(|event| event.at == at(60) && event.license_id() == Some(&license.id)));
     }
     let events = store.events(&license.id, 0, 100).await.expect("events");
-    assert_eq!(events[2].data["activation"]["value"], "a.com", "the data of activation.created");
+    assert_eq!(events[2].data["activation"]["name"], "a.com", "the data of activation.created");
 }
 
 /// An event shows the license as it is after its change: state, activations, counters; never a key.
@@ -177,7 +181,7 @@ pub async fn events_show_the_license(harness: &dyn Harness) {
     assert_eq!((&shown["status"], &shown["validation_count"]), (&"suspended".into(), &2.into()));
     let claimed = &events[events.len() - 2].data;
     assert_eq!(claimed["license"]["devices"], serde_json::json!(["d"]), "with what was just bound");
-    assert_eq!((&claimed["activation"]["value"], &claimed["sequence"]), (&"d".into(), &4.into()));
+    assert_eq!((&claimed["activation"]["name"], &claimed["sequence"]), (&"d".into(), &4.into()));
     assert!(events.iter().all(|event| event.data["license"]["key"].is_null()), "no key");
 }
 

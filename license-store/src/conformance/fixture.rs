@@ -12,7 +12,7 @@ use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{License, LicenseDetail, LicenseId};
 use license_core::limits;
-use license_core::plan::{Limit, Plan, PlanCatalog};
+use license_core::plan::{DevicePolicy, Limit, Plan, PlanCatalog};
 use license_core::store::{Created, LicenseStore, StoreError};
 use license_core::usage::{Validation, ValidationOutcome};
 use license_core::verdict::{Claim, DenialCode};
@@ -28,6 +28,10 @@ pub(super) fn plans() -> PlanCatalog {
     PlanCatalog::new([
         Plan::new("open").term_days(Some(30)),
         Plan::new("small").max_domains(Limit::AtMost(2)).max_devices(Limit::AtMost(2)).term_days(Some(30)),
+        Plan::new("roaming")
+            .max_devices(Limit::AtMost(2))
+            .device_policy(DevicePolicy::EvictOldest)
+            .idle_days(Some(30)),
     ])
     .expect("plans in bounds")
 }

@@ -234,7 +234,7 @@ pub async fn pages_of_activations(harness: &dyn Harness) {
                 assert!(page_number < 100, "pages of {limit} do not end");
                 let request = PageRequest { after, limit };
                 let page = store.activations(&license.id, kind, &request).await.expect("activations");
-                found.extend(page.items.into_iter().map(|activation| activation.binding.value().to_owned()));
+                found.extend(page.items.into_iter().map(|held| held.activation.binding.value().to_owned()));
                 match page.next {
                     Some(next) => after = Some(next),
                     None => break,

@@ -32,7 +32,12 @@ fn incoming() -> ImportedLicense {
     let bound = [(3, Binding::Domain(domain("*.example.org"))), (5, Binding::Device(device("größe 1")))];
     let activation = |(number, binding)| {
         let id = format!("act_{}_{number:010}", &license.id.as_str()["lic_".len()..]);
-        Activation { id: ActivationId::parse(&id).expect("an id"), binding, created_at: at(number) }
+        Activation {
+            id: ActivationId::parse(&id).expect("an id"),
+            binding,
+            created_at: at(number),
+            label: None,
+        }
     };
     let activations = bound.map(activation).to_vec();
     (license.domains_used, license.devices_used) = (1, 1);

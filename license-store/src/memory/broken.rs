@@ -1,5 +1,6 @@
 //! The suite is tested itself: stores with one fault each must fail it, at the case that is named here.
 
+mod devices;
 mod outbox;
 mod transfer;
 
@@ -56,6 +57,12 @@ enum Fault {
     KeepsTheLast,
     /// Keeps the old key of a license as well.
     KeepsTheOldKey,
+    /// Evicts the device that was made first, whenever it was seen.
+    EvictsByAge,
+    /// Sweeps idle devices by what was filed before it began.
+    SweepsByOldFigures,
+    /// Finds what was seen of a device by its name, also of one that was released.
+    KeepsFiguresByName,
     /// Takes times in whole seconds.
     RoundsTimes,
     /// Keeps the offset of a page instead of its last item.
@@ -121,6 +128,9 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::IgnoresTheRequest, "create::refuses_an_idempotency_key_of_another_request"),
     (Fault::KeepsTheLast, "kept::the_first_value_stays"),
     (Fault::KeepsTheOldKey, "execute::a_rotated_key_replaces_the_old_one"),
+    (Fault::EvictsByAge, "devices::a_new_device_takes_the_slot_unseen_for_the_longest"),
+    (Fault::SweepsByOldFigures, "devices::a_sweep_races_with_validations"),
+    (Fault::KeepsFiguresByName, "devices::activations_tell_when_they_were_seen"),
     (Fault::RoundsTimes, "create::keeps_extreme_values"),
     (Fault::PagesByOffset, "reads::pages_of_licenses_are_stable"),
     (Fault::CountsWholeDays, "usage::a_report_counts_its_range"),
@@ -153,6 +163,7 @@ struct Broken {
     late: Arc<Mutex<Vec<Validation>>>,
     late_events: Mutex<Vec<Event>>,
     limit_told: Mutex<Option<DateTime<Utc>>>,
+    figures: Mutex<HashMap<Binding, ActivationUsage>>,
 }
 
 impl Broken {
@@ -173,7 +184,7 @@ impl Broken {
         command: &Command,
         context: &CommandContext,
     ) -> Result<Outcome, StoreError> {
-        let view = self.data().view(id, &command.reads())?;
+        let view = self.data().view(id, command, context)?;
         let Decision { outcome, changes } = decide(view, command, context);
         self.gap().await;
         if let Some(changes) = changes {
@@ -231,7 +242,7 @@ impl LicenseStore for Broken {
             (Fault::ForgetsTheEvent, _) => {
                 let mut data = self.data();
                 let Decision { outcome, changes } =
-                    decide(data.view(id, &command.reads())?, command, context);
+                    decide(data.view(id, command, context)?, command, context);
                 if let Some(mut changes) = changes {
                     changes.events = license_core::event::NewEvents::default();
                     data.apply(id, &changes)?;
@@ -256,7 +267,7 @@ impl LicenseStore for Broken {
             }
             (Fault::OversellsByOne, Command::Activate(_)) => {
                 let mut data = self.data();
-                let mut view = data.view(id, &command.reads())?;
+                let mut view = data.view(id, command, context)?;
                 view.license.devices_used = view.license.devices_used.saturating_sub(1);
                 let Decision { outcome, changes } = decide(view, command, context);
                 if let Some(changes) = changes {
@@ -267,13 +278,18 @@ impl LicenseStore for Broken {
             (Fault::ForgetsReleases, _) => {
                 let mut data = self.data();
                 let Decision { outcome, changes } =
-                    decide(data.view(id, &command.reads())?, command, context);
+                    decide(data.view(id, command, context)?, command, context);
                 if let Some(mut changes) = changes {
                     changes.released.clear();
                     data.apply(id, &changes)?;
                 }
                 Ok(outcome)
             }
+            (Fault::EvictsByAge, Command::Activate(_)) => self.evicting_by_age(id, command, context),
+            (Fault::SweepsByOldFigures, Command::ReleaseIdle) => {
+                self.sweeping_by_old_figures(id, command, context).await
+            }
+            (Fault::KeepsFiguresByName, _) => self.keeping_figures(id, command, context).await,
             (Fault::KeepsTheOldKey, Command::RotateKey { .. }) => {
                 let before = self.data().entry(id)?.license.key_digest;
                 let outcome = self.inner.execute(id, command, context).await;
@@ -383,8 +399,12 @@ impl LicenseStore for Broken {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         self.inner.activations(id, kind, page).await
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        self.inner.idle(query).await
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -477,6 +497,7 @@ impl BrokenHarness {
             late: Arc::clone(&self.late),
             late_events: Mutex::default(),
             limit_told: Mutex::default(),
+            figures: Mutex::default(),
         }
     }
 }

@@ -98,7 +98,8 @@ impl TransferStore for MemoryStore {
         for entry in data.licenses.values() {
             copy.licenses.push((Arc::clone(&entry.license), entry.counters));
             let bound = entry.activations.values();
-            copy.activations.extend(bound.map(|activation| (entry.license.id.clone(), activation.clone())));
+            copy.activations
+                .extend(bound.map(|activation| (entry.license.id.clone(), activation.activation.clone())));
         }
         Ok(Box::new(copy))
     }

@@ -23,6 +23,7 @@ const SCHEMAS: &Schemas = &[
     ("outbox", include_str!("../../migrations/postgres/0003_outbox.sql")),
     ("access", include_str!("../../migrations/postgres/0004_access.sql")),
     ("usage", include_str!("../../migrations/postgres/0005_usage.sql")),
+    ("devices", include_str!("../../migrations/postgres/0006_devices.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint};
+use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint, Label};
 use license_core::client::Client;
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
@@ -13,6 +13,7 @@ use license_core::license::{Counters, ExpiryTold, License, LicenseDetail, Licens
 use license_core::metadata::Metadata;
 use license_core::place::{Country, Place, Region};
 use license_core::plan::Limit;
+use license_core::seen::{ActivationDetail, ActivationUsage, SeenActivation};
 use license_core::store::{Source, StoreError};
 use license_core::transfer::ImportedLicense;
 use license_core::usage::{Day, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome};
@@ -159,12 +160,15 @@ impl<R: Columns> Reader<'_, R> {
         })
     }
 
-    /// A JSON array of `[id, value, created_at]`, of rows of `activations`.
+    /// A JSON array of `[id, value, created_at, label]`, of rows of `activations`.
     fn listed(&self, column: &'static str, kind: ActivationKind) -> Result<Vec<Activation>, StoreError> {
         let text = self.text(column)?;
-        let listed: Vec<(String, String, i64)> = self.parse(column, text.as_str(), serde_json::from_str)?;
+        let listed: Vec<(String, String, i64, Option<String>)> =
+            self.parse(column, text.as_str(), serde_json::from_str)?;
         let row = Reader { table: "activations", ..*self };
-        let read = |(id, value, created_at): (String, String, i64)| row.bound(&id, kind, &value, created_at);
+        let read = |(id, value, created_at, label): (String, String, i64, Option<String>)| {
+            row.bound(&id, kind, &value, created_at, label.as_deref())
+        };
         let mut activations: Vec<_> = listed.into_iter().map(read).collect::<Result<_, _>>()?;
         // Whether an aggregate keeps the order of its select differs between databases.
         activations.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -181,7 +185,22 @@ impl<R: Columns> Reader<'_, R> {
 
     pub(super) fn activation(&self) -> Result<Activation, StoreError> {
         let (id, kind, value) = (self.text("id")?, self.text("kind")?, self.text("value")?);
-        self.bound(&id, self.kind(&kind)?, &value, self.int("created_at")?)
+        let label = self.maybe_text("label")?;
+        self.bound(&id, self.kind(&kind)?, &value, self.int("created_at")?, label.as_deref())
+    }
+
+    pub(super) fn seen_activation(&self) -> Result<SeenActivation, StoreError> {
+        Ok(SeenActivation { activation: self.activation()?, seen_at: self.time("seen_at")? })
+    }
+
+    pub(super) fn activation_detail(&self) -> Result<ActivationDetail, StoreError> {
+        let usage = ActivationUsage {
+            first_seen_at: self.maybe_time("first_seen_at")?,
+            last_seen_at: self.maybe_time("last_seen_at")?,
+            validations: self.count("validations")?,
+            country: self.maybe_text("country")?.map(|text| self.country(&text)).transpose()?,
+        };
+        Ok(ActivationDetail { activation: self.activation()?, usage })
     }
 
     fn kind(&self, text: &str) -> Result<ActivationKind, StoreError> {
@@ -203,10 +222,12 @@ impl<R: Columns> Reader<'_, R> {
         kind: ActivationKind,
         value: &str,
         created_at: i64,
+        label: Option<&str>,
     ) -> Result<Activation, StoreError> {
         let binding = self.binding(kind, value)?;
         let id = self.parse("id", id, ActivationId::parse)?;
-        Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)? })
+        let label = label.map(|text| self.parse("label", text, Label::parse)).transpose()?;
+        Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)?, label })
     }
 
     pub(super) fn event_type(&self) -> Result<EventType, StoreError> {
@@ -348,9 +369,10 @@ pub(super) fn activation_rows(license_id: &LicenseId, activations: &[Activation]
 }
 
 pub(super) fn activation_row(license_id: &LicenseId, activation: &Activation) -> serde_json::Value {
-    let Activation { id, binding, created_at } = activation;
+    let Activation { id, binding, created_at, label } = activation;
     let (kind, value) = (binding.kind().as_str(), binding.value());
-    json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros()])
+    let label = label.as_ref().map(Label::as_str);
+    json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros(), label])
 }
 
 /// A license with its counters as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.

@@ -10,6 +10,7 @@ use license_core::usage::ValidationOutcome;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::dialect::{Dialect, Survives, Value};
+use super::seen::{IDLE, listed_activations, unseen};
 
 /// What commands change of a license, in the order of the parameters that write them.
 pub(super) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
@@ -40,6 +41,13 @@ pub(super) struct Statements {
     pub(super) domains: SqlStr,
     pub(super) activations: SqlStr,
     pub(super) activations_of_kind: SqlStr,
+    pub(super) label_activation: SqlStr,
+    pub(super) forget_labels: SqlStr,
+    /// Devices that were not seen for the longest: at most `$2`, of the license `$1`.
+    pub(super) unseen: SqlStr,
+    /// Likewise, of those last seen before `$3`, on the day `$4`.
+    pub(super) unseen_before: SqlStr,
+    pub(super) idle: SqlStr,
     pub(super) insert_events: SqlStr,
     pub(super) events: SqlStr,
     /// Records a batch, all of it in one round trip. See [`Dialect::record`].
@@ -88,36 +96,39 @@ impl Statements {
                 D::json_rows("kind, value", &bindings::<D>())
             )),
             insert_activations: sql(format!(
-                "INSERT INTO activations (license_id, id, kind, value, created_at) \
-                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT) FROM {items}"
+                "INSERT INTO activations (license_id, id, kind, value, created_at, label) \
+                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5 FROM {items}"
             )),
             delete_activations: sql(format!(
                 "DELETE FROM activations WHERE license_id = $1 AND {}",
                 D::is_one_of("id", 2)
             )),
             activation: SqlStr::from_static(
-                "SELECT id, kind, value, created_at FROM activations WHERE license_id = $1 AND id = $2",
+                "SELECT id, kind, value, created_at, label FROM activations WHERE license_id = $1 AND id = $2",
             ),
             activations_of_claim: sql(format!(
-                "SELECT id, kind, value, created_at FROM activations \
+                "SELECT id, kind, value, created_at, label FROM activations \
                  WHERE license_id = $1 AND kind = 'domain' AND {} \
-                 UNION ALL SELECT id, kind, value, created_at FROM activations \
+                 UNION ALL SELECT id, kind, value, created_at, label FROM activations \
                  WHERE license_id = $1 AND kind = 'device' AND value = $3",
                 D::is_one_of("value", 2)
             )),
             domains: sql(format!(
-                "SELECT id, kind, value, created_at FROM activations \
+                "SELECT id, kind, value, created_at, label FROM activations \
                  WHERE license_id = $1 AND kind = 'domain' ORDER BY id LIMIT {}",
                 limits::DOMAINS_PER_REQUEST
             )),
-            activations: SqlStr::from_static(
-                "SELECT id, kind, value, created_at FROM activations \
-                 WHERE license_id = $1 AND id > $2 ORDER BY id LIMIT $3 + 0",
+            label_activation: SqlStr::from_static(
+                "UPDATE activations SET label = $3 WHERE license_id = $1 AND id = $2",
             ),
-            activations_of_kind: SqlStr::from_static(
-                "SELECT id, kind, value, created_at FROM activations \
-                 WHERE license_id = $1 AND id > $2 AND kind = $4 ORDER BY id LIMIT $3 + 0",
+            forget_labels: SqlStr::from_static(
+                "UPDATE activations SET label = NULL WHERE license_id = $1 AND label IS NOT NULL",
             ),
+            activations: sql(listed_activations("")),
+            activations_of_kind: sql(listed_activations(" AND kind = $4")),
+            unseen: sql(unseen(false)),
+            unseen_before: sql(unseen(true)),
+            idle: SqlStr::from_static(IDLE),
             insert_events: sql(format!("{INSERT_EVENT_ROWS} FROM {items}")),
             events: SqlStr::from_static(
                 "SELECT sequence, event_type, at, data FROM events \
@@ -194,10 +205,10 @@ impl Statements {
 pub(super) fn detail<D: Dialect>(most: u32, counted: bool) -> String {
     let listed = |kind| {
         let select = format!(
-            "SELECT id, value, created_at FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
+            "SELECT id, value, created_at, label FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
              ORDER BY id LIMIT {most}"
         );
-        D::json_rows("id, value, created_at", &select)
+        D::json_rows("id, value, created_at, label", &select)
     };
     let (domains, devices) = (listed("domain"), listed("device"));
     if !counted {

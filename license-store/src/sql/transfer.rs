@@ -65,11 +65,11 @@ impl TransferStatements {
                  CASE WHEN last_validated_at > counted.latest THEN last_validated_at \
                  ELSE COALESCE(counted.latest, last_validated_at) END AS last_validated_at \
                  FROM licenses l LEFT JOIN counted ON counted.license_id = l.id \
-                 WHERE l.id > $1 ORDER BY l.id LIMIT $2"
+                 WHERE l.id > $1 ORDER BY l.id LIMIT $2 + 0"
             )),
             activations: SqlStr::from_static(
-                "SELECT license_id, id, kind, value, created_at FROM activations \
-                 WHERE (license_id, id) > ($1, $2) ORDER BY license_id, id LIMIT $3",
+                "SELECT license_id, id, kind, value, created_at, label FROM activations \
+                 WHERE (license_id, id) > ($1, $2) ORDER BY license_id, id LIMIT $3 + 0",
             ),
             holders: sql(format!(
                 "SELECT id, key_digest FROM licenses WHERE {} UNION SELECT id, key_digest FROM licenses WHERE {}",

@@ -40,9 +40,22 @@ struct Request {
 
 /// The server's answer to a validation that may run.
 #[derive(Serialize)]
-struct Valid<'a> {
+struct ValidAnswer<'a> {
     valid: bool,
     license: License<'a>,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Usage {
+    domains: Slots,
+    devices: Slots,
+}
+
+#[derive(Serialize)]
+struct Slots {
+    used: u64,
+    limit: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -56,7 +69,9 @@ struct License<'a> {
 fn valid(plan: &str, expires_at: Option<DateTime<Utc>>, plans: &PlanCatalog) -> Response {
     let Some(plan) = plans.get(plan) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let license = License { plan: &plan.name, expires_at, features: &plan.features };
-    Json(Valid { valid: true, license }).into_response()
+    let domains = Slots { used: 1, limit: plan.max_domains.as_number() };
+    let devices = Slots { used: 0, limit: plan.max_devices.as_number() };
+    Json(ValidAnswer { valid: true, license, usage: Usage { domains, devices } }).into_response()
 }
 
 /// Reads a request, writes an answer.

@@ -16,6 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::super::activations::ActivationJson;
 use super::super::audit::{ActorJson, AuditJson};
 use super::super::customers::{Anonymised, EventJson as LicenseEventJson};
+use super::super::deactivate::{NotReleased, Released};
 use super::super::deliveries::{AttemptJson, DeliveryJson};
 use super::super::events::EventJson;
 use super::super::health::{Health, Readiness};
@@ -24,7 +25,7 @@ use super::super::usage::json::{
     BreakdownJson, LicenseUsageJson, OverviewJson, PlanUsageJson, PointJson, ShareJson, UsageJson,
     ValidationJson,
 };
-use super::super::validate::{Denied, NotFound, Valid, ValidLicense};
+use super::super::validate::{Denied, NotFound, SlotsJson, SlotsUsed, ValidAnswer, ValidLicense};
 use super::super::webhook_endpoints::{Deleted, EndpointJson, ReplayJson};
 use super::schema::{
     activation_id, array, boolean, closed, email, event_id, id, matching, named, nullable, object, one_of,
@@ -42,11 +43,21 @@ pub(super) const VERDICTS: [DenialCode; 6] = [
     DenialCode::DeviceLimitReached,
 ];
 
+/// Why a slot may stay as it is that a customer wants to free.
+const NOT_RELEASED: [DenialCode; 5] = [
+    DenialCode::LicenseRevoked,
+    DenialCode::LicenseSuspended,
+    DenialCode::ReleaseNotAllowed,
+    DenialCode::DomainRegistered,
+    DenialCode::ActivationNotFound,
+];
+
 /// Every schema of an answer, by name.
 pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = vec![
         ("License".to_owned(), license().into()),
         ("Validated".to_owned(), validated()),
+        ("Deactivated".to_owned(), deactivated()),
         ("Export".to_owned(), export().into()),
         Shape::of::<ProblemJson<'_>>()
             .optional("field")
@@ -72,8 +83,21 @@ pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
             .rule("status", one_of(["ready"]))
             .rule("change_feed", one_of(["listening", "lost"]))
             .build(),
-        Shape::of::<Valid<'_>>().rule("valid", said(true, "")).build(),
+        Shape::of::<ValidAnswer<'_>>().rule("valid", said(true, "")).build(),
         Shape::of::<ValidLicense<'_>>().rule("features", features()).build(),
+        Shape::of::<SlotsUsed>().build(),
+        Shape::of::<SlotsJson>()
+            .rule("limit", nullable(whole(0, limits::MAX_SLOTS)))
+            .example(json!({ "used": 2, "limit": 3 }))
+            .build(),
+        Shape::of::<Released>().rule("released", said(true, "")).build(),
+        Shape::of::<NotReleased>()
+            .rule("released", said(false, ""))
+            .rule("error", one_of(NOT_RELEASED.map(DenialCode::as_str)))
+            .example(json!({
+                "released": false, "error": "ACTIVATION_NOT_FOUND", "message": "The license has no such activation."
+            }))
+            .build(),
         Shape::of::<NotFound>()
             .rule("valid", said(false, ""))
             .rule("error", one_of(["LICENSE_NOT_FOUND"]))
@@ -113,8 +137,11 @@ fn licenses() -> Vec<(String, RefOr<Schema>)> {
                 one_of([ActivationKind::Domain, ActivationKind::Device].map(ActivationKind::as_str)),
             )
             .example(json!({
-                "id": "act_1", "kind": "domain", "value": "example.com", "created_at": "2026-01-01T00:00:00Z"
+                "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
+                "created_at": "2026-01-01T00:00:00Z", "first_seen_at": "2026-01-01T00:00:00Z",
+                "last_seen_at": "2026-01-31T08:30:00Z", "validations": 61, "country": "DE"
             }))
+            .rule("country", nullable(matching("^[A-Z]{2}$")))
             .build(),
         Shape::of::<UsageJson<'_>>().rule("by_outcome", by_outcome()).build(),
         Shape::of::<PointJson>().rule("by_outcome", by_outcome()).build(),
@@ -166,7 +193,7 @@ fn access() -> Vec<(String, RefOr<Schema>)> {
             .rule("changes", open_object())
             .build(),
         Shape::of::<ActorJson<'_>>()
-            .rule("kind", one_of(["token", "system", "command_line", "named"]))
+            .rule("kind", one_of(["token", "customer", "system", "command_line", "named"]))
             .rule("token_id", nullable(id("tok")))
             .build(),
     ]
@@ -302,6 +329,14 @@ fn validated() -> RefOr<Schema> {
         .description(Some("The verdict: `valid` tells which of the two."))
         .item(named("Valid"))
         .item(named("Denied"))
+        .into()
+}
+
+fn deactivated() -> RefOr<Schema> {
+    OneOfBuilder::new()
+        .description(Some("What became of it: `released` tells which of the two."))
+        .item(named("Released"))
+        .item(named("NotReleased"))
         .into()
 }
 

@@ -44,6 +44,25 @@ pub(super) fn schemas() -> Vec<(&'static str, RefOr<Schema>)> {
             "ValidateRequest",
             validate().examples([json!({ "key": "TO-7V3K-M9XQ-2B4D-8HNP", "domain": "example.com" })]).into(),
         ),
+        (
+            "DeactivateRequest",
+            deactivate()
+                .examples([json!({ "key": "TO-7V3K-M9XQ-2B4D-8HNP", "fingerprint": "old-laptop" })])
+                .into(),
+        ),
+        (
+            "ActivationLabel",
+            object(
+                [(
+                    "label",
+                    nullable(text(limits::LABEL_BYTES).pattern(Some(PRINTED)))
+                        .description(Some("What to call it, without the spaces around it; null: nothing.")),
+                )],
+                &[],
+            )
+            .examples([json!({ "label": "Build server" })])
+            .into(),
+        ),
         ("NewToken", token().examples([json!({ "name": "checkout", "scopes": ["licenses:write"] })]).into()),
         (
             "WebhookEndpointSettings",
@@ -93,6 +112,18 @@ fn validate() -> ObjectBuilder {
             ),
         ],
         &["domain", "fingerprint", "client"],
+    )
+}
+
+fn deactivate() -> ObjectBuilder {
+    let said = |most, of: &str| nullable(text(most).pattern(Some(PRINTED))).description(Some(of));
+    object::<RefOr<Schema>>(
+        [
+            ("key", string().description(Some("The license key, as for a validation.")).into()),
+            ("domain", said(MAX_TYPED_LEN, "The domain that gives its slot up.").into()),
+            ("fingerprint", said(limits::FINGERPRINT_BYTES, "The device that gives its slot up.").into()),
+        ],
+        &["domain", "fingerprint"],
     )
 }
 

@@ -144,6 +144,10 @@ pub(super) fn meaning(code: &str) -> &'static str {
         Some(DenialCode::DomainLimitReached) => "No slot is free for one more domain.",
         Some(DenialCode::DomainNotAllowed) => "The plan admits registered domains only, and this is none.",
         Some(DenialCode::DeviceLimitReached) => "No slot is free for one more device.",
+        Some(DenialCode::ReleaseNotAllowed) => "The plan leaves it to the vendor to free slots.",
+        Some(DenialCode::DomainRegistered) => {
+            "The vendor has registered the domain, and alone can free its slot."
+        }
         Some(DenialCode::LicenseStale) => "The license has changed since the version of If-Match.",
         Some(DenialCode::LicensePerpetual) => "The license never expires; there is nothing to renew.",
         Some(DenialCode::ExpiryTooFar) => {

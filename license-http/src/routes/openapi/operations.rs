@@ -27,7 +27,7 @@ pub(super) const TAGS: [(&str, &str); 8] = [
 const POSITION: &str = "^[0-9]{1,18}$";
 
 pub(super) fn operations() -> Vec<Op> {
-    let mut operations = vec![validate()];
+    let mut operations = vec![validate(), deactivate()];
     operations.extend(licenses());
     operations.extend(commands());
     operations.extend(customers());
@@ -48,6 +48,10 @@ fn post(path: &'static str, tag: &'static str, id: &'static str, summary: &'stat
 
 fn put(path: &'static str, tag: &'static str, id: &'static str, summary: &'static str) -> Op {
     Op::new(Method::PUT, path, tag, id, summary)
+}
+
+fn patch(path: &'static str, tag: &'static str, id: &'static str, summary: &'static str) -> Op {
+    Op::new(Method::PATCH, path, tag, id, summary)
 }
 
 fn delete(path: &'static str, tag: &'static str, id: &'static str, summary: &'static str) -> Op {
@@ -72,6 +76,29 @@ fn validate() -> Op {
             Code::DomainInvalid,
             Code::FingerprintInvalid,
             Code::ClientInvalid,
+            Code::LicenseNotFound,
+            Code::RateLimited,
+            Code::StoreUnavailable,
+        ])
+}
+
+fn deactivate() -> Op {
+    post("/api/v1/deactivate", "validation", "deactivate", "Free a slot as the customer")
+        .about(
+            "For customers who leave a machine or a site: the license key is enough, where the plan has \
+             `customer_release`. Exactly one of domain and fingerprint says what holds the slot. Where nothing of that \
+             name holds one, `error` is `ACTIVATION_NOT_FOUND`, and so when the call is made again.",
+        )
+        .refuses()
+        .reads_or(
+            "DeactivateRequest",
+            &[Code::BadRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType],
+        )
+        .answers(StatusCode::OK, "Deactivated", "Whether the slot was freed.")
+        .faults(&[
+            Code::LicenseKeyMalformed,
+            Code::DomainInvalid,
+            Code::FingerprintInvalid,
             Code::LicenseNotFound,
             Code::RateLimited,
             Code::StoreUnavailable,
@@ -119,7 +146,7 @@ fn licenses() -> [Op; 5] {
     ]
 }
 
-fn commands() -> [Op; 7] {
+fn commands() -> [Op; 8] {
     let command = |path, id, summary| {
         post(path, "licenses", id, summary)
             .versioned()
@@ -155,6 +182,17 @@ fn commands() -> [Op; 7] {
         )
         .versioned()
         .reads_nothing()
+        .license()
+        .denials(StatusCode::CONFLICT, &[DenialCode::LicenseRevoked]),
+        patch(
+            "/api/v1/licenses/{id}/activations/{activation_id}",
+            "licenses",
+            "labelActivation",
+            "Call an activation something",
+        )
+        .about("The label stands in the list of activations, and goes when the customer is made anonymous.")
+        .versioned()
+        .reads("ActivationLabel")
         .license()
         .denials(StatusCode::CONFLICT, &[DenialCode::LicenseRevoked]),
         usage(

@@ -1,5 +1,6 @@
 //! What can't be asked of one license.
 
+use license_core::limits;
 use serde_json::{Value, json};
 
 use super::Table;
@@ -22,6 +23,23 @@ impl Table {
         let delete = app.admin("DELETE", &license.path).json(&json!({ "reason": "x" }));
         self.row("DELETE with a field", delete, 422, "INVALID_FIELD", Some("reason"));
         self.row("renew for ever", call(perpetual, "renew"), 409, "LICENSE_PERPETUAL", None);
+        let label = |license: &Issued, body: Value| {
+            app.admin("PATCH", &format!("{}/activations/act_nothing", license.path)).json(&body)
+        };
+        let longest = "x".repeat(limits::LABEL_BYTES);
+        for (name, body, status, code, field) in [
+            ("nothing", json!({}), 422, "INVALID_FIELD", Some("label")),
+            ("a number", json!({ "label": 7 }), 422, "INVALID_FIELD", Some("label")),
+            ("spaces", json!({ "label": " " }), 422, "INVALID_FIELD", Some("label")),
+            ("two lines", json!({ "label": "a\nb" }), 422, "INVALID_FIELD", Some("label")),
+            ("too long", json!({ "label": format!("{longest}x") }), 422, "INVALID_FIELD", Some("label")),
+            ("another field", json!({ "label": "a", "name": "b" }), 422, "INVALID_FIELD", Some("name")),
+            ("what is not there", json!({ "label": longest }), 404, "ACTIVATION_NOT_FOUND", None),
+        ] {
+            self.row(format!("PATCH label: {name}"), label(license, body), status, code, field);
+        }
+        let late = label(revoked, json!({ "label": "a" }));
+        self.row("PATCH label of a revoked one", late, 409, "LICENSE_REVOKED", None);
         let put = |license: &Issued, body: Value| app.admin("PUT", &license.path).json(&body);
         let many: Vec<_> = (0..4).map(|n| format!("d{n}.com")).collect();
         for (name, call, status, code, field) in [

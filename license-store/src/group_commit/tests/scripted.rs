@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind};
+use license_core::activation::{ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::event::Event;
 use license_core::figure::Figure;
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
+use license_core::seen::{ActivationDetail, IdleQuery};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
     BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
@@ -217,8 +218,12 @@ impl<S: LicenseStore> LicenseStore for Scripted<S> {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<Activation, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         self.inner.activations(id, kind, page).await
+    }
+
+    async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        self.inner.idle(query).await
     }
 
     async fn events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -17,6 +17,7 @@ const FILED: i64 = 2_000;
 /// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
 /// Whoever removes rollups takes it too.
 pub(super) const WAIT: &str = "SELECT pg_advisory_xact_lock(7811884315946738994)";
+// What is seen of activations is noted of licenses that are counted, and so locked, before: commands lock in the same order.
 const FILE: &str = concat!(
     "WITH taken AS (DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox LIMIT $1)) RETURNING *), \
     filed AS (INSERT INTO validations (sequence, ",
@@ -28,7 +29,21 @@ const FILE: &str = concat!(
     "), counted AS (UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM taken WHERE outcome = 'VALID' \
-    GROUP BY license_id ORDER BY license_id) AS v WHERE licenses.id = v.license_id) \
+    GROUP BY license_id ORDER BY license_id) AS v WHERE licenses.id = v.license_id RETURNING licenses.id), \
+    bound AS (SELECT license_id, 'device' AS kind, fingerprint AS value, at, country FROM taken \
+    WHERE outcome = 'VALID' AND fingerprint IS NOT NULL \
+    UNION ALL SELECT license_id, 'domain' AS kind, COALESCE(covered_by, domain) AS value, at, country FROM taken \
+    WHERE outcome = 'VALID' AND domain IS NOT NULL), \
+    seen AS (SELECT u.license_id, u.kind, u.value, COUNT(*) AS n, MIN(v.at) AS earliest, MAX(v.at) AS latest, \
+    (ARRAY_AGG(v.country ORDER BY v.at DESC) FILTER (WHERE v.country IS NOT NULL))[1] AS country \
+    FROM bound v JOIN activation_usage u ON u.license_id = v.license_id AND u.kind = v.kind AND u.value = v.value \
+    AND u.created_at <= v.at GROUP BY u.license_id, u.kind, u.value), \
+    noted AS (UPDATE activation_usage AS u SET validations = u.validations + s.n, \
+    first_seen_at = COALESCE(u.first_seen_at, s.earliest), \
+    country = CASE WHEN u.country IS NULL OR s.latest >= u.seen_at THEN COALESCE(s.country, u.country) ELSE u.country END, \
+    seen_at = GREATEST(u.seen_at, s.latest), seen_day = GREATEST(u.seen_at, s.latest) / 86400000000 \
+    FROM counted JOIN seen s ON s.license_id = counted.id \
+    WHERE u.license_id = s.license_id AND u.kind = s.kind AND u.value = s.value) \
     SELECT COUNT(*) AS filed FROM taken"
 );
 

@@ -53,6 +53,21 @@ const COUNT: &str = "UPDATE licenses SET validation_count = validation_count + v
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM temp.sorted \
     WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' GROUP BY license_id) AS v WHERE licenses.id = v.license_id";
+/// What the rows say of activations that are there, and not younger than they are. The country is that of the latest with one.
+const SEE: &str = "UPDATE activation_usage SET validations = validations + s.n, \
+    first_seen_at = COALESCE(first_seen_at, s.earliest), \
+    country = CASE WHEN activation_usage.country IS NULL OR s.latest >= seen_at \
+    THEN COALESCE(s.country, activation_usage.country) ELSE activation_usage.country END, \
+    seen_at = MAX(seen_at, s.latest), seen_day = MAX(seen_at, s.latest) / 86400000000 \
+    FROM (SELECT u.license_id, u.kind, u.value, COUNT(*) AS n, MIN(v.at) AS earliest, MAX(v.at) AS latest, \
+    SUBSTR(MAX(CASE WHEN v.country IS NOT NULL THEN PRINTF('%020d', v.at) || v.country END), 21) AS country FROM \
+    (SELECT license_id, 'device' AS kind, fingerprint AS value, at, country FROM temp.sorted \
+    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND fingerprint IS NOT NULL \
+    UNION ALL SELECT license_id, 'domain' AS kind, COALESCE(covered_by, domain) AS value, at, country FROM temp.sorted \
+    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND domain IS NOT NULL) AS v \
+    CROSS JOIN activation_usage u ON u.license_id = v.license_id AND u.kind = v.kind AND u.value = v.value \
+    AND u.created_at <= v.at GROUP BY u.license_id, u.kind, u.value) AS s \
+    WHERE activation_usage.license_id = s.license_id AND activation_usage.kind = s.kind AND activation_usage.value = s.value";
 const REMOVE: &str = "DELETE FROM inbox WHERE sequence <= (SELECT MAX(sequence) FROM \
     (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2 + 0))";
 const FINISH: &str = "UPDATE filing SET last_sequence = 0, license_id = '', sequence = 0 \
@@ -208,6 +223,7 @@ impl Filer {
         run(&mut tx, FILE, range).await?;
         run(&mut tx, ROLL_UP, range).await?;
         run(&mut tx, COUNT, range).await?;
+        run(&mut tx, SEE, range).await?;
         tx.commit().await?;
         drop(turn);
         (state.license_id, state.sequence) = (license_id, sequence);

@@ -1,0 +1,106 @@
+//! A customer's own release of a slot.
+
+use serde_json::{Value, json};
+
+use super::app::{EMAIL, TestApp};
+use super::call::{Call, Reply};
+
+async fn deactivate(app: &TestApp, body: Value) -> Reply {
+    Call::new("POST", "/api/v1/deactivate").json(&body).send(&app.router).await
+}
+
+#[tokio::test]
+async fn a_customer_frees_a_slot() {
+    let (app, _) = TestApp::with_access().await;
+    let license = app.issue("roaming").await;
+    let key = &license.key;
+    app.validate(json!({ "key": key, "domain": "a.example", "fingerprint": "old" })).await;
+    let reply = deactivate(&app, json!({ "key": key, "fingerprint": " old " })).await;
+    let expected =
+        r#"{"released":true,"usage":{"domains":{"used":1,"limit":3},"devices":{"used":0,"limit":1}}}"#;
+    assert_eq!((reply.status, reply.text()), (200, expected));
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    let again = deactivate(&app, json!({ "key": key, "fingerprint": "old" })).await;
+    let expected = r#"{"released":false,"error":"ACTIVATION_NOT_FOUND","message":"The license has no such activation."}"#;
+    assert_eq!((again.status, again.text()), (200, expected));
+    let domain =
+        deactivate(&app, json!({ "key": key, "domain": "https://A.example/", "fingerprint": null })).await;
+    assert_eq!(domain.json()["usage"]["domains"]["used"], 0);
+    // The slot is free for another device.
+    assert_eq!(app.validate(json!({ "key": key, "fingerprint": "new" })).await.json()["valid"], true);
+
+    let audit = app.get(&format!("/api/v1/audit?license={}", license.id)).await.json();
+    let entry = &audit["data"][1];
+    assert_eq!(entry["action"], "activation.deactivate");
+    assert_eq!(entry["actor"], json!({ "kind": "customer", "token_id": null, "name": null }));
+    assert_eq!(entry["changes"]["activations"]["before"][0]["name"], "old");
+    let events = app.get("/api/v1/events?type=activation.released").await.json();
+    assert_eq!(events["data"][1]["data"]["reason"], "customer");
+    assert_eq!(events["data"][1]["data"]["activation"]["name"], "old");
+}
+
+#[tokio::test]
+async fn what_a_plan_or_a_vendor_keeps() {
+    let app = TestApp::new().await;
+    let spec = json!({ "plan": "roaming", "customer_email": EMAIL, "domains": ["*.shop.example"] });
+    for (license, held, error, message) in [
+        (
+            app.issue("starter").await,
+            json!({ "fingerprint": "a" }),
+            "RELEASE_NOT_ALLOWED",
+            "Only the vendor frees slots of this license.",
+        ),
+        (
+            app.issue_with(spec).await,
+            json!({ "domain": "de.shop.example" }),
+            "DOMAIN_REGISTERED",
+            "The domain *.shop.example was registered by the vendor, who alone can free its slot.",
+        ),
+    ] {
+        app.validate(json!({ "key": license.key, "fingerprint": "a" })).await;
+        let mut body = held;
+        body["key"] = license.key.as_str().into();
+        let reply = deactivate(&app, body).await;
+        assert_eq!(
+            (reply.status, reply.json()),
+            (200, json!({ "released": false, "error": error, "message": message }))
+        );
+        assert_eq!(app.get(&license.path).await.json()["devices_used"], 1, "all is as it was");
+        app.delete(&license.path).await;
+        let reply = deactivate(&app, json!({ "key": license.key, "fingerprint": "a" })).await;
+        assert_eq!(reply.json()["error"], "LICENSE_REVOKED");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key() {
+    let app = TestApp::new().await;
+    let license = app.issue("roaming").await;
+    app.post(&format!("{}/rotate-key", license.path)).await;
+    let reply = deactivate(&app, json!({ "key": license.key, "fingerprint": "a" })).await;
+    assert_eq!((reply.status, reply.text()), (404, r#"{"valid":false,"error":"LICENSE_NOT_FOUND"}"#));
+}
+
+/// A full license makes room for a new device, and the old one is not valid from then on but by taking the slot back.
+#[tokio::test]
+async fn a_new_device_may_evict_the_oldest() {
+    let app = TestApp::new().await;
+    let license = app.issue("roaming").await;
+    let key = &license.key;
+    let devices = || async { app.get(&license.path).await.json()["devices"].clone() };
+    for name in ["one", "two", "two", "three"] {
+        app.advance(chrono::TimeDelta::seconds(1));
+        let reply = app.validate(json!({ "key": key, "fingerprint": name })).await;
+        assert_eq!(reply.json()["usage"]["devices"], json!({ "used": 1, "limit": 1 }), "{}", reply.text());
+        assert_eq!(devices().await, json!([name]));
+    }
+    let events = app.get("/api/v1/events").await.json();
+    let told: Vec<_> = events["data"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect();
+    assert_eq!(
+        told[..2],
+        ["activation.created", "activation.released"],
+        "newest first: released, then created"
+    );
+    assert_eq!(events["data"][1]["data"]["reason"], "evicted");
+    assert_eq!(events["data"][1]["data"]["activation"]["name"], "two");
+}

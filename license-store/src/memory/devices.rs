@@ -1,0 +1,62 @@
+//! When what holds a slot was seen, and how it is called.
+
+use license_core::activation::{ActivationId, ActivationKind, Label};
+use license_core::license::{LicenseId, LicenseState};
+use license_core::seen::{ActivationDetail, IdleQuery, SeenActivation, Unseen};
+use license_core::usage::Validation;
+use license_core::verdict::Claim;
+
+use super::{Data, Entry};
+
+impl Entry {
+    /// Counts a validation for what it was for.
+    pub(super) fn see(&mut self, validation: &Validation) {
+        let Validation { claim: Claim { domain, fingerprint }, covered_by, .. } = validation;
+        let domain =
+            covered_by.as_ref().or(domain.as_ref()).and_then(|domain| self.domains.get(domain.as_str()));
+        let device = fingerprint.as_ref().and_then(|device| self.devices.get(device.as_str()));
+        for id in domain.into_iter().chain(device) {
+            if let Some(ActivationDetail { activation, usage }) = self.activations.get_mut(id) {
+                usage.count(activation, validation);
+            }
+        }
+    }
+
+    pub(super) fn label(&mut self, id: &ActivationId, label: Option<Label>) {
+        if let Some(held) = self.activations.get_mut(id) {
+            held.activation.label = label;
+        }
+    }
+
+    pub(super) fn forget_labels(&mut self) {
+        self.activations.values_mut().for_each(|held| held.activation.label = None);
+    }
+
+    pub(super) fn unseen(&self, unseen: &Unseen) -> Vec<SeenActivation> {
+        unseen.among(
+            self.devices()
+                .map(|held| SeenActivation { activation: held.activation.clone(), seen_at: held.seen_at() }),
+        )
+    }
+
+    fn devices(&self) -> impl Iterator<Item = &ActivationDetail> {
+        self.activations.values().filter(|held| held.activation.binding.kind() == ActivationKind::Device)
+    }
+}
+
+impl Data {
+    pub(super) fn idle(&self, query: &IdleQuery<'_>) -> Vec<LicenseId> {
+        let IdleQuery { plan, before, limit } = *query;
+        let mut idle: Vec<_> = self
+            .licenses
+            .values()
+            .filter(|entry| entry.license.plan == plan && entry.license.state != LicenseState::Revoked)
+            .filter_map(|entry| {
+                let longest = entry.devices().map(ActivationDetail::seen_at).min()?;
+                (longest < before).then(|| (longest, entry.license.id.clone()))
+            })
+            .collect();
+        idle.sort();
+        idle.into_iter().take(limit as usize).map(|(_, id)| id).collect()
+    }
+}

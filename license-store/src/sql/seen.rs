@@ -1,0 +1,59 @@
+//! The texts of SQL that tell when what holds a slot was seen: by what is filed, and by what is recorded since.
+
+/// Licenses with devices that may be idle. A part of an index; what was recorded since is left out of account.
+pub(super) const IDLE: &str = "SELECT license_id FROM activation_usage WHERE kind = 'device' AND plan IS NOT NULL \
+    AND plan = $1 AND seen_day <= $2 AND seen_at < $3 ORDER BY seen_day LIMIT $4 + 0";
+
+/// What is recorded of valid validations of the license `$1` and not filed, by what they were for. Gone through once.
+const FRESH: &str = "fresh AS MATERIALIZED (SELECT 'device' AS kind, fingerprint AS value, at, country FROM unfiled \
+    WHERE license_id = $1 AND outcome = 'VALID' AND fingerprint IS NOT NULL \
+    UNION ALL SELECT 'domain' AS kind, COALESCE(covered_by, domain) AS value, at, country FROM unfiled \
+    WHERE license_id = $1 AND outcome = 'VALID' AND domain IS NOT NULL)";
+
+/// A page of activations with what validations say of them. `place` numbers those that are not filed, the latest with a known
+/// country first.
+pub(super) fn listed_activations(of_kind: &str) -> String {
+    // Looked up for each, since a join may be planned as a reading of all that the license has.
+    let used = |column: &str| {
+        format!(
+            "(SELECT {column} FROM activation_usage u WHERE u.license_id = $1 AND u.kind = a.kind AND u.value = a.value)"
+        )
+    };
+    format!(
+        "WITH {FRESH}, page AS MATERIALIZED (SELECT id, kind, value, created_at, label, {} AS first_seen_at, {} AS seen_at, \
+         {} AS validations, {} AS country FROM activations a \
+         WHERE license_id = $1 AND id > $2{of_kind} ORDER BY id LIMIT $3 + 0), \
+         placed AS (SELECT page.id, fresh.at, fresh.country, ROW_NUMBER() OVER (PARTITION BY page.id \
+         ORDER BY CASE WHEN fresh.country IS NULL THEN 1 ELSE 0 END, fresh.at DESC) AS place \
+         FROM page JOIN fresh ON fresh.kind = page.kind AND fresh.value = page.value AND fresh.at >= page.created_at), \
+         counted AS (SELECT id, COUNT(*) AS n, MIN(at) AS earliest, MAX(at) AS latest, \
+         MAX(CASE WHEN place = 1 THEN country END) AS country FROM placed GROUP BY id) \
+         SELECT page.id, page.kind, page.value, page.created_at, page.label, \
+         COALESCE(page.first_seen_at, counted.earliest) AS first_seen_at, \
+         CASE WHEN counted.latest IS NULL OR (page.validations > 0 AND page.seen_at > counted.latest) \
+         THEN CASE WHEN page.validations > 0 THEN page.seen_at END ELSE counted.latest END AS last_seen_at, \
+         COALESCE(page.validations, 0) + COALESCE(counted.n, 0) AS validations, \
+         COALESCE(counted.country, page.country) AS country \
+         FROM page LEFT JOIN counted ON counted.id = page.id ORDER BY page.id",
+        used("first_seen_at"),
+        used("seen_at"),
+        used("validations"),
+        used("country")
+    )
+}
+
+/// The devices of a license that were not seen for the longest. Those that could be among them by what is filed are as many
+/// more as were seen since: only these move back in the order.
+pub(super) fn unseen(before: bool) -> String {
+    let (days, moment) = if before { (" AND seen_day <= $4", " WHERE moved.seen_at < $3") } else { ("", "") };
+    format!(
+        "WITH {FRESH}, latest AS MATERIALIZED (SELECT value, MAX(at) AS at FROM fresh WHERE kind = 'device' GROUP BY value), \
+         filed AS MATERIALIZED (SELECT value, seen_at FROM activation_usage WHERE license_id = $1 AND kind = 'device'{days} \
+         ORDER BY seen_day, seen_at, value LIMIT $2 + (SELECT COUNT(*) FROM latest)), \
+         moved AS (SELECT filed.value, CASE WHEN latest.at > filed.seen_at THEN latest.at ELSE filed.seen_at END AS seen_at \
+         FROM filed LEFT JOIN latest ON latest.value = filed.value) \
+         SELECT a.id, a.kind, a.value, a.created_at, a.label, moved.seen_at FROM moved JOIN activations a \
+         ON a.license_id = $1 AND a.kind = 'device' AND a.value = moved.value{moment} \
+         ORDER BY moved.seen_at, a.value LIMIT $2 + 0"
+    )
+}

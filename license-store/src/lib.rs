@@ -8,6 +8,7 @@
 //! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
 //! - [`subscription::Subscription`]: what happened, as a stream, in process.
 //! - [`sweeper::Sweeper`]: a task that tells of terms that end.
+//! - [`forgetting::Forgetting`]: a task that removes usage which is not kept any longer.
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
@@ -15,6 +16,7 @@ pub mod cached;
 pub mod cached_tokens;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod forgetting;
 pub mod group_commit;
 pub mod local_feed;
 pub mod memory;

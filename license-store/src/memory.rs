@@ -387,7 +387,7 @@ impl LicenseStore for MemoryStore {
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        Ok(self.data().forget_usage(retention, now, limit))
+        Ok(self.data().forget_usage(*retention, now, limit))
     }
 
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {

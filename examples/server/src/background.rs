@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use license_core::service::LicenseService;
+use license_core::usage::UsageRetention;
 use license_http::webhooks::{Dispatcher, Webhooks};
+use license_store::forgetting::Forgetting;
 use license_store::sweeper::{Sweeper, SweeperOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,6 +20,7 @@ pub(crate) struct Background {
     dispatching: JoinHandle<()>,
     stop: watch::Sender<bool>,
     _sweeper: Sweeper,
+    _forgetting: Forgetting,
 }
 
 impl Background {
@@ -25,6 +28,7 @@ impl Background {
     pub(crate) fn start(
         service: &Arc<LicenseService>,
         flags: &WebhookFlags,
+        retention: UsageRetention,
     ) -> Result<(Self, Webhooks), String> {
         let dispatcher = Dispatcher::new(Arc::clone(service), flags.destinations());
         let dispatcher = dispatcher.map_err(|error| error.to_string())?.attempt_time(flags.attempt_time());
@@ -37,7 +41,8 @@ impl Background {
         let expiring = TimeDelta::days(flags.expiring_days.into());
         let options = SweeperOptions { expiring, ..SweeperOptions::default() };
         let sweeper = Sweeper::spawn(Arc::clone(service), options);
-        Ok((Self { dispatching, stop, _sweeper: sweeper }, webhooks))
+        let forgetting = Forgetting::spawn(Arc::clone(service), retention);
+        Ok((Self { dispatching, stop, _sweeper: sweeper, _forgetting: forgetting }, webhooks))
     }
 
     /// Tells it to stop as soon as `signal` comes, beside the requests that are finished then.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::access::AuditFlags;
 use crate::command::Command;
 use crate::edge::EdgeFlags;
+use crate::usage::UsageFlags;
 use clap::{Args, Parser, ValueEnum};
 use license_core::delivery::Schedule;
 use license_core::key::{KeyFormat, Secret};
@@ -51,6 +52,9 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) audit: AuditFlags,
+
+    #[command(flatten)]
+    pub(crate) usage: UsageFlags,
 
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,

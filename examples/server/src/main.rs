@@ -11,6 +11,7 @@ mod front;
 mod secret;
 mod tokens;
 mod transfer;
+mod usage;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -105,7 +106,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         let (auth, admin_token) = access.auth(&**store, given_token).await?;
         let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let service = Arc::new(service);
-        let (background, webhooks) = Background::start(&service, &flags.webhooks)?;
+        let (background, webhooks) = Background::start(&service, &flags.webhooks, flags.usage.retention())?;
         let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
         let app = api
             .edge(flags.edge.edge_options())

@@ -179,8 +179,8 @@ pub async fn a_report_counts_its_range(harness: &dyn Harness) {
 pub async fn a_breakdown_is_bounded(harness: &dyn Harness) {
     let store = harness.open().await;
     let id = issue(&store, &spec("open")).await.id;
-    let most = license_core::limits::USAGE_SHARES as i64;
-    let of = |n: i64| used(&id, hours(0), VALID, (None, Some(&format!("d{n:03}")), None));
+    let most = license_core::limits::USAGE_SHARES;
+    let of = |n: usize| used(&id, hours(0), VALID, (None, Some(&format!("d{n:03}")), None));
     let validations: Vec<_> = (0..most + 3).flat_map(|n| vec![of(n); if n == 1 { 2 } else { 1 }]).collect();
     store.record(&validations, None).await.expect("record");
     let query = UsageQuery { group_by: Some(UsageGroup::Device), ..UsageQuery::default() };

@@ -118,7 +118,7 @@ impl Data {
         Page::from_one_more(items, request.limit, |rollup: &Rollup| rollup.key.clone())
     }
 
-    pub(super) fn forget_usage(&mut self, retention: &UsageRetention, now: DateTime<Utc>, limit: u32) -> u64 {
+    pub(super) fn forget_usage(&mut self, retention: UsageRetention, now: DateTime<Utc>, limit: u32) -> u64 {
         self.roll_up();
         let keep = retention.at(now);
         self.usage.kept = self.usage.kept.and(keep);

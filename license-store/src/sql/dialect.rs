@@ -68,6 +68,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 
+    /// What is behind `FROM`, to the `WHERE` and a condition in it: each row of `each` with the rows of `table` that fit it, which are
+    /// looked up for each row by an index. A planner that joins the other way would read the table through.
+    fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
+
     /// Runs a statement and gives its rows.
     fn fetch(
         &self,

@@ -140,6 +140,11 @@ impl Dialect for Sqlite {
         format!("(SELECT json_group_array(json_array({columns})) FROM ({select}))")
     }
 
+    fn looked_up(each: &str, table: &str, _: &str, condition: &str) -> String {
+        // Of a CROSS JOIN the order is kept.
+        format!("{each} CROSS JOIN {table} WHERE {condition}")
+    }
+
     async fn fetch(
         &self,
         connection: &mut sqlx::SqliteConnection,
@@ -274,6 +279,40 @@ mod tests {
         // The writer has made the tables, and has not opened the file since.
         for connection in [&mut *writer, &mut *reader] {
             check_plans(connection, statements).await;
+        }
+    }
+
+    /// One look for each day and license: neither all rollups of a day nor all of a license are read, and of single validations
+    /// only those of a range. What is not filed has no index.
+    #[tokio::test]
+    async fn usage_is_looked_up_and_not_read_through() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
+        let mut reader = store.readers.acquire().await.expect("a connection");
+        for (name, sql) in store.report_texts() {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(&mut *reader).await.expect("a plan");
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let steps = |table: &str| {
+                let steps = plan.iter().filter(|step| step.split(' ').nth(1) == Some(table));
+                steps.map(String::as_str).collect::<Vec<_>>()
+            };
+            let (rollups, validations) = (steps("rollups"), steps("validations"));
+            assert!(
+                rollups.iter().chain(&validations).all(|step| step.starts_with("SEARCH")),
+                "{name}: {plan:#?}"
+            );
+            if name.ends_with("of a license") && !name.starts_with("recent") {
+                let look = "SEARCH rollups USING PRIMARY KEY (day=? AND license_id=?)";
+                assert!(rollups.contains(&look), "{name}: {plan:#?}");
+            }
+            let index = if name.ends_with("of a license") {
+                "USING INDEX validations_of_license (license_id=? AND at>? AND at<?)"
+            } else {
+                "USING INDEX validations_by_time (at>? AND at<?)"
+            };
+            assert!(!validations.is_empty(), "{name}: {plan:#?}");
+            assert!(validations.iter().all(|step| step.ends_with(index)), "{name}: {plan:#?}");
         }
     }
 

@@ -24,6 +24,19 @@ pub(super) use statements::UsageStatements;
 const REMOVED: u32 = 8;
 
 impl<D: Dialect> SqlStore<D> {
+    /// The statements of reports of usage by name, for `EXPLAIN`: parameters are the license, where the name says that it is of one,
+    /// and the days, ranges and the whole range of [`UsageSources`](license_core::usage::UsageSources); of `recent` the license, the
+    /// range, time and number to begin behind, and how many.
+    #[must_use]
+    pub fn report_texts(&self) -> Vec<(&'static str, String)> {
+        let texts = self.usage.of_license.texts().into_iter().map(|(name, text)| (name.of_license, text));
+        let of_all = self.usage.of_all.texts().into_iter().map(|(name, text)| (name.of_all, text));
+        let UsageStatements { active, top_licenses, by_plan, .. } = &self.usage;
+        let more =
+            [("active of all", active), ("top licenses of all", top_licenses), ("by plan of all", by_plan)];
+        texts.chain(of_all).chain(more).map(|(name, text)| (name, text.as_str().to_owned())).collect()
+    }
+
     pub(super) async fn usage_of(
         &self,
         id: &LicenseId,

@@ -108,6 +108,10 @@ fn flags_that_say_nothing_are_refused() {
         ("--webhook-timeout", "61"),
         ("--expiring-days", "0"),
         ("--expiring-days", "366"),
+        ("--usage-days", "0"),
+        ("--usage-days", "3654"),
+        ("--rollup-days", "0"),
+        ("--rollup-days", "3654"),
     ] {
         let output = command(folder.path()).args([flag, value]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{flag} {value}");

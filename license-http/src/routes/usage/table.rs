@@ -38,7 +38,7 @@ pub(super) fn csv(report: &UsageReport) -> Result<Vec<u8>, csv::Error> {
             writer.write_record(["(other)", &count, &share, "", ""])?;
         }
     } else {
-        let denials = DENIALS.map(|code| code.as_str());
+        let denials = DENIALS.map(DenialCode::as_str);
         writer.write_record(["start", "total", "denied"].into_iter().chain(denials))?;
         for point in &report.series {
             let denials = DENIALS.map(|code| point.by_outcome.get(&ValidationOutcome::Denied(code)).copied());

@@ -103,6 +103,10 @@ impl Table {
                 Some("client"),
             );
         }
+        self.types_of_validations(&key);
+    }
+
+    fn types_of_validations(&mut self, key: &str) {
         let body = json!({ "key": key }).to_string();
         let plain = Call::new("POST", "/api/v1/validate").body(body.as_str());
         self.row(

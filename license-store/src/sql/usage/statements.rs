@@ -23,6 +23,12 @@ pub(in crate::sql) struct ReportStatements {
     pub(in crate::sql) earlier: SqlStr,
 }
 
+/// What a statement is called.
+pub(in crate::sql) struct Named {
+    pub(in crate::sql) of_license: &'static str,
+    pub(in crate::sql) of_all: &'static str,
+}
+
 impl ReportStatements {
     pub(in crate::sql) fn figures(&self, query: &UsageQuery) -> &SqlStr {
         match query.interval {
@@ -41,12 +47,22 @@ impl ReportStatements {
         }
     }
 
-    fn new(scope: Scope) -> Self {
+    /// By name.
+    pub(in crate::sql) fn texts(&self) -> [(Named, &SqlStr); 3] {
+        let named = |of_license, of_all| Named { of_license, of_all };
+        [
+            (named("figures of a license", "figures of all"), &self.figures_by_day),
+            (named("by domain of a license", "by domain of all"), &self.by_domain),
+            (named("recent of a license", "recent of all"), &self.recent),
+        ]
+    }
+
+    fn new<D: Dialect>(scope: Scope) -> Self {
         let figures = |slot| {
             sql(format!(
                 "WITH {} SELECT slot, outcome, CAST(SUM(n) AS BIGINT) AS n, MIN(first_at) AS first_at, \
                  MAX(last_at) AS last_at FROM used GROUP BY slot, outcome",
-                scope.used(slot)
+                scope.used::<D>(slot)
             ))
         };
         let by = |column| {
@@ -54,7 +70,7 @@ impl ReportStatements {
                 "WITH {} SELECT NULLIF({column}, '') AS value, CAST(SUM(n) AS BIGINT) AS n, \
                  MIN(first_at) AS first_at, MAX(last_at) AS last_at \
                  FROM used GROUP BY {column} ORDER BY SUM(n) DESC, {column} LIMIT {}",
-                scope.used(day!()),
+                scope.used::<D>(day!()),
                 limits::USAGE_SHARES
             ))
         };
@@ -104,7 +120,7 @@ pub(in crate::sql) struct UsageStatements {
 
 impl UsageStatements {
     pub(in crate::sql) fn new<D: Dialect>() -> Self {
-        let (valid, used) = (ValidationOutcome::Valid, Scope::All.used(day!()));
+        let (valid, used) = (ValidationOutcome::Valid, Scope::All.used::<D>(day!()));
         let distinct = |column| {
             format!(
                 "(SELECT COUNT(*) FROM (SELECT DISTINCT {column} FROM used \
@@ -114,8 +130,8 @@ impl UsageStatements {
         let key = rollup_key!();
         let descending = key.replace(',', " DESC,");
         Self {
-            of_license: ReportStatements::new(Scope::License),
-            of_all: ReportStatements::new(Scope::All),
+            of_license: ReportStatements::new::<D>(Scope::License),
+            of_all: ReportStatements::new::<D>(Scope::All),
             active: sql(format!(
                 "WITH {used} SELECT {} AS domains, {} AS devices",
                 distinct("domain"),
@@ -135,13 +151,13 @@ impl UsageStatements {
             )),
             lock_filing: D::LOCK_FILING.map(SqlStr::from_static),
             kept: SqlStr::from_static("SELECT records_from, rollups_from FROM usage_kept"),
-            rollups: rollups("", "rollups", ""),
+            rollups: rollups("", "rollups WHERE 1 = 1", ""),
             rollups_of_license: rollups(
                 "WITH RECURSIVE days (day) AS (SELECT MIN(day) FROM rollups WHERE day >= $1 UNION ALL \
                  SELECT (SELECT MIN(rollups.day) FROM rollups WHERE rollups.day > days.day) FROM days \
                  WHERE days.day IS NOT NULL) ",
-                "days CROSS JOIN rollups",
-                " AND rollups.day = days.day AND rollups.license_id = $8",
+                &of_days::<D>("$8"),
+                " WHERE license_id = $8",
             ),
             old_unfiled: SqlStr::from_static("SELECT sequence FROM unfiled WHERE at < $1 LIMIT 1"),
             oldest_records: SqlStr::from_static(
@@ -207,7 +223,7 @@ impl Scope {
     }
 
     /// The table `used`, behind `WITH`: what the sources have, each row a sum.
-    fn used(self, slot: &str) -> String {
+    fn used<D: Dialect>(self, slot: &str) -> String {
         let [days_from, days_to] = [1, 2].map(|n| self.parameter(n));
         let single = |table: &str, from: u8| {
             let (condition, from, to) = (self.condition(), self.parameter(from), self.parameter(from + 1));
@@ -227,8 +243,8 @@ impl Scope {
                 "RECURSIVE days (day) AS (SELECT MIN(day) FROM rollups WHERE day >= {days_from} AND day < {days_to} \
                  UNION ALL SELECT (SELECT MIN(rollups.day) FROM rollups \
                  WHERE rollups.day > days.day AND rollups.day < {days_to}) FROM days WHERE days.day IS NOT NULL), \
-                 used ({columns}) AS NOT MATERIALIZED ({rollups} days CROSS JOIN rollups \
-                 WHERE rollups.day = days.day AND rollups.license_id = $1 {records})"
+                 used ({columns}) AS NOT MATERIALIZED ({rollups} {} {records})",
+                of_days::<D>("$1")
             ),
             Self::All => format!(
                 "used ({columns}) AS NOT MATERIALIZED \
@@ -257,17 +273,23 @@ impl Scope {
     }
 }
 
+/// The rollups of one license, of each day of `days`.
+fn of_days<D: Dialect>(license: &str) -> String {
+    let columns = concat!(rollup_key!(), ", count, first_at, last_at");
+    let condition = format!("rollups.day = days.day AND rollups.license_id = {license}");
+    D::looked_up("days", "rollups", columns, &condition)
+}
+
 /// A page of rollups behind the key in parameters 1 to 6, at most `$7`: of both what is filed and what is not, the first so
 /// many by key, and then those of both together.
-fn rollups(with: &str, from: &str, of_license: &str) -> SqlStr {
+fn rollups(with: &str, from: &str, unfiled_of_license: &str) -> SqlStr {
     let key = rollup_key!();
     let full = key.split(", ").map(|column| format!("rollups.{column}")).collect::<Vec<_>>().join(", ");
     let behind = "($1, $2, $3, $4, $5, $6)";
-    let unfiled_of_license = if of_license.is_empty() { "" } else { " WHERE license_id = $8" };
     sql(format!(
         "{with}SELECT {key}, CAST(SUM(n) AS BIGINT) AS n, MIN(first_at) AS first_at, MAX(last_at) AS last_at FROM \
          (SELECT * FROM (SELECT {full}, rollups.count AS n, rollups.first_at, rollups.last_at FROM {from} \
-         WHERE ({full}) > {behind}{of_license} ORDER BY {full} LIMIT $7) AS filed \
+         AND ({full}) > {behind} ORDER BY {full} LIMIT $7) AS filed \
          UNION ALL SELECT * FROM (SELECT {} AS day, license_id, outcome, COALESCE(domain, '') AS domain, \
          COALESCE(fingerprint, '') AS device, COALESCE(country, '') AS country, 1 AS n, at AS first_at, at AS last_at \
          FROM unfiled{unfiled_of_license}) AS unfiled_sums WHERE ({key}) > {behind}) AS sums \

@@ -221,6 +221,7 @@ fn line(fields: &str) -> String {
 
 /// A table of lines, each with what is wrong with it; `""` where nothing is.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 async fn each_bad_line_is_named_and_the_others_are_imported() {
     let donor = server(HEX, 1).await;
     let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));

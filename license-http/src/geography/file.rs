@@ -180,13 +180,13 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/geography").join(name)
     }
 
-    fn place(file: &GeoFile, address: &str) -> Option<(String, Option<String>)> {
-        let place = file.place(address.parse().unwrap())?;
-        Some((place.country.to_string(), place.region.map(|region| region.as_str().to_owned())))
+    fn place(file: &GeoFile, address: &str) -> Option<Place> {
+        file.place(address.parse().unwrap())
     }
 
-    fn known(country: &str, region: Option<&str>) -> Option<(String, Option<String>)> {
-        Some((country.to_owned(), region.map(ToOwned::to_owned)))
+    fn known(country: &str, region: Option<&str>) -> Option<Place> {
+        let region = region.and_then(Region::parse);
+        Country::parse(country).map(|country| Place { country, region })
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod file;
 
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+#[cfg(feature = "geography")]
 use license_core::figure::Figure;
 use license_core::place::{Country, Place};
 
@@ -40,8 +41,9 @@ pub struct Geography {
 impl Geography {
     /// By the header in which trusted proxies write a country, two letters of ISO 3166. Where it says nothing of use, by the file.
     #[must_use]
-    pub fn country_header(self, name: HeaderName) -> Self {
-        Self { country_header: Some(name), ..self }
+    pub fn country_header(mut self, name: HeaderName) -> Self {
+        self.country_header = Some(name);
+        self
     }
 
     /// By a file, of the caller's address.
@@ -72,11 +74,9 @@ impl Geography {
         country.map(Place::of)
     }
 
+    #[cfg(feature = "geography")]
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        #[cfg(feature = "geography")]
-        return self.file.iter().flat_map(GeoFile::figures).collect();
-        #[cfg(not(feature = "geography"))]
-        Vec::new()
+        self.file.iter().flat_map(GeoFile::figures).collect()
     }
 }
 

@@ -21,7 +21,7 @@ const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Answers also while the store does not: that is what it is asked for.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
     let _permit = state.edge.probes.enter()?;
-    let Shared { service, validate_seconds, edge, geography, .. } = &*state;
+    let Shared { service, validate_seconds, edge, .. } = &*state;
     let up = health::ask(service).await.is_ok();
     let listening = service.feed_state() == FeedState::Listening;
     let mut figures = vec![
@@ -40,7 +40,8 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
         edge.figure(),
     ];
     figures.extend(service.figures());
-    figures.extend(geography.figures());
+    #[cfg(feature = "geography")]
+    figures.extend(state.geography.figures());
     #[cfg(feature = "webhooks")]
     figures.extend(state.webhooks.figures());
     let mut registry = Registry::with_prefix("license");

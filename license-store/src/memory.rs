@@ -152,7 +152,7 @@ impl Data {
             entry.release(id);
         }
         for activation in added {
-            entry.add(activation);
+            entry.add(activation, ActivationUsage::default());
         }
         if let Some((id, label)) = labelled {
             entry.label(id, label.clone());
@@ -211,10 +211,10 @@ impl Entry {
             .filter(move |activation| kind.is_none_or(|kind| activation.binding.kind() == kind))
     }
 
-    fn add(&mut self, activation: &Activation) {
+    fn add(&mut self, activation: &Activation, usage: ActivationUsage) {
         let Activation { id, binding, created_at: _, label: _ } = activation;
         self.by_value(binding.kind()).insert(binding.value().to_owned(), id.clone());
-        let held = ActivationDetail { activation: activation.clone(), usage: ActivationUsage::default() };
+        let held = ActivationDetail { activation: activation.clone(), usage };
         self.activations.insert(id.clone(), held);
     }
 
@@ -262,7 +262,7 @@ impl LicenseStore for MemoryStore {
             rolled_up: 0,
         };
         for activation in activations {
-            entry.add(activation);
+            entry.add(activation, ActivationUsage::default());
         }
         data.by_key.insert(license.key_digest, license.id.clone());
         if let Some(Idempotency { key, request }) = idempotency {

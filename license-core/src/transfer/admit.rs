@@ -15,6 +15,7 @@ use crate::key::{KeyDigest, SealedKey};
 use crate::license::{Counters, Expiry, ExpiryTold, License, LicenseDetail, LicenseId};
 use crate::limits;
 use crate::plan::{Limit, PlanCatalog};
+use crate::seen::{ActivationDetail, ActivationUsage};
 use crate::verdict::Denial;
 
 /// What all lines of an import are held to.
@@ -80,7 +81,7 @@ pub(super) fn admit(
     let mut slots = Slots::default();
     // Those that say their number first, so that the others get numbers after them.
     let (numbered, bare): (Vec<_>, Vec<_>) = activations.into_iter().partition(|(_, line)| line.id.is_some());
-    for (at, ActivationLine { license: _, id, binding, created_at: since, label }) in numbered {
+    for (at, ActivationLine { license: _, id, binding, created_at: since, label, usage }) in numbered {
         let Some(id) = id else { continue };
         let number = id.number_of(&license.id).ok_or((Some(at), ImportFault::ActivationId))?;
         match line.last_event {
@@ -89,15 +90,19 @@ pub(super) fn admit(
             Some(_) => {}
         }
         let activation = Activation { id, binding, created_at: since.unwrap_or(created_at), label };
-        slots.take(activation, plan.exempt_hosts).map_err(|fault| (Some(at), fault))?;
+        let detail = ActivationDetail { activation, usage };
+        slots.take(detail, plan.exempt_hosts).map_err(|fault| (Some(at), fault))?;
     }
-    let bare = bare.into_iter().map(|(at, line)| (Some(at), line.binding, line.created_at, line.label));
-    let listed = line.bindings.into_iter().map(|binding| (None, binding, None, None));
-    for (at, binding, since, label) in bare.chain(listed) {
+    let bare =
+        bare.into_iter().map(|(at, line)| (Some(at), line.binding, line.created_at, line.label, line.usage));
+    let listed =
+        line.bindings.into_iter().map(|binding| (None, binding, None, None, ActivationUsage::default()));
+    for (at, binding, since, label, usage) in bare.chain(listed) {
         license.last_event += 1;
         let id = ActivationId::new(&license.id, license.last_event);
         let activation = Activation { id, binding, created_at: since.unwrap_or(created_at), label };
-        slots.take(activation, plan.exempt_hosts).map_err(|fault| (at, fault))?;
+        let detail = ActivationDetail { activation, usage };
+        slots.take(detail, plan.exempt_hosts).map_err(|fault| (at, fault))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
@@ -110,7 +115,7 @@ pub(super) fn admit(
             }
         }
     }
-    slots.activations.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    slots.activations.sort_unstable_by(|a, b| a.activation.id.cmp(&b.activation.id));
     let events = if rules.events {
         imported(&mut license, line.counters, &slots.activations, rules.now)
     } else {
@@ -129,7 +134,7 @@ pub(super) fn admit(
 /// What holds the slots of a license, each once.
 #[derive(Default)]
 struct Slots {
-    activations: Vec<Activation>,
+    activations: Vec<ActivationDetail>,
     ids: HashSet<ActivationId>,
     bindings: HashSet<Binding>,
     domains: u64,
@@ -137,7 +142,8 @@ struct Slots {
 }
 
 impl Slots {
-    fn take(&mut self, activation: Activation, exempt_hosts: bool) -> Result<(), ImportFault> {
+    fn take(&mut self, detail: ActivationDetail, exempt_hosts: bool) -> Result<(), ImportFault> {
+        let ActivationDetail { activation, .. } = &detail;
         match &activation.binding {
             Binding::Domain(domain) if exempt_hosts && domain.is_exempt() => {
                 return Err(ImportFault::Denied(Denial::DomainExempt { domain: domain.clone() }));
@@ -151,7 +157,7 @@ impl Slots {
         if !self.ids.insert(activation.id.clone()) || !self.bindings.insert(activation.binding.clone()) {
             return Err(ImportFault::ActivationTwice);
         }
-        self.activations.push(activation);
+        self.activations.push(detail);
         Ok(())
     }
 }
@@ -160,7 +166,7 @@ impl Slots {
 fn imported(
     license: &mut License,
     counters: Counters,
-    activations: &[Activation],
+    activations: &[ActivationDetail],
     now: DateTime<Utc>,
 ) -> Vec<Event> {
     license.last_event += 1;
@@ -173,7 +179,8 @@ fn imported(
         data: json!({}),
     });
     let of_kind = |kind| {
-        let found = activations.iter().filter(move |one| one.binding.kind() == kind);
+        let activations = activations.iter().map(|one| &one.activation);
+        let found = activations.filter(move |one| one.binding.kind() == kind);
         found.take(limits::EVENT_ACTIVATIONS as usize).cloned().collect()
     };
     events.complete(&LicenseDetail {

@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use super::line::{ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line};
 use super::{Snapshot, TransferError};
-use crate::activation::{Activation, ActivationId};
+use crate::activation::ActivationId;
 use crate::key::{ForeignFormats, KeyVault};
 use crate::license::{Counters, License, LicenseId};
+use crate::seen::ActivationDetail;
 use crate::usage::{Rollup, RollupKey};
 
 /// Licenses and activations that are read at once, and held.
@@ -34,7 +35,7 @@ pub struct Exporter<'a> {
     /// Lines that come first.
     head: VecDeque<String>,
     licenses: Read<(Arc<License>, Counters)>,
-    activations: Read<(LicenseId, Activation)>,
+    activations: Read<(LicenseId, ActivationDetail)>,
     last_activation: Option<(LicenseId, ActivationId)>,
     rollups: Read<Rollup>,
     last_rollup: Option<RollupKey>,
@@ -116,7 +117,7 @@ impl<'a> Exporter<'a> {
                 && let Some((license, activation)) = self.activations.items.pop_front()
             {
                 let line = activation_line(&license, &activation);
-                self.last_activation = Some((license, activation.id));
+                self.last_activation = Some((license, activation.activation.id));
                 return Ok(Some(Zeroizing::new(line)));
             }
         }

@@ -20,6 +20,7 @@ use crate::limits;
 use crate::metadata::Metadata;
 use crate::place::Country;
 use crate::plan::Limit;
+use crate::seen::{ActivationDetail, ActivationUsage};
 use crate::usage::{Day, Rollup, RollupKey, UsageSum, ValidationOutcome};
 
 /// How a day is written.
@@ -82,6 +83,7 @@ pub(super) struct ActivationLine {
     pub(super) binding: Binding,
     pub(super) created_at: Option<DateTime<Utc>>,
     pub(super) label: Option<Label>,
+    pub(super) usage: ActivationUsage,
 }
 
 impl Line {
@@ -199,8 +201,36 @@ impl ActivationLine {
             binding,
             created_at: fields.time("created_at")?,
             label: fields.parsed("label", Label::parse)?,
+            usage: used(fields)?,
         })
     }
+}
+
+/// What validations said of an activation; none where the line says nothing of it.
+fn used(fields: &mut Fields) -> Result<ActivationUsage, ImportFault> {
+    let usage = ActivationUsage {
+        first_seen_at: fields.time("first_seen_at")?,
+        last_seen_at: fields.time("last_seen_at")?,
+        validations: fields.count("validations")?.unwrap_or_default(),
+        country: fields.parsed("country", country)?,
+    };
+    if usage.last_seen_at.is_some() != (usage.validations > 0) {
+        return Err(ImportFault::field(
+            "validations",
+            "they are above 0 where, and only where, there is a last_seen_at",
+        ));
+    }
+    if usage.last_seen_at.is_some_and(|last| usage.first_seen_at.is_none_or(|first| first > last)) {
+        return Err(ImportFault::field(
+            "first_seen_at",
+            "it is not after last_seen_at, and there where that is",
+        ));
+    }
+    Ok(usage)
+}
+
+fn country(text: &str) -> Result<Country, &'static str> {
+    Country::parse(text).ok_or("a country is two letters")
 }
 
 fn rollup(fields: &mut Fields) -> Result<Rollup, ImportFault> {
@@ -217,7 +247,7 @@ fn rollup(fields: &mut Fields) -> Result<Rollup, ImportFault> {
             .ok_or_else(|| missing("outcome"))?,
         domain: fields.parsed("domain", DomainName::from_stored)?,
         device: fields.parsed("device", Fingerprint::parse)?,
-        country: fields.parsed("country", |text| Country::parse(text).ok_or("a country is two letters"))?,
+        country: fields.parsed("country", country)?,
     };
     let count = fields.count("count")?.filter(|count| *count > 0).ok_or_else(|| missing("count"))?;
     let of_day = |name, time: Option<DateTime<Utc>>| {
@@ -381,8 +411,9 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
     }))
 }
 
-pub(super) fn activation_line(license: &LicenseId, activation: &Activation) -> String {
-    let Activation { id, binding, created_at, label } = activation;
+pub(super) fn activation_line(license: &LicenseId, detail: &ActivationDetail) -> String {
+    let ActivationDetail { activation: Activation { id, binding, created_at, label }, usage } = detail;
+    let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
     written(&WrittenActivation {
         r#type: "activation",
         license: license.as_str(),
@@ -391,6 +422,10 @@ pub(super) fn activation_line(license: &LicenseId, activation: &Activation) -> S
         value: binding.value(),
         created_at: *created_at,
         label: label.as_ref().map(Label::as_str),
+        first_seen_at: *first_seen_at,
+        last_seen_at: *last_seen_at,
+        validations: *validations,
+        country: country.as_ref().map(Country::as_str),
     })
 }
 
@@ -483,4 +518,10 @@ struct WrittenActivation<'a> {
     #[serde(serialize_with = "json::time")]
     created_at: DateTime<Utc>,
     label: Option<&'a str>,
+    #[serde(serialize_with = "json::time_or_null")]
+    first_seen_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "json::time_or_null")]
+    last_seen_at: Option<DateTime<Utc>>,
+    validations: u64,
+    country: Option<&'a str>,
 }

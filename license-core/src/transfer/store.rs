@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::activation::{Activation, ActivationId};
+use crate::activation::ActivationId;
 use crate::audit::{Actor, AuditEntry};
 use crate::change::Change;
 use crate::event::Event;
 use crate::key::KeyDigest;
 use crate::license::{Counters, License, LicenseId};
+use crate::seen::ActivationDetail;
 use crate::store::{LicenseStore, StoreError};
 use crate::usage::{Rollup, RollupKey};
 
@@ -75,7 +76,8 @@ pub trait Snapshot: Send {
         limit: u32,
     ) -> Result<Vec<(Arc<License>, Counters)>, StoreError>;
 
-    /// The activations behind `after` by license and id, upwards, at most `limit`.
+    /// The activations behind `after` by license and id, upwards, at most `limit`, with what validations say of them; what is recorded
+    /// and not filed yet is counted.
     ///
     /// # Errors
     /// As [`licenses`](Self::licenses).
@@ -83,7 +85,7 @@ pub trait Snapshot: Send {
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, Activation)>, StoreError>;
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError>;
 
     /// The rollups behind `after` by key, upwards, at most `limit`; what is recorded and not rolled up yet is in them.
     ///
@@ -110,8 +112,8 @@ pub struct ImportedLicense {
     pub license: License,
     /// What validations counted where it comes from.
     pub counters: Counters,
-    /// All that is bound to it, in the order of ids.
-    pub activations: Vec<Activation>,
+    /// All that is bound to it, in the order of ids, with what validations said of it where it comes from.
+    pub activations: Vec<ActivationDetail>,
     /// Its events, complete: normally none.
     pub events: Vec<Event>,
     /// Whether its id is its own, or was made up by the import.

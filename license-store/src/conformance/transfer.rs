@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use license_core::activation::{Activation, ActivationId, Binding};
+use license_core::activation::{Activation, ActivationId, Binding, Label};
 use license_core::audit::{Actor, AuditFilter, Who};
 use license_core::change::Notice;
 use license_core::event::{Event, EventType, Subject};
@@ -12,6 +12,7 @@ use license_core::license::{Counters, License, LicenseDetail, LicenseId, License
 use license_core::metadata::Metadata;
 use license_core::place::Country;
 use license_core::plan::Limit;
+use license_core::seen::{ActivationDetail, ActivationUsage};
 use license_core::store::{LicenseStore, PageRequest};
 use license_core::transfer::{ImportBatch, Imported, ImportedLicense, ImportedRollup, TransferStore};
 use license_core::usage::{Day, Rollup, RollupKey, UsageQuery, UsageSum, ValidationOutcome};
@@ -32,12 +33,20 @@ fn incoming() -> ImportedLicense {
     let bound = [(3, Binding::Domain(domain("*.example.org"))), (5, Binding::Device(device("größe 1")))];
     let activation = |(number, binding)| {
         let id = format!("act_{}_{number:010}", &license.id.as_str()["lic_".len()..]);
-        Activation {
+        let seen = number == 5;
+        let activation = Activation {
             id: ActivationId::parse(&id).expect("an id"),
             binding,
             created_at: at(number),
-            label: None,
-        }
+            label: seen.then(|| Label::parse("büro").expect("a label")),
+        };
+        let usage = ActivationUsage {
+            first_seen_at: seen.then(|| at(6)),
+            last_seen_at: seen.then(|| at(8)),
+            validations: seen.into(),
+            country: seen.then(|| Country::parse("NZ").expect("a country")),
+        };
+        ActivationDetail { activation, usage }
     };
     let activations = bound.map(activation).to_vec();
     (license.domains_used, license.devices_used) = (1, 1);
@@ -53,8 +62,11 @@ fn batch(licenses: impl IntoIterator<Item = ImportedLicense>) -> ImportBatch {
 
 fn shown(incoming: &ImportedLicense) -> LicenseDetail {
     let of_kind = |domains: bool| {
-        let found =
-            incoming.activations.iter().filter(|one| matches!(one.binding, Binding::Domain(_)) == domains);
+        let found = incoming
+            .activations
+            .iter()
+            .map(|one| &one.activation)
+            .filter(|one| matches!(one.binding, Binding::Domain(_)) == domains);
         found.cloned().collect()
     };
     LicenseDetail {
@@ -73,7 +85,7 @@ async fn import(
 }
 
 type Counted = (Arc<License>, Counters);
-type Bound = (LicenseId, Activation);
+type Bound = (LicenseId, ActivationDetail);
 
 /// Licenses and activations that a snapshot has, read in pages of that size.
 async fn read_all(store: &dyn TransferStore, limit: u32) -> (Vec<Counted>, Vec<Bound>) {
@@ -89,7 +101,7 @@ async fn read_all(store: &dyn TransferStore, limit: u32) -> (Vec<Counted>, Vec<B
         licenses.extend(page);
     }
     loop {
-        let after = activations.last().map(|(license, one)| (license.clone(), one.id.clone()));
+        let after = activations.last().map(|(license, one)| (license.clone(), one.activation.id.clone()));
         let after = after.as_ref().map(|(license, id)| (license, id));
         let page = snapshot.activations(after, limit).await.expect("activations");
         assert!(page.len() <= limit as usize, "a page of {limit} has {} activations", page.len());

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::activation::{Activation, ActivationId};
+use license_core::activation::ActivationId;
 use license_core::license::{Counters, License, LicenseId};
+use license_core::seen::ActivationDetail;
 use license_core::store::{PageRequest, StoreError};
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
@@ -46,8 +47,8 @@ impl Data {
             validations: Vec::new(),
             rolled_up: 0,
         };
-        for activation in activations {
-            entry.add(activation);
+        for ActivationDetail { activation, usage } in activations {
+            entry.add(activation, *usage);
         }
         self.by_key.insert(license.key_digest, license.id.clone());
         self.licenses.insert(license.id.clone(), entry);
@@ -98,8 +99,7 @@ impl TransferStore for MemoryStore {
         for entry in data.licenses.values() {
             copy.licenses.push((Arc::clone(&entry.license), entry.counters));
             let bound = entry.activations.values();
-            copy.activations
-                .extend(bound.map(|activation| (entry.license.id.clone(), activation.activation.clone())));
+            copy.activations.extend(bound.map(|activation| (entry.license.id.clone(), activation.clone())));
         }
         Ok(Box::new(copy))
     }
@@ -117,7 +117,7 @@ impl TransferStore for MemoryStore {
 #[derive(Debug, Default)]
 struct Copied {
     licenses: Vec<(Arc<License>, Counters)>,
-    activations: Vec<(LicenseId, Activation)>,
+    activations: Vec<(LicenseId, ActivationDetail)>,
     rollups: Vec<Rollup>,
 }
 
@@ -142,9 +142,9 @@ impl Snapshot for Copied {
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, Activation)>, StoreError> {
-        let behind = |(license, activation): &(LicenseId, Activation)| {
-            after.is_none_or(|after| (license, &activation.id) > after)
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
+        let behind = |(license, detail): &(LicenseId, ActivationDetail)| {
+            after.is_none_or(|after| (license, &detail.activation.id) > after)
         };
         Ok(page(&self.activations, limit, behind))
     }

@@ -375,6 +375,27 @@ pub(super) fn activation_row(license_id: &LicenseId, activation: &Activation) ->
     json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros(), label])
 }
 
+/// What validations say of an activation as the JSON row that the import reads; none where they say nothing.
+pub(super) fn seen_row(license_id: &LicenseId, detail: &ActivationDetail) -> Option<serde_json::Value> {
+    let ActivationDetail { activation: Activation { binding, .. }, usage } = detail;
+    let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
+    if first_seen_at.is_none() && last_seen_at.is_none() {
+        return None;
+    }
+    let (kind, value) = (binding.kind().as_str(), binding.value());
+    let seen_at = detail.seen_at().timestamp_micros();
+    let country = country.as_ref().map(Country::as_str);
+    Some(json!([
+        license_id.as_str(),
+        kind,
+        value,
+        first_seen_at.map(|at| at.timestamp_micros()),
+        seen_at,
+        int(*validations),
+        country
+    ]))
+}
+
 /// A license with its counters as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.
 pub(super) fn imported_row(one: &ImportedLicense) -> serde_json::Value {
     let ImportedLicense { license, counters, activations: _, events: _, id_given: _, key_given: _ } = one;

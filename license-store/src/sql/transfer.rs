@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::activation::{Activation, ActivationId};
+use license_core::activation::ActivationId;
 use license_core::change::Notice;
 use license_core::event::Event;
 use license_core::license::{Counters, License, LicenseId};
+use license_core::seen::ActivationDetail;
 use license_core::store::StoreError;
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
@@ -18,6 +19,7 @@ use sqlx::{SqlStr, Transaction};
 use super::dialect::{Dialect, values};
 use super::fault::store_error;
 use super::filing::rollup_key;
+use super::seen::all_activations;
 use super::statements::{COLUMNS, sql};
 use super::{Connection, Row, SqlStore, Tx, reader, rows};
 
@@ -38,6 +40,8 @@ pub(super) struct TransferStatements {
     /// Of each rollup, by its place: whether there is its license, and whether there is one.
     settle_rollups: SqlStr,
     insert_rollups: SqlStr,
+    /// What validations say of activations that were just made.
+    insert_seen: SqlStr,
     kept_under: SqlStr,
 }
 
@@ -67,10 +71,7 @@ impl TransferStatements {
                  FROM licenses l LEFT JOIN counted ON counted.license_id = l.id \
                  WHERE l.id > $1 ORDER BY l.id LIMIT $2 + 0"
             )),
-            activations: SqlStr::from_static(
-                "SELECT license_id, id, kind, value, created_at, label FROM activations \
-                 WHERE (license_id, id) > ($1, $2) ORDER BY license_id, id LIMIT $3 + 0",
-            ),
+            activations: sql(all_activations()),
             holders: sql(format!(
                 "SELECT id, key_digest FROM licenses WHERE {} UNION SELECT id, key_digest FROM licenses WHERE {}",
                 D::is_one_of("id", 1),
@@ -96,6 +97,16 @@ impl TransferStatements {
                  CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT) FROM {items} WHERE 1 = 1 \
                  ON CONFLICT DO NOTHING RETURNING day",
                 rollup_key!()
+            )),
+            insert_seen: sql(format!(
+                "UPDATE activation_usage SET first_seen_at = s.first, seen_at = s.last, seen_day = s.last / 86400000000, \
+                 validations = s.n, country = s.country FROM (SELECT value ->> 0 AS license_id, value ->> 1 AS kind, \
+                 value ->> 2 AS value, {} AS first, {} AS last, {} AS n, value ->> 6 AS country FROM {items}) AS s \
+                 WHERE activation_usage.license_id = s.license_id AND activation_usage.kind = s.kind \
+                 AND activation_usage.value = s.value",
+                int(3),
+                int(4),
+                int(5)
             )),
             kept_under: SqlStr::from_static(
                 "SELECT name, value FROM kept WHERE name >= $1 AND name < $2 ORDER BY name",
@@ -140,8 +151,12 @@ impl<D: Dialect> SqlStore<D> {
         }
         let ImportRows { bound, events } = ImportRows::new(&new);
         for some in bound.chunks(ROWS) {
-            let rows = rows::json_rows(some.iter().map(|(license, one)| rows::activation_row(license, one)));
+            let bound = some.iter().map(|(license, one)| rows::activation_row(license, &one.activation));
+            let rows = rows::json_rows(bound);
             self.fetch(&mut tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
+            let seen = some.iter().filter_map(|(license, one)| rows::seen_row(license, one));
+            let rows = rows::json_rows(seen);
+            self.fetch(&mut tx, &self.transfer.insert_seen, values![rows.as_str()]).await?;
         }
         for some in events.chunks(ROWS) {
             let rows = rows::json_rows(some.iter().map(|event| rows::event_row(event)));
@@ -207,7 +222,7 @@ fn rollup_rows<'a>(rollups: impl Iterator<Item = (usize, &'a Rollup)>) -> String
 
 /// What belongs to licenses that are new.
 struct ImportRows<'a> {
-    bound: Vec<(&'a LicenseId, &'a Activation)>,
+    bound: Vec<(&'a LicenseId, &'a ActivationDetail)>,
     events: Vec<&'a Event>,
 }
 
@@ -287,13 +302,13 @@ impl<D: Dialect> Snapshot for Reading<'_, D> {
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, Activation)>, StoreError> {
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
         let (license, id) = after.map_or(("", ""), |(license, id)| (license.as_str(), id.as_str()));
         let values = values![license, id, i64::from(limit)];
         let found = self.store.fetch(&mut self.tx, &self.store.transfer.activations, values).await?;
         let read = |row: &Row<D>| {
             let license = reader::<D>(row, "activations", "").license_id("license_id")?;
-            let activation = reader::<D>(row, "activations", license.as_str()).activation()?;
+            let activation = reader::<D>(row, "activations", license.as_str()).activation_detail()?;
             Ok((license, activation))
         };
         found.iter().map(read).collect()

@@ -103,7 +103,7 @@ impl Snapshot for Live {
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, Activation)>, StoreError> {
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
         self.0.snapshot().await?.activations(after, limit).await
     }
 

@@ -105,9 +105,9 @@ fn made(engine: Engine, licenses: usize, from: usize, to: usize) -> String {
     };
     format!(
         "{numbers} INSERT INTO validations (sequence, license_id, at, outcome, domain, fingerprint, country) \
-         SELECT n + 1, known.id, {first} + CAST(n AS BIGINT) * {step}, \
-         CASE WHEN (n / {licenses}) % 20 = 7 THEN 'DEVICE_LIMIT_REACHED' ELSE 'VALID' END, \
-         'd0.s' || known.n || '.example.com', known.n || '-' || ((n / {licenses}) % 3), \
+         SELECT numbers.n + 1, known.id, {first} + CAST(numbers.n AS BIGINT) * {step}, \
+         CASE WHEN (numbers.n / {licenses}) % 20 = 7 THEN 'DEVICE_LIMIT_REACHED' ELSE 'VALID' END, \
+         'd0.s' || known.n || '.example.com', known.n || '-' || ((numbers.n / {licenses}) % 3), \
          CASE known.n % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'US' ELSE 'FR' END \
          FROM numbers JOIN known ON known.n = numbers.n % {licenses}"
     )

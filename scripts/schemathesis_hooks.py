@@ -86,3 +86,9 @@ def before_call(context, case, kwargs):
     begin, end = moment(query.get("from")), moment(query.get("to"))
     if begin and end and begin > end:
         query["from"], query["to"] = query["to"], query["from"]
+    # Usage is of a time that is kept, in not too many intervals.
+    if case.operation.path.endswith("/usage"):
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        for name, time, days in [("from", begin, 2), ("to", end, 0)]:
+            if time:
+                query[name] = (now - datetime.timedelta(days=days)).isoformat(timespec="seconds") + "Z"

@@ -2,12 +2,13 @@
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use license_core::command::{Command, CommandContext, Outcome};
     use license_core::license::{LicenseId, LicenseState};
     use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
-    use license_core::usage::UsageQuery;
+    use license_core::usage::{RollupFilter, UsageQuery, roll_up};
     use license_store::sql::OpenError;
     use license_store::sql::sqlite::SqliteStore;
     use sqlx::sqlite::SqliteConnectOptions;
@@ -73,6 +74,11 @@ mod sqlite {
             let id = &first.license.id;
             let usage = store.usage(id, &UsageQuery::default()).await.expect("usage");
             assert_eq!((usage.total(), usage.denied()), (2, 1));
+            let rollups =
+                store.rollups(&RollupFilter::default(), &PageRequest::default()).await.expect("rollups");
+            let rollups: BTreeMap<_, _> =
+                rollups.items.into_iter().map(|rollup| (rollup.key, rollup.sum)).collect();
+            assert_eq!(rollups, roll_up(&usage.recent.items), "what was recorded before is rolled up");
             let events = store.events(id, 0, 100).await.expect("events");
             assert_eq!(events.len() as u64, first.license.last_event);
             assert_eq!(store.keep_first("name", b"other").await.expect("kept"), b"value");

@@ -15,13 +15,13 @@ use license_core::license::LicenseId;
 use license_core::limits;
 use license_core::service::{KeyedLicense, LicenseService};
 use license_core::store::{LicenseFilter, Page, PageRequest};
-use license_core::usage::UsageQuery;
+use license_core::usage::{RollupFilter, UsageQuery};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::activations::ActivationJson;
-use super::usage::json::ValidationJson;
+use super::usage::json::{RollupJson, ValidationJson};
 use crate::auth::LetIn;
 use crate::extract::{By, CustomerPath, NoContent, NoQuery};
 use crate::problem::Problem;
@@ -180,6 +180,17 @@ impl Export {
             self.items(&mut comma, page.items.iter().map(|item| json(&ValidationJson::from(item)))).await?;
             match page.next {
                 Some(after) => query.page.after = Some(after),
+                None => break,
+            }
+        }
+        self.text(r#"],"usage":["#.to_owned()).await?;
+        let (filter, mut request, mut comma) =
+            (RollupFilter { license_id: Some(id.clone()) }, first_page(), "");
+        loop {
+            let page = self.service.rollups(&filter, &request).await?;
+            self.items(&mut comma, page.items.iter().map(|item| json(&RollupJson::from(item)))).await?;
+            match page.next {
+                Some(after) => request.after = Some(after),
                 None => break,
             }
         }

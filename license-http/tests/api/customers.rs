@@ -91,6 +91,13 @@ async fn an_export_has_all_that_is_kept() {
     // Created, activated, and a slot for each.
     assert_eq!(count(used, "events"), 103);
     assert_eq!(count(used, "validations"), 101);
+    // Of one day, and each of another device.
+    assert_eq!(count(used, "usage"), 101);
+    let first = json!({
+        "day": "2026-01-01", "outcome": "VALID", "domain": null, "fingerprint": "device 0", "country": null, "count": 1,
+        "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T00:00:00Z",
+    });
+    assert_eq!(used["usage"][0], first);
     assert_eq!(used["events"][0]["type"], "license.created");
 }
 

@@ -22,8 +22,8 @@ use super::super::events::EventJson;
 use super::super::health::{Health, Readiness};
 use super::super::tokens::TokenJson;
 use super::super::usage::json::{
-    BreakdownJson, LicenseUsageJson, OverviewJson, PlanUsageJson, PointJson, ShareJson, UsageJson,
-    ValidationJson,
+    BreakdownJson, LicenseUsageJson, OverviewJson, PlanUsageJson, PointJson, RollupJson, ShareJson,
+    UsageJson, ValidationJson,
 };
 use super::super::validate::{Denied, NotFound, SlotsJson, SlotsUsed, ValidAnswer, ValidLicense};
 use super::super::webhook_endpoints::{Deleted, EndpointJson, ReplayJson};
@@ -149,6 +149,7 @@ fn licenses() -> Vec<(String, RefOr<Schema>)> {
             .rule("by", one_of(UsageGroup::ALL.iter().map(|group| group.as_str())))
             .build(),
         Shape::of::<ShareJson<'_>>().build(),
+        Shape::of::<RollupJson<'_>>().rule("outcome", outcome()).build(),
         Shape::of::<OverviewJson<'_>>().build(),
         Shape::of::<LicenseUsageJson<'_>>().rule("license_id", id("lic")).build(),
         Shape::of::<PlanUsageJson<'_>>().build(),
@@ -393,6 +394,7 @@ fn export() -> ObjectBuilder {
             ("activations", array(named("Activation")).into()),
             ("events", array(named("LicenseEvent")).into()),
             ("validations", array(named("Validation")).into()),
+            ("usage", array(named("Rollup")).into()),
         ],
         &[],
     );

@@ -46,12 +46,13 @@ fn draw(
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&PAPER)?;
     let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
+    // The legend has the room above the bars.
     let mut chart = ChartBuilder::on(&root)
         .caption(title, font(24))
         .margin(12)
         .x_label_area_size(48)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..f64::from(bars), 0..most + most.div_ceil(10))?;
+        .build_cartesian_2d(0.0..f64::from(bars), 0..most + most.div_ceil(3))?;
     let form = match interval {
         Interval::Hour => "%d %b %H:%M",
         Interval::Day => "%Y-%m-%d",

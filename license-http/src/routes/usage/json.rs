@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use license_core::activation::Fingerprint;
 use license_core::client::Client;
 use license_core::domain::DomainName;
-use license_core::place::{Place, Region};
+use license_core::place::{Country, Place, Region};
 use license_core::usage::{
-    Breakdown, Day, LicenseUsage, PlanUsage, UsageOverview, UsagePoint, UsageReport, UsageShare, Validation,
-    ValidationCursor, ValidationOutcome,
+    Breakdown, Day, LicenseUsage, PlanUsage, Rollup, RollupKey, UsageOverview, UsagePoint, UsageReport,
+    UsageShare, Validation, ValidationCursor, ValidationOutcome,
 };
 use serde::Serialize;
 
@@ -115,6 +115,46 @@ pub(in crate::routes) struct ValidationJson<'a> {
     region: Option<&'a str>,
     /// The software that asked: its name, and its version behind a slash; null: it did not tell.
     client: Option<&'a str>,
+}
+
+/// Validations of a day that are alike.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Rollup))]
+pub(in crate::routes) struct RollupJson<'a> {
+    /// The day, of UTC.
+    day: String,
+    /// VALID, or the code of the denial.
+    outcome: &'static str,
+    /// The domain that asked.
+    domain: Option<&'a str>,
+    /// The device that asked.
+    fingerprint: Option<&'a str>,
+    /// From which country, by the two letters of ISO 3166; null: unknown.
+    country: Option<&'a str>,
+    /// How many.
+    count: u64,
+    /// The first.
+    #[serde(serialize_with = "wire::time")]
+    first_at: DateTime<Utc>,
+    /// The last.
+    #[serde(serialize_with = "wire::time")]
+    last_at: DateTime<Utc>,
+}
+
+impl<'a> From<&'a Rollup> for RollupJson<'a> {
+    fn from(Rollup { key, sum }: &'a Rollup) -> Self {
+        let RollupKey { day, license_id: _, outcome, domain, device, country } = key;
+        Self {
+            day: day.start().format("%Y-%m-%d").to_string(),
+            outcome: outcome.as_str(),
+            domain: domain.as_ref().map(DomainName::as_str),
+            fingerprint: device.as_ref().map(Fingerprint::as_str),
+            country: country.as_ref().map(Country::as_str),
+            count: sum.count,
+            first_at: sum.first_at,
+            last_at: sum.last_at,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -29,7 +29,7 @@ use crate::verdict::{Claim, Denial, evicted};
 pub use change::{LicenseChange, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
 pub(crate) use lifecycle::in_reach;
-pub use tell::{LIMIT_PAUSE, LimitNotice, tell_expiry, tell_limit};
+pub use tell::{DayFigures, LIMIT_PAUSE, LimitNotice, UnusualKind, tell_expiry, tell_limit, tell_unusual};
 
 /// What can be asked of one license.
 #[derive(Clone, Debug, PartialEq)]

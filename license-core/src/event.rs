@@ -58,6 +58,9 @@ event_types! {
     /// `license.limit_reached`: a validation was denied for want of a slot; at most once an hour for each kind of slot. The
     /// data has `kind`, `used` and `limit`.
     LicenseLimitReached = "license.limit_reached",
+    /// `license.unusual_usage`: on one day the license was valid in more countries, or on more devices, than its plan takes for
+    /// usual; once a day for each. Nothing is denied. The data has `kind` (`countries` or `devices`), `day`, `count` and `limit`.
+    LicenseUnusualUsage = "license.unusual_usage",
     /// `activation.created`; the data has the `activation`: `id`, `kind` and `name`.
     ActivationCreated = "activation.created",
     /// `activation.released`; the data has the `activation`, likewise, and the `reason`: `admin`, `customer`, `evicted` or

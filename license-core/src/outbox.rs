@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, EndpointCommand, EndpointId};
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::LicenseId;
 use crate::limits;
+use crate::plan::PlanCatalog;
 use crate::store::{Page, PageRequest, StoreError};
 
 /// Keeps the order of events, subscriptions, endpoints and deliveries.
@@ -44,6 +45,15 @@ pub trait Outbox: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such license.
     async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Tells of licenses whose use in a day is unusual, as [`tell_unusual`](crate::command::tell_unusual) decides under the lock of
+    /// each: of those that were seen, by what is filed, in another country or on another device since the last look, at most
+    /// `look.limit`. Gives how many licenses it looked at: 0 where there were none. Looks at licenses of plans that
+    /// [watch usage](crate::plan::Plan::watches_usage) only; of a plan that is new to it, from then on.
+    ///
+    /// # Errors
+    /// As all methods: [`StoreError`].
+    async fn tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError>;
 
     /// Gives positions to at most `limit` events that have none, those of one subject in the order of their numbers, and makes
     /// the deliveries to the endpoints that [want](Endpoint::wants) them, due at `now`. Gives how many events it was, as few
@@ -212,6 +222,9 @@ macro_rules! forward {
             async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
                 (**self).tell_limit(notice).await
             }
+            async fn tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
+                (**self).tell_unusual(look).await
+            }
             async fn publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
                 (**self).publish(now, limit).await
             }
@@ -312,6 +325,17 @@ pub struct Sweep {
     /// A term that ends up to this moment ends soon.
     pub expiring_until: DateTime<Utc>,
     /// At most so many licenses.
+    pub limit: u32,
+}
+
+/// Whose usage to look at.
+#[derive(Clone, Debug)]
+pub struct UsageLook {
+    /// The plans there are.
+    pub plans: Arc<PlanCatalog>,
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// At most so many licenses, each on one day.
     pub limit: u32,
 }
 

@@ -283,6 +283,12 @@ impl Plan {
         self.term_days.map(|days| TimeDelta::days(days.into()))
     }
 
+    /// Whether there is a use of its licenses that is unusual.
+    #[must_use]
+    pub fn watches_usage(&self) -> bool {
+        self.max_countries_per_day.is_some() || self.max_devices_per_day.is_some()
+    }
+
     /// The time after which a device that was not seen loses its slot; `None`: never.
     #[must_use]
     pub fn idle(&self) -> Option<TimeDelta> {

@@ -55,6 +55,7 @@ pub mod races;
 pub mod reads;
 pub mod sequences;
 pub mod transfer;
+pub mod unusual;
 pub mod usage;
 
 use std::future::Future;
@@ -155,6 +156,7 @@ macro_rules! outbox_conformance_cases {
             expiry: the_end_of_a_term_is_told_once, a_renewal_before_the_sweep_is_told_of_alone,
                 other_licenses_are_left_alone, racing_sweeps_tell_once, a_renewal_may_race_with_the_sweep, a_sweep_is_heard,
                 a_reached_limit_is_told_once_an_hour;
+            unusual: unusual_usage_is_told_once_a_day, racing_looks_tell_once;
             endpoints: every_field_is_kept, there_are_at_most_so_many, a_removed_endpoint_is_gone,
                 a_test_goes_to_its_endpoint;
             deliveries: endpoints_get_what_they_chose, a_lease_holds_until_it_lapses,

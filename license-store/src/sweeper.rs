@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 const BATCH: u32 = 100;
 /// Devices that are looked at before others write: each license is a commit of its own.
 const IDLE_BATCH: u32 = 8;
+/// Licenses whose usage is looked at before others write, likewise.
+const USAGE_BATCH: u32 = 8;
 /// Between two looks for what is old.
 const PRUNED_EVERY: Duration = Duration::from_hours(1);
 /// Rows that are removed in one commit.
@@ -78,6 +80,7 @@ async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
         sweep_idle(&service).await;
         if service.has_outbox() {
             sweep(&service, &options).await;
+            sweep_usage(&service).await;
         }
         if service.has_outbox() && pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
             pruned = Some(Instant::now());
@@ -95,6 +98,21 @@ async fn sweep(service: &LicenseService, options: &SweeperOptions) {
             Ok(_) => yield_now().await,
             Err(error) => {
                 tracing::warn!(%error, "terms that end can't be told of now");
+                return;
+            }
+        }
+    }
+}
+
+/// Tells of all usage that is unusual.
+async fn sweep_usage(service: &LicenseService) {
+    loop {
+        let begun = Instant::now();
+        match service.sweep_usage(USAGE_BATCH).await {
+            Ok(0) => return,
+            Ok(_) => sleep(begun.elapsed().max(PAUSE)).await,
+            Err(error) => {
+                tracing::warn!(%error, "unusual usage can't be told of now");
                 return;
             }
         }

@@ -1,5 +1,5 @@
-//! What is told of a license without a command: that its term ends, that a limit was reached. Neither changes what the
-//! license is, so its version stays.
+//! What is told of a license without a command: that its term ends, that a limit was reached, that its use is unusual. None of
+//! these changes what the license is, so its version stays.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -8,6 +8,8 @@ use super::{Changes, Draft};
 use crate::activation::ActivationKind;
 use crate::event::EventType;
 use crate::license::{ExpiryTold, License, LicenseId, LicenseState, Status};
+use crate::plan::Plan;
+use crate::usage::Day;
 
 /// A limit that stays reached is told of again after so long.
 pub const LIMIT_PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -57,5 +59,65 @@ pub fn tell_limit(license: License, notice: &LimitNotice, last: Option<DateTime<
     let mut draft = Draft::new(license, *at);
     let data = json!({ "kind": kind.as_str(), "used": slots.used, "limit": slots.limit });
     draft.emit(EventType::LicenseLimitReached, data);
+    Some(draft.into_changes())
+}
+
+/// Where and on what a license was answered valid in one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayFigures {
+    /// The day.
+    pub day: Day,
+    /// In how many countries, as far as they are known.
+    pub countries: u32,
+    /// On how many devices.
+    pub devices: u32,
+}
+
+/// Of what there is more in a day than a plan takes for usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnusualKind {
+    /// Countries.
+    Countries,
+    /// Devices.
+    Devices,
+}
+
+impl UnusualKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Countries, Self::Devices];
+
+    /// `countries` or `devices`: the form of databases and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Countries => "countries",
+            Self::Devices => "devices",
+        }
+    }
+}
+
+/// Decides whether an unusual use of a license is to be told of, where that was last told of the day `last`: once of a day, and
+/// of no day before. `None`: nothing.
+#[must_use]
+pub fn tell_unusual(
+    license: License,
+    plan: &Plan,
+    kind: UnusualKind,
+    figures: &DayFigures,
+    last: Option<Day>,
+    now: DateTime<Utc>,
+) -> Option<Changes> {
+    let (count, limit) = match kind {
+        UnusualKind::Countries => (figures.countries, plan.max_countries_per_day),
+        UnusualKind::Devices => (figures.devices, plan.max_devices_per_day),
+    };
+    let limit = limit.filter(|limit| count > *limit)?;
+    if last.is_some_and(|last| figures.day <= last) {
+        return None;
+    }
+    let mut draft = Draft::new(license, now);
+    let day = figures.day.start().format("%Y-%m-%d").to_string();
+    let data = json!({ "kind": kind.as_str(), "day": day, "count": count, "limit": limit });
+    draft.emit(EventType::LicenseUnusualUsage, data);
     Some(draft.into_changes())
 }

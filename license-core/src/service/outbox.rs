@@ -13,6 +13,7 @@ use crate::event::{Event, EventId};
 use crate::limits;
 use crate::outbox::{
     Claim, DeliveryDetail, EndpointOutcome, EventFilter, Outbox, Published, Replay, Retention, Sweep,
+    UsageLook,
 };
 use crate::store::{Page, PageRequest};
 
@@ -82,6 +83,15 @@ impl LicenseService {
         let now = self.clock.now();
         let expiring_until = now.checked_add_signed(expiring).unwrap_or(now);
         Ok(self.outbox()?.sweep(&Sweep { now, expiring_until, limit }).await?)
+    }
+
+    /// Tells of unusual usage, of at most `limit` licenses. Gives how many it looked at; all have been looked at when it is 0.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoOutbox`], or a fault of the store.
+    pub async fn sweep_usage(&self, limit: u32) -> Result<u32, ServiceError> {
+        let look = UsageLook { plans: Arc::clone(&self.plans), now: self.clock.now(), limit };
+        Ok(self.outbox()?.tell_unusual(&look).await?)
     }
 
     /// Gives events their places in the order of all, and makes their deliveries: as many as are waiting, unless it is a

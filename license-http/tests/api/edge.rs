@@ -178,3 +178,24 @@ async fn no_kind_of_call_takes_the_places_of_another() {
         assert!(metrics.text().contains(&line), "{line}{}", metrics.text());
     }
 }
+
+/// One budget for both calls that need no token: of an address, of a key, and of guesses.
+#[tokio::test(start_paused = true)]
+async fn releases_by_customers_are_limited_with_validations() {
+    for (options, key) in [
+        (limits("1/h:2", MANY, MANY, MANY), None),
+        (limits(MANY, "1/h:2", MANY, MANY), None),
+        (limits(MANY, MANY, "1/h:2", MANY), Some("no key")),
+    ] {
+        let app = TestApp::new().await.within(&options);
+        let license = app.issue("roaming").await;
+        let key = key.unwrap_or(&license.key);
+        let release =
+            Call::new("POST", "/api/v1/deactivate").json(&json!({ "key": key, "fingerprint": "a" }));
+        validate_from(&app, "192.0.2.1", &json!({ "key": key })).await;
+        assert_ne!(send_from(&app, "192.0.2.1", &release).await.status, 429);
+        let reply = send_from(&app, "192.0.2.1", &release).await;
+        assert_eq!((reply.status, reply.json()["error"].clone()), (429, json!("RATE_LIMITED")));
+        assert!(reply.header("retry-after").is_some());
+    }
+}

@@ -58,3 +58,27 @@ FROM (SELECT a.license_id, a.kind, a.value, l.state, l.plan, a.created_at AS mad
              GREATEST(a.created_at, CAST(EXTRACT(EPOCH FROM now()) AS BIGINT) * 1000000) AS seen
       FROM activations a JOIN licenses l ON l.id = a.license_id) AS bound
 ON CONFLICT DO NOTHING;
+
+-- Of which plans the usage is watched, and licenses of them that were seen on another device or in another country on that day
+-- since somebody looked; which day of a license was last told of is in `limits_told`.
+CREATE TABLE watched_plans (
+    plan TEXT COLLATE "C" NOT NULL PRIMARY KEY
+);
+
+CREATE TABLE usage_news (
+    license_id TEXT COLLATE "C" NOT NULL,
+    day        BIGINT           NOT NULL,
+    PRIMARY KEY (license_id, day)
+);
+
+CREATE FUNCTION license_rollup_made() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO usage_news (license_id, day) SELECT NEW.license_id, NEW.day
+    WHERE EXISTS (SELECT 1 FROM watched_plans w JOIN licenses l ON l.plan = w.plan WHERE l.id = NEW.license_id)
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER rollup_made AFTER INSERT ON rollups
+FOR EACH ROW WHEN (NEW.outcome = 'VALID' AND (NEW.device <> '' OR NEW.country <> ''))
+EXECUTE FUNCTION license_rollup_made();

@@ -46,3 +46,22 @@ BEGIN
     UPDATE activation_usage SET plan = CASE WHEN NEW.state <> 'revoked' THEN NEW.plan END
     WHERE license_id = NEW.id AND kind = 'device';
 END;
+
+-- Of which plans the usage is watched, and licenses of them that were seen on another device or in another country on that day
+-- since somebody looked; which day of a license was last told of is in `limits_told`.
+CREATE TABLE watched_plans (
+    plan TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_news (
+    license_id TEXT    NOT NULL,
+    day        INTEGER NOT NULL,
+    PRIMARY KEY (license_id, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER rollup_made AFTER INSERT ON rollups
+WHEN NEW.outcome = 'VALID' AND (NEW.device <> '' OR NEW.country <> '')
+    AND EXISTS (SELECT 1 FROM watched_plans w JOIN licenses l ON l.plan = w.plan WHERE l.id = NEW.license_id)
+BEGIN
+    INSERT INTO usage_news (license_id, day) VALUES (NEW.license_id, NEW.day) ON CONFLICT DO NOTHING;
+END;

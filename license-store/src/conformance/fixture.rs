@@ -32,6 +32,7 @@ pub(super) fn plans() -> PlanCatalog {
             .max_devices(Limit::AtMost(2))
             .device_policy(DevicePolicy::EvictOldest)
             .idle_days(Some(30)),
+        Plan::new("watched").max_countries_per_day(Some(2)).max_devices_per_day(Some(2)),
     ])
     .expect("plans in bounds")
 }

@@ -87,6 +87,8 @@ enum Fault {
     ForgetsWhatItTold,
     /// Notes what it told of limits in its own process.
     TellsALimitOncePerNode,
+    /// Forgets between two looks of what usage it told.
+    TellsUnusualUsageAgain,
     /// Takes what is due, and leaves it due.
     ClaimsWithoutLease,
     /// Ends an attempt for whoever says so.
@@ -143,6 +145,7 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::DrawsPositionsEarly, "order::no_event_is_overtaken"),
     (Fault::ForgetsWhatItTold, "expiry::the_end_of_a_term_is_told_once"),
     (Fault::TellsALimitOncePerNode, "expiry::a_reached_limit_is_told_once_an_hour"),
+    (Fault::TellsUnusualUsageAgain, "unusual::unusual_usage_is_told_once_a_day"),
     (Fault::ClaimsWithoutLease, "deliveries::racing_claims_get_each_delivery_once"),
     (Fault::SettlesForAnyToken, "deliveries::a_lease_holds_until_it_lapses"),
     (Fault::ImportsInTwoSteps, "transfer::racing_imports_keep_each_license_once"),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::ActivationKind;
 use license_core::change::Notice;
-use license_core::command::{LimitNotice, tell_expiry, tell_limit};
+use license_core::command::{LimitNotice, UnusualKind, tell_expiry, tell_limit, tell_unusual};
 use license_core::delivery::{Attempt, ClaimToken, Delivery, DeliveryStatus, Settled, Settlement, settle};
 use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
 use license_core::event::{Event, EventId, Subject};
@@ -15,9 +15,10 @@ use license_core::license::LicenseId;
 use license_core::limits;
 use license_core::outbox::{
     Claim, Claimed, ClaimedDelivery, DeliveryDetail, EndpointOutcome, EventFilter, Outbox, Published, Replay,
-    Replayed, Retention, Sweep, order_of_publishing,
+    Replayed, Retention, Sweep, UsageLook, order_of_publishing,
 };
 use license_core::store::{Page, PageRequest, StoreError};
+use license_core::usage::Day;
 
 use super::{Data, MemoryStore};
 
@@ -35,6 +36,7 @@ pub(super) struct OutboxData {
     endpoints: BTreeMap<EndpointId, Endpoint>,
     deliveries: BTreeMap<(EndpointId, u64), Kept>,
     pub(super) limits_told: HashMap<(LicenseId, ActivationKind), DateTime<Utc>>,
+    pub(super) unusual_told: HashMap<(LicenseId, UnusualKind), Day>,
 }
 
 #[derive(Debug)]
@@ -197,6 +199,28 @@ impl Outbox for MemoryStore {
         data.outbox.limits_told.insert(key, *at);
         self.feed.notify(Notice::Outbox);
         Ok(Some(*at))
+    }
+
+    async fn tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
+        let mut data = self.data();
+        let mut looked = 0;
+        for (id, figures) in data.unusual(look) {
+            looked += 1;
+            for kind in UnusualKind::ALL {
+                let license = (*data.entry(&id)?.license).clone();
+                let Some(plan) = look.plans.get(&license.plan) else { continue };
+                let key = (id.clone(), kind);
+                let last = data.outbox.unusual_told.get(&key).copied();
+                if let Some(changes) = tell_unusual(license, plan, kind, &figures, last, look.now) {
+                    data.apply(&id, &changes)?;
+                    data.outbox.unusual_told.insert(key, figures.day);
+                }
+            }
+        }
+        if looked > 0 {
+            self.feed.notify(Notice::Outbox);
+        }
+        Ok(looked)
     }
 
     async fn publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {

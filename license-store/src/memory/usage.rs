@@ -1,10 +1,14 @@
 //! Usage in memory: rollups beside the single validations, made when somebody asks for them.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use license_core::activation::Fingerprint;
+use license_core::command::{DayFigures, UnusualKind, tell_unusual};
 use license_core::license::LicenseId;
+use license_core::outbox::UsageLook;
+use license_core::place::Country;
 use license_core::store::{Page, PageRequest, StoreError};
 use license_core::usage::{
     Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport, UsageRetention,
@@ -175,4 +179,36 @@ fn page(
     let Page { items, next } =
         Page::from_one_more(found, page.limit, |(cursor, _): &(ValidationCursor, _)| *cursor);
     Page { items: items.into_iter().map(|(_, validation)| validation).collect(), next }
+}
+
+impl Data {
+    /// Days of licenses on which there is something to tell of.
+    pub(super) fn unusual(&mut self, look: &UsageLook) -> Vec<(LicenseId, DayFigures)> {
+        self.roll_up();
+        let mut days: BTreeMap<_, (BTreeSet<Country>, BTreeSet<&Fingerprint>)> = BTreeMap::new();
+        for RollupKey { day, license_id, outcome, domain: _, device, country } in self.usage.rollups.keys() {
+            if *outcome == ValidationOutcome::Valid {
+                let (countries, devices) = days.entry((*day, license_id.clone())).or_default();
+                countries.extend(country);
+                devices.extend(device);
+            }
+        }
+        let count = |found: usize| u32::try_from(found).unwrap_or(u32::MAX);
+        let mut unusual = Vec::new();
+        for ((day, id), (countries, devices)) in days {
+            let figures =
+                DayFigures { day, countries: count(countries.len()), devices: count(devices.len()) };
+            let Some(entry) = self.licenses.get(&id) else { continue };
+            let Some(plan) = look.plans.get(&entry.license.plan) else { continue };
+            let told = UnusualKind::ALL.into_iter().any(|kind| {
+                let last = self.outbox.unusual_told.get(&(id.clone(), kind)).copied();
+                tell_unusual((*entry.license).clone(), plan, kind, &figures, last, look.now).is_some()
+            });
+            if told {
+                unusual.push((id, figures));
+            }
+        }
+        unusual.truncate(look.limit as usize);
+        unusual
+    }
 }

@@ -5,6 +5,7 @@
 
 mod rows;
 mod statements;
+mod unusual;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -17,7 +18,7 @@ use license_core::license::{License, LicenseDetail};
 use license_core::limits;
 use license_core::outbox::{
     Claim, Claimed, ClaimedDelivery, DeliveryDetail, EndpointOutcome, EventFilter, Outbox, Published, Replay,
-    Replayed, Retention, Sweep, order_of_publishing,
+    Replayed, Retention, Sweep, UsageLook, order_of_publishing,
 };
 use license_core::store::{Page, PageRequest, StoreError};
 use serde_json::json;
@@ -477,6 +478,10 @@ impl<D: Dialect> Outbox for SqlStore<D> {
 
     async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.retry.run(|| self.try_tell_limit(notice)).await
+    }
+
+    async fn tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
+        self.retry.run(|| self.try_tell_unusual(look)).await
     }
 
     async fn publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {

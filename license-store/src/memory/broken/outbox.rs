@@ -7,7 +7,7 @@ use license_core::event::{Event, EventId};
 use license_core::license::ExpiryTold;
 use license_core::outbox::{
     Claim, Claimed, DeliveryDetail, EndpointOutcome, EventFilter, Outbox, Published, Replay, Replayed,
-    Retention, Sweep,
+    Retention, Sweep, UsageLook,
 };
 
 use super::*;
@@ -74,6 +74,13 @@ impl Outbox for Broken {
             return Ok(told);
         }
         self.inner.tell_limit(notice).await
+    }
+
+    async fn tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
+        if self.fault == Fault::TellsUnusualUsageAgain {
+            self.data().outbox.unusual_told.clear();
+        }
+        self.inner.tell_unusual(look).await
     }
 
     async fn publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {

@@ -31,6 +31,12 @@ pub(in crate::sql) struct OutboxStatements {
     pub(super) tell: Chain,
     pub(super) limit_told: SqlStr,
     pub(super) note_limit: SqlStr,
+    pub(super) watched: SqlStr,
+    pub(super) watch: SqlStr,
+    pub(super) unwatch: SqlStr,
+    pub(super) usage_news: SqlStr,
+    pub(super) forget_news: SqlStr,
+    pub(super) day_figures: SqlStr,
     pub(super) acknowledged: SqlStr,
     pub(super) acknowledge: SqlStr,
     pub(super) count_endpoints: SqlStr,
@@ -139,6 +145,20 @@ impl OutboxStatements {
             note_limit: SqlStr::from_static(
                 "INSERT INTO limits_told (license_id, kind, at) VALUES ($1, $2, $3) \
                  ON CONFLICT (license_id, kind) DO UPDATE SET at = excluded.at",
+            ),
+            watched: SqlStr::from_static("SELECT plan FROM watched_plans ORDER BY plan"),
+            watch: sql(format!(
+                "INSERT INTO watched_plans (plan) SELECT value ->> 0 FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING"
+            )),
+            unwatch: sql(format!("DELETE FROM watched_plans WHERE {}", D::is_one_of("plan", 1))),
+            usage_news: SqlStr::from_static(
+                "SELECT license_id, day FROM usage_news ORDER BY license_id, day LIMIT $1 + 0",
+            ),
+            forget_news: SqlStr::from_static("DELETE FROM usage_news WHERE license_id = $1 AND day = $2"),
+            day_figures: SqlStr::from_static(
+                "SELECT COUNT(DISTINCT CASE WHEN country <> '' THEN country END) AS countries, \
+                 COUNT(DISTINCT CASE WHEN device <> '' THEN device END) AS devices \
+                 FROM rollups WHERE day = $2 AND license_id = $1 AND outcome = 'VALID'",
             ),
             acknowledged: SqlStr::from_static("SELECT position FROM event_cursors WHERE name = $1"),
             acknowledge: SqlStr::from_static(

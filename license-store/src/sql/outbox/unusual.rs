@@ -1,0 +1,88 @@
+//! Usage that is unusual: looked at after filing, from a short list that filing writes.
+
+use license_core::change::Notice;
+use license_core::command::{DayFigures, UnusualKind, tell_unusual};
+use license_core::license::LicenseId;
+use license_core::outbox::UsageLook;
+use license_core::store::StoreError;
+use license_core::usage::Day;
+use serde_json::json;
+
+use crate::sql::dialect::{Dialect, values};
+use crate::sql::rows::json_rows;
+use crate::sql::{Row, SqlStore, Tx, reader};
+
+impl<D: Dialect> SqlStore<D> {
+    pub(super) async fn try_tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
+        self.watch_plans(look).await?;
+        let news = self.read_rows(&self.outbox.usage_news, values![i64::from(look.limit)]).await?;
+        for row in &news {
+            let row = reader::<D>(row, "usage_news", "");
+            self.look_at_usage(&row.license_id("license_id")?, Day::from_number(row.int("day")?), look)
+                .await?;
+        }
+        Ok(u32::try_from(news.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Notes which plans are watched, where that has changed. Nodes with other plans take turns: harmless, and a mistake.
+    async fn watch_plans(&self, look: &UsageLook) -> Result<(), StoreError> {
+        let rows = self.read_rows(&self.outbox.watched, &[]).await?;
+        let known = rows.iter().map(|row| reader::<D>(row, "watched_plans", "").text("plan"));
+        let known: Vec<String> = known.collect::<Result<_, _>>()?;
+        let wanted: Vec<&str> =
+            look.plans.iter().filter(|plan| plan.watches_usage()).map(|plan| plan.name.as_str()).collect();
+        if known == wanted {
+            return Ok(());
+        }
+        let gone: Vec<_> = known.iter().filter(|plan| !wanted.contains(&plan.as_str())).collect();
+        let (gone, wanted) =
+            (json!(gone).to_string(), json_rows(wanted.into_iter().map(|plan| json!([plan]))));
+        let mut tx = self.begin(&self.statements.quick).await?;
+        self.fetch(&mut tx, &self.outbox.unwatch, values![gone.as_str()]).await?;
+        self.fetch(&mut tx, &self.outbox.watch, values![wanted.as_str()]).await?;
+        tx.commit().await.map_err(crate::sql::store_error::<D>)
+    }
+
+    /// Under the lock of the license: filing has it as well when it adds to the list.
+    async fn look_at_usage(&self, id: &LicenseId, day: Day, look: &UsageLook) -> Result<(), StoreError> {
+        let _turn = self.enter_background().await?;
+        let mut tx = self.begin(&self.statements.quick).await?;
+        let locked = self.fetch(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
+        let mut told = Vec::new();
+        if let Some(row) = locked.first() {
+            let mut license = reader::<D>(row, "licenses", id.as_str()).license()?;
+            let figures = self.day_figures(&mut tx, id, day).await?;
+            for kind in UnusualKind::ALL {
+                let Some(plan) = look.plans.get(&license.plan) else { break };
+                let values = values![id.as_str(), kind.as_str()];
+                let last = self.fetch(&mut tx, &self.outbox.limit_told, values).await?;
+                let read =
+                    |row: &Row<D>| reader::<D>(row, "limits_told", id.as_str()).time("at").map(Day::of);
+                let last = last.first().map(read).transpose()?;
+                let Some(changes) = tell_unusual(license.clone(), plan, kind, &figures, last, look.now)
+                else {
+                    continue;
+                };
+                self.write(&mut tx, id, &changes, &self.statements.shown_filed).await?;
+                let start = day.number().saturating_mul(Day::MICROS);
+                self.fetch(&mut tx, &self.outbox.note_limit, values![id.as_str(), kind.as_str(), start])
+                    .await?;
+                license = (*changes.license).clone();
+                told = vec![Notice::Outbox];
+            }
+        }
+        self.fetch(&mut tx, &self.outbox.forget_news, values![id.as_str(), day.number()]).await?;
+        self.commit_and_tell(tx, told).await
+    }
+
+    async fn day_figures(&self, tx: &mut Tx<D>, id: &LicenseId, day: Day) -> Result<DayFigures, StoreError> {
+        let rows = self.fetch(tx, &self.outbox.day_figures, values![id.as_str(), day.number()]).await?;
+        let mut figures = DayFigures { day, countries: 0, devices: 0 };
+        if let Some(row) = rows.first() {
+            let row = reader::<D>(row, "rollups", id.as_str());
+            let count = |column| row.count(column).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+            (figures.countries, figures.devices) = (count("countries")?, count("devices")?);
+        }
+        Ok(figures)
+    }
+}

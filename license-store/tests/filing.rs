@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::command::{LicenseSpec, create};
+use license_core::activation::Fingerprint;
+use license_core::command::{Command, CommandContext, LicenseSpec, Outcome, create};
 use license_core::customer::CustomerEmail;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::LicenseId;
+use license_core::place::{Country, Place};
 use license_core::plan::{Plan, PlanCatalog};
+use license_core::seen::ActivationUsage;
 use license_core::store::{LicenseStore, PageRequest};
 use license_core::usage::{RollupFilter, UsageQuery, Validation, ValidationOutcome, roll_up};
 use license_core::verdict::{Claim, DenialCode};
@@ -27,7 +30,15 @@ async fn issue(store: &dyn LicenseStore, number: u8) -> LicenseId {
     let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
     let new = create(id, key, &spec, None, &plans, now()).expect("in bounds");
     store.create(&new).await.expect("create");
+    let context = CommandContext { plans: Arc::new(plans), now: now(), expected_version: None, by: None };
+    let made = store.execute(&new.license.id, &Command::Activate(claim()), &context).await;
+    assert!(matches!(made, Ok(Outcome::Done(_))), "{made:?}");
     new.license.id
+}
+
+/// Of a device that each license holds.
+fn claim() -> Claim {
+    Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("a fingerprint")) }
 }
 
 /// What the store must say of one license.
@@ -49,6 +60,17 @@ impl Expected {
             self.denied += 1;
         }
         self.history.insert(0, validation);
+    }
+
+    /// What the validations say of the license's device.
+    async fn check_seen(&self, store: &dyn LicenseStore, id: &LicenseId, when: &str) {
+        let page = store.activations(id, None, &PageRequest::default()).await.expect("activations");
+        let [device] = &page.items[..] else { panic!("one device: {page:?}") };
+        let mut expected = ActivationUsage::default();
+        for validation in self.history.iter().rev() {
+            expected.count(&device.activation, validation);
+        }
+        assert_eq!(device.usage, expected, "when the device of {id} was seen, {when}");
     }
 
     async fn check(&self, store: &dyn LicenseStore, id: &LicenseId, when: &str) {
@@ -105,7 +127,10 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
                 let day = TimeDelta::hours(i64::try_from(round * 5).expect("small"));
                 let at =
                     now() + day + TimeDelta::microseconds(i64::try_from(round * 1_000 + n).expect("small"));
-                let validation = Validation::new(ids[license].clone(), at, outcome, Claim::default());
+                let mut validation = Validation::new(ids[license].clone(), at, outcome, claim());
+                let country =
+                    |text| Place { country: Country::parse(text).expect("a country"), region: None };
+                validation.place = (n % 3 > 0).then(|| country(if n % 3 == 1 { "NZ" } else { "DE" }));
                 expected[license].record(validation.clone());
                 validation
             })
@@ -122,6 +147,7 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
         }
         for (id, expected) in ids.iter().zip(&expected) {
             expected.check(&*handles[(round + 1) % 2], id, "while it is filed").await;
+            expected.check_seen(&*handles[round % 2], id, "while it is filed").await;
         }
         check_rollups(&*handles[round % 2], &expected, "while it is filed").await;
         for filing in cut_short {
@@ -133,6 +159,7 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
     }
     for (id, expected) in ids.iter().zip(&expected) {
         expected.check(&*handles[0], id, "when all is filed").await;
+        expected.check_seen(&*handles[1], id, "when all is filed").await;
     }
     check_rollups(&*handles[1], &expected, "when all is filed").await;
 }

@@ -53,7 +53,7 @@ mod sqlite {
     #[tokio::test]
     async fn a_database_of_each_earlier_schema_opens() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-        for name in ["schema-1.db", "schema-2.db", "schema-3.db", "schema-4.db"] {
+        for name in ["schema-1.db", "schema-2.db", "schema-3.db", "schema-4.db", "schema-5.db"] {
             let folder = TempDir::new().expect("a folder");
             let path = folder.path().join("licenses.db");
             std::fs::copy(fixtures.join(name), &path).expect("the fixture");

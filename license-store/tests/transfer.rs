@@ -334,7 +334,7 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
         (act("").replace("lic_a5", "lic_a7").replace("x.com", "z.com"), ""),
         (line(&format!(r#""id":"lic_{suffix}x""#)), ""),
         (roll(""), ""),
-        (roll(""), "line 56 has the same day, license and the like"),
+        (roll(""), "line 55 has the same day, license and the like"),
         (roll("").replace("lic_a1", "lic_none"), "there is no license lic_none"),
         (roll("").replace("2026-01-02\"", "2026-01-32\""), "day: this must be a date such as 2027-01-31"),
         (roll("").replace("-02T01", "-03T01"), "first_at: it is of another day"),
@@ -343,6 +343,23 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
         (roll("").replace(":5", ":0"), "count: it is missing"),
         (roll(r#","country":"T1""#), "country: a country is two letters"),
         (roll(r#","country":"DE","domain":null"#), ""),
+        (line(r#""id":"lic_a8""#), ""),
+        (
+            act(r#","validations":1"#).replace("lic_a5", "lic_a8"),
+            "validations: they are above 0 where, and only where, there is a last_seen_at",
+        ),
+        (line(r#""id":"lic_a9""#), ""),
+        (
+            act(r#","validations":1,"last_seen_at":"2026-02-01T00:00:00Z""#).replace("lic_a5", "lic_a9"),
+            "first_seen_at: it is not after last_seen_at, and there where that is",
+        ),
+        (line(r#""id":"lic_a10""#), ""),
+        (
+            act(r#","label":"""#).replace("lic_a5", "lic_a10"),
+            "label: a label is 1 to 100 bytes of text, without control characters",
+        ),
+        (line(r#""id":"lic_a11""#), ""),
+        (act(r#","label":"desk","first_seen_at":"2026-02-01T00:00:00Z""#).replace("lic_a5", "lic_a11"), ""),
     ];
     let text: Vec<&str> = cases.iter().map(|(line, _)| line.as_str()).collect();
     let target = server(HEX, 31).await;
@@ -365,7 +382,7 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
     let mut sorted = faults.clone();
     sorted.sort_by_key(|fault| fault.split(':').next().and_then(|number| number.parse::<u64>().ok()));
     assert_eq!(sorted, expected);
-    assert_eq!((report.imported, report.rollups), (7, 2), "{report:?}");
+    assert_eq!((report.imported, report.rollups), (8, 2), "{report:?}");
     assert_eq!(report.refused, expected.len() as u64);
     for (id, held) in [("lic_b3", 3), ("lic_a5", 2)] {
         let license = target.licenses.get(&license_core::license::LicenseId::parse(id).expect("an id")).await;

@@ -89,7 +89,7 @@ pub(super) fn admit(
             Some(last) if number > last => return Err((Some(at), ImportFault::ActivationId)),
             Some(_) => {}
         }
-        let activation = Activation { id, binding, created_at: since.unwrap_or(created_at), label };
+        let activation = Activation { id, binding, created_at: since.unwrap_or(rules.now), label };
         let detail = ActivationDetail { activation, usage };
         slots.take(detail, plan.exempt_hosts).map_err(|fault| (Some(at), fault))?;
     }
@@ -100,7 +100,7 @@ pub(super) fn admit(
     for (at, binding, since, label, usage) in bare.chain(listed) {
         license.last_event += 1;
         let id = ActivationId::new(&license.id, license.last_event);
-        let activation = Activation { id, binding, created_at: since.unwrap_or(created_at), label };
+        let activation = Activation { id, binding, created_at: since.unwrap_or(rules.now), label };
         let detail = ActivationDetail { activation, usage };
         slots.take(detail, plan.exempt_hosts).map_err(|fault| (at, fault))?;
     }

@@ -195,6 +195,9 @@ impl UsageStatements {
     }
 }
 
+/// Days of a range of which each is looked at, whether anything is of it or not.
+const EACH_DAY: u32 = 100;
+
 /// The number of the hour of `at`.
 const HOUR: &str = "CASE WHEN at < 0 THEN (at - 3599999999) / 3600000000 ELSE at / 3600000000 END";
 
@@ -237,12 +240,14 @@ impl Scope {
         let rollups = "SELECT rollups.day, rollups.license_id, rollups.outcome, rollups.domain, rollups.device, \
             rollups.country, rollups.count, rollups.first_at, rollups.last_at FROM";
         match self {
-            // One look into the index for each day that there is, however many licenses have rollups on it. The days are
-            // found by such looks as well: one that is far off costs no more than another.
+            // One look into the index for each day, however many licenses have rollups on it. Of a long range, which may be all
+            // times, the days that there are are found by such looks as well: one that is far off costs no more than another.
             Self::License => format!(
                 "RECURSIVE days (day) AS (SELECT MIN(day) FROM rollups WHERE day >= {days_from} AND day < {days_to} \
-                 UNION ALL SELECT (SELECT MIN(rollups.day) FROM rollups \
-                 WHERE rollups.day > days.day AND rollups.day < {days_to}) FROM days WHERE days.day IS NOT NULL), \
+                 UNION ALL SELECT CASE WHEN {days_to} - {days_from} <= {EACH_DAY} \
+                 THEN CASE WHEN days.day + 1 < {days_to} THEN days.day + 1 END \
+                 ELSE (SELECT MIN(rollups.day) FROM rollups \
+                 WHERE rollups.day > days.day AND rollups.day < {days_to}) END FROM days WHERE days.day IS NOT NULL), \
                  used ({columns}) AS NOT MATERIALIZED ({rollups} {} {records})",
                 of_days::<D>("$1")
             ),

@@ -76,6 +76,8 @@ struct Entry {
     validations: Vec<Recorded>,
     /// So many of them are in the rollups.
     rolled_up: usize,
+    /// What was never seen counts as seen then.
+    imported_at: Option<DateTime<Utc>>,
 }
 
 /// A validation, without what its license says.
@@ -260,6 +262,7 @@ impl LicenseStore for MemoryStore {
             devices: HashMap::new(),
             validations: Vec::new(),
             rolled_up: 0,
+            imported_at: None,
         };
         for activation in activations {
             entry.add(activation, ActivationUsage::default());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use license_core::activation::Fingerprint;
+use license_core::audit::{Actor, Who};
 use license_core::clock::ManualClock;
 use license_core::command::{LicenseChange, LicenseSpec};
 use license_core::customer::CustomerEmail;
@@ -11,7 +12,7 @@ use license_core::domain::DomainName;
 use license_core::key::{ForeignFormat, KeyFormat, Secret};
 use license_core::limits;
 use license_core::plan::{Limit, Plan, PlanCatalog};
-use license_core::service::{LicenseService, ValidateRequest};
+use license_core::service::{DeactivateRequest, Deactivated, HeldBy, LicenseService, ValidateRequest};
 use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
 use license_core::transfer::{
     Columns, ExportKeys, ImportOptions, ImportReport, TransferError, TransferService, TransferStore,
@@ -495,6 +496,9 @@ async fn keys_of_other_systems_are_validated_as_such() {
         assert!(server.validate(key).await.is_none(), "{key:?} is of no form");
     }
     assert!(refused(&typo).await.contains("mistyped"), "never a key of another system");
+    let request = DeactivateRequest { key: old, held: HeldBy::Device("one") };
+    let released = server.licenses.deactivate(&request, Actor::new(Who::Customer)).await;
+    assert!(matches!(released, Ok(Deactivated::Denied(_))), "its license is found: {released:?}");
     // Shown as it was; rotated, it is one of one's own.
     let id = license_core::license::LicenseId::parse("lic_1").expect("an id");
     assert_eq!(server.licenses.get(&id).await.expect("a license").key.reveal(), old);

@@ -96,8 +96,8 @@ impl UnusualKind {
     }
 }
 
-/// Decides whether an unusual use of a license is to be told of, where that was last told of the day `last`: once of a day, and
-/// of no day before. `None`: nothing.
+/// Decides whether an unusual use of a license is to be told of, where that was last told of the day `last`: once of a day, of
+/// no day before that, and of none before yesterday. `None`: nothing.
 #[must_use]
 pub fn tell_unusual(
     license: License,
@@ -112,7 +112,9 @@ pub fn tell_unusual(
         UnusualKind::Devices => (figures.devices, plan.max_devices_per_day),
     };
     let limit = limit.filter(|limit| count > *limit)?;
-    if last.is_some_and(|last| figures.day <= last) {
+    // What is filed or imported long after its day is no news.
+    let is_over = figures.day.number() + 1 < Day::of(now).number();
+    if is_over || last.is_some_and(|last| figures.day <= last) {
         return None;
     }
     let mut draft = Draft::new(license, now);

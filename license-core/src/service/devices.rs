@@ -11,6 +11,7 @@ use crate::domain::DomainName;
 use crate::error::{ServiceError, ValidateError};
 use crate::license::License;
 use crate::seen::IdleQuery;
+use crate::transfer::read_key;
 use crate::verdict::{Claim, Denial};
 
 /// What a customer sends who frees a slot, as typed.
@@ -63,7 +64,7 @@ impl LicenseService {
         request: &DeactivateRequest<'_>,
         actor: Actor,
     ) -> Result<Deactivated, ValidateError> {
-        let key = self.key_format.parse(request.key)?;
+        let key = read_key(request.key, &self.key_format, || self.foreign().read(request.key))?;
         let binding = match request.held {
             HeldBy::Domain(text) => Binding::Domain(DomainName::parse(text)?),
             HeldBy::Device(text) => Binding::Device(Fingerprint::parse(text)?),

@@ -23,7 +23,8 @@ pub trait TransferStore: LicenseStore {
     /// audit](ImportBatch::audit), in one commit; says of each, in order, what became of it.
     ///
     /// Who has the ids and keys is read within the commit, and [`ImportBatch::settle`] decides; what is there already is left as
-    /// it is. No two of a batch have an id or a key in common. Nothing is written, the audit included, where none is new.
+    /// it is. A device that was never seen counts as seen at [`ImportBatch::at`], so that none is idle for want of figures. No two of
+    /// a batch have an id or a key in common. Nothing is written, the audit included, where none is new.
     /// Listeners are [told](ImportBatch::notices) of the new ones.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use license_core::license::{Counters, License, LicenseDetail, LicenseId, License
 use license_core::metadata::Metadata;
 use license_core::place::Country;
 use license_core::plan::Limit;
-use license_core::seen::{ActivationDetail, ActivationUsage};
+use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery};
 use license_core::store::{LicenseStore, PageRequest};
 use license_core::transfer::{ImportBatch, Imported, ImportedLicense, ImportedRollup, TransferStore};
 use license_core::usage::{Day, Rollup, RollupKey, UsageQuery, UsageSum, ValidationOutcome};
@@ -332,6 +332,24 @@ pub async fn a_snapshot_is_of_one_moment(harness: &dyn TransferHarness) {
     let counted = Counters { validation_count: 1, last_validated_at: Some(at(5)) };
     assert_eq!(page, [(Arc::new(last), counted)], "as it was when the snapshot began");
     assert_eq!(snapshot.activations(None, 9).await.expect("activations"), [], "and its activations too");
+}
+
+/// A device that was never seen, as far as is known, counts as seen at the import; of one that was, it is known when.
+pub async fn what_was_never_seen_is_not_idle_for_it(harness: &dyn TransferHarness) {
+    let ((store, _), (other, _)) = (harness.open_transfer().await, harness.open_transfer().await);
+    let (seen, mut unseen) = (incoming(), incoming());
+    unseen.activations.iter_mut().for_each(|one| one.usage = ActivationUsage::default());
+    import(&*store, [seen.clone(), unseen.clone()]).await;
+    let idle = async |before| {
+        let query = IdleQuery { plan: "small", before, limit: 9 };
+        other.idle(&query).await.expect("idle")
+    };
+    assert_eq!(idle(at(100)).await, std::slice::from_ref(&seen.license.id), "before the import");
+    let mut found = idle(at(101)).await;
+    found.sort();
+    let mut both = [seen.license.id, unseen.license.id];
+    both.sort();
+    assert_eq!(found, both, "after it");
 }
 
 /// A rollup of that license and day.

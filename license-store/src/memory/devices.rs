@@ -1,5 +1,6 @@
 //! When what holds a slot was seen, and how it is called.
 
+use chrono::{DateTime, Utc};
 use license_core::activation::{ActivationId, ActivationKind, Label};
 use license_core::license::{LicenseId, LicenseState};
 use license_core::seen::{ActivationDetail, IdleQuery, SeenActivation, Unseen};
@@ -34,9 +35,15 @@ impl Entry {
 
     pub(super) fn unseen(&self, unseen: &Unseen) -> Vec<SeenActivation> {
         unseen.among(
-            self.devices()
-                .map(|held| SeenActivation { activation: held.activation.clone(), seen_at: held.seen_at() }),
+            self.devices().map(|held| SeenActivation {
+                activation: held.activation.clone(),
+                seen_at: self.seen_at(held),
+            }),
         )
+    }
+
+    fn seen_at(&self, held: &ActivationDetail) -> DateTime<Utc> {
+        held.usage.last_seen_at.unwrap_or_else(|| held.seen_at().max(self.imported_at.unwrap_or_default()))
     }
 
     fn devices(&self) -> impl Iterator<Item = &ActivationDetail> {
@@ -52,7 +59,7 @@ impl Data {
             .values()
             .filter(|entry| entry.license.plan == plan && entry.license.state != LicenseState::Revoked)
             .filter_map(|entry| {
-                let longest = entry.devices().map(ActivationDetail::seen_at).min()?;
+                let longest = entry.devices().map(|held| entry.seen_at(held)).min()?;
                 (longest < before).then(|| (longest, entry.license.id.clone()))
             })
             .collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use license_core::activation::ActivationId;
 use license_core::license::{Counters, License, LicenseId};
 use license_core::seen::ActivationDetail;
@@ -36,7 +37,7 @@ impl Data {
         rollups.iter().map(settle).collect()
     }
 
-    pub(super) fn import(&mut self, new: &ImportedLicense) {
+    pub(super) fn import(&mut self, new: &ImportedLicense, at: DateTime<Utc>) {
         let ImportedLicense { license, counters, activations, events, id_given: _, key_given: _ } = new;
         let mut entry = Entry {
             license: Arc::new(license.clone()),
@@ -46,6 +47,7 @@ impl Data {
             devices: HashMap::new(),
             validations: Vec::new(),
             rolled_up: 0,
+            imported_at: Some(at),
         };
         for ActivationDetail { activation, usage } in activations {
             entry.add(activation, *usage);
@@ -62,7 +64,7 @@ impl TransferStore for MemoryStore {
         let mut data = self.data();
         let settled = data.settle(batch);
         for new in batch.new_ones(&settled) {
-            data.import(new);
+            data.import(new, batch.at);
         }
         if let Some(audit) = batch.audit(&settled) {
             data.access.add(&audit);

@@ -375,25 +375,19 @@ pub(super) fn activation_row(license_id: &LicenseId, activation: &Activation) ->
     json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros(), label])
 }
 
-/// What validations say of an activation as the JSON row that the import reads; none where they say nothing.
-pub(super) fn seen_row(license_id: &LicenseId, detail: &ActivationDetail) -> Option<serde_json::Value> {
-    let ActivationDetail { activation: Activation { binding, .. }, usage } = detail;
+/// What validations say of an activation as the JSON row that an import reads, made at that time: what was never seen counts as
+/// seen then, so that none is idle for want of figures.
+pub(super) fn seen_row(
+    license_id: &LicenseId,
+    detail: &ActivationDetail,
+    imported_at: DateTime<Utc>,
+) -> serde_json::Value {
+    let ActivationDetail { activation: Activation { binding, created_at, .. }, usage } = detail;
     let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
-    if first_seen_at.is_none() && last_seen_at.is_none() {
-        return None;
-    }
-    let (kind, value) = (binding.kind().as_str(), binding.value());
-    let seen_at = detail.seen_at().timestamp_micros();
-    let country = country.as_ref().map(Country::as_str);
-    Some(json!([
-        license_id.as_str(),
-        kind,
-        value,
-        first_seen_at.map(|at| at.timestamp_micros()),
-        seen_at,
-        int(*validations),
-        country
-    ]))
+    let seen_at = last_seen_at.unwrap_or_else(|| imported_at.max(*created_at)).timestamp_micros();
+    let (kind, value, country) =
+        (binding.kind().as_str(), binding.value(), country.as_ref().map(Country::as_str));
+    json!([license_id.as_str(), kind, value, micros(*first_seen_at), seen_at, int(*validations), country])
 }
 
 /// A license with its counters as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.

@@ -154,7 +154,7 @@ impl<D: Dialect> SqlStore<D> {
             let bound = some.iter().map(|(license, one)| rows::activation_row(license, &one.activation));
             let rows = rows::json_rows(bound);
             self.fetch(&mut tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
-            let seen = some.iter().filter_map(|(license, one)| rows::seen_row(license, one));
+            let seen = some.iter().map(|(license, one)| rows::seen_row(license, one, batch.at));
             let rows = rows::json_rows(seen);
             self.fetch(&mut tx, &self.transfer.insert_seen, values![rows.as_str()]).await?;
         }

@@ -18,7 +18,7 @@ impl TransferStore for Broken {
                 self.gap().await;
                 let mut data = self.data();
                 for new in batch.new_ones(&settled) {
-                    data.import(new);
+                    data.import(new, batch.at);
                 }
                 return Ok(settled);
             }
@@ -27,7 +27,7 @@ impl TransferStore for Broken {
                 let mut data = self.data();
                 for (one, settled) in batch.licenses.iter().zip(&settled) {
                     if *settled == Imported::There && data.licenses.contains_key(&one.license.id) {
-                        data.import(one);
+                        data.import(one, batch.at);
                     }
                 }
                 return Ok(settled);

@@ -12,7 +12,7 @@ use crate::sql::dialect::{Columns, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, recorded, roll_up};
 
 /// Rows that are filed at once. Their licenses are locked meanwhile: some hundredths of a second.
-const FILED: i64 = 2_000;
+const FILED: i64 = 500;
 
 /// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
 /// Whoever removes rollups takes it too.

@@ -244,7 +244,7 @@ impl Scope {
             // times, the days that there are are found by such looks as well: one that is far off costs no more than another.
             Self::License => format!(
                 "RECURSIVE days (day) AS (SELECT MIN(day) FROM rollups WHERE day >= {days_from} AND day < {days_to} \
-                 UNION ALL SELECT CASE WHEN {days_to} - {days_from} <= {EACH_DAY} \
+                 UNION ALL SELECT CASE WHEN {days_from} >= {days_to} - {EACH_DAY} \
                  THEN CASE WHEN days.day + 1 < {days_to} THEN days.day + 1 END \
                  ELSE (SELECT MIN(rollups.day) FROM rollups \
                  WHERE rollups.day > days.day AND rollups.day < {days_to}) END FROM days WHERE days.day IS NOT NULL), \

@@ -138,7 +138,7 @@ macro_rules! transfer_conformance_cases {
             transfer: an_import_is_kept_as_it_is, an_imported_license_goes_on, what_is_there_is_left_as_it_is,
                 what_is_foreseen_is_not_written, an_import_is_audited, events_come_with_an_import,
                 an_import_is_told_of, racing_imports_keep_each_license_once, a_snapshot_is_in_order,
-                a_snapshot_is_of_one_moment, rollups_are_kept_once, what_was_never_seen_is_not_idle_for_it, rollups_come_out_in_order, what_is_kept_is_listed_by_prefix, an_empty_import_is_nothing;
+                a_snapshot_is_of_one_moment, rollups_are_kept_once, what_was_removed_is_not_imported_again, what_was_never_seen_is_not_idle_for_it, rollups_come_out_in_order, what_is_kept_is_listed_by_prefix, an_empty_import_is_nothing;
         }
     };
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use license_core::service::LicenseService;
 use license_core::usage::UsageRetention;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
+
+use crate::sweeper::Round;
 
 /// Between two looks for what is old: days go at once, a little after midnight of UTC.
 const EVERY: Duration = Duration::from_mins(10);
 /// Rows of each kind that are removed in one commit, at most; a store may take fewer.
 const BATCH: u32 = 500;
-/// Between two commits others write: at least so long, and so many times as long as the commit took.
-const PAUSE: Duration = Duration::from_millis(4);
+/// Between two commits others write so many times as long as the commit took.
 const SHARE: u32 = 3;
 
 /// Forgets as long as it lives. Any number of nodes may: nothing that goes is counted twice.
@@ -29,7 +30,11 @@ impl Forgetting {
     pub fn spawn(service: Arc<LicenseService>, retention: UsageRetention) -> Self {
         let run = async move {
             loop {
-                forget(&service, &retention).await;
+                let fault = "old usage can't be removed now; it will be";
+                while Round::begin(Some(SHARE))
+                    .go_on(fault, service.forget_usage(&retention, BATCH).await)
+                    .await
+                {}
                 sleep(EVERY).await;
             }
         };
@@ -43,24 +48,10 @@ impl Drop for Forgetting {
     }
 }
 
-async fn forget(service: &LicenseService, retention: &UsageRetention) {
-    loop {
-        let begun = Instant::now();
-        match service.forget_usage(retention, BATCH).await {
-            Ok(0) => return,
-            Ok(_) => sleep((begun.elapsed() * SHARE).max(PAUSE)).await,
-            Err(error) => {
-                tracing::warn!(%error, "old usage can't be removed now; it will be");
-                return;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, TimeDelta, Utc};
-    use license_core::clock::{Clock, ManualClock};
+    use chrono::TimeDelta;
+    use license_core::clock::ManualClock;
     use license_core::command::LicenseSpec;
     use license_core::customer::CustomerEmail;
     use license_core::key::Secret;
@@ -73,19 +64,10 @@ mod tests {
     use super::*;
     use crate::memory::MemoryStore;
 
-    #[derive(Clone, Debug)]
-    struct Shared(Arc<ManualClock>);
-
-    impl Clock for Shared {
-        fn now(&self) -> DateTime<Utc> {
-            self.0.now()
-        }
-    }
-
     /// More than one commit removes, by two nodes; and what becomes old while they run.
     #[tokio::test(start_paused = true)]
     async fn what_is_old_goes_and_the_total_stays() {
-        let clock = Shared(Arc::new(ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time"))));
+        let clock = Arc::new(ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time")));
         let secret = Secret::from_hex(&"5a".repeat(32)).expect("a secret");
         let (store, rng) = (Arc::new(MemoryStore::new()), ChaCha20Rng::seed_from_u64(1));
         let service =
@@ -101,7 +83,7 @@ mod tests {
         }
         let nodes = [(); 2].map(|()| Forgetting::spawn(Arc::clone(&service), UsageRetention::default()));
         for (days, records, rollups) in [(30, all, 1), (1, 0, 1), (699, 0, 1), (1, 0, 0)] {
-            clock.0.advance(TimeDelta::days(days));
+            clock.advance(TimeDelta::days(days));
             // In time that stands still but for those who wait for it.
             sleep(EVERY * 2).await;
             let report = service.usage(&id, &UsageQuery::default()).await.expect("usage");

@@ -65,8 +65,8 @@ use transfer::TransferStatements;
 use turn::{Background, Steps, Turn};
 use usage::UsageStatements;
 
-/// The longest that one waits for others of its process who give positions out: each takes a fraction of a second.
-const LONGEST_PUBLISHING: Duration = Duration::from_secs(10);
+/// The longest that one waits for others of its process who do what is done one at a time.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A store in a database of SQL.
 ///
@@ -78,6 +78,7 @@ pub struct SqlStore<D: Dialect> {
     background: Background,
     /// Who gives positions out: those of one process would only overtake each other.
     publishing: Background,
+    overviews: Background,
     statements: Statements,
     access: AccessStatements,
     retry: Retry,
@@ -112,7 +113,8 @@ impl<D: Dialect> SqlStore<D> {
             writer,
             readers,
             background,
-            publishing: Background::in_turn(LONGEST_PUBLISHING),
+            publishing: Background::in_turn(LONGEST_WAIT),
+            overviews: Background::in_turn(LONGEST_WAIT),
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),

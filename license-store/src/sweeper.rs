@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use license_core::error::ServiceError;
 use license_core::outbox::Retention;
 use license_core::service::LicenseService;
 use tokio::task::{AbortHandle, yield_now};
@@ -21,8 +22,9 @@ const USAGE_BATCH: u32 = 8;
 const PRUNED_EVERY: Duration = Duration::from_hours(1);
 /// Rows that are removed in one commit.
 const PRUNED: u32 = 250;
-/// Between two such commits others write: at least so long.
+/// Between two commits others write: at least so long, and so many times as long as the commit took.
 const PAUSE: Duration = Duration::from_millis(4);
+const SHARE: u32 = 1;
 
 /// What the sweeper looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,85 +74,79 @@ impl Drop for Sweeper {
 }
 
 async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
-    let mut pruned: Option<Instant> = None;
+    // Apart, so that no end of a term waits for what is many commits.
+    tokio::join!(tell(&service, &options), tidy(&service, &options));
+}
+
+/// Tells of terms that end.
+async fn tell(service: &LicenseService, options: &SweeperOptions) {
     loop {
         if let Err(error) = service.reload_key_formats().await {
             tracing::warn!(%error, "which keys of other systems were imported can't be read now");
         }
-        sweep_idle(&service).await;
         if service.has_outbox() {
-            sweep(&service, &options).await;
-            sweep_usage(&service).await;
-        }
-        if service.has_outbox() && pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
-            pruned = Some(Instant::now());
-            prune(&service, &options).await;
+            let fault = "terms that end can't be told of now";
+            while Round::begin(None).go_on(fault, service.sweep(options.expiring, BATCH).await).await {}
         }
         sleep(options.every).await;
     }
 }
 
-/// Tells of all that is due.
-async fn sweep(service: &LicenseService, options: &SweeperOptions) {
+/// Frees slots of devices that are idle, tells of usage that is unusual, and removes what is old.
+async fn tidy(service: &LicenseService, options: &SweeperOptions) {
+    let mut pruned: Option<Instant> = None;
     loop {
-        match service.sweep(options.expiring, BATCH).await {
-            Ok(0) => return,
-            Ok(_) => yield_now().await,
-            Err(error) => {
-                tracing::warn!(%error, "terms that end can't be told of now");
-                return;
-            }
+        let fault = "idle devices can't be released now";
+        while Round::begin(Some(SHARE)).go_on(fault, service.sweep_idle(IDLE_BATCH).await).await {}
+        if service.has_outbox() {
+            let fault = "unusual usage can't be told of now";
+            while Round::begin(Some(SHARE)).go_on(fault, service.sweep_usage(USAGE_BATCH).await).await {}
         }
+        if service.has_outbox() && pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNED_EVERY) {
+            pruned = Some(Instant::now());
+            let retention = retention(service, options);
+            let fault = "old deliveries can't be removed now";
+            while Round::begin(Some(0)).go_on(fault, service.prune(&retention).await).await {}
+        }
+        sleep(options.every).await;
     }
 }
 
-/// Tells of all usage that is unusual.
-async fn sweep_usage(service: &LicenseService) {
-    loop {
-        let begun = Instant::now();
-        match service.sweep_usage(USAGE_BATCH).await {
-            Ok(0) => return,
-            Ok(_) => sleep(begun.elapsed().max(PAUSE)).await,
-            Err(error) => {
-                tracing::warn!(%error, "unusual usage can't be told of now");
-                return;
-            }
-        }
-    }
-}
-
-/// Frees all slots of devices that are idle.
-async fn sweep_idle(service: &LicenseService) {
-    loop {
-        let begun = Instant::now();
-        match service.sweep_idle(IDLE_BATCH).await {
-            Ok(0) => return,
-            Ok(_) => sleep(begun.elapsed().max(PAUSE)).await,
-            Err(error) => {
-                tracing::warn!(%error, "idle devices can't be released now");
-                return;
-            }
-        }
-    }
-}
-
-async fn prune(service: &LicenseService, options: &SweeperOptions) {
+fn retention(service: &LicenseService, options: &SweeperOptions) -> Retention {
     let now = service.now();
     let before = |kept| now.checked_sub_signed(kept).unwrap_or_default();
-    let retention = Retention {
+    Retention {
         deliveries_before: before(options.keep_deliveries),
         events_before: options.keep_events.map(before),
         limit: PRUNED,
-    };
-    loop {
-        match service.prune(&retention).await {
-            Ok(0) => return,
-            Ok(_) => sleep(PAUSE).await,
-            Err(error) => {
-                tracing::warn!(%error, "old deliveries can't be removed now");
-                return;
+    }
+}
+
+/// One call of what is called until nothing is left to do.
+pub(crate) struct Round {
+    begun: Instant,
+    share: Option<u32>,
+}
+
+impl Round {
+    /// Begins. After it others write: at least for [`PAUSE`], and `share` times as long as the call took; `None`: the store sees to
+    /// it.
+    pub(crate) fn begin(share: Option<u32>) -> Self {
+        Self { begun: Instant::now(), share }
+    }
+
+    /// Whether there may be more to do, after a call that did so much.
+    pub(crate) async fn go_on(self, fault: &str, done: Result<impl Into<u64>, ServiceError>) -> bool {
+        match (done.map(Into::into), self.share) {
+            (Ok(0), _) => return false,
+            (Ok(_), Some(share)) => sleep((self.begun.elapsed() * share).max(PAUSE)).await,
+            (Ok(_), None) => yield_now().await,
+            (Err(error), _) => {
+                tracing::warn!(%error, "{fault}");
+                return false;
             }
         }
+        true
     }
 }
 
@@ -171,21 +167,11 @@ mod tests {
     use crate::memory::MemoryStore;
     use crate::subscription::Subscription;
 
-    /// A clock that the test and the service share.
-    #[derive(Clone, Debug)]
-    struct Shared(Arc<ManualClock>);
-
-    impl license_core::clock::Clock for Shared {
-        fn now(&self) -> chrono::DateTime<chrono::Utc> {
-            self.0.now()
-        }
-    }
-
-    async fn service(clock: &Shared) -> Arc<LicenseService> {
+    async fn service(clock: &Arc<ManualClock>) -> Arc<LicenseService> {
         service_of(clock, PlanCatalog::standard()).await
     }
 
-    async fn service_of(clock: &Shared, plans: PlanCatalog) -> Arc<LicenseService> {
+    async fn service_of(clock: &Arc<ManualClock>, plans: PlanCatalog) -> Arc<LicenseService> {
         let (store, secret) = (MemoryStore::new(), Secret::from_hex(&"5a".repeat(32)).expect("a secret"));
         let rng = ChaCha20Rng::seed_from_u64(1);
         let builder = LicenseService::builder(Arc::new(store.clone()), &secret, clock.clone(), rng);
@@ -196,7 +182,7 @@ mod tests {
     /// told why. Those that are seen stay.
     #[tokio::test(start_paused = true)]
     async fn idle_devices_lose_their_slots() {
-        let clock = Shared(Arc::new(ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time"))));
+        let clock = Arc::new(ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time")));
         let plans = PlanCatalog::new([Plan::new("p").idle_days(Some(30)), Plan::new("q")]).expect("plans");
         let service = service_of(&clock, plans).await;
         let licenses = usize::try_from(IDLE_BATCH).expect("few") * 2 + 1;
@@ -216,11 +202,11 @@ mod tests {
             validate(key, "used").await;
         }
         let nodes = [(); 2].map(|()| Sweeper::spawn(Arc::clone(&service), SweeperOptions::default()));
-        clock.0.advance(TimeDelta::days(29));
+        clock.advance(TimeDelta::days(29));
         for key in &keys {
             validate(key, "used").await;
         }
-        clock.0.advance(TimeDelta::days(2));
+        clock.advance(TimeDelta::days(2));
         let mut events = Subscription::open(Arc::clone(&service), "test").await.expect("a subscription");
         let mut released = 0;
         while released < licenses - 1 {
@@ -244,7 +230,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ends_are_told_to_who_listens() {
         let start = "2026-06-01T12:00:00Z".parse().expect("a time");
-        let clock = Shared(Arc::new(ManualClock::at(start)));
+        let clock = Arc::new(ManualClock::at(start));
         let service = service(&clock).await;
         let mut spec =
             LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").expect("an address"));
@@ -260,7 +246,7 @@ mod tests {
         }
         let nodes = [(); 2].map(|()| Sweeper::spawn(Arc::clone(&service), SweeperOptions::default()));
         for expected in ["license.expiring", "license.expired"] {
-            clock.0.advance(if expected == "license.expiring" {
+            clock.advance(if expected == "license.expiring" {
                 TimeDelta::days(23)
             } else {
                 TimeDelta::days(7)

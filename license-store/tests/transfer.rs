@@ -344,6 +344,7 @@ async fn each_bad_line_is_named_and_the_others_are_imported() {
         (roll("").replace(":5", ":0"), "count: it is missing"),
         (roll(r#","country":"T1""#), "country: a country is two letters"),
         (roll(r#","country":"DE","domain":null"#), ""),
+        (roll("").replace("2026-01-02", "2999-01-02"), "day: it has not come yet"),
         (line(r#""id":"lic_a8""#), ""),
         (
             act(r#","validations":1"#).replace("lic_a5", "lic_a8"),

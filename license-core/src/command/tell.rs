@@ -96,8 +96,27 @@ impl UnusualKind {
     }
 }
 
-/// Decides whether an unusual use of a license is to be told of, where that was last told of the day `last`: once of a day, of
-/// no day before that, and of none before yesterday. `None`: nothing.
+impl UnusualKind {
+    /// Above how many a plan takes the usage of a day for unusual; `None`: never.
+    fn limit(self, plan: &Plan) -> Option<u32> {
+        match self {
+            Self::Countries => plan.max_countries_per_day,
+            Self::Devices => plan.max_devices_per_day,
+        }
+    }
+
+    /// Whether usage of a day could be told of, where the last day told of is `last`: of a plan that limits it, of no day told of
+    /// before, and of none before yesterday, since what is filed or imported long after its day is no news. Before anything is
+    /// counted.
+    #[must_use]
+    pub fn may_be_told(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {
+        let is_news = day.number() + 1 >= Day::of(now).number() && last.is_none_or(|last| last < day);
+        is_news && self.limit(plan).is_some()
+    }
+}
+
+/// Decides whether an unusual use of a license is to be told of, where that was last told of the day `last`: as
+/// [`UnusualKind::may_be_told`] has it. `None`: nothing.
 #[must_use]
 pub fn tell_unusual(
     license: License,
@@ -107,16 +126,14 @@ pub fn tell_unusual(
     last: Option<Day>,
     now: DateTime<Utc>,
 ) -> Option<Changes> {
-    let (count, limit) = match kind {
-        UnusualKind::Countries => (figures.countries, plan.max_countries_per_day),
-        UnusualKind::Devices => (figures.devices, plan.max_devices_per_day),
-    };
-    let limit = limit.filter(|limit| count > *limit)?;
-    // What is filed or imported long after its day is no news.
-    let is_over = figures.day.number() + 1 < Day::of(now).number();
-    if is_over || last.is_some_and(|last| figures.day <= last) {
+    if !kind.may_be_told(plan, figures.day, last, now) {
         return None;
     }
+    let count = match kind {
+        UnusualKind::Countries => figures.countries,
+        UnusualKind::Devices => figures.devices,
+    };
+    let limit = kind.limit(plan).filter(|limit| count > *limit)?;
     let mut draft = Draft::new(license, now);
     let day = figures.day.start().format("%Y-%m-%d").to_string();
     let data = json!({ "kind": kind.as_str(), "day": day, "count": count, "limit": limit });

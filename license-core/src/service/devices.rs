@@ -92,23 +92,24 @@ impl LicenseService {
     /// how many licenses lost some: whoever has much to sweep calls again, until it is 0. Any number of nodes may sweep.
     ///
     /// # Errors
-    /// A fault of the store; what was freed before it stays so.
+    /// A fault of the store; what was freed otherwise stays so. The fault of one license keeps no other from its turn.
     pub async fn sweep_idle(&self, limit: u32) -> Result<u32, ServiceError> {
         let now = self.clock.now();
         let by = Some(Arc::new(Actor::new(Who::System)));
         let context = CommandContext { plans: Arc::clone(&self.plans), now, expected_version: None, by };
-        let mut swept = 0;
+        let (mut swept, mut fault) = (0, None);
         for plan in self.plans.iter() {
             let Some(before) = plan.idle().and_then(|idle| now.checked_sub_signed(idle)) else { continue };
             let query = IdleQuery { plan: &plan.name, before, limit };
             for id in self.store.idle(&query).await? {
-                match self.store.execute(&id, &Command::ReleaseIdle, &context).await? {
-                    Outcome::Done(_) => swept += 1,
+                match self.store.execute(&id, &Command::ReleaseIdle, &context).await {
+                    Ok(Outcome::Done(_)) => swept += 1,
                     // It was seen meanwhile, or another node was here before.
-                    Outcome::Denied(_) => {}
+                    Ok(Outcome::Denied(_)) => {}
+                    Err(error) => fault = Some(error),
                 }
             }
         }
-        Ok(swept)
+        fault.map_or(Ok(swept), |error| Err(error.into()))
     }
 }

@@ -80,6 +80,9 @@ pub enum ImportFault {
         /// Its id.
         id: LicenseId,
     },
+    /// A rollup of a day whose rollups the store has removed.
+    #[error("usage of its day is not kept here any longer")]
+    Gone,
     /// A line before has the same id or key.
     #[error("line {line} has the same {what}")]
     Twice {

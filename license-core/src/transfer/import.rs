@@ -13,7 +13,7 @@ use crate::audit::Actor;
 use crate::key::{ForeignFormat, ForeignFormats, KeyDigest, LicenseKey, SealedKey};
 use crate::license::LicenseId;
 use crate::limits;
-use crate::usage::{Rollup, RollupKey, UsageSum};
+use crate::usage::{Day, Rollup, RollupKey, UsageSum};
 
 /// Licenses of one commit.
 const BATCH: usize = 1_000;
@@ -210,6 +210,11 @@ impl<'a> Importer<'a> {
     async fn rollup(&mut self, number: u64, rollup: Rollup) -> Result<(), TransferError> {
         self.close().await?;
         let Rollup { key, sum } = rollup;
+        // A clock may be ahead, but not by more than a day.
+        if key.day.number() > Day::of(self.service.clock.now()).number() + 1 {
+            self.refuse(number, ImportFault::field("day", "it has not come yet"));
+            return Ok(());
+        }
         match self.rollups.entry(key) {
             Entry::Occupied(before) => {
                 let line = before.get().0;
@@ -245,6 +250,7 @@ impl<'a> Importer<'a> {
                     self.refuse(number, ImportFault::NoLicense { id });
                 }
                 ImportedRollup::New | ImportedRollup::NoLicense => self.report.rollups += 1,
+                ImportedRollup::Gone => self.refuse(number, ImportFault::Gone),
                 ImportedRollup::There => {}
             }
         }

@@ -38,7 +38,8 @@ pub trait TransferStore: LicenseStore {
     async fn foresee(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Keeps those rollups of which there is none with the same key, of licenses that there are, in one commit; says of each, in
-    /// order, what became of it. What is there is left as it is. No two have a key in common.
+    /// order, what became of it. What is there is left as it is. No two have a key in common. Of the days up to the last that is new,
+    /// [single validations are not all kept](crate::usage::UsageKept::imported) from then on.
     ///
     /// # Errors
     /// As all methods: [`StoreError`]; nothing is written then.
@@ -157,6 +158,9 @@ pub enum ImportedRollup {
     There,
     /// There is no such license.
     NoLicense,
+    /// Rollups of its day are [not kept any longer](crate::usage::UsageKept::has_rollups_of): it may be one of those that were
+    /// removed, and are in the totals.
+    Gone,
 }
 
 impl ImportBatch {

@@ -259,6 +259,19 @@ pub struct UsageKept {
 }
 
 impl UsageKept {
+    /// What is kept where rollups of days up to `newest` came from elsewhere, without their single validations.
+    #[must_use]
+    pub fn imported(newest: Day) -> Self {
+        let next = Day::from_number(newest.number().saturating_add(1));
+        Self { records_from: Some(next.start()), rollups_from: None }
+    }
+
+    /// Whether rollups of that day are kept.
+    #[must_use]
+    pub fn has_rollups_of(&self, day: Day) -> bool {
+        self.rollups_from.is_none_or(|from| from <= day)
+    }
+
     /// What is kept where both were applied.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -6,7 +6,7 @@ use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{AccessService, TokenSpec};
 use license_core::audit::{Actor, Who};
-use license_core::clock::{Clock, ManualClock};
+use license_core::clock::ManualClock;
 use license_core::key::Secret;
 use license_core::outbox::Outbox;
 use license_core::plan::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
@@ -24,15 +24,6 @@ use super::call::{Call, Reply};
 /// What the clock shows at first.
 pub(crate) const NOW: &str = "2026-01-01T00:00:00Z";
 pub(crate) const EMAIL: &str = "dev@example.com";
-
-#[derive(Debug)]
-struct SharedClock(Arc<ManualClock>);
-
-impl Clock for SharedClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.0.now()
-    }
-}
 
 pub(crate) struct TestApp {
     pub(crate) service: Arc<LicenseService>,
@@ -68,7 +59,7 @@ impl TestApp {
             .device_policy(DevicePolicy::EvictOldest)
             .customer_release(true);
         let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
-        let clocked = SharedClock(Arc::clone(&clock));
+        let clocked = Arc::clone(&clock);
         let mut service = LicenseService::builder(store, &secret, clocked, rng).plans(plans);
         if let Some(outbox) = outbox {
             service = service.outbox(outbox);
@@ -86,7 +77,7 @@ impl TestApp {
     pub(crate) async fn with_access_that(set: impl FnOnce(Api) -> Api) -> (Self, Arc<AccessService>) {
         let store = Arc::new(MemoryStore::new());
         let mut app = Self::set_up(store.clone(), Some(store.clone())).await;
-        let clock = SharedClock(Arc::clone(&app.clock));
+        let clock = Arc::clone(&app.clock);
         let access = AccessService::new(store, clock, ChaCha20Rng::seed_from_u64(8));
         let access = Arc::new(access);
         let auth = TokenAuth::new(Arc::clone(&access)).beside(app.auth.clone());

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use license_core::clock::{Clock, ManualClock};
+use chrono::TimeDelta;
+use license_core::clock::ManualClock;
 use license_core::command::LicenseSpec;
 use license_core::customer::CustomerEmail;
 use license_core::delivery::DeliveryStatus;
@@ -19,15 +19,6 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-#[derive(Debug)]
-struct SharedClock(Arc<ManualClock>);
-
-impl Clock for SharedClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.0.now()
-    }
-}
 
 pub(crate) struct Engine {
     pub(crate) service: Arc<LicenseService>,
@@ -54,7 +45,7 @@ impl Engine {
         let secret = Secret::from_hex(&"5a".repeat(32)).unwrap();
         let store = Arc::new(MemoryStore::new());
         let rng = ChaCha20Rng::seed_from_u64(7);
-        let service = LicenseService::builder(store.clone(), &secret, SharedClock(Arc::clone(&clock)), rng)
+        let service = LicenseService::builder(store.clone(), &secret, Arc::clone(&clock), rng)
             .outbox(store)
             .build()
             .await

@@ -15,7 +15,7 @@ use license_core::plan::Limit;
 use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery};
 use license_core::store::{LicenseStore, PageRequest};
 use license_core::transfer::{ImportBatch, Imported, ImportedLicense, ImportedRollup, TransferStore};
-use license_core::usage::{Day, Rollup, RollupKey, UsageQuery, UsageSum, ValidationOutcome};
+use license_core::usage::{Day, Rollup, RollupKey, UsageQuery, UsageRetention, UsageSum, ValidationOutcome};
 use license_core::verdict::DenialCode;
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -403,6 +403,27 @@ pub async fn rollups_are_kept_once(harness: &dyn TransferHarness) {
         assert_eq!(settled, [ImportedRollup::There, ImportedRollup::There]);
     }
     assert_eq!(store.import_rollups(&[]).await.expect("import"), []);
+}
+
+/// What was removed since is in the totals, and counts no second time. Hours and parts of days are not there of days that were imported.
+pub async fn what_was_removed_is_not_imported_again(harness: &dyn TransferHarness) {
+    let ((store, _), (other, _)) = (harness.open_transfer().await, harness.open_transfer().await);
+    let one = incoming();
+    let id = one.license.id.clone();
+    import(&*store, [one]).await;
+    let old = [rollup(&id, 20_000, None, 3)];
+    assert_eq!(store.import_rollups(&old).await.expect("import"), [ImportedRollup::New]);
+    let usage = other.usage(&id, &UsageQuery::default()).await.expect("usage");
+    let next = Day::from_number(20_001).start();
+    assert_eq!(usage.kept.records_from, Some(next), "single validations of an imported day are not there");
+    let (retention, now) =
+        (UsageRetention { record_days: 1, rollup_days: 10 }, Day::from_number(20_020).start());
+    while other.forget_usage(&retention, now, 9).await.expect("forget") > 0 {}
+    assert_eq!(store.foresee_rollups(&old).await.expect("foresee"), [ImportedRollup::Gone]);
+    assert_eq!(store.import_rollups(&old).await.expect("import"), [ImportedRollup::Gone]);
+    let usage = other.usage(&id, &UsageQuery::default()).await.expect("usage");
+    assert_eq!(usage.total(), 3, "an import that is begun again after a removal counts nothing twice");
+    assert_eq!(rollups(&*other, 9).await, []);
 }
 
 /// Rollups come in the order of their keys, whatever the page, with what was recorded just before.

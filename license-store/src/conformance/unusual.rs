@@ -24,6 +24,9 @@ async fn told(store: &dyn LicenseStore, id: &LicenseId) -> Vec<Event> {
     events.into_iter().filter(|event| event.event_type == EventType::LicenseUnusualUsage).collect()
 }
 
+/// So many looks without news, each a call of the store: it never files, or never tells.
+const LOOKS: usize = 100_000;
+
 /// Looks until so many events are told of a license: when what was recorded is filed, the store says.
 async fn look_until(
     store: &dyn LicenseStore,
@@ -31,7 +34,7 @@ async fn look_until(
     id: &LicenseId,
     count: usize,
 ) -> Vec<Event> {
-    loop {
+    for _ in 0..LOOKS {
         outbox.tell_unusual(&look()).await.expect("a look");
         let told = told(store, id).await;
         if told.len() >= count {
@@ -39,6 +42,7 @@ async fn look_until(
         }
         tokio::task::yield_now().await;
     }
+    panic!("unusual usage of {id} was told of fewer than {count} times after {LOOKS} looks")
 }
 
 fn from(id: &LicenseId, when: i64, device: &str, country: &str) -> Validation {

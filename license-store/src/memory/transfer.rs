@@ -32,6 +32,7 @@ impl Data {
         let settle = |rollup: &Rollup| match () {
             () if !self.licenses.contains_key(&rollup.key.license_id) => ImportedRollup::NoLicense,
             () if self.usage.has(&rollup.key) => ImportedRollup::There,
+            () if !self.usage.kept().has_rollups_of(rollup.key.day) => ImportedRollup::Gone,
             () => ImportedRollup::New,
         };
         rollups.iter().map(settle).collect()

@@ -34,6 +34,11 @@ impl UsageData {
     /// Adds a rollup from elsewhere, where there is none.
     pub(super) fn import(&mut self, Rollup { key, sum }: &Rollup) {
         self.rollups.entry(key.clone()).or_insert(*sum);
+        self.kept = self.kept.and(UsageKept::imported(key.day));
+    }
+
+    pub(super) fn kept(&self) -> &UsageKept {
+        &self.kept
     }
 }
 

@@ -112,8 +112,8 @@ impl Dialect for Sqlite {
     }
 
     const LOCK_FILING: Option<&'static str> = None;
-    // Half a millisecond.
-    const BACKGROUND_ROWS: u32 = 12;
+    // Some half a millisecond.
+    const BACKGROUND_ROWS: u32 = 16;
     const CHANGED: &'static str = "changes() > 0";
     const SAYS_CHANGED: &'static str = "";
 

@@ -12,7 +12,7 @@ use license_core::store::StoreError;
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
 };
-use license_core::usage::{Rollup, RollupKey, UsageSum, ValidationOutcome};
+use license_core::usage::{Rollup, RollupKey, UsageKept, UsageSum, ValidationOutcome};
 use serde_json::json;
 use sqlx::{SqlStr, Transaction};
 
@@ -177,15 +177,19 @@ impl<D: Dialect> SqlStore<D> {
     ) -> Result<Vec<ImportedRollup>, StoreError> {
         let rows = rollup_rows(rollups.iter().enumerate());
         let found = self.fetch(connection, &self.transfer.settle_rollups, values![rows.as_str()]).await?;
+        let kept = self.usage_kept(connection).await?;
         let mut settled = vec![ImportedRollup::NoLicense; rollups.len()];
         for row in &found {
             let row = reader::<D>(row, "rollups", "");
-            let place = usize::try_from(row.count("place")?).ok().and_then(|place| settled.get_mut(place));
-            if let Some(settled) = place
+            let place = usize::try_from(row.count("place")?).unwrap_or(usize::MAX);
+            if let (Some(settled), Some(rollup)) = (settled.get_mut(place), rollups.get(place))
                 && row.int("license")? == 1
             {
-                let there = row.int("there")? == 1;
-                *settled = if there { ImportedRollup::There } else { ImportedRollup::New };
+                *settled = match row.int("there")? {
+                    1 => ImportedRollup::There,
+                    _ if !kept.has_rollups_of(rollup.key.day) => ImportedRollup::Gone,
+                    _ => ImportedRollup::New,
+                };
             }
         }
         Ok(settled)
@@ -194,16 +198,15 @@ impl<D: Dialect> SqlStore<D> {
     async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
         let mut tx = self.begin(&self.statements.durable).await?;
         let settled = self.settle_rollups(&mut tx, rollups).await?;
-        let new = settled.iter().filter(|settled| **settled == ImportedRollup::New).count();
-        if new == 0 {
-            return Ok(settled);
-        }
-        let rows = rollups.iter().enumerate().filter(|(place, _)| settled[*place] == ImportedRollup::New);
-        let rows = rollup_rows(rows);
+        let new = rollups.iter().enumerate().filter(|(place, _)| settled[*place] == ImportedRollup::New);
+        let Some(newest) = new.clone().map(|(_, rollup)| rollup.key.day).max() else { return Ok(settled) };
+        let rows = rollup_rows(new.clone());
         let inserted = self.fetch(&mut tx, &self.transfer.insert_rollups, values![rows.as_str()]).await?;
-        if inserted.len() != new {
+        if inserted.len() != new.count() {
             return Err(StoreError::Contended { source: "a rollup was just made".into() });
         }
+        let from = rows::micros(UsageKept::imported(newest).records_from);
+        self.fetch(&mut tx, &self.usage.keep_records, values![from]).await?;
         self.commit_and_tell(tx, Vec::new()).await?;
         Ok(settled)
     }

@@ -48,7 +48,9 @@ impl<D: Dialect> SqlStore<D> {
         self.report(&mut tx, &self.usage.of_license, Some(id), query).await
     }
 
+    /// One at a time: each reads all rollups of its range several times, and others want to read, too.
     pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+        let _one = self.overviews.enter().await.map_err(store_error::<D>)?;
         let mut tx = self.begin_read().await?;
         let usage = self.report(&mut tx, &self.usage.of_all, None, query).await?;
         let values = sources(None, query);
@@ -105,7 +107,7 @@ impl<D: Dialect> SqlStore<D> {
         } else {
             Vec::new()
         };
-        let kept = self.fetch(tx, &self.usage.kept, &[]).await?;
+        let kept = self.usage_kept(tx).await?;
         let (at, sequence) = query.page.after.map_or((i64::MAX, i64::MAX), |cursor| {
             (cursor.at.timestamp_micros(), rows::int(cursor.sequence))
         });
@@ -132,16 +134,6 @@ impl<D: Dialect> SqlStore<D> {
             earlier.collect::<Result<Vec<_>, StoreError>>()?,
             shares.collect::<Result<_, StoreError>>()?,
         );
-        let kept = match kept.first() {
-            Some(row) => {
-                let row = reader::<D>(row, "usage_kept", "");
-                UsageKept {
-                    records_from: row.maybe_time("records_from")?,
-                    rollups_from: row.maybe_int("rollups_from")?.map(Day::from_number),
-                }
-            }
-            None => UsageKept::default(),
-        };
         let read = |row| reader::<D>(row, "validations", license).validation();
         let items = records.iter().map(read).collect::<Result<_, _>>()?;
         let Page { items, next } =
@@ -150,6 +142,16 @@ impl<D: Dialect> SqlStore<D> {
             });
         let items = items.into_iter().map(|(_, validation)| validation).collect();
         Ok(UsageReport { recent: Page { items, next }, kept, ..report })
+    }
+
+    pub(super) async fn usage_kept(&self, connection: &mut Connection<D>) -> Result<UsageKept, StoreError> {
+        let rows = self.fetch(connection, &self.usage.kept, &[]).await?;
+        let Some(row) = rows.first() else { return Ok(UsageKept::default()) };
+        let row = reader::<D>(row, "usage_kept", "");
+        Ok(UsageKept {
+            records_from: row.maybe_time("records_from")?,
+            rollups_from: row.maybe_int("rollups_from")?.map(Day::from_number),
+        })
     }
 
     pub(super) async fn list_rollups(

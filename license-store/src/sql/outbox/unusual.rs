@@ -48,10 +48,10 @@ impl<D: Dialect> SqlStore<D> {
         let _turn = self.enter_background().await?;
         let mut tx = self.begin(&self.statements.quick).await?;
         let locked = self.fetch(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
-        let mut told = Vec::new();
+        let mut notices = Vec::new();
         if let Some(row) = locked.first() {
             let mut license = reader::<D>(row, "licenses", id.as_str()).license()?;
-            let figures = self.day_figures(&mut tx, id, day).await?;
+            let mut figures = None;
             for kind in UnusualKind::ALL {
                 let Some(plan) = look.plans.get(&license.plan) else { break };
                 let values = values![id.as_str(), kind.as_str()];
@@ -59,20 +59,26 @@ impl<D: Dialect> SqlStore<D> {
                 let read =
                     |row: &Row<D>| reader::<D>(row, "limits_told", id.as_str()).time("at").map(Day::of);
                 let last = last.first().map(read).transpose()?;
-                let Some(changes) = tell_unusual(license.clone(), plan, kind, &figures, last, look.now)
-                else {
+                // To count is to go through the whole day of the license.
+                if !kind.may_be_told(plan, day, last, look.now) {
                     continue;
+                }
+                let figures = match figures {
+                    Some(figures) => figures,
+                    None => *figures.insert(self.day_figures(&mut tx, id, day).await?),
                 };
+                let told = tell_unusual(license.clone(), plan, kind, &figures, last, look.now);
+                let Some(changes) = told else { continue };
                 self.write(&mut tx, id, &changes, &self.statements.shown_filed).await?;
                 let start = day.number().saturating_mul(Day::MICROS);
                 self.fetch(&mut tx, &self.outbox.note_limit, values![id.as_str(), kind.as_str(), start])
                     .await?;
                 license = (*changes.license).clone();
-                told = vec![Notice::Outbox];
+                notices = vec![Notice::Outbox];
             }
         }
         self.fetch(&mut tx, &self.outbox.forget_news, values![id.as_str(), day.number()]).await?;
-        self.commit_and_tell(tx, told).await
+        self.commit_and_tell(tx, notices).await
     }
 
     async fn day_figures(&self, tx: &mut Tx<D>, id: &LicenseId, day: Day) -> Result<DayFigures, StoreError> {

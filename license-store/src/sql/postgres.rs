@@ -380,6 +380,34 @@ mod tests {
         }
     }
 
+    /// Of what is filed at once nothing is compared each with each.
+    #[tokio::test]
+    async fn what_is_filed_is_looked_up() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store =
+            PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+        store.close().await;
+        let mut connection = database.connect().await;
+        let fill = "
+            INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
+                NULL, NULL, 0, 1, 1, NULL, NULL, '{}', 1, 1 FROM generate_series(1, 3000) AS n;
+            INSERT INTO activations SELECT 'lic_' || n, 'act_' || n || '_2', 'device', 'x', 1
+                FROM generate_series(1, 3000) AS n;
+            ANALYZE";
+        connection.execute(fill).await.expect("rows");
+        let record = "INSERT INTO inbox (license_id, at, outcome, fingerprint)
+            SELECT 'lic_' || n, n, 'VALID', 'x' FROM generate_series(1, 2000) AS n";
+        for (mode, times) in [("force_custom_plan", 1), ("force_generic_plan", 2)] {
+            connection.execute(record).await.expect("rows");
+            let plan = plan(&mut connection, mode, &SqlStr::from_static(filing::FILE), "2000").await;
+            assert!(!plan.contains("Removed by Join Filter"), "compares each with each:\n{plan}");
+            let seen = "SELECT COUNT(*) FROM activation_usage WHERE validations = ";
+            let seen = sqlx::query_scalar(AssertSqlSafe(format!("{seen}{times}")));
+            let seen: i64 = seen.fetch_one(&mut connection).await.expect("a count");
+            assert_eq!(seen, 2_000, "each is noted");
+        }
+    }
+
     /// One look for each day, whoever else used theirs on it; and of single validations those of a range.
     #[tokio::test]
     async fn usage_is_looked_up_and_not_read_through() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future;
 use license_core::error::ServiceError;
 use license_core::outbox::Retention;
 use license_core::service::LicenseService;
@@ -75,7 +76,7 @@ impl Drop for Sweeper {
 
 async fn run(service: Arc<LicenseService>, options: SweeperOptions) {
     // Apart, so that no end of a term waits for what is many commits.
-    tokio::join!(tell(&service, &options), tidy(&service, &options));
+    future::join(tell(&service, &options), tidy(&service, &options)).await;
 }
 
 /// Tells of terms that end.

@@ -31,7 +31,7 @@ use license_core::usage::{
 use license_core::verdict::{Claim, Standing};
 use rand::TryCryptoRng;
 use tokio::sync::{Mutex, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use queue::{Call, Pushed, Queue, Told};
@@ -180,6 +180,8 @@ impl<S: LicenseStore> Shared<S> {
             {
                 sleep(GATHERING).await;
             }
+            // Of calls that are ready to run the first has woken this one: the others come along.
+            yield_now().await;
             match self.queue.take(self.options.batch.get()) {
                 None => return,
                 // Another committer was sooner.

@@ -6,6 +6,7 @@ mod dialect;
 mod fault;
 pub(crate) mod feed;
 mod filing;
+mod known;
 mod migrations;
 mod outbox;
 #[cfg(feature = "postgres")]
@@ -44,7 +45,6 @@ use license_core::verdict::{Claim, Standing};
 use serde_json::json;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use dialect::{Columns, Dialect, Survives, Value};
@@ -53,9 +53,10 @@ pub use migrations::OpenError;
 use access::AccessStatements;
 use chain::Chain;
 use dialect::values;
-use fault::{is_taken, is_unknown, store_error};
+use fault::{is_taken, store_error};
 use feed::Feed;
 use filing::Filing;
+use known::KnownLicenses;
 use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
@@ -85,6 +86,7 @@ pub struct SqlStore<D: Dialect> {
     dialect: D,
     feed: Feed,
     filing: Filing,
+    known: KnownLicenses,
     outbox: OutboxStatements,
     transfer: TransferStatements,
     usage: UsageStatements,
@@ -124,6 +126,7 @@ impl<D: Dialect> SqlStore<D> {
             dialect,
             feed,
             filing,
+            known: KnownLicenses::default(),
         }
     }
 
@@ -314,32 +317,37 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_record(&self, rows: &BatchRows<'_>, batch: Option<BatchId>) -> Result<(), StoreError> {
-        let BatchRows { validations: _, history, latest } = rows;
+        let BatchRows { validations, history, latest } = rows;
+        self.look_for(validations).await?;
         let recorder = batch.map_or([0; 16], |batch| *batch.recorder.as_bytes());
         let number = batch.map_or(0, |batch| rows::int(batch.number));
-        let values = values![recorder.as_slice(), number, *latest, history.as_str()];
+        let size = rows::int(validations.len() as u64);
+        let values = values![recorder.as_slice(), number, *latest, size, history.as_str()];
         let record = self.statements.record.clone();
-        let result = if self.dialect.reads_in_transactions() {
+        if self.dialect.reads_in_transactions() {
             let mut tx = self.begin(&self.statements.quick).await?;
-            match self.dialect.fetch(&mut tx, record, values).await {
-                Ok(rows) => tx.commit().await.map(|()| rows),
-                Err(error) => Err(error),
-            }
+            self.fetch(&mut tx, &record, values).await?;
+            tx.commit().await.map_err(store_error::<D>)?;
         } else {
-            self.run_at_once(record, values).await
-        };
-        let unknown = match result {
-            Ok(unknown) => unknown,
-            Err(error) if is_unknown(&error) => {
-                let (licenses, reader) = (rows.licenses(), &mut *self.reader().await?);
-                self.fetch(reader, &self.statements.unknown_license, values![licenses.as_str()]).await?
-            }
-            Err(error) => return Err(store_error::<D>(error)),
-        };
-        if let Some(row) = unknown.first() {
-            return Err(StoreError::NotFound { id: reader::<D>(row, "licenses", "").license_id("id")? });
+            self.run_at_once(record, values).await.map_err(store_error::<D>)?;
         }
         self.filing.wake();
+        Ok(())
+    }
+
+    /// Looks whether the licenses of these are there.
+    async fn look_for(&self, validations: &[Validation]) -> Result<(), StoreError> {
+        let unknown = self.known.unknown(validations.iter().map(|validation| &validation.license_id));
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let ids = rows::json_rows(unknown.iter().map(|id| json!([id.as_str()])));
+        let connection = &mut *self.reader().await?;
+        let missing = self.fetch(connection, &self.statements.unknown_license, values![ids.as_str()]).await?;
+        if let Some(row) = missing.first() {
+            return Err(StoreError::NotFound { id: reader::<D>(row, "licenses", "").license_id("id")? });
+        }
+        self.known.add(&unknown);
         Ok(())
     }
 
@@ -491,13 +499,6 @@ impl<'a> BatchRows<'a> {
             history: rows::validation_rows(validations),
             latest: validations.iter().map(|validation| validation.at.timestamp_micros()).max().unwrap_or(0),
         }
-    }
-
-    /// The ids of their licenses, each once.
-    fn licenses(&self) -> String {
-        let licenses: BTreeSet<_> =
-            self.validations.iter().map(|validation| validation.license_id.as_str()).collect();
-        rows::json_rows(licenses.into_iter().map(|id| json!([id])))
     }
 }
 

@@ -255,8 +255,7 @@ mod postgres {
         let store = connect(&database, &options()).await;
         let new = license(1);
         let mut raw = database.connect().await;
-        let clear =
-            "TRUNCATE licenses, activations, activation_usage, events, validations, inbox, idempotency_keys";
+        let clear = "TRUNCATE licenses, activations, activation_usage, events, validations, batches, idempotency_keys";
         for broken in BROKEN {
             raw.execute(clear).await.expect("empty");
             fill(&store, &new).await;

@@ -164,11 +164,47 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
     check_rollups(&*handles[1], &expected, "when all is filed").await;
 }
 
+/// As nodes of the version before record, in one statement.
+const RECORD_BEFORE: &str = "INSERT INTO inbox (license_id, at, outcome, domain, fingerprint, country, region, client, covered_by) \
+    SELECT 'lic_001', 1780000000123456 + n, CASE WHEN n = 2 THEN 'LICENSE_EXPIRED' ELSE 'VALID' END, NULL, 'one', \
+    CASE WHEN n = 3 THEN 'NZ' END, NULL, NULL, NULL FROM (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3) AS numbers";
+
+/// What [`RECORD_BEFORE`] has recorded is counted at once, and filed.
+async fn check_recorded_before<D: Dialect>(store: &SqlStore<D>, id: &LicenseId) {
+    let mut expected = Expected::default();
+    for n in 1..=3 {
+        let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
+        let outcome = if n == 2 { denied } else { ValidationOutcome::Valid };
+        let mut validation =
+            Validation::new(id.clone(), now() + TimeDelta::microseconds(n), outcome, claim());
+        validation.place =
+            (n == 3).then(|| Place { country: Country::parse("NZ").expect("a country"), region: None });
+        expected.record(validation);
+    }
+    for when in ["while it is not filed", "when it is filed"] {
+        expected.check(store, id, when).await;
+        expected.check_seen(store, id, when).await;
+        check_rollups(store, std::slice::from_ref(&expected), when).await;
+        store.file().await.expect("filed");
+    }
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use license_store::sql::sqlite::SqliteStore;
     use sqlx::sqlite::SqliteConnectOptions;
-    use sqlx::{ConnectOptions, Row};
+    use sqlx::{ConnectOptions, Executor, Row};
+
+    #[tokio::test]
+    async fn what_nodes_of_the_version_before_record_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        let store = SqliteStore::open(&path).await.expect("a database");
+        let id = super::issue(&store, 1).await;
+        let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
+        raw.execute(super::RECORD_BEFORE).await.expect("recorded");
+        super::check_recorded_before(&store, &id).await;
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn filing_changes_no_answer() {
@@ -177,18 +213,27 @@ mod sqlite {
         let open = async || SqliteStore::open(&path).await.expect("a database");
         super::check(open().await, open().await).await;
         let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
-        let left =
-            "SELECT (SELECT COUNT(*) FROM inbox) + (SELECT COUNT(*) FROM filing WHERE last_sequence > 0)";
+        let left = "SELECT (SELECT COUNT(*) FROM batches) + (SELECT COUNT(*) FROM batch_filing WHERE last_number > 0)";
         let left = sqlx::query(left).fetch_one(&mut raw).await.expect("a count");
-        assert_eq!(left.get::<i64, _>(0), 0, "nothing is left in the inbox");
+        assert_eq!(left.get::<i64, _>(0), 0, "nothing is left to file");
     }
 }
 
 #[cfg(feature = "postgres")]
 mod postgres {
     use license_store::sql::postgres::{PostgresOptions, PostgresStore};
-    use sqlx::Row;
+    use sqlx::{Executor, Row};
     use test_database::TestDatabase;
+
+    #[tokio::test]
+    async fn what_nodes_of_the_version_before_record_is_counted() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store =
+            PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a database");
+        let id = super::issue(&store, 1).await;
+        database.connect().await.execute(super::RECORD_BEFORE).await.expect("recorded");
+        super::check_recorded_before(&store, &id).await;
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn filing_changes_no_answer() {
@@ -196,7 +241,7 @@ mod postgres {
         let options = PostgresOptions { max_connections: 4, ..PostgresOptions::default() };
         let open = async || PostgresStore::connect(&database.url(), &options).await.expect("a database");
         super::check(open().await, open().await).await;
-        let left = sqlx::query("SELECT COUNT(*) FROM inbox").fetch_one(&mut database.connect().await).await;
-        assert_eq!(left.expect("a count").get::<i64, _>(0), 0, "nothing is left in the inbox");
+        let left = sqlx::query("SELECT COUNT(*) FROM batches").fetch_one(&mut database.connect().await).await;
+        assert_eq!(left.expect("a count").get::<i64, _>(0), 0, "nothing is left to file");
     }
 }

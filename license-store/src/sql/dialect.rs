@@ -32,16 +32,17 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Records a batch and commits it, as one text, so that the driver is asked once: with one statement after the other,
     /// most of the time of a small batch would go into waking its thread, or the server's.
     ///
-    /// Parameters: the recorder, the number of the batch (0: it has none), the time of its latest validation, the rows as JSON.
-    /// Nothing is recorded where the number is not above the last one, nor where a license is unknown: then either a row names
-    /// it in the column `id`, or a foreign key is violated.
-    fn record() -> String;
+    /// Parameters: the recorder, the number of the batch (0: it has none), the time of its latest validation, how many there are, and
+    /// the rows as JSON. Nothing is recorded where the number is not above the last one.
+    const RECORD: &'static str;
     /// Ends what such a text has left open when it failed; empty where it leaves nothing open.
     const ABANDON: &'static str;
 
     /// These statements as one text that is a transaction, whose commit survives the end of the process; `None` where the driver
     /// takes one statement at a time.
     fn at_once(statements: &[&str]) -> Option<String>;
+    /// The function that tells where in a text another one stands; 0: nowhere.
+    const FIND: &'static str;
     /// In such a text: whether the statement before has changed a row. True where statements are sent one at a time, the
     /// next only then.
     const CHANGED: &'static str;

@@ -23,11 +23,6 @@ pub(super) fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.kind() == ErrorKind::UniqueViolation)
 }
 
-/// Whether a row that is named is missing.
-pub(super) fn is_unknown(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.kind() == ErrorKind::ForeignKeyViolation)
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;

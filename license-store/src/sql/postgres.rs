@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, S
 use super::SqlStore;
 use super::dialect::{Dialect, Survives, Value, driver};
 use super::feed::Feed;
-use super::filing::{Filing, recorded};
+use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
 use super::turn::Background;
@@ -24,6 +24,7 @@ const SCHEMAS: &Schemas = &[
     ("access", include_str!("../../migrations/postgres/0004_access.sql")),
     ("usage", include_str!("../../migrations/postgres/0005_usage.sql")),
     ("devices", include_str!("../../migrations/postgres/0006_devices.sql")),
+    ("batches", include_str!("../../migrations/postgres/0007_batches.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
@@ -153,24 +154,10 @@ impl Dialect for Postgres {
         self.transaction_pooler
     }
 
-    fn record() -> String {
-        let (items, columns) = (Self::items(4), recorded!());
-        // A statement of its own is a transaction; sessions are set to READ COMMITTED.
-        format!(
-            "WITH validated AS MATERIALIZED (SELECT value ->> 0 AS license_id, CAST(value ->> 1 AS BIGINT) AS at, \
-             value ->> 2 AS outcome, value ->> 3 AS domain, value ->> 4 AS fingerprint, value ->> 5 AS country, \
-             value ->> 6 AS region, value ->> 7 AS client, value ->> 8 AS covered_by FROM {items}), \
-             unknown AS MATERIALIZED (SELECT license_id AS id FROM validated \
-             WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = validated.license_id) LIMIT 1), \
-             noted AS (INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 \
-             WHERE $2 > 0 AND NOT EXISTS (SELECT 1 FROM unknown) ON CONFLICT (id) DO UPDATE \
-             SET last_batch = excluded.last_batch, at = excluded.at \
-             WHERE recorders.last_batch < excluded.last_batch RETURNING 1), \
-             recorded AS (INSERT INTO inbox ({columns}) SELECT {columns} FROM validated WHERE ($2 = 0 OR EXISTS (SELECT 1 FROM noted)) AND NOT EXISTS (SELECT 1 FROM unknown)) \
-             SELECT id FROM unknown"
-        )
-    }
-
+    // A statement of its own is a transaction; sessions are set to READ COMMITTED.
+    const RECORD: &'static str = "WITH noted AS (INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 WHERE $2 > 0 ON CONFLICT (id) DO UPDATE \
+        SET last_batch = excluded.last_batch, at = excluded.at WHERE recorders.last_batch < excluded.last_batch RETURNING 1) \
+        INSERT INTO batches (size, rows) SELECT $4, $5 WHERE $2 = 0 OR EXISTS (SELECT 1 FROM noted)";
     const ABANDON: &'static str = "";
 
     fn at_once(_: &[&str]) -> Option<String> {
@@ -180,6 +167,7 @@ impl Dialect for Postgres {
     const LOCK_FILING: Option<&'static str> = Some(filing::WAIT);
     // Others wait for the disk only, and the fewer commits they wait with the better.
     const BACKGROUND_ROWS: u32 = 100;
+    const FIND: &'static str = "strpos";
     const CHANGED: &'static str = "1 = 1";
     const SAYS_CHANGED: &'static str = " RETURNING 1";
 
@@ -395,8 +383,9 @@ mod tests {
                 FROM generate_series(1, 3000) AS n;
             ANALYZE";
         connection.execute(fill).await.expect("rows");
-        let record = "INSERT INTO inbox (license_id, at, outcome, fingerprint)
-            SELECT 'lic_' || n, n, 'VALID', 'x' FROM generate_series(1, 2000) AS n";
+        let record = "INSERT INTO batches (size, rows)
+            SELECT COUNT(*), json_agg(json_build_array('lic_' || n, n, 'VALID', NULL, 'x'))
+            FROM generate_series(1, 2000) AS n GROUP BY n / 100";
         for (mode, times) in [("force_custom_plan", 1), ("force_generic_plan", 2)] {
             connection.execute(record).await.expect("rows");
             let plan = plan(&mut connection, mode, &SqlStr::from_static(filing::FILE), "2000").await;

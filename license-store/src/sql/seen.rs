@@ -1,5 +1,8 @@
 //! The texts of SQL that tell when what holds a slot was seen: by what is filed, and by what is recorded since.
 
+use super::dialect::Dialect;
+use super::statements::unfiled_of;
+
 /// Licenses with devices that may be idle. A part of an index; what was recorded since is left out of account.
 pub(super) const IDLE: &str = "SELECT license_id FROM activation_usage WHERE kind = 'device' AND plan IS NOT NULL \
     AND plan = $1 AND seen_day <= $2 AND seen_at < $3 ORDER BY seen_day LIMIT $4 + 0";
@@ -14,11 +17,13 @@ fn fresh(of: &str) -> String {
     )
 }
 
-const OF_ONE: &str = "license_id = $1 AND ";
+fn of_one<D: Dialect>() -> String {
+    format!("{} AND ", unfiled_of::<D>(1))
+}
 
 /// A page of the activations of a license, of one kind or of both.
-pub(super) fn listed_activations(of_kind: &str) -> String {
-    details(OF_ONE, &format!("license_id = $1 AND id > $2{of_kind} ORDER BY id"), "page.id")
+pub(super) fn listed_activations<D: Dialect>(of_kind: &str) -> String {
+    details(&of_one::<D>(), &format!("license_id = $1 AND id > $2{of_kind} ORDER BY id"), "page.id")
 }
 
 /// A page of all activations.
@@ -63,8 +68,8 @@ fn details(of: &str, page: &str, order: &str) -> String {
 
 /// The devices of a license that were not seen for the longest. Those that could be among them by what is filed are as many
 /// more as were seen since: only these move back in the order.
-pub(super) fn unseen(before: bool) -> String {
-    let fresh = fresh(OF_ONE);
+pub(super) fn unseen<D: Dialect>(before: bool) -> String {
+    let fresh = fresh(&of_one::<D>());
     let (days, moment) = if before { (" AND seen_day <= $4", " WHERE moved.seen_at < $3") } else { ("", "") };
     format!(
         "WITH {fresh}, latest AS MATERIALIZED (SELECT value, MAX(at) AS at FROM fresh WHERE kind = 'device' GROUP BY value), \

@@ -50,7 +50,7 @@ pub(super) struct Statements {
     pub(super) idle: SqlStr,
     pub(super) insert_events: SqlStr,
     pub(super) events: SqlStr,
-    /// Records a batch, all of it in one round trip. See [`Dialect::record`].
+    /// Records a batch, all of it in one round trip. See [`Dialect::RECORD`].
     pub(super) record: SqlStr,
     pub(super) unknown_license: SqlStr,
     pub(super) insert_idempotency: SqlStr,
@@ -67,8 +67,8 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
         let for_update = D::FOR_UPDATE;
-        let detail = detail::<D>(limits::LISTED_ACTIVATIONS, true);
-        let shown = |counted| self::detail::<D>(limits::EVENT_ACTIVATIONS, counted);
+        let listed = |counted| detail::<D>(limits::LISTED_ACTIVATIONS, counted);
+        let shown = |counted| detail::<D>(limits::EVENT_ACTIVATIONS, counted);
         let items = D::items(1);
         Self {
             durable: dialect.begin_write(Survives::PowerCut),
@@ -87,9 +87,9 @@ impl Statements {
                  expiry_told = $17 WHERE id = $1",
             ),
             lock_license: sql(format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}")),
-            license: sql(format!("{detail} WHERE l.id = $1")),
-            shown: sql(format!("{} WHERE l.id = $1", shown(true))),
-            shown_filed: sql(format!("{} WHERE l.id = $1", shown(false))),
+            license: sql(format!("{} WHERE l.id = $1", listed(Counted::One))),
+            shown: sql(format!("{} WHERE l.id = $1", shown(Counted::One))),
+            shown_filed: sql(format!("{} WHERE l.id = $1", shown(Counted::Filed))),
             license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
             license_by_key: sql(format!(
                 "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
@@ -124,17 +124,17 @@ impl Statements {
             forget_labels: SqlStr::from_static(
                 "UPDATE activations SET label = NULL WHERE license_id = $1 AND label IS NOT NULL",
             ),
-            activations: sql(listed_activations("")),
-            activations_of_kind: sql(listed_activations(" AND kind = $4")),
-            unseen: sql(unseen(false)),
-            unseen_before: sql(unseen(true)),
+            activations: sql(listed_activations::<D>("")),
+            activations_of_kind: sql(listed_activations::<D>(" AND kind = $4")),
+            unseen: sql(unseen::<D>(false)),
+            unseen_before: sql(unseen::<D>(true)),
             idle: SqlStr::from_static(IDLE),
             insert_events: sql(format!("{INSERT_EVENT_ROWS} FROM {items}")),
             events: SqlStr::from_static(
                 "SELECT sequence, event_type, at, data FROM events \
                  WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3 + 0",
             ),
-            record: sql(D::record()),
+            record: SqlStr::from_static(D::RECORD),
             unknown_license: sql(format!(
                 "SELECT value ->> 0 AS id FROM {items} \
                  WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) LIMIT 1"
@@ -153,7 +153,7 @@ impl Statements {
             kept: SqlStr::from_static("SELECT value FROM kept WHERE name = $1"),
             ping: SqlStr::from_static("SELECT 1"),
             notify: D::NOTIFY.map(SqlStr::from_static),
-            detail,
+            detail: listed(Counted::All),
         }
     }
 
@@ -200,9 +200,24 @@ impl Statements {
     }
 }
 
-/// A license with its counters and lists, in one statement and so at one moment. Where it is `counted`, what is not filed yet
-/// is gone through once, for all licenses of the statement.
-pub(super) fn detail<D: Dialect>(most: u32, counted: bool) -> String {
+/// What a license is shown to have counted.
+#[derive(Clone, Copy)]
+pub(super) enum Counted {
+    /// What is filed.
+    Filed,
+    /// All, where the statement is of the license `$1`.
+    One,
+    /// All, of many licenses: what is not filed yet is gone through once.
+    All,
+}
+
+/// The condition on `unfiled` that it is of the license in parameter `n`. Batches that do not hold its id are not read.
+pub(super) fn unfiled_of<D: Dialect>(n: u8) -> String {
+    format!("{}(batch, ${n}) > 0 AND license_id = ${n}", D::FIND)
+}
+
+/// A license with its counters and lists, in one statement and so at one moment.
+pub(super) fn detail<D: Dialect>(most: u32, counted: Counted) -> String {
     let listed = |kind| {
         let select = format!(
             "SELECT id, value, created_at, label FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
@@ -211,16 +226,20 @@ pub(super) fn detail<D: Dialect>(most: u32, counted: bool) -> String {
         D::json_rows("id, value, created_at, label", &select)
     };
     let (domains, devices) = (listed("domain"), listed("device"));
-    if !counted {
-        return format!(
-            "SELECT {COLUMNS}, validation_count, last_validated_at, {domains} AS domains, {devices} AS devices \
-             FROM licenses l"
-        );
-    }
+    let of = match counted {
+        Counted::Filed => {
+            return format!(
+                "SELECT {COLUMNS}, validation_count, last_validated_at, {domains} AS domains, {devices} AS devices \
+                 FROM licenses l"
+            );
+        }
+        Counted::One => format!("{} AND ", unfiled_of::<D>(1)),
+        Counted::All => String::new(),
+    };
     let valid = ValidationOutcome::Valid;
     format!(
         "WITH counted AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM unfiled \
-         WHERE outcome = '{valid}' GROUP BY license_id) \
+         WHERE {of}outcome = '{valid}' GROUP BY license_id) \
          SELECT {COLUMNS}, validation_count + COALESCE(counted.n, 0) AS validation_count, \
          CASE WHEN last_validated_at > counted.latest THEN last_validated_at \
          ELSE COALESCE(counted.latest, last_validated_at) END AS last_validated_at, \

@@ -7,7 +7,7 @@ use sqlx::SqlStr;
 
 use crate::sql::chain::Chain;
 use crate::sql::dialect::{Dialect, Value};
-use crate::sql::statements::{INSERT_EVENT_ROWS, detail, sql};
+use crate::sql::statements::{Counted, INSERT_EVENT_ROWS, detail, sql};
 
 const ENDPOINT: &str = "id, url, event_types, description, disabled_at, disabled_reason, secret, previous_secret, \
     previous_secret_until, created_at, updated_at, last_success_at, failing_since, last_event";
@@ -138,7 +138,7 @@ impl OutboxStatements {
             ending: sql(format!(
                 "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_told < 2 \
                  AND l.expiry_told = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
-                detail::<D>(license_core::limits::EVENT_ACTIVATIONS, false)
+                detail::<D>(license_core::limits::EVENT_ACTIVATIONS, Counted::Filed)
             )),
             tell: Chain::new::<D>(&[&note_told, &insert_told], 1),
             limit_told: SqlStr::from_static("SELECT at FROM limits_told WHERE license_id = $1 AND kind = $2"),

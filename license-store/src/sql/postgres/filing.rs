@@ -11,26 +11,37 @@ use super::fetch;
 use crate::sql::dialect::{Columns, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, recorded, roll_up};
 
-/// Rows that are filed at once. Their licenses are locked meanwhile: some hundredths of a second.
+/// Validations that are filed at once, and the rest of their last batch. Their licenses are locked meanwhile: some hundredths of a
+/// second.
 const FILED: i64 = 2_000;
 
 /// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
 /// Whoever removes rollups takes it too.
 pub(super) const WAIT: &str = "SELECT pg_advisory_xact_lock(7811884315946738994)";
-// What is seen of activations is noted when all their licenses are counted, and so locked: commands lock in the same order. To join
+// Rows are locked as they come, and licenses come sorted. What is seen of activations is noted when all their licenses are counted, and so locked: commands lock in the same order. To join
 // with those instead is to compare each with each, since the planner takes both to be few.
 pub(super) const FILE: &str = concat!(
-    "WITH taken AS (DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox LIMIT $1)) RETURNING *), \
+    "WITH gone AS (DELETE FROM batches WHERE ctid = ANY (ARRAY(SELECT ctid FROM \
+    (SELECT ctid, SUM(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before FROM \
+    (SELECT ctid, size FROM batches LIMIT $1) AS first) AS counted WHERE before < $1)) RETURNING number, rows), \
+    taken AS MATERIALIZED (SELECT number * 16777216 + place - 1 AS sequence, (value ->> 0) COLLATE \"C\" AS license_id, \
+    CAST(value ->> 1 AS BIGINT) AS at, (value ->> 2) COLLATE \"C\" AS outcome, (value ->> 3) COLLATE \"C\" AS domain, \
+    (value ->> 4) COLLATE \"C\" AS fingerprint, (value ->> 5) COLLATE \"C\" AS country, (value ->> 6) COLLATE \"C\" AS region, \
+    (value ->> 7) COLLATE \"C\" AS client, (value ->> 8) COLLATE \"C\" AS covered_by \
+    FROM gone CROSS JOIN LATERAL jsonb_array_elements(CAST(rows AS jsonb)) WITH ORDINALITY AS each (value, place)), \
     filed AS (INSERT INTO validations (sequence, ",
     recorded!(),
     ") SELECT sequence, ",
     recorded!(),
     " FROM taken ORDER BY license_id, sequence), rolled_up AS (",
     roll_up!("taken WHERE 1 = 1"),
-    "), counted AS (UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
+    "), valid AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM taken WHERE outcome = 'VALID' \
+    GROUP BY license_id), \
+    locked AS MATERIALIZED (SELECT id FROM licenses WHERE id = ANY (ARRAY(SELECT license_id FROM valid)) \
+    ORDER BY id FOR NO KEY UPDATE), \
+    counted AS (UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
-    FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM taken WHERE outcome = 'VALID' \
-    GROUP BY license_id ORDER BY license_id) AS v WHERE licenses.id = v.license_id RETURNING 1), \
+    FROM valid v WHERE v.license_id IN (SELECT id FROM locked) AND licenses.id = v.license_id RETURNING 1), \
     bound AS (SELECT license_id, 'device' AS kind, fingerprint AS value, at, country FROM taken \
     WHERE outcome = 'VALID' AND fingerprint IS NOT NULL \
     UNION ALL SELECT license_id, 'domain' AS kind, COALESCE(covered_by, domain) AS value, at, country FROM taken \
@@ -56,10 +67,10 @@ pub(super) struct Filer {
 }
 
 impl File for Filer {
-    /// Rows of the inbox lock out nobody who records, so there is no need to stand back.
+    /// Rows of batches lock out nobody who records, so there is no need to stand back.
     fn file<'a>(&'a self, _: &'a AtomicU64) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            while self.some().await? == FILED {}
+            while self.some().await? >= FILED {}
             Ok(())
         })
     }

@@ -20,27 +20,40 @@ use crate::sql::dialect::{Columns, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded, roll_up};
 use crate::sql::turn::{Background, Steps, Turn};
 
-/// Rows that are sorted at once: as many as fit into some megabytes.
+/// Validations that are sorted at once, as many as fit into some megabytes; and batches.
 const PART: i64 = 50_000;
-/// Rows that are filed, and that are removed, in one step: some milliseconds.
+const PART_BATCHES: i64 = 4_000;
+/// Validations that are filed, and that are removed, in one step: some milliseconds; and batches of the latter.
 const FILED: i64 = 250;
 const REMOVED: i64 = 5_000;
+const REMOVED_BATCHES: i64 = 200;
 const BEGIN: &str = "BEGIN IMMEDIATE";
-const START: &str = "UPDATE filing SET license_id = '', sequence = 0, last_sequence = \
-    (SELECT MAX(sequence) FROM (SELECT sequence FROM inbox ORDER BY sequence LIMIT $1 + 0)) \
-    WHERE last_sequence = 0 AND EXISTS (SELECT 1 FROM inbox)";
-const STATE: &str = "SELECT last_sequence, license_id, sequence FROM filing";
+/// The last of the first batches, at most `$1`, that have some `$2` validations together.
+macro_rules! first_batches {
+    ($condition:literal) => {
+        concat!(
+            "SELECT MAX(number) AS number FROM (SELECT number, SUM(size) OVER (ORDER BY number) - size AS before FROM \
+            (SELECT number, size FROM batches",
+            $condition,
+            " ORDER BY number LIMIT $1 + 0)) WHERE before < $2"
+        )
+    };
+}
+const FIRST: &str = first_batches!("");
+const START: &str = "UPDATE batch_filing SET license_id = '', sequence = 0, last_number = $1 \
+    WHERE last_number = 0 AND EXISTS (SELECT 1 FROM batches WHERE number <= $1)";
+const STATE: &str = "SELECT last_number, license_id, sequence FROM batch_filing";
 const MAKE: &str = "CREATE TEMP TABLE IF NOT EXISTS sorted (sequence INTEGER, license_id TEXT, at INTEGER, outcome TEXT, \
     domain TEXT, fingerprint TEXT, country TEXT, region TEXT, client TEXT, covered_by TEXT)";
 const CLEAR: &str = "DELETE FROM temp.sorted";
 const SORT: &str = concat!(
     "INSERT INTO temp.sorted SELECT sequence, ",
     recorded!(),
-    " FROM inbox WHERE sequence <= $1 AND (license_id, sequence) > ($2, $3) ORDER BY license_id, sequence"
+    " FROM unfiled WHERE number <= $1 ORDER BY license_id, sequence"
 );
 const END_OF_STEP: &str = "SELECT license_id, sequence FROM temp.sorted WHERE rowid > $1 AND rowid <= $2 ORDER BY rowid DESC LIMIT 1";
-const ADVANCE: &str = "UPDATE filing SET license_id = $1, sequence = $2 \
-    WHERE last_sequence = $3 AND license_id = $4 AND sequence = $5 RETURNING sequence";
+const ADVANCE: &str = "UPDATE batch_filing SET license_id = $1, sequence = $2 \
+    WHERE last_number = $3 AND license_id = $4 AND sequence = $5 RETURNING sequence";
 const FILE: &str = concat!(
     "INSERT INTO validations (sequence, ",
     recorded!(),
@@ -68,10 +81,10 @@ const SEE: &str = "UPDATE activation_usage SET validations = validations + s.n, 
     CROSS JOIN activation_usage u ON u.license_id = v.license_id AND u.kind = v.kind AND u.value = v.value \
     AND u.created_at <= v.at GROUP BY u.license_id, u.kind, u.value) AS s \
     WHERE activation_usage.license_id = s.license_id AND activation_usage.kind = s.kind AND activation_usage.value = s.value";
-const REMOVE: &str = "DELETE FROM inbox WHERE sequence <= (SELECT MAX(sequence) FROM \
-    (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2 + 0))";
-const FINISH: &str = "UPDATE filing SET last_sequence = 0, license_id = '', sequence = 0 \
-    WHERE last_sequence = $1 AND NOT EXISTS (SELECT 1 FROM inbox WHERE sequence <= $1) RETURNING last_sequence";
+const REMOVE: &str =
+    concat!("DELETE FROM batches WHERE number <= (", first_batches!(" WHERE number <= $3"), ")");
+const FINISH: &str = "UPDATE batch_filing SET last_number = 0, license_id = '', sequence = 0 \
+    WHERE last_number = $1 AND NOT EXISTS (SELECT 1 FROM batches WHERE number <= $1) RETURNING last_number";
 /// Pages of the log, 16 MB, beyond which it is begun anew.
 const LONG_LOG: i64 = 4_096;
 /// Moves pages from the log into the file while others write.
@@ -87,7 +100,7 @@ pub(super) struct Filer {
 
 /// How far the filing is, as in the table.
 struct State {
-    last_sequence: i64,
+    last_number: i64,
     license_id: String,
     sequence: i64,
 }
@@ -159,24 +172,25 @@ impl Filer {
     /// Files one part of the inbox.
     async fn part(&self, connection: &mut SqliteConnection, recorded: &AtomicU64) -> sqlx::Result<Part> {
         let mut steps = Steps::new(recorded);
+        let rows = run(connection, FIRST, values![PART_BATCHES, PART]).await?;
+        let first = rows.first().map_or(Ok(None), |row| row.int("number"))?;
         let turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
-        run(&mut tx, START, values![PART]).await?;
+        run(&mut tx, START, values![first]).await?;
         let rows = run(&mut tx, STATE, &[]).await?;
         tx.commit().await?;
         drop(turn);
         let Some(row) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
         let mut state = State {
-            last_sequence: int(row, "last_sequence")?,
+            last_number: int(row, "last_number")?,
             license_id: row.text("license_id")?.unwrap_or_default(),
             sequence: int(row, "sequence")?,
         };
-        if state.last_sequence == 0 {
+        if state.last_number == 0 {
             return Ok(Part::Nothing);
         }
         run(connection, CLEAR, &[]).await?;
-        let values = values![state.last_sequence, state.license_id.as_str(), state.sequence];
-        run(connection, SORT, values).await?;
+        run(connection, SORT, values![state.last_number]).await?;
         let mut tidied = Instant::now();
         for step in 0.. {
             if tidied.elapsed() >= TIDIED_EVERY {
@@ -213,7 +227,7 @@ impl Filer {
         let values = values![
             license_id.as_str(),
             sequence,
-            state.last_sequence,
+            state.last_number,
             state.license_id.as_str(),
             state.sequence
         ];
@@ -236,12 +250,12 @@ impl Filer {
         let mut tx = connection.begin_with(BEGIN).await?;
         // Only of the part that this is about: another process may have finished it, and begun the next.
         let rows = run(&mut tx, STATE, &[]).await?;
-        let current = rows.first().map(|row| int(row, "last_sequence")).transpose()?;
-        if current != Some(state.last_sequence) {
+        let current = rows.first().map(|row| int(row, "last_number")).transpose()?;
+        if current != Some(state.last_number) {
             return Ok(true);
         }
-        run(&mut tx, REMOVE, values![state.last_sequence, REMOVED]).await?;
-        let finished = !run(&mut tx, FINISH, values![state.last_sequence]).await?.is_empty();
+        run(&mut tx, REMOVE, values![REMOVED_BATCHES, REMOVED, state.last_number]).await?;
+        let finished = !run(&mut tx, FINISH, values![state.last_number]).await?.is_empty();
         tx.commit().await?;
         Ok(finished)
     }

@@ -6,7 +6,7 @@ use sqlx::SqlStr;
 
 use crate::sql::dialect::Dialect;
 use crate::sql::filing::{day, recorded, rollup_key};
-use crate::sql::statements::sql;
+use crate::sql::statements::{sql, unfiled_of};
 
 /// What reports are made of, for one license or for all.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl ReportStatements {
             by_domain: by("domain"),
             by_device: by("device"),
             by_country: by("country"),
-            recent: scope.recent(),
+            recent: scope.recent::<D>(),
             earlier: SqlStr::from_static(match scope {
                 Scope::License => {
                     "SELECT outcome, count AS n, first_at, last_at FROM usage_before WHERE license_id = $1"
@@ -157,7 +157,7 @@ impl UsageStatements {
                  SELECT (SELECT MIN(rollups.day) FROM rollups WHERE rollups.day > days.day) FROM days \
                  WHERE days.day IS NOT NULL) ",
                 &of_days::<D>("$8"),
-                " WHERE license_id = $8",
+                &format!(" WHERE {}", unfiled_of::<D>(8)),
             ),
             old_unfiled: SqlStr::from_static("SELECT sequence FROM unfiled WHERE at < $1 LIMIT 1"),
             oldest_records: SqlStr::from_static(
@@ -225,17 +225,28 @@ impl Scope {
         }
     }
 
+    /// Likewise, on `unfiled`.
+    fn condition_of_unfiled<D: Dialect>(self) -> String {
+        match self {
+            Self::License => format!("{} AND ", unfiled_of::<D>(1)),
+            Self::All => String::new(),
+        }
+    }
+
     /// The table `used`, behind `WITH`: what the sources have, each row a sum.
     fn used<D: Dialect>(self, slot: &str) -> String {
         let [days_from, days_to] = [1, 2].map(|n| self.parameter(n));
-        let single = |table: &str, from: u8| {
-            let (condition, from, to) = (self.condition(), self.parameter(from), self.parameter(from + 1));
+        let (filed, unfiled) = (self.condition(), self.condition_of_unfiled::<D>());
+        let single = |table: &str, condition: &str, from: u8| {
+            let (from, to) = (self.parameter(from), self.parameter(from + 1));
             format!(
                 "UNION ALL SELECT {slot}, license_id, outcome, COALESCE(domain, ''), COALESCE(fingerprint, ''), \
                  COALESCE(country, ''), 1, at, at FROM {table} WHERE {condition}at >= {from} AND at < {to}"
             )
         };
-        let records = [single("validations", 3), single("validations", 5), single("unfiled", 7)].join(" ");
+        let records = [("validations", filed, 3), ("validations", filed, 5), ("unfiled", &*unfiled, 7)]
+            .map(|(table, condition, from)| single(table, condition, from))
+            .join(" ");
         let columns = "slot, license_id, outcome, domain, device, country, n, first_at, last_at";
         let rollups = "SELECT rollups.day, rollups.license_id, rollups.outcome, rollups.domain, rollups.device, \
             rollups.country, rollups.count, rollups.first_at, rollups.last_at FROM";
@@ -259,21 +270,20 @@ impl Scope {
     }
 
     /// The range, then from where on, then how many.
-    fn recent(self) -> SqlStr {
+    fn recent<D: Dialect>(self) -> SqlStr {
         let [from, to, at, sequence, limit] = [1, 2, 3, 4, 5].map(|n| self.parameter(n));
-        let of = |table: &str| {
+        let of = |table: &str, condition: &str| {
             format!(
-                "SELECT * FROM (SELECT sequence, {} FROM {table} WHERE {}at >= {from} AND at < {to} \
+                "SELECT * FROM (SELECT sequence, {} FROM {table} WHERE {condition}at >= {from} AND at < {to} \
                  AND (at, sequence) < ({at}, {sequence}) ORDER BY at DESC, sequence DESC LIMIT {limit}) AS recent",
-                recorded!(),
-                self.condition()
+                recorded!()
             )
         };
         sql(format!(
             "SELECT sequence, {} FROM ({} UNION ALL {}) AS recorded ORDER BY at DESC, sequence DESC LIMIT {limit}",
             recorded!(),
-            of("validations"),
-            of("unfiled")
+            of("validations", self.condition()),
+            of("unfiled", &self.condition_of_unfiled::<D>())
         ))
     }
 }

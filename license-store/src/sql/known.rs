@@ -1,0 +1,40 @@
+//! Which licenses are there, as far as somebody has looked: none is ever removed.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use license_core::license::LicenseId;
+
+/// Licenses that are remembered: some 16 MB. Where there are more, all are forgotten, and looked for again.
+const MOST: usize = 1_000_000;
+
+/// Spares whoever records the look at each license: it costs more than all else of a record. Hashes under a random key, of which
+/// two that are alike are not to be expected in the life of the universe; the worst that could come of it is a validation
+/// that is recorded for nobody.
+#[derive(Default)]
+pub(super) struct KnownLicenses {
+    hasher: RandomState,
+    known: Mutex<HashSet<u64>>,
+}
+
+impl KnownLicenses {
+    fn known(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of these, those that are to be looked for.
+    pub(super) fn unknown<'a>(&self, ids: impl Iterator<Item = &'a LicenseId>) -> Vec<&'a LicenseId> {
+        let known = self.known();
+        ids.filter(|id| !known.contains(&self.hasher.hash_one(id))).collect()
+    }
+
+    /// These are there.
+    pub(super) fn add(&self, ids: &[&LicenseId]) {
+        let mut known = self.known();
+        if known.len() + ids.len() > MOST {
+            known.clear();
+        }
+        known.extend(ids.iter().map(|id| self.hasher.hash_one(id)));
+    }
+}

@@ -130,7 +130,7 @@ impl<D: Dialect> SqlStore<D> {
         }
     }
 
-    /// Files what is recorded: the tables are as a reader who does not know of the inbox expects them. It is done all the time,
+    /// Files what is recorded: the tables are as a reader who does not know of batches expects them. It is done all the time,
     /// a little later than it could be; no method of the store tells the difference.
     ///
     /// # Errors

@@ -154,6 +154,14 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
             filing.abort();
         }
     }
+    // More batches than are removed at once.
+    for n in 0..450_usize {
+        let (license, day) = (n % ids.len(), TimeDelta::days(3));
+        let at = now() + day + TimeDelta::microseconds(i64::try_from(n).expect("small"));
+        let validation = Validation::new(ids[license].clone(), at, ValidationOutcome::Valid, claim());
+        expected[license].record(validation.clone());
+        handles[n % 2].record(&[validation], None).await.expect("record");
+    }
     for store in &handles {
         store.file().await.expect("filed");
     }

@@ -1,4 +1,4 @@
-//! The filing of recorded validations: from the inbox, where a commit puts them in a moment, to where they are looked up.
+//! The filing of recorded validations: from batches, as a commit puts them down in a moment, to where they are looked up.
 
 use std::fmt;
 use std::future::Future;
@@ -15,14 +15,14 @@ use tokio::time::{Instant, sleep, timeout};
 /// Filing costs several times what recording does, so it waits until nothing was recorded for so long: a burst is answered
 /// first and filed afterwards.
 const QUIET: Duration = Duration::from_millis(500);
-/// But no longer than this: the inbox is gone through by those who read counters, and shall not grow without end.
+/// But no longer than this: batches are gone through by those who read counters, and shall not become more without end.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Between two calls of [`File::tidy`].
 pub(super) const TIDIED_EVERY: Duration = Duration::from_millis(500);
 /// After a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What is recorded of a validation: columns of `inbox`, of `unfiled` and of `validations` alike.
+/// What is recorded of a validation: columns of `unfiled` and of `validations` alike, and the order of it in a batch.
 macro_rules! recorded {
     () => {
         "license_id, at, outcome, domain, fingerprint, country, region, client, covered_by"
@@ -71,7 +71,7 @@ pub(super) use roll_up;
 pub(super) const FORGET_RECORDERS: &str =
     "DELETE FROM recorders WHERE at < (SELECT MAX(at) FROM recorders) - 604800000000";
 
-/// Files what is in the inbox now. May be called by several nodes at once, and cut short anywhere: what is filed is counted
+/// Files what is recorded now. May be called by several nodes at once, and cut short anywhere: what is filed is counted
 /// once.
 pub(super) trait File: Send + Sync + 'static {
     /// `recorded` grows with each batch: who files can tell whether others want to write meanwhile.
@@ -142,7 +142,7 @@ impl Filing {
                     }
                 }
                 if todo.file(&*filer).await.is_err() {
-                    // It is still in the inbox, and counted. What is wrong, callers are told.
+                    // It is still in its batch, and counted. What is wrong, callers are told.
                     todo.wake.notify_one();
                     sleep(PAUSE).await;
                 }

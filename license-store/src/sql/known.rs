@@ -38,3 +38,19 @@ impl KnownLicenses {
         known.extend(ids.iter().map(|id| self.hasher.hash_one(id)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_added_is_known_until_there_is_no_room() {
+        let known = KnownLicenses::default();
+        let ids: Vec<_> = (0..=MOST).map(|n| LicenseId::parse(&format!("lic_{n}")).expect("an id")).collect();
+        let (last, before) = ids.split_last().expect("some");
+        known.add(&before.iter().collect::<Vec<_>>());
+        assert_eq!(known.unknown(ids.iter()), [last]);
+        known.add(&[last]);
+        assert_eq!(known.unknown([&ids[0], last].into_iter()), [&ids[0]]);
+    }
+}

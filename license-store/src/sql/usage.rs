@@ -201,7 +201,7 @@ impl<D: Dialect> SqlStore<D> {
         let mut forgotten = 0;
         let all = [keep.records_from, keep.rollups_from.map(Day::start)].into_iter().flatten().max();
         let all = values![rows::micros(all).unwrap_or(i64::MIN)];
-        // What was recorded late is still in the inbox.
+        // What was recorded late is not filed yet.
         if !self.fetch(&mut *self.reader().await?, &self.usage.old_unfiled, all).await?.is_empty() {
             self.file().await?;
         }

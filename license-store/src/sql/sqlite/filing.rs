@@ -1,8 +1,8 @@
 //! The filing of SQLite: in the order of licenses, in steps that are short enough for a commit to wait for.
 //!
-//! A file has one writer. To file rows as they come would change about a page for each; sorted, many rows change the same one.
-//! So a part of the inbox is copied, sorted, into memory, which no writer waits for, and filed from there in short steps. How far
-//! it is stands in the table `filing`, and changes with each step: whoever reads counts what is not filed, and after a kill
+//! A file has one writer. To file validations as they come would change about a page for each; sorted, many change the same one.
+//! So those of some batches are copied, sorted, into memory, which no writer waits for, and filed from there in short steps. How far
+//! it is stands in the table `batch_filing`, and changes with each step: whoever reads counts what is not filed, and after a kill
 //! the next one goes on.
 
 use std::future::Future;
@@ -169,7 +169,7 @@ impl Filer {
         Ok(())
     }
 
-    /// Files one part of the inbox.
+    /// Files the validations of some batches.
     async fn part(&self, connection: &mut SqliteConnection, recorded: &AtomicU64) -> sqlx::Result<Part> {
         let mut steps = Steps::new(recorded);
         let rows = run(connection, FIRST, values![PART_BATCHES, PART]).await?;

@@ -24,6 +24,7 @@ const SCHEMAS: &Schemas = &[
     ("access", include_str!("../../migrations/postgres/0004_access.sql")),
     ("usage", include_str!("../../migrations/postgres/0005_usage.sql")),
     ("devices", include_str!("../../migrations/postgres/0006_devices.sql")),
+    ("gathered", include_str!("../../migrations/postgres/0007_gathered.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
@@ -178,6 +179,7 @@ impl Dialect for Postgres {
     }
 
     const LOCK_FILING: Option<&'static str> = Some(filing::WAIT);
+    const GATHERS: bool = false;
     // Others wait for the disk only, and the fewer commits they wait with the better.
     const BACKGROUND_ROWS: u32 = 100;
     const CHANGED: &'static str = "1 = 1";

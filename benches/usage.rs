@@ -1,7 +1,7 @@
 //! What reports of usage cost when there are a thousand times as many validations, as a table in Markdown, and how the
 //! databases go about it.
 //!
-//! `benches/usage` starts a PostgreSQL and runs it; `--quick` tries it with 300k validations of 300 licenses. Each license has
+//! `benches/usage` starts a PostgreSQL and runs it; `--quick` tries it with 300k validations of 300 licenses, `--only sqlite` with one database. Each license has
 //! a thousand validations over 30 days in every database, so that its report is the same and only what lies around it
 //! grows. Rows come by SQL, made in the order of time; rollups and counters of them by the grouping of the migration, which the suite
 //! and `license-store/tests/filing.rs` hold equal to those of filing.
@@ -286,6 +286,10 @@ async fn main() {
         "| store | validations | licenses | rollups | size | fill | 30 days of one license | ratio | overview of 30 days |\n\
          |---|---|---|---|---|---|---|---|---|"
     );
-    measure("SQLite", Engine::Sqlite, sizes).await;
-    measure("PostgreSQL", Engine::Postgres, sizes).await;
+    if fill::wanted("sqlite") {
+        measure("SQLite", Engine::Sqlite, sizes).await;
+    }
+    if fill::wanted("postgres") {
+        measure("PostgreSQL", Engine::Postgres, sizes).await;
+    }
 }

@@ -197,6 +197,12 @@ impl Raw {
     }
 }
 
+/// Whether that database is to be measured: all are, but for `--only` and one's name.
+pub(crate) fn wanted(name: &str) -> bool {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--only").skip(1);
+    arguments.next().is_none_or(|only| only == name)
+}
+
 #[expect(clippy::disallowed_methods, reason = "a bench measures")]
 pub(crate) fn now() -> time::Instant {
     time::Instant::now()

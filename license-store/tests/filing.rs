@@ -15,8 +15,12 @@ use license_core::place::{Country, Place};
 use license_core::plan::{Plan, PlanCatalog};
 use license_core::seen::ActivationUsage;
 use license_core::store::{LicenseStore, PageRequest};
-use license_core::usage::{RollupFilter, UsageQuery, Validation, ValidationOutcome, roll_up};
+use license_core::usage::{
+    Day, Interval, RollupFilter, UsageGroup, UsageQuery, UsageReport, UsageRetention, Validation,
+    ValidationOutcome, roll_up,
+};
 use license_core::verdict::{Claim, DenialCode};
+use license_store::memory::MemoryStore;
 use license_store::sql::{Dialect, SqlStore};
 
 fn now() -> DateTime<Utc> {
@@ -172,6 +176,89 @@ async fn check<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
     check_rollups(&*handles[1], &expected, "when all is filed").await;
 }
 
+/// Days of which much is recorded, some of it late, through handles that file at once and are cut short; then old days are
+/// forgotten. After each step reports are those of the store in memory.
+async fn check_days<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
+    let (handles, memory) = ([Arc::new(first), Arc::new(second)], MemoryStore::new());
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        ids.push(issue(&*handles[0], number).await);
+        issue(&memory, number).await;
+    }
+    // Of each license and day so many devices that a day takes several steps.
+    let used = |day: i64, license: usize, device: usize, country: &str| {
+        let fingerprint = Some(Fingerprint::parse(&format!("device-{device}")).expect("a fingerprint"));
+        let claim = Claim { domain: None, fingerprint };
+        let at =
+            now() + TimeDelta::days(day) + TimeDelta::microseconds(i64::try_from(device).expect("small"));
+        let mut validation = Validation::new(ids[license].clone(), at, ValidationOutcome::Valid, claim);
+        validation.place = Some(Place { country: Country::parse(country).expect("a country"), region: None });
+        validation
+    };
+    let days = |days: &[i64], country: &str| {
+        let mut batch = Vec::new();
+        for &day in days {
+            batch.extend((0..600).map(|n| used(day, n % 3, n, country)));
+        }
+        batch
+    };
+    for (step, batch) in [
+        ("when days are filed", days(&[0, 1, 3, 4], "NZ")),
+        ("when more of the same comes late", days(&[0, 3], "NZ")),
+        ("when others come late, and of a day of which nothing was known", days(&[-2, 1, 2], "DE")),
+        ("when there are newer days", days(&[4, 5, 6], "DE")),
+    ] {
+        let cut_short = handles.each_ref().map(|store| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move { store.file().await })
+        });
+        for part in batch.chunks(500) {
+            handles[0].record(part, None).await.expect("record");
+            memory.record(part, None).await.expect("record");
+        }
+        for filing in cut_short {
+            filing.abort();
+        }
+        same_reports(&handles, &memory, &ids, step).await;
+        let [one, other] = handles.each_ref().map(|store| store.file());
+        let (one, other) = tokio::join!(one, other);
+        one.and(other).expect("filed");
+        same_reports(&handles, &memory, &ids, step).await;
+    }
+    let retention = UsageRetention { record_days: 3, rollup_days: 4 };
+    for store in [&memory as &dyn LicenseStore, &*handles[1]] {
+        while store.forget_usage(&retention, now() + TimeDelta::days(6), 1_000).await.expect("forgets") > 0 {}
+    }
+    same_reports(&handles, &memory, &ids, "when old days are forgotten").await;
+}
+
+async fn same_reports<D: Dialect>(
+    handles: &[Arc<SqlStore<D>>; 2],
+    memory: &MemoryStore,
+    ids: &[LicenseId],
+    when: &str,
+) {
+    let day = |day: i64| Some(Day::of(now() + TimeDelta::days(day)).start());
+    let ranges = [
+        (None, None),
+        (day(3), None),
+        (day(3), day(5)),
+        (None, day(4)),
+        (day(4), Some(now() + TimeDelta::days(6))),
+    ];
+    for (n, id) in ids.iter().enumerate() {
+        for (from, to) in ranges {
+            let (interval, group_by) = (Some(Interval::Day), Some(UsageGroup::Country));
+            let query = UsageQuery { from, to, interval, group_by, ..UsageQuery::default() };
+            let found = handles[n % 2].usage(id, &query).await.expect("usage");
+            let expected = memory.usage(id, &query).await.expect("usage");
+            let figures = |report: &UsageReport| format!("{:?} {:?}", report.series, report.breakdown);
+            assert_eq!(figures(&found), figures(&expected), "{id} from {from:?} to {to:?}, {when}");
+            assert_eq!((found.total(), found.denied()), (expected.total(), expected.denied()), "{id} {when}");
+        }
+    }
+}
+
 /// As nodes of the version before record, in one statement.
 const RECORD_BEFORE: &str = "INSERT INTO inbox (license_id, at, outcome, domain, fingerprint, country, region, client, covered_by) \
     SELECT 'lic_001', 1780000000123456 + n, CASE WHEN n = 2 THEN 'LICENSE_EXPIRED' ELSE 'VALID' END, NULL, 'one', \
@@ -225,6 +312,27 @@ mod sqlite {
         let left = sqlx::query(left).fetch_one(&mut raw).await.expect("a count");
         assert_eq!(left.get::<i64, _>(0), 0, "nothing is left to file");
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_comes_late_counts_on_its_day() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        let open = async || SqliteStore::open(&path).await.expect("a database");
+        super::check_days(open().await, open().await).await;
+        let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
+        // Of days that are over the copies are there, and all others are not.
+        let columns = "day, license_id, outcome, domain, device, country, count, first_at, last_at";
+        let over = format!("SELECT {columns} FROM rollups WHERE day < (SELECT MAX(day) FROM rollups)");
+        let gathered = format!("SELECT {columns} FROM gathered_rollups");
+        let counts = format!(
+            "SELECT (SELECT COUNT(*) FROM ({over} EXCEPT {gathered})), (SELECT COUNT(*) FROM ({gathered} EXCEPT {over})), \
+             (SELECT COUNT(*) FROM gathered_rollups)"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(counts)).fetch_one(&mut raw).await.expect("counts");
+        let [missing, left, all] = [0, 1, 2].map(|column| row.get::<i64, _>(column));
+        assert_eq!((missing, left), (0, 0), "gathered are all rollups of days that are over");
+        assert!(all > 1_000, "several steps of them: {all}");
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -251,5 +359,13 @@ mod postgres {
         super::check(open().await, open().await).await;
         let left = sqlx::query("SELECT COUNT(*) FROM batches").fetch_one(&mut database.connect().await).await;
         assert_eq!(left.expect("a count").get::<i64, _>(0), 0, "nothing is left to file");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_comes_late_counts_on_its_day() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let options = PostgresOptions { max_connections: 4, ..PostgresOptions::default() };
+        let open = async || PostgresStore::connect(&database.url(), &options).await.expect("a database");
+        super::check_days(open().await, open().await).await;
     }
 }

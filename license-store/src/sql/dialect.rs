@@ -53,6 +53,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// does so anyway.
     const LOCK_FILING: Option<&'static str>;
 
+    /// Whether rollups of days that are over stand in `gathered_rollups` as well, in the order of licenses: all whose day is before
+    /// that of the table `gathered`, and others.
+    const GATHERS: bool;
+
     /// Rows that are written in one commit in the background: few where others wait for its end.
     const BACKGROUND_ROWS: u32;
 

@@ -165,6 +165,7 @@ impl Dialect for Postgres {
     }
 
     const LOCK_FILING: Option<&'static str> = Some(filing::WAIT);
+    const GATHERS: bool = false;
     // Others wait for the disk only, and the fewer commits they wait with the better.
     const BACKGROUND_ROWS: u32 = 100;
     const FIND: &'static str = "strpos";

@@ -1,6 +1,7 @@
 //! SQLite: one file, one machine, any number of processes.
 
 mod filing;
+mod gathering;
 
 use std::path::Path;
 use std::time::Duration;
@@ -101,6 +102,7 @@ impl Dialect for Sqlite {
     }
 
     const LOCK_FILING: Option<&'static str> = None;
+    const GATHERS: bool = true;
     // Some half a millisecond.
     const BACKGROUND_ROWS: u32 = 16;
     const FIND: &'static str = "instr";
@@ -300,6 +302,8 @@ mod tests {
             if name.ends_with("of a license") && !name.starts_with("recent") {
                 let look = "SEARCH rollups USING PRIMARY KEY (day=? AND license_id=?)";
                 assert!(rollups.contains(&look), "{name}: {plan:#?}");
+                let gathered = "SEARCH gathered_rollups USING PRIMARY KEY (license_id=? AND day>? AND day<?)";
+                assert_eq!(steps("gathered_rollups"), [gathered], "{name}: {plan:#?}");
             }
             let index = if name.ends_with("of a license") {
                 "USING INDEX validations_of_license (license_id=? AND at>? AND at<?)"
@@ -308,6 +312,21 @@ mod tests {
             };
             assert!(!validations.is_empty(), "{name}: {plan:#?}");
             assert!(validations.iter().all(|step| step.ends_with(index)), "{name}: {plan:#?}");
+        }
+    }
+
+    /// What is next to be gathered is found by its key.
+    #[tokio::test]
+    async fn gathering_reads_what_it_copies() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
+        let mut writer = store.writer.acquire().await.expect("a connection");
+        for sql in gathering::LOOKS {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(&mut *writer).await.expect("a plan");
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let look = "SEARCH rollups USING PRIMARY KEY (day=? AND (license_id,outcome,domain,device,country)>(?,?,?,?,?)";
+            assert!(plan.iter().any(|step| step.starts_with(look)), "{sql}: {plan:#?}");
         }
     }
 

@@ -122,7 +122,12 @@ impl File for Filer {
         Box::pin(async move {
             let mut connection = self.own.acquire().await?;
             run(&mut connection, MAKE, &[]).await?;
-            while self.part(&mut connection, recorded).await? != Part::Nothing {}
+            loop {
+                while self.part(&mut connection, recorded).await? != Part::Nothing {}
+                if self.gather(&mut connection, recorded).await? {
+                    break;
+                }
+            }
             let turn = self.turn().await?;
             run(&mut connection, FORGET_RECORDERS, &[]).await?;
             drop(turn);
@@ -139,7 +144,7 @@ impl File for Filer {
     }
 }
 
-async fn run(
+pub(super) async fn run(
     connection: &mut SqliteConnection,
     sql: &'static str,
     values: &[Value<'_>],
@@ -147,12 +152,12 @@ async fn run(
     fetch(connection, SqlStr::from_static(sql), values, true).await
 }
 
-fn int(row: &SqliteRow, column: &str) -> sqlx::Result<i64> {
+pub(super) fn int(row: &SqliteRow, column: &str) -> sqlx::Result<i64> {
     row.int(column).map(Option::unwrap_or_default)
 }
 
 impl Filer {
-    async fn turn(&self) -> sqlx::Result<(Turn<'_>, PoolConnection<Sqlite>)> {
+    pub(super) async fn turn(&self) -> sqlx::Result<(Turn<'_>, PoolConnection<Sqlite>)> {
         let background = self.background.enter().await?;
         Ok((background, self.writer.acquire().await?))
     }

@@ -235,7 +235,18 @@ impl Scope {
 
     /// The table `used`, behind `WITH`: what the sources have, each row a sum.
     fn used<D: Dialect>(self, slot: &str) -> String {
-        let [days_from, days_to] = [1, 2].map(|n| self.parameter(n));
+        let [from, days_to] = [1, 2].map(|n| self.parameter(n));
+        let (days_from, gathered) = match self {
+            Self::License if D::GATHERS => (
+                format!("MAX({from}, (SELECT day FROM gathered))"),
+                format!(
+                    "UNION ALL SELECT day, license_id, outcome, domain, device, country, count, first_at, last_at \
+                     FROM gathered_rollups WHERE license_id = $1 AND day >= {from} \
+                     AND day < MIN({days_to}, (SELECT day FROM gathered)) "
+                ),
+            ),
+            Self::License | Self::All => (from, String::new()),
+        };
         let (filed, unfiled) = (self.condition(), self.condition_of_unfiled::<D>());
         let single = |table: &str, condition: &str, from: u8| {
             let (from, to) = (self.parameter(from), self.parameter(from + 1));
@@ -259,7 +270,7 @@ impl Scope {
                  THEN CASE WHEN days.day + 1 < {days_to} THEN days.day + 1 END \
                  ELSE (SELECT MIN(rollups.day) FROM rollups \
                  WHERE rollups.day > days.day AND rollups.day < {days_to}) END FROM days WHERE days.day IS NOT NULL), \
-                 used ({columns}) AS NOT MATERIALIZED ({rollups} {} {records})",
+                 used ({columns}) AS NOT MATERIALIZED ({rollups} {} {gathered}{records})",
                 of_days::<D>("$1")
             ),
             Self::All => format!(

@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded, roll_up};
-use crate::sql::turn::{Background, Steps, Turn};
+use crate::sql::turn::{Background, Others, Turn};
 
 /// Rows that are sorted at once: as many as fit into some megabytes.
 const PART: i64 = 50_000;
@@ -28,7 +27,7 @@ const REMOVED: i64 = 5_000;
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const START: &str = "UPDATE filing SET license_id = '', sequence = 0, last_sequence = \
     (SELECT MAX(sequence) FROM (SELECT sequence FROM inbox ORDER BY sequence LIMIT $1 + 0)) \
-    WHERE last_sequence = 0 AND EXISTS (SELECT 1 FROM inbox)";
+    WHERE last_sequence = 0 AND EXISTS (SELECT 1 FROM inbox) RETURNING last_sequence";
 const STATE: &str = "SELECT last_sequence, license_id, sequence FROM filing";
 const MAKE: &str = "CREATE TEMP TABLE IF NOT EXISTS sorted (sequence INTEGER, license_id TEXT, at INTEGER, outcome TEXT, \
     domain TEXT, fingerprint TEXT, country TEXT, region TEXT, client TEXT, covered_by TEXT)";
@@ -72,8 +71,8 @@ const REMOVE: &str = "DELETE FROM inbox WHERE sequence <= (SELECT MAX(sequence) 
     (SELECT sequence FROM inbox WHERE sequence <= $1 ORDER BY sequence LIMIT $2 + 0))";
 const FINISH: &str = "UPDATE filing SET last_sequence = 0, license_id = '', sequence = 0 \
     WHERE last_sequence = $1 AND NOT EXISTS (SELECT 1 FROM inbox WHERE sequence <= $1) RETURNING last_sequence";
-/// Pages of the log, 16 MB, beyond which it is begun anew.
-const LONG_LOG: i64 = 4_096;
+/// Pages of the log, 64 MB, beyond which it is begun anew: whoever writes then waits for the disk twice, so it is to be seldom.
+const LONG_LOG: i64 = 16_384;
 /// Moves pages from the log into the file while others write.
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
@@ -95,21 +94,19 @@ struct State {
 /// How one part ended.
 #[derive(PartialEq, Eq)]
 enum Part {
-    /// There was nothing.
-    Nothing,
+    /// It was all there was when it began.
+    Last,
     /// It is filed, or another process does it.
     Done,
 }
 
 impl File for Filer {
-    fn file<'a>(
-        &'a self,
-        recorded: &'a AtomicU64,
-    ) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
+    fn file<'a>(&'a self, others: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
         Box::pin(async move {
             let mut connection = self.own.acquire().await?;
             run(&mut connection, MAKE, &[]).await?;
-            while self.part(&mut connection, recorded).await? != Part::Nothing {}
+            // What is recorded meanwhile is for the next time, when it is many again.
+            while self.part(&mut connection, others).await? != Part::Last {}
             let turn = self.turn().await?;
             run(&mut connection, FORGET_RECORDERS, &[]).await?;
             drop(turn);
@@ -157,11 +154,10 @@ impl Filer {
     }
 
     /// Files one part of the inbox.
-    async fn part(&self, connection: &mut SqliteConnection, recorded: &AtomicU64) -> sqlx::Result<Part> {
-        let mut steps = Steps::new(recorded);
+    async fn part(&self, connection: &mut SqliteConnection, others: &Others) -> sqlx::Result<Part> {
         let turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
-        run(&mut tx, START, values![PART]).await?;
+        let is_new = !run(&mut tx, START, values![PART]).await?.is_empty();
         let rows = run(&mut tx, STATE, &[]).await?;
         tx.commit().await?;
         drop(turn);
@@ -172,28 +168,31 @@ impl Filer {
             sequence: int(row, "sequence")?,
         };
         if state.last_sequence == 0 {
-            return Ok(Part::Nothing);
+            return Ok(Part::Last);
         }
         run(connection, CLEAR, &[]).await?;
         let values = values![state.last_sequence, state.license_id.as_str(), state.sequence];
         run(connection, SORT, values).await?;
-        let mut tidied = Instant::now();
-        for step in 0.. {
+        let (mut tidied, mut filed) = (Instant::now(), 0);
+        loop {
             if tidied.elapsed() >= TIDIED_EVERY {
                 self.shorten_log(connection).await?;
                 tidied = Instant::now();
             }
-            match self.step(connection, &mut state, step * FILED).await? {
-                Step::Filed(took) => steps.stand_back(took).await,
+            match self.step(connection, &mut state, filed).await? {
+                Step::Filed(took) => {
+                    filed += FILED;
+                    others.let_write(took).await;
+                }
                 Step::End => break,
                 Step::Overtaken => return Ok(Part::Done),
             }
         }
         run(connection, CLEAR, &[]).await?;
         while !self.remove(connection, &state).await? {
-            steps.stand_back(Duration::ZERO).await;
+            others.let_write(Duration::ZERO).await;
         }
-        Ok(Part::Done)
+        Ok(if is_new && filed < PART { Part::Last } else { Part::Done })
     }
 
     /// Files the sorted rows behind that one, as many as a step takes.

@@ -1,7 +1,7 @@
 //! 100,000 licenses whose terms end in the same minute, while others are validated: how long the sweep takes, and what it does
 //! to the answers, as a table in Markdown.
 //!
-//! `benches/sweep` starts a PostgreSQL and runs it; `--quick` tries it with 5,000.
+//! `benches/sweep` starts a PostgreSQL and runs it; `--quick` tries it with 5,000, `--only sqlite` or `--only postgres` is one store.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -35,8 +35,9 @@ use fill::{Known, Maker, Raw, SECRET, now};
 const VALIDATED: usize = 1_000;
 const CALLERS: usize = 8;
 const THINKS: Duration = Duration::from_millis(5);
-/// How long is measured without a sweep.
-const BEFORE: Duration = Duration::from_secs(10);
+/// How long is measured without a sweep: some rounds of filing, which comes every ten seconds of a load that goes on, as during the
+/// sweep.
+const BEFORE: Duration = Duration::from_secs(40);
 
 /// Validates until it is told to stop; how long each answer took.
 async fn load(service: Arc<LicenseService>, known: Arc<Vec<Known>>, stop: Arc<AtomicBool>) -> Vec<Duration> {
@@ -94,6 +95,8 @@ async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: R
         }
     }
     .expect("rows");
+    // They were made a month ago, and told of then.
+    while store.publish(SystemClock.now(), 1_000).await.expect("published") > 0 {}
     raw.settle().await;
     let grouped = GroupCommit::new(Arc::clone(&store), GroupCommitOptions::default(), &mut SystemRng);
     let front = Cached::new(grouped.expect("randomness"), CacheOptions::default());
@@ -140,17 +143,26 @@ async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: R
 
 #[tokio::main]
 async fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let arguments: Vec<String> = std::env::args().collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let only =
+        arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
+    let asked = |name: &str| only.is_none_or(|only| only == name);
     let ending = if quick { 5_000 } else { 100_000 };
     println!(
         "| store | ends | told and published | p99 before | p99 meanwhile | ratio |\n|---|---|---|---|---|---|"
     );
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("licenses.db");
-    let store = SqliteStore::open(&path).await.expect("a store");
-    let options = SqliteConnectOptions::new().filename(&path).pragma("cache_size", "-1000000");
-    let raw = Raw::Sqlite(Box::new(options.connect().await.expect("a connection")));
-    measure("SQLite", Arc::new(store), raw, ending).await;
+    if asked("sqlite") {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        let store = SqliteStore::open(&path).await.expect("a store");
+        let options = SqliteConnectOptions::new().filename(&path).pragma("cache_size", "-1000000");
+        let raw = Raw::Sqlite(Box::new(options.connect().await.expect("a connection")));
+        measure("SQLite", Arc::new(store), raw, ending).await;
+    }
+    if !asked("postgres") {
+        return;
+    }
     let Some(database) = TestDatabase::new().await else { return };
     let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
     let raw = Raw::Postgres(Box::new(database.connect().await));

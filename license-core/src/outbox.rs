@@ -5,7 +5,8 @@
 //!
 //! A number drawn inside a transaction is no order to read by: a smaller one may commit later, and whoever has read past it
 //! misses it. So an event has no position at its commit. [`Outbox::publish`] gives positions out afterwards, under one lock,
-//! and makes the deliveries with them. Readers publish first; no task is needed for events to be seen.
+//! and makes the deliveries with them. Readers publish first; no task is needed for events to be seen. What [`Outbox::sweep`] tells
+//! may have its positions at once, under the same lock.
 
 use std::sync::Arc;
 
@@ -34,6 +35,9 @@ pub trait Outbox: std::fmt::Debug + Send + Sync + 'static {
     /// others have locked or changed are left for the next time. Gives how many licenses were told of.
     ///
     /// The write is short, and of as few rows as suits the store: whoever has much to sweep calls again, until it is 0.
+    ///
+    /// It may do for its events what [`publish`](Self::publish) does, in the same commit: under the lock of whoever gives positions
+    /// out, with the deliveries, and only of licenses whose earlier events have theirs.
     ///
     /// # Errors
     /// As all methods: [`StoreError`].

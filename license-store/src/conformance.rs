@@ -155,6 +155,7 @@ macro_rules! outbox_conformance_cases {
                 subscriptions_move_forward_only;
             expiry: the_end_of_a_term_is_told_once, a_renewal_before_the_sweep_is_told_of_alone,
                 other_licenses_are_left_alone, racing_sweeps_tell_once, a_renewal_may_race_with_the_sweep, a_sweep_is_heard,
+                what_is_swept_takes_its_place, sweeps_race_with_publishers, an_endpoint_hears_of_sweeps_from_then_on,
                 a_reached_limit_is_told_once_an_hour;
             unusual: unusual_usage_is_told_once_a_day, racing_looks_tell_once;
             endpoints: every_field_is_kept, there_are_at_most_so_many, a_removed_endpoint_is_gone,

@@ -61,9 +61,8 @@ use outbox::OutboxStatements;
 use retry::Retry;
 use rows::Reader;
 use statements::Statements;
-use tokio::time::Instant;
 use transfer::TransferStatements;
-use turn::{Background, Steps, Turn};
+use turn::{Background, Turn};
 use usage::UsageStatements;
 
 /// The longest that one waits for others of its process who do what is done one at a time.
@@ -194,35 +193,12 @@ impl<D: Dialect> SqlStore<D> {
         self.background.enter().await.map_err(store_error::<D>)
     }
 
-    /// Runs a chain in a turn of the background, and stands back after it.
-    async fn step(
-        &self,
-        steps: &mut Steps<'_>,
-        chain: &Chain,
-        parameter: &str,
-        begin: &SqlStr,
-        notice: Option<Notice>,
-    ) -> Result<Vec<Row<D>>, StoreError> {
-        let turn = self.enter_background().await?;
-        let start = Instant::now();
-        let rows = self.run_chain(chain, parameter, begin, notice, &turn).await?;
-        drop(turn);
-        // A fourth: most of the time it waited for others itself.
-        steps.stand_back(start.elapsed() / 4).await;
-        Ok(rows)
-    }
-
-    /// Runs a chain with its parameter, in the turn of the background. Gives the rows of its answer: none where it stopped, and
-    /// then nothing was done.
-    async fn run_chain(
-        &self,
-        chain: &Chain,
-        parameter: &str,
-        begin: &SqlStr,
-        notice: Option<Notice>,
-        _: &Turn<'_>,
-    ) -> Result<Vec<Row<D>>, StoreError> {
-        let values = values![parameter];
+    /// Runs a step with its chain, in a turn of the background. Gives the rows of its answer: none where it stopped, and then nothing
+    /// was done.
+    async fn run_step(&self, chain: &Chain, step: &Step<'_>) -> Result<Vec<Row<D>>, StoreError> {
+        let _turn = self.enter_background().await?;
+        let Step { values, least, begin, notice } = step;
+        let notice = notice.clone();
         if let Some(text) = &chain.at_once {
             let rows = self.run_at_once(text.clone(), values).await.map_err(store_error::<D>)?;
             if !rows.is_empty() {
@@ -232,13 +208,14 @@ impl<D: Dialect> SqlStore<D> {
         }
         let mut tx = self.begin(begin).await?;
         let mut answer = Vec::new();
-        for (n, statement) in chain.each.iter().enumerate() {
-            let rows = self.fetch(&mut tx, statement, values).await?;
+        for (n, (statement, reads)) in chain.each.iter().zip(&chain.reads).enumerate() {
+            let rows = self.fetch(&mut tx, statement, &values[..*reads]).await?;
             let last = n + 1 == chain.each.len();
-            if rows.is_empty() && (!last || n == chain.answer) {
-                return Ok(rows);
+            let is_answer = n == chain.answer;
+            if (rows.is_empty() && !last) || (is_answer && rows.len() < *least) {
+                return Ok(Vec::new());
             }
-            if n == chain.answer {
+            if is_answer {
                 answer = rows;
             }
         }
@@ -482,6 +459,17 @@ impl<D: Dialect> SqlStore<D> {
         let rows = self.fetch(connection, &self.statements.license_exists, values![id.as_str()]).await?;
         if rows.is_empty() { Err(StoreError::NotFound { id: id.clone() }) } else { Ok(()) }
     }
+}
+
+/// One of many writes of a chain.
+struct Step<'a> {
+    /// What its statements read.
+    values: &'a [Value<'a>],
+    /// So many rows its answer has, or nothing shall be done.
+    least: usize,
+    begin: &'a SqlStr,
+    /// Told where something was done.
+    notice: Option<Notice>,
 }
 
 /// What `record` writes of its validations.

@@ -1,17 +1,23 @@
 //! Cases of `sweep` and `tell_limit`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chrono::TimeDelta;
 use license_core::activation::ActivationKind;
 use license_core::change::Notice;
 use license_core::command::{Command, LimitNotice};
+use license_core::endpoint::{EndpointCommand, EndpointId};
+use license_core::event::{EventId, Subject};
 use license_core::license::{Expiry, LicenseId};
 use license_core::outbox::{Outbox, Sweep};
-use license_core::store::{LicenseStore, StoreError};
+use license_core::store::{LicenseStore, PageRequest, StoreError};
 
 use super::OutboxHarness;
+use super::endpoints::{command, register};
 use super::fixture::{activate, ask, at, detail, issue, issue_with_slots, new_license, race, spec};
+use super::order::{check_order, publish_all};
 
 /// A sweep at so many seconds, that tells of ends within 100 seconds.
 fn sweep(seconds: i64, limit: u32) -> Sweep {
@@ -146,6 +152,159 @@ pub async fn a_renewal_may_race_with_the_sweep(harness: &dyn OutboxHarness) {
     for (id, mut expected) in ids.iter().zip(before) {
         expected.push("license.expired");
         assert_eq!(told(&store, id).await, expected, "the end of the next term is told of");
+    }
+}
+
+/// The events that an endpoint has a delivery of, each once, by their places.
+async fn delivered(outbox: &dyn Outbox, endpoint: &EndpointId) -> Vec<EventId> {
+    let page = PageRequest { after: None, limit: 10_000 };
+    let page = outbox.deliveries(endpoint, None, &page).await.expect("deliveries");
+    page.items.into_iter().rev().map(|item| item.delivery.event_id).collect()
+}
+
+/// Behind the earlier events of their licenses, published or not; and they go to the endpoints that chose them.
+pub async fn what_is_swept_takes_its_place(harness: &dyn OutboxHarness) {
+    let (store, outbox) = harness.open_outbox().await;
+    let (all, ends) = (register(&outbox, &["*"]).await, register(&outbox, &["license.expired"]).await);
+    let (others, disabled) = (register(&outbox, &["license.revoked"]).await, register(&outbox, &["*"]).await);
+    command(&outbox, &disabled.id, &EndpointCommand::Disable).await;
+    let mut expected = publish_all(&outbox).await.len();
+    // All published; none; some.
+    for (published, unpublished) in [(3, 0), (0, 3), (2, 2)] {
+        let mut ids = Vec::new();
+        for _ in 0..published {
+            ids.push(issue_until(&store, 500).await);
+        }
+        publish_all(&outbox).await;
+        for _ in 0..unpublished {
+            ids.push(issue_until(&store, 500).await);
+        }
+        let before = (delivered(&outbox, &all.id).await.len(), delivered(&outbox, &ends.id).await.len());
+        while outbox.sweep(&sweep(1_000, 10)).await.expect("sweep") > 0 {}
+        let events = publish_all(&outbox).await;
+        expected += 2 * ids.len();
+        assert_eq!(events.len(), expected, "a sweep of {published} published and {unpublished} others");
+        check_order(&events, expected);
+        let told: Vec<_> =
+            events[expected - ids.len() - unpublished..].iter().map(|one| one.event.id()).collect();
+        let to_all = delivered(&outbox, &all.id).await.split_off(before.0);
+        assert_eq!(to_all, told, "what is delivered of {published} published and {unpublished} others");
+        assert_eq!(delivered(&outbox, &ends.id).await.len(), before.1 + ids.len());
+        assert_eq!(delivered(&outbox, &others.id).await, []);
+        assert_eq!(delivered(&outbox, &disabled.id).await, []);
+    }
+}
+
+/// Whoever gives places out, on any node: each once, none overtaken, and one delivery of each.
+pub async fn sweeps_race_with_publishers(harness: &dyn OutboxHarness) {
+    const ENDING: usize = 48;
+    let ((store, outbox), (other_store, other)) = (harness.open_outbox().await, harness.open_outbox().await);
+    let endpoint = register(&outbox, &["*"]).await;
+    let mut ids = Vec::new();
+    for n in 0..ENDING {
+        ids.push(issue_until(&store, 500).await);
+        if n == ENDING / 2 {
+            publish_all(&outbox).await;
+        }
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let (written, reading) = (Arc::clone(&done), Arc::clone(&other));
+    let reader = tokio::spawn(async move {
+        let (mut seen, mut cursor) = (Vec::new(), 0);
+        loop {
+            let last = written.load(Ordering::SeqCst);
+            reading.publish(at(90), 5).await.expect("publish");
+            let new = reading.published_after(cursor, 5).await.expect("published_after");
+            if last && new.is_empty() {
+                return seen;
+            }
+            cursor = new.last().map_or(cursor, |last| last.position);
+            seen.extend(new);
+            tokio::task::yield_now().await;
+        }
+    });
+    let (outboxes, handles) = ([outbox, other], [store, other_store]);
+    race(&handles, 8, |task, store| {
+        let outbox = Arc::clone(&outboxes[task / 2 % 2]);
+        let own = ids.iter().skip(task).step_by(8).cloned().collect::<Vec<_>>();
+        async move {
+            for id in own {
+                match task % 4 {
+                    0 | 1 => drop(outbox.sweep(&sweep(1_000, 5)).await.expect("sweep")),
+                    2 => drop(outbox.publish(at(90), 3).await.expect("publish")),
+                    _ => drop(ask(&store, &id, &Command::Suspend).await),
+                }
+            }
+        }
+    })
+    .await;
+    while outboxes[0].sweep(&sweep(1_000, 100)).await.expect("sweep") > 0 {}
+    done.store(true, Ordering::SeqCst);
+    let seen = reader.await.expect("the reader does not panic");
+    let events = publish_all(&outboxes[0]).await;
+    assert_eq!(seen, events, "what a reader met who reads on from where it was");
+    check_order(&events, events.len());
+    let mut each = 0;
+    for id in &ids {
+        each += handles[0].events(id, 0, 100).await.expect("events").len();
+    }
+    assert_eq!(events.len(), each, "all have a place");
+    let told: Vec<_> = events.iter().map(|one| one.event.id()).collect();
+    assert_eq!(delivered(&outboxes[0], &endpoint.id).await, told, "one delivery of each");
+}
+
+/// An endpoint that is made while others sweep gets all that is told when it is there.
+pub async fn an_endpoint_hears_of_sweeps_from_then_on(harness: &dyn OutboxHarness) {
+    const ROUNDS: usize = 6;
+    const ENDING: usize = 40;
+    let ((store, outbox), (other_store, other)) = (harness.open_outbox().await, harness.open_outbox().await);
+    let (outboxes, handles) = ([outbox, other], [store, other_store]);
+    for _ in 0..ROUNDS {
+        let mut ids = Vec::new();
+        for _ in 0..ENDING {
+            ids.push(issue_until(&handles[0], 500).await);
+        }
+        publish_all(&outboxes[0]).await;
+        let (ids, swept) = (Arc::new(ids), Arc::new(AtomicUsize::new(0)));
+        let found = race(&handles, 4, |task, store| {
+            let (outbox, ids) = (Arc::clone(&outboxes[task % 2]), Arc::clone(&ids));
+            let swept = Arc::clone(&swept);
+            async move {
+                if task > 0 {
+                    loop {
+                        match outbox.sweep(&sweep(1_000, 2)).await.expect("sweep") {
+                            0 => break,
+                            some => drop(swept.fetch_add(some as usize, Ordering::SeqCst)),
+                        }
+                    }
+                    return None;
+                }
+                while swept.load(Ordering::SeqCst) < ENDING / 4 {
+                    tokio::task::yield_now().await;
+                }
+                let endpoint = register(&outbox, &["license.expired"]).await.id;
+                let mut untold = BTreeSet::new();
+                for id in ids.iter() {
+                    if told(&store, id).await.is_empty() {
+                        untold.insert(id.clone());
+                    }
+                }
+                Some((endpoint, untold))
+            }
+        })
+        .await;
+        while outboxes[0].sweep(&sweep(1_000, 100)).await.expect("sweep") > 0 {}
+        publish_all(&outboxes[1]).await;
+        let (endpoint, untold) = found.into_iter().flatten().next().expect("one made it");
+        let delivered: Vec<_> = delivered(&outboxes[0], &endpoint).await;
+        for id in untold {
+            let subject = Subject::License(id);
+            assert!(
+                delivered.iter().any(|event| *event.subject() == subject),
+                "{subject:?} is told when it is there"
+            );
+        }
+        outboxes[0].delete_endpoint(&endpoint).await.expect("delete_endpoint");
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn positions_follow_the_numbers_of_a_license(harness: &dyn OutboxHarne
 }
 
 /// Each place once, and each license in the order of its numbers.
-fn check_order(events: &[Published], expected: usize) {
+pub(super) fn check_order(events: &[Published], expected: usize) {
     let places: Vec<_> = events.iter().map(|published| published.position).collect();
     assert_eq!(places, (1..=expected as u64).collect::<Vec<_>>(), "each place is given once, without gaps");
     let mut numbers = BTreeMap::new();

@@ -14,6 +14,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Locks the rows of a `SELECT` against all; empty where [`begin_write`](Self::begin_write) locks the database.
     const FOR_UPDATE: &'static str;
 
+    /// Whether it does: what is read in a transaction that writes stays so until its end.
+    const LOCKS_ALL: bool;
+
     /// Likewise, passing over rows that others have locked.
     const SKIP_LOCKED: &'static str;
 

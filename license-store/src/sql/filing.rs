@@ -12,13 +12,15 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::turn::Others;
+
 /// Filing costs several times what recording does, so it waits until nothing was recorded for so long: a burst is answered
 /// first and filed afterwards.
 const QUIET: Duration = Duration::from_millis(500);
 /// But no longer than this: batches are gone through by those who read counters, and shall not become more without end.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Between two calls of [`File::tidy`].
-pub(super) const TIDIED_EVERY: Duration = Duration::from_millis(500);
+pub(super) const TIDIED_EVERY: Duration = Duration::from_secs(1);
 /// After a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -74,11 +76,8 @@ pub(super) const FORGET_RECORDERS: &str =
 /// Files what is recorded now. May be called by several nodes at once, and cut short anywhere: what is filed is counted
 /// once.
 pub(super) trait File: Send + Sync + 'static {
-    /// `recorded` grows with each batch: who files can tell whether others want to write meanwhile.
-    fn file<'a>(
-        &'a self,
-        recorded: &'a AtomicU64,
-    ) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>>;
+    /// Lets others write between its steps.
+    fn file<'a>(&'a self, others: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>>;
 
     /// Called now and then while batches are recorded and nothing is filed: does what would else delay a commit.
     fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>>;
@@ -100,18 +99,18 @@ struct Work {
     wake: Notify,
     /// Batches that were recorded here, and how many of them were when the last filing began that has ended. One more to
     /// begin with: what an earlier process left.
-    recorded: AtomicU64,
+    recorded: Others,
     filed: AtomicU64,
 }
 
 impl Work {
     fn add(&self) {
-        self.recorded.fetch_add(1, Ordering::Relaxed);
+        self.recorded.note();
         self.wake.notify_one();
     }
 
     async fn file(&self, file: &dyn File) -> sqlx::Result<()> {
-        let recorded = self.recorded.load(Ordering::Relaxed);
+        let recorded = self.recorded.batches();
         file.file(&self.recorded).await?;
         self.filed.fetch_max(recorded, Ordering::Relaxed);
         Ok(())
@@ -156,8 +155,8 @@ impl Filing {
         self.work.add();
     }
 
-    /// Grows with each batch that is recorded here.
-    pub(super) fn recorded(&self) -> &AtomicU64 {
+    /// Those who record here.
+    pub(super) fn recorded(&self) -> &Others {
         &self.work.recorded
     }
 
@@ -167,7 +166,7 @@ impl Filing {
     }
 
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let waits = self.work.filed.load(Ordering::Relaxed) < self.work.recorded.load(Ordering::Relaxed);
+        let waits = self.work.filed.load(Ordering::Relaxed) < self.work.recorded.batches();
         let help =
             "Whether this node has recorded validations that wait to be filed into histories and counters";
         vec![Figure::gauge("filing_waits", help, waits.into())]

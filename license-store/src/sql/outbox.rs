@@ -25,15 +25,19 @@ use serde_json::json;
 use sqlx::SqlStr;
 use std::collections::BTreeMap;
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::dialect::{Dialect, Value, values};
 use super::rows::{Reader, event_row, int, json_rows, micros};
 use super::turn::Steps;
-use super::{Connection, Row, SqlStore, Tx, reader};
+use super::{Connection, Row, SqlStore, Step, Tx, reader};
 pub(super) use statements::OutboxStatements;
 
 /// Tries to give positions out without the lock.
 const OVERTAKEN: usize = 3;
+
+/// Of the time that a step takes, so much is waiting for others.
+const WAITED: u32 = 4;
 
 /// Events whose JSON is read before others have their turn on this thread.
 const READ_AT_ONCE: usize = 50;
@@ -69,6 +73,11 @@ impl<D: Dialect> SqlStore<D> {
     async fn lock_endpoint(&self, tx: &mut Tx<D>, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
         let rows = self.fetch(tx, &self.outbox.lock_endpoint, values![id.as_str()]).await?;
         rows.first().map(|row| endpoint_row::<D>(row).endpoint()).transpose()
+    }
+
+    async fn read_endpoints(&self, reading: &mut Connection<D>) -> Result<Vec<Endpoint>, StoreError> {
+        let rows = self.fetch(reading, &self.outbox.endpoints, &[]).await?;
+        rows.iter().map(|row| endpoint_row::<D>(row).endpoint()).collect()
     }
 
     async fn update_endpoint(&self, tx: &mut Tx<D>, endpoint: &Endpoint) -> Result<(), StoreError> {
@@ -113,7 +122,9 @@ impl<D: Dialect> SqlStore<D> {
     /// time.
     async fn try_sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
         let Sweep { now, expiring_until, limit } = *sweep;
+        let mut steps = Steps::begin(self.filing.recorded());
         let mut told: Vec<(LicenseDetail, Changes)> = Vec::new();
+        let endpoints;
         {
             let mut reading = self.reader().await?;
             // Those of which something was told already, and those of which nothing was: two parts of one index.
@@ -127,26 +138,65 @@ impl<D: Dialect> SqlStore<D> {
                     told.extend(changes.map(|changes| (detail, changes)));
                 }
             }
+            endpoints = self.read_endpoints(&mut reading).await?;
         }
-        let (mut swept, mut steps) = (0, Steps::new(self.filing.recorded()));
+        let mut swept = 0;
         for told in told.chunks(D::BACKGROUND_ROWS as usize) {
-            let (mut noted, mut events) = (Vec::new(), Vec::new());
-            for (detail, Changes { license, events: emitted, .. }) in told {
-                let LicenseDetail { license: before, .. } = detail;
-                let (id, told) = (license.id.as_str(), license.expiry_told.as_number());
-                noted.push(json!([id, before.version, before.last_event, told, license.last_event]));
-                for event in emitted.complete(detail) {
-                    let mut row = event_row(&event);
-                    row.as_array_mut().into_iter().for_each(|row| row.push(license.last_event.into()));
-                    events.push(row);
-                }
-            }
-            let told = json!({ "told": noted, "events": events }).to_string();
-            let (begin, notice) = (&self.statements.again, Some(Notice::Outbox));
-            let told = self.step(&mut steps, &self.outbox.tell, &told, begin, notice).await?;
-            swept += count(&told);
+            let start = Instant::now();
+            let step = self.tell(told, &endpoints, now).await?;
+            swept += step;
+            steps.let_write(start.elapsed() / WAITED, count(told)).await;
         }
         Ok(swept)
+    }
+
+    /// Tells of some licenses, in one commit; gives of how many. Their events get positions and deliveries with it, as publishing would
+    /// give them, where all licenses are as they were read, no earlier event of them waits for a position, and the endpoints are those
+    /// that were read. That they stay so, the lock of who gives positions out is for. Else the events wait for whoever publishes.
+    async fn tell(
+        &self,
+        told: &[(LicenseDetail, Changes)],
+        endpoints: &[Endpoint],
+        now: DateTime<Utc>,
+    ) -> Result<u32, StoreError> {
+        let (mut noted, mut events, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+        for (detail, Changes { license, events: emitted, .. }) in told {
+            let LicenseDetail { license: before, .. } = detail;
+            let (id, told) = (license.id.as_str(), license.expiry_told.as_number());
+            noted.push(json!([id, before.version, before.last_event, told, license.last_event]));
+            for event in emitted.complete(detail) {
+                let place = events.len() as u64 + 1;
+                let mut row = event_row(&event);
+                row.as_array_mut()
+                    .into_iter()
+                    .for_each(|row| row.extend([license.last_event.into(), place.into()]));
+                events.push(row);
+                let id = EventId::new(event.subject, event.sequence);
+                let wanting =
+                    endpoints.iter().filter(|endpoint| endpoint.wants(event.event_type, id.subject()));
+                deliveries.extend(wanting.map(|endpoint| delivery_values(&endpoint.id, place, &id, now)));
+            }
+        }
+        let least = events.len();
+        let endpoints: Vec<_> = endpoints.iter().map(rows::chosen).collect();
+        let counts = json!([[noted.len(), least, endpoints.len()]]);
+        // Events apart: they are long, and of all statements one reads them.
+        let all =
+            json!({ "told": noted, "counts": counts, "endpoints": endpoints, "deliveries": deliveries });
+        let (all, events) = (all.to_string(), json_rows(events.into_iter()));
+        let values = values![all.as_str(), events.as_str()];
+        let notice = Some(Notice::Outbox);
+        // Who is about to give out positions read before which comes next.
+        if let Some(_publishing) = self.publishing.enter_if_free() {
+            let begin = &self.statements.quick;
+            let step = Step { values, least, begin, notice: notice.clone() };
+            let told = self.run_step(&self.outbox.tell_in_place, &step).await?;
+            if !told.is_empty() {
+                return Ok(count(&told));
+            }
+        }
+        let step = Step { values, least: 1, begin: &self.statements.again, notice };
+        Ok(count(&self.run_step(&self.outbox.tell, &step).await?))
     }
 
     async fn try_tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -174,16 +224,19 @@ impl<D: Dialect> SqlStore<D> {
     async fn try_publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
         let _publishing = self.publishing.enter().await.map_err(super::store_error::<D>)?;
         let begin = &self.statements.quick;
-        let mut steps = Steps::new(self.filing.recorded());
+        let mut steps = Steps::begin(self.filing.recorded());
         for _ in 0..OVERTAKEN {
             let plans = self.plan_publication(&mut *self.reader().await?, now, limit).await?;
             let (planned, mut published) = (!plans.is_empty(), 0);
             for plan in &plans {
-                let step = self.step(&mut steps, &self.outbox.publish, plan, begin, None).await?;
+                let start = Instant::now();
+                let step = Step { values: values![plan.as_str()], least: 1, begin, notice: None };
+                let step = self.run_step(&self.outbox.publish, &step).await?;
                 if step.is_empty() {
                     break;
                 }
                 published += count(&step);
+                steps.let_write(start.elapsed() / WAITED, count(&step)).await;
             }
             if published > 0 || !planned {
                 return Ok(published);
@@ -227,9 +280,7 @@ impl<D: Dialect> SqlStore<D> {
         }
         order_of_publishing(&mut order);
         // After the events: an endpoint that is there when something happens is told of it.
-        let endpoints = self.fetch(reading, &self.outbox.endpoints, &[]).await?;
-        let endpoints = endpoints.iter().map(|row| endpoint_row::<D>(row).endpoint());
-        let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, _>>()?;
+        let endpoints = self.read_endpoints(reading).await?;
         let mut plans = Vec::new();
         let lasts = (last..).step_by(D::BACKGROUND_ROWS as usize);
         for (last, step) in lasts.zip(order.chunks(D::BACKGROUND_ROWS as usize)) {
@@ -542,8 +593,7 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     }
 
     async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
-        let rows = self.read_rows(&self.outbox.endpoints, &[]).await?;
-        rows.iter().map(|row| endpoint_row::<D>(row).endpoint()).collect()
+        self.read_endpoints(&mut *self.reader().await?).await
     }
 
     async fn endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {

@@ -23,8 +23,8 @@ use super::retry::TRIES;
 use super::turn::Background;
 use filing::Filer;
 
-/// Pages of the log beyond which a commit moves them into the file, where nobody has done so before: 64 MB.
-const LOG_PAGES: &str = "16384";
+/// Pages of the log beyond which a commit moves them into the file, where nobody has done so before: 128 MB.
+const LOG_PAGES: &str = "32768";
 /// Before another process is asked again whether it has opened the file.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 // IMMEDIATE takes the one write lock at once; a transaction that reads first and writes later fails where another wrote. In
@@ -70,6 +70,7 @@ impl Dialect for Sqlite {
     type Db = Driver;
 
     const FOR_UPDATE: &'static str = "";
+    const LOCKS_ALL: bool = true;
     const SKIP_LOCKED: &'static str = "";
     // Nobody outside this process listens.
     const NOTIFY: Option<&'static str> = None;
@@ -103,8 +104,8 @@ impl Dialect for Sqlite {
 
     const LOCK_FILING: Option<&'static str> = None;
     const GATHERS: bool = true;
-    // Some half a millisecond.
-    const BACKGROUND_ROWS: u32 = 16;
+    // Less than half a millisecond.
+    const BACKGROUND_ROWS: u32 = 8;
     const FIND: &'static str = "instr";
     const CHANGED: &'static str = "changes() > 0";
     const SAYS_CHANGED: &'static str = "";

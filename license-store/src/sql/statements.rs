@@ -265,8 +265,17 @@ fn bindings<D: Dialect>() -> String {
 }
 
 /// Inserts events, from rows of JSON that follow.
-pub(super) const INSERT_EVENT_ROWS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
-    SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4";
+pub(super) const INSERT_EVENT_ROWS: &str =
+    concat!("INSERT INTO events (license_id, sequence, event_type, at, data) SELECT ", event_items!());
+pub(super) const EVENT_ITEMS: &str = event_items!();
+
+/// An event's columns, of such a row.
+macro_rules! event_items {
+    () => {
+        "value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4"
+    };
+}
+use event_items;
 
 /// Only texts of this file come here; what callers send goes through parameters.
 pub(super) fn sql(text: String) -> SqlStr {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Lets what no caller waits for take part in the queue of writers one at a time, so that whoever records waits for one of
 /// them at most.
@@ -15,26 +15,80 @@ pub(super) struct Background(Option<(Arc<Mutex<()>>, Duration)>);
 /// Between two writes in the background others write, if they do: at least so long, and so many times as long as the write took.
 const PAUSE: Duration = Duration::from_millis(1);
 const SHARE: u32 = 4;
+/// Rows in a second while others write, of what there is much of: a hundred thousand terms that end at once are told of within a
+/// minute, and no faster than they need to be.
+const PACE: u32 = 2_000;
+/// They do, when one has done so since. Not only since the last step: between two calls there may well be none, and in a row of
+/// steps without a pause the next ones would wait.
+const RECENTLY: Duration = Duration::from_millis(250);
 
-/// Short writes in the background, one after the other: stands back between them while others write.
+/// Those who write while others wait for it, as far as whoever writes in the background need know of them.
+#[derive(Debug)]
+pub(super) struct Others {
+    batches: AtomicU64,
+    began: Instant,
+    /// When the last one was, in microseconds since then.
+    last: AtomicU64,
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        Self { batches: AtomicU64::default(), began: Instant::now(), last: AtomicU64::default() }
+    }
+}
+
+impl Others {
+    fn micros(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// One has written a batch.
+    pub(super) fn note(&self) {
+        self.last.store(self.micros().max(1), Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many batches were written.
+    pub(super) fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+
+    fn write(&self) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        last > 0 && u128::from(self.micros().saturating_sub(last)) < RECENTLY.as_micros()
+    }
+
+    /// Lets them write, where they do, after a step in the background that took so long.
+    pub(super) async fn let_write(&self, took: Duration) {
+        if self.write() {
+            sleep((took * SHARE).max(PAUSE)).await;
+        }
+    }
+}
+
+/// Many rows that are written in short steps, while others write at a pace that leaves most of the time to them.
 #[derive(Debug)]
 pub(super) struct Steps<'a> {
-    /// Grows with what others write.
-    others: &'a AtomicU64,
-    seen: u64,
+    others: &'a Others,
+    /// When the next one is due.
+    due: Instant,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(others: &'a AtomicU64) -> Self {
-        Self { others, seen: others.load(Ordering::Relaxed) }
+    /// Before they are read: to read takes part of the time, too.
+    pub(super) fn begin(others: &'a Others) -> Self {
+        Self { others, due: Instant::now() }
     }
 
-    /// After a step that took so long.
-    pub(super) async fn stand_back(&mut self, took: Duration) {
-        let before = std::mem::replace(&mut self.seen, self.others.load(Ordering::Relaxed));
-        if self.seen != before {
-            sleep((took * SHARE).max(PAUSE)).await;
+    /// After a step of so many rows, which took so long.
+    pub(super) async fn let_write(&mut self, took: Duration, rows: u32) {
+        let now = Instant::now();
+        self.due += Duration::from_secs(1) * rows / PACE;
+        if self.others.write() {
+            sleep((took * SHARE).max(PAUSE).max(self.due.saturating_duration_since(now))).await;
         }
+        // What comes late is not made up for.
+        self.due = self.due.max(now);
     }
 }
 
@@ -51,6 +105,12 @@ impl Background {
     #[cfg(feature = "postgres")]
     pub(super) fn at_once() -> Self {
         Self(None)
+    }
+
+    /// Where no other is there.
+    pub(super) fn enter_if_free(&self) -> Option<Turn<'_>> {
+        let Some((turn, _)) = &self.0 else { return Some(None) };
+        turn.try_lock().ok().map(Some)
     }
 
     /// Waits until no other is there. Before the connection that writes is asked for.

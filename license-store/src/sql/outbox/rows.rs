@@ -169,3 +169,8 @@ pub(super) fn endpoint_values<'a>(endpoint: &'a Endpoint, types: &'a str) -> [Va
 pub(super) fn types(endpoint: &Endpoint) -> String {
     json!(endpoint.settings.events.as_strs()).to_string()
 }
+
+/// What decides on the events that an endpoint gets, as the row of JSON that it is compared with.
+pub(super) fn chosen(endpoint: &Endpoint) -> serde_json::Value {
+    json!([endpoint.id.as_str(), types(endpoint), i64::from(endpoint.is_enabled())])
+}

@@ -7,7 +7,7 @@ use sqlx::SqlStr;
 
 use crate::sql::chain::Chain;
 use crate::sql::dialect::{Dialect, Value};
-use crate::sql::statements::{Counted, INSERT_EVENT_ROWS, detail, sql};
+use crate::sql::statements::{Counted, EVENT_ITEMS, INSERT_EVENT_ROWS, detail, sql};
 
 const ENDPOINT: &str = "id, url, event_types, description, disabled_at, disabled_reason, secret, previous_secret, \
     previous_secret_until, created_at, updated_at, last_success_at, failing_since, last_event";
@@ -29,6 +29,8 @@ pub(in crate::sql) struct OutboxStatements {
     pub(super) at_positions: SqlStr,
     pub(super) ending: SqlStr,
     pub(super) tell: Chain,
+    /// Likewise, all or none, and with their positions.
+    pub(super) tell_in_place: Chain,
     pub(super) limit_told: SqlStr,
     pub(super) note_limit: SqlStr,
     pub(super) watched: SqlStr,
@@ -67,32 +69,70 @@ impl OutboxStatements {
         let (for_update, skip_locked) = (D::FOR_UPDATE, D::SKIP_LOCKED);
         let items = D::items(1);
         let int = |n: u8| format!("CAST(value ->> {n} AS BIGINT)");
-        let delivery_rows = |items: &str| {
+        let delivery_rows = |items: &str, position: &str| {
             format!(
                 "INSERT INTO deliveries (endpoint_id, position, license_id, sequence, status, tries, due_at, created_at, \
-                 attempts) SELECT value ->> 0, {}, value ->> 2, {}, 'pending', 0, {due}, {due}, '[]' FROM {items}",
-                int(1),
+                 attempts) SELECT value ->> 0, {position}, value ->> 2, {}, 'pending', 0, {due}, {due}, '[]' FROM {items}",
                 int(3),
                 due = int(4)
             )
         };
-        let (told, events) = (D::items_of(1, "told"), D::items_of(1, "events"));
+        let (told, events) = (D::items_of(1, "told"), D::items(2));
         // Of what was decided, that which is still so.
-        let note_told = format!(
-            "UPDATE licenses SET expiry_told = t.told, last_event = t.last_event \
-             FROM (SELECT l.id, n.told, n.last_event FROM (SELECT value ->> 0 AS id, {} AS version, {} AS before, \
-             {} AS told, {} AS last_event FROM {told}) AS n JOIN licenses l ON l.id = n.id \
-             WHERE l.version = n.version AND l.last_event = n.before{skip_locked}) AS t WHERE licenses.id = t.id",
+        let noted = format!(
+            "(SELECT value ->> 0 AS id, {} AS version, {} AS before, {} AS told, {} AS last_event FROM {told}) AS n \
+             JOIN licenses l ON l.id = n.id WHERE l.version = n.version AND l.last_event = n.before",
             int(1),
             int(2),
             int(3),
             int(4)
         );
+        let note_told = |condition: &str| {
+            format!(
+                "UPDATE licenses SET expiry_told = t.told, last_event = t.last_event \
+                 FROM (SELECT l.id, n.told, n.last_event FROM {noted}{condition}{skip_locked}) AS t \
+                 WHERE licenses.id = t.id"
+            )
+        };
         // Of licenses whose last event is this one, and was not there: those that were noted.
         let insert_told = format!(
             "{INSERT_EVENT_ROWS} FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
              ON CONFLICT DO NOTHING RETURNING license_id",
             int(5),
+            D::CHANGED
+        );
+        // All of that, where it can have positions, and who is to be told is known.
+        let counted = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "counts"));
+        let in_order = " AND NOT EXISTS (SELECT 1 FROM events WHERE events.license_id = l.id AND events.position IS NULL)";
+        let same_endpoints = format!(
+            "{count} = (SELECT COUNT(*) FROM endpoints) AND {count} = (SELECT COUNT(*) FROM {} JOIN endpoints e ON \
+             e.id = value ->> 0 AND e.event_types = value ->> 1 \
+             AND CASE WHEN e.disabled_at IS NULL THEN 1 ELSE 0 END = {})",
+            D::items_of(1, "endpoints"),
+            int(2),
+            count = counted(2)
+        );
+        let take_places = format!(
+            "UPDATE outbox SET last_position = last_position + {} \
+             WHERE {} = (SELECT COUNT(*) FROM {noted}{in_order}) AND {same_endpoints}",
+            counted(1),
+            counted(0)
+        );
+        // Where the lock was waited for, what was read before it may be different now.
+        let again = if D::LOCKS_ALL { "1 = 1".to_owned() } else { format!("{same_endpoints}{in_order}") };
+        let note_all = note_told(&format!(" AND {} AND {again}", D::CHANGED));
+        let before = format!("(SELECT last_position FROM outbox) - {}", counted(1));
+        let insert_all = format!(
+            "INSERT INTO events (license_id, sequence, event_type, at, data, position) SELECT {EVENT_ITEMS}, {before} + {} \
+             FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
+             ON CONFLICT DO NOTHING RETURNING license_id",
+            int(6),
+            int(5),
+            D::CHANGED
+        );
+        let deliver_all = format!(
+            "{} WHERE {}",
+            delivery_rows(&D::items_of(1, "deliveries"), &format!("{before} + {}", int(1))),
             D::CHANGED
         );
         let place = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "place"));
@@ -110,7 +150,7 @@ impl OutboxStatements {
         // An endpoint may be gone since it was read.
         let insert_deliveries = format!(
             "{} WHERE {} AND EXISTS (SELECT 1 FROM endpoints WHERE id = value ->> 0) ON CONFLICT DO NOTHING",
-            delivery_rows(&D::items_of(1, "deliveries")),
+            delivery_rows(&D::items_of(1, "deliveries"), &int(1)),
             D::CHANGED
         );
         Self {
@@ -140,7 +180,8 @@ impl OutboxStatements {
                  AND l.expiry_told = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
                 detail::<D>(license_core::limits::EVENT_ACTIVATIONS, Counted::Filed)
             )),
-            tell: Chain::new::<D>(&[&note_told, &insert_told], 1),
+            tell: Chain::new::<D>(&[&note_told(""), &insert_told], 1),
+            tell_in_place: Chain::new::<D>(&[&take_places, &note_all, &insert_all, &deliver_all], 2),
             limit_told: SqlStr::from_static("SELECT at FROM limits_told WHERE license_id = $1 AND kind = $2"),
             note_limit: SqlStr::from_static(
                 "INSERT INTO limits_told (license_id, kind, at) VALUES ($1, $2, $3) \
@@ -215,7 +256,7 @@ impl OutboxStatements {
                 "{} WHERE 1 = 1 ON CONFLICT (endpoint_id, position) DO UPDATE SET status = 'pending', tries = 0, \
                  due_at = excluded.due_at, token = NULL \
                  WHERE deliveries.token IS NULL OR deliveries.due_at <= excluded.due_at RETURNING position",
-                delivery_rows(&items)
+                delivery_rows(&items, &int(1))
             )),
             update_delivery: SqlStr::from_static(
                 "UPDATE deliveries SET status = $3, tries = $4, due_at = $5, token = NULL, attempts = $6 \

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 
 use sqlx::postgres::PgPool;
 use sqlx::{Connection, SqlStr};
@@ -10,6 +9,7 @@ use sqlx::{Connection, SqlStr};
 use super::fetch;
 use crate::sql::dialect::{Columns, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, recorded, roll_up};
+use crate::sql::turn::Others;
 
 /// Validations that are filed at once, and the rest of their last batch. Their licenses are locked meanwhile: some hundredths of a
 /// second.
@@ -68,7 +68,7 @@ pub(super) struct Filer {
 
 impl File for Filer {
     /// Rows of batches lock out nobody who records, so there is no need to stand back.
-    fn file<'a>(&'a self, _: &'a AtomicU64) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
+    fn file<'a>(&'a self, _: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
         Box::pin(async move {
             while self.some().await? >= FILED {}
             Ok(())

@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 use super::fetch;
 use crate::sql::dialect::{Columns, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded, roll_up};
-use crate::sql::turn::{Background, Steps, Turn};
+use crate::sql::turn::{Background, Others, Turn};
 
 /// Validations that are sorted at once, as many as fit into some megabytes; and batches.
 const PART: i64 = 50_000;
@@ -39,9 +38,10 @@ macro_rules! first_batches {
         )
     };
 }
-const FIRST: &str = first_batches!("");
+const FIRST: &str =
+    concat!("SELECT number, (SELECT MAX(number) FROM batches) AS last FROM (", first_batches!(""), ")");
 const START: &str = "UPDATE batch_filing SET license_id = '', sequence = 0, last_number = $1 \
-    WHERE last_number = 0 AND EXISTS (SELECT 1 FROM batches WHERE number <= $1)";
+    WHERE last_number = 0 AND EXISTS (SELECT 1 FROM batches WHERE number <= $1) RETURNING last_number";
 const STATE: &str = "SELECT last_number, license_id, sequence FROM batch_filing";
 const MAKE: &str = "CREATE TEMP TABLE IF NOT EXISTS sorted (sequence INTEGER, license_id TEXT, at INTEGER, outcome TEXT, \
     domain TEXT, fingerprint TEXT, country TEXT, region TEXT, client TEXT, covered_by TEXT)";
@@ -85,8 +85,8 @@ const REMOVE: &str =
     concat!("DELETE FROM batches WHERE number <= (", first_batches!(" WHERE number <= $3"), ")");
 const FINISH: &str = "UPDATE batch_filing SET last_number = 0, license_id = '', sequence = 0 \
     WHERE last_number = $1 AND NOT EXISTS (SELECT 1 FROM batches WHERE number <= $1) RETURNING last_number";
-/// Pages of the log, 16 MB, beyond which it is begun anew.
-const LONG_LOG: i64 = 4_096;
+/// Pages of the log, 64 MB, beyond which it is begun anew: whoever writes then waits for the disk twice, so it is to be seldom.
+const LONG_LOG: i64 = 16_384;
 /// Moves pages from the log into the file while others write.
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
@@ -108,23 +108,21 @@ struct State {
 /// How one part ended.
 #[derive(PartialEq, Eq)]
 enum Part {
-    /// There was nothing.
-    Nothing,
+    /// It was all there was when it began.
+    Last,
     /// It is filed, or another process does it.
     Done,
 }
 
 impl File for Filer {
-    fn file<'a>(
-        &'a self,
-        recorded: &'a AtomicU64,
-    ) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
+    fn file<'a>(&'a self, others: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
         Box::pin(async move {
             let mut connection = self.own.acquire().await?;
             run(&mut connection, MAKE, &[]).await?;
             loop {
-                while self.part(&mut connection, recorded).await? != Part::Nothing {}
-                if self.gather(&mut connection, recorded).await? {
+                // What is recorded meanwhile is for the next time, when it is many again.
+                while self.part(&mut connection, others).await? != Part::Last {}
+                if self.gather(&mut connection, others).await? {
                     break;
                 }
             }
@@ -175,13 +173,13 @@ impl Filer {
     }
 
     /// Files the validations of some batches.
-    async fn part(&self, connection: &mut SqliteConnection, recorded: &AtomicU64) -> sqlx::Result<Part> {
-        let mut steps = Steps::new(recorded);
+    async fn part(&self, connection: &mut SqliteConnection, others: &Others) -> sqlx::Result<Part> {
         let rows = run(connection, FIRST, values![PART_BATCHES, PART]).await?;
         let first = rows.first().map_or(Ok(None), |row| row.int("number"))?;
+        let last = rows.first().map_or(Ok(None), |row| row.int("last"))?;
         let turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
-        run(&mut tx, START, values![first]).await?;
+        let is_new = !run(&mut tx, START, values![first]).await?.is_empty();
         let rows = run(&mut tx, STATE, &[]).await?;
         tx.commit().await?;
         drop(turn);
@@ -192,27 +190,30 @@ impl Filer {
             sequence: int(row, "sequence")?,
         };
         if state.last_number == 0 {
-            return Ok(Part::Nothing);
+            return Ok(Part::Last);
         }
         run(connection, CLEAR, &[]).await?;
         run(connection, SORT, values![state.last_number]).await?;
-        let mut tidied = Instant::now();
-        for step in 0.. {
+        let (mut tidied, mut filed) = (Instant::now(), 0);
+        loop {
             if tidied.elapsed() >= TIDIED_EVERY {
                 self.shorten_log(connection).await?;
                 tidied = Instant::now();
             }
-            match self.step(connection, &mut state, step * FILED).await? {
-                Step::Filed(took) => steps.stand_back(took).await,
+            match self.step(connection, &mut state, filed).await? {
+                Step::Filed(took) => {
+                    filed += FILED;
+                    others.let_write(took).await;
+                }
                 Step::End => break,
                 Step::Overtaken => return Ok(Part::Done),
             }
         }
         run(connection, CLEAR, &[]).await?;
         while !self.remove(connection, &state).await? {
-            steps.stand_back(Duration::ZERO).await;
+            others.let_write(Duration::ZERO).await;
         }
-        Ok(Part::Done)
+        Ok(if is_new && first == last { Part::Last } else { Part::Done })
     }
 
     /// Files the sorted rows behind that one, as many as a step takes.

@@ -4,7 +4,6 @@
 //! changed there by triggers, in its own commit. So both tables agree whenever a reader looks, and after a kill the next one
 //! goes on. The newest day is left: most of what is filed is of it.
 
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 
 use super::filing::{Filer, int, run};
 use crate::sql::dialect::{Columns, Value, values};
-use crate::sql::turn::Steps;
+use crate::sql::turn::Others;
 
 /// Rows that are copied in one step: some milliseconds.
 const COPIED: i64 = 250;
@@ -77,9 +76,9 @@ impl Filer {
     pub(super) async fn gather(
         &self,
         connection: &mut SqliteConnection,
-        recorded: &AtomicU64,
+        others: &Others,
     ) -> sqlx::Result<bool> {
-        let (mut steps, start) = (Steps::new(recorded), Instant::now());
+        let start = Instant::now();
         while start.elapsed() < LONGEST {
             let rows = run(connection, STATE, &[]).await?;
             let Some(row) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
@@ -105,7 +104,7 @@ impl Filer {
             }
             tx.commit().await?;
             drop(turn);
-            steps.stand_back(begun.elapsed()).await;
+            others.let_write(begun.elapsed()).await;
         }
         Ok(false)
     }

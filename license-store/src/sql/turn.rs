@@ -59,6 +59,7 @@ impl Others {
     }
 
     /// Lets them write, where they do, after a step in the background that took so long.
+    #[cfg(feature = "sqlite")]
     pub(super) async fn let_write(&self, took: Duration) {
         if self.write() {
             sleep((took * SHARE).max(PAUSE)).await;

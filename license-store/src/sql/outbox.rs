@@ -5,6 +5,8 @@
 
 mod rows;
 mod statements;
+#[cfg(all(test, any(feature = "sqlite", feature = "postgres")))]
+mod tests;
 mod unusual;
 
 use async_trait::async_trait;
@@ -121,33 +123,38 @@ impl<D: Dialect> SqlStore<D> {
     /// All is read and decided before anything is locked, and written in steps: what was changed meanwhile is left for the next
     /// time.
     async fn try_sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
-        let Sweep { now, expiring_until, limit } = *sweep;
         let mut steps = Steps::begin(self.filing.recorded());
-        let mut told: Vec<(LicenseDetail, Changes)> = Vec::new();
-        let endpoints;
-        {
-            let mut reading = self.reader().await?;
-            // Those of which something was told already, and those of which nothing was: two parts of one index.
-            for (before, until) in [(1_i64, now), (0, expiring_until)] {
-                let room = i64::from(limit) - i64::from(count(&told));
-                let values = values![before, until.timestamp_micros(), room];
-                for row in &self.fetch(&mut reading, &self.outbox.ending, values).await? {
-                    let id = reader::<D>(row, "licenses", "").text("id")?;
-                    let detail = reader::<D>(row, "licenses", &id).detail()?;
-                    let changes = tell_expiry(License::clone(&detail.license), now, expiring_until);
-                    told.extend(changes.map(|changes| (detail, changes)));
-                }
-            }
-            endpoints = self.read_endpoints(&mut reading).await?;
-        }
+        let (told, endpoints) = self.read_ending(sweep).await?;
         let mut swept = 0;
         for told in told.chunks(D::BACKGROUND_ROWS as usize) {
             let start = Instant::now();
-            let step = self.tell(told, &endpoints, now).await?;
+            let step = self.tell(told, &endpoints, sweep.now).await?;
             swept += step;
             steps.let_write(start.elapsed() / WAITED, count(told)).await;
         }
         Ok(swept)
+    }
+
+    /// Of which licenses what is to be told, and the endpoints.
+    async fn read_ending(
+        &self,
+        sweep: &Sweep,
+    ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>), StoreError> {
+        let Sweep { now, expiring_until, limit } = *sweep;
+        let mut told: Vec<(LicenseDetail, Changes)> = Vec::new();
+        let mut reading = self.reader().await?;
+        // Those of which something was told already, and those of which nothing was: two parts of one index.
+        for (before, until) in [(1_i64, now), (0, expiring_until)] {
+            let room = i64::from(limit) - i64::from(count(&told));
+            let values = values![before, until.timestamp_micros(), room];
+            for row in &self.fetch(&mut reading, &self.outbox.ending, values).await? {
+                let id = reader::<D>(row, "licenses", "").text("id")?;
+                let detail = reader::<D>(row, "licenses", &id).detail()?;
+                let changes = tell_expiry(License::clone(&detail.license), now, expiring_until);
+                told.extend(changes.map(|changes| (detail, changes)));
+            }
+        }
+        Ok((told, self.read_endpoints(&mut reading).await?))
     }
 
     /// Tells of some licenses, in one commit; gives of how many. Their events get positions and deliveries with it, as publishing would

@@ -135,7 +135,7 @@ impl<D: Dialect> SqlStore<D> {
     /// # Errors
     /// A fault of the database. What was filed before it stays so.
     pub async fn file(&self) -> Result<(), StoreError> {
-        self.filing.run().await.map_err(store_error::<D>)
+        self.filing.run_all().await.map_err(store_error::<D>)
     }
 
     /// Closes the connections, after what runs on them. Later calls fail as unavailable.

@@ -12,7 +12,9 @@ CREATE TABLE batches (
 
 ALTER TABLE batches ALTER COLUMN rows SET STORAGE EXTERNAL;
 
--- What is in the inbox moves; and what nodes of the version before put there goes the same way.
+-- What is in the inbox moves; and what nodes of the version before put there goes the same way. The view first: its readers lock it
+-- before they lock the inbox.
+DROP VIEW unfiled;
 LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE;
 
 INSERT INTO batches (size, rows)
@@ -36,8 +38,6 @@ CREATE TRIGGER inbox_to_batches BEFORE INSERT ON inbox
 FOR EACH ROW EXECUTE FUNCTION license_inbox_to_batches();
 
 -- What is recorded and not filed. `batch` is what it stands in: to look there for the id of a license is quicker than to read all.
-DROP VIEW unfiled;
-
 CREATE VIEW unfiled AS
 SELECT batches.number * 16777216 + each.place - 1 AS sequence, (each.value ->> 0) COLLATE "C" AS license_id,
        CAST(each.value ->> 1 AS BIGINT) AS at, (each.value ->> 2) COLLATE "C" AS outcome, (each.value ->> 3) COLLATE "C" AS domain,

@@ -21,6 +21,8 @@ const QUIET: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Between two calls of [`File::tidy`].
 pub(super) const TIDIED_EVERY: Duration = Duration::from_secs(1);
+/// Where nothing is recorded here, what others have recorded who may not file: nodes of the version before.
+const LOOKED_EVERY: Duration = Duration::from_mins(1);
 /// After a fault of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -79,6 +81,12 @@ pub(super) trait File: Send + Sync + 'static {
     /// Lets others write between its steps.
     fn file<'a>(&'a self, others: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>>;
 
+    /// Called when all is filed: does for a while what makes filed figures quick to find; whether there is nothing left of it.
+    fn gather<'a>(
+        &'a self,
+        others: &'a Others,
+    ) -> Pin<Box<dyn Future<Output = sqlx::Result<bool>> + Send + 'a>>;
+
     /// Called now and then while batches are recorded and nothing is filed: does what would else delay a commit.
     fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>>;
 
@@ -115,6 +123,14 @@ impl Work {
         self.filed.fetch_max(recorded, Ordering::Relaxed);
         Ok(())
     }
+
+    async fn file_and_gather(&self, file: &dyn File) -> sqlx::Result<()> {
+        self.file(file).await?;
+        while !file.gather(&self.recorded).await? {
+            self.file(file).await?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Filing {
@@ -130,7 +146,7 @@ impl Filing {
         work.add();
         let task = tokio::spawn(async move {
             loop {
-                todo.wake.notified().await;
+                let _ = timeout(LOOKED_EVERY, todo.wake.notified()).await;
                 let begun = Instant::now();
                 let mut tidied = begun;
                 while begun.elapsed() < LONGEST_WAIT && timeout(QUIET, todo.wake.notified()).await.is_ok() {
@@ -140,7 +156,7 @@ impl Filing {
                         tidied = Instant::now();
                     }
                 }
-                if todo.file(&*filer).await.is_err() {
+                if todo.file_and_gather(&*filer).await.is_err() {
                     // It is still in its batch, and counted. What is wrong, callers are told.
                     todo.wake.notify_one();
                     sleep(PAUSE).await;
@@ -163,6 +179,11 @@ impl Filing {
     /// Files now.
     pub(super) async fn run(&self) -> sqlx::Result<()> {
         self.work.file(&*self.file).await
+    }
+
+    /// Does all that there is to do, now.
+    pub(super) async fn run_all(&self) -> sqlx::Result<()> {
+        self.work.file_and_gather(&*self.file).await
     }
 
     pub(super) fn figures(&self) -> Vec<Figure> {
@@ -189,5 +210,46 @@ impl Drop for Filing {
         if let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner) {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts how often it is called.
+    struct Calls(Arc<AtomicU64>);
+
+    impl File for Calls {
+        fn file<'a>(&'a self, _: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn gather<'a>(
+            &'a self,
+            _: &'a Others,
+        ) -> Pin<Box<dyn Future<Output = sqlx::Result<bool>> + Send + 'a>> {
+            Box::pin(std::future::ready(Ok(true)))
+        }
+
+        fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    /// Nodes of the version before record, and do not file.
+    #[tokio::test(start_paused = true)]
+    async fn who_records_nothing_files_for_others() {
+        let calls = Arc::new(AtomicU64::default());
+        let _filing = Filing::new(Calls(Arc::clone(&calls)));
+        sleep(QUIET * 2).await;
+        assert_eq!(calls.load(Ordering::Relaxed), 1, "what an earlier process left");
+        sleep(LOOKED_EVERY * 3).await;
+        assert_eq!(calls.load(Ordering::Relaxed), 3, "now and then");
     }
 }

@@ -203,7 +203,7 @@ impl<D: Dialect> SqlStore<D> {
         let all = values![rows::micros(all).unwrap_or(i64::MIN)];
         // What was recorded late is not filed yet.
         if !self.fetch(&mut *self.reader().await?, &self.usage.old_unfiled, all).await?.is_empty() {
-            self.file().await?;
+            self.filing.run().await.map_err(store_error::<D>)?;
         }
         if let Some(from) = keep.records_from {
             forgotten += self.forget_records(from.timestamp_micros(), limit).await?;

@@ -15,6 +15,9 @@ use crate::sql::turn::Others;
 /// second.
 const FILED: i64 = 2_000;
 
+/// A batch is filed whole, also one that takes longer than other statements may.
+const HOWEVER_LONG: &str = "SET LOCAL statement_timeout = 0";
+
 /// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
 /// Whoever removes rollups takes it too.
 pub(super) const WAIT: &str = "SELECT pg_advisory_xact_lock(7811884315946738994)";
@@ -75,6 +78,11 @@ impl File for Filer {
         })
     }
 
+    /// There is nothing of it here.
+    fn gather<'a>(&'a self, _: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<bool>> + Send + 'a>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
     /// The server does so by itself.
     fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
         Box::pin(std::future::ready(Ok(())))
@@ -91,6 +99,7 @@ impl Filer {
     async fn some(&self) -> sqlx::Result<i64> {
         let mut connection = self.pool.acquire().await?;
         let mut tx = connection.begin_with(self.begin.clone()).await?;
+        fetch(&mut tx, SqlStr::from_static(HOWEVER_LONG), &[], self.keep_prepared).await?;
         fetch(&mut tx, SqlStr::from_static(WAIT), &[], self.keep_prepared).await?;
         fetch(&mut tx, SqlStr::from_static(FORGET_RECORDERS), &[], self.keep_prepared).await?;
         let rows = fetch(&mut tx, SqlStr::from_static(FILE), values![FILED], self.keep_prepared).await?;

@@ -122,17 +122,24 @@ impl File for Filer {
         Box::pin(async move {
             let mut connection = self.own.acquire().await?;
             run(&mut connection, MAKE, &[]).await?;
-            loop {
-                // What is recorded meanwhile is for the next time, when it is many again.
-                while self.part(&mut connection, others).await? != Part::Last {}
-                if self.gather(&mut connection, others).await? {
-                    break;
-                }
-            }
+            // What is recorded meanwhile is for the next time, when it is many again.
+            while self.part(&mut connection, others).await? != Part::Last {}
             let turn = self.turn().await?;
             run(&mut connection, FORGET_RECORDERS, &[]).await?;
             drop(turn);
             self.shorten_log(&mut connection).await
+        })
+    }
+
+    fn gather<'a>(
+        &'a self,
+        others: &'a Others,
+    ) -> Pin<Box<dyn Future<Output = sqlx::Result<bool>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut connection = self.own.acquire().await?;
+            let done = self.gather_some(&mut connection, others).await?;
+            self.shorten_log(&mut connection).await?;
+            Ok(done)
         })
     }
 
@@ -180,6 +187,9 @@ impl Filer {
         let rows = run(connection, FIRST, values![PART_BATCHES, PART]).await?;
         let first = rows.first().map_or(Ok(None), |row| row.int("number"))?;
         let last = rows.first().map_or(Ok(None), |row| row.int("last"))?;
+        if first.is_none() {
+            return Ok(Part::Last);
+        }
         let turn = self.turn().await?;
         let mut tx = connection.begin_with(BEGIN).await?;
         let is_new = !run(&mut tx, START, values![first]).await?.is_empty();

@@ -73,7 +73,7 @@ pub(super) const LOOKS: [&str; 3] = [END_OF_STEP, COPY, NEXT_DAY];
 
 impl Filer {
     /// Copies for a while; whether there is nothing left to copy.
-    pub(super) async fn gather(
+    pub(super) async fn gather_some(
         &self,
         connection: &mut SqliteConnection,
         others: &Others,

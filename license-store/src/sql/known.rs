@@ -9,9 +9,8 @@ use license_core::license::LicenseId;
 /// Licenses that are remembered: some 16 MB. Where there are more, all are forgotten, and looked for again.
 const MOST: usize = 1_000_000;
 
-/// Spares whoever records the look at each license: it costs more than all else of a record. Hashes under a random key, of which
-/// two that are alike are not to be expected in the life of the universe; the worst that could come of it is a validation
-/// that is recorded for nobody.
+/// Spares whoever records the look at each license. Hashes of 64 bits under a random key: should two ever be alike, a validation of
+/// a license that is not there is recorded for nobody, and nothing else is wrong.
 #[derive(Default)]
 pub(super) struct KnownLicenses {
     hasher: RandomState,

@@ -38,7 +38,7 @@ pub(super) use statements::OutboxStatements;
 /// Tries to give positions out without the lock.
 const OVERTAKEN: usize = 3;
 
-/// Of the time that a step takes, so much is waiting for others.
+/// A step's own part of the time that it takes is one in so many: the rest it waits for others itself.
 const WAITED: u32 = 4;
 
 /// Events whose JSON is read before others have their turn on this thread.

@@ -21,8 +21,9 @@ const HOWEVER_LONG: &str = "SET LOCAL statement_timeout = 0";
 /// The advisory lock of the node that files: two would change the same licenses in two orders, and wait for each other.
 /// Whoever removes rollups takes it too.
 pub(super) const WAIT: &str = "SELECT pg_advisory_xact_lock(7811884315946738994)";
-// Rows are locked as they come, and licenses come sorted. What is seen of activations is noted when all their licenses are counted, and so locked: commands lock in the same order. To join
-// with those instead is to compare each with each, since the planner takes both to be few.
+// Licenses are locked sorted, however the planner joins what comes after. What is seen of activations is noted when all their
+// licenses are locked and counted: commands lock in the same order. To join with those instead is to compare each with each, since
+// the planner takes both to be few.
 pub(super) const FILE: &str = concat!(
     "WITH gone AS (DELETE FROM batches WHERE ctid = ANY (ARRAY(SELECT ctid FROM \
     (SELECT ctid, SUM(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before FROM \

@@ -177,8 +177,8 @@ impl<D: Dialect> SqlStore<D> {
 
     /// Runs a text that is a transaction.
     async fn run_at_once(&self, text: SqlStr, values: &[Value<'_>]) -> sqlx::Result<Vec<Row<D>>> {
-        let mut unfinished = Unfinished::<D>(Some(self.writer.acquire().await?));
-        let connection = &mut **unfinished.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let mut unfinished = Unfinished::new(self.writer.acquire().await?);
+        let connection = unfinished.connection()?;
         let result = self.dialect.fetch(connection, text, values).await;
         if result.is_err() && !D::ABANDON.is_empty() {
             // It may have failed before it began.
@@ -492,15 +492,23 @@ impl<'a> BatchRows<'a> {
 
 /// A connection that runs a text with a transaction in it. Whoever drops it before the end leaves the transaction open, maybe:
 /// then the connection is closed, which ends it.
-struct Unfinished<D: Dialect>(Option<PoolConnection<D::Db>>);
+struct Unfinished<Db: Database>(Option<PoolConnection<Db>>);
 
-impl<D: Dialect> Unfinished<D> {
+impl<Db: Database> Unfinished<Db> {
+    fn new(connection: PoolConnection<Db>) -> Self {
+        Self(Some(connection))
+    }
+
+    fn connection(&mut self) -> sqlx::Result<&mut Db::Connection> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
     fn finish(mut self) {
         self.0 = None;
     }
 }
 
-impl<D: Dialect> Drop for Unfinished<D> {
+impl<Db: Database> Drop for Unfinished<Db> {
     fn drop(&mut self) {
         if let Some(mut connection) = self.0.take() {
             connection.close_on_drop();

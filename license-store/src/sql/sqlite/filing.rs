@@ -16,15 +16,19 @@ use sqlx::{Connection, SqlStr};
 use tokio::time::Instant;
 
 use super::fetch;
-use crate::sql::dialect::{Columns, Value, values};
+use crate::sql::Unfinished;
+use crate::sql::dialect::{Columns, Dialect, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded, roll_up};
 use crate::sql::turn::{Background, Others, Turn};
 
 /// Validations that are sorted at once, as many as fit into some megabytes; and batches.
 const PART: i64 = 50_000;
 const PART_BATCHES: i64 = 4_000;
-/// Validations that are filed, and that are removed, in one step: some milliseconds; and batches of the latter.
-const FILED: i64 = 250;
+/// Validations that are filed in one step: a millisecond of whoever records. Where more waits than one part, it takes more: a step
+/// of five times as many takes two to three times as long.
+const FILED: i64 = 50;
+const FILED_OF_MANY: i64 = 250;
+/// Validations that are removed in one step, and batches.
 const REMOVED: i64 = 5_000;
 const REMOVED_BATCHES: i64 = 200;
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -53,22 +57,25 @@ const SORT: &str = concat!(
     " FROM unfiled WHERE number <= $1 ORDER BY license_id, sequence"
 );
 const END_OF_STEP: &str = "SELECT license_id, sequence FROM temp.sorted WHERE rowid > $1 AND rowid <= $2 ORDER BY rowid DESC LIMIT 1";
-const ADVANCE: &str = "UPDATE batch_filing SET license_id = $1, sequence = $2 \
-    WHERE last_number = $3 AND license_id = $4 AND sequence = $5 RETURNING sequence";
-/// As one text: whoever records waits, and to wake the driver's thread for one after the other takes as long as the shorter ones.
-static FILE_ALL: LazyLock<String> = LazyLock::new(|| [FILE, ROLL_UP, COUNT, SEE].join("; "));
+/// As one text: whoever records waits, and to wake the driver's thread for one after the other takes as long as the shorter ones. So
+/// each does something only where the one before did; where that counted no license, none of its activations was seen.
+static FILE_STEP: LazyLock<String> =
+    LazyLock::new(|| [BEGIN, ADVANCE, FILE, ROLL_UP, COUNT, SEE, "COMMIT"].join("; "));
+const ADVANCE: &str = "UPDATE batch_filing SET license_id = $3, sequence = $4 \
+    WHERE last_number = $5 AND license_id = $6 AND sequence = $7 RETURNING sequence";
 const FILE: &str = concat!(
     "INSERT INTO validations (sequence, ",
     recorded!(),
     ") SELECT sequence, ",
     recorded!(),
-    " FROM temp.sorted WHERE rowid > $1 AND rowid <= $2"
+    " FROM temp.sorted WHERE rowid > $1 AND rowid <= $2 AND changes() > 0"
 );
-const ROLL_UP: &str = roll_up!("temp.sorted WHERE rowid > $1 AND rowid <= $2");
+const ROLL_UP: &str = roll_up!("temp.sorted WHERE rowid > $1 AND rowid <= $2 AND changes() > 0");
 const COUNT: &str = "UPDATE licenses SET validation_count = validation_count + v.n, last_validated_at = \
     CASE WHEN last_validated_at > v.latest THEN last_validated_at ELSE v.latest END \
     FROM (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM temp.sorted \
-    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' GROUP BY license_id) AS v WHERE licenses.id = v.license_id";
+    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND changes() > 0 \
+    GROUP BY license_id) AS v WHERE licenses.id = v.license_id";
 /// What the rows say of activations that are there, and not younger than they are. The country is that of the latest with one.
 const SEE: &str = "UPDATE activation_usage SET validations = validations + s.n, \
     first_seen_at = COALESCE(first_seen_at, s.earliest), \
@@ -78,9 +85,9 @@ const SEE: &str = "UPDATE activation_usage SET validations = validations + s.n, 
     FROM (SELECT u.license_id, u.kind, u.value, COUNT(*) AS n, MIN(v.at) AS earliest, MAX(v.at) AS latest, \
     SUBSTR(MAX(CASE WHEN v.country IS NOT NULL THEN PRINTF('%020d', v.at) || v.country END), 21) AS country FROM \
     (SELECT license_id, 'device' AS kind, fingerprint AS value, at, country FROM temp.sorted \
-    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND fingerprint IS NOT NULL \
+    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND fingerprint IS NOT NULL AND changes() > 0 \
     UNION ALL SELECT license_id, 'domain' AS kind, COALESCE(covered_by, domain) AS value, at, country FROM temp.sorted \
-    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND domain IS NOT NULL) AS v \
+    WHERE rowid > $1 AND rowid <= $2 AND outcome = 'VALID' AND domain IS NOT NULL AND changes() > 0) AS v \
     CROSS JOIN activation_usage u ON u.license_id = v.license_id AND u.kind = v.kind AND u.value = v.value \
     AND u.created_at <= v.at GROUP BY u.license_id, u.kind, u.value) AS s \
     WHERE activation_usage.license_id = s.license_id AND activation_usage.kind = s.kind AND activation_usage.value = s.value";
@@ -120,14 +127,17 @@ enum Part {
 impl File for Filer {
     fn file<'a>(&'a self, others: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            let mut connection = self.own.acquire().await?;
-            run(&mut connection, MAKE, &[]).await?;
+            let mut own = Unfinished::new(self.own.acquire().await?);
+            let connection = own.connection()?;
+            run(connection, MAKE, &[]).await?;
             // What is recorded meanwhile is for the next time, when it is many again.
-            while self.part(&mut connection, others).await? != Part::Last {}
+            while self.part(connection, others).await? != Part::Last {}
             let turn = self.turn().await?;
-            run(&mut connection, FORGET_RECORDERS, &[]).await?;
+            run(connection, FORGET_RECORDERS, &[]).await?;
             drop(turn);
-            self.shorten_log(&mut connection).await
+            self.shorten_log(connection).await?;
+            own.finish();
+            Ok(())
         })
     }
 
@@ -207,15 +217,17 @@ impl Filer {
         }
         run(connection, CLEAR, &[]).await?;
         run(connection, SORT, values![state.last_number]).await?;
-        let (mut tidied, mut filed) = (Instant::now(), 0);
+        let rows = if first == last { FILED } else { FILED_OF_MANY };
+        let (mut tidied, mut behind) = (Instant::now(), 0);
         loop {
             if tidied.elapsed() >= TIDIED_EVERY {
                 self.shorten_log(connection).await?;
                 tidied = Instant::now();
             }
-            match self.step(connection, &mut state, filed).await? {
+            let until = behind + rows;
+            match self.step(connection, &mut state, behind, until).await? {
                 Step::Filed(took) => {
-                    filed += FILED;
+                    behind = until;
                     others.let_write(took).await;
                 }
                 Step::End => break,
@@ -229,32 +241,36 @@ impl Filer {
         Ok(if is_new && first == last { Part::Last } else { Part::Done })
     }
 
-    /// Files the sorted rows behind that one, as many as a step takes.
+    /// Files the sorted rows behind the first of these, up to the other.
     async fn step(
         &self,
         connection: &mut SqliteConnection,
         state: &mut State,
         behind: i64,
+        until: i64,
     ) -> sqlx::Result<Step> {
-        let range: &[Value<'_>] = values![behind, behind + FILED];
-        let rows = run(connection, END_OF_STEP, range).await?;
+        let rows = run(connection, END_OF_STEP, values![behind, until]).await?;
         let Some(row) = rows.first() else { return Ok(Step::End) };
         let (license_id, sequence) = (row.text("license_id")?.unwrap_or_default(), int(row, "sequence")?);
         let turn = self.turn().await?;
         let begun = Instant::now();
-        let mut tx = connection.begin_with(BEGIN).await?;
         let values = values![
+            behind,
+            until,
             license_id.as_str(),
             sequence,
             state.last_number,
             state.license_id.as_str(),
             state.sequence
         ];
-        if run(&mut tx, ADVANCE, values).await?.is_empty() {
+        let advanced = run(connection, &FILE_STEP, values).await;
+        if advanced.is_err() {
+            // It may have failed before it began.
+            let _ = run(connection, super::Sqlite::ABANDON, &[]).await;
+        }
+        if advanced?.is_empty() {
             return Ok(Step::Overtaken);
         }
-        run(&mut tx, &FILE_ALL, range).await?;
-        tx.commit().await?;
         drop(turn);
         (state.license_id, state.sequence) = (license_id, sequence);
         Ok(Step::Filed(begun.elapsed()))

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// But no longer than this: batches are gone through by those who read counters, and shall not become more without end.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Between two calls of [`File::tidy`].
-pub(super) const TIDIED_EVERY: Duration = Duration::from_secs(1);
+pub(super) const TIDIED_EVERY: Duration = Duration::from_secs(2);
 /// Where nothing is recorded here, what others have recorded who may not file: nodes of the version before.
 const LOOKED_EVERY: Duration = Duration::from_mins(1);
 /// After a fault of the database.

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// But no longer than this: batches are gone through by those who read counters, and shall not become more without end.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Between two calls of [`File::tidy`].
-pub(super) const TIDIED_EVERY: Duration = Duration::from_secs(2);
+pub(super) const TIDIED_EVERY: Duration = Duration::from_millis(500);
 /// Where nothing is recorded here, what others have recorded who may not file: nodes of the version before.
 const LOOKED_EVERY: Duration = Duration::from_mins(1);
 /// After a fault of the database.
@@ -87,7 +87,7 @@ pub(super) trait File: Send + Sync + 'static {
         others: &'a Others,
     ) -> Pin<Box<dyn Future<Output = sqlx::Result<bool>> + Send + 'a>>;
 
-    /// Called now and then while batches are recorded and nothing is filed: does what would else delay a commit.
+    /// Called now and then while batches are recorded and nothing is filed: does what would else delay a commit, where it is much.
     fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>>;
 
     /// Closes connections that are its own.

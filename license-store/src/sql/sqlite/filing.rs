@@ -24,10 +24,8 @@ use crate::sql::turn::{Background, Others, Turn};
 /// Validations that are sorted at once, as many as fit into some megabytes; and batches.
 const PART: i64 = 50_000;
 const PART_BATCHES: i64 = 4_000;
-/// Validations that are filed in one step: a millisecond of whoever records. Where more waits than one part, it takes more: a step
-/// of five times as many takes two to three times as long.
+/// Validations that are filed in one step: a millisecond or two, for which whoever records waits.
 const FILED: i64 = 50;
-const FILED_OF_MANY: i64 = 250;
 /// Validations that are removed in one step, and batches.
 const REMOVED: i64 = 5_000;
 const REMOVED_BATCHES: i64 = 200;
@@ -99,6 +97,10 @@ const FINISH: &str = "UPDATE batch_filing SET last_number = 0, license_id = '', 
 const LONG_LOG: i64 = 16_384;
 /// Moves pages from the log into the file while others write.
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Says what there is of it, and how much of that is moved.
+const LOOK_AT_LOG: &str = "PRAGMA wal_checkpoint(NOOP)";
+/// Pages that are worth the disk's time, 32 MB: to move few takes most of the time that to move many takes.
+const MOVED: i64 = 8_192;
 
 /// Files with a connection of its own.
 pub(super) struct Filer {
@@ -154,7 +156,7 @@ impl File for Filer {
     }
 
     fn tidy(&self) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + '_>> {
-        Box::pin(async move { self.shorten_log(&mut *self.own.acquire().await?).await })
+        Box::pin(async move { self.shorten_long_log(&mut *self.own.acquire().await?).await })
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -192,6 +194,16 @@ impl Filer {
         Ok(())
     }
 
+    /// While there is more to do.
+    async fn shorten_long_log(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let rows = run(connection, LOOK_AT_LOG, &[]).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        if int(row, "log")? - int(row, "checkpointed")? < MOVED {
+            return Ok(());
+        }
+        self.shorten_log(connection).await
+    }
+
     /// Files the validations of some batches.
     async fn part(&self, connection: &mut SqliteConnection, others: &Others) -> sqlx::Result<Part> {
         let rows = run(connection, FIRST, values![PART_BATCHES, PART]).await?;
@@ -217,14 +229,13 @@ impl Filer {
         }
         run(connection, CLEAR, &[]).await?;
         run(connection, SORT, values![state.last_number]).await?;
-        let rows = if first == last { FILED } else { FILED_OF_MANY };
         let (mut tidied, mut behind) = (Instant::now(), 0);
         loop {
             if tidied.elapsed() >= TIDIED_EVERY {
-                self.shorten_log(connection).await?;
+                self.shorten_long_log(connection).await?;
                 tidied = Instant::now();
             }
-            let until = behind + rows;
+            let until = behind + FILED;
             match self.step(connection, &mut state, behind, until).await? {
                 Step::Filed(took) => {
                     behind = until;
@@ -301,4 +312,45 @@ enum Step {
     End,
     /// Another process has filed some of the same part.
     Overtaken,
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor;
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::*;
+    use crate::sql::sqlite::SqliteStore;
+
+    /// Of the log, the pages that are there and those that are moved.
+    async fn log(filer: &Filer) -> (i64, i64) {
+        let mut connection = filer.own.acquire().await.expect("a connection");
+        let rows = run(&mut connection, LOOK_AT_LOG, &[]).await.expect("a look");
+        let figure = |column| int(&rows[0], column).expect("a figure");
+        (figure("log"), figure("checkpointed"))
+    }
+
+    /// While there is more to do, the disk is made to wait for where it is worth it; what is moved, no commit has to move.
+    #[tokio::test]
+    async fn the_log_is_moved_where_it_is_long() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("licenses.db");
+        let store = SqliteStore::open(&path).await.expect("a database");
+        // Its own filer would move the log, too.
+        store.filing.stop().await;
+        let own = SqliteConnectOptions::new().filename(&path).pragma("wal_autocheckpoint", "0");
+        let own = SqlitePoolOptions::new().max_connections(1).connect_with(own).await.expect("a pool");
+        let filer = Filer { background: store.background.clone(), writer: store.writer.clone(), own };
+        store.writer.execute("CREATE TABLE rubbish (rubbish)").await.expect("a table");
+        let (_, moved_before) = log(&filer).await;
+        filer.tidy().await.expect("looked after");
+        let (pages, moved) = log(&filer).await;
+        assert!(moved == moved_before && pages > moved, "little is left as it is: {moved} of {pages}");
+        store.writer.execute("INSERT INTO rubbish VALUES (zeroblob(8193 * 4096))").await.expect("a row");
+        let (long, _) = log(&filer).await;
+        assert!(long > MOVED, "a long log: {long}");
+        filer.tidy().await.expect("looked after");
+        let (pages, moved) = log(&filer).await;
+        assert_eq!(pages, moved, "much is moved");
+    }
 }

@@ -215,14 +215,16 @@ impl Drop for Filing {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
     use super::*;
 
-    /// Counts how often it is called.
-    struct Calls(Arc<AtomicU64>);
+    /// Says when it is called.
+    struct Calls(UnboundedSender<Instant>);
 
     impl File for Calls {
         fn file<'a>(&'a self, _: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            let _ = self.0.send(Instant::now());
             Box::pin(std::future::ready(Ok(())))
         }
 
@@ -245,11 +247,15 @@ mod tests {
     /// Nodes of the version before record, and do not file.
     #[tokio::test(start_paused = true)]
     async fn who_records_nothing_files_for_others() {
-        let calls = Arc::new(AtomicU64::default());
-        let _filing = Filing::new(Calls(Arc::clone(&calls)));
-        sleep(QUIET * 2).await;
-        assert_eq!(calls.load(Ordering::Relaxed), 1, "what an earlier process left");
-        sleep(LOOKED_EVERY * 3).await;
-        assert_eq!(calls.load(Ordering::Relaxed), 3, "now and then");
+        let (sender, mut calls) = unbounded_channel();
+        let _filing = Filing::new(Calls(sender));
+        // What an earlier process left is filed first.
+        let mut last = calls.recv().await.expect("a call");
+        for _ in 0..3 {
+            let next = timeout(LOOKED_EVERY * 2, calls.recv()).await.expect("now and then").expect("a call");
+            let waited = next - last;
+            assert!(waited >= LOOKED_EVERY && waited <= LOOKED_EVERY + QUIET * 2, "after {waited:?}");
+            last = next;
+        }
     }
 }

@@ -194,7 +194,7 @@ impl Filer {
         Ok(())
     }
 
-    /// While there is more to do.
+    /// Where much of it is to be moved: while there is more to do, little is not worth the disk's time.
     async fn shorten_long_log(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let rows = run(connection, LOOK_AT_LOG, &[]).await?;
         let Some(row) = rows.first() else { return Ok(()) };
@@ -229,16 +229,15 @@ impl Filer {
         }
         run(connection, CLEAR, &[]).await?;
         run(connection, SORT, values![state.last_number]).await?;
-        let (mut tidied, mut behind) = (Instant::now(), 0);
+        let (mut tidied, mut filed) = (Instant::now(), 0);
         loop {
             if tidied.elapsed() >= TIDIED_EVERY {
                 self.shorten_long_log(connection).await?;
                 tidied = Instant::now();
             }
-            let until = behind + FILED;
-            match self.step(connection, &mut state, behind, until).await? {
+            match self.step(connection, &mut state, filed).await? {
                 Step::Filed(took) => {
-                    behind = until;
+                    filed += FILED;
                     others.let_write(took).await;
                 }
                 Step::End => break,
@@ -252,14 +251,14 @@ impl Filer {
         Ok(if is_new && first == last { Part::Last } else { Part::Done })
     }
 
-    /// Files the sorted rows behind the first of these, up to the other.
+    /// Files the sorted rows behind that one, as many as a step takes.
     async fn step(
         &self,
         connection: &mut SqliteConnection,
         state: &mut State,
         behind: i64,
-        until: i64,
     ) -> sqlx::Result<Step> {
+        let until = behind + FILED;
         let rows = run(connection, END_OF_STEP, values![behind, until]).await?;
         let Some(row) = rows.first() else { return Ok(Step::End) };
         let (license_id, sequence) = (row.text("license_id")?.unwrap_or_default(), int(row, "sequence")?);
@@ -276,7 +275,7 @@ impl Filer {
         ];
         let advanced = run(connection, &FILE_STEP, values).await;
         if advanced.is_err() {
-            // It may have failed before it began.
+            // In the turn: who writes next does not wait until the connection is closed. It may have failed before it began.
             let _ = run(connection, super::Sqlite::ABANDON, &[]).await;
         }
         if advanced?.is_empty() {

@@ -4,6 +4,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
@@ -34,7 +35,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use queue::{Call, Pushed, Queue, Told};
+use queue::{Batch, Call, Pushed, Queue, Told};
 
 /// Between two tries of a batch that was not recorded.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -185,34 +186,39 @@ impl<S: LicenseStore> Shared<S> {
             match self.queue.take(self.options.batch.get()) {
                 None => return,
                 // Another committer was sooner.
-                Some(calls) if calls.is_empty() => {}
-                Some(calls) => {
+                Some(batch) if batch.calls.is_empty() => self.queue.reuse(batch),
+                Some(batch) => {
                     number += 1;
-                    self.commit(calls, BatchId { recorder, number }).await;
+                    self.commit(batch, BatchId { recorder, number }).await;
                 }
             }
         }
     }
 
     /// Commits one batch, however long it takes, and answers its callers.
-    async fn commit(&self, mut calls: Vec<Call>, batch: BatchId) {
+    async fn commit(&self, mut batch: Batch, id: BatchId) {
         let mut deadline = None;
-        while !calls.is_empty() {
-            let validations: Vec<_> = calls.iter().flat_map(|call| &call.validations).cloned().collect();
-            let size = validations.len();
+        while !batch.calls.is_empty() {
             let begun = Instant::now();
-            // A store that panics ends this batch, not all that come after. Nothing of it is looked at again then.
-            let attempt = AssertUnwindSafe(async { self.inner.record(&validations, Some(batch)).await });
-            let mut attempt = pin!(attempt.catch_unwind());
-            let until = *deadline.get_or_insert(begun + self.options.deadline);
-            // What is contended until then is down, also where each try is answered at once.
-            let overdue = begun >= until && self.options.kept > 0;
-            let mut result = if overdue { None } else { timeout_at(until, &mut attempt).await.ok() };
-            if result.is_none() && self.options.kept > 0 {
-                self.note_down(&mut calls);
-                deadline = None;
-                result = timeout(GIVEN_UP, &mut attempt).await.ok();
-            }
+            let Batch { calls, validations } = &mut batch;
+            let validations = &*validations.make_contiguous();
+            let size = validations.len();
+            let result = {
+                // Dropped at the end, it ends. A store that panics ends this batch, not all that come after. Nothing of it is looked at again then.
+                let attempt = AssertUnwindSafe(async { self.inner.record(validations, Some(id)).await });
+                let mut attempt = pin!(attempt.catch_unwind());
+                let until = *deadline.get_or_insert(begun + self.options.deadline);
+                // What is contended until then is down, also where each try is answered at once.
+                let overdue = begun >= until && self.options.kept > 0;
+                let in_time = if overdue { None } else { timeout_at(until, &mut attempt).await.ok() };
+                if in_time.is_none() && self.options.kept > 0 {
+                    self.note_down(calls);
+                    deadline = None;
+                    timeout(GIVEN_UP, &mut attempt).await.ok()
+                } else {
+                    in_time
+                }
+            };
             let error = match result {
                 Some(Ok(Ok(()))) => {
                     #[expect(clippy::cast_precision_loss, reason = "batches are small numbers")]
@@ -220,13 +226,13 @@ impl<S: LicenseStore> Shared<S> {
                     self.commits.observe_duration(begun.elapsed());
                     self.queue.finished(size);
                     self.note_up();
-                    return calls.iter_mut().for_each(|call| call.tell(Ok(())));
+                    batch.tell_all();
+                    return self.queue.reuse(batch);
                 }
                 Some(Ok(Err(error))) => error,
                 Some(Err(_)) => {
-                    return self.fail(calls, StoreError::Unavailable { source: "the store panicked".into() });
+                    return self.fail(batch, StoreError::Unavailable { source: "the store panicked".into() });
                 }
-                // To drop the attempt ends it.
                 None => StoreError::Unavailable { source: "it did not answer in time".into() },
             };
             if !error.is_retryable() {
@@ -235,36 +241,36 @@ impl<S: LicenseStore> Shared<S> {
             match error {
                 // The others of the batch are not to blame.
                 StoreError::NotFound { id } => {
-                    let (unknown, known): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call: &Call| {
-                        call.validations.iter().any(|validation| validation.license_id == id)
+                    let (unknown, known) = batch.partition(|validations| {
+                        validations.iter().any(|validation| validation.license_id == id)
                     });
                     // If none is, the store would say so for ever.
-                    let none = unknown.is_empty();
+                    let none = unknown.calls.is_empty();
                     let (refused, others) = if none { (known, unknown) } else { (unknown, known) };
-                    calls = others;
+                    batch = others;
                     self.fail(refused, StoreError::NotFound { id });
                 }
                 error if error.is_retryable() && self.options.kept > 0 => {
                     if matches!(error, StoreError::Unavailable { .. }) {
-                        self.note_down(&mut calls);
+                        self.note_down(&mut batch.calls);
                         // Its callers are answered. A later try is late by itself only: others may have succeeded since.
                         deadline = None;
                     }
                     sleep(RETRY_PAUSE).await;
                 }
-                error => return self.fail(calls, error),
+                error => return self.fail(batch, error),
             }
         }
     }
 
     /// These are not recorded, and will not be.
-    fn fail(&self, calls: Vec<Call>, error: StoreError) {
+    fn fail(&self, mut batch: Batch, error: StoreError) {
         let error = Arc::new(error);
-        self.queue.finished(calls.iter().map(|call| call.validations.len()).sum());
+        self.queue.finished(batch.validations.len());
         let mut lost = 0;
-        for mut call in calls {
+        for call in &mut batch.calls {
             if call.waiter.is_none() {
-                lost += call.validations.len();
+                lost += call.validations;
             }
             call.tell(Err(StoreError::shared(&error)));
         }
@@ -275,7 +281,7 @@ impl<S: LicenseStore> Shared<S> {
     }
 
     /// The store does not answer: nobody is kept waiting for it.
-    fn note_down(&self, calls: &mut [Call]) {
+    fn note_down(&self, calls: &mut VecDeque<Call>) {
         let news = self.queue.set_down(true);
         for call in calls {
             call.tell(Ok(()));
@@ -310,10 +316,10 @@ impl<S: LicenseStore> Shared<S> {
         let GroupCommitOptions { recording, kept, .. } = self.options;
         let waits = recording == Recording::Durable || self.queue.depth() >= kept;
         let (waiter, told) = if waits { Some(oneshot::channel()).unzip() } else { (None, None) };
-        match self.queue.push(Call { validations: validations.to_vec(), waiter }, kept) {
+        match self.queue.push(validations, waiter, kept) {
             Pushed::Queued => {}
             Pushed::Kept(dropped) => self.note_dropped(dropped),
-            Pushed::Refused(call) => return self.inner.record(&call.validations, None).await,
+            Pushed::Refused => return self.inner.record(validations, None).await,
         }
         match told {
             None => Ok(()),

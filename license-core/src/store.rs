@@ -5,6 +5,7 @@
 //! whole store that compiles; `license_store::conformance` shows whether a store keeps the contract.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -236,12 +237,18 @@ macro_rules! forward {
             ) -> Result<Outcome, StoreError> {
                 (**self).execute(id, command, context).await
             }
-            async fn record(
-                &self,
-                validations: &[Validation],
+            /// On the way of every validation: no future of its own.
+            fn record<'life0, 'life1, 'async_trait>(
+                &'life0 self,
+                validations: &'life1 [Validation],
                 batch: Option<BatchId>,
-            ) -> Result<(), StoreError> {
-                (**self).record(validations, batch).await
+            ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'async_trait>>
+            where
+                'life0: 'async_trait,
+                'life1: 'async_trait,
+                Self: 'async_trait,
+            {
+                (**self).record(validations, batch)
             }
             async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
                 (**self).license(id).await

@@ -7,6 +7,7 @@ mod tests;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -355,8 +356,18 @@ impl<S: LicenseStore> LicenseStore for Cached<S> {
         self.shared.carry_through(executed).await
     }
 
-    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
-        self.shared.inner.record(validations, batch).await
+    /// On the way of every validation: no future of its own.
+    fn record<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        validations: &'life1 [Validation],
+        batch: Option<BatchId>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.shared.inner.record(validations, batch)
     }
 
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {

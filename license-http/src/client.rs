@@ -5,8 +5,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::http::header::FORWARDED;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+use license_core::place::Place;
+
+use crate::geography::ByTrustedProxy;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -38,6 +41,38 @@ impl ClientAddress {
         match self.0.to_canonical() {
             IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() >> 64 << 64)),
             four @ IpAddr::V4(_) => four,
+        }
+    }
+}
+
+/// Where a request comes from, as far as whoever serves it has told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The caller's.
+    pub(crate) address: Option<ClientAddress>,
+    /// See [`ByTrustedProxy`].
+    pub(crate) by_trusted_proxy: bool,
+    /// Of an app that knows better than headers and files.
+    pub(crate) place: Option<Place>,
+}
+
+impl Origin {
+    /// What the extensions of a request tell.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        Self {
+            address: extensions.get::<ClientAddress>().copied(),
+            by_trusted_proxy: extensions.get::<ByTrustedProxy>().is_some(),
+            place: extensions.get::<Place>().cloned(),
+        }
+    }
+
+    /// Tells it to those behind; a place is there already.
+    pub(crate) fn insert_into(&self, extensions: &mut Extensions) {
+        if let Some(address) = self.address {
+            extensions.insert(address);
+        }
+        if self.by_trusted_proxy {
+            extensions.insert(ByTrustedProxy);
         }
     }
 }

@@ -3,13 +3,12 @@
 #[cfg(feature = "geography")]
 mod file;
 
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "geography")]
 use license_core::figure::Figure;
 use license_core::place::{Country, Place};
 
-#[cfg(feature = "geography")]
-use crate::client::ClientAddress;
+use crate::client::Origin;
 
 #[cfg(feature = "geography")]
 pub use file::{GeoFile, GeoFileError};
@@ -54,19 +53,21 @@ impl Geography {
     }
 
     /// Where a request comes from, as far as can be told.
-    pub(crate) fn place(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Place> {
-        if let Some(place) = extensions.get::<Place>() {
-            return Some(place.clone());
+    pub(crate) fn place(&self, headers: &HeaderMap, origin: &Origin) -> Option<Place> {
+        if origin.place.is_some() {
+            return origin.place.clone();
         }
-        let place = self.of_header(headers, extensions);
+        let place = self.of_header(headers, origin);
         #[cfg(feature = "geography")]
-        let place = place.or_else(|| self.file.as_ref()?.place(extensions.get::<ClientAddress>()?.0));
+        let place = place.or_else(|| self.file.as_ref()?.place(origin.address?.0));
         place
     }
 
-    fn of_header(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Place> {
+    fn of_header(&self, headers: &HeaderMap, origin: &Origin) -> Option<Place> {
         let name = self.country_header.as_ref()?;
-        extensions.get::<ByTrustedProxy>()?;
+        if !origin.by_trusted_proxy {
+            return None;
+        }
         // The last one is the nearest proxy's, whatever a caller wrote before it.
         let text =
             headers.get_all(name).iter().next_back().and_then(|value| HeaderValue::to_str(value).ok())?;
@@ -82,6 +83,8 @@ impl Geography {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Extensions;
+
     use super::*;
 
     fn place(lines: &[&str], trusted: bool) -> Option<String> {
@@ -94,7 +97,7 @@ mod tests {
         if trusted {
             extensions.insert(ByTrustedProxy);
         }
-        geography.place(&headers, &extensions).map(|place| place.country.to_string())
+        geography.place(&headers, &Origin::of(&extensions)).map(|place| place.country.to_string())
     }
 
     #[test]
@@ -122,7 +125,7 @@ mod tests {
         let known = Place::of(Country::parse("SE").unwrap());
         let mut extensions = Extensions::new();
         extensions.insert(known.clone());
-        assert_eq!(Geography::default().place(&HeaderMap::new(), &extensions), Some(known));
-        assert_eq!(Geography::default().place(&HeaderMap::new(), &Extensions::new()), None);
+        assert_eq!(Geography::default().place(&HeaderMap::new(), &Origin::of(&extensions)), Some(known));
+        assert_eq!(Geography::default().place(&HeaderMap::new(), &Origin::default()), None);
     }
 }

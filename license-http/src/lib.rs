@@ -43,6 +43,7 @@
 
 mod auth;
 mod client;
+mod direct;
 mod edge;
 mod extract;
 mod geography;
@@ -56,13 +57,18 @@ mod state;
 pub mod webhooks;
 mod wire;
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use license_core::access::AccessService;
 use license_core::service::LicenseService;
 
+use tokio::net::TcpListener;
+
 use auth::Door;
+use direct::Direct;
 use edge::Edge;
 use state::{HttpState, Shared};
 
@@ -169,8 +175,38 @@ impl Api {
 
     /// All of it.
     pub fn router(self) -> Router {
+        let (routes, state) = self.whole();
+        finish(routes, state)
+    }
+
+    /// Serves all of it and nothing else, as [`serve()`] serves an app. Validations are answered with less work than by a
+    /// router, but where web pages may call.
+    ///
+    /// # Errors
+    /// As [`serve()`].
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        options: ServeOptions,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        if !self.edge.cors_origins.is_empty() {
+            // A layer around the route adds its headers.
+            return serve(listener, self.router(), options, shutdown).await;
+        }
+        let (routes, state) = self.whole();
+        let router = finish(routes, state.clone());
+        let log = options.log.clone();
+        let router = match &log {
+            Some(log) => router.layer(log.clone()),
+            None => router,
+        };
+        serve::run(listener, Direct { router, state, log }, options, shutdown).await
+    }
+
+    fn whole(self) -> (Router<HttpState>, HttpState) {
         let edge = Arc::new(Edge::new(&self.edge));
-        finish(routes::public(&self.edge).merge(self.admin(&edge)), self.state(edge))
+        (routes::public(&self.edge).merge(self.admin(&edge)), self.state(edge))
     }
 
     /// What needs a caller who is known.

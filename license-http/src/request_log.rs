@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use pin_project_lite::pin_project;
 use rand::TryCryptoRng;
@@ -58,20 +58,33 @@ impl LogRequests {
     pub fn new<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
         Ok(Self(Arc::new(RequestIds { process: rng.try_next_u32()?, next: AtomicU64::new(1) })))
     }
+
+    /// Of a request that came at `started`, and goes to that route.
+    pub(crate) fn begin<B>(&self, request: &http::Request<B>, route: Route, started: Instant) -> Logged {
+        Logged {
+            started,
+            method: method_name(request.method()),
+            route,
+            request_id: request_id_of(request.headers()).unwrap_or_else(|| RequestId::Made {
+                process: self.0.process,
+                number: self.0.next.fetch_add(1, Ordering::Relaxed),
+            }),
+        }
+    }
 }
 
 impl<S> Layer<S> for LogRequests {
     type Service = LogRequestsService<S>;
 
     fn layer(&self, inner: S) -> LogRequestsService<S> {
-        LogRequestsService { ids: Arc::clone(&self.0), inner }
+        LogRequestsService { log: self.clone(), inner }
     }
 }
 
 /// What [`LogRequests`] makes of a service.
 #[derive(Clone, Debug)]
 pub struct LogRequestsService<S> {
-    ids: Arc<RequestIds>,
+    log: LogRequests,
     inner: S,
 }
 
@@ -88,17 +101,10 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let logged = Logged {
-            started: now(),
-            method: method_name(request.method()),
-            route: request.extensions().get::<MatchedPath>().cloned(),
-            request_id: request_id_of(request.headers()).unwrap_or_else(|| RequestId::Made {
-                process: self.ids.process,
-                number: self.ids.next.fetch_add(1, Ordering::Relaxed),
-            }),
-        };
+        let route = request.extensions().get::<MatchedPath>().cloned().into();
+        let logged = self.log.begin(&request, route, now());
         // Of validations nobody asks it: the room for it would cost more than to make it.
-        if logged.route.as_ref().is_some_and(|route| !route.as_str().ends_with(VALIDATE)) {
+        if matches!(logged.route, Route::Matched(_)) && !logged.route.is_validate() {
             request.extensions_mut().insert(logged.request_id.clone());
         }
         LogRequestsFuture { logged, inner: self.inner.call(request) }
@@ -131,22 +137,57 @@ where
     }
 }
 
+/// Where a request goes.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// To validations, without a router.
+    Validate,
+    /// Where a router has sent it.
+    Matched(MatchedPath),
+    /// Nowhere.
+    None,
+}
+
+impl From<Option<MatchedPath>> for Route {
+    fn from(matched: Option<MatchedPath>) -> Self {
+        match matched {
+            Some(path) => Self::Matched(path),
+            None => Self::None,
+        }
+    }
+}
+
+impl Route {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Validate => VALIDATE,
+            Self::Matched(path) => path.as_str(),
+            Self::None => "-",
+        }
+    }
+
+    /// Also where the API is below a path of the app.
+    fn is_validate(&self) -> bool {
+        self.as_str().ends_with(VALIDATE)
+    }
+}
+
 /// What is logged of a request.
 #[derive(Debug)]
-struct Logged {
+pub(crate) struct Logged {
     started: Instant,
     method: &'static str,
-    route: Option<MatchedPath>,
+    route: Route,
     request_id: RequestId,
 }
 
 impl Logged {
-    fn answered(&self, response: &mut Response) {
+    pub(crate) fn answered(&self, response: &mut Response) {
         let Self { started, method, ref route, ref request_id } = *self;
-        let route = route.as_ref().map_or("-", MatchedPath::as_str);
+        let (validate, route) = (route.is_validate(), route.as_str());
         let status = response.status();
         // The many: a line for each would cost more than to answer it. Metrics count them.
-        if route.ends_with(VALIDATE) && !status.is_server_error() {
+        if validate && !status.is_server_error() {
             log_request!(DEBUG, method, route, status, started, request_id);
         } else {
             log_request!(INFO, method, route, status, started, request_id);

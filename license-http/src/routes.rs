@@ -17,7 +17,7 @@ mod metrics;
 pub(crate) mod openapi;
 mod tokens;
 mod usage;
-mod validate;
+pub(crate) mod validate;
 #[cfg(feature = "webhooks")]
 mod webhook_endpoints;
 

@@ -1,8 +1,10 @@
 //! Running an app on a socket.
 
+pub(crate) mod app;
 mod connection;
 mod head_timer;
 mod places;
+pub(crate) mod quiet;
 #[cfg(feature = "tls")]
 mod tls;
 mod write_time;
@@ -20,7 +22,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::client::{ClientAddress, TrustedProxies};
-use connection::{App, Connection, refuse};
+use crate::request_log::LogRequests;
+use app::App;
+use connection::{Connection, Served, refuse};
 use places::Places;
 
 #[cfg(feature = "tls")]
@@ -48,6 +52,8 @@ pub struct ServeOptions {
     pub head_time: Duration,
     /// An answer has to be taken after so long, once its reader lets it wait.
     pub write_time: Duration,
+    /// Logs each request, as the layer does on a router; `None`: none is.
+    pub log: Option<LogRequests>,
     /// TLS; without it plain HTTP.
     #[cfg(feature = "tls")]
     pub tls: Option<Tls>,
@@ -61,6 +67,7 @@ impl Default for ServeOptions {
             connections_per_address: 512,
             head_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
+            log: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -77,6 +84,20 @@ impl Default for ServeOptions {
 pub async fn serve(
     listener: TcpListener,
     app: Router,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let app = match &options.log {
+        Some(log) => app.layer(log.clone()),
+        None => app,
+    };
+    run(listener, app, options, shutdown).await
+}
+
+/// Serves what logs for itself.
+pub(crate) async fn run(
+    listener: TcpListener,
+    app: impl App,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
@@ -97,8 +118,8 @@ pub async fn serve(
                 let exempt = options.trusted_proxies.trusts(client.0);
                 match places.take(client, exempt) {
                     Some(place) => {
-                        let app = App { router: app.clone(), options: Arc::clone(&options), peer: client.0 };
-                        connections.spawn(Connection { stream, app, stopped: stopped.clone(), place }.run());
+                        let served = Served { app: app.clone(), options: Arc::clone(&options), peer: client.0 };
+                        connections.spawn(Connection { stream, served, stopped: stopped.clone(), place }.run());
                     }
                     // Said in plain HTTP only: to say it in TLS would be most of the work.
                     None if refusals.len() < REFUSALS && !options.is_tls() => {

@@ -5,7 +5,7 @@ pub(crate) mod requests;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use license_core::clock::whole_micros;
@@ -16,6 +16,9 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
+/// Room for the headers of most answers, so that it is made once.
+const HEADERS: usize = 12;
+
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     // One allocation for most answers.
@@ -25,6 +28,7 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
             let json = HeaderValue::from_static("application/json");
             let mut response = Response::new(Body::from(text));
             *response.status_mut() = status;
+            *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
             response.headers_mut().insert(CONTENT_TYPE, json);
             response
         }

@@ -11,6 +11,7 @@ mod api {
     mod cors;
     mod customers;
     mod deactivate;
+    mod direct;
     mod edge;
     mod events;
     mod faults;

@@ -66,7 +66,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
-    let options = flags.edge.serve_options()?;
+    let mut options = flags.edge.serve_options()?;
+    options.log = Some(LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?);
     let (geography, geo_file) = flags.edge.geography()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
@@ -104,15 +105,13 @@ async fn run(flags: Flags) -> Result<(), String> {
             .map_err(|error| format!("{database}: {error}"))?;
         check_key_format(&**store, &key_format).await.map_err(|error| format!("{database}: {error}"))?;
         let (auth, admin_token) = access.auth(&**store, given_token).await?;
-        let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
         let service = Arc::new(service);
         let (background, webhooks) = Background::start(&service, &flags.webhooks, flags.usage.retention())?;
         let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
         let app = api
             .edge(flags.edge.edge_options())
             .geography(geography)
-            .store_addresses(flags.audit.store_addresses)
-            .router();
+            .store_addresses(flags.audit.store_addresses);
         let plans = format!("{names} ({plans_from})");
         Banner {
             scheme,
@@ -124,13 +123,13 @@ async fn run(flags: Flags) -> Result<(), String> {
             admin_token,
         }
         .print();
-        Ok((app.layer(log), background))
+        Ok((app, background))
     };
     let renewals = options.tls.clone().map(|tls| tokio::spawn(tls.watch()));
     let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
     let served = match started.await {
         Ok((app, background)) => {
-            let served = license_http::serve(listener, app, options, background.stop_at(stop)).await;
+            let served = app.serve(listener, options, background.stop_at(stop)).await;
             background.close().await;
             served.map_err(|error| error.to_string())
         }

@@ -5,10 +5,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use license_core::limits;
 use tokio::time::error::Elapsed;
@@ -25,11 +26,26 @@ impl FromRequest<HttpState> for JsonBytes {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        Self::of(request, state).await
+    }
+}
+
+impl JsonBytes {
+    /// Those of a request.
+    pub(crate) async fn of<B: JsonBody>(
+        request: http::Request<B>,
+        state: &HttpState,
+    ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         read(body, state.edge.body_time).await.map(Self)
     }
 }
+
+/// A body that can be read.
+pub(crate) trait JsonBody: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send> JsonBody for B {}
 
 /// A call that has nothing to say in its body.
 #[derive(Debug)]
@@ -54,7 +70,7 @@ pub(super) async fn refuse_content(headers: &HeaderMap, body: Body, time: Durati
     Ok(())
 }
 
-async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
+async fn read(body: impl JsonBody, time: Duration) -> Result<Bytes, Problem> {
     // Said to be too large: refused before it is sent.
     if body.size_hint().lower() > limits::BODY_BYTES as u64 {
         return Err(too_large());
@@ -132,6 +148,10 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// `application/json` or `application/…+json`; of the parameters only a charset matters, and that is UTF-8.
 fn is_json(value: &HeaderValue) -> bool {
+    // As nearly everybody writes it.
+    if value.as_bytes() == b"application/json" {
+        return true;
+    }
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::keyed::{self, Refusal};
 use super::validate::{NotFound, SlotsUsed};
 use crate::auth;
+use crate::client::Origin;
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::{Code, Problem};
 use crate::request_log;
@@ -40,7 +41,8 @@ pub(super) struct NotReleased {
 }
 
 pub(super) async fn deactivate(State(state): State<HttpState>, request: Request) -> Response {
-    keyed::call(&state, request, request_log::now(), answer).await
+    let address = Origin::of(request.extensions()).address;
+    keyed::call(&state, address, request_log::now(), answer(&state, request)).await
 }
 
 async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {

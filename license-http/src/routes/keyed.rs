@@ -1,8 +1,8 @@
 //! Calls that anyone may make who has a license key: how often, how many at once, and how they are refused.
 
-use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use std::future::Future;
 use std::time::Instant;
 
 use crate::client::ClientAddress;
@@ -32,16 +32,15 @@ impl From<Limited> for Refusal {
     }
 }
 
-/// Answers such a call, which came at `started`.
+/// Answers such a call, which came at `started` from `address`.
 pub(super) async fn call(
     state: &HttpState,
-    request: Request,
+    address: Option<ClientAddress>,
     started: Instant,
-    answer: impl AsyncFnOnce(&HttpState, Request) -> Result<Response, Refusal>,
+    answer: impl Future<Output = Result<Response, Refusal>>,
 ) -> Response {
-    let client = request.extensions().get::<ClientAddress>().copied();
-    let answered = match state.edge.admit_address(client, started) {
-        Ok(()) => answer(state, request).await,
+    let answered = match state.edge.admit_address(address, started) {
+        Ok(()) => answer.await,
         Err(limited) => Err(limited.into()),
     };
     let mut response = match answered {
@@ -53,7 +52,7 @@ pub(super) async fn call(
     // What can't be read or is not known. Past the limit of these it is not said any more which of the two.
     if status.is_client_error()
         && status != StatusCode::TOO_MANY_REQUESTS
-        && let Err(limited) = state.edge.failed(client)
+        && let Err(limited) = state.edge.failed(address)
     {
         response = limited.response(Problem::into_refusal);
     }

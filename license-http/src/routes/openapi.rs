@@ -31,7 +31,7 @@ use crate::wire;
 const ABOUT: &str = "Issue licenses, and have software ask whether they are valid.\n\n\
     Every answer is JSON, errors too: those of `/api/v1/validate` say `valid: false`, all others are problems of RFC 9457. \
     Go by `code`; texts may change. A path there is not is answered 404 `ROUTE_NOT_FOUND`, a method that a path does not have \
-    405 `METHOD_NOT_ALLOWED` with `Allow`; a request that is no HTTP gets a status without a body. A parameter or a field that \
+    405 `METHOD_NOT_ALLOWED` with `Allow`; a request that is no HTTP, or whose head is far too long, gets a status without a body. A parameter or a field that \
     is not known is refused. Times are RFC 3339 in UTC.\n\n\
     Of every answer browsers and caches are told `X-Content-Type-Options: nosniff`, `Referrer-Policy: no-referrer`, a \
     `Content-Security-Policy`, and `Cache-Control: no-store`.";

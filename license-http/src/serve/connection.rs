@@ -1,15 +1,14 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use axum::http::Request;
-use axum::routing::future::RouteFuture;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,18 +17,17 @@ use license_core::limits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tower::Service;
 
 use super::ServeOptions;
+use super::app::App;
 use super::head_timer::HeadTimer;
 use super::places::Place;
+use super::quiet::{Quiet, QuietBody};
 use super::write_time::WriteTime;
-use crate::geography::ByTrustedProxy;
+use crate::client::Origin;
 
 /// Room for heads past our limit, so that they get our answer: hyper's own, for still larger ones, has no body.
 const HEAD_ROOM: usize = 8 * limits::HEADER_BYTES;
-/// Likewise. hyper keeps room for so many on each request.
-const HEADERS: usize = 1024;
 /// How long a refused caller has to take its answer.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
@@ -40,61 +38,66 @@ const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: applica
     \"code\":\"OVERLOADED\",\"error\":\"OVERLOADED\",\"valid\":false}";
 
 /// The app, as one connection calls it.
-pub(super) struct App {
-    pub(super) router: Router,
+pub(super) struct Served<A> {
+    pub(super) app: A,
     pub(super) options: Arc<ServeOptions>,
     pub(super) peer: IpAddr,
 }
 
-impl App {
-    fn call(&self, request: Request<Incoming>) -> RouteFuture<Infallible> {
-        let mut request = request.map(Body::new);
-        let client = self.options.trusted_proxies.client(self.peer, request.headers());
-        request.extensions_mut().insert(client);
-        if self.options.trusted_proxies.trusts(self.peer) {
-            request.extensions_mut().insert(ByTrustedProxy);
-        }
-        self.router.clone().call(request)
+impl<A: App> Served<A> {
+    fn call(&self, request: Request<Incoming>) -> impl Future<Output = Result<Response, Infallible>> {
+        let proxies = &self.options.trusted_proxies;
+        let origin = Origin {
+            address: Some(proxies.client(self.peer, request.headers())),
+            by_trusted_proxy: proxies.trusts(self.peer),
+            place: None,
+        };
+        self.app.call(request.map(QuietBody), origin)
     }
 }
 
 /// A connection that has a place.
-pub(super) struct Connection {
+pub(super) struct Connection<A> {
     pub(super) stream: TcpStream,
-    pub(super) app: App,
+    pub(super) served: Served<A>,
     pub(super) stopped: watch::Receiver<()>,
     pub(super) place: Place,
 }
 
-impl Connection {
+impl<A: App> Connection<A> {
     pub(super) async fn run(self) {
-        let Self { stream, app, stopped, place: _place } = self;
+        let Self { stream, served, stopped, place: _place } = self;
         // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY can't be set");
         }
         #[cfg(feature = "tls")]
-        if let Some(tls) = &app.options.tls {
-            match tokio::time::timeout(app.options.head_time, tls.accept(stream)).await {
-                Ok(Ok(stream)) => speak(stream, app, stopped).await,
+        if let Some(tls) = &served.options.tls {
+            match tokio::time::timeout(served.options.head_time, tls.accept(stream)).await {
+                Ok(Ok(stream)) => speak(stream, served, stopped).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
             return;
         }
-        speak(stream, app, stopped).await;
+        speak(stream, served, stopped).await;
     }
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, app: App, mut stopped: watch::Receiver<()>) {
-    let ServeOptions { head_time, write_time, .. } = *app.options;
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    served: Served<impl App>,
+    mut stopped: watch::Receiver<()>,
+) {
+    let ServeOptions { head_time, write_time, .. } = *served.options;
     let mut http = http1::Builder::new();
-    http.header_read_timeout(head_time).max_buf_size(HEAD_ROOM).max_headers(HEADERS);
+    http.header_read_timeout(head_time).max_buf_size(HEAD_ROOM).max_headers(limits::HEADERS);
     http.timer(HeadTimer::new(head_time));
     let stream = TokioIo::new(WriteTime::new(stream, write_time));
-    let mut connection = pin!(http.serve_connection(stream, service_fn(|request| app.call(request))));
+    let mut connection = pin!(http.serve_connection(stream, service_fn(|request| served.call(request))));
+    let mut quiet = Quiet::default();
     let result = tokio::select! {
-        result = &mut connection => result,
+        result = poll_fn(|context| quiet.poll(connection.as_mut(), context)) => result,
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -29,6 +29,7 @@ pub(crate) struct TestApp {
     pub(crate) service: Arc<LicenseService>,
     pub(crate) auth: AdminAuth,
     pub(crate) token: String,
+    pub(crate) api: Api,
     pub(crate) router: Router,
     clock: Arc<ManualClock>,
 }
@@ -65,8 +66,9 @@ impl TestApp {
             service = service.outbox(outbox);
         }
         let service = Arc::new(service.build().await.unwrap());
+        let api = Api::new(Arc::clone(&service), auth.clone());
         let router = router(Arc::clone(&service), auth.clone());
-        Self { service, auth, token: token.reveal().to_owned(), router, clock }
+        Self { service, auth, token: token.reveal().to_owned(), api, router, clock }
     }
 
     /// An app that has tokens and the audit as well.
@@ -76,19 +78,23 @@ impl TestApp {
 
     pub(crate) async fn with_access_that(set: impl FnOnce(Api) -> Api) -> (Self, Arc<AccessService>) {
         let store = Arc::new(MemoryStore::new());
-        let mut app = Self::set_up(store.clone(), Some(store.clone())).await;
+        let app = Self::set_up(store.clone(), Some(store.clone())).await;
         let clock = Arc::clone(&app.clock);
         let access = AccessService::new(store, clock, ChaCha20Rng::seed_from_u64(8));
         let access = Arc::new(access);
         let auth = TokenAuth::new(Arc::clone(&access)).beside(app.auth.clone());
-        app.router = set(Api::new(Arc::clone(&app.service), auth).access(Arc::clone(&access))).router();
-        (app, access)
+        let api = set(Api::new(Arc::clone(&app.service), auth).access(Arc::clone(&access)));
+        (app.with(api), access)
     }
 
     /// The same, within limits.
-    pub(crate) fn within(mut self, options: &EdgeOptions) -> Self {
-        self.router = Api::new(Arc::clone(&self.service), self.auth.clone()).edge(options.clone()).router();
-        self
+    pub(crate) fn within(self, options: &EdgeOptions) -> Self {
+        let api = self.api.clone().edge(options.clone());
+        self.with(api)
+    }
+
+    fn with(self, api: Api) -> Self {
+        Self { router: api.clone().router(), api, ..self }
     }
 
     pub(crate) fn advance(&self, delta: TimeDelta) {

@@ -23,7 +23,7 @@ fn open_to(connections: usize, per_address: usize) -> ServeOptions {
 async fn a_thousand_trickling_sockets_hinder_nobody_and_are_cut_off() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
-    let server = Server::start_with(&app.router, open_to(2 * TRICKLERS, 2 * TRICKLERS)).await;
+    let server = Server::start_with(&app, open_to(2 * TRICKLERS, 2 * TRICKLERS)).await;
     let validate = Call::new("POST", "/api/v1/validate").json(&json!({ "key": license.key })).bytes();
 
     let mut tricklers = Vec::new();
@@ -71,7 +71,7 @@ async fn a_thousand_trickling_sockets_hinder_nobody_and_are_cut_off() {
 #[tokio::test]
 async fn a_connection_too_many_is_told_so() {
     let app = TestApp::new().await;
-    let server = Server::start_with(&app.router, open_to(20, 1_000)).await;
+    let server = Server::start_with(&app, open_to(20, 1_000)).await;
     let call = Call::new("GET", "/health").bytes();
     let mut held = Vec::new();
     for _ in 0..20 {
@@ -100,7 +100,7 @@ async fn a_connection_too_many_is_told_so() {
 #[tokio::test(start_paused = true)]
 async fn refused_connections_are_let_go() {
     let app = TestApp::new().await;
-    let server = Server::start_with(&app.router, open_to(1, 1)).await;
+    let server = Server::start_with(&app, open_to(1, 1)).await;
     let mut held = TcpStream::connect(server.address).await.unwrap();
     held.write_all(&Call::new("GET", "/health").bytes()).await.unwrap();
     assert_eq!(Reply::read(&mut held).await.status, 200);
@@ -123,7 +123,7 @@ async fn one_address_has_so_many_connections_unless_it_is_a_trusted_proxy() {
         let networks = trusted.map(|text| text.parse::<IpNet>().unwrap());
         options.trusted_proxies =
             TrustedProxies::new(networks, license_http::ForwardingHeader::XForwardedFor);
-        let server = Server::start_with(&app.router, options).await;
+        let server = Server::start_with(&app, options).await;
         let mut held = Vec::new();
         for _ in 0..3 {
             let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -148,7 +148,7 @@ async fn who_does_not_take_its_answers_is_cut_off() {
             json!({ "plan": "starter", "customer_email": "dev@example.com", "metadata": { "note": note } });
         app.issue_with(body).await;
     }
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     let call = app.admin("GET", "/api/v1/licenses?limit=50");
     let whole = call.send(&app.router).await.body.len();
     assert!(whole > 400_000);
@@ -177,7 +177,7 @@ async fn the_address_is_that_of_the_client() {
         let networks = trusted.map(|text| text.parse::<IpNet>().unwrap());
         options.trusted_proxies =
             TrustedProxies::new(networks, license_http::ForwardingHeader::XForwardedFor);
-        let server = Server::start_with(&app, options).await;
+        let server = Server::of_router(&app, options).await;
         assert_eq!(Reply::over_socket(server.address, &call).await.text(), expected);
         server.stop().await;
     }

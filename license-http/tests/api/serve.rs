@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use license_core::limits;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use super::server::Server;
 async fn each_rotten_request_gets_the_same_answer_over_a_socket() {
     let app = TestApp::new().await;
     let table = Table::new(&app).await;
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     for row in &table.rows {
         row.check(&Reply::over_socket(server.address, &row.call.bytes()).await, &table.key);
     }
@@ -27,8 +28,8 @@ async fn each_rotten_request_gets_the_same_answer_over_a_socket() {
 #[tokio::test]
 async fn what_is_no_http_gets_hypers_own_answer() {
     let app = TestApp::new().await;
-    let server = Server::start(&app.router).await;
-    let headers = "x: x\r\n".repeat(1100);
+    let server = Server::start(&app).await;
+    let headers = "x: x\r\n".repeat(limits::HEADERS + 1);
     for (name, request, status) in [
         ("rubbish", "rubbish\r\n\r\n".to_owned(), 400),
         ("no version", "GET /health\r\n\r\n".to_owned(), 400),
@@ -48,7 +49,7 @@ async fn what_is_no_http_gets_hypers_own_answer() {
         ),
         ("TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n".to_owned(), 400),
         ("64 KiB of path", format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_536)), 414),
-        ("1100 headers", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 431),
+        ("a header too many", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 431),
         ("256 KiB of head", format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(262_144)), 431),
     ] {
         let reply = Reply::over_socket(server.address, request.as_bytes()).await;
@@ -64,10 +65,12 @@ async fn what_is_no_http_gets_hypers_own_answer() {
 #[tokio::test]
 async fn odd_http_gets_our_answer() {
     let app = TestApp::new().await;
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     let head = "POST /api/v1/validate HTTP/1.1\r\ncontent-type: application/json\r\n";
+    let headers = "x: x\r\n".repeat(limits::HEADERS);
     for (name, request, status, error) in [
         ("HTTP/1.0", "GET /health HTTP/1.0\r\n\r\n".to_owned(), 200, None),
+        ("as many headers as may be", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 200, None),
         ("an absolute target", "GET http://example.com/health HTTP/1.1\r\n\r\n".to_owned(), 200, None),
         ("a path without slash", "GET health HTTP/1.1\r\n\r\n".to_owned(), 404, Some("ROUTE_NOT_FOUND")),
         ("CONNECT", "CONNECT example.com:443 HTTP/1.1\r\n\r\n".to_owned(), 404, Some("ROUTE_NOT_FOUND")),
@@ -109,7 +112,7 @@ async fn odd_http_gets_our_answer() {
 async fn a_connection_serves_many_requests() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let validate = Call::new("POST", "/api/v1/validate").json(&json!({ "key": license.key }));
     for call in
@@ -129,7 +132,7 @@ async fn a_running_request_finishes_and_no_more_are_taken() {
     let app = TestApp::over(store.clone()).await;
     let hold = Arc::new(Hold::default());
     store.set(Fault::Hold(Arc::clone(&hold)));
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     let address = server.address;
 
     let mut silent = TcpStream::connect(address).await.unwrap();
@@ -161,7 +164,7 @@ async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
     let app = TestApp::over(store.clone()).await;
     let hold = Arc::new(Hold::default());
     store.set(Fault::Hold(Arc::clone(&hold)));
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     let mut busy = TcpStream::connect(server.address).await.unwrap();
     busy.write_all(&app.admin("GET", "/api/v1/licenses").bytes()).await.unwrap();
     hold.entered.notified().await;
@@ -175,7 +178,7 @@ async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn half_a_head_is_not_waited_for() {
     let app = TestApp::new().await;
-    let server = Server::start(&app.router).await;
+    let server = Server::start(&app).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nhost:").await.unwrap();
     let began = Instant::now();

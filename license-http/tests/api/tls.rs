@@ -64,7 +64,7 @@ async fn answers(server: &Server, known: &CertificateDer<'static>) -> bool {
 async fn start(tls: &Tls) -> Server {
     let mut options = ServeOptions::default();
     options.tls = Some(tls.clone());
-    Server::start_with(&TestApp::new().await.router, options).await
+    Server::start_with(&TestApp::new().await, options).await
 }
 
 /// Past the next look at the files.

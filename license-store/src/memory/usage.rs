@@ -9,6 +9,7 @@ use license_core::command::{DayFigures, UnusualKind, tell_unusual};
 use license_core::license::LicenseId;
 use license_core::outbox::UsageLook;
 use license_core::place::Country;
+use license_core::plan::Plan;
 use license_core::store::{Page, PageRequest, StoreError};
 use license_core::usage::{
     Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport, UsageRetention,
@@ -189,6 +190,10 @@ fn page(
 impl Data {
     /// Days of licenses on which there is something to tell of.
     pub(super) fn unusual(&mut self, look: &UsageLook) -> Vec<(LicenseId, DayFigures)> {
+        // What follows goes through all that is there, each few seconds.
+        if !look.plans.iter().any(Plan::watches_usage) {
+            return Vec::new();
+        }
         self.roll_up();
         let mut days: BTreeMap<_, (BTreeSet<Country>, BTreeSet<&Fingerprint>)> = BTreeMap::new();
         for RollupKey { day, license_id, outcome, domain: _, device, country } in self.usage.rollups.keys() {

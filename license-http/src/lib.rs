@@ -8,8 +8,8 @@
 //! - [`Geography`] tells which country that is, by a file (feature `geography`) or a trusted proxy's header.
 //! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
 //! - With the feature `openapi`, `/openapi.json` is the contract, and `/docs` a page of it.
-//! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of
-//!   your own may have its own of both.
+//! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket, [`Api::serve`] the API
+//!   alone. An app of your own may have its own of both.
 //!
 //! Mount with [`Router::nest`]: the routers answer every path below their prefix, also unknown ones, and nothing outside
 //! of it. (`Router::merge` into an app that has a fallback of its own panics, as axum does for any two fallbacks.)

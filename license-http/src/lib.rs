@@ -194,13 +194,9 @@ impl Api {
             // A layer around the route adds its headers.
             return serve(listener, self.router(), options, shutdown).await;
         }
-        let (routes, state) = self.whole();
-        let router = finish(routes, state.clone());
+        let (whole, state) = self.whole();
         let log = options.log.clone();
-        let router = match &log {
-            Some(log) => router.layer(log.clone()),
-            None => router,
-        };
+        let router = serve::logged(finish(whole, state.clone()), log.as_ref());
         serve::run(listener, Direct { router, state, log }, options, shutdown).await
     }
 

@@ -87,11 +87,15 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let app = match &options.log {
+    run(listener, logged(app, options.log.as_ref()), options, shutdown).await
+}
+
+/// The app with its log.
+pub(crate) fn logged(app: Router, log: Option<&LogRequests>) -> Router {
+    match log {
         Some(log) => app.layer(log.clone()),
         None => app,
-    };
-    run(listener, app, options, shutdown).await
+    }
 }
 
 /// Serves what logs for itself.

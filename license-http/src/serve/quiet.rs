@@ -147,20 +147,20 @@ mod tests {
         });
         let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(ours), service));
         let mut quiet = Quiet::default();
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&wakes));
+        let counted = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&counted));
         let mut counts = Vec::new();
         for part in parts {
             theirs.write_all(part).await.unwrap();
-            wakes.0.store(0, Ordering::Relaxed);
+            counted.0.store(0, Ordering::Relaxed);
             loop {
-                let before = wakes.0.load(Ordering::Relaxed);
+                let before = counted.0.load(Ordering::Relaxed);
                 assert!(quiet.poll(connection.as_mut(), &mut Context::from_waker(&waker)).is_pending());
-                if wakes.0.load(Ordering::Relaxed) == before {
+                if counted.0.load(Ordering::Relaxed) == before {
                     break;
                 }
             }
-            counts.push(wakes.0.load(Ordering::Relaxed));
+            counts.push(counted.0.load(Ordering::Relaxed));
         }
         answered.notify_one();
         assert!(quiet.poll(connection.as_mut(), &mut Context::from_waker(&waker)).is_pending());

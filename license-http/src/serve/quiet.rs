@@ -46,13 +46,11 @@ impl Quiet {
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
         let task = context.waker();
-        if self.wakers.as_ref().is_none_or(|(known, _)| !known.will_wake(task)) {
-            self.wakers = Some((task.clone(), Arc::new(ConnectionWaker(task.clone())).into()));
-        }
-        match &self.wakers {
-            Some((_, waker)) => connection.poll(&mut Context::from_waker(waker)),
-            None => Poll::Pending,
-        }
+        let known = self.wakers.take().filter(|(known, _)| known.will_wake(task));
+        let (_, waker) = self
+            .wakers
+            .insert(known.unwrap_or_else(|| (task.clone(), Arc::new(ConnectionWaker(task.clone())).into())));
+        connection.poll(&mut Context::from_waker(waker))
     }
 }
 

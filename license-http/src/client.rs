@@ -66,7 +66,7 @@ impl Origin {
         }
     }
 
-    /// Tells it to those behind; a place is there already.
+    /// Tells handlers behind a router, but of the place, which no server knows.
     pub(crate) fn insert_into(&self, extensions: &mut Extensions) {
         if let Some(address) = self.address {
             extensions.insert(address);

@@ -204,7 +204,8 @@ impl<S: LicenseStore> Shared<S> {
             let validations = &*validations.make_contiguous();
             let size = validations.len();
             let result = {
-                // Dropped at the end, it ends. A store that panics ends this batch, not all that come after. Nothing of it is looked at again then.
+                // A store that panics ends this batch, not all that come after. Nothing of it is looked at again then. What takes too
+                // long ends here, where it is dropped.
                 let attempt = AssertUnwindSafe(async { self.inner.record(validations, Some(id)).await });
                 let mut attempt = pin!(attempt.catch_unwind());
                 let until = *deadline.get_or_insert(begun + self.options.deadline);

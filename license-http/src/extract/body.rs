@@ -89,8 +89,8 @@ async fn read(body: impl JsonBody, time: Duration) -> Result<Bytes, Problem> {
     }
 }
 
-/// As tokio's timeout, but a body that is here when it is asked for a second time costs no timer. The first time it never is:
-/// hyper begins to read a body when somebody asks for it.
+/// As tokio's timeout, but a body that is here costs no timer. That may show at the second look only: where not all of it came
+/// with the head, hyper reads on when somebody has asked.
 async fn in_time<F: Future>(reading: F, time: Duration) -> Result<F::Output, Elapsed> {
     let mut reading = pin!(reading);
     let mut asked = 0;

@@ -126,6 +126,27 @@ async fn a_connection_serves_many_requests() {
     server.stop().await;
 }
 
+/// As `nc` does with what is piped into it.
+#[tokio::test]
+async fn who_has_said_all_is_answered() {
+    let store = FaultyStore::default();
+    let app = TestApp::over(store.clone()).await;
+    let hold = Arc::new(Hold::default());
+    store.set(Fault::Hold(Arc::clone(&hold)));
+    let server = Server::start(&app).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
+    hold.entered.notified().await;
+    stream.shutdown().await.unwrap();
+    // Of what comes to a later connection the server hears after that.
+    let health = Reply::over_socket(server.address, &Call::new("GET", "/health").bytes()).await;
+    assert_eq!(health.status, 200);
+    hold.leave.notify_one();
+    assert_eq!(Reply::read(&mut stream).await.status, 200);
+    assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "and then it is over");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_running_request_finishes_and_no_more_are_taken() {
     let store = FaultyStore::default();

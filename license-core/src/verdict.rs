@@ -1,6 +1,7 @@
 //! The answer to a validation, and the one rule that finds it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -235,10 +236,73 @@ impl Held {
 }
 
 /// A license as one claim finds it: all that a verdict needs, read at one moment. Cloning is cheap.
+///
+/// In one piece: of many licenses in memory most are in no cache of the processor, which then waits for each piece.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
-    license: Arc<License>,
-    bindings: Arc<[Binding]>,
+pub struct Standing(Arc<Found>);
+
+#[derive(Debug, PartialEq)]
+struct Found {
+    license: Kept,
+    bindings: Bindings,
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and to be in place is what it is for"
+)]
+enum Kept {
+    Here(License),
+    /// One for all claims on it, where it is not read whole.
+    Shared(Arc<License>),
+}
+
+impl Deref for Kept {
+    type Target = License;
+
+    fn deref(&self) -> &License {
+        match self {
+            Self::Here(license) => license,
+            Self::Shared(license) => license,
+        }
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+/// So many as most licenses have stand with the license.
+const FEW: usize = 3;
+
+#[derive(Debug, PartialEq)]
+enum Bindings {
+    Few([Option<Binding>; FEW]),
+    Many(Box<[Binding]>),
+}
+
+impl Bindings {
+    fn iter(&self) -> impl Iterator<Item = &Binding> {
+        let (few, many): (&[_], &[_]) = match self {
+            Self::Few(few) => (few, &[]),
+            Self::Many(many) => (&[], many),
+        };
+        few.iter().flatten().chain(many)
+    }
+}
+
+impl FromIterator<Binding> for Bindings {
+    fn from_iter<I: IntoIterator<Item = Binding>>(bindings: I) -> Self {
+        let mut rest = bindings.into_iter();
+        let few = std::array::from_fn(|_| rest.next());
+        match rest.next() {
+            None => Self::Few(few),
+            Some(next) => Self::Many(few.into_iter().flatten().chain([next]).chain(rest).collect()),
+        }
+    }
 }
 
 impl Standing {
@@ -247,19 +311,35 @@ impl Standing {
     #[must_use]
     pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
         let license = without_key(license);
-        Self { license, bindings: bindings.into_iter().collect() }
+        let license = if license.is_read_whole() {
+            Kept::Here(Arc::unwrap_or_clone(license))
+        } else {
+            Kept::Shared(license)
+        };
+        Self(Arc::new(Found { license, bindings: bindings.into_iter().collect() }))
     }
 
     /// The license, [without its key](without_key).
     #[must_use]
-    pub fn license(&self) -> &Arc<License> {
-        &self.license
+    pub fn license(&self) -> &License {
+        &self.0.license
     }
 
-    /// The same bindings, with an equal license that is in memory already.
+    /// What is bound to it, as far as it was read.
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.0.bindings.iter()
+    }
+
+    /// The same, with the license of another one, where that is an equal one that claims share.
     #[must_use]
-    pub fn sharing(&self, license: Arc<License>) -> Self {
-        Self { license, bindings: Arc::clone(&self.bindings) }
+    pub fn sharing(self, other: &Self) -> Self {
+        match &other.0.license {
+            Kept::Shared(license) if **license == *self.0.license => Self(Arc::new(Found {
+                license: Kept::Shared(Arc::clone(license)),
+                bindings: self.bindings().cloned().collect(),
+            })),
+            Kept::Shared(_) | Kept::Here(_) => self,
+        }
     }
 
     /// The registered wildcard that covers the claim's domain, where none has that very name. As [`held`](Self::held).
@@ -267,7 +347,7 @@ impl Standing {
     pub fn covered_by(&self, claim: &Claim) -> Option<&DomainName> {
         let asked = claim.domain.as_ref()?;
         let mut covering = None;
-        for binding in &*self.bindings {
+        for binding in self.bindings() {
             match binding {
                 Binding::Domain(registered) if registered == asked => return None,
                 Binding::Domain(registered) if registered.covers(asked) => covering = Some(registered),
@@ -280,7 +360,7 @@ impl Standing {
     /// What `claim` holds of it. Of a license that is not read whole, only the claim that it was read for may ask.
     #[must_use]
     pub fn held(&self, claim: &Claim) -> Held {
-        Held::of(claim, &*self.bindings)
+        Held::of(claim, self.bindings())
     }
 }
 
@@ -382,7 +462,7 @@ impl Verdict {
 /// What a valid answer tells. Shares what it shows; cloning is cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidLicense {
-    license: Arc<License>,
+    standing: Standing,
     plan: Arc<Plan>,
 }
 
@@ -390,7 +470,7 @@ impl ValidLicense {
     /// The license.
     #[must_use]
     pub fn license(&self) -> &License {
-        &self.license
+        self.standing.license()
     }
 
     /// The name of its plan.
@@ -402,7 +482,7 @@ impl ValidLicense {
     /// When it expires; in the past where the plan's grace still runs.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.license.expires_at
+        self.license().expires_at
     }
 
     /// What the software may do.
@@ -435,7 +515,7 @@ pub fn judge(
     Ok(match assess(standing.license(), plan, standing.held(claim), claim, now) {
         Err(denial) => Judgement::Settled(Verdict::Denied(denial)),
         Ok(needed) if needed == Needed::default() => Judgement::Settled(Verdict::Valid(ValidLicense {
-            license: Arc::clone(&standing.license),
+            standing: standing.clone(),
             plan: Arc::clone(plan),
         })),
         Ok(_) => Judgement::NeedsActivation,
@@ -448,7 +528,7 @@ pub fn judge(
 /// As [`judge`].
 pub(crate) fn activated(license: Arc<License>, plans: &PlanCatalog) -> Result<Verdict, Denial> {
     let plan = Arc::clone(plan_of(&license, plans)?);
-    Ok(Verdict::Valid(ValidLicense { license, plan }))
+    Ok(Verdict::Valid(ValidLicense { standing: Standing::new(license, []), plan }))
 }
 
 pub(crate) fn plan_of<'a>(license: &License, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {

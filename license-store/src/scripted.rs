@@ -244,7 +244,9 @@ impl LicenseStore for Scripted {
         };
         self.begin().await?;
         // A database gives a license of its own to each who reads it.
-        let own = |standing: Standing| standing.sharing(Arc::new((**standing.license()).clone()));
+        let own = |standing: Standing| {
+            Standing::new(Arc::new(standing.license().clone()), standing.bindings().cloned())
+        };
         let result = self.inner.license_by_key(digest, claim, now).await.map(|found| found.map(own));
         for _ in 0..before % (self.lets_in + 1) {
             yield_now().await;

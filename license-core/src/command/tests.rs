@@ -490,6 +490,21 @@ fn expiry_and_grace_to_the_microsecond() {
     }
 }
 
+/// A few stand with the license, more beside it.
+#[test]
+fn a_standing_has_all_its_bindings_however_many() {
+    let license = Arc::new(Bench::new("small", &[]).license);
+    let all = ["a.com", "b.com", "c.com", "d.com", "e.com"].map(|name| claim(Some(name), None));
+    for count in 0..=all.len() {
+        let bindings = all[..count].iter().map(|claim| Binding::Domain(claim.domain.clone().unwrap()));
+        let standing = Standing::new(Arc::clone(&license), bindings.clone());
+        assert!(standing.bindings().cloned().eq(bindings));
+        for (n, claim) in all.iter().enumerate() {
+            assert_eq!(standing.held(claim).domain, n < count, "{n} of {count}");
+        }
+    }
+}
+
 #[test]
 fn judge_and_activate_agree() {
     let mut bench = Bench::new("small", &[]);

@@ -1,7 +1,6 @@
 //! What is remembered, and how far it can be trusted.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -241,8 +240,8 @@ impl Remembered {
         let mut entry = Entry { standing: standing.clone(), read };
         if !standing.license().is_read_whole() {
             // One license for all its claims.
-            if let Some(known) = known.filter(|known| **known.standing.license() == **standing.license()) {
-                entry.standing = standing.sharing(Arc::clone(known.standing.license()));
+            if let Some(known) = known {
+                entry.standing = entry.standing.sharing(&known.standing);
             }
             self.claims.insert(ClaimKey(*digest, claim.clone()), entry.clone());
         }

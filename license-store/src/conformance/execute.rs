@@ -13,7 +13,7 @@ use license_core::metadata::Metadata;
 use license_core::plan::Limit;
 use license_core::store::{LicenseStore, StoreError};
 use license_core::usage::ValidationOutcome;
-use license_core::verdict::{Claim, DenialCode, without_key};
+use license_core::verdict::{Claim, DenialCode, Standing, without_key};
 use serde_json::json;
 
 use super::Harness;
@@ -205,7 +205,7 @@ pub async fn a_rotated_key_replaces_the_old_one(harness: &dyn Harness) {
         async |digest| other.license_by_key(digest, &Claim::default(), at(1)).await.expect("license_by_key");
     assert_eq!(find(&license.key_digest).await, None, "the old key is unknown");
     let found = find(&rotated.key_digest).await;
-    assert_eq!(found.map(|standing| Arc::clone(standing.license())), Some(without_key(rotated)));
+    assert_eq!(found.as_ref().map(Standing::license), Some(&*without_key(rotated)));
 }
 
 /// A rotation to a key that is taken is refused whole.

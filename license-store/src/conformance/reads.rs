@@ -25,7 +25,7 @@ pub async fn a_key_finds_its_license_only(harness: &dyn Harness) {
             .await
             .expect("license_by_key");
         let expected = without_key(license.clone().into());
-        assert_eq!(found.as_ref().map(Standing::license), Some(&expected));
+        assert_eq!(found.as_ref().map(Standing::license), Some(&*expected));
     }
     let unknown =
         other.license_by_key(&fresh_digest(), &Claim::default(), at(1)).await.expect("license_by_key");

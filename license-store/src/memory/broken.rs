@@ -378,7 +378,7 @@ impl LicenseStore for Broken {
             }
             _ => return Ok(Some(standing)),
         };
-        Ok(Some(Standing::new(Arc::clone(license), bindings)))
+        Ok(Some(Standing::new(Arc::new(license.clone()), bindings)))
     }
 
     async fn licenses(

@@ -1,7 +1,7 @@
 //! Which licenses are there, as far as somebody has looked: none is ever removed.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use license_core::license::LicenseId;
@@ -14,18 +14,42 @@ const MOST: usize = 1_000_000;
 #[derive(Default)]
 pub(super) struct KnownLicenses {
     hasher: RandomState,
-    known: Mutex<HashSet<u64>>,
+    known: Mutex<Hashes>,
+}
+
+type Hashes = HashSet<u64, BuildHasherDefault<Hashed>>;
+
+/// What is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl KnownLicenses {
-    fn known(&self) -> MutexGuard<'_, HashSet<u64>> {
+    fn known(&self) -> MutexGuard<'_, Hashes> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Of these, those that are to be looked for.
     pub(super) fn unknown<'a>(&self, ids: impl Iterator<Item = &'a LicenseId>) -> Vec<&'a LicenseId> {
+        // All hashes first: so the processor looks for the next in memory while it waits for one.
+        let ids: Vec<_> = ids.map(|id| (self.hasher.hash_one(id), id)).collect();
         let known = self.known();
-        ids.filter(|id| !known.contains(&self.hasher.hash_one(id))).collect()
+        ids.into_iter().filter(|(hash, _)| !known.contains(hash)).map(|(_, id)| id).collect()
     }
 
     /// These are there.

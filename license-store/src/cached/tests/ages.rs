@@ -15,7 +15,7 @@ async fn a_second_validation_reads_nothing() {
     let license = node.issued_elsewhere(&["shop.example"]).await;
     assert_eq!(node.cache.recall(&license.key_digest, &anywhere(), start()), None);
     let first = node.ask(&license, &anywhere(), Duration::ZERO).await;
-    assert_eq!(*first.as_ref().unwrap().license(), without_key(license.clone().into()));
+    assert_eq!(*first.as_ref().unwrap().license(), *without_key(license.clone().into()));
     assert_eq!(node.cache.recall(&license.key_digest, &anywhere(), start()), first);
     let asked = node.cache.license_by_key(&license.key_digest, &anywhere(), start()).await.unwrap();
     assert_eq!(asked, first);

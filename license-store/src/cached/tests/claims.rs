@@ -30,7 +30,7 @@ async fn each_claim_is_remembered_by_itself() {
         remembered
     });
     // Many claims, one license in memory.
-    assert!(Arc::ptr_eq(remembered[0].license(), remembered[1].license()));
+    assert!(std::ptr::eq(remembered[0].license(), remembered[1].license()));
     assert_eq!(node.figure("cache_entries"), 1);
 }
 

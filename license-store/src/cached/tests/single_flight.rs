@@ -19,7 +19,7 @@ async fn calls_that_miss_together_wait_for_one_read() {
     read.release();
     for (call, claim) in calls {
         let standing = call.await.unwrap().unwrap();
-        assert_eq!(*standing.license(), without_key(license.clone().into()));
+        assert_eq!(*standing.license(), *without_key(license.clone().into()));
         assert_eq!(standing.held(&claim).domain, claim == at_domain("a.example"));
     }
     assert_eq!((node.reads(&license), node.figure("cache_loads")), (1, 1));

@@ -254,7 +254,7 @@ struct Found {
 )]
 enum Kept {
     Here(License),
-    /// One for all claims on it, where it is not read whole.
+    /// One for all claims on it, where it is not read whole. Each of these has room for a license all the same.
     Shared(Arc<License>),
 }
 
@@ -528,6 +528,7 @@ pub fn judge(
 /// As [`judge`].
 pub(crate) fn activated(license: Arc<License>, plans: &PlanCatalog) -> Result<Verdict, Denial> {
     let plan = Arc::clone(plan_of(&license, plans)?);
+    // Whoever has the answer sees the license only, not what is bound to it.
     Ok(Verdict::Valid(ValidLicense { standing: Standing::new(license, []), plan }))
 }
 

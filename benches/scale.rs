@@ -38,6 +38,8 @@ const SAMPLES: usize = 2_000;
 /// Samples of a read by its key, likewise. Of 2,000, which are over in a fifth of a second, the middle one was another in each run,
 /// by a tenth and more.
 const READS: usize = 20_000;
+/// How often the figures that have a bar are taken: the middle ratio counts, since one lies a tenth beside the next, and more.
+const ROUNDS: usize = 5;
 /// Samples that one database gives before the next has its turn, so that all see the same weather.
 const TURN: usize = 200;
 /// Licenses that are validated from memory, and domains of the one big license: few enough that the samples which are not
@@ -242,6 +244,11 @@ impl What {
     fn samples(self) -> usize {
         if matches!(self, Self::Read | Self::ReadLast) { READS } else { SAMPLES }
     }
+
+    /// How often it takes them.
+    fn rounds(self) -> usize {
+        if matches!(self, Self::Read | Self::Claim) { ROUNDS } else { 1 }
+    }
 }
 
 /// The middle one of each database's samples.
@@ -273,12 +280,28 @@ async fn medians(filled: &mut [Filled], what: What, context: &CommandContext) ->
         .collect()
 }
 
-fn row(name: &str, figures: &[Duration]) {
-    let micros = |figure: &Duration| figure.as_secs_f64() * 1e6;
-    let first = micros(&figures[0]);
-    print!("| {name} | {first:.0} µs |");
-    for figure in &figures[1..] {
-        print!(" {:.0} µs, {:.2}x |", micros(figure), micros(figure) / first);
+/// Takes a figure of each database, and prints the middle of its rounds; ratios are each to the first database in the same round.
+async fn row(name: &str, filled: &mut [Filled], what: What, context: &CommandContext) {
+    let (mut micros, mut ratios) = (vec![Vec::new(); filled.len()], vec![Vec::new(); filled.len()]);
+    for _ in 0..what.rounds() {
+        let figures = medians(filled, what, context).await;
+        let first = figures[0].as_secs_f64();
+        for (n, figure) in figures.iter().enumerate() {
+            micros[n].push(figure.as_secs_f64() * 1e6);
+            ratios[n].push(figure.as_secs_f64() / first);
+        }
+    }
+    let middle = |figures: &mut Vec<f64>| {
+        figures.sort_unstable_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    print!("| {name} | {:.0} µs |", middle(&mut micros[0]));
+    for (micros, ratios) in micros.iter_mut().zip(&mut ratios).skip(1) {
+        print!(" {:.0} µs, {:.2}x", middle(micros), middle(ratios));
+        if let [least, .., most] = ratios[..] {
+            print!(" ({least:.2}–{most:.2})");
+        }
+        print!(" |");
     }
     println!();
 }
@@ -323,7 +346,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         ("list, of a plan", What::Plan),
         ("list, of a customer", What::Customer),
     ] {
-        row(name, &medians(&mut filled, what, &context).await);
+        row(name, &mut filled, what, &context).await;
     }
     drop(filled);
 
@@ -332,9 +355,9 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         filled.extend(Filled::new(engine, &[(1_000, 3), (1, domains)]).await);
     }
     heads(&["one license with 3 activations".to_owned(), format!("with {}k", MANY / 1_000)]);
-    row("read by key", &medians(&mut filled, What::ReadLast, &context).await);
-    row("validate, in memory", &medians(&mut filled, What::ValidateLast, &context).await);
-    row("claim a device", &medians(&mut filled, What::ClaimLast, &context).await);
+    row("read by key", &mut filled, What::ReadLast, &context).await;
+    row("validate, in memory", &mut filled, What::ValidateLast, &context).await;
+    row("claim a device", &mut filled, What::ClaimLast, &context).await;
 }
 
 fn main() {
@@ -342,7 +365,10 @@ fn main() {
     let sizes: &[usize] = if quick { &[1_000, 10_000] } else { &[1_000, 100_000, 1_000_000] };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        println!("{SAMPLES} samples of each figure, {READS} of reads by key; the middle one, and its ratio to the first column");
+        println!(
+            "{SAMPLES} samples of each figure, {READS} of reads by key; the middle one, and its ratio to the first column; \
+            of reads and claims the middle of {ROUNDS} such rounds, and the range of their ratios"
+        );
         if fill::wanted("sqlite") {
             run(Engine::Sqlite, "SQLite", sizes).await;
         }

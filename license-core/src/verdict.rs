@@ -1,7 +1,6 @@
 //! The answer to a validation, and the one rule that finds it.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -237,48 +236,28 @@ impl Held {
 
 /// A license as one claim finds it: all that a verdict needs, read at one moment. Cloning is cheap.
 ///
-/// In one piece: of many licenses in memory most are in no cache of the processor, which then waits for each piece.
+/// Whole, it is in one piece: of many licenses in memory most are in no cache of the processor, which then waits for each piece.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing(Arc<Found>);
+pub struct Standing(Found);
 
-#[derive(Debug, PartialEq)]
-struct Found {
-    license: Kept,
+#[derive(Clone, Debug, PartialEq)]
+enum Found {
+    Whole(Arc<Bound<License>>),
+    /// What one claim asked for. All claims on a license can share it.
+    Part(Arc<Bound<Arc<License>>>),
+}
+
+/// A license, and what is bound to it.
+#[derive(Clone, Debug, PartialEq)]
+struct Bound<L> {
+    license: L,
     bindings: Bindings,
-}
-
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one, and to be in place is what it is for"
-)]
-enum Kept {
-    Here(License),
-    /// One for all claims on it, where it is not read whole. Each of these has room for a license all the same.
-    Shared(Arc<License>),
-}
-
-impl Deref for Kept {
-    type Target = License;
-
-    fn deref(&self) -> &License {
-        match self {
-            Self::Here(license) => license,
-            Self::Shared(license) => license,
-        }
-    }
-}
-
-impl PartialEq for Kept {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
 }
 
 /// So many as most licenses have stand with the license.
 const FEW: usize = 3;
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Bindings {
     Few([Option<Binding>; FEW]),
     Many(Box<[Binding]>),
@@ -311,34 +290,41 @@ impl Standing {
     #[must_use]
     pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
         let license = without_key(license);
-        let license = if license.is_read_whole() {
-            Kept::Here(Arc::unwrap_or_clone(license))
+        let bindings = bindings.into_iter().collect();
+        Self(if license.is_read_whole() {
+            Found::Whole(Arc::new(Bound { license: Arc::unwrap_or_clone(license), bindings }))
         } else {
-            Kept::Shared(license)
-        };
-        Self(Arc::new(Found { license, bindings: bindings.into_iter().collect() }))
+            Found::Part(Arc::new(Bound { license, bindings }))
+        })
     }
 
     /// The license, [without its key](without_key).
     #[must_use]
     pub fn license(&self) -> &License {
-        &self.0.license
+        match &self.0 {
+            Found::Whole(whole) => &whole.license,
+            Found::Part(part) => &part.license,
+        }
     }
 
     /// What is bound to it, as far as it was read.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        self.0.bindings.iter()
+        let bindings = match &self.0 {
+            Found::Whole(whole) => &whole.bindings,
+            Found::Part(part) => &part.bindings,
+        };
+        bindings.iter()
     }
 
     /// The same, with the license of another one, where that is an equal one that claims share.
     #[must_use]
     pub fn sharing(self, other: &Self) -> Self {
-        match &other.0.license {
-            Kept::Shared(license) if **license == *self.0.license => Self(Arc::new(Found {
-                license: Kept::Shared(Arc::clone(license)),
-                bindings: self.bindings().cloned().collect(),
-            })),
-            Kept::Shared(_) | Kept::Here(_) => self,
+        match (self.0, &other.0) {
+            (Found::Part(part), Found::Part(other)) if part.license == other.license => {
+                let Bound { bindings, .. } = Arc::unwrap_or_clone(part);
+                Self(Found::Part(Arc::new(Bound { license: Arc::clone(&other.license), bindings })))
+            }
+            (own, _) => Self(own),
         }
     }
 

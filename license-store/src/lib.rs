@@ -12,6 +12,7 @@
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
+mod already_hashed;
 pub mod cached;
 pub mod cached_tokens;
 #[cfg(feature = "conformance")]

@@ -126,14 +126,20 @@ async fn a_connection_serves_many_requests() {
     server.stop().await;
 }
 
-/// As `nc` does with what is piped into it.
-#[tokio::test]
-async fn who_has_said_all_is_answered() {
+/// A server over a store that holds its calls.
+async fn holding_server() -> (TestApp, Arc<Hold>, Server) {
     let store = FaultyStore::default();
     let app = TestApp::over(store.clone()).await;
     let hold = Arc::new(Hold::default());
     store.set(Fault::Hold(Arc::clone(&hold)));
     let server = Server::start(&app).await;
+    (app, hold, server)
+}
+
+/// As `nc` does with what is piped into it.
+#[tokio::test]
+async fn who_has_said_all_is_answered() {
+    let (_app, hold, server) = holding_server().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
     hold.entered.notified().await;
@@ -149,11 +155,7 @@ async fn who_has_said_all_is_answered() {
 
 #[tokio::test]
 async fn a_running_request_finishes_and_no_more_are_taken() {
-    let store = FaultyStore::default();
-    let app = TestApp::over(store.clone()).await;
-    let hold = Arc::new(Hold::default());
-    store.set(Fault::Hold(Arc::clone(&hold)));
-    let server = Server::start(&app).await;
+    let (_app, hold, server) = holding_server().await;
     let address = server.address;
 
     let mut silent = TcpStream::connect(address).await.unwrap();
@@ -181,11 +183,7 @@ async fn a_running_request_finishes_and_no_more_are_taken() {
 /// The clock of tokio stands still and jumps to the next timer: nobody waits.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
-    let store = FaultyStore::default();
-    let app = TestApp::over(store.clone()).await;
-    let hold = Arc::new(Hold::default());
-    store.set(Fault::Hold(Arc::clone(&hold)));
-    let server = Server::start(&app).await;
+    let (app, hold, server) = holding_server().await;
     let mut busy = TcpStream::connect(server.address).await.unwrap();
     busy.write_all(&app.admin("GET", "/api/v1/licenses").bytes()).await.unwrap();
     hold.entered.notified().await;

@@ -11,6 +11,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, UnitWeighter};
 
 use super::CacheOptions;
+use crate::already_hashed::AlreadyHashed;
 
 /// Keys that no license has are remembered for so long, and so many of them at most: enough to spare the store a flood of
 /// one key, too few to be worth filling.
@@ -95,27 +96,7 @@ impl Equivalent<ClaimKey> for ClaimRef<'_> {
     }
 }
 
-/// A digest is a hash already, and nobody without the secret can make one that falls where others do. So its
-/// first bytes are as good as any hash of it.
-#[derive(Default)]
-struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let first = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
-        // Spread over all bits: a store may be given digests that are no more than numbers.
-        self.0 = (self.0 ^ first).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    /// The length of a digest says nothing.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-}
-
-type ByDigest<T> = Cache<KeyDigest, T, UnitWeighter, BuildHasherDefault<DigestHasher>>;
+type ByDigest<T> = Cache<KeyDigest, T, UnitWeighter, BuildHasherDefault<AlreadyHashed>>;
 
 /// Licenses by their keys. Those that are not read whole stand here for their version only; `claims` has what each claim
 /// found of that version.

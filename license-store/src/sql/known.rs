@@ -1,10 +1,12 @@
 //! Which licenses are there, as far as somebody has looked: none is ever removed.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use license_core::license::LicenseId;
+
+use crate::already_hashed::AlreadyHashed;
 
 /// Licenses that are remembered: some 16 MB. Where there are more, all are forgotten, and looked for again.
 const MOST: usize = 1_000_000;
@@ -17,27 +19,7 @@ pub(super) struct KnownLicenses {
     known: Mutex<Hashes>,
 }
 
-type Hashes = HashSet<u64, BuildHasherDefault<Hashed>>;
-
-/// What is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64((*byte).into());
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 ^= hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+type Hashes = HashSet<u64, BuildHasherDefault<AlreadyHashed>>;
 
 impl KnownLicenses {
     fn known(&self) -> MutexGuard<'_, Hashes> {

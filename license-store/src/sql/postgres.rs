@@ -25,6 +25,7 @@ const SCHEMAS: &Schemas = &[
     ("usage", include_str!("../../migrations/postgres/0005_usage.sql")),
     ("devices", include_str!("../../migrations/postgres/0006_devices.sql")),
     ("batches", include_str!("../../migrations/postgres/0007_batches.sql")),
+    ("bindings", include_str!("../../migrations/postgres/0008_bindings.sql")),
 ];
 
 /// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
@@ -347,13 +348,19 @@ mod tests {
             ANALYZE;
             INSERT INTO activations SELECT 'lic_5', 'act_5_' || n, CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END,
                 'd' || n, 1 FROM generate_series(10, 20000) AS n;
-            UPDATE licenses SET domains_used = 9996, devices_used = 9995 WHERE id = 'lic_5'";
+            UPDATE licenses SET domains_used = 9996, devices_used = 9995 WHERE id = 'lic_5';
+            UPDATE licenses SET bindings = NULL WHERE id = 'lic_7'";
         connection.execute(fill).await.expect("rows");
         let statements: &Statements = &store.statements;
         let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
         let cases = [
             ("license_by_key", &statements.license_by_key, format!("sha256('5'), {three}, 'd9999'")),
             ("license_by_key of few", &statements.license_by_key, format!("sha256('6'), {three}, 'd9999'")),
+            (
+                "license_by_key of before",
+                &statements.license_by_key,
+                format!("sha256('7'), {three}, 'd9999'"),
+            ),
             ("activations_of_claim", &statements.activations_of_claim, format!("'lic_5', {three}, 'd9999'")),
             ("activation", &statements.activation, "'lic_5', 'act_5_777'".to_owned()),
             ("activations", &statements.activations, "'lic_5', '', 26".to_owned()),

@@ -40,6 +40,7 @@ const SCHEMAS: &Schemas = &[
     ("usage", include_str!("../../migrations/sqlite/0005_usage.sql")),
     ("devices", include_str!("../../migrations/sqlite/0006_devices.sql")),
     ("batches", include_str!("../../migrations/sqlite/0007_batches.sql")),
+    ("bindings", include_str!("../../migrations/sqlite/0008_bindings.sql")),
 ];
 
 /// How a store works with its file.

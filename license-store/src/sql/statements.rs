@@ -92,7 +92,7 @@ impl Statements {
             shown_filed: sql(format!("{} WHERE l.id = $1", shown(Counted::Filed))),
             license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
             license_by_key: sql(format!(
-                "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
+                "SELECT {COLUMNS}, COALESCE(l.bindings, {}) AS bindings FROM licenses l WHERE key_digest = $1",
                 D::json_rows("kind, value", &bindings::<D>())
             )),
             insert_activations: sql(format!(
@@ -248,8 +248,8 @@ pub(super) fn detail<D: Dialect>(most: u32, counted: Counted) -> String {
     )
 }
 
-/// The bindings of the license `l`: all where it is read whole, else those of the claim in parameters 2 and 3. Each part is
-/// of an index, and reads nothing where it does not apply.
+/// The bindings of the license `l` where they do not stand beside it: all where it is read whole, else those of the claim in parameters
+/// 2 and 3. Each part is of an index, and reads nothing where it does not apply.
 fn bindings<D: Dialect>() -> String {
     let (most, named) = (limits::BINDINGS_READ, D::is_one_of("a.value", 2));
     let of = |condition: &str| {

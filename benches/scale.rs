@@ -150,20 +150,18 @@ impl Filled {
         took
     }
 
-    /// Claims a new device; afterwards frees the slot again, where `release`.
-    async fn claim(&mut self, known: &Known, context: &CommandContext, release: bool) -> Duration {
+    /// Claims a new device. Afterwards frees the slot again: a license of few would have more each time.
+    async fn claim(&mut self, known: &Known, context: &CommandContext) -> Duration {
         self.claims += 1;
         let claim = Claim { domain: None, fingerprint: Some(device(self.claims)) };
         let start = now();
         let outcome = self.store.execute(&known.id, &Command::Activate(claim), context).await;
         let took = start.elapsed();
         let Outcome::Done(license) = outcome.expect("a store") else { panic!("no slot") };
-        if release {
-            let suffix = known.id.as_str().trim_start_matches("lic_");
-            let id = ActivationId::parse(&format!("act_{suffix}_{:010}", license.last_event)).expect("an id");
-            let released = self.store.execute(&known.id, &Command::Release(id), context).await;
-            assert!(matches!(released, Ok(Outcome::Done(_))), "{released:?}");
-        }
+        let suffix = known.id.as_str().trim_start_matches("lic_");
+        let id = ActivationId::parse(&format!("act_{suffix}_{:010}", license.last_event)).expect("an id");
+        let released = self.store.execute(&known.id, &Command::Release(id), context).await;
+        assert!(matches!(released, Ok(Outcome::Done(_))), "{released:?}");
         took
     }
 
@@ -191,7 +189,7 @@ impl Filled {
         let known = self.any();
         match what {
             What::Read => self.read_by_key(&known).await,
-            What::Claim => self.claim(&known, context, false).await,
+            What::Claim => self.claim(&known, context).await,
             What::ValidateRemembered => {
                 let n = self.rng.random_range(0..IN_USE) * (self.licenses.len() / IN_USE);
                 let known = self.licenses[n].clone();
@@ -218,7 +216,7 @@ impl Filled {
             }
             What::ClaimLast => {
                 let known = self.licenses[self.licenses.len() - 1].clone();
-                self.claim(&known, context, true).await
+                self.claim(&known, context).await
             }
         }
     }
@@ -247,7 +245,7 @@ impl What {
 
     /// How often it takes them.
     fn rounds(self) -> usize {
-        if matches!(self, Self::Read | Self::Claim) { ROUNDS } else { 1 }
+        if matches!(self, Self::Read | Self::ReadLast | Self::Claim | Self::ClaimLast) { ROUNDS } else { 1 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-/// Takes the first bytes of a digest, or a hash of 64 bits, as they are. For what nobody can make so that it falls where others do: it
+/// Takes the first bytes of a digest, or a hash of 64 bits, for the hash. For what nobody can make so that it falls where others do: it
 /// was made with a secret, or with a random key.
 #[derive(Default)]
 pub(crate) struct AlreadyHashed(u64);

@@ -18,6 +18,7 @@ mod bindings {
     pub(crate) async fn stand_beside_the_license(
         store: &impl LicenseStore,
         beside: impl AsyncFn() -> Option<String>,
+        change: impl AsyncFn(&'static str),
     ) {
         let beside = async || beside().await.map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
         let plans = PlanCatalog::standard();
@@ -65,6 +66,15 @@ mod bindings {
             assert!(!is_held(n).await && (n == 3 || is_held(3).await));
         }
         assert_eq!(beside().await, Some(json!([["domain", "a.com"], ["domain", "b.com"]])));
+
+        // Whoever changes them, and however.
+        change("DELETE FROM activations WHERE value = 'a.com'").await;
+        assert_eq!(beside().await, Some(json!([["domain", "b.com"]])));
+        change("UPDATE activations SET value = 'c.com' WHERE value = 'b.com'").await;
+        assert_eq!(beside().await, None);
+        let claim = Claim { domain: DomainName::parse("c.com").ok(), fingerprint: None };
+        let standing = store.license_by_key(&digest, &claim, now).await.expect("a store");
+        assert!(standing.expect("the license").held(&claim).domain);
     }
 }
 
@@ -74,9 +84,11 @@ mod sqlite {
     use std::path::Path;
 
     use license_core::command::{Command, CommandContext, Outcome};
+    use license_core::key::KeyDigest;
     use license_core::license::{LicenseId, LicenseState};
     use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
     use license_core::usage::{RollupFilter, UsageQuery, roll_up};
+    use license_core::verdict::Claim;
     use license_store::sql::OpenError;
     use license_store::sql::sqlite::SqliteStore;
     use sqlx::sqlite::SqliteConnectOptions;
@@ -122,12 +134,12 @@ mod sqlite {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("licenses.db");
         let store = SqliteStore::open(&path).await.expect("opens");
-        super::bindings::stand_beside_the_license(&store, async || {
+        let beside = async || {
             let mut connection =
                 SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
             connection.fetch_one("SELECT bindings FROM licenses").await.expect("the license").get(0)
-        })
-        .await;
+        };
+        super::bindings::stand_beside_the_license(&store, beside, async |sql| run(&path, sql).await).await;
     }
 
     /// `fixtures/README.md` says how these files are made.
@@ -150,6 +162,11 @@ mod sqlite {
             };
             assert_eq!(bound(&first.domains), ["example.com", "xn--bcher-kva.de"]);
             assert_eq!(bound(&first.devices), ["device 'one'"]);
+            let (digest, device) = (KeyDigest::from_bytes([1; 32]), Claim::of(&first.devices[0].binding));
+            let found =
+                store.license_by_key(&digest, &device, now).await.expect("a store").expect("by its key");
+            assert_eq!(found.bindings().count(), 3);
+            assert!(found.held(&device).device);
             assert_eq!(first.counters.validation_count, 2);
             assert_eq!(second.license.state, LicenseState::Revoked);
             let id = &first.license.id;
@@ -174,6 +191,13 @@ mod sqlite {
             assert!(
                 matches!(outcome, Outcome::Done(license) if license.version == first.license.version + 1)
             );
+            let release = Command::Release(first.devices[0].id.clone());
+            let outcome = store.execute(id, &release, &context).await.expect("execute");
+            assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+            let found =
+                store.license_by_key(&digest, &device, now).await.expect("a store").expect("by its key");
+            assert_eq!(found.bindings().count(), 2);
+            assert!(!found.held(&device).device);
         }
     }
 }
@@ -237,11 +261,14 @@ mod postgres {
         let Some(database) = TestDatabase::new().await else { return };
         let store =
             PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("connects");
-        super::bindings::stand_beside_the_license(&store, async || {
+        let beside = async || {
             let row = database.connect().await.fetch_one("SELECT bindings FROM licenses").await;
             row.expect("the license").get(0)
-        })
-        .await;
+        };
+        let change = async |sql| {
+            database.connect().await.execute(sql).await.expect("it is changed");
+        };
+        super::bindings::stand_beside_the_license(&store, beside, change).await;
     }
 
     /// In a database of another encoding, the first customer with an umlaut would be refused in the midst of a sale.

@@ -1,6 +1,6 @@
 -- What is bound to a license beside it, as JSON, where it is few: whoever finds a license by its key finds all that a verdict needs on
--- one page. NULL where it is many, or has not changed since this column is here: then it is looked for in `activations`. Kept by
--- triggers, so that nodes of the version before keep it too. 32 is `BINDINGS_READ` of limits.
+-- one page. NULL where it is many, or has not changed since this column is here, or nothing ever was: then it is looked for in
+-- `activations`. Kept by triggers, so that nodes of the version before keep it too. 32 is `BINDINGS_READ` of limits.
 ALTER TABLE licenses ADD COLUMN bindings TEXT;
 
 CREATE TRIGGER binding_made AFTER INSERT ON activations
@@ -19,4 +19,10 @@ BEGIN
         FROM (SELECT kind, value FROM activations WHERE license_id = OLD.license_id ORDER BY kind, value LIMIT 33)
     )
     WHERE id = OLD.license_id AND (bindings IS NOT NULL OR domains_used + devices_used <= 32);
+END;
+
+-- Nobody does so; who does it one day, or by hand, shall not leave behind what is not so.
+CREATE TRIGGER binding_changed AFTER UPDATE OF license_id, kind, value ON activations
+BEGIN
+    UPDATE licenses SET bindings = NULL WHERE id IN (OLD.license_id, NEW.license_id);
 END;

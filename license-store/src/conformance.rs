@@ -191,7 +191,7 @@ macro_rules! conformance_cases {
                 a_new_device_takes_the_slot_unseen_for_the_longest, idle_devices_lose_their_slots,
                 evictions_never_oversell, a_sweep_races_with_validations;
             reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, few_bindings_are_read_whole,
-                claims_of_other_licenses_are_not_held,
+                what_lost_its_slot_is_held_no_longer, claims_of_other_licenses_are_not_held,
                 filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,
                 pages_of_activations, long_lists_are_cut, events_from_a_number_on, plans_in_use, it_answers;
             changes: every_change_is_told, a_rotation_is_told_for_both_keys, each_listener_hears_all,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use license_core::activation::ActivationKind;
 use license_core::command::{Command, LicenseChange};
 use license_core::customer::CustomerEmail;
-use license_core::license::{Expiry, License, LicenseId, Status};
+use license_core::license::{Expiry, License, LicenseDetail, LicenseId, Status};
 use license_core::limits;
 use license_core::store::{LicenseFilter, LicenseStore, PageRequest, StoreError};
 use license_core::verdict::{Claim, Held, Standing, without_key};
@@ -93,6 +93,48 @@ pub async fn few_bindings_are_read_whole(harness: &dyn Harness) {
     for claim in [&claims[0], &last] {
         let held = held_of(&store, &license, claim).await;
         assert_eq!(held, Held { domain: true, device: true }, "one of many: {claim:?}");
+    }
+}
+
+/// What no longer has a slot is not found by a key either, however it lost it: of few bindings, and of many.
+pub async fn what_lost_its_slot_is_held_no_longer(harness: &dyn Harness) {
+    for more in [1, limits::BINDINGS_READ] {
+        let store = harness.open().await;
+        let mut bound = spec("roaming");
+        bound.domains = (0..more).map(|n| domain(&format!("d{n}.example.com"))).collect();
+        let license = issue(&store, &bound).await;
+        let devices = ["one", "two", "three"].map(|name| claim(None, Some(name)));
+        let domains = ["a.com", "b.com", "d0.example.com"].map(|name| claim(Some(name), None));
+        // As the lists have it, and each answer with them.
+        let check = async |store: &dyn LicenseStore| {
+            let LicenseDetail { domains: of_domains, devices: of_devices, .. } =
+                detail(store, &license.id).await;
+            for claim in devices.iter().chain(&domains) {
+                let listed = of_domains.iter().chain(&of_devices).map(|activation| &activation.binding);
+                let held = held_of(store, &license, claim).await;
+                assert_eq!(held, Held::of(claim, listed), "held, and listed: {claim:?}");
+            }
+        };
+        // The third device takes the slot of another.
+        for claim in domains[..1].iter().chain(&devices) {
+            ask(&store, &license.id, &Command::Activate(claim.clone())).await.expect("free");
+            check(&store).await;
+        }
+        let list = |names: &[&str]| {
+            let domains = Some(names.iter().map(|name| domain(name)).collect());
+            Command::Change(LicenseChange { domains, ..LicenseChange::default() })
+        };
+        let LicenseDetail { domains: of_domains, devices: of_devices, .. } =
+            detail(&store, &license.id).await;
+        for activation in [&of_domains[0], &of_devices[0]] {
+            ask(&store, &license.id, &Command::Release(activation.id.clone())).await.expect("bound");
+            check(&store).await;
+        }
+        for names in [&["b.com"][..], &[]] {
+            ask(&store, &license.id, &list(names)).await.expect("a list");
+            check(&store).await;
+        }
+        check(&harness.open().await).await;
     }
 }
 

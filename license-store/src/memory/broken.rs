@@ -39,6 +39,8 @@ enum Fault {
     ForgetsTheBatch,
     /// Reads of a license with few bindings those that a claim asks for, and no others.
     ReadsTheClaimOnly,
+    /// Finds with a license what it found with it before, too.
+    KeepsBindings,
     /// Looks domains up by their end, as text.
     MatchesSubstrings,
     /// Looks a claim up among the activations of all licenses.
@@ -121,6 +123,7 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::WritesCountersBack, "races::counts_survive_racing_commands"),
     (Fault::ForgetsTheBatch, "history::a_batch_with_a_number_is_recorded_once"),
     (Fault::ReadsTheClaimOnly, "reads::few_bindings_are_read_whole"),
+    (Fault::KeepsBindings, "reads::what_lost_its_slot_is_held_no_longer"),
     (Fault::MatchesSubstrings, "reads::a_claim_finds_what_it_holds"),
     (Fault::MixesLicensesUp, "reads::claims_of_other_licenses_are_not_held"),
     (Fault::HalfClaims, "execute::a_denial_writes_nothing"),
@@ -167,6 +170,7 @@ struct Broken {
     late_events: Mutex<Vec<Event>>,
     limit_told: Mutex<Option<DateTime<Utc>>>,
     figures: Mutex<HashMap<Binding, ActivationUsage>>,
+    found: Mutex<Vec<(LicenseId, Binding)>>,
 }
 
 impl Broken {
@@ -371,6 +375,12 @@ impl LicenseStore for Broken {
                 if bound.iter().any(ends_alike) { vec![Binding::Domain(domain.clone())] } else { bound }
             }
             (Fault::MixesLicensesUp, _) => all(None),
+            (Fault::KeepsBindings, _) => {
+                let now = all(Some(&license.id));
+                let mut found = self.found.try_lock().expect("one caller");
+                found.extend(now.into_iter().map(|bound| (license.id.clone(), bound)));
+                found.iter().filter(|(id, _)| *id == license.id).map(|(_, bound)| bound.clone()).collect()
+            }
             (Fault::ReadsTheClaimOnly, _) => {
                 let mut bound = all(Some(&license.id));
                 bound.retain(|bound| Held::of(claim, [bound]) != Held::default());
@@ -501,6 +511,7 @@ impl BrokenHarness {
             late_events: Mutex::default(),
             limit_told: Mutex::default(),
             figures: Mutex::default(),
+            found: Mutex::default(),
         }
     }
 }

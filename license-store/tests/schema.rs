@@ -57,9 +57,8 @@ mod bindings {
             assert_eq!(beside().await, None, "{n} are many");
             assert!(is_held(n).await && is_held(3).await && !is_held(n + 1).await);
         }
-        let activations = async || store.license(&id).await.expect("a store").expect("the license").devices;
         for n in (3..BINDINGS_READ + 4).rev() {
-            let devices = activations().await;
+            let devices = store.license(&id).await.expect("a store").expect("the license").devices;
             execute(Command::Release(devices.last().expect("some").id.clone())).await;
             let left = beside().await.map(|beside| beside.as_array().expect("a list").len() as u64);
             assert_eq!(left, (n - 1 <= BINDINGS_READ).then_some(n - 1));

@@ -84,7 +84,7 @@ pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
 #[cfg(feature = "openapi")]
 pub use routes::openapi::openapi;
 pub use routes::{Route, routes};
-pub use serve::{ServeOptions, serve};
+pub use serve::{ServeOptions, ServeThreads, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
 

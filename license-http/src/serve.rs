@@ -5,6 +5,7 @@ mod connection;
 mod head_timer;
 mod places;
 pub(crate) mod quiet;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod write_time;
@@ -27,6 +28,7 @@ use app::App;
 use connection::{Connection, Served, refuse};
 use places::Places;
 
+pub use threads::ServeThreads;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
 
@@ -52,6 +54,8 @@ pub struct ServeOptions {
     pub head_time: Duration,
     /// An answer has to be taken after so long, once its reader lets it wait.
     pub write_time: Duration,
+    /// Threads that serve the connections; `None`: the runtime does that serves them.
+    pub threads: Option<ServeThreads>,
     /// Logs each request, as the layer does on a router; `None`: none is.
     pub log: Option<LogRequests>,
     /// TLS; without it plain HTTP.
@@ -67,6 +71,7 @@ impl Default for ServeOptions {
             connections_per_address: 512,
             head_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
+            threads: None,
             log: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -123,7 +128,13 @@ pub(crate) async fn run(
                 match places.take(client, exempt) {
                     Some(place) => {
                         let served = Served { app: app.clone(), options: Arc::clone(&options), peer: client.0 };
-                        connections.spawn(Connection { stream, served, stopped: stopped.clone(), place }.run());
+                        let connection = Connection { served, stopped: stopped.clone(), place };
+                        match &options.threads {
+                            None => {
+                                connections.spawn(connection.run(stream));
+                            }
+                            Some(threads) => threads.spawn(&mut connections, stream, |stream| connection.run(stream)),
+                        }
                     }
                     // Said in plain HTTP only: to say it in TLS would be most of the work.
                     None if refusals.len() < REFUSALS && !options.is_tls() => {

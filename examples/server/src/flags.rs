@@ -232,13 +232,17 @@ impl ValidationFlags {
         TokenCacheOptions { ttl, deadline, outage, ..TokenCacheOptions::default() }
     }
 
+    pub(crate) fn recording(&self) -> Recording {
+        match self.recording {
+            RecordingFlag::Durable => Recording::Durable,
+            RecordingFlag::Buffered => Recording::Buffered,
+        }
+    }
+
     /// How validations are committed, so many commits at once.
     pub(crate) fn group_commit(&self, commits: NonZero<usize>) -> GroupCommitOptions {
         GroupCommitOptions {
-            recording: match self.recording {
-                RecordingFlag::Durable => Recording::Durable,
-                RecordingFlag::Buffered => Recording::Buffered,
-            },
+            recording: self.recording(),
             commits,
             deadline: Duration::from_millis(self.outage_after),
             kept: self.outage_records,

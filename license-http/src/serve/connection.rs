@@ -58,15 +58,14 @@ impl<A: App> Served<A> {
 
 /// A connection that has a place.
 pub(super) struct Connection<A> {
-    pub(super) stream: TcpStream,
     pub(super) served: Served<A>,
     pub(super) stopped: watch::Receiver<()>,
     pub(super) place: Place,
 }
 
 impl<A: App> Connection<A> {
-    pub(super) async fn run(self) {
-        let Self { stream, served, stopped, place: _place } = self;
+    pub(super) async fn run(self, stream: TcpStream) {
+        let Self { served, stopped, place: _place } = self;
         // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY can't be set");

@@ -1,9 +1,16 @@
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
+use axum::Router;
+use axum::routing::get;
 use license_core::limits;
+use license_http::{ServeOptions, ServeThreads};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::app::TestApp;
@@ -12,16 +19,30 @@ use super::faulty_store::{Fault, FaultyStore, Hold};
 use super::rotten::Table;
 use super::server::Server;
 
+/// On threads of their own.
+fn with_threads(count: usize) -> ServeOptions {
+    let mut options = ServeOptions::default();
+    options.threads = Some(ServeThreads::start(NonZero::new(count).unwrap()).unwrap());
+    options
+}
+
+/// On the runtime that serves, and on threads of their own.
+fn both_ways() -> [ServeOptions; 2] {
+    [ServeOptions::default(), with_threads(2)]
+}
+
 #[tokio::test]
 async fn each_rotten_request_gets_the_same_answer_over_a_socket() {
-    let app = TestApp::new().await;
-    let table = Table::new(&app).await;
-    let server = Server::start(&app).await;
-    for row in &table.rows {
-        row.check(&Reply::over_socket(server.address, &row.call.bytes()).await, &table.key);
+    for options in both_ways() {
+        let app = TestApp::new().await;
+        let table = Table::new(&app).await;
+        let server = Server::start_with(&app, options).await;
+        for row in &table.rows {
+            row.check(&Reply::over_socket(server.address, &row.call.bytes()).await, &table.key);
+        }
+        table.check_nothing_changed(&app).await;
+        server.stop().await;
     }
-    table.check_nothing_changed(&app).await;
-    server.stop().await;
 }
 
 /// What no handler sees is answered by hyper: the status and nothing more. These are all that is known.
@@ -126,64 +147,136 @@ async fn a_connection_serves_many_requests() {
     server.stop().await;
 }
 
+/// The name of the thread that answers.
+async fn thread_of(stream: &mut TcpStream) -> String {
+    stream.write_all(&Call::new("GET", "/thread").bytes()).await.unwrap();
+    Reply::read(stream).await.text().to_owned()
+}
+
+/// Where one thread has all of those that stay, the other one is there for those that come.
+#[tokio::test]
+async fn connections_are_shared_out_among_threads() {
+    let router = Router::new()
+        .route("/thread", get(|| async { thread::current().name().unwrap_or_default().to_owned() }));
+    let server = Server::of_router(&router, with_threads(2)).await;
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        streams.push((thread_of(&mut stream).await, stream));
+    }
+    for (n, (thread, stream)) in streams.iter_mut().enumerate() {
+        assert_eq!(*thread, format!("serve-{}", n % 2));
+        assert_eq!(&thread_of(stream).await, thread, "it stays there");
+    }
+    streams.truncate(5);
+    streams.remove(3);
+    // The thread hears of those ends before it reads what comes after them.
+    thread_of(&mut streams[1].1).await;
+    for n in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        assert_eq!(thread_of(&mut stream).await, "serve-1", "{n}");
+        streams.push((String::new(), stream));
+    }
+    server.stop().await;
+}
+
+/// What a request has left behind on a thread ends with it, and not before.
+#[tokio::test]
+async fn threads_end_with_their_last_clone() {
+    let options = with_threads(1);
+    let threads = options.threads.clone();
+    let (sender, left) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));
+    let task = {
+        let (sender, left) = (Arc::clone(&sender), Arc::clone(&left));
+        move || async move {
+            let (alive, dropped) = oneshot::channel::<()>();
+            *sender.lock().unwrap() = Some(dropped);
+            tokio::spawn(async move {
+                left.notified().await;
+                left.notify_one();
+                std::future::pending::<()>().await;
+                drop(alive);
+            });
+        }
+    };
+    let server = Server::of_router(&Router::new().route("/task", get(task)), options).await;
+    let reply = Reply::over_socket(server.address, &Call::new("GET", "/task").bytes()).await;
+    assert_eq!(reply.status, 200);
+    server.stop().await;
+    let mut dropped = sender.lock().unwrap().take().unwrap();
+    // It still runs.
+    left.notify_one();
+    left.notified().await;
+    assert!(dropped.try_recv().is_err_and(|error| error == TryRecvError::Empty));
+    drop(threads);
+    dropped.await.unwrap_err();
+}
+
 /// A server over a store that holds its calls.
-async fn holding_server() -> (TestApp, Arc<Hold>, Server) {
+async fn holding_server(options: ServeOptions) -> (TestApp, Arc<Hold>, Server) {
     let store = FaultyStore::default();
     let app = TestApp::over(store.clone()).await;
     let hold = Arc::new(Hold::default());
     store.set(Fault::Hold(Arc::clone(&hold)));
-    let server = Server::start(&app).await;
+    let server = Server::start_with(&app, options).await;
     (app, hold, server)
 }
 
 /// As `nc` does with what is piped into it.
 #[tokio::test]
 async fn who_has_said_all_is_answered() {
-    let (_app, hold, server) = holding_server().await;
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
-    hold.entered.notified().await;
-    stream.shutdown().await.unwrap();
-    // Of what comes to a later connection the server hears after that.
-    let health = Reply::over_socket(server.address, &Call::new("GET", "/health").bytes()).await;
-    assert_eq!(health.status, 200);
-    hold.leave.notify_one();
-    assert_eq!(Reply::read(&mut stream).await.status, 200);
-    assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "and then it is over");
-    server.stop().await;
+    for options in both_ways() {
+        let (_app, hold, server) = holding_server(options).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
+        hold.entered.notified().await;
+        stream.shutdown().await.unwrap();
+        // Of what comes to a later connection the server hears after that.
+        let health = Reply::over_socket(server.address, &Call::new("GET", "/health").bytes()).await;
+        assert_eq!(health.status, 200);
+        hold.leave.notify_one();
+        assert_eq!(Reply::read(&mut stream).await.status, 200);
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "and then it is over");
+        server.stop().await;
+    }
 }
 
 #[tokio::test]
 async fn a_running_request_finishes_and_no_more_are_taken() {
-    let (_app, hold, server) = holding_server().await;
-    let address = server.address;
+    for options in both_ways() {
+        let (_app, hold, server) = holding_server(options).await;
+        let address = server.address;
 
-    let mut silent = TcpStream::connect(address).await.unwrap();
-    let mut idle = TcpStream::connect(address).await.unwrap();
-    idle.write_all(&Call::new("GET", "/health").bytes()).await.unwrap();
-    assert_eq!(Reply::read(&mut idle).await.status, 200);
-    let mut busy = TcpStream::connect(address).await.unwrap();
-    busy.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
-    hold.entered.notified().await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(&Call::new("GET", "/health").bytes()).await.unwrap();
+        assert_eq!(Reply::read(&mut idle).await.status, 200);
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
+        hold.entered.notified().await;
 
-    server.stop.send(()).unwrap();
-    // The idle ones are closed at once: their end is read while the busy one still runs.
-    assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0);
-    assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
-    assert!(TcpStream::connect(address).await.is_err(), "the listener is gone");
-    assert!(!server.running.is_finished());
+        server.stop.send(()).unwrap();
+        // The idle ones are closed at once: their end is read while the busy one still runs.
+        assert_eq!(idle.read(&mut [0; 16]).await.unwrap(), 0);
+        assert_eq!(silent.read(&mut [0; 16]).await.unwrap(), 0);
+        assert!(TcpStream::connect(address).await.is_err(), "the listener is gone");
+        assert!(!server.running.is_finished());
 
-    hold.leave.notify_one();
-    let reply = Reply::read(&mut busy).await;
-    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready", "change_feed": "listening" })));
-    assert_eq!(busy.read(&mut [0; 16]).await.unwrap(), 0);
-    server.running.await.unwrap().unwrap();
+        hold.leave.notify_one();
+        let reply = Reply::read(&mut busy).await;
+        assert_eq!(
+            (reply.status, reply.json()),
+            (200, json!({ "status": "ready", "change_feed": "listening" }))
+        );
+        assert_eq!(busy.read(&mut [0; 16]).await.unwrap(), 0);
+        server.running.await.unwrap().unwrap();
+    }
 }
 
 /// The clock of tokio stands still and jumps to the next timer: nobody waits.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
-    let (app, hold, server) = holding_server().await;
+    let (app, hold, server) = holding_server(ServeOptions::default()).await;
     let mut busy = TcpStream::connect(server.address).await.unwrap();
     busy.write_all(&app.admin("GET", "/api/v1/licenses").bytes()).await.unwrap();
     hold.entered.notified().await;

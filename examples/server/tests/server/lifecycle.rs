@@ -84,39 +84,50 @@ async fn a_killed_server_that_buffers_has_lost_no_more_than_it_may_hold() {
         .await;
 }
 
-/// SIGTERM and Ctrl-C under load: the calls that run are finished, each with its answer, and counted.
-#[test]
-fn a_stopped_server_finishes_what_runs() {
-    for signal in ["-TERM", "-INT"] {
+/// Stops the server that `start` starts, under load: the calls that run are finished, each with its answer, and counted.
+fn stopped_under_load(start: impl Fn() -> Server, signal: &str) {
+    let server = start();
+    let license = server.issue(TOKEN, &starter());
+    let answered = AtomicU64::new(0);
+    let url = server.url.clone();
+    let (code, log) = thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                let agent = agent();
+                let body = json!({"key": license["key"], "domain": "example.com"});
+                while let Ok((status, _)) = call(&agent, &url, "POST", "/api/v1/validate", None, Some(&body))
+                {
+                    assert_eq!(status, 200);
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while answered.load(Ordering::SeqCst) < 100 {
+            thread::yield_now();
+        }
+        server.stop(signal)
+    });
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopping") && !log.contains("ERROR"), "{log}");
+    let counted = start().license(TOKEN, license["id"].as_str().unwrap())["validation_count"].clone();
+    assert_eq!(counted, answered.load(Ordering::SeqCst), "answered and counted are the same");
+}
+
+/// By SIGTERM and by Ctrl-C, with each recording, by SQLite and by PostgreSQL: whose connections may belong to a thread that
+/// serves.
+#[tokio::test]
+async fn a_stopped_server_finishes_what_runs() {
+    for (signal, flags) in [
+        ("-TERM", &["--recording", "durable"][..]),
+        ("-INT", &["--recording", "buffered"]),
+        ("-TERM", &["--recording", "buffered", "--connection-threads", "0"]),
+        ("-INT", &["--recording", "durable", "--connection-threads", "2"]),
+    ] {
         let folder = tempdir().unwrap();
-        let server = Server::start(folder.path());
-        let token = server.token().to_owned();
-        let license = server.issue(&token, &starter());
-        let answered = AtomicU64::new(0);
-        let url = server.url.clone();
-        let (code, log) = thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let agent = agent();
-                    let body = json!({"key": license["key"], "domain": "example.com"});
-                    while let Ok((status, _)) =
-                        call(&agent, &url, "POST", "/api/v1/validate", None, Some(&body))
-                    {
-                        assert_eq!(status, 200);
-                        answered.fetch_add(1, Ordering::SeqCst);
-                    }
-                });
-            }
-            while answered.load(Ordering::SeqCst) < 100 {
-                thread::yield_now();
-            }
-            server.stop(signal)
-        });
-        assert_eq!(code, Some(0), "{log}");
-        assert!(log.contains("stopping"), "{log}");
-        let counted =
-            Server::start(folder.path()).license(&token, license["id"].as_str().unwrap())["validation_count"]
-                .clone();
-        assert_eq!(counted, answered.load(Ordering::SeqCst), "answered and counted are the same");
+        let sqlite = || Server::start_with(folder.path(), flags, &[("LICENSE_ADMIN_TOKEN", TOKEN)]);
+        stopped_under_load(sqlite, signal);
+        let Some(database) = TestDatabase::new().await else { continue };
+        let folder = tempdir().unwrap();
+        stopped_under_load(|| node_with(folder.path(), &database.url(), flags), signal);
     }
 }

@@ -21,6 +21,7 @@ mod load;
 mod table;
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use clap::Parser;
 use rand::SeedableRng;
@@ -29,6 +30,7 @@ use tokio::runtime::Runtime;
 
 use contender::{Contender, Entry, Program, Store};
 use handlers::Handler;
+use load::{Requests, Run};
 
 /// As the server has it, so that it is none of what is compared.
 #[global_allocator]
@@ -70,8 +72,8 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// All that take part, in the order of the tables.
-    fn entries(&self) -> Vec<Entry> {
+    /// All that take part, bare beside those of each store.
+    fn groups(&self) -> Vec<Vec<Entry>> {
         let handler = |name: &'static str, store| Entry {
             name: name.to_owned(),
             program: Program::Handler(name),
@@ -99,8 +101,14 @@ impl Arguments {
         entries.retain(|entry| {
             self.only.is_empty() || self.only.iter().any(|part| entry.name.contains(part.as_str()))
         });
-        entries.insert(0, handler("bare", Store::None));
-        entries
+        let groups = Store::ALL.map(|store| {
+            let mut group: Vec<_> = entries.iter().filter(|entry| entry.store == store).cloned().collect();
+            if !group.is_empty() {
+                group.insert(0, handler("bare", Store::None));
+            }
+            group
+        });
+        groups.into_iter().filter(|group| !group.is_empty()).collect()
     }
 }
 
@@ -125,12 +133,48 @@ fn main() -> ExitCode {
 
 fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
     let &Arguments { licenses, rounds, seconds, ref connections, .. } = arguments;
-    let mut entries: Vec<_> = arguments.entries().into_iter().enumerate().collect();
+    let (mut groups, mut counts, mut shared) = (Vec::new(), Vec::new(), None);
+    for entries in arguments.groups() {
+        let (group, counted) = race_of(arguments, runtime, entries, &mut shared);
+        groups.extend((!group.is_empty()).then_some(group));
+        counts.extend(counted);
+    }
+    println!(
+        "{licenses} licenses, {rounds} rounds, {seconds} s a run; the middle of the rounds' ratios to bare, and their range"
+    );
+    for (n, &connections) in connections.iter().enumerate() {
+        let of = |group: &Group| group.iter().map(|(name, runs)| (name.clone(), runs[n].clone())).collect();
+        table::print(connections, &groups.iter().map(of).collect::<Vec<_>>());
+    }
+    println!();
+    for (line, _) in &counts {
+        println!("{line}");
+    }
+    if counts.iter().all(|(_, right)| *right) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Those that raced beside the same bare: their names, and for each number of connections the run of each round.
+type Group = Vec<(String, Vec<Vec<Run>>)>;
+
+/// Races those of one store. They are gone afterwards, databases and all: what a database does when it is idle is no burden of those
+/// of another. Gives also what each has counted, and whether that is right.
+fn race_of(
+    arguments: &Arguments,
+    runtime: &Runtime,
+    entries: Vec<Entry>,
+    shared: &mut Option<Rc<Requests>>,
+) -> (Group, Vec<(String, bool)>) {
+    let &Arguments { licenses, rounds, seconds, ref connections, .. } = arguments;
+    let mut entries: Vec<_> = entries.into_iter().enumerate().collect();
     entries.sort_by_key(|(_, entry)| entry.store);
-    let (mut contenders, mut shared) = (Vec::new(), None);
+    let mut contenders = Vec::new();
     for (place, entry) in entries {
+        // A database that is not there has been told of.
+        if entry.store == Store::None && contenders.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
         say(&format!("{}: gets its licenses, and starts", entry.name));
-        if let Some(mut contender) = Contender::start(runtime, entry, licenses, &mut shared) {
+        if let Some(mut contender) = Contender::start(runtime, entry, licenses, shared) {
             contender.warm();
             contenders.push((place, contender));
         }
@@ -140,36 +184,31 @@ fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
 
     load::rest(seconds);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let mut runs = vec![vec![Vec::with_capacity(rounds); contenders.len()]; connections.len()];
+    let mut runs = vec![vec![Vec::with_capacity(rounds); connections.len()]; contenders.len()];
     for round in 0..rounds {
-        for (&connections, runs) in connections.iter().zip(&mut runs) {
+        for (column, &connections) in connections.iter().enumerate() {
             say(&format!("round {} of {rounds}: {connections} connections", round + 1));
             for turn in 0..contenders.len() {
                 // Each has another before it in each round.
                 let n = (turn + round) % contenders.len();
-                runs[n].push(contenders[n].run(connections, seconds, round, &mut rng));
+                runs[n][column].push(contenders[n].run(connections, seconds, round, &mut rng));
             }
         }
     }
 
-    println!(
-        "{licenses} licenses, {rounds} rounds, {seconds} s a run; the middle of the rounds' ratios to bare, and their range"
-    );
-    for (&connections, runs) in connections.iter().zip(runs) {
-        let names = contenders.iter().map(|contender| &*contender.name);
-        table::print(connections, &names.zip(runs).collect::<Vec<_>>());
-    }
-    println!();
-    let mut right = true;
-    for mut contender in contenders {
+    let (mut group, mut counts) = (Vec::new(), Vec::new());
+    for (mut contender, runs) in contenders.into_iter().zip(runs) {
+        group.push((contender.name.clone(), runs));
         let Some(counted) = contender.counted(runtime) else { continue };
         let Contender { name, answered, unseen, .. } = &contender;
-        let is_right = (*answered..=answered + unseen).contains(&counted);
-        right &= is_right;
-        let verdict = if is_right { "right" } else { "**WRONG**" };
-        println!(
-            "counted: {name}: {counted}; {answered} were answered 200, {unseen} more may have been cut off: {verdict}"
-        );
+        let right = (*answered..=answered + unseen).contains(&counted);
+        let verdict = if right { "right" } else { "**WRONG**" };
+        counts.push((
+            format!(
+                "counted: {name}: {counted}; {answered} were answered 200, {unseen} more may have been cut off: {verdict}"
+            ),
+            right,
+        ));
     }
-    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    (group, counts)
 }

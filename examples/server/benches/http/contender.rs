@@ -40,6 +40,11 @@ pub(crate) enum Store {
     None,
 }
 
+impl Store {
+    /// All that there are.
+    pub(crate) const ALL: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Memory];
+}
+
 /// Who answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Program {

@@ -27,12 +27,16 @@ impl Rounds {
     }
 }
 
-/// The runs of each contender with so many connections, one a round. All are compared to the first.
-pub(crate) fn print(connections: usize, contenders: &[(&str, Vec<Run>)]) {
-    let (_, bare) = &contenders[0];
+/// The runs of contenders with so many connections, one a round. Those of a group are compared to its first.
+pub(crate) fn print(connections: usize, groups: &[Vec<(String, Vec<Run>)>]) {
     println!("\n| {connections} connections | requests/s | p50 | p95 | p99 | processor | at rest after |");
     println!("|---|---|---|---|---|---|---|");
-    for (name, runs) in contenders {
+    let rows = groups.iter().enumerate().flat_map(|(n, group)| {
+        let (_, bare) = &group[0];
+        // It is in each group, and stands in the table once.
+        group.iter().skip(usize::from(n > 0)).map(move |(name, runs)| (name, runs, bare))
+    });
+    for (name, runs, bare) in rows {
         let failed: u64 = runs.iter().map(|run| run.failed).sum();
         let failed = if failed > 0 { format!(", **{failed} failed**") } else { String::new() };
         let speed = Rounds::ratio(runs, bare, |run| run.per_second);
@@ -46,7 +50,8 @@ pub(crate) fn print(connections: usize, contenders: &[(&str, Vec<Run>)]) {
             rest.middle()
         );
     }
-    let middle = |figure: &dyn Fn(&Run) -> f64| Rounds::new(bare.iter().map(figure)).middle();
+    let bare = || groups.iter().flat_map(|group| &group[0].1);
+    let middle = |figure: &dyn Fn(&Run) -> f64| Rounds::new(bare().map(figure)).middle();
     let millis = |n: usize| middle(&|run| run.latency[n]) / 1e3;
     println!(
         "\nbare: {:.0} requests/s, p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms, {:.0} µs of processor each",
@@ -56,10 +61,11 @@ pub(crate) fn print(connections: usize, contenders: &[(&str, Vec<Run>)]) {
         millis(2),
         middle(&|run| run.cpu)
     );
-    let update = contenders.iter().find(|(name, _)| *name == "update");
+    let find = |names: &[&str]| groups.iter().flatten().find(|(name, _)| names.contains(&name.as_str()));
     // Without modes there is one that is called by its store alone, and durable.
-    let ours = contenders.iter().find(|(name, _)| ["postgres", "postgres durable"].contains(name));
-    if let (Some((name, ours)), Some((_, update))) = (ours, update) {
+    if let (Some((name, ours)), Some((_, update))) =
+        (find(&["postgres", "postgres durable"]), find(&["update"]))
+    {
         let speed = Rounds::ratio(ours, update, |run| run.per_second);
         println!(
             "\n{name} to update: {:.2}x the requests/s ({}); p50, p95, p99: {}",

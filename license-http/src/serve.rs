@@ -54,7 +54,7 @@ pub struct ServeOptions {
     pub head_time: Duration,
     /// An answer has to be taken after so long, once its reader lets it wait.
     pub write_time: Duration,
-    /// Threads that serve the connections; `None`: the runtime does that serves them.
+    /// Threads that serve the connections; `None`: they are tasks of the runtime that this runs on.
     pub threads: Option<ServeThreads>,
     /// Logs each request, as the layer does on a router; `None`: none is.
     pub log: Option<LogRequests>,

@@ -28,6 +28,7 @@ use license_core::usage::{
     Validation,
 };
 use license_core::verdict::{Claim, Denial, Standing};
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use loads::Loads;
@@ -89,6 +90,8 @@ struct Shared<S> {
     loads: Loads,
     down: AtomicBool,
     figures: Figures,
+    /// The runtime that the cache was made on. What outlives a call runs there: the one that the call runs on may end before.
+    runtime: Handle,
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +119,7 @@ impl<S: LicenseStore> Cached<S> {
     /// A cache in front of `inner`, empty at first.
     ///
     /// # Panics
-    /// Outside a tokio runtime: it listens to the store's change feed in a task of its own.
+    /// Outside a tokio runtime: it listens to the store's change feed, and asks the store, in tasks of its own.
     pub fn new(inner: S, options: CacheOptions) -> Self {
         let feed = inner.changes();
         let remembered = Remembered::new(&options);
@@ -127,6 +130,7 @@ impl<S: LicenseStore> Cached<S> {
             loads: Loads::default(),
             down: AtomicBool::default(),
             figures: Figures::default(),
+            runtime: Handle::current(),
         });
         let listener = tokio::spawn(listen(Arc::clone(&shared), feed)).abort_handle();
         Self { shared, listener }
@@ -181,7 +185,7 @@ impl<S: LicenseStore> Shared<S> {
                 self.figures.loads.fetch_add(1, Ordering::Relaxed);
                 let (shared, load) = (Arc::clone(self), Arc::clone(&load));
                 let (digest, claim) = (*digest, claim.clone());
-                tokio::spawn(async move {
+                self.runtime.spawn(async move {
                     let _ended = shared.loads.ended(&digest, &load);
                     let read = shared.inner.license_by_key(&digest, &claim, now);
                     let result = tokio::time::timeout(shared.options.deadline, read);
@@ -213,7 +217,7 @@ impl<S: LicenseStore> Shared<S> {
         }
         tracing::warn!("the store does not answer: validations are answered from memory");
         let shared = Arc::downgrade(self);
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             while let Some(shared) = shared.upgrade() {
                 let answer = tokio::time::timeout(shared.options.deadline, shared.inner.ping()).await;
                 if matches!(answer, Ok(Ok(()))) {
@@ -310,7 +314,7 @@ impl<S: LicenseStore> Shared<S> {
         change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(self);
-        let carried = tokio::spawn(async move {
+        let carried = self.runtime.spawn(async move {
             let result = tokio::spawn(change).await.unwrap_or_else(|panic| Err(unanswered(panic)));
             if matches!(result, Err(StoreError::Unavailable { .. })) {
                 shared.remembered.doubt_all();

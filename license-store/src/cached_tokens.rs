@@ -12,6 +12,7 @@ use license_core::change::{ChangeFeed, FeedState, Notice};
 use license_core::store::{LicenseStore, Page, PageRequest, StoreError};
 use license_core::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenState, TokenStore, TokenUse};
 use quick_cache::unsync::Cache;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 /// While changes of other nodes go unheard, what was read longer ago is read again. Texts that are no token are believed to be none
@@ -68,6 +69,8 @@ struct Shared {
     feed: Arc<dyn LicenseStore>,
     options: TokenCacheOptions,
     remembered: Mutex<Remembered>,
+    /// The runtime that the cache was made on. What outlives a call runs there: the one that the call runs on may end before.
+    runtime: Handle,
 }
 
 struct Remembered {
@@ -132,7 +135,8 @@ impl CachedTokens {
             failed_at: None,
             uses: HashMap::new(),
         };
-        let shared = Arc::new(Shared { inner, feed, options, remembered: Mutex::new(remembered) });
+        let (remembered, runtime) = (Mutex::new(remembered), Handle::current());
+        let shared = Arc::new(Shared { inner, feed, options, remembered, runtime });
         let listener = tokio::spawn(listen(Arc::clone(&shared), changes)).abort_handle();
         let notes = Arc::clone(&shared);
         let noting = tokio::spawn(async move {
@@ -326,7 +330,7 @@ impl TokenStore for CachedTokens {
         now: DateTime<Utc>,
     ) -> Result<Option<ApiToken>, StoreError> {
         let (shared, id, by) = (Arc::clone(&self.shared), id.clone(), by.clone());
-        let revoked = tokio::spawn(async move {
+        let revoked = self.shared.runtime.spawn(async move {
             let revoked = shared.inner.revoke_token(&id, &by, now).await;
             match &revoked {
                 Ok(Some(token)) => shared.remembered().changed(&token.digest),

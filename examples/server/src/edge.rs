@@ -62,7 +62,7 @@ pub(crate) struct EdgeFlags {
         value_parser = clap::value_parser!(u32).range(1..))]
     connections_per_address: u32,
 
-    /// Threads that serve connections, each its own; 0: connections are served by the threads that do all else
+    /// Threads that serve connections
     #[arg(
         long,
         env = "LICENSE_CONNECTION_THREADS",

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use tokio::net::TcpStream;
@@ -15,10 +15,11 @@ use tokio::task::JoinSet;
 /// handed to another one. Cloning shares them; they end when the last clone is dropped.
 ///
 /// For [`ServeOptions::threads`](super::ServeOptions::threads). Where answers are at hand, that is quicker than the runtime of all;
-/// where each waits for a task elsewhere, such as a commit, it is not.
+/// where each waits for a task elsewhere, such as a commit, it is not. A handler that computes for long holds up all connections
+/// of its thread; `tokio::task::block_in_place` panics there, `spawn_blocking` does not.
 ///
 /// Each is a runtime, and what a request opens or spawns may belong to it: a connection of a database, which others use
-/// afterwards. So keep a clone until that is closed.
+/// afterwards, or a task that goes on behind the answer. It ends with the thread, so keep a clone as long as stores are in use.
 #[derive(Clone, Debug)]
 pub struct ServeThreads(Arc<[ServeThread]>);
 
@@ -49,9 +50,8 @@ impl ServeThreads {
     ) where
         F: Future<Output = ()> + Send,
     {
-        let Some(thread) = self.0.iter().min_by_key(|thread| Arc::strong_count(&thread.connections)) else {
-            return;
-        };
+        let thread = self.0.iter().min_by_key(|thread| Arc::strong_count(&thread.connections));
+        let thread = thread.expect("there is one at least");
         let connection = Arc::clone(&thread.connections);
         // It leaves the runtime that it was accepted on.
         let stream = stream.into_std();
@@ -68,13 +68,20 @@ impl ServeThreads {
 
 impl ServeThread {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
         let (running, ended) = oneshot::channel();
+        let (sender, made) = mpsc::sync_channel(1);
+        // The runtime is made there: to drop one here, where there is no thread for it, panics if this is a task.
         thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
-            // Nothing is ever sent.
-            let _ = runtime.block_on(ended);
+            match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    let _ = sender.send(Ok(runtime.handle().clone()));
+                    // Nothing is ever sent.
+                    let _ = runtime.block_on(ended);
+                }
+                Err(error) => drop(sender.send(Err(error))),
+            }
         })?;
-        Ok(Self { runtime: handle, connections: Arc::default(), _running: running })
+        let runtime = made.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, connections: Arc::default(), _running: running })
     }
 }

@@ -41,8 +41,8 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// All that there are.
-    pub(crate) const ALL: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Memory];
+    /// Those that keep licenses.
+    pub(crate) const KEEPING: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Memory];
 }
 
 /// Who answers.

@@ -31,11 +31,7 @@ impl Rounds {
 pub(crate) fn print(connections: usize, groups: &[Vec<(String, Vec<Run>)>]) {
     println!("\n| {connections} connections | requests/s | p50 | p95 | p99 | processor | at rest after |");
     println!("|---|---|---|---|---|---|---|");
-    let rows = groups.iter().enumerate().flat_map(|(n, group)| {
-        let (_, bare) = &group[0];
-        // It is in each group, and stands in the table once.
-        group.iter().skip(usize::from(n > 0)).map(move |(name, runs)| (name, runs, bare))
-    });
+    let rows = groups.iter().flat_map(|group| group.iter().map(|(name, runs)| (name, runs, &group[0].1)));
     for (name, runs, bare) in rows {
         let failed: u64 = runs.iter().map(|run| run.failed).sum();
         let failed = if failed > 0 { format!(", **{failed} failed**") } else { String::new() };

@@ -211,3 +211,24 @@ async fn a_read_that_panics_is_not_waited_for() {
     assert_eq!(version(found.as_ref()), Some(1));
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
+
+/// Whoever meets the outage may be a thread that ends before it is over.
+#[tokio::test(start_paused = true)]
+async fn an_outage_ends_also_for_the_runtime_that_is_gone() {
+    let node = Arc::new(node());
+    let license = node.issued_elsewhere(&[]).await;
+    assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
+    node.elsewhere(&license.id, Command::Revoke).await;
+    node.store.set_fault(Some(Fault::DOWN));
+    let (caller, asked) = (Arc::clone(&node), license.clone());
+    let answered = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(caller.version(&asked, OLD))
+    });
+    assert_eq!(answered.await.unwrap(), Some(1));
+    assert!(node.cache.is_down());
+    node.store.set_fault(None);
+    probed().await;
+    assert!(!node.cache.is_down());
+    assert_eq!(node.version(&license, OLD).await, Some(2));
+}

@@ -1,6 +1,7 @@
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
@@ -210,7 +211,7 @@ async fn threads_end_with_their_last_clone() {
     answered.notified().await;
     assert!(dropped.try_recv().is_err_and(|error| error == TryRecvError::Empty));
     drop(threads);
-    dropped.await.unwrap_err();
+    timeout(Duration::from_secs(10), dropped).await.expect("the thread ends").unwrap_err();
 }
 
 /// A server over a store that holds its calls.

@@ -6,16 +6,14 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::num::NonZero;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use futures_util::FutureExt;
 use license_core::activation::{ActivationId, ActivationKind};
 use license_core::change::{ChangeFeed, FeedState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
@@ -94,6 +92,15 @@ impl Default for GroupCommitOptions {
 pub struct GroupCommit<S: LicenseStore> {
     shared: Arc<Shared<S>>,
     committers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// One try to record a batch. What takes too long ends where this is dropped.
+struct Attempt(JoinHandle<Told>);
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Shared<S> {
@@ -201,25 +208,30 @@ impl<S: LicenseStore> Shared<S> {
         while !batch.calls.is_empty() {
             let begun = Instant::now();
             let Batch { calls, validations } = &mut batch;
-            let validations = &*validations.make_contiguous();
             let size = validations.len();
+            validations.make_contiguous();
+            let shared = Arc::new(mem::take(validations));
             let result = {
-                // A store that panics ends this batch, not all that come after. Nothing of it is looked at again then. What takes too
-                // long ends here, where it is dropped.
-                let attempt = AssertUnwindSafe(async { self.inner.record(validations, Some(id)).await });
-                let mut attempt = pin!(attempt.catch_unwind());
+                // In a task of its own: a store that holds up its thread holds up nobody who waits for the deadline, and one that
+                // panics ends this batch, not all that come after.
+                let (inner, validations) = (Arc::clone(&self.inner), Arc::clone(&shared));
+                let mut attempt =
+                    Attempt(tokio::spawn(
+                        async move { inner.record(validations.as_slices().0, Some(id)).await },
+                    ));
                 let until = *deadline.get_or_insert(begun + self.options.deadline);
                 // What is contended until then is down, also where each try is answered at once.
                 let overdue = begun >= until && self.options.kept > 0;
-                let in_time = if overdue { None } else { timeout_at(until, &mut attempt).await.ok() };
+                let in_time = if overdue { None } else { timeout_at(until, &mut attempt.0).await.ok() };
                 if in_time.is_none() && self.options.kept > 0 {
                     self.note_down(calls);
                     deadline = None;
-                    timeout(GIVEN_UP, &mut attempt).await.ok()
+                    timeout(GIVEN_UP, &mut attempt.0).await.ok()
                 } else {
                     in_time
                 }
             };
+            *validations = Arc::unwrap_or_clone(shared);
             let error = match result {
                 Some(Ok(Ok(()))) => {
                     #[expect(clippy::cast_precision_loss, reason = "batches are small numbers")]
@@ -231,8 +243,8 @@ impl<S: LicenseStore> Shared<S> {
                     return self.queue.reuse(batch);
                 }
                 Some(Ok(Err(error))) => error,
-                Some(Err(_)) => {
-                    return self.fail(batch, StoreError::Unavailable { source: "the store panicked".into() });
+                Some(Err(ended)) => {
+                    return self.fail(batch, StoreError::Unavailable { source: ended.into() });
                 }
                 None => StoreError::Unavailable { source: "it did not answer in time".into() },
             };

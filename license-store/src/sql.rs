@@ -141,6 +141,7 @@ impl<D: Dialect> SqlStore<D> {
     /// Closes the connections, after what runs on them. Later calls fail as unavailable.
     pub async fn close(&self) {
         self.filing.stop().await;
+        self.dialect.close();
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -175,9 +176,14 @@ impl<D: Dialect> SqlStore<D> {
         Transaction::begin(connection, Some(begin.clone())).await.map_err(store_error::<D>)
     }
 
-    /// Runs a text that is a transaction.
-    async fn run_at_once(&self, text: SqlStr, values: &[Value<'_>]) -> sqlx::Result<Vec<Row<D>>> {
-        let mut unfinished = Unfinished::new(self.writer.acquire().await?);
+    /// Runs a text that is a transaction, on the connection that writes.
+    async fn run_at_once(
+        &self,
+        writer: PoolConnection<D::Db>,
+        text: SqlStr,
+        values: &[Value<'_>],
+    ) -> sqlx::Result<Vec<Row<D>>> {
+        let mut unfinished = Unfinished::new(writer);
         let connection = unfinished.connection()?;
         let result = self.dialect.fetch(connection, text, values).await;
         if result.is_err() && !D::ABANDON.is_empty() {
@@ -200,7 +206,8 @@ impl<D: Dialect> SqlStore<D> {
         let Step { values, least, begin, notice } = step;
         let notice = notice.clone();
         if let Some(text) = &chain.at_once {
-            let rows = self.run_at_once(text.clone(), values).await.map_err(store_error::<D>)?;
+            let writer = self.writer.acquire().await.map_err(store_error::<D>)?;
+            let rows = self.run_at_once(writer, text.clone(), values).await.map_err(store_error::<D>)?;
             if !rows.is_empty() {
                 self.feed.tell(notice.into_iter().collect());
             }
@@ -306,7 +313,10 @@ impl<D: Dialect> SqlStore<D> {
             self.fetch(&mut tx, &record, values).await?;
             tx.commit().await.map_err(store_error::<D>)?;
         } else {
-            self.run_at_once(record, values).await.map_err(store_error::<D>)?;
+            let writer = self.writer.acquire().await.map_err(store_error::<D>)?;
+            if !self.dialect.record_here(values) {
+                self.run_at_once(writer, record, values).await.map_err(store_error::<D>)?;
+            }
         }
         self.filing.wake();
         Ok(())

@@ -853,6 +853,28 @@ async fn the_store_behind_is_heard() {
     assert!(fixture.grouped.is_down());
 }
 
+/// A store may hold up its thread, where a disk stops: whoever waits is answered in time, and what is recorded counts once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_holds_up_its_thread_keeps_nobody_longer_than_the_deadline() {
+    let options = GroupCommitOptions { deadline: Duration::from_millis(20), ..GroupCommitOptions::default() };
+    let fixture = Fixture::new(options).await;
+    let barrier = Arc::new(std::sync::Barrier::new(2));
+    fixture.store.script([Step::Block(Arc::clone(&barrier))]);
+    let answers = timeout(Duration::from_secs(30), async {
+        fixture.record(1).await.expect("answered, since the store is down");
+        fixture.record(2).await.expect("answered at once");
+    });
+    let answers = answers.await;
+    let is_down = fixture.grouped.is_down();
+    // Whatever came of it, so that the runtime can end.
+    tokio::task::spawn_blocking(move || barrier.wait()).await.expect("met");
+    answers.expect("before the store goes on");
+    assert!(is_down);
+    fixture.grouped.close().await;
+    assert!(!fixture.grouped.is_down());
+    fixture.assert_recorded(1..=2).await;
+}
+
 /// Two nodes with two commits each on one database, which fails in all ways that may pass: in the end every call counts once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_call_is_counted_once_whatever_happens() {

@@ -38,6 +38,11 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Parameters: the recorder, the number of the batch (0: it has none), the time of its latest validation, how many there are, and
     /// the rows as JSON. Nothing is recorded where the number is not above the last one.
     const RECORD: &'static str;
+    /// Does the same on the thread of its caller, where that is sooner done than to wake another one: whether it is done. The caller
+    /// holds the connection that writes, and else asks that one.
+    fn record_here(&self, values: &[Value<'_>]) -> bool;
+    /// Closes what `record_here` works with.
+    fn close(&self);
     /// Ends what such a text has left open when it failed; empty where it leaves nothing open.
     const ABANDON: &'static str;
 

@@ -1,5 +1,6 @@
 //! SQLite: one file, one machine, any number of processes.
 
+mod direct;
 mod filing;
 mod gathering;
 
@@ -21,6 +22,7 @@ use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
 use super::turn::Background;
+use direct::DirectConnection;
 use filing::Filer;
 
 /// Pages of the log beyond which a commit moves them into the file, where nobody has done so before: 128 MB.
@@ -29,6 +31,12 @@ const LOG_PAGES: &str = "32768";
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 // IMMEDIATE takes the one write lock at once; a transaction that reads first and writes later fails where another wrote. In
 // WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
+/// Of a statement alone: the connection may still have what the last transaction set.
+macro_rules! record {
+    () => {
+        "INSERT INTO recording (recorder, number, at, size, rows) VALUES ($1, $2, $3, $4, $5)"
+    };
+}
 const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
 const BEGIN_QUICK: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 
@@ -60,7 +68,9 @@ impl Default for SqliteOptions {
 
 /// The dialect of SQLite.
 #[derive(Debug)]
-pub struct Sqlite;
+pub struct Sqlite {
+    direct: DirectConnection,
+}
 
 /// A store in a file of SQLite.
 pub type SqliteStore = SqlStore<Sqlite>;
@@ -95,8 +105,16 @@ impl Dialect for Sqlite {
         false
     }
 
-    const RECORD: &'static str = "PRAGMA synchronous = NORMAL; \
-        INSERT INTO recording (recorder, number, at, size, rows) VALUES ($1, $2, $3, $4, $5)";
+    const RECORD: &'static str = concat!("PRAGMA synchronous = NORMAL; ", record!());
+
+    fn record_here(&self, values: &[Value<'_>]) -> bool {
+        self.direct.write(record!(), values)
+    }
+
+    fn close(&self) {
+        self.direct.close();
+    }
+
     const ABANDON: &'static str = "ROLLBACK";
 
     fn at_once(statements: &[&str]) -> Option<String> {
@@ -205,7 +223,7 @@ impl SqlStore<Sqlite> {
         // That licenses are there is seen to when their validations are recorded; none is ever removed.
         let own = options.clone().foreign_keys(false);
         let own = own.pragma("wal_autocheckpoint", "0").pragma("cache_size", "-16384");
-        let mut tx = writer.begin_with(Sqlite.begin_write(Survives::PowerCut)).await.map_err(open_error)?;
+        let mut tx = writer.begin_with(SqlStr::from_static(BEGIN_DURABLE)).await.map_err(open_error)?;
         migrate(&mut *tx, SCHEMAS).await?;
         // The planner's figures, which a migration may just have written, are read when a connection begins, or here.
         tx.execute("ANALYZE sqlite_schema").await.map_err(open_error)?;
@@ -224,7 +242,8 @@ impl SqlStore<Sqlite> {
             .map_err(open_error)?;
         let background = Background::in_turn(lock_timeout);
         let filing = Filing::new(Filer { background: background.clone(), writer: writer.clone(), own });
-        Ok(Self::new(Sqlite, writer, readers, background, Feed::default(), filing))
+        let direct = DirectConnection::open(path).map_err(|error| OpenError::Database(Box::new(error)))?;
+        Ok(Self::new(Sqlite { direct }, writer, readers, background, Feed::default(), filing))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -29,6 +29,8 @@ pub(super) enum Step {
     Pass,
     /// It waits to be let go, and is recorded then.
     Hold,
+    /// Its thread waits for another one at the barrier, and does nothing else meanwhile; it is recorded then.
+    Block(Arc<Barrier>),
     /// It is recorded, and nobody hears of it.
     Lost,
     /// It is not recorded: nothing is there.
@@ -147,6 +149,10 @@ impl<S: LicenseStore> LicenseStore for Scripted<S> {
             Step::Pass => self.inner.record(validations, batch).await,
             Step::Hold => {
                 self.held.acquire().await.expect("is never closed").forget();
+                self.inner.record(validations, batch).await
+            }
+            Step::Block(barrier) => {
+                barrier.wait();
                 self.inner.record(validations, batch).await
             }
             Step::Lost => {

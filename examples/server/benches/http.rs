@@ -30,7 +30,8 @@ use tokio::runtime::Runtime;
 
 use contender::{Contender, Entry, Program, Store};
 use handlers::Handler;
-use load::{Requests, Run};
+use load::Requests;
+use table::Raced;
 
 /// As the server has it, so that it is none of what is compared.
 #[global_allocator]
@@ -147,8 +148,8 @@ fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
         "{licenses} licenses, {rounds} rounds, {seconds} s a run; the middle of the rounds' ratios to bare, and their range"
     );
     for (n, &connections) in connections.iter().enumerate() {
-        let of = |group: &Group| group.iter().map(|(name, runs)| (name.clone(), runs[n].clone())).collect();
-        table::print(connections, &groups.iter().map(of).collect::<Vec<_>>());
+        let of = |(name, runs): &(String, Vec<Vec<_>>)| (name.clone(), runs[n].clone());
+        table::print(connections, &groups.iter().flatten().map(of).collect::<Vec<_>>());
     }
     println!();
     for (line, _) in &counts {
@@ -157,8 +158,9 @@ fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
     if counts.iter().all(|(_, right)| *right) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Those that raced beside the same bare: their names, and for each number of connections the run of each round.
-type Group = Vec<(String, Vec<Vec<Run>>)>;
+/// Those that raced beside the same bare: their names, and for each number of connections the run of each round, with that of bare
+/// before it.
+type Group = Vec<(String, Vec<Vec<Raced>>)>;
 
 /// Races those of one store. They are gone afterwards, databases and all: what a database does when it is idle is no burden of those
 /// of another. Gives also what each has counted, and whether that is right.
@@ -184,7 +186,9 @@ fn race_of(
         }
     }
     contenders.sort_by_key(|(place, _)| *place);
-    let mut contenders: Vec<_> = contenders.into_iter().map(|(_, contender)| contender).collect();
+    let mut contenders = contenders.into_iter().map(|(_, contender)| contender);
+    let Some(mut bare) = contenders.next() else { return (Vec::new(), Vec::new()) };
+    let mut contenders: Vec<_> = contenders.collect();
 
     load::rest(seconds);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
@@ -195,7 +199,10 @@ fn race_of(
             for turn in 0..contenders.len() {
                 // Each has another before it in each round.
                 let n = (turn + round) % contenders.len();
-                runs[n][column].push(contenders[n].run(connections, seconds, round, &mut rng));
+                // What the machine's other guests do lasts for seconds: it is to meet both.
+                let bare = bare.run(connections, seconds, round, &mut rng);
+                let run = contenders[n].run(connections, seconds, round, &mut rng);
+                runs[n][column].push(Raced { run, bare });
             }
         }
     }

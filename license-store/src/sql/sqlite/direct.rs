@@ -172,12 +172,6 @@ mod tests {
         other.execute_batch("BEGIN IMMEDIATE").expect("locked");
         let direct = DirectConnection::open(&folder.path().join("licenses.db")).expect("a connection");
         assert!(!direct.write("DELETE FROM kept", &[]), "it is locked");
-        let waits: i64 = {
-            let connection = direct.connection();
-            let connection = connection.as_ref().expect("it is open");
-            connection.pragma_query_value(None, "busy_timeout", |row| row.get(0)).expect("a number")
-        };
-        assert_eq!(waits, 0);
         let record = store.record(std::slice::from_ref(validation), None);
         let unlock = async {
             // The lock was met, and the driver's connection asks for it.
@@ -190,6 +184,23 @@ mod tests {
         recorded.expect("recorded");
         assert_eq!(fixture.counted().await, 1);
         assert!(direct.write("DELETE FROM kept", &[]));
+    }
+
+    /// To wait for a lock, for the disk at each commit or for the log to be moved is for others.
+    #[tokio::test]
+    async fn nothing_is_waited_for() {
+        let fixture = Fixture::new().await;
+        let direct =
+            DirectConnection::open(&fixture.folder.path().join("licenses.db")).expect("a connection");
+        let connection = direct.connection();
+        let connection = connection.as_ref().expect("it is open");
+        for (setting, expected) in
+            [("busy_timeout", "0"), ("synchronous", "1"), ("wal_autocheckpoint", LOG_PAGES)]
+        {
+            let value: i64 =
+                connection.pragma_query_value(None, setting, |row| row.get(0)).expect("a number");
+            assert_eq!(value.to_string(), expected, "{setting}");
+        }
     }
 
     /// All connections are closed: the last one that leaves the file takes the log with it.

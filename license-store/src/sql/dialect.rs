@@ -38,11 +38,6 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Parameters: the recorder, the number of the batch (0: it has none), the time of its latest validation, how many there are, and
     /// the rows as JSON. Nothing is recorded where the number is not above the last one.
     const RECORD: &'static str;
-    /// Does the same on the thread of its caller, where that is sooner done than to wake another one: whether it is done. The caller
-    /// holds the connection that writes, and else asks that one.
-    fn record_here(&self, values: &[Value<'_>]) -> bool;
-    /// Closes what `record_here` works with.
-    fn close(&self);
     /// Ends what such a text has left open when it failed; empty where it leaves nothing open.
     const ABANDON: &'static str;
 
@@ -92,6 +87,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         sql: SqlStr,
         values: &[Value<'_>],
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
+
+    /// Does what [`RECORD`](Self::RECORD) does on the thread of its caller, where that is sooner done than to wake another one: whether
+    /// it is done. The caller holds the connection that writes, and else asks that one.
+    fn record_here(&self, values: &[Value<'_>]) -> bool;
+
+    /// Closes what [`record_here`](Self::record_here) works with.
+    fn close(&self);
 
     /// Whether a database's error code says that others hold what is asked for, and nothing was done.
     fn is_contended(code: &str) -> bool;

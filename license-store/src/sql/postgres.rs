@@ -160,13 +160,6 @@ impl Dialect for Postgres {
     const RECORD: &'static str = "WITH noted AS (INSERT INTO recorders (id, last_batch, at) SELECT $1, $2, $3 WHERE $2 > 0 ON CONFLICT (id) DO UPDATE \
         SET last_batch = excluded.last_batch, at = excluded.at WHERE recorders.last_batch < excluded.last_batch RETURNING 1) \
         INSERT INTO batches (size, rows) SELECT $4, $5 WHERE $2 = 0 OR EXISTS (SELECT 1 FROM noted)";
-
-    fn record_here(&self, _: &[Value<'_>]) -> bool {
-        false
-    }
-
-    fn close(&self) {}
-
     const ABANDON: &'static str = "";
 
     fn at_once(_: &[&str]) -> Option<String> {
@@ -224,6 +217,12 @@ impl Dialect for Postgres {
     ) -> sqlx::Result<Vec<PgRow>> {
         fetch(connection, sql, values, !self.transaction_pooler).await
     }
+
+    fn record_here(&self, _: &[Value<'_>]) -> bool {
+        false
+    }
+
+    fn close(&self) {}
 
     fn is_contended(code: &str) -> bool {
         // serialization_failure, deadlock_detected, lock_not_available

@@ -31,14 +31,14 @@ const LOG_PAGES: &str = "32768";
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 // IMMEDIATE takes the one write lock at once; a transaction that reads first and writes later fails where another wrote. In
 // WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
-/// Of a statement alone: the connection may still have what the last transaction set.
+const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+const BEGIN_QUICK: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+/// Records a batch, where the connection is set to that already: a statement alone is a transaction.
 macro_rules! record {
     () => {
         "INSERT INTO recording (recorder, number, at, size, rows) VALUES ($1, $2, $3, $4, $5)"
     };
 }
-const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
-const BEGIN_QUICK: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
@@ -106,15 +106,6 @@ impl Dialect for Sqlite {
     }
 
     const RECORD: &'static str = concat!("PRAGMA synchronous = NORMAL; ", record!());
-
-    fn record_here(&self, values: &[Value<'_>]) -> bool {
-        self.direct.write(record!(), values)
-    }
-
-    fn close(&self) {
-        self.direct.close();
-    }
-
     const ABANDON: &'static str = "ROLLBACK";
 
     fn at_once(statements: &[&str]) -> Option<String> {
@@ -165,6 +156,14 @@ impl Dialect for Sqlite {
         values: &[Value<'_>],
     ) -> sqlx::Result<Vec<SqliteRow>> {
         fetch(connection, sql, values, true).await
+    }
+
+    fn record_here(&self, values: &[Value<'_>]) -> bool {
+        self.direct.write(record!(), values)
+    }
+
+    fn close(&self) {
+        self.direct.close();
     }
 
     fn is_contended(code: &str) -> bool {

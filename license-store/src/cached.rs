@@ -40,7 +40,9 @@ const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// How much is remembered, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// Most licenses that are remembered; of those with many activations, as many claims beside them.
+    /// So many licenses are remembered, and of those with many activations as many claims beside them. Beyond some thousands the cache is
+    /// divided into parts, so that threads don't wait for each other; they have room for up to an eighth more in all, since not each has
+    /// the same share.
     pub entries: usize,
     /// A license that was read longer ago is read again. The longest that a change of another node may stay unknown here,
     /// whatever happens to the notices, as long as the store answers.

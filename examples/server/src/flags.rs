@@ -128,7 +128,7 @@ pub(crate) struct ValidationFlags {
     )]
     recording: RecordingFlag,
 
-    /// Licenses that are kept in memory; about 600 bytes each
+    /// Licenses that are kept in memory, and up to an eighth more; about 600 bytes each
     #[arg(long, env = "LICENSE_CACHE_ENTRIES", value_name = "N", default_value_t = CacheOptions::default().entries,
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     cache_entries: usize,

@@ -1,14 +1,16 @@
 //! What is remembered, and how far it can be trusted.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use license_core::key::KeyDigest;
 use license_core::verdict::{Claim, Standing};
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, UnitWeighter};
+use quick_cache::{Equivalent, OptionsBuilder, UnitWeighter};
 
 use super::CacheOptions;
 use crate::already_hashed::AlreadyHashed;
@@ -109,8 +111,31 @@ pub(super) struct Remembered {
     outage: Duration,
 }
 
+/// A part of a cache is for so many at least: of few, chance gives one part much more than another.
+const LEAST_OF_A_PART: usize = 1_024;
+/// Parts that a processor has use for.
+const PARTS: usize = 4;
+
+/// A cache with room for so many entries, and little more. It is divided into parts, and chance gives one of them more than its share:
+/// of ten thousand caches, four standard deviations are too few in some.
+fn room_for<K: Eq + Hash, V: Clone, B: BuildHasher + Clone + Default>(
+    entries: usize,
+) -> Cache<K, V, UnitWeighter, B> {
+    let most = thread::available_parallelism().map_or(1, NonZero::get) * PARTS;
+    let parts = 1 << most.min(entries / LEAST_OF_A_PART).max(1).ilog2();
+    let share = entries.div_ceil(parts);
+    let room = if parts == 1 { share } else { share + 4 * share.isqrt() };
+    let options = OptionsBuilder::new()
+        .shards(parts)
+        .estimated_items_capacity(parts * room)
+        .weight_capacity((parts * room) as u64)
+        .build()
+        .expect("all is said that has to be");
+    Cache::with_options(options, UnitWeighter, B::default(), DefaultLifecycle::default())
+}
+
 /// A cache of so many entries at most. It is divided into parts, as many as the machine has use for, and rounds up for each.
-fn bounded<K: Eq + Hash, V: Clone, B: BuildHasher + Clone + Default>(
+fn at_most<K: Eq + Hash, V: Clone, B: BuildHasher + Clone + Default>(
     entries: usize,
 ) -> Cache<K, V, UnitWeighter, B> {
     let cache = |weight: usize| {
@@ -127,9 +152,9 @@ impl Remembered {
     pub(super) fn new(options: &CacheOptions) -> Self {
         let CacheOptions { entries, ttl, outage, deadline: _ } = *options;
         Self {
-            licenses: bounded(entries),
-            claims: bounded(entries),
-            unknown: bounded(UNKNOWN_ENTRIES),
+            licenses: room_for(entries),
+            claims: room_for(entries),
+            unknown: at_most(UNKNOWN_ENTRIES),
             doubts: AtomicU64::default(),
             ttl,
             outage,

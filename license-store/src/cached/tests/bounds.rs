@@ -1,5 +1,7 @@
 //! How much is remembered, and what is counted.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use license_core::usage::ValidationOutcome;
 
 use super::*;
@@ -21,6 +23,25 @@ async fn no_more_licenses_are_remembered_than_asked_for() {
         assert!(node.cache.len() <= ENTRIES, "{} licenses", node.cache.len());
     }
     assert!(node.cache.len() > ENTRIES / 2, "{} licenses", node.cache.len());
+}
+
+/// As many as were asked for are there, however they fall into the parts of the cache; and it is bounded.
+#[tokio::test]
+async fn as_many_are_remembered_as_asked_for() {
+    const MANY: usize = 20_000;
+    let node = Node::with(CacheOptions { entries: MANY, ..CacheOptions::default() });
+    for number in 0..MANY * 2 {
+        // As real ones are: by chance. Those that are only counted fall into all parts alike.
+        let mut hasher = DefaultHasher::new();
+        number.hash(&mut hasher);
+        let digest = KeyDigest::from_bytes([hasher.finish().to_ne_bytes(); 4].concat().try_into().unwrap());
+        node.store.inner.create(&new_license(digest, &[])).await.unwrap();
+        assert_eq!(node.version_of_key(&digest, Duration::ZERO).await, Some(1));
+        if number < MANY {
+            assert_eq!(node.cache.len(), number + 1);
+        }
+    }
+    assert!((MANY..=MANY + MANY / 8).contains(&node.cache.len()), "{} licenses", node.cache.len());
 }
 
 /// Nor with the claims that somebody invents for a large license.

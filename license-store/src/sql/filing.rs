@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub(super) struct Filing {
 /// What there is to do.
 #[derive(Default)]
 struct Work {
+    /// Whether whoever files is to be woken for what is recorded. Else it looks by itself.
+    waits: AtomicBool,
     wake: Notify,
     /// Batches that were recorded here, and how many of them were when the last filing began that has ended. One more to
     /// begin with: what an earlier process left.
@@ -114,13 +116,47 @@ struct Work {
 impl Work {
     fn add(&self) {
         self.recorded.note();
-        self.wake.notify_one();
+        // Of a load the first batch wakes it, and no other.
+        if self.waits.load(Ordering::SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+
+    fn is_filed(&self) -> bool {
+        self.filed.load(Ordering::SeqCst) >= self.recorded.batches()
+    }
+
+    /// Waits until something is recorded, or it is time to look for what others have.
+    async fn begun(&self) {
+        // Before the look at what is recorded, as `add` looks at it after having added: one of the two sees the other.
+        self.waits.store(true, Ordering::SeqCst);
+        if self.is_filed() {
+            let _ = timeout(LOOKED_EVERY, self.wake.notified()).await;
+        }
+        self.waits.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until nothing was recorded for a while, or this goes on for too long.
+    async fn quiet(&self, file: &dyn File) {
+        let begun = Instant::now();
+        let mut tidied = begun;
+        while begun.elapsed() < LONGEST_WAIT
+            && let Some(left) = QUIET.checked_sub(self.recorded.since_last())
+            && !left.is_zero()
+        {
+            sleep(left).await;
+            if tidied.elapsed() >= TIDIED_EVERY {
+                // A fault of it is one of the commit that would have had to do it.
+                let _ = file.tidy().await;
+                tidied = Instant::now();
+            }
+        }
     }
 
     async fn file(&self, file: &dyn File) -> sqlx::Result<()> {
         let recorded = self.recorded.batches();
         file.file(&self.recorded).await?;
-        self.filed.fetch_max(recorded, Ordering::Relaxed);
+        self.filed.fetch_max(recorded, Ordering::SeqCst);
         Ok(())
     }
 
@@ -146,16 +182,8 @@ impl Filing {
         work.add();
         let task = tokio::spawn(async move {
             loop {
-                let _ = timeout(LOOKED_EVERY, todo.wake.notified()).await;
-                let begun = Instant::now();
-                let mut tidied = begun;
-                while begun.elapsed() < LONGEST_WAIT && timeout(QUIET, todo.wake.notified()).await.is_ok() {
-                    if tidied.elapsed() >= TIDIED_EVERY {
-                        // A fault of it is one of the commit that would have had to do it.
-                        let _ = filer.tidy().await;
-                        tidied = Instant::now();
-                    }
-                }
+                todo.begun().await;
+                todo.quiet(&*filer).await;
                 if todo.file_and_gather(&*filer).await.is_err() {
                     // It is still in its batch, and counted. What is wrong, callers are told.
                     todo.wake.notify_one();
@@ -187,7 +215,7 @@ impl Filing {
     }
 
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let waits = self.work.filed.load(Ordering::Relaxed) < self.work.recorded.batches();
+        let waits = !self.work.is_filed();
         let help =
             "Whether this node has recorded validations that wait to be filed into histories and counters";
         vec![Figure::gauge("filing_waits", help, waits.into())]
@@ -219,12 +247,19 @@ mod tests {
 
     use super::*;
 
-    /// Says when it is called.
-    struct Calls(UnboundedSender<Instant>);
+    /// Says when it is called. So many times something is recorded meanwhile.
+    struct Calls(UnboundedSender<Instant>, AtomicU64);
 
     impl File for Calls {
-        fn file<'a>(&'a self, _: &'a Others) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
+        fn file<'a>(
+            &'a self,
+            others: &'a Others,
+        ) -> Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'a>> {
             let _ = self.0.send(Instant::now());
+            if self.1.load(Ordering::Relaxed) > 0 {
+                self.1.fetch_sub(1, Ordering::Relaxed);
+                others.note();
+            }
             Box::pin(std::future::ready(Ok(())))
         }
 
@@ -248,7 +283,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_records_nothing_files_for_others() {
         let (sender, mut calls) = unbounded_channel();
-        let _filing = Filing::new(Calls(sender));
+        let _filing = Filing::new(Calls(sender, AtomicU64::new(0)));
         // What an earlier process left is filed first.
         let mut last = calls.recv().await.expect("a call");
         for _ in 0..3 {
@@ -257,5 +292,47 @@ mod tests {
             assert!(waited >= LOOKED_EVERY && waited <= LOOKED_EVERY + QUIET * 2, "after {waited:?}");
             last = next;
         }
+    }
+
+    /// Nobody is woken for it, and it does not wait for the next that is recorded.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_recorded_meanwhile_is_filed_next() {
+        let (sender, mut calls) = unbounded_channel();
+        let filing = Filing::new(Calls(sender, AtomicU64::new(2)));
+        let mut last = calls.recv().await.expect("a call");
+        for _ in 0..2 {
+            let next = calls.recv().await.expect("a call");
+            let waited = next - last;
+            assert!(waited >= QUIET && waited < QUIET * 2, "after {waited:?}");
+            last = next;
+        }
+        // Then it waits to be woken.
+        sleep(QUIET * 4).await;
+        assert!(calls.is_empty());
+        let recorded = Instant::now();
+        filing.wake();
+        let waited = calls.recv().await.expect("a call") - recorded;
+        assert!(waited >= QUIET && waited < QUIET * 2, "after {waited:?}");
+    }
+
+    /// A load is filed when it ends, or goes on for too long.
+    #[tokio::test(start_paused = true)]
+    async fn a_load_is_filed_afterwards() {
+        let (sender, mut calls) = unbounded_channel();
+        let filing = Filing::new(Calls(sender, AtomicU64::new(0)));
+        calls.recv().await.expect("what was there");
+        let begun = Instant::now();
+        let pause = QUIET / 5;
+        while begun.elapsed() < LONGEST_WAIT * 2 + QUIET * 2 {
+            filing.wake();
+            sleep(pause).await;
+        }
+        let end = Instant::now();
+        let first = calls.recv().await.expect("a call") - begun;
+        let second = calls.recv().await.expect("a call") - begun;
+        assert!(first >= LONGEST_WAIT && first < LONGEST_WAIT + QUIET, "after {first:?}");
+        assert!(second >= LONGEST_WAIT * 2 && second < LONGEST_WAIT * 2 + QUIET * 2, "after {second:?}");
+        let last = calls.recv().await.expect("a call");
+        assert!(last > end && last < end + QUIET, "{last:?}");
     }
 }

@@ -45,12 +45,17 @@ impl Others {
     /// One has written a batch.
     pub(super) fn note(&self) {
         self.last.store(self.micros().max(1), Ordering::Relaxed);
-        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How long ago the last one was.
+    pub(super) fn since_last(&self) -> Duration {
+        Duration::from_micros(self.micros().saturating_sub(self.last.load(Ordering::Relaxed)))
     }
 
     /// How many batches were written.
     pub(super) fn batches(&self) -> u64 {
-        self.batches.load(Ordering::Relaxed)
+        self.batches.load(Ordering::SeqCst)
     }
 
     fn write(&self) -> bool {

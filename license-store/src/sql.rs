@@ -20,6 +20,7 @@ mod statements;
 mod transfer;
 mod turn;
 mod usage;
+mod writer;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -44,7 +45,7 @@ use license_core::usage::{
 use license_core::verdict::{Claim, Standing};
 use serde_json::json;
 use sqlx::pool::PoolConnection;
-use sqlx::{Database, Pool, SqlStr, Transaction};
+use sqlx::{Database, Pool, SqlStr};
 use std::time::Duration;
 
 pub use dialect::{Columns, Dialect, Survives, Value};
@@ -62,8 +63,9 @@ use retry::Retry;
 use rows::Reader;
 use statements::Statements;
 use transfer::TransferStatements;
-use turn::{Background, Turn};
+use turn::{Turn, Turns};
 use usage::UsageStatements;
+use writer::Writer;
 
 /// The longest that one waits for others of its process who do what is done one at a time.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -73,12 +75,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Commands and new licenses are committed so that they survive the loss of power; validations so that they survive the
 /// end of the process by any means (on SQLite, a power cut may lose the last moments of counts, never a command).
 pub struct SqlStore<D: Dialect> {
-    writer: Pool<D::Db>,
+    writer: Writer<D::Db>,
     readers: Pool<D::Db>,
-    background: Background,
+    background: Turns,
     /// Who gives positions out: those of one process would only overtake each other.
-    publishing: Background,
-    overviews: Background,
+    publishing: Turns,
+    overviews: Turns,
     statements: Statements,
     access: AccessStatements,
     retry: Retry,
@@ -99,14 +101,14 @@ impl<D: Dialect> fmt::Debug for SqlStore<D> {
 
 type Connection<D> = <<D as Dialect>::Db as Database>::Connection;
 type Row<D> = <<D as Dialect>::Db as Database>::Row;
-type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+type Tx<D> = writer::Tx<<D as Dialect>::Db>;
 
 impl<D: Dialect> SqlStore<D> {
     fn new(
         dialect: D,
-        writer: Pool<D::Db>,
+        writer: Writer<D::Db>,
         readers: Pool<D::Db>,
-        background: Background,
+        background: Turns,
         feed: Feed,
         filing: Filing,
     ) -> Self {
@@ -114,8 +116,8 @@ impl<D: Dialect> SqlStore<D> {
             writer,
             readers,
             background,
-            publishing: Background::in_turn(LONGEST_WAIT),
-            overviews: Background::in_turn(LONGEST_WAIT),
+            publishing: Turns::one_at_a_time(LONGEST_WAIT),
+            overviews: Turns::one_at_a_time(LONGEST_WAIT),
             statements: Statements::new(&dialect),
             access: AccessStatements::new::<D>(),
             outbox: OutboxStatements::new::<D>(),
@@ -168,22 +170,16 @@ impl<D: Dialect> SqlStore<D> {
     async fn begin_read(&self) -> Result<Tx<D>, StoreError> {
         let connection = self.readers.acquire().await.map_err(store_error::<D>)?;
         let begin = self.statements.begin_read.clone();
-        Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
+        Tx::<D>::begin_read(connection, begin).await.map_err(store_error::<D>)
     }
 
     async fn begin(&self, begin: &SqlStr) -> Result<Tx<D>, StoreError> {
-        let connection = self.writer.acquire().await.map_err(store_error::<D>)?;
-        Transaction::begin(connection, Some(begin.clone())).await.map_err(store_error::<D>)
+        self.writer.begin(begin.clone()).await.map_err(store_error::<D>)
     }
 
-    /// Runs a text that is a transaction, on the connection that writes.
-    async fn run_at_once(
-        &self,
-        writer: PoolConnection<D::Db>,
-        text: SqlStr,
-        values: &[Value<'_>],
-    ) -> sqlx::Result<Vec<Row<D>>> {
-        let mut unfinished = Unfinished::new(writer);
+    /// Runs a text that is a transaction, on the connection that writes. The caller has a turn.
+    async fn run_at_once(&self, text: SqlStr, values: &[Value<'_>]) -> sqlx::Result<Vec<Row<D>>> {
+        let mut unfinished = Unfinished::new(self.writer.connection().await?);
         let connection = unfinished.connection()?;
         let result = self.dialect.fetch(connection, text, values).await;
         if result.is_err() && !D::ABANDON.is_empty() {
@@ -195,7 +191,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// Waits for the turn of what no caller waits for.
-    async fn enter_background(&self) -> Result<Turn<'_>, StoreError> {
+    async fn enter_background(&self) -> Result<Turn, StoreError> {
         self.background.enter().await.map_err(store_error::<D>)
     }
 
@@ -206,8 +202,8 @@ impl<D: Dialect> SqlStore<D> {
         let Step { values, least, begin, notice } = step;
         let notice = notice.clone();
         if let Some(text) = &chain.at_once {
-            let writer = self.writer.acquire().await.map_err(store_error::<D>)?;
-            let rows = self.run_at_once(writer, text.clone(), values).await.map_err(store_error::<D>)?;
+            let _turn = self.writer.turn().await.map_err(store_error::<D>)?;
+            let rows = self.run_at_once(text.clone(), values).await.map_err(store_error::<D>)?;
             if !rows.is_empty() {
                 self.feed.tell(notice.into_iter().collect());
             }
@@ -313,9 +309,9 @@ impl<D: Dialect> SqlStore<D> {
             self.fetch(&mut tx, &record, values).await?;
             tx.commit().await.map_err(store_error::<D>)?;
         } else {
-            let writer = self.writer.acquire().await.map_err(store_error::<D>)?;
+            let _turn = self.writer.turn().await.map_err(store_error::<D>)?;
             if !self.dialect.record_here(values) {
-                self.run_at_once(writer, record, values).await.map_err(store_error::<D>)?;
+                self.run_at_once(record, values).await.map_err(store_error::<D>)?;
             }
         }
         self.filing.wake();

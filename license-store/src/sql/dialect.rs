@@ -89,7 +89,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
 
     /// Does what [`RECORD`](Self::RECORD) does on the thread of its caller, where that is sooner done than to wake another one: whether
-    /// it is done. The caller holds the connection that writes, and else asks that one.
+    /// it is done. The caller has a turn to write, and else asks the connection that does.
     fn record_here(&self, values: &[Value<'_>]) -> bool;
 
     /// Closes what [`record_here`](Self::record_here) works with.

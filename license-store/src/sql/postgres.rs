@@ -14,7 +14,8 @@ use super::feed::Feed;
 use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
-use super::turn::Background;
+use super::turn::Turns;
+use super::writer::Writer;
 use filing::Filer;
 
 const SCHEMAS: &Schemas = &[
@@ -273,7 +274,8 @@ impl SqlStore<Postgres> {
         let feed = Feed::fed_by(|filler| listener::run(listener, listen, filler));
         let (begin, keep_prepared) = (dialect.begin_write(Survives::PowerCut), !options.transaction_pooler);
         let filing = Filing::new(Filer { pool: pool.clone(), begin, keep_prepared });
-        Ok(Self::new(dialect, pool.clone(), pool, Background::at_once(), feed, filing))
+        let writer = Writer::new(Turns::at_once(), pool.clone());
+        Ok(Self::new(dialect, writer, pool, Turns::at_once(), feed, filing))
     }
 }
 

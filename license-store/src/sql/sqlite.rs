@@ -21,7 +21,8 @@ use super::feed::Feed;
 use super::filing::Filing;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::TRIES;
-use super::turn::Background;
+use super::turn::Turns;
+use super::writer::Writer;
 use direct::DirectConnection;
 use filing::Filer;
 
@@ -204,7 +205,7 @@ impl SqlStore<Sqlite> {
                 .acquire_timeout(lock_timeout)
                 .idle_timeout(None)
         };
-        // SQLite has one writer at a time. A pool of one queues them in order, where several would poll for the lock.
+        // SQLite has one writer at a time. One connection, and turns, where several would poll for the lock.
         let writing = pool().max_connections(1).max_lifetime(None).after_release(|connection, _| {
             Box::pin(async move {
                 // Where a commit fails (a full disk), SQLite has ended the transaction itself, and the driver's count
@@ -239,7 +240,8 @@ impl SqlStore<Sqlite> {
             .connect_with(own.pragma("temp_store", "memory"))
             .await
             .map_err(open_error)?;
-        let background = Background::in_turn(lock_timeout);
+        let background = Turns::one_at_a_time(lock_timeout);
+        let writer = Writer::new(Turns::one_at_a_time(lock_timeout), writer);
         let filing = Filing::new(Filer { background: background.clone(), writer: writer.clone(), own });
         let direct = DirectConnection::open(path).map_err(|error| OpenError::Database(Box::new(error)))?;
         Ok(Self::new(Sqlite { direct }, writer, readers, background, Feed::default(), filing))
@@ -290,7 +292,7 @@ mod tests {
         let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
         let statements = &store.statements;
         let (mut writer, mut reader) = (
-            store.writer.acquire().await.expect("a connection"),
+            store.writer.connection().await.expect("a connection"),
             store.readers.acquire().await.expect("a connection"),
         );
         // The writer has made the tables, and has not opened the file since.
@@ -340,7 +342,7 @@ mod tests {
     async fn gathering_reads_what_it_copies() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
-        let mut writer = store.writer.acquire().await.expect("a connection");
+        let mut writer = store.writer.connection().await.expect("a connection");
         for sql in gathering::LOOKS {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
             let rows = sqlx::query(explain).fetch_all(&mut *writer).await.expect("a plan");

@@ -14,7 +14,7 @@ use license_core::transfer::{
 };
 use license_core::usage::{Rollup, RollupKey, UsageKept, UsageSum, ValidationOutcome};
 use serde_json::json;
-use sqlx::{SqlStr, Transaction};
+use sqlx::SqlStr;
 
 use super::dialect::{Dialect, values};
 use super::fault::store_error;
@@ -261,7 +261,7 @@ impl<D: Dialect> TransferStore for SqlStore<D> {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
         let connection = self.readers.acquire().await.map_err(store_error::<D>)?;
         let begin = self.transfer.begin_snapshot.clone();
-        let mut tx = Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)?;
+        let mut tx = Tx::<D>::begin_read(connection, begin).await.map_err(store_error::<D>)?;
         self.fetch(&mut tx, &self.transfer.first_read, &[]).await?;
         Ok(Box::new(Reading { store: self, tx }))
     }

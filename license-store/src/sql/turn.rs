@@ -1,16 +1,16 @@
-//! Whose turn it is to write, where a database has one writer.
+//! Whose turn it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Lets what no caller waits for take part in the queue of writers one at a time, so that whoever records waits for one of
-/// them at most.
+/// Turns of those who do something one at a time, in the order in which they come: who writes, where a database has one writer; and
+/// what no caller waits for, so that whoever writes waits for one of that at most.
 #[derive(Clone, Debug)]
-pub(super) struct Background(Option<(Arc<Mutex<()>>, Duration)>);
+pub(super) struct Turns(Option<(Arc<Mutex<()>>, Duration)>);
 
 /// Between two writes in the background others write, if they do: at least so long, and so many times as long as the write took.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -98,30 +98,31 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Held while one is there; nothing of a database whose writers wait for rows only.
-pub(super) type Turn<'a> = Option<MutexGuard<'a, ()>>;
+/// Held as long as it is; nothing where all go at once.
+pub(super) type Turn = Option<OwnedMutexGuard<()>>;
 
-impl Background {
-    /// Of a database with one writer. Nobody waits for a turn for longer than `longest`.
-    pub(super) fn in_turn(longest: Duration) -> Self {
+impl Turns {
+    /// Nobody waits for a turn for longer than `longest`.
+    pub(super) fn one_at_a_time(longest: Duration) -> Self {
         Self(Some((Arc::default(), longest)))
     }
 
-    /// Of a database whose writers wait for rows only.
+    /// All go at once: of a database whose writers wait for rows only.
     #[cfg(feature = "postgres")]
     pub(super) fn at_once() -> Self {
         Self(None)
     }
 
-    /// Where no other is there.
-    pub(super) fn enter_if_free(&self) -> Option<Turn<'_>> {
+    /// Where nobody else has one, and nobody waits.
+    pub(super) fn enter_if_free(&self) -> Option<Turn> {
         let Some((turn, _)) = &self.0 else { return Some(None) };
-        turn.try_lock().ok().map(Some)
+        Arc::clone(turn).try_lock_owned().ok().map(Some)
     }
 
-    /// Waits until no other is there. Before the connection that writes is asked for.
-    pub(super) async fn enter(&self) -> sqlx::Result<Turn<'_>> {
+    /// Waits until nobody else has one.
+    pub(super) async fn enter(&self) -> sqlx::Result<Turn> {
         let Some((turn, longest)) = &self.0 else { return Ok(None) };
-        timeout(*longest, turn.lock()).await.map(Some).map_err(|_| sqlx::Error::PoolTimedOut)
+        let entered = timeout(*longest, Arc::clone(turn).lock_owned()).await;
+        entered.map(Some).map_err(|_| sqlx::Error::PoolTimedOut)
     }
 }

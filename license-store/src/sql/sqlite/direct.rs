@@ -87,6 +87,8 @@ impl ToSql for Value<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use license_core::command::{LicenseSpec, create};
     use license_core::customer::CustomerEmail;
     use license_core::key::{KeyDigest, SealedKey};
@@ -134,7 +136,7 @@ mod tests {
 
         /// What changes where another connection has committed.
         async fn seen_by_driver(&self) -> i64 {
-            let mut writer = self.store.writer.acquire().await.expect("a connection");
+            let mut writer = self.store.writer.connection().await.expect("a connection");
             writer.fetch_one("PRAGMA data_version").await.expect("a version").get(0)
         }
 
@@ -163,6 +165,25 @@ mod tests {
         assert!(fixture.driver_records(1).await);
     }
 
+    /// Within a process they take turns, and who has one meets nobody's lock.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_records_waits_for_a_turn() {
+        let fixture = Fixture::new().await;
+        let Fixture { store, validation, .. } = &fixture;
+        store.filing.stop().await;
+        // So that the license is known to be there.
+        store.record(std::slice::from_ref(validation), None).await.expect("recorded");
+        let mut tx = store.begin(&store.statements.durable).await.expect("a transaction");
+        tx.execute("DELETE FROM kept").await.expect("written");
+        let mut record = std::pin::pin!(store.record(std::slice::from_ref(validation), None));
+        let soon = std::future::poll_fn(|context| Poll::Ready(record.as_mut().poll(context))).await;
+        assert!(soon.is_pending(), "{soon:?}");
+        tx.commit().await.expect("committed");
+        let before = fixture.seen_by_driver().await;
+        record.await.expect("recorded");
+        assert!(fixture.seen_by_driver().await > before, "the driver did it");
+    }
+
     /// What another process holds is waited for, in the driver's thread.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_thread_waits_for_another_process() {
@@ -175,7 +196,7 @@ mod tests {
         let record = store.record(std::slice::from_ref(validation), None);
         let unlock = async {
             // The lock was met, and the driver's connection asks for it.
-            while store.writer.num_idle() > 0 {
+            while store.writer.pool().num_idle() > 0 {
                 tokio::task::yield_now().await;
             }
             other.execute_batch("ROLLBACK").expect("unlocked");

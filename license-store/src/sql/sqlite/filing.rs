@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection, SqlStr};
 use tokio::time::Instant;
@@ -19,7 +18,8 @@ use super::fetch;
 use crate::sql::Unfinished;
 use crate::sql::dialect::{Columns, Dialect, Value, values};
 use crate::sql::filing::{FORGET_RECORDERS, File, TIDIED_EVERY, recorded, roll_up};
-use crate::sql::turn::{Background, Others, Turn};
+use crate::sql::turn::{Others, Turn, Turns};
+use crate::sql::writer::Writer;
 
 /// Validations that are sorted at once, as many as fit into some megabytes; and batches.
 const PART: i64 = 50_000;
@@ -104,9 +104,9 @@ const MOVED: i64 = 8_192;
 
 /// Files with a connection of its own.
 pub(super) struct Filer {
-    pub(super) background: Background,
-    /// Whose turn it is to write: who holds its one connection. To wait for the file's own lock would be to ask again and again.
-    pub(super) writer: SqlitePool,
+    pub(super) background: Turns,
+    /// Whose turn it is to write. To wait for the file's own lock would be to ask again and again.
+    pub(super) writer: Writer<Sqlite>,
     pub(super) own: SqlitePool,
 }
 
@@ -177,9 +177,9 @@ pub(super) fn int(row: &SqliteRow, column: &str) -> sqlx::Result<i64> {
 }
 
 impl Filer {
-    pub(super) async fn turn(&self) -> sqlx::Result<(Turn<'_>, PoolConnection<Sqlite>)> {
+    pub(super) async fn turn(&self) -> sqlx::Result<(Turn, Turn)> {
         let background = self.background.enter().await?;
-        Ok((background, self.writer.acquire().await?))
+        Ok((background, self.writer.turn().await?))
     }
 
     /// Moves the log into the file, so that no commit has to: at its limit one would, and wait for the disk for all of it. Most is
@@ -340,12 +340,17 @@ mod tests {
         let own = SqliteConnectOptions::new().filename(&path).pragma("wal_autocheckpoint", "0");
         let own = SqlitePoolOptions::new().max_connections(1).connect_with(own).await.expect("a pool");
         let filer = Filer { background: store.background.clone(), writer: store.writer.clone(), own };
-        store.writer.execute("CREATE TABLE rubbish (rubbish)").await.expect("a table");
+        store.writer.pool().execute("CREATE TABLE rubbish (rubbish)").await.expect("a table");
         let (_, moved_before) = log(&filer).await;
         filer.tidy().await.expect("looked after");
         let (pages, moved) = log(&filer).await;
         assert!(moved == moved_before && pages > moved, "little is left as it is: {moved} of {pages}");
-        store.writer.execute("INSERT INTO rubbish VALUES (zeroblob(8193 * 4096))").await.expect("a row");
+        store
+            .writer
+            .pool()
+            .execute("INSERT INTO rubbish VALUES (zeroblob(8193 * 4096))")
+            .await
+            .expect("a row");
         let (long, _) = log(&filer).await;
         assert!(long > MOVED, "a long log: {long}");
         filer.tidy().await.expect("looked after");

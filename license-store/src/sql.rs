@@ -8,6 +8,8 @@ pub(crate) mod feed;
 mod filing;
 mod known;
 mod migrations;
+#[cfg(test)]
+mod one_license;
 mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -144,6 +146,8 @@ impl<D: Dialect> SqlStore<D> {
     pub async fn close(&self) {
         self.filing.stop().await;
         self.dialect.close();
+        // They may be of one pool.
+        self.writer.let_go();
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -162,13 +166,19 @@ impl<D: Dialect> SqlStore<D> {
         if self.dialect.reads_in_transactions() {
             self.begin_read().await.map(Reading::Within)
         } else {
-            self.readers.acquire().await.map(Reading::Alone).map_err(store_error::<D>)
+            self.read_connection().await.map(Reading::Alone)
         }
+    }
+
+    async fn read_connection(&self) -> Result<PoolConnection<D::Db>, StoreError> {
+        // They may be of one pool.
+        self.writer.make_room();
+        self.readers.acquire().await.map_err(store_error::<D>)
     }
 
     /// For reads of one moment. Dropped when read: its end is not waited for.
     async fn begin_read(&self) -> Result<Tx<D>, StoreError> {
-        let connection = self.readers.acquire().await.map_err(store_error::<D>)?;
+        let connection = self.read_connection().await?;
         let begin = self.statements.begin_read.clone();
         Tx::<D>::begin_read(connection, begin).await.map_err(store_error::<D>)
     }
@@ -179,14 +189,18 @@ impl<D: Dialect> SqlStore<D> {
 
     /// Runs a text that is a transaction, on the connection that writes. The caller has a turn.
     async fn run_at_once(&self, text: SqlStr, values: &[Value<'_>]) -> sqlx::Result<Vec<Row<D>>> {
-        let mut unfinished = Unfinished::new(self.writer.connection().await?);
+        let mut unfinished = Unfinished::new(self.writer.take().await?);
         let connection = unfinished.connection()?;
         let result = self.dialect.fetch(connection, text, values).await;
         if result.is_err() && !D::ABANDON.is_empty() {
             // It may have failed before it began.
             let _ = self.dialect.fetch(connection, SqlStr::from_static(D::ABANDON), &[]).await;
         }
-        unfinished.finish();
+        if let Some(connection) = unfinished.finish()
+            && result.is_ok()
+        {
+            self.writer.put_back(connection);
+        }
         result
     }
 
@@ -509,8 +523,8 @@ impl<Db: Database> Unfinished<Db> {
         self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    fn finish(mut self) {
-        self.0 = None;
+    fn finish(mut self) -> Option<PoolConnection<Db>> {
+        self.0.take()
     }
 }
 

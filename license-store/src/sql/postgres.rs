@@ -34,6 +34,8 @@ const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
 /// A connection that was idle for longer is asked whether it still stands. Asking at each use would double the time of
 /// a read.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// Connections that are held for recording, where a quarter of all is as many.
+const MOST_HELD: usize = 4;
 /// The longest pause between two reads of a snapshot, as the server reads it.
 const SNAPSHOT_IDLE: &str = "10min";
 /// How connections are named in the server's lists, unless the URL names them.
@@ -274,7 +276,8 @@ impl SqlStore<Postgres> {
         let feed = Feed::fed_by(|filler| listener::run(listener, listen, filler));
         let (begin, keep_prepared) = (dialect.begin_write(Survives::PowerCut), !options.transaction_pooler);
         let filing = Filing::new(Filer { pool: pool.clone(), begin, keep_prepared });
-        let writer = Writer::new(Turns::at_once(), pool.clone());
+        let held = (options.max_connections as usize / 4).min(MOST_HELD);
+        let writer = Writer::new(Turns::at_once(), pool.clone()).holding(held, TRUSTED_IDLE);
         Ok(Self::new(dialect, writer, pool, Turns::at_once(), feed, filing))
     }
 }
@@ -315,7 +318,11 @@ async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use license_core::store::LicenseStore;
+    use license_core::usage::Validation;
+
     use super::*;
+    use crate::sql::one_license::one_license;
     use crate::sql::statements::Statements;
     use test_database::TestDatabase;
 
@@ -448,5 +455,69 @@ mod tests {
                 assert!(rows <= 31, "{name} goes through {rows} rows:\n{plan}");
             }
         }
+    }
+
+    /// A store of so many connections with a license, and a validation of that.
+    async fn store(database: &TestDatabase, max_connections: u32) -> (PostgresStore, Validation) {
+        let options = PostgresOptions { max_connections, ..PostgresOptions::default() };
+        let store = PostgresStore::connect(&database.url(), &options).await.expect("a store");
+        let validation = one_license(&store).await;
+        (store, validation)
+    }
+
+    /// The server's processes that have recorded last.
+    async fn recorders(database: &TestDatabase) -> i64 {
+        let recorders = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'WITH noted%'";
+        database.connect().await.fetch_one(recorders).await.expect("a count").get(0)
+    }
+
+    /// A connection stays with those who record, so that a batch is one way to the server and back, to a process that is at hand.
+    #[tokio::test]
+    async fn one_connection_records_batch_after_batch() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let (store, validation) = store(&database, 8).await;
+        // All others are idle, and were so for longer.
+        let mut all = Vec::new();
+        for _ in 0..7 {
+            all.push(store.writer.pool().acquire().await.expect("a connection"));
+        }
+        drop(all);
+        for _ in 0..20 {
+            store.record(std::slice::from_ref(&validation), None).await.expect("recorded");
+        }
+        assert_eq!(recorders(&database).await, 1);
+        store.close().await;
+    }
+
+    /// What is held is no one's who has not: there are as many connections for the others as was said, and a store ends as one that
+    /// holds nothing.
+    #[tokio::test]
+    async fn what_is_held_is_there_for_others() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let (store, validation) = store(&database, 4).await;
+        store.record(std::slice::from_ref(&validation), None).await.expect("recorded");
+        let mut reads = Vec::new();
+        for _ in 0..4 {
+            reads.push(store.begin_read().await.expect("there are four"));
+        }
+        drop(reads);
+        store.record(std::slice::from_ref(&validation), None).await.expect("recorded");
+        tokio::time::timeout(Duration::from_secs(10), store.close()).await.expect("it waits for nobody");
+        store.record(&[validation], None).await.expect_err("it is closed");
+    }
+
+    /// Whoever drops a store may be in no runtime.
+    #[test]
+    fn a_store_is_dropped_anywhere() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let Some(database) = runtime.block_on(TestDatabase::new()) else { return };
+        let store = runtime.block_on(async {
+            let (store, validation) = store(&database, 8).await;
+            store.record(&[validation], None).await.expect("recorded");
+            store
+        });
+        drop(store);
+        drop(database);
+        drop(runtime);
     }
 }

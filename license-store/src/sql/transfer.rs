@@ -259,7 +259,7 @@ impl<D: Dialect> TransferStore for SqlStore<D> {
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let connection = self.readers.acquire().await.map_err(store_error::<D>)?;
+        let connection = self.read_connection().await?;
         let begin = self.transfer.begin_snapshot.clone();
         let mut tx = Tx::<D>::begin_read(connection, begin).await.map_err(store_error::<D>)?;
         self.fetch(&mut tx, &self.transfer.first_read, &[]).await?;

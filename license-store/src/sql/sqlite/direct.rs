@@ -89,18 +89,13 @@ impl ToSql for Value<'_> {
 mod tests {
     use std::task::Poll;
 
-    use license_core::command::{LicenseSpec, create};
-    use license_core::customer::CustomerEmail;
-    use license_core::key::{KeyDigest, SealedKey};
-    use license_core::license::LicenseId;
-    use license_core::plan::{Plan, PlanCatalog};
     use license_core::store::LicenseStore;
-    use license_core::usage::{Validation, ValidationOutcome};
-    use license_core::verdict::Claim;
+    use license_core::usage::Validation;
     use sqlx::{Executor, Row};
     use tempfile::TempDir;
 
     use super::*;
+    use crate::sql::one_license::one_license;
     use crate::sql::sqlite::SqliteStore;
 
     struct Fixture {
@@ -114,14 +109,7 @@ mod tests {
         async fn new() -> Self {
             let folder = tempfile::tempdir().expect("a folder");
             let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
-            let id = LicenseId::parse("lic_1").expect("an id");
-            let at = chrono::DateTime::from_timestamp(1_780_000_000, 0).expect("a time in range");
-            let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
-            let plans = PlanCatalog::new([Plan::new("open")]).expect("plans in bounds");
-            let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
-            let new = create(id.clone(), key, &spec, None, &plans, at).expect("in bounds");
-            store.create(&new).await.expect("created");
-            let validation = Validation::new(id, at, ValidationOutcome::Valid, Claim::default());
+            let validation = one_license(&store).await;
             Self { folder, store, validation }
         }
 

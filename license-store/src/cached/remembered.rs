@@ -124,11 +124,12 @@ fn room_for<K: Eq + Hash, V: Clone, B: BuildHasher + Clone + Default>(
     let most = thread::available_parallelism().map_or(1, NonZero::get) * PARTS;
     let parts = 1 << most.min(entries / LEAST_OF_A_PART).max(1).ilog2();
     let share = entries.div_ceil(parts);
-    let room = if parts == 1 { share } else { share + 4 * share.isqrt() };
+    let more = if parts == 1 { 0 } else { 4 * share.isqrt() };
+    let room = share.saturating_add(more).saturating_mul(parts);
     let options = OptionsBuilder::new()
         .shards(parts)
-        .estimated_items_capacity(parts * room)
-        .weight_capacity((parts * room) as u64)
+        .estimated_items_capacity(room)
+        .weight_capacity(room as u64)
         .build()
         .expect("all is said that has to be");
     Cache::with_options(options, UnitWeighter, B::default(), DefaultLifecycle::default())

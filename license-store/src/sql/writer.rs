@@ -86,7 +86,9 @@ impl<Db: Database> Writer<Db> {
         let last = {
             let mut held = self.held();
             let trusted = held.trusted;
-            held.idle.pop().filter(|(_, since)| since.elapsed() < trusted)
+            // Also those below the last one, which a lighter load leaves where they are.
+            held.idle.retain(|(_, since)| since.elapsed() < trusted);
+            held.idle.pop()
         };
         match last {
             Some((connection, _)) => Ok(connection),

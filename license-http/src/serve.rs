@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 mod connection;
+mod give_way;
 mod head_timer;
 mod places;
 pub(crate) mod quiet;

@@ -11,12 +11,15 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::give_way::{counted, give_way};
+
 /// Threads that serve connections, each of them its own: a connection stays on the thread that it is given to, and nothing of it is
 /// handed to another one. Cloning shares them; they end when the last clone is dropped.
 ///
 /// For [`ServeOptions::threads`](super::ServeOptions::threads). Where answers are at hand, that is quicker than the runtime of all;
 /// where each waits for a task elsewhere, such as a commit, it is not. A handler that computes for long holds up all connections
-/// of its thread; `tokio::task::block_in_place` panics there, `spawn_blocking` does not.
+/// of its thread; `tokio::task::block_in_place` panics there, `spawn_blocking` does not. With many calls at once a thread lets others
+/// have its processor before it looks for more calls, unless they keep it for more than a millisecond.
 ///
 /// Each is a runtime, and what a request opens or spawns may belong to it: a connection of a database, which others use
 /// afterwards, or a task that goes on behind the answer. It ends with the thread, so keep a clone as long as stores are in use.
@@ -57,7 +60,7 @@ impl ServeThreads {
         let stream = stream.into_std();
         let task = async move {
             match stream.and_then(TcpStream::from_std) {
-                Ok(stream) => serve(stream).await,
+                Ok(stream) => counted(serve(stream)).await,
                 Err(error) => tracing::error!(%error, "a connection can't be served"),
             }
             drop(connection);
@@ -72,7 +75,7 @@ impl ServeThread {
         let (sender, made) = mpsc::sync_channel(1);
         // The runtime is made there: to drop one here, where there is no thread for it, panics if this is a task.
         thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
-            match Builder::new_current_thread().enable_all().build() {
+            match Builder::new_current_thread().enable_all().on_thread_park(give_way).build() {
                 Ok(runtime) => {
                     let _ = sender.send(Ok(runtime.handle().clone()));
                     // Nothing is ever sent.
@@ -83,5 +86,28 @@ impl ServeThread {
         })?;
         let runtime = made.recv().map_err(io::Error::other)??;
         Ok(Self { runtime, connections: Arc::default(), _running: running })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::serve::give_way::served;
+
+    /// Nothing else runs there, so that the thread looks for more while the task waits for its timer.
+    #[tokio::test]
+    async fn a_thread_gives_way_before_it_looks_for_more() {
+        let threads = ServeThreads::start(NonZero::<usize>::MIN).unwrap();
+        let (sender, told) = oneshot::channel();
+        let waits = counted(async {
+            sleep(Duration::from_millis(1)).await;
+            let _ = sender.send(served());
+        });
+        threads.0[0].runtime.spawn(waits);
+        assert_eq!(told.await, Ok(1), "polls since it looked for more");
     }
 }

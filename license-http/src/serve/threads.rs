@@ -91,20 +91,22 @@ impl ServeThread {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::sleep;
+    use std::net::UdpSocket;
 
     use super::*;
     use crate::serve::give_way::served;
 
-    /// Nothing else runs there, so that the thread looks for more while the task waits for its timer.
+    /// What is there already is known to a task when its thread has looked for more, and not before.
     #[tokio::test]
     async fn a_thread_gives_way_before_it_looks_for_more() {
         let threads = ServeThreads::start(NonZero::<usize>::MIN).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.send_to(b"here", socket.local_addr().unwrap()).unwrap();
         let (sender, told) = oneshot::channel();
         let waits = counted(async {
-            sleep(Duration::from_millis(1)).await;
+            let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
+            socket.readable().await.unwrap();
             let _ = sender.send(served());
         });
         threads.0[0].runtime.spawn(waits);

@@ -22,8 +22,8 @@ use license_core::limits;
 use license_core::seen::{ActivationDetail, ActivationUsage, IdleQuery, SeenActivation, Unseen};
 use license_core::store::{Created, LicenseFilter, LicenseStore, Page, PageRequest, StoreError};
 use license_core::usage::{
-    BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport,
-    UsageRetention, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome,
+    BatchId, Fold, RecorderId, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery,
+    UsageReport, UsageRetention, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome, fold,
 };
 use license_core::verdict::{Claim, Standing};
 use license_store::conformance::{CASES, Harness};
@@ -139,10 +139,12 @@ impl Lists {
 
     /// What validations say of an activation.
     fn seen(&self, id: &LicenseId, activation: Activation) -> ActivationDetail {
-        let mut usage = ActivationUsage::default();
         let recorded = self.validations.iter().map(|(_, validation)| validation);
-        let of_license = recorded.filter(|validation| validation.license_id == *id);
-        of_license.for_each(|validation| usage.count(&activation, validation));
+        let fold = fold(recorded.filter(|validation| validation.license_id == *id));
+        let mut usage = ActivationUsage::default();
+        if let Some(sightings) = fold.sightings.get(&(id.clone(), activation.binding.clone())) {
+            usage.add(activation.created_at, sightings);
+        }
         ActivationDetail { activation, usage }
     }
 
@@ -242,9 +244,6 @@ impl LicenseStore for ListStore {
 
     async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         let mut lists = self.lists();
-        for validation in validations {
-            lists.license(&validation.license_id)?;
-        }
         if let Some(BatchId { recorder, number }) = batch {
             let last = lists.recorders.entry(recorder).or_default();
             if number <= *last {
@@ -252,20 +251,23 @@ impl LicenseStore for ListStore {
             }
             *last = number;
         }
-        for validation in
-            validations.iter().filter(|validation| validation.outcome == ValidationOutcome::Valid)
-        {
-            if let Some((_, counters)) = lists.licenses.get_mut(&validation.license_id) {
-                counters.validation_count += 1;
-                counters.last_validated_at = counters.last_validated_at.max(Some(validation.at));
+        let known: Vec<_> = validations
+            .iter()
+            .filter(|validation| lists.licenses.contains_key(&validation.license_id))
+            .collect();
+        let Fold { rollups, counters, .. } = fold(known.iter().copied());
+        for (key, sum) in rollups {
+            lists.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
+        }
+        for (id, counted) in counters {
+            if let Some((_, counters)) = lists.licenses.get_mut(&id) {
+                counters.add(&counted);
             }
         }
-        for validation in validations {
+        for validation in known {
             lists.last_validation += 1;
             let sequence = lists.last_validation;
             lists.validations.push((sequence, validation.clone()));
-            let Rollup { key, sum } = Rollup::of(validation);
-            lists.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
         }
         Ok(())
     }

@@ -325,6 +325,22 @@ pub struct Counters {
     pub validation_count: u64,
     /// The time of the latest valid answer.
     pub last_validated_at: Option<DateTime<Utc>>,
+    /// Every validation recorded before this moment is counted; `None`: every validation is.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+impl Counters {
+    /// Counts one valid answer.
+    pub fn count(&mut self, at: DateTime<Utc>) {
+        self.validation_count += 1;
+        self.last_validated_at = self.last_validated_at.max(Some(at));
+    }
+
+    /// Adds what other counters have counted.
+    pub fn add(&mut self, other: &Self) {
+        self.validation_count += other.validation_count;
+        self.last_validated_at = self.last_validated_at.max(other.last_validated_at);
+    }
 }
 
 /// A license with all that its owner is shown, read at one moment.

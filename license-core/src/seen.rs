@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::activation::{Activation, Binding};
+use crate::activation::Activation;
 use crate::place::Country;
-use crate::usage::{Validation, ValidationOutcome};
+use crate::usage::Sighting;
 
 /// What validations say of one activation. Those count that were valid and are not older than it: of one that was released
 /// and made again nothing of before.
@@ -18,33 +18,22 @@ pub struct ActivationUsage {
     pub validations: u64,
     /// Where the latest one came from of which that is known.
     pub country: Option<Country>,
+    /// Every validation recorded before this moment is counted; `None`: every validation is.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl ActivationUsage {
-    /// Counts a validation of `activation`; of another one it is left out.
-    pub fn count(&mut self, activation: &Activation, validation: &Validation) {
-        if !sees(activation, validation) {
-            return;
+    /// Adds sightings of an activation that was made at `created_at`. Earlier ones belong to an activation before it.
+    pub fn add(&mut self, created_at: DateTime<Utc>, sightings: &[Sighting]) {
+        for Sighting { at, country } in sightings.iter().filter(|sighting| sighting.at >= created_at) {
+            if self.last_seen_at.is_none_or(|last| last <= *at) || self.country.is_none() {
+                self.country = country.or(self.country);
+            }
+            self.first_seen_at = Some(self.first_seen_at.map_or(*at, |first| first.min(*at)));
+            self.last_seen_at = self.last_seen_at.max(Some(*at));
+            self.validations += 1;
         }
-        let Validation { at, place, .. } = validation;
-        if self.last_seen_at.is_none_or(|last| last <= *at) || self.country.is_none() {
-            self.country = place.as_ref().map(|place| place.country).or(self.country);
-        }
-        self.first_seen_at = Some(self.first_seen_at.map_or(*at, |first| first.min(*at)));
-        self.last_seen_at = self.last_seen_at.max(Some(*at));
-        self.validations += 1;
     }
-}
-
-/// Whether a validation is one of `activation`: a domain below a registered wildcard is seen by any name that it covers.
-fn sees(activation: &Activation, validation: &Validation) -> bool {
-    let Validation { outcome, at, claim, covered_by, .. } = validation;
-    *outcome == ValidationOutcome::Valid
-        && *at >= activation.created_at
-        && match &activation.binding {
-            Binding::Domain(domain) => covered_by.as_ref().or(claim.domain.as_ref()) == Some(domain),
-            Binding::Device(device) => claim.fingerprint.as_ref() == Some(device),
-        }
 }
 
 /// An activation with all that its owner is shown.

@@ -66,13 +66,15 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         context: &CommandContext,
     ) -> Result<Outcome, StoreError>;
 
-    /// Appends validations to the histories and adds the valid ones to the counters, in one commit for all.
+    /// Records validations in one commit. What they add to histories, rollups, counters and activations is their
+    /// [`fold`](crate::usage::fold); a store may apply it later, as long as counters tell how far they reach
+    /// ([`Counters::as_of`](crate::license::Counters::as_of)).
     ///
-    /// `last_validated_at` moves forward only. With a `batch` that was recorded before, nothing is done: so a call whose
-    /// answer was lost may be made again, and none counts twice.
+    /// A `batch` that was recorded before is not recorded again, so a call whose answer was lost can be repeated.
+    /// Validations of unknown licenses are ignored: the service records only licenses that it has just read.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when one of them is of an unknown license; then none is recorded.
+    /// [`StoreError`]; then none of them is recorded, or the answer to the commit was lost.
     async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError>;
 
     /// The license with that id, as of one moment.

@@ -1,5 +1,6 @@
 //! Usage: the validations of a license, recorded and reported.
 
+mod fold;
 mod query;
 mod report;
 mod rollup;
@@ -15,6 +16,7 @@ use crate::license::LicenseId;
 use crate::place::Place;
 use crate::verdict::{Claim, DenialCode};
 
+pub use fold::{Fold, Sighting, fold};
 pub use query::{Interval, UsageError, UsageGroup, UsageKept, UsageQuery, UsageRetention, UsageSources};
 pub use report::{
     Breakdown, LicenseUsage, PlanUsage, UsageFigure, UsageOverview, UsagePoint, UsageReport, UsageShare,

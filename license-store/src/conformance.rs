@@ -183,7 +183,7 @@ macro_rules! conformance_cases {
                 a_released_slot_is_free_again, domains_are_replaced_as_a_list, revoked_is_final,
                 commands_leave_other_licenses_alone, commands_leave_counters_alone;
             history: valid_ones_count_and_denied_ones_stand, what_is_told_is_kept, the_latest_time_moves_forward_only,
-                a_batch_is_recorded_whole_or_not_at_all, one_license_many_times_in_a_batch,
+                unknown_license_is_ignored, one_license_many_times_in_a_batch,
                 a_batch_with_a_number_is_recorded_once, an_empty_batch_is_nothing,
                 a_recorded_validation_is_seen_at_once, the_range_is_half_open, pages_go_from_new_to_old,
                 usage_of_an_unknown_license_is_not_found;

@@ -252,17 +252,6 @@ impl<S: LicenseStore> Shared<S> {
                 self.note_up();
             }
             match error {
-                // The others of the batch are not to blame.
-                StoreError::NotFound { id } => {
-                    let (unknown, known) = batch.partition(|validations| {
-                        validations.iter().any(|validation| validation.license_id == id)
-                    });
-                    // If none is, the store would say so for ever.
-                    let none = unknown.calls.is_empty();
-                    let (refused, others) = if none { (known, unknown) } else { (unknown, known) };
-                    batch = others;
-                    self.fail(refused, StoreError::NotFound { id });
-                }
                 error if error.is_retryable() && self.options.kept > 0 => {
                     if matches!(error, StoreError::Unavailable { .. }) {
                         self.note_down(&mut batch.calls);

@@ -74,8 +74,6 @@ struct Entry {
     devices: HashMap<String, ActivationId>,
     /// In the order of recording: appending is the hot path, reports sort.
     validations: Vec<Recorded>,
-    /// So many of them are in the rollups.
-    rolled_up: usize,
     /// What was never seen counts as seen then.
     imported_at: Option<DateTime<Utc>>,
 }
@@ -261,7 +259,6 @@ impl LicenseStore for MemoryStore {
             domains: HashMap::new(),
             devices: HashMap::new(),
             validations: Vec::new(),
-            rolled_up: 0,
             imported_at: None,
         };
         for activation in activations {
@@ -303,9 +300,6 @@ impl LicenseStore for MemoryStore {
 
     async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
         let mut data = self.data();
-        for validation in validations {
-            data.entry(&validation.license_id)?;
-        }
         if let Some(BatchId { recorder, number }) = batch {
             let last = data.recorders.entry(recorder).or_default();
             if number <= *last {
@@ -313,20 +307,7 @@ impl LicenseStore for MemoryStore {
             }
             *last = number;
         }
-        for validation in validations {
-            data.last_validation += 1;
-            let sequence = data.last_validation;
-            let entry = data.entry_mut(&validation.license_id)?;
-            entry.see(validation);
-            if validation.outcome == ValidationOutcome::Valid {
-                entry.counters.validation_count += 1;
-                entry.counters.last_validated_at = entry.counters.last_validated_at.max(Some(validation.at));
-            }
-            let Validation { license_id: _, at, outcome, claim, covered_by, place, client } =
-                validation.clone();
-            let cursor = ValidationCursor { at, sequence };
-            entry.validations.push(Recorded { cursor, outcome, claim, covered_by, place, client });
-        }
+        data.record(validations);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use license_core::seen::ActivationUsage;
 use license_core::store::{LicenseStore, PageRequest};
 use license_core::usage::{
     Day, Interval, RollupFilter, UsageGroup, UsageQuery, UsageReport, UsageRetention, Validation,
-    ValidationOutcome, roll_up,
+    ValidationOutcome, fold, roll_up,
 };
 use license_core::verdict::{Claim, DenialCode};
 use license_store::memory::MemoryStore;
@@ -71,8 +71,9 @@ impl Expected {
         let page = store.activations(id, None, &PageRequest::default()).await.expect("activations");
         let [device] = &page.items[..] else { panic!("one device: {page:?}") };
         let mut expected = ActivationUsage::default();
-        for validation in self.history.iter().rev() {
-            expected.count(&device.activation, validation);
+        let fold = fold(self.history.iter().rev());
+        if let Some(seen) = fold.sightings.get(&(id.clone(), device.activation.binding.clone())) {
+            expected.add(device.activation.created_at, seen);
         }
         assert_eq!(device.usage, expected, "when the device of {id} was seen, {when}");
     }

@@ -164,7 +164,7 @@ impl Bench {
         };
         LicenseDetail {
             license: self.license.clone().into(),
-            counters: Counters { validation_count: 7, last_validated_at: Some(now()) },
+            counters: Counters { validation_count: 7, last_validated_at: Some(now()), as_of: None },
             domains: of_kind(ActivationKind::Domain),
             devices: of_kind(ActivationKind::Device),
         }

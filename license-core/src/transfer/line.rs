@@ -178,6 +178,7 @@ impl LicenseLine {
             counters: Counters {
                 validation_count: fields.count("validation_count")?.unwrap_or_default(),
                 last_validated_at: fields.time("last_validated_at")?,
+                as_of: None,
             },
         };
         if line.version == 0 {
@@ -213,6 +214,7 @@ fn used(fields: &mut Fields) -> Result<ActivationUsage, ImportFault> {
         last_seen_at: fields.time("last_seen_at")?,
         validations: fields.count("validations")?.unwrap_or_default(),
         country: fields.parsed("country", country)?,
+        as_of: None,
     };
     if usage.last_seen_at.is_some() != (usage.validations > 0) {
         return Err(ImportFault::field(
@@ -384,7 +386,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
         last_event,
         expiry_told,
     } = license;
-    let Counters { validation_count, last_validated_at } = *counters;
+    let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
     let (key, sealed_key) = match key {
         ShownKey::Clear(key) => (Some(key.reveal()), None),
         ShownKey::Sealed => (None, Some(BASE64.encode(sealed_key.as_bytes()))),
@@ -413,7 +415,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
 
 pub(super) fn activation_line(license: &LicenseId, detail: &ActivationDetail) -> String {
     let ActivationDetail { activation: Activation { id, binding, created_at, label }, usage } = detail;
-    let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
+    let ActivationUsage { first_seen_at, last_seen_at, validations, country, as_of: _ } = usage;
     written(&WrittenActivation {
         r#type: "activation",
         license: license.as_str(),

@@ -35,6 +35,8 @@ pub struct UsageReport {
     pub recent: Page<Validation, ValidationCursor>,
     /// What the store had at that moment.
     pub kept: UsageKept,
+    /// Every validation recorded before this moment is counted; `None`: every validation is.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 /// One interval of a series.
@@ -121,6 +123,7 @@ impl UsageReport {
             breakdown: query.group_by.map(|by| Breakdown { by, shares, other: all.saturating_sub(listed) }),
             recent: Page { items: Vec::new(), next: None },
             kept: UsageKept::default(),
+            as_of: None,
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) struct ActivationJson<'a> {
 impl<'a> From<&'a ActivationDetail> for ActivationJson<'a> {
     fn from(ActivationDetail { activation, usage }: &'a ActivationDetail) -> Self {
         let Activation { id, binding, created_at, label } = activation;
-        let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
+        let ActivationUsage { first_seen_at, last_seen_at, validations, country, as_of: _ } = usage;
         Self {
             id: id.as_str(),
             kind: binding.kind().as_str(),

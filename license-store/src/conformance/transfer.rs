@@ -45,13 +45,14 @@ fn incoming() -> ImportedLicense {
             last_seen_at: seen.then(|| at(8)),
             validations: seen.into(),
             country: seen.then(|| Country::parse("NZ").expect("a country")),
+            as_of: None,
         };
         ActivationDetail { activation, usage }
     };
     let activations = bound.map(activation).to_vec();
     (license.domains_used, license.devices_used) = (1, 1);
     license.activated_at = Some(at(3));
-    let counters = Counters { validation_count: 5, last_validated_at: Some(at(9)) };
+    let counters = Counters { validation_count: 5, last_validated_at: Some(at(9)), as_of: None };
     ImportedLicense { license, counters, activations, events: Vec::new(), id_given: true, key_given: true }
 }
 
@@ -329,7 +330,7 @@ pub async fn a_snapshot_is_of_one_moment(harness: &dyn TransferHarness) {
     other.record(&[validation(&last.id, 6, ValidationOutcome::Valid)], None).await.expect("record");
     import(&*other, [incoming()]).await;
     let page = snapshot.licenses(Some(&first.id), 9).await.expect("licenses");
-    let counted = Counters { validation_count: 1, last_validated_at: Some(at(5)) };
+    let counted = Counters { validation_count: 1, last_validated_at: Some(at(5)), as_of: None };
     assert_eq!(page, [(Arc::new(last), counted)], "as it was when the snapshot began");
     assert_eq!(snapshot.activations(None, 9).await.expect("activations"), [], "and its activations too");
 }

@@ -50,20 +50,6 @@ impl Batch {
         }
     }
 
-    /// Its calls that are concerned, and the others.
-    pub(super) fn partition(self, concerned: impl Fn(&[Validation]) -> bool) -> (Self, Self) {
-        let Self { calls, validations } = self;
-        let mut validations = validations.into_iter();
-        let (mut yes, mut no) = (Self::default(), Self::default());
-        for call in calls {
-            let own: Vec<_> = validations.by_ref().take(call.validations).collect();
-            let part = if concerned(&own) { &mut yes } else { &mut no };
-            part.validations.extend(own);
-            part.calls.push_back(call);
-        }
-        (yes, no)
-    }
-
     /// Splits off calls from the front: as many as have `most` validations together, but one at least.
     fn split(&mut self, most: usize) -> Self {
         let (mut count, mut validations) = (0, 0);

@@ -586,54 +586,6 @@ async fn a_try_that_does_not_end_is_given_up_and_made_again() {
     assert_eq!((fixture.store.under_way(), fixture.grouped.is_down()), (0, false));
 }
 
-/// One wrong call spoils no other of its batch, and is refused whole.
-#[tokio::test(start_paused = true)]
-async fn only_callers_with_an_unknown_license_are_refused() {
-    let fixture = Fixture::new(GroupCommitOptions::default()).await;
-    let (stranger, other) = (license(2).license.id, license(3).license.id);
-    fixture.store.script([Step::Hold]);
-    let first = fixture.calls([0]).await;
-    let answers: Vec<_> = [
-        vec![validation(&fixture.id, 1)],
-        vec![validation(&fixture.id, 2), validation(&stranger, 3)],
-        vec![validation(&fixture.id, 4)],
-        vec![validation(&other, 5)],
-        vec![validation(&stranger, 6)],
-    ]
-    .into_iter()
-    .map(|validations| fixture.call(validations))
-    .collect();
-    settle().await;
-    fixture.store.let_go();
-    all_succeed(first).await;
-    let told: Vec<_> = told(answers)
-        .await
-        .into_iter()
-        .map(|told| match told {
-            Ok(()) => None,
-            Err(StoreError::NotFound { id }) => Some(id),
-            Err(error) => panic!("{error}"),
-        })
-        .collect();
-    assert_eq!(told, [None, Some(stranger.clone()), None, Some(other), Some(stranger)]);
-    fixture.assert_recorded([0, 1, 4]).await;
-    assert_eq!(fixture.counter("commit_dropped"), 0);
-}
-
-/// Of callers that nobody can tell to be at fault, none is left without an answer.
-#[tokio::test(start_paused = true)]
-async fn a_refusal_for_a_license_of_no_call_is_told_to_all() {
-    let fixture = Fixture::new(GroupCommitOptions::default()).await;
-    let stranger = license(2).license.id;
-    fixture.store.script([Step::NotFound(stranger.clone())]);
-    let answers = fixture.calls([0, 1]).await;
-    for told in told(answers).await {
-        assert!(matches!(&told, Err(StoreError::NotFound { id }) if *id == stranger), "{told:?}");
-    }
-    fixture.record(2).await.expect("recorded");
-    fixture.assert_recorded([2]).await;
-}
-
 /// What can't succeed is told to all who asked for it, and holds up nobody else.
 #[tokio::test(start_paused = true)]
 async fn a_corrupt_row_is_told_to_every_caller_of_its_batch() {
@@ -693,15 +645,13 @@ async fn what_was_answered_and_fails_is_counted_as_dropped() {
 /// A store that refuses a batch is there.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_is_not_down() {
-    for refusal in [Step::NotFound(license(2).license.id), Step::Corrupt] {
-        let fixture = Fixture::new(GroupCommitOptions::default()).await;
-        fixture.store.script([Step::Down, refusal]);
-        fixture.record(0).await.expect("answered");
-        assert!(fixture.grouped.is_down());
-        pass(200).await;
-        assert!(!fixture.grouped.is_down());
-        assert_eq!(fixture.counter("commit_dropped"), 1);
-    }
+    let fixture = Fixture::new(GroupCommitOptions::default()).await;
+    fixture.store.script([Step::Down, Step::Corrupt]);
+    fixture.record(0).await.expect("answered");
+    assert!(fixture.grouped.is_down());
+    pass(200).await;
+    assert!(!fixture.grouped.is_down());
+    assert_eq!(fixture.counter("commit_dropped"), 1);
 }
 
 /// Of several committers one may lag behind: while others succeed, callers wait for their commits.

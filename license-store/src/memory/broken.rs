@@ -31,8 +31,8 @@ enum Fault {
     CommitsTheCountLate,
     /// Reads the counter, lets others in, then writes it one higher.
     CountsWithoutLock,
-    /// Records a batch up to the first fault in it.
-    RecordsHalfABatch,
+    /// Refuses a batch with a validation of an unknown license.
+    RefusesUnknownLicenses,
     /// Writes the license with the counters that it had read: those of validations in between are lost.
     WritesCountersBack,
     /// Records a batch again whose answer was lost.
@@ -119,7 +119,7 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::IgnoresTheVersion, "execute::a_stale_version_is_denied"),
     (Fault::CommitsTheCountLate, "history::a_recorded_validation_is_seen_at_once"),
     (Fault::CountsWithoutLock, "races::no_validation_is_lost"),
-    (Fault::RecordsHalfABatch, "history::a_batch_is_recorded_whole_or_not_at_all"),
+    (Fault::RefusesUnknownLicenses, "history::unknown_license_is_ignored"),
     (Fault::WritesCountersBack, "races::counts_survive_racing_commands"),
     (Fault::ForgetsTheBatch, "history::a_batch_with_a_number_is_recorded_once"),
     (Fault::ReadsTheClaimOnly, "reads::few_bindings_are_read_whole"),
@@ -339,11 +339,11 @@ impl LicenseStore for Broken {
                 }
                 Ok(())
             }
-            Fault::RecordsHalfABatch => {
+            Fault::RefusesUnknownLicenses => {
                 for validation in validations {
-                    self.inner.record(std::slice::from_ref(validation), None).await?;
+                    self.data().entry(&validation.license_id)?;
                 }
-                Ok(())
+                self.inner.record(validations, batch).await
             }
             _ => self.inner.record(validations, batch).await,
         }

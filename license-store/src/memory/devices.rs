@@ -1,25 +1,21 @@
 //! When what holds a slot was seen, and how it is called.
 
 use chrono::{DateTime, Utc};
-use license_core::activation::{ActivationId, ActivationKind, Label};
+use license_core::activation::{ActivationId, ActivationKind, Binding, Label};
 use license_core::license::{LicenseId, LicenseState};
 use license_core::seen::{ActivationDetail, IdleQuery, SeenActivation, Unseen};
-use license_core::usage::Validation;
-use license_core::verdict::Claim;
+use license_core::usage::Sighting;
 
 use super::{Data, Entry};
 
 impl Entry {
-    /// Counts a validation for what it was for.
-    pub(super) fn see(&mut self, validation: &Validation) {
-        let Validation { claim: Claim { domain, fingerprint }, covered_by, .. } = validation;
-        let domain =
-            covered_by.as_ref().or(domain.as_ref()).and_then(|domain| self.domains.get(domain.as_str()));
-        let device = fingerprint.as_ref().and_then(|device| self.devices.get(device.as_str()));
-        for id in domain.into_iter().chain(device) {
-            if let Some(ActivationDetail { activation, usage }) = self.activations.get_mut(id) {
-                usage.count(activation, validation);
-            }
+    /// Adds sightings to the activation with this binding, if there is one.
+    pub(super) fn see(&mut self, binding: &Binding, sightings: &[Sighting]) {
+        let id = self.by_value(binding.kind()).get(binding.value());
+        if let Some(ActivationDetail { activation, usage }) =
+            id.cloned().and_then(|id| self.activations.get_mut(&id))
+        {
+            usage.add(activation.created_at, sightings);
         }
     }
 

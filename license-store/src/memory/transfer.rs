@@ -27,8 +27,7 @@ impl Data {
         batch.settle(&holders)
     }
 
-    fn settle_rollups(&mut self, rollups: &[Rollup]) -> Vec<ImportedRollup> {
-        self.roll_up();
+    fn settle_rollups(&self, rollups: &[Rollup]) -> Vec<ImportedRollup> {
         let settle = |rollup: &Rollup| match () {
             () if !self.licenses.contains_key(&rollup.key.license_id) => ImportedRollup::NoLicense,
             () if self.usage.has(&rollup.key) => ImportedRollup::There,
@@ -47,7 +46,6 @@ impl Data {
             domains: HashMap::new(),
             devices: HashMap::new(),
             validations: Vec::new(),
-            rolled_up: 0,
             imported_at: Some(at),
         };
         for ActivationDetail { activation, usage } in activations {
@@ -95,7 +93,7 @@ impl TransferStore for MemoryStore {
 
     /// Copies what is there, so that it stays as it is.
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let mut data = self.data();
+        let data = self.data();
         let page = PageRequest { after: None, limit: u32::MAX };
         let mut copy =
             Copied { rollups: data.rollups(&RollupFilter::default(), &page).items, ..Copied::default() };

@@ -1,4 +1,4 @@
-//! Usage in memory: rollups beside the single validations, made when somebody asks for them.
+//! Usage in memory: rollups and counters beside the single validations.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ use license_core::place::Country;
 use license_core::plan::Plan;
 use license_core::store::{Page, PageRequest, StoreError};
 use license_core::usage::{
-    Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport, UsageRetention,
-    UsageSources, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome,
+    Fold, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    UsageSources, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome, fold,
 };
 
 use super::{Data, Entry, Recorded};
@@ -61,16 +61,33 @@ fn within((start, end): (i64, i64), value: i64) -> bool {
 }
 
 impl Data {
-    /// Rolls up what was recorded since the last time. To append is the hot path, so it is not done there.
-    pub(super) fn roll_up(&mut self) {
-        let Self { licenses, usage, .. } = self;
-        for (id, entry) in licenses {
-            let new = entry.validations[entry.rolled_up..].iter();
-            for validation in new.map(|recorded| recorded.validation(id)) {
-                let Rollup { key, sum } = Rollup::of(&validation);
-                usage.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
+    /// Appends validations to the histories and applies their fold. Those of unknown licenses are ignored.
+    pub(super) fn record(&mut self, validations: &[Validation]) {
+        let known: Vec<&Validation> = validations
+            .iter()
+            .filter(|validation| self.licenses.contains_key(&validation.license_id))
+            .collect();
+        let Fold { rollups, counters, sightings } = fold(known.iter().copied());
+        for (key, sum) in rollups {
+            self.usage.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
+        }
+        for (id, counted) in counters {
+            if let Some(entry) = self.licenses.get_mut(&id) {
+                entry.counters.add(&counted);
             }
-            entry.rolled_up = entry.validations.len();
+        }
+        for ((id, binding), seen) in sightings {
+            if let Some(entry) = self.licenses.get_mut(&id) {
+                entry.see(&binding, &seen);
+            }
+        }
+        for validation in known {
+            self.last_validation += 1;
+            let Validation { license_id, at, outcome, claim, covered_by, place, client } = validation.clone();
+            let cursor = ValidationCursor { at, sequence: self.last_validation };
+            if let Some(entry) = self.licenses.get_mut(&license_id) {
+                entry.validations.push(Recorded { cursor, outcome, claim, covered_by, place, client });
+            }
         }
     }
 
@@ -79,8 +96,7 @@ impl Data {
         found.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum })
     }
 
-    pub(super) fn usage(&mut self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        self.roll_up();
+    pub(super) fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
         let (entry, sources) = (self.entry(id)?, query.sources());
         let mut tally = UsageTally::new(query);
         for rollup in self.rollups_of(&sources).filter(|rollup| rollup.key.license_id == *id) {
@@ -95,8 +111,7 @@ impl Data {
         Ok(UsageReport { recent: page(recent, query), kept: self.usage.kept, ..report })
     }
 
-    pub(super) fn usage_of_all(&mut self, query: &UsageQuery) -> UsageOverview {
-        self.roll_up();
+    pub(super) fn usage_of_all(&self, query: &UsageQuery) -> UsageOverview {
         let sources = query.sources();
         let mut tally = UsageTally::new(query);
         for rollup in self.rollups_of(&sources) {
@@ -116,11 +131,10 @@ impl Data {
     }
 
     pub(super) fn rollups(
-        &mut self,
+        &self,
         filter: &RollupFilter,
         request: &PageRequest<RollupKey>,
     ) -> Page<Rollup, RollupKey> {
-        self.roll_up();
         let found = self.usage.rollups.iter().filter(|(key, _)| filter.admits(key));
         let behind = found.filter(|(key, _)| request.after.as_ref().is_none_or(|after| *key > after));
         let items = behind.take(request.limit as usize + 1);
@@ -129,7 +143,6 @@ impl Data {
     }
 
     pub(super) fn forget_usage(&mut self, retention: UsageRetention, now: DateTime<Utc>, limit: u32) -> u64 {
-        self.roll_up();
         let keep = retention.at(now);
         self.usage.kept = self.usage.kept.and(keep);
         let mut forgotten = 0;
@@ -141,7 +154,6 @@ impl Data {
                 forgotten += u64::from(goes);
                 !goes
             });
-            entry.rolled_up = entry.validations.len();
         }
         let UsageData { rollups, earlier, .. } = &mut self.usage;
         for _ in 0..limit {
@@ -189,12 +201,11 @@ fn page(
 
 impl Data {
     /// Days of licenses on which there is something to tell of.
-    pub(super) fn unusual(&mut self, look: &UsageLook) -> Vec<(LicenseId, DayFigures)> {
+    pub(super) fn unusual(&self, look: &UsageLook) -> Vec<(LicenseId, DayFigures)> {
         // What follows goes through all that is there, each few seconds.
         if !look.plans.iter().any(Plan::watches_usage) {
             return Vec::new();
         }
-        self.roll_up();
         let mut days: BTreeMap<_, (BTreeSet<Country>, BTreeSet<&Fingerprint>)> = BTreeMap::new();
         for RollupKey { day, license_id, outcome, domain: _, device, country } in self.usage.rollups.keys() {
             if *outcome == ValidationOutcome::Valid {

@@ -148,6 +148,7 @@ impl<R: Columns> Reader<'_, R> {
         Ok(Counters {
             validation_count: self.count("validation_count")?,
             last_validated_at: self.maybe_time("last_validated_at")?,
+            as_of: None,
         })
     }
 
@@ -199,6 +200,7 @@ impl<R: Columns> Reader<'_, R> {
             last_seen_at: self.maybe_time("last_seen_at")?,
             validations: self.count("validations")?,
             country: self.maybe_text("country")?.map(|text| self.country(&text)).transpose()?,
+            as_of: None,
         };
         Ok(ActivationDetail { activation: self.activation()?, usage })
     }
@@ -383,7 +385,7 @@ pub(super) fn seen_row(
     imported_at: DateTime<Utc>,
 ) -> serde_json::Value {
     let ActivationDetail { activation: Activation { binding, created_at, .. }, usage } = detail;
-    let ActivationUsage { first_seen_at, last_seen_at, validations, country } = usage;
+    let ActivationUsage { first_seen_at, last_seen_at, validations, country, as_of: _ } = usage;
     let seen_at = last_seen_at.unwrap_or_else(|| imported_at.max(*created_at)).timestamp_micros();
     let (kind, value, country) =
         (binding.kind().as_str(), binding.value(), country.as_ref().map(Country::as_str));
@@ -393,7 +395,7 @@ pub(super) fn seen_row(
 /// A license with its counters as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.
 pub(super) fn imported_row(one: &ImportedLicense) -> serde_json::Value {
     let ImportedLicense { license, counters, activations: _, events: _, id_given: _, key_given: _ } = one;
-    let Counters { validation_count, last_validated_at } = *counters;
+    let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
     let metadata = json!(license.metadata).to_string();
     let counted = [int(validation_count).into(), micros(last_validated_at).into()];
     let values = license_values(license, &metadata).into_iter().chain(counted);

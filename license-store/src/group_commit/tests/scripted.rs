@@ -39,8 +39,6 @@ pub(super) enum Step {
     Contended,
     /// It is not recorded: a row can't be read.
     Corrupt,
-    /// It is not recorded, for want of a license that nobody asked for.
-    NotFound(LicenseId),
     /// It ends in a panic.
     Panic,
 }
@@ -167,7 +165,6 @@ impl<S: LicenseStore> LicenseStore for Scripted<S> {
                 id: "lic_broken".to_owned(),
                 source: "not a number".into(),
             }),
-            Step::NotFound(id) => Err(StoreError::NotFound { id }),
             Step::Panic => panic!("the store panics, as the test asks"),
         }
     }

@@ -1,0 +1,134 @@
+//! What a batch of validations adds to each table: the one rule by which stores count.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Rollup, RollupKey, UsageSum, Validation, ValidationOutcome};
+use crate::activation::Binding;
+use crate::license::{Counters, LicenseId};
+use crate::place::Country;
+
+/// What some validations add to the counters, rollups and activations of their licenses. The history is the validations
+/// themselves.
+///
+/// Folds add up: applying the folds of two batches, in either order, counts the same as applying the fold of both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fold {
+    /// Sums to add to the rollups.
+    pub rollups: BTreeMap<RollupKey, UsageSum>,
+    /// Valid answers to add to the counters of each license.
+    pub counters: BTreeMap<LicenseId, Counters>,
+    /// When each binding was seen by a valid answer. Most licenses have an activation with that binding; exempt hosts do not.
+    pub sightings: BTreeMap<(LicenseId, Binding), Vec<Sighting>>,
+}
+
+/// One valid answer for one binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// When the validation was asked.
+    pub at: DateTime<Utc>,
+    /// The country it came from, if known.
+    pub country: Option<Country>,
+}
+
+/// Folds validations. Pure: the result depends on nothing but the argument.
+#[must_use]
+pub fn fold<'a>(validations: impl IntoIterator<Item = &'a Validation>) -> Fold {
+    let mut fold = Fold::default();
+    for validation in validations {
+        let Rollup { key, sum } = Rollup::of(validation);
+        fold.rollups.entry(key).and_modify(|sums| sums.add(&sum)).or_insert(sum);
+        if validation.outcome != ValidationOutcome::Valid {
+            continue;
+        }
+        let Validation { license_id, at, claim, covered_by, place, .. } = validation;
+        fold.counters.entry(license_id.clone()).or_default().count(*at);
+        let domain = covered_by.as_ref().or(claim.domain.as_ref()).cloned().map(Binding::Domain);
+        let device = claim.fingerprint.clone().map(Binding::Device);
+        let sighting = Sighting { at: *at, country: place.as_ref().map(|place| place.country) };
+        for binding in domain.into_iter().chain(device) {
+            fold.sightings.entry((license_id.clone(), binding)).or_default().push(sighting);
+        }
+    }
+    fold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Fingerprint;
+    use crate::domain::DomainName;
+    use crate::seen::ActivationUsage;
+    use crate::verdict::{Claim, DenialCode};
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).expect("a time")
+    }
+
+    fn validation(license: &str, second: i64, outcome: ValidationOutcome) -> Validation {
+        let claim = Claim {
+            domain: Some(DomainName::parse("a.example.com").expect("a domain")),
+            fingerprint: Some(Fingerprint::parse("device").expect("a fingerprint")),
+        };
+        Validation::new(LicenseId::parse(license).expect("an id"), at(second), outcome, claim)
+    }
+
+    const DENIED: ValidationOutcome = ValidationOutcome::Denied(DenialCode::LicenseExpired);
+
+    #[test]
+    fn denied_validations_reach_the_rollups_only() {
+        let fold = fold(&[validation("lic_a", 1, DENIED)]);
+        assert_eq!(fold.rollups.len(), 1);
+        assert!(fold.counters.is_empty() && fold.sightings.is_empty());
+    }
+
+    #[test]
+    fn valid_validations_count_for_license_and_bindings() {
+        let mut second = validation("lic_a", 5, ValidationOutcome::Valid);
+        second.covered_by = Some(DomainName::from_stored("*.example.com").expect("a wildcard"));
+        let fold = fold(&[validation("lic_a", 9, ValidationOutcome::Valid), second]);
+        let counters = fold.counters.values().copied().collect::<Vec<_>>();
+        let expected = Counters { validation_count: 2, last_validated_at: Some(at(9)), as_of: None };
+        assert_eq!(counters, [expected]);
+        let seen: Vec<_> =
+            fold.sightings.iter().map(|((_, binding), seen)| (binding.value(), seen.len())).collect();
+        assert_eq!(seen, [("*.example.com", 1), ("a.example.com", 1), ("device", 2)]);
+    }
+
+    #[test]
+    fn folds_of_parts_add_up_to_the_fold_of_all() {
+        let all: Vec<_> = (0..20)
+            .map(|n| {
+                let outcome = if n % 3 == 0 { DENIED } else { ValidationOutcome::Valid };
+                validation(if n % 2 == 0 { "lic_a" } else { "lic_b" }, n * 50_000, outcome)
+            })
+            .collect();
+        let whole = fold(&all);
+        let mut sum = Fold::default();
+        for part in all.chunks(7) {
+            let part = fold(part);
+            for (key, add) in part.rollups {
+                sum.rollups.entry(key).and_modify(|sums| sums.add(&add)).or_insert(add);
+            }
+            for (id, add) in part.counters {
+                sum.counters.entry(id).or_default().add(&add);
+            }
+            for (key, add) in part.sightings {
+                sum.sightings.entry(key).or_default().extend(add);
+            }
+        }
+        assert_eq!(sum, whole);
+    }
+
+    #[test]
+    fn sightings_before_the_activation_are_left_out() {
+        let seen = [3, 5, 9].map(|second| Sighting { at: at(second), country: None });
+        let mut usage = ActivationUsage::default();
+        usage.add(at(5), &seen);
+        assert_eq!(
+            (usage.validations, usage.first_seen_at, usage.last_seen_at),
+            (2, Some(at(5)), Some(at(9)))
+        );
+    }
+}

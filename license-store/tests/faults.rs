@@ -91,8 +91,8 @@ const BROKEN: &[Broken] = &[
     broken("licenses", "metadata", "'[]'", Read::List),
     broken("licenses", "version", "-1", Read::Execute),
     broken("licenses", "last_event", "-1", Read::Execute),
-    broken("licenses", "validation_count", "-1", Read::ById),
-    broken("licenses", "last_validated_at", "9223372036854775807", Read::ById),
+    broken("license_counters", "validation_count", "-1", Read::ById),
+    broken("license_counters", "last_validated_at", "9223372036854775807", Read::ById),
     broken("activations", "value", "'Example.COM'", Read::ById),
     broken("activations", "id", "'number 1'", Read::List),
     broken("activations", "kind", "'seat'", Read::Activations),
@@ -103,7 +103,7 @@ const BROKEN: &[Broken] = &[
     broken("validations", "outcome", "'perhaps'", Read::Usage),
     broken("validations", "at", "9223372036854775806", Read::Usage),
     broken("validations", "domain", "'a b'", Read::Usage),
-    broken("validations", "fingerprint", "''", Read::Usage),
+    broken("validations", "device", "''", Read::Usage),
     broken("idempotency_keys", "request", "BYTES", Read::CreateAgain),
 ];
 
@@ -176,7 +176,7 @@ mod sqlite {
             let (_folder, path) = file();
             let (store, new) = (SqliteStore::open(&path).await.expect("opens"), license(1));
             fill(&store, &new).await;
-            store.file().await.expect("filed");
+            store.compact().await.expect("compacted");
             let Broken { table, column, value, .. } = broken;
             let update = format!("UPDATE {table} SET {column} = {}", value.replace("BYTES", "x'00'"));
             raw(&path).await.execute(AssertSqlSafe(update)).await.expect("breaks");
@@ -255,11 +255,11 @@ mod postgres {
         let store = connect(&database, &options()).await;
         let new = license(1);
         let mut raw = database.connect().await;
-        let clear = "TRUNCATE licenses, activations, activation_usage, events, validations, batches, idempotency_keys";
+        let clear = "TRUNCATE licenses, activations, license_counters, events, validations, rollups, journal, idempotency_keys";
         for broken in BROKEN {
             raw.execute(clear).await.expect("empty");
             fill(&store, &new).await;
-            store.file().await.expect("filed");
+            store.compact().await.expect("compacted");
             let Broken { table, column, value, .. } = broken;
             let update = format!("UPDATE {table} SET {column} = {}", value.replace("BYTES", r"'\x00'"));
             raw.execute(AssertSqlSafe(update)).await.expect("breaks");
@@ -311,38 +311,6 @@ mod postgres {
         asking.await.expect("no panic").expect("the second try");
         let events = store.events(&new.license.id, 0, 99).await.expect("events");
         assert_eq!(events.len(), new.events.len() + 1, "done once");
-    }
-
-    /// Whoever locks the same licenses in two orders waits for the other for ever.
-    #[tokio::test]
-    async fn filing_locks_licenses_in_the_order_of_their_ids() {
-        let Some(database) = TestDatabase::new().await else { return };
-        let store = Arc::new(connect(&database, &PostgresOptions { lock_timeout: NEVER, ..options() }).await);
-        // Kept from the last to the first, so that the order in the table is not that of the ids.
-        let licenses: Vec<_> = (1..=5).rev().map(license).collect();
-        for new in &licenses {
-            store.create(new).await.expect("create");
-        }
-        let (mut other, mut watcher) = (database.connect().await, database.connect().await);
-        other
-            .execute("BEGIN; SELECT id FROM licenses WHERE id = 'lic_003' FOR UPDATE")
-            .await
-            .expect("the lock");
-        let batch: Vec<_> = licenses.iter().map(|new| validation(&new.license.id)).collect();
-        let recorder = Arc::clone(&store);
-        recorder.record(&batch, None).await.expect("recorded");
-        let filing = tokio::spawn(async move { recorder.file().await });
-        until(&mut watcher, WAITING).await;
-        let free = "SELECT id FROM licenses ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
-        let free: Vec<String> =
-            watcher.fetch_all(free).await.expect("ids").iter().map(|row| row.get(0)).collect();
-        assert_eq!(
-            free,
-            ["lic_004", "lic_005"],
-            "those before the one that is waited for are locked, those after not"
-        );
-        other.execute("ROLLBACK").await.expect("released");
-        filing.await.expect("no panic").expect("filed");
     }
 
     #[tokio::test]

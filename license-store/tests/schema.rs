@@ -1,97 +1,52 @@
-//! How databases are made, found and refused; and what they keep by themselves.
+//! How databases are made, found and refused.
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod bindings {
-    use license_core::activation::Fingerprint;
-    use license_core::command::{Command, CommandContext, LicenseSpec, Outcome, create};
-    use license_core::customer::CustomerEmail;
-    use license_core::domain::DomainName;
-    use license_core::key::{KeyDigest, SealedKey};
-    use license_core::license::LicenseId;
-    use license_core::limits::BINDINGS_READ;
-    use license_core::plan::PlanCatalog;
-    use license_core::store::LicenseStore;
-    use license_core::verdict::Claim;
-    use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-    /// What is bound to the one license of a store stands `beside` it, as long as it is few.
-    pub(crate) async fn stand_beside_the_license(
-        store: &impl LicenseStore,
-        beside: impl AsyncFn() -> Option<String>,
-        change: impl AsyncFn(&'static str),
-    ) {
-        let beside = async || beside().await.map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
-        let plans = PlanCatalog::standard();
-        let (now, digest) = ("2026-01-01T00:00:00Z".parse().expect("a time"), KeyDigest::from_bytes([1; 32]));
-        let email = CustomerEmail::parse("dev@example.com").expect("an address");
-        let mut spec = LicenseSpec::new("enterprise", email);
-        spec.domains =
-            ["b", "a"].map(|part| DomainName::parse(&format!("{part}.com")).expect("a domain")).into();
-        let id = LicenseId::parse("lic_1").expect("an id");
-        let key = (digest, SealedKey::from_bytes(vec![1; 40]));
-        let new = create(id.clone(), key, &spec, None, &plans, now).expect("in bounds");
-        store.create(&new).await.expect("create");
-        assert_eq!(beside().await, Some(json!([["domain", "a.com"], ["domain", "b.com"]])));
+const SQLITE: &str = include_str!("../migrations/sqlite/0001_initial.sql");
+const POSTGRES: &str = include_str!("../migrations/postgres/0001_initial.sql");
 
-        let context = CommandContext { plans: plans.into(), now, expected_version: None, by: None };
-        let execute = async |command| match store.execute(&id, &command, &context).await {
-            Ok(Outcome::Done(_)) => {}
-            other => panic!("{command:?}: {other:?}"),
-        };
-        let device =
-            |n| Claim { domain: None, fingerprint: Fingerprint::parse(&format!("device {n:02}")).ok() };
-        // All that a reader finds, whether it stands beside the license or not.
-        let is_held = async |n| {
-            let standing = store.license_by_key(&digest, &device(n), now).await.expect("a store");
-            standing.expect("the license").held(&device(n)).device
-        };
-        for n in 3..=BINDINGS_READ {
-            execute(Command::Activate(device(n))).await;
-            let beside = beside().await.expect("it is few");
-            let beside = beside.as_array().expect("a list");
-            assert_eq!((beside.len() as u64, &beside[0]), (n, &json!(["device", "device 03"])));
-            assert!(is_held(n).await && !is_held(n + 1).await);
+/// The tables of a schema with their columns, and its indexes.
+fn names(schema: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut table = "";
+    for line in schema.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["CREATE", "TABLE", name, ..] => table = name,
+            ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
+                names.insert(format!("index {name}"));
+            }
+            ["PRIMARY" | "--", ..] => {}
+            [column, ..] if line.starts_with("    ") && !table.is_empty() => {
+                names.insert(format!("{table}.{column}"));
+            }
+            _ if line.starts_with(')') => table = "",
+            _ => {}
         }
-        for n in BINDINGS_READ + 1..BINDINGS_READ + 4 {
-            execute(Command::Activate(device(n))).await;
-            assert_eq!(beside().await, None, "{n} are many");
-            assert!(is_held(n).await && is_held(3).await && !is_held(n + 1).await);
-        }
-        for n in (3..BINDINGS_READ + 4).rev() {
-            let devices = store.license(&id).await.expect("a store").expect("the license").devices;
-            execute(Command::Release(devices.last().expect("some").id.clone())).await;
-            let left = beside().await.map(|beside| beside.as_array().expect("a list").len() as u64);
-            assert_eq!(left, (n - 1 <= BINDINGS_READ).then_some(n - 1));
-            assert!(!is_held(n).await && (n == 3 || is_held(3).await));
-        }
-        assert_eq!(beside().await, Some(json!([["domain", "a.com"], ["domain", "b.com"]])));
-
-        // Whoever changes them, and however.
-        change("DELETE FROM activations WHERE value = 'a.com'").await;
-        assert_eq!(beside().await, Some(json!([["domain", "b.com"]])));
-        change("UPDATE activations SET value = 'c.com' WHERE value = 'b.com'").await;
-        assert_eq!(beside().await, None);
-        let claim = Claim { domain: DomainName::parse("c.com").ok(), fingerprint: None };
-        let standing = store.license_by_key(&digest, &claim, now).await.expect("a store");
-        assert!(standing.expect("the license").held(&claim).domain);
     }
+    names
+}
+
+#[test]
+fn both_databases_have_the_same_tables_and_indexes() {
+    let only_sqlite: BTreeSet<_> = names(SQLITE).difference(&names(POSTGRES)).cloned().collect();
+    let marker =
+        ["first", "last", "after_license", "after_sequence"].map(|column| format!("compaction.{column}"));
+    assert_eq!(only_sqlite, marker.into(), "PostgreSQL compacts in one transaction and needs no marker");
+    let only_postgres: BTreeSet<_> = names(POSTGRES).difference(&names(SQLITE)).cloned().collect();
+    assert_eq!(only_postgres, BTreeSet::new());
+    assert!(names(SQLITE).len() > 150, "{}", names(SQLITE).len());
 }
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
-    use std::collections::BTreeMap;
     use std::path::Path;
 
-    use license_core::command::{Command, CommandContext, Outcome};
-    use license_core::key::KeyDigest;
-    use license_core::license::{LicenseId, LicenseState};
-    use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
-    use license_core::usage::{RollupFilter, UsageQuery, roll_up};
-    use license_core::verdict::Claim;
+    use license_core::store::LicenseStore;
     use license_store::sql::OpenError;
     use license_store::sql::sqlite::SqliteStore;
     use sqlx::sqlite::SqliteConnectOptions;
-    use sqlx::{ConnectOptions, Executor, Row};
+    use sqlx::{ConnectOptions, Executor};
     use tempfile::TempDir;
     use tokio::task::JoinSet;
 
@@ -122,82 +77,25 @@ mod sqlite {
         run(&path, "INSERT INTO license_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM license_migrations WHERE version = 1")
             .await;
         let error = SqliteStore::open(&path).await.expect_err("it is newer");
-        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 8 }), "{error:?}");
+        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 1 }), "{error:?}");
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         run(&path, "DELETE FROM license_migrations WHERE version = 99").await;
         SqliteStore::open(&path).await.expect("it is as it was");
     }
 
+    /// Tables that a trigger or a view changes would have a second copy of their rules.
     #[tokio::test]
-    async fn what_is_bound_stands_beside_the_license() {
+    async fn schema_has_no_triggers_and_no_views() {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("licenses.db");
-        let store = SqliteStore::open(&path).await.expect("opens");
-        let beside = async || {
-            let mut connection =
-                SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
-            connection.fetch_one("SELECT bindings FROM licenses").await.expect("the license").get(0)
-        };
-        super::bindings::stand_beside_the_license(&store, beside, async |sql| run(&path, sql).await).await;
-    }
-
-    /// `fixtures/README.md` says how these files are made.
-    #[tokio::test]
-    async fn a_database_of_each_earlier_schema_opens() {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-        for schema in 1..=7 {
-            let folder = TempDir::new().expect("a folder");
-            let path = folder.path().join("licenses.db");
-            std::fs::copy(fixtures.join(format!("schema-{schema}.db")), &path).expect("the fixture");
-            let store = SqliteStore::open(&path).await.expect("it opens");
-            let page = PageRequest::default();
-            let now = "2026-06-01T00:00:00Z".parse().expect("a time");
-            let licenses = store.licenses(&LicenseFilter::default(), now, &page).await.expect("licenses");
-            let [second, first] = &licenses.items[..] else { panic!("two licenses: {licenses:?}") };
-            assert_eq!(first.license.id, LicenseId::parse("lic_fixture1").expect("an id"));
-            assert_eq!(first.license.metadata.as_map()["order"], "A-17");
-            let bound = |activations: &[license_core::activation::Activation]| {
-                activations.iter().map(|held| held.binding.value().to_owned()).collect::<Vec<_>>()
-            };
-            assert_eq!(bound(&first.domains), ["example.com", "xn--bcher-kva.de"]);
-            assert_eq!(bound(&first.devices), ["device 'one'"]);
-            let (digest, device) = (KeyDigest::from_bytes([1; 32]), Claim::of(&first.devices[0].binding));
-            let found =
-                store.license_by_key(&digest, &device, now).await.expect("a store").expect("by its key");
-            assert_eq!(found.bindings().count(), 3);
-            assert!(found.held(&device).device);
-            assert_eq!(first.counters.validation_count, 2);
-            assert_eq!(second.license.state, LicenseState::Revoked);
-            let id = &first.license.id;
-            let usage = store.usage(id, &UsageQuery::default()).await.expect("usage");
-            assert_eq!((usage.total(), usage.denied()), (2, 1));
-            let rollups =
-                store.rollups(&RollupFilter::default(), &PageRequest::default()).await.expect("rollups");
-            let rollups: BTreeMap<_, _> =
-                rollups.items.into_iter().map(|rollup| (rollup.key, rollup.sum)).collect();
-            assert_eq!(rollups, roll_up(&usage.recent.items), "what was recorded before is rolled up");
-            let events = store.events(id, 0, 100).await.expect("events");
-            assert_eq!(events.len() as u64, first.license.last_event);
-            assert_eq!(store.keep_first("name", b"other").await.expect("kept"), b"value");
-            let plans = license_core::plan::PlanCatalog::new([license_core::plan::Plan::new("professional")]);
-            let context = CommandContext {
-                plans: plans.expect("a plan").into(),
-                now,
-                expected_version: None,
-                by: None,
-            };
-            let outcome = store.execute(id, &Command::Suspend, &context).await.expect("execute");
-            assert!(
-                matches!(outcome, Outcome::Done(license) if license.version == first.license.version + 1)
-            );
-            let release = Command::Release(first.devices[0].id.clone());
-            let outcome = store.execute(id, &release, &context).await.expect("execute");
-            assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-            let found =
-                store.license_by_key(&digest, &device, now).await.expect("a store").expect("by its key");
-            assert_eq!(found.bindings().count(), 2);
-            assert!(!found.held(&device).device);
-        }
+        SqliteStore::open(&path).await.expect("opens").close().await;
+        let mut connection =
+            SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
+        let found = "SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'view')";
+        assert!(connection.fetch_all(found).await.expect("names").is_empty());
+        let loose = "SELECT name FROM pragma_table_list WHERE type = 'table' AND strict = 0 AND schema = 'main' \
+            AND name NOT LIKE 'sqlite%' AND name <> 'license_migrations'";
+        assert!(connection.fetch_all(loose).await.expect("names").is_empty(), "a table is not STRICT");
     }
 }
 
@@ -223,7 +121,7 @@ mod postgres {
         }
         let count = "SELECT COUNT(*) FROM license_migrations";
         let row = database.connect().await.fetch_one(count).await.expect("the table");
-        assert_eq!(row.get::<i64, _>(0), 8, "each schema is made once");
+        assert_eq!(row.get::<i64, _>(0), 1, "the schema is made once");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -249,25 +147,10 @@ mod postgres {
             .await
             .expect("a later schema");
         let error = PostgresStore::connect(&database.url(), &options).await.expect_err("it is newer");
-        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 8 }), "{error:?}");
+        assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 1 }), "{error:?}");
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         raw.execute("DELETE FROM license_migrations WHERE version = 99").await.expect("as it was");
         PostgresStore::connect(&database.url(), &options).await.expect("it is as it was");
-    }
-
-    #[tokio::test]
-    async fn what_is_bound_stands_beside_the_license() {
-        let Some(database) = TestDatabase::new().await else { return };
-        let store =
-            PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("connects");
-        let beside = async || {
-            let row = database.connect().await.fetch_one("SELECT bindings FROM licenses").await;
-            row.expect("the license").get(0)
-        };
-        let change = async |sql| {
-            database.connect().await.execute(sql).await.expect("it is changed");
-        };
-        super::bindings::stand_beside_the_license(&store, beside, change).await;
     }
 
     /// In a database of another encoding, the first customer with an umlaut would be refused in the midst of a sale.

@@ -172,6 +172,8 @@ pub async fn events_show_the_license(harness: &dyn Harness) {
     ask(&store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
     let valid = validation(&license.id, 5, ValidationOutcome::Valid);
     store.record(&[valid.clone(), valid], None).await.expect("record");
+    // A store that counts later has counted when it has shown that.
+    assert_eq!(detail(&store, &license.id).await.counters.validation_count, 2);
     ask(&store, &license.id, &Command::Suspend).await.expect("active");
     let events = store.events(&license.id, 0, 100).await.expect("events");
     let shown = &events.last().expect("events").data["license"];

@@ -16,16 +16,17 @@ use license_core::token::{
 use serde_json::json;
 use sqlx::SqlStr;
 
-use super::dialect::{Dialect, Value, values};
+use super::SqlStore;
+use super::database::{Row, SqlDatabase, Tx, reader};
+use super::dialect::{Dialect, Durability, Value, values};
 use super::rows::{int, json_rows};
-use super::{Row, SqlStore, Tx, reader};
 
 pub(super) use statements::AccessStatements;
 
 /// Events that are gone through at once.
 const EVENTS_AT_ONCE: i64 = 500;
 
-impl<D: Dialect> SqlStore<D> {
+impl<D: Dialect> SqlDatabase<D> {
     /// Adds an entry to the audit, in the commit of what it tells of.
     pub(super) async fn add_audit(&self, tx: &mut Tx<D>, entry: &AuditEntry) -> Result<(), StoreError> {
         let texts = rows::AuditTexts::new(entry);
@@ -76,14 +77,14 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_create_token(&self, NewToken { token, audit }: &NewToken) -> Result<(), StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         let scopes = token.scopes.to_string();
         let values = rows::token_values(token, &scopes);
         if self.fetch(&mut tx, &self.access.insert_token, &values).await?.is_empty() {
             return Err(StoreError::AlreadyExists { what: "the token's id or digest" });
         }
         self.add_audit(&mut tx, audit).await?;
-        self.commit_and_tell(tx, vec![notice(token)]).await
+        self.commit_and_notify(tx, vec![notice(token)]).await
     }
 
     async fn try_revoke_token(
@@ -92,35 +93,35 @@ impl<D: Dialect> SqlStore<D> {
         by: &Actor,
         now: DateTime<Utc>,
     ) -> Result<Option<ApiToken>, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         let found = self.fetch(&mut tx, &self.access.lock_token, values![id.as_str()]).await?;
         let Some(token) = first_token::<D>(&found)? else { return Ok(None) };
         let Some(TokenRevocation { token, audit }) = revoke(&token, by, now) else { return Ok(Some(token)) };
         let revoked_at = token.revoked_at.map(|at| at.timestamp_micros());
         self.fetch(&mut tx, &self.access.revoke_token, values![id.as_str(), revoked_at]).await?;
         self.add_audit(&mut tx, &audit).await?;
-        self.commit_and_tell(tx, vec![notice(&token)]).await?;
+        self.commit_and_notify(tx, vec![notice(&token)]).await?;
         Ok(Some(token))
     }
 
     async fn try_note_token_uses(&self, uses: &str) -> Result<(), StoreError> {
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &self.access.note_token_uses, values![uses]).await?;
-        self.commit_and_tell(tx, Vec::new()).await
+        self.commit_and_notify(tx, Vec::new()).await
     }
 
     async fn try_forget_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         let values = values![before.timestamp_micros(), i64::from(limit)];
         let forgotten = self.fetch(&mut tx, &self.access.forget_audit, values).await?.len();
-        self.commit_and_tell(tx, Vec::new()).await?;
+        self.commit_and_notify(tx, Vec::new()).await?;
         Ok(forgotten as u64)
     }
 
     async fn try_erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
         let (email, anonymous) = erasure.replacement();
         let values = values![email.as_str(), anonymous.as_str()];
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         // Of what is told of a license by its entries, so these come last.
         let of = self.fetch(&mut tx, &self.access.licenses_named_with, values).await?;
         for row in &of {
@@ -130,7 +131,7 @@ impl<D: Dialect> SqlStore<D> {
         self.fetch(&mut tx, &self.access.erase_metadata, values).await?;
         self.fetch(&mut tx, &self.access.erase_audit, values).await?;
         self.add_audit(&mut tx, entry).await?;
-        self.commit_and_tell(tx, Vec::new()).await
+        self.commit_and_notify(tx, Vec::new()).await
     }
 
     async fn read_token(&self, sql: &SqlStr, by: Value<'_>) -> Result<Option<ApiToken>, StoreError> {
@@ -154,7 +155,7 @@ fn read_token<D: Dialect>(row: &Row<D>) -> Result<ApiToken, StoreError> {
 #[async_trait]
 impl<D: Dialect> TokenStore for SqlStore<D> {
     async fn create_token(&self, new: &NewToken) -> Result<(), StoreError> {
-        self.retry.run(|| self.try_create_token(new)).await
+        self.database.retry.run(|| self.database.try_create_token(new)).await
     }
 
     async fn revoke_token(
@@ -163,7 +164,7 @@ impl<D: Dialect> TokenStore for SqlStore<D> {
         by: &Actor,
         now: DateTime<Utc>,
     ) -> Result<Option<ApiToken>, StoreError> {
-        self.retry.run(|| self.try_revoke_token(id, by, now)).await
+        self.database.retry.run(|| self.database.try_revoke_token(id, by, now)).await
     }
 
     async fn token_by_digest(
@@ -171,19 +172,23 @@ impl<D: Dialect> TokenStore for SqlStore<D> {
         digest: &TokenDigest,
         _: DateTime<Utc>,
     ) -> Result<Option<ApiToken>, StoreError> {
-        self.read_token(&self.access.token_by_digest, digest.as_bytes().as_slice().into()).await
+        self.database
+            .read_token(&self.database.access.token_by_digest, digest.as_bytes().as_slice().into())
+            .await
     }
 
     async fn token(&self, id: &TokenId) -> Result<Option<ApiToken>, StoreError> {
-        self.read_token(&self.access.token, id.as_str().into()).await
+        self.database.read_token(&self.database.access.token, id.as_str().into()).await
     }
 
     async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError> {
         let after = page.after.as_ref().map(TokenId::as_str);
         let (sql, limit) = (statements::tokens(after.is_some()), i64::from(page.limit) + 1);
         let rows = match after {
-            None => self.fetch(&mut *self.reader().await?, &sql, values![limit]).await?,
-            Some(after) => self.fetch(&mut *self.reader().await?, &sql, values![limit, after]).await?,
+            None => self.database.fetch(&mut *self.database.reader().await?, &sql, values![limit]).await?,
+            Some(after) => {
+                self.database.fetch(&mut *self.database.reader().await?, &sql, values![limit, after]).await?
+            }
         };
         let items = rows.iter().map(read_token::<D>).collect::<Result<_, _>>()?;
         Ok(Page::from_one_more(items, page.limit, |token: &ApiToken| token.id.clone()))
@@ -194,7 +199,7 @@ impl<D: Dialect> TokenStore for SqlStore<D> {
             return Ok(());
         }
         let rows = json_rows(uses.iter().map(|used| json!([used.id.as_str(), used.at.timestamp_micros()])));
-        self.retry.run(|| self.try_note_token_uses(&rows)).await
+        self.database.retry.run(|| self.database.try_note_token_uses(&rows)).await
     }
 }
 
@@ -207,7 +212,7 @@ impl<D: Dialect> AuditStore for SqlStore<D> {
     ) -> Result<Page<Audited, u64>, StoreError> {
         let page = &PageRequest { after: page.after.map(int), limit: page.limit };
         let (sql, values) = statements::audit(filter, page);
-        let rows = self.fetch(&mut *self.reader().await?, &sql, &values).await?;
+        let rows = self.database.fetch(&mut *self.database.reader().await?, &sql, &values).await?;
         let read = |row: &Row<D>| {
             let sequence = reader::<D>(row, "audit", "").int("sequence")?.to_string();
             reader::<D>(row, "audit", &sequence).audited()
@@ -217,10 +222,10 @@ impl<D: Dialect> AuditStore for SqlStore<D> {
     }
 
     async fn forget_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.retry.run(|| self.try_forget_audit(before, limit)).await
+        self.database.retry.run(|| self.database.try_forget_audit(before, limit)).await
     }
 
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.retry.run(|| self.try_erase_customer(erasure, entry)).await
+        self.database.retry.run(|| self.database.try_erase_customer(erasure, entry)).await
     }
 }

@@ -5,82 +5,60 @@ use std::future::Future;
 
 use sqlx::{Database, SqlStr};
 
-/// One database: how it begins, locks and reads lists. All other text is shared, in
-/// `sql/statements.rs`.
+/// What differs between databases: how transactions begin, how rows are locked, how lists are read. All other SQL is shared.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The driver.
     type Db: Database<Row: Columns>;
 
-    /// Locks the rows of a `SELECT` against all; empty where [`begin_write`](Self::begin_write) locks the database.
+    /// Locks the rows of a `SELECT`; empty if [`begin_write`](Self::begin_write) locks the whole database.
     const FOR_UPDATE: &'static str;
-
-    /// Whether it does: what is read in a transaction that writes stays so until its end.
-    const LOCKS_ALL: bool;
-
-    /// Likewise, passing over rows that others have locked.
+    /// Locks the rows of a `SELECT` and skips those that are locked; empty like [`FOR_UPDATE`](Self::FOR_UPDATE).
     const SKIP_LOCKED: &'static str;
+    /// Whether the database has one writer: a transaction that writes locks out all others, so waiting commands share one.
+    const SINGLE_WRITER: bool;
+    /// Rows that a background step writes in one transaction, so that others do not wait long.
+    const STEP_ROWS: u32;
 
-    /// Begins a transaction that writes, and whose commit survives that. Isolation is named, not left to the server's default.
-    fn begin_write(&self, survives: Survives) -> SqlStr;
-    /// Begins a transaction that reads, at one moment.
+    /// Begins a transaction that writes. Names the isolation level instead of relying on the server's default.
+    fn begin_write(&self, durability: Durability) -> SqlStr;
+    /// Begins a transaction that reads from one snapshot.
     fn begin_read(&self) -> SqlStr;
-    /// Likewise, for a reader who takes its time between two reads.
+    /// Begins a transaction that reads from one snapshot, with long pauses between the reads.
     fn begin_snapshot(&self) -> SqlStr;
-    /// Whether a read of one statement needs a transaction around it, too.
-    fn reads_in_transactions(&self) -> bool;
+    /// Whether a single statement needs a transaction around it as well.
+    fn needs_transactions(&self) -> bool;
 
-    /// Tells the nodes that listen of the change in parameter 1, with the commit; `None` where no other node can listen.
+    /// Sends the payload in parameter 1 to listening nodes when the transaction commits; `None` if no other node can listen.
     const NOTIFY: Option<&'static str>;
 
-    /// Records a batch and commits it, as one text, so that the driver is asked once: with one statement after the other,
-    /// most of the time of a small batch would go into waking its thread, or the server's.
+    /// Appends a batch to the journal, unless its number is not above the last one of its writer.
     ///
-    /// Parameters: the recorder, the number of the batch (0: it has none), the time of its latest validation, how many there are, and
-    /// the rows as JSON. Nothing is recorded where the number is not above the last one.
+    /// Parameters: the writer, the number of the batch (0: it has none), the time of its latest validation, the time of its earliest
+    /// one, their number, and the entries as JSON.
     const RECORD: &'static str;
-    /// Ends what such a text has left open when it failed; empty where it leaves nothing open.
-    const ABANDON: &'static str;
 
-    /// These statements as one text that is a transaction, whose commit survives the end of the process; `None` where the driver
-    /// takes one statement at a time.
-    fn at_once(statements: &[&str]) -> Option<String>;
-    /// The function that tells where in a text another one stands; 0: nowhere.
-    const FIND: &'static str;
-    /// In such a text: whether the statement before has changed a row. True where statements are sent one at a time, the
-    /// next only then.
-    const CHANGED: &'static str;
-    /// Ends such a statement where it is sent alone, so that it says whether it has changed a row.
-    const SAYS_CHANGED: &'static str;
+    /// Waits for the lock of the compactor and holds it to the end of the transaction. `None` if a transaction that writes locks out
+    /// all others anyway.
+    const LOCK_COMPACTION: Option<&'static str>;
 
-    /// Waits until nobody files, and keeps others from it to the end of the transaction; `None` where a transaction that writes
-    /// does so anyway.
-    const LOCK_FILING: Option<&'static str>;
-
-    /// Whether rollups of days that are over stand in `gathered_rollups` as well, in the order of licenses: all whose day is before
-    /// that of the table `gathered`, and others.
-    const GATHERS: bool;
-
-    /// Rows that are written in one commit in the background: few where others wait for its end.
-    const BACKGROUND_ROWS: u32;
-
-    /// The items of the JSON array in parameter `n`, as rows with the column `value`, of JSON.
+    /// The items of the JSON array in parameter `n`, as rows with the column `value`.
     fn items(n: u8) -> String;
-    /// Likewise, of the array of that name in the JSON object in parameter `n`.
+    /// The items of the array called `name` in the JSON object in parameter `n`.
     fn items_of(n: u8, name: &str) -> String;
-    /// Whether `column` is one of the texts of the JSON array in parameter `n`, so that an index on it serves.
+    /// Whether `column` is one of the texts of the JSON array in parameter `n`, in a form that uses an index.
     fn is_one_of(column: &str, n: u8) -> String;
-    /// Likewise, where the column is of bytes and the texts are in hex.
+    /// Whether `column`, which holds bytes, is one of the hex texts of the JSON array in parameter `n`.
     fn is_one_of_hex(column: &str, n: u8) -> String;
     /// The bytes of a text in hex.
     fn unhex(text: &str) -> String;
-    /// A JSON array, as text, of arrays of these columns, one for each row of `select`.
+    /// A JSON array, as text, with an array of these columns for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 
-    /// What is behind `FROM`, to the `WHERE` and a condition in it: each row of `each` with the rows of `table` that fit it, which are
-    /// looked up for each row by an index. A planner that joins the other way would read the table through.
+    /// Joins each row of `each` with the rows of `table` that fulfil `condition`, looked up by an index. A planner that joins the other
+    /// way round would scan the table. Everything behind `FROM`, up to a `WHERE` with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
-    /// Runs a statement and gives its rows.
+    /// Runs a statement and returns its rows.
     fn fetch(
         &self,
         connection: &mut <Self::Db as Database>::Connection,
@@ -88,30 +66,23 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         values: &[Value<'_>],
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
 
-    /// Does what [`RECORD`](Self::RECORD) does on the thread of its caller, where that is sooner done than to wake another one: whether
-    /// it is done. The caller has a turn to write, and else asks the connection that does.
-    fn record_here(&self, values: &[Value<'_>]) -> bool;
-
-    /// Closes what [`record_here`](Self::record_here) works with.
-    fn close(&self);
-
-    /// Whether a database's error code says that others hold what is asked for, and nothing was done.
+    /// Whether a database's error code says that a lock was not granted and nothing was written.
     fn is_contended(code: &str) -> bool;
 }
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Survives {
+pub enum Durability {
     /// The loss of power.
-    PowerCut,
-    /// The end of the process that asks for it.
-    Kill,
-    /// Likewise; and what is lost with the database's own process is done again by itself.
-    KillOrAgain,
+    PowerLoss,
+    /// The end of this process by any means.
+    ProcessCrash,
+    /// The end of this process. What a crash of the database loses is done again by itself.
+    Repeatable,
 }
 
 /// A parameter of a statement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// A whole number or `NULL`.
     Int(Option<i64>),

@@ -27,19 +27,15 @@ use serde_json::json;
 use sqlx::SqlStr;
 use std::collections::BTreeMap;
 use tokio::task::yield_now;
-use tokio::time::Instant;
 
-use super::dialect::{Dialect, Value, values};
+use super::SqlStore;
+use super::database::{Connection, Row, SqlDatabase, Tx, reader};
+use super::dialect::{Dialect, Durability, Value, values};
 use super::rows::{Reader, event_row, int, json_rows, micros};
-use super::turn::Steps;
-use super::{Connection, Row, SqlStore, Step, Tx, reader};
 pub(super) use statements::OutboxStatements;
 
 /// Tries to give positions out without the lock.
 const OVERTAKEN: usize = 3;
-
-/// A step's own part of the time that it takes is one in so many: the rest it waits for others itself.
-const WAITED: u32 = 4;
 
 /// Events whose JSON is read before others have their turn on this thread.
 const READ_AT_ONCE: usize = 50;
@@ -61,7 +57,7 @@ fn count<T>(rows: &[T]) -> u32 {
     u32::try_from(rows.len()).unwrap_or(u32::MAX)
 }
 
-impl<D: Dialect> SqlStore<D> {
+impl<D: Dialect> SqlDatabase<D> {
     async fn read_rows(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<Row<D>>, StoreError> {
         self.fetch(&mut *self.reader().await?, sql, values).await
     }
@@ -117,20 +113,15 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn commit_outbox(&self, tx: Tx<D>) -> Result<(), StoreError> {
-        self.commit_and_tell(tx, vec![Notice::Outbox]).await
+        self.commit_and_notify(tx, vec![Notice::Outbox]).await
     }
 
-    /// All is read and decided before anything is locked, and written in steps: what was changed meanwhile is left for the next
-    /// time.
+    /// Reads and decides before anything is locked, and writes in steps. What was changed meanwhile is left for the next time.
     async fn try_sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
-        let mut steps = Steps::begin(self.filing.recorded());
         let (told, endpoints) = self.read_ending(sweep).await?;
         let mut swept = 0;
-        for told in told.chunks(D::BACKGROUND_ROWS as usize) {
-            let start = Instant::now();
-            let step = self.tell(told, &endpoints, sweep.now).await?;
-            swept += step;
-            steps.let_write(start.elapsed() / WAITED, count(told)).await;
+        for told in told.chunks(D::STEP_ROWS as usize) {
+            swept += self.tell(told, &endpoints, sweep.now).await?;
         }
         Ok(swept)
     }
@@ -191,76 +182,105 @@ impl<D: Dialect> SqlStore<D> {
         let all =
             json!({ "told": noted, "counts": counts, "endpoints": endpoints, "deliveries": deliveries });
         let (all, events) = (all.to_string(), json_rows(events.into_iter()));
-        let values = values![all.as_str(), events.as_str()];
-        let notice = Some(Notice::Outbox);
-        // Who is about to give out positions read before which comes next.
-        if let Some(_publishing) = self.publishing.enter_if_free() {
-            let begin = &self.statements.quick;
-            let step = Step { values, least, begin, notice: notice.clone() };
-            let told = self.run_step(&self.outbox.tell_in_place, &step).await?;
+        let values = [all.as_str().into(), events.as_str().into()];
+        // Whoever is about to assign positions has read which one comes next.
+        if let Ok(_publishing) = self.publishing.try_lock() {
+            let mut tx = self.begin(Durability::ProcessCrash).await?;
+            let told = self.tell_in_place(&mut tx, &values, least).await?;
             if !told.is_empty() {
+                self.commit_outbox(tx).await?;
                 return Ok(count(&told));
             }
         }
-        let step = Step { values, least: 1, begin: &self.statements.again, notice };
-        Ok(count(&self.run_step(&self.outbox.tell, &step).await?))
+        let mut tx = self.begin(Durability::Repeatable).await?;
+        if self.fetch(&mut tx, &self.outbox.note_told, &values[..1]).await?.is_empty() {
+            return Ok(0);
+        }
+        let told = self.fetch(&mut tx, &self.outbox.insert_told, &values).await?;
+        self.commit_outbox(tx).await?;
+        Ok(count(&told))
+    }
+
+    /// Writes events with their positions and deliveries; returns the rows of the events, or none if one of them cannot be written so.
+    /// The transaction has to be dropped then.
+    async fn tell_in_place(
+        &self,
+        tx: &mut Tx<D>,
+        values: &[Value<'_>; 2],
+        least: usize,
+    ) -> Result<Vec<Row<D>>, StoreError> {
+        let OutboxStatements { take_places, note_all, insert_all, deliver_all, .. } = &self.outbox;
+        for statement in [take_places, note_all] {
+            if self.fetch(tx, statement, &values[..1]).await?.is_empty() {
+                return Ok(Vec::new());
+            }
+        }
+        let told = self.fetch(tx, insert_all, values).await?;
+        if told.len() < least {
+            return Ok(Vec::new());
+        }
+        self.fetch(tx, deliver_all, &values[..1]).await?;
+        Ok(told)
     }
 
     async fn try_tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
         let LimitNotice { license_id, kind, at } = notice;
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         let locked = self.fetch(&mut tx, &self.statements.lock_license, values![license_id.as_str()]).await?;
         let row = locked.first().ok_or_else(|| StoreError::NotFound { id: license_id.clone() })?;
         let license = reader::<D>(row, "licenses", license_id.as_str()).license()?;
         let values = values![license_id.as_str(), kind.as_str()];
         let last = self.fetch(&mut tx, &self.outbox.limit_told, values).await?;
-        let read = |row| reader::<D>(row, "limits_told", license_id.as_str()).time("at");
+        let read = |row| reader::<D>(row, "limit_notices", license_id.as_str()).time("at");
         let last = last.first().map(read).transpose()?;
+        let before = license.clone();
         let Some(changes) = tell_limit(license, notice, last) else { return Ok(last) };
-        self.write(&mut tx, license_id, &changes, &self.statements.shown).await?;
+        self.write(&mut tx, &before, &changes).await?;
         let values = values![license_id.as_str(), kind.as_str(), at.timestamp_micros()];
         self.fetch(&mut tx, &self.outbox.note_limit, values).await?;
         self.commit_outbox(tx).await?;
         Ok(Some(*at))
     }
 
-    /// All is read and decided before the lock, which is for those who find that no position was given out since; in steps, each
-    /// with the positions behind those of the one before. What is read here was committed before, so an endpoint that is changed
-    /// meanwhile need not know of it. Those of this process come one after the other; whoever is overtaken by others again and
-    /// again locks first.
+    /// Reads and decides before the lock, and writes if no position was assigned since; in steps, each with the positions behind
+    /// those of the one before. An endpoint that is changed meanwhile need not know of events that were committed before. Publishers
+    /// of this process come one after the other; one that is overtaken by other nodes again and again locks first.
     async fn try_publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
-        let _publishing = self.publishing.enter().await.map_err(super::store_error::<D>)?;
-        let begin = &self.statements.quick;
-        let mut steps = Steps::begin(self.filing.recorded());
+        let _publishing = self.publishing.lock().await;
         for _ in 0..OVERTAKEN {
             let plans = self.plan_publication(&mut *self.reader().await?, now, limit).await?;
             let (planned, mut published) = (!plans.is_empty(), 0);
             for plan in &plans {
-                let start = Instant::now();
-                let step = Step { values: values![plan.as_str()], least: 1, begin, notice: None };
-                let step = self.run_step(&self.outbox.publish, &step).await?;
-                if step.is_empty() {
+                let mut tx = self.begin(Durability::ProcessCrash).await?;
+                let step = self.assign_positions(&mut tx, plan).await?;
+                if step == 0 {
                     break;
                 }
-                published += count(&step);
-                steps.let_write(start.elapsed() / WAITED, count(&step)).await;
+                tx.commit().await.map_err(super::store_error::<D>)?;
+                published += step;
             }
             if published > 0 || !planned {
                 return Ok(published);
             }
         }
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(begin).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.lock_outbox(&mut tx).await?;
         let mut published = 0;
         for plan in &self.plan_publication(&mut tx, now, limit).await? {
-            for (n, statement) in self.outbox.publish.each.iter().enumerate() {
-                let rows = self.fetch(&mut tx, statement, values![plan.as_str()]).await?;
-                published += if n == self.outbox.publish.answer { count(&rows) } else { 0 };
-            }
+            published += self.assign_positions(&mut tx, plan).await?;
         }
         tx.commit().await.map_err(super::store_error::<D>)?;
         Ok(published)
+    }
+
+    /// Assigns the positions of a plan; returns how many. 0: others have assigned positions since, and nothing was written.
+    async fn assign_positions(&self, tx: &mut Tx<D>, plan: &str) -> Result<u32, StoreError> {
+        if self.fetch(tx, &self.outbox.advance, values![plan]).await?.is_empty() {
+            return Ok(0);
+        }
+        let positioned = self.fetch(tx, &self.outbox.position, values![plan]).await?;
+        self.fetch(tx, &self.outbox.insert_deliveries, values![plan]).await?;
+        Ok(count(&positioned))
     }
 
     /// The next positions and their deliveries, as the JSON that the statements of each step read; none where all events have one.
@@ -289,8 +309,8 @@ impl<D: Dialect> SqlStore<D> {
         // After the events: an endpoint that is there when something happens is told of it.
         let endpoints = self.read_endpoints(reading).await?;
         let mut plans = Vec::new();
-        let lasts = (last..).step_by(D::BACKGROUND_ROWS as usize);
-        for (last, step) in lasts.zip(order.chunks(D::BACKGROUND_ROWS as usize)) {
+        let lasts = (last..).step_by(D::STEP_ROWS as usize);
+        for (last, step) in lasts.zip(order.chunks(D::STEP_ROWS as usize)) {
             let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
             for (position, (subject, sequence, _)) in (last + 1..).zip(step) {
                 positions.push(json!([subject.as_str(), sequence, position]));
@@ -308,7 +328,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_outbox(&mut tx).await?;
         let rows = self.fetch(&mut tx, &self.outbox.count_endpoints, &[]).await?;
         let found = rows.first().map_or(Ok(0), |row| endpoint_row::<D>(row).count("n"))?;
@@ -330,7 +350,7 @@ impl<D: Dialect> SqlStore<D> {
         command: &EndpointCommand,
         now: DateTime<Utc>,
     ) -> Result<EndpointOutcome, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_outbox(&mut tx).await?;
         let Some(before) = self.lock_endpoint(&mut tx, id).await? else {
             return Ok(EndpointOutcome::NotFound);
@@ -352,7 +372,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_outbox(&mut tx).await?;
         self.lock_endpoint(&mut tx, id).await?;
         self.fetch(&mut tx, &self.outbox.delete_deliveries, values![id.as_str()]).await?;
@@ -363,8 +383,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_claim(&self, claim: &Claim, due: &str) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let now = claim.now.timestamp_micros();
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         let locked = self.fetch(&mut tx, &self.outbox.lock_endpoints, values![due]).await?;
         let mut shares: Vec<(usize, Endpoint, Delivery)> = Vec::new();
         for row in &locked {
@@ -407,8 +426,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
         let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
             return Ok(Settled::Refused);
         };
@@ -441,8 +459,7 @@ impl<D: Dialect> SqlStore<D> {
         token: ClaimToken,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
         let row = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
         let Some(row) = &row else { return Ok(()) };
@@ -461,7 +478,7 @@ impl<D: Dialect> SqlStore<D> {
         event: &EventId,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_endpoint(&mut tx, endpoint).await?;
         let Some(row) = self.find_delivery(&mut tx, endpoint, event).await? else { return Ok(false) };
         let delivery = delivery_row::<D>(&row).delivery()?;
@@ -474,7 +491,7 @@ impl<D: Dialect> SqlStore<D> {
 
     async fn try_replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
         let Replay { endpoint_id, since, after, limit, now } = replay;
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_outbox(&mut tx).await?;
         let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
             return Ok(Replayed { count: 0, next: None });
@@ -504,8 +521,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn try_prune(&self, retention: &Retention) -> Result<u32, StoreError> {
         let Retention { deliveries_before, events_before, limit } = retention;
         let limit = i64::from(*limit);
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.lock_outbox(&mut tx).await?;
         let values = values![deliveries_before.timestamp_micros(), limit];
         let mut removed = count(&self.fetch(&mut tx, &self.outbox.prune_deliveries, values).await?);
@@ -531,23 +547,23 @@ fn delivery_values(
 #[async_trait]
 impl<D: Dialect> Outbox for SqlStore<D> {
     async fn sweep(&self, sweep: &Sweep) -> Result<u32, StoreError> {
-        self.retry.run(|| self.try_sweep(sweep)).await
+        self.database.retry.run(|| self.database.try_sweep(sweep)).await
     }
 
     async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.retry.run(|| self.try_tell_limit(notice)).await
+        self.database.retry.run(|| self.database.try_tell_limit(notice)).await
     }
 
     async fn tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
-        self.retry.run(|| self.try_tell_unusual(look)).await
+        self.database.retry.run(|| self.database.try_tell_unusual(look)).await
     }
 
     async fn publish(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
         // Asked by all who read: the lock is for those who find something.
-        if self.read_rows(&self.outbox.any_unpublished, &[]).await?.is_empty() {
+        if self.database.read_rows(&self.database.outbox.any_unpublished, &[]).await?.is_empty() {
             return Ok(0);
         }
-        self.retry.run(|| self.try_publish(now, limit)).await
+        self.database.retry.run(|| self.database.try_publish(now, limit)).await
     }
 
     async fn published(
@@ -556,14 +572,14 @@ impl<D: Dialect> Outbox for SqlStore<D> {
         page: &PageRequest<u64>,
     ) -> Result<Page<Published, u64>, StoreError> {
         let (sql, values) = OutboxStatements::published(filter, page);
-        let rows = self.read_rows(&sql, &values).await?;
+        let rows = self.database.read_rows(&sql, &values).await?;
         let items = rows.iter().map(|row| read_event::<D>(row).published()).collect::<Result<_, _>>()?;
         Ok(Page::from_one_more(items, page.limit, |published: &Published| published.position))
     }
 
     async fn published_after(&self, position: u64, limit: u32) -> Result<Vec<Published>, StoreError> {
         let values = values![int(position), i64::from(limit)];
-        let rows = self.read_rows(&self.outbox.published_after, values).await?;
+        let rows = self.database.read_rows(&self.database.outbox.published_after, values).await?;
         let mut events = Vec::with_capacity(rows.len());
         for rows in rows.chunks(READ_AT_ONCE) {
             for row in rows {
@@ -575,36 +591,38 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     }
 
     async fn last_position(&self) -> Result<u64, StoreError> {
-        let rows = self.read_rows(&self.outbox.last_position, &[]).await?;
+        let rows = self.database.read_rows(&self.database.outbox.last_position, &[]).await?;
         rows.first().map_or(Ok(0), |row| reader::<D>(row, "outbox", "").count("last_position"))
     }
 
     async fn acknowledged(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let rows = self.read_rows(&self.outbox.acknowledged, values![name]).await?;
+        let rows = self.database.read_rows(&self.database.outbox.acknowledged, values![name]).await?;
         rows.first().map(|row| reader::<D>(row, "event_cursors", name).count("position")).transpose()
     }
 
     async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
-        self.retry
+        self.database
+            .retry
             .run(async || {
-                let _turn = self.enter_background().await?;
-                let mut tx = self.begin(&self.statements.quick).await?;
-                self.fetch(&mut tx, &self.outbox.acknowledge, values![name, int(position)]).await?;
+                let mut tx = self.database.begin(Durability::ProcessCrash).await?;
+                self.database
+                    .fetch(&mut tx, &self.database.outbox.acknowledge, values![name, int(position)])
+                    .await?;
                 tx.commit().await.map_err(super::store_error::<D>)
             })
             .await
     }
 
     async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
-        self.retry.run(|| self.try_create_endpoint(endpoint)).await
+        self.database.retry.run(|| self.database.try_create_endpoint(endpoint)).await
     }
 
     async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
-        self.read_endpoints(&mut *self.reader().await?).await
+        self.database.read_endpoints(&mut *self.database.reader().await?).await
     }
 
     async fn endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        let rows = self.read_rows(&self.outbox.endpoint, values![id.as_str()]).await?;
+        let rows = self.database.read_rows(&self.database.outbox.endpoint, values![id.as_str()]).await?;
         rows.first().map(|row| reader::<D>(row, "endpoints", id.as_str()).endpoint()).transpose()
     }
 
@@ -614,31 +632,31 @@ impl<D: Dialect> Outbox for SqlStore<D> {
         command: &EndpointCommand,
         now: DateTime<Utc>,
     ) -> Result<EndpointOutcome, StoreError> {
-        self.retry.run(|| self.try_execute_endpoint(id, command, now)).await
+        self.database.retry.run(|| self.database.try_execute_endpoint(id, command, now)).await
     }
 
     async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
-        self.retry.run(|| self.try_delete_endpoint(id)).await
+        self.database.retry.run(|| self.database.try_delete_endpoint(id)).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
         let now = claim.now.timestamp_micros();
-        let due = self.read_rows(&self.outbox.due_endpoints, values![now]).await?;
+        let due = self.database.read_rows(&self.database.outbox.due_endpoints, values![now]).await?;
         let due = due.iter().map(|row| endpoint_row::<D>(row).text("id"));
         let due: Vec<String> = due.collect::<Result<_, _>>()?;
         let deliveries = if due.is_empty() {
             Vec::new()
         } else {
             let due = json!(due).to_string();
-            self.retry.run(|| self.try_claim(claim, &due)).await?
+            self.database.retry.run(|| self.database.try_claim(claim, &due)).await?
         };
-        let rows = self.read_rows(&self.outbox.next_due, values![now]).await?;
+        let rows = self.database.read_rows(&self.database.outbox.next_due, values![now]).await?;
         let next_due = rows.first().map_or(Ok(None), |row| delivery_row::<D>(row).maybe_time("due_at"))?;
         Ok(Claimed { deliveries, next_due })
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
-        self.retry.run(|| self.try_settle(settlement)).await
+        self.database.retry.run(|| self.database.try_settle(settlement)).await
     }
 
     async fn release(
@@ -647,7 +665,7 @@ impl<D: Dialect> Outbox for SqlStore<D> {
         token: ClaimToken,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.retry.run(|| self.try_release(delivery, token, now)).await
+        self.database.retry.run(|| self.database.try_release(delivery, token, now)).await
     }
 
     async fn deliveries(
@@ -658,7 +676,7 @@ impl<D: Dialect> Outbox for SqlStore<D> {
     ) -> Result<Page<DeliveryDetail, u64>, StoreError> {
         let (sql, values) =
             OutboxStatements::deliveries(endpoint.as_str(), status.map(DeliveryStatus::as_str), page);
-        let rows = self.read_rows(&sql, &values).await?;
+        let rows = self.database.read_rows(&sql, &values).await?;
         let items =
             rows.iter().map(|row| delivery_row::<D>(row).delivery_detail()).collect::<Result<_, _>>()?;
         Ok(Page::from_one_more(items, page.limit, |item: &DeliveryDetail| item.delivery.position))
@@ -669,7 +687,7 @@ impl<D: Dialect> Outbox for SqlStore<D> {
         endpoint: &EndpointId,
         event: &EventId,
     ) -> Result<Option<DeliveryDetail>, StoreError> {
-        let row = self.find_delivery(&mut *self.reader().await?, endpoint, event).await?;
+        let row = self.database.find_delivery(&mut *self.database.reader().await?, endpoint, event).await?;
         row.map(|row| delivery_row::<D>(&row).delivery_detail()).transpose()
     }
 
@@ -679,14 +697,14 @@ impl<D: Dialect> Outbox for SqlStore<D> {
         event: &EventId,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        self.retry.run(|| self.try_replay(endpoint, event, now)).await
+        self.database.retry.run(|| self.database.try_replay(endpoint, event, now)).await
     }
 
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
-        self.retry.run(|| self.try_replay_since(replay)).await
+        self.database.retry.run(|| self.database.try_replay_since(replay)).await
     }
 
     async fn prune(&self, retention: &Retention) -> Result<u32, StoreError> {
-        self.retry.run(|| self.try_prune(retention)).await
+        self.database.retry.run(|| self.database.try_prune(retention)).await
     }
 }

@@ -15,7 +15,6 @@ use license_core::place::{Country, Place, Region};
 use license_core::plan::Limit;
 use license_core::seen::{ActivationDetail, ActivationUsage, SeenActivation};
 use license_core::store::{Source, StoreError};
-use license_core::transfer::ImportedLicense;
 use license_core::usage::{Day, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome};
 use license_core::verdict::Claim;
 use serde_json::json;
@@ -134,7 +133,7 @@ impl<R: Columns> Reader<'_, R> {
             metadata: self.parse("metadata", metadata.as_str(), parse_metadata)?,
             version: self.count("version")?,
             last_event: self.count("last_event")?,
-            expiry_told: self.parse("expiry_told", self.int("expiry_told")?, |number| {
+            expiry_told: self.parse("expiry_notified", self.int("expiry_notified")?, |number| {
                 ExpiryTold::from_stored(number).ok_or("no known number")
             })?,
         })
@@ -145,10 +144,11 @@ impl<R: Columns> Reader<'_, R> {
     }
 
     pub(super) fn counters(&self) -> Result<Counters, StoreError> {
+        let counters = Reader { table: "license_counters", ..*self };
         Ok(Counters {
-            validation_count: self.count("validation_count")?,
-            last_validated_at: self.maybe_time("last_validated_at")?,
-            as_of: None,
+            validation_count: counters.count("validation_count")?,
+            last_validated_at: counters.maybe_time("last_validated_at")?,
+            as_of: self.maybe_time("as_of")?,
         })
     }
 
@@ -200,7 +200,7 @@ impl<R: Columns> Reader<'_, R> {
             last_seen_at: self.maybe_time("last_seen_at")?,
             validations: self.count("validations")?,
             country: self.maybe_text("country")?.map(|text| self.country(&text)).transpose()?,
-            as_of: None,
+            as_of: self.maybe_time("as_of")?,
         };
         Ok(ActivationDetail { activation: self.activation()?, usage })
     }
@@ -276,13 +276,13 @@ impl<R: Columns> Reader<'_, R> {
     pub(super) fn validation(&self) -> Result<(ValidationCursor, Validation), StoreError> {
         let at = self.time("at")?;
         let domain = self.maybe_text("domain")?;
-        let fingerprint = self.maybe_text("fingerprint")?;
+        let device = self.maybe_text("device")?;
         let claim = Claim {
             domain: domain
                 .map(|text| self.parse("domain", text.as_str(), DomainName::from_stored))
                 .transpose()?,
-            fingerprint: fingerprint
-                .map(|text| self.parse("fingerprint", text.as_str(), Fingerprint::parse))
+            fingerprint: device
+                .map(|text| self.parse("device", text.as_str(), Fingerprint::parse))
                 .transpose()?,
         };
         let country = self.maybe_text("country")?;
@@ -322,6 +322,9 @@ pub(super) fn int(count: u64) -> i64 {
 pub(super) fn micros(time: Option<DateTime<Utc>>) -> Option<i64> {
     time.map(|time| time.timestamp_micros())
 }
+
+/// Which parameters of a license stand in an index: the key, the state, the plan, the customer, the end of the term and its notice.
+pub(super) const INDEXED_COLUMNS: [usize; 6] = [1, 3, 4, 5, 12, 16];
 
 /// The parameters of a license, in the order of the columns. Destructured whole, so that no field is forgotten.
 pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Value<'a>; 17] {
@@ -365,41 +368,40 @@ pub(super) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
     ]
 }
 
-/// Activations as the JSON rows that the insert reads.
-pub(super) fn activation_rows(license_id: &LicenseId, activations: &[Activation]) -> String {
-    json_rows(activations.iter().map(|activation| activation_row(license_id, activation)))
-}
-
-pub(super) fn activation_row(license_id: &LicenseId, activation: &Activation) -> serde_json::Value {
-    let Activation { id, binding, created_at, label } = activation;
-    let (kind, value) = (binding.kind().as_str(), binding.value());
-    let label = label.as_ref().map(Label::as_str);
-    json!([license_id.as_str(), id.as_str(), kind, value, created_at.timestamp_micros(), label])
-}
-
-/// What validations say of an activation as the JSON row that an import reads, made at that time: what was never seen counts as
-/// seen then, so that none is idle for want of figures.
-pub(super) fn seen_row(
-    license_id: &LicenseId,
-    detail: &ActivationDetail,
-    imported_at: DateTime<Utc>,
+/// An activation as the JSON row that the insert reads. `seen_at`: when it was seen, or counts as seen.
+pub(super) fn activation_row(
+    license: &License,
+    activation: &Activation,
+    usage: &ActivationUsage,
+    seen_at: DateTime<Utc>,
 ) -> serde_json::Value {
-    let ActivationDetail { activation: Activation { binding, created_at, .. }, usage } = detail;
-    let ActivationUsage { first_seen_at, last_seen_at, validations, country, as_of: _ } = usage;
-    let seen_at = last_seen_at.unwrap_or_else(|| imported_at.max(*created_at)).timestamp_micros();
-    let (kind, value, country) =
-        (binding.kind().as_str(), binding.value(), country.as_ref().map(Country::as_str));
-    json!([license_id.as_str(), kind, value, micros(*first_seen_at), seen_at, int(*validations), country])
+    let Activation { id, binding, created_at, label } = activation;
+    let ActivationUsage { first_seen_at, last_seen_at: _, validations, country, as_of: _ } = usage;
+    json!([
+        license.id.as_str(),
+        binding.kind().as_str(),
+        binding.value(),
+        id.as_str(),
+        created_at.timestamp_micros(),
+        label.as_ref().map(Label::as_str),
+        idle_plan(license),
+        micros(*first_seen_at),
+        seen_at.timestamp_micros(),
+        Day::of(seen_at).number(),
+        int(*validations),
+        country.as_ref().map(Country::as_str),
+    ])
 }
 
-/// A license with its counters as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.
-pub(super) fn imported_row(one: &ImportedLicense) -> serde_json::Value {
-    let ImportedLicense { license, counters, activations: _, events: _, id_given: _, key_given: _ } = one;
-    let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
+/// The plan by which idle devices of a license are found: none once it is revoked.
+pub(super) fn idle_plan(license: &License) -> Option<&str> {
+    (license.state != LicenseState::Revoked).then_some(license.plan.as_str())
+}
+
+/// A license as the JSON row that the insert of many reads: its parameters in their order, bytes in hex.
+pub(super) fn imported_row(license: &License) -> serde_json::Value {
     let metadata = json!(license.metadata).to_string();
-    let counted = [int(validation_count).into(), micros(last_validated_at).into()];
-    let values = license_values(license, &metadata).into_iter().chain(counted);
-    let values = values.map(|value| match value {
+    let values = license_values(license, &metadata).into_iter().map(|value| match value {
         Value::Int(value) => json!(value),
         Value::Text(value) => json!(value),
         Value::Bytes(value) => json!(value.map(hex)),
@@ -420,38 +422,6 @@ pub(super) fn event_rows(events: &[Event]) -> String {
 pub(super) fn event_row(event: &Event) -> serde_json::Value {
     let Event { subject, sequence, event_type, at, data } = event;
     json!([subject.as_str(), sequence, event_type.as_str(), at.timestamp_micros(), data.to_string()])
-}
-
-/// Validations as the JSON rows that the insert reads, in the order of [`recorded!`](super::filing::recorded). Of most nothing
-/// is told at the end of a row: that is left out, and read as NULL.
-pub(super) fn validation_rows(validations: &[Validation]) -> String {
-    let mut text = Vec::with_capacity(2 + 96 * validations.len());
-    text.push(b'[');
-    for (n, validation) in validations.iter().enumerate() {
-        let Validation { license_id, at, outcome, claim, covered_by, place, client } = validation;
-        let Claim { domain, fingerprint } = claim;
-        if n > 0 {
-            text.push(b',');
-        }
-        let domain = domain.as_ref().map(DomainName::as_str);
-        let fingerprint = fingerprint.as_ref().map(Fingerprint::as_str);
-        let known = (license_id.as_str(), at.timestamp_micros(), outcome.as_str(), domain, fingerprint);
-        // Of the hot path, so without a tree of values in between. Nothing in it fails to be JSON.
-        let written = if place.is_none() && client.is_none() && covered_by.is_none() {
-            serde_json::to_writer(&mut text, &known)
-        } else {
-            let (license_id, at, outcome, domain, fingerprint) = known;
-            let country = place.as_ref().map(|place| place.country.as_str());
-            let region = place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str);
-            let (client, covered_by) =
-                (client.as_ref().map(Client::as_str), covered_by.as_ref().map(DomainName::as_str));
-            let row = (license_id, at, outcome, domain, fingerprint, country, region, client, covered_by);
-            serde_json::to_writer(&mut text, &row)
-        };
-        debug_assert!(written.is_ok(), "{written:?}");
-    }
-    text.push(b']');
-    String::from_utf8(text).unwrap_or_default()
 }
 
 pub(super) fn json_rows(rows: impl Iterator<Item = serde_json::Value>) -> String {

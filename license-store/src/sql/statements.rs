@@ -6,32 +6,33 @@
 use license_core::license::{LicenseId, LicenseState, Status};
 use license_core::limits;
 use license_core::store::{LicenseFilter, PageRequest};
-use license_core::usage::ValidationOutcome;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::dialect::{Dialect, Survives, Value};
-use super::seen::{IDLE, listed_activations, unseen};
+use super::dialect::{Dialect, Value};
+use super::last_seen::{IDLE, least_recently_seen, listed_activations};
 
-/// What commands change of a license, in the order of the parameters that write them.
+/// The columns of `licenses`, in the order of the parameters that write them.
 pub(super) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
-    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_told";
+    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notified";
 
-/// What stands in [`COLUMNS`] is written by parameters `$1` to `$17`.
+/// Columns of `activations` that a decision reads.
+const ACTIVATION: &str = "id, kind, value, created_at, label";
+
+/// The time of the oldest validation that waits to be compacted; NULL if none waits. Read in the snapshot of the counters.
+pub(super) const AS_OF: &str = "(SELECT at FROM journal ORDER BY id LIMIT 1) AS as_of";
+
+/// Statements on licenses. [`COLUMNS`] are written by parameters `$1` to `$17`.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// Begins a transaction, as [`Survives`] names what its commit survives.
-    pub(super) durable: SqlStr,
-    pub(super) quick: SqlStr,
-    pub(super) again: SqlStr,
-    pub(super) begin_read: SqlStr,
     pub(super) insert_license: SqlStr,
     pub(super) update_license: SqlStr,
+    /// Updates only columns without an index. Takes the same parameters.
+    pub(super) update_unindexed: SqlStr,
     pub(super) lock_license: SqlStr,
+    /// A license with its counters and lists.
     pub(super) license: SqlStr,
-    /// As events show it.
-    pub(super) shown: SqlStr,
-    /// Likewise, with counters as of the last filing.
-    pub(super) shown_filed: SqlStr,
+    /// The same with the shorter lists of events.
+    pub(super) license_of_event: SqlStr,
     pub(super) license_exists: SqlStr,
     pub(super) license_by_key: SqlStr,
     pub(super) insert_activations: SqlStr,
@@ -42,39 +43,37 @@ pub(super) struct Statements {
     pub(super) activations: SqlStr,
     pub(super) activations_of_kind: SqlStr,
     pub(super) label_activation: SqlStr,
-    pub(super) forget_labels: SqlStr,
-    /// Devices that were not seen for the longest: at most `$2`, of the license `$1`.
-    pub(super) unseen: SqlStr,
-    /// Likewise, of those last seen before `$3`, on the day `$4`.
-    pub(super) unseen_before: SqlStr,
+    pub(super) clear_labels: SqlStr,
+    /// Sets the plan of a license on its devices.
+    pub(super) move_devices: SqlStr,
+    /// The least recently seen devices of the license `$1`, at most `$2`.
+    pub(super) least_recently_seen: SqlStr,
+    /// The same, of devices last seen before `$3`, which is on the day `$4`.
+    pub(super) least_recently_seen_before: SqlStr,
     pub(super) idle: SqlStr,
     pub(super) insert_events: SqlStr,
     pub(super) events: SqlStr,
-    /// Records a batch, all of it in one round trip. See [`Dialect::RECORD`].
+    /// See [`Dialect::RECORD`].
     pub(super) record: SqlStr,
-    pub(super) unknown_license: SqlStr,
+    /// Whether a validation waits to be compacted.
+    pub(super) waiting: SqlStr,
     pub(super) insert_idempotency: SqlStr,
     pub(super) idempotency: SqlStr,
     pub(super) plans_in_use: SqlStr,
-    pub(super) insert_kept: SqlStr,
-    pub(super) kept: SqlStr,
+    pub(super) insert_setting: SqlStr,
+    pub(super) setting: SqlStr,
     pub(super) ping: SqlStr,
-    /// Tells other nodes of a change, `$1`, within the commit.
+    /// Sends `$1` to other nodes when the transaction commits.
     pub(super) notify: Option<SqlStr>,
     detail: String,
 }
 
 impl Statements {
-    pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
+    pub(super) fn new<D: Dialect>() -> Self {
         let for_update = D::FOR_UPDATE;
-        let listed = |counted| detail::<D>(limits::LISTED_ACTIVATIONS, counted);
-        let shown = |counted| detail::<D>(limits::EVENT_ACTIVATIONS, counted);
+        let detail = |most| detail::<D>(most);
         let items = D::items(1);
         Self {
-            durable: dialect.begin_write(Survives::PowerCut),
-            quick: dialect.begin_write(Survives::Kill),
-            again: dialect.begin_write(Survives::KillOrAgain),
-            begin_read: dialect.begin_read(),
             insert_license: sql(format!(
                 "INSERT INTO licenses ({COLUMNS}) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
@@ -84,50 +83,61 @@ impl Statements {
                 "UPDATE licenses SET key_digest = $2, sealed_key = $3, state = $4, plan = $5, customer_email = $6, \
                  max_domains = $7, max_devices = $8, domains_used = $9, devices_used = $10, created_at = $11, \
                  activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16, \
-                 expiry_told = $17 WHERE id = $1",
+                 expiry_notified = $17 WHERE id = $1",
+            ),
+            update_unindexed: SqlStr::from_static(
+                "UPDATE licenses SET sealed_key = $3, max_domains = $7, max_devices = $8, domains_used = $9, \
+                 devices_used = $10, created_at = $11, activated_at = $12, metadata = $14, version = $15, \
+                 last_event = $16 WHERE id = $1",
             ),
             lock_license: sql(format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}")),
-            license: sql(format!("{} WHERE l.id = $1", listed(Counted::One))),
-            shown: sql(format!("{} WHERE l.id = $1", shown(Counted::One))),
-            shown_filed: sql(format!("{} WHERE l.id = $1", shown(Counted::Filed))),
+            license: sql(format!("{} WHERE l.id = $1", detail(limits::LISTED_ACTIVATIONS))),
+            license_of_event: sql(format!("{} WHERE l.id = $1", detail(limits::EVENT_ACTIVATIONS))),
             license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
             license_by_key: sql(format!(
-                "SELECT {COLUMNS}, COALESCE(l.bindings, {}) AS bindings FROM licenses l WHERE key_digest = $1",
+                "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
                 D::json_rows("kind, value", &bindings::<D>())
             )),
             insert_activations: sql(format!(
-                "INSERT INTO activations (license_id, id, kind, value, created_at, label) \
-                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5 FROM {items}"
+                "INSERT INTO activations (license_id, kind, value, id, created_at, label, plan, first_seen_at, seen_at, \
+                 seen_day, validations, country) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
+                 CAST(value ->> 4 AS BIGINT), value ->> 5, value ->> 6, CAST(value ->> 7 AS BIGINT), \
+                 CAST(value ->> 8 AS BIGINT), CAST(value ->> 9 AS BIGINT), CAST(value ->> 10 AS BIGINT), value ->> 11 \
+                 FROM {items}"
             )),
             delete_activations: sql(format!(
-                "DELETE FROM activations WHERE license_id = $1 AND {}",
+                "DELETE FROM activations WHERE license_id = $1 AND kind IN ('domain', 'device') AND {}",
                 D::is_one_of("id", 2)
             )),
-            activation: SqlStr::from_static(
-                "SELECT id, kind, value, created_at, label FROM activations WHERE license_id = $1 AND id = $2",
-            ),
+            activation: sql(format!(
+                "SELECT {ACTIVATION} FROM activations \
+                 WHERE license_id = $1 AND kind IN ('domain', 'device') AND id = $2"
+            )),
             activations_of_claim: sql(format!(
-                "SELECT id, kind, value, created_at, label FROM activations \
-                 WHERE license_id = $1 AND kind = 'domain' AND {} \
-                 UNION ALL SELECT id, kind, value, created_at, label FROM activations \
+                "SELECT {ACTIVATION} FROM activations WHERE license_id = $1 AND kind = 'domain' AND {} \
+                 UNION ALL SELECT {ACTIVATION} FROM activations \
                  WHERE license_id = $1 AND kind = 'device' AND value = $3",
                 D::is_one_of("value", 2)
             )),
             domains: sql(format!(
-                "SELECT id, kind, value, created_at, label FROM activations \
+                "SELECT {ACTIVATION} FROM activations \
                  WHERE license_id = $1 AND kind = 'domain' ORDER BY id LIMIT {}",
                 limits::DOMAINS_PER_REQUEST
             )),
             label_activation: SqlStr::from_static(
-                "UPDATE activations SET label = $3 WHERE license_id = $1 AND id = $2",
+                "UPDATE activations SET label = $3 \
+                 WHERE license_id = $1 AND kind IN ('domain', 'device') AND id = $2",
             ),
-            forget_labels: SqlStr::from_static(
+            clear_labels: SqlStr::from_static(
                 "UPDATE activations SET label = NULL WHERE license_id = $1 AND label IS NOT NULL",
             ),
-            activations: sql(listed_activations::<D>("")),
-            activations_of_kind: sql(listed_activations::<D>(" AND kind = $4")),
-            unseen: sql(unseen::<D>(false)),
-            unseen_before: sql(unseen::<D>(true)),
+            move_devices: SqlStr::from_static(
+                "UPDATE activations SET plan = $2 WHERE license_id = $1 AND kind = 'device'",
+            ),
+            activations: sql(listed_activations(&["domain", "device"])),
+            activations_of_kind: sql(listed_activations(&["$4"])),
+            least_recently_seen: sql(least_recently_seen("")),
+            least_recently_seen_before: sql(least_recently_seen(" AND seen_day <= $4 AND seen_at < $3")),
             idle: SqlStr::from_static(IDLE),
             insert_events: sql(format!("{INSERT_EVENT_ROWS} FROM {items}")),
             events: SqlStr::from_static(
@@ -135,10 +145,7 @@ impl Statements {
                  WHERE license_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3 + 0",
             ),
             record: SqlStr::from_static(D::RECORD),
-            unknown_license: sql(format!(
-                "SELECT value ->> 0 AS id FROM {items} \
-                 WHERE NOT EXISTS (SELECT 1 FROM licenses WHERE licenses.id = value ->> 0) LIMIT 1"
-            )),
+            waiting: SqlStr::from_static("SELECT id FROM journal LIMIT 1"),
             insert_idempotency: SqlStr::from_static(
                 "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT DO NOTHING RETURNING key",
@@ -147,13 +154,13 @@ impl Statements {
                 "SELECT request, license_id FROM idempotency_keys WHERE key = $1",
             ),
             plans_in_use: SqlStr::from_static("SELECT DISTINCT plan FROM licenses"),
-            insert_kept: SqlStr::from_static(
-                "INSERT INTO kept (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            insert_setting: SqlStr::from_static(
+                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             ),
-            kept: SqlStr::from_static("SELECT value FROM kept WHERE name = $1"),
+            setting: SqlStr::from_static("SELECT value FROM settings WHERE name = $1"),
             ping: SqlStr::from_static("SELECT 1"),
             notify: D::NOTIFY.map(SqlStr::from_static),
-            detail: listed(Counted::All),
+            detail: detail(limits::LISTED_ACTIVATIONS),
         }
     }
 
@@ -200,24 +207,8 @@ impl Statements {
     }
 }
 
-/// What a license is shown to have counted.
-#[derive(Clone, Copy)]
-pub(super) enum Counted {
-    /// What is filed.
-    Filed,
-    /// All, where the statement is of the license `$1`.
-    One,
-    /// All, of many licenses: what is not filed yet is gone through once.
-    All,
-}
-
-/// The condition on `unfiled` that it is of the license in parameter `n`. Batches that do not hold its id are not read.
-pub(super) fn unfiled_of<D: Dialect>(n: u8) -> String {
-    format!("{}(batch, ${n}) > 0 AND license_id = ${n}", D::FIND)
-}
-
-/// A license with its counters and lists, in one statement and so at one moment.
-pub(super) fn detail<D: Dialect>(most: u32, counted: Counted) -> String {
+/// A license with its counters and at most `most` of its domains and devices each, in one statement and so from one snapshot.
+pub(super) fn detail<D: Dialect>(most: u32) -> String {
     let listed = |kind| {
         let select = format!(
             "SELECT id, value, created_at, label FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
@@ -226,36 +217,23 @@ pub(super) fn detail<D: Dialect>(most: u32, counted: Counted) -> String {
         D::json_rows("id, value, created_at, label", &select)
     };
     let (domains, devices) = (listed("domain"), listed("device"));
-    let of = match counted {
-        Counted::Filed => {
-            return format!(
-                "SELECT {COLUMNS}, validation_count, last_validated_at, {domains} AS domains, {devices} AS devices \
-                 FROM licenses l"
-            );
-        }
-        Counted::One => format!("{} AND ", unfiled_of::<D>(1)),
-        Counted::All => String::new(),
-    };
-    let valid = ValidationOutcome::Valid;
     format!(
-        "WITH counted AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM unfiled \
-         WHERE {of}outcome = '{valid}' GROUP BY license_id) \
-         SELECT {COLUMNS}, validation_count + COALESCE(counted.n, 0) AS validation_count, \
-         CASE WHEN last_validated_at > counted.latest THEN last_validated_at \
-         ELSE COALESCE(counted.latest, last_validated_at) END AS last_validated_at, \
-         {domains} AS domains, {devices} AS devices \
-         FROM licenses l LEFT JOIN counted ON counted.license_id = l.id"
+        "SELECT {COLUMNS}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices FROM {COUNTED_LICENSES}"
     )
 }
 
-/// The bindings of the license `l` where they do not stand beside it: all where it is read whole, else those of the claim in parameters
-/// 2 and 3. Each part is of an index, and reads nothing where it does not apply.
+/// The counters of [`COUNTED_LICENSES`]. A license that was never validated has no row.
+pub(super) const COUNTERS: &str = "CAST(COALESCE(c.validation_count, 0) AS BIGINT) AS validation_count, c.last_validated_at AS last_validated_at";
+pub(super) const COUNTED_LICENSES: &str = "licenses l LEFT JOIN license_counters c ON c.license_id = l.id";
+
+/// The bindings of the license `l`: all of them up to the limit, otherwise those of the claim in parameters 2 and 3. Each part uses an
+/// index, and reads nothing if it does not apply.
 fn bindings<D: Dialect>() -> String {
     let (most, named) = (limits::BINDINGS_READ, D::is_one_of("a.value", 2));
     let of = |condition: &str| {
         format!("SELECT kind, value FROM activations a WHERE a.license_id = l.id AND {condition}")
     };
-    // Ordered and limited, so that no planner thinks of reading the table: it takes each license to have many.
+    // The limit keeps planners from scanning: their statistics say that each license has many.
     let few = of(&format!("l.domains_used + l.devices_used <= {most} ORDER BY kind, value LIMIT {most}"));
     let whole = format!("SELECT kind, value FROM ({few}) AS few");
     let many = format!("l.domains_used + l.devices_used > {most}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use license_core::activation::ActivationId;
 use license_core::change::Notice;
 use license_core::event::Event;
@@ -12,16 +13,16 @@ use license_core::store::StoreError;
 use license_core::transfer::{
     Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
 };
-use license_core::usage::{Rollup, RollupKey, UsageKept, UsageSum, ValidationOutcome};
+use license_core::usage::{Rollup, RollupKey, UsageKept, UsageSum};
 use serde_json::json;
 use sqlx::SqlStr;
 
-use super::dialect::{Dialect, values};
-use super::fault::store_error;
-use super::filing::rollup_key;
-use super::seen::all_activations;
-use super::statements::{COLUMNS, sql};
-use super::{Connection, Row, SqlStore, Tx, reader, rows};
+use super::compaction::ROLLUP_KEY;
+use super::database::{Connection, Row, SqlDatabase, Tx, reader};
+use super::dialect::{Dialect, Durability, values};
+use super::last_seen::all_activations;
+use super::statements::{AS_OF, COLUMNS, COUNTED_LICENSES, COUNTERS, sql};
+use super::{SqlStore, rows};
 
 /// Rows of one statement: of a license with very many activations not all at once.
 const ROWS: usize = 20_000;
@@ -40,18 +41,17 @@ pub(super) struct TransferStatements {
     /// Of each rollup, by its place: whether there is its license, and whether there is one.
     settle_rollups: SqlStr,
     insert_rollups: SqlStr,
-    /// What validations say of activations that were just made.
-    insert_seen: SqlStr,
-    kept_under: SqlStr,
+    insert_counters: SqlStr,
+    settings_under: SqlStr,
 }
 
 impl TransferStatements {
     pub(super) fn new<D: Dialect>(dialect: &D) -> Self {
-        let (items, valid) = (D::items(1), ValidationOutcome::Valid);
+        let items = D::items(1);
         let bytes = |n| D::unhex(&format!("value ->> {n}"));
         let text = |n| format!("value ->> {n}");
         let int = |n| format!("CAST(value ->> {n} AS BIGINT)");
-        let columns: Vec<String> = (0..19)
+        let columns: Vec<String> = (0..17)
             .map(|n| match n {
                 1 | 2 => bytes(n),
                 0 | 3..=5 | 13 => text(n),
@@ -61,14 +61,8 @@ impl TransferStatements {
         Self {
             begin_snapshot: dialect.begin_snapshot(),
             first_read: SqlStr::from_static("SELECT id FROM licenses LIMIT 1"),
-            // What is not filed yet is gone through once, for all licenses of the statement.
             licenses: sql(format!(
-                "WITH counted AS MATERIALIZED (SELECT license_id, COUNT(*) AS n, MAX(at) AS latest FROM unfiled \
-                 WHERE outcome = '{valid}' GROUP BY license_id) \
-                 SELECT {COLUMNS}, validation_count + COALESCE(counted.n, 0) AS validation_count, \
-                 CASE WHEN last_validated_at > counted.latest THEN last_validated_at \
-                 ELSE COALESCE(counted.latest, last_validated_at) END AS last_validated_at \
-                 FROM licenses l LEFT JOIN counted ON counted.license_id = l.id \
+                "SELECT {COLUMNS}, {COUNTERS}, {AS_OF} FROM {COUNTED_LICENSES} \
                  WHERE l.id > $1 ORDER BY l.id LIMIT $2 + 0"
             )),
             activations: sql(all_activations()),
@@ -79,7 +73,7 @@ impl TransferStatements {
             )),
             // The condition tells SQLite that what follows is no join.
             insert: sql(format!(
-                "INSERT INTO licenses ({COLUMNS}, validation_count, last_validated_at) \
+                "INSERT INTO licenses ({COLUMNS}) \
                  SELECT {} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
                 columns.join(", ")
             )),
@@ -92,30 +86,25 @@ impl TransferStatements {
                  AND device = value ->> 4 AND country = value ->> 5) THEN 1 ELSE 0 END AS BIGINT) AS there FROM {items}"
             )),
             insert_rollups: sql(format!(
-                "INSERT INTO rollups ({}, count, first_at, last_at) SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, \
+                "INSERT INTO rollups ({ROLLUP_KEY}, count, first_at, last_at) SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, \
                  value ->> 2, value ->> 3, value ->> 4, value ->> 5, CAST(value ->> 6 AS BIGINT), \
                  CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT) FROM {items} WHERE 1 = 1 \
-                 ON CONFLICT DO NOTHING RETURNING day",
-                rollup_key!()
+                 ON CONFLICT DO NOTHING RETURNING day"
             )),
-            insert_seen: sql(format!(
-                "UPDATE activation_usage SET first_seen_at = s.first, seen_at = s.last, seen_day = s.last / 86400000000, \
-                 validations = s.n, country = s.country FROM (SELECT value ->> 0 AS license_id, value ->> 1 AS kind, \
-                 value ->> 2 AS value, {} AS first, {} AS last, {} AS n, value ->> 6 AS country FROM {items}) AS s \
-                 WHERE activation_usage.license_id = s.license_id AND activation_usage.kind = s.kind \
-                 AND activation_usage.value = s.value",
-                int(3),
-                int(4),
-                int(5)
+            insert_counters: sql(format!(
+                "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
+                 SELECT value ->> 0, {}, {} FROM {items}",
+                int(1),
+                int(2)
             )),
-            kept_under: SqlStr::from_static(
-                "SELECT name, value FROM kept WHERE name >= $1 AND name < $2 ORDER BY name",
+            settings_under: SqlStr::from_static(
+                "SELECT name, value FROM settings WHERE name >= $1 AND name < $2 ORDER BY name",
             ),
         }
     }
 }
 
-impl<D: Dialect> SqlStore<D> {
+impl<D: Dialect> SqlDatabase<D> {
     async fn settle(
         &self,
         connection: &mut Connection<D>,
@@ -137,26 +126,27 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         let settled = self.settle(&mut tx, batch).await?;
         let new: Vec<&ImportedLicense> = batch.new_ones(&settled).collect();
         if new.is_empty() {
             return Ok(settled);
         }
-        let licenses = rows::json_rows(new.iter().map(|one| rows::imported_row(one)));
+        let licenses = rows::json_rows(new.iter().map(|one| rows::imported_row(&one.license)));
         let inserted = self.fetch(&mut tx, &self.transfer.insert, values![licenses.as_str()]).await?;
         if inserted.len() != new.len() {
             // Another took an id or a key since they were read: read again who has them.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }
-        let ImportRows { bound, events } = ImportRows::new(&new);
-        for some in bound.chunks(ROWS) {
-            let bound = some.iter().map(|(license, one)| rows::activation_row(license, &one.activation));
-            let rows = rows::json_rows(bound);
+        let ImportRows { counters, activations, events } = ImportRows::new(&new);
+        if !counters.is_empty() {
+            let rows = rows::json_rows(counters.into_iter());
+            self.fetch(&mut tx, &self.transfer.insert_counters, values![rows.as_str()]).await?;
+        }
+        for some in activations.chunks(ROWS) {
+            let imported = some.iter().map(|(license, one)| imported_activation(license, one, batch.at));
+            let rows = rows::json_rows(imported);
             self.fetch(&mut tx, &self.statements.insert_activations, values![rows.as_str()]).await?;
-            let seen = some.iter().map(|(license, one)| rows::seen_row(license, one, batch.at));
-            let rows = rows::json_rows(seen);
-            self.fetch(&mut tx, &self.transfer.insert_seen, values![rows.as_str()]).await?;
         }
         for some in events.chunks(ROWS) {
             let rows = rows::json_rows(some.iter().map(|event| rows::event_row(event)));
@@ -166,7 +156,7 @@ impl<D: Dialect> SqlStore<D> {
             self.add_audit(&mut tx, &audit).await?;
         }
         let notices = batch.notices(&settled).into_iter().map(Notice::Changed);
-        self.commit_and_tell(tx, notices.collect()).await?;
+        self.commit_and_notify(tx, notices.collect()).await?;
         Ok(settled)
     }
 
@@ -196,7 +186,7 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
-        let mut tx = self.begin(&self.statements.durable).await?;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
         let settled = self.settle_rollups(&mut tx, rollups).await?;
         let new = rollups.iter().enumerate().filter(|(place, _)| settled[*place] == ImportedRollup::New);
         let Some(newest) = new.clone().map(|(_, rollup)| rollup.key.day).max() else { return Ok(settled) };
@@ -207,7 +197,7 @@ impl<D: Dialect> SqlStore<D> {
         }
         let from = rows::micros(UsageKept::imported(newest).records_from);
         self.fetch(&mut tx, &self.usage.keep_records, values![from]).await?;
-        self.commit_and_tell(tx, Vec::new()).await?;
+        self.commit_and_notify(tx, Vec::new()).await?;
         Ok(settled)
     }
 }
@@ -225,74 +215,95 @@ fn rollup_rows<'a>(rollups: impl Iterator<Item = (usize, &'a Rollup)>) -> String
 
 /// What belongs to licenses that are new.
 struct ImportRows<'a> {
-    bound: Vec<(&'a LicenseId, &'a ActivationDetail)>,
+    counters: Vec<serde_json::Value>,
+    activations: Vec<(&'a License, &'a ActivationDetail)>,
     events: Vec<&'a Event>,
 }
 
 impl<'a> ImportRows<'a> {
     fn new(new: &[&'a ImportedLicense]) -> Self {
-        let mut rows = Self { bound: Vec::new(), events: Vec::new() };
+        let mut rows = Self { counters: Vec::new(), activations: Vec::new(), events: Vec::new() };
         for one in new {
-            rows.bound.extend(one.activations.iter().map(|activation| (&one.license.id, activation)));
+            let Counters { validation_count, last_validated_at, as_of: _ } = one.counters;
+            if one.counters != Counters::default() {
+                let last = rows::micros(last_validated_at);
+                rows.counters.push(json!([one.license.id.as_str(), rows::int(validation_count), last]));
+            }
+            rows.activations.extend(one.activations.iter().map(|activation| (&one.license, activation)));
             rows.events.extend(&one.events);
         }
         rows
     }
 }
 
+/// An activation that was never seen counts as seen when it was imported, so that it is not idle for lack of data.
+fn imported_activation(
+    license: &License,
+    ActivationDetail { activation, usage }: &ActivationDetail,
+    imported_at: DateTime<Utc>,
+) -> serde_json::Value {
+    let seen_at = usage.last_seen_at.unwrap_or_else(|| imported_at.max(activation.created_at));
+    rows::activation_row(license, activation, usage, seen_at)
+}
+
 #[async_trait]
 impl<D: Dialect> TransferStore for SqlStore<D> {
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
-        self.retry.run(|| self.try_import(batch)).await
+        self.database.retry.run(|| self.database.try_import(batch)).await
     }
 
     async fn foresee(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
-        self.settle(&mut *self.reader().await?, batch).await
+        self.database.settle(&mut *self.database.reader().await?, batch).await
     }
 
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
-        self.retry.run(|| self.try_import_rollups(rollups)).await
+        self.database.retry.run(|| self.database.try_import_rollups(rollups)).await
     }
 
     async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
-        self.settle_rollups(&mut *self.reader().await?, rollups).await
+        self.database.settle_rollups(&mut *self.database.reader().await?, rollups).await
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let connection = self.read_connection().await?;
-        let begin = self.transfer.begin_snapshot.clone();
-        let mut tx = Tx::<D>::begin_read(connection, begin).await.map_err(store_error::<D>)?;
-        self.fetch(&mut tx, &self.transfer.first_read, &[]).await?;
-        Ok(Box::new(Reading { store: self, tx }))
+        // An export has all validations that were recorded before it, however long compacting them takes.
+        self.compact().await?;
+        let database = &*self.database;
+        let connection = database.read_connection().await?;
+        let mut tx = database.begin_on(connection, database.transfer.begin_snapshot.clone()).await?;
+        database.fetch(&mut tx, &database.transfer.first_read, &[]).await?;
+        Ok(Box::new(SqlSnapshot { database, tx }))
     }
 
     async fn kept_under(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let end = format!("{prefix}{LAST}");
         let values = values![prefix, end.as_str()];
-        let found = self.fetch(&mut *self.reader().await?, &self.transfer.kept_under, values).await?;
+        let found = self
+            .database
+            .fetch(&mut *self.database.reader().await?, &self.database.transfer.settings_under, values)
+            .await?;
         let read = |row: &Row<D>| {
-            let row = reader::<D>(row, "kept", prefix);
+            let row = reader::<D>(row, "settings", prefix);
             Ok((row.text("name")?, row.bytes("value")?))
         };
         found.iter().map(read).collect()
     }
 }
 
-/// One transaction that reads.
-struct Reading<'a, D: Dialect> {
-    store: &'a SqlStore<D>,
+/// A transaction that reads from one snapshot.
+struct SqlSnapshot<'a, D: Dialect> {
+    database: &'a SqlDatabase<D>,
     tx: Tx<D>,
 }
 
 #[async_trait]
-impl<D: Dialect> Snapshot for Reading<'_, D> {
+impl<D: Dialect> Snapshot for SqlSnapshot<'_, D> {
     async fn licenses(
         &mut self,
         after: Option<&LicenseId>,
         limit: u32,
     ) -> Result<Vec<(Arc<License>, Counters)>, StoreError> {
         let values = values![after.map_or("", LicenseId::as_str), i64::from(limit)];
-        let found = self.store.fetch(&mut self.tx, &self.store.transfer.licenses, values).await?;
+        let found = self.database.fetch(&mut self.tx, &self.database.transfer.licenses, values).await?;
         let read = |row: &Row<D>| {
             let id = reader::<D>(row, "licenses", "").text("id")?;
             let row = reader::<D>(row, "licenses", &id);
@@ -308,7 +319,7 @@ impl<D: Dialect> Snapshot for Reading<'_, D> {
     ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
         let (license, id) = after.map_or(("", ""), |(license, id)| (license.as_str(), id.as_str()));
         let values = values![license, id, i64::from(limit)];
-        let found = self.store.fetch(&mut self.tx, &self.store.transfer.activations, values).await?;
+        let found = self.database.fetch(&mut self.tx, &self.database.transfer.activations, values).await?;
         let read = |row: &Row<D>| {
             let license = reader::<D>(row, "activations", "").license_id("license_id")?;
             let activation = reader::<D>(row, "activations", license.as_str()).activation_detail()?;
@@ -318,6 +329,6 @@ impl<D: Dialect> Snapshot for Reading<'_, D> {
     }
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
-        self.store.read_rollups(&mut self.tx, None, after, i64::from(limit)).await
+        self.database.read_rollups(&mut self.tx, None, after, i64::from(limit)).await
     }
 }

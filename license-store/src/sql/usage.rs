@@ -14,27 +14,38 @@ use license_core::usage::{
 };
 use serde_json::json;
 
-use super::dialect::{Dialect, Value, values};
-use super::{Connection, SqlStore, Tx, reader, rows, store_error};
+use super::database::{Connection, SqlDatabase, Tx, reader};
+use super::dialect::{Dialect, Durability, Value, values};
+use super::fault::store_error;
+use super::rows;
 use statements::ReportStatements;
 
 pub(super) use statements::UsageStatements;
 
-/// So many times the rows of another commit in the background are removed in one: less is written of each.
-const REMOVED: u32 = 8;
+/// Single validations with their places in the history, newest first.
+type Recorded = Vec<(ValidationCursor, Validation)>;
 
-impl<D: Dialect> SqlStore<D> {
-    /// The statements of reports of usage by name, for `EXPLAIN`: parameters are the license, where the name says that it is of one,
-    /// and the days, ranges and the whole range of [`UsageSources`](license_core::usage::UsageSources); of `recent` the license, the
-    /// range, time and number to begin behind, and how many.
-    #[must_use]
-    pub fn report_texts(&self) -> Vec<(&'static str, String)> {
-        let texts = self.usage.of_license.texts().into_iter().map(|(name, text)| (name.of_license, text));
-        let of_all = self.usage.of_all.texts().into_iter().map(|(name, text)| (name.of_all, text));
-        let UsageStatements { active, top_licenses, by_plan, .. } = &self.usage;
-        let more =
-            [("active of all", active), ("top licenses of all", top_licenses), ("by plan of all", by_plan)];
-        texts.chain(of_all).chain(more).map(|(name, text)| (name, text.as_str().to_owned())).collect()
+impl<D: Dialect> SqlDatabase<D> {
+    /// The statements of reports by name, for `EXPLAIN`.
+    #[cfg(test)]
+    pub(super) fn report_texts(&self) -> Vec<(String, String)> {
+        let named = |statements: &ReportStatements, scope: &str| {
+            statements.texts().map(|(name, text)| (format!("{name} of {scope}"), text.as_str().to_owned()))
+        };
+        let UsageStatements {
+            active, top_licenses, by_plan, recent_day, recent_of_day, recent_of_all, ..
+        } = &self.usage;
+        let more = [
+            ("active of all", active),
+            ("top licenses of all", top_licenses),
+            ("by plan of all", by_plan),
+            ("recent day of a license", recent_day),
+            ("recent of a license", recent_of_day),
+            ("recent of all", recent_of_all),
+        ];
+        let more = more.map(|(name, text)| (name.to_owned(), text.as_str().to_owned()));
+        let (one, all) = (named(&self.usage.of_license, "a license"), named(&self.usage.of_all, "all"));
+        one.into_iter().chain(all).chain(more).collect()
     }
 
     pub(super) async fn usage_of(
@@ -50,7 +61,7 @@ impl<D: Dialect> SqlStore<D> {
 
     /// One at a time: each reads all rollups of its range several times, and others want to read, too.
     pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
-        let _one = self.overviews.enter().await.map_err(store_error::<D>)?;
+        let _one = self.overviews.lock().await;
         let mut tx = self.begin_read().await?;
         let usage = self.report(&mut tx, &self.usage.of_all, None, query).await?;
         let values = sources(None, query);
@@ -108,20 +119,17 @@ impl<D: Dialect> SqlStore<D> {
             Vec::new()
         };
         let kept = self.usage_kept(tx).await?;
-        let (at, sequence) = query.page.after.map_or((i64::MAX, i64::MAX), |cursor| {
-            (cursor.at.timestamp_micros(), rows::int(cursor.sequence))
-        });
-        let (from, to) = sources.range;
-        let mut values = of_license;
-        values.extend(values![from, to, at, sequence, i64::from(query.page.limit) + 1]);
-        let records = self.fetch(tx, &statements.recent, &values).await?;
+        let as_of = self.fetch(tx, &self.usage.as_of, &[]).await?;
+        let as_of =
+            as_of.first().map_or(Ok(None), |row| reader::<D>(row, "journal", license).maybe_time("as_of"))?;
+        let items = self.recent(tx, id, query).await?;
 
         let figures = figures.iter().map(|row| {
             let row = reader::<D>(row, "rollups", license);
             Ok(UsageFigure { slot: row.int("slot")?, outcome: row.outcome()?, sum: row.usage_sum()? })
         });
         let earlier = earlier.iter().map(|row| {
-            let row = reader::<D>(row, "usage_before", license);
+            let row = reader::<D>(row, "pruned_usage", license);
             Ok((row.outcome()?, row.usage_sum()?))
         });
         let shares = shares.iter().map(|row| {
@@ -134,20 +142,57 @@ impl<D: Dialect> SqlStore<D> {
             earlier.collect::<Result<Vec<_>, StoreError>>()?,
             shares.collect::<Result<_, StoreError>>()?,
         );
-        let read = |row| reader::<D>(row, "validations", license).validation();
-        let items = records.iter().map(read).collect::<Result<_, _>>()?;
         let Page { items, next } =
             Page::from_one_more(items, query.page.limit, |(cursor, _): &(ValidationCursor, Validation)| {
                 *cursor
             });
         let items = items.into_iter().map(|(_, validation)| validation).collect();
-        Ok(UsageReport { recent: Page { items, next }, kept, ..report })
+        Ok(UsageReport { recent: Page { items, next }, kept, as_of, ..report })
+    }
+
+    /// The single validations of a page, and one more if there is a next page. Those of one license are looked up day by day, from the
+    /// latest on.
+    async fn recent(
+        &self,
+        tx: &mut Tx<D>,
+        id: Option<&LicenseId>,
+        query: &UsageQuery,
+    ) -> Result<Recorded, StoreError> {
+        let (from, to) = query.sources().range;
+        let (at, sequence) = query.page.after.map_or((i64::MAX, i64::MAX), |cursor| {
+            (cursor.at.timestamp_micros(), rows::int(cursor.sequence))
+        });
+        let limit = query.page.limit as usize + 1;
+        let most = i64::from(query.page.limit) + 1;
+        let Some(id) = id else {
+            let values = values![from, to, at, sequence, most];
+            let rows = self.fetch(tx, &self.usage.recent_of_all, values).await?;
+            return rows.iter().map(|row| reader::<D>(row, "validations", "").validation()).collect();
+        };
+        let day = |micros: i64| micros.div_euclid(Day::MICROS);
+        let (first, mut last) = (day(from), day(to.saturating_sub(1).min(at)));
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let values = values![first, last, id.as_str()];
+            let days = self.fetch(tx, &self.usage.recent_day, values).await?;
+            let day =
+                days.first().map_or(Ok(None), |row| reader::<D>(row, "validations", "").maybe_int("day"))?;
+            let Some(day) = day else { break };
+            let left = rows::int((limit - found.len()) as u64);
+            let values = values![day, id.as_str(), from, to, at, sequence, left];
+            let rows = self.fetch(tx, &self.usage.recent_of_day, values).await?;
+            for row in &rows {
+                found.push(reader::<D>(row, "validations", id.as_str()).validation()?);
+            }
+            last = day.saturating_sub(1);
+        }
+        Ok(found)
     }
 
     pub(super) async fn usage_kept(&self, connection: &mut Connection<D>) -> Result<UsageKept, StoreError> {
         let rows = self.fetch(connection, &self.usage.kept, &[]).await?;
         let Some(row) = rows.first() else { return Ok(UsageKept::default()) };
-        let row = reader::<D>(row, "usage_kept", "");
+        let row = reader::<D>(row, "retention", "");
         Ok(UsageKept {
             records_from: row.maybe_time("records_from")?,
             rollups_from: row.maybe_int("rollups_from")?.map(Day::from_number),
@@ -197,16 +242,10 @@ impl<D: Dialect> SqlStore<D> {
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        let (keep, limit) = (retention.at(now), i64::from(limit.min(D::BACKGROUND_ROWS * REMOVED)));
+        let (keep, limit) = (retention.at(now), i64::from(limit.min(D::STEP_ROWS)));
         let mut forgotten = 0;
-        let all = [keep.records_from, keep.rollups_from.map(Day::start)].into_iter().flatten().max();
-        let all = values![rows::micros(all).unwrap_or(i64::MIN)];
-        // What was recorded late is not filed yet.
-        if !self.fetch(&mut *self.reader().await?, &self.usage.old_unfiled, all).await?.is_empty() {
-            self.filing.run().await.map_err(store_error::<D>)?;
-        }
         if let Some(from) = keep.records_from {
-            forgotten += self.forget_records(from.timestamp_micros(), limit).await?;
+            forgotten += self.forget_records(from, limit).await?;
         }
         if let Some(from) = keep.rollups_from {
             forgotten += self.forget_rollups(from.number(), limit).await?;
@@ -214,17 +253,17 @@ impl<D: Dialect> SqlStore<D> {
         Ok(forgotten)
     }
 
-    async fn forget_records(&self, from: i64, limit: i64) -> Result<u64, StoreError> {
-        // What goes is found before others have to wait.
-        let oldest = &self.usage.oldest_records;
-        let found = self.fetch(&mut *self.reader().await?, oldest, values![from, limit]).await?;
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
-        self.fetch(&mut tx, &self.usage.keep_records, values![from]).await?;
+    async fn forget_records(&self, from: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+        // Found before the writer is locked.
+        let values = values![Day::of(from).number(), limit];
+        let found = self.fetch(&mut *self.reader().await?, &self.usage.oldest_records, values).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        self.fetch(&mut tx, &self.usage.keep_records, values![from.timestamp_micros()]).await?;
         let mut removed = 0;
         if let Some(row) = found.first() {
             let row = reader::<D>(row, "validations", "");
-            let last = values![row.int("at")?, row.int("sequence")?];
+            let license = row.text("license_id")?;
+            let last = values![row.int("day")?, license.as_str(), row.int("at")?, row.int("sequence")?];
             removed = self.fetch(&mut tx, &self.usage.remove_records, last).await?.len();
         }
         tx.commit().await.map_err(store_error::<D>)?;
@@ -235,9 +274,8 @@ impl<D: Dialect> SqlStore<D> {
         let oldest = &self.usage.oldest_rollups;
         let found = self.fetch(&mut *self.reader().await?, oldest, values![from, limit]).await?;
         let last = found.first().map(|row| reader::<D>(row, "rollups", "").rollup_key()).transpose()?;
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
-        if let Some(lock) = &self.usage.lock_filing {
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        if let Some(lock) = &self.compaction.lock {
             self.fetch(&mut tx, lock, &[]).await?;
         }
         self.fetch(&mut tx, &self.usage.keep_rollups, values![from]).await?;
@@ -269,7 +307,7 @@ impl<D: Dialect> SqlStore<D> {
 /// The parameters of the sources of a query, behind the license where it is of one.
 fn sources<'a>(id: Option<&'a LicenseId>, query: &UsageQuery) -> Vec<Value<'a>> {
     let sources = query.sources();
-    let ranges = [sources.days, sources.records[0], sources.records[1], sources.range];
+    let ranges = [sources.days, sources.records[0], sources.records[1]];
     let license = id.map(|id| id.as_str().into());
     license.into_iter().chain(ranges.into_iter().flat_map(|(from, to)| [from.into(), to.into()])).collect()
 }

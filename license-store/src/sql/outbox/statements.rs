@@ -5,9 +5,8 @@ use license_core::outbox::EventFilter;
 use license_core::store::PageRequest;
 use sqlx::SqlStr;
 
-use crate::sql::chain::Chain;
 use crate::sql::dialect::{Dialect, Value};
-use crate::sql::statements::{Counted, EVENT_ITEMS, INSERT_EVENT_ROWS, detail, sql};
+use crate::sql::statements::{EVENT_ITEMS, INSERT_EVENT_ROWS, detail, sql};
 
 const ENDPOINT: &str = "id, url, event_types, description, disabled_at, disabled_reason, secret, previous_secret, \
     previous_secret_until, created_at, updated_at, last_success_at, failing_since, last_event";
@@ -22,22 +21,29 @@ pub(in crate::sql) struct OutboxStatements {
     pub(super) last_position: SqlStr,
     pub(super) any_unpublished: SqlStr,
     pub(super) unpublished: SqlStr,
-    /// See [`SqlStore::try_publish`](crate::sql::SqlStore).
-    pub(super) publish: Chain,
+    /// Moves the last position, if it is still the one that was read.
+    pub(super) advance: SqlStr,
+    pub(super) position: SqlStr,
+    pub(super) insert_deliveries: SqlStr,
     pub(super) published_after: SqlStr,
     pub(super) published_since: SqlStr,
     pub(super) at_positions: SqlStr,
     pub(super) ending: SqlStr,
-    pub(super) tell: Chain,
-    /// Likewise, all or none, and with their positions.
-    pub(super) tell_in_place: Chain,
+    /// Notes on licenses what is told of them, as far as they are still as they were read.
+    pub(super) note_told: SqlStr,
+    pub(super) insert_told: SqlStr,
+    /// Takes positions for all events, if all licenses and endpoints are as they were read.
+    pub(super) take_places: SqlStr,
+    pub(super) note_all: SqlStr,
+    pub(super) insert_all: SqlStr,
+    pub(super) deliver_all: SqlStr,
     pub(super) limit_told: SqlStr,
     pub(super) note_limit: SqlStr,
     pub(super) watched: SqlStr,
     pub(super) watch: SqlStr,
     pub(super) unwatch: SqlStr,
-    pub(super) usage_news: SqlStr,
-    pub(super) forget_news: SqlStr,
+    pub(super) anomaly_candidates: SqlStr,
+    pub(super) remove_candidate: SqlStr,
     pub(super) day_figures: SqlStr,
     pub(super) acknowledged: SqlStr,
     pub(super) acknowledge: SqlStr,
@@ -89,17 +95,16 @@ impl OutboxStatements {
         );
         let note_told = |condition: &str| {
             format!(
-                "UPDATE licenses SET expiry_told = t.told, last_event = t.last_event \
+                "UPDATE licenses SET expiry_notified = t.told, last_event = t.last_event \
                  FROM (SELECT l.id, n.told, n.last_event FROM {noted}{condition}{skip_locked}) AS t \
-                 WHERE licenses.id = t.id"
+                 WHERE licenses.id = t.id RETURNING licenses.id"
             )
         };
         // Of licenses whose last event is this one, and was not there: those that were noted.
         let insert_told = format!(
-            "{INSERT_EVENT_ROWS} FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
+            "{INSERT_EVENT_ROWS} FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} \
              ON CONFLICT DO NOTHING RETURNING license_id",
-            int(5),
-            D::CHANGED
+            int(5)
         );
         // All of that, where it can have positions, and who is to be told is known.
         let counted = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "counts"));
@@ -114,44 +119,41 @@ impl OutboxStatements {
         );
         let take_places = format!(
             "UPDATE outbox SET last_position = last_position + {} \
-             WHERE {} = (SELECT COUNT(*) FROM {noted}{in_order}) AND {same_endpoints}",
+             WHERE {} = (SELECT COUNT(*) FROM {noted}{in_order}) AND {same_endpoints} \
+             RETURNING last_position",
             counted(1),
             counted(0)
         );
         // Where the lock was waited for, what was read before it may be different now.
-        let again = if D::LOCKS_ALL { "1 = 1".to_owned() } else { format!("{same_endpoints}{in_order}") };
-        let note_all = note_told(&format!(" AND {} AND {again}", D::CHANGED));
+        let again = if D::SINGLE_WRITER { String::new() } else { format!(" AND {same_endpoints}{in_order}") };
+        let note_all = note_told(&again);
         let before = format!("(SELECT last_position FROM outbox) - {}", counted(1));
         let insert_all = format!(
             "INSERT INTO events (license_id, sequence, event_type, at, data, position) SELECT {EVENT_ITEMS}, {before} + {} \
-             FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} AND {} \
+             FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} \
              ON CONFLICT DO NOTHING RETURNING license_id",
             int(6),
-            int(5),
-            D::CHANGED
+            int(5)
         );
-        let deliver_all = format!(
-            "{} WHERE {}",
-            delivery_rows(&D::items_of(1, "deliveries"), &format!("{before} + {}", int(1))),
-            D::CHANGED
-        );
+        let deliver_all = delivery_rows(&D::items_of(1, "deliveries"), &format!("{before} + {}", int(1)));
         let place = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "place"));
-        let advance =
-            format!("UPDATE outbox SET last_position = {} WHERE last_position = {}", place(1), place(0));
+        let advance = format!(
+            "UPDATE outbox SET last_position = {} WHERE last_position = {} RETURNING last_position",
+            place(1),
+            place(0)
+        );
         let position = format!(
             "UPDATE events SET position = p.position FROM (SELECT value ->> 0 AS license_id, {} AS sequence, \
-             {} AS position FROM {} WHERE {}) AS p \
+             {} AS position FROM {}) AS p \
              WHERE events.license_id = p.license_id AND events.sequence = p.sequence RETURNING events.sequence",
             int(1),
             int(2),
-            D::items_of(1, "positions"),
-            D::CHANGED
+            D::items_of(1, "positions")
         );
         // An endpoint may be gone since it was read.
         let insert_deliveries = format!(
-            "{} WHERE {} AND EXISTS (SELECT 1 FROM endpoints WHERE id = value ->> 0) ON CONFLICT DO NOTHING",
-            delivery_rows(&D::items_of(1, "deliveries"), &int(1)),
-            D::CHANGED
+            "{} WHERE EXISTS (SELECT 1 FROM endpoints WHERE id = value ->> 0) ON CONFLICT DO NOTHING",
+            delivery_rows(&D::items_of(1, "deliveries"), &int(1))
         );
         Self {
             lock: sql(format!("SELECT last_position FROM outbox{for_update}")),
@@ -163,7 +165,9 @@ impl OutboxStatements {
                 "SELECT license_id, sequence, event_type, at FROM events WHERE position IS NULL \
                  ORDER BY license_id, sequence LIMIT $1 + 0",
             ),
-            publish: Chain::new::<D>(&[&advance, &position, &insert_deliveries], 1),
+            advance: sql(advance),
+            position: sql(position),
+            insert_deliveries: sql(insert_deliveries),
             published_after: sql(format!(
                 "SELECT {EVENT} FROM events WHERE position > $1 ORDER BY position LIMIT $2 + 0"
             )),
@@ -176,15 +180,21 @@ impl OutboxStatements {
                 int(0)
             )),
             ending: sql(format!(
-                "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_told < 2 \
-                 AND l.expiry_told = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
-                detail::<D>(license_core::limits::EVENT_ACTIVATIONS, Counted::Filed)
+                "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_notified < 2 \
+                 AND l.expiry_notified = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
+                detail::<D>(license_core::limits::EVENT_ACTIVATIONS)
             )),
-            tell: Chain::new::<D>(&[&note_told(""), &insert_told], 1),
-            tell_in_place: Chain::new::<D>(&[&take_places, &note_all, &insert_all, &deliver_all], 2),
-            limit_told: SqlStr::from_static("SELECT at FROM limits_told WHERE license_id = $1 AND kind = $2"),
+            note_told: sql(note_told("")),
+            insert_told: sql(insert_told),
+            take_places: sql(take_places),
+            note_all: sql(note_all),
+            insert_all: sql(insert_all),
+            deliver_all: sql(deliver_all),
+            limit_told: SqlStr::from_static(
+                "SELECT at FROM limit_notices WHERE license_id = $1 AND kind = $2",
+            ),
             note_limit: SqlStr::from_static(
-                "INSERT INTO limits_told (license_id, kind, at) VALUES ($1, $2, $3) \
+                "INSERT INTO limit_notices (license_id, kind, at) VALUES ($1, $2, $3) \
                  ON CONFLICT (license_id, kind) DO UPDATE SET at = excluded.at",
             ),
             watched: SqlStr::from_static("SELECT plan FROM watched_plans ORDER BY plan"),
@@ -192,10 +202,12 @@ impl OutboxStatements {
                 "INSERT INTO watched_plans (plan) SELECT value ->> 0 FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING"
             )),
             unwatch: sql(format!("DELETE FROM watched_plans WHERE {}", D::is_one_of("plan", 1))),
-            usage_news: SqlStr::from_static(
-                "SELECT license_id, day FROM usage_news ORDER BY license_id, day LIMIT $1 + 0",
+            anomaly_candidates: SqlStr::from_static(
+                "SELECT license_id, day FROM anomaly_candidates ORDER BY license_id, day LIMIT $1 + 0",
             ),
-            forget_news: SqlStr::from_static("DELETE FROM usage_news WHERE license_id = $1 AND day = $2"),
+            remove_candidate: SqlStr::from_static(
+                "DELETE FROM anomaly_candidates WHERE license_id = $1 AND day = $2",
+            ),
             day_figures: SqlStr::from_static(
                 "SELECT COUNT(DISTINCT CASE WHEN country <> '' THEN country END) AS countries, \
                  COUNT(DISTINCT CASE WHEN device <> '' THEN device END) AS devices \

@@ -29,7 +29,7 @@ async fn check_endpoints_that_change<D: Dialect>(store: &SqlStore<D>) {
         let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
         store.create(&create(id, key, &spec, None, &plans, now()).expect("in bounds")).await.expect("create");
         while store.publish(now(), 100).await.expect("publish") > 0 {}
-        let (told, endpoints) = store.read_ending(&sweep).await.expect("reads");
+        let (told, endpoints) = store.database.read_ending(&sweep).await.expect("reads");
         assert_eq!((told.len(), endpoints.len()), (1, usize::from(number) - 1));
         let settings = EndpointSettings {
             url: "https://example.com/".to_owned(),
@@ -39,7 +39,7 @@ async fn check_endpoints_that_change<D: Dialect>(store: &SqlStore<D>) {
         let id = EndpointId::parse(&format!("whe_{number:020}")).expect("an id");
         let endpoint = Endpoint::new(id, settings, SealedSecret::from_bytes(vec![1]), now());
         assert!(store.create_endpoint(&endpoint).await.expect("create_endpoint"));
-        assert_eq!(store.tell(&told, &endpoints, sweep.now).await.expect("tells"), 1);
+        assert_eq!(store.database.tell(&told, &endpoints, sweep.now).await.expect("tells"), 1);
         while store.publish(sweep.now, 100).await.expect("publish") > 0 {}
         let delivered = store.deliveries(&endpoint.id, None, &page).await.expect("deliveries").items;
         assert_eq!(delivered.len(), 1, "the endpoint that came between is told");

@@ -1,4 +1,4 @@
-//! Usage that is unusual: looked at after filing, from a short list that filing writes.
+//! Usage anomalies: days that compaction has listed are scanned for what is unusual.
 
 use license_core::change::Notice;
 use license_core::command::{DayFigures, UnusualKind, tell_unusual};
@@ -8,16 +8,17 @@ use license_core::store::StoreError;
 use license_core::usage::Day;
 use serde_json::json;
 
-use crate::sql::dialect::{Dialect, values};
+use crate::sql::database::{Row, SqlDatabase, Tx, reader};
+use crate::sql::dialect::{Dialect, Durability, values};
+use crate::sql::fault::store_error;
 use crate::sql::rows::json_rows;
-use crate::sql::{Row, SqlStore, Tx, reader};
 
-impl<D: Dialect> SqlStore<D> {
+impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn try_tell_unusual(&self, look: &UsageLook) -> Result<u32, StoreError> {
         self.watch_plans(look).await?;
-        let news = self.read_rows(&self.outbox.usage_news, values![i64::from(look.limit)]).await?;
+        let news = self.read_rows(&self.outbox.anomaly_candidates, values![i64::from(look.limit)]).await?;
         for row in &news {
-            let row = reader::<D>(row, "usage_news", "");
+            let row = reader::<D>(row, "anomaly_candidates", "");
             self.look_at_usage(&row.license_id("license_id")?, Day::from_number(row.int("day")?), look)
                 .await?;
         }
@@ -37,16 +38,16 @@ impl<D: Dialect> SqlStore<D> {
         let gone: Vec<_> = known.iter().filter(|plan| !wanted.contains(&plan.as_str())).collect();
         let (gone, wanted) =
             (json!(gone).to_string(), json_rows(wanted.into_iter().map(|plan| json!([plan]))));
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &self.outbox.unwatch, values![gone.as_str()]).await?;
         self.fetch(&mut tx, &self.outbox.watch, values![wanted.as_str()]).await?;
-        tx.commit().await.map_err(crate::sql::store_error::<D>)
+        tx.commit().await.map_err(store_error::<D>)
     }
 
-    /// Under the lock of the license: filing has it as well when it adds to the list.
+    /// Removes the candidate before it reads: a compaction that adds to it at the same time makes this wait, or lists the day again.
     async fn look_at_usage(&self, id: &LicenseId, day: Day, look: &UsageLook) -> Result<(), StoreError> {
-        let _turn = self.enter_background().await?;
-        let mut tx = self.begin(&self.statements.quick).await?;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        self.fetch(&mut tx, &self.outbox.remove_candidate, values![id.as_str(), day.number()]).await?;
         let locked = self.fetch(&mut tx, &self.statements.lock_license, values![id.as_str()]).await?;
         let mut notices = Vec::new();
         if let Some(row) = locked.first() {
@@ -57,7 +58,7 @@ impl<D: Dialect> SqlStore<D> {
                 let values = values![id.as_str(), kind.as_str()];
                 let last = self.fetch(&mut tx, &self.outbox.limit_told, values).await?;
                 let read =
-                    |row: &Row<D>| reader::<D>(row, "limits_told", id.as_str()).time("at").map(Day::of);
+                    |row: &Row<D>| reader::<D>(row, "limit_notices", id.as_str()).time("at").map(Day::of);
                 let last = last.first().map(read).transpose()?;
                 // To count is to go through the whole day of the license.
                 if !kind.may_be_told(plan, day, last, look.now) {
@@ -69,7 +70,7 @@ impl<D: Dialect> SqlStore<D> {
                 };
                 let told = tell_unusual(license.clone(), plan, kind, &figures, last, look.now);
                 let Some(changes) = told else { continue };
-                self.write(&mut tx, id, &changes, &self.statements.shown_filed).await?;
+                self.write(&mut tx, &license, &changes).await?;
                 let start = day.number().saturating_mul(Day::MICROS);
                 self.fetch(&mut tx, &self.outbox.note_limit, values![id.as_str(), kind.as_str(), start])
                     .await?;
@@ -77,8 +78,7 @@ impl<D: Dialect> SqlStore<D> {
                 notices = vec![Notice::Outbox];
             }
         }
-        self.fetch(&mut tx, &self.outbox.forget_news, values![id.as_str(), day.number()]).await?;
-        self.commit_and_tell(tx, notices).await
+        self.commit_and_notify(tx, notices).await
     }
 
     async fn day_figures(&self, tx: &mut Tx<D>, id: &LicenseId, day: Day) -> Result<DayFigures, StoreError> {

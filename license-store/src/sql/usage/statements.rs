@@ -4,9 +4,13 @@ use license_core::limits;
 use license_core::usage::{Interval, UsageGroup, UsageQuery, ValidationOutcome};
 use sqlx::SqlStr;
 
+use crate::sql::compaction::{ROLLUP_KEY, day};
 use crate::sql::dialect::Dialect;
-use crate::sql::filing::{day, recorded, rollup_key};
-use crate::sql::statements::{sql, unfiled_of};
+use crate::sql::statements::{AS_OF, sql};
+
+/// The columns of a single validation.
+const VALIDATION: &str =
+    "sequence, license_id, at, outcome, domain, device, country, region, client, covered_by";
 
 /// What reports are made of, for one license or for all.
 #[derive(Debug)]
@@ -17,16 +21,8 @@ pub(in crate::sql) struct ReportStatements {
     by_domain: SqlStr,
     by_device: SqlStr,
     by_country: SqlStr,
-    /// Single validations, newest first. Behind the range, from the newest that may be given, at most so many.
-    pub(in crate::sql) recent: SqlStr,
     /// What rollups that are gone have counted.
     pub(in crate::sql) earlier: SqlStr,
-}
-
-/// What a statement is called.
-pub(in crate::sql) struct Named {
-    pub(in crate::sql) of_license: &'static str,
-    pub(in crate::sql) of_all: &'static str,
 }
 
 impl ReportStatements {
@@ -47,14 +43,10 @@ impl ReportStatements {
         }
     }
 
-    /// By name.
-    pub(in crate::sql) fn texts(&self) -> [(Named, &SqlStr); 3] {
-        let named = |of_license, of_all| Named { of_license, of_all };
-        [
-            (named("figures of a license", "figures of all"), &self.figures_by_day),
-            (named("by domain of a license", "by domain of all"), &self.by_domain),
-            (named("recent of a license", "recent of all"), &self.recent),
-        ]
+    /// The statements that differ in what they look up, by name.
+    #[cfg(test)]
+    pub(in crate::sql) fn texts(&self) -> [(&'static str, &SqlStr); 2] {
+        [("figures", &self.figures_by_day), ("by domain", &self.by_domain)]
     }
 
     fn new<D: Dialect>(scope: Scope) -> Self {
@@ -70,24 +62,23 @@ impl ReportStatements {
                 "WITH {} SELECT NULLIF({column}, '') AS value, CAST(SUM(n) AS BIGINT) AS n, \
                  MIN(first_at) AS first_at, MAX(last_at) AS last_at \
                  FROM used GROUP BY {column} ORDER BY SUM(n) DESC, {column} LIMIT {}",
-                scope.used::<D>(day!()),
+                scope.used::<D>(&day("at")),
                 limits::USAGE_SHARES
             ))
         };
         Self {
             figures_by_hour: figures(HOUR),
-            figures_by_day: figures(day!()),
+            figures_by_day: figures(&day("at")),
             by_domain: by("domain"),
             by_device: by("device"),
             by_country: by("country"),
-            recent: scope.recent::<D>(),
             earlier: SqlStr::from_static(match scope {
                 Scope::License => {
-                    "SELECT outcome, count AS n, first_at, last_at FROM usage_before WHERE license_id = $1"
+                    "SELECT outcome, count AS n, first_at, last_at FROM pruned_usage WHERE license_id = $1"
                 }
                 Scope::All => {
                     "SELECT outcome, CAST(SUM(count) AS BIGINT) AS n, MIN(first_at) AS first_at, \
-                     MAX(last_at) AS last_at FROM usage_before GROUP BY outcome"
+                     MAX(last_at) AS last_at FROM pruned_usage GROUP BY outcome"
                 }
             }),
         }
@@ -104,8 +95,14 @@ pub(in crate::sql) struct UsageStatements {
     pub(in crate::sql) kept: SqlStr,
     pub(in crate::sql) rollups: SqlStr,
     pub(in crate::sql) rollups_of_license: SqlStr,
-    /// Whether anything of before that moment is not filed.
-    pub(in crate::sql) old_unfiled: SqlStr,
+    pub(in crate::sql) as_of: SqlStr,
+    /// The latest day from `$1` to `$2` on which the license `$3` has single validations.
+    pub(in crate::sql) recent_day: SqlStr,
+    /// Single validations of the day `$1` and the license `$2`, newest first: from `$3` to before `$4`, behind the time `$5` and the
+    /// sequence `$6`, at most `$7`.
+    pub(in crate::sql) recent_of_day: SqlStr,
+    /// The same of all licenses and days: `$1` to `$5`.
+    pub(in crate::sql) recent_of_all: SqlStr,
     /// The last of the oldest so many, before that moment or day.
     pub(in crate::sql) oldest_records: SqlStr,
     pub(in crate::sql) oldest_rollups: SqlStr,
@@ -115,20 +112,26 @@ pub(in crate::sql) struct UsageStatements {
     pub(in crate::sql) remove_records: SqlStr,
     pub(in crate::sql) remove_rollups: SqlStr,
     pub(in crate::sql) add_earlier: SqlStr,
-    pub(in crate::sql) lock_filing: Option<SqlStr>,
 }
 
 impl UsageStatements {
     pub(in crate::sql) fn new<D: Dialect>() -> Self {
-        let (valid, used) = (ValidationOutcome::Valid, Scope::All.used::<D>(day!()));
+        let (valid, used) = (ValidationOutcome::Valid, Scope::All.used::<D>(&day("at")));
         let distinct = |column| {
             format!(
                 "(SELECT COUNT(*) FROM (SELECT DISTINCT {column} FROM used \
                  WHERE outcome = '{valid}' AND {column} <> '') AS active)"
             )
         };
-        let key = rollup_key!();
+        let key = ROLLUP_KEY;
         let descending = key.replace(',', " DESC,");
+        let recent = |condition: &str, from: u8| {
+            let [start, end, at, sequence, limit] = [0, 1, 2, 3, 4].map(|n| format!("${}", from + n));
+            sql(format!(
+                "SELECT {VALIDATION} FROM validations WHERE {condition}at >= {start} AND at < {end} \
+                 AND (at, sequence) < ({at}, {sequence}) ORDER BY at DESC, sequence DESC LIMIT {limit} + 0"
+            ))
+        };
         Self {
             of_license: ReportStatements::new::<D>(Scope::License),
             of_all: ReportStatements::new::<D>(Scope::All),
@@ -149,60 +152,71 @@ impl UsageStatements {
                  SUM(n) AS n FROM used GROUP BY license_id) AS of_license \
                  JOIN licenses ON licenses.id = of_license.license_id GROUP BY licenses.plan ORDER BY licenses.plan"
             )),
-            lock_filing: D::LOCK_FILING.map(SqlStr::from_static),
-            kept: SqlStr::from_static("SELECT records_from, rollups_from FROM usage_kept"),
-            rollups: rollups("", "rollups WHERE 1 = 1", ""),
-            rollups_of_license: rollups(
-                "WITH RECURSIVE days (day) AS (SELECT MIN(day) FROM rollups WHERE day >= $1 UNION ALL \
-                 SELECT (SELECT MIN(rollups.day) FROM rollups WHERE rollups.day > days.day) FROM days \
-                 WHERE days.day IS NOT NULL) ",
-                &of_days::<D>("$8"),
-                &format!(" WHERE {}", unfiled_of::<D>(8)),
+            kept: SqlStr::from_static("SELECT records_from, rollups_from FROM retention"),
+            as_of: sql(format!("SELECT {AS_OF}")),
+            recent_day: SqlStr::from_static(
+                "WITH RECURSIVE days (day) AS (SELECT MAX(day) FROM validations WHERE day >= $1 AND day <= $2 UNION ALL \
+                 SELECT (SELECT MAX(v.day) FROM validations v WHERE v.day >= $1 AND v.day < days.day) FROM days \
+                 WHERE days.day IS NOT NULL AND NOT EXISTS (SELECT 1 FROM validations v WHERE v.day = days.day \
+                 AND v.license_id = $3)) \
+                 SELECT CASE WHEN COUNT(*) = COUNT(day) THEN MIN(day) END AS day FROM days",
             ),
-            old_unfiled: SqlStr::from_static("SELECT sequence FROM unfiled WHERE at < $1 LIMIT 1"),
+            recent_of_day: recent("day = $1 AND license_id = $2 AND ", 3),
+            recent_of_all: recent("", 1),
+            rollups: sql(format!(
+                "SELECT {key}, count AS n, first_at, last_at FROM rollups WHERE ({key}) > ($1, $2, $3, $4, $5, $6) \
+                 ORDER BY {key} LIMIT $7 + 0"
+            )),
+            rollups_of_license: sql(format!(
+                "WITH RECURSIVE {} SELECT rollups.day, rollups.license_id, rollups.outcome, rollups.domain, \
+                 rollups.device, rollups.country, rollups.count AS n, rollups.first_at, rollups.last_at FROM {} \
+                 AND (rollups.day, rollups.license_id, rollups.outcome, rollups.domain, rollups.device, rollups.country) \
+                 > ($1, $2, $3, $4, $5, $6) ORDER BY 1, 2, 3, 4, 5, 6 LIMIT $7 + 0",
+                days_of("days", "rollups", "day >= $1"),
+                rollups_of_days::<D>("$8")
+            )),
             oldest_records: SqlStr::from_static(
-                "SELECT at, sequence FROM (SELECT at, sequence FROM validations WHERE at < $1 \
-                 ORDER BY at, sequence LIMIT $2 + 0) AS oldest ORDER BY at DESC, sequence DESC LIMIT 1",
+                "SELECT day, license_id, at, sequence FROM (SELECT day, license_id, at, sequence FROM validations \
+                 WHERE day < $1 ORDER BY day, license_id, at, sequence LIMIT $2 + 0) AS oldest \
+                 ORDER BY day DESC, license_id DESC, at DESC, sequence DESC LIMIT 1",
             ),
             oldest_rollups: sql(format!(
                 "SELECT {key} FROM (SELECT {key} FROM rollups WHERE day < $1 ORDER BY {key} LIMIT $2 + 0) AS oldest \
                  ORDER BY {descending} DESC LIMIT 1"
             )),
             keep_records: SqlStr::from_static(
-                "UPDATE usage_kept SET records_from = $1 WHERE records_from IS NULL OR records_from < $1",
+                "UPDATE retention SET records_from = $1 WHERE records_from IS NULL OR records_from < $1",
             ),
             keep_rollups: SqlStr::from_static(
-                "UPDATE usage_kept SET rollups_from = $1 WHERE rollups_from IS NULL OR rollups_from < $1",
+                "UPDATE retention SET rollups_from = $1 WHERE rollups_from IS NULL OR rollups_from < $1",
             ),
             remove_records: SqlStr::from_static(
-                "DELETE FROM validations WHERE at <= $1 AND (at, sequence) <= ($1, $2) RETURNING sequence",
+                "DELETE FROM validations WHERE day <= $1 AND (day, license_id, at, sequence) <= ($1, $2, $3, $4) \
+                 RETURNING sequence",
             ),
             remove_rollups: sql(format!(
                 "DELETE FROM rollups WHERE day <= $1 AND ({key}) <= ($1, $2, $3, $4, $5, $6) \
                  RETURNING {key}, count AS n, first_at, last_at"
             )),
             add_earlier: sql(format!(
-                "INSERT INTO usage_before (license_id, outcome, count, first_at, last_at) \
+                "INSERT INTO pruned_usage (license_id, outcome, count, first_at, last_at) \
                  SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT), \
                  CAST(value ->> 4 AS BIGINT) FROM {} WHERE 1 = 1 ORDER BY 1, 2 \
-                 ON CONFLICT (license_id, outcome) DO UPDATE SET count = usage_before.count + excluded.count, \
-                 first_at = CASE WHEN usage_before.first_at < excluded.first_at THEN usage_before.first_at \
-                 ELSE excluded.first_at END, last_at = CASE WHEN usage_before.last_at > excluded.last_at \
-                 THEN usage_before.last_at ELSE excluded.last_at END",
+                 ON CONFLICT (license_id, outcome) DO UPDATE SET count = pruned_usage.count + excluded.count, \
+                 first_at = CASE WHEN pruned_usage.first_at < excluded.first_at THEN pruned_usage.first_at \
+                 ELSE excluded.first_at END, last_at = CASE WHEN pruned_usage.last_at > excluded.last_at \
+                 THEN pruned_usage.last_at ELSE excluded.last_at END",
                 D::items(1)
             )),
         }
     }
 }
 
-/// Days of a range of which each is looked at, whether anything is of it or not.
-const EACH_DAY: u32 = 100;
-
 /// The number of the hour of `at`.
 const HOUR: &str = "CASE WHEN at < 0 THEN (at - 3599999999) / 3600000000 ELSE at / 3600000000 END";
 
-/// Whose usage is reported. Parameters: the license, where it is of one; the days, two ranges of single validations, and the
-/// whole range, as [`UsageSources`](license_core::usage::UsageSources) has them.
+/// Whose usage is reported. Parameters: the license, if it is of one; then the days and two ranges of single validations, as
+/// [`UsageSources`](license_core::usage::UsageSources) has them.
 #[derive(Clone, Copy)]
 enum Scope {
     License,
@@ -210,116 +224,70 @@ enum Scope {
 }
 
 impl Scope {
-    /// The parameter with that number behind the license.
-    fn parameter(self, n: u8) -> String {
-        match self {
-            Self::License => format!("${}", n + 1),
-            Self::All => format!("${n}"),
-        }
-    }
-
-    fn condition(self) -> &'static str {
-        match self {
-            Self::License => "license_id = $1 AND ",
-            Self::All => "",
-        }
-    }
-
-    /// Likewise, on `unfiled`.
-    fn condition_of_unfiled<D: Dialect>(self) -> String {
-        match self {
-            Self::License => format!("{} AND ", unfiled_of::<D>(1)),
-            Self::All => String::new(),
-        }
-    }
-
-    /// The table `used`, behind `WITH`: what the sources have, each row a sum.
+    /// The table `used`, behind `WITH`: each row is a sum.
     fn used<D: Dialect>(self, slot: &str) -> String {
-        let [from, days_to] = [1, 2].map(|n| self.parameter(n));
-        let (days_from, gathered) = match self {
-            Self::License if D::GATHERS => (
-                format!("MAX({from}, (SELECT day FROM gathered))"),
-                format!(
-                    "UNION ALL SELECT day, license_id, outcome, domain, device, country, count, first_at, last_at \
-                     FROM gathered_rollups WHERE license_id = $1 AND day >= {from} \
-                     AND day < MIN({days_to}, (SELECT day FROM gathered)) "
-                ),
-            ),
-            Self::License | Self::All => (from, String::new()),
-        };
-        let (filed, unfiled) = (self.condition(), self.condition_of_unfiled::<D>());
-        let single = |table: &str, condition: &str, from: u8| {
-            let (from, to) = (self.parameter(from), self.parameter(from + 1));
-            format!(
-                "UNION ALL SELECT {slot}, license_id, outcome, COALESCE(domain, ''), COALESCE(fingerprint, ''), \
-                 COALESCE(country, ''), 1, at, at FROM {table} WHERE {condition}at >= {from} AND at < {to}"
-            )
-        };
-        let records = [("validations", filed, 3), ("validations", filed, 5), ("unfiled", &*unfiled, 7)]
-            .map(|(table, condition, from)| single(table, condition, from))
-            .join(" ");
         let columns = "slot, license_id, outcome, domain, device, country, n, first_at, last_at";
         let rollups = "SELECT rollups.day, rollups.license_id, rollups.outcome, rollups.domain, rollups.device, \
             rollups.country, rollups.count, rollups.first_at, rollups.last_at FROM";
+        let single = format!(
+            "SELECT {slot}, license_id, outcome, COALESCE(domain, ''), COALESCE(device, ''), COALESCE(country, ''), \
+             1, at, at FROM"
+        );
         match self {
-            // One look into the index for each day, however many licenses have rollups on it. Of a long range, which may be all
-            // times, the days that there are are found by such looks as well: one that is far off costs no more than another.
-            Self::License => format!(
-                "RECURSIVE days (day) AS (SELECT MIN(day) FROM rollups WHERE day >= {days_from} AND day < {days_to} \
-                 UNION ALL SELECT CASE WHEN {days_from} >= {days_to} - {EACH_DAY} \
-                 THEN CASE WHEN days.day + 1 < {days_to} THEN days.day + 1 END \
-                 ELSE (SELECT MIN(rollups.day) FROM rollups \
-                 WHERE rollups.day > days.day AND rollups.day < {days_to}) END FROM days WHERE days.day IS NOT NULL), \
-                 used ({columns}) AS NOT MATERIALIZED ({rollups} {} {gathered}{records})",
-                of_days::<D>("$1")
-            ),
+            // Days that have rows are found by one look into the index each, and then those of the license.
+            Self::License => {
+                let within = |from: u8| {
+                    let (start, end) = (format!("${from}"), format!("${}", from + 1));
+                    format!(
+                        "day >= {} AND day <= {} AND {start} < {end}",
+                        day(&start),
+                        day(&format!("({end} - 1)"))
+                    )
+                };
+                let records = |days: &str, from: u8| {
+                    let looked_up = D::looked_up(
+                        days,
+                        "validations",
+                        "license_id, at, outcome, domain, device, country",
+                        &format!(
+                            "validations.day = {days}.day AND validations.license_id = $1 AND validations.at >= ${from} \
+                             AND validations.at < ${}",
+                            from + 1
+                        ),
+                    );
+                    format!("{single} {looked_up}")
+                };
+                format!(
+                    "RECURSIVE {}, {}, {}, used ({columns}) AS NOT MATERIALIZED ({rollups} {} UNION ALL {} UNION ALL {})",
+                    days_of("days", "rollups", "day >= $2 AND day < $3"),
+                    days_of("first_days", "validations", &within(4)),
+                    days_of("last_days", "validations", &within(6)),
+                    rollups_of_days::<D>("$1"),
+                    records("first_days", 4),
+                    records("last_days", 6)
+                )
+            }
             Self::All => format!(
-                "used ({columns}) AS NOT MATERIALIZED \
-                 ({rollups} rollups WHERE day >= {days_from} AND day < {days_to} {records})"
+                "used ({columns}) AS NOT MATERIALIZED ({rollups} rollups WHERE day >= $1 AND day < $2 \
+                 UNION ALL {single} validations WHERE at >= $3 AND at < $4 \
+                 UNION ALL {single} validations WHERE at >= $5 AND at < $6)"
             ),
         }
     }
+}
 
-    /// The range, then from where on, then how many.
-    fn recent<D: Dialect>(self) -> SqlStr {
-        let [from, to, at, sequence, limit] = [1, 2, 3, 4, 5].map(|n| self.parameter(n));
-        let of = |table: &str, condition: &str| {
-            format!(
-                "SELECT * FROM (SELECT sequence, {} FROM {table} WHERE {condition}at >= {from} AND at < {to} \
-                 AND (at, sequence) < ({at}, {sequence}) ORDER BY at DESC, sequence DESC LIMIT {limit}) AS recent",
-                recorded!()
-            )
-        };
-        sql(format!(
-            "SELECT sequence, {} FROM ({} UNION ALL {}) AS recorded ORDER BY at DESC, sequence DESC LIMIT {limit}",
-            recorded!(),
-            of("validations", self.condition()),
-            of("unfiled", &self.condition_of_unfiled::<D>())
-        ))
-    }
+/// A recursive table `name` of the days of `table` that fulfil `condition`, then NULL: each is found by one look into the index.
+fn days_of(name: &str, table: &str, condition: &str) -> String {
+    format!(
+        "{name} (day) AS (SELECT MIN(day) FROM {table} WHERE {condition} UNION ALL \
+         SELECT (SELECT MIN(day) FROM {table} WHERE {condition} AND {table}.day > {name}.day) FROM {name} \
+         WHERE {name}.day IS NOT NULL)"
+    )
 }
 
 /// The rollups of one license, of each day of `days`.
-fn of_days<D: Dialect>(license: &str) -> String {
-    let columns = concat!(rollup_key!(), ", count, first_at, last_at");
+fn rollups_of_days<D: Dialect>(license: &str) -> String {
+    let columns = format!("{ROLLUP_KEY}, count, first_at, last_at");
     let condition = format!("rollups.day = days.day AND rollups.license_id = {license}");
-    D::looked_up("days", "rollups", columns, &condition)
-}
-
-/// A page of rollups behind the key in parameters 1 to 6, at most `$7`: of both what is filed and what is not, the first so
-/// many by key, and then those of both together.
-fn rollups(with: &str, from: &str, unfiled_of_license: &str) -> SqlStr {
-    let key = rollup_key!();
-    let full = key.split(", ").map(|column| format!("rollups.{column}")).collect::<Vec<_>>().join(", ");
-    let behind = "($1, $2, $3, $4, $5, $6)";
-    sql(format!(
-        "{with}SELECT {key}, CAST(SUM(n) AS BIGINT) AS n, MIN(first_at) AS first_at, MAX(last_at) AS last_at FROM \
-         (SELECT * FROM (SELECT {full}, rollups.count AS n, rollups.first_at, rollups.last_at FROM {from} \
-         AND ({full}) > {behind} ORDER BY {full} LIMIT $7 + 0) AS filed \
-         UNION ALL SELECT * FROM (SELECT {} AS day, license_id, outcome, COALESCE(domain, '') AS domain, \
-         COALESCE(fingerprint, '') AS device, COALESCE(country, '') AS country, 1 AS n, at AS first_at, at AS last_at \
-         FROM unfiled{unfiled_of_license}) AS unfiled_sums WHERE ({key}) > {behind}) AS sums \
-         GROUP BY {key} ORDER BY {key} LIMIT $7 + 0",
-        day!()
-    ))
+    D::looked_up("days", "rollups", &columns, &condition)
 }

@@ -1,0 +1,277 @@
+-- Times are microseconds since 1970-01-01T00:00:00Z, days are their number since then. A limit or an expiry that is NULL is none.
+
+CREATE TABLE licenses (
+    id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    key_digest      BYTEA            NOT NULL UNIQUE,
+    sealed_key      BYTEA            NOT NULL,
+    state           TEXT COLLATE "C" NOT NULL,
+    plan            TEXT COLLATE "C" NOT NULL,
+    customer_email  TEXT COLLATE "C" NOT NULL,
+    max_domains     BIGINT,
+    max_devices     BIGINT,
+    domains_used    BIGINT           NOT NULL,
+    devices_used    BIGINT           NOT NULL,
+    created_at      BIGINT           NOT NULL,
+    activated_at    BIGINT,
+    expires_at      BIGINT,
+    metadata        TEXT COLLATE "C" NOT NULL,
+    version         BIGINT           NOT NULL,
+    last_event      BIGINT           NOT NULL,
+    -- Which notice of the end of the term was written: 0 none, 1 that it ends soon, 2 that it has ended.
+    expiry_notified BIGINT           NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX licenses_by_plan ON licenses (plan, id);
+CREATE INDEX licenses_by_customer ON licenses (customer_email, id);
+CREATE INDEX licenses_by_state ON licenses (state, id);
+CREATE INDEX licenses_by_expiry ON licenses (expiry_notified, expires_at)
+    WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notified < 2;
+
+-- What holds a slot, and when validations last saw it. `seen_at` is the time of the latest valid answer, or of the activation;
+-- `seen_day` is its day, so that the indexes change at most once a day. `plan` is that of the license, and NULL once the license is
+-- revoked: then no device of it is idle.
+CREATE TABLE activations (
+    license_id    TEXT COLLATE "C" NOT NULL REFERENCES licenses (id),
+    kind          TEXT COLLATE "C" NOT NULL,
+    value         TEXT COLLATE "C" NOT NULL,
+    id            TEXT COLLATE "C" NOT NULL,
+    created_at    BIGINT           NOT NULL,
+    label         TEXT COLLATE "C",
+    plan          TEXT COLLATE "C",
+    first_seen_at BIGINT,
+    seen_at       BIGINT           NOT NULL,
+    seen_day      BIGINT           NOT NULL,
+    validations   BIGINT           NOT NULL,
+    country       TEXT COLLATE "C",
+    PRIMARY KEY (license_id, kind, value)
+) WITH (fillfactor = 70);
+
+CREATE UNIQUE INDEX activations_by_id ON activations (license_id, kind, id);
+CREATE INDEX activations_by_last_seen ON activations (license_id, seen_day) WHERE kind = 'device';
+CREATE INDEX activations_idle ON activations (plan, seen_day) WHERE kind = 'device' AND plan IS NOT NULL;
+
+-- Statistics of a young table would let the planner scan all activations of a license that has many.
+ALTER TABLE activations
+    ALTER COLUMN license_id SET (n_distinct = -0.00001),
+    ALTER COLUMN value SET (n_distinct = -1),
+    ALTER COLUMN kind SET STATISTICS 0;
+
+-- Apart from `licenses`, so that compaction rewrites narrow rows.
+CREATE TABLE license_counters (
+    license_id        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    validation_count  BIGINT           NOT NULL,
+    last_validated_at BIGINT
+) WITH (fillfactor = 70);
+
+CREATE TABLE idempotency_keys (
+    key        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    request    BYTEA            NOT NULL,
+    license_id TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT           NOT NULL
+);
+
+-- What a database and its servers must agree on.
+CREATE TABLE settings (
+    name  TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    value BYTEA            NOT NULL
+);
+
+-- The number of the last batch of each writer, so that no batch is recorded twice. `at` is the time of its latest validation.
+CREATE TABLE writers (
+    id         BYTEA            NOT NULL PRIMARY KEY,
+    last_batch BIGINT           NOT NULL,
+    at         BIGINT           NOT NULL
+) WITH (fillfactor = 50);
+
+-- Recorded validations that wait to be compacted, one row a batch. `at` is the time of the earliest validation in `entries`: a JSON
+-- array of [license, time, outcome, domain, device], with [country, region, client, covering domain] at its end if one is known.
+CREATE TABLE journal (
+    id      BIGINT           NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      BIGINT           NOT NULL,
+    size    BIGINT           NOT NULL,
+    entries TEXT COLLATE "C" NOT NULL
+) WITH (toast_tuple_target = 8160);
+
+-- PostgreSQL would compress each batch, which costs more than it saves.
+ALTER TABLE journal ALTER COLUMN entries SET STORAGE EXTERNAL;
+
+-- Rows of the journal that could not be read, and why.
+CREATE TABLE journal_rejected (
+    id      BIGINT           NOT NULL PRIMARY KEY,
+    at      BIGINT           NOT NULL,
+    size    BIGINT           NOT NULL,
+    entries TEXT COLLATE "C" NOT NULL,
+    reason  TEXT COLLATE "C" NOT NULL
+);
+
+-- The history. The day comes first: compaction writes at one end, and retention removes a range at the other.
+CREATE TABLE validations (
+    day        BIGINT           NOT NULL,
+    license_id TEXT COLLATE "C" NOT NULL,
+    at         BIGINT           NOT NULL,
+    sequence   BIGINT           NOT NULL,
+    outcome    TEXT COLLATE "C" NOT NULL,
+    domain     TEXT COLLATE "C",
+    device     TEXT COLLATE "C",
+    country    TEXT COLLATE "C",
+    region     TEXT COLLATE "C",
+    client     TEXT COLLATE "C",
+    -- The registered wildcard that covered the domain, if no activation has that very name.
+    covered_by TEXT COLLATE "C",
+    PRIMARY KEY (day, license_id, at, sequence)
+);
+
+-- For the latest validations of all licenses.
+CREATE INDEX validations_by_time ON validations (at, sequence);
+
+-- Sums of validations that are alike; a text is empty if it is unknown. The day comes first, as in `validations`.
+CREATE TABLE rollups (
+    day        BIGINT           NOT NULL,
+    license_id TEXT COLLATE "C" NOT NULL,
+    outcome    TEXT COLLATE "C" NOT NULL,
+    domain     TEXT COLLATE "C" NOT NULL,
+    device     TEXT COLLATE "C" NOT NULL,
+    country    TEXT COLLATE "C" NOT NULL,
+    count      BIGINT           NOT NULL,
+    first_at   BIGINT           NOT NULL,
+    last_at    BIGINT           NOT NULL,
+    PRIMARY KEY (day, license_id, outcome, domain, device, country)
+) WITH (fillfactor = 70);
+
+-- What rollups that were pruned had counted.
+CREATE TABLE pruned_usage (
+    license_id TEXT COLLATE "C" NOT NULL,
+    outcome    TEXT COLLATE "C" NOT NULL,
+    count      BIGINT           NOT NULL,
+    first_at   BIGINT           NOT NULL,
+    last_at    BIGINT           NOT NULL,
+    PRIMARY KEY (license_id, outcome)
+);
+
+-- One row: the time from which validations, and the day from which rollups are kept. NULL: all are.
+CREATE TABLE retention (
+    records_from BIGINT,
+    rollups_from BIGINT
+);
+
+INSERT INTO retention VALUES (NULL, NULL);
+
+-- Plans whose usage is scanned for anomalies, and days of their licenses that changed since the last scan.
+CREATE TABLE watched_plans (
+    plan TEXT COLLATE "C" NOT NULL PRIMARY KEY
+);
+
+CREATE TABLE anomaly_candidates (
+    license_id TEXT COLLATE "C" NOT NULL,
+    day        BIGINT           NOT NULL,
+    PRIMARY KEY (license_id, day)
+);
+
+-- `license_id` is what the event is about: a license, or an endpoint, whose id begins differently. `position` is NULL until the
+-- event has its place among all events: a number drawn by a transaction can be overtaken by one that commits first.
+CREATE TABLE events (
+    license_id TEXT COLLATE "C" NOT NULL,
+    sequence   BIGINT           NOT NULL,
+    event_type TEXT COLLATE "C" NOT NULL,
+    at         BIGINT           NOT NULL,
+    data       TEXT COLLATE "C" NOT NULL,
+    position   BIGINT,
+    PRIMARY KEY (license_id, sequence)
+);
+
+CREATE INDEX events_without_position ON events (license_id, sequence) WHERE position IS NULL;
+CREATE UNIQUE INDEX events_by_position ON events (position) WHERE position IS NOT NULL;
+CREATE INDEX events_by_type ON events (event_type, position) WHERE position IS NOT NULL;
+CREATE INDEX events_by_time ON events (at);
+
+-- One row. Whoever locks it assigns positions and changes endpoints.
+CREATE TABLE outbox (
+    last_position BIGINT           NOT NULL
+);
+
+INSERT INTO outbox VALUES (0);
+
+-- The last position that each subscription has acknowledged.
+CREATE TABLE event_cursors (
+    name     TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    position BIGINT           NOT NULL
+);
+
+-- When an event of this kind was last written for a license.
+CREATE TABLE limit_notices (
+    license_id TEXT COLLATE "C" NOT NULL,
+    kind       TEXT COLLATE "C" NOT NULL,
+    at         BIGINT           NOT NULL,
+    PRIMARY KEY (license_id, kind)
+);
+
+CREATE TABLE endpoints (
+    id                    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    url                   TEXT COLLATE "C" NOT NULL,
+    event_types           TEXT COLLATE "C" NOT NULL,
+    description           TEXT COLLATE "C",
+    disabled_at           BIGINT,
+    disabled_reason       TEXT COLLATE "C",
+    secret                BYTEA            NOT NULL,
+    previous_secret       BYTEA,
+    previous_secret_until BIGINT,
+    created_at            BIGINT           NOT NULL,
+    updated_at            BIGINT           NOT NULL,
+    last_success_at       BIGINT,
+    failing_since         BIGINT,
+    last_event            BIGINT           NOT NULL
+);
+
+-- `due_at` is NULL once a delivery is settled. While `token` is set, an attempt is under way and `due_at` is the end of its lease.
+CREATE TABLE deliveries (
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    position    BIGINT           NOT NULL,
+    license_id  TEXT COLLATE "C" NOT NULL,
+    sequence    BIGINT           NOT NULL,
+    status      TEXT COLLATE "C" NOT NULL,
+    tries       BIGINT           NOT NULL,
+    due_at      BIGINT,
+    token       BYTEA,
+    created_at  BIGINT           NOT NULL,
+    attempts    TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (endpoint_id, position)
+);
+
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_untried ON deliveries (endpoint_id, license_id, sequence) WHERE tries = 0 AND due_at IS NOT NULL;
+CREATE INDEX deliveries_claimed ON deliveries (endpoint_id, due_at) WHERE token IS NOT NULL;
+CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);
+CREATE INDEX deliveries_settled ON deliveries (created_at) WHERE due_at IS NULL;
+
+-- API tokens. A revoked token stays, so that it stays refused.
+CREATE TABLE tokens (
+    id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    digest       BYTEA            NOT NULL UNIQUE,
+    name         TEXT COLLATE "C" NOT NULL,
+    scopes       TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT           NOT NULL,
+    last_used_at BIGINT,
+    expires_at   BIGINT,
+    revoked_at   BIGINT
+);
+
+CREATE TABLE audit (
+    sequence    BIGINT           NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          BIGINT           NOT NULL,
+    actor_kind  TEXT COLLATE "C" NOT NULL,
+    actor_token TEXT COLLATE "C",
+    actor_name  TEXT COLLATE "C",
+    request_id  TEXT COLLATE "C",
+    address     TEXT COLLATE "C",
+    action      TEXT COLLATE "C" NOT NULL,
+    license_id  TEXT COLLATE "C",
+    token_id    TEXT COLLATE "C",
+    changes     TEXT COLLATE "C" NOT NULL,
+    metadata    TEXT COLLATE "C"
+);
+
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_license ON audit (license_id, sequence);
+CREATE INDEX audit_by_actor ON audit (actor_token, sequence);
+CREATE INDEX audit_by_token ON audit (token_id, sequence);
+CREATE INDEX audit_by_action ON audit (action, sequence);

@@ -1,0 +1,287 @@
+-- Times are microseconds since 1970-01-01T00:00:00Z, days are their number since then. A limit or an expiry that is NULL is none.
+
+CREATE TABLE licenses (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    key_digest      BLOB    NOT NULL UNIQUE,
+    sealed_key      BLOB    NOT NULL,
+    state           TEXT    NOT NULL,
+    plan            TEXT    NOT NULL,
+    customer_email  TEXT    NOT NULL,
+    max_domains     INTEGER,
+    max_devices     INTEGER,
+    domains_used    INTEGER NOT NULL,
+    devices_used    INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    activated_at    INTEGER,
+    expires_at      INTEGER,
+    metadata        TEXT    NOT NULL,
+    version         INTEGER NOT NULL,
+    last_event      INTEGER NOT NULL,
+    -- Which notice of the end of the term was written: 0 none, 1 that it ends soon, 2 that it has ended.
+    expiry_notified INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX licenses_by_plan ON licenses (plan, id);
+CREATE INDEX licenses_by_customer ON licenses (customer_email, id);
+CREATE INDEX licenses_by_state ON licenses (state, id);
+CREATE INDEX licenses_by_expiry ON licenses (expiry_notified, expires_at)
+    WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notified < 2;
+
+-- What holds a slot, and when validations last saw it. `seen_at` is the time of the latest valid answer, or of the activation;
+-- `seen_day` is its day, so that the indexes change at most once a day. `plan` is that of the license, and NULL once the license is
+-- revoked: then no device of it is idle.
+CREATE TABLE activations (
+    license_id    TEXT    NOT NULL REFERENCES licenses (id),
+    kind          TEXT    NOT NULL,
+    value         TEXT    NOT NULL,
+    id            TEXT    NOT NULL,
+    created_at    INTEGER NOT NULL,
+    label         TEXT,
+    plan          TEXT,
+    first_seen_at INTEGER,
+    seen_at       INTEGER NOT NULL,
+    seen_day      INTEGER NOT NULL,
+    validations   INTEGER NOT NULL,
+    country       TEXT,
+    PRIMARY KEY (license_id, kind, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX activations_by_id ON activations (license_id, kind, id);
+CREATE INDEX activations_by_last_seen ON activations (license_id, seen_day) WHERE kind = 'device';
+CREATE INDEX activations_idle ON activations (plan, seen_day) WHERE kind = 'device' AND plan IS NOT NULL;
+
+-- Without statistics the planner expects ten activations of a license and scans them. These tell it that there are many.
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('activations', 'activations', '100000000 100000 50000 1'),
+    ('activations', 'activations_by_id', '100000000 100000 50000 1'),
+    ('activations', 'activations_by_last_seen', '50000000 50000 100'),
+    ('activations', 'activations_idle', '50000000 1000000 10000');
+
+-- Apart from `licenses`, so that compaction rewrites narrow rows.
+CREATE TABLE license_counters (
+    license_id        TEXT    NOT NULL PRIMARY KEY,
+    validation_count  INTEGER NOT NULL,
+    last_validated_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency_keys (
+    key        TEXT    NOT NULL PRIMARY KEY,
+    request    BLOB    NOT NULL,
+    license_id TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a database and its servers must agree on.
+CREATE TABLE settings (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The number of the last batch of each writer, so that no batch is recorded twice. `at` is the time of its latest validation.
+CREATE TABLE writers (
+    id         BLOB    NOT NULL PRIMARY KEY,
+    last_batch INTEGER NOT NULL,
+    at         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Recorded validations that wait to be compacted, one row a batch. `at` is the time of the earliest validation in `entries`: a JSON
+-- array of [license, time, outcome, domain, device], with [country, region, client, covering domain] at its end if one is known.
+CREATE TABLE journal (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    size    INTEGER NOT NULL,
+    entries TEXT    NOT NULL
+) STRICT;
+
+-- Rows of the journal that could not be read, and why.
+CREATE TABLE journal_rejected (
+    id      INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    size    INTEGER NOT NULL,
+    entries TEXT    NOT NULL,
+    reason  TEXT    NOT NULL
+) STRICT;
+
+-- One row. The rows `first` to `last` of the journal are being compacted in the order of license and sequence, and what stands up to
+-- (after_license, after_sequence) is done. `last` is 0 between two folds.
+CREATE TABLE compaction (
+    first          INTEGER NOT NULL,
+    last           INTEGER NOT NULL,
+    after_license  TEXT    NOT NULL,
+    after_sequence INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO compaction VALUES (0, 0, '', 0);
+
+-- The history. The day comes first: compaction writes at one end, and retention removes a range at the other.
+CREATE TABLE validations (
+    day        INTEGER NOT NULL,
+    license_id TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    sequence   INTEGER NOT NULL,
+    outcome    TEXT    NOT NULL,
+    domain     TEXT,
+    device     TEXT,
+    country    TEXT,
+    region     TEXT,
+    client     TEXT,
+    -- The registered wildcard that covered the domain, if no activation has that very name.
+    covered_by TEXT,
+    PRIMARY KEY (day, license_id, at, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- For the latest validations of all licenses.
+CREATE INDEX validations_by_time ON validations (at, sequence);
+
+-- Sums of validations that are alike; a text is empty if it is unknown. The day comes first, as in `validations`.
+CREATE TABLE rollups (
+    day        INTEGER NOT NULL,
+    license_id TEXT    NOT NULL,
+    outcome    TEXT    NOT NULL,
+    domain     TEXT    NOT NULL,
+    device     TEXT    NOT NULL,
+    country    TEXT    NOT NULL,
+    count      INTEGER NOT NULL,
+    first_at   INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    PRIMARY KEY (day, license_id, outcome, domain, device, country)
+) STRICT, WITHOUT ROWID;
+
+-- What rollups that were pruned had counted.
+CREATE TABLE pruned_usage (
+    license_id TEXT    NOT NULL,
+    outcome    TEXT    NOT NULL,
+    count      INTEGER NOT NULL,
+    first_at   INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    PRIMARY KEY (license_id, outcome)
+) STRICT, WITHOUT ROWID;
+
+-- One row: the time from which validations, and the day from which rollups are kept. NULL: all are.
+CREATE TABLE retention (
+    records_from INTEGER,
+    rollups_from INTEGER
+) STRICT;
+
+INSERT INTO retention VALUES (NULL, NULL);
+
+-- Plans whose usage is scanned for anomalies, and days of their licenses that changed since the last scan.
+CREATE TABLE watched_plans (
+    plan TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE anomaly_candidates (
+    license_id TEXT    NOT NULL,
+    day        INTEGER NOT NULL,
+    PRIMARY KEY (license_id, day)
+) STRICT, WITHOUT ROWID;
+
+-- `license_id` is what the event is about: a license, or an endpoint, whose id begins differently. `position` is NULL until the
+-- event has its place among all events: a number drawn by a transaction can be overtaken by one that commits first.
+CREATE TABLE events (
+    license_id TEXT    NOT NULL,
+    sequence   INTEGER NOT NULL,
+    event_type TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    data       TEXT    NOT NULL,
+    position   INTEGER,
+    PRIMARY KEY (license_id, sequence)
+) STRICT;
+
+CREATE INDEX events_without_position ON events (license_id, sequence) WHERE position IS NULL;
+CREATE UNIQUE INDEX events_by_position ON events (position) WHERE position IS NOT NULL;
+CREATE INDEX events_by_type ON events (event_type, position) WHERE position IS NOT NULL;
+CREATE INDEX events_by_time ON events (at);
+
+-- One row. Whoever locks it assigns positions and changes endpoints.
+CREATE TABLE outbox (
+    last_position INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO outbox VALUES (0);
+
+-- The last position that each subscription has acknowledged.
+CREATE TABLE event_cursors (
+    name     TEXT    NOT NULL PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT;
+
+-- When an event of this kind was last written for a license.
+CREATE TABLE limit_notices (
+    license_id TEXT    NOT NULL,
+    kind       TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (license_id, kind)
+) STRICT;
+
+CREATE TABLE endpoints (
+    id                    TEXT    NOT NULL PRIMARY KEY,
+    url                   TEXT    NOT NULL,
+    event_types           TEXT    NOT NULL,
+    description           TEXT,
+    disabled_at           INTEGER,
+    disabled_reason       TEXT,
+    secret                BLOB    NOT NULL,
+    previous_secret       BLOB,
+    previous_secret_until INTEGER,
+    created_at            INTEGER NOT NULL,
+    updated_at            INTEGER NOT NULL,
+    last_success_at       INTEGER,
+    failing_since         INTEGER,
+    last_event            INTEGER NOT NULL
+) STRICT;
+
+-- `due_at` is NULL once a delivery is settled. While `token` is set, an attempt is under way and `due_at` is the end of its lease.
+CREATE TABLE deliveries (
+    endpoint_id TEXT    NOT NULL,
+    position    INTEGER NOT NULL,
+    license_id  TEXT    NOT NULL,
+    sequence    INTEGER NOT NULL,
+    status      TEXT    NOT NULL,
+    tries       INTEGER NOT NULL,
+    due_at      INTEGER,
+    token       BLOB,
+    created_at  INTEGER NOT NULL,
+    attempts    TEXT    NOT NULL,
+    PRIMARY KEY (endpoint_id, position)
+) STRICT;
+
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_untried ON deliveries (endpoint_id, license_id, sequence) WHERE tries = 0 AND due_at IS NOT NULL;
+CREATE INDEX deliveries_claimed ON deliveries (endpoint_id, due_at) WHERE token IS NOT NULL;
+CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);
+CREATE INDEX deliveries_settled ON deliveries (created_at) WHERE due_at IS NULL;
+
+-- API tokens. A revoked token stays, so that it stays refused.
+CREATE TABLE tokens (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    digest       BLOB    NOT NULL UNIQUE,
+    name         TEXT    NOT NULL,
+    scopes       TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_used_at INTEGER,
+    expires_at   INTEGER,
+    revoked_at   INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
+    at          INTEGER NOT NULL,
+    actor_kind  TEXT    NOT NULL,
+    actor_token TEXT,
+    actor_name  TEXT,
+    request_id  TEXT,
+    address     TEXT,
+    action      TEXT    NOT NULL,
+    license_id  TEXT,
+    token_id    TEXT,
+    changes     TEXT    NOT NULL,
+    metadata    TEXT
+) STRICT;
+
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_license ON audit (license_id, sequence);
+CREATE INDEX audit_by_actor ON audit (actor_token, sequence);
+CREATE INDEX audit_by_token ON audit (token_id, sequence);
+CREATE INDEX audit_by_action ON audit (action, sequence);

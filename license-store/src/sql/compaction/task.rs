@@ -1,0 +1,182 @@
+//! The task that compacts, and how readers wait for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use license_core::store::StoreError;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::sql::database::SqlDatabase;
+use crate::sql::dialect::Dialect;
+
+/// Compaction begins when so many validations wait ...
+const START: u64 = 50_000;
+/// ... or when the first of them has waited for so long. Large folds are cheaper: their validations share pages.
+const START_DELAY: Duration = Duration::from_secs(1);
+/// Between two looks for validations that other processes have recorded.
+const LOOK: Duration = Duration::from_secs(10);
+/// After a failed pass.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest that a reader waits for a pass.
+const CATCH_UP: Duration = Duration::from_millis(250);
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pass {
+    /// Its number, counted from 1.
+    number: u64,
+    /// Whether all validations are compacted that waited when it began.
+    complete: bool,
+}
+
+/// What readers and recorders tell the task.
+#[derive(Debug)]
+struct Requests {
+    /// The number of the pass that began last.
+    begun: AtomicU64,
+    /// The number of the pass that a reader asks for.
+    wanted: AtomicU64,
+    wake: Notify,
+    ended: watch::Sender<Pass>,
+}
+
+/// Runs the compactor of a store.
+#[derive(Debug)]
+pub(in crate::sql) struct Compaction {
+    requests: Arc<Requests>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Compaction {
+    /// Starts the task. It begins with what an earlier process left.
+    pub(in crate::sql) fn start<D: Dialect>(database: Arc<SqlDatabase<D>>) -> Self {
+        let requests = Arc::new(Requests {
+            begun: AtomicU64::default(),
+            wanted: AtomicU64::new(1),
+            wake: Notify::default(),
+            ended: watch::Sender::new(Pass::default()),
+        });
+        let task = tokio::spawn(run(database, Arc::clone(&requests)));
+        Self { requests, task: Mutex::new(Some(task)) }
+    }
+
+    /// Validations were recorded. Wakes the task for the first of them, and when there are enough.
+    pub(in crate::sql) fn recorded<D: Dialect>(&self, database: &SqlDatabase<D>, size: u64) {
+        let before = database.backlog.add(size);
+        if before == 0 || (before < START && before + size >= START) {
+            self.requests.wake.notify_one();
+        }
+    }
+
+    /// Waits until everything is compacted that was recorded before the call, but not for long; whether it is.
+    ///
+    /// On a quiet system this starts a pass. With a backlog it only waits: passes are under way then. A pass that fails, because the
+    /// disk is full or another node compacts, is no error of the reader.
+    pub(in crate::sql) async fn catch_up<D: Dialect>(
+        &self,
+        database: &SqlDatabase<D>,
+    ) -> Result<bool, StoreError> {
+        let waiting =
+            database.fetch(&mut *database.reader().await?, &database.statements.waiting, &[]).await?;
+        if waiting.is_empty() {
+            return Ok(true);
+        }
+        let pass = self.next_pass(database.backlog.is_quiet());
+        Ok(timeout(CATCH_UP, pass).await.unwrap_or(false))
+    }
+
+    /// Compacts everything that was recorded before the call, however long that takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if a pass fails.
+    pub(in crate::sql) async fn run_now(&self) -> Result<(), StoreError> {
+        if self.next_pass(true).await {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable { source: "recorded validations could not be compacted".into() })
+    }
+
+    /// Waits for a pass that begins after this call; whether it was complete.
+    async fn next_pass(&self, ask: bool) -> bool {
+        let Requests { begun, wanted, wake, ended } = &*self.requests;
+        let number = begun.load(Ordering::SeqCst) + 1;
+        let mut passes = ended.subscribe();
+        if ask {
+            wanted.fetch_max(number, Ordering::SeqCst);
+            wake.notify_one();
+        }
+        passes.wait_for(|pass| pass.number >= number).await.is_ok_and(|pass| pass.complete)
+    }
+
+    /// Stops the task, wherever it is.
+    pub(in crate::sql) async fn stop(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Compaction {
+    fn drop(&mut self) {
+        if let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+    }
+}
+
+async fn run<D: Dialect>(database: Arc<SqlDatabase<D>>, requests: Arc<Requests>) {
+    loop {
+        let number = requests.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let result = pass(&database).await;
+        let complete = matches!(result, Ok(true));
+        let failed = result.is_err();
+        if let Err(error) = result
+            && !database.backlog.set_failing(true)
+        {
+            tracing::warn!(%error, "recorded validations cannot be compacted; counters lag behind");
+        } else if complete && database.backlog.set_failing(false) {
+            tracing::info!("recorded validations are compacted again");
+        }
+        requests.ended.send_replace(Pass { number, complete });
+        wait(&database, &requests, number, failed).await;
+    }
+}
+
+/// Waits until there is a reason for the next pass.
+async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number: u64, failed: bool) {
+    let ended = Instant::now();
+    if failed {
+        tokio::time::sleep(RETRY_PAUSE).await;
+        return;
+    }
+    loop {
+        let waiting = database.backlog.waiting();
+        if requests.wanted.load(Ordering::SeqCst) > number || waiting >= START {
+            return;
+        }
+        let delay = if waiting > 0 { START_DELAY } else { LOOK };
+        if timeout_at(ended + delay, requests.wake.notified()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Compacts what waits now; whether all of it is compacted.
+async fn pass<D: Dialect>(database: &SqlDatabase<D>) -> Result<bool, StoreError> {
+    let newest = database.newest_row().await?;
+    loop {
+        database.publish_backlog().await?;
+        if !database.has_rows_up_to(newest).await? {
+            return Ok(true);
+        }
+        let compact = async || {
+            if D::SINGLE_WRITER { database.compact_slices().await } else { database.compact_step().await }
+        };
+        database.retry.run(compact).await?;
+    }
+}

@@ -1,0 +1,352 @@
+//! Compaction that fails, is cut short, or races: every validation is counted once.
+
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use license_core::activation::Fingerprint;
+use license_core::store::{LicenseStore, PageRequest};
+use license_core::usage::{RollupFilter, UsageQuery, Validation, roll_up};
+use license_core::verdict::Claim;
+use sqlx::{Database, SqlStr};
+
+use super::*;
+use crate::sql::SqlStore;
+use crate::sql::dialect::{Durability, Value};
+use crate::sql::fault::store_error;
+use crate::sql::feed::Feed;
+use crate::sql::journal::JournalBatch;
+use crate::sql::test_fixture::issue;
+
+/// A dialect whose statements fail as asked.
+#[derive(Debug)]
+struct Faulty<D> {
+    dialect: D,
+    /// So many more statements succeed. Negative: all do.
+    left: AtomicI64,
+    /// Whether the statement that fails was executed all the same.
+    after: bool,
+}
+
+impl<D> Faulty<D> {
+    fn new(dialect: D, left: i64, after: bool) -> Self {
+        Self { dialect, left: AtomicI64::new(left), after }
+    }
+}
+
+impl<D: Dialect> Dialect for Faulty<D> {
+    type Db = D::Db;
+    const FOR_UPDATE: &'static str = D::FOR_UPDATE;
+    const SKIP_LOCKED: &'static str = D::SKIP_LOCKED;
+    const SINGLE_WRITER: bool = D::SINGLE_WRITER;
+    const STEP_ROWS: u32 = D::STEP_ROWS;
+    const NOTIFY: Option<&'static str> = D::NOTIFY;
+    const RECORD: &'static str = D::RECORD;
+    const LOCK_COMPACTION: Option<&'static str> = D::LOCK_COMPACTION;
+
+    fn begin_write(&self, durability: Durability) -> SqlStr {
+        self.dialect.begin_write(durability)
+    }
+    fn begin_read(&self) -> SqlStr {
+        self.dialect.begin_read()
+    }
+    fn begin_snapshot(&self) -> SqlStr {
+        self.dialect.begin_snapshot()
+    }
+    fn needs_transactions(&self) -> bool {
+        self.dialect.needs_transactions()
+    }
+    fn items(n: u8) -> String {
+        D::items(n)
+    }
+    fn items_of(n: u8, name: &str) -> String {
+        D::items_of(n, name)
+    }
+    fn is_one_of(column: &str, n: u8) -> String {
+        D::is_one_of(column, n)
+    }
+    fn is_one_of_hex(column: &str, n: u8) -> String {
+        D::is_one_of_hex(column, n)
+    }
+    fn unhex(text: &str) -> String {
+        D::unhex(text)
+    }
+    fn json_rows(columns: &str, select: &str) -> String {
+        D::json_rows(columns, select)
+    }
+    fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String {
+        D::looked_up(each, table, columns, condition)
+    }
+    fn is_contended(code: &str) -> bool {
+        D::is_contended(code)
+    }
+
+    async fn fetch(
+        &self,
+        connection: &mut <Self::Db as Database>::Connection,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> sqlx::Result<Vec<<Self::Db as Database>::Row>> {
+        let fails = self.left.fetch_sub(1, Ordering::SeqCst) == 0;
+        let fault = || sqlx::Error::Io(std::io::Error::other("a fault of the test"));
+        if fails && !self.after {
+            return Err(fault());
+        }
+        let rows = self.dialect.fetch(connection, sql, values).await?;
+        if fails { Err(fault()) } else { Ok(rows) }
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")
+}
+
+/// Validations of three licenses around midnight, some late, some denied; recorded in several batches.
+async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) -> Vec<Validation> {
+    let mut all = Vec::new();
+    for batch in 0..3_i64 {
+        let validations: Vec<_> = (0..400_i64)
+            .map(|n| {
+                let claim =
+                    Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("one")) };
+                let id = &ids[usize::try_from(n * n + batch).expect("small") % ids.len()];
+                let outcome = if n % 5 == 0 {
+                    license_core::usage::ValidationOutcome::Denied(
+                        license_core::verdict::DenialCode::LicenseExpired,
+                    )
+                } else {
+                    license_core::usage::ValidationOutcome::Valid
+                };
+                let at = now() + TimeDelta::hours(7 * batch) + TimeDelta::microseconds(round * 1_000 + n);
+                Validation::new(id.clone(), at, outcome, claim)
+            })
+            .collect();
+        store.database.try_record(&JournalBatch::new(&validations), None).await.expect("recorded");
+        all.extend(validations);
+    }
+    all
+}
+
+/// Every figure is that of the validations recorded so far.
+async fn check<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation], when: &str) {
+    store.compact().await.expect("compacted");
+    let page = PageRequest { after: None, limit: 1_000 };
+    let rollups = store.rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
+    let found: std::collections::BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
+    assert_eq!(found, roll_up(recorded), "rollups {when}");
+    let fold = license_core::usage::fold(recorded);
+    for id in ids {
+        let detail = store.license(id).await.expect("a license").expect("it exists");
+        assert_eq!(detail.counters, fold.counters[id], "counters of {id} {when}");
+        let activations = store.activations(id, None, &PageRequest::default()).await.expect("activations");
+        let seen = &fold.sightings[&(id.clone(), activations.items[0].activation.binding.clone())];
+        assert_eq!(activations.items[0].usage.validations, seen.len() as u64, "the device of {id} {when}");
+        let mut query = UsageQuery::default();
+        query.page.limit = 100_000;
+        let history = store.usage(id, &query).await.expect("usage").recent.items.len();
+        let expected = recorded.iter().filter(|one| one.license_id == *id).count();
+        assert_eq!(history, expected, "the history of {id} {when}");
+    }
+}
+
+async fn licenses<D: Dialect>(store: &SqlStore<D>) -> Vec<LicenseId> {
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        ids.push(issue(store, number, now() - TimeDelta::days(1)).await);
+    }
+    ids
+}
+
+async fn compact_once<D: Dialect>(database: &SqlDatabase<D>) -> Result<(), StoreError> {
+    if D::SINGLE_WRITER { database.compact_slices().await } else { database.compact_step().await }
+}
+
+/// A fault before or after each statement loses nothing and counts nothing twice.
+async fn check_faults<D: Dialect>(store: SqlStore<D>, dialect: impl Fn() -> D) {
+    let ids = licenses(&store).await;
+    store.compaction.stop().await;
+    let mut recorded = Vec::new();
+    for after in [false, true] {
+        for statement in 0.. {
+            recorded.extend(record(&store, &ids, statement * 2 + i64::from(after)).await);
+            let faulty = Faulty::new(dialect(), statement, after);
+            let (writer, readers) = store.database.pools();
+            let faulty = SqlDatabase::new(faulty, writer, readers, Feed::default());
+            let failed = compact_once(&faulty).await.is_err();
+            assert!(statement > 5 || failed, "statement {statement} is executed");
+            if !failed {
+                break;
+            }
+        }
+        // What is left is compacted by a process that starts afterwards.
+        while !store
+            .database
+            .fetch(&mut *store.database.reader().await.expect("one"), &store.database.statements.waiting, &[])
+            .await
+            .expect("rows")
+            .is_empty()
+        {
+            compact_once(&*store.database).await.expect("compacted");
+        }
+        check_without_task(&store, &ids, &recorded).await;
+    }
+}
+
+/// As [`check`], of a store whose task was stopped.
+async fn check_without_task<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation]) {
+    let fold = license_core::usage::fold(recorded);
+    for id in ids {
+        let detail = store.license(id).await.expect("a license").expect("it exists");
+        assert_eq!(detail.counters, fold.counters[id], "counters of {id} after faults");
+    }
+    let page = PageRequest { after: None, limit: 1_000 };
+    let rollups = store.rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
+    let found: std::collections::BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
+    assert_eq!(found, roll_up(recorded), "rollups after faults");
+}
+
+/// Polls a future so many times, then drops it; whether it was done.
+async fn cut_short(polls: usize, work: impl Future<Output = Result<(), StoreError>>) -> bool {
+    let mut work = Box::pin(work);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        match work.as_mut().poll(context) {
+            Poll::Ready(result) => {
+                result.expect("no fault");
+                Poll::Ready(true)
+            }
+            Poll::Pending => {
+                left -= 1;
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// A compaction that is cut short at any await goes on where it was.
+async fn check_cuts<D: Dialect>(store: SqlStore<D>) {
+    let ids = licenses(&store).await;
+    store.compaction.stop().await;
+    let mut recorded = Vec::new();
+    for polls in 1.. {
+        if polls % 8 == 1 {
+            recorded.extend(record(&store, &ids, polls).await);
+        }
+        if cut_short(usize::try_from(polls).expect("small"), compact_once(&*store.database)).await
+            && polls > 40
+        {
+            break;
+        }
+    }
+    compact_once(&*store.database).await.expect("compacted");
+    check_without_task(&store, &ids, &recorded).await;
+}
+
+/// Two compactors at the same time, and readers that wait for either.
+async fn check_races<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
+    let ids = licenses(&first).await;
+    let mut recorded = Vec::new();
+    for round in 0..6 {
+        recorded.extend(record(if round % 2 == 0 { &first } else { &second }, &ids, round).await);
+        let (one, other) = tokio::join!(first.compact(), second.compact());
+        one.and(other).expect("compacted");
+        check(if round % 2 == 0 { &second } else { &first }, &ids, &recorded, "after a race").await;
+    }
+}
+
+/// A row that cannot be read is set aside with its reason; those before and behind it are counted.
+async fn check_rejected<D: Dialect>(store: SqlStore<D>) {
+    let ids = licenses(&store).await;
+    let mut recorded = record(&store, &ids, 0).await;
+    let insert = SqlStr::from_static("INSERT INTO journal (at, size, entries) VALUES (1, 7, 'rubbish')");
+    let mut tx = store.database.begin(Durability::ProcessCrash).await.expect("a transaction");
+    store.database.fetch(&mut tx, &insert, &[]).await.expect("a row");
+    tx.commit().await.map_err(store_error::<D>).expect("committed");
+    recorded.extend(record(&store, &ids, 1).await);
+    check(&store, &ids, &recorded, "beside a row that cannot be read").await;
+    let rejected = SqlStr::from_static("SELECT reason, entries FROM journal_rejected");
+    let rows = store.database.fetch(&mut *store.database.reader().await.expect("one"), &rejected, &[]).await;
+    let rows = rows.expect("rows");
+    assert_eq!(rows.len(), 1);
+    let row = reader::<D>(&rows[0], "journal_rejected", "");
+    assert_eq!(row.text("entries").expect("a text"), "rubbish");
+    assert!(row.text("reason").expect("a text").contains("expected value"));
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use super::*;
+    use crate::sql::sqlite::{Sqlite, SqliteStore};
+
+    async fn open(folder: &tempfile::TempDir) -> SqliteStore {
+        SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database")
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    #[tokio::test]
+    async fn fault_of_a_statement_is_made_up_for() {
+        let folder = folder();
+        check_faults(open(&folder).await, Sqlite::without_checkpoints).await;
+    }
+
+    #[tokio::test]
+    async fn compaction_cut_short_is_resumed() {
+        let folder = folder();
+        check_cuts(open(&folder).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn racing_compactors_count_once() {
+        let folder = folder();
+        check_races(open(&folder).await, open(&folder).await).await;
+    }
+
+    #[tokio::test]
+    async fn unreadable_row_is_set_aside() {
+        let folder = folder();
+        check_rejected(open(&folder).await).await;
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use super::*;
+    use crate::sql::postgres::{Postgres, PostgresOptions, PostgresStore};
+    use test_database::TestDatabase;
+
+    async fn connect(database: &TestDatabase) -> PostgresStore {
+        PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store")
+    }
+
+    #[tokio::test]
+    async fn fault_of_a_statement_is_made_up_for() {
+        let Some(database) = TestDatabase::new().await else { return };
+        check_faults(connect(&database).await, || Postgres::new(&PostgresOptions::default())).await;
+    }
+
+    #[tokio::test]
+    async fn compaction_cut_short_is_resumed() {
+        let Some(database) = TestDatabase::new().await else { return };
+        check_cuts(connect(&database).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn racing_compactors_count_once() {
+        let Some(database) = TestDatabase::new().await else { return };
+        check_races(connect(&database).await, connect(&database).await).await;
+    }
+
+    #[tokio::test]
+    async fn unreadable_row_is_set_aside() {
+        let Some(database) = TestDatabase::new().await else { return };
+        check_rejected(connect(&database).await).await;
+    }
+}

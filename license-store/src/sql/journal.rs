@@ -1,0 +1,223 @@
+//! Batches of validations as rows of the journal: written by recorders, read by the compactor.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use license_core::activation::Fingerprint;
+use license_core::client::Client;
+use license_core::domain::DomainName;
+use license_core::license::LicenseId;
+use license_core::place::{Country, Place, Region};
+use license_core::store::StoreError;
+use license_core::usage::{BatchId, Validation, ValidationOutcome};
+use license_core::verdict::Claim;
+use serde::{Deserialize, Serialize};
+
+use super::database::SqlDatabase;
+use super::dialect::{Dialect, Durability, values};
+use super::fault::store_error;
+use super::rows::{int, time};
+
+/// The sequence of a validation is the id of its row in the journal times this, plus its index in the batch.
+pub(super) const SEQUENCES: u64 = 1 << 20;
+
+/// The columns of one entry. Missing ones at the end are NULL: most validations have no more than five.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    i64,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")] Option<Origin<'a>>,
+);
+
+/// Where a validation came from, by which software, and the wildcard that covered its domain.
+#[derive(Debug, Serialize, Deserialize)]
+struct Origin<'a>(
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+);
+
+impl<'a> Entry<'a> {
+    fn new(validation: &'a Validation) -> Self {
+        let Validation { license_id, at, outcome, claim, covered_by, place, client } = validation;
+        let Claim { domain, fingerprint } = claim;
+        let text = |text: Option<&'a str>| text.map(Cow::Borrowed);
+        let known = place.is_some() || client.is_some() || covered_by.is_some();
+        let origin = known.then(|| {
+            Origin(
+                text(place.as_ref().map(|place| place.country.as_str())),
+                text(place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str)),
+                text(client.as_ref().map(Client::as_str)),
+                text(covered_by.as_ref().map(DomainName::as_str)),
+            )
+        });
+        Self(
+            license_id.as_str().into(),
+            at.timestamp_micros(),
+            outcome.as_str().into(),
+            text(domain.as_ref().map(DomainName::as_str)),
+            text(fingerprint.as_ref().map(Fingerprint::as_str)),
+            origin,
+        )
+    }
+
+    fn validation(self) -> Result<Validation, String> {
+        let Self(license_id, at, outcome, domain, device, origin) = self;
+        let Origin(country, region, client, covered_by) = origin.unwrap_or(Origin(None, None, None, None));
+        let domain_name = |text: Option<Cow<'_, str>>| {
+            text.map(|text| parse("domain", &text, DomainName::from_stored)).transpose()
+        };
+        let fingerprint = device.map(|text| parse("device", &text, Fingerprint::parse)).transpose()?;
+        let place = country
+            .map(|text| {
+                let country = Country::parse(&text).ok_or_else(|| format!("{text:?} is no country"))?;
+                Ok::<_, String>(Place { country, region: region.as_deref().and_then(Region::parse) })
+            })
+            .transpose()?;
+        Ok(Validation {
+            license_id: parse("license", &license_id, LicenseId::parse)?,
+            at: time(at).map_err(|reason| format!("time {at}: {reason}"))?,
+            outcome: ValidationOutcome::from_stored(&outcome)
+                .ok_or_else(|| format!("{outcome:?} is no outcome"))?,
+            claim: Claim { domain: domain_name(domain)?, fingerprint },
+            covered_by: domain_name(covered_by)?,
+            place,
+            client: client.map(|text| parse("client", &text, Client::parse)).transpose()?,
+        })
+    }
+}
+
+fn parse<T, E: fmt::Display>(
+    what: &str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, String> {
+    parse(text).map_err(|error| format!("{what} {text:?}: {error}"))
+}
+
+/// A validation with its place in the order of recording.
+#[derive(Debug)]
+pub(super) struct Sequenced {
+    pub(super) sequence: u64,
+    pub(super) validation: Validation,
+}
+
+/// Reads the entries of the row `id` of the journal.
+///
+/// # Errors
+/// Why they cannot be read. Nothing of the row is returned then.
+pub(super) fn decode(id: u64, entries: &str) -> Result<Vec<Sequenced>, String> {
+    let entries: Vec<Entry<'_>> = serde_json::from_str(entries).map_err(|error| error.to_string())?;
+    let sequenced = |(index, entry): (u64, Entry<'_>)| {
+        Ok(Sequenced { sequence: id.saturating_mul(SEQUENCES) + index, validation: entry.validation()? })
+    };
+    (0..).zip(entries).map(sequenced).collect()
+}
+
+/// A batch as the parameters that [`Dialect::RECORD`] reads.
+#[derive(Debug)]
+pub(super) struct JournalBatch {
+    pub(super) size: u64,
+    earliest: i64,
+    latest: i64,
+    entries: String,
+}
+
+impl JournalBatch {
+    pub(super) fn new(validations: &[Validation]) -> Self {
+        let times = validations.iter().map(|validation| validation.at.timestamp_micros());
+        let mut entries = Vec::with_capacity(2 + 96 * validations.len());
+        let written = serde_json::to_writer(&mut entries, &Entries(validations));
+        debug_assert!(written.is_ok(), "texts and numbers are always JSON: {written:?}");
+        Self {
+            size: validations.len() as u64,
+            earliest: times.clone().min().unwrap_or_default(),
+            latest: times.max().unwrap_or_default(),
+            entries: String::from_utf8(entries).unwrap_or_default(),
+        }
+    }
+}
+
+/// Serializes one entry after the other, without a list of them.
+struct Entries<'a>(&'a [Validation]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Entry::new))
+    }
+}
+
+impl<D: Dialect> SqlDatabase<D> {
+    pub(super) async fn try_record(
+        &self,
+        batch: &JournalBatch,
+        id: Option<BatchId>,
+    ) -> Result<(), StoreError> {
+        let writer = id.map_or([0; 16], |id| *id.recorder.as_bytes());
+        let number = id.map_or(0, |id| int(id.number));
+        let JournalBatch { size, earliest, latest, entries } = batch;
+        let values = values![writer.as_slice(), number, *latest, *earliest, int(*size), entries.as_str()];
+        if !D::SINGLE_WRITER && !self.dialect.needs_transactions() {
+            // One statement is a transaction of its own: one round trip to the server instead of three.
+            let connection = &mut *self.read_connection().await?;
+            return self.fetch(connection, &self.statements.record, values).await.map(drop);
+        }
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        self.fetch(&mut tx, &self.statements.record, values).await?;
+        tx.commit().await.map_err(store_error::<D>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn validation(client: Option<&str>) -> Validation {
+        let claim = Claim {
+            domain: Some(DomainName::parse("a.example.com").expect("a domain")),
+            fingerprint: Some(Fingerprint::parse("\"quoted\" \u{1f511}").expect("a fingerprint")),
+        };
+        let at = DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time");
+        let id = LicenseId::parse("lic_a").expect("an id");
+        let mut validation = Validation::new(id, at, ValidationOutcome::Valid, claim);
+        validation.client = client.map(|text| Client::parse(text).expect("a client"));
+        validation
+    }
+
+    #[test]
+    fn decoded_batch_equals_recorded_batch() {
+        let mut whole = validation(Some("Acme/1.0"));
+        whole.covered_by = DomainName::from_stored("*.example.com").ok();
+        whole.place =
+            Some(Place { country: Country::parse("DE").expect("a country"), region: Region::parse("BW") });
+        let batch = [validation(None), whole];
+        let encoded = JournalBatch::new(&batch);
+        let decoded = decode(3, &encoded.entries).expect("it is readable");
+        let (sequences, validations): (Vec<_>, Vec<_>) =
+            decoded.into_iter().map(|one| (one.sequence, one.validation)).unzip();
+        assert_eq!(validations, batch);
+        assert_eq!(sequences, [3 << 20, (3 << 20) + 1]);
+        assert!(encoded.entries.starts_with(r#"[["lic_a",1780000000123456,"VALID","a.example.com","#));
+    }
+
+    #[test]
+    fn damaged_entries_are_refused_with_a_reason() {
+        for (entries, reason) in [
+            ("rubbish", "expected value"),
+            (r#"[["lic_a",1,"VALID"]]"#, "invalid length"),
+            (r#"[["no id",1,"VALID",null,null]]"#, "no id"),
+            (r#"[["lic_a",9223372036854775807,"VALID",null,null]]"#, "out of range"),
+            (r#"[["lic_a",1,"MAYBE",null,null]]"#, "MAYBE"),
+            (r#"[["lic_a",1,"VALID","..",null]]"#, ".."),
+        ] {
+            let error = decode(1, entries).expect_err(entries);
+            assert!(error.contains(reason), "{entries}: {error}");
+        }
+    }
+}

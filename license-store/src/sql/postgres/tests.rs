@@ -1,0 +1,131 @@
+use sqlx::Row;
+use test_database::TestDatabase;
+
+use super::*;
+use crate::sql::statements::Statements;
+
+/// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five calls, or
+/// for any, as afterwards.
+async fn plan(connection: &mut PgConnection, mode: &str, sql: &SqlStr, parameters: &str) -> String {
+    let statement = format!("PREPARE planned AS {}; SET plan_cache_mode = {mode}", sql.as_str());
+    connection.execute(AssertSqlSafe(statement)).await.expect("a statement");
+    let explain = format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE planned ({parameters})");
+    let rows = connection.fetch_all(AssertSqlSafe(explain)).await.expect("a plan");
+    connection.execute("DEALLOCATE planned").await.expect("was prepared");
+    rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+/// The most rows that a step of the plan read or threw away.
+fn most_rows(plan: &str) -> u64 {
+    let words: Vec<_> = plan.split([' ', '=', '\n', ')']).collect();
+    let read =
+        words.windows(4).filter(|words| words[0] == "(actual" && words[1] == "rows").map(|words| words[2]);
+    let removed = plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "));
+    read.chain(removed).map(|number| number.parse::<u64>().expect("a number")).max().expect("a figure")
+}
+
+#[tokio::test]
+async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+    let mut connection = database.connect().await;
+    // Statistics of before one license grew: all have one domain, none has a device.
+    let fill = "
+        INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
+            NULL, NULL, 1, 0, 1, NULL, NULL, '{}', 1, 1, 0 FROM generate_series(1, 20000) AS n;
+        INSERT INTO activations (license_id, kind, value, id, created_at, seen_at, seen_day, validations)
+            SELECT 'lic_' || n, 'domain', 'some-name.example.com', 'act_' || n || '_2', 1, 1, 0, 0
+            FROM generate_series(1, 20000) AS n;
+        ANALYZE;
+        INSERT INTO activations (license_id, kind, value, id, created_at, seen_at, seen_day, validations)
+            SELECT 'lic_5', CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END, 'd' || n, 'act_5_' || n, 1, n, 0, 0
+            FROM generate_series(10, 20000) AS n;
+        UPDATE licenses SET domains_used = 9996, devices_used = 9995 WHERE id = 'lic_5'";
+    connection.execute(fill).await.expect("rows");
+    let statements: &Statements = &store.database.statements;
+    let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
+    let cases = [
+        ("license_by_key", &statements.license_by_key, format!("sha256('5'), {three}, 'd9999'")),
+        ("license_by_key of few", &statements.license_by_key, format!("sha256('6'), {three}, 'd9999'")),
+        ("activations_of_claim", &statements.activations_of_claim, format!("'lic_5', {three}, 'd9999'")),
+        ("activation", &statements.activation, "'lic_5', 'act_5_777'".to_owned()),
+        ("activations", &statements.activations, "'lic_5', '', 26".to_owned()),
+        ("activations_of_kind", &statements.activations_of_kind, "'lic_5', '', 26, 'domain'".to_owned()),
+        ("delete_activations", &statements.delete_activations, r#"'lic_5', '["act_5_777"]'"#.to_owned()),
+        ("lock_license", &statements.lock_license, "'lic_5'".to_owned()),
+    ];
+    for (name, sql, parameters) in cases {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let plan = plan(&mut connection, mode, sql, &parameters).await;
+            let rows = most_rows(&plan);
+            assert!(rows <= 26, "{name} goes through {rows} rows:\n{plan}");
+        }
+    }
+}
+
+/// Of what is compacted at once nothing is compared each with each.
+#[tokio::test]
+async fn seen_activations_are_looked_up_by_index() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+    let mut connection = database.connect().await;
+    let fill = "
+        INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
+            NULL, NULL, 0, 1, 1, NULL, NULL, '{}', 1, 1, 0 FROM generate_series(1, 3000) AS n;
+        INSERT INTO activations (license_id, kind, value, id, created_at, seen_at, seen_day, validations)
+            SELECT 'lic_' || n, 'device', 'x', 'act_' || n || '_2', 1, 1, 0, 0 FROM generate_series(1, 3000) AS n;
+        ANALYZE";
+    connection.execute(fill).await.expect("rows");
+    let rows = |columns: &str| {
+        format!(
+            "(SELECT json_agg(json_build_array('lic_' || n, 'device', 'x'{columns}))::text FROM generate_series(1, 2000) AS n)"
+        )
+    };
+    let compaction = &store.database.compaction;
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        for (sql, columns) in
+            [(&compaction.seen_activations, ""), (&compaction.update_seen, ", 1, 5, 5, 0, 1, NULL")]
+        {
+            let plan = plan(&mut connection, mode, sql, &rows(columns)).await;
+            assert!(!plan.contains("Removed by Join Filter"), "compares each with each:\n{plan}");
+        }
+    }
+    let seen = "SELECT COUNT(*) FROM activations WHERE validations = 1";
+    let seen: i64 = connection.fetch_one(seen).await.expect("a count").get(0);
+    assert_eq!(seen, 2_000, "each is updated");
+}
+
+/// One look for each day, whoever else used theirs on it; and of single validations those of a range.
+#[tokio::test]
+async fn usage_is_looked_up_and_not_read_through() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+    let mut connection = database.connect().await;
+    // 40 days of 500 licenses, one validation a day.
+    let fill = "
+        INSERT INTO validations (day, sequence, license_id, at, outcome, domain)
+            SELECT 20000 + day, day * 500 + n, 'lic_' || n, (20000 + day) * 86400000000 + n, 'VALID', 'd' || n || '.com'
+            FROM generate_series(0, 39) AS day, generate_series(1, 500) AS n;
+        INSERT INTO rollups SELECT at / 86400000000, license_id, outcome, domain, '', '', 1, at, at FROM validations;
+        ANALYZE";
+    connection.execute(fill).await.expect("rows");
+    let day = |number: i64| (20_000 + number) * 86_400_000_000;
+    // Thirty days from the middle of one to the middle of another.
+    let (from, to) = (day(5) + 43_200_000_000, day(35) + 43_200_000_000);
+    let ranges = format!("20006, 20035, {from}, {}, {}, {to}", day(6), day(35));
+    for (name, text) in store.database.report_texts() {
+        let parameters = match name.as_str() {
+            "recent of all" => format!("{from}, {to}, {to}, 9, 26"),
+            "recent day of a license" => "20006, 20035, 'lic_7'".to_owned(),
+            "recent of a license" => format!("20034, 'lic_7', {from}, {to}, {to}, 9, 26"),
+            name if name.ends_with("of a license") => format!("'lic_7', {ranges}"),
+            _ => continue,
+        };
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let plan =
+                plan(&mut connection, mode, &AssertSqlSafe(text.as_str()).into_sql_str(), &parameters).await;
+            let rows = most_rows(&plan);
+            assert!(rows <= 31, "{name} goes through {rows} rows:\n{plan}");
+        }
+    }
+}

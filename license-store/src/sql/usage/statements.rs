@@ -237,12 +237,9 @@ impl Scope {
             // Days that have rows are found by one look into the index each, and then those of the license.
             Self::License => {
                 let within = |from: u8| {
-                    let (start, end) = (format!("${from}"), format!("${}", from + 1));
-                    format!(
-                        "day >= {} AND day <= {} AND {start} < {end}",
-                        day(&start),
-                        day(&format!("({end} - 1)"))
-                    )
+                    let [start, end] = [from, from + 1].map(|n| format!("CAST(${n} AS BIGINT)"));
+                    let (first, last) = (day(&start), day(&format!("({end} - 1)")));
+                    format!("day >= {first} AND day <= {last} AND {start} < {end}")
                 };
                 let records = |days: &str, from: u8| {
                     let looked_up = D::looked_up(

@@ -40,9 +40,10 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-/// One license, with its version as `ETag`. It has a key in clear, so nobody on the way may keep it.
+/// One license, with its version as `ETag`. It has a key in clear, so nobody on the way may keep it. `now`: when the call began.
 pub(crate) fn license(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
-    let mut response = json(status, &license_json(license, now));
+    let counted = [license.detail.counters.as_of];
+    let mut response = json(status, &WithAsOf::new(license_json(license, now), counted, now));
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", license.detail.license.version)) {
         headers.insert(ETAG, tag);
@@ -71,4 +72,26 @@ pub(crate) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJ
 pub(crate) struct PageJson<T, C> {
     pub(crate) data: Vec<T>,
     pub(crate) next_cursor: Option<C>,
+}
+
+/// An answer with counters. It ends with the time as of which they are complete.
+#[derive(Serialize)]
+pub(crate) struct WithAsOf<T> {
+    #[serde(flatten)]
+    answer: T,
+    #[serde(serialize_with = "time")]
+    as_of: DateTime<Utc>,
+}
+
+impl<T> WithAsOf<T> {
+    /// Shows the earliest of `counted`, the `as_of` of every item in the answer. An item without one is complete as of `now`: the
+    /// clock must be read before the store is, because validations answered between the two may be missing otherwise.
+    pub(crate) fn new(
+        answer: T,
+        counted: impl IntoIterator<Item = Option<DateTime<Utc>>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let as_of = counted.into_iter().map(|as_of| as_of.unwrap_or(now)).min().unwrap_or(now);
+        Self { answer, as_of }
+    }
 }

@@ -4,6 +4,7 @@
 mod api {
     mod activations;
     mod app;
+    mod as_of;
     mod audit;
     mod auth;
     mod call;

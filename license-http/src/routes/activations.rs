@@ -18,7 +18,7 @@ use super::licenses::answer;
 use crate::auth::LetIn;
 use crate::extract::{ActivationPath, Ask, By, Fields, IfMatch, LicensePath, NoQuery, Query};
 use crate::problem::{Problem, sentence};
-use crate::wire::{self, PageJson, requests};
+use crate::wire::{self, PageJson, WithAsOf, requests};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Activation))]
@@ -74,12 +74,14 @@ pub(super) async fn list(
     })?;
     let page = query.page(|text| ActivationId::parse(text).ok())?;
     query.finish()?;
+    let now = service.now();
     let found = service.activations(&id, kind, &page).await?;
     let page = PageJson {
         data: found.items.iter().map(ActivationJson::from).collect(),
         next_cursor: found.next.as_ref().map(ActivationId::as_str),
     };
-    Ok(wire::json(StatusCode::OK, &page))
+    let counted = found.items.iter().map(|item| item.usage.as_of);
+    Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
 }
 
 pub(super) async fn release(
@@ -88,8 +90,8 @@ pub(super) async fn release(
     By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    let released = service.by(&actor).execute(&ask.license, &Command::Release(activation), ask.version).await;
-    answer(&service, released)
+    let command = Command::Release(activation);
+    answer(&service, service.by(&actor).execute(&ask.license, &command, ask.version)).await
 }
 
 pub(super) async fn label(
@@ -102,8 +104,8 @@ pub(super) async fn label(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let label = fields.only(&["label"])?.require("label", read_label)?;
-    let labelled = service.by(&actor).execute(&id, &Command::Label(activation, label), version).await;
-    answer(&service, labelled)
+    let command = Command::Label(activation, label);
+    answer(&service, service.by(&actor).execute(&id, &command, version)).await
 }
 
 /// A label; `null` is none.

@@ -17,7 +17,7 @@ use crate::auth::LetIn;
 use crate::extract::{Ask, By, Fields, IdempotencyHeader, IfMatch, LicensePath, NoQuery, Query};
 use crate::problem::Problem;
 use crate::wire::requests::{self, is_plan_name};
-use crate::wire::{self, PageJson};
+use crate::wire::{self, PageJson, WithAsOf};
 
 type Service = State<Arc<LicenseService>>;
 
@@ -29,9 +29,10 @@ pub(super) async fn create(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let spec = requests::spec(fields)?;
+    let now = service.now();
     let license = service.by(&actor).issue(&spec, idempotency_key).await.map_err(Problem::of_request)?;
     // A repeated request is answered as the first was, so that a caller need not know which one got through.
-    let mut response = wire::license(StatusCode::CREATED, &license, service.now());
+    let mut response = wire::license(StatusCode::CREATED, &license, now);
     // Relative to the request's own path, so that it is right under every prefix and behind every proxy.
     if let Ok(location) = HeaderValue::try_from(format!("licenses/{}", license.detail.license.id)) {
         response.headers_mut().insert(LOCATION, location);
@@ -56,7 +57,8 @@ pub(super) async fn list(State(service): Service, mut query: Query) -> Result<Re
         data: found.items.iter().map(|license| wire::license_json(license, now)).collect(),
         next_cursor: found.next.as_ref().map(LicenseId::as_str),
     };
-    let mut response = wire::json(StatusCode::OK, &page);
+    let counted = found.items.iter().map(|license| license.detail.counters.as_of);
+    let mut response = wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -66,7 +68,7 @@ pub(super) async fn get(
     LicensePath(id): LicensePath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    answer(&service, service.get(&id).await)
+    answer(&service, service.get(&id)).await
 }
 
 pub(super) async fn change(
@@ -78,8 +80,9 @@ pub(super) async fn change(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let change = requests::change(fields)?;
+    let now = service.now();
     let changed = service.by(&actor).execute(&id, &Command::Change(change), version).await;
-    answer(&service, Ok(changed.map_err(Problem::of_request)?))
+    Ok(wire::license(StatusCode::OK, &changed.map_err(Problem::of_request)?, now))
 }
 
 pub(super) async fn revoke(
@@ -87,7 +90,7 @@ pub(super) async fn revoke(
     By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Revoke, ask.version).await)
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Revoke, ask.version)).await
 }
 
 pub(super) async fn suspend(
@@ -95,7 +98,7 @@ pub(super) async fn suspend(
     By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Suspend, ask.version).await)
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Suspend, ask.version)).await
 }
 
 pub(super) async fn reinstate(
@@ -103,7 +106,7 @@ pub(super) async fn reinstate(
     By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Reinstate, ask.version).await)
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Reinstate, ask.version)).await
 }
 
 pub(super) async fn renew(
@@ -111,7 +114,7 @@ pub(super) async fn renew(
     By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Renew, ask.version).await)
+    answer(&service, service.by(&actor).execute(&ask.license, &Command::Renew, ask.version)).await
 }
 
 pub(super) async fn rotate_key(
@@ -119,13 +122,14 @@ pub(super) async fn rotate_key(
     By(LetIn { actor, .. }): By,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).rotate_key(&ask.license, ask.version).await)
+    answer(&service, service.by(&actor).rotate_key(&ask.license, ask.version)).await
 }
 
-/// One license, or why not.
-pub(super) fn answer(
+/// Makes the call and answers with its license, or with the reason why there is none.
+pub(super) async fn answer(
     service: &LicenseService,
-    result: Result<KeyedLicense, ServiceError>,
+    call: impl Future<Output = Result<KeyedLicense, ServiceError>>,
 ) -> Result<Response, Problem> {
-    Ok(wire::license(StatusCode::OK, &result?, service.now()))
+    let now = service.now();
+    Ok(wire::license(StatusCode::OK, &call.await?, now))
 }

@@ -20,7 +20,7 @@ use license_core::usage::{Interval, UsageGroup, UsageQuery, UsageReport, Validat
 use super::events::parse_position;
 use crate::extract::{LicensePath, Query, preferred};
 use crate::problem::Problem;
-use crate::wire;
+use crate::wire::{self, WithAsOf};
 use json::{OverviewJson, UsageJson};
 
 const JSON: &str = "application/json";
@@ -78,8 +78,10 @@ pub(super) async fn usage(
         }
         _ => {
             let query = read(query, None)?;
+            let now = service.now();
             let report = service.usage(&id, &query).await?;
-            Ok(varied(wire::json(StatusCode::OK, &UsageJson::new(&report, query.interval.is_some()))))
+            let json = UsageJson::new(&report, query.interval.is_some());
+            Ok(varied(wire::json(StatusCode::OK, &WithAsOf::new(json, [report.as_of], now))))
         }
     }
 }
@@ -94,8 +96,10 @@ pub(super) async fn overview(
         return table(&service.usage_of_all(&query).await?.usage);
     }
     let query = read(query, None)?;
+    let now = service.now();
     let overview = service.usage_of_all(&query).await?;
-    Ok(varied(wire::json(StatusCode::OK, &OverviewJson::new(&overview, query.interval.is_some()))))
+    let json = OverviewJson::new(&overview, query.interval.is_some());
+    Ok(varied(wire::json(StatusCode::OK, &WithAsOf::new(json, [overview.usage.as_of], now))))
 }
 
 fn table(report: &UsageReport) -> Result<Response, Problem> {

@@ -34,7 +34,7 @@ async fn what_is_bound_is_listed_and_released() {
         let reply = app.get(&format!("{list}{query}")).await;
         assert_eq!(
             (reply.status, reply.json()),
-            (200, json!({ "data": data, "next_cursor": null })),
+            (200, json!({ "data": data, "next_cursor": null, "as_of": seen })),
             "{query}"
         );
     }

@@ -45,11 +45,23 @@ pub(crate) struct Hold {
 pub(crate) struct FaultyStore {
     inner: Arc<MemoryStore>,
     fault: Arc<Mutex<Fault>>,
+    as_of: Arc<Mutex<Vec<Option<DateTime<Utc>>>>>,
 }
 
 impl FaultyStore {
     pub(crate) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Sets the `as_of` of the items of an answer, one by one; further items have none.
+    pub(crate) fn set_as_of(&self, as_of: &[Option<DateTime<Utc>>]) {
+        *self.as_of.lock().unwrap() = as_of.to_vec();
+    }
+
+    fn stamp<'a>(&self, items: impl IntoIterator<Item = &'a mut Option<DateTime<Utc>>>) {
+        for (item, as_of) in items.into_iter().zip(&*self.as_of.lock().unwrap()) {
+            *item = *as_of;
+        }
     }
 
     async fn fault(&self) -> Result<(), StoreError> {
@@ -100,7 +112,9 @@ impl LicenseStore for FaultyStore {
     }
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
         self.fault().await?;
-        self.inner.license(id).await
+        let mut detail = self.inner.license(id).await?;
+        self.stamp(detail.as_mut().map(|detail| &mut detail.counters.as_of));
+        Ok(detail)
     }
     async fn license_by_key(
         &self,
@@ -131,7 +145,9 @@ impl LicenseStore for FaultyStore {
         page: &PageRequest<LicenseId>,
     ) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
         self.fault().await?;
-        self.inner.licenses(filter, now, page).await
+        let mut found = self.inner.licenses(filter, now, page).await?;
+        self.stamp(found.items.iter_mut().map(|detail| &mut detail.counters.as_of));
+        Ok(found)
     }
     async fn activations(
         &self,
@@ -140,7 +156,9 @@ impl LicenseStore for FaultyStore {
         page: &PageRequest<ActivationId>,
     ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
         self.fault().await?;
-        self.inner.activations(id, kind, page).await
+        let mut found = self.inner.activations(id, kind, page).await?;
+        self.stamp(found.items.iter_mut().map(|detail| &mut detail.usage.as_of));
+        Ok(found)
     }
     async fn idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
         self.fault().await?;
@@ -152,12 +170,16 @@ impl LicenseStore for FaultyStore {
     }
     async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
         self.fault().await?;
-        self.inner.usage(id, query).await
+        let mut report = self.inner.usage(id, query).await?;
+        self.stamp([&mut report.as_of]);
+        Ok(report)
     }
 
     async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
         self.fault().await?;
-        self.inner.usage_of_all(query).await
+        let mut overview = self.inner.usage_of_all(query).await?;
+        self.stamp([&mut overview.usage.as_of]);
+        Ok(overview)
     }
 
     async fn rollups(

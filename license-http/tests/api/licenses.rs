@@ -25,7 +25,7 @@ async fn a_license_has_these_fields_in_this_order() {
             r#""max_domains":3,"domains":["example.com","*.example.org"],"max_devices":10,"devices":[],"#,
             r#""created_at":"2026-01-01T00:00:00Z","expires_at":"2027-01-01T00:00:00Z","last_validated_at":null,"#,
             r#""validation_count":0,"metadata":{{"lines":[1,2.5,null],"order":"A-17"}},"#,
-            r#""domains_used":2,"devices_used":0,"activated_at":null,"version":1}}"#
+            r#""domains_used":2,"devices_used":0,"activated_at":null,"version":1,"as_of":"2026-01-01T00:00:00Z"}}"#
         ),
         id, key
     );
@@ -184,8 +184,10 @@ async fn a_list_can_be_filtered() {
         assert_eq!(ids, expected.iter().map(|license| &license.id).collect::<Vec<_>>(), "{query}");
     }
     let reply = app.get("/api/v1/licenses?plan=nothing").await;
-    assert_eq!(reply.text(), r#"{"data":[],"next_cursor":null}"#);
+    assert_eq!(reply.text(), r#"{"data":[],"next_cursor":null,"as_of":"2027-01-01T00:00:00.004Z"}"#);
     let listed = app.get("/api/v1/licenses?status=expired").await;
-    assert_eq!(listed.json()["data"][0], app.get(&first.path).await.json(), "a list shows whole licenses");
+    let mut license = app.get(&first.path).await.json();
+    license.as_object_mut().unwrap().remove("as_of");
+    assert_eq!(listed.json()["data"][0], license, "a list shows whole licenses");
     assert_eq!(listed.header("cache-control"), Some("no-store"));
 }

@@ -46,7 +46,7 @@ async fn a_report() {
                 "by_outcome": {"VALID": 3, "DOMAIN_LIMIT_REACHED": 1},
                 "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T03:00:00Z",
                 "series": null, "breakdown": null, "records_from": null, "days_from": null,
-                "recent": [fourth, third, second, first], "next_cursor": null,
+                "recent": [fourth, third, second, first], "next_cursor": null, "as_of": "2026-01-01T04:00:00Z",
             }),
         ),
         (
@@ -56,7 +56,7 @@ async fn a_report() {
                 "by_outcome": {"VALID": 1, "DOMAIN_LIMIT_REACHED": 1},
                 "first_at": "2026-01-01T01:00:00Z", "last_at": "2026-01-01T02:00:00Z",
                 "series": null, "breakdown": null, "records_from": null, "days_from": null,
-                "recent": [third, second], "next_cursor": null,
+                "recent": [third, second], "next_cursor": null, "as_of": "2026-01-01T04:00:00Z",
             }),
         ),
         (
@@ -65,7 +65,7 @@ async fn a_report() {
                 "total": 0, "denied": 0, "last_validated_at": null, "by_outcome": {},
                 "first_at": null, "last_at": null,
                 "series": [], "breakdown": null, "records_from": null, "days_from": null,
-                "recent": [], "next_cursor": null,
+                "recent": [], "next_cursor": null, "as_of": "2026-01-01T04:00:00Z",
             }),
         ),
     ] {

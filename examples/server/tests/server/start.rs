@@ -35,14 +35,17 @@ fn the_first_start_makes_all_it_needs_and_the_next_uses_it() {
     );
     assert_eq!(server.call("GET", "/ready", None, None).0, 200);
     let token = server.token().to_owned();
-    let license = server.issue(&token, &starter());
+    let mut license = server.issue(&token, &starter());
     let (code, _) = server.stop("-INT");
     assert_eq!(code, Some(0));
 
     let server = Server::start(folder.path());
     assert_eq!(server.token, None, "the token is shown once");
     assert!(!server.banner.contains(&token), "{}", server.banner);
-    let again = server.license(&token, license["id"].as_str().unwrap());
+    let mut again = server.license(&token, license["id"].as_str().unwrap());
+    for answer in [&mut license, &mut again] {
+        assert!(answer.as_object_mut().unwrap().remove("as_of").is_some());
+    }
     assert_eq!(again, license, "the key is read back with the kept secret");
 }
 

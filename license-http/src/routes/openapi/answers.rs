@@ -9,7 +9,7 @@ use license_core::token::Scope;
 use license_core::usage::UsageGroup;
 use license_core::verdict::DenialCode;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder};
+use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, AnyOfBuilder};
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -56,6 +56,8 @@ const NOT_RELEASED: [DenialCode; 5] = [
 pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = vec![
         ("License".to_owned(), license().into()),
+        ("LicenseAnswer".to_owned(), answer("License")),
+        ("UsageAnswer".to_owned(), answer("Usage")),
         ("Validated".to_owned(), validated()),
         ("Deactivated".to_owned(), deactivated()),
         ("Export".to_owned(), export().into()),
@@ -113,9 +115,10 @@ pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     schemas.extend(licenses());
     schemas.extend(access());
     schemas.extend(webhooks());
+    for (name, items) in [("LicensePage", "License"), ("ActivationPage", "Activation")] {
+        schemas.push((name.to_owned(), page(items).property(AS_OF, as_of()).required(AS_OF).into()));
+    }
     for (name, items) in [
-        ("LicensePage", "License"),
-        ("ActivationPage", "Activation"),
         ("EventPage", "Event"),
         ("TokenPage", "Token"),
         ("AuditPage", "AuditEntry"),
@@ -143,14 +146,14 @@ fn licenses() -> Vec<(String, RefOr<Schema>)> {
             }))
             .rule("country", nullable(matching("^[A-Z]{2}$")))
             .build(),
-        Shape::of::<UsageJson<'_>>().rule("by_outcome", by_outcome()).build(),
+        Shape::of::<UsageJson<'_>>().rule("by_outcome", by_outcome()).extra(AS_OF, as_of()).build(),
         Shape::of::<PointJson>().rule("by_outcome", by_outcome()).build(),
         Shape::of::<BreakdownJson<'_>>()
             .rule("by", one_of(UsageGroup::ALL.iter().map(|group| group.as_str())))
             .build(),
         Shape::of::<ShareJson<'_>>().build(),
         Shape::of::<RollupJson<'_>>().rule("outcome", outcome()).build(),
-        Shape::of::<OverviewJson<'_>>().build(),
+        Shape::of::<OverviewJson<'_>>().extra(AS_OF, as_of()).required(AS_OF).build(),
         Shape::of::<LicenseUsageJson<'_>>().rule("license_id", id("lic")).build(),
         Shape::of::<PlanUsageJson<'_>>().build(),
         Shape::of::<ValidationJson<'_>>()
@@ -266,6 +269,10 @@ impl Shape {
         Self { object: object.into(), ..self }
     }
 
+    fn required(self, name: &str) -> Self {
+        Self { object: self.object.required(name), ..self }
+    }
+
     /// What one field may be, beside its type.
     fn rule(self, name: &str, schema: impl Into<RefOr<Schema>>) -> Self {
         let mut object = self.object.build();
@@ -341,6 +348,21 @@ fn deactivated() -> RefOr<Schema> {
         .into()
 }
 
+/// The field of an answer with counters.
+const AS_OF: &str = "as_of";
+
+fn as_of() -> ObjectBuilder {
+    time().description(Some(
+        "Every validation answered before this moment is counted. On a quiet system that is the time of the request; under \
+         heavy load it lags by seconds.",
+    ))
+}
+
+/// The answer that is one such item. As an item of another answer it has no `as_of`.
+fn answer(item: &str) -> RefOr<Schema> {
+    AllOfBuilder::new().item(named(item)).item(ObjectBuilder::new().required(AS_OF)).into()
+}
+
 fn page(items: &str) -> ObjectBuilder {
     let data = array(named(items)).description(Some("The items of this page."));
     let cursor = nullable(string()).description(Some("The `cursor` of the next page; null on the last one."));
@@ -375,15 +397,17 @@ fn license() -> ObjectBuilder {
             ("devices_used", count("Slots that devices hold.")),
             ("activated_at", about(nullable(time()), "When it was first answered valid.")),
             ("version", count("Grows with every change; the ETag.")),
+            (AS_OF, as_of().into()),
         ],
-        &[],
+        &[AS_OF],
     )
     .examples([json!({
         "id": "lic_01kdvs0000aaaaaaaaaaaaaaaa", "key": "TO-7V3K-M9XQ-2B4D-8HNP", "status": "active",
         "plan": "professional", "customer_email": "dev@example.com", "max_domains": 3,
         "domains": ["example.com"], "max_devices": 5, "devices": [], "created_at": "2026-01-01T00:00:00Z",
         "expires_at": "2027-01-01T00:00:00Z", "last_validated_at": null, "validation_count": 0,
-        "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null, "version": 1
+        "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null, "version": 1,
+        "as_of": "2026-01-01T00:00:00Z"
     })])
 }
 

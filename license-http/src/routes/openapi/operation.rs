@@ -186,7 +186,7 @@ impl Op {
     }
 
     pub(super) fn license(self) -> Self {
-        self.answers(StatusCode::OK, "License", "The license, as it is now.").with_header("ETag")
+        self.answers(StatusCode::OK, "LicenseAnswer", "The license, as it is now.").with_header("ETag")
     }
 
     pub(super) fn faults(mut self, codes: &[Code]) -> Self {

@@ -111,7 +111,7 @@ fn licenses() -> [Op; 5] {
         post("/api/v1/licenses", "licenses", "createLicense", "Issue a license")
             .idempotent()
             .reads("NewLicense")
-            .answers(StatusCode::CREATED, "License", "The license, with its key.")
+            .answers(StatusCode::CREATED, "LicenseAnswer", "The license, with its key.")
             .with_header("ETag")
             .with_header("Location")
             .denials(StatusCode::CONFLICT, &[DenialCode::DomainLimitReached])
@@ -197,7 +197,7 @@ fn commands() -> [Op; 8] {
         .denials(StatusCode::CONFLICT, &[DenialCode::LicenseRevoked]),
         usage(
             get("/api/v1/licenses/{id}/usage", "licenses", "getUsage", "Read what a license was used for"),
-            "Usage",
+            "UsageAnswer",
         )
         .or_as("image/svg+xml", "The series as a chart: by day where no interval is named."),
     ]

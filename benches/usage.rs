@@ -1,10 +1,8 @@
-//! What reports of usage cost when there are a thousand times as many validations, as a table in Markdown, and how the
-//! databases go about it.
+//! What reports of usage cost when there are a thousand times as many validations, as a table in Markdown.
 //!
 //! `benches/usage` starts a PostgreSQL and runs it; `--quick` tries it with 300k validations of 300 licenses, `--only sqlite` with one database. Each license has
 //! a thousand validations over 30 days in every database, so that its report is the same and only what lies around it
-//! grows. Rows come by SQL, made in the order of time; rollups and counters of them by the grouping of the migration, which the suite
-//! and `license-store/tests/filing.rs` hold equal to those of filing.
+//! grows. Rows come by SQL, made in the order of time.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -24,7 +22,7 @@ use license_store::sql::sqlite::SqliteStore;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use tempfile::TempDir;
 use test_database::TestDatabase;
 
@@ -42,18 +40,15 @@ const TURN: usize = 50;
 const CHUNK: usize = 500_000;
 
 const ROLL_UP: &str = "INSERT INTO rollups (day, license_id, outcome, domain, device, country, count, first_at, last_at) \
-    SELECT at / 86400000000, license_id, outcome, COALESCE(domain, ''), COALESCE(fingerprint, ''), COALESCE(country, ''), \
+    SELECT at / 86400000000, license_id, outcome, COALESCE(domain, ''), COALESCE(device, ''), COALESCE(country, ''), \
     COUNT(*), MIN(at), MAX(at) FROM validations GROUP BY 1, 2, 3, 4, 5, 6";
-const COUNT: &str = "UPDATE licenses SET validation_count = v.n, last_validated_at = v.latest FROM (SELECT license_id, \
-    COUNT(*) AS n, MAX(at) AS latest FROM validations WHERE outcome = 'VALID' GROUP BY license_id) AS v \
-    WHERE licenses.id = v.license_id";
+const COUNT: &str = "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
+    SELECT license_id, COUNT(*), MAX(at) FROM validations WHERE outcome = 'VALID' GROUP BY license_id";
 
 /// One database, filled.
 struct Filled {
     store: Arc<dyn LicenseStore>,
     licenses: Vec<Known>,
-    texts: Vec<(&'static str, String)>,
-    raw: Raw,
     size: i64,
     load: Duration,
     rollups: i64,
@@ -104,8 +99,9 @@ fn made(engine: Engine, licenses: usize, from: usize, to: usize) -> String {
         Engine::Postgres => format!("WITH numbers AS (SELECT generate_series({from}, {to} - 1) AS n)"),
     };
     format!(
-        "{numbers} INSERT INTO validations (sequence, license_id, at, outcome, domain, fingerprint, country) \
-         SELECT numbers.n + 1, known.id, {first} + CAST(numbers.n AS BIGINT) * {step}, \
+        "{numbers} INSERT INTO validations (day, sequence, license_id, at, outcome, domain, device, country) \
+         SELECT ({first} + CAST(numbers.n AS BIGINT) * {step}) / 86400000000, numbers.n + 1, known.id, \
+         {first} + CAST(numbers.n AS BIGINT) * {step}, \
          CASE WHEN (numbers.n / {licenses}) % 20 = 7 THEN 'DEVICE_LIMIT_REACHED' ELSE 'VALID' END, \
          'd0.s' || known.n || '.example.com', known.n || '-' || ((numbers.n / {licenses}) % 3), \
          CASE known.n % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'US' ELSE 'FR' END \
@@ -115,17 +111,14 @@ fn made(engine: Engine, licenses: usize, from: usize, to: usize) -> String {
 
 impl Filled {
     async fn new(engine: Engine, licenses: usize) -> Option<Self> {
-        let mut sqlite = None;
-        let (store, texts, mut raw, keep): (Arc<dyn LicenseStore>, _, _, _) = match engine {
+        let (store, mut raw, keep): (Arc<dyn LicenseStore>, _, _) = match engine {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().expect("a folder");
                 let path = folder.path().join("licenses.db");
                 let store = Arc::new(SqliteStore::open(&path).await.expect("a store"));
-                sqlite = Some(Arc::clone(&store));
                 let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-1000000");
                 let raw = Raw::Sqlite(Box::new(options.connect().await.expect("a connection")));
-                let texts = store.report_texts();
-                (store, texts, raw, (Some(folder), None))
+                (store, raw, (Some(folder), None))
             }
             Engine::Postgres => {
                 let database = TestDatabase::new().await?;
@@ -133,8 +126,7 @@ impl Filled {
                 let options = PostgresOptions { statement_timeout: long, ..PostgresOptions::default() };
                 let store = PostgresStore::connect(&database.url(), &options).await.expect("a store");
                 let raw = Raw::Postgres(Box::new(database.connect().await));
-                let texts = store.report_texts();
-                (Arc::new(store), texts, raw, (None, Some(Box::new(database))))
+                (Arc::new(store), raw, (None, Some(Box::new(database))))
             }
         };
         let (known, _) = raw.fill(&mut Maker::new(), licenses, 1).await;
@@ -154,15 +146,11 @@ impl Filled {
         }
         run(&mut raw, ROLL_UP.to_owned()).await;
         run(&mut raw, COUNT.to_owned()).await;
-        // A server copies rollups of days that are over while it runs.
-        if let Some(store) = sqlite {
-            store.file().await.expect("filed");
-        }
         raw.settle().await;
         let load = begun.elapsed();
         let (size, rollups) = (raw.size().await, number(&mut raw, "SELECT COUNT(*) FROM rollups").await);
         let rng = ChaCha20Rng::seed_from_u64(1);
-        Some(Self { store, licenses: known, texts, raw, size, load, rollups, rng, _keep: keep })
+        Some(Self { store, licenses: known, size, load, rollups, rng, _keep: keep })
     }
 
     async fn report(&mut self, query: &UsageQuery) -> Duration {
@@ -183,50 +171,6 @@ impl Filled {
         assert_eq!(overview.usage.total() + overview.usage.denied(), (self.licenses.len() * EACH) as u64);
         took
     }
-
-    /// How the database goes about each statement of these reports.
-    async fn explain(&mut self, query: &UsageQuery) {
-        let sources = query.sources();
-        let id = self.licenses[0].id.as_str().to_owned();
-        for (name, text) in self.texts.clone() {
-            let mut values: Vec<String> = Vec::new();
-            if name.ends_with("of a license") {
-                values.push(format!("'{id}'"));
-            }
-            let ranges = if name.starts_with("recent") {
-                vec![sources.range]
-            } else {
-                vec![sources.days, sources.records[0], sources.records[1], sources.range]
-            };
-            values.extend(
-                ranges.into_iter().flat_map(|(from, to)| [from, to]).map(|value| format!("'{value}'")),
-            );
-            if name.starts_with("recent") {
-                values.extend([i64::MAX, i64::MAX, 26].map(|value| value.to_string()));
-            }
-            let lines: Vec<String> = match &mut self.raw {
-                Raw::Sqlite(connection) => {
-                    let explain = format!("EXPLAIN QUERY PLAN {text}");
-                    let rows = sqlx::query(AssertSqlSafe(explain)).fetch_all(&mut **connection).await;
-                    rows.expect("a plan").iter().map(|row| row.get("detail")).collect()
-                }
-                Raw::Postgres(connection) => {
-                    run_text(connection, format!("PREPARE planned AS {text}")).await;
-                    let explain =
-                        format!("EXPLAIN (ANALYZE, COSTS OFF) EXECUTE planned ({})", values.join(", "));
-                    let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut **connection).await;
-                    let lines = rows.expect("a plan").iter().map(|row| row.get(0)).collect();
-                    run_text(connection, "DEALLOCATE planned".to_owned()).await;
-                    lines
-                }
-            };
-            println!("\n{name}:\n\n```\n{}\n```", lines.join("\n"));
-        }
-    }
-}
-
-async fn run_text(connection: &mut sqlx::PgConnection, text: String) {
-    sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.expect("it runs");
 }
 
 fn median(mut samples: Vec<Duration>) -> f64 {
@@ -271,9 +215,6 @@ async fn measure(name: &str, engine: Engine, sizes: [usize; 2]) {
             report / base,
             median(overviews)
         );
-    }
-    if let Some((filled, _)) = databases.last_mut() {
-        filled.explain(&query).await;
     }
     println!();
 }

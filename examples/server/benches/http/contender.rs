@@ -27,9 +27,9 @@ const TOKEN: &str = "a-token-for-the-bench-only";
 const DOMAINS: usize = 3;
 /// Callers that issue licenses where no database can be filled.
 const ISSUERS: usize = 4;
-/// What is not filed yet is counted as well.
-const COUNT: &str = "SELECT CAST((SELECT SUM(validation_count) FROM licenses) + \
-    (SELECT COUNT(*) FROM unfiled WHERE outcome = 'VALID') AS BIGINT)";
+/// Validations that wait to be compacted are counted as well.
+const COUNT: &str = "SELECT CAST((SELECT COALESCE(SUM(validation_count), 0) FROM license_counters) + \
+    (SELECT COALESCE(SUM(size), 0) FROM journal) AS BIGINT)";
 
 /// Where licenses are kept; in the order in which contenders start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

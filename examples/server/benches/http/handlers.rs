@@ -109,7 +109,9 @@ impl Update {
             .await?;
         let Some(row) = found else { return Ok(None) };
         sqlx::query(
-            "UPDATE licenses SET validation_count = validation_count + 1, last_validated_at = $2 WHERE id = $1",
+            "INSERT INTO license_counters (license_id, validation_count, last_validated_at) VALUES ($1, 1, $2) \
+             ON CONFLICT (license_id) DO UPDATE SET last_validated_at = excluded.last_validated_at, \
+             validation_count = license_counters.validation_count + 1",
         )
         .bind(row.try_get::<&str, _>("id")?)
         .bind(SystemClock.now().timestamp_micros())

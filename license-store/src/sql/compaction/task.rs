@@ -18,7 +18,7 @@ const START: u64 = 50_000;
 const START_DELAY: Duration = Duration::from_secs(1);
 /// Between two looks for validations that other processes have recorded.
 const LOOK: Duration = Duration::from_secs(10);
-/// After a failed pass.
+/// After a failed pass, unless a reader asks sooner.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that a reader waits for a pass.
 const CATCH_UP: Duration = Duration::from_millis(250);
@@ -147,19 +147,19 @@ async fn run<D: Dialect>(database: Arc<SqlDatabase<D>>, requests: Arc<Requests>)
     }
 }
 
-/// Waits until there is a reason for the next pass.
+/// Waits until there is a reason for the next pass: a reader asks, enough has come together, or the time is over.
 async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number: u64, failed: bool) {
     let ended = Instant::now();
-    if failed {
-        tokio::time::sleep(RETRY_PAUSE).await;
-        return;
-    }
     loop {
         let waiting = database.backlog.waiting();
-        if requests.wanted.load(Ordering::SeqCst) > number || waiting >= START {
+        if requests.wanted.load(Ordering::SeqCst) > number || (waiting >= START && !failed) {
             return;
         }
-        let delay = if waiting > 0 { START_DELAY } else { LOOK };
+        let delay = match waiting {
+            _ if failed => RETRY_PAUSE,
+            0 => LOOK,
+            _ => START_DELAY,
+        };
         if timeout_at(ended + delay, requests.wake.notified()).await.is_err() {
             return;
         }

@@ -351,7 +351,7 @@ impl Fields {
 #[derive(Debug)]
 pub(super) enum ShownKey<'a> {
     Clear(&'a LicenseKey),
-    Sealed,
+    Sealed(&'a SealedKey),
 }
 
 /// The first line of an export.
@@ -368,7 +368,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
     let License {
         id,
         key_digest: _,
-        sealed_key,
+        sealed_key: _,
         state,
         plan,
         customer_email,
@@ -387,7 +387,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
     let Counters { validation_count, last_validated_at } = *counters;
     let (key, sealed_key) = match key {
         ShownKey::Clear(key) => (Some(key.reveal()), None),
-        ShownKey::Sealed => (None, Some(BASE64.encode(sealed_key.as_bytes()))),
+        ShownKey::Sealed(sealed) => (None, Some(BASE64.encode(sealed.as_bytes()))),
     };
     Zeroizing::new(written(&WrittenLicense {
         r#type: "license",

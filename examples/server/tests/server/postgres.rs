@@ -69,6 +69,8 @@ async fn nodes_start_at_once_on_an_empty_database() {
     });
     let license = nodes[0].issue(TOKEN, &json!({"plan": "starter", "customer_email": "dev@example.com"}));
     for node in &nodes {
+        let body = json!({"key": license["key"]});
+        assert_eq!(node.call("POST", "/api/v1/validate", None, Some(&body)).1["valid"], true);
         assert_eq!(node.license(TOKEN, license["id"].as_str().unwrap()), license);
         let (status, ready) = node.call("GET", "/ready", None, None);
         assert_eq!((status, &ready["change_feed"]), (200, &json!("listening")));
@@ -90,5 +92,5 @@ async fn a_start_that_fails_says_why() {
     assert!(said.contains("127.0.0.1:1/none") && !said.contains("hunter2"), "{said}");
     node(folder.path(), &url);
     let said = refused(folder.path(), &["--database", &url], &[("LICENSE_SECRET", &"ab".repeat(32))]);
-    assert!(said.contains("not the one this database was made with"), "{said}");
+    assert!(said.contains("the secret does not fit this database"), "{said}");
 }

@@ -124,7 +124,7 @@ pub async fn key_formats(store: &dyn TransferStore) -> Result<ForeignFormats, St
     let formats = kept.iter().map(|(name, pattern)| {
         let name = name.strip_prefix(FOREIGN).unwrap_or_default();
         let pattern = std::str::from_utf8(pattern).map_err(|_| ForeignFormatError::Length)?;
-        ForeignFormat::new(name, pattern)
+        ForeignFormat::declared(name, pattern)
     });
     let formats = formats.collect::<Result<Vec<_>, _>>().and_then(ForeignFormats::new);
     formats.map_err(|error| StoreError::Corrupt {

@@ -103,7 +103,7 @@ impl Line {
             },
             "key_format" => {
                 let (name, pattern): (String, String) = (fields.need("name")?, fields.need("pattern")?);
-                let format = ForeignFormat::new(&name, &pattern);
+                let format = ForeignFormat::declared(&name, &pattern);
                 Self::KeyFormat(format.map_err(|error| ImportFault::field("pattern", &error))?)
             }
             "license" => return LicenseLine::read(fields.0).map(|line| Self::License(line.into())),

@@ -6,9 +6,10 @@ use license_core::clock::{Clock, SystemClock};
 use license_core::command::{LicenseSpec, NewLicense, create};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::key::{KeyDigest, KeyFormat, KeyVault, LicenseKey, Secret};
+use license_core::key::{DataKeys, KeyDigest, KeyFormat, KeyVault, LicenseKey, Secret};
 use license_core::license::{License, LicenseId};
 use license_core::plan::{Limit, PlanCatalog};
+use license_core::store::LicenseStore;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ const BATCH: usize = 5_000;
 /// Licenses of one customer.
 const PER_CUSTOMER: usize = 10;
 
-/// What keys are sealed with.
+/// Seals the data keys.
 pub(crate) const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
@@ -34,6 +35,19 @@ const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value,
     CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0 FROM ITEMS";
 const EVENTS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
     SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM ITEMS";
+
+/// The same data keys in every database, so that all fills are equal.
+pub(crate) fn data_keys() -> DataKeys {
+    DataKeys::generate(&mut ChaCha20Rng::seed_from_u64(5)).expect("randomness")
+}
+
+/// Stores the data keys in a new database, for the services that will read it.
+pub(crate) async fn store_data_keys(store: &dyn LicenseStore) {
+    let secret = Secret::from_hex(SECRET).expect("hex digits");
+    let sealed = data_keys().seal(&secret, &mut ChaCha20Rng::seed_from_u64(6)).expect("randomness");
+    let stored = store.keep_first(DataKeys::SETTING, &sealed).await.expect("data keys");
+    assert_eq!(stored, sealed, "the database is new");
+}
 
 /// A license of the fill, as callers know it.
 #[derive(Clone, Debug)]
@@ -73,7 +87,7 @@ impl Maker {
     pub(crate) fn new() -> Self {
         Self {
             rng: ChaCha20Rng::seed_from_u64(7),
-            vault: KeyVault::new(&Secret::from_hex(SECRET).expect("hex digits")),
+            vault: KeyVault::new(&data_keys()),
             plans: PlanCatalog::standard(),
             start: SystemClock.now() - Duration::days(30),
             number: 0,

@@ -31,7 +31,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 use test_database::TestDatabase;
 
-use fill::{Known, Maker, Raw, SECRET, customer, device, now};
+use fill::{Known, Maker, Raw, SECRET, customer, device, now, store_data_keys};
 
 /// Samples of each figure, after a tenth as many that are not counted.
 const SAMPLES: usize = 2_000;
@@ -99,6 +99,7 @@ impl Filled {
                 (Arc::new(store.expect("a store")), raw, Keep::Postgres { _database: Box::new(database) })
             }
         };
+        store_data_keys(&*store).await;
         let (mut maker, mut licenses, mut load) = (Maker::new(), Vec::new(), Duration::ZERO);
         for &(count, domains) in shape {
             let (known, took) = raw.fill(&mut maker, count, domains).await;

@@ -28,7 +28,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use test_database::TestDatabase;
 
-use fill::{Known, Maker, Raw, SECRET, now};
+use fill::{Known, Maker, Raw, SECRET, now, store_data_keys};
 
 /// Licenses that are validated meanwhile, by so many callers, each of whom pauses after an answer: what is measured is how long
 /// one waits, not how many can wait.
@@ -78,6 +78,7 @@ fn p99(sorted: &[Duration]) -> Duration {
 }
 
 async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: Raw, ending: usize) {
+    store_data_keys(&*store).await;
     let mut maker = Maker::new();
     let (validated, _) = raw.fill(&mut maker, VALIDATED, 1).await;
     let (_, _) = raw.fill(&mut maker, ending, 1).await;

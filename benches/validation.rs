@@ -11,7 +11,7 @@ use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::command::{Idempotency, LicenseSpec, create};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::key::{KeyFormat, KeyVault, LicenseKey, Secret};
+use license_core::key::{DataKeys, KeyFormat, KeyVault, LicenseKey, Secret};
 use license_core::license::{License, LicenseId};
 use license_core::plan::PlanCatalog;
 use license_core::service::{LicenseService, ValidateRequest};
@@ -44,8 +44,8 @@ fn spec() -> LicenseSpec {
 
 fn parts(criterion: &mut Criterion) {
     let format = KeyFormat::default();
-    let vault = KeyVault::new(&secret());
     let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let vault = KeyVault::new(&DataKeys::generate(&mut rng).expect("a seeded generator does not fail"));
     let key = format.generate(&mut rng).expect("a seeded generator does not fail");
     let typed = key.reveal().to_owned();
     criterion.bench_function("key/generate (system generator)", |bench| {

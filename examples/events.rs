@@ -17,7 +17,7 @@ use license_store::sweeper::{Sweeper, SweeperOptions};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A program of yours keeps both: the file, and the secret that its keys are sealed with.
+    // A program of yours keeps both: the file, and the secret that seals its keys.
     let folder = tempfile::tempdir()?;
     let secret = Secret::generate(&mut SystemRng)?;
     let store = Arc::new(SqliteStore::open(folder.path().join("licenses.db")).await?);

@@ -5,7 +5,7 @@ use crate::client::ClientError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::endpoint::{EndpointId, EndpointSettingsError};
-use crate::key::{KeyError, KeyFormatError};
+use crate::key::{DataKeysError, KeyError, KeyFormatError};
 use crate::license::LicenseId;
 use crate::limits;
 use crate::store::StoreError;
@@ -99,9 +99,12 @@ pub enum ValidateError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// The keys in the store were made with another secret.
-    #[error("the secret is not the one this database was made with")]
-    WrongSecret,
+    /// The secret does not fit the store, or its data keys are damaged.
+    #[error(transparent)]
+    DataKeys(#[from] DataKeysError),
+    /// The generator failed; nothing was changed.
+    #[error(transparent)]
+    Rng(#[from] RngError),
     /// A license has a plan that the catalog lacks.
     #[error("licenses have the plan {plan:?}, which is not in the catalog: add it")]
     PlanUnknown {

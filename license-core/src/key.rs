@@ -22,18 +22,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aead;
 mod checksum;
+mod data_keys;
+mod export_seal;
 mod foreign;
 mod format;
+mod secret;
 mod vault;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use self::data_keys::{DataKeys, DataKeysError, ResealError};
+pub(crate) use self::export_seal::ExportSeal;
 pub use self::foreign::{ForeignFormat, ForeignFormatError, ForeignFormats};
 pub use self::format::{KeyFormat, KeyFormatError};
-pub use self::vault::{KeyVault, SealedKey, Secret, SecretError, VaultError};
+pub use self::secret::{Secret, SecretError};
+pub use self::vault::{KeyVault, SealedKey, VaultError};
 
 /// Stands before a key of another system where it is kept.
 const FOREIGN: char = '\0';
@@ -114,8 +121,8 @@ impl fmt::Debug for LicenseKey {
     }
 }
 
-/// What a store finds a license by: 32 bytes that only the holder of the [`Secret`] can compute from a key,
-/// and nobody can turn back into one. Made by [`KeyVault::digest`].
+/// Identifies a license key in a store: 32 bytes that only the holder of the [`DataKeys`] can compute from a key,
+/// and that cannot be turned back into one. Made by [`KeyVault::digest`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyDigest([u8; 32]);
 

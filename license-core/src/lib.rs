@@ -10,17 +10,18 @@
 //!   [`delivery`] and [`usage`] are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
-//! arguments; only the feature `system` adds the machine's own, for the edge.
+//! arguments; only the feature `system` adds the machine's own, for the edge. The feature `plan-files` reads plans from TOML, and
+//! `imported-keys` accepts keys of other systems.
 //!
 //! ```
 //! use license_core::plan::PlanCatalog;
 //! use license_core::verdict::{judge, Claim, Judgement, Standing};
-//! # use license_core::{command::{create, LicenseSpec}, customer::CustomerEmail, key::{KeyFormat, KeyVault, Secret}, license::LicenseId};
+//! # use license_core::{command::{create, LicenseSpec}, customer::CustomerEmail, key::{DataKeys, KeyFormat, KeyVault}, license::LicenseId};
 //! # use rand_chacha::rand_core::SeedableRng;
 //! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
 //! let now = "2026-01-01T00:00:00Z".parse()?;
 //! let plans = PlanCatalog::standard();
-//! let vault = KeyVault::new(&Secret::generate(&mut rng)?);
+//! let vault = KeyVault::new(&DataKeys::generate(&mut rng)?);
 //! let (id, key) = (LicenseId::generate(now, &mut rng)?, KeyFormat::default().generate(&mut rng)?);
 //! let sealed = vault.seal(&key, id.as_str(), &mut rng)?;
 //! let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com")?);

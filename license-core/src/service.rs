@@ -1,5 +1,6 @@
 //! The use cases: what an embedder holds.
 
+mod data_keys;
 mod devices;
 mod limit_notices;
 mod outbox;
@@ -42,12 +43,11 @@ use crate::transfer::{TransferStore, key_formats, read_key};
 use crate::usage::{Validation, ValidationOutcome};
 use crate::verdict::{Claim, Denial, DenialCode, Judgement, Verdict, activated, judge};
 
+pub use data_keys::load_data_keys;
 pub use devices::{DeactivateRequest, Deactivated, HeldBy};
 use limit_notices::LimitNotices;
 pub use outbox::{KeyedEndpoint, Outgoing, OutgoingBatch};
 
-/// The name under which a store keeps the check of the secret.
-pub(crate) const SECRET_CHECK: &str = "secret_check";
 /// What a validation is told where no license has the key.
 const NOT_FOUND: &str = "LICENSE_NOT_FOUND";
 /// New ids and keys tried when one is taken. Two in a row mean a broken generator, not chance.
@@ -96,7 +96,7 @@ pub struct LicenseService {
     key_format: KeyFormat,
     plans: Arc<PlanCatalog>,
     clock: Box<dyn Clock>,
-    rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>>,
+    rng: Mutex<ServiceRng>,
     in_flight: InFlight,
     answers: Answers,
     outbox: Option<Arc<dyn Outbox>>,
@@ -122,41 +122,70 @@ impl fmt::Debug for LicenseService {
 
 /// Sets a service up.
 #[must_use]
-#[derive(Debug)]
 pub struct LicenseServiceBuilder {
-    service: LicenseService,
+    store: Arc<dyn LicenseStore>,
+    secret: Secret,
+    key_format: KeyFormat,
+    plans: PlanCatalog,
+    clock: Box<dyn Clock>,
+    rng: ServiceRng,
+    outbox: Option<Arc<dyn Outbox>>,
+    webhook_schedule: Schedule,
+    transfer: Option<Arc<dyn TransferStore>>,
+}
+
+/// The generator of a service.
+type ServiceRng = Box<dyn TryCryptoRng<Error = RngError> + Send>;
+
+impl fmt::Debug for LicenseServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LicenseServiceBuilder").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl LicenseServiceBuilder {
     /// Sets the plans; [`PlanCatalog::standard`] otherwise.
     pub fn plans(mut self, plans: PlanCatalog) -> Self {
-        self.service.plans = Arc::new(plans);
+        self.plans = plans;
         self
     }
 
     /// Sets the form of keys; `TO-XXXX-XXXX-XXXX-XXXX` otherwise.
     pub fn key_format(mut self, format: KeyFormat) -> Self {
-        self.service.key_format = format;
+        self.key_format = format;
         self
     }
 
     /// Where keys of other systems may have been imported to: the data of the store. Without it, none but keys of the
     /// service's own form are known.
     pub fn transfer(mut self, transfer: Arc<dyn TransferStore>) -> Self {
-        self.service.transfer = Some(transfer);
+        self.transfer = Some(transfer);
         self
     }
 
     /// Checks that the store fits the secret and the plans, and gives the service.
     ///
     /// # Errors
-    /// [`SetupError`]; nothing was changed but, on an empty store, the note of the secret's check.
+    /// [`SetupError`]; nothing was changed, except that a new store has data keys.
     pub async fn build(self) -> Result<LicenseService, SetupError> {
-        let service = self.service;
-        let check = service.vault.secret_check();
-        if service.store.keep_first(SECRET_CHECK, &check).await? != check {
-            return Err(SetupError::WrongSecret);
-        }
+        let Self { store, secret, key_format, plans, clock, mut rng, outbox, webhook_schedule, transfer } =
+            self;
+        let data_keys = load_data_keys(&*store, &secret, &mut *rng).await?;
+        let service = LicenseService {
+            store,
+            vault: KeyVault::new(&data_keys),
+            key_format,
+            plans: Arc::new(plans),
+            clock,
+            rng: Mutex::new(rng),
+            in_flight: InFlight::default(),
+            answers: Answers::default(),
+            outbox,
+            webhook_schedule,
+            limit_notices: LimitNotices::default(),
+            transfer,
+            foreign: RwLock::default(),
+        };
         let missing =
             service.store.plans_in_use().await?.into_iter().find(|plan| service.plans.get(plan).is_none());
         if let Some(plan) = missing {
@@ -168,7 +197,7 @@ impl LicenseServiceBuilder {
 }
 
 impl LicenseService {
-    /// Starts to set a service up over `store`, with the 32-byte secret that its keys are sealed with, and the sources of
+    /// Starts to set a service up over `store`, with the 32-byte secret that seals its data keys, and the sources of
     /// time and randomness (with the feature `system`: [`SystemClock`](crate::clock) and `SystemRng`).
     pub fn builder(
         store: Arc<dyn LicenseStore>,
@@ -177,21 +206,15 @@ impl LicenseService {
         rng: impl TryCryptoRng + Send + 'static,
     ) -> LicenseServiceBuilder {
         LicenseServiceBuilder {
-            service: Self {
-                store,
-                vault: KeyVault::new(secret),
-                key_format: KeyFormat::default(),
-                plans: Arc::new(PlanCatalog::standard()),
-                clock: Box::new(clock),
-                rng: Mutex::new(Box::new(ErasedRng(rng))),
-                in_flight: InFlight::default(),
-                answers: Answers::default(),
-                outbox: None,
-                webhook_schedule: Schedule::default(),
-                limit_notices: LimitNotices::default(),
-                transfer: None,
-                foreign: RwLock::default(),
-            },
+            store,
+            secret: secret.clone(),
+            key_format: KeyFormat::default(),
+            plans: PlanCatalog::standard(),
+            clock: Box::new(clock),
+            rng: Box::new(ErasedRng(rng)),
+            outbox: None,
+            webhook_schedule: Schedule::default(),
+            transfer: None,
         }
     }
 

@@ -199,7 +199,7 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError>;
 
     /// Keeps `value` under `name` if nothing is kept there, and tells what is kept now: of callers that race, all get
-    /// the value of the first. For what a database must agree on with its servers, such as the check of the secret.
+    /// the value of the first. For what a database must agree on with its servers, such as its data keys.
     ///
     /// # Errors
     /// As all methods: [`StoreError`].

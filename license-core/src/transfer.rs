@@ -21,11 +21,12 @@ use rand::TryCryptoRng;
 use crate::clock::{Clock, ErasedRng, RngError};
 use crate::error::SetupError;
 use crate::key::{
-    ForeignFormat, ForeignFormatError, ForeignFormats, KeyError, KeyFormat, KeyVault, LicenseKey, Secret,
+    ExportSeal, ForeignFormat, ForeignFormatError, ForeignFormats, KeyError, KeyFormat, KeyVault, LicenseKey,
+    Secret,
 };
 use crate::license::LicenseId;
 use crate::plan::PlanCatalog;
-use crate::service::SECRET_CHECK;
+use crate::service::load_data_keys;
 use crate::store::StoreError;
 
 pub use export::{ExportKeys, Exporter};
@@ -42,6 +43,7 @@ const FOREIGN: &str = "foreign_key/";
 pub struct TransferService {
     store: Arc<dyn TransferStore>,
     vault: KeyVault,
+    export_seal: ExportSeal,
     key_format: KeyFormat,
     plans: PlanCatalog,
     clock: Box<dyn Clock>,
@@ -55,12 +57,11 @@ impl fmt::Debug for TransferService {
 }
 
 impl TransferService {
-    /// Over `store`, with the secret that its keys are sealed with, the form of its keys, its plans, and the sources of time and
+    /// Over `store`, with the secret that seals its data keys, the form of its keys, its plans, and the sources of time and
     /// randomness: those that the [`LicenseService`](crate::service::LicenseService) has which works on the same data.
     ///
     /// # Errors
-    /// [`SetupError::WrongSecret`], or a fault of the store. Nothing was changed but, on an empty store, the note of the secret's
-    /// check.
+    /// As [`load_data_keys`].
     pub async fn new(
         store: Arc<dyn TransferStore>,
         secret: &Secret,
@@ -69,13 +70,10 @@ impl TransferService {
         clock: impl Clock,
         rng: impl TryCryptoRng + Send + 'static,
     ) -> Result<Self, SetupError> {
-        let vault = KeyVault::new(secret);
-        let check = vault.secret_check();
-        if store.keep_first(SECRET_CHECK, &check).await? != check {
-            return Err(SetupError::WrongSecret);
-        }
-        let rng: Mutex<Box<dyn TryCryptoRng<Error = RngError> + Send>> = Mutex::new(Box::new(ErasedRng(rng)));
-        Ok(Self { store, vault, key_format, plans, clock: Box::new(clock), rng })
+        let mut rng: Box<dyn TryCryptoRng<Error = RngError> + Send> = Box::new(ErasedRng(rng));
+        let vault = KeyVault::new(&load_data_keys(&*store, secret, &mut *rng).await?);
+        let (export_seal, rng) = (ExportSeal::new(secret), Mutex::new(rng));
+        Ok(Self { store, vault, export_seal, key_format, plans, clock: Box::new(clock), rng })
     }
 
     /// Begins an export of all that is there now.
@@ -84,7 +82,7 @@ impl TransferService {
     /// [`TransferError`]
     pub async fn export(&self, keys: ExportKeys) -> Result<Exporter<'_>, TransferError> {
         let formats = key_formats(&*self.store).await?;
-        Ok(Exporter::new(&self.vault, keys, &formats, self.store.snapshot().await?))
+        Ok(Exporter::new(self, keys, &formats, self.store.snapshot().await?))
     }
 
     /// Begins an import. The forms that its options declare are kept, unless it is a dry run.
@@ -126,7 +124,7 @@ pub async fn key_formats(store: &dyn TransferStore) -> Result<ForeignFormats, St
     let formats = kept.iter().map(|(name, pattern)| {
         let name = name.strip_prefix(FOREIGN).unwrap_or_default();
         let pattern = std::str::from_utf8(pattern).map_err(|_| ForeignFormatError::Length)?;
-        ForeignFormat::new(name, pattern)
+        ForeignFormat::declared(name, pattern)
     });
     let formats = formats.collect::<Result<Vec<_>, _>>().and_then(ForeignFormats::new);
     formats.map_err(|error| StoreError::Corrupt {

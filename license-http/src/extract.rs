@@ -17,8 +17,6 @@ pub(crate) use body::{JsonBody, JsonBytes, NoContent};
 pub(crate) use caller::By;
 pub(crate) use fields::Fields;
 pub(crate) use header::{IdempotencyHeader, IfMatch};
-#[cfg(feature = "openapi")]
-pub(crate) use path::FilePath;
 pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};

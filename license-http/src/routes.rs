@@ -105,9 +105,9 @@ fn public_table() -> Vec<(Method, &'static str, MethodRouter<HttpState>)> {
         #[cfg(feature = "openapi")]
         (Method::GET, "/openapi.json", get(openapi::get)),
         #[cfg(feature = "openapi")]
-        (Method::GET, "/docs", get(docs::page)),
+        (Method::GET, "/docs", get(docs::get)),
         #[cfg(feature = "openapi")]
-        (Method::GET, "/docs/{file}", get(docs::files)),
+        (Method::GET, "/docs/style.css", get(docs::style)),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use license_core::command::{LicenseSpec, create};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::key::{KeyDigest, KeyFormat, KeyVault, Secret};
+use license_core::key::{DataKeys, KeyDigest, KeyFormat, KeyVault};
 use license_core::license::LicenseId;
 use license_core::limits;
 use license_core::plan::PlanCatalog;
@@ -35,7 +35,7 @@ async fn a_license_with_three_domains_takes_less_than_600_bytes_and_a_claim_on_a
     let store = SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
     let (plans, now) = (PlanCatalog::standard(), "2026-01-01T00:00:00Z".parse().expect("a time"));
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let vault = KeyVault::new(&Secret::from_hex(&"5a".repeat(32)).expect("hex digits"));
+    let vault = KeyVault::new(&DataKeys::generate(&mut rng).expect("randomness"));
     let mut licenses = Vec::new();
     for n in 0..=LICENSES {
         let id = LicenseId::generate(now, &mut rng).expect("randomness");

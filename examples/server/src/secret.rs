@@ -1,6 +1,6 @@
-//! The secret that seals the license keys: from the environment, or from a file beside the database.
+//! The secret that seals the data keys of the database: from the environment, or from a file beside the database.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use license_core::clock::SystemRng;
@@ -49,23 +49,35 @@ pub(crate) fn find(database: &Database) -> Result<Found, String> {
         };
     };
     let shown = path.display();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let secret = Secret::from_hex(&text).map_err(|error| format!("{shown}: {error}"))?;
-            Ok(Found::kept(secret, shown.to_string()))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if !database.is_new() {
-                return Err(format!(
-                    "{shown} is missing, and the database's keys can't be read without it: put it back, or set LICENSE_SECRET"
-                ));
+    if let Some(secret) = read(&path)? {
+        return Ok(Found::kept(secret, shown.to_string()));
+    }
+    if database.is_new() {
+        let secret = new_secret()?;
+        match keep(&path, &secret) {
+            Ok(()) => {
+                let note = "made now: back it up with the database; without it no license key works again";
+                return Ok(Found { secret, note: format!("{shown} ({note})"), made: Some(path.clone()) });
             }
-            let secret = new_secret()?;
-            keep(&path, &secret).map_err(|error| format!("{shown} can't be made: {error}"))?;
-            let note = "made now: back it up with the database; without it no license key works again";
-            Ok(Found { secret, note: format!("{shown} ({note})"), made: Some(path.clone()) })
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(format!("{shown} can't be made: {error}")),
         }
-        Err(error) => Err(format!("{shown}: {error}")),
+    }
+    // Another server that starts at the same time may have made it.
+    match read(&path)? {
+        Some(secret) => Ok(Found::kept(secret, shown.to_string())),
+        None => Err(format!(
+            "{shown} is missing, and the database's keys can't be read without it: put it back, or set LICENSE_SECRET"
+        )),
+    }
+}
+
+/// Reads the secret of a file, if the file exists.
+fn read(path: &Path) -> Result<Option<Secret>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Secret::from_hex(&text).map(Some).map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
@@ -84,7 +96,7 @@ fn keep(path: &Path, secret: &Secret) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&unfinished)?;
     let written = file.write_all(secret.to_hex().as_bytes()).and_then(|()| file.sync_all());
-    // A link, unlike a rename, fails where the name is taken: the first of two servers wins, the other says so.
+    // A link, unlike a rename, fails if the name is taken: the file of the first of two servers stays.
     let linked = written.and_then(|()| std::fs::hard_link(&unfinished, path));
     std::fs::remove_file(&unfinished)?;
     linked

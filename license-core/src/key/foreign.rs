@@ -1,42 +1,54 @@
 //! Keys that another system made, as they were imported: each of a form that was declared for them.
 
+#[cfg(not(feature = "imported-keys"))]
+mod no_pattern;
+#[cfg(feature = "imported-keys")]
+mod pattern;
+
 use std::fmt;
 
-use regex::bytes::{Regex, RegexBuilder};
-
+#[cfg(not(feature = "imported-keys"))]
+use self::no_pattern::Pattern;
+#[cfg(feature = "imported-keys")]
+use self::pattern::Pattern;
 use super::LicenseKey;
 use crate::limits;
-
-/// Largest program that a pattern may become, in bytes: it is run for texts of strangers.
-const PROGRAM_BYTES: usize = 64 * 1024;
 
 /// The form of keys of another system: a name, and a regular expression that a whole key fits.
 ///
 /// Such keys are compared exactly, as they were imported: nothing is known of what may be spelt otherwise.
 ///
-/// ```
-/// use license_core::key::{ForeignFormat, ForeignFormats};
-/// let format = ForeignFormat::new("old-shop", "[0-9a-f]{8}(-[0-9a-f]{4}){3}")?;
-/// let formats = ForeignFormats::new([format])?;
-/// assert!(formats.read("0123abcd-0000-1111-2222").is_some());
-/// assert!(formats.read("0123ABCD-0000-1111-2222").is_none());
-/// assert!(formats.read("0123abcd-0000-1111-2222-3333").is_none());
-/// # Ok::<(), license_core::key::ForeignFormatError>(())
-/// ```
+/// Formats are created with the feature `imported-keys`. Without it, a service does not start on a database that has some.
 #[derive(Clone)]
 pub struct ForeignFormat {
     name: String,
     pattern: String,
-    whole: Regex,
+    whole: Pattern,
 }
 
 impl ForeignFormat {
     /// A form with that name and pattern: a regular expression of the crate `regex` over bytes, without look-around and
     /// back-references, so that a key is read in a time that grows with its length alone.
     ///
+    /// ```
+    /// use license_core::key::{ForeignFormat, ForeignFormats};
+    /// let format = ForeignFormat::new("old-shop", "[0-9a-f]{8}(-[0-9a-f]{4}){3}")?;
+    /// let formats = ForeignFormats::new([format])?;
+    /// assert!(formats.read("0123abcd-0000-1111-2222").is_some());
+    /// assert!(formats.read("0123ABCD-0000-1111-2222").is_none());
+    /// assert!(formats.read("0123abcd-0000-1111-2222-3333").is_none());
+    /// # Ok::<(), license_core::key::ForeignFormatError>(())
+    /// ```
+    ///
     /// # Errors
     /// The name is 1 to 32 of `a-z 0-9 _ -`; the pattern has at most 255 bytes, no control characters, can be read, and is small.
+    #[cfg(feature = "imported-keys")]
     pub fn new(name: &str, pattern: &str) -> Result<Self, ForeignFormatError> {
+        Self::declared(name, pattern)
+    }
+
+    /// As `new`; refuses every format without the feature `imported-keys`.
+    pub(crate) fn declared(name: &str, pattern: &str) -> Result<Self, ForeignFormatError> {
         let named = name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
@@ -48,10 +60,7 @@ impl ForeignFormat {
         {
             return Err(ForeignFormatError::Length);
         }
-        // Keys are ASCII. By itself first: an unmatched parenthesis would else be matched by those that are put around.
-        let build = |text: &str| RegexBuilder::new(text).unicode(false).size_limit(PROGRAM_BYTES).build();
-        let whole = build(pattern).and_then(|_| build(&format!(r"\A(?:{pattern})\z")));
-        let whole = whole.map_err(|error| ForeignFormatError::Pattern(one_line(&error)))?;
+        let whole = Pattern::new(pattern)?;
         Ok(Self { name: name.to_owned(), pattern: pattern.to_owned(), whole })
     }
 
@@ -59,6 +68,7 @@ impl ForeignFormat {
     ///
     /// # Errors
     /// As [`new`](Self::new); also where there is no `=`.
+    #[cfg(feature = "imported-keys")]
     pub fn parse(text: &str) -> Result<Self, ForeignFormatError> {
         let (name, pattern) = text.split_once('=').ok_or(ForeignFormatError::Name)?;
         Self::new(name, pattern)
@@ -75,11 +85,6 @@ impl ForeignFormat {
     pub fn pattern(&self) -> &str {
         &self.pattern
     }
-}
-
-/// The last line of an error that draws the place in several.
-fn one_line(error: &regex::Error) -> String {
-    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 impl fmt::Debug for ForeignFormat {
@@ -145,7 +150,7 @@ impl ForeignFormats {
         let printable = (1..=limits::FOREIGN_KEY_BYTES).contains(&text.len())
             && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
             && text.trim() == text;
-        (printable && self.0.iter().any(|format| format.whole.is_match(text.as_bytes())))
+        (printable && self.0.iter().any(|format| format.whole.matches(text.as_bytes())))
             .then(|| LicenseKey::from_foreign(text))
     }
 }
@@ -169,6 +174,11 @@ pub enum ForeignFormatError {
     /// Its pattern can't be read.
     #[error("the pattern of a form of keys: {0}")]
     Pattern(String),
+    /// Keys of other systems are not compiled in.
+    #[error(
+        "this program was built without support for keys of other systems: enable the feature imported-keys of license-core"
+    )]
+    NotEnabled,
     /// Its name has another pattern already.
     #[error("the form of keys {name} has another pattern already")]
     Taken {
@@ -181,6 +191,7 @@ pub enum ForeignFormatError {
 }
 
 #[cfg(test)]
+#[cfg(feature = "imported-keys")]
 mod tests {
     use super::*;
 

@@ -408,14 +408,14 @@ fn check_name(name: &str) -> Result<(), ServiceError> {
 impl super::LicenseServiceBuilder {
     /// Sets when a delivery of a webhook is tried again; [`SCHEDULE`](crate::delivery::SCHEDULE) otherwise.
     pub fn webhook_schedule(mut self, schedule: crate::delivery::Schedule) -> Self {
-        self.service.webhook_schedule = schedule;
+        self.webhook_schedule = schedule;
         self
     }
 
     /// Sets where events are read and delivered from: the outbox of the same data as the store. Where a store is behind others,
     /// as a cache, it is the innermost one.
     pub fn outbox(mut self, outbox: Arc<dyn Outbox>) -> Self {
-        self.service.outbox = Some(outbox);
+        self.outbox = Some(outbox);
         self
     }
 }

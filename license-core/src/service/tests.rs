@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mockall::predicate::{always, eq};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -9,6 +10,7 @@ use super::*;
 use crate::activation::Binding;
 use crate::clock::ManualClock;
 use crate::customer::CustomerEmail;
+use crate::key::{DataKeys, DataKeysError};
 use crate::license::{Counters, License, LicenseState};
 use crate::plan::{Limit, Plan};
 use crate::store::{MockLicenseStore, Source};
@@ -24,10 +26,19 @@ fn secret() -> Secret {
     Secret::from_hex(&"5a".repeat(32)).unwrap()
 }
 
+fn data_keys() -> DataKeys {
+    DataKeys::generate(&mut ChaCha20Rng::seed_from_u64(3)).unwrap()
+}
+
+/// The value of the setting that holds the data keys.
+fn sealed_data_keys() -> Vec<u8> {
+    data_keys().seal(&secret(), &mut ChaCha20Rng::seed_from_u64(4)).unwrap()
+}
+
 /// A mock that any service can start on.
 fn store() -> MockLicenseStore {
     let mut store = MockLicenseStore::new();
-    store.expect_keep_first().returning(|_, value| Ok(value.to_vec()));
+    store.expect_keep_first().with(eq(DataKeys::SETTING), always()).returning(|_, _| Ok(sealed_data_keys()));
     store.expect_plans_in_use().returning(|| Ok(vec!["starter".to_owned()]));
     store
 }
@@ -38,7 +49,7 @@ async fn service(store: MockLicenseStore) -> LicenseService {
 }
 
 fn license() -> License {
-    let vault = KeyVault::new(&secret());
+    let vault = KeyVault::new(&data_keys());
     let key = KeyFormat::default().parse(KEY).unwrap();
     let id = LicenseId::parse("lic_a1").unwrap();
     let sealed = vault.seal(&key, id.as_str(), &mut ChaCha20Rng::seed_from_u64(2)).unwrap();
@@ -297,15 +308,21 @@ async fn a_sealed_key_of_another_license_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_service_starts_only_where_secret_and_plans_fit() {
+async fn service_starts_only_if_secret_and_plans_fit() {
     let build = async |store: MockLicenseStore, plans: PlanCatalog| {
         let rng = ChaCha20Rng::seed_from_u64(1);
         let builder = LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng);
         builder.plans(plans).build().await
     };
-    let mut other = MockLicenseStore::new();
-    other.expect_keep_first().returning(|_, _| Ok(vec![0; 32]));
-    assert!(matches!(build(other, PlanCatalog::standard()).await, Err(SetupError::WrongSecret)));
+    let other_secret = Secret::from_hex(&"5b".repeat(32)).unwrap();
+    let other = data_keys().seal(&other_secret, &mut ChaCha20Rng::seed_from_u64(4)).unwrap();
+    let damaged = sealed_data_keys()[1..].to_vec();
+    for (stored, expected) in [(other, DataKeysError::WrongSecret), (damaged, DataKeysError::Damaged)] {
+        let mut store = MockLicenseStore::new();
+        store.expect_keep_first().times(1).return_once(move |_, _| Ok(stored));
+        let error = build(store, PlanCatalog::standard()).await.unwrap_err();
+        assert!(matches!(error, SetupError::DataKeys(found) if found == expected), "{error:?}");
+    }
     let plans = PlanCatalog::new([Plan::new("large")]).unwrap();
     let error = build(store(), plans).await.unwrap_err();
     assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog: add it");

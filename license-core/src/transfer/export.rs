@@ -7,9 +7,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::line::{ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line};
-use super::{Snapshot, TransferError};
+use super::{Snapshot, TransferError, TransferService};
 use crate::activation::ActivationId;
-use crate::key::{ForeignFormats, KeyVault};
+use crate::key::ForeignFormats;
 use crate::license::{Counters, License, LicenseId};
 use crate::seen::ActivationDetail;
 use crate::usage::{Rollup, RollupKey};
@@ -20,7 +20,7 @@ const READ: u32 = 500;
 /// How keys stand in an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExportKeys {
-    /// As the database has them: of use only to who has its secret.
+    /// Sealed with the secret of the database: usable only by a database with the same secret.
     #[default]
     Sealed,
     /// In clear, for a database with another secret.
@@ -29,7 +29,7 @@ pub enum ExportKeys {
 
 /// An export under way. Holds a few hundred licenses and activations, however many there are.
 pub struct Exporter<'a> {
-    vault: &'a KeyVault,
+    service: &'a TransferService,
     keys: ExportKeys,
     snapshot: Box<dyn Snapshot + 'a>,
     /// Lines that come first.
@@ -76,7 +76,7 @@ impl<T> Read<T> {
 
 impl<'a> Exporter<'a> {
     pub(super) fn new(
-        vault: &'a KeyVault,
+        service: &'a TransferService,
         keys: ExportKeys,
         formats: &ForeignFormats,
         snapshot: Box<dyn Snapshot + 'a>,
@@ -85,7 +85,7 @@ impl<'a> Exporter<'a> {
         let (licenses, activations) = (Read::new(), Read::new());
         let (last_activation, rollups, last_rollup, of) = (None, Read::new(), None, None);
         Self {
-            vault,
+            service,
             keys,
             snapshot,
             head,
@@ -130,13 +130,15 @@ impl<'a> Exporter<'a> {
         };
         self.of = Some(license.id.clone());
         self.written += 1;
+        let id = license.id.as_str();
+        let key = self.service.vault.open(&license.sealed_key, id);
+        let key = key.map_err(|_| TransferError::SealedKey { id: license.id.clone() })?;
         Ok(Some(match self.keys {
-            ExportKeys::Sealed => license_line(&license, &counters, &ShownKey::Sealed),
-            ExportKeys::Clear => {
-                let key = self.vault.open(&license.sealed_key, license.id.as_str());
-                let key = key.map_err(|_| TransferError::SealedKey { id: license.id.clone() })?;
-                license_line(&license, &counters, &ShownKey::Clear(&key))
+            ExportKeys::Sealed => {
+                let sealed = self.service.export_seal.seal(&key, id);
+                license_line(&license, &counters, &ShownKey::Sealed(&sealed))
             }
+            ExportKeys::Clear => license_line(&license, &counters, &ShownKey::Clear(&key)),
         }))
     }
 

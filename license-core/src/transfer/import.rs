@@ -292,7 +292,7 @@ impl<'a> Importer<'a> {
             Ok(key) => key,
             Err(fault) => return Ok(Err((number, fault))),
         };
-        let digest = key.as_ref().map(|key| self.service.vault.digest(&key.key));
+        let digest = key.as_ref().map(|key| self.service.vault.digest(key));
         let (id, id_given) = match (&line.id, &digest) {
             (Some(id), _) => (id.clone(), true),
             (None, Some(digest)) => {
@@ -322,30 +322,27 @@ impl<'a> Importer<'a> {
         })
     }
 
-    /// The key of a line, and its seal where it can stay.
+    /// The key of a line.
     fn key(
         &mut self,
         number: u64,
         line: &LicenseLine,
-    ) -> Result<Result<Option<GivenKey>, ImportFault>, TransferError> {
-        let (opened, sealed) = match (&line.key, &line.id) {
+    ) -> Result<Result<Option<LicenseKey>, ImportFault>, TransferError> {
+        let opened = match (&line.key, &line.id) {
             (None, _) => return Ok(Ok(None)),
-            (Some(KeyLine::Clear(text)), _) => {
-                return Ok(self.read(text).map(|key| Some(GivenKey { key, sealed: None })));
-            }
+            (Some(KeyLine::Clear(text)), _) => return Ok(self.read(text).map(Some)),
             (Some(KeyLine::Sealed(_)), None) => return Ok(Err(ImportFault::Sealed)),
-            (Some(KeyLine::Sealed(sealed)), Some(id)) => match self.service.vault.open(sealed, id.as_str()) {
-                Ok(opened) => (opened, sealed.clone()),
-                Err(_) if self.opened => return Ok(Err(ImportFault::Sealed)),
-                Err(_) => return Err(TransferError::OtherSecret { line: number }),
-            },
+            (Some(KeyLine::Sealed(sealed)), Some(id)) => {
+                match self.service.export_seal.open(sealed, id.as_str()) {
+                    Ok(opened) => opened,
+                    Err(_) if self.opened => return Ok(Err(ImportFault::Sealed)),
+                    Err(_) => return Err(TransferError::OtherSecret { line: number }),
+                }
+            }
         };
         self.opened = true;
         // One of another prefix was the other database's own, and is one of another system here.
-        Ok(self.read(opened.reveal()).map(|key| {
-            let sealed = (key == opened).then_some(sealed);
-            Some(GivenKey { key, sealed })
-        }))
+        Ok(self.read(opened.reveal()).map(Some))
     }
 
     fn read(&self, text: &str) -> Result<LicenseKey, ImportFault> {
@@ -357,22 +354,16 @@ impl<'a> Importer<'a> {
         key.map_err(|error| if foreign { ImportFault::KeyForm } else { ImportFault::Key(error) })
     }
 
-    /// What the store keeps of a key; of a new one where the line has none.
+    /// The digest and the sealed form of a key; of a new one if the line has none.
     fn sealed(
         &self,
-        given: Option<GivenKey>,
+        given: Option<LicenseKey>,
         id: &LicenseId,
     ) -> Result<(KeyDigest, SealedKey), TransferError> {
         let TransferService { vault, key_format, .. } = self.service;
-        let sealed = self.service.with_rng(|rng| match given {
-            Some(GivenKey { key, sealed: Some(sealed) }) => Ok((vault.digest(&key), sealed)),
-            Some(GivenKey { key, sealed: None }) => {
-                Ok((vault.digest(&key), vault.seal(&key, id.as_str(), rng)?))
-            }
-            None => {
-                let key = key_format.generate(rng)?;
-                Ok((vault.digest(&key), vault.seal(&key, id.as_str(), rng)?))
-            }
+        let sealed = self.service.with_rng(|rng| {
+            let key = given.map_or_else(|| key_format.generate(rng), Ok)?;
+            Ok((vault.digest(&key), vault.seal(&key, id.as_str(), rng)?))
         });
         Ok(sealed?)
     }
@@ -426,10 +417,4 @@ impl<'a> Importer<'a> {
         self.keep_rollups().await?;
         Ok(self.report)
     }
-}
-
-/// A key that a line has, with its seal where that is good.
-struct GivenKey {
-    key: LicenseKey,
-    sealed: Option<SealedKey>,
 }

@@ -103,7 +103,7 @@ impl Line {
             },
             "key_format" => {
                 let (name, pattern): (String, String) = (fields.need("name")?, fields.need("pattern")?);
-                let format = ForeignFormat::new(&name, &pattern);
+                let format = ForeignFormat::declared(&name, &pattern);
                 Self::KeyFormat(format.map_err(|error| ImportFault::field("pattern", &error))?)
             }
             "license" => return LicenseLine::read(fields.0).map(|line| Self::License(line.into())),
@@ -353,7 +353,7 @@ impl Fields {
 #[derive(Debug)]
 pub(super) enum ShownKey<'a> {
     Clear(&'a LicenseKey),
-    Sealed,
+    Sealed(&'a SealedKey),
 }
 
 /// The first line of an export.
@@ -370,7 +370,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
     let License {
         id,
         key_digest: _,
-        sealed_key,
+        sealed_key: _,
         state,
         plan,
         customer_email,
@@ -389,7 +389,7 @@ pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKe
     let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
     let (key, sealed_key) = match key {
         ShownKey::Clear(key) => (Some(key.reveal()), None),
-        ShownKey::Sealed => (None, Some(BASE64.encode(sealed_key.as_bytes()))),
+        ShownKey::Sealed(sealed) => (None, Some(BASE64.encode(sealed.as_bytes()))),
     };
     Zeroizing::new(written(&WrittenLicense {
         r#type: "license",

@@ -99,20 +99,6 @@ impl<S: Sync> FromRequestParts<S> for DeliveryPath {
     }
 }
 
-/// `{file}`.
-#[cfg(feature = "openapi")]
-#[derive(Debug)]
-pub(crate) struct FilePath(pub(crate) String);
-
-#[cfg(feature = "openapi")]
-impl<S: Sync> FromRequestParts<S> for FilePath {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(param(parts, "file").await.unwrap_or_default()))
-    }
-}
-
 /// The last of that name: one before it is of the prefix that a host app mounted us under.
 async fn param(parts: &mut Parts, name: &str) -> Option<String> {
     // Fails where a parameter is no UTF-8 after percent-decoding.

@@ -1,57 +1,238 @@
-//! `GET /docs`: the contract as a page for people, with all that it needs: it asks no other host for anything.
+//! `GET /docs`: the contract as a page for people. It needs no script and no other host.
 
-use std::sync::{Arc, LazyLock};
+use std::fmt::Write;
+use std::sync::LazyLock;
 
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use utoipa_swagger_ui::{Config, SwaggerFile, serve};
+use serde_json::Value;
 
-use super::no_route;
-use crate::extract::FilePath;
+use super::openapi::openapi;
 use crate::problem::Problem;
 
-/// The page runs its own scripts, asks this server, and nothing else. It sets styles from its scripts.
-const OWN_CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Only the style sheet is loaded, and nothing runs.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The files that the page asks for.
-pub(super) const FILES: [&str; 7] = [
-    "favicon-16x16.png",
-    "favicon-32x32.png",
-    "index.css",
-    "swagger-initializer.js",
-    "swagger-ui-bundle.js",
-    "swagger-ui-standalone-preset.js",
-    "swagger-ui.css",
-];
+/// Rendered once: the contract does not change while the server runs.
+static PAGE: LazyLock<Option<Bytes>> =
+    LazyLock::new(|| serde_json::to_value(openapi()).ok().map(|contract| page(&contract).into()));
 
-/// The badge of a validator would ask a foreign host.
-static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    Arc::new(Config::from("openapi.json").validator_url("none").display_operation_id(false).use_base_layout())
-});
-
-/// Paths are relative to that of the page, so that it works below a prefix too.
-pub(super) async fn page() -> Result<Response, Problem> {
-    let SwaggerFile { bytes, .. } = file("index.html")?;
-    let html = String::from_utf8_lossy(&bytes)
-        .replace("\"./", "\"docs/")
-        .replace("\"index.css\"", "\"docs/index.css\"");
-    Ok(answer("text/html; charset=utf-8", html.into()))
+pub(super) async fn get() -> Result<Response, Problem> {
+    let page = PAGE.clone().ok_or_else(Problem::internal)?;
+    Ok(answer("text/html; charset=utf-8", page))
 }
 
-pub(super) async fn files(FilePath(name): FilePath) -> Result<Response, Problem> {
-    if !FILES.contains(&name.as_str()) {
-        return Err(no_route());
-    }
-    let SwaggerFile { bytes, content_type, .. } = file(&name)?;
-    Ok(answer(&content_type, bytes.into_owned().into()))
-}
-
-fn file(name: &str) -> Result<SwaggerFile<'static>, Problem> {
-    serve(name, Arc::clone(&CONFIG)).ok().flatten().ok_or_else(Problem::internal)
+pub(super) async fn style() -> Response {
+    answer("text/css; charset=utf-8", Bytes::from_static(include_bytes!("docs/style.css")))
 }
 
 fn answer(content_type: &str, bytes: Bytes) -> Response {
-    ([(CONTENT_TYPE, content_type), (CONTENT_SECURITY_POLICY, OWN_CONTENT)], bytes).into_response()
+    ([(CONTENT_TYPE, content_type), (CONTENT_SECURITY_POLICY, POLICY)], bytes).into_response()
+}
+
+/// Paths are relative to the page, so that they also work below a prefix.
+fn page(contract: &Value) -> String {
+    let info = &contract["info"];
+    let title = escaped(text(info, "title"));
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
+         <link rel=\"stylesheet\" href=\"docs/style.css\">\n</head>\n<body>\n\
+         <h1>{title} <small>{}</small></h1>\n{}\
+         <p>For tools: <a href=\"openapi.json\">openapi.json</a>, OpenAPI {}.</p>\n",
+        escaped(text(info, "version")),
+        paragraphs(text(info, "description")),
+        escaped(text(contract, "openapi")),
+    );
+    for tag in items(&contract["tags"]) {
+        let name = text(tag, "name");
+        push(&mut html, format_args!("<h2 id=\"{0}\">{0}</h2>\n", escaped(name)));
+        html += &paragraphs(text(tag, "description"));
+        for (path, methods) in entries(&contract["paths"]) {
+            for (method, operation) in entries(methods) {
+                if items(&operation["tags"]).any(|tag| tag.as_str() == Some(name)) {
+                    html += &operation_details(method, path, operation);
+                }
+            }
+        }
+    }
+    for (title, kind) in [("Schemas", "schemas"), ("Responses", "responses"), ("Headers", "headers")] {
+        push(&mut html, format_args!("<h2>{title}</h2>\n"));
+        for (name, component) in entries(&contract["components"][kind]) {
+            let name = escaped(name);
+            push(
+                &mut html,
+                format_args!(
+                    "<details id=\"{kind}-{name}\"><summary>{name}</summary>{}</details>\n",
+                    json(component)
+                ),
+            );
+        }
+    }
+    html + "</body>\n</html>\n"
+}
+
+fn operation_details(method: &str, path: &str, operation: &Value) -> String {
+    let mut html = format!(
+        "<details id=\"{}\"><summary><code class=\"{method}\">{}</code> <code>{}</code> {}</summary>\n{}",
+        escaped(text(operation, "operationId")),
+        method.to_uppercase(),
+        escaped(path),
+        escaped(text(operation, "summary")),
+        paragraphs(text(operation, "description")),
+    );
+    if operation["parameters"].is_array() {
+        html += "<h3>Parameters</h3>\n<table>\n";
+        for parameter in items(&operation["parameters"]) {
+            let required = if parameter["required"] == true { ", required" } else { "" };
+            push(
+                &mut html,
+                format_args!(
+                    "<tr><td><code>{}</code><br>{}{required}</td><td>{}{}</td></tr>\n",
+                    escaped(text(parameter, "name")),
+                    escaped(text(parameter, "in")),
+                    paragraphs(text(parameter, "description")),
+                    json(&parameter["schema"]),
+                ),
+            );
+        }
+        html += "</table>\n";
+    }
+    if operation["requestBody"].is_object() {
+        push(
+            &mut html,
+            format_args!("<h3>Request body</h3>\n{}", json(&operation["requestBody"]["content"])),
+        );
+    }
+    html += "<h3>Responses</h3>\n<table>\n";
+    for (status, response) in entries(&operation["responses"]) {
+        let description = paragraphs(text(response, "description"));
+        let content = response.get("content").unwrap_or(response);
+        push(
+            &mut html,
+            format_args!(
+                "<tr><td><code>{}</code></td><td>{description}{}</td></tr>\n",
+                escaped(status),
+                json(content)
+            ),
+        );
+    }
+    html + "</table>\n</details>\n"
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn push(html: &mut String, part: std::fmt::Arguments<'_>) {
+    // Writing to a string does not fail.
+    let _ = html.write_fmt(part);
+}
+
+/// Markdown as far as the contract has it: paragraphs, and code between backticks.
+fn paragraphs(markdown: &str) -> String {
+    let paragraph = |text: &str| {
+        let parts = text.split('`').enumerate().map(|(index, part)| match index % 2 {
+            0 => escaped(part),
+            _ => format!("<code>{}</code>", escaped(part)),
+        });
+        format!("<p>{}</p>\n", parts.collect::<String>())
+    };
+    markdown.split("\n\n").filter(|text| !text.is_empty()).map(paragraph).collect()
+}
+
+/// A part of the contract as it is, its references as links.
+fn json(value: &Value) -> String {
+    const REFERENCE: &str = "&quot;#/components/";
+    let written = escaped(&serde_json::to_string_pretty(value).unwrap_or_default());
+    let mut parts = written.split(REFERENCE);
+    let mut html = format!("<pre>{}", parts.next().unwrap_or_default());
+    for part in parts {
+        let (target, rest) = part.split_once("&quot;").unwrap_or((part, ""));
+        let (kind, name) = target.split_once('/').unwrap_or((target, ""));
+        push(&mut html, format_args!("<a href=\"#{kind}-{name}\">{name}</a>{rest}"));
+    }
+    html + "</pre>"
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn rendered() -> String {
+        page(&serde_json::to_value(openapi()).unwrap())
+    }
+
+    #[test]
+    fn page_shows_every_operation_and_component() {
+        let (contract, html) = (serde_json::to_value(openapi()).unwrap(), rendered());
+        let mut operations = 0;
+        for (path, methods) in entries(&contract["paths"]) {
+            for (_, operation) in entries(methods) {
+                operations += 1;
+                let id = text(operation, "operationId");
+                assert_eq!(html.matches(&format!("<details id=\"{id}\">")).count(), 1, "{path} {id}");
+            }
+        }
+        assert!(operations > 30, "{operations}");
+        for kind in ["schemas", "responses", "headers"] {
+            for (name, _) in entries(&contract["components"][kind]) {
+                assert!(html.contains(&format!("<details id=\"{kind}-{name}\">")), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_link_of_the_page_leads_somewhere() {
+        let html = rendered();
+        let attributes = |start: &str| {
+            let parts = html.split(start).skip(1).filter_map(|part| part.split_once('"'));
+            parts.map(|(value, _)| value.to_owned()).collect::<BTreeSet<_>>()
+        };
+        let ids = attributes(" id=\"");
+        let links = attributes(" href=\"");
+        assert!(links.len() > 50, "{links:?}");
+        for link in links {
+            match link.strip_prefix('#') {
+                Some(id) => assert!(ids.contains(id), "{link}"),
+                None => assert!(["docs/style.css", "openapi.json"].contains(&link.as_str()), "{link}"),
+            }
+        }
+    }
+
+    #[test]
+    fn text_of_the_contract_is_escaped() {
+        let evil = "<evil>\"&`<evil>`";
+        let contract = serde_json::json!({
+            "info": {"title": evil, "version": evil, "description": evil},
+            "tags": [{"name": evil, "description": evil}],
+            "paths": {evil: {"get": {
+                "tags": [evil], "operationId": evil, "summary": evil, "description": evil,
+                "parameters": [{"name": evil, "in": evil, "description": evil, "schema": {evil: evil}}],
+                "requestBody": {"content": {evil: evil}},
+                "responses": {evil: {"description": evil, "content": {evil: evil}}},
+            }}},
+            "components": {"schemas": {evil: {"$ref": format!("#/components/schemas/{evil}")}}},
+        });
+        let html = page(&contract);
+        for raw in ["<evil", "evil>", "\"&`", "\\\"&amp;`"] {
+            assert!(!html.contains(raw), "{raw}: {html}");
+        }
+    }
 }

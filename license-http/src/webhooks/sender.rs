@@ -1,6 +1,7 @@
 //! One attempt: an event goes to an endpoint, signed, and what came back is kept. By Standard Webhooks 1.0.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -10,6 +11,9 @@ use license_core::service::Outgoing;
 use license_core::{json, limits};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls_platform_verifier::BuilderVerifierExt;
 use serde::Serialize;
 use serde_json::Value;
 use standardwebhooks::{
@@ -53,14 +57,25 @@ pub(super) struct Sender {
     pub(super) attempt_time: Duration,
 }
 
-/// No client can be made, for want of the machine's root certificates.
+/// The HTTPS client cannot be set up, for example because the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
-#[error("no webhook can be sent")]
-pub struct SetupError(#[from] reqwest::Error);
+#[error("no webhook can be sent: the HTTPS client cannot be set up")]
+pub struct SetupError(#[source] Box<dyn Error + Send + Sync>);
+
+/// TLS with the root certificates of the machine.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
 
 impl Sender {
     pub(super) fn new(destinations: Destinations) -> Result<Self, SetupError> {
         let client = Client::builder()
+            .tls_backend_preconfigured(tls().map_err(|error| SetupError(error.into()))?)
             .dns_resolver(destinations.clone())
             .redirect(redirect::Policy::none())
             // A proxy of the environment would connect in our place, to addresses that nobody judged.
@@ -69,7 +84,8 @@ impl Sender {
             .retry(reqwest::retry::never())
             .pool_idle_timeout(IDLE_TIME)
             .user_agent(concat!("license-webhooks/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .build()
+            .map_err(|error| SetupError(error.into()))?;
         Ok(Self { client, destinations, attempt_time: ATTEMPT_TIME })
     }
 

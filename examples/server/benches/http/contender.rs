@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use test_database::TestDatabase;
 use tokio::runtime::Runtime;
 
-use crate::fill::{Known, Maker, Raw, SECRET, customer};
+use crate::fill::{Known, Maker, Raw, SECRET, customer, store_data_keys};
 use crate::load::{self, Requests, Run};
 use crate::process::{BINARY, agent, call, command_of};
 
@@ -204,14 +204,18 @@ impl Data {
         let mut raw = match self {
             Self::None | Self::Memory => return Vec::new(),
             Self::Sqlite(path) => {
-                SqliteStore::open(path).await.unwrap().close().await;
+                let store = SqliteStore::open(path).await.unwrap();
+                store_data_keys(&store).await;
+                store.close().await;
                 // Without a cache of its own size, the fill reads pages of its indexes again and again.
                 let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-1000000");
                 Raw::Sqlite(Box::new(options.connect().await.unwrap()))
             }
             Self::Postgres(database) => {
-                let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
-                store.unwrap().close().await;
+                let options = PostgresOptions::default();
+                let store = PostgresStore::connect(&database.url(), &options).await.unwrap();
+                store_data_keys(&store).await;
+                store.close().await;
                 Raw::Postgres(Box::new(database.connect().await))
             }
         };

@@ -11,14 +11,14 @@ use axum::{Json, Router};
 use chrono::{DateTime, Duration, Utc};
 use clap::ValueEnum;
 use license_core::clock::{Clock, SystemClock};
-use license_core::key::{KeyFormat, KeyVault, Secret};
+use license_core::key::{KeyFormat, KeyVault};
 use license_core::plan::{Features, PlanCatalog};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
 use tokio::net::TcpListener;
 
-use crate::fill::SECRET;
+use crate::fill::data_keys;
 
 /// One of them, as an argument names it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -134,7 +134,7 @@ pub(crate) async fn serve(handler: Handler) {
             // As our own store has it: as many connections, not asked before each use whether they still live.
             let pool = PgPoolOptions::new().max_connections(10).test_before_acquire(false);
             let pool = pool.connect(&std::env::var("LICENSE_DATABASE").unwrap()).await.unwrap();
-            let vault = KeyVault::new(&Secret::from_hex(SECRET).unwrap());
+            let vault = KeyVault::new(&data_keys());
             post(update).with_state(Arc::new(Update { plans, format: KeyFormat::default(), vault, pool }))
         }
     };

@@ -75,6 +75,10 @@ async fn nodes_start_at_once_on_an_empty_database() {
         let password = url.split(['@', ':']).nth(2).unwrap();
         assert!(!node.banner.contains(password), "{}", node.banner);
     }
+    for node in &nodes {
+        let body = json!({"key": license["key"]});
+        assert_eq!(node.call("POST", "/api/v1/validate", None, Some(&body)).1["valid"], true);
+    }
 }
 
 #[tokio::test]
@@ -90,5 +94,5 @@ async fn a_start_that_fails_says_why() {
     assert!(said.contains("127.0.0.1:1/none") && !said.contains("hunter2"), "{said}");
     node(folder.path(), &url);
     let said = refused(folder.path(), &["--database", &url], &[("LICENSE_SECRET", &"ab".repeat(32))]);
-    assert!(said.contains("not the one this database was made with"), "{said}");
+    assert!(said.contains("the secret does not fit this database"), "{said}");
 }

@@ -49,6 +49,31 @@ fn the_first_start_makes_all_it_needs_and_the_next_uses_it() {
     assert_eq!(again, license, "the key is read back with the kept secret");
 }
 
+#[test]
+fn servers_that_start_at_once_on_a_new_database_agree() {
+    for _ in 0..3 {
+        let folder = tempdir().unwrap();
+        let token = "a-token-of-my-own-0123456789";
+        let start = || Server::start_with(folder.path(), &["--admin-token", token], &[]);
+        let servers: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        for server in &servers {
+            let license = server.issue(token, &starter());
+            let body = json!({"key": license["key"]});
+            for other in &servers {
+                let (_, verdict) = other.call("POST", "/api/v1/validate", None, Some(&body));
+                assert_eq!(verdict["valid"], true, "{verdict}");
+                assert_eq!(other.license(token, license["id"].as_str().unwrap())["key"], license["key"]);
+            }
+        }
+        let left = files(folder.path());
+        assert!(left.keys().all(|name| name.starts_with("licenses.db")), "{:?}", left.keys());
+        assert_eq!(left.keys().filter(|name| name.contains("secret")).count(), 1);
+    }
+}
+
 /// What the start prints is run by a shell as it stands, with the plans that are built in and with others.
 #[test]
 fn the_printed_commands_do_what_they_say() {
@@ -172,7 +197,7 @@ fn a_start_that_fails_changes_nothing() {
         (&["--key-prefix", "to"], &[], "--key-prefix"),
         (&["--key-prefix", "ACME"], &[], "start with --key-prefix TO"),
         (&["--admin-token", "short"], &[], "--admin-token: at least 16"),
-        (&[], &[("LICENSE_SECRET", other_secret.as_str())], "not the one this database was made with"),
+        (&[], &[("LICENSE_SECRET", other_secret.as_str())], "the secret does not fit this database"),
         (&[], &[("LICENSE_SECRET", short.as_str())], "LICENSE_SECRET"),
         (&[], &[("LICENSE_SECRET", "")], "LICENSE_SECRET"),
     ] {

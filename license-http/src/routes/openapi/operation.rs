@@ -14,9 +14,8 @@ use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
-use super::super::docs::FILES;
 use super::faults::{Faults, header};
-use super::schema::{activation_id, email, event_id, id, matching, named, one_of, string, text, whole};
+use super::schema::{activation_id, email, event_id, id, matching, named, string, text, whole};
 use crate::problem::Code;
 
 /// The name of the one way to say who calls.
@@ -85,7 +84,6 @@ impl Op {
                     (event_id(), "The id of the event that is delivered.", Some(Code::DeliveryNotFound))
                 }
                 "email" => (email(limits::EMAIL_BYTES), "The customer's e-mail address.", None),
-                "file" => (one_of(FILES), "A file of the page.", Some(Code::RouteNotFound)),
                 _ if of_endpoint => (id("whe"), "The id of the endpoint.", Some(Code::EndpointNotFound)),
                 _ => (id("lic"), "The id of the license.", Some(Code::LicenseNotFound)),
             };

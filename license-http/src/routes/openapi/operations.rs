@@ -393,11 +393,11 @@ fn server() -> [Op; 6] {
             string(),
             "A page for people.",
         ),
-        get("/docs/{file}", "server", "getDocsFile", "Read a file of that page").answers_with(
+        get("/docs/style.css", "server", "getDocsStyle", "Read the style sheet of that page").answers_with(
             ok,
-            "*/*",
+            "text/css",
             string(),
-            "A script, a style or a picture.",
+            "A style sheet.",
         ),
     ]
 }

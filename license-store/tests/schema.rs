@@ -1,82 +1,5 @@
 //! How databases are made, found and refused; and what they keep by themselves.
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod bindings {
-    use license_core::activation::Fingerprint;
-    use license_core::command::{Command, CommandContext, LicenseSpec, Outcome, create};
-    use license_core::customer::CustomerEmail;
-    use license_core::domain::DomainName;
-    use license_core::key::{KeyDigest, SealedKey};
-    use license_core::license::LicenseId;
-    use license_core::limits::BINDINGS_READ;
-    use license_core::plan::PlanCatalog;
-    use license_core::store::LicenseStore;
-    use license_core::verdict::Claim;
-    use serde_json::{Value, json};
-
-    /// What is bound to the one license of a store stands `beside` it, as long as it is few.
-    pub(crate) async fn stand_beside_the_license(
-        store: &impl LicenseStore,
-        beside: impl AsyncFn() -> Option<String>,
-        change: impl AsyncFn(&'static str),
-    ) {
-        let beside = async || beside().await.map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
-        let plans = PlanCatalog::standard();
-        let (now, digest) = ("2026-01-01T00:00:00Z".parse().expect("a time"), KeyDigest::from_bytes([1; 32]));
-        let email = CustomerEmail::parse("dev@example.com").expect("an address");
-        let mut spec = LicenseSpec::new("enterprise", email);
-        spec.domains =
-            ["b", "a"].map(|part| DomainName::parse(&format!("{part}.com")).expect("a domain")).into();
-        let id = LicenseId::parse("lic_1").expect("an id");
-        let key = (digest, SealedKey::from_bytes(vec![1; 40]));
-        let new = create(id.clone(), key, &spec, None, &plans, now).expect("in bounds");
-        store.create(&new).await.expect("create");
-        assert_eq!(beside().await, Some(json!([["domain", "a.com"], ["domain", "b.com"]])));
-
-        let context = CommandContext { plans: plans.into(), now, expected_version: None, by: None };
-        let execute = async |command| match store.execute(&id, &command, &context).await {
-            Ok(Outcome::Done(_)) => {}
-            other => panic!("{command:?}: {other:?}"),
-        };
-        let device =
-            |n| Claim { domain: None, fingerprint: Fingerprint::parse(&format!("device {n:02}")).ok() };
-        // All that a reader finds, whether it stands beside the license or not.
-        let is_held = async |n| {
-            let standing = store.license_by_key(&digest, &device(n), now).await.expect("a store");
-            standing.expect("the license").held(&device(n)).device
-        };
-        for n in 3..=BINDINGS_READ {
-            execute(Command::Activate(device(n))).await;
-            let beside = beside().await.expect("it is few");
-            let beside = beside.as_array().expect("a list");
-            assert_eq!((beside.len() as u64, &beside[0]), (n, &json!(["device", "device 03"])));
-            assert!(is_held(n).await && !is_held(n + 1).await);
-        }
-        for n in BINDINGS_READ + 1..BINDINGS_READ + 4 {
-            execute(Command::Activate(device(n))).await;
-            assert_eq!(beside().await, None, "{n} are many");
-            assert!(is_held(n).await && is_held(3).await && !is_held(n + 1).await);
-        }
-        for n in (3..BINDINGS_READ + 4).rev() {
-            let devices = store.license(&id).await.expect("a store").expect("the license").devices;
-            execute(Command::Release(devices.last().expect("some").id.clone())).await;
-            let left = beside().await.map(|beside| beside.as_array().expect("a list").len() as u64);
-            assert_eq!(left, (n - 1 <= BINDINGS_READ).then_some(n - 1));
-            assert!(!is_held(n).await && (n == 3 || is_held(3).await));
-        }
-        assert_eq!(beside().await, Some(json!([["domain", "a.com"], ["domain", "b.com"]])));
-
-        // Whoever changes them, and however.
-        change("DELETE FROM activations WHERE value = 'a.com'").await;
-        assert_eq!(beside().await, Some(json!([["domain", "b.com"]])));
-        change("UPDATE activations SET value = 'c.com' WHERE value = 'b.com'").await;
-        assert_eq!(beside().await, None);
-        let claim = Claim { domain: DomainName::parse("c.com").ok(), fingerprint: None };
-        let standing = store.license_by_key(&digest, &claim, now).await.expect("a store");
-        assert!(standing.expect("the license").held(&claim).domain);
-    }
-}
-
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use std::collections::BTreeMap;
@@ -91,7 +14,7 @@ mod sqlite {
     use license_store::sql::OpenError;
     use license_store::sql::sqlite::SqliteStore;
     use sqlx::sqlite::SqliteConnectOptions;
-    use sqlx::{ConnectOptions, Executor, Row};
+    use sqlx::{ConnectOptions, Executor};
     use tempfile::TempDir;
     use tokio::task::JoinSet;
 
@@ -126,19 +49,6 @@ mod sqlite {
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         run(&path, "DELETE FROM license_migrations WHERE version = 99").await;
         SqliteStore::open(&path).await.expect("it is as it was");
-    }
-
-    #[tokio::test]
-    async fn what_is_bound_stands_beside_the_license() {
-        let folder = TempDir::new().expect("a folder");
-        let path = folder.path().join("licenses.db");
-        let store = SqliteStore::open(&path).await.expect("opens");
-        let beside = async || {
-            let mut connection =
-                SqliteConnectOptions::new().filename(&path).connect().await.expect("a connection");
-            connection.fetch_one("SELECT bindings FROM licenses").await.expect("the license").get(0)
-        };
-        super::bindings::stand_beside_the_license(&store, beside, async |sql| run(&path, sql).await).await;
     }
 
     /// `fixtures/README.md` says how these files are made.
@@ -253,21 +163,6 @@ mod postgres {
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         raw.execute("DELETE FROM license_migrations WHERE version = 99").await.expect("as it was");
         PostgresStore::connect(&database.url(), &options).await.expect("it is as it was");
-    }
-
-    #[tokio::test]
-    async fn what_is_bound_stands_beside_the_license() {
-        let Some(database) = TestDatabase::new().await else { return };
-        let store =
-            PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("connects");
-        let beside = async || {
-            let row = database.connect().await.fetch_one("SELECT bindings FROM licenses").await;
-            row.expect("the license").get(0)
-        };
-        let change = async |sql| {
-            database.connect().await.execute(sql).await.expect("it is changed");
-        };
-        super::bindings::stand_beside_the_license(&store, beside, change).await;
     }
 
     /// In a database of another encoding, the first customer with an umlaut would be refused in the midst of a sale.

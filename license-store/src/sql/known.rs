@@ -1,12 +1,10 @@
 //! Which licenses are there, as far as somebody has looked: none is ever removed.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use license_core::license::LicenseId;
-
-use crate::already_hashed::AlreadyHashed;
 
 /// Licenses that are remembered: some 16 MB. Where there are more, all are forgotten, and looked for again.
 const MOST: usize = 1_000_000;
@@ -19,7 +17,7 @@ pub(super) struct KnownLicenses {
     known: Mutex<Hashes>,
 }
 
-type Hashes = HashSet<u64, BuildHasherDefault<AlreadyHashed>>;
+type Hashes = HashSet<u64>;
 
 impl KnownLicenses {
     fn known(&self) -> MutexGuard<'_, Hashes> {

@@ -251,7 +251,7 @@ pub(super) fn detail<D: Dialect>(most: u32, counted: Counted) -> String {
 /// The bindings of the license `l` where they do not stand beside it: all where it is read whole, else those of the claim in parameters
 /// 2 and 3. Each part is of an index, and reads nothing where it does not apply.
 fn bindings<D: Dialect>() -> String {
-    let (most, named) = (limits::BINDINGS_READ, D::is_one_of("a.value", 2));
+    let (most, named) = (limits::MAX_INLINE_BINDINGS, D::is_one_of("a.value", 2));
     let of = |condition: &str| {
         format!("SELECT kind, value FROM activations a WHERE a.license_id = l.id AND {condition}")
     };

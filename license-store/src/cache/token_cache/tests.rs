@@ -230,6 +230,17 @@ async fn absent_digest_is_cached_until_token_is_created() {
     assert_eq!(bench.find(&token, at(5)).await.expect("found"), Some(TokenState::Active));
 }
 
+/// With a short TTL because no notification arrives from other processes, negative entries expire as soon.
+#[tokio::test]
+async fn absent_digest_is_cached_for_the_ttl_at_most() {
+    let bench = Bench::with(CacheOptions { ttl: Duration::from_secs(1), ..CacheOptions::default() });
+    let digest = TokenDigest::from_bytes([1; 32]);
+    for (second, reads) in [(0, 1), (1, 1)] {
+        assert_eq!(bench.cache.token_by_digest(&digest, at(second)).await.expect("asked"), None);
+        assert_eq!(bench.reads(), reads);
+    }
+}
+
 #[tokio::test]
 async fn tokens_are_evicted_beyond_the_size() {
     let bench = Bench::with(CacheOptions { size: 10_000, ..CacheOptions::default() });

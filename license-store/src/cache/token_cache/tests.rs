@@ -106,6 +106,12 @@ impl Bench {
         Self { store, cache: Arc::new(cache), by: Actor::new(Who::CommandLine) }
     }
 
+    /// From now on the cache hears of no change, so that only its own calls can invalidate an entry.
+    fn stop_listening(&self) {
+        let [listener, _] = &self.cache.tasks;
+        listener.abort();
+    }
+
     async fn make(&self, number: u8) -> ApiToken {
         let token = ApiToken {
             id: TokenId::parse(&format!("tok_{number}")).expect("an id"),
@@ -156,6 +162,7 @@ async fn cached_token_is_loaded_again_after_ttl() {
 async fn revoked_token_is_rejected_once_acknowledged() {
     let bench = Bench::new();
     let token = bench.make(1).await;
+    bench.stop_listening();
     bench.find(&token, at(0)).await.expect("found");
     bench.cache.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke").expect("a token");
     assert_eq!(bench.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
@@ -176,6 +183,7 @@ async fn token_revoked_on_other_node_is_rejected() {
 async fn load_overtaken_by_revocation_is_discarded() {
     let bench = Bench::new();
     let token = bench.make(1).await;
+    bench.stop_listening();
     bench.store.hold.store(true, Ordering::SeqCst);
     let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
     let reading = tokio::spawn(async move { cache.token_by_digest(&digest, at(1)).await });
@@ -219,6 +227,7 @@ async fn cached_token_is_served_while_store_is_down() {
 #[tokio::test]
 async fn absent_digest_is_cached_until_token_is_created() {
     let bench = Bench::new();
+    bench.stop_listening();
     let digest = TokenDigest::from_bytes([1; 32]);
     for second in 0..5 {
         assert_eq!(bench.cache.token_by_digest(&digest, at(second)).await.expect("asked"), None);

@@ -20,7 +20,7 @@ use license_core::plan::PlanCatalog;
 use license_core::service::{LicenseService, ValidateRequest};
 use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
 use license_core::verdict::Claim;
-use license_store::cached::{CacheOptions, Cached};
+use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
@@ -112,7 +112,7 @@ impl Filled {
         let size = raw.size().await;
         let group = GroupCommitOptions::default();
         let grouped = GroupCommit::new(Arc::clone(&store), group, &mut SystemRng).expect("randomness");
-        let remembered = Cached::new(grouped, CacheOptions::default());
+        let remembered = Cache::new(grouped, CacheOptions::default());
         let rng = ChaCha20Rng::seed_from_u64(1);
         Some(Self {
             remembered: service(Arc::new(remembered)).await,

@@ -19,7 +19,7 @@ use license_core::outbox::{Outbox, Sweep};
 use license_core::service::{LicenseService, ValidateRequest};
 use license_core::store::LicenseStore;
 use license_core::verdict::Verdict;
-use license_store::cached::{CacheOptions, Cached};
+use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
@@ -102,7 +102,7 @@ async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: R
     // Caches of one process are one in SQLite, and its is large.
     drop(raw);
     let grouped = GroupCommit::new(Arc::clone(&store), GroupCommitOptions::default(), &mut SystemRng);
-    let front = Cached::new(grouped.expect("randomness"), CacheOptions::default());
+    let front = Cache::new(grouped.expect("randomness"), CacheOptions::default());
     let secret = Secret::from_hex(SECRET).expect("hex digits");
     let builder = LicenseService::builder(Arc::new(front), &secret, SystemClock, SystemRng);
     let service = Arc::new(builder.outbox(Arc::clone(&store) as _).build().await.expect("a service"));

@@ -17,7 +17,7 @@ use license_core::plan::PlanCatalog;
 use license_core::service::{LicenseService, ValidateRequest};
 use license_core::store::LicenseStore;
 use license_core::verdict::{Claim, Standing, judge};
-use license_store::cached::{CacheOptions, Cached};
+use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::memory::MemoryStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
@@ -141,7 +141,7 @@ fn validate(criterion: &mut Criterion, runtime: &Runtime, name: &str, scene: &Ar
 /// As the server sets it up: remembered, and committed in groups.
 fn in_front<S: LicenseStore>(store: S) -> Arc<dyn LicenseStore> {
     let grouped = GroupCommit::new(store, GroupCommitOptions::default(), &mut SystemRng).expect("randomness");
-    Arc::new(Cached::new(grouped, CacheOptions::default()))
+    Arc::new(Cache::new(grouped, CacheOptions::default()))
 }
 
 fn whole(criterion: &mut Criterion) {
@@ -152,7 +152,7 @@ fn whole(criterion: &mut Criterion) {
     };
     bench("validate/memory", Arc::new(MemoryStore::new()), 1);
     for (name, licenses) in [("1 license", 1), ("1k licenses", 1_000), ("100k licenses", 100_000)] {
-        let store = Cached::new(MemoryStore::new(), CacheOptions::default());
+        let store = Cache::new(MemoryStore::new(), CacheOptions::default());
         bench(&format!("validate/memory, cached, {name}"), Arc::new(store), licenses);
     }
     let folder = tempfile::tempdir().expect("a folder");

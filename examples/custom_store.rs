@@ -285,7 +285,7 @@ impl LicenseStore for ListStore {
         let lists = self.lists();
         let found = lists.licenses.values().find(|(license, _)| license.key_digest == *digest);
         Ok(found.map(|(license, _)| {
-            let activations = if license.is_read_whole() {
+            let activations = if license.has_inline_bindings() {
                 lists.activations(&license.id, |_| true)
             } else {
                 lists.read(&license.id, &Reads::of_claim(claim))

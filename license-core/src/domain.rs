@@ -505,8 +505,9 @@ fn ends_in_number(name: &str) -> bool {
 }
 
 impl DomainName {
-    /// Whether `www.` was there when it was read.
-    pub(crate) fn had_www(&self) -> bool {
+    /// Whether the parsed text began with `www.`.
+    #[must_use]
+    pub fn had_www(&self) -> bool {
         self.had_www
     }
 }

@@ -287,11 +287,11 @@ impl License {
         }
     }
 
-    /// Whether it is found by its key with all that is bound to it, or, having too many, with what a claim asks for: so
-    /// that the hot path neither loads nor scans them all.
+    /// Whether the license is read with all of its bindings. A license with more than
+    /// [`MAX_INLINE_BINDINGS`](crate::limits::MAX_INLINE_BINDINGS) is read with those that could cover the claim.
     #[must_use]
-    pub fn is_read_whole(&self) -> bool {
-        self.domains_used.saturating_add(self.devices_used) <= crate::limits::BINDINGS_READ
+    pub fn has_inline_bindings(&self) -> bool {
+        self.domains_used.saturating_add(self.devices_used) <= crate::limits::MAX_INLINE_BINDINGS
     }
 
     /// Whether `expires_at` and the plan's grace have passed at `now`.

@@ -17,8 +17,8 @@ pub const DOMAINS_PER_REQUEST: usize = 1_000;
 pub const LISTED_ACTIVATIONS: u32 = 1_000;
 /// Activations of one kind that an event lists; how many there are, it says as well.
 pub const EVENT_ACTIVATIONS: u32 = 100;
-/// Activations up to which a license is found by its key with all of them.
-pub const BINDINGS_READ: u64 = 32;
+/// Most activations that a license has inline: it is read with all of them, and any of its claims is answered from memory.
+pub const MAX_INLINE_BINDINGS: u64 = 1_000;
 /// Longest device fingerprint, in bytes.
 pub const FINGERPRINT_BYTES: usize = 255;
 /// Longest name and version of a client, in bytes.

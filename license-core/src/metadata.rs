@@ -44,6 +44,29 @@ impl Metadata {
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
+
+    /// Estimated memory on the heap, in bytes.
+    pub(crate) fn heap_size(&self) -> usize {
+        heap_size_of_map(&self.0)
+    }
+}
+
+/// A node of a B-tree has room for 11 entries and is allocated whole; all but the root are at least half full.
+fn heap_size_of_map(map: &Map<String, Value>) -> usize {
+    const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16 * size_of::<usize>();
+    let nodes = map.len().div_ceil(5) * NODE;
+    nodes + map.iter().map(|(key, value)| key.capacity() + heap_size_of_value(value)).sum::<usize>()
+}
+
+fn heap_size_of_value(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.capacity(),
+        Value::Array(items) => {
+            items.capacity() * size_of::<Value>() + items.iter().map(heap_size_of_value).sum::<usize>()
+        }
+        Value::Object(map) => heap_size_of_map(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
 }
 
 fn check(value: &Value, levels: usize) -> Result<(), MetadataError> {

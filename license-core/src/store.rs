@@ -84,7 +84,7 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     async fn license(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError>;
 
     /// The license with that key and what is bound to it, as of one moment: all bindings where it
-    /// [is read whole](License::is_read_whole), otherwise those that could cover `claim`
+    /// [has them inline](License::has_inline_bindings), otherwise those that could cover `claim`
     /// ([`Reads::of_claim`](crate::command::Reads::of_claim)).
     ///
     /// The hot path: of a license with more bindings it must neither load nor scan all. `now` is the time of the call; a

@@ -1,5 +1,7 @@
 //! The answer to a validation, and the one rule that finds it.
 
+mod bindings;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use crate::key::SealedKey;
 use crate::license::{License, LicenseState, Slots};
 use crate::limits;
 use crate::plan::{DevicePolicy, DomainPolicy, Features, Limit, Plan, PlanCatalog};
+
+use bindings::Bindings;
 
 /// Why not: a validation or a command that a rule refuses. Not an error; nothing is wrong with the machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -198,14 +202,6 @@ impl Claim {
             Binding::Device(fingerprint) => Self { domain: None, fingerprint: Some(fingerprint.clone()) },
         }
     }
-
-    /// Whether both look up the same bindings. Not all do that are equal: `www.example.com` is the domain `example.com`, and
-    /// is below `*.example.com` as well.
-    #[must_use]
-    pub fn looks_up_as(&self, other: &Self) -> bool {
-        let www = |claim: &Self| claim.domain.as_ref().is_some_and(DomainName::had_www);
-        self == other && www(self) == www(other)
-    }
 }
 
 /// Which parts of a claim hold a slot already.
@@ -254,44 +250,14 @@ struct Bound<L> {
     bindings: Bindings,
 }
 
-/// So many as most licenses have stand with the license.
-const FEW: usize = 3;
-
-#[derive(Clone, Debug, PartialEq)]
-enum Bindings {
-    Few([Option<Binding>; FEW]),
-    Many(Box<[Binding]>),
-}
-
-impl Bindings {
-    fn iter(&self) -> impl Iterator<Item = &Binding> {
-        let (few, many): (&[_], &[_]) = match self {
-            Self::Few(few) => (few, &[]),
-            Self::Many(many) => (&[], many),
-        };
-        few.iter().flatten().chain(many)
-    }
-}
-
-impl FromIterator<Binding> for Bindings {
-    fn from_iter<I: IntoIterator<Item = Binding>>(bindings: I) -> Self {
-        let mut rest = bindings.into_iter();
-        let few = std::array::from_fn(|_| rest.next());
-        match rest.next() {
-            None => Self::Few(few),
-            Some(next) => Self::Many(few.into_iter().flatten().chain([next]).chain(rest).collect()),
-        }
-    }
-}
-
 impl Standing {
-    /// A license and what is bound to it: all bindings where it [is read whole](License::is_read_whole), otherwise those
-    /// that could cover the claim.
+    /// A license and its bindings: all of them if it [has them inline](License::has_inline_bindings), otherwise those that
+    /// could cover the claim.
     #[must_use]
     pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
         let license = without_key(license);
         let bindings = bindings.into_iter().collect();
-        Self(if license.is_read_whole() {
+        Self(if license.has_inline_bindings() {
             Found::Whole(Arc::new(Bound { license: Arc::unwrap_or_clone(license), bindings }))
         } else {
             Found::Part(Arc::new(Bound { license, bindings }))
@@ -307,16 +273,32 @@ impl Standing {
         }
     }
 
-    /// What is bound to it, as far as it was read.
+    /// The bindings that were read, in no particular order.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        let bindings = match &self.0 {
-            Found::Whole(whole) => &whole.bindings,
-            Found::Part(part) => &part.bindings,
-        };
-        bindings.iter()
+        self.all_bindings().iter()
     }
 
-    /// The same, with the license of another one, where that is an equal one that claims share.
+    fn all_bindings(&self) -> &Bindings {
+        match &self.0 {
+            Found::Whole(whole) => &whole.bindings,
+            Found::Part(part) => &part.bindings,
+        }
+    }
+
+    /// Estimated memory on the heap, in bytes. Includes the license even if other claims share it.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        let counters = 2 * size_of::<usize>();
+        let own = match &self.0 {
+            Found::Whole(_) => counters + size_of::<Bound<License>>(),
+            Found::Part(_) => 2 * counters + size_of::<Bound<Arc<License>>>() + size_of::<License>(),
+        };
+        let License { plan, customer_email, metadata, .. } = self.license();
+        let texts = plan.capacity() + customer_email.as_str().len() + metadata.heap_size();
+        own + texts + self.all_bindings().heap_size()
+    }
+
+    /// Shares the license of `other` if both are equal and were read for one claim each.
     #[must_use]
     pub fn sharing(self, other: &Self) -> Self {
         match (self.0, &other.0) {
@@ -328,25 +310,21 @@ impl Standing {
         }
     }
 
-    /// The registered wildcard that covers the claim's domain, where none has that very name. As [`held`](Self::held).
+    /// The nearest registered wildcard that covers the claim's domain; `None` if the domain itself is registered.
     #[must_use]
     pub fn covered_by(&self, claim: &Claim) -> Option<&DomainName> {
         let asked = claim.domain.as_ref()?;
-        let mut covering = None;
-        for binding in self.bindings() {
-            match binding {
-                Binding::Domain(registered) if registered == asked => return None,
-                Binding::Domain(registered) if registered.covers(asked) => covering = Some(registered),
-                Binding::Domain(_) | Binding::Device(_) => {}
-            }
-        }
-        covering
+        self.all_bindings().covering(asked).filter(|registered| *registered != asked)
     }
 
-    /// What `claim` holds of it. Of a license that is not read whole, only the claim that it was read for may ask.
+    /// Which parts of `claim` hold a slot. If the license has no inline bindings, `claim` must be the one it was read for.
     #[must_use]
     pub fn held(&self, claim: &Claim) -> Held {
-        Held::of(claim, self.bindings())
+        let bindings = self.all_bindings();
+        Held {
+            domain: claim.domain.as_ref().is_some_and(|domain| bindings.covering(domain).is_some()),
+            device: claim.fingerprint.as_ref().is_some_and(|device| bindings.has_device(device)),
+        }
     }
 }
 

@@ -190,7 +190,7 @@ macro_rules! conformance_cases {
             devices: activations_tell_when_they_were_seen, labels_are_kept,
                 a_new_device_takes_the_slot_unseen_for_the_longest, idle_devices_lose_their_slots,
                 evictions_never_oversell, a_sweep_races_with_validations;
-            reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, few_bindings_are_read_whole,
+            reads: a_key_finds_its_license_only, a_claim_finds_what_it_holds, inline_bindings_come_with_the_license,
                 what_lost_its_slot_is_held_no_longer, claims_of_other_licenses_are_not_held,
                 filters_by_status_to_the_microsecond, filters_by_plan_and_customer, pages_of_licenses_are_stable,
                 pages_of_activations, long_lists_are_cut, events_from_a_number_on, plans_in_use, it_answers;

@@ -3,7 +3,7 @@
 //! - [`memory::MemoryStore`]: the reference, in this process.
 //! - [`sql::sqlite::SqliteStore`]: one file on one machine. Feature `sqlite`, on by default.
 //! - [`sql::postgres::PostgresStore`]: one database, any number of nodes. Feature `postgres`.
-//! - [`cached::Cached`]: a store in front of a store, which remembers licenses.
+//! - [`cache::Cache`]: a cache of licenses in front of a store; [`cache::TokenCache`]: a cache of API tokens.
 //! - [`group_commit::GroupCommit`]: a store in front of a store, which commits many validations at once.
 //! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
 //! - [`subscription::Subscription`]: what happened, as a stream, in process.
@@ -12,9 +12,7 @@
 //! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
 //!   `conformance`.
 
-mod already_hashed;
-pub mod cached;
-pub mod cached_tokens;
+pub mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod forgetting;

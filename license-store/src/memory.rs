@@ -324,7 +324,7 @@ impl LicenseStore for MemoryStore {
         let data = self.data();
         let entry = data.by_key.get(digest).and_then(|id| data.licenses.get(id));
         Ok(entry.map(|entry| {
-            let whole = entry.license.is_read_whole();
+            let whole = entry.license.has_inline_bindings();
             let read = if whole {
                 entry.of_kind(None).cloned().collect()
             } else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use license_core::outbox::Outbox;
 use license_core::store::LicenseStore;
-use license_store::cached::{CacheOptions, Cached};
+use license_store::cache::{Cache, CacheOptions};
 use license_store::conformance::{Harness, OutboxHarness};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::memory::MemoryStore;
@@ -78,7 +78,7 @@ fn grouped<S: LicenseStore>(store: S) -> GroupCommit<S> {
 
 /// Both in front, as a server has it.
 fn stacked(store: impl LicenseStore) -> Arc<dyn LicenseStore> {
-    Arc::new(Cached::new(grouped(store), CacheOptions::default()))
+    Arc::new(Cache::new(grouped(store), CacheOptions::default()))
 }
 
 mod cached {
@@ -90,7 +90,7 @@ mod cached {
     #[async_trait]
     impl Harness for CachedMemory {
         async fn open(&self) -> Arc<dyn LicenseStore> {
-            Arc::new(Cached::new(self.0.clone(), CacheOptions::default()))
+            Arc::new(Cache::new(self.0.clone(), CacheOptions::default()))
         }
 
         fn hears_other_handles(&self) -> bool {
@@ -349,7 +349,7 @@ mod access {
     use async_trait::async_trait;
     use license_core::audit::AccessStore;
     use license_core::store::LicenseStore;
-    use license_store::cached_tokens::{CachedTokens, TokenCacheOptions};
+    use license_store::cache::{CacheOptions, TokenCache};
     use license_store::conformance::access::AccessHarness;
     use license_store::memory::MemoryStore;
 
@@ -389,8 +389,8 @@ mod access {
         impl Cached {
             fn new() -> Self {
                 let (licenses, access) = both(MemoryStore::new());
-                let options = TokenCacheOptions::default();
-                let cached = CachedTokens::new(access, Arc::clone(&licenses), options);
+                let options = CacheOptions::default();
+                let cached = TokenCache::new(access, Arc::clone(&licenses), options);
                 Self((licenses, Arc::new(cached)))
             }
         }

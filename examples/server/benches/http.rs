@@ -61,7 +61,7 @@ struct Arguments {
     /// Leaves --recording out, for a server that does not know it: each store once
     #[arg(long)]
     without_recording: bool,
-    /// More flags of our server, in one argument, as in "--cache-entries 1000"
+    /// More flags of our server, in one argument, as in "--cache-size 1MiB"
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     server_flags: String,
     /// Is one of the handlers that the server is compared to

@@ -9,7 +9,7 @@ use license_core::clock::{SystemClock, SystemRng};
 use license_core::store::LicenseStore;
 use license_core::token::{TokenDigest, TokenId, TokenName, TokenSecret};
 use license_http::{AdminAuth, TokenAuth};
-use license_store::cached_tokens::{CachedTokens, TokenCacheOptions};
+use license_store::cache::{CacheOptions, TokenCache};
 use tokio::task::AbortHandle;
 
 use crate::banner::AdminToken;
@@ -43,16 +43,16 @@ pub(crate) struct AuditFlags {
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) service: Arc<AccessService>,
-    tokens: Arc<CachedTokens>,
+    tokens: Arc<TokenCache>,
     sweeper: AbortHandle,
 }
 
 impl Access {
     /// Over an opened database; `listens` is a store of it that hears of changes.
-    pub(crate) fn new(opened: &Opened, flags: &AuditFlags, options: TokenCacheOptions) -> Self {
+    pub(crate) fn new(opened: &Opened, flags: &AuditFlags, options: CacheOptions) -> Self {
         let ttl = if opened.hears_other_processes { options.ttl } else { options.ttl.min(UNHEARD_TTL) };
-        let options = TokenCacheOptions { ttl, ..options };
-        let tokens = CachedTokens::new(Arc::clone(&opened.access), Arc::clone(&opened.store), options);
+        let options = CacheOptions { ttl, ..options };
+        let tokens = TokenCache::new(Arc::clone(&opened.access), Arc::clone(&opened.store), options);
         let tokens = Arc::new(tokens);
         let service = Arc::new(AccessService::new(Arc::clone(&tokens) as _, SystemClock, SystemRng));
         let (sweeps, days) = (Arc::clone(&service), flags.audit_days);
@@ -103,7 +103,7 @@ impl Access {
     /// Writes down when tokens were last used.
     pub(crate) async fn close(&self) {
         self.sweeper.abort();
-        if !matches!(tokio::time::timeout(CLOSE_TIME, self.tokens.note_uses()).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(CLOSE_TIME, self.tokens.flush_uses()).await, Ok(Ok(()))) {
             tracing::warn!("the last uses of tokens could not be written down");
         }
     }

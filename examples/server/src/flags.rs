@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access::AuditFlags;
+use crate::byte_size::ByteSize;
 use crate::command::Command;
 use crate::edge::EdgeFlags;
 use crate::usage::UsageFlags;
@@ -14,8 +15,7 @@ use license_core::delivery::Schedule;
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
 use license_http::webhooks::{Destinations, IpNet};
-use license_store::cached::CacheOptions;
-use license_store::cached_tokens::TokenCacheOptions;
+use license_store::cache::CacheOptions;
 use license_store::group_commit::{GroupCommitOptions, Recording};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -24,6 +24,9 @@ use tracing_subscriber::{Layer, fmt};
 
 /// Shortest admin token that may be set by hand, in bytes: short ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
+
+/// Memory for cached API tokens, in bytes; each takes about 600.
+const TOKEN_CACHE_SIZE: usize = 8 << 20;
 
 /// Issues, validates and manages licenses over HTTP.
 #[derive(Debug, Parser)]
@@ -128,10 +131,9 @@ pub(crate) struct ValidationFlags {
     )]
     recording: RecordingFlag,
 
-    /// Licenses that are kept in memory, and up to an eighth more; about 600 bytes each
-    #[arg(long, env = "LICENSE_CACHE_ENTRIES", value_name = "N", default_value_t = CacheOptions::default().entries,
-        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    cache_entries: usize,
+    /// Memory for cached licenses, such as 64MiB or 2GiB; a license with few activations takes about 650 bytes
+    #[arg(long, env = "LICENSE_CACHE_SIZE", value_name = "SIZE", default_value = "256MiB")]
+    cache_size: ByteSize,
 
     /// Seconds after which a license in memory is read again, whatever was heard of it
     #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "SECONDS", default_value_t = CacheOptions::default().ttl.as_secs(),
@@ -216,20 +218,19 @@ enum RecordingFlag {
 }
 
 impl ValidationFlags {
-    /// How much of the database is remembered.
+    /// The cache of licenses.
     pub(crate) fn cache(&self) -> CacheOptions {
         CacheOptions {
-            entries: self.cache_entries,
+            size: self.cache_size.0,
             ttl: Duration::from_secs(self.cache_ttl),
             deadline: Duration::from_millis(self.outage_after),
             outage: Duration::from_secs(self.outage_cache),
         }
     }
 
-    /// How much is remembered of tokens: as long as of licenses.
-    pub(crate) fn token_cache(&self) -> TokenCacheOptions {
-        let CacheOptions { entries: _, ttl, deadline, outage } = self.cache();
-        TokenCacheOptions { ttl, deadline, outage, ..TokenCacheOptions::default() }
+    /// The cache of API tokens, with the times of the license cache.
+    pub(crate) fn token_cache(&self) -> CacheOptions {
+        CacheOptions { size: TOKEN_CACHE_SIZE, ..self.cache() }
     }
 
     pub(crate) fn recording(&self) -> Recording {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use license_core::clock::SystemRng;
 use license_core::store::LicenseStore;
-use license_store::cached::Cached;
+use license_store::cache::Cache;
 use license_store::group_commit::GroupCommit;
 
 use crate::flags::ValidationFlags;
@@ -33,7 +33,7 @@ impl Front {
     ) -> Result<Self, String> {
         let recorder = GroupCommit::new(database, flags.group_commit(commits), &mut SystemRng);
         let recorder = Arc::new(recorder.map_err(|error| error.to_string())?);
-        let store = Arc::new(Cached::new(Arc::clone(&recorder), flags.cache()));
+        let store = Arc::new(Cache::new(Arc::clone(&recorder), flags.cache()));
         Ok(Self { store, recorder })
     }
 

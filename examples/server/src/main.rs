@@ -3,6 +3,7 @@
 mod access;
 mod background;
 mod banner;
+mod byte_size;
 mod command;
 mod database;
 mod edge;

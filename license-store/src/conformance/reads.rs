@@ -65,40 +65,43 @@ pub async fn a_claim_finds_what_it_holds(harness: &dyn Harness) {
     }
 }
 
-/// Up to [`limits::BINDINGS_READ`] bindings come with their license, whatever the claim asks for; of more, those come that
-/// the claim asks for.
-pub async fn few_bindings_are_read_whole(harness: &dyn Harness) {
+/// A license with [`limits::MAX_INLINE_BINDINGS`] bindings comes with all of them, whatever the claim. With one more, it
+/// comes with those that could cover the claim, and no others.
+pub async fn inline_bindings_come_with_the_license(harness: &dyn Harness) {
     let store = harness.open().await;
-    let license = issue(&store, &spec("open")).await;
-    let most = usize::try_from(limits::BINDINGS_READ).expect("few");
-    let claims: Vec<_> = (0..most.div_ceil(2))
-        .map(|n| claim(Some(&format!("d{n}.example.com")), Some(&format!("device {n}"))))
-        .collect();
+    let mut bound = spec("open");
+    bound.domains = (1..limits::MAX_INLINE_BINDINGS).map(|n| domain(&format!("d{n}.example.com"))).collect();
+    let license = issue(&store, &bound).await;
+    let read = async |claim: &Claim| {
+        let standing = store.license_by_key(&license.key_digest, claim, at(1)).await;
+        standing.expect("license_by_key").expect("the license")
+    };
+    let last = format!("d{}.example.com", bound.domains.len());
+    let claims = [(Some("d1.example.com"), None), (Some(&*last), None), (None, Some("device 1"))];
+    let claims = claims.map(|(domain, fingerprint)| claim(domain, fingerprint));
+    ask(&store, &license.id, &activate(None, Some("device 1"))).await.expect("free");
+    let standing = read(&Claim::default()).await;
+    assert!(standing.license().has_inline_bindings());
+    let read_inline = standing.bindings().count();
+    let most = limits::MAX_INLINE_BINDINGS;
+    assert!(read_inline as u64 == most, "{read_inline} of {most} bindings");
     for claim in &claims {
-        ask(&store, &license.id, &Command::Activate(claim.clone())).await.expect("free");
+        assert!(standing.held(claim) != Held::default(), "one of all: {claim:?}");
     }
-    let asked = store.license_by_key(&license.key_digest, &Claim::default(), at(1)).await;
-    let standing = asked.expect("license_by_key").expect("the license");
-    assert!(standing.license().is_read_whole());
-    let read =
-        claims.iter().filter(|claim| standing.held(claim) == Held { domain: true, device: true }).count();
-    assert_eq!(
-        read,
-        claims.len(),
-        "{read} of {} domains and devices are read with their license",
-        claims.len()
-    );
-    let last = claim(Some("one-more.example.com"), Some("one more"));
-    ask(&store, &license.id, &Command::Activate(last.clone())).await.expect("free");
-    for claim in [&claims[0], &last] {
-        let held = held_of(&store, &license, claim).await;
-        assert_eq!(held, Held { domain: true, device: true }, "one of many: {claim:?}");
+    ask(&store, &license.id, &activate(None, Some("device 2"))).await.expect("free");
+    for claim in &claims {
+        let standing = read(claim).await;
+        assert!(!standing.license().has_inline_bindings());
+        let bindings: Vec<_> = standing.bindings().collect();
+        let [binding] = bindings[..] else { panic!("{} bindings for {claim:?}", bindings.len()) };
+        assert!(Held::of(claim, [binding]) != Held::default(), "{binding:?} for {claim:?}");
     }
+    assert_eq!(read(&Claim::default()).await.bindings().count(), 0);
 }
 
 /// What no longer has a slot is not found by a key either, however it lost it: of few bindings, and of many.
 pub async fn what_lost_its_slot_is_held_no_longer(harness: &dyn Harness) {
-    for more in [1, limits::BINDINGS_READ] {
+    for more in [1, limits::MAX_INLINE_BINDINGS - 1] {
         let store = harness.open().await;
         let mut bound = spec("roaming");
         bound.domains = (0..more).map(|n| domain(&format!("d{n}.example.com"))).collect();

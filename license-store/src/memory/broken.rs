@@ -37,8 +37,10 @@ enum Fault {
     WritesCountersBack,
     /// Records a batch again whose answer was lost.
     ForgetsTheBatch,
-    /// Reads of a license with few bindings those that a claim asks for, and no others.
+    /// Reads only the bindings of the claim, also of a license that has them inline.
     ReadsTheClaimOnly,
+    /// Reads all bindings, also of a license with too many.
+    ReadsAllBindings,
     /// Finds with a license what it found with it before, too.
     KeepsBindings,
     /// Looks domains up by their end, as text.
@@ -122,7 +124,8 @@ const EXPECTED: &[(Fault, &str)] = &[
     (Fault::RefusesUnknownLicenses, "history::unknown_license_is_ignored"),
     (Fault::WritesCountersBack, "races::counts_survive_racing_commands"),
     (Fault::ForgetsTheBatch, "history::a_batch_with_a_number_is_recorded_once"),
-    (Fault::ReadsTheClaimOnly, "reads::few_bindings_are_read_whole"),
+    (Fault::ReadsTheClaimOnly, "reads::inline_bindings_come_with_the_license"),
+    (Fault::ReadsAllBindings, "reads::inline_bindings_come_with_the_license"),
     (Fault::KeepsBindings, "reads::what_lost_its_slot_is_held_no_longer"),
     (Fault::MatchesSubstrings, "reads::a_claim_finds_what_it_holds"),
     (Fault::MixesLicensesUp, "reads::claims_of_other_licenses_are_not_held"),
@@ -375,6 +378,7 @@ impl LicenseStore for Broken {
                 if bound.iter().any(ends_alike) { vec![Binding::Domain(domain.clone())] } else { bound }
             }
             (Fault::MixesLicensesUp, _) => all(None),
+            (Fault::ReadsAllBindings, _) => all(Some(&license.id)),
             (Fault::KeepsBindings, _) => {
                 let now = all(Some(&license.id));
                 let mut found = self.found.try_lock().expect("one caller");

@@ -229,7 +229,7 @@ pub(super) const COUNTED_LICENSES: &str = "licenses l LEFT JOIN license_counters
 /// The bindings of the license `l`: all of them up to the limit, otherwise those of the claim in parameters 2 and 3. Each part uses an
 /// index, and reads nothing if it does not apply.
 fn bindings<D: Dialect>() -> String {
-    let (most, named) = (limits::BINDINGS_READ, D::is_one_of("a.value", 2));
+    let (most, named) = (limits::MAX_INLINE_BINDINGS, D::is_one_of("a.value", 2));
     let of = |condition: &str| {
         format!("SELECT kind, value FROM activations a WHERE a.license_id = l.id AND {condition}")
     };

@@ -215,10 +215,19 @@ fn a_start_that_fails_changes_nothing() {
 }
 
 #[test]
-fn a_wrong_flag_is_explained() {
+fn invalid_flag_is_explained() {
     let folder = tempdir().unwrap();
-    let output = crate::process::command(folder.path()).arg("--prot").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("unexpected argument '--prot'"));
-    assert_eq!(files(folder.path()), BTreeMap::new());
+    for (args, expected) in [
+        (&["--prot"][..], "unexpected argument '--prot'"),
+        (
+            &["--cache-size", "256MB"],
+            "invalid value '256MB' for '--cache-size <SIZE>': must be a whole number of bytes",
+        ),
+    ] {
+        let output = crate::process::command(folder.path()).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(files(folder.path()), BTreeMap::new());
+    }
 }

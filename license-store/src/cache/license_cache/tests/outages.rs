@@ -1,4 +1,4 @@
-//! A store that is down, or hangs. Time stands still but where a test moves it.
+//! A store that is down, or hangs. Time is paused.
 
 use tokio::time::{Instant, advance};
 
@@ -15,39 +15,39 @@ fn assert_unavailable(result: &Result<Option<Standing>, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
 }
 
-/// Lets the cache ask whether the store answers again.
+/// Lets the cache probe the store.
 async fn probed() {
-    advance(PROBE_PAUSE * 2).await;
+    advance(PROBE_INTERVAL * 2).await;
     settled().await;
 }
 
-/// A database that is restarted stops no customer whose license is remembered.
+/// A restart of the database locks no customer out whose license is cached.
 #[tokio::test(start_paused = true)]
-async fn while_the_store_is_down_remembered_licenses_are_answered() {
+async fn stale_license_is_served_while_store_is_down() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.store.set_fault(Some(Fault::DOWN));
-    // What may be told anyway is no answer of an outage.
+    // A fresh entry is no outage answer.
     assert_eq!(node.version(&license, SECOND).await, Some(1));
     assert_eq!((node.cache.is_down(), node.figure("cache_outage_answers")), (false, 0));
     assert_eq!(node.version(&license, OLD).await, Some(1));
     assert_eq!((node.cache.is_down(), node.figure("cache_outage_answers")), (true, 1));
-    // It is known now: the store is not asked each time.
+    // The next call does not wait for the store.
     assert_eq!(node.version(&license, OLD).await, Some(1));
     assert_eq!((node.reads(&license), node.figure("cache_outage_answers")), (2, 2));
-    // Nor is it for a claim that is not held.
+    // Nor does one with a claim that is not held.
     let denied = node.ask(&license, &at_device("new"), OLD).await.unwrap();
     assert!(!denied.held(&at_device("new")).device);
     probed().await;
     assert!(node.cache.is_down());
 }
 
-/// What is not remembered can't be answered: that is no statement about the key.
+/// Neither valid nor invalid can be said of it.
 #[tokio::test(start_paused = true)]
-async fn while_the_store_is_down_what_is_not_remembered_is_an_error() {
+async fn uncached_key_is_an_error_while_store_is_down() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     let unknown = fresh_digest();
     assert_eq!(node.version_of_key(&unknown, Duration::ZERO).await, None);
     node.store.set_fault(Some(Fault::DOWN));
@@ -59,11 +59,10 @@ async fn while_the_store_is_down_what_is_not_remembered_is_an_error() {
     assert_eq!(node.figure("cache_outage_answers"), 0);
 }
 
-/// When it answers again, it is asked again, without anybody's doing.
 #[tokio::test(start_paused = true)]
-async fn when_the_store_answers_again_it_is_asked() {
+async fn store_is_used_again_once_probe_succeeds() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.elsewhere(&license.id, Command::Revoke).await;
     node.store.set_fault(Some(Fault::DOWN));
@@ -72,29 +71,29 @@ async fn when_the_store_answers_again_it_is_asked() {
     probed().await;
     assert!(!node.cache.is_down());
     assert_eq!(node.version(&license, OLD).await, Some(2));
-    // And a second outage is noticed as the first was.
+    // A second outage is noticed too.
     node.store.set_fault(Some(Fault::DOWN));
     assert_eq!(node.version(&license, OLD * 2).await, Some(2));
     assert!(node.cache.is_down());
     assert_eq!(node.figure("cache_outage_answers"), 2);
 }
 
-/// A license that was revoked elsewhere is not answered valid for ever because this node can't hear of it.
+/// Bounds how long a revocation on another node can go unnoticed.
 #[tokio::test(start_paused = true)]
-async fn beyond_the_outage_nothing_is_answered() {
+async fn entry_older_than_outage_is_not_served() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.store.set_fault(Some(Fault::DOWN));
     assert_eq!(node.version(&license, short_of(OUTAGE)).await, Some(1));
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OUTAGE).await);
 }
 
-/// What this node changed itself, or was told of, is not answered as it was because the store went down after.
+/// Changed through this node, or on another node that notified.
 #[tokio::test(start_paused = true)]
-async fn what_is_known_to_have_changed_is_not_answered_in_an_outage() {
+async fn invalidated_license_is_not_served_while_store_is_down() {
     let node = node();
-    let (here, told) = (node.issued_elsewhere(&[]).await, node.issued_elsewhere(&[]).await);
+    let (here, told) = (node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await);
     for license in [&here, &told] {
         assert_eq!(node.version(license, Duration::ZERO).await, Some(1));
     }
@@ -106,11 +105,11 @@ async fn what_is_known_to_have_changed_is_not_answered_in_an_outage() {
     }
 }
 
-/// The same for what was found to be gone: the old key of a license, whose new one nobody told.
+/// The old key of a license that was rotated on another node.
 #[tokio::test(start_paused = true)]
-async fn a_key_that_was_found_to_be_unknown_is_not_answered_in_an_outage() {
+async fn absent_key_is_not_served_while_store_is_down() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.elsewhere(&license.id, rotate_to(fresh_digest())).await;
     for _ in 0..2 {
@@ -121,11 +120,11 @@ async fn a_key_that_was_found_to_be_unknown_is_not_answered_in_an_outage() {
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OLD + SECOND * 5).await);
 }
 
-/// What may only have changed is answered: a lost feed, or a lost answer to one command, must not stop all customers.
+/// A license that may have changed, and may not have.
 #[tokio::test(start_paused = true)]
-async fn what_is_only_doubted_is_answered_in_an_outage() {
+async fn entry_is_served_after_lost_notifications_while_store_is_down() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.store.set_fault(Some(Fault::DOWN));
     node.store.tell(Notice::Missed).await;
@@ -133,11 +132,11 @@ async fn what_is_only_doubted_is_answered_in_an_outage() {
     assert_eq!(node.figure("cache_outage_answers"), 1);
 }
 
-/// A row that can't be read is a fault to be told of, and no outage.
+/// A row that cannot be read is reported.
 #[tokio::test(start_paused = true)]
-async fn an_error_that_will_not_pass_is_no_outage() {
+async fn permanent_error_is_not_an_outage() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.store.set_fault(Some(Fault::Fails(|| StoreError::AlreadyExists { what: "as the test says" })));
     let result = node.try_ask(&license.key_digest, &anywhere(), OLD).await;
@@ -145,11 +144,11 @@ async fn an_error_that_will_not_pass_is_no_outage() {
     assert!(!node.cache.is_down());
 }
 
-/// One call waits for the deadline, those after it wait for nothing.
+/// Later calls are served without a delay.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_does_not_hang_what_is_remembered() {
+async fn hanging_store_delays_one_call_by_the_deadline() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.store.set_fault(Some(Fault::Hangs));
     for (waits, answers) in [(true, 1), (false, 2), (false, 3)] {
@@ -162,11 +161,11 @@ async fn a_store_that_hangs_does_not_hang_what_is_remembered() {
     }
 }
 
-/// Nobody waits longer than the deadline, also for a key that others wait for already.
+/// Also for the callers that joined it.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_an_error_after_the_deadline() {
+async fn load_fails_after_the_deadline() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     node.store.set_fault(Some(Fault::Hangs));
     let ask = async || {
         let begun = Instant::now();
@@ -178,11 +177,10 @@ async fn a_store_that_hangs_is_an_error_after_the_deadline() {
     assert!(node.cache.is_down());
 }
 
-/// A call that the store will never answer, over a connection that is dead, keeps nobody from asking anew.
 #[tokio::test(start_paused = true)]
-async fn a_read_that_never_ends_is_not_waited_for_when_the_store_answers_again() {
+async fn load_that_never_ends_is_not_joined_later() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     node.store.set_fault(Some(Fault::Hangs));
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await);
     settled().await;
@@ -191,18 +189,17 @@ async fn a_read_that_never_ends_is_not_waited_for_when_the_store_answers_again()
         version(node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await.unwrap().as_ref()),
         Some(1)
     );
-    // The probe that hung is given up as well.
+    // The probe that hangs has a deadline too.
     advance(SECOND).await;
     settled().await;
     probed().await;
     assert!(!node.cache.is_down());
 }
 
-/// A store that panics at a row is a fault of that call: its callers are told, and those who come after ask anew.
 #[tokio::test(start_paused = true)]
-async fn a_read_that_panics_is_not_waited_for() {
+async fn load_that_panics_fails_its_callers_only() {
     let node = node();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     node.store.set_fault(Some(Fault::Panics));
     let begun = Instant::now();
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await);
@@ -212,11 +209,10 @@ async fn a_read_that_panics_is_not_waited_for() {
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
 
-/// Whoever meets the outage may be a thread that ends before it is over.
 #[tokio::test(start_paused = true)]
-async fn an_outage_ends_also_for_the_runtime_that_is_gone() {
+async fn probe_outlives_the_runtime_of_its_caller() {
     let node = Arc::new(node());
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.elsewhere(&license.id, Command::Revoke).await;
     node.store.set_fault(Some(Fault::DOWN));

@@ -1,21 +1,41 @@
-//! Licenses that have too many bindings to be read whole.
+//! Licenses with too many bindings to be loaded whole, and with just as many as can be.
 
-use license_core::limits::BINDINGS_READ;
+use license_core::limits::MAX_INLINE_BINDINGS;
 
 use super::*;
 
-/// A license with these domains, and so many others that it is not read whole; made by another node.
-pub(super) async fn large(node: &Node, domains: &[&str]) -> License {
-    let others: Vec<_> = (0..=BINDINGS_READ).map(|number| format!("n{number}.example")).collect();
+/// A license with these domains and others, `count` in all, issued by another node.
+async fn with_domains(node: &Node, domains: &[&str], count: u64) -> License {
+    let others: Vec<_> = (domains.len() as u64..count).map(|number| format!("n{number}.example")).collect();
     let all: Vec<_> = domains.iter().copied().chain(others.iter().map(String::as_str)).collect();
-    let license = node.issued_elsewhere(&all).await;
-    assert!(!license.is_read_whole());
+    node.issue_elsewhere(&all).await
+}
+
+/// A license with these domains, and so many others that it is not loaded whole.
+pub(super) async fn large(node: &Node, domains: &[&str]) -> License {
+    let license = with_domains(node, domains, MAX_INLINE_BINDINGS + 1).await;
+    assert!(!license.has_inline_bindings());
     license
 }
 
-/// What was read for one claim says nothing of another.
 #[tokio::test]
-async fn each_claim_is_remembered_by_itself() {
+async fn license_with_inline_bindings_answers_any_claim_from_one_entry() {
+    let node = Node::new();
+    let license = with_domains(&node, &["a.example", "*.b.example"], MAX_INLINE_BINDINGS).await;
+    assert!(license.has_inline_bindings());
+    for (claim, held) in [
+        (at_domain("a.example"), true),
+        (at_domain("x.b.example"), true),
+        (at_domain("n999.example"), true),
+        (at_domain("n1000.example"), false),
+    ] {
+        assert_eq!(node.ask(&license, &claim, Duration::ZERO).await.unwrap().held(&claim).domain, held);
+    }
+    assert_eq!((node.reads(&license), node.figure("cache_entries")), (1, 1));
+}
+
+#[tokio::test]
+async fn each_claim_of_large_license_has_its_own_entry() {
     let node = Node::new();
     let license = large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
@@ -29,14 +49,14 @@ async fn each_claim_is_remembered_by_itself() {
         assert_eq!(remembered, found);
         remembered
     });
-    // Many claims, one license in memory.
+    // The claims share one license in memory.
     assert!(std::ptr::eq(remembered[0].license(), remembered[1].license()));
-    assert_eq!(node.figure("cache_entries"), 1);
+    assert_eq!(node.figure("cache_entries"), 3);
 }
 
-/// A revocation is told once, and not for each claim.
+/// One notification covers all claims.
 #[tokio::test]
-async fn a_change_forgets_all_claims() {
+async fn change_invalidates_all_claims_of_large_license() {
     let node = Node::new();
     let license = large(&node, &["a.example", "b.example"]).await;
     let claims = [at_domain("a.example"), at_domain("b.example")];
@@ -50,9 +70,9 @@ async fn a_change_forgets_all_claims() {
     }
 }
 
-/// Where no notice came, the read of one claim tells that the license has changed for the others as well.
+/// No notification arrived.
 #[tokio::test]
-async fn a_newer_version_found_for_one_claim_forgets_the_others() {
+async fn newer_version_of_one_claim_invalidates_the_others() {
     let node = Node::new();
     let license = large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
@@ -62,9 +82,9 @@ async fn a_newer_version_found_for_one_claim_forgets_the_others() {
     assert_eq!(version(node.ask(&license, &a, Duration::ZERO).await.as_ref()), Some(2));
 }
 
-/// `www.example.com` and `example.com` are one domain, but for `*.example.com`, which the first is below.
+/// Only `www.example.com` is below `*.example.com`.
 #[tokio::test]
-async fn claims_are_kept_apart_that_are_equal_and_look_up_others() {
+async fn equal_claims_with_and_without_www_have_own_entries() {
     let (with, without) = (at_domain("www.example.com"), at_domain("example.com"));
     assert_eq!(with, without);
     for order in [[&with, &without], [&without, &with]] {
@@ -73,16 +93,16 @@ async fn claims_are_kept_apart_that_are_equal_and_look_up_others() {
         for _ in 0..2 {
             for claim in order {
                 let standing = node.ask(&license, claim, Duration::ZERO).await.unwrap();
-                assert_eq!(standing.held(claim).domain, claim.looks_up_as(&with), "{order:?}");
+                let had_www = claim.domain.as_ref().is_some_and(DomainName::had_www);
+                assert_eq!(standing.held(claim).domain, had_www, "{order:?}");
             }
         }
         assert_eq!(node.reads(&license), 2);
     }
 }
 
-/// The same while both are under way.
 #[tokio::test]
-async fn claims_that_are_equal_and_look_up_others_do_not_share_a_read() {
+async fn equal_claims_with_and_without_www_have_own_loads() {
     let node = Node::new();
     let license = large(&node, &["*.example.com"]).await;
     let (with, without) = (at_domain("www.example.com"), at_domain("example.com"));
@@ -91,7 +111,7 @@ async fn claims_that_are_equal_and_look_up_others_do_not_share_a_read() {
         let mut read = node.store.hold(Step::Read);
         let calls = [node.begun(&license, &with).await, node.begun(&license, &without).await];
         read.reached().await;
-        assert_eq!(calls[1].is_finished(), known_to_be_large, "it waits where it can't know better");
+        assert_eq!(calls[1].is_finished(), known_to_be_large, "waits until the license is known to be large");
         read.release();
         for (call, (claim, held)) in calls.into_iter().zip([(&with, true), (&without, false)]) {
             let standing = call.await.unwrap().unwrap();
@@ -101,9 +121,9 @@ async fn claims_that_are_equal_and_look_up_others_do_not_share_a_read() {
     assert_eq!(node.reads(&license), 4);
 }
 
-/// Two reads of one license may end in another order than they began in.
+/// Two loads of one license can end in another order than they began.
 #[tokio::test]
-async fn a_slow_read_of_one_claim_does_not_put_an_old_version_back() {
+async fn slow_load_of_one_claim_does_not_replace_newer_version() {
     let node = Node::new();
     let license = large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
@@ -122,9 +142,8 @@ async fn a_slow_read_of_one_claim_does_not_put_an_old_version_back() {
     assert_eq!(node.reads(&license), 4);
 }
 
-/// What a claim does not hold, holds for a large license as for a small one: it is looked up again after a second.
 #[tokio::test]
-async fn what_a_claim_does_not_hold_is_looked_up_again() {
+async fn claim_not_held_by_large_license_is_loaded_again_after_one_second() {
     let node = Node::new();
     let license = large(&node, &[]).await;
     let claim = at_device("new");

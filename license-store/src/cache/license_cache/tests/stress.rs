@@ -8,20 +8,19 @@ const READERS: usize = 6;
 const ROUNDS: usize = 60;
 const CHANGES: usize = 40;
 
-/// Looks for a read that puts an old license back: readers ask all the time, while one writer changes the license through the
-/// cache, another one behind its back, and the store tells the notices of both. Each read of the store lets others in
-/// before it answers. No call may find an older version than was acknowledged before it began.
+/// Readers ask all the time while one writer changes the license through the cache and another one behind its back, and the
+/// store notifies of both. Each load lets other tasks run before it answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_call_finds_an_older_version_than_was_acknowledged_before_it() {
+async fn concurrent_calls_never_find_an_older_version_than_acknowledged() {
     let mut store = Scripted::default();
     store.lets_in = 3;
     let node =
         Node::over(store, CacheOptions { deadline: Duration::from_hours(24), ..CacheOptions::default() });
     let mut from_memory = 0;
     for _ in 0..ROUNDS {
-        let license = node.issued_elsewhere(&[]).await;
+        let license = node.issue_elsewhere(&[]).await;
         let feed =
-            tokio::spawn(pass_notices_on(node.clone(), license.id.clone(), node.store.inner.changes()));
+            tokio::spawn(forward_notifications(node.clone(), license.id.clone(), node.store.inner.changes()));
         let acknowledged = Arc::new(AtomicU64::new(1));
         let ended = Arc::new(AtomicBool::new(false));
         let readers: Vec<_> = (0..READERS)
@@ -51,27 +50,27 @@ async fn no_call_finds_an_older_version_than_was_acknowledged_before_it() {
             calls += reader.await.unwrap();
         }
         feed.await.unwrap();
-        // All have ended: what is remembered now, if anything, is the last version.
+        // The cache has the last version, or none.
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(revoked.version));
         from_memory += calls - node.reads(&license).min(calls);
     }
-    assert!(from_memory > ROUNDS, "only {from_memory} calls were answered from memory: nothing was tried");
+    assert!(from_memory > ROUNDS, "only {from_memory} calls were answered from memory: the test is void");
 }
 
-/// Asks until it is over; how often.
+/// Asks until the round has ended, and counts the calls.
 async fn read(node: Node, license: License, acknowledged: Arc<AtomicU64>, ended: Arc<AtomicBool>) -> usize {
     let mut calls = 0;
     while !ended.load(Ordering::SeqCst) {
         let floor = acknowledged.load(Ordering::SeqCst);
         let found = node.version(&license, Duration::ZERO).await.expect("the license is there");
-        assert!(found >= floor, "version {found} was found after {floor} was acknowledged");
+        assert!(found >= floor, "found version {found} after {floor} was acknowledged");
         calls += 1;
         yield_now().await;
     }
     calls
 }
 
-/// Another node changes the same license.
+/// Changes the license as another node does.
 async fn change_elsewhere(node: Node, id: LicenseId) {
     for change in 0..CHANGES {
         let command = if change % 2 == 0 { Command::Reinstate } else { Command::Suspend };
@@ -80,8 +79,8 @@ async fn change_elsewhere(node: Node, id: LicenseId) {
     }
 }
 
-/// Tells what the store tells, up to the revocation.
-async fn pass_notices_on(node: Node, id: LicenseId, mut feed: Box<dyn ChangeFeed>) {
+/// Forwards the notifications of the store, up to the revocation.
+async fn forward_notifications(node: Node, id: LicenseId, mut feed: Box<dyn ChangeFeed>) {
     loop {
         let notice = feed.next().await;
         node.store.tell(notice.clone()).await;

@@ -1,4 +1,4 @@
-//! What is remembered, for how long, and what is never believed.
+//! What the cache serves, for how long, and what it never serves.
 
 mod ages;
 mod bounds;
@@ -21,11 +21,12 @@ use license_core::plan::{Limit, Plan, PlanCatalog};
 use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
+use crate::cache::read_through::PROBE_INTERVAL;
 use crate::scripted::{Fault, Scripted, Step};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// So long after the beginning of a test. No test reads a clock.
+/// The time so long after the beginning of a test. No test reads a clock.
 fn after(time: Duration) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_780_000_000_123_456).unwrap() + time
 }
@@ -43,7 +44,7 @@ fn plans() -> PlanCatalog {
     PlanCatalog::new([Plan::new("open").max_domains(Limit::Unlimited).max_devices(Limit::Unlimited)]).unwrap()
 }
 
-/// A digest that no other has.
+/// A unique digest.
 fn fresh_digest() -> KeyDigest {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let mut bytes = [0x5a; 32];
@@ -93,22 +94,22 @@ fn done(outcome: Outcome) -> Arc<License> {
     }
 }
 
-/// Lets all tasks run until each of them waits; for runtimes of one thread.
+/// Lets all tasks run until each of them waits. For runtimes with one thread.
 async fn settled() {
     for _ in 0..100 {
         yield_now().await;
     }
 }
 
-/// A node with a cache, in front of a store that other nodes use as well.
+/// A node with a cache, in front of a store that other nodes use too.
 #[derive(Clone)]
 struct Node {
     store: Arc<Scripted>,
-    cache: Arc<Cached<Arc<Scripted>>>,
+    cache: Arc<Cache<Arc<Scripted>>>,
 }
 
 impl Node {
-    /// One whose calls wait as long as it takes: for tests that hold them.
+    /// A node whose loads have no deadline, for tests that hold them.
     fn new() -> Self {
         Self::with(CacheOptions { deadline: Duration::from_hours(24), ..CacheOptions::default() })
     }
@@ -119,34 +120,34 @@ impl Node {
 
     fn over(store: Scripted, options: CacheOptions) -> Self {
         let store = Arc::new(store);
-        let cache = Arc::new(Cached::new(Arc::clone(&store), options));
+        let cache = Arc::new(Cache::new(Arc::clone(&store), options));
         Self { store, cache }
     }
 
-    /// A license that another node made, untold.
-    async fn issued_elsewhere(&self, domains: &[&str]) -> License {
+    /// Issues a license as another node does, without a notification.
+    async fn issue_elsewhere(&self, domains: &[&str]) -> License {
         let new = new_license(fresh_digest(), domains);
         self.store.inner.create(&new).await.unwrap();
         new.license
     }
 
-    /// Carries a command out as another node does, untold.
+    /// Executes a command as another node does, without a notification.
     async fn elsewhere(&self, id: &LicenseId, command: Command) -> Arc<License> {
         done(self.store.inner.execute(id, &command, &context(None)).await.unwrap())
     }
 
-    /// Carries a command out through the cache.
+    /// Executes a command through the cache.
     async fn here(&self, id: &LicenseId, command: Command) -> Arc<License> {
         done(self.cache.execute(id, &command, &context(None)).await.unwrap())
     }
 
-    /// Tells that the license has that version.
+    /// Notifies that the license has this version.
     async fn tell(&self, license: &License, version: u64) {
         let (license_id, key_digest) = (license.id.clone(), license.key_digest);
         self.store.tell(Notice::Changed(Change { license_id, key_digest, version })).await;
     }
 
-    /// Asks as a validation does.
+    /// Looks the license up as a validation does.
     async fn try_ask(
         &self,
         digest: &KeyDigest,
@@ -163,17 +164,17 @@ impl Node {
         self.try_ask(&license.key_digest, claim, time).await.unwrap()
     }
 
-    /// The version that a validation finds which claims nothing.
+    /// The version that a validation without a claim finds.
     async fn version(&self, license: &License, time: Duration) -> Option<u64> {
         version(self.ask(license, &anywhere(), time).await.as_ref())
     }
 
-    /// The same for a key.
+    /// The version that a validation of this key finds.
     async fn version_of_key(&self, digest: &KeyDigest, time: Duration) -> Option<u64> {
         version(self.try_ask(digest, &anywhere(), time).await.unwrap().as_ref())
     }
 
-    /// A validation in a task of its own, which waits by now if it has to.
+    /// Starts a look-up in a task of its own, and lets it run until it waits.
     async fn begun(&self, license: &License, claim: &Claim) -> JoinHandle<Option<Standing>> {
         let (node, license, claim) = (self.clone(), license.clone(), claim.clone());
         let task = tokio::spawn(async move { node.ask(&license, &claim, Duration::ZERO).await });

@@ -1,69 +1,68 @@
-//! What was changed is never answered as it was: by this node, by others, in any order.
+//! A changed license is never answered as it was, whichever node changes it and in any order.
 
 use license_core::verdict::without_key;
 
 use super::*;
 
-/// A read begins, reads the first version, and is slow; `change` makes the second one and is acknowledged, or told.
-async fn overtake_a_read(change: impl AsyncFn(&Node, &License)) {
+/// Holds a load of version 1 while `change` makes version 2 and is acknowledged, or notified.
+async fn overtake_a_load(change: impl AsyncFn(&Node, &License)) {
     for asked_between in [true, false] {
         let node = Node::new();
-        let license = node.issued_elsewhere(&[]).await;
+        let license = node.issue_elsewhere(&[]).await;
         let mut read = node.store.hold(Step::Read);
         let old = node.begun(&license, &anywhere()).await;
         read.reached().await;
         change(&node, &license).await;
         if asked_between {
-            // Not by the old read, which still waits.
+            // Does not join the held load.
             let new = node.begun(&license, &anywhere()).await;
-            assert!(new.is_finished(), "a call that began after the change waits for a read from before it");
+            assert!(new.is_finished(), "joined a load from before the change");
             assert_eq!(version(new.await.unwrap().as_ref()), Some(2));
         }
         assert!(!old.is_finished());
         read.release();
-        // It was asked before the change.
+        // This call began before the change.
         assert_eq!(version(old.await.unwrap().as_ref()), Some(1));
-        // All reads have ended; none has put the first version back.
+        // The held load has ended without storing version 1.
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(2), "asked between: {asked_between}");
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(2));
         assert_eq!(node.reads(&license), 2);
     }
 }
 
-/// After an acknowledged revocation no validation that begins may find the license in force.
+/// After an acknowledged revocation no validation that begins finds the license active.
 #[tokio::test]
-async fn a_read_that_began_before_a_change_here_does_not_put_the_old_license_back() {
-    overtake_a_read(async |node, license| {
+async fn load_overtaken_by_command_is_discarded() {
+    overtake_a_load(async |node, license| {
         assert_eq!(node.here(&license.id, Command::Revoke).await.version, 2);
     })
     .await;
 }
 
-/// The same for what another node changes, from the notice on.
+/// The change was made on another node.
 #[tokio::test]
-async fn a_read_that_began_before_a_notice_does_not_put_the_old_license_back() {
-    overtake_a_read(async |node, license| {
+async fn load_overtaken_by_notification_is_discarded() {
+    overtake_a_load(async |node, license| {
         assert_eq!(node.elsewhere(&license.id, Command::Revoke).await.version, 2);
         node.tell(license, 2).await;
     })
     .await;
 }
 
-/// The same where the notice itself was lost: what was read before that is known is not believed.
+/// The notification of the change was lost.
 #[tokio::test]
-async fn a_read_that_began_before_notices_were_missed_does_not_put_the_old_license_back() {
-    overtake_a_read(async |node, license| {
+async fn load_overtaken_by_lost_notifications_is_discarded() {
+    overtake_a_load(async |node, license| {
         node.elsewhere(&license.id, Command::Revoke).await;
         node.store.tell(Notice::Missed).await;
     })
     .await;
 }
 
-/// Every command that changes a license is known here before its caller hears of it.
 #[tokio::test]
-async fn a_change_here_is_known_when_it_is_acknowledged() {
+async fn command_invalidates_entry_before_it_is_acknowledged() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     let claim = at_domain("shop.example");
     assert!(!node.ask(&license, &claim, Duration::ZERO).await.unwrap().held(&claim).domain);
     node.here(&license.id, Command::Activate(claim.clone())).await;
@@ -77,11 +76,11 @@ async fn a_change_here_is_known_when_it_is_acknowledged() {
     assert_eq!(node.reads(&license), 5);
 }
 
-/// A license that was just read is not read again because its change is told as well, or told late.
+/// A notification can arrive after the license was loaded with its change.
 #[tokio::test]
-async fn a_notice_of_a_known_version_forgets_nothing() {
+async fn notification_of_cached_version_keeps_entry() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     node.elsewhere(&license.id, Command::Suspend).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(2));
     for known in [2, 1] {
@@ -94,11 +93,10 @@ async fn a_notice_of_a_known_version_forgets_nothing() {
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(3));
 }
 
-/// One busy license costs the others nothing.
 #[tokio::test]
-async fn a_notice_forgets_one_license_only() {
+async fn notification_invalidates_one_license_only() {
     let node = Node::new();
-    let (changed, other) = (node.issued_elsewhere(&[]).await, node.issued_elsewhere(&[]).await);
+    let (changed, other) = (node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await);
     for license in [&changed, &other] {
         assert_eq!(node.version(license, Duration::ZERO).await, Some(1));
     }
@@ -109,11 +107,11 @@ async fn a_notice_forgets_one_license_only() {
     assert_eq!((node.reads(&changed), node.reads(&other)), (2, 1));
 }
 
-/// Whatever is remembered may be old then: licenses, and keys that were unknown.
+/// Negative entries too.
 #[tokio::test]
-async fn after_missed_notices_everything_is_read_again() {
+async fn lost_notifications_invalidate_all_entries() {
     let node = Node::new();
-    let licenses = [node.issued_elsewhere(&[]).await, node.issued_elsewhere(&[]).await];
+    let licenses = [node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await];
     let new = new_license(fresh_digest(), &[]);
     for license in &licenses {
         assert_eq!(node.version(license, Duration::ZERO).await, Some(1));
@@ -131,26 +129,29 @@ async fn after_missed_notices_everything_is_read_again() {
     }
 }
 
-/// Whoever buys a license may use it at once, also where somebody tried its key before.
+/// A key that was tried before its license was issued is valid at once.
 #[tokio::test]
-async fn a_created_license_is_not_unknown() {
-    for told_by_the_feed in [false, true] {
+async fn created_license_replaces_negative_entry() {
+    for by_notification in [false, true] {
         let node = Node::new();
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-        if told_by_the_feed {
+        if by_notification {
             node.store.inner.create(&new).await.unwrap();
             node.store.tell(Notice::Changed(new.notice())).await;
         } else {
             assert_eq!(node.cache.create(&new).await.unwrap(), Created::New);
         }
-        assert_eq!(node.version(&new.license, Duration::ZERO).await, Some(1), "told: {told_by_the_feed}");
+        assert_eq!(
+            node.version(&new.license, Duration::ZERO).await,
+            Some(1),
+            "by notification: {by_notification}"
+        );
     }
 }
 
-/// The same where the key was being looked for while the license was made.
 #[tokio::test]
-async fn a_read_that_began_before_a_create_does_not_make_it_unknown() {
+async fn load_overtaken_by_create_is_discarded() {
     let node = Node::new();
     let new = new_license(fresh_digest(), &[]);
     let mut read = node.store.hold(Step::Read);
@@ -158,7 +159,7 @@ async fn a_read_that_began_before_a_create_does_not_make_it_unknown() {
     read.reached().await;
     node.cache.create(&new).await.unwrap();
     let found = node.begun(&new.license, &anywhere()).await;
-    assert!(found.is_finished(), "a call that began after the create waits for a read from before it");
+    assert!(found.is_finished(), "joined a load from before the create");
     assert_eq!(version(found.await.unwrap().as_ref()), Some(1));
     read.release();
     assert_eq!(old.await.unwrap(), None);
@@ -166,12 +167,12 @@ async fn a_read_that_began_before_a_create_does_not_make_it_unknown() {
     assert_eq!(node.reads(&new.license), 2);
 }
 
-/// A client that hangs up does not stop its command, and so must not keep this node from knowing what it did.
+/// Otherwise the command commits and the cache keeps the old license.
 #[tokio::test]
-async fn a_command_whose_caller_goes_away_is_carried_through() {
+async fn command_of_cancelled_caller_is_completed() {
     for step in [Step::Called, Step::Committed] {
         let node = Node::new();
-        let license = node.issued_elsewhere(&[]).await;
+        let license = node.issue_elsewhere(&[]).await;
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
         let mut held = node.store.hold(step);
         let (cache, id) = (Arc::clone(&node.cache), license.id.clone());
@@ -187,9 +188,8 @@ async fn a_command_whose_caller_goes_away_is_carried_through() {
     }
 }
 
-/// The same for a new license.
 #[tokio::test]
-async fn a_create_whose_caller_goes_away_is_carried_through() {
+async fn create_of_cancelled_caller_is_completed() {
     for step in [Step::Called, Step::Committed] {
         let node = Node::new();
         let new = new_license(fresh_digest(), &[]);
@@ -206,12 +206,12 @@ async fn a_create_whose_caller_goes_away_is_carried_through() {
     }
 }
 
-/// Nobody knows whether it was done, so what was read before is read again: after a lost answer, and after a panic.
+/// Whether the command committed is unknown after a lost answer or a panic.
 #[tokio::test]
-async fn after_a_command_without_an_answer_the_next_call_reads() {
+async fn command_without_answer_invalidates_all_entries() {
     for fault in [Fault::LosesAnswers, Fault::Panics] {
         let node = Node::new();
-        let license = node.issued_elsewhere(&[]).await;
+        let license = node.issue_elsewhere(&[]).await;
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
         node.store.set_fault(Some(fault));
@@ -228,11 +228,11 @@ async fn after_a_command_without_an_answer_the_next_call_reads() {
     }
 }
 
-/// A denial and an error that says what is wrong are certain: nothing was done.
+/// A denial, and an error that excludes a change.
 #[tokio::test]
-async fn what_changed_nothing_forgets_nothing() {
+async fn command_that_changes_nothing_keeps_entry() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     let denied = node.cache.execute(&license.id, &Command::Revoke, &context(Some(7))).await.unwrap();
     assert_eq!(denied, Outcome::Denied(Denial::Stale { version: 1 }));
@@ -246,7 +246,7 @@ async fn what_changed_nothing_forgets_nothing() {
     assert_eq!(node.reads(&license), 1);
 }
 
-/// Asserts that the old keys are unknown and the new one is not.
+/// Asserts that the old keys are absent and the new one finds this version.
 async fn assert_rotated(node: &Node, old: &[KeyDigest], new: &KeyDigest, expected: u64) {
     for digest in old {
         assert_eq!(node.version_of_key(digest, Duration::ZERO).await, None, "an old key");
@@ -254,15 +254,15 @@ async fn assert_rotated(node: &Node, old: &[KeyDigest], new: &KeyDigest, expecte
     assert_eq!(node.version_of_key(new, Duration::ZERO).await, Some(expected), "the new key");
 }
 
-/// A key is replaced because it is in wrong hands; nobody waits for a notice then.
+/// A key is rotated because it is in the wrong hands.
 #[tokio::test]
-async fn when_a_rotation_is_acknowledged_the_old_key_is_unknown_and_the_new_one_is_not() {
+async fn rotated_key_is_absent_once_acknowledged() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     let (old, new) = (license.key_digest, fresh_digest());
     assert_eq!(node.version_of_key(&old, Duration::ZERO).await, Some(1));
     assert_eq!(node.version_of_key(&new, Duration::ZERO).await, None);
-    // A slow read of the old key does not bring it back.
+    // A load of the old key that began before does not bring it back.
     let mut read = node.store.hold(Step::Read);
     node.store.tell(Notice::Missed).await;
     let slow = node.begun(&license, &anywhere()).await;
@@ -273,12 +273,12 @@ async fn when_a_rotation_is_acknowledged_the_old_key_is_unknown_and_the_new_one_
     assert_rotated(&node, &[old], &new, 2).await;
 }
 
-/// Between asking for the key that a license has and replacing it, others may change it, and replace that key too.
+/// Another node can change the license, or its key, between the look-up and the rotation.
 #[tokio::test]
-async fn a_rotation_forgets_the_key_that_it_replaced_whatever_comes_between() {
+async fn rotation_invalidates_replaced_key_despite_other_changes() {
     for rotated_between in [false, true] {
         let node = Node::new();
-        let license = node.issued_elsewhere(&[]).await;
+        let license = node.issue_elsewhere(&[]).await;
         let (first, between, last) = (license.key_digest, fresh_digest(), fresh_digest());
         assert_eq!(node.version_of_key(&first, Duration::ZERO).await, Some(1));
         let mut looked_up = node.store.hold(Step::LookedUp);
@@ -298,11 +298,10 @@ async fn a_rotation_forgets_the_key_that_it_replaced_whatever_comes_between() {
     }
 }
 
-/// A rotation of a version is one of that version only, and not tried again with another.
 #[tokio::test]
-async fn a_rotation_of_a_version_is_denied_for_another() {
+async fn rotation_with_expected_version_is_not_repeated() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     let (old, new) = (license.key_digest, fresh_digest());
     assert_eq!(node.version_of_key(&old, Duration::ZERO).await, Some(1));
     for stale in [0, 2] {
@@ -316,11 +315,11 @@ async fn a_rotation_of_a_version_is_denied_for_another() {
     assert_rotated(&node, &[old], &new, 2).await;
 }
 
-/// A caller may guess a version that the license has only by the time of the command, with a key that was never looked up.
+/// The license reaches the expected version after the look-up, with a key that was not looked up.
 #[tokio::test]
-async fn a_rotation_of_a_version_to_come_is_denied() {
+async fn rotation_with_future_version_is_denied() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     let (first, between, last) = (license.key_digest, fresh_digest(), fresh_digest());
     let mut looked_up = node.store.hold(Step::LookedUp);
     let (cache, id) = (Arc::clone(&node.cache), license.id.clone());

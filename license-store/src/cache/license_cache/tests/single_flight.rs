@@ -1,14 +1,14 @@
-//! One read for all who ask at once.
+//! One load for all callers that miss together.
 
 use license_core::verdict::without_key;
 
 use super::*;
 
-/// Also where their claims differ: a license with few bindings is read with all of them.
+/// Also with different claims: the license is loaded with all of its bindings.
 #[tokio::test]
-async fn calls_that_miss_together_wait_for_one_read() {
+async fn concurrent_misses_share_one_load() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&["a.example"]).await;
+    let license = node.issue_elsewhere(&["a.example"]).await;
     let mut read = node.store.hold(Step::Read);
     let mut calls = Vec::new();
     for claim in [anywhere(), at_domain("a.example"), at_domain("b.example"), at_device("c")] {
@@ -25,11 +25,10 @@ async fn calls_that_miss_together_wait_for_one_read() {
     assert_eq!((node.reads(&license), node.figure("cache_loads")), (1, 1));
 }
 
-/// One license that is slow to read keeps no other waiting.
 #[tokio::test]
-async fn other_keys_do_not_wait() {
+async fn slow_load_does_not_delay_other_keys() {
     let node = Node::new();
-    let (slow, quick) = (node.issued_elsewhere(&[]).await, node.issued_elsewhere(&[]).await);
+    let (slow, quick) = (node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await);
     let mut read = node.store.hold(Step::Read);
     let call = node.begun(&slow, &anywhere()).await;
     read.reached().await;
@@ -39,11 +38,10 @@ async fn other_keys_do_not_wait() {
     assert_eq!(version(call.await.unwrap().as_ref()), Some(1));
 }
 
-/// The caller who happened to be first may hang up; the others asked as well.
 #[tokio::test]
-async fn a_read_does_not_end_with_the_caller_who_began_it() {
+async fn load_outlives_the_caller_that_started_it() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     let mut read = node.store.hold(Step::Read);
     let first = node.begun(&license, &anywhere()).await;
     read.reached().await;
@@ -55,11 +53,10 @@ async fn a_read_does_not_end_with_the_caller_who_began_it() {
     assert_eq!(node.reads(&license), 1);
 }
 
-/// A read that fails fails for all who wait, and is not remembered.
 #[tokio::test]
-async fn all_who_wait_are_told_of_an_error() {
+async fn load_error_reaches_all_callers_and_is_not_cached() {
     let node = Node::new();
-    let license = node.issued_elsewhere(&[]).await;
+    let license = node.issue_elsewhere(&[]).await;
     node.store.set_fault(Some(Fault::Fails(corrupt)));
     let ask = async || node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await;
     let (first, second) = tokio::join!(ask(), ask());
@@ -75,13 +72,13 @@ fn corrupt() -> StoreError {
     StoreError::Corrupt { table: "licenses", column: "state", id: "lic_1".into(), source: "odd".into() }
 }
 
-/// Of a license with too many bindings a read is for one claim: the same claims share one, others have their own.
+/// Equal claims share a load.
 #[tokio::test]
-async fn calls_for_a_large_license_wait_for_a_read_of_their_claim() {
+async fn claims_of_large_license_are_loaded_separately() {
     let node = Node::new();
     let license = claims::large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
-    // It is not known yet to be large: all wait for the read of the first, and find that it was not for them.
+    // Before the license is known to be large, all join the first load and find that it was for another claim.
     let mut read = node.store.hold(Step::Read);
     let unaware =
         [node.begun(&license, &a).await, node.begun(&license, &b).await, node.begun(&license, &b).await];
@@ -92,7 +89,7 @@ async fn calls_for_a_large_license_wait_for_a_read_of_their_claim() {
         assert!(call.await.unwrap().unwrap().held(claim).domain, "{claim:?}");
     }
     assert_eq!(node.reads(&license), 2);
-    // Now it is: each claim is read by itself, at once.
+    // Once it is known to be large, each claim has its own load.
     node.store.tell(Notice::Missed).await;
     let mut read = node.store.hold(Step::Read);
     let slow = node.begun(&license, &a).await;

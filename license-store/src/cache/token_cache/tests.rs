@@ -1,4 +1,4 @@
-//! What is remembered of tokens, and when it is not.
+//! Which tokens are served from memory, and when they are not.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 use super::*;
 use crate::memory::MemoryStore;
 
-/// Counts reads, and does as the test says.
+/// A store that counts loads, and is down or slow if the test says so.
 #[derive(Debug, Default)]
 struct Scripted {
     inner: MemoryStore,
     reads: AtomicUsize,
     notes: Mutex<Vec<TokenUse>>,
     down: AtomicBool,
-    /// A read has what it found, and waits for leave.
+    /// A load has read, and waits for `leave`.
     hold: AtomicBool,
     held: Notify,
     leave: Notify,
@@ -90,16 +90,26 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 struct Bench {
     store: Arc<Scripted>,
-    cached: Arc<CachedTokens>,
+    cache: Arc<TokenCache>,
     by: Actor,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::with(CacheOptions::default())
+    }
+
+    fn with(options: CacheOptions) -> Self {
         let store = Arc::new(Scripted::default());
         let feed = Arc::new(store.inner.clone());
-        let cached = CachedTokens::new(Arc::clone(&store) as _, feed, TokenCacheOptions::default());
-        Self { store, cached: Arc::new(cached), by: Actor::new(Who::CommandLine) }
+        let cache = TokenCache::new(Arc::clone(&store) as _, feed, options);
+        Self { store, cache: Arc::new(cache), by: Actor::new(Who::CommandLine) }
+    }
+
+    /// From now on the cache hears of no change, so that only its own calls can invalidate an entry.
+    fn stop_listening(&self) {
+        let [listener, _] = &self.cache.tasks;
+        listener.abort();
     }
 
     async fn make(&self, number: u8) -> ApiToken {
@@ -113,12 +123,18 @@ impl Bench {
             expires_at: None,
             revoked_at: None,
         };
-        self.cached.create_token(&NewToken::new(token.clone(), &self.by)).await.expect("create");
+        self.create(&token).await;
         token
     }
 
+    async fn create(&self, token: &ApiToken) {
+        self.cache.create_token(&NewToken::new(token.clone(), &self.by)).await.expect("create");
+        // The notification arrives before the first load.
+        tokio::task::yield_now().await;
+    }
+
     async fn find(&self, token: &ApiToken, now: DateTime<Utc>) -> Result<Option<TokenState>, StoreError> {
-        let found = self.cached.token_by_digest(&token.digest, now).await?;
+        let found = self.cache.token_by_digest(&token.digest, now).await?;
         Ok(found.map(|token| token.state(now)))
     }
 
@@ -128,7 +144,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_check_costs_no_read_when_remembered_and_one_after_the_ttl() {
+async fn cached_token_is_loaded_again_after_ttl() {
     let bench = Bench::new();
     let token = bench.make(1).await;
     for second in 0..300 {
@@ -136,23 +152,24 @@ async fn a_check_costs_no_read_when_remembered_and_one_after_the_ttl() {
     }
     assert_eq!(bench.reads(), 1);
     bench.find(&token, at(300)).await.expect("found");
-    assert_eq!(bench.reads(), 1, "the time is over");
-    // Where the clock was set back nobody knows how old it is.
+    assert_eq!(bench.reads(), 1, "the TTL is over");
+    // The age of an entry from the future is unknown.
     bench.find(&token, at(299)).await.expect("found");
     assert_eq!(bench.reads(), 1);
 }
 
 #[tokio::test]
-async fn a_revoked_token_lets_nobody_in_once_that_is_answered() {
+async fn revoked_token_is_rejected_once_acknowledged() {
     let bench = Bench::new();
     let token = bench.make(1).await;
+    bench.stop_listening();
     bench.find(&token, at(0)).await.expect("found");
-    bench.cached.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke").expect("a token");
+    bench.cache.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke").expect("a token");
     assert_eq!(bench.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }
 
 #[tokio::test]
-async fn what_another_node_revokes_is_heard() {
+async fn token_revoked_on_other_node_is_rejected() {
     let bench = Bench::new();
     let token = bench.make(1).await;
     bench.find(&token, at(0)).await.expect("found");
@@ -162,30 +179,30 @@ async fn what_another_node_revokes_is_heard() {
     }
 }
 
-/// Interleaved: it is read, then revoked, then the read comes back.
 #[tokio::test]
-async fn a_read_that_began_before_a_revocation_is_not_kept() {
+async fn load_overtaken_by_revocation_is_discarded() {
     let bench = Bench::new();
     let token = bench.make(1).await;
+    bench.stop_listening();
     bench.store.hold.store(true, Ordering::SeqCst);
-    let (cached, digest) = (Arc::clone(&bench.cached), token.digest);
-    let reading = tokio::spawn(async move { cached.token_by_digest(&digest, at(1)).await });
+    let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
+    let reading = tokio::spawn(async move { cache.token_by_digest(&digest, at(1)).await });
     bench.store.held.notified().await;
     bench.store.hold.store(false, Ordering::SeqCst);
-    bench.cached.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
+    bench.cache.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
     bench.store.leave.notify_one();
     reading.await.expect("no panic").expect("read").expect("a token");
     assert_eq!(bench.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }
 
 #[tokio::test]
-async fn expiry_is_judged_at_every_call() {
+async fn expiry_is_evaluated_for_cached_token() {
     let bench = Bench::new();
     let mut token = bench.make(1).await;
     token.id = TokenId::parse("tok_2").expect("an id");
     token.digest = TokenDigest::from_bytes([2; 32]);
     token.expires_at = Some(at(10));
-    bench.cached.create_token(&NewToken::new(token.clone(), &bench.by)).await.expect("create");
+    bench.create(&token).await;
     let last = at(10) - TimeDelta::microseconds(1);
     assert_eq!(bench.find(&token, last).await.expect("found"), Some(TokenState::Active));
     assert_eq!(bench.find(&token, at(10)).await.expect("found"), Some(TokenState::Expired));
@@ -193,71 +210,109 @@ async fn expiry_is_judged_at_every_call() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_what_is_remembered_goes_on_and_others_are_unknown() {
+async fn cached_token_is_served_while_store_is_down() {
     let bench = Bench::new();
     let (known, other) = (bench.make(1).await, bench.make(2).await);
     bench.find(&known, at(0)).await.expect("found");
     bench.store.down.store(true, Ordering::SeqCst);
-    bench.cached.shared.remembered().doubt_all();
-    assert_eq!(bench.find(&known, at(400)).await.expect("remembered"), Some(TokenState::Active));
-    bench.find(&other, at(400)).await.expect_err("nobody knows");
-    assert_eq!(bench.find(&known, at(3_599)).await.expect("remembered"), Some(TokenState::Active));
+    bench.cache.tokens.entries.invalidate_all();
+    assert_eq!(bench.find(&known, at(400)).await.expect("cached"), Some(TokenState::Active));
+    bench.find(&other, at(400)).await.expect_err("not cached");
+    assert_eq!(bench.find(&known, at(3_599)).await.expect("cached"), Some(TokenState::Active));
     bench.find(&known, at(3_600)).await.expect_err("the outage is too long");
     bench.store.down.store(false, Ordering::SeqCst);
     assert_eq!(bench.find(&other, at(3_601)).await.expect("found"), Some(TokenState::Active));
 }
 
 #[tokio::test]
-async fn a_digest_of_no_token_is_remembered_shortly_until_it_is_made() {
+async fn absent_digest_is_cached_until_token_is_created() {
     let bench = Bench::new();
+    bench.stop_listening();
     let digest = TokenDigest::from_bytes([1; 32]);
     for second in 0..5 {
-        assert_eq!(bench.cached.token_by_digest(&digest, at(second)).await.expect("asked"), None);
+        assert_eq!(bench.cache.token_by_digest(&digest, at(second)).await.expect("asked"), None);
     }
     assert_eq!(bench.reads(), 1);
-    assert_eq!(bench.cached.token_by_digest(&digest, at(5)).await.expect("asked"), None);
+    assert_eq!(bench.cache.token_by_digest(&digest, at(5)).await.expect("asked"), None);
     assert_eq!(bench.reads(), 1);
     let token = bench.make(1).await;
     assert_eq!(bench.find(&token, at(5)).await.expect("found"), Some(TokenState::Active));
 }
 
+/// With a short TTL because no notification arrives from other processes, negative entries expire as soon.
 #[tokio::test]
-async fn memory_is_bounded() {
-    let store = Arc::new(Scripted::default());
-    let options = TokenCacheOptions { entries: 10, ..TokenCacheOptions::default() };
-    let feed = Arc::new(store.inner.clone());
-    let cached = CachedTokens::new(Arc::clone(&store) as _, feed, options);
-    let bench = Bench { store, cached: Arc::new(cached), by: Actor::new(Who::CommandLine) };
+async fn absent_digest_is_cached_for_the_ttl_at_most() {
+    let bench = Bench::with(CacheOptions { ttl: Duration::from_secs(1), ..CacheOptions::default() });
+    let digest = TokenDigest::from_bytes([1; 32]);
+    for (second, reads) in [(0, 1), (1, 1)] {
+        assert_eq!(bench.cache.token_by_digest(&digest, at(second)).await.expect("asked"), None);
+        assert_eq!(bench.reads(), reads);
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_evicted_beyond_the_size() {
+    let bench = Bench::with(CacheOptions { size: 10_000, ..CacheOptions::default() });
     for number in 0..100 {
         let token = bench.make(number).await;
         bench.find(&token, at(0)).await.expect("found");
-        let unknown = TokenDigest::from_bytes([100 + number; 32]);
-        bench.cached.token_by_digest(&unknown, at(0)).await.expect("asked");
     }
-    assert!(bench.cached.len() <= 10 && !bench.cached.is_empty(), "{} entries", bench.cached.len());
-    assert!(bench.cached.shared.remembered().unknown.len() <= 10);
+    assert!((10..40).contains(&bench.cache.len()), "{} entries", bench.cache.len());
+    assert!(bench.cache.tokens.entries.weight() <= 10_000);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_use_is_written_once_a_minute() {
+async fn last_use_is_written_once_a_minute() {
     let bench = Bench::new();
     let (token, unused) = (bench.make(1).await, bench.make(2).await);
     for second in 0..50 {
         bench.find(&token, at(second)).await.expect("found");
     }
-    assert!(bench.store.notes.lock().expect("no panic").is_empty(), "not on the way of a request");
+    assert!(bench.store.notes.lock().expect("no panic").is_empty(), "a request writes nothing");
     bench.store.down.store(true, Ordering::SeqCst);
-    tokio::time::sleep(NOTE_EVERY).await;
+    tokio::time::sleep(FLUSH_INTERVAL).await;
     tokio::task::yield_now().await;
     bench.store.down.store(false, Ordering::SeqCst);
-    tokio::time::sleep(NOTE_EVERY).await;
+    tokio::time::sleep(FLUSH_INTERVAL).await;
     tokio::task::yield_now().await;
     let expected = [TokenUse { id: token.id.clone(), at: at(49) }];
-    assert_eq!(*bench.store.notes.lock().expect("no panic"), expected, "once, and not lost where it failed");
-    let noted = bench.cached.token(&token.id).await.expect("read").expect("a token");
+    assert_eq!(*bench.store.notes.lock().expect("no panic"), expected, "once, and not lost by the failure");
+    let noted = bench.cache.token(&token.id).await.expect("read").expect("a token");
     assert_eq!(noted.last_used_at, Some(at(49)));
-    bench.cached.revoke_token(&unused.id, &bench.by, at(50)).await.expect("revoke");
+    bench.cache.revoke_token(&unused.id, &bench.by, at(50)).await.expect("revoke");
     bench.find(&unused, at(51)).await.expect("found");
-    bench.cached.note_uses().await.expect("noted");
-    assert_eq!(bench.cached.token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
+    bench.cache.flush_uses().await.expect("noted");
+    assert_eq!(bench.cache.token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
+}
+
+#[tokio::test]
+async fn concurrent_misses_share_one_load() {
+    let bench = Bench::new();
+    let token = bench.make(1).await;
+    bench.store.hold.store(true, Ordering::SeqCst);
+    let calls = [(); 3].map(|()| {
+        let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
+        tokio::spawn(async move { cache.token_by_digest(&digest, at(0)).await })
+    });
+    bench.store.held.notified().await;
+    tokio::task::yield_now().await;
+    bench.store.leave.notify_one();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic").expect("loaded"), Some(token.clone()));
+    }
+    assert_eq!(bench.reads(), 1);
+}
+
+/// The first call of an outage waits for the deadline, later ones do not.
+#[tokio::test(start_paused = true)]
+async fn hanging_store_delays_one_call_by_the_deadline() {
+    let bench = Bench::new();
+    let token = bench.make(1).await;
+    bench.find(&token, at(0)).await.expect("found");
+    bench.store.hold.store(true, Ordering::SeqCst);
+    for waited in [CacheOptions::default().deadline, Duration::ZERO] {
+        let begun = tokio::time::Instant::now();
+        assert_eq!(bench.find(&token, at(400)).await.expect("cached"), Some(TokenState::Active));
+        assert_eq!(begun.elapsed(), waited);
+    }
 }

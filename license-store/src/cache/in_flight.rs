@@ -1,0 +1,133 @@
+//! Loads in flight: one for all callers that miss the same key.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use license_core::store::StoreError;
+use tokio::sync::watch;
+
+use super::read_through::Source;
+
+/// What a load found, and the part of the record that it was for.
+type LoadResult<S> = Result<(Option<<S as Source>::Value>, <S as Source>::Part), Arc<StoreError>>;
+
+/// One load.
+pub(super) struct Load<S: Source> {
+    /// `None`: for all callers, as long as the record is not known to be large.
+    part: Option<S::Part>,
+    epoch: u64,
+    result: watch::Sender<Option<LoadResult<S>>>,
+}
+
+impl<S: Source> Load<S> {
+    /// The epoch of the entries in which it began.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Waits for the result.
+    pub(super) async fn result(&self) -> LoadResult<S> {
+        let mut result = self.result.subscribe();
+        match result.wait_for(Option::is_some).await.map(|result| result.clone()) {
+            Ok(Some(result)) => result,
+            // Not while the sender is alive.
+            Ok(None) | Err(_) => Err(Arc::new(cut_short())),
+        }
+    }
+}
+
+fn cut_short() -> StoreError {
+    StoreError::Unavailable { source: "a load was cut short".into() }
+}
+
+type Loads<S> = HashMap<<S as Source>::Key, Vec<Arc<Load<S>>>>;
+
+/// The loads whose result can be joined and stored. A discarded load answers those who wait for it already, and no others.
+pub(super) struct InFlight<S: Source>(Mutex<Loads<S>>);
+
+/// Ends a load, also if the store panics.
+pub(super) struct LoadGuard<'a, S: Source> {
+    in_flight: &'a InFlight<S>,
+    key: &'a S::Key,
+    load: &'a Arc<Load<S>>,
+}
+
+impl<S: Source> Drop for LoadGuard<'_, S> {
+    fn drop(&mut self) {
+        let Self { in_flight, key, load } = self;
+        remove(&mut in_flight.loads(), key, load);
+        load.result.send_if_modified(|result| {
+            let is_open = result.is_none();
+            if is_open {
+                *result = Some(Err(Arc::new(cut_short())));
+            }
+            is_open
+        });
+    }
+}
+
+/// Removes a load and says whether it was there.
+fn remove<S: Source>(loads: &mut Loads<S>, key: &S::Key, load: &Arc<Load<S>>) -> bool {
+    let Some(of_key) = loads.get_mut(key) else { return false };
+    let Some(index) = of_key.iter().position(|other| Arc::ptr_eq(other, load)) else { return false };
+    of_key.swap_remove(index);
+    if of_key.is_empty() {
+        loads.remove(key);
+    }
+    true
+}
+
+impl<S: Source> InFlight<S> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    fn loads(&self) -> MutexGuard<'_, Loads<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the load to wait for, and whether the caller has to start it. Loads of an earlier epoch are discarded.
+    pub(super) fn join(&self, key: &S::Key, part: Option<S::Part>, epoch: u64) -> (Arc<Load<S>>, bool) {
+        let mut loads = self.loads();
+        let of_key = loads.entry(*key).or_default();
+        of_key.retain(|load| load.epoch >= epoch);
+        if let Some(load) = of_key.iter().find(|load| load.part == part) {
+            return (Arc::clone(load), false);
+        }
+        let load = Arc::new(Load { part, epoch, result: watch::Sender::new(None) });
+        of_key.push(Arc::clone(&load));
+        (load, true)
+    }
+
+    /// Ends the load when dropped.
+    pub(super) fn guard<'a>(&'a self, key: &'a S::Key, load: &'a Arc<Load<S>>) -> LoadGuard<'a, S> {
+        LoadGuard { in_flight: self, key, load }
+    }
+
+    /// Answers all who wait. Calls `store` with what was found unless the load was discarded; no invalidation can come
+    /// in between.
+    pub(super) fn finish(
+        &self,
+        key: &S::Key,
+        load: &Arc<Load<S>>,
+        result: Result<(Option<S::Value>, S::Part), StoreError>,
+        store: impl FnOnce(Option<&S::Value>, &S::Part),
+    ) {
+        {
+            let mut loads = self.loads();
+            if remove(&mut loads, key, load)
+                && let Ok((found, part)) = &result
+            {
+                store(found.as_ref(), part);
+            }
+        }
+        load.result.send_replace(Some(result.map_err(Arc::new)));
+    }
+
+    /// Discards the loads of a key that has changed, and calls `invalidate` before any load can be stored.
+    pub(super) fn discard(&self, key: &S::Key, invalidate: impl FnOnce()) {
+        let mut loads = self.loads();
+        loads.remove(key);
+        invalidate();
+    }
+}

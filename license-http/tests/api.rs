@@ -11,7 +11,6 @@ mod api {
     mod cors;
     mod customers;
     mod deactivate;
-    mod direct;
     mod edge;
     mod events;
     mod faults;

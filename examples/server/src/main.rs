@@ -23,7 +23,7 @@ use license_core::key::KeyFormat;
 use license_core::plan::{DomainPolicy, Limit, Plan};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
-use license_http::{Api, LogRequests};
+use license_http::{Api, LogRequests, serve};
 use tokio::net::TcpListener;
 
 use access::Access;
@@ -131,7 +131,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
     let served = match started.await {
         Ok((app, background)) => {
-            let served = app.serve(listener, options, background.stop_at(stop)).await;
+            let served = serve(listener, app.router(), options, background.stop_at(stop)).await;
             background.close().await;
             served.map_err(|error| error.to_string())
         }

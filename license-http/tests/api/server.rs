@@ -28,8 +28,7 @@ impl Server {
     }
 
     pub(crate) async fn start_with(app: &TestApp, options: ServeOptions) -> Self {
-        let api = app.api.clone();
-        Self::run(|listener, stopped| api.serve(listener, options, stopped)).await
+        Self::of_router(&app.api.clone().router(), options).await
     }
 
     /// Of an app that may be another.

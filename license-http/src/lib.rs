@@ -78,7 +78,7 @@ pub use request_log::{LogRequests, LogRequestsService};
 #[cfg(feature = "openapi")]
 pub use routes::openapi::openapi;
 pub use routes::{Route, routes};
-pub use serve::{ServeOptions, ServeThreads, serve};
+pub use serve::{ServeOptions, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
 

@@ -2,11 +2,9 @@
 
 pub(crate) mod app;
 mod connection;
-mod give_way;
 mod head_timer;
 mod places;
 pub(crate) mod quiet;
-mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod write_time;
@@ -29,7 +27,6 @@ use app::App;
 use connection::{Connection, Served, refuse};
 use places::Places;
 
-pub use threads::ServeThreads;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
 
@@ -55,8 +52,6 @@ pub struct ServeOptions {
     pub head_time: Duration,
     /// An answer has to be taken after so long, once its reader lets it wait.
     pub write_time: Duration,
-    /// Threads that serve the connections; `None`: they are tasks of the runtime that this runs on.
-    pub threads: Option<ServeThreads>,
     /// Logs each request, as the layer does on a router; `None`: none is.
     pub log: Option<LogRequests>,
     /// TLS; without it plain HTTP.
@@ -72,7 +67,6 @@ impl Default for ServeOptions {
             connections_per_address: 512,
             head_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
-            threads: None,
             log: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -130,12 +124,7 @@ pub(crate) async fn run(
                     Some(place) => {
                         let served = Served { app: app.clone(), options: Arc::clone(&options), peer: client.0 };
                         let connection = Connection { served, stopped: stopped.clone(), place };
-                        match &options.threads {
-                            None => {
-                                connections.spawn(connection.run(stream));
-                            }
-                            Some(threads) => threads.spawn(&mut connections, stream, |stream| connection.run(stream)),
-                        }
+                        connections.spawn(connection.run(stream));
                     }
                     // Said in plain HTTP only: to say it in TLS would be most of the work.
                     None if refusals.len() < REFUSALS && !options.is_tls() => {

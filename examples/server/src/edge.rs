@@ -1,16 +1,13 @@
 //! What can be set of the network's edge: whom to believe, and how much to take.
 
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use license_http::{
     EdgeOptions, ForwardingHeader, GeoFile, Geography, HeaderName, HeaderValue, IpNet, Rate, RateLimits,
-    ServeOptions, ServeThreads, Tls, TrustedProxies,
+    ServeOptions, Tls, TrustedProxies,
 };
-use license_store::group_commit::Recording;
 
 /// What stands between the open network and the API.
 #[derive(Debug, Args)]
@@ -61,17 +58,6 @@ pub(crate) struct EdgeFlags {
     #[arg(long, env = "LICENSE_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 512,
         value_parser = clap::value_parser!(u32).range(1..))]
     connections_per_address: u32,
-
-    /// Threads that serve connections
-    #[arg(
-        long,
-        env = "LICENSE_CONNECTION_THREADS",
-        value_name = "N",
-        help = "Threads that serve connections, each its own; 0: connections are served by the threads that do all else \
-                [default: with --recording buffered one for each processor, else 0]",
-        value_parser = clap::value_parser!(u16).range(..=1024)
-    )]
-    connection_threads: Option<u16>,
 
     /// Validations under way at once; beyond it callers get 503 at once
     #[arg(long, env = "LICENSE_VALIDATIONS_AT_ONCE", value_name = "N", default_value_t = 2048,
@@ -144,19 +130,6 @@ impl EdgeFlags {
             options.tls = Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?);
         }
         Ok(options)
-    }
-
-    /// The threads of connections, where they have some of their own.
-    pub(crate) fn serve_threads(&self, recording: Recording) -> Result<Option<ServeThreads>, String> {
-        let count = match (self.connection_threads, recording) {
-            (Some(count), _) => count.into(),
-            // Each answer is sent when the commit's task says so, on whatever thread: there they are slower.
-            (None, Recording::Durable) => 0,
-            (None, Recording::Buffered) => thread::available_parallelism().map_or(1, NonZero::get),
-        };
-        let Some(count) = NonZero::new(count) else { return Ok(None) };
-        let threads = ServeThreads::start(count);
-        threads.map(Some).map_err(|error| format!("--connection-threads {count}: {error}"))
     }
 
     /// How it is found out where callers are; reads the file, which is to be watched.

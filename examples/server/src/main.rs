@@ -76,8 +76,6 @@ async fn run(flags: Flags) -> Result<(), String> {
     let shown = if database.is_new() { format!("{database} (made now)") } else { database.to_string() };
     database.check()?;
     let stop = stop_signal().map_err(|error| error.to_string())?;
-    let threads = flags.edge.serve_threads(flags.validations.recording())?;
-    options.threads.clone_from(&threads);
     let secret = secret::find(&database)?;
     let opened = database.open().await.inspect_err(|_| secret.forget())?;
     let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
@@ -143,8 +141,6 @@ async fn run(flags: Flags) -> Result<(), String> {
     }
     front.close().await;
     opened.close().await;
-    // Last: a connection to the database belongs to the thread that has opened it.
-    drop(threads);
     served
 }
 

@@ -1,18 +1,12 @@
-use std::num::NonZero;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use axum::Router;
-use axum::routing::get;
 use license_core::limits;
-use license_http::{ServeOptions, ServeThreads};
+use license_http::ServeOptions;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
@@ -20,21 +14,9 @@ use super::faulty_store::{Fault, FaultyStore, Hold};
 use super::rotten::Table;
 use super::server::Server;
 
-/// On threads of their own.
-fn with_threads(count: usize) -> ServeOptions {
-    let mut options = ServeOptions::default();
-    options.threads = Some(ServeThreads::start(NonZero::new(count).unwrap()).unwrap());
-    options
-}
-
-/// On the runtime that serves, and on a thread of their own.
-fn both_ways() -> [ServeOptions; 2] {
-    [ServeOptions::default(), with_threads(1)]
-}
-
 #[tokio::test]
 async fn each_rotten_request_gets_the_same_answer_over_a_socket() {
-    for options in both_ways() {
+    for options in [ServeOptions::default()] {
         let app = TestApp::new().await;
         let table = Table::new(&app).await;
         let server = Server::start_with(&app, options).await;
@@ -148,72 +130,6 @@ async fn a_connection_serves_many_requests() {
     server.stop().await;
 }
 
-/// The name of the thread that answers.
-async fn thread_of(stream: &mut TcpStream) -> String {
-    stream.write_all(&Call::new("GET", "/thread").bytes()).await.unwrap();
-    Reply::read(stream).await.text().to_owned()
-}
-
-/// Where one thread has all of those that stay, the other one is there for those that come.
-#[tokio::test]
-async fn connections_are_shared_out_among_threads() {
-    let router = Router::new()
-        .route("/thread", get(|| async { thread::current().name().unwrap_or_default().to_owned() }));
-    let server = Server::of_router(&router, with_threads(2)).await;
-    let mut streams = Vec::new();
-    for _ in 0..6 {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        streams.push((thread_of(&mut stream).await, stream));
-    }
-    for (n, (thread, stream)) in streams.iter_mut().enumerate() {
-        assert_eq!(*thread, format!("serve-{}", n % 2));
-        assert_eq!(&thread_of(stream).await, thread, "it stays there");
-    }
-    streams.truncate(5);
-    streams.remove(3);
-    // The thread hears of those ends before it reads what comes after them.
-    thread_of(&mut streams[1].1).await;
-    for n in 0..2 {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        assert_eq!(thread_of(&mut stream).await, "serve-1", "{n}");
-        streams.push((String::new(), stream));
-    }
-    server.stop().await;
-}
-
-/// What a request has left behind on a thread ends with it, and not before.
-#[tokio::test]
-async fn threads_end_with_their_last_clone() {
-    let options = with_threads(1);
-    let threads = options.threads.clone();
-    let (sender, asked, answered) =
-        (Arc::new(Mutex::new(None)), Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let task = {
-        let (sender, asked, answered) = (Arc::clone(&sender), Arc::clone(&asked), Arc::clone(&answered));
-        move || async move {
-            let (alive, dropped) = oneshot::channel::<()>();
-            *sender.lock().unwrap() = Some(dropped);
-            tokio::spawn(async move {
-                asked.notified().await;
-                answered.notify_one();
-                std::future::pending::<()>().await;
-                drop(alive);
-            });
-        }
-    };
-    let server = Server::of_router(&Router::new().route("/task", get(task)), options).await;
-    let reply = Reply::over_socket(server.address, &Call::new("GET", "/task").bytes()).await;
-    assert_eq!(reply.status, 200);
-    server.stop().await;
-    let mut dropped = sender.lock().unwrap().take().unwrap();
-    // It still runs.
-    asked.notify_one();
-    answered.notified().await;
-    assert!(dropped.try_recv().is_err_and(|error| error == TryRecvError::Empty));
-    drop(threads);
-    timeout(Duration::from_secs(10), dropped).await.expect("the thread ends").unwrap_err();
-}
-
 /// A server over a store that holds its calls.
 async fn holding_server(options: ServeOptions) -> (TestApp, Arc<Hold>, Server) {
     let store = FaultyStore::default();
@@ -227,7 +143,7 @@ async fn holding_server(options: ServeOptions) -> (TestApp, Arc<Hold>, Server) {
 /// As `nc` does with what is piped into it.
 #[tokio::test]
 async fn who_has_said_all_is_answered() {
-    for options in both_ways() {
+    for options in [ServeOptions::default()] {
         let (_app, hold, server) = holding_server(options).await;
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(&Call::new("GET", "/ready").bytes()).await.unwrap();
@@ -245,7 +161,7 @@ async fn who_has_said_all_is_answered() {
 
 #[tokio::test]
 async fn a_running_request_finishes_and_no_more_are_taken() {
-    for options in both_ways() {
+    for options in [ServeOptions::default()] {
         let (_app, hold, server) = holding_server(options).await;
         let address = server.address;
 
@@ -278,7 +194,7 @@ async fn a_running_request_finishes_and_no_more_are_taken() {
 /// The clock of tokio stands still and jumps to the next timer: nobody waits.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_never_ends_does_not_hold_the_shutdown_for_ever() {
-    for options in both_ways() {
+    for options in [ServeOptions::default()] {
         let (app, hold, server) = holding_server(options).await;
         let mut busy = TcpStream::connect(server.address).await.unwrap();
         busy.write_all(&app.admin("GET", "/api/v1/licenses").bytes()).await.unwrap();

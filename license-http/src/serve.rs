@@ -1,10 +1,7 @@
 //! Running an app on a socket.
 
-pub(crate) mod app;
 mod connection;
-mod head_timer;
 mod places;
-pub(crate) mod quiet;
 #[cfg(feature = "tls")]
 mod tls;
 mod write_time;
@@ -23,7 +20,6 @@ use tokio::task::JoinSet;
 
 use crate::client::{ClientAddress, TrustedProxies};
 use crate::request_log::LogRequests;
-use app::App;
 use connection::{Connection, Served, refuse};
 use places::Places;
 
@@ -87,24 +83,10 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    run(listener, logged(app, options.log.as_ref()), options, shutdown).await
-}
-
-/// The app with its log.
-pub(crate) fn logged(app: Router, log: Option<&LogRequests>) -> Router {
-    match log {
+    let app = match &options.log {
         Some(log) => app.layer(log.clone()),
         None => app,
-    }
-}
-
-/// Serves what logs for itself.
-pub(crate) async fn run(
-    listener: TcpListener,
-    app: impl App,
-    options: ServeOptions,
-    shutdown: impl Future<Output = ()> + Send,
-) -> io::Result<()> {
+    };
     let address = listener.local_addr()?;
     let (stop, stopped) = watch::channel(());
     let options = Arc::new(options);

@@ -1,28 +1,28 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use license_core::limits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tower::Service;
 
 use super::ServeOptions;
-use super::app::App;
-use super::head_timer::HeadTimer;
 use super::places::Place;
-use super::quiet::{Quiet, QuietBody};
 use super::write_time::WriteTime;
 use crate::client::Origin;
 
@@ -38,13 +38,13 @@ const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: applica
     \"code\":\"OVERLOADED\",\"error\":\"OVERLOADED\",\"valid\":false}";
 
 /// The app, as one connection calls it.
-pub(super) struct Served<A> {
-    pub(super) app: A,
+pub(super) struct Served {
+    pub(super) app: Router,
     pub(super) options: Arc<ServeOptions>,
     pub(super) peer: IpAddr,
 }
 
-impl<A: App> Served<A> {
+impl Served {
     fn call(&self, request: Request<Incoming>) -> impl Future<Output = Result<Response, Infallible>> {
         let proxies = &self.options.trusted_proxies;
         let origin = Origin {
@@ -52,18 +52,20 @@ impl<A: App> Served<A> {
             by_trusted_proxy: proxies.trusts(self.peer),
             place: None,
         };
-        self.app.call(request.map(QuietBody), origin)
+        let mut request = request.map(Body::new);
+        origin.insert_into(request.extensions_mut());
+        self.app.clone().call(request)
     }
 }
 
 /// A connection that has a place.
-pub(super) struct Connection<A> {
-    pub(super) served: Served<A>,
+pub(super) struct Connection {
+    pub(super) served: Served,
     pub(super) stopped: watch::Receiver<()>,
     pub(super) place: Place,
 }
 
-impl<A: App> Connection<A> {
+impl Connection {
     pub(super) async fn run(self, stream: TcpStream) {
         let Self { served, stopped, place: _place } = self;
         // Without it small answers may wait for an acknowledgement. Where it can't be set they still arrive.
@@ -85,12 +87,12 @@ impl<A: App> Connection<A> {
 
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    served: Served<impl App>,
+    served: Served,
     mut stopped: watch::Receiver<()>,
 ) {
     let ServeOptions { head_time, write_time, .. } = *served.options;
     let mut http = http1::Builder::new();
-    http.timer(HeadTimer::new(head_time)).header_read_timeout(head_time).max_buf_size(HEAD_ROOM);
+    http.timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(HEAD_ROOM);
     // Whoever has said all, and ends its half, still gets its answer. And while one is made nothing is read, for which hyper would
     // take another 8 KiB with each request.
     http.half_close(true);
@@ -98,9 +100,8 @@ async fn speak(
     http.writev(false);
     let stream = TokioIo::new(WriteTime::new(stream, write_time));
     let mut connection = pin!(http.serve_connection(stream, service_fn(|request| served.call(request))));
-    let mut quiet = Quiet::default();
     let result = tokio::select! {
-        result = poll_fn(|context| quiet.poll(connection.as_mut(), context)) => result,
+        result = connection.as_mut() => result,
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
             connection.await

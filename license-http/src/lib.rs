@@ -8,8 +8,7 @@
 //! - [`Geography`] tells which country that is, by a file (feature `geography`) or a trusted proxy's header.
 //! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
 //! - With the feature `openapi`, `/openapi.json` is the contract, and `/docs` a page of it.
-//! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket. An app of your own may
-//!   have its own of both.
+//! - [`LogRequests`] is a layer that writes one log line per request. The app runs on any server of axum, such as `axum::serve`.
 //!
 //! Mount with [`Router::nest`]: the routers answer every path below their prefix, also unknown ones, and nothing outside
 //! of it. (`Router::merge` into an app that has a fallback of its own panics, as axum does for any two fallbacks.)
@@ -50,7 +49,6 @@ mod guard;
 mod problem;
 mod request_log;
 mod routes;
-mod serve;
 mod state;
 #[cfg(feature = "webhooks")]
 pub mod webhooks;
@@ -78,9 +76,6 @@ pub use request_log::{LogRequests, LogRequestsService};
 #[cfg(feature = "openapi")]
 pub use routes::openapi::openapi;
 pub use routes::{Route, routes};
-pub use serve::{ServeOptions, serve};
-#[cfg(feature = "tls")]
-pub use serve::{Tls, TlsError};
 
 /// The whole API but tokens and the audit, which [`Api::access`] adds, and which anyone may call as often as they like. For the
 /// open internet: [`Api::edge`].

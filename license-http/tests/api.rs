@@ -15,7 +15,6 @@ mod api {
     mod events;
     mod faults;
     mod faulty_store;
-    mod flood;
     #[cfg(feature = "geography")]
     mod geography;
     mod health;
@@ -29,10 +28,7 @@ mod api {
     mod rotten;
     mod scopes;
     mod secured;
-    mod serve;
     mod server;
-    #[cfg(feature = "tls")]
-    mod tls;
     mod tokens;
     mod usage;
     mod validate;

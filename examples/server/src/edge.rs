@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use license_http::{
     EdgeOptions, ForwardingHeader, GeoFile, Geography, HeaderName, HeaderValue, IpNet, Rate, RateLimits,
-    ServeOptions, Tls, TrustedProxies,
+    TrustedProxies,
 };
+use license_server::listen::{ListenOptions, Timeouts, Tls};
 
 /// What stands between the open network and the API.
 #[derive(Debug, Args)]
@@ -69,10 +70,15 @@ pub(crate) struct EdgeFlags {
         value_parser = clap::value_parser!(u32).range(1..))]
     admin_calls_at_once: u32,
 
-    /// Seconds for a request's head, a TLS handshake, and a connection that asks nothing
+    /// Seconds for a request's head, from its first byte, and for a TLS handshake
     #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u16).range(1..))]
     head_timeout: u16,
+
+    /// Seconds without a request after which a connection is closed; set it above the idle timeout of your load balancer
+    #[arg(long, env = "LICENSE_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 75,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    idle_timeout: u16,
 
     /// Seconds for a request's body
     #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
@@ -114,22 +120,30 @@ enum ProxyHeader {
 }
 
 impl EdgeFlags {
-    /// How to serve; reads the certificate.
-    pub(crate) fn serve_options(&self) -> Result<ServeOptions, String> {
+    /// Returns the options of the listener. Loads the certificate.
+    pub(crate) fn listen_options(&self) -> Result<ListenOptions, String> {
         let header = match self.proxy_header {
             ProxyHeader::XForwardedFor => ForwardingHeader::XForwardedFor,
             ProxyHeader::Forwarded => ForwardingHeader::Forwarded,
         };
-        let mut options = ServeOptions::default();
-        options.trusted_proxies = TrustedProxies::new(self.trusted_proxies.iter().copied(), header);
-        options.connections = size(self.connections);
-        options.connections_per_address = size(self.connections_per_address);
-        options.head_time = Duration::from_secs(self.head_timeout.into());
-        options.write_time = Duration::from_secs(self.write_timeout.into());
-        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            options.tls = Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?);
-        }
-        Ok(options)
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?)
+            }
+            _ => None,
+        };
+        Ok(ListenOptions {
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.iter().copied(), header),
+            max_connections: size(self.connections),
+            max_connections_per_address: size(self.connections_per_address),
+            timeouts: Timeouts {
+                head: seconds(self.head_timeout),
+                idle: seconds(self.idle_timeout),
+                write: seconds(self.write_timeout),
+            },
+            tls,
+        })
     }
 
     /// How it is found out where callers are; reads the file, which is to be watched.

@@ -23,7 +23,8 @@ use license_core::key::KeyFormat;
 use license_core::plan::{DomainPolicy, Limit, Plan};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
-use license_http::{Api, LogRequests, serve};
+use license_http::{Api, LogRequests};
+use license_server::listen;
 use tokio::net::TcpListener;
 
 use access::Access;
@@ -66,8 +67,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
-    let mut options = flags.edge.serve_options()?;
-    options.log = Some(LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?);
+    let options = flags.edge.listen_options()?;
+    let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
     let (geography, geo_file) = flags.edge.geography()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
@@ -129,7 +130,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
     let served = match started.await {
         Ok((app, background)) => {
-            let served = serve(listener, app.router(), options, background.stop_at(stop)).await;
+            let app = app.router().layer(log);
+            let served = listen::serve(listener, app, options, background.stop_at(stop)).await;
             background.close().await;
             served.map_err(|error| error.to_string())
         }

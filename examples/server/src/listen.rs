@@ -4,6 +4,7 @@ mod activity;
 mod connection;
 mod connection_limit;
 mod http1;
+mod http2;
 mod refusal;
 mod timed_stream;
 mod tls;

@@ -6,6 +6,8 @@ mod listen {
     mod flood;
     mod harness;
     mod http1;
+    mod http2;
+    mod http2_client;
     mod shutdown;
     mod tls;
 }

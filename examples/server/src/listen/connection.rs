@@ -23,7 +23,7 @@ use tower::Service;
 use super::activity::{Activity, Protocol};
 use super::connection_limit::ConnectionPermit;
 use super::timed_stream::TimedStream;
-use super::{ListenOptions, http1};
+use super::{ListenOptions, http1, http2};
 
 /// A connection that was accepted.
 #[derive(Debug)]
@@ -49,7 +49,10 @@ impl Connection {
             _ = self.stopped.changed() => return,
         };
         match handshake {
-            Ok(Ok(stream)) => self.serve(stream, Protocol::Http1).await,
+            Ok(Ok(stream)) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.serve(stream, if is_http2 { Protocol::Http2 } else { Protocol::Http1 }).await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
@@ -65,7 +68,10 @@ impl Connection {
                 let connection = http1::builder().serve_connection(stream, service);
                 run_until_stopped(connection, stopped, &activity).await;
             }
-            Protocol::Http2 => unreachable!(),
+            Protocol::Http2 => {
+                let connection = http2::builder().serve_connection(stream, service);
+                run_until_stopped(connection, stopped, &activity).await;
+            }
         }
     }
 

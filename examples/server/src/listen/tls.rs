@@ -88,7 +88,7 @@ impl Tls {
                 tracing::info!("the TLS certificate was renewed");
             }
             Err(error) => {
-                tracing::error!(%error, "the new TLS certificate cannot be used; the old one stays")
+                tracing::error!(%error, "the new TLS certificate cannot be used; the old one stays");
             }
         }
     }
@@ -127,7 +127,7 @@ impl Files {
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| at(&self.certificate, &format!("not usable with its key: {error}")))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 }

@@ -37,7 +37,10 @@ impl Listener {
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        // Otherwise a second small write waits for an acknowledgement, which a paused clock does not wait for.
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 
     /// Sends `request` on a connection of its own.

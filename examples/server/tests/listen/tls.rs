@@ -61,7 +61,7 @@ pub(crate) async fn connect(
     TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
 }
 
-async fn answers(server: &Listener, known: &CertificateDer<'static>) -> bool {
+pub(crate) async fn answers(server: &Listener, known: &CertificateDer<'static>) -> bool {
     let Ok(mut stream) = connect(server, known, &[]).await else { return false };
     stream.write_all(b"GET /health HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();

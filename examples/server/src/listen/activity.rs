@@ -55,7 +55,7 @@ struct State {
 
 /// A request in flight, until it is dropped.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(super) struct RequestInFlight(Arc<Activity>);
 
 impl Activity {
     /// Returns the activity of a connection that begins now.
@@ -79,11 +79,11 @@ impl Activity {
     }
 
     /// Notes that the head of a request is complete.
-    pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
+    pub(super) fn begin_request(self: &Arc<Self>) -> RequestInFlight {
         let mut state = self.state();
         state.in_flight += 1;
         (state.any_request, state.head_since) = (true, None);
-        InFlight(Arc::clone(self))
+        RequestInFlight(Arc::clone(self))
     }
 
     /// Ends the connection unless it has had a request. A client that has sent half a preface or half a head would hold up
@@ -109,7 +109,7 @@ impl Activity {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.in_flight -= 1;

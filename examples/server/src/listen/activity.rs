@@ -28,6 +28,9 @@ impl Default for Timeouts {
 /// hyper's own `header_read_timeout` starts when the previous answer ends, so it would close idle connections as well. The
 /// stream sees the first byte of a head, and the service sees its end: together they tell a slow head from an idle
 /// connection.
+///
+/// Bytes of a head that arrive while an earlier request is in flight do not start its timeout; the next byte does, and
+/// the idle timeout still applies.
 #[derive(Debug)]
 pub(super) struct Activity {
     timeouts: Timeouts,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::http::header::FORWARDED;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
 use ipnet::IpNet;
 use license_core::place::Place;
 
@@ -13,8 +13,8 @@ use crate::geography::ByTrustedProxy;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of whoever called, as an extension of the request. [`serve`](crate::serve()) sets it; an app that is served
-/// otherwise inserts it in a layer of its own, outside of the router. Where it is missing, nothing is limited by address.
+/// Address of the client, as an extension of the request. Set it in a layer outside the router, with
+/// [`TrustedProxies::annotate`]. Without it, nothing is limited by address.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -25,8 +25,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 ///
 /// /// For `axum::serve` with `into_make_service_with_connect_info::<SocketAddr>()`, by `axum::middleware::from_fn`.
 /// async fn client_address(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
-///     let client = TrustedProxies::none().client(peer.ip(), request.headers());
-///     request.extensions_mut().insert(client);
+///     TrustedProxies::none().annotate(peer.ip(), &mut request);
 ///     next.run(request).await
 /// }
 /// ```
@@ -63,16 +62,6 @@ impl Origin {
             address: extensions.get::<ClientAddress>().copied(),
             by_trusted_proxy: extensions.get::<ByTrustedProxy>().is_some(),
             place: extensions.get::<Place>().cloned(),
-        }
-    }
-
-    /// Tells handlers behind a router, but of the place, which no server knows.
-    pub(crate) fn insert_into(&self, extensions: &mut Extensions) {
-        if let Some(address) = self.address {
-            extensions.insert(address);
-        }
-        if self.by_trusted_proxy {
-            extensions.insert(ByTrustedProxy);
         }
     }
 }
@@ -149,6 +138,16 @@ impl TrustedProxies {
             }
         }
         ClientAddress(client)
+    }
+
+    /// Sets the extensions of a request that came from `peer`: its [`ClientAddress`] and, if the peer is trusted,
+    /// [`ByTrustedProxy`].
+    pub fn annotate<B>(&self, peer: IpAddr, request: &mut Request<B>) {
+        let client = self.client(peer, request.headers());
+        request.extensions_mut().insert(client);
+        if self.trusts(peer.to_canonical()) {
+            request.extensions_mut().insert(ByTrustedProxy);
+        }
     }
 
     /// Whether what comes from there is believed. The address has no IPv6 clothes on

@@ -13,7 +13,7 @@ pub(crate) use accept::preferred;
 pub(crate) use ask::Ask;
 #[cfg(feature = "webhooks")]
 pub(crate) use ask::EndpointAsk;
-pub(crate) use body::{JsonBody, JsonBytes, NoContent};
+pub(crate) use body::{JsonBytes, NoContent};
 pub(crate) use caller::By;
 pub(crate) use fields::Fields;
 pub(crate) use header::{IdempotencyHeader, IfMatch};

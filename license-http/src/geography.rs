@@ -16,9 +16,8 @@ pub use file::{GeoFile, GeoFileError};
 /// What proxies write where they know no country: `XX` of Cloudflare and others. (Its `T1`, for Tor, are no two letters.)
 const NOBODY_KNOWS: &str = "XX";
 
-/// Marks a request that came by way of a trusted proxy, as an extension of it. [`serve`](crate::serve()) sets it; an app that is
-/// served otherwise does where [`TrustedProxies::trusts`](crate::TrustedProxies::trusts) the peer. Only then a header that tells
-/// of a country is believed.
+/// Marks a request that came by way of a trusted proxy, as an extension of it.
+/// [`TrustedProxies::annotate`](crate::TrustedProxies::annotate) sets it. Only then a header that tells of a country is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByTrustedProxy;
 

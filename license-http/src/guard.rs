@@ -3,13 +3,12 @@
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::{CatchUnwind, Either, Map, Ready, ready};
@@ -54,24 +53,6 @@ type Guarded<F> = Either<
     Map<CatchUnwind<AssertUnwindSafe<F>>, fn(Caught) -> Result<Response, Infallible>>,
 >;
 
-impl Guard {
-    /// The answer of `handler`.
-    pub(crate) fn around<B, F>(
-        self,
-        request: http::Request<B>,
-        handler: impl FnOnce(http::Request<B>) -> F,
-    ) -> Guarded<F>
-    where
-        F: Future<Output = Result<Response, Infallible>>,
-    {
-        if let Err(problem) = check_head(&request) {
-            return Either::Left(ready(Ok(secure((self.answer)(problem)))));
-        }
-        // What a handler holds is dropped with it; the service behind guards its own state.
-        Either::Right(AssertUnwindSafe(handler(request)).catch_unwind().map(self.after))
-    }
-}
-
 impl<S> Layer<S> for Guard {
     type Service = GuardService<S>;
 
@@ -99,7 +80,12 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        self.guard.around(request, |request| self.inner.call(request))
+        let Guard { answer, after } = self.guard;
+        if let Err(problem) = check_head(&request) {
+            return Either::Left(ready(Ok(secure(answer(problem)))));
+        }
+        // What a handler holds is dropped with it; the service behind guards its own state.
+        Either::Right(AssertUnwindSafe(self.inner.call(request)).catch_unwind().map(after))
     }
 }
 
@@ -114,7 +100,7 @@ fn secure(mut response: Response) -> Response {
     response
 }
 
-fn check_head<B>(request: &http::Request<B>) -> Result<(), Problem> {
+fn check_head(request: &Request) -> Result<(), Problem> {
     let uri = request.uri();
     let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if target > limits::TARGET_BYTES {

@@ -8,8 +8,7 @@
 //! - [`Geography`] tells which country that is, by a file (feature `geography`) or a trusted proxy's header.
 //! - [`EdgeOptions`] say how often callers may call, how many at once, and from which web pages.
 //! - With the feature `openapi`, `/openapi.json` is the contract, and `/docs` a page of it.
-//! - [`LogRequests`] is a layer that writes one log line per request; [`serve()`] runs an app on a socket, [`Api::serve`] the API
-//!   alone. An app of your own may have its own of both.
+//! - [`LogRequests`] is a layer that writes one log line per request. The app runs on any server of axum, such as `axum::serve`.
 //!
 //! Mount with [`Router::nest`]: the routers answer every path below their prefix, also unknown ones, and nothing outside
 //! of it. (`Router::merge` into an app that has a fallback of its own panics, as axum does for any two fallbacks.)
@@ -43,7 +42,6 @@
 
 mod auth;
 mod client;
-mod direct;
 mod edge;
 mod extract;
 mod geography;
@@ -51,24 +49,18 @@ mod guard;
 mod problem;
 mod request_log;
 mod routes;
-mod serve;
 mod state;
 #[cfg(feature = "webhooks")]
 pub mod webhooks;
 mod wire;
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use license_core::access::AccessService;
 use license_core::service::LicenseService;
 
-use tokio::net::TcpListener;
-
 use auth::Door;
-use direct::Direct;
 use edge::Edge;
 use state::{HttpState, Shared};
 
@@ -80,13 +72,10 @@ pub use geography::{ByTrustedProxy, Geography};
 #[cfg(feature = "geography")]
 pub use geography::{GeoFile, GeoFileError};
 pub use ipnet::IpNet;
-pub use request_log::{LogRequests, LogRequestsFuture, LogRequestsService};
+pub use request_log::{LogRequests, LogRequestsService};
 #[cfg(feature = "openapi")]
 pub use routes::openapi::openapi;
 pub use routes::{Route, routes};
-pub use serve::{ServeOptions, ServeThreads, serve};
-#[cfg(feature = "tls")]
-pub use serve::{Tls, TlsError};
 
 /// The whole API but tokens and the audit, which [`Api::access`] adds, and which anyone may call as often as they like. For the
 /// open internet: [`Api::edge`].
@@ -175,34 +164,8 @@ impl Api {
 
     /// All of it.
     pub fn router(self) -> Router {
-        let (routes, state) = self.whole();
-        finish(routes, state)
-    }
-
-    /// Serves all of it and nothing else, as [`serve()`] serves an app. Validations are answered with less work than by a
-    /// router, but where web pages may call.
-    ///
-    /// # Errors
-    /// As [`serve()`].
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        options: ServeOptions,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> io::Result<()> {
-        if !self.edge.cors_origins.is_empty() {
-            // A layer around the route adds its headers.
-            return serve(listener, self.router(), options, shutdown).await;
-        }
-        let (whole, state) = self.whole();
-        let log = options.log.clone();
-        let router = serve::logged(finish(whole, state.clone()), log.as_ref());
-        serve::run(listener, Direct { router, state, log }, options, shutdown).await
-    }
-
-    fn whole(self) -> (Router<HttpState>, HttpState) {
         let edge = Arc::new(Edge::new(&self.edge));
-        (routes::public(&self.edge).merge(self.admin(&edge)), self.state(edge))
+        finish(routes::public(&self.edge).merge(self.admin(&edge)), self.state(edge))
     }
 
     /// What needs a caller who is known.

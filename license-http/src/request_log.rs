@@ -5,13 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
-use pin_project_lite::pin_project;
 use rand::TryCryptoRng;
 use tower::{Layer, Service};
 
@@ -59,17 +58,9 @@ impl LogRequests {
         Ok(Self(Arc::new(RequestIds { process: rng.try_next_u32()?, next: AtomicU64::new(1) })))
     }
 
-    /// Of a request that came at `started`, and goes to that route.
-    pub(crate) fn begin<B>(&self, request: &http::Request<B>, route: Route, started: Instant) -> Logged {
-        Logged {
-            started,
-            method: method_name(request.method()),
-            route,
-            request_id: request_id_of(request.headers()).unwrap_or_else(|| RequestId::Made {
-                process: self.0.process,
-                number: self.0.next.fetch_add(1, Ordering::Relaxed),
-            }),
-        }
+    fn next_id(&self) -> RequestId {
+        let RequestIds { process, next } = &*self.0;
+        RequestId::Made { process: *process, number: next.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -90,109 +81,36 @@ pub struct LogRequestsService<S> {
 
 impl<S> Service<Request> for LogRequestsService<S>
 where
-    S: Service<Request, Response = Response>,
+    S: Service<Request, Response = Response, Future: Send + 'static>,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = LogRequestsFuture<S::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let route = request.extensions().get::<MatchedPath>().cloned().into();
-        let logged = self.log.begin(&request, route, now());
-        // Of validations nobody asks it: the room for it would cost more than to make it.
-        if matches!(logged.route, Route::Matched(_)) && !logged.route.is_validate() {
-            request.extensions_mut().insert(logged.request_id.clone());
-        }
-        LogRequestsFuture { logged, inner: self.inner.call(request) }
-    }
-}
-
-pin_project! {
-    /// The answer of a [`LogRequestsService`]. Not in a box: it is on the way of every validation.
-    #[derive(Debug)]
-    pub struct LogRequestsFuture<F> {
-        logged: Logged,
-        #[pin]
-        inner: F,
-    }
-}
-
-impl<F, E> Future for LogRequestsFuture<F>
-where
-    F: Future<Output = Result<Response, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut answered = ready!(this.inner.poll(cx));
-        if let Ok(response) = &mut answered {
-            this.logged.answered(response);
-        }
-        Poll::Ready(answered)
-    }
-}
-
-/// Where a request goes.
-#[derive(Debug)]
-pub(crate) enum Route {
-    /// To validations, without a router.
-    Validate,
-    /// Where a router has sent it.
-    Matched(MatchedPath),
-    /// Nowhere.
-    None,
-}
-
-impl From<Option<MatchedPath>> for Route {
-    fn from(matched: Option<MatchedPath>) -> Self {
-        match matched {
-            Some(path) => Self::Matched(path),
-            None => Self::None,
-        }
-    }
-}
-
-impl Route {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Validate => VALIDATE,
-            Self::Matched(path) => path.as_str(),
-            Self::None => "-",
-        }
-    }
-
-    /// Also where the API is below a path of the app.
-    fn is_validate(&self) -> bool {
-        self.as_str().ends_with(VALIDATE)
-    }
-}
-
-/// What is logged of a request.
-#[derive(Debug)]
-pub(crate) struct Logged {
-    started: Instant,
-    method: &'static str,
-    route: Route,
-    request_id: RequestId,
-}
-
-impl Logged {
-    pub(crate) fn answered(&self, response: &mut Response) {
-        let Self { started, method, ref route, ref request_id } = *self;
-        let (validate, route) = (route.is_validate(), route.as_str());
-        let status = response.status();
-        // The many: a line for each would cost more than to answer it. Metrics count them.
-        if validate && !status.is_server_error() {
-            log_request!(DEBUG, method, route, status, started, request_id);
-        } else {
-            log_request!(INFO, method, route, status, started, request_id);
-        }
-        response.headers_mut().insert(REQUEST_ID, request_id.value());
+        let started = now();
+        let method = method_name(request.method());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let request_id = request_id_of(request.headers()).unwrap_or_else(|| self.log.next_id());
+        request.extensions_mut().insert(request_id.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let mut response = answer.await?;
+            let route = route.as_ref().map_or("-", MatchedPath::as_str);
+            let status = response.status();
+            // Validations outnumber all other requests, and metrics count them.
+            if route.ends_with(VALIDATE) && !status.is_server_error() {
+                log_request!(DEBUG, method, route, status, started, request_id);
+            } else {
+                log_request!(INFO, method, route, status, started, request_id);
+            }
+            response.headers_mut().insert(REQUEST_ID, request_id.value());
+            Ok(response)
+        })
     }
 }
 

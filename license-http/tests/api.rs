@@ -12,12 +12,10 @@ mod api {
     mod cors;
     mod customers;
     mod deactivate;
-    mod direct;
     mod edge;
     mod events;
     mod faults;
     mod faulty_store;
-    mod flood;
     #[cfg(feature = "geography")]
     mod geography;
     mod health;
@@ -31,10 +29,7 @@ mod api {
     mod rotten;
     mod scopes;
     mod secured;
-    mod serve;
     mod server;
-    #[cfg(feature = "tls")]
-    mod tls;
     mod tokens;
     mod usage;
     mod validate;

@@ -1,16 +1,14 @@
 //! What can be set of the network's edge: whom to believe, and how much to take.
 
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use license_http::{
     EdgeOptions, ForwardingHeader, GeoFile, Geography, HeaderName, HeaderValue, IpNet, Rate, RateLimits,
-    ServeOptions, ServeThreads, Tls, TrustedProxies,
+    TrustedProxies,
 };
-use license_store::group_commit::Recording;
+use license_server::listen::{ListenOptions, Timeouts, Tls};
 
 /// What stands between the open network and the API.
 #[derive(Debug, Args)]
@@ -62,17 +60,6 @@ pub(crate) struct EdgeFlags {
         value_parser = clap::value_parser!(u32).range(1..))]
     connections_per_address: u32,
 
-    /// Threads that serve connections
-    #[arg(
-        long,
-        env = "LICENSE_CONNECTION_THREADS",
-        value_name = "N",
-        help = "Threads that serve connections, each its own; 0: connections are served by the threads that do all else \
-                [default: with --recording buffered one for each processor, else 0]",
-        value_parser = clap::value_parser!(u16).range(..=1024)
-    )]
-    connection_threads: Option<u16>,
-
     /// Validations under way at once; beyond it callers get 503 at once
     #[arg(long, env = "LICENSE_VALIDATIONS_AT_ONCE", value_name = "N", default_value_t = 2048,
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -83,10 +70,15 @@ pub(crate) struct EdgeFlags {
         value_parser = clap::value_parser!(u32).range(1..))]
     admin_calls_at_once: u32,
 
-    /// Seconds for a request's head, a TLS handshake, and a connection that asks nothing
+    /// Seconds for a request's head, from its first byte, and for a TLS handshake
     #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u16).range(1..))]
     head_timeout: u16,
+
+    /// Seconds without a request after which a connection is closed; set it above the idle timeout of your load balancer
+    #[arg(long, env = "LICENSE_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 75,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    idle_timeout: u16,
 
     /// Seconds for a request's body
     #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
@@ -128,35 +120,30 @@ enum ProxyHeader {
 }
 
 impl EdgeFlags {
-    /// How to serve; reads the certificate.
-    pub(crate) fn serve_options(&self) -> Result<ServeOptions, String> {
+    /// Returns the options of the listener. Loads the certificate.
+    pub(crate) fn listen_options(&self) -> Result<ListenOptions, String> {
         let header = match self.proxy_header {
             ProxyHeader::XForwardedFor => ForwardingHeader::XForwardedFor,
             ProxyHeader::Forwarded => ForwardingHeader::Forwarded,
         };
-        let mut options = ServeOptions::default();
-        options.trusted_proxies = TrustedProxies::new(self.trusted_proxies.iter().copied(), header);
-        options.connections = size(self.connections);
-        options.connections_per_address = size(self.connections_per_address);
-        options.head_time = Duration::from_secs(self.head_timeout.into());
-        options.write_time = Duration::from_secs(self.write_timeout.into());
-        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
-            options.tls = Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?);
-        }
-        Ok(options)
-    }
-
-    /// The threads of connections, where they have some of their own.
-    pub(crate) fn serve_threads(&self, recording: Recording) -> Result<Option<ServeThreads>, String> {
-        let count = match (self.connection_threads, recording) {
-            (Some(count), _) => count.into(),
-            // Each answer is sent when the commit's task says so, on whatever thread: there they are slower.
-            (None, Recording::Durable) => 0,
-            (None, Recording::Buffered) => thread::available_parallelism().map_or(1, NonZero::get),
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?)
+            }
+            _ => None,
         };
-        let Some(count) = NonZero::new(count) else { return Ok(None) };
-        let threads = ServeThreads::start(count);
-        threads.map(Some).map_err(|error| format!("--connection-threads {count}: {error}"))
+        Ok(ListenOptions {
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.iter().copied(), header),
+            max_connections: size(self.connections),
+            max_connections_per_address: size(self.connections_per_address),
+            timeouts: Timeouts {
+                head: seconds(self.head_timeout),
+                idle: seconds(self.idle_timeout),
+                write: seconds(self.write_timeout),
+            },
+            tls,
+        })
     }
 
     /// How it is found out where callers are; reads the file, which is to be watched.

@@ -25,6 +25,7 @@ use license_core::plan::{DomainPolicy, Limit, Plan};
 use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
 use license_http::{Api, LogRequests};
+use license_server::listen;
 use tokio::net::TcpListener;
 
 use access::Access;
@@ -67,8 +68,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
-    let mut options = flags.edge.serve_options()?;
-    options.log = Some(LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?);
+    let options = flags.edge.listen_options()?;
+    let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
     let (geography, geo_file) = flags.edge.geography()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
@@ -77,8 +78,6 @@ async fn run(flags: Flags) -> Result<(), String> {
     let shown = if database.is_new() { format!("{database} (made now)") } else { database.to_string() };
     database.check()?;
     let stop = stop_signal().map_err(|error| error.to_string())?;
-    let threads = flags.edge.serve_threads(flags.validations.recording())?;
-    options.threads.clone_from(&threads);
     let secret = secret::find(&database)?;
     let opened = database.open().await.inspect_err(|_| secret.forget())?;
     let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
@@ -132,7 +131,8 @@ async fn run(flags: Flags) -> Result<(), String> {
     let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
     let served = match started.await {
         Ok((app, background)) => {
-            let served = app.serve(listener, options, background.stop_at(stop)).await;
+            let app = app.router().layer(log);
+            let served = listen::serve(listener, app, options, background.stop_at(stop)).await;
             background.close().await;
             served.map_err(|error| error.to_string())
         }
@@ -144,8 +144,6 @@ async fn run(flags: Flags) -> Result<(), String> {
     }
     front.close().await;
     opened.close().await;
-    // Last: a connection to the database belongs to the thread that has opened it.
-    drop(threads);
     served
 }
 

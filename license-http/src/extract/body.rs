@@ -1,18 +1,14 @@
 //! The body: JSON, read whole, no larger and no slower than allowed.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use license_core::limits;
-use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::Fields;
 use crate::problem::{Code, Problem};
@@ -26,26 +22,11 @@ impl FromRequest<HttpState> for JsonBytes {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
-        Self::of(request, state).await
-    }
-}
-
-impl JsonBytes {
-    /// Those of a request.
-    pub(crate) async fn of<B: JsonBody>(
-        request: http::Request<B>,
-        state: &HttpState,
-    ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
         read(body, state.edge.body_time).await.map(Self)
     }
 }
-
-/// A body that can be read.
-pub(crate) trait JsonBody: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send {}
-
-impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send> JsonBody for B {}
 
 /// A call that has nothing to say in its body.
 #[derive(Debug)]
@@ -70,12 +51,12 @@ pub(super) async fn refuse_content(headers: &HeaderMap, body: Body, time: Durati
     Ok(())
 }
 
-async fn read(body: impl JsonBody, time: Duration) -> Result<Bytes, Problem> {
+async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
     // Said to be too large: refused before it is sent.
     if body.size_hint().lower() > limits::BODY_BYTES as u64 {
         return Err(too_large());
     }
-    match in_time(Limited::new(body, limits::BODY_BYTES).collect(), time).await {
+    match timeout(time, Limited::new(body, limits::BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => {
@@ -86,27 +67,6 @@ async fn read(body: impl JsonBody, time: Duration) -> Result<Bytes, Problem> {
             let detail = format!("The body was not here after {} seconds.", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         }
-    }
-}
-
-/// As tokio's timeout, but a body that is here costs no timer. That may show at the second look only: where not all of it came
-/// with the head, hyper reads on when somebody has asked.
-async fn in_time<F: Future>(reading: F, time: Duration) -> Result<F::Output, Elapsed> {
-    let mut reading = pin!(reading);
-    let mut asked = 0;
-    let soon = poll_fn(|context| match reading.as_mut().poll(context) {
-        Poll::Ready(read) => Poll::Ready(Some(read)),
-        Poll::Pending if asked > 0 => Poll::Ready(None),
-        Poll::Pending => {
-            asked += 1;
-            // Whoever sends nothing wakes nobody.
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    });
-    match soon.await {
-        Some(read) => Ok(read),
-        None => tokio::time::timeout(time, reading).await,
     }
 }
 

@@ -1,10 +1,9 @@
 //! `POST /api/v1/validate`: the hot path.
 
 use std::borrow::Cow;
-use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{self, StatusCode};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::activation::ActivationKind;
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keyed::{self, Refusal};
 use crate::client::Origin;
-use crate::extract::{Fields, JsonBody, JsonBytes};
+use crate::extract::{Fields, JsonBytes};
 use crate::problem::{Code, Problem};
 use crate::request_log;
 use crate::state::HttpState;
@@ -120,29 +119,15 @@ pub(super) struct Denied {
 }
 
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
-    let origin = Origin::of(request.extensions());
-    answered(&state, request, origin, request_log::now()).await
-}
-
-/// The answer to a request that came at `started`.
-pub(crate) async fn answered<B: JsonBody>(
-    state: &HttpState,
-    request: http::Request<B>,
-    origin: Origin,
-    started: Instant,
-) -> Response {
-    let response = keyed::call(state, origin.address, started, answer(state, request, &origin)).await;
+    let (origin, started) = (Origin::of(request.extensions()), request_log::now());
+    let response = keyed::call(&state, origin.address, started, answer(&state, request, &origin)).await;
     state.validate_seconds.observe_duration(started.elapsed());
     response
 }
 
-async fn answer<B: JsonBody>(
-    state: &HttpState,
-    request: http::Request<B>,
-    origin: &Origin,
-) -> Result<Response, Refusal> {
+async fn answer(state: &HttpState, request: Request, origin: &Origin) -> Result<Response, Refusal> {
     let place = state.geography.place(request.headers(), origin);
-    let JsonBytes(bytes) = JsonBytes::of(request, state).await?;
+    let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
     // Not before: bodies that trickle would take the places of those that are here.
     let _permit = state.edge.validations.enter()?;
     let body = parse(&bytes)?;

@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::TimeDelta;
 use license_core::limits;
+use license_http::router_with_webhooks;
 use license_http::webhooks::{Destinations, Dispatcher};
-use license_http::{ServeOptions, router_with_webhooks, serve};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
 use super::faulty_store::FaultyStore;
+use super::server::serve;
 
 const PATH: &str = "/api/v1/webhook-endpoints";
 
@@ -144,12 +144,10 @@ async fn with_dispatcher() -> (TestApp, String) {
     let dispatcher = Dispatcher::new(Arc::clone(&app.service), here).unwrap();
     app.router = router_with_webhooks(Arc::clone(&app.service), app.auth.clone(), dispatcher.webhooks());
     tokio::spawn(dispatcher.run(std::future::pending()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let receiver = Router::new()
         .route("/good", post(async || "thank you"))
         .route("/bad", post(async || (StatusCode::BAD_GATEWAY, "not now")));
-    tokio::spawn(serve(listener, receiver, ServeOptions::default(), std::future::pending()));
+    let url = format!("http://{}", serve(receiver).await);
     (app, url)
 }
 

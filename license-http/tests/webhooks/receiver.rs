@@ -72,12 +72,7 @@ impl Receiver {
             }
         };
         let app = Router::new().route("/hook", post(handler));
-        tokio::spawn(license_http::serve(
-            listener,
-            app,
-            license_http::ServeOptions::default(),
-            std::future::pending(),
-        ));
+        tokio::spawn(async { axum::serve(listener, app).await });
         Self { url, calls, most: shown }
     }
 

@@ -51,6 +51,7 @@ fn flags_that_mean_nothing_are_refused() {
         &["--cors-origin", "example.com"],
         &["--connections", "0"],
         &["--head-timeout", "0"],
+        &["--idle-timeout", "0"],
         &["--tls-cert", "cert.pem"],
     ] {
         let output = crate::process::command(folder.path()).args(args).output().unwrap();

@@ -111,3 +111,14 @@ fn a_flood_of_connections_is_refused_and_passes() {
     while health(&mut connect(&server)).unwrap_or_default() != "200" {}
     assert_eq!(validate(&server, &license).1["valid"], true);
 }
+
+/// The end of each socket is what is read.
+#[test]
+fn silent_and_idle_connections_are_closed() {
+    let (_folder, server) = start(&["--idle-timeout", "1"]);
+    let (mut silent, mut idle) = (connect(&server), connect(&server));
+    assert_eq!(health(&mut idle).unwrap(), "200");
+    for stream in [&mut silent, &mut idle] {
+        assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+    }
+}

@@ -113,16 +113,12 @@ fn stopped_under_load(start: impl Fn() -> Server, signal: &str) {
     assert_eq!(counted, answered.load(Ordering::SeqCst), "answered and counted are the same");
 }
 
-/// By SIGTERM and by Ctrl-C, with each recording, by SQLite and by PostgreSQL: whose connections may belong to a thread that
-/// serves.
+/// By SIGTERM and by Ctrl-C, with each recording, by SQLite and by PostgreSQL.
 #[tokio::test]
 async fn a_stopped_server_finishes_what_runs() {
-    for (signal, flags) in [
-        ("-TERM", &["--recording", "durable"][..]),
-        ("-INT", &["--recording", "buffered"]),
-        ("-TERM", &["--recording", "buffered", "--connection-threads", "0"]),
-        ("-INT", &["--recording", "durable", "--connection-threads", "2"]),
-    ] {
+    for (signal, flags) in
+        [("-TERM", &["--recording", "durable"][..]), ("-INT", &["--recording", "buffered"])]
+    {
         let folder = tempdir().unwrap();
         let sqlite = || Server::start_with(folder.path(), flags, &[("LICENSE_ADMIN_TOKEN", TOKEN)]);
         stopped_under_load(sqlite, signal);

@@ -1,4 +1,4 @@
-//! TLS by rustls, with certificates that may be renewed while it serves.
+//! TLS by rustls, with certificates that are reloaded when their files change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,19 +15,19 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
-/// How often the files are looked at.
-const LOOK_TIME: Duration = Duration::from_secs(5);
+/// Interval at which the files are read.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A certificate and its key, from PEM files. Cloning shares them.
+/// Certificate chain and private key, from PEM files. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<Shared>);
+pub struct Tls(Arc<Inner>);
 
 #[derive(Debug)]
-struct Shared {
+struct Inner {
     files: Files,
     config: RwLock<Arc<ServerConfig>>,
-    /// What was in them when they were loaded.
-    loaded: Seen,
+    /// Digest of the files when they were loaded.
+    loaded: FileDigest,
 }
 
 #[derive(Debug)]
@@ -36,13 +36,13 @@ struct Files {
     key: PathBuf,
 }
 
-/// What the files held: the certificate's, the key's.
+/// Contents of the certificate's file and of the key's file.
 type Contents = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
-/// The digest of what the files held; `None`: they could not be read.
-type Seen = Option<[u8; 32]>;
+/// Digest of both files; `None` if one could not be read.
+type FileDigest = Option<[u8; 32]>;
 
-/// Why a certificate or its key can't be used.
+/// Error returned if a certificate or its key cannot be used.
 #[derive(Debug)]
 pub struct TlsError(String);
 
@@ -55,43 +55,41 @@ impl std::fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl Tls {
-    /// Reads the certificate (with the chain behind it) and the key.
+    /// Loads the certificate chain and the key.
     ///
     /// # Errors
-    /// When one can't be read, is none, or they do not belong together.
+    /// Returns [`TlsError`] if a file cannot be read, holds no PEM, or the key does not belong to the certificate.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
         let files = Files { certificate: certificate.into(), key: key.into() };
         let contents = files.read()?;
         let (config, loaded) = (RwLock::new(files.config(&contents)?), Some(digest(&contents)));
-        Ok(Self(Arc::new(Shared { files, config, loaded })))
+        Ok(Self(Arc::new(Inner { files, config, loaded })))
     }
 
-    /// Looks at the files all the time, and takes what is new in them for new connections. Files that can't be used change
-    /// nothing and are logged, once for as long as they stay as they are. Runs until it is dropped.
+    /// Reloads the files when they change, for new connections. Files that cannot be used are logged once and change
+    /// nothing. Runs until it is dropped.
     pub async fn watch(self) {
         let mut seen = self.0.loaded;
         loop {
-            tokio::time::sleep(LOOK_TIME).await;
-            self.look(&mut seen);
+            tokio::time::sleep(RELOAD_INTERVAL).await;
+            self.reload(&mut seen);
         }
     }
 
-    fn look(&self, seen: &mut Seen) {
+    fn reload(&self, seen: &mut FileDigest) {
         let read = self.0.files.read();
         let now = read.as_ref().ok().map(digest);
         if std::mem::replace(seen, now) == now {
             return;
         }
-        match read
-            .as_ref()
-            .map_err(ToString::to_string)
-            .and_then(|contents| self.0.files.config(contents).map_err(|error| error.to_string()))
-        {
+        match read.and_then(|contents| self.0.files.config(&contents)) {
             Ok(config) => {
                 *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
                 tracing::info!("the TLS certificate was renewed");
             }
-            Err(error) => tracing::error!(error, "the new TLS certificate can't be used; the old one stays"),
+            Err(error) => {
+                tracing::error!(%error, "the new TLS certificate cannot be used; the old one stays");
+            }
         }
     }
 
@@ -129,7 +127,7 @@ impl Files {
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| at(&self.certificate, &format!("not usable with its key: {error}")))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
 }

@@ -1,7 +1,9 @@
+//! TLS: renewal of certificates, handshakes, and the protocol that ALPN selects.
+
 use std::path::Path;
 use std::sync::Arc;
 
-use license_http::{ServeOptions, Tls};
+use license_server::listen::{ListenOptions, Tls};
 use tempfile::{TempDir, tempdir};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,13 +14,13 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::app::TestApp;
-use super::server::Server;
+use super::harness::{Hold, Listener, ends};
 
-struct Files(TempDir);
+/// A certificate and its key in a folder of their own.
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    fn new() -> (Self, CertificateDer<'static>) {
+    pub(crate) fn new() -> (Self, CertificateDer<'static>) {
         let files = Self(tempdir().unwrap());
         let certificate = files.renew();
         (files, certificate)
@@ -36,44 +38,52 @@ impl Files {
         made.cert.der().clone()
     }
 
-    fn load(&self) -> Tls {
+    pub(crate) fn load(&self) -> Tls {
         Tls::load(self.path("cert.pem"), self.path("key.pem")).unwrap()
     }
 }
 
-async fn connect(server: &Server, known: &CertificateDer<'static>) -> std::io::Result<TlsStream<TcpStream>> {
+/// Connects with these ALPN protocols.
+pub(crate) async fn connect(
+    server: &Listener,
+    known: &CertificateDer<'static>,
+    alpn: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(known.clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let stream = TcpStream::connect(server.address).await.unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let stream = server.connect().await;
     TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
 }
 
-async fn answers(server: &Server, known: &CertificateDer<'static>) -> bool {
-    let Ok(mut stream) = connect(server, known).await else { return false };
+pub(crate) async fn answers(server: &Listener, known: &CertificateDer<'static>) -> bool {
+    let Ok(mut stream) = connect(server, known, &[]).await else { return false };
     stream.write_all(b"GET /health HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     answer.starts_with(b"HTTP/1.1 200 OK\r\n")
 }
 
-async fn start(tls: &Tls) -> Server {
-    let mut options = ServeOptions::default();
-    options.tls = Some(tls.clone());
-    Server::start_with(&TestApp::new().await, options).await
+fn options(tls: &Tls) -> ListenOptions {
+    ListenOptions { tls: Some(tls.clone()), ..ListenOptions::default() }
 }
 
-/// Past the next look at the files.
-async fn look() {
+async fn start(tls: &Tls) -> Listener {
+    Listener::start(&Arc::new(Hold::default()).router(), options(tls)).await
+}
+
+/// Waits past the next reload.
+async fn reload() {
     tokio::time::sleep(Duration::from_secs(6)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+async fn renewed_certificate_is_served_and_broken_one_is_not() {
     let (files, first) = Files::new();
     let tls = files.load();
     let server = start(&tls).await;
@@ -81,42 +91,44 @@ async fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     assert!(answers(&server, &first).await);
 
     let second = files.renew();
-    look().await;
+    reload().await;
     assert!(answers(&server, &second).await);
     assert!(!answers(&server, &first).await, "the old one is gone");
 
     let key = std::fs::read(files.path("key.pem")).unwrap();
     for broken in [&b"no certificate"[..], b"", &key] {
         std::fs::write(files.path("cert.pem"), broken).unwrap();
-        look().await;
+        reload().await;
         assert!(answers(&server, &second).await);
     }
     std::fs::remove_file(files.path("cert.pem")).unwrap();
-    look().await;
+    reload().await;
     assert!(answers(&server, &second).await);
     // A certificate whose key is still the old one: halfway through a renewal.
     let third = files.renew();
     let new_key = std::fs::read(files.path("key.pem")).unwrap();
     std::fs::write(files.path("key.pem"), &key).unwrap();
-    look().await;
+    reload().await;
     assert!(answers(&server, &second).await);
     std::fs::write(files.path("key.pem"), new_key).unwrap();
-    look().await;
+    reload().await;
     assert!(answers(&server, &third).await);
     watching.abort();
     server.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_is_not_waited_for() {
+async fn slow_handshake_is_cut_off() {
     let (files, known) = Files::new();
     let server = start(&files.load()).await;
-    let mut silent = TcpStream::connect(server.address).await.unwrap();
-    silent.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
-    let began = Instant::now();
-    assert_eq!(silent.read(&mut [0; 16]).await.unwrap_or(0), 0, "closed");
-    assert_eq!(began.elapsed().as_secs(), 10);
-    let mut plain = TcpStream::connect(server.address).await.unwrap();
+    for sent in [&[][..], &[0x16, 0x03, 0x01]] {
+        let mut silent = server.connect().await;
+        silent.write_all(sent).await.unwrap();
+        let began = Instant::now();
+        assert!(ends(&mut silent).await, "{sent:?}");
+        assert_eq!(began.elapsed().as_secs(), 10, "{sent:?}");
+    }
+    let mut plain = server.connect().await;
     plain.write_all(b"GET /health HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
@@ -126,7 +138,7 @@ async fn a_handshake_is_not_waited_for() {
 }
 
 #[test]
-fn files_that_are_no_certificate_are_refused_at_the_start() {
+fn unusable_files_are_refused_at_the_start() {
     let (files, _) = Files::new();
     let load = |certificate: &Path, key: &Path| Tls::load(certificate, key).unwrap_err().to_string();
     let (certificate, key) = (files.path("cert.pem"), files.path("key.pem"));
@@ -135,4 +147,17 @@ fn files_that_are_no_certificate_are_refused_at_the_start() {
     assert!(load(&certificate, &certificate).contains("cert.pem: no private key in PEM"));
     let (other, _) = Files::new();
     assert!(load(&certificate, &other.path("key.pem")).contains("not usable with its key"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_handshake_does_not_delay_the_shutdown() {
+    let (files, known) = Files::new();
+    let server = start(&files.load()).await;
+    let mut silent = server.connect().await;
+    silent.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
+    assert!(answers(&server, &known).await);
+    let began = Instant::now();
+    server.stop().await;
+    assert_eq!(began.elapsed().as_secs(), 0);
+    assert!(ends(&mut silent).await);
 }

@@ -1,0 +1,200 @@
+//! A listener of a test, the real API to serve, and calls over sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderName};
+use axum::routing::get;
+use license_core::clock::{SystemClock, SystemRng};
+use license_core::key::Secret;
+use license_core::service::LicenseService;
+use license_core::token::TokenSecret;
+use license_http::{AdminAuth, Api, EdgeOptions};
+use license_server::listen::{ListenOptions, serve};
+use license_store::memory::MemoryStore;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+/// A listener on a free port.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) running: JoinHandle<std::io::Result<()>>,
+}
+
+impl Listener {
+    pub(crate) async fn start(router: &Router, options: ListenOptions) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { drop(stopped.await) };
+        let running = tokio::spawn(serve(listener, router.clone(), options, stopped));
+        Self { address, stop, running }
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        // Otherwise a second small write waits for an acknowledgement, which a paused clock does not wait for.
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Sends `request` on a connection of its own.
+    pub(crate) async fn call(&self, request: &[u8]) -> Reply {
+        let mut stream = self.connect().await;
+        // The server may answer and close before it has read everything.
+        let _ = stream.write_all(request).await;
+        Reply::read(&mut stream).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+/// An answer of HTTP/1.1.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// Reads one answer. The connection stays open.
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
+        let mut bytes = Vec::new();
+        let head = loop {
+            if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end;
+            }
+            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed without an answer");
+        };
+        let mut body = bytes.split_off(head + 4);
+        let text = String::from_utf8(bytes).unwrap();
+        let mut lines = text.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.trim().parse().unwrap());
+        }
+        let length =
+            headers.get("content-length").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
+        while body.len() < length {
+            assert_ne!(stream.read_buf(&mut body).await.unwrap(), 0, "closed within an answer");
+        }
+        assert_eq!(body.len(), length);
+        Self { status, headers, body }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// A request without a body.
+pub(crate) fn get_request(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\n\r\n").into_bytes()
+}
+
+/// A validation of a key.
+pub(crate) fn validate_request(key: &str) -> Vec<u8> {
+    post_request("/api/v1/validate", "", &json!({ "key": key }))
+}
+
+fn post_request(path: &str, headers: &str, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\n{headers}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// Whether the connection ends without a byte; a reset is an end too.
+pub(crate) async fn ends(stream: &mut (impl AsyncRead + Unpin)) -> bool {
+    stream.read(&mut [0; 16]).await.unwrap_or(0) == 0
+}
+
+/// The whole API over a store in memory.
+pub(crate) struct TestApi {
+    pub(crate) router: Router,
+    pub(crate) token: String,
+}
+
+impl TestApi {
+    pub(crate) async fn new() -> Self {
+        Self::with(EdgeOptions::default()).await
+    }
+
+    pub(crate) async fn with(edge: EdgeOptions) -> Self {
+        let secret = Secret::generate(&mut SystemRng).unwrap();
+        let token = TokenSecret::generate(&mut SystemRng).unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let service = LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await.unwrap();
+        let api = Api::new(Arc::new(service), AdminAuth::new([token.digest()])).edge(edge);
+        Self { router: api.router(), token: token.reveal().to_owned() }
+    }
+
+    /// An admin call without a body.
+    pub(crate) fn admin_request(&self, path: &str) -> Vec<u8> {
+        format!("GET {path} HTTP/1.1\r\nauthorization: Bearer {}\r\n\r\n", self.token).into_bytes()
+    }
+
+    /// Issues a license with these metadata; returns its key.
+    pub(crate) async fn issue(&self, server: &Listener, metadata: Value) -> String {
+        let authorization = format!("authorization: Bearer {}\r\n", self.token);
+        let license = json!({ "plan": "starter", "customer_email": "dev@example.com", "metadata": metadata });
+        let reply = server.call(&post_request("/api/v1/licenses", &authorization, &license)).await;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        reply.json()["key"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Holds the calls of `/hold` until the test releases them.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    entered: Semaphore,
+    released: Semaphore,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self { entered: Semaphore::new(0), released: Semaphore::new(0) }
+    }
+}
+
+impl Hold {
+    /// A router with `/hold` and `/health`.
+    pub(crate) fn router(self: &Arc<Self>) -> Router {
+        let hold = Arc::clone(self);
+        let handler = move || async move {
+            hold.entered.add_permits(1);
+            hold.released.acquire().await.unwrap().forget();
+            "held"
+        };
+        Router::new().route("/hold", get(handler)).route("/health", get(|| async { "ok" }))
+    }
+
+    /// Waits until so many calls have come.
+    pub(crate) async fn entered(&self, calls: u32) {
+        self.entered.acquire_many(calls).await.unwrap().forget();
+    }
+
+    /// Lets so many calls go.
+    pub(crate) fn release(&self, calls: usize) {
+        self.released.add_permits(calls);
+    }
+}

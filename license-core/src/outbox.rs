@@ -51,7 +51,7 @@ pub trait Outbox: std::fmt::Debug + Send + Sync + 'static {
     async fn tell_limit(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// Tells of licenses whose use in a day is unusual, as [`tell_unusual`](crate::command::tell_unusual) decides under the lock of
-    /// each: of those that were seen, by what is filed, in another country or on another device since the last look, at most
+    /// each: of those that were seen, by what is compacted, in another country or on another device since the last look, at most
     /// `look.limit`. Gives how many licenses it looked at: 0 where there were none. Looks at licenses of plans that
     /// [watch usage](crate::plan::Plan::watches_usage) only; of a plan that is new to it, from then on.
     ///

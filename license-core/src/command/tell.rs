@@ -106,7 +106,7 @@ impl UnusualKind {
     }
 
     /// Whether usage of a day could be told of, where the last day told of is `last`: of a plan that limits it, of no day told of
-    /// before, and of none before yesterday, since what is filed or imported long after its day is no news. Before anything is
+    /// before, and of none before yesterday, since what is compacted or imported long after its day is no news. Before anything is
     /// counted.
     #[must_use]
     pub fn may_be_told(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {

@@ -79,7 +79,7 @@ pub trait Snapshot: Send {
     ) -> Result<Vec<(Arc<License>, Counters)>, StoreError>;
 
     /// The activations behind `after` by license and id, upwards, at most `limit`, with what validations say of them; what is recorded
-    /// and not filed yet is counted.
+    /// and not compacted yet is counted.
     ///
     /// # Errors
     /// As [`licenses`](Self::licenses).

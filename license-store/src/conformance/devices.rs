@@ -206,7 +206,7 @@ pub async fn idle_devices_lose_their_slots(harness: &dyn Harness) {
     ask(&store, &revoked.id, &Command::Revoke).await.expect("revoked");
     let to_roaming = LicenseChange { plan: Some("roaming".to_owned()), ..LicenseChange::default() };
     ask(&store, &moved.id, &Command::Change(to_roaming)).await.expect("moved");
-    // Recorded, filed or not: one of the two was seen.
+    // Recorded, compacted or not: one of the two was seen.
     record(&other, &[seen(&license.id, "b", 86_400)]).await;
 
     let found = |before: DateTime<Utc>| {

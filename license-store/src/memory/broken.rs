@@ -63,7 +63,7 @@ enum Fault {
     KeepsTheOldKey,
     /// Evicts the device that was made first, whenever it was seen.
     EvictsByAge,
-    /// Sweeps idle devices by what was filed before it began.
+    /// Releases idle devices by what was compacted before it began.
     SweepsByOldFigures,
     /// Finds what was seen of a device by its name, also of one that was released.
     KeepsFiguresByName,

@@ -443,6 +443,28 @@ mod postgres {
         assert_eq!(events.len(), new.events.len() + 1, "it was done, once");
     }
 
+    /// The fold may have been committed: the next pass finds out.
+    #[tokio::test]
+    async fn compaction_whose_commit_answer_is_lost_counts_once() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = connect(&database, &options()).await;
+        let new = license(1);
+        fill(&store, &new).await;
+        store.compact().await.expect("compacted");
+        store.close().await;
+        let armed = Arc::new(AtomicBool::new(false));
+        let url = lose_answers_to_commits(&database.url(), &armed).await;
+        let cut_off = PostgresStore::connect(&url, &options()).await.expect("connects");
+        cut_off.compact().await.expect("nothing waits");
+        armed.store(true, Ordering::SeqCst);
+        cut_off.record(&[validation(&new.license.id)], None).await.expect("recorded in one statement");
+        cut_off.compact().await.expect_err("its answer is lost");
+        armed.store(false, Ordering::SeqCst);
+        cut_off.compact().await.expect("compacted");
+        let detail = cut_off.license(&new.license.id).await.expect("a license").expect("it exists");
+        assert_eq!((detail.counters.validation_count, detail.counters.as_of), (2, None));
+    }
+
     #[tokio::test]
     async fn nobody_at_the_address_is_an_error_at_once() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -12,10 +12,12 @@ mod fill;
 mod process;
 
 #[path = "http/contender.rs"]
+#[expect(dead_code, reason = "the bench of a load that goes on calls more of it")]
 mod contender;
 #[path = "http/handlers.rs"]
 mod handlers;
 #[path = "http/load.rs"]
+#[expect(dead_code, reason = "the bench of a load that goes on calls more of it")]
 mod load;
 #[path = "http/table.rs"]
 mod table;
@@ -180,7 +182,7 @@ fn race_of(
             return (Vec::new(), Vec::new());
         }
         say(&format!("{}: gets its licenses, and starts", entry.name));
-        if let Some(mut contender) = Contender::start(runtime, entry, licenses, shared) {
+        if let Some(mut contender) = Contender::start(runtime, entry, licenses, shared, true) {
             contender.warm();
             contenders.push((place, contender));
         }

@@ -19,10 +19,10 @@ use test_database::TestDatabase;
 use tokio::runtime::Runtime;
 
 use crate::fill::{Known, Maker, Raw, SECRET, customer, store_data_keys};
-use crate::load::{self, Requests, Run};
+use crate::load::{self, Order, Requests, Run};
 use crate::process::{BINARY, agent, call, command_of};
 
-const TOKEN: &str = "a-token-for-the-bench-only";
+pub(crate) const TOKEN: &str = "a-token-for-the-bench-only";
 /// Domains of each license.
 const DOMAINS: usize = 3;
 /// Callers that issue licenses where no database can be filled.
@@ -86,12 +86,14 @@ pub(crate) struct Contender {
 
 impl Contender {
     /// Makes the data and starts the program; `None`, said loudly, where its database is not there. `shared` are the
-    /// requests of all databases that are filled: their licenses are the same.
+    /// requests of all databases that are filled: their licenses are the same. `activated`: whether they were used before, and hold
+    /// domains.
     pub(crate) fn start(
         runtime: &Runtime,
         Entry { name, program, store }: Entry,
         licenses: usize,
         shared: &mut Option<Rc<Requests>>,
+        activated: bool,
     ) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let (data, url) = match store {
@@ -108,7 +110,7 @@ impl Contender {
                 (Data::Postgres(Box::new(database)), url)
             }
         };
-        let known = runtime.block_on(data.fill(licenses));
+        let known = runtime.block_on(data.fill(licenses, activated));
         let mut command = match program {
             Program::Handler(name) => {
                 let mut command =
@@ -165,12 +167,21 @@ impl Contender {
     ) -> Run {
         let (url, pid) = (self.process().url.clone(), self.process().child.id());
         self.answered += self.requests.sample(&url, rng);
-        let run = load::run(&self.requests, &url, pid, connections, seconds, seed);
+        let run = load::run(&self.requests, &url, pid, connections, seconds, seed, Order::Random);
         self.answered += self.requests.sample(&url, rng);
         self.answered += run.answers;
         // wrk leaves its last requests on their way.
         self.unseen += run.failed + connections as u64;
         run
+    }
+
+    /// Sends requests in that order; nothing is counted.
+    pub(crate) fn send(&self, connections: usize, seconds: u64, order: Order) -> Run {
+        load::run(&self.requests, self.url(), self.process().child.id(), connections, seconds, 1, order)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.process().url
     }
 
     /// Stops it; how many valid answers its data holds, where it has any.
@@ -200,7 +211,7 @@ impl Contender {
 
 impl Data {
     /// Fills a database with licenses, the same each time.
-    async fn fill(&self, licenses: usize) -> Vec<Known> {
+    async fn fill(&self, licenses: usize, activated: bool) -> Vec<Known> {
         let mut raw = match self {
             Self::None | Self::Memory => return Vec::new(),
             Self::Sqlite(path) => {
@@ -220,6 +231,10 @@ impl Data {
             }
         };
         let (known, _) = raw.fill(&mut Maker::new(), licenses, DOMAINS).await;
+        if !activated {
+            raw.run("DELETE FROM activations").await;
+            raw.run("UPDATE licenses SET activated_at = NULL, domains_used = 0").await;
+        }
         raw.settle().await;
         known
     }

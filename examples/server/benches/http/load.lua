@@ -1,4 +1,5 @@
--- Sends requests of a file, taken at random. Arguments: the file, the length of each, how many they are, a seed.
+-- Sends requests of a file. Arguments: the file, the length of each, how many they are, a seed, and the order: random, or once for
+-- each of them in turn, divided between the threads.
 local ffi = require "ffi"
 ffi.cdef "int open(const char *, int, ...); void *mmap(void *, size_t, int, int, int, long);"
 local PROT_READ, MAP_SHARED = 1, 1
@@ -9,7 +10,7 @@ function setup(thread)
    thread:set("number", threads)
 end
 
-local requests, length, count
+local requests, length, count, next_one
 function init(args)
    length, count = tonumber(args[2]), tonumber(args[3])
    -- Mapped, not read: the first thread runs already while the next one gets ready.
@@ -19,10 +20,13 @@ function init(args)
    assert(start ~= ffi.cast("void *", -1), "the file can't be mapped")
    requests = ffi.cast("const char *", start)
    math.randomseed(tonumber(args[4]) * 64 + number)
+   if args[5] == "once" then next_one = (number - 1) * math.floor(count / 2) end
 end
 
 function request()
-   return ffi.string(requests + math.random(0, count - 1) * length, length)
+   local one = next_one or math.random(0, count - 1)
+   if next_one then next_one = (next_one + 1) % count end
+   return ffi.string(requests + one * length, length)
 end
 
 function done(summary, latency)

@@ -102,6 +102,15 @@ fn expect_valid(agent: &ureq::Agent, url: &str, body: &str) {
     assert!(status == 200 && answer["valid"] == true, "{status} {answer}");
 }
 
+/// In which order requests are sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// Any of them, again and again.
+    Random,
+    /// Each once, as long as the run is short enough.
+    Once,
+}
+
 /// What wrk saw of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
@@ -126,6 +135,7 @@ pub(crate) fn run(
     connections: usize,
     seconds: u64,
     seed: usize,
+    order: Order,
 ) -> Run {
     let before = processor_time(pid);
     let output = Command::new("wrk")
@@ -134,6 +144,10 @@ pub(crate) fn run(
         .args(["--duration", &format!("{seconds}s"), "--timeout", "10s", "--script", SCRIPT, url, "--"])
         .arg(requests.folder.path().join(FILE))
         .args([requests.length, requests.bodies.len(), seed].map(|number| number.to_string()))
+        .arg(match order {
+            Order::Random => "random",
+            Order::Once => "once",
+        })
         .output()
         .expect("wrk is installed");
     let cpu = processor_time(pid).saturating_sub(before);
@@ -159,15 +173,17 @@ pub(crate) fn run(
     }
 }
 
+/// Validations that wait to be compacted; 0 for a server that is not ours.
+pub(crate) fn backlog(url: &str) -> u64 {
+    let metrics = agent().get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
+    let waiting = metrics.lines().find_map(|line| line.strip_prefix("license_journal_waiting "));
+    waiting.map_or(0, |number| number.parse().unwrap())
+}
+
 /// Waits until a server of ours has compacted what it recorded.
 pub(crate) fn settle(url: &str) {
-    let (agent, start) = (agent(), now());
-    let waits = || {
-        let figures =
-            agent.get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
-        figures.lines().any(|line| line.starts_with("license_journal_waiting ") && !line.ends_with(" 0"))
-    };
-    while waits() {
+    let start = now();
+    while backlog(url) > 0 {
         assert!(start.elapsed() < SETTLED, "recorded validations are not compacted");
         thread::sleep(LULL);
     }

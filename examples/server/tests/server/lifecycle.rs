@@ -11,9 +11,10 @@ use crate::postgres::{TOKEN, node_with};
 use crate::process::{Server, agent, call, starter};
 
 const CALLERS: usize = 8;
-const ROUNDS: usize = 10;
+/// On each database.
+const ROUNDS: usize = 25;
 
-/// Kills the server that `start` starts, under load, ten times over. After each restart all is counted that was answered, but
+/// Kills the server that `start` starts, under load, many times over. After each restart all is counted that was answered, but
 /// for `may_be_lost` validations of each kill; and nothing is counted that was not asked for.
 fn killed_under_load(start: impl Fn() -> Server, may_be_lost: u64) {
     let mut server = start();
@@ -43,7 +44,9 @@ fn killed_under_load(start: impl Fn() -> Server, may_be_lost: u64) {
                     }
                 });
             }
-            while answered.load(Ordering::SeqCst) < 200 {
+            // Now amid compaction, now before it.
+            let kill_after = 40 + (round as u64 * 137) % 400;
+            while answered.load(Ordering::SeqCst) < kill_after {
                 thread::yield_now();
             }
             server.kill();

@@ -8,7 +8,7 @@ use crate::sql::dialect::{Dialect, Durability};
 use crate::sql::fault::store_error;
 
 /// Validations of one step.
-const STEP: u64 = 10_000;
+const STEP: u64 = 5_000;
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Folds the oldest rows of the journal. Other nodes wait for the lock meanwhile, and then fold the next rows.

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::activation::Fingerprint;
-use license_core::store::{LicenseStore, PageRequest};
+use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
 use license_core::usage::{RollupFilter, UsageQuery, Validation, roll_up};
 use license_core::verdict::Claim;
 use sqlx::{Database, SqlStr};
@@ -278,6 +278,29 @@ async fn check_rejected<D: Dialect>(store: SqlStore<D>) {
     assert!(row.text("reason").expect("a text").contains("expected value"));
 }
 
+/// While validations wait, readers are answered with what is compacted, and told how far that reaches.
+async fn check_as_of<D: Dialect>(store: SqlStore<D>) {
+    let ids = licenses(&store).await;
+    let recorded = record(&store, &ids, 0).await;
+    check(&store, &ids, &recorded, "on a quiet system").await;
+    store.compaction.stop().await;
+    let waiting = record(&store, &ids, 1).await;
+    let oldest = waiting.iter().take(400).map(|one| one.at).min();
+    let fold = license_core::usage::fold(&recorded);
+    let detail = store.license(&ids[0]).await.expect("a license").expect("it exists");
+    let expected = license_core::license::Counters { as_of: oldest, ..fold.counters[&ids[0]] };
+    assert_eq!(detail.counters, expected);
+    let page =
+        store.licenses(&LicenseFilter::default(), now(), &PageRequest::default()).await.expect("licenses");
+    assert!(page.items.iter().all(|one| one.counters.as_of == oldest));
+    let activations = store.activations(&ids[0], None, &PageRequest::default()).await.expect("activations");
+    assert!(activations.items.iter().all(|one| one.usage.as_of == oldest));
+    let report = store.usage(&ids[0], &UsageQuery::default()).await.expect("usage");
+    assert_eq!((report.as_of, report.total()), (oldest, expected.validation_count));
+    let overview = store.usage_of_all(&UsageQuery::default()).await.expect("an overview");
+    assert_eq!(overview.usage.as_of, oldest);
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use super::*;
@@ -314,6 +337,12 @@ mod sqlite {
         let folder = folder();
         check_rejected(open(&folder).await).await;
     }
+
+    #[tokio::test]
+    async fn readers_are_told_how_far_counters_reach() {
+        let folder = folder();
+        check_as_of(open(&folder).await).await;
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -348,5 +377,28 @@ mod postgres {
     async fn unreadable_row_is_set_aside() {
         let Some(database) = TestDatabase::new().await else { return };
         check_rejected(connect(&database).await).await;
+    }
+
+    #[tokio::test]
+    async fn readers_are_told_how_far_counters_reach() {
+        let Some(database) = TestDatabase::new().await else { return };
+        check_as_of(connect(&database).await).await;
+    }
+
+    /// Another node holds the lock of the compactor for longer than a reader waits.
+    #[tokio::test]
+    async fn held_lock_fails_no_reader() {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = connect(&database).await;
+        let ids = licenses(&store).await;
+        store.compact().await.expect("compacted");
+        let mut other = database.connect().await;
+        let lock = format!("BEGIN; {}", Postgres::LOCK_COMPACTION.expect("a lock"));
+        sqlx::Executor::execute(&mut other, sqlx::AssertSqlSafe(lock)).await.expect("the lock");
+        let recorded = record(&store, &ids, 0).await;
+        let detail = store.license(&ids[0]).await.expect("a reader is answered").expect("it exists");
+        assert_eq!((detail.counters.validation_count, detail.counters.as_of), (0, Some(recorded[0].at)));
+        sqlx::Executor::execute(&mut other, "ROLLBACK").await.expect("released");
+        check(&store, &ids, &recorded, "when the lock is free").await;
     }
 }

@@ -27,8 +27,8 @@ pub use token_cache::TokenCache;
 /// Limits of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// Memory for entries, in bytes. Counts the estimated size of each entry, overhead included; entries that do not fit are
-    /// evicted, or not admitted if they are larger than a shard of the cache.
+    /// Memory for entries, in bytes. Entries are weighed by their estimated size, overhead included; the cache takes at most
+    /// a tenth more. A record larger than a shard of the cache is not cached.
     pub size: usize,
     /// An entry older than this is loaded again. Bounds how long a change of another node can go unnoticed, whatever
     /// happens to the change stream, as long as the store answers.

@@ -200,15 +200,6 @@ impl Raw {
         }
     }
 
-    /// Runs a statement.
-    pub(crate) async fn run(&mut self, text: &'static str) {
-        match self {
-            Self::Sqlite(connection) => sqlx::query(text).execute(&mut **connection).await.map(drop),
-            Self::Postgres(connection) => sqlx::query(text).execute(&mut **connection).await.map(drop),
-        }
-        .expect("it runs");
-    }
-
     /// Bytes on disk.
     pub(crate) async fn size(&mut self) -> i64 {
         const SQLITE: &str = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";

@@ -31,6 +31,10 @@ const ISSUERS: usize = 4;
 const COUNT: &str = "SELECT CAST((SELECT COALESCE(SUM(validation_count), 0) FROM license_counters) + \
     (SELECT COALESCE(SUM(size), 0) FROM journal) AS BIGINT)";
 
+/// Makes licenses as if they were never used.
+const UNUSED: [&str; 2] =
+    ["DELETE FROM activations", "UPDATE licenses SET activated_at = NULL, domains_used = 0"];
+
 /// Where licenses are kept; in the order in which contenders start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Store {
@@ -232,8 +236,13 @@ impl Data {
         };
         let (known, _) = raw.fill(&mut Maker::new(), licenses, DOMAINS).await;
         if !activated {
-            raw.run("DELETE FROM activations").await;
-            raw.run("UPDATE licenses SET activated_at = NULL, domains_used = 0").await;
+            for text in UNUSED {
+                match &mut raw {
+                    Raw::Sqlite(connection) => sqlx::query(text).execute(&mut **connection).await.map(drop),
+                    Raw::Postgres(connection) => sqlx::query(text).execute(&mut **connection).await.map(drop),
+                }
+                .unwrap();
+            }
         }
         raw.settle().await;
         known

@@ -95,7 +95,7 @@ const BROKEN: &[Broken] = &[
     broken("license_counters", "last_validated_at", "9223372036854775807", Read::ById),
     broken("activations", "value", "'Example.COM'", Read::ById),
     broken("activations", "id", "'number 1'", Read::List),
-    broken("activations", "kind", "'seat'", Read::Activations),
+    broken("activations", "country", "'Germany'", Read::Activations),
     broken("activations", "created_at", "9223372036854775807", Read::Activations),
     broken("events", "event_type", "'license.lost'", Read::Events),
     broken("events", "at", "9223372036854775807", Read::Events),

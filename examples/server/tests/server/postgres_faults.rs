@@ -116,6 +116,7 @@ impl Scene {
         });
         until(|| self.node.call("GET", "/ready", None, None).1["change_feed"] == "listening");
         until(|| self.node.text("/metrics").contains("license_commit_waiting 0\n"));
+        until(|| self.node.text("/metrics").contains("license_journal_waiting 0\n"));
         let id = self.license["id"].as_str().unwrap();
         let found = self.node.license(TOKEN, id);
         let held: Vec<_> =

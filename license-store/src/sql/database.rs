@@ -77,6 +77,7 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Closes the connections, after what runs on them.
     pub(super) async fn close(&self) {
+        self.dialect.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -66,6 +66,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         values: &[Value<'_>],
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
 
+    /// Ends the tasks that work on connections of their own.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+
     /// Whether a database's error code says that a lock was not granted and nothing was written.
     fn is_contended(code: &str) -> bool;
 }

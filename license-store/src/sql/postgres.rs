@@ -200,6 +200,8 @@ impl Dialect for Postgres {
         fetch(connection, sql, values, !self.transaction_pooler).await
     }
 
+    async fn close(&self) {}
+
     fn is_contended(code: &str) -> bool {
         // serialization_failure, deadlock_detected, lock_not_available
         matches!(code, "40001" | "40P01" | "55P03")

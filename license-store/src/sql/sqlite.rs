@@ -52,13 +52,13 @@ impl Default for SqliteOptions {
 #[derive(Debug)]
 pub struct Sqlite {
     /// Runs as long as the store lives.
-    _checkpoints: Option<Checkpoints>,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Sqlite {
     #[cfg(test)]
     pub(super) fn without_checkpoints() -> Self {
-        Self { _checkpoints: None }
+        Self { checkpoints: None }
     }
 }
 
@@ -143,6 +143,12 @@ impl Dialect for Sqlite {
         fetch(connection, sql, values, true).await
     }
 
+    async fn close(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.stop().await;
+        }
+    }
+
     fn is_contended(code: &str) -> bool {
         // The low byte of an extended code is the code itself: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
         code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
@@ -203,7 +209,7 @@ impl SqlStore<Sqlite> {
         let readers = pool().max_connections(readers);
         let readers = readers.connect_with(options.clone().read_only(true)).await.map_err(open_error)?;
         let checkpoints = Checkpoints::start(options, writer.clone());
-        Ok(Self::new(Sqlite { _checkpoints: Some(checkpoints) }, writer, readers, Feed::default()))
+        Ok(Self::new(Sqlite { checkpoints: Some(checkpoints) }, writer, readers, Feed::default()))
     }
 }
 

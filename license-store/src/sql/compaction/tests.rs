@@ -81,6 +81,9 @@ impl<D: Dialect> Dialect for Faulty<D> {
     fn is_contended(code: &str) -> bool {
         D::is_contended(code)
     }
+    async fn close(&self) {
+        self.dialect.close().await;
+    }
 
     async fn fetch(
         &self,

@@ -1,11 +1,13 @@
 //! Moves the write-ahead log into the database file, so that no commit has to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqliteRow};
-use sqlx::{ConnectOptions, Row, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// Between two checkpoints.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -15,39 +17,53 @@ const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// The task that checkpoints, on a connection of its own.
 #[derive(Debug)]
-pub(super) struct Checkpoints(JoinHandle<()>);
+pub(super) struct Checkpoints {
+    stop: Arc<Notify>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
 
 impl Checkpoints {
     pub(super) fn start(options: SqliteConnectOptions, writer: SqlitePool) -> Self {
-        Self(tokio::spawn(async move {
-            let mut connection: Option<SqliteConnection> = None;
-            while !writer.is_closed() {
-                sleep(PAUSE).await;
-                let current = match &mut connection {
-                    Some(current) => current,
-                    None => match options.clone().pragma("wal_autocheckpoint", "0").connect().await {
-                        Ok(new) => connection.insert(new),
-                        Err(_) => continue,
-                    },
-                };
-                // A fault of the disk is told to those whose commits it fails.
-                let _ = checkpoint(current, &writer).await;
-            }
-        }))
+        let stop = Arc::new(Notify::new());
+        let task = tokio::spawn(run(options.pragma("wal_autocheckpoint", "0"), writer, Arc::clone(&stop)));
+        Self { stop, task: Mutex::new(Some(task)) }
+    }
+
+    /// Ends the task and closes its connection: the last one that closes removes the log.
+    pub(super) async fn stop(&self) {
+        if let Some(task) = self.task.lock().await.take() {
+            self.stop.notify_one();
+            let _ = task.await;
+        }
     }
 }
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop.notify_one();
+    }
+}
+
+async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify>) {
+    let mut connection = None;
+    while timeout(PAUSE, stop.notified()).await.is_err() {
+        if connection.is_none() {
+            connection = options.connect().await.ok();
+        }
+        if let Some(connection) = &mut connection {
+            // Those whose commits a fault of the disk fails are told of it.
+            let _ = checkpoint(connection, &writer).await;
+        }
+    }
+    if let Some(connection) = connection {
+        let _ = connection.close().await;
     }
 }
 
 /// Moves what is in the log. While others write, the log only grows; if it is long, the writer waits for once, so that the log begins
 /// anew.
 async fn checkpoint(connection: &mut SqliteConnection, writer: &SqlitePool) -> sqlx::Result<()> {
-    let row: SqliteRow = sqlx::query(CHECKPOINT).fetch_one(&mut *connection).await?;
-    let pages: i64 = row.try_get("log")?;
+    let pages: i64 = sqlx::query(CHECKPOINT).fetch_one(&mut *connection).await?.try_get("log")?;
     if pages >= LONG_LOG {
         let _writer = writer.acquire().await?;
         sqlx::query(CHECKPOINT).fetch_one(connection).await?;

@@ -100,6 +100,16 @@ async fn usage_is_looked_up_by_index() {
     }
 }
 
+#[tokio::test]
+async fn closed_store_leaves_no_log() {
+    let (folder, store) = open().await;
+    crate::sql::test_fixture::issue(&store, 1, chrono::DateTime::UNIX_EPOCH).await;
+    let log = folder.path().join("licenses.db-wal");
+    assert!(log.exists());
+    store.close().await;
+    assert!(!log.exists());
+}
+
 /// The journal is read in the order of its ids, and the oldest row is at its beginning.
 #[tokio::test]
 async fn as_of_reads_one_row_of_the_journal() {

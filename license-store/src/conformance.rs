@@ -198,7 +198,7 @@ macro_rules! conformance_cases {
                 other_handles_are_told;
             kept: the_first_value_stays, racing_callers_agree;
             races: domains_are_never_oversold_nor_undersold, devices_are_never_oversold_nor_undersold,
-                domain_and_device_are_taken_together, one_domain_takes_one_slot, a_slot_is_released_once,
+                claims_on_many_licenses_do_not_mix, domain_and_device_are_taken_together, one_domain_takes_one_slot, a_slot_is_released_once,
                 claims_and_releases_keep_the_count, one_of_many_changes_of_a_version_wins,
                 nothing_is_granted_after_a_revocation, one_of_many_creates_with_an_idempotency_key_wins,
                 no_validation_is_lost, counts_survive_racing_commands;

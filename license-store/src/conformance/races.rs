@@ -69,6 +69,44 @@ pub async fn devices_are_never_oversold_nor_undersold(harness: &dyn Harness) {
     .await;
 }
 
+/// Claims on many licenses at once do not mix: each license has one winner, with its own domain and its own events. Another claim on the
+/// winner's domain needs no slot.
+pub async fn claims_on_many_licenses_do_not_mix(harness: &dyn Harness) {
+    let handles = handles(harness).await;
+    let most = CALLERS / 3;
+    for _ in 0..ROUNDS {
+        let mut licenses = Vec::new();
+        for _ in 0..most {
+            licenses.push(issue_with_slots(&handles[0], 1).await);
+        }
+        let won = race(&handles, CALLERS, |task, store| {
+            let (id, domain) = (licenses[task % most].id.clone(), format!("d{task}.com"));
+            async move { ask(&store, &id, &activate(Some(&domain), None)).await.is_ok().then_some(domain) }
+        })
+        .await;
+        for (number, license) in licenses.iter().enumerate() {
+            let winners: Vec<_> = won.iter().skip(number).step_by(most).flatten().collect();
+            let found = detail(&handles[1], &license.id).await;
+            assert_counts(&found);
+            let held: Vec<_> = found.domains.iter().map(|held| held.binding.value()).collect();
+            assert_eq!(winners, held, "the winner of a 1-slot license holds its slot");
+            let events = handles[0].events(&license.id, 1, 100).await.expect("events");
+            let told: Vec<_> =
+                events.iter().map(|event| (event.event_type.as_str(), event.sequence)).collect();
+            assert_eq!(told, [("license.activated", 2), ("activation.created", 3)]);
+            assert_eq!(events[1].data["activation"]["name"], *held[0]);
+            assert_eq!(events[1].data["license"]["domains"], serde_json::json!(held));
+        }
+        let again = race(&handles, most, |task, store| {
+            let id = licenses[task].id.clone();
+            let domain = won.iter().skip(task).step_by(most).flatten().next().cloned().unwrap_or_default();
+            async move { ask(&store, &id, &activate(Some(&domain), None)).await }
+        })
+        .await;
+        assert!(again.iter().all(Result::is_ok), "a domain that holds its slot: {again:?}");
+    }
+}
+
 /// Of claims for a domain and a device, each takes both slots or none.
 pub async fn domain_and_device_are_taken_together(harness: &dyn Harness) {
     let handles = handles(harness).await;

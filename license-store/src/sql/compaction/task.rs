@@ -13,9 +13,9 @@ use crate::sql::database::SqlDatabase;
 use crate::sql::dialect::Dialect;
 
 /// Compaction begins when so many validations wait ...
-const START: u64 = 50_000;
+const START: u64 = 100_000;
 /// ... or when the first of them has waited for so long. Large folds are cheaper: their validations share pages.
-const START_DELAY: Duration = Duration::from_secs(1);
+const START_DELAY: Duration = Duration::from_secs(5);
 /// Between two looks for validations that other processes have recorded.
 const LOOK: Duration = Duration::from_secs(10);
 /// After a failed pass, unless a reader asks sooner.

@@ -198,8 +198,12 @@ impl SqlStore<Sqlite> {
                 Ok(!connection.is_in_transaction())
             })
         });
-        let writer_options =
-            options.clone().pragma("wal_autocheckpoint", LOG_PAGES).pragma("cache_size", "-65536");
+        // A statement that changes many rows keeps a journal of its own, which would be a file.
+        let writer_options = options
+            .clone()
+            .pragma("wal_autocheckpoint", LOG_PAGES)
+            .pragma("cache_size", "-65536")
+            .pragma("temp_store", "memory");
         let writer = connect(&writing, &writer_options, lock_timeout).await.map_err(open_error)?;
         let mut tx = writer.begin_with(SqlStr::from_static(BEGIN_FULL)).await.map_err(open_error)?;
         migrate(&mut *tx, SCHEMAS).await?;

@@ -1,10 +1,9 @@
 //! Commands on licenses: each is read, decided and written under a lock. On a database with one writer, waiting commands share a
 //! transaction.
 
-mod claims;
-
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use license_core::activation::{Activation, ActivationId, Label};
 use license_core::change::{Change, Notice};
@@ -16,6 +15,7 @@ use license_core::store::StoreError;
 use license_core::usage::Day;
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::compaction::Compaction;
 use super::database::{SqlDatabase, Tx, reader};
@@ -23,8 +23,10 @@ use super::dialect::{Dialect, Durability, values};
 use super::fault::{is_taken, store_error};
 use super::rows;
 
-/// Commands of one transaction, at most: recorders wait meanwhile.
+/// Commands of one transaction, at most ...
 const BATCH: usize = 64;
+/// ... and no other is begun after so long: recorders wait meanwhile.
+const BATCH_TIME: Duration = Duration::from_millis(10);
 
 /// One command and what its decision needs.
 #[derive(Clone, Debug)]
@@ -203,39 +205,30 @@ impl<D: Dialect> SqlDatabase<D> {
         });
     }
 
-    /// Takes what waits and executes it in one transaction: claims on different licenses together, then the others one by one.
     async fn try_batch(
         &self,
         batch: &mut Vec<Waiting>,
     ) -> Result<Vec<Result<Executed, StoreError>>, BatchFault> {
         let mut tx = self.retry.run(|| self.begin(Durability::PowerLoss)).await.map_err(BatchFault::Begin)?;
-        batch.extend(std::iter::from_fn(|| self.commands.pop()).take(BATCH));
-        let requests: Vec<&Request> = batch.iter().map(|waiting| &waiting.request).collect();
-        let mut results: Vec<Option<Result<Executed, StoreError>>> = requests.iter().map(|_| None).collect();
-        let claims = claims::together(&requests);
-        if claims.len() > 1 {
-            let together: Vec<&Request> = claims.iter().map(|index| requests[*index]).collect();
-            let executed = self.execute_claims(&mut tx, &together).await.map_err(|_| BatchFault::Command)?;
-            for (index, executed) in claims.into_iter().zip(executed) {
-                results[index] = executed;
-            }
-        }
-        for (result, request) in results.iter_mut().zip(&requests) {
-            if result.is_none() {
-                *result = match self.execute_in(&mut tx, request).await {
-                    Err(error) if !matches!(error, StoreError::NotFound { .. }) => {
-                        return Err(BatchFault::Command);
+        let (begun, mut results, mut notices) = (Instant::now(), Vec::new(), Vec::new());
+        while batch.len() < BATCH
+            && begun.elapsed() < BATCH_TIME
+            && let Some(waiting) = self.commands.pop()
+        {
+            batch.push(waiting);
+            let request = batch.last().map(|waiting| &waiting.request);
+            let Some(request) = request else { break };
+            match self.execute_in(&mut tx, request).await {
+                Ok(executed) => {
+                    if let Executed::Done(_, changes) = &executed {
+                        notices.extend(changes.iter().cloned().map(Notice::Changed));
                     }
-                    executed => Some(executed),
-                };
+                    results.push(Ok(executed));
+                }
+                Err(error @ StoreError::NotFound { .. }) => results.push(Err(error)),
+                Err(_) => return Err(BatchFault::Command),
             }
         }
-        let results: Vec<_> = results.into_iter().flatten().collect();
-        let changes = results.iter().filter_map(|result| match result {
-            Ok(Executed::Done(_, changes)) => Some(changes),
-            Ok(Executed::NeedsCatchUp) | Err(_) => None,
-        });
-        let notices: Vec<_> = changes.flatten().cloned().map(Notice::Changed).collect();
         if !notices.is_empty() {
             self.commit_and_notify(tx, notices).await.map_err(BatchFault::Commit)?;
         }

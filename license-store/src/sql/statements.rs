@@ -29,16 +29,10 @@ pub(super) struct Statements {
     /// Updates only columns without an index. Takes the same parameters.
     pub(super) update_unindexed: SqlStr,
     pub(super) lock_license: SqlStr,
-    /// The licenses with the ids in the array `$1`.
-    pub(super) lock_licenses: SqlStr,
-    /// What plain claims change of licenses: rows of id, domains, devices, first use, version and last event.
-    pub(super) update_claimed: SqlStr,
     /// A license with its counters and lists.
     pub(super) license: SqlStr,
     /// The same with the shorter lists of events.
     pub(super) license_of_event: SqlStr,
-    /// The same of the licenses with the ids in the array `$1`.
-    pub(super) licenses_of_events: SqlStr,
     pub(super) license_exists: SqlStr,
     pub(super) license_by_key: SqlStr,
     pub(super) insert_activations: SqlStr,
@@ -75,7 +69,6 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    #[expect(clippy::too_many_lines, reason = "one list of statements")]
     pub(super) fn new<D: Dialect>() -> Self {
         let for_update = D::FOR_UPDATE;
         let detail = |most| detail::<D>(most);
@@ -98,24 +91,8 @@ impl Statements {
                  last_event = $16 WHERE id = $1",
             ),
             lock_license: sql(format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}")),
-            lock_licenses: sql(format!(
-                "SELECT {COLUMNS} FROM licenses WHERE {}{for_update}",
-                D::is_one_of("id", 1)
-            )),
-            update_claimed: sql(format!(
-                "UPDATE licenses SET domains_used = c.domains, devices_used = c.devices, activated_at = c.activated_at, \
-                 version = c.version, last_event = c.last_event FROM (SELECT value ->> 0 AS id, \
-                 CAST(value ->> 1 AS BIGINT) AS domains, CAST(value ->> 2 AS BIGINT) AS devices, \
-                 CAST(value ->> 3 AS BIGINT) AS activated_at, CAST(value ->> 4 AS BIGINT) AS version, \
-                 CAST(value ->> 5 AS BIGINT) AS last_event FROM {items}) AS c WHERE licenses.id = c.id"
-            )),
             license: sql(format!("{} WHERE l.id = $1", detail(limits::LISTED_ACTIVATIONS))),
             license_of_event: sql(format!("{} WHERE l.id = $1", detail(limits::EVENT_ACTIVATIONS))),
-            licenses_of_events: sql(format!(
-                "{} WHERE {}",
-                detail(limits::EVENT_ACTIVATIONS),
-                D::is_one_of("l.id", 1)
-            )),
             license_exists: SqlStr::from_static("SELECT id FROM licenses WHERE id = $1"),
             license_by_key: sql(format!(
                 "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",

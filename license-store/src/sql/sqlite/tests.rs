@@ -62,21 +62,6 @@ async fn activations_are_looked_up_by_index() {
     }
 }
 
-/// A batch of claims looks its licenses up.
-#[tokio::test]
-async fn claimed_licenses_are_looked_up_by_index() {
-    let (_folder, store) = open().await;
-    let mut reader = store.database.read_connection().await.expect("a connection");
-    let statements = &store.database.statements;
-    for sql in [&statements.lock_licenses, &statements.update_claimed, &statements.licenses_of_events] {
-        let plan = plan(&mut reader, sql.as_str()).await;
-        let looks = |step: &&String| step.contains("sqlite_autoindex_licenses_1 (id=?)");
-        assert!(plan.iter().any(|step| looks(&step)), "{plan:#?}");
-        let scans = |step: &String| step.starts_with("SCAN licenses") || step.starts_with("SCAN l ");
-        assert!(!plan.iter().any(scans), "{plan:#?}");
-    }
-}
-
 /// Reports look up days and licenses: they scan neither all rollups of a day nor all of a license.
 #[tokio::test]
 async fn usage_is_looked_up_by_index() {

@@ -1,9 +1,11 @@
 //! The task that compacts, and how readers wait for it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use license_core::store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -132,7 +134,9 @@ impl Drop for Compaction {
 async fn run<D: Dialect>(database: Arc<SqlDatabase<D>>, requests: Arc<Requests>) {
     loop {
         let number = requests.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let result = pass(&database).await;
+        // A pass that panics must not leave readers waiting for one that never ends.
+        let panicked = |_| Err(StoreError::Unavailable { source: "the compactor panicked".into() });
+        let result = AssertUnwindSafe(pass(&database)).catch_unwind().await.unwrap_or_else(panicked);
         let complete = matches!(result, Ok(true));
         let failed = result.is_err();
         if let Err(error) = result

@@ -184,7 +184,7 @@ CREATE UNIQUE INDEX events_by_position ON events (position) WHERE position IS NO
 CREATE INDEX events_by_type ON events (event_type, position) WHERE position IS NOT NULL;
 CREATE INDEX events_by_time ON events (at);
 
--- One row. Whoever locks it assigns positions and changes endpoints.
+-- One row. Positions are assigned, and endpoints are changed, under its lock.
 CREATE TABLE outbox (
     last_position BIGINT           NOT NULL
 );

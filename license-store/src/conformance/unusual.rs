@@ -27,7 +27,7 @@ async fn told(store: &dyn LicenseStore, id: &LicenseId) -> Vec<Event> {
 /// So many looks without news, each a call of the store: it never files, or never tells.
 const LOOKS: usize = 100_000;
 
-/// Looks until so many events are told of a license: when recorded validations are compacted is up to the store.
+/// Scans until there are so many events of a license: a store may compact recorded validations later.
 async fn look_until(
     store: &dyn LicenseStore,
     outbox: &dyn Outbox,

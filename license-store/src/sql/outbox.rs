@@ -183,7 +183,7 @@ impl<D: Dialect> SqlDatabase<D> {
             json!({ "told": noted, "counts": counts, "endpoints": endpoints, "deliveries": deliveries });
         let (all, events) = (all.to_string(), json_rows(events.into_iter()));
         let values = [all.as_str().into(), events.as_str().into()];
-        // Whoever is about to assign positions has read which one comes next.
+        // A publisher of this process has read which position comes next.
         if let Ok(_publishing) = self.publishing.try_lock() {
             let mut tx = self.begin(Durability::ProcessCrash).await?;
             let told = self.tell_in_place(&mut tx, &values, least).await?;

@@ -29,7 +29,7 @@ pub(in crate::sql) struct OutboxStatements {
     pub(super) published_since: SqlStr,
     pub(super) at_positions: SqlStr,
     pub(super) ending: SqlStr,
-    /// Notes on licenses what is told of them, as far as they are still as they were read.
+    /// Sets the expiry notice of licenses that are still as they were read.
     pub(super) note_told: SqlStr,
     pub(super) insert_told: SqlStr,
     /// Takes positions for all events, if all licenses and endpoints are as they were read.

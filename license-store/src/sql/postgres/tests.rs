@@ -94,7 +94,7 @@ async fn seen_activations_are_looked_up_by_index() {
     assert_eq!(seen, 2_000, "each is updated");
 }
 
-/// One look for each day, whoever else used theirs on it; and of single validations those of a range.
+/// Reports look up days and licenses: they scan neither all rollups of a day nor all of a license.
 #[tokio::test]
 async fn usage_is_looked_up_and_not_read_through() {
     let Some(database) = TestDatabase::new().await else { return };

@@ -35,8 +35,7 @@ use fill::{Known, Maker, Raw, SECRET, now, store_data_keys};
 const VALIDATED: usize = 1_000;
 const CALLERS: usize = 8;
 const THINKS: Duration = Duration::from_millis(5);
-/// How long is measured without a sweep: some rounds of filing, which comes every ten seconds of a load that goes on, as during the
-/// sweep.
+/// How long is measured without a sweep: several passes of the compactor, as during the sweep.
 const BEFORE: Duration = Duration::from_secs(40);
 
 /// Validates until it is told to stop; how long each answer took.

@@ -40,7 +40,7 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-/// One license, with its version as `ETag`. It has a key in clear, so nobody on the way may keep it. `now`: when the call began.
+/// One license, with its version as `ETag`. It has a key in clear, so no cache on the way may store it. `now`: when the call began.
 pub(crate) fn license(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
     let counted = [license.detail.counters.as_of];
     let mut response = json(status, &WithAsOf::new(license_json(license, now), counted, now));

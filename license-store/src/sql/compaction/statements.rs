@@ -150,8 +150,10 @@ impl CompactionStatements {
                 "DELETE FROM writers WHERE at < (SELECT MAX(at) FROM writers) - 604800000000",
             ),
             marker: SqlStr::from_static("SELECT first, last, after_license, after_sequence FROM compaction"),
+            // Not if the last row is gone: then others have finished this fold since its rows were read.
             start: SqlStr::from_static(
-                "UPDATE compaction SET first = $1, last = $2, after_license = '', after_sequence = 0 WHERE last = 0",
+                "UPDATE compaction SET first = $1, last = $2, after_license = '', after_sequence = 0 \
+                 WHERE last = 0 AND EXISTS (SELECT 1 FROM journal WHERE id = $2)",
             ),
             advance: SqlStr::from_static(
                 "UPDATE compaction SET after_license = $4, after_sequence = $5 \

@@ -330,6 +330,26 @@ mod sqlite {
         check_cuts(open(&folder).await).await;
     }
 
+    /// A process that was held up must not start a fold again that others have finished: a third one, which still has its rows in
+    /// memory, would count them twice.
+    #[tokio::test]
+    async fn finished_fold_is_not_started_again() {
+        let folder = folder();
+        let store = open(&folder).await;
+        let ids = licenses(&store).await;
+        store.compaction.stop().await;
+        record(&store, &ids, 0).await;
+        let database = &store.database;
+        let rows =
+            database.oldest_rows(&mut *database.reader().await.expect("one"), u64::MAX).await.expect("ids");
+        compact_the_rest(database).await;
+        let mut tx = database.begin(Durability::ProcessCrash).await.expect("a transaction");
+        let values = values![int(rows[0]), int(rows[rows.len() - 1])];
+        database.fetch(&mut tx, &database.compaction.start, values).await.expect("no fault");
+        let marker = database.fetch(&mut tx, &database.compaction.marker, &[]).await.expect("a row");
+        assert_eq!(reader::<Sqlite>(&marker[0], "compaction", "").count("last").expect("a number"), 0);
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn racing_compactors_count_once() {
         let folder = folder();

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 /// Between two checkpoints.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Pages of a log that begins anew: 64 MB. The writer waits for the rest of that checkpoint.
+/// Pages from which the log is restarted: 64 MB. The writer waits for the rest of that checkpoint.
 const LONG_LOG: i64 = 16_384;
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
@@ -51,7 +51,7 @@ async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify
             connection = options.connect().await.ok();
         }
         if let Some(connection) = &mut connection {
-            // Those whose commits a fault of the disk fails are told of it.
+            // A fault of the disk is reported by the commits that it fails.
             let _ = checkpoint(connection, &writer).await;
         }
     }
@@ -60,8 +60,7 @@ async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify
     }
 }
 
-/// Moves what is in the log. While others write, the log only grows; if it is long, the writer waits for once, so that the log begins
-/// anew.
+/// Moves what is in the log. While others write, the log only grows. If it is long, the writer waits once, so that the log restarts.
 async fn checkpoint(connection: &mut SqliteConnection, writer: &SqlitePool) -> sqlx::Result<()> {
     let pages: i64 = sqlx::query(CHECKPOINT).fetch_one(&mut *connection).await?.try_get("log")?;
     if pages >= LONG_LOG {

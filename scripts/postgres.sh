@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# Starts a PostgreSQL of a script's own. Sourced by scripts/test and by the scripts of the benches.
+# Starts a temporary PostgreSQL server. Sourced by scripts/test and the scripts in benches/.
 
 fail() {
     echo "$0: $1" >&2
     exit 1
 }
 
-# The folder with the programs of PostgreSQL's server. Debian keeps them off the PATH.
+# Prints the folder of PostgreSQL's server programs. Debian keeps them off the PATH.
 postgres_programs() {
     local pg_ctl
     for pg_ctl in "$(command -v pg_ctl)" $(printf '%s\n' /usr/lib/postgresql/*/bin/pg_ctl | sort --version-sort --reverse); do
@@ -18,7 +18,7 @@ postgres_programs() {
     done
 }
 
-# Installs the Debian packages that are named, where it can.
+# Installs these Debian packages, or fails with the command that does.
 install_packages() {
     [ $# -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -28,7 +28,7 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "$@"
 }
 
-# PostgreSQL and pgbouncer refuse to run as root.
+# Runs a command as a user that is not root: PostgreSQL and pgbouncer refuse to run as root.
 as_server() {
     if [ "$(id -u)" = 0 ]; then
         (cd "$folder" && runuser -u "$server_user" -- "$@")
@@ -37,14 +37,14 @@ as_server() {
     fi
 }
 
-# A port that nobody listens on. Another may take it before it is used: callers try again.
+# Prints a free port. Another program can take it first, so callers retry.
 free_port() {
     local port
     while port=$((20000 + RANDOM % 12000)); (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
     echo "$port"
 }
 
-# Stops what runs in a folder of these scripts, and removes it.
+# Stops the servers of a folder and removes it.
 clear_folder() {
     local folder=$1
     if [ -s "$folder/pgbouncer.pid" ]; then
@@ -56,14 +56,14 @@ clear_folder() {
     rm -rf "$folder"
 }
 
-# Settings come as arguments, one line each.
+# Starts PostgreSQL. Each argument is a line of its configuration.
 start_postgres() {
     local locale=(--no-locale)
-    # A language whose order is not that of bytes, so that texts which must compare by bytes are seen to do so.
+    # A collation that differs from byte order, to find queries that depend on byte order without asking for it.
     if "$programs/initdb" --help | grep --quiet icu-locale; then
         locale=(--locale=C --locale-provider=icu --icu-locale=en-US)
     fi
-    # Plain passwords, on this machine's loopback: the usual ones cost each of many connections some 4,096 hashes.
+    # Plain passwords over loopback: SCRAM costs each connection thousands of hashes.
     as_server "$programs/initdb" --pgdata="$folder/data" --username=postgres --pwfile="$folder/password" \
         --auth=password --encoding=UTF8 "${locale[@]}" --no-sync --no-instructions >"$folder/initdb.log" 2>&1 ||
         { cat "$folder/initdb.log" >&2; fail "initdb failed"; }
@@ -79,15 +79,15 @@ start_postgres() {
         fi
     done
     cat "$folder/postgres.log" >&2
-    fail "PostgreSQL does not start"
+    fail "PostgreSQL did not start"
 }
 
-# A folder of this run's own, in $folder, gone at the end with all that runs in it.
+# Creates a temporary folder, $folder. At exit its servers are stopped and it is removed.
 make_folder() {
     programs=$(postgres_programs)
     server_user=postgres
     id "$server_user" >/dev/null 2>&1 || server_user=nobody
-    # What a run left that was killed: its own number is dead.
+    # Removes the folders of runs that were killed.
     local left
     for left in "${TMPDIR:-/tmp}"/license-test.*; do
         if [ -s "$left/script.pid" ] && ! kill -0 "$(cat "$left/script.pid")" 2>/dev/null; then
@@ -103,7 +103,7 @@ make_folder() {
     [ "$(id -u)" != 0 ] || chown -R "$server_user" "$folder"
 }
 
-# For benches: a server whose commits wait for the disk, as in earnest. What runs already is used, where it is named.
+# Starts a server whose commits wait for the disk, unless LICENSE_TEST_POSTGRES names one.
 start_postgres_for_benches() {
     [ -z "${LICENSE_TEST_POSTGRES:-}" ] || return 0
     [ -n "$(postgres_programs)" ] || install_packages postgresql

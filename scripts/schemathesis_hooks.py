@@ -1,6 +1,6 @@
-"""What a schema can't say of a request, so that what is sent as valid is valid.
+"""Replaces generated values that match the schema but break a rule that a schema cannot express.
 
-Only texts that are well formed are replaced: what is wrong with a request stays wrong.
+Only well-formed values are replaced, so an invalid request stays invalid.
 """
 
 import datetime
@@ -11,8 +11,8 @@ import urllib.parse
 import requests
 import schemathesis
 
-# The port of discard, where nobody listens: no webhook goes anywhere.
-NOBODY = "http://127.0.0.1:9/"
+# The discard port, on which no program listens.
+CLOSED_PORT = "http://127.0.0.1:9/"
 PLANS = ["starter", "professional", "enterprise"]
 TAG = re.compile(r'\*|(W/)?"[!#-~]*"')
 WELL_FORMED = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
@@ -37,7 +37,7 @@ def is_text(value, most):
 
 
 def is_host(value):
-    # Whatever is around it is not looked at.
+    # The server ignores surrounding white space.
     return isinstance(value, str) and len(value) <= 2048 and is_text(value.strip(), 2048)
 
 
@@ -49,54 +49,54 @@ def moment(value):
 
 
 def host(text):
-    """A host name that is the same for the same text."""
+    """Returns a host name that depends on the text only."""
     return f"host-{abs(hash(text)) % 1000}.example.com"
 
 
 def fit(body):
-    # A plan is one of the catalog.
+    # Plans must be in the catalog.
     if is_text(body.get("plan"), 64):
         body["plan"] = PLANS[len(body["plan"]) % 3]
-    # A domain is a host name.
+    # Domains must be host names.
     if is_host(body.get("domain")):
         body["domain"] = host(body["domain"])
     if isinstance(body.get("domains"), list) and all(map(is_host, body["domains"])):
         body["domains"] = [host(item) for item in body["domains"]]
-    # What ends, ends in the future.
+    # Expiry must be in the future.
     if moment(body.get("expires_at")):
         body["expires_at"] = "2099-01-01T00:00:00Z"
-    # A key has check symbols.
+    # Keys must have valid check symbols.
     if isinstance(body.get("key"), str):
         body["key"] = KEY
     url = body.get("url")
     if isinstance(url, str) and len(url) <= 2048 and re.match("https?://", url):
-        body["url"] = NOBODY
+        body["url"] = CLOSED_PORT
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if isinstance(case.body, dict):
         fit(case.body)
-    # schemathesis makes values of this header by rules of its own, whatever pattern the contract has.
+    # schemathesis ignores the contract's pattern for this header.
     tag = (case.headers or {}).get("If-Match")
     if tag is not None and case.meta.generation.mode.is_positive and not TAG.fullmatch(tag):
         case.headers["If-Match"] = '"1"'
-    # A time has an end after its beginning.
+    # `from` must not be after `to`.
     query = case.query or {}
     begin, end = moment(query.get("from")), moment(query.get("to"))
     if begin and end and begin > end:
         query["from"], query["to"] = query["to"], query["from"]
-    # An address of the format `email` is ASCII; others are of `idn-email`.
+    # The format `email` is ASCII; `idn-email` is not.
     email = (case.path_parameters or {}).get("email")
     if isinstance(email, str) and "@" in email and not email.isascii():
         case.path_parameters["email"] = "dev@example.com"
-    # One call frees one slot.
+    # A call must name either a domain or a fingerprint.
     if case.operation.path.endswith("/deactivate") and isinstance(case.body, dict) and case.meta.generation.mode.is_positive:
         if isinstance(case.body.get("domain"), str):
             case.body.pop("fingerprint", None)
         elif not isinstance(case.body.get("fingerprint"), str):
             case.body["domain"] = host("any")
-    # Usage is of a time that is kept, in not too many intervals.
+    # The period must be within the retention and have a limited number of intervals.
     if case.operation.path.endswith("/usage"):
         if query.get("interval") in ("hour", "day", "month") and "from" not in query:
             query["from"] = "now"

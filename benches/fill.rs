@@ -1,4 +1,4 @@
-//! Fills a database with licenses, as many at once as a statement takes.
+//! Fills a database with licenses in bulk.
 
 use chrono::{DateTime, Duration, Utc};
 use license_core::activation::{Activation, Fingerprint};
@@ -13,15 +13,18 @@ use license_core::store::LicenseStore;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, SqliteConnection};
+use std::path::Path;
 use std::time;
+use test_database::TestDatabase;
 
-/// How many licenses go into one commit.
+/// Licenses per commit.
 const BATCH: usize = 5_000;
-/// Licenses of one customer.
+/// Licenses per customer.
 const PER_CUSTOMER: usize = 10;
 
-/// Seals the data keys.
+/// Secret that seals the data keys.
 pub(crate) const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
@@ -30,37 +33,37 @@ const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state,
     CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), CAST(value ->> 9 AS BIGINT), \
     CAST(value ->> 10 AS BIGINT), CAST(value ->> 11 AS BIGINT), CAST(value ->> 12 AS BIGINT), value ->> 13, \
     CAST(value ->> 14 AS BIGINT), CAST(value ->> 15 AS BIGINT), CAST(value ->> 16 AS BIGINT) FROM ITEMS";
-const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, seen_at, seen_day, validations) \
+const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, last_seen_at, last_seen_day, validations) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5, \
     CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0 FROM ITEMS";
 const EVENTS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
     SELECT value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4 FROM ITEMS";
 
-/// The same data keys in every database, so that all fills are equal.
+/// Returns the data keys, which are the same in every database so that all fills are equal.
 pub(crate) fn data_keys() -> DataKeys {
     DataKeys::generate(&mut ChaCha20Rng::seed_from_u64(5)).expect("randomness")
 }
 
-/// Stores the data keys in a new database, for the services that will read it.
+/// Stores the data keys in a new database.
 pub(crate) async fn store_data_keys(store: &dyn LicenseStore) {
     let secret = Secret::from_hex(SECRET).expect("hex digits");
     let sealed = data_keys().seal(&secret, &mut ChaCha20Rng::seed_from_u64(6)).expect("randomness");
-    let stored = store.keep_first(DataKeys::SETTING, &sealed).await.expect("data keys");
+    let stored = store.put_if_absent(DataKeys::SETTING, &sealed).await.expect("data keys");
     assert_eq!(stored, sealed, "the database is new");
 }
 
-/// A license of the fill, as callers know it.
+/// A license of a filled database.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct IssuedLicense {
     pub(crate) id: LicenseId,
     pub(crate) key: LicenseKey,
     pub(crate) digest: KeyDigest,
-    /// How many domains it holds; they are `d0.s<n>.example.com`, `d1.…` and so on.
+    /// Number of its domains, which are `d0.s<n>.example.com`, `d1.s<n>.example.com` and so on.
     pub(crate) domains: usize,
     number: usize,
 }
 
-impl Known {
+impl IssuedLicense {
     pub(crate) fn domain(&self, n: usize) -> DomainName {
         domain(self.number, n)
     }
@@ -74,8 +77,8 @@ pub(crate) fn customer(number: usize) -> CustomerEmail {
     CustomerEmail::parse(&format!("dev{}@example.com", number / PER_CUSTOMER)).expect("an address")
 }
 
-/// Licenses as core makes them, one after the other.
-pub(crate) struct Maker {
+/// Generates a reproducible sequence of licenses.
+pub(crate) struct LicenseGenerator {
     rng: ChaCha20Rng,
     vault: KeyVault,
     plans: PlanCatalog,
@@ -83,7 +86,7 @@ pub(crate) struct Maker {
     number: usize,
 }
 
-impl Maker {
+impl LicenseGenerator {
     pub(crate) fn new() -> Self {
         Self {
             rng: ChaCha20Rng::seed_from_u64(7),
@@ -94,7 +97,8 @@ impl Maker {
         }
     }
 
-    /// One license a second: of ten, six are starter, three professional and one enterprise. It has been in use.
+    /// Generates an activated license, created one second after the previous one. Of ten, six are starter,
+    /// three professional and one enterprise.
     fn license(&mut self, domains: usize) -> (NewLicense, LicenseKey) {
         let number = self.number;
         self.number += 1;
@@ -118,13 +122,23 @@ impl Maker {
     }
 }
 
-/// Where the fill writes.
-pub(crate) enum Raw {
+/// Connection to a database, past the store.
+pub(crate) enum RawConnection {
     Sqlite(Box<SqliteConnection>),
     Postgres(Box<PgConnection>),
 }
 
-impl Raw {
+impl RawConnection {
+    /// Connects to an SQLite database. With the default cache, a fill would read index pages again and again.
+    pub(crate) async fn sqlite(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-1000000");
+        Self::Sqlite(Box::new(options.connect().await.expect("a connection")))
+    }
+
+    pub(crate) async fn postgres(database: &TestDatabase) -> Self {
+        Self::Postgres(Box::new(database.connect().await))
+    }
+
     async fn insert(&mut self, tables: [(&str, Vec<Value>); 3]) {
         macro_rules! insert {
             ($connection:expr, $bytes:literal, $hex:literal, $items:literal) => {{
@@ -147,20 +161,20 @@ impl Raw {
         }
     }
 
-    /// Adds licenses of so many domains each; what they are, and how long the database took.
+    /// Adds licenses with `domains` domains each. Returns them, and the time that the database took.
     pub(crate) async fn fill(
         &mut self,
-        maker: &mut Maker,
+        generator: &mut LicenseGenerator,
         licenses: usize,
         domains: usize,
-    ) -> (Vec<Known>, time::Duration) {
+    ) -> (Vec<IssuedLicense>, time::Duration) {
         let mut known = Vec::with_capacity(licenses);
         let mut took = time::Duration::ZERO;
         while known.len() < licenses {
             let mut tables = [(LICENSES, Vec::new()), (ACTIVATIONS, Vec::new()), (EVENTS, Vec::new())];
             for _ in 0..BATCH.min(licenses - known.len()) {
-                let number = maker.number;
-                let (new, key) = maker.license(domains);
+                let number = generator.number;
+                let (new, key) = generator.license(domains);
                 let NewLicense { license, activations, events, idempotency: _, audit: _ } = new;
                 tables[0].1.push(license_row(&license));
                 tables[1].1.extend(activations.iter().map(|activation| activation_row(&license, activation)));
@@ -174,7 +188,13 @@ impl Raw {
                         event.data.to_string()
                     ])
                 }));
-                known.push(Known { id: license.id, key, digest: license.key_digest, domains, number });
+                known.push(IssuedLicense {
+                    id: license.id,
+                    key,
+                    digest: license.key_digest,
+                    domains,
+                    number,
+                });
             }
             let start = now();
             self.insert(tables).await;
@@ -183,24 +203,31 @@ impl Raw {
         (known, took)
     }
 
-    /// What a database does by itself after a while: statistics, and the journal brought into the tables.
-    pub(crate) async fn settle(&mut self) {
+    /// Executes a statement.
+    pub(crate) async fn execute(&mut self, statement: &str) {
         match self {
             Self::Sqlite(connection) => {
-                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                    .execute(&mut **connection)
-                    .await
-                    .expect("done");
+                sqlx::query(AssertSqlSafe(statement)).execute(&mut **connection).await.map(drop)
             }
             Self::Postgres(connection) => {
-                for text in ["VACUUM ANALYZE", "CHECKPOINT"] {
-                    sqlx::query(text).execute(&mut **connection).await.expect("done");
-                }
+                sqlx::query(AssertSqlSafe(statement)).execute(&mut **connection).await.map(drop)
             }
+        }
+        .expect("the statement succeeds");
+    }
+
+    /// Does the maintenance that a database does by itself after a while: checkpoints and statistics.
+    pub(crate) async fn settle(&mut self) {
+        let statements: &[_] = match self {
+            Self::Sqlite(_) => &["PRAGMA wal_checkpoint(TRUNCATE)"],
+            Self::Postgres(_) => &["VACUUM ANALYZE", "CHECKPOINT"],
+        };
+        for statement in statements {
+            self.execute(statement).await;
         }
     }
 
-    /// Bytes on disk.
+    /// Returns the size on disk in bytes.
     pub(crate) async fn size(&mut self) -> i64 {
         const SQLITE: &str = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         const POSTGRES: &str = "SELECT pg_database_size(current_database())";
@@ -212,8 +239,8 @@ impl Raw {
     }
 }
 
-/// Whether that database is to be measured: all are, but for `--only` and one's name.
-pub(crate) fn wanted(name: &str) -> bool {
+/// Returns whether to measure this database. `--only NAME` selects one.
+pub(crate) fn is_selected(name: &str) -> bool {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--only").skip(1);
     arguments.next().is_none_or(|only| only == name)
 }
@@ -245,7 +272,7 @@ fn license_row(license: &License) -> Value {
         json!(license.metadata).to_string(),
         license.version,
         license.last_event,
-        license.expiry_told.as_number(),
+        license.expiry_notified.as_number(),
     ])
 }
 

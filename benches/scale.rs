@@ -1,8 +1,10 @@
-//! What a thousand, a hundred thousand and a million licenses cost, as a table in Markdown.
+//! Measures how the cost of operations grows from 1k to 1M licenses, and with 100k activations. Prints
+//! Markdown tables.
 //!
-//! `benches/scale` starts a PostgreSQL and runs it; `--quick` tries it with 1k and 10k, `--only sqlite` with one database.
+//! Run it with `benches/scale`, which starts a PostgreSQL. `--quick` uses 1k and 10k licenses; `--only
+//! sqlite` or `--only postgres` selects a store.
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "fill.rs"]
 mod fill;
@@ -17,8 +19,8 @@ use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::command::{Command, CommandContext, Outcome};
 use license_core::key::Secret;
 use license_core::plan::PlanCatalog;
-use license_core::service::{LicenseService, ValidateRequest};
-use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
+use license_core::service::{Health, ServiceContext, ServiceOptions, ValidateRequest, ValidationService};
+use license_core::store::{LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
 use license_core::verdict::Claim;
 use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
@@ -26,45 +28,43 @@ use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 use test_database::TestDatabase;
 
-use fill::{Known, Maker, Raw, SECRET, customer, device, now, store_data_keys};
+use fill::{IssuedLicense, LicenseGenerator, RawConnection, SECRET, customer, device, now, store_data_keys};
 
-/// Samples of each figure, after a tenth as many that are not counted.
+/// Samples per result, after a warm-up of a tenth as many.
 const SAMPLES: usize = 2_000;
-/// Samples of a read by its key, likewise. Of 2,000, which are over in a fifth of a second, the middle one was another in each run,
-/// by a tenth and more.
+/// Samples of reads by key. With 2,000, the median differs by 10 % between runs.
 const READS: usize = 20_000;
-/// How often the figures that have a bar are taken: the middle ratio counts, since one lies a tenth beside the next, and more.
+/// Rounds of results that have a budget. The median ratio counts, because single ratios differ by 10 % and
+/// more.
 const ROUNDS: usize = 5;
-/// Samples that one database gives before the next has its turn, so that all see the same weather.
-const TURN: usize = 200;
-/// Licenses that are validated from memory, and domains of the one big license: few enough that the samples which are not
-/// counted bring them there.
+/// Consecutive samples of one database. Databases alternate, so that noise affects all of them.
+const CONSECUTIVE: usize = 200;
+/// Cached licenses, and used domains of the large license: few enough that the warm-up caches all of them.
 const IN_USE: usize = 100;
-/// Activations of the one big license.
+/// Activations of the large license.
 const MANY: usize = 100_000;
 
-/// A database of the bench, filled.
-struct Filled {
+/// A filled database.
+struct FilledDatabase {
     store: Arc<dyn LicenseStore>,
-    /// As the server has it, with all that is asked for in memory; each validation is committed.
-    remembered: LicenseService,
-    /// The same without a memory.
-    forgetful: LicenseService,
-    licenses: Vec<Known>,
+    /// Service with cache and group commit, as in the server.
+    cached: ValidationService,
+    /// Service without cache and group commit.
+    uncached: ValidationService,
+    licenses: Vec<IssuedLicense>,
     load: Duration,
     size: i64,
     rng: ChaCha20Rng,
-    claims: usize,
-    keep: Keep,
+    /// Devices activated so far.
+    activated: usize,
+    storage: Storage,
 }
 
-/// Gone, with its data, when dropped.
-enum Keep {
+/// Storage of a database. Removed when dropped.
+enum Storage {
     Sqlite { folder: TempDir },
     Postgres { _database: Box<TestDatabase> },
 }
@@ -75,34 +75,32 @@ enum Engine {
     Postgres,
 }
 
-async fn service(store: Arc<dyn LicenseStore>) -> LicenseService {
-    let secret = Secret::from_hex(SECRET).expect("hex digits");
-    LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await.expect("a service")
+async fn service(store: Arc<dyn LicenseStore>) -> ValidationService {
+    let options = ServiceOptions::new(&Secret::from_hex(SECRET).expect("hex digits"), SystemClock, SystemRng);
+    let context = ServiceContext::open(&*store, options).await.expect("a context");
+    ValidationService::new(store, None, Health::default(), context)
 }
 
-impl Filled {
+impl FilledDatabase {
     async fn new(engine: Engine, shape: &[(usize, usize)]) -> Option<Self> {
-        let (store, mut raw, keep): (Arc<dyn LicenseStore>, _, _) = match engine {
+        let (store, mut raw, storage): (Arc<dyn LicenseStore>, _, _) = match engine {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().expect("a folder");
                 let path = folder.path().join("licenses.db");
                 let store = SqliteStore::open(&path).await.expect("a store");
-                // Without a cache of its own size, the fill reads pages of its indexes again and again.
-                let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-1000000");
-                let raw: SqliteConnection = options.connect().await.expect("a connection");
-                (Arc::new(store), Raw::Sqlite(Box::new(raw)), Keep::Sqlite { folder })
+                (Arc::new(store), RawConnection::sqlite(&path).await, Storage::Sqlite { folder })
             }
             Engine::Postgres => {
                 let database = TestDatabase::new().await?;
                 let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
-                let raw = Raw::Postgres(Box::new(database.connect().await));
-                (Arc::new(store.expect("a store")), raw, Keep::Postgres { _database: Box::new(database) })
+                let raw = RawConnection::postgres(&database).await;
+                (Arc::new(store.expect("a store")), raw, Storage::Postgres { _database: Box::new(database) })
             }
         };
         store_data_keys(&*store).await;
-        let (mut maker, mut licenses, mut load) = (Maker::new(), Vec::new(), Duration::ZERO);
+        let (mut generator, mut licenses, mut load) = (LicenseGenerator::new(), Vec::new(), Duration::ZERO);
         for &(count, domains) in shape {
-            let (known, took) = raw.fill(&mut maker, count, domains).await;
+            let (known, took) = raw.fill(&mut generator, count, domains).await;
             licenses.extend(known);
             load += took;
         }
@@ -112,49 +110,50 @@ impl Filled {
         let size = raw.size().await;
         let group = GroupCommitOptions::default();
         let grouped = GroupCommit::new(Arc::clone(&store), group, &mut SystemRng).expect("randomness");
-        let remembered = Cache::new(grouped, CacheOptions::default());
+        let cached = Cache::new(Arc::new(grouped), Arc::new(SystemClock), CacheOptions::default());
         let rng = ChaCha20Rng::seed_from_u64(1);
         Some(Self {
-            remembered: service(Arc::new(remembered)).await,
-            forgetful: service(Arc::clone(&store)).await,
+            cached: service(Arc::new(cached)).await,
+            uncached: service(Arc::clone(&store)).await,
             store,
             licenses,
             load,
             size,
             rng,
-            claims: 0,
-            keep,
+            activated: 0,
+            storage,
         })
     }
 
-    /// Brings the file into the system's memory, as that of a server which has run for a while: the system gives up parts of a large
-    /// one while the next is filled, and then the disk would be measured. PostgreSQL has just read all of its own (`VACUUM`).
+    /// Reads the SQLite file into the page cache. The system evicts parts of it while the next database is
+    /// filled. `VACUUM` does the same for PostgreSQL.
     fn warm(&self) {
-        if let Keep::Sqlite { folder } = &self.keep {
+        if let Storage::Sqlite { folder } = &self.storage {
             let mut file = File::open(folder.path().join("licenses.db")).expect("the file");
-            io::copy(&mut file, &mut io::sink()).expect("it is read");
+            io::copy(&mut file, &mut io::sink()).expect("the file is readable");
         }
     }
 
-    fn any(&mut self) -> Known {
+    fn random_license(&mut self) -> IssuedLicense {
         let n = self.rng.random_range(0..self.licenses.len());
         self.licenses[n].clone()
     }
 
-    async fn read_by_key(&mut self, known: &Known) -> Duration {
+    async fn read_by_key(&mut self, known: &IssuedLicense) -> Duration {
         let domain = known.domain(self.rng.random_range(0..known.domains));
         let claim = Claim { domain: Some(domain), fingerprint: None };
         let start = now();
-        let standing = self.store.license_by_key(&known.digest, &claim, SystemClock.now()).await;
+        let snapshot = self.store.find_by_key(&known.digest, &claim).await;
         let took = start.elapsed();
-        assert!(standing.expect("a store").expect("a license").held(&claim).domain);
+        assert!(snapshot.expect("a store").expect("a license").held(&claim).domain);
         took
     }
 
-    /// Claims a new device. Afterwards frees the slot again: a license of few would have more each time.
-    async fn claim(&mut self, known: &Known, context: &CommandContext) -> Duration {
-        self.claims += 1;
-        let claim = Claim { domain: None, fingerprint: Some(device(self.claims)) };
+    /// Activates a new device, then releases it so that the number of activations stays the same. Only the
+    /// activation is timed.
+    async fn activate(&mut self, known: &IssuedLicense, context: &CommandContext) -> Duration {
+        self.activated += 1;
+        let claim = Claim { domain: None, fingerprint: Some(device(self.activated)) };
         let start = now();
         let outcome = self.store.execute(&known.id, &Command::Activate(claim), context).await;
         let took = start.elapsed();
@@ -166,7 +165,11 @@ impl Filled {
         took
     }
 
-    async fn validate(&mut self, service: impl Fn(&Self) -> &LicenseService, known: &Known) -> Duration {
+    async fn validate(
+        &mut self,
+        service: impl Fn(&Self) -> &ValidationService,
+        known: &IssuedLicense,
+    ) -> Duration {
         let domain = known.domain(self.rng.random_range(0..known.domains.min(IN_USE)));
         let request =
             ValidateRequest { key: known.key.reveal(), domain: Some(domain.as_str()), ..Default::default() };
@@ -177,96 +180,102 @@ impl Filled {
         took
     }
 
-    async fn page(&self, filter: &LicenseFilter, least: usize) -> Duration {
-        let moment = SystemClock.now();
+    async fn page(&self, filter: &LicenseFilter, min_items: usize) -> Duration {
+        let (at, page) = (SystemClock.now(), PageRequest::default());
+        let query = LicenseQuery { filter: filter.clone(), at, page };
         let start = now();
-        let page = self.store.licenses(filter, moment, &PageRequest::default()).await;
+        let page = self.store.list(&query).await;
         let took = start.elapsed();
-        assert!(page.expect("a store").items.len() >= least);
+        assert!(page.expect("a store").items.len() >= min_items);
         took
     }
 
-    async fn sample(&mut self, what: What, context: &CommandContext) -> Duration {
-        let known = self.any();
-        match what {
-            What::Read => self.read_by_key(&known).await,
-            What::Claim => self.claim(&known, context).await,
-            What::ValidateRemembered => {
+    async fn sample(&mut self, operation: Operation, context: &CommandContext) -> Duration {
+        let known = if operation.is_on_last_license() {
+            self.licenses[self.licenses.len() - 1].clone()
+        } else {
+            self.random_license()
+        };
+        match operation {
+            Operation::Read | Operation::ReadLast => self.read_by_key(&known).await,
+            Operation::Activate | Operation::ActivateLast => self.activate(&known, context).await,
+            Operation::ValidateCached => {
                 let n = self.rng.random_range(0..IN_USE) * (self.licenses.len() / IN_USE);
                 let known = self.licenses[n].clone();
-                self.validate(|filled| &filled.remembered, &known).await
+                self.validate(|filled| &filled.cached, &known).await
             }
-            What::Validate => self.validate(|filled| &filled.forgetful, &known).await,
-            What::First => self.page(&LicenseFilter::default(), 25).await,
-            What::Plan => {
+            Operation::ValidateLast => self.validate(|filled| &filled.cached, &known).await,
+            Operation::Validate => self.validate(|filled| &filled.uncached, &known).await,
+            Operation::First => self.page(&LicenseFilter::default(), 25).await,
+            Operation::Plan => {
                 let plan = ["starter", "professional", "enterprise"][self.rng.random_range(0..3)];
                 self.page(&LicenseFilter { plan: Some(plan.to_owned()), ..LicenseFilter::default() }, 25)
                     .await
             }
-            What::Customer => {
+            Operation::Customer => {
                 let customer_email = Some(customer(self.rng.random_range(0..self.licenses.len())));
                 self.page(&LicenseFilter { customer_email, ..LicenseFilter::default() }, 10).await
-            }
-            What::ReadLast => {
-                let known = self.licenses[self.licenses.len() - 1].clone();
-                self.read_by_key(&known).await
-            }
-            What::ValidateLast => {
-                let known = self.licenses[self.licenses.len() - 1].clone();
-                self.validate(|filled| &filled.remembered, &known).await
-            }
-            What::ClaimLast => {
-                let known = self.licenses[self.licenses.len() - 1].clone();
-                self.claim(&known, context).await
             }
         }
     }
 }
 
+/// A measured operation.
 #[derive(Clone, Copy)]
-enum What {
+enum Operation {
     Read,
-    Claim,
+    Activate,
     First,
     Plan,
     Customer,
-    ValidateRemembered,
+    ValidateCached,
     Validate,
-    /// Of the last license only.
     ReadLast,
     ValidateLast,
-    ClaimLast,
+    ActivateLast,
 }
 
-impl What {
-    /// How many samples it takes.
+impl Operation {
+    fn is_on_last_license(self) -> bool {
+        matches!(self, Self::ReadLast | Self::ValidateLast | Self::ActivateLast)
+    }
+
+    /// Returns the number of samples.
     fn samples(self) -> usize {
         if matches!(self, Self::Read | Self::ReadLast) { READS } else { SAMPLES }
     }
 
-    /// How often it takes them.
+    /// Returns the number of rounds.
     fn rounds(self) -> usize {
-        if matches!(self, Self::Read | Self::ReadLast | Self::Claim | Self::ClaimLast) { ROUNDS } else { 1 }
+        if matches!(self, Self::Read | Self::ReadLast | Self::Activate | Self::ActivateLast) {
+            ROUNDS
+        } else {
+            1
+        }
     }
 }
 
-/// The middle one of each database's samples.
-async fn medians(filled: &mut [Filled], what: What, context: &CommandContext) -> Vec<Duration> {
-    let count = what.samples();
+/// Returns the median of each database.
+async fn medians(
+    filled: &mut [FilledDatabase],
+    operation: Operation,
+    context: &CommandContext,
+) -> Vec<Duration> {
+    let count = operation.samples();
     let mut samples = vec![Vec::with_capacity(count); filled.len()];
     for filled in &mut *filled {
         for _ in 0..count / 10 {
-            filled.sample(what, context).await;
+            filled.sample(operation, context).await;
         }
     }
-    for _ in 0..count / TURN {
+    for _ in 0..count / CONSECUTIVE {
         for (filled, samples) in filled.iter_mut().zip(&mut samples) {
-            // What others left in the processor's caches is not its own fault.
-            for _ in 0..TURN / 10 {
-                filled.sample(what, context).await;
+            // Warms the CPU caches, which the other databases have used.
+            for _ in 0..CONSECUTIVE / 10 {
+                filled.sample(operation, context).await;
             }
-            for _ in 0..TURN {
-                samples.push(filled.sample(what, context).await);
+            for _ in 0..CONSECUTIVE {
+                samples.push(filled.sample(operation, context).await);
             }
         }
     }
@@ -279,33 +288,34 @@ async fn medians(filled: &mut [Filled], what: What, context: &CommandContext) ->
         .collect()
 }
 
-/// Takes a figure of each database, and prints the middle of its rounds; ratios are each to the first database in the same round.
-async fn row(name: &str, filled: &mut [Filled], what: What, context: &CommandContext) {
+/// Prints the median over the rounds for each database, and the ratio to the first database of the same
+/// round.
+async fn row(name: &str, filled: &mut [FilledDatabase], operation: Operation, context: &CommandContext) {
     let (mut micros, mut ratios) = (vec![Vec::new(); filled.len()], vec![Vec::new(); filled.len()]);
-    for _ in 0..what.rounds() {
-        let figures = medians(filled, what, context).await;
-        let first = figures[0].as_secs_f64();
-        for (n, figure) in figures.iter().enumerate() {
-            micros[n].push(figure.as_secs_f64() * 1e6);
-            ratios[n].push(figure.as_secs_f64() / first);
+    for _ in 0..operation.rounds() {
+        let medians = medians(filled, operation, context).await;
+        let first = medians[0].as_secs_f64();
+        for (n, median) in medians.iter().enumerate() {
+            micros[n].push(median.as_secs_f64() * 1e6);
+            ratios[n].push(median.as_secs_f64() / first);
         }
     }
-    let middle = |figures: &mut Vec<f64>| {
-        figures.sort_unstable_by(f64::total_cmp);
-        figures[figures.len() / 2]
+    let median = |values: &mut Vec<f64>| {
+        values.sort_unstable_by(f64::total_cmp);
+        values[values.len() / 2]
     };
-    print!("| {name} | {:.0} µs |", middle(&mut micros[0]));
+    print!("| {name} | {:.0} µs |", median(&mut micros[0]));
     for (micros, ratios) in micros.iter_mut().zip(&mut ratios).skip(1) {
-        print!(" {:.0} µs, {:.2}x", middle(micros), middle(ratios));
-        if let [least, .., most] = ratios[..] {
-            print!(" ({least:.2}–{most:.2})");
+        print!(" {:.0} µs, {:.2}x", median(micros), median(ratios));
+        if let [min, .., max] = ratios[..] {
+            print!(" ({min:.2}–{max:.2})");
         }
         print!(" |");
     }
     println!();
 }
 
-#[expect(clippy::cast_precision_loss, reason = "megabytes, to be read by people")]
+#[expect(clippy::cast_precision_loss, reason = "for display")]
 async fn run(engine: Engine, name: &str, sizes: &[usize]) {
     let context = CommandContext {
         plans: Arc::new(PlanCatalog::standard()),
@@ -315,7 +325,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
     };
     let mut filled = Vec::new();
     for &size in sizes {
-        let Some(one) = Filled::new(engine, &[(size, 3)]).await else { return };
+        let Some(one) = FilledDatabase::new(engine, &[(size, 3)]).await else { return };
         filled.push(one);
     }
     let heads = |heads: &[String]| {
@@ -335,28 +345,28 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         print!(" {:.1} MB, {:.0} bytes each |", filled.size as f64 / 1e6, filled.size as f64 / size as f64);
     }
     println!();
-    filled.iter().for_each(Filled::warm);
-    for (name, what) in [
-        ("read by key", What::Read),
-        ("claim a device", What::Claim),
-        ("validate, in memory", What::ValidateRemembered),
-        ("validate, not in memory", What::Validate),
-        ("list, first page", What::First),
-        ("list, of a plan", What::Plan),
-        ("list, of a customer", What::Customer),
+    filled.iter().for_each(FilledDatabase::warm);
+    for (name, operation) in [
+        ("read by key", Operation::Read),
+        ("activate a device", Operation::Activate),
+        ("validate, cached", Operation::ValidateCached),
+        ("validate, not cached", Operation::Validate),
+        ("list, first page", Operation::First),
+        ("list, of a plan", Operation::Plan),
+        ("list, of a customer", Operation::Customer),
     ] {
-        row(name, &mut filled, what, &context).await;
+        row(name, &mut filled, operation, &context).await;
     }
     drop(filled);
 
     let mut filled = Vec::new();
     for domains in [3, MANY] {
-        filled.extend(Filled::new(engine, &[(1_000, 3), (1, domains)]).await);
+        filled.extend(FilledDatabase::new(engine, &[(1_000, 3), (1, domains)]).await);
     }
     heads(&["one license with 3 activations".to_owned(), format!("with {}k", MANY / 1_000)]);
-    row("read by key", &mut filled, What::ReadLast, &context).await;
-    row("validate, in memory", &mut filled, What::ValidateLast, &context).await;
-    row("claim a device", &mut filled, What::ClaimLast, &context).await;
+    row("read by key", &mut filled, Operation::ReadLast, &context).await;
+    row("validate, cached", &mut filled, Operation::ValidateLast, &context).await;
+    row("activate a device", &mut filled, Operation::ActivateLast, &context).await;
 }
 
 fn main() {
@@ -365,13 +375,13 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         println!(
-            "{SAMPLES} samples of each figure, {READS} of reads by key; the middle one, and its ratio to the first column; \
-            of reads and claims the middle of {ROUNDS} such rounds, and the range of their ratios"
+            "median of {SAMPLES} samples ({READS} of reads by key), and its ratio to the first column; for reads and \
+            activations the median of {ROUNDS} rounds, and the range of the ratios"
         );
-        if fill::wanted("sqlite") {
+        if fill::is_selected("sqlite") {
             run(Engine::Sqlite, "SQLite", sizes).await;
         }
-        if fill::wanted("postgres") {
+        if fill::is_selected("postgres") {
             run(Engine::Postgres, "PostgreSQL", sizes).await;
         }
     });

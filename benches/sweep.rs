@@ -1,57 +1,58 @@
-//! 100,000 licenses whose terms end in the same minute, while others are validated: how long the sweep takes, and what it does
-//! to the answers, as a table in Markdown.
+//! Measures the sweep of 100,000 licenses that expire in the same minute, and the latency of validations
+//! meanwhile. Prints a Markdown table.
 //!
-//! `benches/sweep` starts a PostgreSQL and runs it; `--quick` tries it with 5,000, `--only sqlite` or `--only postgres` is one store.
+//! Run it with `benches/sweep`, which starts a PostgreSQL. `--quick` uses 5,000 licenses; `--only sqlite`
+//! or `--only postgres` selects a store.
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "fill.rs"]
-#[expect(dead_code, reason = "other benches read more of it")]
+#[expect(dead_code, reason = "other benches use more of it")]
 mod fill;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use license_core::clock::{Clock, SystemClock, SystemRng};
+use license_core::clock::{Clock, SystemClock};
 use license_core::key::Secret;
-use license_core::outbox::{Outbox, Sweep};
-use license_core::service::{LicenseService, ValidateRequest};
-use license_core::store::LicenseStore;
+use license_core::service::{ValidateRequest, ValidationService};
+use license_core::store::{ExpirySweep, FullStore};
 use license_core::verdict::Verdict;
-use license_store::cache::{Cache, CacheOptions};
-use license_store::group_commit::{GroupCommit, GroupCommitOptions};
+use license_store::engine::{Engine, JobOptions};
+use license_store::jobs::Expiry;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
-use license_store::sweeper::{Sweeper, SweeperOptions};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions};
 use test_database::TestDatabase;
 
-use fill::{Known, Maker, Raw, SECRET, now, store_data_keys};
+use fill::{IssuedLicense, LicenseGenerator, RawConnection, SECRET, is_selected, now, store_data_keys};
 
-/// Licenses that are validated meanwhile, by so many callers, each of whom pauses after an answer: what is measured is how long
-/// one waits, not how many can wait.
+/// Licenses that are validated meanwhile, and the callers. Callers pause after each answer, because the
+/// bench measures latency, not throughput.
 const VALIDATED: usize = 1_000;
 const CALLERS: usize = 8;
-const THINKS: Duration = Duration::from_millis(5);
-/// How long is measured without a sweep: several passes of the compactor, as during the sweep.
+const CALLER_PAUSE: Duration = Duration::from_millis(5);
+/// Duration of the load without a sweep. It covers several passes of the compactor.
 const BEFORE: Duration = Duration::from_secs(40);
 
-/// Validates until it is told to stop; how long each answer took.
-async fn load(service: Arc<LicenseService>, known: Arc<Vec<Known>>, stop: Arc<AtomicBool>) -> Vec<Duration> {
+/// Validates until `stop` is set. Returns the latencies, sorted.
+async fn load(
+    service: Arc<ValidationService>,
+    licenses: Arc<Vec<IssuedLicense>>,
+    stop: Arc<AtomicBool>,
+) -> Vec<Duration> {
     let callers = (0..CALLERS).map(|caller| {
-        let (service, known, stop) = (Arc::clone(&service), Arc::clone(&known), Arc::clone(&stop));
+        let (service, licenses, stop) = (Arc::clone(&service), Arc::clone(&licenses), Arc::clone(&stop));
         tokio::spawn(async move {
             let mut took = Vec::new();
             for n in (caller..).step_by(CALLERS) {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let known = &known[n % known.len()];
-                let domain = known.domain(0);
+                let license = &licenses[n % licenses.len()];
+                let domain = license.domain(0);
                 let request = ValidateRequest {
-                    key: known.key.reveal(),
+                    key: license.key.reveal(),
                     domain: Some(domain.as_str()),
                     ..ValidateRequest::default()
                 };
@@ -59,7 +60,7 @@ async fn load(service: Arc<LicenseService>, known: Arc<Vec<Known>>, stop: Arc<At
                 let verdict = service.validate(&request).await.expect("a verdict");
                 took.push(start.elapsed());
                 assert!(matches!(verdict, Verdict::Valid(_)), "{verdict:?}");
-                tokio::time::sleep(THINKS).await;
+                tokio::time::sleep(CALLER_PAUSE).await;
             }
             took
         })
@@ -76,35 +77,24 @@ fn p99(sorted: &[Duration]) -> Duration {
     sorted[sorted.len() * 99 / 100]
 }
 
-async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: Raw, ending: usize) {
+async fn measure(name: &str, store: Arc<dyn FullStore>, mut raw: RawConnection, expiring: usize) {
     store_data_keys(&*store).await;
-    let mut maker = Maker::new();
-    let (validated, _) = raw.fill(&mut maker, VALIDATED, 1).await;
-    let (_, _) = raw.fill(&mut maker, ending, 1).await;
+    let mut generator = LicenseGenerator::new();
+    let (validated, _) = raw.fill(&mut generator, VALIDATED, 1).await;
+    let (_, _) = raw.fill(&mut generator, expiring, 1).await;
     let last = validated.last().expect("licenses").id.as_str();
-    let ends = format!(
-        "UPDATE licenses SET expires_at = {} WHERE id > '{last}'",
-        SystemClock.now().timestamp_micros()
-    );
-    match &mut raw {
-        Raw::Sqlite(connection) => {
-            sqlx::query(AssertSqlSafe(ends)).execute(&mut **connection).await.map(drop)
-        }
-        Raw::Postgres(connection) => {
-            sqlx::query(AssertSqlSafe(ends)).execute(&mut **connection).await.map(drop)
-        }
-    }
-    .expect("rows");
-    // They were made a month ago, and told of then.
-    while store.publish(SystemClock.now(), 1_000).await.expect("published") > 0 {}
+    let now_micros = SystemClock.now().timestamp_micros();
+    raw.execute(&format!("UPDATE licenses SET expires_at = {now_micros} WHERE id > '{last}'")).await;
+    // The events of the fill are a month old.
+    while store.assign_positions(SystemClock.now(), 1_000).await.expect("positions") > 0 {}
     raw.settle().await;
-    // Caches of one process are one in SQLite, and its is large.
+    // SQLite connections of one process share their cache memory, and this one has a large cache.
     drop(raw);
-    let grouped = GroupCommit::new(Arc::clone(&store), GroupCommitOptions::default(), &mut SystemRng);
-    let front = Cache::new(grouped.expect("randomness"), CacheOptions::default());
     let secret = Secret::from_hex(SECRET).expect("hex digits");
-    let builder = LicenseService::builder(Arc::new(front), &secret, SystemClock, SystemRng);
-    let service = Arc::new(builder.outbox(Arc::clone(&store) as _).build().await.expect("a service"));
+    // The expiry job of the engine waits: the bench starts one of its own.
+    let jobs = JobOptions { every: Duration::from_hours(24), ..JobOptions::default() };
+    let engine = Engine::builder(Arc::clone(&store), &secret).jobs(jobs).start().await.expect("an engine");
+    let service = Arc::clone(&engine.validation);
 
     let validated = Arc::new(validated);
     let stop = Arc::new(AtomicBool::new(false));
@@ -116,26 +106,27 @@ async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: R
     let stop = Arc::new(AtomicBool::new(false));
     let running = tokio::spawn(load(Arc::clone(&service), validated, Arc::clone(&stop)));
     let (start, before) = (now(), store.last_position().await.expect("a position"));
-    let sweeper = Sweeper::spawn(Arc::clone(&service), SweeperOptions::default());
+    let events = engine.services().events;
+    let (every, expiring_within) = (JobOptions::default().every, JobOptions::default().expiring);
+    engine.spawn(Expiry { events: events.clone(), every, expiring: expiring_within });
     let moment = SystemClock.now();
-    let nothing = Sweep { now: moment, expiring_until: moment, limit: 1 };
-    let mut left = u64::try_from(ending).expect("few");
+    let nothing = ExpirySweep { now: moment, expiring_until: moment, limit: 1 };
+    let mut left = u64::try_from(expiring).expect("small");
     let mut position = before;
     while left > 0 {
-        // A subscriber, who gives the events their places.
-        let events = service.events_after(position, 1_000).await.expect("events");
+        // Reading events assigns their positions.
+        let events = events.after(position, 1_000).await.expect("events");
         position = events.last().map_or(position, |last| last.position);
         let expired = events.iter().filter(|one| one.event.event_type.as_str() == "license.expired").count();
         left -= expired as u64;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let swept = start.elapsed();
-    drop(sweeper);
     stop.store(true, Ordering::Relaxed);
     let meanwhile = running.await.expect("the load does not panic");
-    assert_eq!(store.sweep(&nothing).await.expect("a sweep"), 0, "all are told of");
+    assert_eq!(store.write_expiry_events(&nothing).await.expect("a sweep"), 0, "every expiry has its event");
     println!(
-        "| {name} | {ending} | {:.1} s | {:.2} ms | {:.2} ms | {:.2}x |",
+        "| {name} | {expiring} | {:.1} s | {:.2} ms | {:.2} ms | {:.2}x |",
         swept.as_secs_f64(),
         p99(&quiet).as_secs_f64() * 1e3,
         p99(&meanwhile).as_secs_f64() * 1e3,
@@ -145,28 +136,21 @@ async fn measure<S: LicenseStore + Outbox>(name: &str, store: Arc<S>, mut raw: R
 
 #[tokio::main]
 async fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let quick = arguments.iter().any(|argument| argument == "--quick");
-    let only =
-        arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
-    let asked = |name: &str| only.is_none_or(|only| only == name);
-    let ending = if quick { 5_000 } else { 100_000 };
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let expiring = if quick { 5_000 } else { 100_000 };
     println!(
-        "| store | ends | told and published | p99 before | p99 meanwhile | ratio |\n|---|---|---|---|---|---|"
+        "| store | expired licenses | until all events | p99 before | p99 meanwhile | ratio |\n|---|---|---|---|---|---|"
     );
-    if asked("sqlite") {
+    if is_selected("sqlite") {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("licenses.db");
         let store = SqliteStore::open(&path).await.expect("a store");
-        let options = SqliteConnectOptions::new().filename(&path).pragma("cache_size", "-1000000");
-        let raw = Raw::Sqlite(Box::new(options.connect().await.expect("a connection")));
-        measure("SQLite", Arc::new(store), raw, ending).await;
+        measure("SQLite", Arc::new(store), RawConnection::sqlite(&path).await, expiring).await;
     }
-    if !asked("postgres") {
+    if !is_selected("postgres") {
         return;
     }
     let Some(database) = TestDatabase::new().await else { return };
     let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
-    let raw = Raw::Postgres(Box::new(database.connect().await));
-    measure("PostgreSQL", Arc::new(store), raw, ending).await;
+    measure("PostgreSQL", Arc::new(store), RawConnection::postgres(&database).await, expiring).await;
 }

@@ -1,21 +1,21 @@
-//! 100,000 licenses into an empty file of SQLite and out again: how long each takes, as a table in Markdown. `--quick` tries it with
-//! 5,000.
+//! Measures the import of 100,000 licenses into an empty SQLite database, and the export. Prints a Markdown
+//! table. `--quick` uses 5,000 licenses.
 //!
 //! `cargo bench -p license-benches --bench transfer`
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "fill.rs"]
-#[expect(dead_code, reason = "other benches read more of it")]
+#[expect(dead_code, reason = "other benches use more of it")]
 mod fill;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::clock::{SystemClock, SystemRng};
-use license_core::key::{ForeignFormat, KeyFormat, Secret};
-use license_core::plan::PlanCatalog;
-use license_core::transfer::{ExportKeys, ImportOptions, TransferService};
+use license_core::key::{ImportedKeyFormat, Secret};
+use license_core::service::{ExportKeys, ImportOptions, ServiceOptions, Services, TransferService};
+use license_core::store::{FullStore, LicenseStore};
 use license_store::sql::sqlite::SqliteStore;
 
 use fill::{SECRET, now};
@@ -23,23 +23,22 @@ use fill::{SECRET, now};
 async fn service(folder: &tempfile::TempDir, name: &str) -> (Arc<SqliteStore>, TransferService) {
     let store = Arc::new(SqliteStore::open(folder.path().join(name)).await.expect("a database"));
     let secret = Secret::from_hex(SECRET).expect("a secret");
-    let (format, plans) = (KeyFormat::default(), PlanCatalog::standard());
-    let port = Arc::clone(&store) as _;
-    let service = TransferService::new(port, &secret, format, plans, SystemClock, SystemRng).await;
-    (store, service.expect("a service"))
+    let options = ServiceOptions::new(&secret, SystemClock, SystemRng);
+    let services = Services::open(Arc::clone(&store) as Arc<dyn FullStore>, options).await;
+    (store, services.expect("services").transfer)
 }
 
 async fn import(service: &TransferService, lines: &[String], licenses: usize) -> Duration {
-    let format = ForeignFormat::new("old", "OLD-[0-9]{8}").expect("a form");
+    let format = ImportedKeyFormat::new("old", "OLD-[0-9]{8}").expect("a form");
     let options = ImportOptions { key_formats: vec![format], ..ImportOptions::default() };
     let start = now();
     let mut importer = service.import(options).await.expect("an import");
     for (number, line) in (1..).zip(lines) {
-        importer.line(number, line.as_bytes()).await.expect("the import goes on");
+        importer.line(number, line.as_bytes()).await.expect("the importer accepts lines");
     }
-    let report = importer.finish().await.expect("the import ends");
+    let report = importer.finish().await.expect("the import finishes");
     let took = start.elapsed();
-    assert_eq!((report.imported + report.there, report.refused), (licenses as u64, 0));
+    assert_eq!((report.imported + report.existing, report.refused), (licenses as u64, 0));
     took
 }
 
@@ -53,7 +52,7 @@ async fn export(service: &TransferService) -> (Vec<String>, Duration) {
     (lines, start.elapsed())
 }
 
-/// Licenses with keys of another system, each with a domain and some metadata.
+/// Returns licenses with keys of another system, each with a domain and some metadata.
 fn lines(licenses: usize) -> Vec<String> {
     let line = |n: usize| {
         serde_json::json!({
@@ -76,11 +75,11 @@ async fn main() {
     println!("| {licenses} licenses, SQLite | seconds |\n|---|---|");
     let row = |what: &str, took: Duration| println!("| {what} | {:.1} |", took.as_secs_f64());
     row("import, keys of another system", import(&old, &lines, licenses).await);
-    row("import again: all are there", import(&old, &lines, licenses).await);
+    row("import again: all exist", import(&old, &lines, licenses).await);
     let (exported, took) = export(&old).await;
     row("export", took);
     row("import of the export", import(&new, &exported, licenses).await);
-    assert!(export(&new).await.0 == exported, "the same, line by line");
+    assert!(export(&new).await.0 == exported, "the exports are identical");
     first.close().await;
     second.close().await;
 }

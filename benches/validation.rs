@@ -1,5 +1,7 @@
-//! What a validation costs in process, in parts and whole. Run it: `cargo bench -p license-benches --bench validation`;
-//! `benches/validation` starts a PostgreSQL for it. What many licenses and many activations cost a database is in `scale.rs`.
+//! Measures a validation in process, as a whole and its parts.
+//!
+//! Run it with `benches/validation`, which starts a PostgreSQL, or with `cargo bench -p license-benches
+//! --bench validation`. The bench `scale` measures many licenses and activations.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,9 +16,11 @@ use license_core::domain::DomainName;
 use license_core::key::{DataKeys, KeyFormat, KeyVault, LicenseKey, Secret};
 use license_core::license::{License, LicenseId};
 use license_core::plan::PlanCatalog;
-use license_core::service::{LicenseService, ValidateRequest};
+use license_core::service::{
+    Health, LicenseService, ServiceContext, ServiceOptions, ValidateRequest, ValidationService,
+};
 use license_core::store::LicenseStore;
-use license_core::verdict::{Claim, Standing, judge};
+use license_core::verdict::{Claim, LicenseSnapshot, evaluate};
 use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::memory::MemoryStore;
@@ -64,14 +68,14 @@ fn parts(criterion: &mut Criterion) {
     let new = create(id, (vault.digest(&key), sealed), &spec(), idempotency, &plans, now).expect("in bounds");
     let license = License { activated_at: Some(now), ..new.license };
     let bindings = new.activations.into_iter().map(|activation| activation.binding);
-    let standing = Standing::new(Arc::new(license), bindings);
+    let snapshot = LicenseSnapshot::new(Arc::new(license), bindings);
     let claim = Claim { domain: DomainName::parse("example.com").ok(), fingerprint: None };
-    criterion.bench_function("judge", |bench| {
-        bench.iter(|| judge(black_box(&standing), black_box(&claim), &plans, now));
+    criterion.bench_function("evaluate", |bench| {
+        bench.iter(|| evaluate(black_box(&snapshot), black_box(&claim), &plans, now));
     });
 }
 
-/// Tasks that validate at once, where many do.
+/// Number of concurrent tasks.
 const TASKS: usize = 64;
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures")]
@@ -79,56 +83,59 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// A service, and the keys of its licenses, each of them validated once.
-struct Scene {
-    service: LicenseService,
+/// Services and the keys of their licenses, each validated once.
+struct Fixture {
+    validation: ValidationService,
     keys: Vec<LicenseKey>,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(store: Arc<dyn LicenseStore>, licenses: usize) -> Arc<Self> {
-        let service = LicenseService::builder(store, &secret(), SystemClock, SystemRng).build().await;
-        let service = service.expect("a service");
-        let mut scene = Self { service, keys: Vec::with_capacity(licenses) };
+        let options = ServiceOptions::new(&secret(), SystemClock, SystemRng);
+        let context = ServiceContext::open(&*store, options).await.expect("a context");
+        let service = LicenseService::new(Arc::clone(&store), Arc::clone(&context));
+        let validation = ValidationService::new(store, None, Health::default(), context);
+        let mut fixture = Self { validation, keys: Vec::with_capacity(licenses) };
         for n in 0..licenses {
-            let issued = scene.service.issue(&spec(), None).await.expect("a license");
-            scene.keys.push(issued.key);
-            scene.validate(n).await;
+            let issued = service.issue(&spec(), None).await.expect("a license");
+            fixture.keys.push(issued.key);
+            fixture.validate(n).await;
         }
-        Arc::new(scene)
+        Arc::new(fixture)
     }
 
     async fn validate(&self, license: usize) {
         let key = self.keys[license].reveal();
         let request = ValidateRequest { key, domain: Some("example.com"), ..Default::default() };
-        let verdict = self.service.validate(black_box(&request)).await.expect("a verdict");
+        let verdict = self.validation.validate(black_box(&request)).await.expect("a verdict");
         assert!(verdict.is_valid());
     }
 
-    /// Of the licenses the one with that number, in an order that no processor foresees.
+    /// Validates the n-th license of an order that the CPU cannot predict.
     async fn validate_any(&self, n: usize) {
-        // Multiples of the golden ratio's fraction are spread evenly.
+        // Multiples of the golden ratio's fraction are evenly distributed.
         let spread = n.wrapping_mul(0x9e37_79b9) >> 8;
         self.validate(spread % self.keys.len()).await;
     }
 }
 
-/// Validations by one task, and by many at once: then the time of all by their number.
-fn validate(criterion: &mut Criterion, runtime: &Runtime, name: &str, scene: &Arc<Scene>) {
+/// Measures validations by one task and by many. With many, the result is the total time divided by the
+/// validations.
+fn validate(criterion: &mut Criterion, runtime: &Runtime, name: &str, fixture: &Arc<Fixture>) {
     let count = AtomicUsize::new(0);
     criterion.bench_function(&format!("{name}, 1 task"), |bench| {
-        bench.to_async(runtime).iter(|| scene.validate_any(count.fetch_add(1, Ordering::Relaxed)));
+        bench.to_async(runtime).iter(|| fixture.validate_any(count.fetch_add(1, Ordering::Relaxed)));
     });
     criterion.bench_function(&format!("{name}, {TASKS} tasks"), |bench| {
         bench.to_async(runtime).iter_custom(|validations| async move {
-            let validations = usize::try_from(validations).expect("what one machine can do");
+            let validations = usize::try_from(validations).expect("small");
             let start = now();
             let mut tasks = JoinSet::new();
             for task in 0..TASKS {
-                let scene = Arc::clone(scene);
+                let fixture = Arc::clone(fixture);
                 tasks.spawn(async move {
                     for n in (task..validations).step_by(TASKS) {
-                        scene.validate_any(n).await;
+                        fixture.validate_any(n).await;
                     }
                 });
             }
@@ -138,40 +145,43 @@ fn validate(criterion: &mut Criterion, runtime: &Runtime, name: &str, scene: &Ar
     });
 }
 
-/// As the server sets it up: remembered, and committed in groups.
-fn in_front<S: LicenseStore>(store: S) -> Arc<dyn LicenseStore> {
-    let grouped = GroupCommit::new(store, GroupCommitOptions::default(), &mut SystemRng).expect("randomness");
-    Arc::new(Cache::new(grouped, CacheOptions::default()))
+/// Wraps a store as the server does, with cache and group commit.
+fn wrap(store: impl LicenseStore) -> Arc<dyn LicenseStore> {
+    let grouped = GroupCommit::new(Arc::new(store), GroupCommitOptions::default(), &mut SystemRng);
+    cached(grouped.expect("randomness"))
 }
 
-fn whole(criterion: &mut Criterion) {
+fn cached(store: impl LicenseStore) -> Arc<dyn LicenseStore> {
+    Arc::new(Cache::new(Arc::new(store), Arc::new(SystemClock), CacheOptions::default()))
+}
+
+fn complete(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let within = runtime.enter();
     let mut bench = |name: &str, store, licenses| {
-        validate(criterion, &runtime, name, &runtime.block_on(Scene::new(store, licenses)));
+        validate(criterion, &runtime, name, &runtime.block_on(Fixture::new(store, licenses)));
     };
     bench("validate/memory", Arc::new(MemoryStore::new()), 1);
     for (name, licenses) in [("1 license", 1), ("1k licenses", 1_000), ("100k licenses", 100_000)] {
-        let store = Cache::new(MemoryStore::new(), CacheOptions::default());
-        bench(&format!("validate/memory, cached, {name}"), Arc::new(store), licenses);
+        bench(&format!("validate/memory, cached, {name}"), cached(MemoryStore::new()), licenses);
     }
     let folder = tempfile::tempdir().expect("a folder");
     let sqlite =
         |name: &str| runtime.block_on(SqliteStore::open(folder.path().join(name))).expect("a database");
     bench("validate/sqlite", Arc::new(sqlite("bare.db")), 1_000);
-    bench("validate/sqlite, cached", in_front(sqlite("cached.db")), 1_000);
+    bench("validate/sqlite, cached", wrap(sqlite("cached.db")), 1_000);
     let postgres = || {
         let database = runtime.block_on(TestDatabase::new())?;
         let store = runtime.block_on(PostgresStore::connect(&database.url(), &PostgresOptions::default()));
         Some((store.expect("a database"), database))
     };
-    // Said loudly where there is none.
+    // `TestDatabase` reports a missing PostgreSQL.
     if let (Some((bare, _one)), Some((cached, _other))) = (postgres(), postgres()) {
         bench("validate/postgres", Arc::new(bare), 1_000);
-        bench("validate/postgres, cached", in_front(cached), 1_000);
+        bench("validate/postgres, cached", wrap(cached), 1_000);
     }
     drop(within);
 }
 
-criterion_group!(benches, parts, whole);
+criterion_group!(benches, parts, complete);
 criterion_main!(benches);

@@ -1,8 +1,8 @@
-//! A payment provider's webhooks become licenses: a paid checkout issues one, a subscription that is overdue or ended suspends
-//! it, and a payment reinstates it.
+//! Turns webhooks of a payment provider into licenses: a paid checkout issues a license, an overdue or
+//! ended subscription suspends it, and a payment reinstates it.
 //!
-//! The scheme is Stripe's: `Stripe-Signature: t=<seconds>,v1=<HMAC-SHA256 of "t.body" in hex>`. The program feeds recorded
-//! payloads to its own route, and ends.
+//! Signatures are Stripe's: `Stripe-Signature: t=<seconds>,v1=<HMAC-SHA256 of "t.body" in hex>`. The
+//! program sends recorded payloads to its own route, and ends.
 //!
 //! Run it: `cargo run -p license-examples --example checkout`
 
@@ -25,25 +25,25 @@ use license_core::error::ServiceError;
 use license_core::key::Secret;
 use license_core::license::{LicenseId, Status};
 use license_core::service::LicenseService;
-use license_core::store::{LicenseFilter, PageRequest};
-use license_store::memory::MemoryStore;
+use license_core::store::{LicenseFilter, LicenseQuery, PageRequest};
+use license_store::{Engine, MemoryStore};
 use serde_json::Value;
 use sha2::Sha256;
 use tower::ServiceExt;
 
-/// What is older may have been overheard; what is newer comes from a wrong clock.
+/// Maximum age of a webhook, against replays, and maximum clock difference.
 const TOLERANCE_SECONDS: i64 = 300;
 
 struct Shop {
     licenses: LicenseService,
-    /// The provider's `whsec_…`, whose bytes are used as they are.
+    /// Signing secret of the provider, `whsec_…`. Its bytes are the key, without decoding.
     signing_secret: String,
-    /// Which license is of which subscription, and the time of the newest event about it: a table of your own.
+    /// License of each subscription, and the time of its newest event. Use a table of your database.
     subscriptions: Mutex<HashMap<String, (LicenseId, i64)>>,
 }
 
-/// Whether the provider has sent these bytes, lately. Any one of several `v1` is enough: while a secret is replaced there are
-/// two. The comparison takes the same time wherever they differ.
+/// Returns whether the signature is valid and recent. One valid `v1` is enough: during a secret rotation
+/// there are two. The comparison takes constant time.
 fn is_genuine(secret: &str, header: &str, body: &[u8], now: i64) -> bool {
     let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
     let mut times = parts().filter(|(name, _)| *name == "t").filter_map(|(_, value)| value.parse().ok());
@@ -65,7 +65,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     whole.then(|| pairs.filter_map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok()).collect())
 }
 
-/// 2xx: done, do not send it again. 4xx: it never will be. 5xx: send it again later.
+/// Answers 2xx when done, 4xx if a retry cannot help, and 5xx if the provider should retry.
 async fn webhook(State(shop): State<Arc<Shop>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_genuine(&shop.signing_secret, signature, &body, SystemClock.now().timestamp()) {
@@ -93,8 +93,8 @@ impl Shop {
                 self.suspend(&object["id"], created).await
             }
             "customer.subscription.deleted" => self.suspend(&object["id"], created).await,
-            "invoice.paid" => self.reinstate(invoiced(object), created).await,
-            // The provider sends more than is asked for; to refuse it would make it come again.
+            "invoice.paid" => self.reinstate(subscription_of(object), created).await,
+            // An error would make the provider send an unwanted event again.
             other => {
                 println!("ignored   {other}");
                 Ok(())
@@ -102,7 +102,8 @@ impl Shop {
         }
     }
 
-    /// The session's id makes it safe to repeat: however often and however concurrently it is told, there is one license.
+    /// Issues a license. The session id is the idempotency key, so repeated and concurrent webhooks issue
+    /// one license.
     async fn issue(&self, session: &Value, created: i64) -> Result<(), ServiceError> {
         if session["payment_status"] != "paid" {
             println!("waiting   {} is not paid yet", session["id"]);
@@ -113,7 +114,7 @@ impl Shop {
             CustomerEmail::parse(&text(&session["customer_details"]["email"])),
             IdempotencyKey::parse(&text(&session["id"])),
         ) else {
-            println!("ignored   a session without customer or id");
+            println!("ignored   a session without e-mail or id");
             return Ok(());
         };
         let spec = LicenseSpec::new(text(&session["metadata"]["plan"]), email);
@@ -125,7 +126,7 @@ impl Shop {
     }
 
     async fn suspend(&self, subscription: &Value, created: i64) -> Result<(), ServiceError> {
-        if let Some(id) = self.newest(subscription, created) {
+        if let Some(id) = self.license_unless_newer(subscription, created) {
             self.licenses.suspend(&id).await?;
             println!("suspended the license of {subscription}");
         }
@@ -133,19 +134,19 @@ impl Shop {
     }
 
     async fn reinstate(&self, subscription: &Value, created: i64) -> Result<(), ServiceError> {
-        if let Some(id) = self.newest(subscription, created) {
+        if let Some(id) = self.license_unless_newer(subscription, created) {
             self.licenses.reinstate(&id).await?;
-            println!("in force  the license of {subscription}");
+            println!("active    the license of {subscription}");
         }
         Ok(())
     }
 
-    /// The license of a subscription, where nothing newer was told of it: the provider keeps no order.
-    fn newest(&self, subscription: &Value, created: i64) -> Option<LicenseId> {
+    /// Returns the license of a subscription, unless a newer event was handled: webhooks arrive in any order.
+    fn license_unless_newer(&self, subscription: &Value, created: i64) -> Option<LicenseId> {
         let mut subscriptions = self.lock();
         let (id, newest) = subscriptions.get_mut(subscription.as_str()?)?;
         if created < *newest {
-            println!("too late  {subscription} has newer news");
+            println!("outdated  {subscription} has a newer event");
             return None;
         }
         *newest = created;
@@ -157,15 +158,15 @@ impl Shop {
     }
 }
 
-/// Where an invoice names its subscription: versions of the provider's API differ.
-fn invoiced(invoice: &Value) -> &Value {
+/// Returns the subscription of an invoice. Its location depends on the version of the provider's API.
+fn subscription_of(invoice: &Value) -> &Value {
     match &invoice["parent"]["subscription_details"]["subscription"] {
         Value::Null => &invoice["subscription"],
         named => named,
     }
 }
 
-/// As the provider signs.
+/// Signs as the provider does.
 fn sign(secret: &str, time: i64, body: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
     mac.update(format!("{time}.{body}").as_bytes());
@@ -179,8 +180,8 @@ fn sign(secret: &str, time: i64, body: &str) -> Result<String, Box<dyn std::erro
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::generate(&mut SystemRng)?;
-    let store = Arc::new(MemoryStore::new());
-    let licenses = LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await?;
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret).start().await?;
+    let licenses = engine.services().licenses;
     let signing_secret = "whsec_of_the_provider".to_owned();
     let shop = Arc::new(Shop { licenses, signing_secret, subscriptions: Mutex::default() });
     let app = Router::new().route("/checkout", post(webhook)).with_state(Arc::clone(&shop));
@@ -188,16 +189,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let now = SystemClock.now().timestamp();
     let paid = include_str!("checkout/completed.json");
     let good = sign(&shop.signing_secret, now, paid)?;
-    let other = sign("whsec_of_nobody", now, paid)?;
+    let other = sign("whsec_of_another", now, paid)?;
     let old = sign(&shop.signing_secret, now - 301, paid)?;
     for (what, signature, expected) in [
-        ("nothing", String::new(), StatusCode::UNAUTHORIZED),
+        ("no signature", String::new(), StatusCode::UNAUTHORIZED),
         ("another secret", format!("t={now},v1={other}"), StatusCode::UNAUTHORIZED),
         ("another time", format!("t={},v1={good}", now - 1), StatusCode::UNAUTHORIZED),
         ("two times", format!("t={now},t={now},v1={good}"), StatusCode::UNAUTHORIZED),
         ("an old scheme", format!("t={now},v0={good}"), StatusCode::UNAUTHORIZED),
         ("half a signature", format!("t={now},v1={}", &good[..32]), StatusCode::UNAUTHORIZED),
-        ("a request overheard", format!("t={},v1={old}", now - 301), StatusCode::UNAUTHORIZED),
+        ("a replayed request", format!("t={},v1={old}", now - 301), StatusCode::UNAUTHORIZED),
         ("one of two secrets", format!("t={now},v1={other},v1={good}"), StatusCode::OK),
     ] {
         let status = call(&app, paid, &signature).await?;
@@ -206,7 +207,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let (id, _) = shop.lock().get("sub_1SkRj2LkdIwHu7ix").cloned().ok_or("no license was issued")?;
 
-    // As it came, with what comes twice and what comes late.
+    // Includes a webhook that arrives twice, and one that arrives late.
     for (body, expected) in [
         (include_str!("checkout/unpaid.json"), Status::Active),
         (include_str!("checkout/completed.json"), Status::Active),
@@ -220,11 +221,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let signature = format!("t={now},v1={}", sign(&shop.signing_secret, now, body)?);
         assert_eq!(call(&app, body, &signature).await?, StatusCode::OK);
         let license = shop.licenses.get(&id).await?.detail.license;
-        assert_eq!(license.status(shop.licenses.now()), expected, "{body}");
+        assert_eq!(license.status(SystemClock.now()), expected, "{body}");
     }
-    let all =
-        shop.licenses.list(&LicenseFilter::default(), shop.licenses.now(), &PageRequest::default()).await?;
-    assert_eq!(all.items.len(), 1, "told twice, issued once");
+    let everything = LicenseQuery {
+        filter: LicenseFilter::default(),
+        at: SystemClock.now(),
+        page: PageRequest::default(),
+    };
+    let all = shop.licenses.list(&everything).await?;
+    assert_eq!(all.items.len(), 1, "two webhooks, one license");
     assert_eq!(all.items[0].detail.license.customer_email.as_str(), "jenny.rosen@example.com");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The router inside one's own axum app, under a prefix of its own.
+//! Mounts the router in an axum app, under a prefix.
 //!
 //! Run it: `cargo run -p license-examples --example mount`
 
@@ -11,26 +11,24 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::routing::get;
 use http_body_util::BodyExt;
-use license_core::clock::{SystemClock, SystemRng};
-use license_core::key::Secret;
-use license_core::service::LicenseService;
+use license_core::Secret;
+use license_core::clock::SystemRng;
 use license_core::token::TokenSecret;
 use license_http::AdminAuth;
-use license_store::memory::MemoryStore;
+use license_store::{Engine, MemoryStore};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::generate(&mut SystemRng)?;
-    let store = Arc::new(MemoryStore::new());
-    let service = LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await?;
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret).start().await?;
     let token = TokenSecret::generate(&mut SystemRng)?;
 
     let app = Router::new()
-        .route("/", get(|| async { "my own page" }))
-        .nest("/licensing", license_http::router(Arc::new(service), AdminAuth::new([token.digest()])));
-    // A server of yours would now say: axum::serve(listener, app).await
+        .route("/", get(|| async { "home page" }))
+        .nest("/licensing", license_http::router(engine.services(), AdminAuth::new([token.digest()])));
+    // A server would now call axum::serve(listener, app).await.
 
     let issue = Request::post("/licensing/api/v1/licenses")
         .header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()))

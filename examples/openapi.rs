@@ -1,6 +1,7 @@
-//! The contract of the HTTP API, as `docs/openapi.json` has it:
-//! `cargo run -p license-examples --example openapi > docs/openapi.json`
-#![expect(clippy::print_stdout, reason = "a program that prints")]
+//! Prints the OpenAPI contract of the HTTP API.
+//!
+//! Run it: `cargo run -p license-examples --example openapi > docs/openapi.json`
+#![expect(clippy::print_stdout, reason = "the program prints the contract")]
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", license_http::openapi().to_pretty_json()?);

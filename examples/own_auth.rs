@@ -1,4 +1,5 @@
-//! An authorisation of one's own in the place of API tokens: here, what a proxy says that has checked who it is.
+//! Replaces API tokens by your own authentication: here, the user name from a proxy that has authenticated
+//! the caller.
 //!
 //! Run it: `cargo run -p license-examples --example own_auth`
 
@@ -10,26 +11,25 @@ use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
-use license_core::access::Caller;
+use license_core::Secret;
 use license_core::audit::Who;
-use license_core::clock::{SystemClock, SystemRng};
-use license_core::key::Secret;
-use license_core::service::LicenseService;
+use license_core::clock::SystemRng;
+use license_core::service::Caller;
 use license_core::token::Scope;
-use license_http::{AuthError, Authorise};
-use license_store::memory::MemoryStore;
+use license_http::{AuthError, Authenticator};
+use license_store::{Engine, MemoryStore};
 use tower::ServiceExt;
 
-/// Believes the proxy, which has to remove this header from what callers send.
+/// Trusts the header `x-sso-user`. The proxy must remove it from incoming requests.
 #[derive(Debug)]
-struct BehindSso;
+struct SsoProxy;
 
 #[async_trait]
-impl Authorise for BehindSso {
-    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+impl Authenticator for SsoProxy {
+    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
         let user = user.ok_or(AuthError::Missing)?;
-        let scopes = if user == "boss" { Scope::Admin } else { Scope::LicensesRead };
+        let scopes = if user == "admin" { Scope::Admin } else { Scope::LicensesRead };
         Ok(Caller { who: Who::Named(user.to_owned()), scopes: scopes.into() })
     }
 }
@@ -37,15 +37,14 @@ impl Authorise for BehindSso {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::generate(&mut SystemRng)?;
-    let store = Arc::new(MemoryStore::new());
-    let service = LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await?;
-    let app = license_http::router(Arc::new(service), BehindSso);
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret).start().await?;
+    let app = license_http::router(engine.services(), SsoProxy);
 
     for (user, method, expected) in [
         (None, "GET", StatusCode::UNAUTHORIZED),
-        (Some("clerk"), "GET", StatusCode::OK),
-        (Some("clerk"), "POST", StatusCode::FORBIDDEN),
-        (Some("boss"), "GET", StatusCode::OK),
+        (Some("support"), "GET", StatusCode::OK),
+        (Some("support"), "POST", StatusCode::FORBIDDEN),
+        (Some("admin"), "GET", StatusCode::OK),
     ] {
         let mut request = Request::builder().method(method).uri("/api/v1/licenses");
         if let Some(user) = user {

@@ -1,7 +1,8 @@
-//! A month of one license's usage, as a picture: `docs/usage.svg` is
-//! `cargo run -p license-examples --example usage_chart > docs/usage.svg`
+//! Prints an SVG chart of a month of usage of one license.
+//!
+//! Run it: `cargo run -p license-examples --example usage_chart > docs/usage.svg`
 
-#![expect(clippy::print_stdout, reason = "a program that prints")]
+#![expect(clippy::print_stdout, reason = "the program prints the chart")]
 
 use std::sync::Arc;
 
@@ -15,13 +16,12 @@ use license_core::customer::CustomerEmail;
 use license_core::key::{KeyDigest, SealedKey, Secret};
 use license_core::license::LicenseId;
 use license_core::plan::PlanCatalog;
-use license_core::service::LicenseService;
 use license_core::store::LicenseStore;
 use license_core::token::TokenSecret;
 use license_core::usage::{Validation, ValidationOutcome};
 use license_core::verdict::{Claim, DenialCode};
 use license_http::AdminAuth;
-use license_store::memory::MemoryStore;
+use license_store::{Engine, MemoryStore};
 use tower::ServiceExt;
 
 #[tokio::main]
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spec = LicenseSpec::new("professional", CustomerEmail::parse("dev@example.com")?);
     let new = create(id.clone(), key, &spec, None, &PlanCatalog::standard(), start)?;
     store.create(&new).await?;
-    // Few at weekends, more from week to week; one day nobody asked, and on some the devices were all in use.
+    // Less at weekends, more from week to week, one day without validations, and some with denials.
     let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);
     for day in 0..31_u32 {
         let at = start + TimeDelta::days(day.into()) + TimeDelta::hours(9);
@@ -46,9 +46,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let clock = ManualClock::at(start + TimeDelta::days(31));
-    let service = LicenseService::builder(store, &Secret::generate(&mut SystemRng)?, clock, SystemRng);
+    let secret = Secret::generate(&mut SystemRng)?;
+    let engine = Engine::builder(store, &secret).clock(clock, SystemRng).start().await?;
     let token = TokenSecret::generate(&mut SystemRng)?;
-    let app = license_http::router(Arc::new(service.build().await?), AdminAuth::new([token.digest()]));
+    let app = license_http::router(engine.services(), AdminAuth::new([token.digest()]));
     let range = "from=2026-05-01T00:00:00Z&to=2026-06-01T00:00:00Z";
     let request = Request::get(format!("/api/v1/licenses/{id}/usage?{range}&interval=day"))
         .header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()))

@@ -1,6 +1,6 @@
-//! A receiver of webhooks: it verifies the signature, refuses what is old, and does each event once.
+//! Receives webhooks: verifies the signature, rejects old ones, and processes each event once.
 //!
-//! The program plays both sides, and ends: a licensing engine that tells what happened, and the receiver that it tells.
+//! The program runs both the licensing engine and the receiver, and ends.
 //!
 //! Run it: `cargo run -p license-examples --example webhook_receiver`
 
@@ -15,46 +15,42 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::post;
 use license_core::clock::{Clock, SystemClock, SystemRng};
-use license_core::command::LicenseSpec;
-use license_core::customer::CustomerEmail;
 use license_core::endpoint::{EndpointSettings, EventSelection};
-use license_core::key::Secret;
-use license_core::service::LicenseService;
+use license_core::{CustomerEmail, LicenseSpec, Secret};
 use license_http::webhooks::{Destinations, Dispatcher};
-use license_store::memory::MemoryStore;
+use license_store::{Engine, MemoryStore};
 use serde_json::Value;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
-/// What a receiver needs: the secret that was shown when the endpoint was made, and which events it has done. A receiver of
-/// yours keeps those in its database, in the transaction that does the work.
+/// State of a receiver. Keep the processed ids in your database, in the transaction that does the work.
 struct Receiver {
     webhook: Webhook,
-    done: Mutex<HashSet<String>>,
+    processed: Mutex<HashSet<String>>,
     work: mpsc::UnboundedSender<Value>,
 }
 
-/// Any answer but 2xx means: tell me again later.
+/// Any answer except 2xx makes the engine retry.
 async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    // The bytes as they came: what was parsed and written again has another signature. A time more than five minutes off
-    // is refused as well, so that nobody repeats what was once overheard.
+    // Verifies the received bytes: serialising the parsed body can change them. Also rejects timestamps
+    // more than five minutes off, against replays.
     if let Err(error) = receiver.webhook.verify(&body, &headers) {
-        println!("refused   {error}");
+        println!("rejected  {error}");
         return StatusCode::UNAUTHORIZED;
     }
     let Some(id) = headers.get(HEADER_WEBHOOK_ID).and_then(|id| id.to_str().ok()) else {
         return StatusCode::BAD_REQUEST;
     };
-    // At least once means: sometimes twice, with the same id.
-    let mut done = receiver.done.lock().unwrap_or_else(PoisonError::into_inner);
-    if !done.insert(id.to_owned()) {
-        println!("again     {id}: done before");
+    // Delivery is at least once: an event can arrive twice, with the same id.
+    let mut processed = receiver.processed.lock().unwrap_or_else(PoisonError::into_inner);
+    if !processed.insert(id.to_owned()) {
+        println!("duplicate {id}");
         return StatusCode::OK;
     }
     let Ok(event) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST };
     println!("received  {} {}", event["type"], event["data"]["license"]["id"]);
-    // Answer soon, work later: who takes longer than 15 seconds has not answered.
+    // Queues the work, because an answer must come within 15 seconds.
     match receiver.work.send(event) {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -63,43 +59,38 @@ async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // The engine, with a dispatcher. A server on the internet says `Destinations::public()` and no more.
+    // The engine, with a dispatcher. In production, use `Destinations::public()` alone.
     let secret = Secret::generate(&mut SystemRng)?;
-    let store = Arc::new(MemoryStore::new());
-    let service = LicenseService::builder(store.clone(), &secret, SystemClock, SystemRng).outbox(store);
-    let service = Arc::new(service.build().await?);
-    let this_machine = Destinations::public().allow("127.0.0.0/8".parse()?).allow_http();
-    let dispatcher = Dispatcher::new(Arc::clone(&service), this_machine)?;
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret).start().await?;
+    let destinations = Destinations::public().allow("127.0.0.0/8".parse()?).allow_http();
+    engine.spawn(Dispatcher::new(engine.services().webhooks, destinations)?);
 
-    // An endpoint. Over HTTP: POST /api/v1/webhook-endpoints.
+    // The endpoint. The HTTP route is POST /api/v1/webhook-endpoints.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/webhooks", listener.local_addr()?);
     let settings = EndpointSettings { url, events: EventSelection::All, description: None };
-    let made = service.create_endpoint(settings, None).await?;
+    let made = engine.webhooks.create(settings, None).await?;
 
-    // The receiver, with the secret that was shown once.
+    // The receiver, with the secret of the endpoint, which is shown only once.
     let webhook = Webhook::new(&made.secret.reveal())?;
     let (work, mut events) = mpsc::unbounded_channel();
-    let receiver = Arc::new(Receiver { webhook, done: Mutex::default(), work });
+    let receiver = Arc::new(Receiver { webhook, processed: Mutex::default(), work });
     let app = Router::new().route("/webhooks", post(receive)).with_state(Arc::clone(&receiver));
     let served = app.clone();
     tokio::spawn(async move { axum::serve(listener, served).await });
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let dispatching = tokio::spawn(dispatcher.run(async { _ = stopped.await }));
-
-    // What happens is told.
+    // Changes are delivered.
     let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com")?);
-    let issued = service.issue(&spec, None).await?;
-    service.revoke(&issued.detail.license.id).await?;
+    let issued = engine.licenses.issue(&spec, None).await?;
+    engine.licenses.revoke(&issued.detail.license.id).await?;
     for expected in ["license.created", "license.revoked"] {
         let event = events.recv().await.ok_or("the receiver is gone")?;
         assert_eq!(event["type"], expected);
         assert_eq!(event["data"]["license"]["id"], issued.detail.license.id.as_str());
-        assert!(!event.to_string().contains(issued.key.reveal()), "a key goes to nobody");
+        assert!(!event.to_string().contains(issued.key.reveal()), "events contain no key");
     }
 
-    // What comes from others, or comes late, or twice.
+    // Forged, old and duplicate webhooks.
     let now = SystemClock.now().timestamp();
     let body = r#"{"type":"license.created","timestamp":"2026-01-01T00:00:00Z","data":{}}"#;
     let other = Webhook::from_bytes(vec![7; 32])?;
@@ -107,7 +98,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("forged", &other, now, StatusCode::UNAUTHORIZED),
         ("old", &receiver.webhook, now - 301, StatusCode::UNAUTHORIZED),
         ("new", &receiver.webhook, now, StatusCode::OK),
-        ("twice", &receiver.webhook, now, StatusCode::OK),
+        ("duplicate", &receiver.webhook, now, StatusCode::OK),
     ] {
         let request = Request::post("/webhooks")
             .header(HEADER_WEBHOOK_ID, "msg_1")
@@ -119,9 +110,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert_eq!(status, expected, "{what}");
     }
     assert_eq!(events.recv().await.ok_or("the receiver is gone")?["type"], "license.created");
-    assert!(events.try_recv().is_err(), "what came twice was done once");
+    assert!(events.try_recv().is_err(), "the duplicate is processed once");
 
-    let _ = stop.send(());
-    dispatching.await?;
+    engine.shutdown().await;
     Ok(())
 }

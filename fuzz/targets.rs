@@ -1,5 +1,5 @@
-//! What is fuzzed: each target takes any bytes, and panics where a promise is broken. `license-http/tests/corpus.rs` runs the
-//! corpus through the same functions.
+//! Fuzz targets. Each takes any bytes and panics if an invariant is broken. `license-http/tests/corpus.rs`
+//! runs the corpus through the same functions.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -11,7 +11,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use license_core::clock::ManualClock;
 use license_core::domain::DomainName;
 use license_core::key::{KeyError, KeyFormat, Secret};
-use license_core::service::LicenseService;
+use license_core::service::{ServiceOptions, Services};
+use license_core::store::FullStore;
 use license_core::token::TokenDigest;
 use license_http::{AdminAuth, ClientAddress, ForwardingHeader, TrustedProxies, router};
 use license_store::memory::MemoryStore;
@@ -19,18 +20,18 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tower::ServiceExt;
 
-/// Takes any bytes.
+/// A fuzz target.
 pub(crate) type Target = fn(&[u8]);
 
-/// Every target, by the name of its folder of the corpus.
+/// All targets, with the names of their corpus folders.
 pub(crate) const ALL: [(&str, Target); 5] =
     [("key", key), ("domain", domain), ("body", body), ("header", header), ("target", target)];
 
 const TOKEN: &str = "a token for the fuzzer";
-/// A store grows with what is put into it; another begins after so many calls.
-const CALLS: usize = 2_000;
+/// Calls after which the app is replaced, because its store grows.
+const CALLS_PER_APP: usize = 2_000;
 
-/// A key is one text, however it is typed; a suggestion is a key.
+/// Checks that spellings of a key parse to the same key, and that a suggestion is a valid key.
 pub(crate) fn key(data: &[u8]) {
     let Ok(typed) = std::str::from_utf8(data) else { return };
     let formats = [KeyFormat::default(), KeyFormat::new("ACME0", 7).expect("a sound format")];
@@ -48,14 +49,14 @@ pub(crate) fn key(data: &[u8]) {
     }
 }
 
-/// A canonical name stays as it is, and covers itself.
+/// Checks that a canonical domain name parses to itself and covers itself.
 pub(crate) fn domain(data: &[u8]) {
     let Ok(typed) = std::str::from_utf8(data) else { return };
     for parsed in [DomainName::parse(typed), DomainName::parse_registered(typed)].into_iter().flatten() {
         let text = parsed.as_str();
         assert!(text.is_ascii() && !text.is_empty() && text == text.to_ascii_lowercase(), "{text}");
         assert_eq!(DomainName::from_stored(text).as_ref(), Ok(&parsed));
-        // Of `www.www.` one `www.` is left, which a second reading takes off.
+        // Parsing removes one `www.` of `www.www.`, so a second parse would remove the other.
         if text.strip_prefix("www.").is_some_and(|parent| parent.contains('.')) {
             continue;
         }
@@ -69,7 +70,8 @@ pub(crate) fn domain(data: &[u8]) {
     }
 }
 
-/// A body: the first byte says of which call. (Not of those with a URL of webhooks, whose names would be looked up.)
+/// Sends a request body. The first byte selects the route. Routes with webhook URLs are left out, because
+/// they resolve names.
 pub(crate) fn body(data: &[u8]) {
     let Some((route, body)) = data.split_first() else { return };
     let (method, path) = match route % 5 {
@@ -83,7 +85,7 @@ pub(crate) fn body(data: &[u8]) {
     send(authorised(request).body(Body::from(body.to_vec())).expect("a sound request"));
 }
 
-/// Headers, one a line: a digit says which, the rest is its value.
+/// Sends headers, one per line. The first byte of a line selects the name, the rest is the value.
 pub(crate) fn header(data: &[u8]) {
     const NAMES: [&str; 10] = [
         "authorization",
@@ -110,7 +112,7 @@ pub(crate) fn header(data: &[u8]) {
         assert_eq!(
             proxies.client(other, &headers),
             ClientAddress(other),
-            "who is not trusted is not believed"
+            "an untrusted peer is the client itself"
         );
         let ClientAddress(client) = proxies.client(peer, &headers);
         assert_eq!(client, client.to_canonical());
@@ -130,7 +132,7 @@ pub(crate) fn header(data: &[u8]) {
     }
 }
 
-/// Path and query of a call that reads.
+/// Sends a GET request. The first byte selects the route, the rest is part of the path or the query.
 pub(crate) fn target(data: &[u8]) {
     let Some((route, rest)) = data.split_first() else { return };
     let Ok(rest) = std::str::from_utf8(rest) else { return };
@@ -161,12 +163,11 @@ impl App {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).expect("a secret");
         let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a time"));
-        let store = Arc::new(MemoryStore::new());
-        let rng = ChaCha20Rng::seed_from_u64(1);
-        let service = LicenseService::builder(store.clone(), &secret, clock, rng).outbox(store);
-        let service = runtime.block_on(service.build()).expect("a service");
+        let store: Arc<dyn FullStore> = Arc::new(MemoryStore::new());
+        let options = ServiceOptions::new(&secret, clock, ChaCha20Rng::seed_from_u64(1));
+        let services = runtime.block_on(Services::open(store, options)).expect("services");
         let auth = AdminAuth::new([TokenDigest::of(TOKEN)]);
-        Self { runtime, router: router(Arc::new(service), auth), calls: 0 }
+        Self { runtime, router: router(services, auth), calls: 0 }
     }
 }
 
@@ -174,13 +175,13 @@ thread_local! {
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
 }
 
-/// Whatever is asked, nothing breaks, and the answer is JSON.
+/// Sends a request, and checks that the answer is JSON and not 500.
 fn send(request: Request<Body>) {
     APP.with_borrow_mut(|app| {
-        if app.as_ref().is_none_or(|app| app.calls >= CALLS) {
+        if app.as_ref().is_none_or(|app| app.calls >= CALLS_PER_APP) {
             *app = Some(App::new());
         }
-        let App { runtime, router, calls } = app.as_mut().expect("made just now");
+        let App { runtime, router, calls } = app.as_mut().expect("the app exists");
         *calls += 1;
         runtime.block_on(async {
             let page = request.uri().path().starts_with("/docs") || request.uri().path() == "/metrics";

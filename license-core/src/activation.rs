@@ -1,4 +1,4 @@
-//! Activations: a license bound to a domain or to a device.
+//! Activations: bindings of a license to domains and devices.
 
 use std::fmt;
 
@@ -6,28 +6,28 @@ use chrono::{DateTime, Utc};
 use smol_str::SmolStr;
 
 use crate::domain::DomainName;
-use crate::license::LicenseId;
+use crate::id::LicenseId;
 use crate::limits;
+use crate::text_enum::text_enum;
 
-/// Names one activation: `act_`, the text of its license's id, and the number of the event that made it in ten digits.
+/// The id of an activation: `act_`, the suffix of its license id, and the number of its event in ten digits.
 ///
-/// Derived, not random, so that the decision which makes it stays pure; no two are alike, and within a license they
-/// sort oldest first.
+/// It is derived rather than random, so that decisions stay pure. Ids of a license sort oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActivationId(String);
 
 impl ActivationId {
-    /// Longest text of an id, in bytes.
+    /// Maximum length of an id, in bytes.
     const MAX_BYTES: usize = 72;
 
     pub(crate) fn new(license: &LicenseId, sequence: u64) -> Self {
         Self(format!("act_{}_{sequence:010}", license.suffix()))
     }
 
-    /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
+    /// Parses an id. Whether the activation exists is for the store to say.
     ///
     /// # Errors
-    /// [`ActivationIdError`] when it is not `act_` and 1 to 68 letters, digits and underscores.
+    /// Returns [`ActivationIdError`] if the text is not `act_` and 1 to 68 of `a–z 0–9 _`.
     pub fn parse(text: &str) -> Result<Self, ActivationIdError> {
         let rest = text.strip_prefix("act_").ok_or(ActivationIdError)?;
         let well_formed = !rest.is_empty()
@@ -39,14 +39,14 @@ impl ActivationId {
         }
     }
 
-    /// The number that it has within `license`; `None` where it is not one that this license gives.
+    /// Returns the number of this activation within `license`, or `None` if it belongs to another license.
     pub(crate) fn number_of(&self, license: &LicenseId) -> Option<u64> {
         let digits = self.0.strip_prefix("act_")?.strip_prefix(license.suffix())?.strip_prefix('_')?;
         let number = digits.parse().ok().filter(|number| i64::try_from(*number).is_ok())?;
         (number > 0 && Self::new(license, number) == *self).then_some(number)
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -59,14 +59,14 @@ impl fmt::Display for ActivationId {
     }
 }
 
-/// A text that is no activation id.
+/// The text is not an activation id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an activation id is act_ and letters, digits and underscores")]
+#[error("an activation id must be act_ and letters, digits and underscores")]
 pub struct ActivationIdError;
 
-/// What a device calls itself: 1 to 255 bytes of any printable text, compared exactly.
+/// The name of a device: 1 to 255 bytes of printable text, compared exactly.
 ///
-/// Containers of one fleet may share one fingerprint by design; then they are one device.
+/// Containers of a fleet can share a fingerprint; they then count as one device.
 ///
 /// ```
 /// use license_core::activation::Fingerprint;
@@ -77,10 +77,10 @@ pub struct ActivationIdError;
 pub struct Fingerprint(SmolStr);
 
 impl Fingerprint {
-    /// Reads a fingerprint; white space around it is no part of it.
+    /// Parses a fingerprint, without surrounding white space.
     ///
     /// # Errors
-    /// [`FingerprintError`] when it is empty, too long or has control characters.
+    /// Returns [`FingerprintError`] if the text is empty, too long or has control characters.
     pub fn parse(text: &str) -> Result<Self, FingerprintError> {
         let text = text.trim();
         if text.is_empty() {
@@ -94,49 +94,39 @@ impl Fingerprint {
         }
     }
 
-    /// The fingerprint as text.
+    /// Returns the fingerprint as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a text is no fingerprint.
+/// The reason why a text is not a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FingerprintError {
-    /// Nothing, or white space only.
-    #[error("a fingerprint is not empty")]
+    /// Empty, or white space only.
+    #[error("a fingerprint must not be empty")]
     Empty,
     /// Longer than [`limits::FINGERPRINT_BYTES`].
-    #[error("a fingerprint has at most {} bytes", limits::FINGERPRINT_BYTES)]
+    #[error("a fingerprint can have at most {} bytes", limits::FINGERPRINT_BYTES)]
     TooLong,
-    /// A control character, NUL among them.
-    #[error("a fingerprint has no control characters")]
+    /// A control character, such as NUL.
+    #[error("a fingerprint must not have control characters")]
     Control,
 }
 
-/// The two kinds of slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ActivationKind {
-    /// A domain holds the slot.
-    Domain,
-    /// A device holds the slot.
-    Device,
-}
-
-impl ActivationKind {
-    /// `domain` or `device`: the form of databases and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Domain => "domain",
-            Self::Device => "device",
-        }
+text_enum! {
+    /// The kind of a slot.
+    ActivationKind {
+        /// A slot for a domain.
+        Domain = "domain",
+        /// A slot for a device.
+        Device = "device",
     }
 }
 
-/// What holds a slot.
+/// The holder of a slot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Binding {
     /// A domain, or a wildcard that an admin registered.
@@ -146,7 +136,7 @@ pub enum Binding {
 }
 
 impl Binding {
-    /// Which kind of slot.
+    /// Returns the kind of slot.
     #[must_use]
     pub fn kind(&self) -> ActivationKind {
         match self {
@@ -155,7 +145,7 @@ impl Binding {
         }
     }
 
-    /// The domain or the fingerprint as text; with the kind it is unique within a license.
+    /// Returns the domain or fingerprint as text. It is unique per license and kind.
     #[must_use]
     pub fn value(&self) -> &str {
         match self {
@@ -165,28 +155,28 @@ impl Binding {
     }
 }
 
-/// A license bound to a domain or to a device. It holds one slot until it is released.
+/// A binding of a license to a domain or a device. It holds one slot until it is released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activation {
-    /// Its name.
+    /// The id.
     pub id: ActivationId,
-    /// What holds the slot.
+    /// The domain or device.
     pub binding: Binding,
-    /// Since when.
+    /// Time of activation.
     pub created_at: DateTime<Utc>,
-    /// What the vendor calls it.
+    /// The vendor's label.
     pub label: Option<Label>,
 }
 
-/// What the vendor calls an activation, such as whose machine it is: 1 to 100 bytes of any printable text.
+/// A label that the vendor gives an activation, such as an owner: 1 to 100 bytes of printable text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label(SmolStr);
 
 impl Label {
-    /// Reads a label; white space around it is no part of it.
+    /// Parses a label, without surrounding white space.
     ///
     /// # Errors
-    /// [`LabelError`] when it is empty, longer than [`limits::LABEL_BYTES`] or has control characters.
+    /// Returns [`LabelError`] if the text is empty, too long or has control characters.
     pub fn parse(text: &str) -> Result<Self, LabelError> {
         let text = text.trim();
         let well_formed =
@@ -194,44 +184,29 @@ impl Label {
         if well_formed { Ok(Self(SmolStr::new(text))) } else { Err(LabelError) }
     }
 
-    /// The label as text.
+    /// Returns the label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that is no label.
+/// The text is not a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a label is 1 to {} bytes of text, without control characters", limits::LABEL_BYTES)]
+#[error("a label must be 1 to {} bytes of text without control characters", limits::LABEL_BYTES)]
 pub struct LabelError;
 
-/// Why a slot was freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ReleaseReason {
-    /// The vendor asked for it.
-    Admin,
-    /// The customer did, with the license key.
-    Customer,
-    /// A new device took its place.
-    Evicted,
-    /// It was not seen for as long as the plan says.
-    Idle,
-}
-
-impl ReleaseReason {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Admin, Self::Customer, Self::Evicted, Self::Idle];
-
-    /// `admin`, `customer`, `evicted` or `idle`: the form of JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Customer => "customer",
-            Self::Evicted => "evicted",
-            Self::Idle => "idle",
-        }
+text_enum! {
+    /// The reason why a slot was freed.
+    ReleaseReason {
+        /// The vendor released it.
+        Admin = "admin",
+        /// The customer released it with the license key.
+        Customer = "customer",
+        /// A new device evicted it.
+        Evicted = "evicted",
+        /// It was unseen for the idle time of the plan.
+        Idle = "idle",
     }
 }
 
@@ -240,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fingerprints() {
+    fn fingerprints_are_trimmed_and_bounded() {
         let long = "x".repeat(limits::FINGERPRINT_BYTES);
         for (text, expected) in [
             ("a", Ok("a")),
@@ -261,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn labels() {
+    fn labels_are_trimmed_and_bounded() {
         let long = "x".repeat(limits::LABEL_BYTES);
         for (text, expected) in [
             (" Anna's laptop ", Some("Anna's laptop")),
@@ -276,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn activation_ids() {
+    fn activation_ids_have_one_form() {
         let license = LicenseId::parse("lic_a1b2c3d4e5").unwrap();
         let id = ActivationId::new(&license, 17);
         assert_eq!(id.as_str(), "act_a1b2c3d4e5_0000000017");

@@ -1,42 +1,39 @@
-//! The audit: who changed what, kept in the same commit as the change.
+//! The audit log: who changed what, written in the same commit as the change.
 
 mod changes;
-mod store;
 
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::license::LicenseId;
-use crate::token::{ApiToken, TokenId};
+use crate::id::{LicenseId, TokenId};
 
 pub use changes::Erasure;
 pub(crate) use changes::{created, decided};
-pub use store::{AccessStore, AuditStore};
 
-/// Who acts.
+/// The identity of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// Whoever has that token.
+    /// The holder of a token.
     Token {
-        /// Its id.
+        /// The id of the token.
         id: TokenId,
-        /// Its name as it was then.
+        /// The name of the token at that time.
         name: String,
     },
-    /// Whoever has the key of the license.
+    /// The holder of a license key.
     Customer,
     /// The server itself.
     System,
-    /// Whoever runs programs on the server's machine.
+    /// A program on the server's machine.
     CommandLine,
-    /// Somebody whom the program that embeds the engine knows by that name.
+    /// A user known to the embedding program by this name.
     Named(String),
 }
 
 impl Who {
-    /// `token`, `customer`, `system`, `command_line` or `named`: the form of databases and JSON.
+    /// Returns `token`, `customer`, `system`, `command_line` or `named`, as in databases and JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -48,13 +45,13 @@ impl Who {
         }
     }
 
-    /// The id of the token.
+    /// Returns the id of the token, if any.
     #[must_use]
     pub fn token_id(&self) -> Option<&TokenId> {
         if let Self::Token { id, .. } = self { Some(id) } else { None }
     }
 
-    /// The name, where there is one.
+    /// Returns the name, if any.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -63,7 +60,7 @@ impl Who {
         }
     }
 
-    /// Reads the form of databases; `None` where the parts do not fit.
+    /// Parses the stored form. Returns `None` if the parts do not match.
     #[must_use]
     pub fn from_stored(kind: &str, token_id: Option<&str>, name: Option<String>) -> Option<Self> {
         match (kind, token_id, name) {
@@ -77,101 +74,86 @@ impl Who {
     }
 }
 
-/// Who acts, and by which request.
+/// An actor and its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// Who.
+    /// The identity.
     pub who: Who,
-    /// The id of the request, as the log has it.
+    /// The id of the request, as in logs.
     pub request_id: Option<String>,
-    /// From where. Personal data: only where somebody decided to keep it.
+    /// The address of the caller. Personal data: stored only if configured.
     pub address: Option<IpAddr>,
 }
 
 impl Actor {
-    /// Somebody who acts without a request.
+    /// Creates an actor without a request.
     #[must_use]
     pub fn new(who: Who) -> Self {
         Self { who, request_id: None, address: None }
     }
 }
 
-/// One change, as it is kept.
+/// An audit entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
-    /// When.
+    /// The time.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// The actor.
     pub actor: Actor,
-    /// What was asked: `noun.verb`.
+    /// The action: `noun.verb`.
     pub action: String,
-    /// Of which license.
+    /// The license, if any.
     pub license_id: Option<LicenseId>,
-    /// Of which token.
+    /// The token, if any.
     pub token_id: Option<TokenId>,
-    /// The fields that changed, each `{"before": …, "after": …}`. Never a key, a secret or a digest.
+    /// The changed fields, each `{"before": …, "after": …}`. Never a key, secret or digest.
     pub changes: Map<String, Value>,
-    /// The metadata likewise. Apart, since all of it goes when a customer is made anonymous.
+    /// The changed metadata, or a label. Separate, since anonymising a customer removes all of it.
     pub metadata: Option<Value>,
 }
 
 impl AuditEntry {
-    /// What was done to a token.
-    pub(crate) fn of_token(action: &str, token: &ApiToken, actor: &Actor, at: DateTime<Utc>) -> Self {
-        let ApiToken { id, digest: _, name, scopes, created_at: _, last_used_at: _, expires_at, revoked_at } =
-            token;
-        let changes = match revoked_at {
-            Some(at) => json!({ "revoked_at": { "before": null, "after": at } }),
-            None => json!({
-                "name": { "before": null, "after": name.as_str() },
-                "scopes": { "before": null, "after": scopes.iter().map(super::token::Scope::as_str).collect::<Vec<_>>() },
-                "expires_at": { "before": null, "after": expires_at },
-            }),
-        };
+    /// Creates an entry without license, token and changes.
+    pub(crate) fn new(action: &str, actor: &Actor, at: DateTime<Utc>) -> Self {
         Self {
             at,
             actor: actor.clone(),
             action: action.to_owned(),
             license_id: None,
-            token_id: Some(id.clone()),
-            changes: object(changes),
+            token_id: None,
+            changes: Map::new(),
             metadata: None,
         }
     }
 
-    /// That licenses were imported in one commit: how many, and the first of them.
+    /// Creates the entry of an action on a token.
+    pub(crate) fn of_token(
+        action: &str,
+        id: &TokenId,
+        changes: Value,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { token_id: Some(id.clone()), changes: object(changes), ..Self::new(action, actor, at) }
+    }
+
+    /// Creates the entry of an imported batch: the number of licenses and the first id.
     pub(crate) fn of_import(first: &LicenseId, count: usize, actor: &Actor, at: DateTime<Utc>) -> Self {
         let changes = json!({
             "licenses": { "before": null, "after": count },
             "first": { "before": null, "after": first.as_str() },
         });
-        Self {
-            at,
-            actor: actor.clone(),
-            action: "licenses.import".to_owned(),
-            license_id: None,
-            token_id: None,
-            changes: object(changes),
-            metadata: None,
-        }
+        Self { changes: object(changes), ..Self::new("licenses.import", actor, at) }
     }
 
-    /// That all traces of a customer were removed. The address itself is not said.
+    /// Creates the entry of an erasure, without the erased address.
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {
         let changes = json!({
             "customer_email": { "before": null, "after": erasure.anonymous.as_str() },
             "licenses": { "before": null, "after": licenses },
         });
-        Self {
-            at,
-            actor: actor.clone(),
-            action: "customer.anonymise".to_owned(),
-            license_id: None,
-            token_id: None,
-            changes: object(changes),
-            metadata: None,
-        }
+        Self { changes: object(changes), ..Self::new("customer.anonymise", actor, at) }
     }
 }
 
@@ -179,34 +161,34 @@ fn object(value: Value) -> Map<String, Value> {
     if let Value::Object(map) = value { map } else { Map::new() }
 }
 
-/// An entry, and its place.
+/// A stored entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Audited {
-    /// Its number, given by the store; later ones are higher.
+    /// The number given by the store; later entries have higher numbers.
     pub sequence: u64,
     /// The entry.
     pub entry: AuditEntry,
 }
 
-/// Which entries to list. Every part that is there must fit.
+/// A filter of audit entries. All given conditions must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Of this license.
+    /// Entries of this license.
     pub license_id: Option<LicenseId>,
-    /// By this token, or of it.
+    /// Entries by this token, or about it.
     pub token_id: Option<TokenId>,
-    /// Of this action.
+    /// Entries of this action.
     pub action: Option<String>,
-    /// From this moment on.
+    /// Entries from this time on.
     pub from: Option<DateTime<Utc>>,
-    /// Before this moment.
+    /// Entries before this time.
     pub to: Option<DateTime<Utc>>,
 }
 
 impl AuditFilter {
-    /// Whether an entry passes.
+    /// Returns whether an entry matches.
     #[must_use]
-    pub fn admits(&self, entry: &AuditEntry) -> bool {
+    pub fn matches(&self, entry: &AuditEntry) -> bool {
         let Self { license_id, token_id, action, from, to } = self;
         let by_or_of =
             |id: &TokenId| entry.token_id.as_ref() == Some(id) || entry.actor.who.token_id() == Some(id);

@@ -1,4 +1,4 @@
-//! Changes: how a node learns what others changed, so that what it remembers of a license is never old for long.
+//! The change stream: how a node learns what other nodes changed, so that its caches stay current.
 
 use async_trait::async_trait;
 
@@ -6,51 +6,50 @@ use crate::key::KeyDigest;
 use crate::license::LicenseId;
 use crate::token::{TokenDigest, TokenId};
 
-/// A license was made or changed. Validations are no changes.
+/// A license was created or changed. Validations are no changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Which one.
+pub struct LicenseChanged {
+    /// The license.
     pub license_id: LicenseId,
-    /// A key by which it may be remembered: after a rotation there is a change for the old one and one for the new.
+    /// Digest of its key. A rotation is announced twice: for the old key and for the new one.
     pub key_digest: KeyDigest,
-    /// The version it has now. Who remembers this one or a later one knows already.
+    /// Version after the change. A cached copy of this version or a later one is current.
     pub version: u64,
 }
 
-/// An API token was made or revoked.
+/// An API token was created or revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenChange {
-    /// Which one.
+pub struct TokenChanged {
+    /// The token.
     pub token_id: TokenId,
-    /// What it may be remembered by.
+    /// Its digest, by which caches find it.
     pub digest: TokenDigest,
 }
 
-/// What a feed tells.
+/// An item of a change stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum ChangeNotice {
     /// A license changed.
-    Changed(Change),
+    LicenseChanged(LicenseChanged),
     /// A token changed.
-    TokenChanged(TokenChange),
-    /// Events were written that tell of no change, or deliveries are due: whoever reads the outbox looks again.
-    Outbox,
-    /// Changes may have been missed, on a lost connection or by a listener that was too slow: whatever is remembered may
-    /// be old.
+    TokenChanged(TokenChanged),
+    /// Events were written without a change of a license, or deliveries became due.
+    Events,
+    /// Notices may have been lost, with a connection or because the listener was too slow. Anything cached may be stale.
     Missed,
 }
 
-/// Whether a store hears of changes.
+/// Whether notices arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FeedState {
-    /// It hears of every change that it can hear of.
+pub enum StreamState {
+    /// Every notice that the store can learn of arrives.
     Listening,
-    /// The connection is lost and being made anew; changes of other nodes go unheard.
+    /// The connection is lost and being restored. Changes of other nodes do not arrive.
     Lost,
 }
 
-impl FeedState {
-    /// `listening` or `lost`: the form of JSON.
+impl StreamState {
+    /// Returns `listening` or `lost`, as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,19 +59,12 @@ impl FeedState {
     }
 }
 
-/// One listener's stream of notices, from its making on; it never ends.
+/// One listener's endless stream of notices.
 ///
-/// Notices come after the commit of what they tell of. Two of one license may come in either order: the version tells which
-/// is newer.
+/// Notices are sent after the commit that they announce. Two notices about one license may arrive in either order; their versions
+/// tell which is newer.
 #[async_trait]
-pub trait ChangeFeed: Send {
-    /// Waits for the next notice. Dropped while it waits, it loses none.
-    async fn next(&mut self) -> Notice;
-}
-
-#[async_trait]
-impl<F: ChangeFeed + ?Sized> ChangeFeed for Box<F> {
-    async fn next(&mut self) -> Notice {
-        (**self).next().await
-    }
+pub trait ChangeStream: Send {
+    /// Waits for the next notice. Cancel safe: a dropped call loses no notice.
+    async fn next(&mut self) -> ChangeNotice;
 }

@@ -1,4 +1,4 @@
-//! The software that asks.
+//! The software that validates licenses.
 
 use std::fmt;
 
@@ -6,8 +6,7 @@ use smol_str::SmolStr;
 
 use crate::limits;
 
-/// What the licensed software calls itself: a name, and a version where it tells one. `name` or `name/version`, of printable
-/// ASCII.
+/// The name of the licensed software, with an optional version: `name` or `name/version` in printable ASCII.
 ///
 /// ```
 /// use license_core::client::Client;
@@ -20,10 +19,10 @@ use crate::limits;
 pub struct Client(SmolStr);
 
 impl Client {
-    /// Reads the text; white space around it is no part of it.
+    /// Parses the text, without surrounding white space.
     ///
     /// # Errors
-    /// [`ClientError`] when a part is missing, it is too long, or has other characters.
+    /// Returns [`ClientError`] if a part is missing or the text is too long or has other characters.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
         let text = text.trim();
         let mut parts = text.split('/');
@@ -42,19 +41,19 @@ impl Client {
         }
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.split_once('/').map_or(&*self.0, |(name, _)| name)
     }
 
-    /// Its version, where it tells one.
+    /// Returns the version, if given.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.0.split_once('/').map(|(_, version)| version)
     }
 
-    /// Both, as they were told.
+    /// Returns the whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -67,18 +66,18 @@ impl fmt::Display for Client {
     }
 }
 
-/// Why a text names no client.
+/// The reason why a text is not a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// Longer than [`limits::CLIENT_BYTES`].
-    #[error("a client has at most {} bytes", limits::CLIENT_BYTES)]
+    #[error("a client can have at most {} bytes", limits::CLIENT_BYTES)]
     TooLong,
-    /// A character that is no printable ASCII.
-    #[error("a client has printable ASCII only")]
+    /// A character that is not printable ASCII.
+    #[error("a client must be printable ASCII")]
     NotPrintable,
     /// A part is missing, or there are too many.
-    #[error("a client is a name, or a name, a slash and a version")]
+    #[error("a client must be a name, or a name, a slash and a version")]
     Form,
 }
 
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_versions() {
+    fn client_is_a_name_with_optional_version() {
         let longest = "x".repeat(limits::CLIENT_BYTES);
         let too_long = format!("{longest}x");
         for (text, expected) in [
@@ -113,9 +112,9 @@ mod tests {
         }
     }
 
-    /// What is kept is read back as it is.
+    /// Stored texts parse to the same client.
     #[test]
-    fn its_text_is_the_same_client() {
+    fn text_parses_to_the_same_client() {
         let client = Client::parse("  a b / 1 ").expect("a client");
         assert_eq!(Client::parse(client.as_str()), Ok(client));
     }

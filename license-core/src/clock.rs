@@ -1,4 +1,4 @@
-//! Where time and randomness come from: the edge, as arguments.
+//! Time and randomness, which callers pass as arguments.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{TryCryptoRng, TryRng};
 
-/// Tells the time. Read once per use case, then passed on as a value.
+/// A source of time. Services read it once per use case.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now, in whole microseconds, so that it is the same after it went through a database.
+    /// Returns the time in whole microseconds, so that a database stores it exactly.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// Cuts a time to whole microseconds, the resolution that every store keeps. A leap second becomes the second after it, as
-/// it would on its way through a database.
+/// Truncates a time to whole microseconds, the resolution of all stores. A leap second becomes the following
+/// second, as in databases.
 ///
 /// ```
 /// let time = "2026-01-01T00:00:00.123456789Z".parse().unwrap();
@@ -27,7 +27,7 @@ pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
-/// A clock that stands still until it is moved: for tests and simulations.
+/// A clock that moves only when told to, for tests and simulations.
 ///
 /// ```
 /// use chrono::{TimeDelta, Utc};
@@ -41,10 +41,15 @@ pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows `time`.
+    /// Creates a clock that shows `time`.
     #[must_use]
     pub fn at(time: DateTime<Utc>) -> Self {
         Self(AtomicI64::new(time.timestamp_micros()))
+    }
+
+    /// Sets the clock.
+    pub fn set(&self, time: DateTime<Utc>) {
+        self.0.store(time.timestamp_micros(), Ordering::SeqCst);
     }
 
     /// Moves the clock by `delta`, which may be negative.
@@ -62,19 +67,19 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that is shared: whoever moves it, and whoever reads it.
+/// Shares a clock.
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> DateTime<Utc> {
         (**self).now()
     }
 }
 
-/// The source of randomness failed; nothing was made.
+/// The random number generator failed; nothing was created.
 #[derive(Debug, thiserror::Error)]
-#[error("the source of randomness failed: {0}")]
+#[error("the random number generator failed: {0}")]
 pub struct RngError(String);
 
-/// A generator whose error type is [`RngError`], whatever it was before; what the service holds.
+/// A generator whose error type is [`RngError`].
 pub(crate) struct ErasedRng<R>(pub(crate) R);
 
 impl<R: TryRng> TryRng for ErasedRng<R> {
@@ -95,7 +100,7 @@ impl<R: TryRng> TryRng for ErasedRng<R> {
 
 impl<R: TryCryptoRng> TryCryptoRng for ErasedRng<R> {}
 
-/// The machine's clock. Needs the feature `system`.
+/// The system clock. Requires the feature `system`.
 #[cfg(feature = "system")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -103,14 +108,11 @@ pub struct SystemClock;
 #[cfg(feature = "system")]
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the edge: the one place that reads the machine's clock"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
         whole_micros(Utc::now())
     }
 }
 
-/// The operating system's cryptographic generator. Needs the feature `system`.
+/// The operating system's cryptographic generator. Requires the feature `system`.
 #[cfg(feature = "system")]
 pub use rand::rngs::SysRng as SystemRng;

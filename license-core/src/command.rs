@@ -1,15 +1,15 @@
-//! Commands: what can be asked of one license, and the pure decision for each.
+//! Commands on one license, and the pure decision for each.
 //!
-//! A rule is written once, here, as a function of what is known; every store calls [`decide`] under its lock and writes
-//! down the [`Decision`]. See `CONTRIBUTING.md` for how to add a command.
+//! Each rule is written once, as a function of a view of the license. A store calls [`decide`] under its
+//! lock and writes the [`Decision`]. See `CONTRIBUTING.md` for how to add a command.
 
 mod activate;
 mod change;
 mod create;
+mod events;
 mod label;
 mod lifecycle;
 mod release;
-mod tell;
 
 use std::sync::Arc;
 
@@ -18,77 +18,79 @@ use serde_json::{Value, json};
 
 use crate::activation::{Activation, ActivationId, ActivationKind, Binding, Label, ReleaseReason};
 use crate::audit::{self, Actor, AuditEntry, Erasure};
-use crate::change::Change;
+use crate::change::LicenseChanged;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
+use crate::last_seen::{EvictionCandidate, LeastRecentlySeen};
 use crate::license::License;
 use crate::plan::PlanCatalog;
-use crate::seen::{SeenActivation, Unseen};
 use crate::verdict::{Claim, Denial, evicted};
 
-pub use change::{LicenseChange, TargetState};
+pub use change::{LicensePatch, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
-pub(crate) use lifecycle::in_reach;
-pub use tell::{DayFigures, LIMIT_PAUSE, LimitNotice, UnusualKind, tell_expiry, tell_limit, tell_unusual};
+pub use events::{
+    AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitNotice, anomaly_events, expiry_events, limit_event,
+};
+pub(crate) use lifecycle::supported_time;
 
-/// What can be asked of one license.
+/// A command on one license.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Take the slots that a claim needs, for its domain and its device together or not at all, and note the first
-    /// valid answer. Changes nothing where the claim holds all it needs.
+    /// Takes the slots that a claim needs, for domain and device together or not at all, and records the
+    /// first valid answer. Changes nothing if the claim already holds its slots.
     Activate(Claim),
-    /// Free one slot.
+    /// Frees one slot.
     Release(ActivationId),
-    /// Free the slot of that domain or device, as its customer asks, where the plan allows it.
+    /// Frees the slot of a domain or device for the customer, if the plan allows it.
     Deactivate(Binding),
-    /// Free the slots of devices that were not seen for as long as the plan says; of many, those unseen for the longest. Denied
-    /// as [`Denial::ActivationNotFound`] where there are none.
+    /// Frees the slots of devices unseen for the plan's idle time, least recently seen first. Denied as
+    /// [`Denial::ActivationNotFound`] if no device is idle.
     ReleaseIdle,
-    /// Call an activation so; `None`: by no label.
+    /// Labels an activation; `None` removes the label.
     Label(ActivationId, Option<Label>),
-    /// Put on hold. Of a suspended license: nothing.
+    /// Suspends the license.
     Suspend,
-    /// Put in force again. Of an active license: nothing.
+    /// Reinstates a suspended license.
     Reinstate,
-    /// Add the plan's term to the later of now and `expires_at`.
+    /// Adds the plan's term to the later of now and `expires_at`.
     Renew,
-    /// Change fields.
-    Change(LicenseChange),
-    /// Give it another key; the old one is unknown from then on.
+    /// Changes fields.
+    Change(LicensePatch),
+    /// Replaces the key; the old key stops working.
     RotateKey {
-        /// Finds it by the new key.
+        /// The digest of the new key.
         digest: KeyDigest,
         /// The new key.
         sealed: SealedKey,
     },
-    /// Make its customer anonymous, where it is this one: another address, no metadata, and the old address gone from its events and
-    /// from the audit. Of a license of somebody else: nothing.
+    /// Anonymises the customer, if the license still belongs to it: replaces the address, also in events and
+    /// in the audit, and removes the metadata.
     Anonymise(Erasure),
-    /// End it. Final. Of a revoked license: nothing.
+    /// Revokes the license. Final.
     Revoke,
 }
 
-/// The activations that a decision looks at.
+/// The activations that a decision needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reads {
     /// None.
     Nothing,
-    /// The one with this id, if the license has it.
+    /// The activation with this id, if any.
     One(ActivationId),
-    /// Those that could cover a claim: of the kind domain with one of these texts, of the kind device with that text.
+    /// The activations that could cover a claim.
     Claim {
         /// Texts of domains, nearest first.
         domains: Vec<String>,
-        /// The text of a fingerprint.
+        /// Text of the fingerprint.
         fingerprint: Option<String>,
     },
-    /// All of the kind domain, in any order, up to [`limits::DOMAINS_PER_REQUEST`](crate::limits::DOMAINS_PER_REQUEST).
+    /// All domains, in any order, up to [`limits::DOMAINS_PER_REQUEST`](crate::limits::DOMAINS_PER_REQUEST).
     Domains,
 }
 
 impl Reads {
-    /// The activations that could cover `claim`.
+    /// Returns the activations that could cover `claim`.
     #[must_use]
     pub fn of_claim(claim: &Claim) -> Self {
         Self::Claim {
@@ -99,7 +101,7 @@ impl Reads {
 }
 
 impl Command {
-    /// The activations that the decision looks at; the store reads them under its lock.
+    /// Returns the activations that the store must read under its lock.
     #[must_use]
     pub fn reads(&self) -> Reads {
         match self {
@@ -118,101 +120,107 @@ impl Command {
         }
     }
 
-    /// The devices, unseen for the longest, that the decision looks at besides, of a license as it is under the store's lock.
-    /// `None`: none, and so for most commands.
+    /// Returns the devices that the store must also read, given the license under its lock.
     #[must_use]
-    pub fn unseen(&self, license: &License, context: &CommandContext) -> Option<Unseen> {
+    pub fn eviction_candidates(
+        &self,
+        license: &License,
+        context: &CommandContext,
+    ) -> Option<LeastRecentlySeen> {
         let plan = context.plans.get(&license.plan)?;
         match self {
             Self::Activate(Claim { fingerprint: Some(_), .. }) => {
-                let most = evicted(license.slots(ActivationKind::Device), plan)?;
-                (most > 0).then_some(Unseen { before: None, most })
+                let limit = evicted(license.slots(ActivationKind::Device), plan)?;
+                (limit > 0).then_some(LeastRecentlySeen { before: None, limit })
             }
             Self::ReleaseIdle => {
                 let before = context.now.checked_sub_signed(plan.idle()?)?;
-                Some(Unseen { before: Some(before), most: release::IDLE_AT_ONCE })
+                Some(LeastRecentlySeen { before: Some(before), limit: release::IDLE_BATCH })
             }
             _ => None,
         }
     }
 }
 
-/// What a decision knows besides the license.
+/// Everything a decision depends on in addition to the license.
 #[derive(Clone, Debug)]
 pub struct CommandContext {
-    /// The plans there are.
+    /// The plan catalog.
     pub plans: Arc<PlanCatalog>,
     /// The time of the call, in whole microseconds.
     pub now: DateTime<Utc>,
-    /// The version that the caller saw; the license must still have it. `None`: any.
+    /// The version that the license must still have; `None` is any.
     pub expected_version: Option<u64>,
-    /// Who asks, for the audit; `None`: nobody who is audited, as with a validation that takes a slot.
+    /// The actor for the audit; `None` if the command is not audited, such as one of a validation.
     pub by: Option<Arc<Actor>>,
 }
 
-/// A license and the activations that the command reads, under the store's lock.
+/// A license and the activations that a command needs, read under the store's lock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// The license.
     pub license: License,
-    /// What [`Command::reads`] named.
+    /// The activations that [`Command::reads`] asks for.
     pub activations: Vec<Activation>,
-    /// What [`Command::unseen`] named, unseen for the longest first. What the store knows of validations counts: all that
-    /// were recorded before the decision began.
-    pub unseen: Vec<SeenActivation>,
+    /// The devices that [`Command::eviction_candidates`] asks for, least recently seen first. All
+    /// validations recorded before the decision count.
+    pub eviction_candidates: Vec<EvictionCandidate>,
 }
 
-/// What a command led to.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Done; the license as it is now. It may be as it was, where there was nothing to change.
+    /// Executed; the license as it is now, possibly unchanged.
     Done(Arc<License>),
-    /// Refused by a rule; nothing changed.
+    /// Denied by a rule; nothing changed.
     Denied(Denial),
 }
 
 /// What to write and what to answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// What to answer.
+    /// The answer.
     pub outcome: Outcome,
-    /// What to write first; `None`: nothing.
+    /// Changes to write before answering, if any.
     pub changes: Option<Changes>,
 }
 
-/// What one command changes; written in one commit.
+/// The changes of one command, written in one commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
-    /// The license as it becomes.
+    /// The new license.
     pub license: Arc<License>,
     /// Activations to add.
     pub added: Vec<Activation>,
-    /// Activations to remove, before others are added.
+    /// Activations to remove before others are added.
     pub released: Vec<ActivationId>,
-    /// The activation to label, and the label.
+    /// The activation to label, and its label.
     pub labelled: Option<(ActivationId, Option<Label>)>,
-    /// Events to append, when they are [complete](NewEvents::complete).
+    /// Events to append, after they are [completed](NewEvents::complete).
     pub events: NewEvents,
-    /// The entry to add to the audit.
+    /// The audit entry to add.
     pub audit: Option<AuditEntry>,
-    /// Whose address to replace in what is kept of this license, after all else is written: in the data of its events and in its
-    /// entries of the audit, where metadata goes as well. All labels go.
+    /// The address to replace in the stored events and audit entries of this license, after all other
+    /// writes. Metadata in the audit and all labels are removed too.
     pub erased: Option<Erasure>,
 }
 
 impl Changes {
-    /// What to tell other nodes, where the license had the key `before`.
+    /// Returns the notices for other nodes. `before` is the previous key of the license.
     #[must_use]
-    pub fn notices(&self, before: &KeyDigest) -> Vec<Change> {
+    pub fn notices(&self, before: &KeyDigest) -> Vec<LicenseChanged> {
         let License { id, key_digest, version, .. } = &*self.license;
-        let change =
-            |digest: &KeyDigest| Change { license_id: id.clone(), key_digest: *digest, version: *version };
+        let change = |digest: &KeyDigest| LicenseChanged {
+            license_id: id.clone(),
+            key_digest: *digest,
+            version: *version,
+        };
         let old = (before != key_digest).then(|| change(before));
         old.into_iter().chain([change(key_digest)]).collect()
     }
 }
 
-/// Decides one command. Pure: the same view, command and context give the same decision.
+/// Decides a command. Pure: the same view, command and context give the same decision.
 #[must_use]
 pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decision {
     if let Some(expected) = context.expected_version
@@ -221,16 +229,16 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let View { license, activations, unseen } = view;
+    let View { license, activations, eviction_candidates } = view;
     let mut draft = Draft::new(license, context.now);
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
-            activate::activate(&mut draft, activations, &unseen, claim, &context.plans)
+            activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans)
         }
         Command::Release(id) => release::release(&mut draft, activations, id),
         Command::Deactivate(binding) => release::deactivate(&mut draft, activations, binding, &context.plans),
-        Command::ReleaseIdle => release::release_idle(&mut draft, &unseen, &context.plans),
+        Command::ReleaseIdle => release::release_idle(&mut draft, &eviction_candidates, &context.plans),
         Command::Label(id, label) => label::label(&mut draft, activations, id, label.as_ref()),
         Command::Suspend => lifecycle::suspend(&mut draft),
         Command::Reinstate => lifecycle::reinstate(&mut draft),
@@ -251,7 +259,10 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     }
     let mut decision = draft.finish();
     if let (Some(changes), Some((by, before))) = (&mut decision.changes, before) {
-        let read: Vec<_> = activations.iter().chain(unseen.iter().map(|seen| &seen.activation)).collect();
+        let read: Vec<_> = activations
+            .iter()
+            .chain(eviction_candidates.iter().map(|candidate| &candidate.activation))
+            .collect();
         let entry = audit::decided(&before, &read, command, changes, by, context.now);
         changes.audit = Some(entry);
     }
@@ -262,7 +273,7 @@ fn denied(denial: Denial) -> Decision {
     Decision { outcome: Outcome::Denied(denial), changes: None }
 }
 
-/// A license in the course of one decision. Dropped whole where the command is denied, so that a denial leaves nothing.
+/// A license during one decision. A denial drops it, so that nothing changes.
 struct Draft {
     license: License,
     now: DateTime<Utc>,
@@ -279,7 +290,7 @@ impl Draft {
         Self { license, now, added, released, labelled: None, events, erased: None }
     }
 
-    /// Notes an event; without one a draft counts as unchanged.
+    /// Adds an event. A draft without events is unchanged.
     fn emit(&mut self, event_type: EventType, data: Value) {
         self.license.last_event += 1;
         self.events.push(Event {
@@ -291,12 +302,12 @@ impl Draft {
         });
     }
 
-    /// Binds a slot. Whether one is free is for the caller.
+    /// Takes a slot. The caller must check that one is free.
     fn add(&mut self, binding: Binding) {
         let id = ActivationId::new(&self.license.id, self.license.last_event + 1);
         *self.slots(&binding) += 1;
         let activation = Activation { id, binding, created_at: self.now, label: None };
-        self.emit(EventType::ActivationCreated, json!({ "activation": told(&activation) }));
+        self.emit(EventType::ActivationCreated, json!({ "activation": activation_json(&activation) }));
         self.added.push(activation);
     }
 
@@ -304,7 +315,7 @@ impl Draft {
     fn release(&mut self, activation: &Activation, reason: ReleaseReason) {
         let slots = self.slots(&activation.binding);
         *slots = slots.saturating_sub(1);
-        let data = json!({ "activation": told(activation), "reason": reason.as_str() });
+        let data = json!({ "activation": activation_json(activation), "reason": reason.as_str() });
         self.emit(EventType::ActivationReleased, data);
         self.released.push(activation.id.clone());
     }
@@ -331,8 +342,8 @@ impl Draft {
     }
 }
 
-/// An activation as events and the audit tell of it. Not its label, which may name a person.
-pub(crate) fn told(activation: &Activation) -> Value {
+/// Returns the JSON of an activation for events and the audit, without its label, which may name a person.
+pub(crate) fn activation_json(activation: &Activation) -> Value {
     json!({
         "id": activation.id.as_str(),
         "kind": activation.binding.kind().as_str(),

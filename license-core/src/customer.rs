@@ -1,4 +1,4 @@
-//! Whom a license belongs to.
+//! Customers of licenses.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use email_address::{EmailAddress, Options};
 
 use crate::limits;
 
-/// A customer's e-mail address: one `@`, at most 254 bytes, its ASCII letters kept in lower case so that it is
-/// found however it was typed. (Others stay: their lower case may be longer than what was checked.)
+/// The e-mail address of a customer: at most 254 bytes, with ASCII letters in lower case, so that lookups
+/// ignore their case. Other letters stay, since lower-casing them could exceed the limit.
 ///
 /// ```
 /// use license_core::customer::CustomerEmail;
@@ -22,10 +22,10 @@ const ANONYMOUS: &str = "anonymous-";
 const ANONYMOUS_HOST: &str = "@erased.invalid";
 
 impl CustomerEmail {
-    /// Reads an address as a person types it.
+    /// Parses a typed address.
     ///
     /// # Errors
-    /// [`EmailError`] when it is too long or no address.
+    /// Returns [`EmailError`] if the text is too long or not an address.
     pub fn parse(typed: &str) -> Result<Self, EmailError> {
         let typed = typed.trim();
         if typed.len() > limits::EMAIL_BYTES {
@@ -39,39 +39,39 @@ impl CustomerEmail {
         Ok(Self(typed.to_ascii_lowercase().into()))
     }
 
-    /// What stands in the place of a customer who is made anonymous: of a mail domain that never exists, and the same for the same
-    /// customer, so that their licenses still belong together.
+    /// Returns the address of an anonymised customer. Its mail domain never exists, and the same customer
+    /// always gets the same address, so that its licenses stay together.
     pub(crate) fn anonymous(pseudonym: [u8; 16]) -> Self {
         let digits = pseudonym.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         Self(format!("{ANONYMOUS}{digits}{ANONYMOUS_HOST}").into())
     }
 
-    /// Whether this stands in the place of a customer.
+    /// Returns whether the customer was anonymised.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.0.starts_with(ANONYMOUS) && self.0.ends_with(ANONYMOUS_HOST)
     }
 
-    /// The address in lower case.
+    /// Returns the address in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Shows only that there is an address: logs carry no customer's identity.
+/// Hides the address, so that logs never contain it.
 impl fmt::Debug for CustomerEmail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CustomerEmail(…)")
     }
 }
 
-/// Why a text is no e-mail address.
+/// The reason why a text is not an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmailError {
     /// Longer than [`limits::EMAIL_BYTES`].
-    #[error("an e-mail address has at most {} bytes", limits::EMAIL_BYTES)]
+    #[error("an e-mail address can have at most {} bytes", limits::EMAIL_BYTES)]
     TooLong,
     /// Not of the form `name@host`.
     #[error("this is not an e-mail address")]
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn addresses_are_checked_and_lower_cased() {
         for (typed, expected) in [
             ("dev@example.com", Ok("dev@example.com")),
             ("Dev+Tag@EXAMPLE.com", Ok("dev+tag@example.com")),
@@ -105,9 +105,9 @@ mod tests {
         }
     }
 
-    /// What is kept is read back: by a store, with the same rule.
+    /// Stores read addresses back with the same parser.
     #[test]
-    fn parsing_twice_is_parsing_once() {
+    fn parsing_is_idempotent() {
         let longest = format!("{}@example.com", "İ".repeat(32));
         for typed in ["Dev@Example.com", "ΣΑΣ@example.com", &longest] {
             let once = CustomerEmail::parse(typed).unwrap();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anonymous_address_is_an_address() {
+    fn anonymous_address_is_a_valid_address() {
         let anonymous = CustomerEmail::anonymous([0xa5; 16]);
         assert!(anonymous.is_anonymous());
         assert_eq!(CustomerEmail::parse(anonymous.as_str()), Ok(anonymous));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn length_at_the_edge_and_one_past() {
+    fn email_length_is_checked_at_the_edge() {
         let long = |len: usize| {
             let host = format!("{}.{}.{}.com", "a".repeat(60), "b".repeat(60), "c".repeat(60));
             let host = format!("{}.{host}", "d".repeat(len - 5 - host.len() - 1));

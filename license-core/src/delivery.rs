@@ -1,4 +1,4 @@
-//! Deliveries: one event to one endpoint, and what follows from each attempt.
+//! Deliveries of events to webhook endpoints, and the outcome of each attempt.
 
 mod schedule;
 
@@ -6,95 +6,76 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rand::TryCryptoRng;
 use serde_json::json;
 
 use crate::clock::whole_micros;
 use crate::endpoint::{DisabledReason, Endpoint, EndpointId};
 use crate::event::{Event, EventId, EventType};
+use crate::id::random_id;
 use crate::limits;
+use crate::text_enum::text_enum;
 
 pub use schedule::{Schedule, ScheduleError};
 
-/// When a delivery is tried: at once, and after each failure so many seconds later.
+/// Default schedule: seconds before each try.
 pub const SCHEDULE: [u32; 10] =
     [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
-/// An endpoint without a success for so long is disabled.
-pub const GIVEN_UP_AFTER: TimeDelta = TimeDelta::days(5);
-/// The longest pause that a receiver may ask for.
-pub const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(24);
+/// An endpoint without success for this long is disabled.
+pub const DISABLE_AFTER: TimeDelta = TimeDelta::days(5);
+/// Longest pause that a receiver can request.
+pub const MAX_RETRY_AFTER: TimeDelta = TimeDelta::hours(24);
 
-/// How a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeliveryStatus {
-    /// Not delivered yet.
-    Pending,
-    /// Answered with success.
-    Succeeded,
-    /// Given up; it can be replayed.
-    Failed,
-}
-
-impl DeliveryStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Succeeded, Self::Failed];
-
-    /// `pending`, `succeeded` or `failed`: the form of databases and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Reads the form of databases; `None` for any other text.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
+text_enum! {
+    /// The status of a delivery.
+    DeliveryStatus {
+        /// Not delivered yet.
+        Pending = "pending",
+        /// Acknowledged by the receiver.
+        Succeeded = "succeeded",
+        /// Given up; can be replayed.
+        Failed = "failed",
     }
 }
 
-/// One event to one endpoint: the two name it, over all its attempts.
+/// The delivery of one event to one endpoint, over all attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Where to.
+    /// The endpoint.
     pub endpoint_id: EndpointId,
-    /// What.
+    /// The event.
     pub event_id: EventId,
-    /// The place of the event in the order of all.
+    /// The position of the event among all events.
     pub position: u64,
-    /// How it stands.
+    /// The status.
     pub status: DeliveryStatus,
-    /// Attempts since it was made, or since it was last replayed.
+    /// Attempts since creation or the last replay.
     pub tries: u32,
-    /// When it is due; of one that is under way, when its lease lapses. `None`: it is settled.
+    /// When it is due, or when its lease ends during an attempt; `None` if it is settled.
     pub due_at: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AttemptResult {
-    /// The receiver answered.
+    /// The receiver responded.
     Answered {
         /// The status code.
         status: u16,
-        /// How long it asks to be left alone (`Retry-After`).
+        /// The requested pause (`Retry-After`).
         retry_after: Option<Duration>,
-        /// The beginning of the answer, at most [`limits::ANSWER_BYTES`].
+        /// The beginning of the response, at most [`limits::ANSWER_BYTES`].
         body: String,
     },
-    /// No answer came: refused, not found, too late, not allowed. The text says which.
+    /// There was no response.
     Failed {
-        /// What happened, for a person.
+        /// The error, for people.
         error: String,
     },
 }
 
-/// Leaves the receiver's words out.
+/// Hides the response body.
 impl fmt::Debug for AttemptResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,27 +88,27 @@ impl fmt::Debug for AttemptResult {
     }
 }
 
-/// One attempt to deliver.
+/// An attempt to deliver an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// When it began.
+    /// Start of the attempt.
     pub at: DateTime<Utc>,
-    /// How long it took, to the millisecond.
+    /// Duration, to the millisecond.
     pub duration: Duration,
-    /// How it ended.
+    /// The result.
     pub result: AttemptResult,
 }
 
 impl Attempt {
-    /// Whether the receiver has it: any answer of 200 to 299.
+    /// Returns whether the receiver acknowledged the event with a status of 200 to 299.
     #[must_use]
     pub fn is_success(&self) -> bool {
         matches!(self.result, AttemptResult::Answered { status: 200..=299, .. })
     }
 
-    /// As it is kept: texts without NUL characters and cut to their limit, the duration in whole milliseconds.
+    /// Returns the attempt as stored: texts cut and without NUL characters, the duration in milliseconds.
     #[must_use]
-    pub fn kept(&self) -> Self {
+    pub fn to_stored(&self) -> Self {
         let result = match &self.result {
             AttemptResult::Answered { status, retry_after, body } => AttemptResult::Answered {
                 status: *status,
@@ -146,79 +127,56 @@ fn cut(text: &str) -> String {
     text[..text.floor_char_boundary(limits::ANSWER_BYTES)].to_owned()
 }
 
-/// Who has claimed a delivery: random, another one for each claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClaimToken([u8; 16]);
-
-impl ClaimToken {
-    /// A new one.
-    ///
-    /// # Errors
-    /// That of the generator.
-    pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
-        let mut bytes = [0; 16];
-        rng.try_fill_bytes(&mut bytes)?;
-        Ok(Self(bytes))
-    }
-
-    /// Reads the form of databases.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The form of databases.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
+random_id! {
+    /// A random token that identifies the claim on a delivery.
+    LeaseToken
 }
 
-/// The end of an attempt, for the store to write down.
+/// A finished attempt, to be written by the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    /// Where to.
+    /// The endpoint.
     pub endpoint_id: EndpointId,
-    /// What.
+    /// The event.
     pub event_id: EventId,
-    /// Who tried.
-    pub token: ClaimToken,
-    /// How it went.
+    /// The claim token of the attempt.
+    pub token: LeaseToken,
+    /// The attempt.
     pub attempt: Attempt,
-    /// Spreads the next try, so that those who failed together do not come again together: 0 to 1000, a random number.
+    /// Random jitter of the next try, 0 to 1000, so that failed deliveries do not retry together.
     pub jitter: u16,
-    /// When to try again.
+    /// The retry schedule.
     pub schedule: Schedule,
-    /// The time.
+    /// The current time.
     pub now: DateTime<Utc>,
 }
 
-/// What became of a delivery.
+/// The outcome of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Delivered.
     Succeeded,
-    /// Tried again at that moment.
+    /// Retried at this time.
     Retry(DateTime<Utc>),
     /// Given up.
     Failed,
-    /// Nothing was written: the lease has lapsed and another has taken it over, or it is gone.
+    /// Nothing was written, since the lease was taken over or the delivery is gone.
     Refused,
 }
 
 /// What to write after an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SettleDecision {
-    /// The delivery as it becomes.
+    /// The new delivery.
     pub delivery: Delivery,
-    /// Its endpoint as it becomes.
+    /// The new endpoint.
     pub endpoint: Endpoint,
-    /// The event to append where the endpoint was disabled.
+    /// The event to append if the endpoint was disabled.
     pub event: Option<Event>,
 }
 
 impl SettleDecision {
-    /// What became of the delivery.
+    /// Returns the outcome of the delivery.
     #[must_use]
     pub fn settled(&self) -> Settled {
         match (self.delivery.status, self.delivery.due_at) {
@@ -229,7 +187,7 @@ impl SettleDecision {
     }
 }
 
-/// Decides what follows from an attempt. Pure. Whether the token is still the owner's, the store has seen.
+/// Decides the outcome of an attempt. Pure. The store must check that the token still holds the claim.
 #[must_use]
 pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settlement) -> SettleDecision {
     let Settlement { attempt, now, .. } = settlement;
@@ -245,7 +203,7 @@ pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settl
     let gone = matches!(attempt.result, AttemptResult::Answered { status: 410, .. });
     let reason = match gone {
         true => Some(DisabledReason::Gone),
-        false if *now - failing_since >= GIVEN_UP_AFTER => Some(DisabledReason::Failing),
+        false if *now - failing_since >= DISABLE_AFTER => Some(DisabledReason::Failing),
         false => None,
     };
     if let Some(reason) = reason.filter(|_| endpoint.is_enabled()) {
@@ -258,7 +216,8 @@ pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settl
     SettleDecision { delivery, endpoint, event }
 }
 
-/// When to try again: as the schedule says, up to a tenth later, or when the receiver asks, if that is later still.
+/// Returns when to try again: the scheduled time plus up to 10 %, or a later time that the receiver
+/// requests.
 fn next_try(delivery: &Delivery, settlement: &Settlement) -> Option<DateTime<Utc>> {
     let Settlement { attempt, jitter, schedule, now, .. } = settlement;
     let pause = TimeDelta::from_std(schedule.pause(delivery.tries)?).ok()?;
@@ -267,7 +226,7 @@ fn next_try(delivery: &Delivery, settlement: &Settlement) -> Option<DateTime<Utc
         AttemptResult::Answered { retry_after: Some(asked), .. } => TimeDelta::from_std(asked).ok(),
         _ => None,
     };
-    Some(whole_micros(*now + pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE))))
+    Some(whole_micros(*now + pause.max(asked.unwrap_or_default().min(MAX_RETRY_AFTER))))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Endpoints: where webhooks go.
+//! Webhook endpoints.
 
 mod secret;
 
@@ -6,89 +6,38 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rand::TryCryptoRng;
 use serde_json::{Map, json};
 
 use crate::event::{Event, EventType, Subject};
-use crate::license::{LicenseId, ordered_symbols};
 use crate::limits;
+use crate::text_enum::text_enum;
 
+pub use crate::id::EndpointId;
 pub use secret::{SealedSecret, WebhookSecret, WebhookSecretError};
 
-/// After a rotation deliveries are signed with the old secret as well, for so long.
+/// How long deliveries are also signed with the old secret after a rotation.
 pub const SECRET_OVERLAP: TimeDelta = TimeDelta::hours(24);
 
-/// Names one endpoint: `whe_` and 1 to 40 of `a–z 0–9`; made ids are ordered by time, as those of licenses.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointId(String);
-
-impl EndpointId {
-    pub(crate) const PREFIX: &str = "whe_";
-
-    /// A new id of the time `now`.
-    ///
-    /// # Errors
-    /// That of the generator.
-    pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
-        let symbols = ordered_symbols(now, rng)?.map(char::from);
-        Ok(Self(Self::PREFIX.chars().chain(symbols).collect()))
-    }
-
-    /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
-    ///
-    /// # Errors
-    /// [`EndpointIdError`] when it is of another form.
-    pub fn parse(text: &str) -> Result<Self, EndpointIdError> {
-        // The same form but for the prefix.
-        let rest = text.strip_prefix(Self::PREFIX).ok_or(EndpointIdError)?;
-        LicenseId::from_suffix(rest).map_err(|_| EndpointIdError)?;
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for EndpointId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for EndpointId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EndpointId").field(&self.0).finish()
-    }
-}
-
-/// A text that is no id of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an endpoint id is whe_ and 1 to 40 of a–z and 0–9")]
-pub struct EndpointIdError;
-
-/// Which events an endpoint is told.
+/// The events that an endpoint receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventSelection {
-    /// All, also of types that later versions add: `["*"]`.
+    /// All events, including types added later: `["*"]`.
     All,
-    /// Those of these types; not empty.
+    /// Events of these types; not empty.
     Types(BTreeSet<EventType>),
 }
 
 impl EventSelection {
-    /// Reads a list of types, in which `*` is all.
+    /// Parses a list of types, in which `*` means all.
     ///
     /// # Errors
-    /// The first text that is no type; `""` where the list is empty.
+    /// Returns the first text that is not a type, or `""` if the list is empty.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
         let mut types = BTreeSet::new();
         let mut all = false;
         for text in texts {
-            match EventType::from_stored(text) {
-                // A test goes to its endpoint whatever it has chosen.
+            match EventType::parse(text) {
+                // Tests are delivered whatever the selection is.
                 Some(EventType::EndpointTest) => return Err(text),
                 Some(event_type) => _ = types.insert(event_type),
                 None if text == "*" => all = true,
@@ -102,7 +51,7 @@ impl EventSelection {
         }
     }
 
-    /// The list as texts.
+    /// Returns the list as texts.
     #[must_use]
     pub fn as_strs(&self) -> Vec<&'static str> {
         match self {
@@ -111,7 +60,7 @@ impl EventSelection {
         }
     }
 
-    /// Whether a type is among them.
+    /// Returns whether a type is selected.
     #[must_use]
     pub fn has(&self, event_type: EventType) -> bool {
         match self {
@@ -121,25 +70,25 @@ impl EventSelection {
     }
 }
 
-/// What an admin says of an endpoint.
+/// The settings of an endpoint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointSettings {
-    /// Where to send; at most [`limits::ENDPOINT_URL_BYTES`]. Whether it may be reached is for the sender.
+    /// The URL; at most [`limits::ENDPOINT_URL_BYTES`]. The sender checks whether it is allowed.
     pub url: String,
-    /// Which events.
+    /// The selected events.
     pub events: EventSelection,
-    /// For people; at most [`limits::ENDPOINT_DESCRIPTION_BYTES`].
+    /// A description for people; at most [`limits::ENDPOINT_DESCRIPTION_BYTES`].
     pub description: Option<String>,
 }
 
 impl EndpointSettings {
-    /// Checks the lengths, and that no text has a control character.
+    /// Checks lengths and characters.
     ///
     /// # Errors
-    /// [`EndpointSettingsError`].
+    /// Returns [`EndpointSettingsError`] if a text is too long or has control characters.
     pub fn check(&self) -> Result<(), EndpointSettingsError> {
         let Self { url, events: _, description } = self;
-        let well_formed = |text: &str, most: usize| text.len() <= most && !text.chars().any(char::is_control);
+        let well_formed = |text: &str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
         if url.is_empty() || !well_formed(url, limits::ENDPOINT_URL_BYTES) {
             return Err(EndpointSettingsError::Url);
         }
@@ -152,7 +101,7 @@ impl EndpointSettings {
     }
 }
 
-/// Leaves the URL out: for many receivers it is what lets a caller in.
+/// Hides the URL, which often contains credentials.
 impl fmt::Debug for EndpointSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url: _, events, description } = self;
@@ -161,100 +110,83 @@ impl fmt::Debug for EndpointSettings {
     }
 }
 
-/// Why the settings of an endpoint are refused.
+/// The reason why settings are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointSettingsError {
     /// Empty, too long, or with a control character.
-    #[error("a URL has 1 to {} bytes and no control characters", limits::ENDPOINT_URL_BYTES)]
+    #[error("a URL must have 1 to {} bytes and no control characters", limits::ENDPOINT_URL_BYTES)]
     Url,
     /// Too long, or with a control character.
     #[error(
-        "a description has at most {} bytes and no control characters",
+        "a description can have at most {} bytes and no control characters",
         limits::ENDPOINT_DESCRIPTION_BYTES
     )]
     Description,
 }
 
-/// Why nothing is delivered to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DisabledReason {
-    /// An admin said so.
-    Admin,
-    /// It answered 410 Gone.
-    Gone,
-    /// It answered nothing with success for five days.
-    Failing,
-}
-
-impl DisabledReason {
-    /// `admin`, `gone` or `failing`: the form of databases and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Gone => "gone",
-            Self::Failing => "failing",
-        }
-    }
-
-    /// Reads the form of databases; `None` for any other text.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Option<Self> {
-        [Self::Admin, Self::Gone, Self::Failing].into_iter().find(|reason| reason.as_str() == text)
+text_enum! {
+    /// The reason why an endpoint is disabled.
+    DisabledReason {
+        /// An admin disabled it.
+        Admin = "admin",
+        /// It answered 410 Gone.
+        Gone = "gone",
+        /// It had no success for five days.
+        Failing = "failing",
     }
 }
 
-/// Whether events are delivered.
+/// Whether events are delivered to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointState {
-    /// They are.
+    /// Events are delivered.
     Enabled,
-    /// None is, and none is kept for it. Those that were waiting wait on.
+    /// Nothing is delivered, and new events are not queued. Queued deliveries wait.
     Disabled {
-        /// Since when.
+        /// When it was disabled.
         since: DateTime<Utc>,
-        /// Why.
+        /// The reason.
         reason: DisabledReason,
     },
 }
 
-/// A secret that was replaced, and signs a while longer.
+/// A replaced secret that still signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreviousSecret {
     /// The secret.
     pub sealed: SealedSecret,
-    /// It signs before this moment.
+    /// End of the overlap.
     pub until: DateTime<Utc>,
 }
 
-/// Where webhooks go.
+/// A webhook endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its name.
+    /// The id.
     pub id: EndpointId,
-    /// What an admin says of it.
+    /// The settings.
     pub settings: EndpointSettings,
-    /// Whether events are delivered to it.
+    /// Whether events are delivered.
     pub state: EndpointState,
-    /// Signs what is delivered.
+    /// The secret that signs deliveries.
     pub secret: SealedSecret,
-    /// Signs as well, for a while.
+    /// The previous secret, which also signs for a while.
     pub previous_secret: Option<PreviousSecret>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: DateTime<Utc>,
-    /// When an admin last changed it.
+    /// Time of the last change by an admin.
     pub updated_at: DateTime<Utc>,
-    /// The time of its latest success.
+    /// Time of the latest success.
     pub last_success_at: Option<DateTime<Utc>>,
-    /// The time of the first failure that no success has followed.
+    /// Time of the first failure since the latest success.
     pub failing_since: Option<DateTime<Utc>>,
-    /// The number of its newest event.
+    /// Number of the newest event.
     pub last_event: u64,
 }
 
 impl Endpoint {
-    /// A new endpoint, enabled.
+    /// Creates an enabled endpoint.
     #[must_use]
     pub fn new(id: EndpointId, settings: EndpointSettings, secret: SealedSecret, now: DateTime<Utc>) -> Self {
         Self {
@@ -271,21 +203,21 @@ impl Endpoint {
         }
     }
 
-    /// Whether events are delivered to it.
+    /// Returns whether events are delivered.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.state == EndpointState::Enabled
     }
 
-    /// Whether an event of that type, about that subject, is to be delivered to it.
+    /// Returns whether an event of this type and subject must be delivered.
     #[must_use]
     pub fn wants(&self, event_type: EventType, subject: &Subject) -> bool {
-        self.is_enabled() && self.chose(event_type, subject)
+        self.is_enabled() && self.selects(event_type, subject)
     }
 
-    /// Likewise, whether or not it is enabled.
+    /// Returns whether the endpoint selects the event, even if it is disabled.
     #[must_use]
-    pub fn chose(&self, event_type: EventType, subject: &Subject) -> bool {
+    pub fn selects(&self, event_type: EventType, subject: &Subject) -> bool {
         if event_type == EventType::EndpointTest {
             matches!(subject, Subject::Endpoint(id) if *id == self.id)
         } else {
@@ -293,14 +225,14 @@ impl Endpoint {
         }
     }
 
-    /// Takes it out of use.
+    /// Disables the endpoint.
     pub(crate) fn disable(&mut self, reason: DisabledReason, now: DateTime<Utc>) {
         if self.is_enabled() {
             self.state = EndpointState::Disabled { since: now, reason };
         }
     }
 
-    /// Notes an event about it.
+    /// Creates an event about the endpoint.
     pub(crate) fn emit(
         &mut self,
         event_type: EventType,
@@ -317,31 +249,31 @@ impl Endpoint {
     }
 }
 
-/// What can be asked of one endpoint.
+/// A command on one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndpointCommand {
-    /// Replace what an admin says of it.
+    /// Replaces the settings.
     Set(EndpointSettings),
-    /// Deliver to it (again). What was waiting is due at once.
+    /// Enables it. Queued deliveries are due at once.
     Enable,
-    /// Deliver nothing to it.
+    /// Disables it.
     Disable,
-    /// Give it another secret; the old one signs for [`SECRET_OVERLAP`] beside it.
+    /// Replaces the secret; the old one also signs for [`SECRET_OVERLAP`].
     RotateSecret(SealedSecret),
-    /// Send it a `webhook_endpoint.test`. It has to be enabled.
+    /// Sends a `webhook_endpoint.test`. The endpoint must be enabled.
     Test,
 }
 
-/// What a command makes of an endpoint.
+/// The result of an endpoint command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointDecision {
-    /// The endpoint as it becomes.
+    /// The new endpoint.
     pub endpoint: Endpoint,
-    /// An event to append.
+    /// The event to append, if any.
     pub event: Option<Event>,
 }
 
-/// Decides one command. Pure. `None`: it is refused, since the endpoint is disabled.
+/// Decides a command. Pure. Returns `None` if the command needs an enabled endpoint.
 #[must_use]
 pub fn decide_endpoint(
     mut endpoint: Endpoint,

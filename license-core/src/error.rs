@@ -34,9 +34,6 @@ pub enum ServiceError {
         /// The license.
         id: LicenseId,
     },
-    /// The service has no outbox.
-    #[error("this store keeps no order of events, and no webhooks")]
-    NoOutbox,
     /// There is no such endpoint.
     #[error("there is no such endpoint")]
     EndpointNotFound,
@@ -110,6 +107,12 @@ pub enum SetupError {
     PlanUnknown {
         /// The plan.
         plan: String,
+    },
+    /// The database has keys with another prefix or length.
+    #[error("the database has keys with the prefix {prefix}: set the same key format")]
+    KeyFormatDiffers {
+        /// Prefix of its keys.
+        prefix: String,
     },
     /// The form of keys is out of bounds.
     #[error(transparent)]

@@ -1,104 +1,75 @@
-//! Events: what happened to a license, kept in the same commit as the change.
+//! Events: what happened to licenses and endpoints, written in the same commit as the change.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::EndpointId;
+use crate::id::EndpointId;
 use crate::json::LicenseJson;
 use crate::license::{LicenseDetail, LicenseId};
 use crate::limits;
+use crate::text_enum::text_enum;
 
-macro_rules! event_types {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
-        /// What kind of thing happened.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum EventType { $($(#[$doc])* $name,)+ }
-
-        impl EventType {
-            /// Every type.
-            pub const ALL: &[Self] = &[$(Self::$name,)+];
-
-            /// `noun.verb`: the form of databases and JSON.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
-            }
-        }
-    };
-}
-
-event_types! {
-    /// `license.created`
-    LicenseCreated = "license.created",
-    /// `license.imported`: it comes from another database or system; told where an import is asked to.
-    LicenseImported = "license.imported",
-    /// `license.activated`: the first valid answer.
-    LicenseActivated = "license.activated",
-    /// `license.updated`; the data names the `fields`.
-    LicenseUpdated = "license.updated",
-    /// `license.suspended`
-    LicenseSuspended = "license.suspended",
-    /// `license.reinstated`
-    LicenseReinstated = "license.reinstated",
-    /// `license.renewed`; the data has the new `expires_at`.
-    LicenseRenewed = "license.renewed",
-    /// `license.key_rotated`
-    LicenseKeyRotated = "license.key_rotated",
-    /// `license.revoked`
-    LicenseRevoked = "license.revoked",
-    /// `license.anonymised`: its customer is no longer known.
-    LicenseAnonymised = "license.anonymised",
-    /// `license.expiring`: its term ends soon; once per term.
-    LicenseExpiring = "license.expiring",
-    /// `license.expired`: its term has ended; once per term. The grace of its plan may still run.
-    LicenseExpired = "license.expired",
-    /// `license.limit_reached`: a validation was denied for want of a slot; at most once an hour for each kind of slot. The
-    /// data has `kind`, `used` and `limit`.
-    LicenseLimitReached = "license.limit_reached",
-    /// `license.unusual_usage`: on one day the license was valid in more countries, or on more devices, than its plan takes for
-    /// usual; once a day for each. Nothing is denied. The data has `kind` (`countries` or `devices`), `day`, `count` and `limit`.
-    LicenseUnusualUsage = "license.unusual_usage",
-    /// `activation.created`; the data has the `activation`: `id`, `kind` and `name`.
-    ActivationCreated = "activation.created",
-    /// `activation.released`; the data has the `activation`, likewise, and the `reason`: `admin`, `customer`, `evicted` or
-    /// `idle`.
-    ActivationReleased = "activation.released",
-    /// `activation.labelled`; the data has the `activation`, likewise, without the label.
-    ActivationLabelled = "activation.labelled",
-    /// `webhook_endpoint.disabled`: nothing is delivered to it any more; the data has the `endpoint` and the `reason`.
-    EndpointDisabled = "webhook_endpoint.disabled",
-    /// `webhook_endpoint.test`: asked for by an admin, and delivered to that endpoint only.
-    EndpointTest = "webhook_endpoint.test",
-}
-
-impl EventType {
-    /// Reads the form of databases; `None` for any other text.
-    #[must_use]
-    pub fn from_stored(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+text_enum! {
+    /// The type of an event.
+    #[non_exhaustive]
+    EventType {
+        /// `license.created`
+        LicenseCreated = "license.created",
+        /// `license.imported`: imported from elsewhere; emitted only if the import asks for it.
+        LicenseImported = "license.imported",
+        /// `license.activated`: the first valid answer.
+        LicenseActivated = "license.activated",
+        /// `license.updated`; the data has the names of the changed `fields`.
+        LicenseUpdated = "license.updated",
+        /// `license.suspended`
+        LicenseSuspended = "license.suspended",
+        /// `license.reinstated`
+        LicenseReinstated = "license.reinstated",
+        /// `license.renewed`; the data has the new `expires_at`.
+        LicenseRenewed = "license.renewed",
+        /// `license.key_rotated`
+        LicenseKeyRotated = "license.key_rotated",
+        /// `license.revoked`
+        LicenseRevoked = "license.revoked",
+        /// `license.anonymised`: the customer was anonymised.
+        LicenseAnonymised = "license.anonymised",
+        /// `license.expiring`: the term ends soon; once per term.
+        LicenseExpiring = "license.expiring",
+        /// `license.expired`: the term has ended; once per term. The grace period may still run.
+        LicenseExpired = "license.expired",
+        /// `license.limit_reached`: a validation was denied because no slot was free; at most once an hour
+        /// for each kind of slot. The data has `kind`, `used` and `limit`.
+        LicenseLimitReached = "license.limit_reached",
+        /// `license.unusual_usage`: in one day the license was valid in more countries or on more devices
+        /// than usual for its plan; once a day for each. Nothing is denied. The data has `kind` (`countries`
+        /// or `devices`), `day`, `count` and `limit`.
+        LicenseUnusualUsage = "license.unusual_usage",
+        /// `activation.created`; the data has the `activation`: `id`, `kind` and `name`.
+        ActivationCreated = "activation.created",
+        /// `activation.released`; the data has the `activation` and the `reason`.
+        ActivationReleased = "activation.released",
+        /// `activation.labelled`; the data has the `activation`, without the label.
+        ActivationLabelled = "activation.labelled",
+        /// `webhook_endpoint.disabled`: deliveries stop; the data has the `endpoint` and the `reason`.
+        EndpointDisabled = "webhook_endpoint.disabled",
+        /// `webhook_endpoint.test`: requested by an admin and delivered to that endpoint only.
+        EndpointTest = "webhook_endpoint.test",
     }
 }
 
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What an event is about; events are numbered within it.
+/// The license or endpoint of an event. Events are numbered per subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A license.
     License(LicenseId),
-    /// An endpoint of webhooks.
+    /// A webhook endpoint.
     Endpoint(EndpointId),
 }
 
 impl Subject {
-    /// The id of the license or of the endpoint, which begin differently.
+    /// Returns the id. The ids of licenses and endpoints have different prefixes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -107,18 +78,18 @@ impl Subject {
         }
     }
 
-    /// Reads the form of databases: either id.
+    /// Parses the stored form: either id.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         let license = LicenseId::parse(text).ok().map(Self::License);
-        license.or_else(|| EndpointId::parse(text).ok().map(Self::Endpoint))
+        license.or_else(|| EndpointId::parse(text).map(Self::Endpoint))
     }
 }
 
-/// Names one event: `evt_`, the text of its license's id, and the number of the event in ten digits; `evt_whe_…` where it is
-/// of an endpoint.
+/// The id of an event: `evt_`, the suffix of its license id or its endpoint id, and its number in ten
+/// digits.
 ///
-/// Derived, not random, so that the decision which makes the event stays pure. It says which license it is of.
+/// It is derived rather than random, so that decisions stay pure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
     subject: Subject,
@@ -126,25 +97,25 @@ pub struct EventId {
 }
 
 impl EventId {
-    /// The id of the event with that number.
+    /// Creates the id of the event with this number.
     #[must_use]
     pub fn new(subject: Subject, sequence: u64) -> Self {
         Self { subject, sequence }
     }
 
-    /// Reads an id. Any text of the right form is an id; whether it exists is for the store.
+    /// Parses an id. Whether the event exists is for the store to say.
     ///
     /// # Errors
-    /// [`EventIdError`] when it is of another form.
+    /// Returns [`EventIdError`] if the form is wrong.
     pub fn parse(text: &str) -> Result<Self, EventIdError> {
         let (subject, digits) =
             text.strip_prefix("evt_").and_then(|rest| rest.rsplit_once('_')).ok_or(EventIdError)?;
         let subject = if subject.starts_with(EndpointId::PREFIX) {
-            Subject::Endpoint(EndpointId::parse(subject).map_err(|_| EventIdError)?)
+            Subject::Endpoint(EndpointId::parse(subject).ok_or(EventIdError)?)
         } else {
             Subject::License(LicenseId::from_suffix(subject).map_err(|_| EventIdError)?)
         };
-        // One text for each id: what is read is written the same.
+        // Only the canonical form is accepted.
         let written = digits.len() == 10 || (digits.len() > 10 && !digits.starts_with('0'));
         let sequence = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
         match sequence.flatten() {
@@ -153,13 +124,13 @@ impl EventId {
         }
     }
 
-    /// What it is about.
+    /// Returns the subject.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// Its number.
+    /// Returns the number.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -176,35 +147,35 @@ impl fmt::Display for EventId {
     }
 }
 
-/// A text that is no event id.
+/// The text is not an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event id is evt_, letters and digits, and a number of ten digits")]
+#[error("an event id must be evt_, letters and digits, and a number of ten digits")]
 pub struct EventIdError;
 
-/// Something that happened.
+/// Something that happened to a license or an endpoint.
 #[derive(Clone, PartialEq)]
 pub struct Event {
-    /// What it is about.
+    /// The license or endpoint.
     pub subject: Subject,
-    /// 1, 2, 3 … within the license or the endpoint, without gaps, in the order of the commits.
+    /// The number within the subject: 1, 2, 3 … without gaps, in commit order.
     pub sequence: u64,
-    /// What happened.
+    /// The type.
     pub event_type: EventType,
-    /// When.
+    /// The time.
     pub at: DateTime<Utc>,
-    /// A JSON object: the `license` as the API shows it at that commit, without its key; its `sequence`; and what is special
-    /// to the type.
+    /// A JSON object: the `license` as in the API at that commit, without its key; the `sequence`; and
+    /// fields of the type.
     pub data: Value,
 }
 
 impl Event {
-    /// Its name.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> EventId {
         EventId { subject: self.subject.clone(), sequence: self.sequence }
     }
 
-    /// The license it is about.
+    /// Returns the license, if the event is about one.
     #[must_use]
     pub fn license_id(&self) -> Option<&LicenseId> {
         match &self.subject {
@@ -213,7 +184,7 @@ impl Event {
         }
     }
 
-    /// Shows `masked` as the key of the license in it.
+    /// Sets the key shown in the license to `masked`.
     pub(crate) fn show_key(&mut self, masked: &str) {
         if let Some(license) = self.data.get_mut("license").and_then(Value::as_object_mut) {
             license.insert("key".to_owned(), masked.into());
@@ -221,7 +192,7 @@ impl Event {
     }
 }
 
-/// Leaves the data out: it has a customer in it.
+/// Hides the data, which contains the customer.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { subject, sequence, event_type, at, data: _ } = self;
@@ -234,8 +205,8 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Events of one decision. They are written with the license as it becomes, which the decision, having read a part of it,
-/// does not know whole: the store reads it within the commit, and [completes](Self::complete) them.
+/// Events of one decision, without the license. A decision reads only a part of the license, so the store
+/// reads all of it within the commit and [completes](Self::complete) the events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewEvents(Vec<Event>);
 
@@ -244,25 +215,25 @@ impl NewEvents {
         self.0.push(event);
     }
 
-    /// How many.
+    /// Returns the number of events.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing happened.
+    /// Returns whether there are no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What happened, in order.
+    /// Returns the types in order.
     pub fn types(&self) -> impl Iterator<Item = EventType> {
         self.0.iter().map(|event| event.event_type)
     }
 
-    /// The events as they are kept: with the license as it is after the change, read within the commit. Of its activations,
-    /// the first [`limits::EVENT_ACTIVATIONS`] of each kind are needed.
+    /// Returns the events to store, with the license as it is after the change. `detail` needs the first
+    /// [`limits::EVENT_ACTIVATIONS`] activations of each kind.
     #[must_use]
     pub fn complete(&self, detail: &LicenseDetail) -> Vec<Event> {
         let mut shown: Option<(DateTime<Utc>, Value)> = None;
@@ -272,7 +243,7 @@ impl NewEvents {
                 _ => {
                     let license =
                         LicenseJson::new(detail, None, event.at, limits::EVENT_ACTIVATIONS as usize);
-                    // Nothing in it fails to be JSON.
+                    // Serialising a license to JSON cannot fail.
                     let license = serde_json::to_value(license).unwrap_or_default();
                     shown.insert((event.at, license)).1.clone()
                 }
@@ -291,7 +262,7 @@ impl NewEvents {
 }
 
 impl Event {
-    /// With its number, and `data` beside what is special to it.
+    /// Returns the event with its number, `data` and the fields of its type.
     pub(crate) fn completed(&self, mut data: Map<String, Value>) -> Self {
         data.insert("sequence".to_owned(), json!(self.sequence));
         if let Value::Object(special) = &self.data {
@@ -306,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_read_as_they_are_written() {
+    fn ids_parse_as_written() {
         let license = Subject::License(LicenseId::parse("lic_a1b2c3d4e5").unwrap());
         let endpoint = Subject::Endpoint(EndpointId::parse("whe_a1").unwrap());
         for (subject, sequence, text) in [

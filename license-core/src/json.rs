@@ -1,4 +1,4 @@
-//! Nouns as JSON, where the API and the events show the same.
+//! JSON forms shared by the API and events.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
@@ -8,18 +8,18 @@ use crate::license::LicenseDetail;
 use crate::metadata::Metadata;
 use crate::plan::Limit;
 
-/// RFC 3339 in UTC with `Z`, and no more digits than needed; for `serialize_with`.
+/// Serializes a time as RFC 3339 in UTC with `Z` and no more digits than needed, for `serialize_with`.
 ///
 /// # Errors
-/// Those of the serializer.
+/// Returns the error of the serializer.
 pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// As [`time`], or `null`; for `serialize_with`.
+/// Serializes an optional time as [`time`] does, or as `null`.
 ///
 /// # Errors
-/// Those of the serializer.
+/// Returns the error of the serializer.
 pub fn time_or_null<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => time(value, serializer),
@@ -27,7 +27,7 @@ pub fn time_or_null<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S)
     }
 }
 
-/// A license as its owner sees it. The first fourteen names and their order are promised.
+/// The JSON of a license. The first fourteen names and their order are fixed.
 #[derive(Clone, Serialize)]
 pub struct LicenseJson<'a> {
     id: &'a str,
@@ -56,7 +56,7 @@ pub struct LicenseJson<'a> {
 }
 
 impl<'a> LicenseJson<'a> {
-    /// The license as it is at `now`, with at most `listed` of its activations of each kind. `None` for the key leaves it out.
+    /// Creates the JSON at `now`, with at most `listed` activations of each kind, and the key if given.
     #[must_use]
     pub fn new(detail: &'a LicenseDetail, key: Option<&'a str>, now: DateTime<Utc>, listed: usize) -> Self {
         let license = &*detail.license;
@@ -86,7 +86,7 @@ impl<'a> LicenseJson<'a> {
     }
 }
 
-/// It has a key in clear, and a customer: neither is for logs.
+/// Hides the key and the customer.
 impl std::fmt::Debug for LicenseJson<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LicenseJson").field("id", &self.id).finish_non_exhaustive()

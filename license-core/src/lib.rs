@@ -1,12 +1,9 @@
 //! The pure core of a licensing engine: it decides, and leaves keeping and speaking to others.
 //!
-//! - [`service::LicenseService`] is what a backend holds: issue, validate, manage.
-//! - [`store::LicenseStore`] is the port it keeps licenses through; `license-store` has stores for memory and SQL.
-//! - [`outbox::Outbox`] is the port beside it: what happened, in one order, for subscribers and webhooks.
-//! - [`command::decide`] and [`verdict::judge`] are the rules: pure functions of a license, a question and a time.
-//! - [`access::AccessService`] knows who may call and what they did: tokens and the audit, kept through ports of their own,
-//!   [`token::TokenStore`] and [`audit::AuditStore`].
-//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`client`], [`place`], [`event`], [`endpoint`],
+//! - [`service::Services`] are the use cases: issue, validate, manage, report.
+//! - [`store`] has the storage ports; `license-store` implements them in memory and for SQL databases.
+//! - [`command::decide`] and [`verdict::evaluate`] are the rules: pure functions of a license, a question and a time.
+//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`client`], [`location`], [`event`], [`endpoint`],
 //!   [`delivery`] and [`usage`] are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
@@ -15,7 +12,7 @@
 //!
 //! ```
 //! use license_core::plan::PlanCatalog;
-//! use license_core::verdict::{judge, Claim, Judgement, Standing};
+//! use license_core::verdict::{evaluate, Claim, Evaluation, LicenseSnapshot};
 //! # use license_core::{command::{create, LicenseSpec}, customer::CustomerEmail, key::{DataKeys, KeyFormat, KeyVault}, license::LicenseId};
 //! # use rand_chacha::rand_core::SeedableRng;
 //! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
@@ -27,12 +24,11 @@
 //! let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com")?);
 //! let new = create(id, (vault.digest(&key), sealed), &spec, None, &plans, now)?;
 //!
-//! let standing = Standing::new(new.license.into(), []);
-//! assert_eq!(judge(&standing, &Claim::default(), &plans, now)?, Judgement::NeedsActivation);
+//! let snapshot = LicenseSnapshot::new(new.license.into(), []);
+//! assert_eq!(evaluate(&snapshot, &Claim::default(), &plans, now)?, Evaluation::NeedsActivation);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod access;
 pub mod activation;
 pub mod audit;
 pub mod change;
@@ -45,20 +41,32 @@ pub mod domain;
 pub mod endpoint;
 pub mod error;
 pub mod event;
-pub mod figure;
-mod in_flight;
+mod id;
+pub mod job;
 pub mod json;
 pub mod key;
+pub mod last_seen;
 pub mod license;
 pub mod limits;
+pub mod location;
 pub mod metadata;
-pub mod outbox;
-pub mod place;
+pub mod metrics;
 pub mod plan;
-pub mod seen;
 pub mod service;
 pub mod store;
+mod text_enum;
 pub mod token;
 pub mod transfer;
 pub mod usage;
+mod validation_barrier;
 pub mod verdict;
+
+pub use command::LicenseSpec;
+pub use customer::CustomerEmail;
+pub use job::BackgroundJob;
+pub use key::{LicenseKey, Secret};
+pub use license::{License, LicenseId};
+pub use plan::{Limit, Plan, PlanCatalog};
+pub use service::{Services, ValidateRequest};
+pub use store::{FullStore, LicenseStore, StoreError};
+pub use verdict::{Denial, Verdict};

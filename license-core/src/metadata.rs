@@ -1,14 +1,14 @@
-//! What a vendor notes on a license.
+//! Metadata that vendors store on licenses.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::limits;
 
-/// A JSON object of the vendor's own, kept as it is and never read by the engine.
+/// A JSON object of the vendor, which the engine stores but never reads.
 ///
-/// At most 64 keys, 8 KiB as JSON text, 8 levels deep, no NUL character. Numbers are kept as 64-bit integers where they are
-/// such, else as 64-bit floats: put larger ones in a string.
+/// It has at most 64 keys, 8 KiB as JSON text, 8 levels and no NUL character. Numbers are stored as 64-bit
+/// integers or 64-bit floats; put larger numbers into strings.
 ///
 /// ```
 /// use license_core::metadata::Metadata;
@@ -21,10 +21,10 @@ use crate::limits;
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
-    /// Takes a JSON object.
+    /// Wraps a JSON object.
     ///
     /// # Errors
-    /// [`MetadataError`] when it is no object or past a limit.
+    /// Returns [`MetadataError`] if the value is not an object or exceeds a limit.
     pub fn from_json(value: Value) -> Result<Self, MetadataError> {
         let Value::Object(map) = value else { return Err(MetadataError::NoObject) };
         if map.len() > limits::METADATA_KEYS {
@@ -39,19 +39,19 @@ impl Metadata {
         Ok(Self(map))
     }
 
-    /// The object.
+    /// Returns the object.
     #[must_use]
     pub fn as_map(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// Estimated memory on the heap, in bytes.
+    /// Returns the estimated heap memory in bytes.
     pub(crate) fn heap_size(&self) -> usize {
         heap_size_of_map(&self.0)
     }
 }
 
-/// A node of a B-tree has room for 11 entries and is allocated whole; all but the root are at least half full.
+/// Assumes B-tree nodes with room for 11 entries, all but the root at least half full.
 fn heap_size_of_map(map: &Map<String, Value>) -> usize {
     const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 16 * size_of::<usize>();
     let nodes = map.len().div_ceil(5) * NODE;
@@ -88,24 +88,24 @@ fn check(value: &Value, levels: usize) -> Result<(), MetadataError> {
     }
 }
 
-/// Why metadata is refused.
+/// The reason why metadata is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetadataError {
     /// Not a JSON object.
-    #[error("metadata is a JSON object")]
+    #[error("metadata must be a JSON object")]
     NoObject,
     /// More than [`limits::METADATA_KEYS`] keys.
-    #[error("metadata has at most {} keys", limits::METADATA_KEYS)]
+    #[error("metadata can have at most {} keys", limits::METADATA_KEYS)]
     TooManyKeys,
     /// Longer than [`limits::METADATA_BYTES`] as JSON text.
-    #[error("metadata has at most {} bytes as JSON", limits::METADATA_BYTES)]
+    #[error("metadata can have at most {} bytes as JSON", limits::METADATA_BYTES)]
     TooLarge,
     /// Deeper than [`limits::METADATA_DEPTH`].
-    #[error("metadata is at most {} levels deep", limits::METADATA_DEPTH)]
+    #[error("metadata can be at most {} levels deep", limits::METADATA_DEPTH)]
     TooDeep,
-    /// A NUL character, which databases do not keep.
-    #[error("metadata has no NUL characters")]
+    /// A NUL character, which databases cannot store.
+    #[error("metadata must not have NUL characters")]
     Nul,
 }
 
@@ -123,13 +123,13 @@ mod tests {
         Value::Object((0..count).map(|n| (format!("k{n}"), json!(n))).collect())
     }
 
-    /// `{"a":"…"}` is 8 bytes around the text.
+    /// `{"a":"…"}` adds 8 bytes to the text.
     fn bytes(len: usize) -> Value {
         json!({ "a": "x".repeat(len - 8) })
     }
 
     #[test]
-    fn limits_at_the_edge_and_one_past() {
+    fn metadata_limits_hold_at_the_edge_and_one_past() {
         for (value, expected) in [
             (json!([]), Err(MetadataError::NoObject)),
             (json!(null), Err(MetadataError::NoObject)),

@@ -1,4 +1,4 @@
-//! Plans: what a license of each kind allows, and the catalog of them.
+//! Plans and the plan catalog.
 
 #[cfg(feature = "plan-files")]
 mod file;
@@ -12,19 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 
-/// How many slots there are, of domains or of devices.
-///
-/// As JSON: a whole number, or `null` for unlimited.
+/// A limit on slots for domains or devices. In JSON a whole number, or `null` for unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// No limit; JSON `null`.
     Unlimited,
-    /// At most so many; 0 admits none.
+    /// A maximum; 0 allows none.
     AtMost(u32),
 }
 
 impl Limit {
-    /// Whether one more is admitted where `used` are in use.
+    /// Returns whether one more fits if `used` are in use.
     #[must_use]
     pub fn admits_one_more(self, used: u64) -> bool {
         match self {
@@ -33,7 +31,7 @@ impl Limit {
         }
     }
 
-    /// The number, or `None` for unlimited: the form of databases and JSON.
+    /// Returns the number, or `None` for unlimited, as in databases and JSON.
     #[must_use]
     pub fn as_number(self) -> Option<u32> {
         match self {
@@ -69,33 +67,33 @@ impl<'de> Deserialize<'de> for Limit {
         let number = Option::<u32>::deserialize(deserializer)?;
         match number {
             Some(number) if number > limits::MAX_SLOTS => Err(serde::de::Error::custom(format_args!(
-                "a limit is at most {}, or null for unlimited",
-                limits::MAX_SLOTS
+                "a limit must be at most {}, or null for unlimited",
+                limits::MAX_SLOTS,
             ))),
             number => Ok(number.into()),
         }
     }
 }
 
-/// Whether a domain that nobody registered may take a free slot.
+/// Whether an unregistered domain can take a free slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DomainPolicy {
     /// A new domain takes a free slot on first use.
     #[default]
     FreeClaim,
-    /// Only domains that an admin registered; others are `DOMAIN_NOT_ALLOWED`.
+    /// Only domains that an admin registered are allowed; others are `DOMAIN_NOT_ALLOWED`.
     RegisteredOnly,
 }
 
-/// What becomes of a new device where no slot is free.
+/// What happens to a new device if no slot is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DevicePolicy {
-    /// It is denied: `DEVICE_LIMIT_REACHED`.
+    /// The device is denied: `DEVICE_LIMIT_REACHED`.
     #[default]
     Deny,
-    /// It takes the slot of the device that was not seen for the longest.
+    /// The device takes the slot of the least recently seen device.
     EvictOldest,
 }
 
@@ -129,10 +127,10 @@ impl From<&str> for FeatureValue {
     }
 }
 
-/// Features by name, in alphabetical order.
+/// Features by name.
 pub type Features = BTreeMap<String, FeatureValue>;
 
-/// What licenses of one kind get.
+/// The terms of licenses of one kind.
 ///
 /// ```
 /// use license_core::plan::{DomainPolicy, Limit, Plan};
@@ -147,36 +145,47 @@ pub type Features = BTreeMap<String, FeatureValue>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Its name, as it stands on licenses and in JSON: 1 to 64 of `a–z 0–9 _ -`.
+    /// The name on licenses and in JSON: 1 to 64 of `a–z 0–9 _ -`.
     pub name: String,
-    /// Domains that a new license may have.
+    /// Domain limit of new licenses.
     pub max_domains: Limit,
-    /// Devices that a new license may have.
+    /// Device limit of new licenses.
     pub max_devices: Limit,
-    /// Days until a new license expires, and that a renewal adds; `None` is perpetual.
+    /// Days until a new license expires, and days that a renewal adds; `None` is perpetual.
     pub term_days: Option<u32>,
-    /// Days after `expires_at` for which validations stay valid.
+    /// Days after `expires_at` during which validations stay valid.
     pub grace_days: u32,
-    /// Whether unregistered domains may take a slot.
+    /// Whether unregistered domains can take a slot.
     pub domain_policy: DomainPolicy,
-    /// Whether `localhost`, `*.test`, private addresses and the like are always allowed and never counted.
+    /// Whether development hosts such as `localhost` and `*.test` are allowed and never counted.
     pub exempt_hosts: bool,
-    /// What becomes of a new device where no slot is free.
+    /// What happens to a new device if no slot is free.
     pub device_policy: DevicePolicy,
-    /// Days after which a device that was not seen loses its slot; `None`: never.
+    /// Days after which an unseen device loses its slot; `None` is never.
     pub idle_days: Option<u32>,
-    /// Whether customers may free slots themselves, with the license key alone.
+    /// Whether customers can free slots with the license key alone.
     pub customer_release: bool,
-    /// Countries in which one license is usual in one day; of more, `license.unusual_usage` tells. `None`: any.
+    /// Countries per day beyond which `license.unusual_usage` is emitted; `None` is never.
     pub max_countries_per_day: Option<u32>,
-    /// Devices on which one license is usual in one day, likewise.
+    /// Devices per day beyond which `license.unusual_usage` is emitted; `None` is never.
     pub max_devices_per_day: Option<u32>,
-    /// What the licensed software may do.
+    /// Features for the licensed software.
     pub features: Arc<Features>,
 }
 
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty,)+) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub fn $field(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        })+
+    };
+}
+
 impl Plan {
-    /// A plan without limits: perpetual, free claim, exempt hosts on, slots freed by the vendor only, no features.
+    /// Creates a plan without limits and features: perpetual, free claim, exempt hosts, no customer release.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -196,109 +205,57 @@ impl Plan {
         }
     }
 
-    /// Sets how many domains.
-    #[must_use]
-    pub fn max_domains(mut self, limit: Limit) -> Self {
-        self.max_domains = limit;
-        self
+    setters! {
+        /// Sets the domain limit.
+        max_domains: Limit,
+        /// Sets the device limit.
+        max_devices: Limit,
+        /// Sets the term in days; `None` is perpetual.
+        term_days: Option<u32>,
+        /// Sets the grace period in days.
+        grace_days: u32,
+        /// Sets the domain policy.
+        domain_policy: DomainPolicy,
+        /// Sets whether development hosts are exempt.
+        exempt_hosts: bool,
+        /// Sets what happens to a new device if no slot is free.
+        device_policy: DevicePolicy,
+        /// Sets the days after which an unseen device loses its slot; `None` is never.
+        idle_days: Option<u32>,
+        /// Sets whether customers can free slots.
+        customer_release: bool,
+        /// Sets the usual number of countries per day; `None` is any.
+        max_countries_per_day: Option<u32>,
+        /// Sets the usual number of devices per day; `None` is any.
+        max_devices_per_day: Option<u32>,
     }
 
-    /// Sets how many devices.
-    #[must_use]
-    pub fn max_devices(mut self, limit: Limit) -> Self {
-        self.max_devices = limit;
-        self
-    }
-
-    /// Sets the term in days; `None` is perpetual.
-    #[must_use]
-    pub fn term_days(mut self, days: Option<u32>) -> Self {
-        self.term_days = days;
-        self
-    }
-
-    /// Sets the days of grace after expiry.
-    #[must_use]
-    pub fn grace_days(mut self, days: u32) -> Self {
-        self.grace_days = days;
-        self
-    }
-
-    /// Sets the domain policy.
-    #[must_use]
-    pub fn domain_policy(mut self, policy: DomainPolicy) -> Self {
-        self.domain_policy = policy;
-        self
-    }
-
-    /// Sets whether `localhost` and private hosts are free.
-    #[must_use]
-    pub fn exempt_hosts(mut self, exempt: bool) -> Self {
-        self.exempt_hosts = exempt;
-        self
-    }
-
-    /// Sets what becomes of a new device where no slot is free.
-    #[must_use]
-    pub fn device_policy(mut self, policy: DevicePolicy) -> Self {
-        self.device_policy = policy;
-        self
-    }
-
-    /// Sets the days after which a device that was not seen loses its slot; `None`: never.
-    #[must_use]
-    pub fn idle_days(mut self, days: Option<u32>) -> Self {
-        self.idle_days = days;
-        self
-    }
-
-    /// Sets whether customers may free slots themselves.
-    #[must_use]
-    pub fn customer_release(mut self, allowed: bool) -> Self {
-        self.customer_release = allowed;
-        self
-    }
-
-    /// Sets the countries in which one license is usual in one day; `None`: any.
-    #[must_use]
-    pub fn max_countries_per_day(mut self, most: Option<u32>) -> Self {
-        self.max_countries_per_day = most;
-        self
-    }
-
-    /// Sets the devices on which one license is usual in one day; `None`: any.
-    #[must_use]
-    pub fn max_devices_per_day(mut self, most: Option<u32>) -> Self {
-        self.max_devices_per_day = most;
-        self
-    }
-
-    /// Adds a feature, or replaces it.
+    /// Adds or replaces a feature.
     #[must_use]
     pub fn feature(mut self, name: impl Into<String>, value: impl Into<FeatureValue>) -> Self {
         Arc::make_mut(&mut self.features).insert(name.into(), value.into());
         self
     }
 
-    /// The term as a duration; `None` is perpetual.
+    /// Returns the term; `None` is perpetual.
     #[must_use]
     pub fn term(&self) -> Option<TimeDelta> {
         self.term_days.map(|days| TimeDelta::days(days.into()))
     }
 
-    /// Whether there is a use of its licenses that is unusual.
+    /// Returns whether the plan defines unusual usage.
     #[must_use]
     pub fn watches_usage(&self) -> bool {
         self.max_countries_per_day.is_some() || self.max_devices_per_day.is_some()
     }
 
-    /// The time after which a device that was not seen loses its slot; `None`: never.
+    /// Returns the time after which an unseen device loses its slot; `None` is never.
     #[must_use]
     pub fn idle(&self) -> Option<TimeDelta> {
         self.idle_days.map(|days| TimeDelta::days(days.into()))
     }
 
-    /// The grace as a duration.
+    /// Returns the grace period.
     #[must_use]
     pub fn grace(&self) -> TimeDelta {
         TimeDelta::days(self.grace_days.into())
@@ -312,57 +269,57 @@ impl Plan {
             || !self.name.chars().all(allowed)
         {
             return Err(bad(format!(
-                "a plan's name is 1 to {} of a–z, 0–9, _ and -",
+                "the name of a plan must be 1 to {} of a–z, 0–9, _ and -",
                 limits::PLAN_NAME_BYTES
             )));
         }
         for (name, limit) in [("max_domains", self.max_domains), ("max_devices", self.max_devices)] {
             if limit.as_number().is_some_and(|number| number > limits::MAX_SLOTS) {
-                return Err(bad(format!("{name} is at most {}", limits::MAX_SLOTS)));
+                return Err(bad(format!("{name} must be at most {}", limits::MAX_SLOTS)));
             }
         }
         if self.term_days.is_some_and(|days| days == 0 || days > limits::PLAN_DAYS) {
-            return Err(bad(format!("term_days is 1 to {}", limits::PLAN_DAYS)));
+            return Err(bad(format!("term_days must be 1 to {}", limits::PLAN_DAYS)));
         }
         if self.grace_days > limits::PLAN_DAYS {
-            return Err(bad(format!("grace_days is at most {}", limits::PLAN_DAYS)));
+            return Err(bad(format!("grace_days must be at most {}", limits::PLAN_DAYS)));
         }
         if self.idle_days.is_some_and(|days| days == 0 || days > limits::PLAN_DAYS) {
-            return Err(bad(format!("idle_days is 1 to {}", limits::PLAN_DAYS)));
+            return Err(bad(format!("idle_days must be 1 to {}", limits::PLAN_DAYS)));
         }
         for (name, most) in [
             ("max_countries_per_day", self.max_countries_per_day),
             ("max_devices_per_day", self.max_devices_per_day),
         ] {
             if most.is_some_and(|most| most == 0 || most > limits::MAX_SLOTS) {
-                return Err(bad(format!("{name} is 1 to {}", limits::MAX_SLOTS)));
+                return Err(bad(format!("{name} must be 1 to {}", limits::MAX_SLOTS)));
             }
         }
         if self.features.len() > limits::PLAN_FEATURES {
-            return Err(bad(format!("a plan has at most {} features", limits::PLAN_FEATURES)));
+            return Err(bad(format!("a plan can have at most {} features", limits::PLAN_FEATURES)));
         }
         Ok(())
     }
 }
 
-/// The plans that licenses may have, by name.
+/// The plans that licenses can have, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanCatalog {
     plans: BTreeMap<String, Arc<Plan>>,
 }
 
 impl PlanCatalog {
-    /// A catalog of these plans.
+    /// Creates a catalog.
     ///
     /// # Errors
-    /// [`PlanCatalogError`] when it is empty, a name stands twice, or a plan is out of bounds.
+    /// Returns [`PlanCatalogError`] if there is no plan, a name occurs twice, or a plan is invalid.
     pub fn new(plans: impl IntoIterator<Item = Plan>) -> Result<Self, PlanCatalogError> {
         let mut by_name = BTreeMap::new();
         for plan in plans {
             plan.check()?;
             let name = plan.name.clone();
             if by_name.insert(name.clone(), Arc::new(plan)).is_some() {
-                return Err(PlanCatalogError::Plan { plan: name, reason: "stands twice".to_owned() });
+                return Err(PlanCatalogError::Plan { plan: name, reason: "it occurs twice".to_owned() });
             }
         }
         if by_name.is_empty() {
@@ -371,11 +328,11 @@ impl PlanCatalog {
         Ok(Self { plans: by_name })
     }
 
-    /// The three plans a server starts with where it is given no file: starter (1 domain, 2 devices), professional
-    /// (3 domains, 10 devices) and enterprise (unlimited); all of 365 days.
+    /// Returns the built-in plans, each for 365 days: starter (1 domain, 2 devices), professional (3
+    /// domains, 10 devices) and enterprise (unlimited).
     ///
     /// # Panics
-    /// Never: the plans are constants, and a test builds them.
+    /// Never: the plans are constants.
     #[must_use]
     pub fn standard() -> Self {
         let year = |name: &str| Plan::new(name).term_days(Some(365));
@@ -400,34 +357,34 @@ impl PlanCatalog {
         .expect("constant plans are in bounds")
     }
 
-    /// The plan of that name.
+    /// Returns the plan with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Plan>> {
         self.plans.get(name)
     }
 
-    /// All plans, by name.
+    /// Returns all plans, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Plan> {
         self.plans.values().map(AsRef::as_ref)
     }
 }
 
-/// Why a catalog is refused.
+/// The reason why a catalog is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanCatalogError {
-    /// No plan in it.
-    #[error("a catalog has at least one plan")]
+    /// The catalog is empty.
+    #[error("a catalog needs at least one plan")]
     Empty,
-    /// One plan is out of bounds.
+    /// A plan is invalid.
     #[error("plan {plan:?}: {reason}")]
     Plan {
-        /// Its name.
+        /// The name of the plan.
         plan: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// Not TOML, or not of the form of a catalog.
+    /// The file is not TOML, or not a catalog.
     #[cfg(feature = "plan-files")]
     #[error("{0}")]
     Toml(Box<toml::de::Error>),
@@ -438,7 +395,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standard_catalog() {
+    fn standard_catalog_has_three_plans() {
         let names: Vec<_> = PlanCatalog::standard().iter().map(|plan| plan.name.clone()).collect();
         assert_eq!(names, ["enterprise", "professional", "starter"]);
     }

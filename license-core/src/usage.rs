@@ -1,4 +1,4 @@
-//! Usage: the validations of a license, recorded and reported.
+//! Usage: recorded validations of licenses, and reports on them.
 
 mod fold;
 mod query;
@@ -8,33 +8,33 @@ mod rollup;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use rand::TryCryptoRng;
 
 use crate::client::Client;
 use crate::domain::DomainName;
+use crate::id::random_id;
 use crate::license::LicenseId;
-use crate::place::Place;
+use crate::location::Location;
 use crate::verdict::{Claim, DenialCode};
 
 pub use fold::{Fold, Sighting, fold};
 pub use query::{Interval, UsageError, UsageGroup, UsageKept, UsageQuery, UsageRetention, UsageSources};
 pub use report::{
-    Breakdown, LicenseUsage, PlanUsage, UsageFigure, UsageOverview, UsagePoint, UsageReport, UsageShare,
+    Breakdown, LicenseUsage, PlanUsage, UsageCell, UsageOverview, UsagePoint, UsageReport, UsageShare,
     UsageTally,
 };
 pub use rollup::{Day, Rollup, RollupFilter, RollupKey, UsageSum, roll_up};
 
-/// How a validation of a known license ended.
+/// The outcome of a validation of a known license.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ValidationOutcome {
-    /// Valid: it counts.
+    /// Valid, and counted.
     Valid,
-    /// Denied: it stands in the history, and does not count.
+    /// Denied: listed in the history, but not counted.
     Denied(DenialCode),
 }
 
 impl ValidationOutcome {
-    /// `VALID`, or the code of the denial.
+    /// Returns `VALID`, or the code of the denial.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,13 +43,13 @@ impl ValidationOutcome {
         }
     }
 
-    /// Reads the form of databases; `None` for any other text.
+    /// Parses the stored form.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         if text == Self::Valid.as_str() {
             return Some(Self::Valid);
         }
-        DenialCode::ALL.iter().copied().find(|code| code.as_str() == text).map(Self::Denied)
+        DenialCode::parse(text).map(Self::Denied)
     }
 }
 
@@ -59,76 +59,53 @@ impl fmt::Display for ValidationOutcome {
     }
 }
 
-/// One validation of a known license: one record of its history.
+/// A recorded validation of a known license.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validation {
     /// The license.
     pub license_id: LicenseId,
-    /// When it was asked.
+    /// The time of the request.
     pub at: DateTime<Utc>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: ValidationOutcome,
-    /// The domain and the device that it was for.
+    /// The domain and device of the request.
     pub claim: Claim,
-    /// The registered wildcard that covered the domain of a valid one, where no activation has that very name.
+    /// The registered wildcard that covered the domain, if the domain itself is not registered.
     pub covered_by: Option<DomainName>,
-    /// From where; `None`: unknown.
-    pub place: Option<Place>,
-    /// Which software asked; `None`: it did not tell.
+    /// The location of the caller, if known.
+    pub location: Option<Location>,
+    /// The software that asked, if it sent its name.
     pub client: Option<Client>,
 }
 
 impl Validation {
-    /// One of which no more is known.
+    /// Creates a validation without optional fields.
     #[must_use]
     pub fn new(license_id: LicenseId, at: DateTime<Utc>, outcome: ValidationOutcome, claim: Claim) -> Self {
-        Self { license_id, at, outcome, claim, covered_by: None, place: None, client: None }
+        Self { license_id, at, outcome, claim, covered_by: None, location: None, client: None }
     }
 }
 
-/// Who records: one stream of batches, of one process. Random, so that no two are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RecorderId([u8; 16]);
-
-impl RecorderId {
-    /// A new one.
-    ///
-    /// # Errors
-    /// That of the generator.
-    pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
-        let mut bytes = [0; 16];
-        rng.try_fill_bytes(&mut bytes)?;
-        Ok(Self(bytes))
-    }
-
-    /// Reads the form of databases.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The form of databases.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
+random_id! {
+    /// A stream of batches of one process. Random, so that ids are unique.
+    RecorderId
 }
 
-/// Names a batch of validations, so that it is recorded once, however often it is sent.
+/// Identifies a batch of validations, so that it is recorded once even if it is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchId {
-    /// Who records.
+    /// The recorder.
     pub recorder: RecorderId,
-    /// Its number. A recorder sends its batches one after the other, each with a higher number than the one before, until it
-    /// knows of each that it is recorded: a number not above the last one recorded is of a batch that was recorded before.
+    /// The number of the batch. A recorder sends its batches one at a time with ascending numbers, so a
+    /// number not above the last recorded one belongs to a batch that is already recorded.
     pub number: u64,
 }
 
-/// The place of a validation in a license's history: newest first, by time, then by the order of recording.
+/// The position of a validation in a history sorted by time, then by order of recording, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ValidationCursor {
-    /// When it was asked.
+    /// The time of the request.
     pub at: DateTime<Utc>,
-    /// Its number, given by the store.
+    /// A number given by the store.
     pub sequence: u64,
 }

@@ -1,8 +1,7 @@
-//! The answer to a validation, and the one rule that finds it.
+//! The verdict of a validation, and the rule that decides it.
 
 mod bindings;
 
-use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -13,10 +12,11 @@ use crate::key::SealedKey;
 use crate::license::{License, LicenseState, Slots};
 use crate::limits;
 use crate::plan::{DevicePolicy, DomainPolicy, Features, Limit, Plan, PlanCatalog};
+use crate::text_enum::text_enum;
 
 use bindings::Bindings;
 
-/// Why not: a validation or a command that a rule refuses. Not an error; nothing is wrong with the machine.
+/// The reason why a rule denies a validation or a command. A denial is an outcome, not an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denial {
@@ -26,165 +26,118 @@ pub enum Denial {
     /// The license is suspended.
     #[error("This license is suspended.")]
     Suspended,
-    /// The license's time, and its grace, have passed.
+    /// The license and its grace period have expired.
     #[error("This license expired at {}.", .since.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
     Expired {
-        /// Its `expires_at`.
+        /// The `expires_at` of the license.
         since: DateTime<Utc>,
     },
-    /// No slot is free for one more domain.
+    /// No slot is free for another domain.
     #[error("{used} of {limit} domains are in use.")]
     DomainLimitReached {
         /// Slots in use.
         used: u64,
-        /// Slots there are.
+        /// The limit.
         limit: Limit,
     },
-    /// The plan admits registered domains only, and this is none.
+    /// The plan allows registered domains only, and this domain is not registered.
     #[error("The domain {domain} is not registered for this license.")]
     DomainNotAllowed {
-        /// The domain that asked.
+        /// The denied domain.
         domain: DomainName,
     },
-    /// No slot is free for one more device.
+    /// No slot is free for another device.
     #[error("{used} of {limit} devices are in use.")]
     DeviceLimitReached {
         /// Slots in use.
         used: u64,
-        /// Slots there are.
+        /// The limit.
         limit: Limit,
     },
-    /// The customer asked to free a slot, and the plan leaves that to the vendor.
-    #[error("Only the vendor frees slots of this license.")]
+    /// The customer asked to free a slot, but the plan leaves that to the vendor.
+    #[error("Only the vendor can free slots of this license.")]
     ReleaseNotAllowed,
-    /// The customer asked to free the slot of a domain that only the vendor can bind again.
-    #[error("The domain {domain} was registered by the vendor, who alone can free its slot.")]
+    /// The customer asked to free the slot of a domain that only the vendor can register again.
+    #[error("The domain {domain} was registered by the vendor; only the vendor can free its slot.")]
     DomainRegistered {
         /// The domain that holds the slot.
         domain: DomainName,
     },
-    /// A command asked for a license as of another version.
-    #[error("The license has changed since: its version is {version} now.")]
+    /// The command expected another version of the license.
+    #[error("The license has changed: its version is now {version}.")]
     Stale {
-        /// The version it has.
+        /// The current version.
         version: u64,
     },
-    /// A renewal of a license that never expires.
+    /// A perpetual license cannot be renewed.
     #[error("This license never expires; there is nothing to renew.")]
     Perpetual,
-    /// A renewal past the last year that a time may name.
+    /// The renewed license would expire after the last supported year.
     #[error("The license would expire after the year {}.", crate::limits::LAST_YEAR)]
     TooFar,
-    /// No such activation on the license.
+    /// The license has no such activation.
     #[error("The license has no such activation.")]
     ActivationNotFound,
-    /// A domain in a list needs no registration.
+    /// A listed domain needs no registration.
     #[error("{domain} is always allowed on this plan and takes no slot; leave it out of the list.")]
     DomainExempt {
-        /// That domain.
+        /// The exempt domain.
         domain: DomainName,
     },
-    /// A list of domains for a license that has more than a list may hold.
+    /// The license has more domains than a list may replace.
     #[error(
         "The license has {used} domains, more than the {} of one list; release them one by one.",
         crate::limits::DOMAINS_PER_REQUEST
     )]
     TooManyDomains {
-        /// Domains it has.
+        /// Domains of the license.
         used: u64,
     },
-    /// The license's plan, or the one asked for, is not in the catalog.
+    /// The plan of the license, or the requested one, is not in the catalog.
     #[error("There is no plan {plan:?}.")]
     PlanUnknown {
-        /// Its name.
+        /// The name of the plan.
         plan: String,
     },
 }
 
-impl Denial {
-    /// Its code.
-    #[must_use]
-    pub fn code(&self) -> DenialCode {
-        match self {
-            Self::Revoked => DenialCode::LicenseRevoked,
-            Self::Suspended => DenialCode::LicenseSuspended,
-            Self::Expired { .. } => DenialCode::LicenseExpired,
-            Self::DomainLimitReached { .. } => DenialCode::DomainLimitReached,
-            Self::DomainNotAllowed { .. } => DenialCode::DomainNotAllowed,
-            Self::DeviceLimitReached { .. } => DenialCode::DeviceLimitReached,
-            Self::ReleaseNotAllowed => DenialCode::ReleaseNotAllowed,
-            Self::DomainRegistered { .. } => DenialCode::DomainRegistered,
-            Self::Stale { .. } => DenialCode::LicenseStale,
-            Self::Perpetual => DenialCode::LicensePerpetual,
-            Self::TooFar => DenialCode::ExpiryTooFar,
-            Self::ActivationNotFound => DenialCode::ActivationNotFound,
-            Self::DomainExempt { .. } => DenialCode::DomainExempt,
-            Self::TooManyDomains { .. } => DenialCode::TooManyDomains,
-            Self::PlanUnknown { .. } => DenialCode::PlanUnknown,
-        }
-    }
-}
-
 macro_rules! denial_codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
-        /// The code of a denial, as it stands in JSON and in histories.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum DenialCode { $($(#[$doc])* $name,)+ }
-
-        impl DenialCode {
-            /// Every code.
-            pub const ALL: &[Self] = &[$(Self::$name,)+];
-
-            /// The code as text.
+    ($($denial:ident => $name:ident = $text:literal,)+) => {
+        impl Denial {
+            /// Returns the code of this denial.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
+            pub fn code(&self) -> DenialCode {
+                match self { $(Self::$denial { .. } => DenialCode::$name,)+ }
             }
+        }
+
+        text_enum! {
+            /// The stable code of a denial, as in JSON and in the history of validations.
+            #[non_exhaustive]
+            DenialCode { $(#[doc = concat!("The code of [`Denial::", stringify!($denial), "`].")] $name = $text,)+ }
         }
     };
 }
 
 denial_codes! {
-    /// Of [`Denial::Revoked`].
-    LicenseRevoked = "LICENSE_REVOKED",
-    /// Of [`Denial::Suspended`].
-    LicenseSuspended = "LICENSE_SUSPENDED",
-    /// Of [`Denial::Expired`].
-    LicenseExpired = "LICENSE_EXPIRED",
-    /// Of [`Denial::DomainLimitReached`].
-    DomainLimitReached = "DOMAIN_LIMIT_REACHED",
-    /// Of [`Denial::DomainNotAllowed`].
-    DomainNotAllowed = "DOMAIN_NOT_ALLOWED",
-    /// Of [`Denial::DeviceLimitReached`].
-    DeviceLimitReached = "DEVICE_LIMIT_REACHED",
-    /// Of [`Denial::ReleaseNotAllowed`].
-    ReleaseNotAllowed = "RELEASE_NOT_ALLOWED",
-    /// Of [`Denial::DomainRegistered`].
-    DomainRegistered = "DOMAIN_REGISTERED",
-    /// Of [`Denial::Stale`].
-    LicenseStale = "LICENSE_STALE",
-    /// Of [`Denial::Perpetual`].
-    LicensePerpetual = "LICENSE_PERPETUAL",
-    /// Of [`Denial::TooFar`].
-    ExpiryTooFar = "EXPIRY_TOO_FAR",
-    /// Of [`Denial::ActivationNotFound`].
-    ActivationNotFound = "ACTIVATION_NOT_FOUND",
-    /// Of [`Denial::DomainExempt`].
-    DomainExempt = "DOMAIN_EXEMPT",
-    /// Of [`Denial::TooManyDomains`].
-    TooManyDomains = "TOO_MANY_DOMAINS",
-    /// Of [`Denial::PlanUnknown`].
-    PlanUnknown = "PLAN_UNKNOWN",
+    Revoked => LicenseRevoked = "LICENSE_REVOKED",
+    Suspended => LicenseSuspended = "LICENSE_SUSPENDED",
+    Expired => LicenseExpired = "LICENSE_EXPIRED",
+    DomainLimitReached => DomainLimitReached = "DOMAIN_LIMIT_REACHED",
+    DomainNotAllowed => DomainNotAllowed = "DOMAIN_NOT_ALLOWED",
+    DeviceLimitReached => DeviceLimitReached = "DEVICE_LIMIT_REACHED",
+    ReleaseNotAllowed => ReleaseNotAllowed = "RELEASE_NOT_ALLOWED",
+    DomainRegistered => DomainRegistered = "DOMAIN_REGISTERED",
+    Stale => LicenseStale = "LICENSE_STALE",
+    Perpetual => LicensePerpetual = "LICENSE_PERPETUAL",
+    TooFar => ExpiryTooFar = "EXPIRY_TOO_FAR",
+    ActivationNotFound => ActivationNotFound = "ACTIVATION_NOT_FOUND",
+    DomainExempt => DomainExempt = "DOMAIN_EXEMPT",
+    TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
+    PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
 }
 
-impl fmt::Display for DenialCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Where the licensed software says it runs. Both parts are optional.
+/// Where the licensed software claims to run. Both parts are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The domain it serves.
@@ -194,7 +147,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The claim that this binding answers to.
+    /// Returns the claim for exactly this binding.
     #[must_use]
     pub fn of(binding: &Binding) -> Self {
         match binding {
@@ -204,17 +157,17 @@ impl Claim {
     }
 }
 
-/// Which parts of a claim hold a slot already.
+/// The parts of a claim that already hold a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// The claim's domain is covered by an activation.
+pub struct HeldSlots {
+    /// An activation covers the domain of the claim.
     pub domain: bool,
-    /// The claim's device is activated.
+    /// The device of the claim is activated.
     pub device: bool,
 }
 
-impl Held {
-    /// What `claim` holds where these are the bindings that could cover it.
+impl HeldSlots {
+    /// Returns the slots that `claim` holds among these bindings.
     #[must_use]
     pub fn of<'a>(claim: &Claim, bindings: impl IntoIterator<Item = &'a Binding>) -> Self {
         let mut held = Self::default();
@@ -230,29 +183,29 @@ impl Held {
     }
 }
 
-/// A license as one claim finds it: all that a verdict needs, read at one moment. Cloning is cheap.
+/// A license as read for one claim: all that a verdict needs, as of one moment. Cloning is cheap.
 ///
-/// Whole, it is in one piece: of many licenses in memory most are in no cache of the processor, which then waits for each piece.
+/// A license with inline bindings is one allocation, to save cache misses.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing(Found);
+pub struct LicenseSnapshot(Found);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Found {
     Whole(Arc<Bound<License>>),
-    /// What one claim asked for. All claims on a license can share it.
+    /// Read for one claim. All claims on a license can share the license.
     Part(Arc<Bound<Arc<License>>>),
 }
 
-/// A license, and what is bound to it.
+/// A license with its bindings.
 #[derive(Clone, Debug, PartialEq)]
 struct Bound<L> {
     license: L,
     bindings: Bindings,
 }
 
-impl Standing {
-    /// A license and its bindings: all of them if it [has them inline](License::has_inline_bindings), otherwise those that
-    /// could cover the claim.
+impl LicenseSnapshot {
+    /// Combines a license with its bindings: all of them if it [has inline
+    /// bindings](License::has_inline_bindings), otherwise those that could cover the claim.
     #[must_use]
     pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
         let license = without_key(license);
@@ -264,7 +217,7 @@ impl Standing {
         })
     }
 
-    /// The license, [without its key](without_key).
+    /// Returns the license, [without its key](without_key).
     #[must_use]
     pub fn license(&self) -> &License {
         match &self.0 {
@@ -273,7 +226,7 @@ impl Standing {
         }
     }
 
-    /// The bindings that were read, in no particular order.
+    /// Returns the bindings that were read, in no particular order.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.all_bindings().iter()
     }
@@ -285,7 +238,7 @@ impl Standing {
         }
     }
 
-    /// Estimated memory on the heap, in bytes. Includes the license even if other claims share it.
+    /// Returns the estimated heap memory in bytes. It includes the license even if other claims share it.
     #[must_use]
     pub fn heap_size(&self) -> usize {
         let counters = 2 * size_of::<usize>();
@@ -310,26 +263,25 @@ impl Standing {
         }
     }
 
-    /// The nearest registered wildcard that covers the claim's domain; `None` if the domain itself is registered.
+    /// Returns the nearest wildcard that covers the claimed domain, unless the domain itself is registered.
     #[must_use]
     pub fn covered_by(&self, claim: &Claim) -> Option<&DomainName> {
         let asked = claim.domain.as_ref()?;
         self.all_bindings().covering(asked).filter(|registered| *registered != asked)
     }
 
-    /// Which parts of `claim` hold a slot. If the license has no inline bindings, `claim` must be the one it was read for.
+    /// Returns the slots that `claim` holds. Without inline bindings, it must be the claim of the read.
     #[must_use]
-    pub fn held(&self, claim: &Claim) -> Held {
+    pub fn held(&self, claim: &Claim) -> HeldSlots {
         let bindings = self.all_bindings();
-        Held {
+        HeldSlots {
             domain: claim.domain.as_ref().is_some_and(|domain| bindings.covering(domain).is_some()),
             device: claim.fingerprint.as_ref().is_some_and(|device| bindings.has_device(device)),
         }
     }
 }
 
-/// The same license without its sealed key, which no verdict needs: what is remembered of many licenses shall take little room,
-/// and hold no keys.
+/// Removes the sealed key, which no verdict needs, so that cached licenses are small and hold no keys.
 #[must_use]
 pub fn without_key(mut license: Arc<License>) -> Arc<License> {
     if license.sealed_key != SealedKey::default() {
@@ -338,25 +290,27 @@ pub fn without_key(mut license: Arc<License>) -> Arc<License> {
     license
 }
 
-/// What an admissible claim still needs before it is valid.
+/// Changes that make an admissible claim valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needed {
-    /// A slot for its domain.
+    /// A slot for the domain.
     pub(crate) domain: bool,
-    /// A slot for its device.
+    /// A slot for the device.
     pub(crate) device: bool,
-    /// Devices that lose theirs for it.
+    /// Number of devices to evict.
     pub(crate) evicted: u32,
-    /// The license was never answered valid before.
+    /// The first activation of the license.
     pub(crate) first: bool,
 }
 
-/// Whether a claim is admissible, and what it needs: the one rule of validation, for the verdict and for the command
-/// that takes the slots alike. Order of denials: revoked, suspended, expired, domain, device.
+/// Returns what a claim needs to be valid, or why it is denied. Both validations and the command that takes
+/// slots use this rule.
+///
+/// Denials are checked in this order: revoked, suspended, expired, domain, device.
 pub(crate) fn assess(
     license: &License,
     plan: &Plan,
-    held: Held,
+    held: HeldSlots,
     claim: &Claim,
     now: DateTime<Utc>,
 ) -> Result<Needed, Denial> {
@@ -393,7 +347,8 @@ pub(crate) fn assess(
     Ok(needed)
 }
 
-/// How many devices lose their slots to a new one; `None`: it is denied. More than one only where the limit was lowered since.
+/// Returns the number of devices that a new device evicts, or `None` if the plan denies it. It is above one
+/// only if the limit was lowered.
 pub(crate) fn evicted(slots: Slots, plan: &Plan) -> Option<u32> {
     let Limit::AtMost(limit) = slots.limit else { return Some(0) };
     let surplus = (slots.used + 1).saturating_sub(limit.into());
@@ -411,89 +366,89 @@ pub enum Verdict {
     Valid(ValidLicense),
     /// No license has this key.
     NotFound,
-    /// The license is known, and may not be used so.
+    /// The license exists, but a rule denies this use.
     Denied(Denial),
 }
 
 impl Verdict {
-    /// Whether it is [`Verdict::Valid`].
+    /// Returns whether this is [`Verdict::Valid`].
     #[must_use]
     pub fn is_valid(&self) -> bool {
         matches!(self, Self::Valid(_))
     }
 }
 
-/// What a valid answer tells. Shares what it shows; cloning is cheap.
+/// The license of a valid answer. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidLicense {
-    standing: Standing,
+    snapshot: LicenseSnapshot,
     plan: Arc<Plan>,
 }
 
 impl ValidLicense {
-    /// The license.
+    /// Returns the license.
     #[must_use]
     pub fn license(&self) -> &License {
-        self.standing.license()
+        self.snapshot.license()
     }
 
-    /// The name of its plan.
+    /// Returns the name of the plan.
     #[must_use]
     pub fn plan(&self) -> &str {
         &self.plan.name
     }
 
-    /// When it expires; in the past where the plan's grace still runs.
+    /// Returns the expiry, which is in the past during the grace period.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.license().expires_at
     }
 
-    /// What the software may do.
+    /// Returns the features of the plan.
     #[must_use]
     pub fn features(&self) -> &Features {
         &self.plan.features
     }
 }
 
-/// What [`judge`] finds.
+/// The result of [`evaluate`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum Judgement {
-    /// The verdict stands.
-    Settled(Verdict),
-    /// Valid once [`Command::Activate`](crate::command::Command::Activate) has taken the slots that are missing.
+pub enum Evaluation {
+    /// The verdict is final.
+    Decided(Verdict),
+    /// Valid once [`Command::Activate`](crate::command::Command::Activate) has taken the missing slots.
     NeedsActivation,
 }
 
-/// Judges one claim on one license at `now`. Pure; changes nothing.
+/// Evaluates a claim on a license at `now`. Pure.
 ///
 /// # Errors
-/// [`Denial::PlanUnknown`] when the catalog lacks the license's plan: a fault of the set-up, not an answer.
-pub fn judge(
-    standing: &Standing,
+/// Returns [`Denial::PlanUnknown`] if the catalog lacks the plan of the license.
+pub fn evaluate(
+    snapshot: &LicenseSnapshot,
     claim: &Claim,
     plans: &PlanCatalog,
     now: DateTime<Utc>,
-) -> Result<Judgement, Denial> {
-    let plan = plan_of(standing.license(), plans)?;
-    Ok(match assess(standing.license(), plan, standing.held(claim), claim, now) {
-        Err(denial) => Judgement::Settled(Verdict::Denied(denial)),
-        Ok(needed) if needed == Needed::default() => Judgement::Settled(Verdict::Valid(ValidLicense {
-            standing: standing.clone(),
+) -> Result<Evaluation, Denial> {
+    let plan = plan_of(snapshot.license(), plans)?;
+    Ok(match assess(snapshot.license(), plan, snapshot.held(claim), claim, now) {
+        Err(denial) => Evaluation::Decided(Verdict::Denied(denial)),
+        Ok(needed) if needed == Needed::default() => Evaluation::Decided(Verdict::Valid(ValidLicense {
+            snapshot: snapshot.clone(),
             plan: Arc::clone(plan),
         })),
-        Ok(_) => Judgement::NeedsActivation,
+        Ok(_) => Evaluation::NeedsActivation,
     })
 }
 
-/// The verdict after the slots were taken: `license` as the command left it.
+/// Returns the verdict after an activation, given the updated license.
 ///
 /// # Errors
-/// As [`judge`].
+/// Returns [`Denial::PlanUnknown`] as [`evaluate`] does.
 pub(crate) fn activated(license: Arc<License>, plans: &PlanCatalog) -> Result<Verdict, Denial> {
     let plan = Arc::clone(plan_of(&license, plans)?);
-    // Whoever has the answer sees the license only, not what is bound to it.
-    Ok(Verdict::Valid(ValidLicense { standing: Standing::new(license, []), plan }))
+    // The verdict shows the license only, not its bindings.
+    Ok(Verdict::Valid(ValidLicense { snapshot: LicenseSnapshot::new(license, []), plan }))
 }
 
 pub(crate) fn plan_of<'a>(license: &License, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {

@@ -1,4 +1,4 @@
-//! The core builds without a runtime, a database, a web framework, a clock or a generator of its own.
+//! Checks that the core builds without a runtime, a database, a web framework, a clock and a generator.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ fn has(tree: &str, package: &str) -> bool {
 }
 
 #[test]
-fn the_core_has_no_runtime_no_database_no_clock_and_no_generator() {
+fn core_has_no_runtime_database_clock_or_generator() {
     let tree = dependencies(&["--no-default-features"]);
     assert!(has(&tree, "chrono"), "the tree is read: {tree}");
     for package in
@@ -23,13 +23,13 @@ fn the_core_has_no_runtime_no_database_no_clock_and_no_generator() {
     {
         assert!(!has(&tree, package), "license-core depends on {package}");
     }
-    // What the check looks for is there where it is wanted: the operating system's generator, at the edge.
+    // The check finds the generator where it is expected: with the feature `system`.
     assert!(has(&dependencies(&["--features", "system"]), "getrandom"));
 }
 
-/// Without the feature `system`, `Utc::now` does not even exist: chrono has it behind a feature of its own.
+/// Without the feature `system`, `Utc::now` does not exist, since chrono has a feature for it.
 #[test]
-fn the_core_has_no_clock() {
+fn core_has_no_clock() {
     let mut command = Command::new(env!("CARGO"));
     command.args([
         "tree",

@@ -1,4 +1,4 @@
-//! No text with a NUL character, which PostgreSQL can't keep, gets past the types that stores are given.
+//! Types of stored texts reject NUL characters, which PostgreSQL cannot store.
 
 use license_core::activation::{ActivationId, Fingerprint};
 use license_core::command::IdempotencyKey;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 type Accepts = fn(&str) -> bool;
 
-/// Each text that stores keep: where it comes from, what is good there, and the type that takes it.
+/// Each stored text: its column, a valid value, and its parser.
 const TEXTS: &[(&str, &str, Accepts)] = &[
     ("licenses.id", "lic_a1b2", |text| LicenseId::parse(text).is_ok()),
     ("licenses.plan", "small", |text| PlanCatalog::new([Plan::new(text)]).is_ok()),
@@ -29,12 +29,12 @@ const TEXTS: &[(&str, &str, Accepts)] = &[
 
 #[test]
 fn no_stored_text_has_a_nul_character() {
-    for (place, good, accepts) in TEXTS {
-        assert!(accepts(good), "{place} takes {good:?}");
+    for (column, good, accepts) in TEXTS {
+        assert!(accepts(good), "{column} accepts {good:?}");
         for at in (0..=good.len()).filter(|&at| good.is_char_boundary(at)) {
             let (head, tail) = good.split_at(at);
             let bad = format!("{head}\0{tail}");
-            assert!(!accepts(&bad), "{place} takes {bad:?}");
+            assert!(!accepts(&bad), "{column} accepts {bad:?}");
         }
     }
 }

@@ -1,40 +1,42 @@
-//! Who calls, and whether it may.
+//! Authentication and authorization of admin calls.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
-use license_core::access::{AccessService, Caller, Checked};
 use license_core::audit::{Actor, Who};
+use license_core::service::{AccessService, Caller, Checked};
 use license_core::store::StoreError;
 use license_core::token::{Scope, TokenDigest, TokenId};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::client::ClientAddress;
-use crate::problem::Problem;
-use crate::request_log::{RequestId, request_id_of};
+use crate::access_log::RequestId;
+use crate::client_ip::ClientAddress;
+use crate::problem::{Code, Problem};
 
-/// Tells who calls. The ready-made ones are [`AdminAuth`] and [`TokenAuth`]; an app that knows its callers otherwise, by a session
-/// or a certificate, brings its own. What each route needs is [`routes`](crate::routes())' to say, and checked by the router.
+/// Identifies the caller of an admin call.
+///
+/// Use [`AdminAuth`] or [`TokenAuth`], or implement this trait for an app with its own sessions or client
+/// certificates. The router checks the scopes that [`routes`](crate::routes()) lists.
 ///
 /// ```
 /// use axum::http::request::Parts;
-/// use license_core::{access::Caller, audit::Who, token::Scope};
-/// use license_http::{AuthError, Authorise};
+/// use license_core::{service::Caller, audit::Who, token::Scope};
+/// use license_http::{AuthError, Authenticator};
 ///
-/// /// Believes a proxy that has checked who it is.
+/// /// Trusts the user header of an authenticating proxy.
 /// #[derive(Debug)]
 /// struct BehindSso;
 ///
 /// #[async_trait::async_trait]
-/// impl Authorise for BehindSso {
-///     async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+/// impl Authenticator for BehindSso {
+///     async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
 ///         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
 ///         let user = user.ok_or(AuthError::Missing)?;
 ///         Ok(Caller { who: Who::Named(user.to_owned()), scopes: Scope::LicensesRead.into() })
@@ -42,34 +44,51 @@ use crate::request_log::{RequestId, request_id_of};
 /// }
 /// ```
 #[async_trait]
-pub trait Authorise: fmt::Debug + Send + Sync + 'static {
-    /// Who sent this request, of which the body is not read yet.
+pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
+    /// Returns the caller. The body has not been read yet.
     ///
     /// # Errors
-    /// [`AuthError`]: nobody is let in.
-    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError>;
+    /// Returns [`AuthError`] if the caller is unknown or cannot be determined.
+    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError>;
 }
 
 #[async_trait]
-impl<T: Authorise + ?Sized> Authorise for Arc<T> {
-    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
-        (**self).caller(request).await
+impl<T: Authenticator + ?Sized> Authenticator for Arc<T> {
+    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
+        (**self).authenticate(request).await
     }
 }
 
-/// Nobody is let in.
+/// Error returned by an [`Authenticator`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// The request does not say who sent it.
+    /// The request has no credentials.
     Missing,
-    /// What it says is not known, or no longer. A phrase for the caller, without quotation marks.
+    /// The credentials are not valid. The text is shown to the caller; it must not contain quotation marks.
     Invalid(&'static str),
-    /// Who it is can't be found out now.
+    /// The token store failed.
     Store(StoreError),
 }
 
-/// Lets in whoever has one of some tokens that stand in no store, as an admin. Cloning is cheap.
+impl From<AuthError> for Problem {
+    /// Adds the challenge of RFC 6750. A request without credentials gets one without an error code.
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Store(error) => error.into(),
+            AuthError::Missing => {
+                let detail = "This call needs one Authorization header with a Bearer token.";
+                Self::new(Code::Unauthorized, detail).with_challenge("Bearer")
+            }
+            AuthError::Invalid(reason) => {
+                let challenge = format!(r#"Bearer error="invalid_token", error_description="{reason}""#);
+                Self::new(Code::Unauthorized, format!("{reason}.")).with_challenge(challenge)
+            }
+        }
+    }
+}
+
+/// Accepts a fixed set of admin tokens that are not in the database. Cloning is cheap.
 ///
 /// ```
 /// use license_core::token::TokenSecret;
@@ -80,18 +99,18 @@ pub enum AuthError {
 /// let auth = AdminAuth::new([token.digest()]);
 /// # Ok::<(), std::convert::Infallible>(())
 /// ```
+#[must_use]
 #[derive(Clone, Debug)]
 pub struct AdminAuth(Arc<[TokenDigest]>);
 
 impl AdminAuth {
-    /// Lets in whoever has one of these tokens; where there are none, nobody.
-    #[must_use]
+    /// Accepts the tokens with these digests.
     pub fn new(digests: impl IntoIterator<Item = TokenDigest>) -> Self {
         Self(digests.into_iter().collect())
     }
 
-    /// Looks at every digest in full, so that the time taken tells nothing.
-    fn admits(&self, token: &str) -> bool {
+    /// Compares all digests in constant time.
+    fn accepts(&self, token: &str) -> bool {
         let digest = TokenDigest::of(token);
         let found = self.0.iter().fold(Choice::from(0), |found, known| {
             found | known.as_bytes().as_slice().ct_eq(digest.as_bytes())
@@ -104,53 +123,51 @@ impl AdminAuth {
     }
 }
 
-const UNKNOWN: AuthError = AuthError::Invalid("The token is not known");
+const UNKNOWN: AuthError = AuthError::Invalid("The token is unknown");
 
 #[async_trait]
-impl Authorise for AdminAuth {
-    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
+impl Authenticator for AdminAuth {
+    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
         let token = bearer_token(&request.headers).ok_or(AuthError::Missing)?;
-        if self.admits(token) { Ok(Self::admin()) } else { Err(UNKNOWN) }
+        if self.accepts(token) { Ok(Self::admin()) } else { Err(UNKNOWN) }
     }
 }
 
-/// Lets in whoever has a token of a store, as far as its scopes go.
+/// Accepts the API tokens of an [`AccessService`], each with its scopes.
+#[must_use]
 #[derive(Clone, Debug)]
 pub struct TokenAuth {
-    access: Arc<AccessService>,
-    beside: AdminAuth,
-    except: Option<TokenId>,
+    access: AccessService,
+    admins: AdminAuth,
+    excluded: Option<TokenId>,
 }
 
 impl TokenAuth {
-    /// By the tokens that `access` knows.
-    #[must_use]
-    pub fn new(access: Arc<AccessService>) -> Self {
-        Self { access, beside: AdminAuth::new([]), except: None }
+    /// Accepts the tokens of `access`.
+    pub fn new(access: AccessService) -> Self {
+        Self { access, admins: AdminAuth::new([]), excluded: None }
     }
 
-    /// And by these, of no store.
-    #[must_use]
-    pub fn beside(self, beside: AdminAuth) -> Self {
-        Self { beside, ..self }
+    /// Also accepts these admin tokens.
+    pub fn with_admins(self, admins: AdminAuth) -> Self {
+        Self { admins, ..self }
     }
 
-    /// But not by this one.
-    #[must_use]
-    pub fn except(self, token: TokenId) -> Self {
-        Self { except: Some(token), ..self }
+    /// Rejects this token.
+    pub fn excluding(self, token: TokenId) -> Self {
+        Self { excluded: Some(token), ..self }
     }
 }
 
 #[async_trait]
-impl Authorise for TokenAuth {
-    async fn caller(&self, request: &Parts) -> Result<Caller, AuthError> {
-        let typed = bearer_token(&request.headers).ok_or(AuthError::Missing)?;
-        if self.beside.admits(typed) {
+impl Authenticator for TokenAuth {
+    async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
+        let token = bearer_token(&request.headers).ok_or(AuthError::Missing)?;
+        if self.admins.accepts(token) {
             return Ok(AdminAuth::admin());
         }
-        match self.access.check(typed).await.map_err(AuthError::Store)? {
-            Checked::Active(token) if self.except.as_ref() != Some(&token.id) => Ok(Caller {
+        match self.access.check(token).await.map_err(AuthError::Store)? {
+            Checked::Active(token) if self.excluded.as_ref() != Some(&token.id) => Ok(Caller {
                 who: Who::Token { id: token.id, name: token.name.as_str().to_owned() },
                 scopes: token.scopes,
             }),
@@ -161,8 +178,8 @@ impl Authorise for TokenAuth {
     }
 }
 
-/// The token of `Authorization: Bearer <token>`, where there is exactly one such header: of two, a proxy may have checked
-/// the other one.
+/// Returns the token of `Authorization: Bearer <token>`. Two such headers are refused: a proxy may have
+/// checked the other one.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -171,52 +188,57 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// How the door is kept.
+/// Authentication settings of the admin routes.
 #[derive(Clone, Debug)]
-pub(crate) struct Door {
-    pub(crate) auth: Arc<dyn Authorise>,
+pub(crate) struct AuthConfig {
+    pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) store_addresses: bool,
 }
 
-/// Who was let in; an extension of the request.
+/// The authenticated caller; an extension of the request, and an extractor.
 #[derive(Clone, Debug)]
-pub(crate) struct LetIn {
+pub(crate) struct Authenticated {
     pub(crate) caller: Caller,
     pub(crate) actor: Arc<Actor>,
 }
 
-/// The id of a request, for the audit.
-pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
-    match extensions.get::<RequestId>() {
-        Some(id) => Some(id.to_string()),
-        // No layer of ours has given it one.
-        None => request_id_of(headers).map(|id| id.to_string()),
+impl<S: Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
     }
 }
 
-/// Refuses a request of nobody who is known, before any of its body is read.
-pub(crate) async fn let_in(
-    State(door): State<Door>,
+/// Returns the id of a request for the audit: that of the access log, otherwise the caller's own.
+pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+    let id = extensions.get::<RequestId>().cloned().or_else(|| RequestId::from_headers(headers));
+    id.map(|id| id.to_string())
+}
+
+/// Middleware that rejects unauthenticated requests before the body is read.
+pub(crate) async fn authenticate(
+    State(config): State<AuthConfig>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let caller = door.auth.caller(&parts).await.map_err(Problem::of_auth)?;
+    let caller = config.authenticator.authenticate(&parts).await?;
     let request_id = request_id(&parts.extensions, &parts.headers);
-    let address = parts.extensions.get::<ClientAddress>().filter(|_| door.store_addresses);
+    let address = parts.extensions.get::<ClientAddress>().filter(|_| config.store_addresses);
     let actor = Actor { who: caller.who.clone(), request_id, address: address.map(|address| address.0) };
-    parts.extensions.insert(LetIn { caller, actor: Arc::new(actor) });
+    parts.extensions.insert(Authenticated { caller, actor: Arc::new(actor) });
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Refuses who was let in, but lacks a scope that the route needs.
-pub(crate) async fn need(
+/// Middleware that rejects callers without the scopes of the route.
+pub(crate) async fn require_scopes(
     State(scopes): State<&'static [Scope]>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let let_in = request.extensions().get::<LetIn>().ok_or_else(Problem::internal)?;
-    match let_in.caller.scopes.lacks(scopes) {
+    let authenticated = request.extensions().get::<Authenticated>().ok_or_else(Problem::internal)?;
+    match authenticated.caller.scopes.missing(scopes) {
         None => Ok(next.run(request).await),
         Some(scope) => Err(Problem::lacks(scope)),
     }

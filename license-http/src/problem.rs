@@ -1,111 +1,70 @@
-//! What a caller is told when a request is not fulfilled.
+//! Error responses: problem details of RFC 9457, and the refusals of the calls that need only a license key.
 
-mod causes;
 mod code;
+mod convert;
 
 use std::borrow::Cow;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use license_core::error::ServiceError;
 use license_core::key::LicenseKey;
-use license_core::verdict::Denial;
+use license_core::token::Scope;
 use serde::Serialize;
 
 use crate::wire;
 
 pub(crate) use code::Code;
 
-/// Seconds after which a caller may try again.
+/// Seconds after which a caller may retry a 503.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// A field's name is the caller's own where it is unknown; no more of it is said back than this.
+/// Maximum length of `field` in characters. The name of an unknown field comes from the caller.
 const FIELD_CHARS: usize = 100;
 
-/// Why a request is not fulfilled, as the caller may see it. As a response: a problem of RFC 9457.
+type Text = Cow<'static, str>;
+
+/// The reason why a request failed, as the caller may see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
-    pub(crate) detail: Cow<'static, str>,
-    pub(crate) field: Option<Cow<'static, str>>,
+    detail: Text,
+    field: Option<Text>,
     suggestion: Option<LicenseKey>,
-    /// What RFC 6750 has to say in `WWW-Authenticate`.
+    /// `WWW-Authenticate` of RFC 6750.
     challenge: Option<String>,
 }
 
-/// How errors of a route look.
-pub(crate) type Answer = fn(Problem) -> Response;
+/// Renders a problem in the form of a route: [`Problem::into_response`] or [`Problem::into_refusal`].
+pub(crate) type RenderProblem = fn(Problem) -> Response;
+
+impl From<Code> for Problem {
+    /// Uses the meaning of the code as the detail.
+    fn from(code: Code) -> Self {
+        Self::new(code, code.meaning())
+    }
+}
 
 impl Problem {
-    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with_code(code.status(), code.as_str(), detail)
-    }
-
-    fn with_code(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<Text>) -> Self {
+        let (status, code) = (code.status(), code.as_str());
         Self { status, code, detail: detail.into(), field: None, suggestion: None, challenge: None }
     }
 
-    /// A rule refuses; the status is a matter of what was asked.
-    fn of_denial(status: StatusCode, denial: &Denial) -> Self {
-        Self::with_code(status, denial.code().as_str(), denial.to_string())
-    }
-
-    /// The same with another code.
-    pub(crate) fn said_as(mut self, code: Code) -> Self {
+    /// Replaces the code and its status.
+    pub(crate) fn with_code(mut self, code: Code) -> Self {
         (self.status, self.code) = (code.status(), code.as_str());
         self
     }
 
-    /// A header or a parameter that can't be used.
-    pub(crate) fn bad_request(
-        field: impl Into<Cow<'static, str>>,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self::new(Code::BadRequest, detail).at(field)
+    /// Adds a `WWW-Authenticate` challenge.
+    pub(crate) fn with_challenge(self, challenge: impl Into<String>) -> Self {
+        Self { challenge: Some(challenge.into()), ..self }
     }
 
-    /// A field of the body that can't be used.
-    pub(crate) fn invalid_field(
-        field: impl Into<Cow<'static, str>>,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self::new(Code::InvalidField, detail).at(field)
-    }
-
-    pub(crate) fn license_not_found() -> Self {
-        Self::new(Code::LicenseNotFound, "There is no such license.")
-    }
-
-    pub(crate) fn activation_not_found() -> Self {
-        Self::new(Code::ActivationNotFound, Denial::ActivationNotFound.to_string())
-    }
-
-    pub(crate) fn token_not_found() -> Self {
-        Self::new(Code::TokenNotFound, "There is no such token.")
-    }
-
-    pub(crate) fn endpoint_not_found() -> Self {
-        Self::new(Code::EndpointNotFound, sentence(&ServiceError::EndpointNotFound))
-    }
-
-    pub(crate) fn delivery_not_found() -> Self {
-        Self::new(Code::DeliveryNotFound, sentence(&ServiceError::DeliveryNotFound))
-    }
-
-    pub(crate) fn method_not_allowed() -> Self {
-        let detail = "This path does not have that method; the Allow header names those it has.";
-        Self::new(Code::MethodNotAllowed, detail)
-    }
-
-    /// A fault of ours. What it was stands in the log.
-    pub(crate) fn internal() -> Self {
-        let detail = "Something went wrong here. It is in the server's log.";
-        Self::new(Code::Internal, detail)
-    }
-
-    pub(crate) fn at(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+    /// Names the field, parameter or header at fault.
+    pub(crate) fn at(mut self, field: impl Into<Text>) -> Self {
         let field = field.into();
         self.field = Some(match field.char_indices().nth(FIELD_CHARS) {
             Some((end, _)) => Cow::Owned(format!("{}…", &field[..end])),
@@ -114,7 +73,29 @@ impl Problem {
         self
     }
 
-    /// The answer in the form of `/validate`.
+    /// An invalid header or parameter.
+    pub(crate) fn bad_request(field: impl Into<Text>, detail: impl Into<Text>) -> Self {
+        Self::new(Code::BadRequest, detail).at(field)
+    }
+
+    /// An invalid field of the body.
+    pub(crate) fn invalid_field(field: impl Into<Text>, detail: impl Into<Text>) -> Self {
+        Self::new(Code::InvalidField, detail).at(field)
+    }
+
+    /// A server error. The caller must have logged the cause.
+    pub(crate) fn internal() -> Self {
+        Code::Internal.into()
+    }
+
+    /// The caller lacks a scope.
+    pub(crate) fn lacks(scope: Scope) -> Self {
+        let detail = format!("This call needs the scope {scope}, which the caller does not have.");
+        Self::new(Code::InsufficientScope, detail)
+            .with_challenge(format!(r#"Bearer error="insufficient_scope", scope="{scope}""#))
+    }
+
+    /// Renders the problem in the form of `/validate`.
     pub(crate) fn into_refusal(self) -> Response {
         let refusal = Refusal {
             valid: false,
@@ -136,21 +117,21 @@ impl Problem {
     }
 }
 
-/// RFC 9457, with our code under the two names that callers look for.
+/// Problem details of RFC 9457. The code has two names, since callers look for either.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Problem))]
 pub(crate) struct ProblemJson<'a> {
     /// Always about:blank.
     r#type: &'static str,
-    /// The phrase of the status.
+    /// The reason phrase of the status.
     title: &'a str,
-    /// The status again.
+    /// The HTTP status.
     status: u16,
-    /// A sentence for a person.
+    /// Explanation for people.
     detail: &'a str,
-    /// What is wrong, for a program.
+    /// Stable error code.
     code: &'a str,
-    /// The same as code.
+    /// Same as code.
     error: &'a str,
     /// The field, parameter or header at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,13 +141,13 @@ pub(crate) struct ProblemJson<'a> {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Refusal))]
 pub(crate) struct Refusal<'a> {
-    /// There is no verdict, so it may not run.
+    /// Always false: the license could not be checked.
     valid: bool,
-    /// What is wrong, for a program.
+    /// Stable error code.
     error: &'a str,
-    /// A sentence for a person.
+    /// Explanation for people.
     message: &'a str,
-    /// The key that was probably meant, where one symbol is wrong.
+    /// The corrected key, if a single symbol is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<&'a str>,
     /// The field at fault.
@@ -191,9 +172,22 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The message of an error as a sentence for a person: capital, full stop.
+/// Turns an error message into a sentence: capital letter, full stop.
 pub(crate) fn sentence(error: &(impl std::fmt::Display + ?Sized)) -> String {
     let text = error.to_string();
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn fallback_of_wire_equals_an_internal_problem() {
+        let body = Problem::internal().into_response().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, wire::INTERNAL);
+    }
 }

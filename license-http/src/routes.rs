@@ -1,25 +1,21 @@
-//! The paths, which handler answers each, and what it needs.
+//! Paths, their handlers, and the scopes that each needs.
 
-mod activations;
-mod audit;
-mod customers;
-mod deactivate;
+pub(crate) mod activations;
+pub(crate) mod audit;
+pub(crate) mod customers;
+pub(crate) mod deactivate;
 #[cfg(feature = "webhooks")]
-mod deliveries;
-#[cfg(feature = "openapi")]
-mod docs;
-mod events;
-mod health;
-mod keyed;
+pub(crate) mod deliveries;
+pub(crate) mod events;
+pub(crate) mod health;
+mod key_request;
 mod licenses;
 mod metrics;
-#[cfg(feature = "openapi")]
-pub(crate) mod openapi;
-mod tokens;
-mod usage;
+pub(crate) mod tokens;
+pub(crate) mod usage;
 pub(crate) mod validate;
 #[cfg(feature = "webhooks")]
-mod webhook_endpoints;
+pub(crate) mod webhook_endpoints;
 
 use std::sync::Arc;
 
@@ -32,58 +28,57 @@ use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 use license_core::token::Scope;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::auth::{Door, let_in, need};
-use crate::edge::{Edge, EdgeOptions, admit_token, count_unauthorized};
-use crate::guard::Guard;
+use crate::auth::{AuthConfig, authenticate, require_scopes};
+use crate::hardening::Hardening;
+use crate::limits::{LimitOptions, RequestLimits, limit_admin_calls, limit_unauthorized};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
-/// The path of validations.
-pub(crate) const VALIDATE: &str = "/api/v1/validate";
-
-/// The path of customers' own releases.
+const VALIDATE: &str = "/api/v1/validate";
 const DEACTIVATE: &str = "/api/v1/deactivate";
 
-/// How long a browser need not ask again whether it may call.
-const PREFLIGHT_TIME: std::time::Duration = std::time::Duration::from_hours(1);
+/// Time for which a browser may cache the answer to a preflight request.
+const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_hours(1);
 
-type Routes = Router<HttpState>;
-
-/// A route, and what it needs.
+/// A route and the scopes it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The method.
+    /// HTTP method.
     pub method: Method,
-    /// The path, with `{names}` for its parameters.
+    /// Path, with `{names}` for its parameters.
     pub path: &'static str,
-    /// The scopes that a caller has to have, all of them; `None`: anyone may call.
+    /// Scopes that the caller must have, all of them; `None` for a public route.
     pub scopes: Option<&'static [Scope]>,
 }
 
-/// Every route there is. [`router`](crate::router) is made of the same list.
-#[must_use]
-pub fn routes() -> Vec<Route> {
-    let public = public_table().into_iter().map(|(method, path, _)| Route { method, path, scopes: None });
-    let keyed = [VALIDATE, DEACTIVATE].map(|path| Route { method: Method::POST, path, scopes: None });
-    let public = public.chain(keyed);
+impl Route {
+    pub(crate) fn public(method: Method, path: &'static str) -> Self {
+        Self { method, path, scopes: None }
+    }
+}
+
+/// Returns all routes except those of the contract. The routers are built from the same tables.
+pub(crate) fn routes() -> Vec<Route> {
+    let probes = probe_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
+    let with_key = [VALIDATE, DEACTIVATE].map(|path| Route::public(Method::POST, path));
     let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
-    public
-        .chain(admin.map(|Entry { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) }))
-        .collect()
+    let admin =
+        admin.map(|AdminRoute { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) });
+    probes.chain(with_key).chain(admin).collect()
 }
 
 /// A route that needs scopes.
-struct Entry {
+struct AdminRoute {
     method: Method,
     path: &'static str,
     scopes: &'static [Scope],
     handler: MethodRouter<HttpState>,
 }
 
-/// One line a route: handlers are made by the function of their method, so that none is listed under another.
+/// One line per route. The method is also the function that makes the handler, so the two cannot disagree.
 macro_rules! table {
     ($($method:ident $path:literal [$($scope:ident),+] $handler:path;)+) => {
-        vec![$(Entry {
+        vec![$(AdminRoute {
             method: table!(@ $method),
             path: $path,
             scopes: &[$(Scope::$scope),+],
@@ -97,21 +92,11 @@ macro_rules! table {
     (@ delete) => { Method::DELETE };
 }
 
-fn public_table() -> Vec<(Method, &'static str, MethodRouter<HttpState>)> {
-    vec![
-        (Method::GET, "/health", get(health::health)),
-        (Method::GET, "/ready", get(health::ready)),
-        (Method::GET, "/metrics", get(metrics::metrics)),
-        #[cfg(feature = "openapi")]
-        (Method::GET, "/openapi.json", get(openapi::get)),
-        #[cfg(feature = "openapi")]
-        (Method::GET, "/docs", get(docs::get)),
-        #[cfg(feature = "openapi")]
-        (Method::GET, "/docs/style.css", get(docs::style)),
-    ]
+fn probe_table() -> [(&'static str, MethodRouter<HttpState>); 3] {
+    [("/health", get(health::health)), ("/ready", get(health::ready)), ("/metrics", get(metrics::metrics))]
 }
 
-fn license_table() -> Vec<Entry> {
+fn license_table() -> Vec<AdminRoute> {
     table! {
         post "/api/v1/licenses" [LicensesWrite] licenses::create;
         get "/api/v1/licenses" [LicensesRead] licenses::list;
@@ -134,7 +119,7 @@ fn license_table() -> Vec<Entry> {
 }
 
 #[cfg(feature = "webhooks")]
-fn webhook_table() -> Vec<Entry> {
+fn webhook_table() -> Vec<AdminRoute> {
     use webhook_endpoints as endpoints;
     table! {
         post "/api/v1/webhook-endpoints" [WebhooksWrite] endpoints::create;
@@ -153,13 +138,13 @@ fn webhook_table() -> Vec<Entry> {
 }
 
 #[cfg(not(feature = "webhooks"))]
-fn webhook_table() -> Vec<Entry> {
+fn webhook_table() -> Vec<AdminRoute> {
     Vec::new()
 }
 
-/// What there is only with an [`AccessService`](license_core::access::AccessService). There is no scope to read tokens alone: who
-/// may make them may see them.
-fn access_table() -> Vec<Entry> {
+/// Routes that need an [`AccessService`](license_core::service::AccessService). No scope only reads tokens:
+/// a caller that may create tokens may list them.
+fn access_table() -> Vec<AdminRoute> {
     table! {
         post "/api/v1/tokens" [TokensWrite] tokens::create;
         get "/api/v1/tokens" [TokensWrite] tokens::list;
@@ -169,53 +154,59 @@ fn access_table() -> Vec<Entry> {
     }
 }
 
-pub(crate) fn public(options: &EdgeOptions) -> Routes {
-    let health = public_table()
-        .into_iter()
-        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
-        .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(Guard::problems());
-    // Around the handlers: around the route it would cost a copy of the route, and a future in a box, for each request.
-    let validate = post(validate::validate.layer(Guard::refusals()))
-        .fallback(keyed::method_not_allowed.layer(Guard::refusals()));
-    let deactivate = post(deactivate::deactivate.layer(Guard::refusals()))
-        .fallback(keyed::method_not_allowed.layer(Guard::refusals()));
+/// Builds the routes that need no authentication.
+pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
+    // The layer is around the handlers. Around the route it would clone the route and box a future for each
+    // request.
+    let validate = post(validate::validate.layer(Hardening::refusals()))
+        .fallback(key_request::method_not_allowed.layer(Hardening::refusals()));
+    let deactivate = post(deactivate::deactivate.layer(Hardening::refusals()))
+        .fallback(key_request::method_not_allowed.layer(Hardening::refusals()));
     let (validate, deactivate) = match cors(options) {
         Some(cors) => (validate.layer(cors.clone()), deactivate.layer(cors)),
         None => (validate, deactivate),
     };
-    health.route(VALIDATE, validate).route(DEACTIVATE, deactivate)
+    open(probe_table()).route(VALIDATE, validate).route(DEACTIVATE, deactivate)
 }
 
-/// A path there is asks who it is before all else, also where it lacks the method; a path there is not is not found,
-/// for everybody: what paths there are is no secret.
-pub(crate) fn admin(door: Door, with_access: bool, edge: &Arc<Edge>) -> Routes {
+/// Builds routes that anyone may call without a key.
+pub(crate) fn open(
+    table: impl IntoIterator<Item = (&'static str, MethodRouter<HttpState>)>,
+) -> Router<HttpState> {
+    table
+        .into_iter()
+        .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(Hardening::problems())
+}
+
+/// Builds the routes that need scopes.
+///
+/// An existing path authenticates first, even for an unsupported method. An unknown path is 404 for every
+/// caller, since paths are not secret.
+pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestLimits>) -> Router<HttpState> {
     let access = if with_access { access_table() } else { Vec::new() };
     license_table()
         .into_iter()
         .chain(webhook_table())
         .chain(access)
-        .fold(Router::new(), |router, Entry { method: _, path, scopes, handler }| {
-            router.route(path, handler.route_layer(from_fn_with_state(scopes, need)))
+        .fold(Router::new(), |router, AdminRoute { method: _, path, scopes, handler }| {
+            router.route(path, handler.route_layer(from_fn_with_state(scopes, require_scopes)))
         })
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(Arc::clone(edge), admit_token))
-        .route_layer(from_fn_with_state(door, let_in))
-        .route_layer(from_fn_with_state(Arc::clone(edge), count_unauthorized))
-        .route_layer(Guard::problems())
+        .route_layer(from_fn_with_state(Arc::clone(limits), limit_admin_calls))
+        .route_layer(from_fn_with_state(config, authenticate))
+        .route_layer(from_fn_with_state(Arc::clone(limits), limit_unauthorized))
+        .route_layer(Hardening::problems())
 }
 
-/// What answers where no route does.
+/// Answers unknown paths.
 pub(crate) fn not_found() -> MethodRouter<HttpState> {
-    any((async || no_route()).layer(Guard::problems()))
+    any((async || Problem::from(Code::RouteNotFound)).layer(Hardening::problems()))
 }
 
-fn no_route() -> Problem {
-    Problem::new(Code::RouteNotFound, "There is nothing at this path.")
-}
-
-/// Where web pages may call at all: a layer boxes what it is around.
-fn cors(options: &EdgeOptions) -> Option<CorsLayer> {
+/// Returns a CORS layer if web pages may call at all. The layer boxes futures, so it is not added otherwise.
+fn cors(options: &LimitOptions) -> Option<CorsLayer> {
     if options.cors_origins.is_empty() {
         return None;
     }
@@ -231,11 +222,11 @@ fn cors(options: &EdgeOptions) -> Option<CorsLayer> {
             .expose_headers(
                 exposed.map(HeaderName::from_static).into_iter().chain([RETRY_AFTER]).collect::<Vec<_>>(),
             )
-            .max_age(PREFLIGHT_TIME),
+            .max_age(PREFLIGHT_MAX_AGE),
     )
 }
 
-/// axum adds the Allow header.
+/// Answers unsupported methods. axum adds the Allow header.
 async fn method_not_allowed() -> Problem {
-    Problem::method_not_allowed()
+    Code::MethodNotAllowed.into()
 }

@@ -1,82 +1,54 @@
-//! What the routes share.
+//! State shared by all routes.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequestParts};
-use axum::http::request::Parts;
-use license_core::access::AccessService;
-use license_core::figure::Histogram;
-use license_core::service::LicenseService;
+use axum::extract::FromRef;
+use license_core::metrics::Histogram;
+use license_core::service::Services;
 
-use crate::edge::Edge;
-use crate::geography::Geography;
-use crate::problem::Problem;
+use crate::geoip::GeoIp;
+use crate::limits::RequestLimits;
 
-/// What handlers are given: a copy for each request, so it is one pointer.
+/// State of a router. axum clones it for each request, so it is one pointer.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpState(Arc<Shared>);
+pub(crate) struct HttpState(pub(crate) Arc<StateInner>);
 
-/// The service, and what the adapter itself observes.
+/// Services, settings and HTTP metrics.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) service: Arc<LicenseService>,
-    /// Only with it are there routes of tokens and of the audit.
-    pub(crate) access: Option<Arc<AccessService>>,
+pub(crate) struct StateInner {
+    pub(crate) services: Arc<Services>,
     #[cfg(feature = "webhooks")]
     pub(crate) webhooks: crate::webhooks::Webhooks,
-    pub(crate) edge: Arc<Edge>,
-    pub(crate) geography: Geography,
-    /// How long validations take, from the request's head to the answer.
+    pub(crate) limits: Arc<RequestLimits>,
+    pub(crate) geoip: GeoIp,
+    /// Duration of validations, from the request head to the response.
     pub(crate) validate_seconds: Histogram,
 }
 
-impl Shared {
-    pub(crate) fn new(
-        service: Arc<LicenseService>,
-        access: Option<Arc<AccessService>>,
-        edge: Arc<Edge>,
-    ) -> Self {
+impl StateInner {
+    pub(crate) fn new(services: Services, limits: Arc<RequestLimits>) -> Self {
         Self {
-            service,
-            access,
+            services: Arc::new(services),
             #[cfg(feature = "webhooks")]
             webhooks: crate::webhooks::Webhooks::default(),
-            edge,
-            geography: Geography::default(),
+            limits,
+            geoip: GeoIp::default(),
             validate_seconds: Histogram::new(Histogram::SECONDS),
         }
     }
 }
 
-impl From<Shared> for HttpState {
-    fn from(shared: Shared) -> Self {
-        Self(Arc::new(shared))
-    }
-}
-
 impl Deref for HttpState {
-    type Target = Shared;
+    type Target = StateInner;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &StateInner {
         &self.0
     }
 }
 
-impl FromRef<HttpState> for Arc<LicenseService> {
+impl FromRef<HttpState> for Arc<Services> {
     fn from_ref(state: &HttpState) -> Self {
-        Self::clone(&state.service)
-    }
-}
-
-/// What the routes of tokens and of the audit ask.
-#[derive(Debug)]
-pub(crate) struct Access(pub(crate) Arc<AccessService>);
-
-impl FromRequestParts<HttpState> for Access {
-    type Rejection = Problem;
-
-    async fn from_request_parts(_: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
-        state.access.clone().map(Self).ok_or_else(Problem::internal)
+        Self::clone(&state.services)
     }
 }

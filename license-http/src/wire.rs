@@ -1,80 +1,75 @@
-//! What goes over the wire: the JSON shapes that routes share, and [`requests`] as the core understands them. A shape
-//! of one route stands with its route.
+//! JSON shapes and time formats that several routes share.
 
-pub(crate) mod requests;
+use std::fmt::Display;
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use license_core::clock::whole_micros;
-use license_core::json::LicenseJson;
 pub(crate) use license_core::json::{time, time_or_null};
-use license_core::service::KeyedLicense;
+use license_core::store::Page;
 use serde::Serialize;
 
-use crate::problem::Problem;
-
-/// Room for the headers of an answer to a validation, so that it is made once: the type, the four of the guard and the request's id.
-/// Of one more it would be twice as much, and past the sizes for which allocators are quickest.
+/// Header capacity of a response: content type, four security headers and the request id. With one more,
+/// the map would double in size.
 const HEADERS: usize = 6;
 
-/// A JSON answer.
-pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // One allocation for most answers.
-    let mut text = Vec::with_capacity(512);
-    match serde_json::to_writer(&mut text, body) {
-        Ok(()) => {
-            let json = HeaderValue::from_static("application/json");
-            let mut response = Response::new(Body::from(text));
-            *response.status_mut() = status;
-            *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
-            response.headers_mut().insert(CONTENT_TYPE, json);
-            response
-        }
-        Err(error) => {
-            tracing::error!(%error, "an answer can't be written as JSON");
-            Problem::internal().into_response()
-        }
-    }
-}
+/// Body of the response if serialization fails. It equals `Problem::internal()`.
+pub(crate) const INTERNAL: &str = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"Internal error. The server's log has the details.","code":"INTERNAL","error":"INTERNAL"}"#;
 
-/// One license, with its version as `ETag`. It has a key in clear, so no cache on the way may store it. `now`: when the call began.
-pub(crate) fn license(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
-    let counted = [license.detail.counters.as_of];
-    let mut response = json(status, &WithAsOf::new(license_json(license, now), counted, now));
-    let headers = response.headers_mut();
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", license.detail.license.version)) {
-        headers.insert(ETAG, tag);
-    }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// Returns a JSON response.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    // One allocation for most bodies.
+    let mut text = Vec::with_capacity(512);
+    let (status, content_type, text) = match serde_json::to_writer(&mut text, body) {
+        Ok(()) => (status, "application/json", text),
+        Err(error) => {
+            tracing::error!(%error, "response body could not be serialized");
+            (StatusCode::INTERNAL_SERVER_ERROR, "application/problem+json", INTERNAL.into())
+        }
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
-/// A time as it stands in JSON.
+/// Sets `Location`. It is relative to the request path, so that it works under every prefix and behind
+/// every proxy.
+pub(crate) fn with_location(mut response: Response, location: String) -> Response {
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// Formats a time as RFC 3339 in UTC, with no more digits than needed.
 pub(crate) fn time_text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// Any RFC 3339 time, in whole microseconds.
+/// Parses an RFC 3339 time and truncates it to microseconds.
 pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| whole_micros(time.to_utc()))
 }
 
-/// A license with its key, as its owner sees it.
-pub(crate) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJson<'_> {
-    LicenseJson::new(&keyed.detail, Some(keyed.key.reveal()), now, usize::MAX)
+/// Parses a cursor or a part of one: 1 to 18 digits, which every store can represent.
+pub(crate) fn parse_position(text: &str) -> Option<u64> {
+    let digits = text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
 }
 
 /// One page of a list.
 #[derive(Serialize)]
-pub(crate) struct PageJson<T, C> {
+pub(crate) struct PageJson<T> {
     pub(crate) data: Vec<T>,
-    pub(crate) next_cursor: Option<C>,
+    pub(crate) next_cursor: Option<String>,
 }
 
-/// An answer with counters. It ends with the time as of which they are complete.
+/// An answer with counters, followed by the time up to which they are complete.
 #[derive(Serialize)]
 pub(crate) struct WithAsOf<T> {
     #[serde(flatten)]
@@ -83,9 +78,19 @@ pub(crate) struct WithAsOf<T> {
     as_of: DateTime<Utc>,
 }
 
+impl<T> PageJson<T> {
+    /// Converts a page, with its cursor as text.
+    pub(crate) fn new<'a, I, C: Display>(page: &'a Page<I, C>, item: impl FnMut(&'a I) -> T) -> Self {
+        let next_cursor = page.next.as_ref().map(ToString::to_string);
+        Self { data: page.items.iter().map(item).collect(), next_cursor }
+    }
+}
+
 impl<T> WithAsOf<T> {
-    /// Shows the earliest of `counted`, the `as_of` of every item in the answer. An item without one is complete as of `now`: the
-    /// clock must be read before the store is, because validations answered between the two may be missing otherwise.
+    /// Adds the earliest of `counted`, the `as_of` of each item. An item without one is complete as of `now`.
+    ///
+    /// Read the clock before the store. Otherwise validations answered between the two may be missing from
+    /// the counters.
     pub(crate) fn new(
         answer: T,
         counted: impl IntoIterator<Item = Option<DateTime<Utc>>>,

@@ -1,35 +1,34 @@
-//! The API as its callers see it, by URL. See `api/app.rs` for how a test talks to it.
+//! Tests of the HTTP API, by route. `api/app.rs` has the test app.
 #![expect(clippy::unwrap_used, reason = "in tests, helpers too")]
 
 mod api {
+    mod access_log;
     mod activations;
     mod app;
     mod as_of;
     mod audit;
     mod auth;
+    mod bad_requests;
     mod call;
     mod contract;
     mod cors;
     mod customers;
     mod deactivate;
-    mod edge;
     mod events;
     mod faults;
-    mod faulty_store;
-    #[cfg(feature = "geography")]
-    mod geography;
+    #[cfg(feature = "geoip")]
+    mod geoip;
     mod health;
     mod idempotency;
     mod licenses;
     mod lifecycle;
+    mod limits;
     mod mount;
     mod paging;
     mod preconditions;
-    mod request_log;
-    mod rotten;
     mod scopes;
-    mod secured;
-    mod server;
+    mod security_headers;
+    mod socket;
     mod tokens;
     mod usage;
     mod validate;

@@ -1,9 +1,9 @@
-//! The dispatcher, with receivers on sockets of this machine.
+//! Tests of the dispatcher with receivers on loopback sockets.
 #![expect(clippy::unwrap_used, reason = "in tests, helpers too")]
 
 mod webhooks {
     mod dispatcher;
-    mod engine;
     mod fairness;
+    mod harness;
     mod receiver;
 }

@@ -1,30 +1,41 @@
-//! Stores for the licensing engine.
+//! Stores for the licensing engine, and the [`Engine`] that puts everything together.
 //!
-//! - [`memory::MemoryStore`]: the reference, in this process.
-//! - [`sql::sqlite::SqliteStore`]: one file on one machine. Feature `sqlite`, on by default.
-//! - [`sql::postgres::PostgresStore`]: one database, any number of nodes. Feature `postgres`.
-//! - [`cache::Cache`]: a cache of licenses in front of a store; [`cache::TokenCache`]: a cache of API tokens.
-//! - [`group_commit::GroupCommit`]: a store in front of a store, which commits many validations at once.
-//! - [`local_feed::LocalFeed`]: tells what this process changes; for stores of your own.
-//! - [`subscription::Subscription`]: what happened, as a stream, in process.
-//! - [`sweeper::Sweeper`]: a task that tells of terms that end.
-//! - [`forgetting::Forgetting`]: a task that removes usage which is not kept any longer.
-//! - [`conformance`]: the suite that shows whether a store, of these or of your own, keeps the contract. Feature
-//!   `conformance`.
+//! - [`Engine`] starts the services over a store, with a cache, group commit and background jobs.
+//!   [`LicenseEngine`] is the part that needs only a [`LicenseStore`](license_core::LicenseStore).
+//! - [`MemoryStore`] keeps everything in this process. `SqliteStore` is one file on one machine (feature
+//!   `sqlite`, on by default). `PostgresStore` is one database for any number of nodes (feature `postgres`).
+//! - [`Subscription`] reads events in this process.
+//! - [`cache`], [`group_commit`] and [`jobs`] are the parts of the engine.
+//! - [`local_feed::LocalFeed`] is a change stream for stores of your own. [`conformance`] tests every storage
+//!   port of a store, and [`faults::FaultStore`] fails as a test says (feature `conformance`).
 
 pub mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-pub mod forgetting;
+pub mod engine;
+#[cfg(feature = "conformance")]
+pub mod faults;
 pub mod group_commit;
+pub mod jobs;
+#[cfg(feature = "conformance")]
+mod layer;
 pub mod local_feed;
 pub mod memory;
-#[cfg(test)]
-mod scripted;
+#[cfg(all(test, feature = "conformance"))]
+mod mutants;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 pub mod subscription;
-pub mod sweeper;
+
+pub use cache::CacheOptions;
+pub use engine::{Engine, JobOptions, LicenseEngine};
+pub use group_commit::{GroupCommitOptions, Recording};
+pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use sql::postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "sqlite")]
+pub use sql::sqlite::SqliteStore;
+pub use subscription::Subscription;
 
 /// The guide for authors of stores, whose code runs as tests.
 #[cfg(all(doctest, feature = "conformance"))]

@@ -1,56 +1,56 @@
-//! Tells listeners of this process what a store changed.
+//! A change stream within one process.
 
 use async_trait::async_trait;
-use license_core::change::{Change, ChangeFeed, Notice};
+use license_core::change::{ChangeNotice, ChangeStream, LicenseChanged};
 use tokio::sync::broadcast;
 
-/// How far a listener may fall behind before it is told that it missed some.
-const BACKLOG: usize = 1024;
+/// A listener that falls further behind gets [`ChangeNotice::Missed`].
+const CAPACITY: usize = 1024;
 
-/// Passes notices on to any number of listeners. Clones share the listeners.
+/// Sends changes to any number of listeners. Clones share the listeners.
 #[derive(Clone, Debug)]
-pub struct LocalFeed(broadcast::Sender<Notice>);
+pub struct LocalFeed(broadcast::Sender<ChangeNotice>);
 
 impl Default for LocalFeed {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        Self(broadcast::Sender::new(CAPACITY))
     }
 }
 
 impl LocalFeed {
-    /// Tells of changes, after their commit.
-    pub fn tell(&self, changes: impl IntoIterator<Item = Change>) {
+    /// Announces changes of licenses. Call it after their commit.
+    pub fn notify_licenses(&self, changes: impl IntoIterator<Item = LicenseChanged>) {
         for change in changes {
-            self.notify(Notice::Changed(change));
+            self.notify(ChangeNotice::LicenseChanged(change));
         }
     }
 
-    /// Passes any notice on.
-    pub fn notify(&self, notice: Notice) {
-        // No listener is no fault.
-        let _ = self.0.send(notice);
+    /// Announces any change. Call it after the commit.
+    pub fn notify(&self, change: ChangeNotice) {
+        // An error means that there are no listeners.
+        let _ = self.0.send(change);
     }
 
-    /// Begins to listen.
+    /// Starts a stream of the changes from now on.
     #[must_use]
-    pub fn listen(&self) -> Box<dyn ChangeFeed> {
+    pub fn listen(&self) -> Box<dyn ChangeStream> {
         Box::new(Listener(self.0.subscribe(), self.0.clone()))
     }
 }
 
-/// Holds the sender as well, so that the feed never ends while somebody listens.
+/// Has the sender too, so that the stream never ends.
 struct Listener(
-    broadcast::Receiver<Notice>,
-    #[expect(dead_code, reason = "held, not used")] broadcast::Sender<Notice>,
+    broadcast::Receiver<ChangeNotice>,
+    #[expect(dead_code, reason = "only keeps the channel open")] broadcast::Sender<ChangeNotice>,
 );
 
 #[async_trait]
-impl ChangeFeed for Listener {
-    async fn next(&mut self) -> Notice {
+impl ChangeStream for Listener {
+    async fn next(&mut self) -> ChangeNotice {
         match self.0.recv().await {
-            Ok(notice) => notice,
+            Ok(change) => change,
             Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {
-                Notice::Missed
+                ChangeNotice::Missed
             }
         }
     }

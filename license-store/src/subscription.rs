@@ -1,46 +1,45 @@
-//! Events in process: a stream from the outbox, for programs that need no HTTP to learn what happened.
+//! Events as a stream within the process, without HTTP.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use license_core::change::ChangeFeed;
+use license_core::change::ChangeStream;
 use license_core::error::ServiceError;
-use license_core::outbox::Published;
-use license_core::service::LicenseService;
+use license_core::service::EventService;
+use license_core::store::SequencedEvent;
 use tokio::time::timeout;
 
-/// Events that are read at once.
-const READ: u32 = 100;
-/// Who was told nothing for so long looks anyway: another process may write the same file, of which nobody tells.
-const QUIET: Duration = Duration::from_secs(2);
+/// Events per read.
+const BATCH: u32 = 100;
+/// Without a notification, the store is polled at this interval: processes that share an SQLite file cannot
+/// notify each other.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A named reader of all events, in their order, at least once each.
+/// A named reader of all events, in order, at least once each.
 ///
-/// How far it has come is kept in the store under its name, when it says so: what it has not [acknowledged](Self::acknowledge)
-/// it is told again when it is opened the next time, in whatever process. One name is for one reader at a time: two would each
-/// be told all.
+/// The store keeps the last position that was [acknowledged](Self::acknowledge) under the name. Events after
+/// it are delivered again when the subscription is opened again, in any process. Use a name for one reader at
+/// a time: two readers would each get all events.
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use license_core::service::LicenseService;
+/// # use license_core::service::EventService;
 /// # use license_store::subscription::Subscription;
-/// # async fn example(service: Arc<LicenseService>) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(service: EventService) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut events = Subscription::open(service, "billing").await?;
 /// loop {
-///     let published = events.next().await?;
-///     println!("{} {}", published.event.id(), published.event.event_type);
-///     events.acknowledge(published.position).await?;
+///     let next = events.next().await?;
+///     println!("{} {}", next.event.id(), next.event.event_type);
+///     events.acknowledge(next.position).await?;
 /// }
 /// # }
 /// ```
 pub struct Subscription {
-    service: Arc<LicenseService>,
+    events: EventService,
     name: String,
-    feed: Box<dyn ChangeFeed>,
+    feed: Box<dyn ChangeStream>,
     position: u64,
-    read: VecDeque<Published>,
+    buffer: VecDeque<SequencedEvent>,
 }
 
 impl fmt::Debug for Subscription {
@@ -51,43 +50,41 @@ impl fmt::Debug for Subscription {
 }
 
 impl Subscription {
-    /// Goes on behind the last event that was acknowledged under this name; at the first event there is where none was.
+    /// Continues after the last event that was acknowledged under this name, or starts at the first event.
     ///
     /// # Errors
-    /// [`ServiceError::NoOutbox`], [`ServiceError::SubscriptionName`], or a fault of the store.
-    pub async fn open(
-        service: Arc<LicenseService>,
-        name: impl Into<String> + Send,
-    ) -> Result<Self, ServiceError> {
-        // Listening first: of what is written after the first read, it is told.
-        let (name, feed) = (name.into(), service.changes());
-        let position = service.acknowledged(&name).await?;
-        Ok(Self { service, name, feed, position, read: VecDeque::new() })
+    /// Returns [`ServiceError::SubscriptionName`] if the name is not valid, and the store's error if it
+    /// fails.
+    pub async fn open(events: EventService, name: impl Into<String> + Send) -> Result<Self, ServiceError> {
+        // Listens before the first read, so that no later event is missed.
+        let (name, feed) = (name.into(), events.changes());
+        let position = events.acknowledged(&name).await?;
+        Ok(Self { events, name, feed, position, buffer: VecDeque::new() })
     }
 
-    /// Waits for the next event. Dropped while it waits, it loses none.
+    /// Waits for the next event. Cancel safe: no event is lost.
     ///
     /// # Errors
-    /// A fault of the store; called again, it goes on where it was.
-    pub async fn next(&mut self) -> Result<Published, ServiceError> {
+    /// Returns the store's error. The next call continues at the same event.
+    pub async fn next(&mut self) -> Result<SequencedEvent, ServiceError> {
         loop {
-            if let Some(published) = self.read.pop_front() {
-                self.position = published.position;
-                return Ok(published);
+            if let Some(event) = self.buffer.pop_front() {
+                self.position = event.position;
+                return Ok(event);
             }
-            self.read = self.service.events_after(self.position, READ).await?.into();
-            if self.read.is_empty() && timeout(QUIET, self.feed.next()).await.is_ok() {
-                // A burst is one reason to look.
+            self.buffer = self.events.after(self.position, BATCH).await?.into();
+            if self.buffer.is_empty() && timeout(POLL_INTERVAL, self.feed.next()).await.is_ok() {
+                // One read answers a burst of notifications.
                 while timeout(Duration::ZERO, self.feed.next()).await.is_ok() {}
             }
         }
     }
 
-    /// Notes that all up to this position is done with.
+    /// Records that all events up to this position are processed.
     ///
     /// # Errors
-    /// A fault of the store; then it may be told of again.
-    pub async fn acknowledge(&self, position: u64) -> Result<(), ServiceError> {
-        self.service.acknowledge(&self.name, position).await
+    /// Returns the store's error. The events may then be delivered again.
+    pub async fn acknowledge(&mut self, position: u64) -> Result<(), ServiceError> {
+        self.events.acknowledge(&self.name, position).await
     }
 }

@@ -1,4 +1,4 @@
-//! What callers see when a database can't do what it is asked.
+//! Errors of a database: unreadable rows, locks, timeouts and lost connections.
 
 #![cfg(any(feature = "sqlite", feature = "postgres"))]
 
@@ -14,7 +14,9 @@ use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::LicenseId;
 use license_core::plan::{Plan, PlanCatalog};
-use license_core::store::{LicenseStore, PageRequest, StoreError};
+use license_core::store::{
+    EventStore, FullStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, UsageStore,
+};
 use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
 use license_core::verdict::Claim;
 
@@ -26,7 +28,7 @@ fn plans() -> PlanCatalog {
     PlanCatalog::new([Plan::new("open")]).expect("plans in bounds")
 }
 
-/// A license with a domain and an idempotency key of its number; higher numbers have higher ids.
+/// Builds a license with a domain and an idempotency key. Higher numbers have higher ids.
 fn license(number: u8) -> NewLicense {
     let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
     let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
@@ -50,7 +52,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
     store.execute(id, command, &context).await.map(drop)
 }
 
-/// A value that can't stand in a column, and the way that meets it.
+/// An invalid value of a column, and a call that reads it.
 struct Broken {
     table: &'static str,
     column: &'static str,
@@ -107,43 +109,42 @@ const BROKEN: &[Broken] = &[
     broken("idempotency_keys", "request", "BYTES", Read::CreateAgain),
 ];
 
-/// What a store says of a row that holds that value.
-async fn meet(store: &dyn LicenseStore, new: &NewLicense, read: &Read) -> Result<(), StoreError> {
+/// Makes a call that reads the row.
+async fn read_row(store: &dyn FullStore, new: &NewLicense, read: &Read) -> Result<(), StoreError> {
     let id = &new.license.id;
     match read {
-        Read::ById => store.license(id).await.map(drop),
-        Read::ByKey => {
-            store.license_by_key(&new.license.key_digest, &Claim::default(), now()).await.map(drop)
-        }
+        Read::ById => store.get(id).await.map(drop),
+        Read::ByKey => store.find_by_key(&new.license.key_digest, &Claim::default()).await.map(drop),
         Read::List => {
             let page = PageRequest { after: None, limit: 9 };
-            store.licenses(&license_core::store::LicenseFilter::default(), now(), &page).await.map(drop)
+            let query = LicenseQuery { filter: LicenseFilter::default(), at: now(), page };
+            store.list(&query).await.map(drop)
         }
         Read::Execute => execute(store, id, &Command::Suspend).await,
-        Read::Activations => store.activations(id, None, &PageRequest::default()).await.map(drop),
-        Read::Events => store.events(id, 0, 9).await.map(drop),
-        Read::Usage => store.usage(id, &UsageQuery::default()).await.map(drop),
+        Read::Activations => store.list_activations(id, None, &PageRequest::default()).await.map(drop),
+        Read::Events => store.license_events(id, 0, 9).await.map(drop),
+        Read::Usage => store.report(id, &UsageQuery::default()).await.map(drop),
         Read::CreateAgain => store.create(new).await.map(drop),
     }
 }
 
-async fn assert_corrupt(store: &dyn LicenseStore, new: &NewLicense, broken: &Broken) {
+async fn assert_corrupt(store: &dyn FullStore, new: &NewLicense, broken: &Broken) {
     let Broken { table, column, value, read } = broken;
-    let found = meet(store, new, read).await;
-    // The row goes by the id of its license; an idempotency key by itself.
+    let found = read_row(store, new, read).await;
+    // An error names the license of a row; an idempotency key is named itself.
     let row = if *table == "idempotency_keys" { "order 1" } else { new.license.id.as_str() };
     match found {
         Err(error @ StoreError::Corrupt { .. }) => {
-            let told = error.to_string();
-            assert_eq!(told, format!("{table}.{column} of {row:?} can't be read"), "with {value}");
+            let text = error.to_string();
+            assert_eq!(text, format!("{table}.{column} of {row:?} can't be read"), "with {value}");
             assert!(!error.is_retryable());
         }
         other => panic!("{table}.{column} = {value} is read: {other:?}"),
     }
 }
 
-/// Keeps what there is to break.
-async fn fill(store: &dyn LicenseStore, new: &NewLicense) {
+/// Stores a license and a validation.
+async fn fill(store: &dyn FullStore, new: &NewLicense) {
     store.create(new).await.expect("create");
     store.record(&[validation(&new.license.id)], None).await.expect("record");
 }
@@ -171,7 +172,7 @@ mod sqlite {
     }
 
     #[tokio::test]
-    async fn a_row_that_cannot_be_read_is_named() {
+    async fn unreadable_row_is_named() {
         for broken in BROKEN {
             let (_folder, path) = file();
             let (store, new) = (SqliteStore::open(&path).await.expect("opens"), license(1));
@@ -185,7 +186,7 @@ mod sqlite {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_for_another_process_is_contended() {
+    async fn lock_of_other_process_is_contention() {
         let (_folder, path) = file();
         let options = SqliteOptions { lock_timeout: Duration::from_millis(300), ..SqliteOptions::default() };
         let store = SqliteStore::open_with(&path, &options).await.expect("opens");
@@ -198,15 +199,19 @@ mod sqlite {
             execute(&store, id, &Command::Suspend).await,
             store.create(&license(2)).await.map(drop),
             store.record(&[validation(id)], None).await,
-            store.keep_first("name", b"value").await.map(drop),
+            store.put_if_absent("name", b"value").await.map(drop),
         ] {
             let error = result.expect_err("locked");
             assert!(matches!(error, StoreError::Contended { .. }) && error.is_retryable(), "{error:?}");
         }
-        store.license(id).await.expect("reading goes on");
+        store.get(id).await.expect("reads succeed");
         other.execute("ROLLBACK").await.expect("released");
-        execute(&store, id, &Command::Suspend).await.expect("free again");
-        assert_eq!(store.events(id, 0, 99).await.expect("events").len(), new.events.len() + 1, "done once");
+        execute(&store, id, &Command::Suspend).await.expect("unlocked");
+        assert_eq!(
+            store.license_events(id, 0, 99).await.expect("events").len(),
+            new.events.len() + 1,
+            "executed once"
+        );
     }
 }
 
@@ -225,7 +230,7 @@ mod postgres {
 
     use super::*;
 
-    /// So long that a test which meets it has failed.
+    /// A timeout that no test reaches.
     const NEVER: Duration = Duration::from_mins(10);
 
     fn options() -> PostgresOptions {
@@ -236,7 +241,7 @@ mod postgres {
         PostgresStore::connect(&database.url(), options).await.expect("connects")
     }
 
-    /// Waits until a statement gives a row; the server, not a clock, says when.
+    /// Repeats a statement until it returns a row.
     async fn until(connection: &mut PgConnection, query: &'static str) -> sqlx::postgres::PgRow {
         loop {
             if let Some(row) = connection.fetch_optional(query).await.expect("a query") {
@@ -245,12 +250,12 @@ mod postgres {
         }
     }
 
-    /// The transactions of the store that wait for a lock.
+    /// Selects transactions that wait for a lock.
     const WAITING: &str = "SELECT xact_start::text FROM pg_stat_activity \
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
     #[tokio::test]
-    async fn a_row_that_cannot_be_read_is_named() {
+    async fn unreadable_row_is_named() {
         let Some(database) = TestDatabase::new().await else { return };
         let store = connect(&database, &options()).await;
         let new = license(1);
@@ -268,7 +273,7 @@ mod postgres {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_for_another_node_is_contended() {
+    async fn lock_of_other_node_is_contention() {
         let Some(database) = TestDatabase::new().await else { return };
         let store =
             connect(&database, &PostgresOptions { lock_timeout: Duration::from_millis(300), ..options() })
@@ -280,17 +285,21 @@ mod postgres {
         let id = &new.license.id;
         let error = execute(&store, id, &Command::Suspend).await.expect_err("locked");
         assert!(matches!(error, StoreError::Contended { .. }) && error.is_retryable(), "{error:?}");
-        store.license(id).await.expect("reading goes on");
-        store.record(&[validation(id)], None).await.expect("and so does recording");
+        store.get(id).await.expect("reads succeed");
+        store.record(&[validation(id)], None).await.expect("recording succeeds");
         other.execute("ROLLBACK").await.expect("released");
-        execute(&store, id, &Command::Suspend).await.expect("free again");
-        assert_eq!(store.events(id, 0, 99).await.expect("events").len(), new.events.len() + 1, "done once");
-        let usage: UsageReport = store.usage(id, &UsageQuery::default()).await.expect("usage");
+        execute(&store, id, &Command::Suspend).await.expect("unlocked");
+        assert_eq!(
+            store.license_events(id, 0, 99).await.expect("events").len(),
+            new.events.len() + 1,
+            "executed once"
+        );
+        let usage: UsageReport = store.report(id, &UsageQuery::default()).await.expect("usage");
         assert_eq!(usage.total(), 1, "counted once");
     }
 
     #[tokio::test]
-    async fn a_later_try_gets_what_the_first_did_not() {
+    async fn lock_conflict_is_retried() {
         let Some(database) = TestDatabase::new().await else { return };
         let patience = PostgresOptions { lock_timeout: Duration::from_secs(3), ..options() };
         let store = Arc::new(connect(&database, &patience).await);
@@ -299,22 +308,22 @@ mod postgres {
         let (mut other, mut watcher) = (database.connect().await, database.connect().await);
         other.execute("BEGIN; SELECT id FROM licenses FOR UPDATE").await.expect("the lock");
         let (asked, id) = (Arc::clone(&store), new.license.id.clone());
-        let asking = tokio::spawn(async move { execute(&asked, &id, &Command::Suspend).await });
-        // A transaction that waits and began at another time than the first one: the whole of it is tried again.
+        let asking = tokio::spawn(async move { execute(&*asked, &id, &Command::Suspend).await });
+        // A waiting transaction with another start time is a retry.
         let first: String = until(&mut watcher, WAITING).await.get(0);
         while let waiting = watcher.fetch_optional(WAITING).await.expect("a query")
             && waiting.is_none_or(|waiting| waiting.get::<String, _>(0) == first)
         {
-            assert!(!asking.is_finished(), "there is no second try: {:?}", asking.await);
+            assert!(!asking.is_finished(), "no retry: {:?}", asking.await);
         }
         other.execute("ROLLBACK").await.expect("released");
-        asking.await.expect("no panic").expect("the second try");
-        let events = store.events(&new.license.id, 0, 99).await.expect("events");
-        assert_eq!(events.len(), new.events.len() + 1, "done once");
+        asking.await.expect("no panic").expect("the retry");
+        let events = store.license_events(&new.license.id, 0, 99).await.expect("events");
+        assert_eq!(events.len(), new.events.len() + 1, "executed once");
     }
 
     #[tokio::test]
-    async fn a_statement_that_takes_too_long_is_unavailable() {
+    async fn statement_timeout_is_unavailable() {
         let Some(database) = TestDatabase::new().await else { return };
         let timeout = Duration::from_millis(100);
         for transaction_pooler in [false, true] {
@@ -328,18 +337,18 @@ mod postgres {
             let mut other = database.connect().await;
             other.execute("BEGIN; LOCK TABLE licenses IN ACCESS EXCLUSIVE MODE").await.expect("the lock");
             let digest = &new.license.key_digest;
-            let read = store.license_by_key(digest, &Claim::default(), now()).await.map(drop);
+            let read = store.find_by_key(digest, &Claim::default()).await.map(drop);
             for result in [read, store.create(&new).await.map(drop)] {
                 let error = result.expect_err("the table is locked");
                 assert!(matches!(error, StoreError::Unavailable { .. }) && error.is_retryable(), "{error:?}");
             }
             other.execute("ROLLBACK").await.expect("released");
-            assert!(store.license_by_key(digest, &Claim::default(), now()).await.expect("answers").is_none());
+            assert!(store.find_by_key(digest, &Claim::default()).await.expect("answers").is_none());
         }
     }
 
     #[tokio::test]
-    async fn no_free_connection_is_unavailable() {
+    async fn exhausted_pool_is_unavailable() {
         let Some(database) = TestDatabase::new().await else { return };
         let options = PostgresOptions {
             max_connections: 1,
@@ -354,15 +363,15 @@ mod postgres {
         let (asked, created) = (Arc::clone(&store), new.clone());
         let waiting = tokio::spawn(async move { asked.create(&created).await });
         until(&mut watcher, WAITING).await;
-        let error = store.ping().await.expect_err("the one connection is taken");
+        let error = store.ping().await.expect_err("the only connection is in use");
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
         other.execute("ROLLBACK").await.expect("released");
         waiting.await.expect("no panic").expect("created");
-        store.ping().await.expect("free again");
+        store.ping().await.expect("the connection is free");
     }
 
     #[tokio::test]
-    async fn a_lost_connection_is_unavailable_and_replaced() {
+    async fn lost_connection_is_unavailable_and_replaced() {
         let Some(database) = TestDatabase::new().await else { return };
         let store = Arc::new(connect(&database, &PostgresOptions { lock_timeout: NEVER, ..options() }).await);
         let new = license(1);
@@ -370,7 +379,7 @@ mod postgres {
         let (mut other, mut watcher) = (database.connect().await, database.connect().await);
         other.execute("BEGIN; SELECT id FROM licenses FOR UPDATE").await.expect("the lock");
         let (asked, id) = (Arc::clone(&store), new.license.id.clone());
-        let asking = tokio::spawn(async move { execute(&asked, &id, &Command::Suspend).await });
+        let asking = tokio::spawn(async move { execute(&*asked, &id, &Command::Suspend).await });
         until(&mut watcher, WAITING).await;
         let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE datname = current_database() AND application_name = 'license-store'";
@@ -378,19 +387,19 @@ mod postgres {
         let error = asking.await.expect("no panic").expect_err("its connection is gone");
         assert!(matches!(error, StoreError::Unavailable { .. }) && error.is_retryable(), "{error:?}");
         other.execute("ROLLBACK").await.expect("released");
-        // A connection that was just used is not asked whether it stands: each of the pool may fail once.
+        // The pool does not test connections before use, so each may fail once.
         let mut failures = 0;
-        while let Err(error) = execute(&store, &new.license.id, &Command::Suspend).await {
+        while let Err(error) = execute(&*store, &new.license.id, &Command::Suspend).await {
             assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
             failures += 1;
             assert!(failures <= 4, "the store does not recover: {error:?}");
         }
-        let events = store.events(&new.license.id, 0, 99).await.expect("events");
-        assert_eq!(events.len(), new.events.len() + 1, "the one that was cut off left nothing");
+        let events = store.license_events(&new.license.id, 0, 99).await.expect("events");
+        assert_eq!(events.len(), new.events.len() + 1, "the lost command wrote nothing");
     }
 
-    /// Stands before the server of `url` and hands on what is said. Once `armed`, it hands a client's COMMIT on, and the
-    /// answer to nobody. Gives the URL to connect to.
+    /// Starts a proxy in front of a server, and returns its URL. Once `armed`, it forwards a COMMIT and
+    /// drops the answer.
     async fn lose_answers_to_commits(url: &str, armed: &Arc<AtomicBool>) -> String {
         let server: PgConnectOptions = url.parse().expect("a URL");
         let address = (server.get_host().to_owned(), server.get_port());
@@ -405,19 +414,20 @@ mod postgres {
                 let committing = Arc::new(AtomicBool::new(false));
                 let (cut, armed) = (Arc::clone(&committing), Arc::clone(&armed));
                 tokio::spawn(async move {
-                    let mut said = vec![0; 65_536];
-                    while let Ok(length @ 1..) = from_server.read(&mut said).await {
-                        if cut.load(Ordering::SeqCst) || to_client.write_all(&said[..length]).await.is_err() {
+                    let mut bytes = vec![0; 65_536];
+                    while let Ok(length @ 1..) = from_server.read(&mut bytes).await {
+                        if cut.load(Ordering::SeqCst) || to_client.write_all(&bytes[..length]).await.is_err()
+                        {
                             break;
                         }
                     }
                 });
                 tokio::spawn(async move {
-                    let mut said = vec![0; 65_536];
-                    while let Ok(length @ 1..) = from_client.read(&mut said).await {
-                        let commits = said[..length].windows(7).any(|bytes| bytes == b"COMMIT\0");
+                    let mut bytes = vec![0; 65_536];
+                    while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
+                        let commits = bytes[..length].windows(7).any(|window| window == b"COMMIT\0");
                         committing.store(commits && armed.load(Ordering::SeqCst), Ordering::SeqCst);
-                        to_server.write_all(&said[..length]).await.expect("the server listens");
+                        to_server.write_all(&bytes[..length]).await.expect("the server listens");
                     }
                 });
             }
@@ -425,9 +435,9 @@ mod postgres {
         server.host("127.0.0.1").port(port).to_url_lossy().to_string()
     }
 
-    /// It may have been done. Another try might do it twice.
+    /// The command may have committed, so a retry could execute it twice.
     #[tokio::test]
-    async fn a_commit_whose_answer_is_lost_is_unavailable_and_not_tried_again() {
+    async fn lost_commit_answer_is_unavailable_and_not_retried() {
         let Some(database) = TestDatabase::new().await else { return };
         let store = connect(&database, &options()).await;
         let new = license(1);
@@ -439,13 +449,13 @@ mod postgres {
         let id = &new.license.id;
         let error = execute(&cut_off, id, &Command::Suspend).await.expect_err("no answer");
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-        let events = store.events(id, 0, 99).await.expect("events");
-        assert_eq!(events.len(), new.events.len() + 1, "it was done, once");
+        let events = store.license_events(id, 0, 99).await.expect("events");
+        assert_eq!(events.len(), new.events.len() + 1, "executed once");
     }
 
-    /// The fold may have been committed: the next pass finds out.
+    /// The fold may have committed; the next pass detects it.
     #[tokio::test]
-    async fn compaction_whose_commit_answer_is_lost_counts_once() {
+    async fn lost_answer_to_compaction_counts_once() {
         let Some(database) = TestDatabase::new().await else { return };
         let store = connect(&database, &options()).await;
         let new = license(1);
@@ -455,25 +465,25 @@ mod postgres {
         let armed = Arc::new(AtomicBool::new(false));
         let url = lose_answers_to_commits(&database.url(), &armed).await;
         let cut_off = PostgresStore::connect(&url, &options()).await.expect("connects");
-        cut_off.compact().await.expect("nothing waits");
+        cut_off.compact().await.expect("nothing to compact");
         armed.store(true, Ordering::SeqCst);
         cut_off.record(&[validation(&new.license.id)], None).await.expect("recorded in one statement");
         cut_off.compact().await.expect_err("its answer is lost");
         armed.store(false, Ordering::SeqCst);
         cut_off.compact().await.expect("compacted");
-        let detail = cut_off.license(&new.license.id).await.expect("a license").expect("it exists");
+        let detail = cut_off.get(&new.license.id).await.expect("a license").expect("it exists");
         assert_eq!((detail.counters.validation_count, detail.counters.as_of), (2, None));
     }
 
     #[tokio::test]
-    async fn nobody_at_the_address_is_an_error_at_once() {
+    async fn unreachable_server_is_an_error_without_password() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its number").port();
         drop(listener);
         let url = format!("postgres://nobody:secret@127.0.0.1:{port}/none");
         let options = PostgresOptions { acquire_timeout: Duration::from_millis(500), ..options() };
-        let error = PostgresStore::connect(&url, &options).await.expect_err("nobody is there");
-        let told = format!("{error} {error:?}");
-        assert!(!told.contains("secret"), "no password is told: {told}");
+        let error = PostgresStore::connect(&url, &options).await.expect_err("no server");
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("secret"), "no password: {text}");
     }
 }

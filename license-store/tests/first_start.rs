@@ -8,25 +8,22 @@ use license_core::command::LicenseSpec;
 use license_core::customer::CustomerEmail;
 use license_core::error::SetupError;
 use license_core::key::{DataKeys, DataKeysError, Secret};
-use license_core::service::{LicenseService, ValidateRequest};
-use license_core::store::LicenseStore;
+use license_core::service::{ServiceOptions, Services, ValidateRequest};
+use license_core::store::FullStore;
 use license_store::memory::MemoryStore;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::Barrier;
 
-async fn build(
-    store: Arc<dyn LicenseStore>,
-    secret_byte: &str,
-    seed: u64,
-) -> Result<LicenseService, SetupError> {
+async fn build(store: Arc<dyn FullStore>, secret_byte: &str, seed: u64) -> Result<Services, SetupError> {
     let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time"));
     let secret = Secret::from_hex(&secret_byte.repeat(32)).expect("a secret");
-    LicenseService::builder(store, &secret, clock, ChaCha20Rng::seed_from_u64(seed)).build().await
+    let rng = ChaCha20Rng::seed_from_u64(seed);
+    Services::open(store, ServiceOptions::new(&secret, clock, rng)).await
 }
 
-/// Each handle starts a service at the same time; a license of one is valid at all.
-async fn racing_starts_agree(handles: Vec<Arc<dyn LicenseStore>>) {
+/// Starts services on all handles at once. A license of one is valid on all.
+async fn racing_starts_agree(handles: Vec<Arc<dyn FullStore>>) {
     let barrier = Arc::new(Barrier::new(handles.len()));
     let starts = (0..).zip(handles).map(|(seed, store)| {
         let barrier = Arc::clone(&barrier);
@@ -37,15 +34,15 @@ async fn racing_starts_agree(handles: Vec<Arc<dyn LicenseStore>>) {
     });
     let mut services = Vec::new();
     for start in starts.collect::<Vec<_>>() {
-        services.push(start.await.expect("a start does not panic"));
+        services.push(start.await.expect("no panic"));
     }
     let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").expect("an address"));
     for service in &services {
-        let license = service.issue(&spec, None).await.expect("a license");
+        let license = service.licenses.issue(&spec, None).await.expect("a license");
         for other in &services {
             let request = ValidateRequest { key: license.key.reveal(), ..ValidateRequest::default() };
-            assert!(other.validate(&request).await.expect("a verdict").is_valid());
-            let shown = other.get(&license.detail.license.id).await.expect("the license");
+            assert!(other.validation.validate(&request).await.expect("a verdict").is_valid());
+            let shown = other.licenses.get(&license.detail.license.id).await.expect("the license");
             assert_eq!(shown.key, license.key);
         }
     }
@@ -66,7 +63,7 @@ async fn racing_first_starts_agree_on_postgres() {
 
     let Some(database) = test_database::TestDatabase::new().await else { return };
     let options = PostgresOptions { max_connections: 3, ..PostgresOptions::default() };
-    let mut handles: Vec<Arc<dyn LicenseStore>> = Vec::new();
+    let mut handles: Vec<Arc<dyn FullStore>> = Vec::new();
     for _ in 0..4 {
         handles.push(Arc::new(PostgresStore::connect(&database.url(), &options).await.expect("a database")));
     }
@@ -77,6 +74,7 @@ async fn racing_first_starts_agree_on_postgres() {
 mod sqlite {
     use std::collections::BTreeMap;
 
+    use license_core::store::LicenseStore;
     use license_store::sql::sqlite::SqliteStore;
 
     use super::*;
@@ -90,7 +88,7 @@ mod sqlite {
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("licenses.db");
-            let mut handles: Vec<Arc<dyn LicenseStore>> = Vec::new();
+            let mut handles: Vec<Arc<dyn FullStore>> = Vec::new();
             for _ in 0..4 {
                 handles.push(open(&path).await);
             }
@@ -98,7 +96,7 @@ mod sqlite {
         }
     }
 
-    /// The files of a folder with their contents, without the index of the log, which readers write.
+    /// Returns the files of a folder, except the log index, which readers write.
     fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let paths = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path());
         let paths = paths.filter(|path| path.extension().is_none_or(|extension| extension != "db-shm"));
@@ -106,7 +104,7 @@ mod sqlite {
     }
 
     #[tokio::test]
-    async fn wrong_secret_is_refused_and_writes_nothing() {
+    async fn wrong_secret_is_rejected_and_writes_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = open(&folder.path().join("licenses.db")).await;
         build(Arc::clone(&store) as _, "5a", 1).await.expect("a service");
@@ -119,10 +117,10 @@ mod sqlite {
     }
 
     #[tokio::test]
-    async fn damaged_data_keys_are_refused() {
+    async fn damaged_data_keys_are_rejected() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = open(&folder.path().join("licenses.db")).await;
-        store.keep_first(DataKeys::SETTING, b"damaged").await.expect("a setting");
+        store.put_if_absent(DataKeys::SETTING, b"damaged").await.expect("a setting");
         let before = files(folder.path());
         let error = build(store as _, "5a", 1).await.expect_err("damaged data keys");
         assert!(matches!(error, SetupError::DataKeys(DataKeysError::Damaged)), "{error:?}");

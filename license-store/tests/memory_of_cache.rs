@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use license_core::clock::ManualClock;
 use license_core::command::{LicenseSpec, create};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
@@ -26,8 +27,6 @@ const SIZE: usize = 256 << 10;
 /// The cache takes at most this much of its bound, in percent, and at least half of it.
 const MOST: usize = 110;
 
-type SqliteCache = Cache<Arc<SqliteStore>>;
-
 /// Stores a license and returns the digest of its key.
 async fn issue(store: &SqliteStore, number: u32, domains: Vec<String>, metadata: Metadata) -> KeyDigest {
     let (plans, now) = (PlanCatalog::standard(), "2026-01-01T00:00:00Z".parse().expect("a time"));
@@ -44,23 +43,26 @@ async fn issue(store: &SqliteStore, number: u32, domains: Vec<String>, metadata:
     new.license.key_digest
 }
 
-async fn load(cache: &SqliteCache, digest: &KeyDigest, domain: &str) {
+async fn load(cache: &Cache, digest: &KeyDigest, domain: &str) {
     let claim = Claim { domain: DomainName::parse(domain).ok(), fingerprint: None };
-    let now = "2026-01-01T00:00:00Z".parse().expect("a time");
-    cache.license_by_key(digest, &claim, now).await.expect("a store").expect("a license");
+    cache.find_by_key(digest, &claim).await.expect("a store").expect("a license");
 }
 
 /// Loads more than fits, and asserts that the memory is what the bound says.
 async fn assert_bounded(what: &str, store: &Arc<SqliteStore>, claims: &[(KeyDigest, String)]) {
     let options = CacheOptions { size: SIZE, ..CacheOptions::default() };
     // The connections of the database allocate what they need.
-    let warm = Cache::new(Arc::clone(store), options);
+    let new_cache = || {
+        let clock = ManualClock::at("2026-01-01T00:00:00Z".parse().expect("a time"));
+        Cache::new(Arc::clone(store) as _, Arc::new(clock), options)
+    };
+    let warm = new_cache();
     for (digest, domain) in &claims[..10] {
         load(&warm, digest, domain).await;
     }
     drop(warm);
     let _profiler = dhat::Profiler::builder().testing().build();
-    let cache = Cache::new(Arc::clone(store), options);
+    let cache = new_cache();
     for (digest, domain) in claims {
         load(&cache, digest, domain).await;
     }

@@ -1,11 +1,11 @@
-//! How databases are made, found and refused.
+//! Creation and checks of database schemas.
 
 use std::collections::BTreeSet;
 
 const SQLITE: &str = include_str!("../migrations/sqlite/0001_initial.sql");
 const POSTGRES: &str = include_str!("../migrations/postgres/0001_initial.sql");
 
-/// The tables of a schema with their columns, and its indexes.
+/// Returns the columns and indexes of a schema.
 fn names(schema: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut table = "";
@@ -28,7 +28,7 @@ fn names(schema: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn both_databases_have_the_same_tables_and_indexes() {
+fn sqlite_and_postgres_have_the_same_tables() {
     let only_sqlite: BTreeSet<_> = names(SQLITE).difference(&names(POSTGRES)).cloned().collect();
     let marker =
         ["first", "last", "after_license", "after_sequence"].map(|column| format!("compaction.{column}"));
@@ -57,7 +57,7 @@ mod sqlite {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn handles_that_start_at_once_migrate_once() {
+    async fn concurrent_opens_migrate_once() {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("licenses.db");
         let mut opening = JoinSet::new();
@@ -70,20 +70,20 @@ mod sqlite {
     }
 
     #[tokio::test]
-    async fn a_newer_schema_is_refused_and_left_alone() {
+    async fn newer_schema_is_rejected_unchanged() {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("licenses.db");
         SqliteStore::open(&path).await.expect("opens").close().await;
         run(&path, "INSERT INTO license_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM license_migrations WHERE version = 1")
             .await;
-        let error = SqliteStore::open(&path).await.expect_err("it is newer");
+        let error = SqliteStore::open(&path).await.expect_err("a newer schema");
         assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 1 }), "{error:?}");
         assert!(!error.to_string().contains('\n'), "one line: {error}");
         run(&path, "DELETE FROM license_migrations WHERE version = 99").await;
-        SqliteStore::open(&path).await.expect("it is as it was");
+        SqliteStore::open(&path).await.expect("the known schema");
     }
 
-    /// Tables that a trigger or a view changes would have a second copy of their rules.
+    /// A trigger or view would be a second copy of a rule.
     #[tokio::test]
     async fn schema_has_no_triggers_and_no_views() {
         let folder = TempDir::new().expect("a folder");
@@ -121,24 +121,24 @@ mod postgres {
         }
         let count = "SELECT COUNT(*) FROM license_migrations";
         let row = database.connect().await.fetch_one(count).await.expect("the table");
-        assert_eq!(row.get::<i64, _>(0), 1, "the schema is made once");
+        assert_eq!(row.get::<i64, _>(0), 1, "the schema is created once");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn nodes_that_start_at_once_migrate_once() {
+    async fn concurrent_starts_migrate_once() {
         let Some(database) = TestDatabase::new().await else { return };
         start_at_once(&database, database.url(), false).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn nodes_that_start_at_once_behind_pgbouncer_migrate_once() {
+    async fn concurrent_starts_behind_pgbouncer_migrate_once() {
         let Some(database) = TestDatabase::new().await else { return };
         let Some(url) = database.pgbouncer_url() else { return };
         start_at_once(&database, url, true).await;
     }
 
     #[tokio::test]
-    async fn a_newer_schema_is_refused_and_left_alone() {
+    async fn newer_schema_is_rejected_unchanged() {
         let Some(database) = TestDatabase::new().await else { return };
         let options = PostgresOptions::default();
         PostgresStore::connect(&database.url(), &options).await.expect("connects").close().await;
@@ -146,26 +146,26 @@ mod postgres {
         raw.execute("INSERT INTO license_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM license_migrations WHERE version = 1")
             .await
             .expect("a later schema");
-        let error = PostgresStore::connect(&database.url(), &options).await.expect_err("it is newer");
+        let error = PostgresStore::connect(&database.url(), &options).await.expect_err("a newer schema");
         assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 1 }), "{error:?}");
         assert!(!error.to_string().contains('\n'), "one line: {error}");
-        raw.execute("DELETE FROM license_migrations WHERE version = 99").await.expect("as it was");
-        PostgresStore::connect(&database.url(), &options).await.expect("it is as it was");
+        raw.execute("DELETE FROM license_migrations WHERE version = 99").await.expect("deleted");
+        PostgresStore::connect(&database.url(), &options).await.expect("the known schema");
     }
 
-    /// In a database of another encoding, the first customer with an umlaut would be refused in the midst of a sale.
+    /// In another encoding, the first name with an umlaut would fail.
     #[tokio::test]
-    async fn another_encoding_is_refused() {
+    async fn other_encoding_is_rejected() {
         let Some(database) = TestDatabase::with_encoding("LATIN1").await else { return };
         let error = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
         let error = error.expect_err("another encoding").to_string();
-        assert!(error.contains("its encoding is LATIN1; licenses need UTF8"), "{error}");
+        assert!(error.contains("its encoding is LATIN1; create it with encoding UTF8"), "{error}");
     }
 
-    /// Pages go by the order of texts. One that has the order of a language gives other pages on other servers, and
-    /// others than `LicenseId` compares.
+    /// Pages are ordered by text. A collation of a language differs between servers, and from the order of
+    /// `LicenseId`.
     #[tokio::test]
-    async fn every_text_compares_by_its_bytes() {
+    async fn text_columns_are_ordered_by_bytes() {
         let Some(database) = TestDatabase::new().await else { return };
         PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("connects");
         let texts = "SELECT attrelid::regclass || '.' || attname, collname FROM pg_attribute \

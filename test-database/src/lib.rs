@@ -1,15 +1,17 @@
-//! A PostgreSQL database for one test, dropped when the test ends.
+//! PostgreSQL databases and servers for tests.
 //!
-//! `LICENSE_TEST_POSTGRES` names the server: the URL of a superuser, on a server that may be made a mess of.
-//! `LICENSE_TEST_PGBOUNCER` names a pgbouncer before the same server, in transaction mode. `scripts/test` starts both.
+//! `LICENSE_TEST_POSTGRES` is the URL of a superuser on a server for tests. `LICENSE_TEST_PGBOUNCER` is the
+//! URL of a pgbouncer in front of it, in transaction mode. `scripts/test` starts both.
 //!
-//! Where one is missing, its tests say so, loudly, and pass; with `LICENSE_REQUIRE_POSTGRES=1` they fail.
+//! If a variable is not set, its tests print a warning and pass. With `LICENSE_REQUIRE_POSTGRES=1` they fail.
 
 mod server;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use sqlx::postgres::PgConnectOptions;
@@ -17,10 +19,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 pub use server::TestServer;
 
-/// How the names of these databases begin; `scripts/test` drops those that a killed test left.
+/// Prefix of the names of test databases. `scripts/test` drops those of killed tests.
 pub const PREFIX: &str = "license_test_";
 
-/// An empty database of one test. Dropped with this value, whoever is connected.
+/// An empty database for one test. Dropping the value drops the database, even if it has connections.
 #[derive(Debug)]
 pub struct TestDatabase {
     server: PgConnectOptions,
@@ -28,34 +30,34 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes a database; `None`, said loudly, where there is no server.
+    /// Creates a database. Returns `None`, and prints a warning, if there is no server.
     ///
     /// # Panics
-    /// Where the server is required and missing, or does not do as it is told.
+    /// Panics if the server is required and missing, or if it fails.
     pub async fn new() -> Option<Self> {
         Self::with_settings(&[]).await
     }
 
-    /// Makes a database whose sessions begin with these settings.
+    /// Creates a database with these default settings of its sessions.
     ///
     /// # Panics
-    /// As [`new`](Self::new).
+    /// Panics if the server is required and missing, or if it fails.
     pub async fn with_settings(settings: &[(&str, &str)]) -> Option<Self> {
-        Self::make("", settings).await
+        Self::create("", settings).await
     }
 
-    /// Makes a database of another encoding than UTF-8.
+    /// Creates a database with this encoding.
     ///
     /// # Panics
-    /// As [`new`](Self::new).
+    /// Panics if the server is required and missing, or if it fails.
     pub async fn with_encoding(encoding: &str) -> Option<Self> {
         let options = format!("TEMPLATE template0 ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C'");
-        Self::make(&options, &[]).await
+        Self::create(&options, &[]).await
     }
 
-    async fn make(options: &str, settings: &[(&str, &str)]) -> Option<Self> {
+    async fn create(options: &str, settings: &[(&str, &str)]) -> Option<Self> {
         let server = server("LICENSE_TEST_POSTGRES", "PostgreSQL")?;
-        // Names must differ between the processes of one run, and between machines that share the server.
+        // Random, because several processes and machines can share the server.
         let name = format!("{PREFIX}{:016x}", RandomState::new().hash_one(0));
         let mut statements = vec![format!("CREATE DATABASE {name} {options}")];
         statements.extend(
@@ -63,30 +65,30 @@ impl TestDatabase {
                 .iter()
                 .map(|(setting, value)| format!("ALTER DATABASE {name} SET {setting} = '{value}'")),
         );
-        run(&server, statements).await.expect("the server makes a database");
+        run(&server, statements).await.expect("the server creates a database");
         Some(Self { server, name })
     }
 
-    /// Its URL.
+    /// Returns the URL of the database.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.clone().database(&self.name).to_url_lossy().to_string()
     }
 
-    /// Its URL by way of pgbouncer; `None`, said loudly, where there is none.
+    /// Returns the URL through pgbouncer. Returns `None`, and prints a warning, if there is no pgbouncer.
     ///
     /// # Panics
-    /// Where pgbouncer is required and missing.
+    /// Panics if pgbouncer is required and missing.
     #[must_use]
     pub fn pgbouncer_url(&self) -> Option<String> {
         let server = server("LICENSE_TEST_PGBOUNCER", "pgbouncer")?;
         Some(server.database(&self.name).to_url_lossy().to_string())
     }
 
-    /// A connection of the test's own, as a superuser.
+    /// Connects as a superuser, without the store.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// Panics if the server refuses the connection.
     pub async fn connect(&self) -> PgConnection {
         self.server.clone().database(&self.name).connect().await.expect("a connection")
     }
@@ -95,39 +97,49 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (server, statement) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        // A thread of its own: a runtime can't be blocked on from within one, and the test's may be ending.
+        // A new thread, because a runtime cannot block on another one.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(run(&server, vec![statement])).map_err(io::Error::other)
         });
         match dropped.join() {
             Ok(Ok(())) => {}
-            failed => shout(&format!("the database {} was not dropped: {failed:?}", self.name)),
+            failed => warn(&format!("the database {} was not dropped: {failed:?}", self.name)),
         }
     }
 }
 
 fn server(variable: &str, what: &str) -> Option<PgConnectOptions> {
     if let Ok(url) = env::var(variable) {
-        return Some(url.parse().unwrap_or_else(|error| panic!("{variable} is no URL of a server: {error}")));
+        return Some(
+            url.parse().unwrap_or_else(|error| panic!("{variable} is not the URL of a server: {error}")),
+        );
     }
-    let required = env::var("LICENSE_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-    assert!(!required, "{what} is required by LICENSE_REQUIRE_POSTGRES=1, and {variable} is not set");
-    shout(&format!("{what} was NOT tested: {variable} is not set; scripts/test starts one"));
+    report_missing(variable, what);
     None
+}
+
+/// Warns, once per process, that tests cannot run because a variable is not set. Panics if they are required.
+fn report_missing(variable: &str, what: &str) {
+    static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let required = env::var("LICENSE_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+    assert!(!required, "LICENSE_REQUIRE_POSTGRES=1 requires {what}, and {variable} is not set");
+    if REPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(variable.to_owned()) {
+        warn(&format!("{what} was NOT tested: {variable} is not set; scripts/test sets it"));
+    }
 }
 
 async fn run(server: &PgConnectOptions, statements: Vec<String>) -> sqlx::Result<()> {
     let mut connection = server.connect().await?;
     for statement in statements {
-        // One by one: a database can't be made in a transaction.
+        // One by one: CREATE DATABASE cannot run in a transaction.
         connection.execute(AssertSqlSafe(statement)).await?;
     }
     connection.close().await
 }
 
-/// Says it past the test runner, which keeps what passing tests print to itself.
-fn shout(text: &str) {
-    // Nobody is left to be told where the standard error is closed.
+/// Writes to the standard error itself: `cargo test` hides what passing tests print with macros.
+fn warn(text: &str) {
+    // If standard error is closed, the warning is lost.
     drop(writeln!(io::stderr(), "\n*** {text} ***\n"));
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of one test's own, to be stopped, frozen and started again.
+//! PostgreSQL server for one test, which can be crashed, frozen and restarted.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
-use crate::shout;
+use crate::report_missing;
 
-/// A running server with an empty database. Stopped and removed with this value.
+/// A running server with an empty database. Dropping the value stops and removes it.
 #[derive(Debug)]
 pub struct TestServer {
     folder: TempDir,
@@ -19,18 +19,15 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server with these settings; `None`, said loudly, where there are no programs to do it with.
+    /// Starts a server with these settings. Returns `None`, and prints a warning, if PostgreSQL is not
+    /// installed.
     ///
     /// # Panics
-    /// Where PostgreSQL is required and missing, or does not start.
+    /// Panics if PostgreSQL is required and missing, or does not start.
     #[must_use]
     pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let Ok(programs) = env::var("LICENSE_TEST_POSTGRES_PROGRAMS") else {
-            let required = env::var("LICENSE_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
-            assert!(!required, "PostgreSQL is required, and LICENSE_TEST_POSTGRES_PROGRAMS is not set");
-            shout(
-                "faults of PostgreSQL were NOT tested: LICENSE_TEST_POSTGRES_PROGRAMS is not set; scripts/test sets it",
-            );
+            report_missing("LICENSE_TEST_POSTGRES_PROGRAMS", "a restart of PostgreSQL");
             return None;
         };
         let folder = tempfile::Builder::new().prefix("license-test-server").tempdir().expect("a folder");
@@ -51,7 +48,7 @@ impl TestServer {
                 "--encoding=UTF8",
             ],
         );
-        // What the process loses when it is killed is tested, not what the machine loses.
+        // Tests kill processes, never the machine.
         let mut config = String::from("fsync = off\nlisten_addresses = '127.0.0.1'\n");
         for (name, value) in settings {
             config.extend([name, " = '", value, "'\n"]);
@@ -59,20 +56,20 @@ impl TestServer {
         let file = data.join("postgresql.conf");
         let before = std::fs::read_to_string(&file).expect("the settings");
         std::fs::write(&file, before + &config).expect("the settings are written");
-        server.start_again();
+        server.restart();
         Some(server)
     }
 
-    /// Its URL.
+    /// Returns the URL of the server.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Ends it as a crash does: connections are cut, nothing is finished.
+    /// Stops the server immediately, as a crash does.
     ///
     /// # Panics
-    /// When it can't be stopped.
+    /// Panics if the server cannot be stopped.
     pub fn crash(&self) {
         self.program(
             "pg_ctl",
@@ -80,11 +77,11 @@ impl TestServer {
         );
     }
 
-    /// Starts it again, on the same port.
+    /// Starts the server again on the same port.
     ///
     /// # Panics
-    /// When it does not start.
-    pub fn start_again(&self) {
+    /// Panics if the server does not start.
+    pub fn restart(&self) {
         let data = self.data();
         let (log, options) =
             (self.folder.path().join("data/log"), format!("-p {} -k {}", self.port, text(&data)));
@@ -104,38 +101,38 @@ impl TestServer {
         );
     }
 
-    /// Stops every process of it in its tracks: connections stand, and nobody answers.
+    /// Suspends all processes of the server: connections stay open without answers.
     ///
     /// # Panics
-    /// When they can't be stopped.
+    /// Panics if a process cannot be suspended.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets them go on.
+    /// Resumes all processes of the server.
     ///
     /// # Panics
-    /// When they can't.
+    /// Panics if a process cannot be resumed.
     pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
-    /// A connection of the test's own, as a superuser.
+    /// Connects as a superuser, without the store.
     ///
     /// # Errors
-    /// What the server says.
+    /// Returns an error if the server refuses the connection.
     pub async fn connect(&self) -> sqlx::Result<PgConnection> {
         self.url().parse::<PgConnectOptions>()?.connect().await
     }
 
     fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("the server runs");
         let pid = pid.lines().next().expect("its number").to_owned();
         let children = Command::new("pgrep").args(["-P", &pid]).output().expect("pgrep");
         let children = String::from_utf8(children.stdout).expect("numbers");
         run(Command::new("kill").args([signal, &pid]));
         for child in children.split_whitespace() {
-            // One that has ended since needs no signal.
+            // A child may have ended meanwhile.
             let _ = Command::new("kill").args([signal, child]).output();
         }
     }
@@ -167,7 +164,7 @@ impl Drop for TestServer {
     }
 }
 
-/// PostgreSQL refuses to run as root: `scripts/test` names another user then.
+/// Returns the user that runs PostgreSQL, which refuses to run as root. `scripts/test` sets it.
 fn server_user() -> Option<String> {
     env::var("LICENSE_TEST_POSTGRES_USER").ok().filter(|user| !user.is_empty())
 }
@@ -178,11 +175,11 @@ fn free_port() -> u16 {
 }
 
 fn text(path: &Path) -> &str {
-    path.to_str().expect("a folder with a plain name")
+    path.to_str().expect("a path in UTF-8")
 }
 
 fn run(command: &mut Command) {
-    // What a server inherits it holds open: nobody may wait for the end of its output.
+    // The server inherits the streams: waiting for the end of a pipe would block.
     let Output { status, .. } = command
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())

@@ -1,41 +1,38 @@
-//! Real keys while made-up ones flood `/validate`, as a table in Markdown. `benches/flood` runs it; `--quick` in short.
+//! Measures validations of real keys during a flood of made-up keys. Prints a Markdown table.
+//!
+//! Run it with `benches/flood`. `--quick` is a short run.
 
-#![expect(clippy::unwrap_used, reason = "a bench that meets the unexpected stops")]
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap ends the bench")]
+#![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "../tests/server/process.rs"]
-#[expect(dead_code, reason = "made for tests, which call more of it")]
+#[expect(dead_code, reason = "the tests call more of it")]
 mod process;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use license_core::clock::SystemRng;
 use license_core::key::KeyFormat;
 use serde_json::json;
 
-use process::{Server, starter};
+use process::{Server, now, starter};
 
 const TOKEN: &str = "a-token-for-the-bench-only";
-/// Made-up keys a second, by so many connections.
+/// Made-up keys per second, and the connections that send them.
 const FLOOD: u32 = 10_000;
 const FLOODERS: u32 = 8;
-/// Callers with real keys, and how many calls a second each makes: below what one address may.
+/// Callers with real keys, and the calls of each per second, below the rate limit of an address.
 const CALLERS: usize = 8;
 const CALLS: u32 = 40;
 const LICENSES: usize = 200;
-/// Pairs of times without and with the flood.
+/// Pairs of runs, without and with the flood.
 const ROUNDS: usize = 5;
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// A connection that calls `/validate` as a proxy does for `address`.
+/// A connection of a proxy that calls `/validate` for the client `address`.
 struct Caller {
     stream: TcpStream,
     address: String,
@@ -49,8 +46,8 @@ impl Caller {
         Self { stream, address, answer: vec![0; 4096] }
     }
 
-    /// The answer's status and body.
-    fn ask(&mut self, key: &str) -> (u16, &str) {
+    /// Validates a key. Returns the status and the body.
+    fn validate(&mut self, key: &str) -> (u16, &str) {
         let body = json!({ "key": key, "domain": "example.com" }).to_string();
         let request = format!(
             "POST /api/v1/validate HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: {}\r\ncontent-type: application/json\r\n\
@@ -77,7 +74,7 @@ impl Caller {
     }
 }
 
-/// Calls `tick` so often a second until it is over; late ones are not left out.
+/// Calls `tick` at this rate until `over` is set. Late calls are made up for.
 fn pace(per_second: u32, over: &AtomicBool, mut tick: impl FnMut()) {
     let (start, interval) = (now(), Duration::from_secs(1) / per_second);
     for number in 1.. {
@@ -89,24 +86,25 @@ fn pace(per_second: u32, over: &AtomicBool, mut tick: impl FnMut()) {
     }
 }
 
-/// What real keys met in one time.
-struct Met {
-    took: Vec<Duration>,
+/// Result of one run.
+struct Measured {
+    latencies: Vec<Duration>,
+    /// Made-up keys per second.
     flood: f64,
 }
 
-/// Real keys for so long, with made-up ones beside them or not.
-fn run(server: &Server, real: &[String], unknown: &[String], seconds: u64) -> Met {
+/// Validates real keys, and the unknown ones at the same time.
+fn run(server: &Server, real: &[String], unknown: &[String], seconds: u64) -> Measured {
     let (over, asked) = (AtomicBool::new(false), AtomicU64::new(0));
     let start = now();
-    let took = thread::scope(|scope| {
+    let latencies = thread::scope(|scope| {
         for (number, keys) in unknown.chunks(unknown.len().div_ceil(FLOODERS as usize).max(1)).enumerate() {
             let (over, asked) = (&over, &asked);
             scope.spawn(move || {
                 let mut caller = Caller::new(server, format!("203.0.113.{number}"));
                 let mut keys = keys.iter();
                 pace(FLOOD / FLOODERS, over, || {
-                    let (status, body) = caller.ask(keys.next().expect("enough keys"));
+                    let (status, body) = caller.validate(keys.next().expect("enough keys"));
                     assert!(matches!(status, 404 | 429), "{status} {body}");
                     asked.fetch_add(1, Ordering::Relaxed);
                 });
@@ -117,15 +115,15 @@ fn run(server: &Server, real: &[String], unknown: &[String], seconds: u64) -> Me
                 let over = &over;
                 scope.spawn(move || {
                     let mut caller = Caller::new(server, format!("198.51.100.{number}"));
-                    let (mut took, mut next) = (Vec::new(), number * LICENSES / CALLERS);
+                    let (mut latencies, mut next) = (Vec::new(), number * LICENSES / CALLERS);
                     pace(CALLS, over, || {
-                        let asked = now();
-                        let (status, body) = caller.ask(&real[next % LICENSES]);
-                        took.push(asked.elapsed());
+                        let start = now();
+                        let (status, body) = caller.validate(&real[next % LICENSES]);
+                        latencies.push(start.elapsed());
                         assert!(status == 200 && body.contains("\"valid\":true"), "{status} {body}");
                         next += 1;
                     });
-                    took
+                    latencies
                 })
             })
             .collect();
@@ -133,27 +131,27 @@ fn run(server: &Server, real: &[String], unknown: &[String], seconds: u64) -> Me
         over.store(true, Ordering::Relaxed);
         callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
     });
-    #[expect(clippy::cast_precision_loss, reason = "to be read by people")]
-    Met { took, flood: asked.into_inner() as f64 / start.elapsed().as_secs_f64() }
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    Measured { latencies, flood: asked.into_inner() as f64 / start.elapsed().as_secs_f64() }
 }
 
-/// KiB of memory that the server holds.
-fn resident(server: &Server) -> u64 {
+/// Returns the resident memory of the server in KiB.
+fn resident_memory(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-fn at(took: &mut [Duration], per_mille: usize) -> f64 {
-    took.sort_unstable();
-    took[(took.len() - 1) * per_mille / 1_000].as_secs_f64() * 1e3
+fn percentile(latencies: &mut [Duration], per_mille: usize) -> f64 {
+    latencies.sort_unstable();
+    latencies[(latencies.len() - 1) * per_mille / 1_000].as_secs_f64() * 1e3
 }
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (rounds, seconds) = if quick { (1, 2) } else { (ROUNDS, 10) };
     println!(
-        "| limits of rate | flood a second | p50 without | p50 with | p99 without | p99 with | ratio of p99 | memory before | after |"
+        "| rate limits | flood per second | p50 without | p50 with | p99 without | p99 with | ratio of p99 | memory before | after |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for limits in ["on", "off"] {
@@ -163,28 +161,28 @@ fn main() {
         let real: Vec<_> = (0..LICENSES)
             .map(|_| server.issue(TOKEN, &starter())["key"].as_str().unwrap().to_owned())
             .collect();
-        // What each license takes its slot at is not measured.
+        // The first validations, which take a slot, are not measured.
         run(&server, &real, &[], 2 * seconds);
-        let before = resident(&server);
+        let before = resident_memory(&server);
         let (mut without, mut with, mut floods) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             let keys = (u64::from(FLOOD) * (seconds + 1)).try_into().unwrap();
-            // No key is asked for twice.
+            // Each made-up key is used once.
             let format = KeyFormat::default();
             let unknown: Vec<_> = (0_usize..keys)
                 .map(|_| format.generate(&mut SystemRng).unwrap().reveal().to_owned())
                 .collect();
-            without.extend(run(&server, &real, &[], seconds).took);
-            let Met { took, flood } = run(&server, &real, &unknown, seconds);
-            with.extend(took);
+            without.extend(run(&server, &real, &[], seconds).latencies);
+            let Measured { latencies, flood } = run(&server, &real, &unknown, seconds);
+            with.extend(latencies);
             floods.push(flood);
         }
-        let after = resident(&server);
-        let least = floods.into_iter().fold(f64::INFINITY, f64::min);
-        let [p50, flooded_p50] = [at(&mut without, 500), at(&mut with, 500)];
-        let [p99, flooded_p99] = [at(&mut without, 990), at(&mut with, 990)];
+        let after = resident_memory(&server);
+        let min_flood = floods.into_iter().fold(f64::INFINITY, f64::min);
+        let [p50, flooded_p50] = [percentile(&mut without, 500), percentile(&mut with, 500)];
+        let [p99, flooded_p99] = [percentile(&mut without, 990), percentile(&mut with, 990)];
         println!(
-            "| {limits} | {least:.0} | {p50:.2} ms | {flooded_p50:.2} ms | {p99:.2} ms | {flooded_p99:.2} ms | {:.2} | {} MiB | {} MiB |",
+            "| {limits} | {min_flood:.0} | {p50:.2} ms | {flooded_p50:.2} ms | {p99:.2} ms | {flooded_p99:.2} ms | {:.2} | {} MiB | {} MiB |",
             flooded_p99 / p99,
             before / 1024,
             after / 1024

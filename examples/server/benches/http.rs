@@ -1,23 +1,24 @@
-//! The server under load, in ratios to a bare axum route, as tables in Markdown. `benches/http` sees to wrk, starts a
-//! PostgreSQL and runs it.
+//! Measures the server under load, relative to a bare axum route. Prints Markdown tables.
+//!
+//! Run it with `benches/http`, which installs wrk and starts a PostgreSQL.
 
-#![expect(clippy::unwrap_used, reason = "a bench that meets the unexpected stops")]
-#![expect(clippy::print_stdout, reason = "the tables are what it is for")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap ends the bench")]
+#![expect(clippy::print_stdout, reason = "the bench prints tables")]
 
 #[path = "../../../benches/fill.rs"]
-#[expect(dead_code, reason = "the bench of the stores calls more of it")]
+#[expect(dead_code, reason = "the bench `scale` calls more of it")]
 mod fill;
 #[path = "../tests/server/process.rs"]
-#[expect(dead_code, reason = "made for tests, which call more of it")]
+#[expect(dead_code, reason = "the tests call more of it")]
 mod process;
 
 #[path = "http/contender.rs"]
-#[expect(dead_code, reason = "the bench of a load that goes on calls more of it")]
+#[expect(dead_code, reason = "the bench `sustained` calls more of it")]
 mod contender;
 #[path = "http/handlers.rs"]
 mod handlers;
 #[path = "http/load.rs"]
-#[expect(dead_code, reason = "the bench of a load that goes on calls more of it")]
+#[expect(dead_code, reason = "the bench `sustained` calls more of it")]
 mod load;
 #[path = "http/table.rs"]
 mod table;
@@ -33,49 +34,49 @@ use tokio::runtime::Runtime;
 use contender::{Contender, Entry, Program, Store};
 use handlers::Handler;
 use load::Requests;
-use table::Raced;
+use table::PairedRun;
 
-/// As the server has it, so that it is none of what is compared.
+/// The server's allocator, so that the comparison does not depend on it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The server under load, in ratios to a bare axum route.
+/// Measures the server under load, relative to a bare axum route
 #[derive(Parser)]
 struct Arguments {
     /// Licenses in each database
     #[arg(long, default_value_t = 100_000)]
     licenses: usize,
-    /// Rounds; in each, every contender has one run with each number of connections
+    /// Rounds; each has one run per contender and number of connections
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds of each run
+    /// Seconds per run
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Numbers of connections
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     connections: Vec<usize>,
-    /// A try: 1 round of 1 second a run, 1,000 licenses
+    /// Short run: 1,000 licenses and 1 round of 1 second per run
     #[arg(long)]
     quick: bool,
-    /// Only contenders whose names hold one of these, as in update,postgres; bare takes part beside them
+    /// Only contenders whose names contain one of these, such as update,postgres; bare is always included
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Leaves --recording out, for a server that does not know it: each store once
+    /// Omits --recording, for older servers
     #[arg(long)]
     without_recording: bool,
-    /// More flags of our server, in one argument, as in "--cache-size 1MiB"
+    /// More flags of the server in one argument, such as "--cache-size 1MiB"
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     server_flags: String,
-    /// Is one of the handlers that the server is compared to
+    /// Runs a handler that the server is compared to
     #[arg(long, hide = true)]
     serve: Option<Handler>,
-    /// Comes from cargo
+    /// Set by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 impl Arguments {
-    /// All that take part, bare beside those of each store.
+    /// Returns the contenders of each store, with the bare route first.
     fn groups(&self) -> Vec<Vec<Entry>> {
         let handler = |name: &'static str, store| Entry {
             name: name.to_owned(),
@@ -88,7 +89,7 @@ impl Arguments {
         {
             let modes: &[_] = match store {
                 _ if self.without_recording => &[""],
-                // There is nothing to write later.
+                // The memory store writes nothing, so the modes are equal.
                 Store::Memory => &["durable"],
                 _ => &["durable", "buffered"],
             };
@@ -104,7 +105,7 @@ impl Arguments {
         entries.retain(|entry| {
             self.only.is_empty() || self.only.iter().any(|part| entry.name.contains(part.as_str()))
         });
-        let groups = Store::KEEPING.map(|store| {
+        let groups = Store::WITH_LICENSES.map(|store| {
             let mut group: Vec<_> = entries.iter().filter(|entry| entry.store == store).cloned().collect();
             if !group.is_empty() {
                 group.insert(0, handler("bare", Store::None));
@@ -115,14 +116,14 @@ impl Arguments {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the tables alone go to the output")]
-fn say(text: &str) {
+#[expect(clippy::print_stderr, reason = "standard output has only the tables")]
+fn progress(text: &str) {
     eprintln!("{text}");
 }
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
-    // As the server has it.
+    // The server's runtime.
     let runtime = Runtime::new().unwrap();
     if let Some(handler) = arguments.serve {
         runtime.block_on(handlers::serve(handler));
@@ -131,23 +132,23 @@ fn main() -> ExitCode {
     if arguments.quick {
         (arguments.licenses, arguments.rounds, arguments.seconds) = (1_000, 1, 1);
     }
-    race(&arguments, &runtime)
+    compare(&arguments, &runtime)
 }
 
-fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
+fn compare(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
     let &Arguments { licenses, rounds, seconds, ref connections, .. } = arguments;
     let (mut groups, mut counts, mut shared) = (Vec::new(), Vec::new(), None);
     for entries in arguments.groups() {
-        let (group, counted) = race_of(arguments, runtime, entries, &mut shared);
+        let (group, counted) = compare_group(arguments, runtime, entries, &mut shared);
         groups.extend((!group.is_empty()).then_some(group));
         counts.extend(counted);
     }
     if groups.is_empty() {
-        say("nobody takes part");
+        progress("no contender is selected");
         return ExitCode::FAILURE;
     }
     println!(
-        "{licenses} licenses, {rounds} rounds, {seconds} s a run; the middle of the rounds' ratios to bare, and their range"
+        "{licenses} licenses, {rounds} rounds, {seconds} s per run; median ratio to bare over the rounds, and its range"
     );
     for (n, &connections) in connections.iter().enumerate() {
         let of = |(name, runs): &(String, Vec<Vec<_>>)| (name.clone(), runs[n].clone());
@@ -160,13 +161,13 @@ fn race(arguments: &Arguments, runtime: &Runtime) -> ExitCode {
     if counts.iter().all(|(_, right)| *right) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Those that raced beside the same bare: their names, and for each number of connections the run of each round, with that of bare
-/// before it.
-type Group = Vec<(String, Vec<Vec<Raced>>)>;
+/// Contenders of one store: their names, and the runs of all rounds for each number of connections.
+type Group = Vec<(String, Vec<Vec<PairedRun>>)>;
 
-/// Races those of one store. They are gone afterwards, databases and all: what a database does when it is idle is no burden of those
-/// of another. Gives also what each has counted, and whether that is right.
-fn race_of(
+/// Compares the contenders of one store, and removes them with their databases, so that background work of
+/// one store does not slow the next. Returns the runs, and for each contender a line about its count and
+/// whether the count is right.
+fn compare_group(
     arguments: &Arguments,
     runtime: &Runtime,
     entries: Vec<Entry>,
@@ -177,11 +178,11 @@ fn race_of(
     entries.sort_by_key(|(_, entry)| entry.store);
     let mut contenders = Vec::new();
     for (place, entry) in entries {
-        // A database that is not there has been told of.
+        // Without its database, a group has no contenders.
         if entry.store == Store::None && contenders.is_empty() {
             return (Vec::new(), Vec::new());
         }
-        say(&format!("{}: gets its licenses, and starts", entry.name));
+        progress(&format!("{}: filling and starting", entry.name));
         if let Some(mut contender) = Contender::start(runtime, entry, licenses, shared, true) {
             contender.warm();
             contenders.push((place, contender));
@@ -192,19 +193,19 @@ fn race_of(
     let Some(mut bare) = contenders.next() else { return (Vec::new(), Vec::new()) };
     let mut contenders: Vec<_> = contenders.collect();
 
-    load::rest(seconds);
+    load::wait_until_idle(seconds);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let mut runs = vec![vec![Vec::with_capacity(rounds); connections.len()]; contenders.len()];
     for round in 0..rounds {
         for (column, &connections) in connections.iter().enumerate() {
-            say(&format!("round {} of {rounds}: {connections} connections", round + 1));
+            progress(&format!("round {} of {rounds}: {connections} connections", round + 1));
             for turn in 0..contenders.len() {
-                // Each has another before it in each round.
+                // Rotates, so that each contender follows a different one in each round.
                 let n = (turn + round) % contenders.len();
-                // What the machine's other guests do lasts for seconds: it is to meet both.
+                // Runs the bare route right before, so that noise of the machine affects both.
                 let bare = bare.run(connections, seconds, round, &mut rng);
                 let run = contenders[n].run(connections, seconds, round, &mut rng);
-                runs[n][column].push(Raced { run, bare });
+                runs[n][column].push(PairedRun { run, bare });
             }
         }
     }
@@ -213,12 +214,12 @@ fn race_of(
     for (mut contender, runs) in contenders.into_iter().zip(runs) {
         group.push((contender.name.clone(), runs));
         let Some(counted) = contender.counted(runtime) else { continue };
-        let Contender { name, answered, unseen, .. } = &contender;
-        let right = (*answered..=answered + unseen).contains(&counted);
+        let Contender { name, answered, unconfirmed, .. } = &contender;
+        let right = (*answered..=answered + unconfirmed).contains(&counted);
         let verdict = if right { "right" } else { "**WRONG**" };
         counts.push((
             format!(
-                "counted: {name}: {counted}; {answered} were answered 200, {unseen} more may have been cut off: {verdict}"
+                "counted: {name}: {counted}; {answered} answers of 200, at most {unconfirmed} unconfirmed: {verdict}"
             ),
             right,
         ));

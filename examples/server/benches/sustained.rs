@@ -1,23 +1,25 @@
-//! What a load that goes on does to a server: how much it records with the compactor running, what readers see meanwhile, and how many
-//! licenses are validated for the first time. `benches/sustained` sees to wrk, starts a PostgreSQL and runs it.
+//! Measures sustained load: throughput with the compactor running, latency of readers meanwhile, and first
+//! validations.
+//!
+//! Run it with `benches/sustained`, which installs wrk and starts a PostgreSQL.
 
-#![expect(clippy::unwrap_used, reason = "a bench that meets the unexpected stops")]
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap ends the bench")]
+#![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "../../../benches/fill.rs"]
-#[expect(dead_code, reason = "the bench of the stores calls more of it")]
+#[expect(dead_code, reason = "the bench `scale` calls more of it")]
 mod fill;
 #[path = "../tests/server/process.rs"]
-#[expect(dead_code, reason = "made for tests, which call more of it")]
+#[expect(dead_code, reason = "the tests call more of it")]
 mod process;
 
 #[path = "http/contender.rs"]
-#[expect(dead_code, reason = "the bench of validations calls more of it")]
+#[expect(dead_code, reason = "the bench `http` calls more of it")]
 mod contender;
 #[path = "http/handlers.rs"]
 mod handlers;
 #[path = "http/load.rs"]
-#[expect(dead_code, reason = "the bench of validations calls more of it")]
+#[expect(dead_code, reason = "the bench `http` calls more of it")]
 mod load;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,20 +35,20 @@ use handlers::Handler;
 use load::Order;
 use process::{agent, call};
 
-/// As the server has it, so that it is none of what is compared.
+/// The server's allocator, so that the comparison does not depend on it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A load that goes on, readers beside it, and first validations.
+/// Measures sustained load, readers meanwhile, and first validations
 #[derive(Parser)]
 struct Arguments {
     /// Licenses in each database
     #[arg(long, default_value_t = 100_000)]
     licenses: usize,
-    /// Seconds of the load that goes on
+    /// Seconds of the sustained load
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Seconds of first validations, and of bare
+    /// Seconds of the first validations, and of the bare route
     #[arg(long, default_value_t = 5)]
     first_seconds: u64,
     #[arg(long, default_value_t = 64)]
@@ -54,10 +56,10 @@ struct Arguments {
     /// Only sqlite or only postgres
     #[arg(long)]
     only: Option<String>,
-    /// Is one of the handlers that the server is compared to
+    /// Runs a handler that the server is compared to
     #[arg(long, hide = true)]
     serve: Option<Handler>,
-    /// Comes from cargo
+    /// Set by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -83,7 +85,7 @@ fn measure(arguments: &Arguments, runtime: &Runtime, name: &str, store: Store) {
     let Some(contender) = Contender::start(runtime, server(), licenses, &mut None, false) else { return };
     let run = contender.send(connections, first_seconds, Order::Once);
     println!(
-        "{name}: first validations: {:.0} a second, {:.0} µs of processor each, p50 {:.0} ms, p99 {:.0} ms, {} failed",
+        "{name}: first validations: {:.0} per second, {:.0} µs of CPU each, p50 {:.0} ms, p99 {:.0} ms, {} failed",
         run.per_second,
         run.cpu,
         run.latency[0] / 1e3,
@@ -108,7 +110,7 @@ fn measure(arguments: &Arguments, runtime: &Runtime, name: &str, store: Store) {
         (run, readers.join().unwrap())
     });
     println!(
-        "{name}: {seconds} s at {connections} connections: {:.2} of bare ({:.0} and {:.0} a second), p99 {:.0} ms, {} failed",
+        "{name}: {seconds} s at {connections} connections: {:.2} of bare ({:.0} and {:.0} per second), p99 {:.0} ms, {} failed",
         run.per_second / to.per_second,
         run.per_second,
         to.per_second,
@@ -123,7 +125,7 @@ fn measure(arguments: &Arguments, runtime: &Runtime, name: &str, store: Store) {
     println!("{name}: the backlog was compacted {:.0} s later", begun.elapsed().as_secs_f64());
 }
 
-/// What readers saw, in milliseconds, and the backlog.
+/// Latencies of readers in milliseconds, and the backlog.
 #[derive(Default)]
 struct Reads {
     page: Vec<f64>,
@@ -132,7 +134,7 @@ struct Reads {
     backlog: Vec<u64>,
 }
 
-/// Reads a page of licenses, one license and the overview, over and over.
+/// Reads a page of licenses, one license and the overview until `ended` returns true.
 fn read(url: &str, ended: impl Fn() -> bool) -> Reads {
     let (agent, mut reads) = (agent(), Reads::default());
     let timed = |path: &str| {

@@ -1,4 +1,4 @@
-//! Sizes in bytes, as flags give them.
+//! Sizes in bytes, for flags.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! What can be asked for besides serving.
+//! Subcommands of the binary.
 
 use std::process::ExitCode;
 
@@ -10,18 +10,18 @@ use crate::transfer::{self, ExportArgs, ImportArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes, lists and revokes API tokens, while servers run or not
+    /// Creates, lists and revokes API tokens; servers may be running
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Writes all licenses and their activations as JSON Lines, while servers run or not
+    /// Writes all licenses and their activations as JSON Lines; servers may be running
     Export(ExportArgs),
-    /// Reads licenses from JSON Lines or CSV, while servers run or not. What is there already is left as it is; begin one that was cut
-    /// short again
+    /// Imports licenses from JSON Lines or CSV; servers may be running. Existing licenses are not changed,
+    /// so an import that was interrupted can be repeated
     Import(ImportArgs),
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     pub(crate) async fn run(&self, flags: &Flags) -> Result<ExitCode, String> {
         match self {
             Self::Token(command) => tokens::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS),

@@ -1,74 +1,34 @@
-//! Which database, by its name.
+//! The database that `--database` names.
 
 use std::fmt;
 use std::io::Read;
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use license_core::audit::AccessStore;
-use license_core::outbox::Outbox;
-use license_core::store::LicenseStore;
-use license_core::transfer::TransferStore;
+use license_core::store::FullStore;
 use license_store::memory::MemoryStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 
 use crate::flags::DatabaseFlags;
 
-/// What every database file of SQLite begins with.
+/// First bytes of every SQLite database file.
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
-/// A database as `--database` names it.
+/// A parsed `--database`.
 #[derive(Debug)]
 pub(crate) enum Database {
-    /// In this process.
+    /// In memory.
     Memory,
-    /// In a file.
+    /// A SQLite file.
     Sqlite(PathBuf),
-    /// On a server. The URL may hold a password.
+    /// A PostgreSQL server. The URL may contain a password.
     Postgres(String, PostgresOptions),
 }
 
-/// An opened database.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// The store.
-    pub(crate) store: Arc<dyn LicenseStore>,
-    /// The same, for tokens and the audit.
-    pub(crate) access: Arc<dyn AccessStore>,
-    /// Whether it is told what other processes change.
-    pub(crate) hears_other_processes: bool,
-    /// The same, for many licenses at once.
-    pub(crate) transfer: Arc<dyn TransferStore>,
-    /// Where its events are read and delivered from.
-    pub(crate) outbox: Arc<dyn Outbox>,
-    /// How many commits of validations it does well to work at, at once.
-    pub(crate) commits: NonZero<usize>,
-    close: Close,
-}
-
-#[derive(Debug)]
-enum Close {
-    Nothing,
-    Sqlite(Arc<SqliteStore>),
-    Postgres(Arc<PostgresStore>),
-}
-
-impl Opened {
-    /// Closes it, after what still runs on it.
-    pub(crate) async fn close(&self) {
-        match &self.close {
-            Close::Nothing => {}
-            Close::Sqlite(store) => store.close().await,
-            Close::Postgres(store) => store.close().await,
-        }
-    }
-}
-
 impl Database {
-    /// Reads the name of a database. An error never repeats what could hold a password.
+    /// Parses the flags. No error repeats text that may contain a password.
     pub(crate) fn parse(flags: &DatabaseFlags) -> Result<Self, String> {
         let known = "known are sqlite://FILE, postgres://… and memory:";
         let text = &flags.database;
@@ -105,7 +65,7 @@ impl Database {
         }
     }
 
-    /// Where its secret is kept: beside it. Only a file has such a place.
+    /// Returns the file of the secret, next to the database file. Other databases have none.
     pub(crate) fn secret_file(&self) -> Option<PathBuf> {
         match self {
             Self::Memory | Self::Postgres(..) => None,
@@ -117,7 +77,7 @@ impl Database {
         }
     }
 
-    /// Whether its file is not there yet, or has nothing in it.
+    /// Returns whether the database file is missing or empty.
     pub(crate) fn is_new(&self) -> bool {
         match self {
             Self::Memory | Self::Postgres(..) => false,
@@ -125,50 +85,34 @@ impl Database {
         }
     }
 
-    /// Refuses what is there and is no database, before anything is said of its secret.
+    /// Rejects a file that is not a database, before its secret is looked for.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self::Sqlite(path) = self else { return Ok(()) };
         let mut start = [0; SQLITE.len()];
         match std::fs::File::open(path).and_then(|mut file| file.read(&mut start)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(format!("{self} can't be opened: {error}")),
+            Err(error) => Err(format!("{self} cannot be opened: {error}")),
             Ok(read) if read > 0 && start != *SQLITE => {
-                Err(format!("{self} can't be opened: it is no SQLite database"))
+                Err(format!("{self} cannot be opened: it is not a SQLite database"))
             }
             Ok(_) => Ok(()),
         }
     }
 
-    /// Opens it, making it where it is not there.
-    pub(crate) async fn open(&self) -> Result<Opened, String> {
+    /// Opens the database, and creates it if it does not exist.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn FullStore>, String> {
         let failed = |error| format!("{self}: {error}");
-        let ((store, outbox, access, transfer), close) = match self {
-            Self::Memory => (ports(Arc::new(MemoryStore::new())), Close::Nothing),
-            Self::Sqlite(path) => {
-                let store = Arc::new(SqliteStore::open(path).await.map_err(failed)?);
-                (ports(Arc::clone(&store)), Close::Sqlite(store))
-            }
+        Ok(match self {
+            Self::Memory => Arc::new(MemoryStore::new()),
+            Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await.map_err(failed)?),
             Self::Postgres(url, options) => {
-                let store = Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?);
-                (ports(Arc::clone(&store)), Close::Postgres(store))
+                Arc::new(PostgresStore::connect(url, options).await.map_err(failed)?)
             }
-        };
-        // One file has one writer. A server works at one commit while it waits for the disk with another.
-        let commits = NonZero::new(if matches!(self, Self::Postgres(..)) { 2 } else { 1 });
-        let hears_other_processes = !matches!(self, Self::Sqlite(_));
-        let commits = commits.unwrap_or(NonZero::<usize>::MIN);
-        Ok(Opened { store, access, hears_other_processes, transfer, outbox, commits, close })
+        })
     }
 }
 
-/// One store, as each port asks for it.
-type Ports = (Arc<dyn LicenseStore>, Arc<dyn Outbox>, Arc<dyn AccessStore>, Arc<dyn TransferStore>);
-
-fn ports<S: TransferStore + Outbox + AccessStore>(store: Arc<S>) -> Ports {
-    (Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _, store)
-}
-
-/// Its name without user, password and parameters.
+/// The URL without user, password and parameters.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,46 +1,44 @@
-//! What can be set, by flag or by environment variable.
+//! Command-line flags. Each has an environment variable.
 
 use std::net::IpAddr;
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::access::AuditFlags;
+use crate::audit::AuditFlags;
 use crate::byte_size::ByteSize;
 use crate::command::Command;
-use crate::edge::EdgeFlags;
+use crate::network::NetworkFlags;
 use crate::usage::UsageFlags;
+use chrono::TimeDelta;
 use clap::{Args, Parser, ValueEnum};
 use license_core::delivery::Schedule;
 use license_core::key::{KeyFormat, Secret};
 use license_core::plan::PlanCatalog;
 use license_http::webhooks::{Destinations, IpNet};
 use license_store::cache::CacheOptions;
+use license_store::engine::JobOptions;
 use license_store::group_commit::{GroupCommitOptions, Recording};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// Shortest admin token that may be set by hand, in bytes: short ones can be guessed.
-const SHORTEST_TOKEN: usize = 16;
-
-/// Memory for cached API tokens, in bytes; each takes about 600.
-const TOKEN_CACHE_SIZE: usize = 8 << 20;
+/// Minimum length of an admin token that is set by hand, in bytes.
+const MIN_ADMIN_TOKEN_LENGTH: usize = 16;
 
 /// Issues, validates and manages licenses over HTTP.
 #[derive(Debug, Parser)]
 #[command(
     version,
     about,
-    after_help = "LICENSE_SECRET (64 hex digits) seals the license keys; without it a file beside \
-    the database is used, and made on the first start."
+    after_help = "LICENSE_SECRET (64 hex digits) seals the license keys. If it is not set, the secret is in a file \
+    next to the SQLite database, which the first start creates."
 )]
 pub(crate) struct Flags {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "LICENSE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
 
@@ -51,7 +49,7 @@ pub(crate) struct Flags {
     pub(crate) validations: ValidationFlags,
 
     #[command(flatten)]
-    pub(crate) edge: EdgeFlags,
+    pub(crate) network: NetworkFlags,
 
     #[command(flatten)]
     pub(crate) audit: AuditFlags,
@@ -62,118 +60,111 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,
 
-    /// Token for admin calls, instead of the one made on the first start
+    /// Token for admin calls, instead of the one generated on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
 
-    /// TOML file of the plans, instead of starter, professional and enterprise
+    /// TOML file with the plans, instead of starter, professional and enterprise
     #[arg(long, global = true, env = "LICENSE_PLANS", value_name = "FILE")]
     plans: Option<PathBuf>,
 
-    /// What license keys start with: 1 to 10 of A-Z and 0-9
+    /// Prefix of license keys: 1 to 10 of A-Z and 0-9
     #[arg(long, global = true, env = "LICENSE_KEY_PREFIX", default_value = "TO")]
     key_prefix: String,
 
-    /// Form of the log on standard error
+    /// Format of the log, which goes to standard error
     #[arg(long, env = "LICENSE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 
-    /// What the log tells: debug has a line for each validation as well
+    /// Log level; debug adds a line for each validation
     #[arg(long, env = "LICENSE_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
 }
 
-/// Where licenses are kept.
+/// Flags of the database.
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseFlags {
-    /// Where licenses are kept
     #[arg(
         long,
         global = true,
-        help = "Where licenses are kept: sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, or memory: (gone when the \
-                server stops)",
+        help = "Database: sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME, or memory: (lost when the server stops)",
         env = "LICENSE_DATABASE",
         hide_env_values = true,
         default_value = "sqlite://licenses.db"
     )]
     pub(crate) database: String,
 
-    /// PostgreSQL: most connections of this node
+    /// PostgreSQL: maximum number of connections of this node
     #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10,
         value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) database_connections: u16,
 
-    /// PostgreSQL: seconds that a call waits for a connection before it is answered 503
+    /// PostgreSQL: seconds that a call waits for a connection; then it is answered 503
     #[arg(long, global = true, env = "LICENSE_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
         value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) database_timeout: u16,
 
-    /// PostgreSQL: a pooler in transaction mode, such as pgbouncer, stands between; see docs/postgres.md
+    /// PostgreSQL: --database is a pooler in transaction mode, such as pgbouncer; see docs/postgres.md
     #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER")]
     pub(crate) database_pooler: bool,
 
-    /// PostgreSQL: where to listen for changes of other nodes, where --database is a pooler
+    /// PostgreSQL: URL without the pooler, to listen for changes of other nodes
     #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
     pub(crate) database_listen: Option<String>,
 }
 
-/// How validations are answered and recorded.
+/// Flags of the cache and of the recording of validations.
 #[derive(Debug, Args)]
 pub(crate) struct ValidationFlags {
-    /// When a validation is answered: after the commit that counts it, or at once
-    #[arg(
-        long,
-        env = "LICENSE_RECORDING",
-        value_enum,
-        default_value_t = RecordingFlag::Durable,
-        help = "When a validation is answered: durable, after the commit that counts it; buffered, at once, and written \
-                within 100 ms (a killed process loses those)"
-    )]
+    /// durable answers a validation after the commit that counts it; buffered answers at once and commits
+    /// within 100 ms, so that a killed process loses what is not committed
+    #[arg(long, env = "LICENSE_RECORDING", value_enum, default_value_t = RecordingFlag::Durable)]
     recording: RecordingFlag,
 
-    /// Memory for cached licenses, such as 64MiB or 2GiB; a license with few activations takes about 650 bytes
+    /// Memory for cached licenses, such as 64MiB or 2GiB; a license with few activations takes about 650
+    /// bytes
     #[arg(long, env = "LICENSE_CACHE_SIZE", value_name = "SIZE", default_value = "256MiB")]
     cache_size: ByteSize,
 
-    /// Seconds after which a license in memory is read again, whatever was heard of it
+    /// Seconds after which a cached license is reloaded, even if no change was announced
     #[arg(long, env = "LICENSE_CACHE_TTL", value_name = "SECONDS", default_value_t = CacheOptions::default().ttl.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     cache_ttl: u64,
 
-    /// Milliseconds after which a database that does not answer is taken for down: licenses in memory are answered for, and
-    /// their validations kept
+    /// Milliseconds after which a database that does not answer counts as down; then cached licenses keep
+    /// validating, and their validations are queued
     #[arg(long, env = "LICENSE_OUTAGE_AFTER", value_name = "MILLISECONDS", default_value_t = 1_000,
         value_parser = clap::value_parser!(u64).range(1..=60_000))]
     outage_after: u64,
 
-    /// Seconds for which licenses in memory are answered for while the database is down
+    /// Seconds that cached licenses keep validating while the database is down
     #[arg(long, env = "LICENSE_OUTAGE_CACHE", value_name = "SECONDS", default_value_t = CacheOptions::default().outage.as_secs(),
         value_parser = clap::value_parser!(u64).range(0..=2_592_000))]
     outage_cache: u64,
 
-    /// Validations that are kept in memory while the database is down; of more, the oldest are dropped
-    #[arg(long, env = "LICENSE_OUTAGE_RECORDS", value_name = "N", default_value_t = GroupCommitOptions::default().kept)]
+    /// Maximum number of validations that are queued while the database is down; the oldest are dropped first
+    #[arg(long, env = "LICENSE_OUTAGE_RECORDS", value_name = "N", default_value_t = GroupCommitOptions::default().max_buffered)]
     outage_records: usize,
 }
 
-/// Where webhooks may go, and when.
+/// Flags of webhooks.
 #[derive(Debug, Args)]
 pub(crate) struct WebhookFlags {
-    /// Network that webhooks may reach although it is not of the public internet; may stand several times
+    /// Private network or address that webhooks may reach; may be repeated
     #[arg(long = "webhook-allow", env = "LICENSE_WEBHOOK_ALLOW", value_name = "CIDR", value_delimiter = ',',
         value_parser = network)]
     allow: Vec<IpNet>,
 
-    /// Let webhooks go over plain HTTP as well
+    /// Allows webhooks over plain HTTP
     #[arg(long = "webhook-allow-http", env = "LICENSE_WEBHOOK_ALLOW_HTTP")]
     allow_http: bool,
 
-    /// Seconds that a receiver of webhooks may take to answer
+    /// Seconds that a webhook receiver has to answer
     #[arg(long = "webhook-timeout", env = "LICENSE_WEBHOOK_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
         value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout: u64,
 
-    /// When a webhook is sent again: the pause before each try, such as 0s,5s,10m,2h
+    /// Delay before each attempt to send a webhook, such as 0s,5s,10m,2h
     #[arg(
         long = "webhook-schedule",
         env = "LICENSE_WEBHOOK_SCHEDULE",
@@ -182,30 +173,30 @@ pub(crate) struct WebhookFlags {
     )]
     pub(crate) schedule: Schedule,
 
-    /// Days before the end of a term that it is told as license.expiring
+    /// Days before expiry at which the event license.expiring is sent
     #[arg(long, env = "LICENSE_EXPIRING_DAYS", value_name = "DAYS", default_value_t = 7,
         value_parser = clap::value_parser!(u16).range(1..=365))]
     pub(crate) expiring_days: u16,
 }
 
 impl WebhookFlags {
-    /// Where they may go.
+    /// Returns the allowed destinations.
     pub(crate) fn destinations(&self) -> Destinations {
         let rules = self.allow.iter().fold(Destinations::public(), |rules, network| rules.allow(*network));
         if self.allow_http { rules.allow_http() } else { rules }
     }
 
-    /// How long an attempt may take.
+    /// Returns the timeout of an attempt.
     pub(crate) fn attempt_time(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 }
 
-/// `10.0.0.0/8`, or one address.
+/// Parses a network or a single address.
 fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| "a network such as 10.0.0.0/8 or an address".to_owned())
+        .map_err(|_| "must be a network such as 10.0.0.0/8, or an address".to_owned())
 }
 
 /// When a validation is answered.
@@ -218,7 +209,7 @@ enum RecordingFlag {
 }
 
 impl ValidationFlags {
-    /// The cache of licenses.
+    /// Returns the options of the license cache.
     pub(crate) fn cache(&self) -> CacheOptions {
         CacheOptions {
             size: self.cache_size.0,
@@ -228,9 +219,9 @@ impl ValidationFlags {
         }
     }
 
-    /// The cache of API tokens, with the times of the license cache.
+    /// Returns the options of the token cache, with the times of the license cache.
     pub(crate) fn token_cache(&self) -> CacheOptions {
-        CacheOptions { size: TOKEN_CACHE_SIZE, ..self.cache() }
+        CacheOptions { size: CacheOptions::tokens().size, ..self.cache() }
     }
 
     pub(crate) fn recording(&self) -> Recording {
@@ -240,42 +231,41 @@ impl ValidationFlags {
         }
     }
 
-    /// How validations are committed, so many commits at once.
-    pub(crate) fn group_commit(&self, commits: NonZero<usize>) -> GroupCommitOptions {
+    /// Returns the options of the recorder, with `commits` commits in flight.
+    pub(crate) fn group_commit(&self) -> GroupCommitOptions {
         GroupCommitOptions {
             recording: self.recording(),
-            commits,
             deadline: Duration::from_millis(self.outage_after),
-            kept: self.outage_records,
+            max_buffered: self.outage_records,
             ..GroupCommitOptions::default()
         }
     }
 }
 
-/// The form of the log.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// What the log tells.
+/// Log level.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogLevel {
     /// Faults of the server and of its database.
     Error,
-    /// And what may become one.
+    /// Also conditions that may become a fault.
     Warn,
-    /// And each request but validations.
+    /// Also requests, except validations.
     Info,
-    /// And each validation.
+    /// Also validations.
     Debug,
 }
 
 impl LogFormat {
-    /// Starts logging, to standard error.
+    /// Starts logging to standard error.
     pub(crate) fn start(self, level: LogLevel) {
         let level = match level {
             LogLevel::Error => LevelFilter::ERROR,
@@ -283,12 +273,12 @@ impl LogFormat {
             LogLevel::Info => LevelFilter::INFO,
             LogLevel::Debug => LevelFilter::DEBUG,
         };
-        // The driver passes on what PostgreSQL remarks on, such as tables that are there already.
+        // sqlx logs PostgreSQL notices, such as existing tables, at info level.
         let levels = Targets::new()
             .with_default(level.min(LevelFilter::INFO))
             .with_target("license", level)
             .with_target("sqlx", level.min(LevelFilter::WARN));
-        // A log that can't be written (its disk is full) is no reason to fail a request.
+        // A log that cannot be written, such as on a full disk, must not fail a request.
         let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).log_internal_errors(false);
         let log = tracing_subscriber::registry();
         match self {
@@ -302,13 +292,23 @@ impl LogFormat {
 }
 
 impl Flags {
-    /// The form of keys.
+    /// Settings of the background jobs.
+    pub(crate) fn jobs(&self) -> JobOptions {
+        JobOptions {
+            expiring: TimeDelta::days(self.webhooks.expiring_days.into()),
+            usage_retention: self.usage.retention(),
+            audit_days: self.audit.audit_days,
+            ..JobOptions::default()
+        }
+    }
+
+    /// Returns the format of license keys.
     pub(crate) fn key_format(&self) -> Result<KeyFormat, String> {
         KeyFormat::new(&self.key_prefix, KeyFormat::default().groups())
             .map_err(|error| format!("--key-prefix: {error}"))
     }
 
-    /// The plans, and where they come from.
+    /// Loads the plans. Returns them with their source.
     pub(crate) fn plans(&self) -> Result<(PlanCatalog, String), String> {
         let Some(path) = &self.plans else { return Ok((PlanCatalog::standard(), "built in".to_owned())) };
         let shown = path.display();
@@ -318,14 +318,15 @@ impl Flags {
         Ok((plans, shown.to_string()))
     }
 
-    /// The admin token, where one is set.
+    /// Returns the admin token if one is set.
     pub(crate) fn admin_token(&self) -> Result<Option<String>, String> {
         match &self.admin_token {
             Some(token)
-                if token.len() < SHORTEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) =>
+                if token.len() < MIN_ADMIN_TOKEN_LENGTH
+                    || !token.bytes().all(|byte| byte.is_ascii_graphic()) =>
             {
                 Err(format!(
-                    "--admin-token: at least {SHORTEST_TOKEN} printable ASCII characters without spaces"
+                    "--admin-token must be at least {MIN_ADMIN_TOKEN_LENGTH} printable ASCII characters without spaces"
                 ))
             }
             token => Ok(token.clone()),
@@ -333,16 +334,34 @@ impl Flags {
     }
 }
 
-/// The secret of the environment, where one is set. Not a flag: flags are seen by every user of the machine.
+/// Returns the secret from the environment if it is set. It is not a flag, because every user of the
+/// machine can see flags.
 pub(crate) fn secret_of_environment() -> Result<Option<Secret>, String> {
     match std::env::var("LICENSE_SECRET") {
         Ok(text) => Secret::from_hex(&text).map(Some).map_err(|error| format!("LICENSE_SECRET: {error}")),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err("LICENSE_SECRET: not 64 hex digits".to_owned()),
+        Err(std::env::VarError::NotUnicode(_)) => Err("LICENSE_SECRET must be 64 hex digits".to_owned()),
     }
 }
 
-/// An error's text on one line; TOML errors draw the place in several.
+/// Returns the text of an error on one line. TOML errors have several.
 fn one_line(error: &impl ToString) -> String {
     error.to_string().lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An embedder who sets nothing gets the engine that the server has without flags.
+    #[test]
+    fn server_defaults_are_engine_defaults() {
+        let flags = Flags::parse_from(["license-server"]);
+        assert_eq!(flags.validations.cache(), CacheOptions::default());
+        assert_eq!(flags.validations.token_cache(), CacheOptions::tokens());
+        assert_eq!(flags.validations.group_commit(), GroupCommitOptions::default());
+        assert_eq!(flags.webhooks.schedule, Schedule::default());
+        assert_eq!(flags.jobs(), JobOptions::default());
+        assert_eq!(flags.key_format().map(|format| format.masked()), Ok(KeyFormat::default().masked()));
+    }
 }

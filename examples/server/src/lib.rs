@@ -1,3 +1,3 @@
-//! Listener of the license server: the part that an embedder replaces with its own server, such as `axum::serve`.
+//! Listener of the license server. An embedder uses its own instead, such as `axum::serve`.
 
 pub mod listen;

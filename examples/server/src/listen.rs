@@ -32,7 +32,7 @@ pub use tls::{Tls, TlsError};
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept. Most such failures are a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// Most refusals sent at once. Further connections over the limit are closed without an answer.
+/// Maximum number of concurrent refusals. Further connections over the limit are closed without an answer.
 const MAX_REFUSALS: usize = 128;
 
 /// Options of [`serve`].
@@ -40,9 +40,9 @@ const MAX_REFUSALS: usize = 128;
 pub struct ListenOptions {
     /// Proxies whose forwarding header is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Most open connections. Further ones are answered 503 and closed.
+    /// Maximum number of open connections. Further ones are answered 503 and closed.
     pub max_connections: usize,
-    /// Most open connections of one client network. Trusted proxies are exempt.
+    /// Maximum number of open connections per client network. Trusted proxies are exempt.
     pub max_connections_per_address: usize,
     /// Timeouts of each connection.
     pub timeouts: Timeouts,
@@ -62,7 +62,8 @@ impl Default for ListenOptions {
     }
 }
 
-/// Serves `app` until `shutdown` completes. Then the listener closes, and running requests have ten seconds to finish.
+/// Serves `app` until `shutdown` completes. Then the listener closes, and running requests have ten seconds
+/// to finish.
 ///
 /// # Errors
 /// Returns an error if the listener has no local address. A failed accept is logged and retried.
@@ -107,7 +108,7 @@ pub async fn serve(
     let finished = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(SHUTDOWN_TIMEOUT, finished).await.is_err() {
         let connections = connections.len();
-        tracing::warn!(connections, "requests were still running at the end of the shutdown");
+        tracing::warn!(connections, "requests were still running when the shutdown timed out");
     }
     Ok(())
 }
@@ -118,14 +119,14 @@ async fn accept(listener: &TcpListener, address: SocketAddr) -> (TcpStream, Sock
             Ok(accepted) => return accepted,
             Err(error) if is_connection_error(error.kind()) => {}
             Err(error) => {
-                tracing::error!(%address, %error, "no connection can be accepted");
+                tracing::error!(%address, %error, "cannot accept connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Whether the error concerns one connection that the client has given up.
+/// Returns whether the error concerns one connection only, which the client has aborted.
 fn is_connection_error(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(kind, ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

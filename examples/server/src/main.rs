@@ -1,45 +1,42 @@
-//! The licensing engine as a server. `license-server --help` says what can be set.
+//! The licensing engine as a server: flags, the [engine](license_store::engine::Engine) and a listener.
+//! `license-server --help`
+//! lists the flags.
 
-mod access;
-mod background;
-mod banner;
+mod audit;
 mod byte_size;
 mod command;
+#[cfg(test)]
+mod configuration;
 mod database;
-mod edge;
 mod flags;
-mod front;
+mod network;
 mod secret;
+mod startup_message;
 mod tokens;
 mod transfer;
 mod usage;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 use flags::Flags;
-use license_core::clock::{SystemClock, SystemRng};
-use license_core::key::KeyFormat;
-use license_core::plan::{DomainPolicy, Limit, Plan};
-use license_core::service::LicenseService;
-use license_core::store::LicenseStore;
-use license_http::{Api, LogRequests};
+use license_core::clock::SystemRng;
+use license_core::error::SetupError;
+use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
+use license_core::service::FirstToken;
+use license_core::token::{TokenDigest, TokenId};
+use license_http::webhooks::Dispatcher;
+use license_http::{AccessLogLayer, AdminAuth, Api, TokenAuth};
 use license_server::listen;
+use license_store::engine::Engine;
 use tokio::net::TcpListener;
 
-use access::Access;
-use background::Background;
-use banner::Banner;
 use database::Database;
-use front::Front;
+use startup_message::{AdminToken, StartupMessage};
 
-/// Each validation allocates some dozens of times, on any thread, and much of it is freed on another.
+/// A validation allocates dozens of times, and frees much of it on another thread.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The name under which a database keeps the form of its keys.
-const KEY_FORMAT: &str = "key_format";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,7 +49,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(reason) => {
-            #[expect(clippy::print_stderr, reason = "the one clear line that a failed start is")]
+            #[expect(clippy::print_stderr, reason = "the one line of a failed start")]
             {
                 eprintln!("license-server: {reason}");
             }
@@ -61,105 +58,123 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Starts, serves until a signal, stops. What can be wrong is found before anything is made: the address, the plans, the
-/// form of keys, the database's name, then the secret.
+/// Starts, serves until a signal, and stops. Wrong settings are found before anything is created.
 async fn run(flags: Flags) -> Result<(), String> {
     let key_format = flags.key_format()?;
     let (plans, plans_from) = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
-    let options = flags.edge.listen_options()?;
-    let log = LogRequests::new(&mut SystemRng).map_err(|error| error.to_string())?;
-    let (geography, geo_file) = flags.edge.geography()?;
+    let options = flags.network.listen_options()?;
+    let log = AccessLogLayer::new(&mut SystemRng).map_err(text)?;
+    let (geoip, geoip_file) = flags.network.geoip()?;
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(text)?;
 
-    let shown = if database.is_new() { format!("{database} (made now)") } else { database.to_string() };
+    let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };
     database.check()?;
-    let stop = stop_signal().map_err(|error| error.to_string())?;
-    let secret = secret::find(&database)?;
-    let opened = database.open().await.inspect_err(|_| secret.forget())?;
-    let front = Front::new(Arc::clone(&opened.store), &flags.validations, opened.commits)?;
-    let access = Access::new(&opened, &flags.audit, flags.validations.token_cache());
-    let store = &front.store;
-    let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let started = async {
-        // For the commands: where a limit is soon seen to hold.
-        let soonest = |plan: &&Plan| {
-            let registered = plan.domain_policy == DomainPolicy::RegisteredOnly;
-            (
-                registered,
-                plan.max_domains == Limit::AtMost(0),
-                plan.max_domains.as_number().unwrap_or(u32::MAX),
-            )
-        };
-        let plan = plans.iter().min_by_key(soonest).map_or_else(|| Plan::new("none"), Clone::clone);
-        let names = plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join(", ");
-        let service = LicenseService::builder(Arc::clone(store), &secret.secret, SystemClock, SystemRng)
-            .plans(plans)
-            .key_format(key_format.clone())
-            .outbox(Arc::clone(&opened.outbox))
-            .transfer(Arc::clone(&opened.transfer))
-            .webhook_schedule(flags.webhooks.schedule.clone())
-            .build()
-            .await
-            .map_err(|error| format!("{database}: {error}"))?;
-        check_key_format(&**store, &key_format).await.map_err(|error| format!("{database}: {error}"))?;
-        let (auth, admin_token) = access.auth(&**store, given_token).await?;
-        let service = Arc::new(service);
-        let (background, webhooks) = Background::start(&service, &flags.webhooks, flags.usage.retention())?;
-        let api = Api::new(service, auth).access(Arc::clone(&access.service)).webhooks(webhooks);
-        let app = api
-            .edge(flags.edge.edge_options())
-            .geography(geography)
-            .store_addresses(flags.audit.store_addresses);
-        let plans = format!("{names} ({plans_from})");
-        Banner {
-            scheme,
+    let stop = stop_signal().map_err(text)?;
+    let secret = secret::load(&database)?;
+    let store = database.open().await.inspect_err(|_| secret.discard())?;
+    let (plan, names) = (plan_for_commands(&plans), plan_names(&plans));
+    let engine = Engine::builder(store, &secret.secret)
+        .plans(plans)
+        .key_format(key_format)
+        .cache(flags.validations.cache())
+        .token_cache(flags.validations.token_cache())
+        .recording(flags.validations.group_commit())
+        .webhook_schedule(flags.webhooks.schedule.clone())
+        .jobs(flags.jobs())
+        .start()
+        .await
+        .map_err(|error| setup_error(&database, &error))?;
+
+    let served = async {
+        let dispatcher = Dispatcher::new(engine.services().webhooks, flags.webhooks.destinations());
+        let dispatcher = dispatcher.map_err(text)?.attempt_timeout(flags.webhooks.attempt_time());
+        let webhooks = dispatcher.webhooks();
+        engine.spawn(dispatcher);
+        let (auth, admin_token) = auth(&engine, given_token).await?;
+        let app = Api::new(engine.services(), auth)
+            .token_routes()
+            .webhooks(webhooks)
+            .limits(flags.network.limits())
+            .geoip(geoip)
+            .store_addresses(flags.audit.store_addresses)
+            .router()
+            .layer(log);
+        StartupMessage {
+            scheme: if options.tls.is_some() { "https" } else { "http" },
             address,
             database: shown,
             secret: secret.note,
-            plans,
+            plans: format!("{names} ({plans_from})"),
             plan: plan.into(),
             admin_token,
         }
         .print();
-        Ok((app, background))
-    };
-    let renewals = options.tls.clone().map(|tls| tokio::spawn(tls.watch()));
-    let new_places = geo_file.map(|file| tokio::spawn(file.watch()));
-    let served = match started.await {
-        Ok((app, background)) => {
-            let app = app.router().layer(log);
-            let served = listen::serve(listener, app, options, background.stop_at(stop)).await;
-            background.close().await;
-            served.map_err(|error| error.to_string())
+        let watched_files = [
+            options.tls.clone().map(|tls| tokio::spawn(tls.watch())),
+            geoip_file.map(|file| tokio::spawn(file.watch())),
+        ];
+        let stop = async {
+            stop.await;
+            engine.stop();
+        };
+        let served = listen::serve(listener, app, options, stop).await;
+        for watch in watched_files.into_iter().flatten() {
+            watch.abort();
         }
-        Err(reason) => Err(reason),
+        served.map_err(text)
     };
-    access.close().await;
-    for watch in [renewals, new_places].into_iter().flatten() {
-        watch.abort();
-    }
-    front.close().await;
-    opened.close().await;
+    let served = served.await;
+    engine.shutdown().await;
     served
 }
 
-/// A database whose keys are of another form would refuse every one of them.
-async fn check_key_format(store: &dyn LicenseStore, format: &KeyFormat) -> Result<(), String> {
-    let form = format!("{}-{}", format.prefix(), format.groups());
-    let kept = store.keep_first(KEY_FORMAT, form.as_bytes()).await.map_err(|error| error.to_string())?;
-    if kept == form.as_bytes() {
-        return Ok(());
+/// Authenticates by the tokens of the database. A token given for this run replaces the first one.
+async fn auth(engine: &Engine, given: Option<String>) -> Result<(TokenAuth, AdminToken), String> {
+    let auth = TokenAuth::new(engine.services().access);
+    if let Some(token) = given {
+        let given = AdminAuth::new([TokenDigest::of(&token)]);
+        return Ok((auth.with_admins(given).excluding(TokenId::first()), AdminToken::Given));
     }
-    let kept = String::from_utf8_lossy(&kept);
-    let prefix = kept.split('-').next().unwrap_or_default();
-    Err(format!("its keys start with {prefix}; start with --key-prefix {prefix}"))
+    let token = match engine.access.first_token().await.map_err(text)? {
+        FirstToken::Created(token) => AdminToken::Made(token),
+        FirstToken::Existing => AdminToken::Kept,
+    };
+    Ok((auth, token))
 }
 
-/// Ctrl-C or SIGTERM, from now on: whoever reads that the server has started may stop it.
+/// Returns the plan with which the printed commands show a limit soonest.
+fn plan_for_commands(plans: &PlanCatalog) -> Plan {
+    let soonest = |plan: &&Plan| {
+        let registered = plan.domain_policy == DomainPolicy::RegisteredOnly;
+        let most = plan.max_domains.as_number().unwrap_or(u32::MAX);
+        (registered, plan.max_domains == Limit::AtMost(0), most)
+    };
+    plans.iter().min_by_key(soonest).map_or_else(|| Plan::new("none"), Clone::clone)
+}
+
+fn plan_names(plans: &PlanCatalog) -> String {
+    plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Describes why the engine does not start on a database, in terms of flags.
+fn setup_error(database: &Database, error: &SetupError) -> String {
+    match error {
+        SetupError::KeyFormatDiffers { prefix } => {
+            format!("{database}: its keys start with {prefix}; start with --key-prefix {prefix}")
+        }
+        error => format!("{database}: {error}"),
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Returns a future that resolves on Ctrl-C or SIGTERM. Signals count from now on, before the startup message is printed.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let signal = {
@@ -175,7 +190,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     };
     #[cfg(not(unix))]
     let signal = async {
-        // Where it can't be listened to, it ends the process as it always does.
+        // If the handler cannot be set, the signal ends the process.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

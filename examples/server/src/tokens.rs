@@ -1,12 +1,12 @@
-//! `license-server token`: tokens from the command line, for the first one and for automation.
+//! `license-server token`: API tokens from the command line.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
-use license_core::access::{AccessService, TokenSpec};
 use license_core::audit::{Actor, Who};
 use license_core::clock::{SystemClock, SystemRng};
+use license_core::service::{AccessService, Sources, TokenSpec};
 use license_core::store::PageRequest;
 use license_core::token::{ApiToken, Scope, Scopes, TokenId, TokenName};
 
@@ -15,13 +15,13 @@ use crate::flags::DatabaseFlags;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Makes a token and prints it, this once, on standard output
+    /// Creates a token and prints it to standard output, only once
     Create(CreateArgs),
-    /// Prints all tokens, newest first: id, status, scopes, expiry, last use and name, with tabs between them
+    /// Prints all tokens, newest first, as tab-separated id, status, scopes, expiry, last use and name
     List,
-    /// Revokes a token, for good
+    /// Revokes a token permanently
     Revoke {
-        /// Its id, `tok_…`
+        /// Id of the token, such as tok_…
         #[arg(value_parser = id)]
         id: TokenId,
     },
@@ -29,48 +29,50 @@ pub(crate) enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// What it is called
+    /// Name of the token
     #[arg(long, value_parser = TokenName::parse)]
     name: TokenName,
 
-    /// What it may do, with commas between: licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write, tokens:write,
-    /// audit:read, admin
+    /// Comma-separated scopes: licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write,
+    /// tokens:write, audit:read, admin
     #[arg(long, value_parser = Scopes::parse)]
     scopes: Scopes,
 
-    /// When it ends, as RFC 3339 has it; never otherwise
+    /// Expiry as an RFC 3339 time; without it, the token does not expire
     #[arg(long, value_name = "TIME", value_parser = time)]
     expires: Option<DateTime<Utc>>,
 }
 
 fn id(text: &str) -> Result<TokenId, &'static str> {
-    TokenId::parse(text).ok_or("a token's id is tok_ and 1 to 40 of a-z and 0-9")
+    TokenId::parse(text).ok_or("must be tok_ followed by 1 to 40 of a-z and 0-9")
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
     let time = DateTime::parse_from_rfc3339(text);
-    time.map(|time| time.to_utc()).map_err(|_| "this must be a time such as 2027-01-31T00:00:00Z")
+    time.map(|time| time.to_utc()).map_err(|_| "must be a time such as 2027-01-31T00:00:00Z")
 }
 
-/// Does what is asked, on the database of the flags. A database is not made for it: a server has to give it a secret.
+/// Runs the command on an existing database. Only a server creates one, because it needs a secret.
 pub(crate) async fn run(command: &TokenCommand, flags: &DatabaseFlags) -> Result<(), String> {
     let database = Database::parse(flags)?;
     if matches!(database, Database::Memory) {
-        return Err("memory: has no tokens that another process could see".to_owned());
+        return Err("memory: has no tokens, because it belongs to one process".to_owned());
     }
     if database.is_new() {
-        return Err(format!("{database} is not there yet: start the server once"));
+        return Err(format!("{database} does not exist; start the server once to create it"));
     }
     database.check()?;
-    let opened = database.open().await?;
-    let access = AccessService::new(Arc::clone(&opened.access), SystemClock, SystemRng);
-    let done = carry_out(command, &access).await;
-    opened.close().await;
+    let store = database.open().await?;
+    let sources = Arc::new(Sources::new(SystemClock, SystemRng));
+    let shared = || Arc::clone(&store);
+    let access = AccessService::new(shared() as _, shared() as _, shared() as _, sources);
+    let done = execute(command, &access).await;
+    store.close().await;
     done
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
-async fn carry_out(command: &TokenCommand, access: &AccessService) -> Result<(), String> {
+#[expect(clippy::print_stdout, reason = "output of the command")]
+async fn execute(command: &TokenCommand, access: &AccessService) -> Result<(), String> {
     let (by, all) = (Actor::new(Who::CommandLine), Scopes::from(Scope::Admin));
     match command {
         TokenCommand::Create(CreateArgs { name, scopes, expires }) => {

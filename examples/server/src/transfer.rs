@@ -1,4 +1,4 @@
-//! `license-server export` and `license-server import`: licenses out of one database and into another, or in from elsewhere.
+//! `license-server export` and `license-server import`.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -10,74 +10,76 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use license_core::audit::{Actor, Who};
 use license_core::clock::{SystemClock, SystemRng};
-use license_core::key::ForeignFormat;
+use license_core::key::ImportedKeyFormat;
 use license_core::limits;
-use license_core::transfer::{
-    Columns, ExportKeys, ImportFault, ImportOptions, ImportReport, Importer, TransferService,
+use license_core::service::{
+    ExportKeys, ImportOptions, ImportReport, Importer, ServiceOptions, Services, TransferService,
 };
+use license_core::transfer::{Columns, ImportLineError};
 
-use crate::database::{Database, Opened};
+use crate::database::Database;
 use crate::flags::Flags;
-use crate::{check_key_format, secret};
+use crate::{secret, setup_error};
 
-/// What a run ends with where lines were refused; 2 is one that did not come to its end.
-const SOME_REFUSED: u8 = 1;
+/// Exit code of an import that rejected lines. An import that failed exits with 2.
+const SOME_REJECTED: u8 = 1;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// File to write, which must not be there yet; standard output otherwise
+    /// File to create; without it, the export goes to standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Writes license keys in clear, for a database with another secret. Whoever has the file has the keys
+    /// Writes license keys in clear text, to import them under another secret. Protect the file
     #[arg(long)]
     keys: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// File to read; - is standard input
+    /// File to read; - for standard input
     file: PathBuf,
 
-    /// What the file is; its name tells otherwise
+    /// Format of the file; by default, from its extension
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// Finds the same faults, and writes nothing
+    /// Checks all lines and changes nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// CSV: a column that is a field by another name; may stand several times
+    /// CSV: maps a column to a field; may be repeated
     #[arg(long, value_name = "COLUMN=FIELD")]
     map: Vec<String>,
 
-    /// CSV: a field that is the same for all rows; may stand several times
+    /// CSV: sets a field to the same value in all rows; may be repeated
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
 
-    /// The form of keys of another system, as a regular expression that a whole key fits; may stand several times
-    #[arg(long = "key-format", value_name = "NAME=PATTERN", value_parser = ForeignFormat::parse)]
-    key_formats: Vec<ForeignFormat>,
+    /// Format of keys of another system, as a regular expression that must match the whole key; may be
+    /// repeated
+    #[arg(long = "key-format", value_name = "NAME=PATTERN", value_parser = ImportedKeyFormat::parse)]
+    key_formats: Vec<ImportedKeyFormat>,
 
-    /// Tells of each license with the event license.imported, which goes to webhooks
+    /// Records the event license.imported for each license, and sends it to webhooks
     #[arg(long)]
     events: bool,
 
-    /// Imports licenses that hold more slots than they may have, as a lowered limit leaves them
+    /// Accepts licenses with more activations than their limit, as after a limit was lowered
     #[arg(long)]
     over_limit: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// JSON Lines, as an export has them.
+    /// JSON Lines, as written by an export.
     Jsonl,
-    /// A table with a header, with commas between.
+    /// Comma-separated values with a header.
     Csv,
 }
 
-/// Opens the database, lets `work` have the service over it, and closes it. A dry run on a database that is not there is on an empty
-/// one in memory, and makes none.
+/// Opens the database, runs `work`, and closes it. If the database does not exist, a dry run uses an empty
+/// one in memory.
 async fn with_service<T>(
     flags: &Flags,
     database: &Database,
@@ -85,37 +87,33 @@ async fn with_service<T>(
     work: impl AsyncFnOnce(&TransferService) -> Result<T, String>,
 ) -> Result<T, String> {
     if matches!(database, Database::Memory) {
-        return Err("memory: has no licenses that another process could see".to_owned());
+        return Err("memory: has no licenses, because it belongs to one process".to_owned());
     }
     let (key_format, (plans, _)) = (flags.key_format()?, flags.plans()?);
     database.check()?;
     let is_new = database.is_new();
-    let place = if is_new && dry_run { &Database::Memory } else { database };
+    let target = if is_new && dry_run { &Database::Memory } else { database };
     let has_secret = database.secret_file().is_some_and(|file| file.exists());
-    let secret = secret::find(if has_secret { database } else { place })?;
-    let opened: Opened = place.open().await.inspect_err(|_| secret.forget())?;
+    let secret = secret::load(if has_secret { database } else { target })?;
+    let store = target.open().await.inspect_err(|_| secret.discard())?;
     if is_new && !dry_run {
-        note(&format!("{database}: made now; secret: {}", secret.note));
+        note(&format!("{database}: new; secret: {}", secret.note));
     }
-    let done = async {
-        let failed = |error: &dyn std::fmt::Display| format!("{database}: {error}");
-        let store = Arc::clone(&opened.transfer);
-        let service =
-            TransferService::new(store, &secret.secret, key_format.clone(), plans, SystemClock, SystemRng);
-        let service = service.await.map_err(|error| failed(&error))?;
-        check_key_format(&*opened.store, &key_format).await.map_err(|error| failed(&error))?;
-        work(&service).await
+    let options =
+        ServiceOptions::new(&secret.secret, SystemClock, SystemRng).plans(plans).key_format(key_format);
+    let result = match Services::open(Arc::clone(&store), options).await {
+        Ok(services) => work(&services.transfer).await,
+        Err(error) => Err(setup_error(database, &error)),
     };
-    let done = done.await;
-    opened.close().await;
-    done
+    store.close().await;
+    result
 }
 
-/// Writes all licenses.
+/// Exports all licenses.
 pub(crate) async fn export(args: &ExportArgs, flags: &Flags) -> Result<ExitCode, String> {
     let database = Database::parse(&flags.database)?;
     if database.is_new() {
-        return Err(format!("{database} is not there"));
+        return Err(format!("{database} does not exist"));
     }
     let ExportArgs { output, keys } = args;
     let keys = if *keys { ExportKeys::Clear } else { ExportKeys::Sealed };
@@ -125,11 +123,11 @@ pub(crate) async fn export(args: &ExportArgs, flags: &Flags) -> Result<ExitCode,
             let shown = path.display();
             let mut file = create_private(path).map_err(|error| format!("{shown}: {error}"))?;
             let written = write(service, keys, &mut file).await;
-            let kept = written.and_then(|licenses| {
+            let synced = written.and_then(|licenses| {
                 file.sync_all().map(|()| licenses).map_err(|error| format!("{shown}: {error}"))
             });
-            // A part of an export looks like a whole one.
-            kept.inspect_err(|_| drop(std::fs::remove_file(path)))
+            // A partial export looks like a complete one.
+            synced.inspect_err(|_| drop(std::fs::remove_file(path)))
         }
     });
     note(&format!("{} licenses", licenses.await?));
@@ -138,7 +136,7 @@ pub(crate) async fn export(args: &ExportArgs, flags: &Flags) -> Result<ExitCode,
 
 async fn write(service: &TransferService, keys: ExportKeys, out: &mut impl Write) -> Result<u64, String> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
-    let failed = |error: io::Error| format!("the export can't be written: {error}");
+    let failed = |error: io::Error| format!("the export cannot be written: {error}");
     let mut exporter = service.export(keys).await.map_err(|error| error.to_string())?;
     while let Some(line) = exporter.next_line().await.map_err(|error| error.to_string())? {
         out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
@@ -147,7 +145,7 @@ async fn write(service: &TransferService, keys: ExportKeys, out: &mut impl Write
     Ok(exporter.licenses())
 }
 
-/// Makes a file for its owner's eyes only: it has customers in it, and maybe keys.
+/// Creates a file that only its owner can read: exports hold customer data and may hold keys.
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create_new(true).write(true);
@@ -156,7 +154,7 @@ fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Reads licenses. What is new is kept; each bad line is named, and the others are imported.
+/// Imports licenses. Invalid lines are reported and skipped.
 pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode, String> {
     let database = Database::parse(&flags.database)?;
     let shown = args.file.display().to_string();
@@ -182,12 +180,13 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
     });
     let report = report.await;
     reporter.bar.finish_and_clear();
-    let ImportReport { imported, activations, rollups, there, refused } = report?;
+    let ImportReport { imported, activations, rollups, existing, refused } = report?;
     let what = if args.dry_run { "would be imported" } else { "imported" };
     note(&format!(
-        "{imported} licenses with {activations} activations, and {rollups} rollups {what}; {there} licenses were there; {refused} lines refused"
+        "{imported} licenses, {activations} activations and {rollups} rollups {what}; \
+        {existing} licenses existed; {refused} lines rejected"
     ));
-    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REFUSED) })
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REJECTED) })
 }
 
 impl ImportArgs {
@@ -198,9 +197,11 @@ impl ImportArgs {
             _ => None,
         };
         let format = self.format.or_else(by_name);
-        let format = format.ok_or_else(|| format!("{}: say --format jsonl or csv", self.file.display()))?;
+        let format = format.ok_or_else(|| {
+            format!("{}: unknown format; set --format to jsonl or csv", self.file.display())
+        })?;
         if format == Format::Jsonl && !(self.map.is_empty() && self.set.is_empty()) {
-            return Err("--map and --set are for CSV".to_owned());
+            return Err("--map and --set require CSV".to_owned());
         }
         Ok(format)
     }
@@ -216,7 +217,7 @@ impl ImportArgs {
     }
 }
 
-/// How much is read, on a terminal; elsewhere nothing is shown of it.
+/// Returns a progress bar. It is shown on a terminal only.
 fn progress(size: Option<u64>) -> ProgressBar {
     let (bar, template) = match size {
         Some(size) => (ProgressBar::new(size), "{bar:40} {percent}% of {total_bytes} {eta} {msg}"),
@@ -228,14 +229,14 @@ fn progress(size: Option<u64>) -> ProgressBar {
     }
 }
 
-/// Says what becomes of it, on standard error.
+/// Reports progress and invalid lines on standard error.
 struct Reporter {
     shown: String,
     bar: ProgressBar,
 }
 
 impl Reporter {
-    fn faults(&self, faults: Vec<(u64, ImportFault)>) {
+    fn faults(&self, faults: Vec<(u64, ImportLineError)>) {
         if faults.is_empty() {
             return;
         }
@@ -247,7 +248,7 @@ impl Reporter {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what is said to whoever runs it")]
+#[expect(clippy::print_stderr, reason = "message to the user of the command")]
 fn note(text: &str) {
     eprintln!("{text}");
 }
@@ -258,38 +259,39 @@ struct Importing<'a> {
 }
 
 impl Importing<'_> {
-    /// Lines, each of bounded length whatever the file is.
+    /// Imports JSON Lines. Memory is bounded by the length limit of a line.
     async fn lines(&mut self, mut input: impl BufRead) -> Result<(), String> {
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
-            let most = limits::IMPORT_LINE_BYTES as u64 + 2;
-            let read = input.by_ref().take(most).read_until(b'\n', &mut line);
+            let max = limits::IMPORT_LINE_BYTES as u64 + 2;
+            let read = input.by_ref().take(max).read_until(b'\n', &mut line);
             if read.map_err(|error| self.unreadable(&error))? == 0 {
                 break;
             }
             if line.last() == Some(&b'\n') {
                 line.pop();
-            } else if line.len() as u64 == most {
-                // Too long, as it will be told: the rest is read and not kept.
+            } else if line.len() as u64 == max {
+                // Too long: the importer rejects it, and the rest of the line is skipped.
                 skip_line(&mut input).map_err(|error| self.unreadable(&error))?;
             }
-            let done = self.importer.line(number, &line).await;
-            self.tell();
-            done.map_err(|error| error.to_string())?;
+            let result = self.importer.line(number, &line).await;
+            self.report();
+            result.map_err(|error| error.to_string())?;
         }
         Ok(())
     }
 
+    /// Imports the rows of a table.
     async fn rows(&mut self, input: impl BufRead, map: &[String], set: &[String]) -> Result<(), String> {
         let mut table = csv::ReaderBuilder::new().flexible(true).from_reader(input);
         let header = table.headers().map_err(|error| self.unreadable(&error))?;
-        // Spreadsheets put a mark in front of the text.
+        // Spreadsheets write a byte order mark.
         let header: Vec<_> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim()).collect();
         let columns =
             Columns::new(&header, map, set).map_err(|error| format!("{}: {error}", self.reporter.shown))?;
         if !columns.left_out().is_empty() {
-            note(&format!("{}: left out: {}", self.reporter.shown, columns.left_out().join(", ")));
+            note(&format!("{}: ignored columns: {}", self.reporter.shown, columns.left_out().join(", ")));
         }
         let mut row = csv::StringRecord::new();
         loop {
@@ -302,12 +304,12 @@ impl Importing<'_> {
                 Err(error) if error.is_io_error() => return Err(self.unreadable(&error)),
                 Err(error) => {
                     let line = error.position().map_or(0, csv::Position::line);
-                    (line, Err(ImportFault::Unreadable("it is no text".to_owned())))
+                    (line, Err(ImportLineError::Unreadable("it is not UTF-8 text".to_owned())))
                 }
             };
-            let done = self.importer.row(number, license).await;
-            self.tell();
-            done.map_err(|error| error.to_string())?;
+            let result = self.importer.row(number, license).await;
+            self.report();
+            result.map_err(|error| error.to_string())?;
         }
     }
 
@@ -315,17 +317,17 @@ impl Importing<'_> {
         format!("{}: {error}", self.reporter.shown)
     }
 
-    /// Tells of what was found since.
-    fn tell(&mut self) {
+    /// Reports progress, and the invalid lines since the last call.
+    fn report(&mut self) {
         self.reporter.faults(self.importer.take_faults());
-        let ImportReport { imported, there, refused, .. } = self.importer.report();
-        self.reporter.bar.set_message(format!("{imported} new, {there} there, {refused} refused"));
+        let ImportReport { imported, existing, refused, .. } = self.importer.report();
+        self.reporter.bar.set_message(format!("{imported} new, {existing} existing, {refused} rejected"));
     }
 
     async fn finish(mut self) -> Result<ImportReport, String> {
-        let report = self.importer.finish().await.map_err(|error| error.to_string());
-        self.tell();
-        report
+        let result = self.importer.finish().await.map_err(|error| error.to_string());
+        self.report();
+        result
     }
 }
 

@@ -1,4 +1,4 @@
-//! How long usage is kept.
+//! Retention flags of usage data.
 
 use clap::Args;
 use license_core::limits;
@@ -6,12 +6,12 @@ use license_core::usage::UsageRetention;
 
 #[derive(Debug, Args)]
 pub(crate) struct UsageFlags {
-    /// Days for which single validations are kept: as long as hours, and parts of days, can be reported
+    /// Days that single validations are kept. Reports by hour reach back as far
     #[arg(long, env = "LICENSE_USAGE_DAYS", value_name = "DAYS", default_value_t = UsageRetention::default().record_days,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::USAGE_DAYS)))]
     usage_days: u32,
 
-    /// Days for which usage by day is kept; totals of all time are kept for ever
+    /// Days that usage per day is kept; all-time totals are kept permanently
     #[arg(long, env = "LICENSE_ROLLUP_DAYS", value_name = "DAYS", default_value_t = UsageRetention::default().rollup_days,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::USAGE_DAYS)))]
     rollup_days: u32,

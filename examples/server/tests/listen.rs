@@ -1,6 +1,6 @@
-//! The listener in process, with a paused clock.
+//! Tests of the listener in process, most of them with a paused clock.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod listen {
     mod flood;

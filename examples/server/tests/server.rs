@@ -1,12 +1,10 @@
-//! The real binary, on real files, over real sockets: what a vendor runs.
+//! Tests of the server binary, with real files and sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "server/process.rs"]
 mod process;
 
-#[path = "server/edge.rs"]
-mod edge;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]
@@ -18,6 +16,8 @@ mod geography;
 mod lifecycle;
 #[path = "server/limits.rs"]
 mod limits;
+#[path = "server/network.rs"]
+mod network;
 #[path = "server/postgres.rs"]
 mod postgres;
 #[path = "server/postgres_faults.rs"]
@@ -26,12 +26,12 @@ mod postgres_faults;
 mod secrets;
 #[path = "server/start.rs"]
 mod start;
-#[path = "server/storm.rs"]
-#[expect(dead_code, reason = "the bench calls more of it")]
-mod storm;
 #[path = "server/tokens.rs"]
 mod tokens;
 #[path = "server/transfer.rs"]
 mod transfer;
+#[path = "server/webhook_faults.rs"]
+#[expect(dead_code, reason = "the bench calls more of it")]
+mod webhook_faults;
 #[path = "server/webhooks.rs"]
 mod webhooks;

@@ -1,4 +1,4 @@
-//! What a change of a license leaves in the audit, and how a customer is removed from it.
+//! Audit entries of license changes, and the removal of a customer from them.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Actor, AuditEntry};
 use crate::activation::{Activation, Label};
-use crate::command::{Changes, Command, NewLicense, told};
+use crate::command::{Changes, Command, NewLicense, activation_json};
 use crate::customer::CustomerEmail;
 use crate::license::License;
 
-/// The entry for a new license: all its fields.
+/// Creates the entry of a new license, with all its fields.
 pub(crate) fn created(new: &NewLicense, actor: &Actor) -> AuditEntry {
     let mut changes: Map<_, _> = fields(&new.license)
         .into_iter()
@@ -18,17 +18,14 @@ pub(crate) fn created(new: &NewLicense, actor: &Actor) -> AuditEntry {
         .collect();
     note_activations(&mut changes, &new.activations, &[]);
     AuditEntry {
-        at: new.license.created_at,
-        actor: actor.clone(),
-        action: "license.create".to_owned(),
         license_id: Some(new.license.id.clone()),
-        token_id: None,
         changes,
         metadata: metadata(None, &new.license),
+        ..AuditEntry::new("license.create", actor, new.license.created_at)
     }
 }
 
-/// The entry for a command that changed something.
+/// Creates the entry of a command that changed something.
 pub(crate) fn decided(
     before: &License,
     read: &[&Activation],
@@ -48,25 +45,25 @@ pub(crate) fn decided(
     note_activations(&mut fields, added, &released);
     let labelled = labelled.as_ref().and_then(|(id, label)| {
         let held = read.iter().copied().find(|held| held.id == *id)?;
-        fields.insert("activations".to_owned(), json!({ "before": [told(held)], "after": [told(held)] }));
+        fields.insert(
+            "activations".to_owned(),
+            json!({ "before": [activation_json(held)], "after": [activation_json(held)] }),
+        );
         Some(json!({ "before": named(held.label.as_ref()), "after": named(label.as_ref()) }))
     });
-    // Who is erased leaves nothing here either.
+    // The erased customer must not appear in the entry.
     let metadata = if erased.is_some() {
         fields.remove("customer_email");
         None
     } else {
-        // A label is a note of the vendor's as metadata is, may name a person, and goes with it.
+        // A label may name a person, so erasure must remove it like metadata.
         labelled.or_else(|| metadata(Some(before), license))
     };
     AuditEntry {
-        at,
-        actor: Actor::clone(actor),
-        action: action(command).to_owned(),
         license_id: Some(license.id.clone()),
-        token_id: None,
         changes: fields,
         metadata,
+        ..AuditEntry::new(action(command), actor, at)
     }
 }
 
@@ -90,7 +87,7 @@ fn named(label: Option<&Label>) -> Value {
     json!({ "label": label.map(Label::as_str) })
 }
 
-/// The fields that are told, destructured whole so that a new one is thought of.
+/// Returns the audited fields. Destructured, so that new fields are considered.
 fn fields(license: &License) -> [(&'static str, Value); 6] {
     let License {
         id: _,
@@ -109,7 +106,7 @@ fn fields(license: &License) -> [(&'static str, Value); 6] {
         metadata: _,
         version: _,
         last_event: _,
-        expiry_told: _,
+        expiry_notified: _,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -129,7 +126,7 @@ fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
 
 fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], released: &[&Activation]) {
     let list = |activations: &mut dyn Iterator<Item = &Activation>| -> Vec<Value> {
-        activations.map(told).collect()
+        activations.map(activation_json).collect()
     };
     if !added.is_empty() || !released.is_empty() {
         let (before, after) = (list(&mut released.iter().copied()), list(&mut added.iter()));
@@ -137,24 +134,25 @@ fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], rele
     }
 }
 
-/// A customer who is made anonymous.
+/// An anonymised customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    /// Who it was.
+    /// The address before.
     pub email: CustomerEmail,
-    /// What stands in its place.
+    /// The address that replaces it.
     pub anonymous: CustomerEmail,
 }
 
 impl Erasure {
-    /// The address as it stands in JSON that was written as text, and what takes its place: whole values, never parts of one.
+    /// Returns the old and the new address as whole JSON strings, for replacement in JSON text.
     #[must_use]
     pub fn replacement(&self) -> (String, String) {
         let quoted = |email: &CustomerEmail| Value::from(email.as_str()).to_string();
         (quoted(&self.email), quoted(&self.anonymous))
     }
 
-    /// Replaces the address in the data of an event; where it stood there, metadata goes as well. Whether it did.
+    /// Replaces the address in the data of an event, and removes the metadata if it was found. Returns
+    /// whether it was found.
     pub fn erase_from_event(&self, data: &mut Value) -> bool {
         let found = self.erase_from(data);
         if found {
@@ -163,7 +161,7 @@ impl Erasure {
         found
     }
 
-    /// Replaces the address in JSON; whether it stood there.
+    /// Replaces the address in JSON. Returns whether it was found.
     pub fn erase_from(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) if *text == self.email.as_str() => {

@@ -1,48 +1,48 @@
-//! Change fields of a license.
+//! Changes fields of a license.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
 use super::Draft;
-use super::lifecycle::{in_reach, refuse_revoked, reinstate, revoke, suspend};
+use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
 use crate::activation::{Activation, ActivationKind, Binding, ReleaseReason};
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::EventType;
-use crate::license::{Expiry, ExpiryTold, LicenseState};
+use crate::license::{Expiry, ExpiryNotified, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::{Limit, Plan, PlanCatalog};
 use crate::verdict::{Denial, plan_of};
 
-/// A state that a change may ask for.
+/// A state that a change can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetState {
     /// As [`Command::Reinstate`](super::Command::Reinstate).
     Active,
     /// As [`Command::Suspend`](super::Command::Suspend).
     Suspended,
-    /// As [`Command::Revoke`](super::Command::Revoke), after the other fields were changed.
+    /// As [`Command::Revoke`](super::Command::Revoke), after the other fields are changed.
     Revoked,
 }
 
-/// Fields to change; those that are `None` stay.
+/// Fields to change; `None` keeps a field.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LicenseChange {
-    /// Another plan. Its limits come with it, unless this change names them; `expires_at` stays.
+pub struct LicensePatch {
+    /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
     pub plan: Option<String>,
-    /// Another customer.
+    /// The customer.
     pub customer_email: Option<CustomerEmail>,
-    /// Slots for domains. Below what is in use: those stay, nothing new is admitted.
+    /// The domain limit. Below the number in use, activations stay but no new ones fit.
     pub max_domains: Option<Limit>,
-    /// Slots for devices; likewise.
+    /// The device limit.
     pub max_devices: Option<Limit>,
-    /// The domains to hold slots from now on: others are released, missing ones are added.
+    /// All registered domains: others are released, missing ones are added.
     pub domains: Option<Vec<DomainName>>,
-    /// When it expires; may be in the past.
+    /// The expiry, which can be in the past.
     pub expires_at: Option<Expiry>,
-    /// Replaces all metadata.
+    /// The whole metadata.
     pub metadata: Option<Metadata>,
     /// The state.
     pub state: Option<TargetState>,
@@ -51,21 +51,13 @@ pub struct LicenseChange {
 pub(super) fn change(
     draft: &mut Draft,
     activations: &[Activation],
-    change: &LicenseChange,
+    change: &LicensePatch,
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
-    let LicenseChange {
-        plan,
-        customer_email,
-        max_domains,
-        max_devices,
-        domains,
-        expires_at,
-        metadata,
-        state,
-    } = change;
+    let LicensePatch { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, state } =
+        change;
     if draft.license.state == LicenseState::Revoked
-        && *change == (LicenseChange { state: Some(TargetState::Revoked), ..LicenseChange::default() })
+        && *change == (LicensePatch { state: Some(TargetState::Revoked), ..LicensePatch::default() })
     {
         return Ok(());
     }
@@ -87,9 +79,9 @@ pub(super) fn change(
     license.max_domains = max_domains.unwrap_or(license.max_domains);
     license.max_devices = max_devices.unwrap_or(license.max_devices);
     if let Some(expiry) = expires_at {
-        license.expires_at = expiry.moment().map(|time| in_reach(Some(time))).transpose()?;
+        license.expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
         if license.expires_at != before.expires_at {
-            license.expiry_told = ExpiryTold::Nothing;
+            license.expiry_notified = ExpiryNotified::Nothing;
         }
     }
     if let Some(metadata) = metadata {
@@ -123,7 +115,7 @@ pub(super) fn change(
     }
 }
 
-/// Releases what the list leaves out, then adds what it has more, so that a swap fits a full license.
+/// Releases domains missing from the list, then adds the new ones, so that a swap fits into a full license.
 fn replace_domains(
     draft: &mut Draft,
     activations: &[Activation],
@@ -144,8 +136,8 @@ fn replace_domains(
     register(draft, plan, new)
 }
 
-/// Gives each of `domains`, none of which holds a slot yet, a slot as an admin does: the plan's policy does not matter,
-/// its limit does. One that stands twice takes one slot.
+/// Registers `domains`, none of which holds a slot, as an admin: the limit applies, the domain policy does
+/// not. Duplicates take one slot.
 pub(super) fn register<'a>(
     draft: &mut Draft,
     plan: &Plan,

@@ -1,45 +1,45 @@
-//! Create a license.
+//! Creates licenses.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Draft;
 use super::change::register;
-use super::lifecycle::in_reach;
+use super::lifecycle::supported_time;
 use crate::activation::{Activation, ActivationKind};
 use crate::audit::{self, Actor, AuditEntry};
-use crate::change::Change;
+use crate::change::LicenseChanged;
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{Counters, Expiry, ExpiryTold, License, LicenseDetail, LicenseId, LicenseState};
+use crate::license::{Counters, Expiry, ExpiryNotified, License, LicenseDetail, LicenseId, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::{Limit, PlanCatalog};
 use crate::verdict::Denial;
 
-/// What a new license shall be. What is `None` comes from its plan.
+/// The fields of a new license. Those that are `None` come from its plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LicenseSpec {
-    /// The name of its plan.
+    /// The name of the plan.
     pub plan: String,
-    /// Whom it belongs to.
+    /// The customer.
     pub customer_email: CustomerEmail,
-    /// Slots for domains.
+    /// The domain limit.
     pub max_domains: Option<Limit>,
-    /// Slots for devices.
+    /// The device limit.
     pub max_devices: Option<Limit>,
     /// Domains that hold a slot from the start.
     pub domains: Vec<DomainName>,
-    /// When it expires; `None`: after the plan's term.
+    /// The expiry; `None` uses the plan's term.
     pub expires_at: Option<Expiry>,
-    /// The vendor's own notes.
+    /// Notes of the vendor.
     pub metadata: Metadata,
 }
 
 impl LicenseSpec {
-    /// A license of that plan for that customer, with all else from the plan.
+    /// Creates a spec with the defaults of the plan.
     #[must_use]
     pub fn new(plan: impl Into<String>, customer_email: CustomerEmail) -> Self {
         Self {
@@ -53,12 +53,12 @@ impl LicenseSpec {
         }
     }
 
-    /// A digest of all that is asked; the same for the same request, whoever computes it.
+    /// Returns a digest of all fields, to compare requests.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata } = self;
         let domains: Vec<_> = domains.iter().map(DomainName::as_str).collect();
-        // One array of fixed length: `[null]` (said to be unlimited) and `null` (not said) differ.
+        // An array of fixed length, in which `[null]` (unlimited) and `null` (not given) differ.
         let text = json!([
             plan,
             customer_email.as_str(),
@@ -72,43 +72,43 @@ impl LicenseSpec {
     }
 }
 
-/// A caller's name for one request, so that repeating it creates nothing twice: 1 to 255 printable ASCII characters.
+/// A caller's key for one request, so that a retry creates nothing: 1 to 255 printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads a key.
+    /// Parses a key.
     ///
     /// # Errors
-    /// [`IdempotencyKeyError`] when it is of another form.
+    /// Returns [`IdempotencyKeyError`] if the form is wrong.
     pub fn parse(text: &str) -> Result<Self, IdempotencyKeyError> {
         let well_formed = (1..=limits::IDEMPOTENCY_KEY_BYTES).contains(&text.len())
             && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if well_formed { Ok(Self(text.to_owned())) } else { Err(IdempotencyKeyError) }
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that is no idempotency key.
+/// The text is not an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an idempotency key is 1 to {} printable ASCII characters", limits::IDEMPOTENCY_KEY_BYTES)]
+#[error("an idempotency key must be 1 to {} printable ASCII characters", limits::IDEMPOTENCY_KEY_BYTES)]
 pub struct IdempotencyKeyError;
 
-/// What makes a repeated request known.
+/// Identifies a repeated request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The caller's name for the request.
+    /// The caller's key.
     pub key: IdempotencyKey,
     /// [`LicenseSpec::digest`] of the request.
     pub request: [u8; 32],
 }
 
-/// A license to keep, with all that goes into the same commit.
+/// A license to create, with everything that goes into the same commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewLicense {
     /// The license.
@@ -117,33 +117,33 @@ pub struct NewLicense {
     pub activations: Vec<Activation>,
     /// Its first events.
     pub events: Vec<Event>,
-    /// How a repetition is known.
+    /// The idempotency key of the request, if any.
     pub idempotency: Option<Idempotency>,
-    /// The entry to add to the audit.
+    /// The audit entry to add.
     pub audit: Option<AuditEntry>,
 }
 
 impl NewLicense {
-    /// The same, with the entry of the audit that `by` made it. Pure.
+    /// Adds the audit entry for creation by `by`. Pure.
     #[must_use]
     pub fn audited(mut self, by: &Actor) -> Self {
         self.audit = Some(audit::created(&self, by));
         self
     }
 
-    /// What to tell other nodes: its key is no longer unknown.
+    /// Returns the notice for other nodes, since the key is no longer unknown.
     #[must_use]
-    pub fn notice(&self) -> Change {
+    pub fn notice(&self) -> LicenseChanged {
         let License { id, key_digest, version, .. } = &self.license;
-        Change { license_id: id.clone(), key_digest: *key_digest, version: *version }
+        LicenseChanged { license_id: id.clone(), key_digest: *key_digest, version: *version }
     }
 }
 
-/// Decides the creation of a license. Pure; id and key are made before.
+/// Decides the creation of a license. Pure.
 ///
 /// # Errors
-/// [`Denial::PlanUnknown`], [`Denial::DomainLimitReached`], [`Denial::DomainExempt`], [`Denial::TooFar`], and
-/// [`Denial::Expired`] when it would be expired from the start.
+/// Returns [`Denial::PlanUnknown`], [`Denial::DomainLimitReached`], [`Denial::DomainExempt`],
+/// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
 pub fn create(
     id: LicenseId,
     key: (KeyDigest, SealedKey),
@@ -155,10 +155,10 @@ pub fn create(
     let plan = plans.get(&spec.plan).ok_or_else(|| Denial::PlanUnknown { plan: spec.plan.clone() })?;
     let expires_at = match spec.expires_at {
         Some(expiry) => expiry.moment(),
-        None => plan.term().map(|term| in_reach(now.checked_add_signed(term))).transpose()?,
+        None => plan.term().map(|term| supported_time(now.checked_add_signed(term))).transpose()?,
     };
     if let Some(time) = expires_at {
-        in_reach(Some(time))?;
+        supported_time(Some(time))?;
         if time <= now {
             return Err(Denial::Expired { since: time });
         }
@@ -181,7 +181,7 @@ pub fn create(
         metadata: spec.metadata.clone(),
         version: 1,
         last_event: 0,
-        expiry_told: ExpiryTold::Nothing,
+        expiry_notified: ExpiryNotified::Nothing,
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

@@ -1,13 +1,13 @@
-//! Call an activation something.
+//! Labels activations.
 
 use serde_json::json;
 
-use super::{Draft, told};
+use super::{Draft, activation_json};
 use crate::activation::{Activation, ActivationId, Label};
 use crate::event::EventType;
 use crate::verdict::Denial;
 
-/// The same label again: nothing.
+/// Sets the label; the same label changes nothing.
 pub(super) fn label(
     draft: &mut Draft,
     activations: &[Activation],
@@ -17,7 +17,7 @@ pub(super) fn label(
     super::lifecycle::refuse_revoked(draft)?;
     let activation = super::release::find(activations, id)?;
     if activation.label.as_ref() != label {
-        draft.emit(EventType::ActivationLabelled, json!({ "activation": told(activation) }));
+        draft.emit(EventType::ActivationLabelled, json!({ "activation": activation_json(activation) }));
         draft.labelled = Some((id.clone(), label.cloned()));
     }
     Ok(())

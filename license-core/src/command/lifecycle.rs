@@ -1,4 +1,4 @@
-//! Suspend, reinstate, renew, rotate the key, revoke.
+//! Suspends, reinstates, renews, anonymises and revokes licenses, and rotates keys.
 
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::Draft;
 use crate::audit::Erasure;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{ExpiryTold, LicenseState};
+use crate::license::{ExpiryNotified, LicenseState};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::PlanCatalog;
@@ -21,7 +21,7 @@ pub(super) fn reinstate(draft: &mut Draft) -> Result<(), Denial> {
     turn(draft, LicenseState::Active, EventType::LicenseReinstated)
 }
 
-/// Revoking again is no denial: a caller who is not sure asks twice.
+/// Revoking a revoked license is not a denial, so that callers can retry.
 pub(super) fn revoke(draft: &mut Draft) {
     if draft.license.state != LicenseState::Revoked {
         draft.license.state = LicenseState::Revoked;
@@ -38,23 +38,23 @@ fn turn(draft: &mut Draft, state: LicenseState, event_type: EventType) -> Result
     Ok(())
 }
 
-/// A plan that is perpetual by now makes the license perpetual; a license that is perpetual has nothing to renew.
+/// Renews the license. A plan that has become perpetual makes the license perpetual.
 pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial> {
     refuse_revoked(draft)?;
     let expires_at = draft.license.expires_at.ok_or(Denial::Perpetual)?;
     draft.license.expires_at = match plan_of(&draft.license, plans)?.term() {
         None => None,
-        Some(term) => Some(in_reach(expires_at.max(draft.now).checked_add_signed(term))?),
+        Some(term) => Some(supported_time(expires_at.max(draft.now).checked_add_signed(term))?),
     };
     if draft.license.expires_at != Some(expires_at) {
-        draft.license.expiry_told = ExpiryTold::Nothing;
+        draft.license.expiry_notified = ExpiryNotified::Nothing;
     }
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);
     Ok(())
 }
 
-/// Also of a revoked license: it stays revoked.
+/// Also applies to revoked licenses.
 pub(super) fn anonymise(draft: &mut Draft, erasure: &Erasure) {
     if draft.license.customer_email == erasure.email {
         draft.license.customer_email = erasure.anonymous.clone();
@@ -76,7 +76,7 @@ pub(super) fn refuse_revoked(draft: &Draft) -> Result<(), Denial> {
     if draft.license.state == LicenseState::Revoked { Err(Denial::Revoked) } else { Ok(()) }
 }
 
-/// A time that RFC 3339 can name.
-pub(crate) fn in_reach(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
+/// Returns the time if RFC 3339 can represent it.
+pub(crate) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
     time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
 }

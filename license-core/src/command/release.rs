@@ -1,15 +1,15 @@
-//! Free slots: one that is named, the customer's own, those that nobody uses.
+//! Frees slots: by id, by the customer, and of idle devices.
 
 use super::Draft;
 use super::lifecycle::refuse_revoked;
 use crate::activation::{Activation, ActivationId, Binding, ReleaseReason};
+use crate::last_seen::EvictionCandidate;
 use crate::license::LicenseState;
 use crate::plan::{DomainPolicy, PlanCatalog};
-use crate::seen::SeenActivation;
 use crate::verdict::{Denial, plan_of};
 
-/// Devices that one command releases as idle, so that a commit stays short; of more, the rest is for the next one.
-pub(super) const IDLE_AT_ONCE: u32 = 32;
+/// Devices that one command releases as idle. Callers repeat the command for more.
+pub(super) const IDLE_BATCH: u32 = 32;
 
 pub(super) fn release(
     draft: &mut Draft,
@@ -25,8 +25,8 @@ pub(super) fn find<'a>(activations: &'a [Activation], id: &ActivationId) -> Resu
     activations.iter().find(|activation| activation.id == *id).ok_or(Denial::ActivationNotFound)
 }
 
-/// What a customer frees, the same customer can take again: neither a wildcard, which only the vendor registers, nor a domain
-/// where only registered ones are admitted. A license that has expired may be tidied; one on hold is the vendor's.
+/// Frees a slot that the customer can take again: not a wildcard, and no domain under `RegisteredOnly`.
+/// Expired licenses are allowed, suspended ones are not.
 pub(super) fn deactivate(
     draft: &mut Draft,
     activations: &[Activation],
@@ -46,7 +46,7 @@ pub(super) fn deactivate(
         (Binding::Domain(registered), Binding::Domain(domain)) => registered.covers(domain),
         (held, asked) => held == asked,
     };
-    // The domain itself before a wildcard that covers it as well.
+    // The domain itself before a wildcard that covers it.
     let exact = activations.iter().find(|held| held.binding == *binding);
     let held = exact.or_else(|| activations.iter().find(holds)).ok_or(Denial::ActivationNotFound)?;
     if let Binding::Domain(domain) = &held.binding
@@ -58,19 +58,19 @@ pub(super) fn deactivate(
     Ok(())
 }
 
-/// [`Denial::ActivationNotFound`] where none is idle. Devices only: domains are mostly the vendor's word, and a site that is not asked for long is there all the same.
+/// Frees slots of idle devices. Domains are not released: a site may be alive without validations.
 pub(super) fn release_idle(
     draft: &mut Draft,
-    unseen: &[SeenActivation],
+    candidates: &[EvictionCandidate],
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
     refuse_revoked(draft)?;
     let idle = plan_of(&draft.license, plans)?.idle();
     let before =
         idle.and_then(|idle| draft.now.checked_sub_signed(idle)).ok_or(Denial::ActivationNotFound)?;
-    let device = |seen: &&SeenActivation| matches!(seen.activation.binding, Binding::Device(_));
-    let mut idle = unseen.iter().filter(device).filter(|seen| seen.seen_at < before).peekable();
+    let device = |candidate: &&EvictionCandidate| matches!(candidate.activation.binding, Binding::Device(_));
+    let mut idle = candidates.iter().filter(device).filter(|candidate| candidate.seen_at < before).peekable();
     idle.peek().ok_or(Denial::ActivationNotFound)?;
-    idle.for_each(|seen| draft.release(&seen.activation, ReleaseReason::Idle));
+    idle.for_each(|candidate| draft.release(&candidate.activation, ReleaseReason::Idle));
     Ok(())
 }

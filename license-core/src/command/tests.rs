@@ -1,4 +1,4 @@
-//! Every status × command, and the rules that need more than a table.
+//! Tests of every status and command, and of rules that need more than a table.
 
 mod devices;
 
@@ -15,7 +15,7 @@ use crate::license::{Counters, Expiry, LicenseDetail, LicenseId, LicenseState, S
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::plan::{DevicePolicy, DomainPolicy, Limit, Plan};
-use crate::verdict::{DenialCode, Judgement, Standing, Verdict, judge};
+use crate::verdict::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
 
 fn now() -> DateTime<Utc> {
     "2026-06-01T12:00:00Z".parse().unwrap()
@@ -55,12 +55,12 @@ fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
     }
 }
 
-/// A license with its activations, and commands run on it one after the other: a store of one license without a store.
+/// Runs commands one after the other on one license, without a store.
 struct Bench {
     license: License,
     activations: Vec<Activation>,
     events: Vec<Event>,
-    /// When they were last seen; others when they were made.
+    /// Last-seen times; other activations were last seen when created.
     seen: BTreeMap<ActivationId, DateTime<Utc>>,
     now: DateTime<Utc>,
 }
@@ -106,20 +106,21 @@ impl Bench {
             },
         });
         let devices = self.activations.iter().filter(|one| one.binding.kind() == ActivationKind::Device);
-        let devices = devices.map(|one| SeenActivation {
+        let devices = devices.map(|one| EvictionCandidate {
             seen_at: self.seen.get(&one.id).copied().unwrap_or(one.created_at),
             activation: one.clone(),
         });
-        let unseen = command.unseen(&self.license, &context).map(|unseen| unseen.among(devices));
+        let candidates =
+            command.eviction_candidates(&self.license, &context).map(|query| query.select(devices));
         let view = View {
             license: self.license.clone(),
             activations: activations.cloned().collect(),
-            unseen: unseen.unwrap_or_default(),
+            eviction_candidates: candidates.unwrap_or_default(),
         };
         decide(view, command, &context)
     }
 
-    /// Runs a command; the types of its events, or the denial.
+    /// Runs a command and returns the types of its events, or the denial.
     fn run(&mut self, command: &Command) -> Result<Vec<&'static str>, Denial> {
         let Decision { outcome, changes } = self.decide(command);
         match outcome {
@@ -182,7 +183,7 @@ impl Bench {
         self.run(&Command::Activate(claim(domain, fingerprint))).map_err(|denial| denial.code())
     }
 
-    fn change(&mut self, change: LicenseChange) -> Result<Vec<&'static str>, DenialCode> {
+    fn change(&mut self, change: LicensePatch) -> Result<Vec<&'static str>, DenialCode> {
         self.run(&Command::Change(change)).map_err(|denial| denial.code())
     }
 
@@ -205,10 +206,7 @@ fn every_command(bench: &Bench) -> Vec<(&'static str, Command)> {
         ("renew", Command::Renew),
         (
             "change",
-            Command::Change(LicenseChange {
-                max_devices: Some(Limit::AtMost(7)),
-                ..LicenseChange::default()
-            }),
+            Command::Change(LicensePatch { max_devices: Some(Limit::AtMost(7)), ..Default::default() }),
         ),
         ("rotate_key", rotate),
         ("revoke", Command::Revoke),
@@ -216,7 +214,7 @@ fn every_command(bench: &Bench) -> Vec<(&'static str, Command)> {
 }
 
 #[test]
-fn every_status_and_command() {
+fn commands_follow_the_status_table() {
     const REVOKED: Result<&[&str], DenialCode> = Err(DenialCode::LicenseRevoked);
     let nothing: Result<&[&str], DenialCode> = Ok(&[]);
     let activated: Result<&[&str], DenialCode> = Ok(&["license.activated", "activation.created"]);
@@ -262,7 +260,7 @@ fn every_status_and_command() {
 }
 
 #[test]
-fn nothing_brings_a_revoked_license_back() {
+fn revoked_license_stays_revoked() {
     let mut bench = Bench::in_status(Status::Revoked);
     let before = bench.license.clone();
     for (name, command) in every_command(&bench) {
@@ -271,22 +269,22 @@ fn nothing_brings_a_revoked_license_back() {
     }
     for state in [TargetState::Active, TargetState::Suspended, TargetState::Revoked] {
         let plan = Some("large".to_owned());
-        let change = LicenseChange { plan, state: Some(state), ..LicenseChange::default() };
+        let change = LicensePatch { plan, state: Some(state), ..Default::default() };
         assert_eq!(bench.change(change), Err(DenialCode::LicenseRevoked), "{state:?}");
     }
-    let again = LicenseChange { state: Some(TargetState::Revoked), ..LicenseChange::default() };
-    assert_eq!(bench.change(again), Ok(vec![]), "revoking again is no denial");
+    let again = LicensePatch { state: Some(TargetState::Revoked), ..Default::default() };
+    assert_eq!(bench.change(again), Ok(vec![]), "revoking again is not denied");
     assert_eq!(bench.license, before);
 }
 
 #[test]
-fn a_claim_takes_both_slots_or_none() {
+fn claim_takes_both_slots_or_none() {
     let mut bench = Bench::new("small", &[]);
     assert_eq!(
         bench.activate(Some("a.com"), Some("d1")),
         Ok(vec!["license.activated", "activation.created", "activation.created"])
     );
-    assert_eq!(bench.activate(Some("a.com"), Some("d1")), Ok(vec![]), "held already");
+    assert_eq!(bench.activate(Some("a.com"), Some("d1")), Ok(vec![]), "already held");
     let before = bench.license.clone();
     assert_eq!(bench.activate(Some("b.com"), Some("d2")), Err(DenialCode::DomainLimitReached));
     assert_eq!(bench.license, before, "the device took no slot");
@@ -296,7 +294,7 @@ fn a_claim_takes_both_slots_or_none() {
 }
 
 #[test]
-fn the_first_valid_answer_is_an_event_once() {
+fn first_valid_answer_emits_one_event() {
     let mut bench = Bench::new("small", &["a.com"]);
     assert_eq!(bench.activate(Some("a.com"), None), Ok(vec!["license.activated"]));
     assert_eq!(bench.license.activated_at, Some(now()));
@@ -304,14 +302,14 @@ fn the_first_valid_answer_is_an_event_once() {
 }
 
 #[test]
-fn a_denial_tells_the_figures() {
+fn limit_denial_has_used_and_limit() {
     let mut bench = Bench::new("small", &["a.com"]);
     let denial = bench.run(&Command::Activate(claim(Some("b.com"), None))).unwrap_err();
     assert_eq!(denial.to_string(), "1 of 1 domains are in use.");
 }
 
 #[test]
-fn wildcards_cover_and_count_once() {
+fn wildcard_covers_hosts_and_counts_once() {
     let mut bench = Bench::new("small", &["*.example.com"]);
     for covered in ["a.example.com", "b.c.example.com", "www.example.com"] {
         assert!(bench.activate(Some(covered), None).is_ok(), "{covered}");
@@ -322,7 +320,7 @@ fn wildcards_cover_and_count_once() {
 }
 
 #[test]
-fn exempt_hosts_take_no_slot_unless_the_plan_says_so() {
+fn exempt_hosts_take_no_slot_unless_plan_counts_them() {
     let mut bench = Bench::new("small", &["a.com"]);
     for host in ["localhost", "shop.test", "192.168.0.7"] {
         assert!(bench.activate(Some(host), None).is_ok(), "{host}");
@@ -338,33 +336,30 @@ fn exempt_hosts_take_no_slot_unless_the_plan_says_so() {
 }
 
 #[test]
-fn registered_only() {
+fn registered_only_plan_denies_new_domains() {
     let mut bench = Bench::new("closed", &["a.com"]);
     assert!(bench.activate(Some("a.com"), None).is_ok());
     assert_eq!(bench.activate(Some("b.com"), None), Err(DenialCode::DomainNotAllowed));
     assert!(bench.activate(Some("localhost"), None).is_ok(), "exempt");
     let domains = Some(vec![domain("a.com"), domain("b.com")]);
-    assert_eq!(
-        bench.change(LicenseChange { domains, ..LicenseChange::default() }),
-        Ok(vec!["activation.created"])
-    );
+    assert_eq!(bench.change(LicensePatch { domains, ..Default::default() }), Ok(vec!["activation.created"]));
     assert!(bench.activate(Some("b.com"), None).is_ok());
 }
 
 #[test]
-fn order_of_denials() {
+fn denials_are_checked_in_order() {
     let mut bench = Bench::new("closed", &[]);
-    let devices = LicenseChange { max_devices: Some(Limit::AtMost(0)), ..LicenseChange::default() };
+    let devices = LicensePatch { max_devices: Some(Limit::AtMost(0)), ..Default::default() };
     assert!(bench.change(devices).is_ok());
     let full = |bench: &mut Bench| bench.activate(Some("x.com"), Some("d")).unwrap_err();
     assert_eq!(full(&mut bench), DenialCode::DomainNotAllowed, "before the device");
-    let plan = LicenseChange { plan: Some("small".to_owned()), ..LicenseChange::default() };
+    let plan = LicensePatch { plan: Some("small".to_owned()), ..Default::default() };
     let none =
-        LicenseChange { max_domains: Some(Limit::AtMost(0)), max_devices: Some(Limit::AtMost(0)), ..plan };
+        LicensePatch { max_domains: Some(Limit::AtMost(0)), max_devices: Some(Limit::AtMost(0)), ..plan };
     assert!(bench.change(none).is_ok());
     assert_eq!(full(&mut bench), DenialCode::DomainLimitReached, "before the device");
     let past = Some(Expiry::At(now() - TimeDelta::days(9)));
-    assert!(bench.change(LicenseChange { expires_at: past, ..LicenseChange::default() }).is_ok());
+    assert!(bench.change(LicensePatch { expires_at: past, ..Default::default() }).is_ok());
     assert_eq!(full(&mut bench), DenialCode::LicenseExpired, "before the domain");
     bench.done(&Command::Suspend);
     assert_eq!(full(&mut bench), DenialCode::LicenseSuspended, "before expired");
@@ -373,15 +368,15 @@ fn order_of_denials() {
 }
 
 #[test]
-fn a_lowered_limit_grandfathers() {
+fn lowered_limit_keeps_existing_activations() {
     let mut bench = Bench::new("large", &["a.com", "b.com", "c.com"]);
-    let lower = LicenseChange { max_domains: Some(Limit::AtMost(1)), ..LicenseChange::default() };
+    let lower = LicensePatch { max_domains: Some(Limit::AtMost(1)), ..Default::default() };
     assert_eq!(bench.change(lower), Ok(vec!["license.updated"]));
-    assert!(bench.activate(Some("c.com"), None).is_ok(), "what is there stays");
+    assert!(bench.activate(Some("c.com"), None).is_ok(), "existing domains stay");
     assert_eq!(bench.activate(Some("d.com"), None), Err(DenialCode::DomainLimitReached));
-    let list = |texts: &[&str]| LicenseChange {
+    let list = |texts: &[&str]| LicensePatch {
         domains: Some(texts.iter().map(|text| domain(text)).collect()),
-        ..LicenseChange::default()
+        ..Default::default()
     };
     assert_eq!(bench.change(list(&["a.com", "b.com", "d.com"])), Err(DenialCode::DomainLimitReached));
     assert_eq!(bench.domains(), ["a.com", "b.com", "c.com"], "a denied list changes nothing");
@@ -390,41 +385,41 @@ fn a_lowered_limit_grandfathers() {
         bench.change(list(&["d.com"])),
         Ok(vec!["activation.released", "activation.released", "activation.created"])
     );
-    assert_eq!(bench.change(list(&["d.com", "www.d.com"])), Ok(vec![]), "twice is once");
+    assert_eq!(bench.change(list(&["d.com", "www.d.com"])), Ok(vec![]), "duplicates count once");
 }
 
 #[test]
-fn a_plan_brings_its_limits_unless_the_change_names_them() {
+fn new_plan_sets_its_limits_unless_the_change_does() {
     let mut bench = Bench::new("small", &[]);
     let plan = Some("large".to_owned());
-    let change = LicenseChange { plan, max_devices: Some(Limit::AtMost(4)), ..LicenseChange::default() };
+    let change = LicensePatch { plan, max_devices: Some(Limit::AtMost(4)), ..Default::default() };
     assert_eq!(bench.change(change), Ok(vec!["license.updated"]));
     assert_eq!((bench.license.max_domains, bench.license.max_devices), (Limit::AtMost(9), Limit::AtMost(4)));
     assert_eq!(bench.license.expires_at, Some(now() + TimeDelta::days(30)), "the expiry stays");
     let fields = bench.events.last().unwrap().data["fields"].clone();
     assert_eq!(fields, json!(["plan", "max_domains", "max_devices"]));
-    let same = LicenseChange { plan: Some("large".to_owned()), ..LicenseChange::default() };
+    let same = LicensePatch { plan: Some("large".to_owned()), ..Default::default() };
     assert_eq!(bench.change(same), Ok(vec![]), "the same plan again keeps the limits");
     assert_eq!(bench.license.max_devices, Limit::AtMost(4));
-    let unknown = LicenseChange { plan: Some("none".to_owned()), ..LicenseChange::default() };
+    let unknown = LicensePatch { plan: Some("none".to_owned()), ..Default::default() };
     assert_eq!(bench.change(unknown), Err(DenialCode::PlanUnknown));
 }
 
 #[test]
-fn a_change_with_a_state_is_one_step() {
+fn change_with_state_is_one_step() {
     let mut bench = Bench::new("small", &["a.com"]);
     let metadata = Some(Metadata::from_json(json!({"order": 7})).unwrap());
     let state = Some(TargetState::Suspended);
-    let change = LicenseChange { metadata, state, ..LicenseChange::default() };
+    let change = LicensePatch { metadata, state, ..Default::default() };
     assert_eq!(bench.change(change), Ok(vec!["license.updated", "license.suspended"]));
     let domains = Some(vec![domain("a.com"), domain("b.com")]);
-    let refused = LicenseChange { domains, state: Some(TargetState::Active), ..LicenseChange::default() };
+    let refused = LicensePatch { domains, state: Some(TargetState::Active), ..Default::default() };
     assert_eq!(bench.change(refused), Err(DenialCode::DomainLimitReached));
-    assert_eq!(bench.license.state, LicenseState::Suspended, "nothing of a denied change stays");
+    assert_eq!(bench.license.state, LicenseState::Suspended, "a denied change changes nothing");
 }
 
 #[test]
-fn renewals() {
+fn renewal_extends_the_later_of_now_and_expiry() {
     let end = now() + TimeDelta::days(30);
     let after = |setup: &dyn Fn(&mut Bench)| {
         let mut bench = Bench::new("small", &[]);
@@ -439,13 +434,13 @@ fn renewals() {
     );
     let to = |expires_at| {
         move |bench: &mut Bench| {
-            bench.change(LicenseChange { expires_at: Some(expires_at), ..LicenseChange::default() }).unwrap();
+            bench.change(LicensePatch { expires_at: Some(expires_at), ..Default::default() }).unwrap();
         }
     };
     assert_eq!(after(&to(Expiry::Never)), Err(DenialCode::LicensePerpetual));
     let last = "9999-12-15T00:00:00Z".parse().unwrap();
     assert_eq!(after(&to(Expiry::At(last))), Err(DenialCode::ExpiryTooFar));
-    let forever = LicenseChange { plan: Some("forever".to_owned()), ..LicenseChange::default() };
+    let forever = LicensePatch { plan: Some("forever".to_owned()), ..Default::default() };
     assert_eq!(
         after(&|bench| drop(bench.change(forever.clone()))),
         Ok(None),
@@ -454,13 +449,14 @@ fn renewals() {
 }
 
 #[test]
-fn a_stale_version_changes_nothing() {
+fn stale_version_changes_nothing() {
     let bench = Bench::new("small", &[]);
     for (expected_version, denial) in
         [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]
     {
         let context = CommandContext { plans: plans().into(), now: now(), expected_version, by: None };
-        let view = View { license: bench.license.clone(), activations: Vec::new(), unseen: Vec::new() };
+        let view =
+            View { license: bench.license.clone(), activations: Vec::new(), eviction_candidates: Vec::new() };
         let found = match decide(view, &Command::Suspend, &context).outcome {
             Outcome::Done(_) => None,
             Outcome::Denied(denial) => Some(denial),
@@ -470,13 +466,13 @@ fn a_stale_version_changes_nothing() {
 }
 
 #[test]
-fn expiry_and_grace_to_the_microsecond() {
+fn expiry_and_grace_are_exact_to_the_microsecond() {
     let bench = Bench::new("small", &[]);
     let end = now() + TimeDelta::days(30);
     let micro = TimeDelta::microseconds(1);
     let grace = TimeDelta::days(3);
     let plans = plans();
-    let standing = Standing::new(Arc::new(bench.license.clone()), []);
+    let snapshot = LicenseSnapshot::new(Arc::new(bench.license.clone()), []);
     for (time, status, denied) in [
         (end - micro, Status::Active, false),
         (end, Status::Expired, false),
@@ -484,31 +480,31 @@ fn expiry_and_grace_to_the_microsecond() {
         (end + grace, Status::Expired, true),
     ] {
         assert_eq!(bench.license.status(time), status, "{time}");
-        let judgement = judge(&standing, &Claim::default(), &plans, time).unwrap();
-        let expired = judgement == Judgement::Settled(Verdict::Denied(Denial::Expired { since: end }));
+        let evaluation = evaluate(&snapshot, &Claim::default(), &plans, time).unwrap();
+        let expired = evaluation == Evaluation::Decided(Verdict::Denied(Denial::Expired { since: end }));
         assert_eq!(expired, denied, "{time}");
     }
 }
 
 #[test]
-fn standing_holds_every_binding_it_was_given() {
+fn standing_holds_every_given_binding() {
     let license = Arc::new(Bench::new("small", &[]).license);
     let all = ["d.com", "b.com", "e.com", "a.com", "c.com"].map(|name| claim(Some(name), None));
     for count in 0..=all.len() {
         let bindings = all[..count].iter().map(|claim| Binding::Domain(claim.domain.clone().unwrap()));
-        let standing = Standing::new(Arc::clone(&license), bindings.clone());
+        let snapshot = LicenseSnapshot::new(Arc::clone(&license), bindings.clone());
         assert_eq!(
-            standing.bindings().collect::<HashSet<_>>(),
+            snapshot.bindings().collect::<HashSet<_>>(),
             bindings.collect::<Vec<_>>().iter().collect()
         );
         for (n, claim) in all.iter().enumerate() {
-            assert_eq!(standing.held(claim).domain, n < count, "{n} of {count}");
+            assert_eq!(snapshot.held(claim).domain, n < count, "{n} of {count}");
         }
     }
 }
 
 #[test]
-fn judge_and_activate_agree() {
+fn evaluate_and_activate_agree() {
     let mut bench = Bench::new("small", &[]);
     let plans = plans();
     for (domain, fingerprint) in [
@@ -520,19 +516,19 @@ fn judge_and_activate_agree() {
     ] {
         let claim = claim(domain, fingerprint);
         let bindings = bench.activations.iter().map(|activation| activation.binding.clone());
-        let standing = Standing::new(Arc::new(bench.license.clone()), bindings);
-        let judgement = judge(&standing, &claim, &plans, now()).unwrap();
-        match (judgement, bench.run(&Command::Activate(claim))) {
-            (Judgement::Settled(Verdict::Denied(judged)), Err(decided)) => assert_eq!(judged, decided),
-            (Judgement::Settled(Verdict::Valid(_)), Ok(events)) => assert!(events.is_empty()),
-            (Judgement::NeedsActivation, Ok(events)) => assert!(!events.is_empty()),
-            (judged, decided) => panic!("{judged:?} but {decided:?}"),
+        let snapshot = LicenseSnapshot::new(Arc::new(bench.license.clone()), bindings);
+        let evaluation = evaluate(&snapshot, &claim, &plans, now()).unwrap();
+        match (evaluation, bench.run(&Command::Activate(claim))) {
+            (Evaluation::Decided(Verdict::Denied(evaluated)), Err(decided)) => assert_eq!(evaluated, decided),
+            (Evaluation::Decided(Verdict::Valid(_)), Ok(events)) => assert!(events.is_empty()),
+            (Evaluation::NeedsActivation, Ok(events)) => assert!(!events.is_empty()),
+            (evaluated, decided) => panic!("{evaluated:?} but {decided:?}"),
         }
     }
 }
 
 #[test]
-fn creation() {
+fn creation_applies_plan_and_spec() {
     let email = || CustomerEmail::parse("dev@example.com").unwrap();
     let make = |edit: &dyn Fn(&mut LicenseSpec)| {
         let mut spec = LicenseSpec::new("small", email());
@@ -564,7 +560,7 @@ fn creation() {
 }
 
 #[test]
-fn the_digest_of_a_request_tells_every_field_apart() {
+fn request_digest_depends_on_every_field() {
     let spec = || LicenseSpec::new("small", CustomerEmail::parse("dev@example.com").unwrap());
     let edits: [&dyn Fn(&mut LicenseSpec); 10] = [
         &|_| {},
@@ -590,65 +586,62 @@ fn the_digest_of_a_request_tells_every_field_apart() {
     assert_eq!(digests.len(), edits.len());
 }
 
-/// The end of a term is told of once, and that it is near once; another term is told of again. No version moves.
+/// One event before the end and one after it, and again after `expires_at` changes. The version stays.
 #[test]
-fn the_end_of_a_term_is_told_of_once() {
-    let tell = |bench: &mut Bench, days: i64| {
+fn expiry_events_are_emitted_once_per_term() {
+    let due = |bench: &mut Bench, days: i64| {
         let moment = bench.license.expires_at.unwrap() + TimeDelta::days(days);
-        let changes = tell_expiry(bench.license.clone(), moment, moment + TimeDelta::days(7))?;
+        let changes = expiry_events(bench.license.clone(), moment, moment + TimeDelta::days(7))?;
         assert_eq!(changes.license.version, bench.license.version);
         assert_eq!(changes.license.last_event, bench.license.last_event + 1);
         bench.license = (*changes.license).clone();
         changes.events.types().next().map(EventType::as_str)
     };
     let mut bench = Bench::new("small", &[]);
-    assert_eq!(tell(&mut bench, -8), None);
-    assert_eq!(tell(&mut bench, -7), Some("license.expiring"));
-    assert_eq!(tell(&mut bench, -6), None, "once");
+    assert_eq!(due(&mut bench, -8), None);
+    assert_eq!(due(&mut bench, -7), Some("license.expiring"));
+    assert_eq!(due(&mut bench, -6), None, "once");
     bench.done(&Command::Renew);
-    assert_eq!(tell(&mut bench, -7), Some("license.expiring"), "another term");
-    assert_eq!(tell(&mut bench, 0), Some("license.expired"));
-    assert_eq!(tell(&mut bench, 9), None, "once");
+    assert_eq!(due(&mut bench, -7), Some("license.expiring"), "another term");
+    assert_eq!(due(&mut bench, 0), Some("license.expired"));
+    assert_eq!(due(&mut bench, 9), None, "once");
     bench.done(&Command::Renew);
-    assert_eq!(tell(&mut bench, 9), Some("license.expired"), "both have passed: the end is told");
-    assert_eq!(tell(&mut bench, -1), None, "a clock that goes back");
+    assert_eq!(due(&mut bench, 9), Some("license.expired"), "both are due: only the end is reported");
+    assert_eq!(due(&mut bench, -1), None, "a clock that goes back");
     let same = Expiry::At(bench.license.expires_at.unwrap());
-    bench
-        .done(&Command::Change(LicenseChange { plan: Some("large".to_owned()), ..LicenseChange::default() }));
-    bench
-        .run(&Command::Change(LicenseChange { expires_at: Some(same), ..LicenseChange::default() }))
-        .unwrap();
-    assert_eq!(tell(&mut bench, 9), None, "the same term");
+    bench.done(&Command::Change(LicensePatch { plan: Some("large".to_owned()), ..Default::default() }));
+    bench.run(&Command::Change(LicensePatch { expires_at: Some(same), ..Default::default() })).unwrap();
+    assert_eq!(due(&mut bench, 9), None, "the same term");
     let other = Expiry::At(now());
-    bench.done(&Command::Change(LicenseChange { expires_at: Some(other), ..LicenseChange::default() }));
-    assert_eq!(tell(&mut bench, 9), Some("license.expired"), "a term set to the past");
+    bench.done(&Command::Change(LicensePatch { expires_at: Some(other), ..Default::default() }));
+    assert_eq!(due(&mut bench, 9), Some("license.expired"), "a term set to the past");
 }
 
 #[test]
-fn the_end_of_a_term_is_told_of_active_licenses_only() {
+fn expiry_events_are_for_active_licenses_only() {
     for status in [Status::Suspended, Status::Revoked] {
         let bench = Bench::in_status(status);
         let end = bench.license.expires_at.unwrap();
-        assert_eq!(tell_expiry(bench.license.clone(), end, end), None, "{status:?}");
+        assert_eq!(expiry_events(bench.license.clone(), end, end), None, "{status:?}");
     }
     let mut bench = Bench::in_status(Status::Suspended);
     bench.done(&Command::Reinstate);
     let end = bench.license.expires_at.unwrap();
-    assert!(tell_expiry(bench.license, end, end).is_some(), "reinstated after its end");
+    assert!(expiry_events(bench.license, end, end).is_some(), "reinstated after its end");
 }
 
 /// Once an hour, to the microsecond, and only while no slot is free.
 #[test]
-fn a_reached_limit_is_told_of_once_an_hour() {
+fn limit_event_is_emitted_once_an_hour() {
     let mut bench = Bench::new("small", &["a.com"]);
-    let told = |bench: &Bench, kind, after: TimeDelta| {
+    let due = |bench: &Bench, kind, after: TimeDelta| {
         let notice = LimitNotice { license_id: bench.license.id.clone(), kind, at: now() + after };
-        tell_limit(bench.license.clone(), &notice, Some(now()))
+        limit_event(bench.license.clone(), &notice, Some(now()))
     };
     let hour = TimeDelta::hours(1);
-    assert_eq!(told(&bench, ActivationKind::Domain, hour - TimeDelta::microseconds(1)), None);
-    assert_eq!(told(&bench, ActivationKind::Device, hour), None, "devices have slots free");
-    let changes = told(&bench, ActivationKind::Domain, hour).unwrap();
+    assert_eq!(due(&bench, ActivationKind::Domain, hour - TimeDelta::microseconds(1)), None);
+    assert_eq!(due(&bench, ActivationKind::Device, hour), None, "devices have slots free");
+    let changes = due(&bench, ActivationKind::Domain, hour).unwrap();
     let License { last_event, ref version, .. } = bench.license;
     assert_eq!(
         *changes.license,
@@ -660,12 +653,12 @@ fn a_reached_limit_is_told_of_once_an_hour() {
         (&json!("domain"), &json!(1), &json!(1))
     );
     bench.done(&Command::Suspend);
-    assert_eq!(told(&bench, ActivationKind::Domain, hour), None, "nobody is denied for a limit");
+    assert_eq!(due(&bench, ActivationKind::Domain, hour), None, "the limit denies no validation");
 }
 
-/// What the API shows of the license after the change, without its key, and the number of the event.
+/// The license as in the API after the change, without its key, and the event number.
 #[test]
-fn events_show_the_license() {
+fn events_contain_the_license() {
     let mut bench = Bench::new("small", &["a.com"]);
     assert_eq!(bench.events[0].data["license"]["domains"], json!(["a.com"]), "when it is created");
     bench.done(&Command::Suspend);
@@ -677,15 +670,15 @@ fn events_show_the_license() {
     assert_eq!(license["version"], 2);
     assert_eq!(license["validation_count"], 7);
     assert_eq!(license["customer_email"], "dev@example.com");
-    assert!(!format!("{:?}", bench.events).contains("dev@"), "no customer in what may be logged");
+    assert!(!format!("{:?}", bench.events).contains("dev@"), "logs do not contain the customer");
 }
 
-/// However many are bound, an event lists few, and says how many there are.
+/// An event lists few activations and the total.
 #[test]
-fn what_an_event_lists_is_bounded() {
+fn event_lists_are_bounded() {
     let mut spec = LicenseSpec::new("forever", CustomerEmail::parse("dev@example.com").unwrap());
-    let most = limits::EVENT_ACTIVATIONS as usize;
-    for (bound, listed) in [(most, most), (most + 1, most)] {
+    let max = limits::EVENT_ACTIVATIONS as usize;
+    for (bound, listed) in [(max, max), (max + 1, max)] {
         spec.domains = (0..bound).map(|n| domain(&format!("d{n}.com"))).collect();
         let bench = Bench::of(&spec).unwrap();
         let license = &bench.events.last().unwrap().data["license"];

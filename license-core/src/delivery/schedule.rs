@@ -1,4 +1,4 @@
-//! When a delivery is tried.
+//! Retry schedules of deliveries.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::SCHEDULE;
 
-/// Most tries of one delivery.
-const MOST_TRIES: usize = 50;
-/// Longest pause between two.
-const LONGEST: Duration = Duration::from_hours(7 * 24);
+/// Maximum number of tries.
+const MAX_TRIES: usize = 50;
+/// Longest pause between tries.
+const MAX_PAUSE: Duration = Duration::from_hours(7 * 24);
 
-/// The tries of a delivery, each so long after the one before: the first at once. [`SCHEDULE`] unless set.
+/// The pauses before each try of a delivery; the first is zero. The default is [`SCHEDULE`].
 ///
 /// ```
 /// use license_core::delivery::Schedule;
@@ -29,26 +29,26 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// How often a delivery is tried.
+    /// Returns the number of tries.
     #[must_use]
     pub fn tries(&self) -> usize {
         self.0.len()
     }
 
-    /// How long after so many tries the next one is; `None`: there is none.
+    /// Returns the pause after this many tries, or `None` if there are no more.
     pub(super) fn pause(&self, tries: u32) -> Option<Duration> {
         self.0.get(tries as usize).copied()
     }
 }
 
-/// Pauses with their units, `ms`, `s`, `m` or `h`, the first of them `0s`.
+/// Parses pauses with units `ms`, `s`, `m` or `h`, of which the first is `0s`.
 impl FromStr for Schedule {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let pauses = text.split(',').map(|part| pause(part.trim())).collect::<Option<Arc<[_]>>>();
         pauses
-            .filter(|pauses| pauses.len() <= MOST_TRIES && pauses.first().is_some_and(Duration::is_zero))
+            .filter(|pauses| pauses.len() <= MAX_TRIES && pauses.first().is_some_and(Duration::is_zero))
             .map(Self)
             .ok_or(ScheduleError)
     }
@@ -65,14 +65,14 @@ fn pause(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let pause = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(millis)?);
-    (pause <= LONGEST).then_some(pause)
+    (pause <= MAX_PAUSE).then_some(pause)
 }
 
-/// A text that is no schedule.
+/// The text is not a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a schedule is up to {} pauses of at most a week such as 0s,5s,10m,2h, the first of them 0s",
-    MOST_TRIES
+    "a schedule must be up to {} pauses of at most a week, such as 0s,5s,10m,2h, of which the first is 0s",
+    MAX_TRIES
 )]
 pub struct ScheduleError;
 
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts() {
+    fn schedules_parse_from_text() {
         let standard = "0s,5s,5m,30m,2h,5h,10h,14h,20h,24h".parse::<Schedule>();
         assert_eq!(standard, Ok(Schedule::default()));
-        let most = vec!["0s"; MOST_TRIES].join(",");
-        for good in ["0s", "0ms, 1ms", "0s,168h", &most] {
+        let longest = vec!["0s"; MAX_TRIES].join(",");
+        for good in ["0s", "0ms, 1ms", "0s,168h", &longest] {
             assert!(good.parse::<Schedule>().is_ok(), "{good}");
         }
-        let past = format!("{most},0s");
+        let past = format!("{longest},0s");
         for refused in [
             "",
             "5s",

@@ -39,7 +39,7 @@ fn run(tries: u32, endpoint: Endpoint, result: AttemptResult, jitter: u16) -> Se
     let settlement = Settlement {
         endpoint_id: delivery.endpoint_id.clone(),
         event_id: delivery.event_id.clone(),
-        token: ClaimToken::from_bytes([1; 16]),
+        token: LeaseToken::from_bytes([1; 16]),
         attempt: Attempt { at: now(), duration: Duration::from_millis(5), result },
         jitter,
         schedule: Schedule::default(),
@@ -62,7 +62,7 @@ fn only_200_to_299_is_success() {
 }
 
 #[test]
-fn the_schedule_with_the_least_and_the_most_jitter() {
+fn schedule_with_least_and_most_jitter() {
     let pauses = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
     for (tries, pause) in (0..).zip(pauses) {
         for (jitter, millis) in [(0, pause * 1_000), (1_000, pause * 1_100), (u16::MAX, pause * 1_100)] {
@@ -76,7 +76,7 @@ fn the_schedule_with_the_least_and_the_most_jitter() {
 }
 
 #[test]
-fn a_receiver_may_ask_for_a_longer_pause_of_a_day_at_most() {
+fn receiver_can_request_a_pause_up_to_a_day() {
     for (asked, seconds) in [(0, 5), (3, 5), (60, 60), (86_400, 86_400), (900_000, 86_400), (u64::MAX, 5)] {
         let decision = run(0, endpoint(), answered(503, Some(asked)), 0);
         assert_eq!(decision.settled(), Settled::Retry(now() + TimeDelta::seconds(seconds)), "{asked}");
@@ -84,7 +84,7 @@ fn a_receiver_may_ask_for_a_longer_pause_of_a_day_at_most() {
 }
 
 #[test]
-fn gone_disables_at_once_and_failing_after_five_days() {
+fn gone_disables_at_once_failing_after_five_days() {
     let failing_for = |time: TimeDelta| Endpoint { failing_since: Some(now() - time), ..endpoint() };
     let days = TimeDelta::days(5);
     for (endpoint, result, reason) in [
@@ -98,31 +98,34 @@ fn gone_disables_at_once_and_failing_after_five_days() {
         let expected =
             reason.map_or(EndpointState::Enabled, |reason| EndpointState::Disabled { since: now(), reason });
         assert_eq!(decision.endpoint.state, expected);
-        let told = decision.event.map(|event| (event.event_type, event.data["reason"].clone()));
-        assert_eq!(told, reason.map(|reason| (EventType::EndpointDisabled, reason.as_str().into())));
+        let found = decision.event.map(|event| (event.event_type, event.data["reason"].clone()));
+        assert_eq!(found, reason.map(|reason| (EventType::EndpointDisabled, reason.as_str().into())));
     }
     assert_eq!(run(0, endpoint(), answered(410, None), 0).settled(), Settled::Failed);
     let disabled = run(3, failing_for(days), refused(), 0);
-    assert!(matches!(disabled.settled(), Settled::Retry(_)), "what waits goes on when it is enabled again");
-    assert_eq!(run(3, disabled.endpoint, refused(), 0).event, None, "told of once");
+    assert!(
+        matches!(disabled.settled(), Settled::Retry(_)),
+        "queued deliveries continue after it is enabled"
+    );
+    assert_eq!(run(3, disabled.endpoint, refused(), 0).event, None, "emitted once");
 }
 
 #[test]
-fn what_is_kept_of_an_answer_is_bounded() {
+fn stored_response_is_bounded() {
     let result = |text: String| Attempt {
         at: now(),
         duration: Duration::from_micros(1_500),
         result: AttemptResult::Failed { error: text },
     };
-    let most = limits::ANSWER_BYTES;
-    for (text, kept) in [
-        ("x".repeat(most), "x".repeat(most)),
-        ("x".repeat(most + 1), "x".repeat(most)),
-        (format!("{}ü", "x".repeat(most - 1)), "x".repeat(most - 1)),
+    let max = limits::ANSWER_BYTES;
+    for (text, stored) in [
+        ("x".repeat(max), "x".repeat(max)),
+        ("x".repeat(max + 1), "x".repeat(max)),
+        (format!("{}ü", "x".repeat(max - 1)), "x".repeat(max - 1)),
         ("a\0b".to_owned(), "a\u{fffd}b".to_owned()),
     ] {
-        let attempt = result(text).kept();
-        assert_eq!(attempt.result, AttemptResult::Failed { error: kept });
+        let attempt = result(text).to_stored();
+        assert_eq!(attempt.result, AttemptResult::Failed { error: stored });
         assert_eq!(attempt.duration, Duration::from_millis(1));
     }
 }

@@ -1,4 +1,4 @@
-//! The secret that an endpoint's deliveries are signed with.
+//! Secrets that sign webhook deliveries.
 
 use std::fmt;
 
@@ -8,45 +8,45 @@ use rand::TryCryptoRng;
 use zeroize::Zeroizing;
 
 const PREFIX: &str = "whsec_";
-/// Standard Webhooks: 24 to 64.
+/// Allowed by Standard Webhooks: 24 to 64 bytes.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes. Wiped on drop; `Debug` shows nothing.
+/// A Standard Webhooks secret: `whsec_` and base64 of 24 to 64 bytes. Wiped on drop, hidden from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Zeroizing<Vec<u8>>);
 
 impl WebhookSecret {
-    /// A new secret of 32 bytes.
+    /// Generates a secret of 32 bytes.
     ///
     /// # Errors
-    /// That of the generator.
+    /// Returns the error of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
         let mut bytes = Zeroizing::new(vec![0; 32]);
         rng.try_fill_bytes(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// Reads `whsec_…`.
+    /// Parses `whsec_…`.
     ///
     /// # Errors
-    /// [`WebhookSecretError`] when it is of another form; it repeats nothing of the text.
+    /// Returns [`WebhookSecretError`] if the form is wrong. The error does not repeat the text.
     pub fn parse(text: &str) -> Result<Self, WebhookSecretError> {
         let rest = text.strip_prefix(PREFIX).ok_or(WebhookSecretError)?;
         let bytes = Zeroizing::new(STANDARD.decode(rest).map_err(|_| WebhookSecretError)?);
         if BYTES.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(WebhookSecretError) }
     }
 
-    /// `whsec_…`, for the one who owns it. Never log it.
+    /// Returns `whsec_…`, to show to its owner. Never log it.
     #[must_use]
     pub fn reveal(&self) -> Zeroizing<String> {
-        // Sized at once: a growing string would leave copies in freed memory.
+        // Full capacity: a growing string would leave copies in freed memory.
         let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + self.0.len().div_ceil(3) * 4));
         text.push_str(PREFIX);
         STANDARD.encode_string(&*self.0, &mut text);
         text
     }
 
-    /// The key of the signature.
+    /// Returns the signing key.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -63,23 +63,23 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// A text that is no secret of an endpoint.
+/// The text is not a webhook secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a webhook secret is whsec_ and the base64 of 24 to 64 bytes")]
+#[error("a webhook secret must be whsec_ and the base64 of 24 to 64 bytes")]
 pub struct WebhookSecretError;
 
-/// A secret that only [`KeyVault::open_secret`](crate::key::KeyVault::open_secret) can read.
+/// A sealed secret, which only [`KeyVault::open_secret`](crate::key::KeyVault::open_secret) can read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedSecret(Vec<u8>);
 
 impl SealedSecret {
-    /// A sealed secret as a store kept it. Any bytes will do; opening them tells.
+    /// Wraps stored bytes. They are checked when the secret is opened.
     #[must_use]
     pub const fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes a store keeps.
+    /// Returns the bytes to store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_its_text() {
+    fn secret_round_trips_through_its_text() {
         let secret = WebhookSecret::generate(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         assert_eq!(WebhookSecret::parse(&secret.reveal()), Ok(secret.clone()));
         assert_eq!(secret.as_bytes().len(), 32);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_at_the_edge_and_one_past() {
+    fn secret_length_is_checked_at_the_edge() {
         for (len, good) in [(23, false), (24, true), (64, true), (65, false)] {
             let text = format!("whsec_{}", STANDARD.encode(vec![7; len]));
             assert_eq!(WebhookSecret::parse(&text).is_ok(), good, "{len} bytes");

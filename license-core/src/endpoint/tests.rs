@@ -1,4 +1,5 @@
 use super::*;
+use crate::license::LicenseId;
 
 fn now() -> DateTime<Utc> {
     "2026-06-01T12:00:00Z".parse().unwrap()
@@ -19,7 +20,7 @@ fn decide(endpoint: &Endpoint, command: &EndpointCommand) -> Option<EndpointDeci
 }
 
 #[test]
-fn selections() {
+fn selections_parse_and_list_types() {
     for (texts, expected) in [
         (vec!["*"], Ok(vec!["*"])),
         (vec!["license.created", "*"], Ok(vec!["*"])),
@@ -37,7 +38,7 @@ fn selections() {
 }
 
 #[test]
-fn an_endpoint_is_told_what_it_chose_while_it_is_enabled() {
+fn enabled_endpoint_receives_selected_events() {
     let (one, all) = (endpoint("whe_1", &["license.created"]), endpoint("whe_2", &["*"]));
     let license = Subject::License(LicenseId::parse("lic_1").unwrap());
     let test = |id: &str| Subject::Endpoint(EndpointId::parse(id).unwrap());
@@ -52,19 +53,19 @@ fn an_endpoint_is_told_what_it_chose_while_it_is_enabled() {
     }
     let disabled = decide(&all, &EndpointCommand::Disable).unwrap().endpoint;
     assert!(!disabled.wants(EventType::LicenseCreated, &license));
-    assert!(disabled.chose(EventType::LicenseCreated, &license));
+    assert!(disabled.selects(EventType::LicenseCreated, &license));
 }
 
 #[test]
-fn commands() {
+fn commands_change_the_endpoint() {
     let first = endpoint("whe_1", &["*"]);
     let disabled = decide(&first, &EndpointCommand::Disable).unwrap();
     let state = EndpointState::Disabled { since: now(), reason: DisabledReason::Admin };
     assert_eq!((disabled.endpoint.state, disabled.event), (state, None));
-    assert_eq!(decide(&disabled.endpoint, &EndpointCommand::Test), None, "a test goes nowhere");
+    assert_eq!(decide(&disabled.endpoint, &EndpointCommand::Test), None, "a test needs an enabled endpoint");
     let failing = Endpoint { failing_since: Some(now()), ..disabled.endpoint };
     let enabled = decide(&failing, &EndpointCommand::Enable).unwrap().endpoint;
-    assert_eq!(enabled, first, "as before, without its failures");
+    assert_eq!(enabled, first, "unchanged except for its failures");
 
     let other = SealedSecret::from_bytes(vec![2]);
     let rotated = decide(&first, &EndpointCommand::RotateSecret(other.clone())).unwrap().endpoint;
@@ -79,7 +80,7 @@ fn commands() {
 }
 
 #[test]
-fn settings_at_the_edge_and_one_past() {
+fn settings_are_checked_at_the_edge_and_one_past() {
     let of = |url: usize, description: usize| EndpointSettings {
         url: "u".repeat(url),
         description: Some("d".repeat(description)),
@@ -95,7 +96,7 @@ fn settings_at_the_edge_and_one_past() {
 }
 
 #[test]
-fn what_lets_a_caller_in_is_not_shown() {
+fn debug_hides_url_and_secret() {
     let shown = format!("{:?}", endpoint("whe_1", &["*"]));
     assert!(shown.contains("whe_1") && !shown.contains("secret-path"), "{shown}");
 }

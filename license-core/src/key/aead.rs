@@ -15,7 +15,7 @@ pub(super) fn seal<R: TryCryptoRng + ?Sized>(
     owner: &str,
     rng: &mut R,
 ) -> Result<Vec<u8>, R::Error> {
-    // 24 random bytes never repeat, so no counter has to survive restarts.
+    // 24 random bytes never repeat, so no counter must survive restarts.
     let mut nonce = [0; NONCE_BYTES];
     rng.try_fill_bytes(&mut nonce)?;
     Ok(seal_with_nonce(key, nonce, clear, owner))
@@ -38,4 +38,16 @@ pub(super) fn open(key: &[u8; 32], sealed: &[u8], owner: &str) -> Option<Zeroizi
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
     let payload = Payload { msg: ciphertext, aad: owner.as_bytes() };
     XChaCha20Poly1305::new(key.into()).decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+}
+
+/// Returns `sealed` with each bit flipped, cut to each shorter length, and extended by a byte.
+#[cfg(test)]
+pub(super) fn damaged(sealed: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let flipped = (0..sealed.len() * 8).map(|bit| {
+        let mut bytes = sealed.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    let cut = (0..sealed.len()).map(|length| sealed[..length].to_vec());
+    flipped.chain(cut).chain([[sealed, &[0]].concat()])
 }

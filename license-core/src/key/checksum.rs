@@ -1,31 +1,31 @@
 //! The three check symbols: a Reed–Solomon code over GF(32).
 //!
-//! Read the `n` symbols of a key as a polynomial, the first symbol the highest power. Its values at α, α² and
-//! α³ are its [`Residue`], and a key is right if that equals the [`target`] of its format.
-//! Any three columns of such a code are independent, so **one, two or three wrong symbols always change the
-//! residue**, hence also every swap; one wrong symbol can be told from its change (see [`correction`]).
-//! Anything worse passes once in 32,768.
+//! The `n` symbols of a key are the coefficients of a polynomial, highest power first. Its values at α, α²
+//! and α³ are the [`Residue`]. A key is valid if its residue equals the [`target`] of its format. Any three
+//! columns of the code are independent, so **one, two or three wrong symbols always change the residue**,
+//! and so does every swap. A single wrong symbol can be computed from the change (see [`correction`]). Other
+//! errors pass once in 32,768.
 //!
-//! Why the target is not zero: rotating the word left by `r` multiplies value `j` by α^(rj) and adds
-//! F(α^j)·(1 + α^(nj)), where the polynomial F holds the `r` symbols that went round. With target zero, F = 0
-//! makes a word survive rotation by one: once in 32 keys. With target `t` it survives only if
-//! `F(α^j) = t_j·(1 + α^(rj)) / (1 + α^(nj))` for all three `j`. F has `r` coefficients, so for `r` of 1 or 2
-//! we pick a `t` for which no F fits: **rotations by one or two symbols, either way, are always refused**.
-//! From `r` = 3 on some F always fits, and one word in 32,768 survives. The generator discards those few
-//! ([`survives_a_rotation`]), so that **every rotation of an issued key is refused**.
+//! Why the target is not zero: rotating a word left by `r` multiplies value `j` by α^(rj) and adds
+//! `F(α^j)·(1 + α^(nj))`, where the polynomial F holds the `r` rotated symbols. With target zero, F = 0
+//! makes one word in 32 survive rotation by one. With target `t` a word survives only if `F(α^j) = t_j·(1 +
+//! α^(rj)) / (1 + α^(nj))` for all three `j`. F has `r` coefficients, so for `r` of 1 or 2 there is a `t`
+//! for which no F fits: **rotations by one or two symbols, either way, are always detected**. From `r` = 3
+//! on some F always fits, and one word in 32,768 survives. The generator discards those words
+//! ([`survives_a_rotation`]), so **every rotation of an issued key is detected**.
 
 use std::ops::{BitXor, BitXorAssign};
 
-/// How many symbols at the end of a key are computed from the others.
+/// Number of check symbols at the end of a key.
 pub(super) const CHECK_SYMBOLS: usize = 3;
 
-/// The longest word in use: seven groups of four. The code would carry 31.
+/// Length of the longest word: seven groups of four. The code supports up to 31 symbols.
 pub(super) const MAX_SYMBOLS: usize = 28;
 
 /// Order of α, a root of x⁵ + x² + 1.
 const ORDER: usize = 31;
 
-/// `EXP[i]` = α^i, twice over, so that a sum of two logarithms needs no reduction.
+/// `EXP[i]` = α^i, stored twice so that a sum of two logarithms needs no reduction.
 const EXP: [u8; 2 * ORDER] = {
     let mut table = [0; 2 * ORDER];
     let mut value = 1;
@@ -41,7 +41,7 @@ const EXP: [u8; 2 * ORDER] = {
     table
 };
 
-/// `LOG[EXP[i]]` = i. `LOG[0]` means nothing.
+/// `LOG[EXP[i]]` = i. `LOG[0]` is unused.
 const LOG: [usize; 32] = {
     let mut table = [0; 32];
     let mut i = 0;
@@ -52,8 +52,8 @@ const LOG: [usize; 32] = {
     table
 };
 
-/// `CONTRIBUTION[p][s]` is the residue of symbol `s` at power `p` alone. One look-up a symbol, and no look-up
-/// waits for another as Horner's scheme would.
+/// `CONTRIBUTION[p][s]` is the residue of symbol `s` at power `p` alone. Unlike in Horner's scheme, the
+/// lookups do not depend on each other.
 static CONTRIBUTION: [[Residue; 32]; MAX_SYMBOLS] = {
     let mut table = [[Residue(0); 32]; MAX_SYMBOLS];
     let mut power = 0;
@@ -83,7 +83,7 @@ impl Residue {
         [0, 5, 10].map(|shift| (self.0 >> shift & 31) as u8)
     }
 
-    /// Adds `symbol` (0 to 31) at `power`: the number of symbols to its right.
+    /// Adds `symbol` (0 to 31) at `power`, the number of symbols to its right.
     pub(super) fn add(&mut self, power: usize, symbol: u8) {
         *self ^= CONTRIBUTION[power][usize::from(symbol)];
     }
@@ -111,11 +111,11 @@ impl BitXorAssign for Residue {
     }
 }
 
-/// The residue that keys of `prefix` with `symbols` symbols must have.
+/// Returns the residue of keys with this prefix and number of symbols.
 ///
-/// Taken from a hash of the prefix, so a key whose prefix was changed fails its check. Two prefixes share a
-/// target once in 32,000 or so; callers compare the prefix itself as well. Changing anything here invalidates
-/// every key ever issued.
+/// It is derived from a hash of the prefix, so a key with a changed prefix fails its check. About one in
+/// 32,000 pairs of prefixes shares a target, so callers also compare the prefix. Any change here invalidates
+/// every issued key.
 pub(super) fn target(prefix: &str, symbols: usize) -> Residue {
     let mut hash = blake3::Hasher::new_derive_key("license-core key format v1: target residue");
     hash.update(&symbols.to_le_bytes()[..1]).update(prefix.as_bytes());
@@ -130,12 +130,12 @@ pub(super) fn target(prefix: &str, symbols: usize) -> Residue {
     }
 }
 
-/// Whether any word of residue `target` keeps it when rotated `by` symbols (1 or 2) either way.
+/// Returns whether any word with residue `target` keeps it when rotated `by` symbols (1 or 2) either way.
 fn some_word_survives(target: Residue, symbols: usize, by: usize) -> bool {
     let values = target.values();
     let wanted: [u8; 3] = std::array::from_fn(|i| {
         let j = i + 1;
-        // 1 + α^(nj) is not zero: 31 is a prime, and neither n nor j is a multiple of it.
+        // 1 + α^(nj) is not zero: 31 is prime, and neither n nor j is a multiple of it.
         divide(multiply(values[i], 1 ^ power_of_alpha(by * j)), 1 ^ power_of_alpha(symbols * j))
     });
     let [square, slope, _] = parabola(wanted);
@@ -147,14 +147,15 @@ pub(super) fn complete(word: &mut [u8], target: Residue) {
     let checks = word.len() - CHECK_SYMBOLS..;
     word[checks.clone()].fill(0);
     let missing = Residue::of(word) ^ target;
-    // Seen from the residue, the check symbols are the parabola that adds what is missing.
+    // The check symbols are the coefficients of the parabola that adds the missing residue.
     word[checks].copy_from_slice(&parabola(missing.values()));
 }
 
-/// The one symbol to change in a word of `symbols` symbols, if that explains it: its index, and what to XOR.
+/// Returns the index of the wrong symbol and the value to XOR it with, if it is the only one.
 ///
-/// `difference` is found ^ wanted. A single error `e` at power `p` leaves e·α^p, e·α^2p, e·α^3p: a geometric
-/// series, whose ratio says where and whose start says what. Distance 4 makes the answer unique.
+/// `difference` is found ^ wanted. An error `e` at power `p` leaves e·α^p, e·α^2p, e·α^3p: a geometric
+/// series whose ratio gives the position and whose first value gives the error. The code has distance 4, so
+/// the answer is unique.
 pub(super) fn correction(difference: Residue, symbols: usize) -> Option<(usize, u8)> {
     let [first, second, third] = difference.values();
     if first == 0 || second == 0 || third == 0 {
@@ -165,7 +166,7 @@ pub(super) fn correction(difference: Residue, symbols: usize) -> Option<(usize, 
     (divide(third, second) == ratio && power < symbols).then(|| (symbols - 1 - power, divide(first, ratio)))
 }
 
-/// Whether `word`, rotated by any number of symbols, still has residue `target`.
+/// Returns whether `word`, rotated by any number of symbols, keeps the residue `target`.
 pub(super) fn survives_a_rotation(word: &[u8], target: Residue) -> bool {
     (1..word.len()).any(|by| {
         let (left, right) = word.split_at(by);
@@ -177,7 +178,7 @@ pub(super) fn survives_a_rotation(word: &[u8], target: Residue) -> bool {
     })
 }
 
-/// The a, b, c for which a·x² + b·x + c takes the three values at α, α² and α³ (Newton's interpolation).
+/// Returns the a, b, c for which a·x² + b·x + c has these values at α, α² and α³ (Newton interpolation).
 fn parabola([first, second, third]: [u8; 3]) -> [u8; 3] {
     let [x1, x2, x3] = [1, 2, 3].map(power_of_alpha);
     let slope12 = divide(first ^ second, x1 ^ x2);
@@ -196,7 +197,7 @@ fn multiply(a: u8, b: u8) -> u8 {
     if a == 0 || b == 0 { 0 } else { EXP[LOG[usize::from(a)] + LOG[usize::from(b)]] }
 }
 
-/// `b` is not zero.
+/// Divides by `b`, which must not be zero.
 fn divide(a: u8, b: u8) -> u8 {
     if a == 0 { 0 } else { EXP[LOG[usize::from(a)] + ORDER - LOG[usize::from(b)]] }
 }
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_is_a_field() {
+    fn field_arithmetic_is_consistent() {
         let mut powers = EXP[..ORDER].to_vec();
         powers.sort_unstable();
         assert_eq!(powers, (1..=31).collect::<Vec<u8>>(), "α reaches every element but zero");
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_word_has_the_target() {
+    fn completed_word_has_the_target() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for symbols in LENGTHS {
             for prefix in ["TO", "A", "ABCDEFGHIJ"] {
@@ -248,8 +249,8 @@ mod tests {
         }
     }
 
-    /// The proof of distance 4 for every length: residues are linear over GF(32), so the first of three
-    /// wrong symbols can be scaled to 1 and the words left out of the count.
+    /// Proves distance 4 for every length. Residues are linear over GF(32), so the first of three wrong
+    /// symbols can be scaled to 1.
     #[test]
     fn three_wrong_symbols_never_cancel() {
         for p in 0..MAX_SYMBOLS {
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_symbol_is_found_and_only_within_the_word() {
+    fn one_wrong_symbol_is_located_within_the_word() {
         for power in 0..MAX_SYMBOLS {
             for error in 1..32 {
                 let mut difference = Residue::default();
@@ -281,9 +282,9 @@ mod tests {
         }
     }
 
-    /// Every difference that is not one symbol's is left alone.
+    /// All other differences are left alone.
     #[test]
-    fn what_is_no_single_error_is_not_corrected() {
+    fn other_differences_are_not_corrected() {
         for symbols in LENGTHS {
             let corrected = (0..0x8000).filter(|&bits| correction(Residue(bits), symbols).is_some()).count();
             assert_eq!(corrected, symbols * 31);
@@ -291,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn no_word_at_all_survives_rotation_by_one_or_two() {
+    fn no_word_survives_rotation_by_one_or_two() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         for (prefix, symbols) in
             ["TO", "T0", "A", "ACME", "ABCDEFGHIJ"].into_iter().flat_map(|p| LENGTHS.map(|n| (p, n)))
         {
             let target = target(prefix, symbols);
             for _ in 0..5_000 {
-                // Unscreened: the generator's own discarding plays no part here.
+                // Not screened by the generator.
                 let mut word = random_word(&mut rng, symbols, target);
                 for by in [1, 1, symbols - 3, symbols - 1] {
                     // Left by 1, by 2, by n − 1 and by n − 2.
@@ -309,13 +310,13 @@ mod tests {
         }
     }
 
-    /// The formula against brute force, on a target that some word survives and on one that none does.
+    /// Compares the formula with brute force.
     #[test]
-    fn survivors_exist_exactly_where_the_formula_says() {
+    fn formula_for_survivors_agrees_with_brute_force() {
         let survivors = |target: Residue, by: usize| {
             (0..1024_u16)
                 .filter(|bits| {
-                    // Rotation changes the residue through the word's first symbols only.
+                    // A rotation changes the residue through the first symbols only.
                     let mut word = [0; 16];
                     word[0] = (bits & 31) as u8;
                     word[1] = (bits >> 5 & 31) as u8;
@@ -335,20 +336,20 @@ mod tests {
     }
 
     #[test]
-    fn a_survivor_of_a_rotation_is_noticed() {
+    fn rotation_survivors_are_detected() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let target = target("TO", 16);
         let words = 200_000;
         let survivors =
             (0..words).filter(|_| survives_a_rotation(&random_word(&mut rng, 16, target), target));
-        // 11 rotations (3 to 13), each once in 32,768: 67 of 200,000, give or take 8.
+        // 11 rotations (3 to 13), each once in 32,768: 67 of 200,000, plus or minus 8.
         let count = survivors.count();
         assert!((27..=107).contains(&count), "{count}");
     }
 
-    /// Prefixes that read alike when typed (`TO`, `T0`) are told apart by the target alone.
+    /// Prefixes that look alike (`TO`, `T0`) differ in the target alone.
     #[test]
-    fn short_prefixes_that_read_alike_have_different_targets() {
+    fn look_alike_prefixes_have_different_targets() {
         let alike = |letter: char| match letter {
             'O' => '0',
             'I' | 'L' => '1',
@@ -367,9 +368,9 @@ mod tests {
         }
     }
 
-    /// Issued keys must stay valid through every later version.
+    /// Issued keys must stay valid in every later version.
     #[test]
-    fn the_default_target_never_changes() {
+    fn default_target_never_changes() {
         assert_eq!(target("TO", 16), Residue(15276));
     }
 }

@@ -23,7 +23,7 @@ impl ExportSeal {
         Self { seal_key: secret.derive(SEAL_CONTEXT), nonce_key: secret.derive(NONCE_CONTEXT) }
     }
 
-    /// Encrypts a key for one license. The nonce follows from both, so that two exports of one database are equal.
+    /// Encrypts a key for one license. The nonce is derived from both, so that exports are reproducible.
     pub(crate) fn seal(&self, key: &LicenseKey, license_id: &str) -> SealedKey {
         let clear = key.sealed_text().as_bytes();
         let mut hasher = blake3::Hasher::new_keyed(&self.nonce_key);
@@ -63,9 +63,9 @@ mod tests {
         assert_eq!(seal("5a").open(&sealed, "lic_1"), Ok(key("A-1")));
         assert!(seal("5a").open(&sealed, "lic_2").is_err());
         assert!(seal("5b").open(&sealed, "lic_1").is_err());
-        let foreign = LicenseKey::from_foreign("A-1");
-        let opened = seal("5a").open(&seal("5a").seal(&foreign, "lic_1"), "lic_1").unwrap();
-        assert!(opened.is_foreign());
+        let imported = LicenseKey::from_imported("A-1");
+        let opened = seal("5a").open(&seal("5a").seal(&imported, "lic_1"), "lic_1").unwrap();
+        assert!(opened.is_imported());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 /// The 32 bytes that seal the [`DataKeys`](super::DataKeys) of a database.
 ///
-/// The secret and the database together reveal every license key. If the secret is lost, no license key of the database
-/// can be read or validated. Wiped on drop; `Debug` shows nothing.
+/// The secret and the database together reveal every license key. If the secret is lost, no license key of
+/// the database can be read or validated. Wiped on drop; `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<[u8; 32]>);
 
@@ -22,8 +22,8 @@ impl Secret {
     /// ```
     ///
     /// # Errors
-    ///
-    /// Returns [`SecretError`] if the text is longer or shorter, or has another character. The error does not repeat the text.
+    /// Returns [`SecretError`] if the text is longer or shorter, or has another character. The error does
+    /// not repeat the text.
     pub fn from_hex(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         let found = text.chars().count();
@@ -39,10 +39,9 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// Generates a secret from a cryptographic generator, normally the operating system's (`rand::rngs::SysRng`).
+    /// Generates a secret with a cryptographic generator, such as `rand::rngs::SysRng`.
     ///
     /// # Errors
-    ///
     /// Returns the error of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -75,18 +74,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why a text is not a [`Secret`].
+/// The reason why a text is not a [`Secret`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
     /// Too short or too long.
-    #[error("a secret is 64 hex digits, this one has {found} characters")]
+    #[error("a secret must be 64 hex digits; this one has {found} characters")]
     Length {
         /// Number of characters, without white space around them.
         found: usize,
     },
     /// A character other than 0-9, a-f or A-F.
-    #[error("a secret is 64 hex digits, character {position} is not one")]
+    #[error("a secret must be 64 hex digits; character {position} is not one")]
     Digit {
         /// Position from 1, after leading white space.
         position: usize,
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_secret_is_explained_and_not_repeated() {
+    fn invalid_secret_is_explained_but_not_repeated() {
         let length = |found| SecretError::Length { found };
         let table = [
             (String::new(), length(0)),

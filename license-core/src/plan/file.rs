@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{DevicePolicy, DomainPolicy, Features, Plan, PlanCatalog, PlanCatalogError};
 
 impl PlanCatalog {
-    /// Reads a catalog from TOML text. Every limit and term must be given, so that none is unlimited by mistake. Needs the
-    /// feature `plan-files`.
+    /// Parses a catalog from TOML. Every limit and term must be given, so that none is unlimited by mistake.
+    ///
+    /// Requires the feature `plan-files`.
     ///
     /// ```
     /// use license_core::plan::{Limit, PlanCatalog};
@@ -33,7 +34,6 @@ impl PlanCatalog {
     /// ```
     ///
     /// # Errors
-    ///
     /// Returns [`PlanCatalogError`]. A syntax error or an unknown name is reported with its line.
     pub fn from_toml(text: &str) -> Result<Self, PlanCatalogError> {
         let file: PlanFile = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
@@ -77,7 +77,7 @@ fn yes() -> bool {
     true
 }
 
-/// A number, or the one word that stands for "none".
+/// A number, or the word for "none".
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn toml_says_everything() {
+    fn toml_sets_every_field() {
         let text = entry(
             "grace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
@@ -166,21 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn unlimited_and_perpetual_are_words() {
+    fn unlimited_and_perpetual_are_accepted() {
         let text =
             "[plans.p]\nmax_domains = \"unlimited\"\nmax_devices = \"unlimited\"\nterm_days = \"perpetual\"";
         assert_eq!(**PlanCatalog::from_toml(text).unwrap().get("p").unwrap(), Plan::new("p"));
     }
 
     #[test]
-    fn the_example_file_is_a_catalog() {
+    fn example_file_is_a_catalog() {
         let plans = PlanCatalog::from_toml(include_str!("../../../examples/plans.toml")).unwrap();
         let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
         assert_eq!(names, ["agency", "intranet", "solo"]);
     }
 
     #[test]
-    fn refused_files() {
+    fn invalid_files_are_rejected() {
         let long = "x".repeat(limits::PLAN_NAME_BYTES + 1);
         for (text, part) in [
             ("", "missing field `plans`"),
@@ -192,22 +192,25 @@ mod tests {
                 "[plans.p]\nmax_domains = \"perpetual\"\nmax_devices = 1\nterm_days = 1",
                 "expected a whole number",
             ),
-            ("[plans.p]\nmax_domains = 10000001\nmax_devices = 1\nterm_days = 1", "max_domains is at most"),
-            ("[plans.p]\nmax_domains = 1\nmax_devices = 1\nterm_days = 0", "term_days is 1 to"),
-            ("[plans.P]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1", "name is 1 to"),
-            (&format!("[plans.{long}]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1"), "name is 1 to"),
+            (
+                "[plans.p]\nmax_domains = 10000001\nmax_devices = 1\nterm_days = 1",
+                "max_domains must be at most",
+            ),
+            ("[plans.p]\nmax_domains = 1\nmax_devices = 1\nterm_days = 0", "term_days must be 1 to"),
+            ("[plans.P]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1", "must be 1 to"),
+            (&format!("[plans.{long}]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1"), "must be 1 to"),
             (&entry("gracedays = 3"), "unknown field `gracedays`"),
-            (&entry("grace_days = 36526"), "grace_days is at most"),
+            (&entry("grace_days = 36526"), "grace_days must be at most"),
             (&entry("domain_policy = \"any\""), "unknown variant"),
             (
                 &entry("device_policy = \"evict\""),
                 "unknown variant `evict`, expected `deny` or `evict_oldest`",
             ),
-            (&entry("idle_days = 0"), "idle_days is 1 to"),
-            (&entry("idle_days = 36526"), "idle_days is 1 to"),
+            (&entry("idle_days = 0"), "idle_days must be 1 to"),
+            (&entry("idle_days = 36526"), "idle_days must be 1 to"),
             (&entry("customer_release = 1"), "invalid type"),
-            (&entry("max_countries_per_day = 0"), "max_countries_per_day is 1 to"),
-            (&entry("max_devices_per_day = 10000001"), "max_devices_per_day is 1 to"),
+            (&entry("max_countries_per_day = 0"), "max_countries_per_day must be 1 to"),
+            (&entry("max_devices_per_day = 10000001"), "max_devices_per_day must be 1 to"),
             (&entry("features = {a = 1.5}"), "did not match"),
         ] {
             let error = PlanCatalog::from_toml(text).expect_err(text).to_string();

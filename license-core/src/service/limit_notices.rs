@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::activation::ActivationKind;
-use crate::command::LIMIT_PAUSE;
+use crate::command::LIMIT_EVENT_INTERVAL;
 use crate::license::LicenseId;
 
 /// Licenses that are remembered; of more, all are forgotten, and the store, which knows, is asked again.
@@ -41,7 +41,7 @@ impl LimitNotices {
 
     /// It was last told of at that moment.
     pub(super) fn told(&self, license: &LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
-        self.set(license, kind, at + LIMIT_PAUSE);
+        self.set(license, kind, at + LIMIT_EVENT_INTERVAL);
     }
 }
 

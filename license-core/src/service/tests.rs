@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
-use mockall::predicate::{always, eq};
+use mockall::predicate::{always, eq, ne};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::activation::Binding;
+use crate::activation::{ActivationKind, Binding};
+use crate::client::Client;
 use crate::clock::ManualClock;
+use crate::command::{Command, IdempotencyKey, LicenseSpec, Outcome, create};
 use crate::customer::CustomerEmail;
-use crate::key::{DataKeys, DataKeysError};
-use crate::license::{Counters, License, LicenseState};
-use crate::plan::{Limit, Plan};
-use crate::store::{MockLicenseStore, Source};
-use crate::verdict::{DenialCode, Standing};
+use crate::domain::DomainName;
+use crate::error::ValidateError;
+use crate::key::{DataKeys, DataKeysError, KeyFormat, KeyVault, Secret};
+use crate::license::{Counters, License, LicenseDetail, LicenseId, LicenseState};
+use crate::location::Location;
+use crate::plan::{Limit, Plan, PlanCatalog};
+use crate::store::{Created, MockCatalogStore, MockEventStore, MockLicenseStore, Page, Source, StoreError};
+use crate::usage::{Validation, ValidationOutcome};
+use crate::verdict::{Claim, Denial, DenialCode, LicenseSnapshot, Verdict};
 
 const KEY: &str = "TO-7K3F-M2QA-ZZ81-94FY";
 
@@ -38,14 +44,46 @@ fn sealed_data_keys() -> Vec<u8> {
 /// A mock that any service can start on.
 fn store() -> MockLicenseStore {
     let mut store = MockLicenseStore::new();
-    store.expect_keep_first().with(eq(DataKeys::SETTING), always()).returning(|_, _| Ok(sealed_data_keys()));
-    store.expect_plans_in_use().returning(|| Ok(vec!["starter".to_owned()]));
+    store
+        .expect_put_if_absent()
+        .with(eq(DataKeys::SETTING), always())
+        .returning(|_, _| Ok(sealed_data_keys()));
+    store
+        .expect_put_if_absent()
+        .with(ne(DataKeys::SETTING), always())
+        .returning(|_, given| Ok(given.to_vec()));
     store
 }
 
-async fn service(store: MockLicenseStore) -> LicenseService {
-    let rng = ChaCha20Rng::seed_from_u64(1);
-    LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng).build().await.unwrap()
+fn options() -> ServiceOptions {
+    ServiceOptions::new(&secret(), ManualClock::at(now()), ChaCha20Rng::seed_from_u64(1))
+}
+
+/// Two services over one mocked store.
+#[derive(Debug)]
+struct Fixture {
+    licenses: LicenseService,
+    validation: ValidationService,
+    context: Arc<ServiceContext>,
+}
+
+impl Fixture {
+    async fn with(store: MockLicenseStore, events: Option<MockEventStore>) -> Self {
+        let context = ServiceContext::open(&store, options()).await.unwrap();
+        let store: Arc<dyn LicenseStore> = Arc::new(store);
+        let events = events.map(|events| Arc::new(events) as _);
+        let licenses = LicenseService::new(Arc::clone(&store), Arc::clone(&context));
+        let validation = ValidationService::new(store, events, Health::default(), Arc::clone(&context));
+        Self { licenses, validation, context }
+    }
+}
+
+async fn licenses(store: MockLicenseStore) -> LicenseService {
+    Fixture::with(store, None).await.licenses
+}
+
+async fn validation(store: MockLicenseStore) -> ValidationService {
+    Fixture::with(store, None).await.validation
 }
 
 fn license() -> License {
@@ -61,12 +99,11 @@ fn license() -> License {
 fn finds(store: &mut MockLicenseStore, license: License, domains: &[&str]) {
     let bindings: Vec<_> =
         domains.iter().map(|text| Binding::Domain(DomainName::parse(text).unwrap())).collect();
-    let standing = Standing::new(Arc::new(license), bindings);
-    store.expect_recall().returning(|_, _, _| None);
-    store.expect_license_by_key().times(1).returning(move |digest, _, asked| {
-        assert_eq!(asked, now());
-        Ok((*digest == standing.license().key_digest).then(|| standing.clone()))
-    });
+    let snapshot = LicenseSnapshot::new(Arc::new(license), bindings);
+    store
+        .expect_find_by_key()
+        .times(1)
+        .returning(move |digest, _| Ok((*digest == snapshot.license().key_digest).then(|| snapshot.clone())));
 }
 
 fn records(store: &mut MockLicenseStore, outcome: ValidationOutcome) {
@@ -83,7 +120,7 @@ fn down() -> StoreError {
 
 #[tokio::test]
 async fn a_malformed_request_touches_no_store() {
-    let service = service(store()).await;
+    let service = validation(store()).await;
     let of = |key, domain, fingerprint| ValidateRequest { key, domain, fingerprint, ..Default::default() };
     for (request, expected) in [
         (of("TO-7K3F-M2QA-ZZ81-94FZ", None, None), "Key(Check"),
@@ -102,7 +139,7 @@ async fn a_malformed_request_touches_no_store() {
 /// its very name.
 #[tokio::test]
 async fn a_record_tells_what_was_told() {
-    let place = Place::of(crate::place::Country::parse("DE").unwrap());
+    let location = Location::of(crate::location::Country::parse("DE").unwrap());
     for (bound, asked, covered_by) in [
         (&["*.example.com", "a.example.com"][..], Some("a.example.com"), None),
         (&["a.example.com", "*.example.com"], Some("a.example.com"), None),
@@ -111,41 +148,40 @@ async fn a_record_tells_what_was_told() {
         (&["*.example.com"], Some("localhost"), None),
     ] {
         let mut store = store();
-        let standing = Standing::new(
+        let snapshot = LicenseSnapshot::new(
             Arc::new(license()),
             bound
                 .iter()
                 .map(|text| Binding::Domain(DomainName::from_stored(text).unwrap()))
                 .collect::<Vec<_>>(),
         );
-        store.expect_recall().returning(move |_, _, _| Some(standing.clone()));
-        let expected = (Some(place.clone()), Client::parse("editor/2").ok());
+        store.expect_find_by_key().returning(move |_, _| Ok(Some(snapshot.clone())));
+        let expected = (Some(location.clone()), Client::parse("editor/2").ok());
         let covering = covered_by.map(|text| DomainName::from_stored(text).unwrap());
         store
             .expect_record()
             .times(1)
             .withf(move |batch, _| {
-                let [Validation { place, client, covered_by, .. }] = batch else { return false };
-                (place, client) == (&expected.0, &expected.1) && *covered_by == covering
+                let [Validation { location, client, covered_by, .. }] = batch else { return false };
+                (location, client) == (&expected.0, &expected.1) && *covered_by == covering
             })
             .returning(|_, _| Ok(()));
         let request = ValidateRequest {
             key: KEY,
             domain: asked,
             client: Some("editor/2"),
-            place: Some(&place),
+            location: Some(&location),
             ..Default::default()
         };
-        assert!(service(store).await.validate(&request).await.unwrap().is_valid(), "{bound:?} {asked:?}");
+        assert!(validation(store).await.validate(&request).await.unwrap().is_valid(), "{bound:?} {asked:?}");
     }
 }
 
 #[tokio::test]
 async fn an_unknown_key_is_not_found_and_not_recorded() {
     let mut store = store();
-    store.expect_recall().times(1).returning(|_, _, _| None);
-    store.expect_license_by_key().times(1).returning(|_, _, _| Ok(None));
-    let verdict = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    store.expect_find_by_key().times(1).returning(|_, _| Ok(None));
+    let verdict = validation(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
     assert_eq!(verdict.unwrap(), Verdict::NotFound);
 }
 
@@ -159,18 +195,9 @@ async fn a_settled_verdict_asks_no_command() {
         domain: Some("https://Example.com/x"),
         ..Default::default()
     };
-    let verdict = service(store).await.validate(&request).await.unwrap();
+    let verdict = validation(store).await.validate(&request).await.unwrap();
     let Verdict::Valid(valid) = verdict else { panic!("{verdict:?}") };
     assert_eq!((valid.plan(), valid.features().len()), ("starter", 2));
-}
-
-#[tokio::test]
-async fn what_is_remembered_is_not_asked_for() {
-    let mut store = store();
-    store.expect_recall().times(1).returning(|_, _, _| Some(Standing::new(Arc::new(license()), [])));
-    records(&mut store, ValidationOutcome::Valid);
-    let verdict = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
-    assert!(verdict.unwrap().is_valid());
 }
 
 #[tokio::test]
@@ -188,7 +215,7 @@ async fn a_denied_verdict_asks_no_command_and_is_recorded() {
             fingerprint: Some("d"),
             ..Default::default()
         };
-        let verdict = service(store).await.validate(&request).await.unwrap();
+        let verdict = validation(store).await.validate(&request).await.unwrap();
         assert!(matches!(verdict, Verdict::Denied(denial) if denial.code() == code));
     }
 }
@@ -218,7 +245,7 @@ async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
             fingerprint: Some("d"),
             ..Default::default()
         };
-        assert_eq!(service(store).await.validate(&request).await.unwrap().is_valid(), granted);
+        assert_eq!(validation(store).await.validate(&request).await.unwrap().is_valid(), granted);
     }
 }
 
@@ -227,7 +254,7 @@ async fn what_is_not_recorded_is_not_answered() {
     let mut store = store();
     finds(&mut store, license(), &[]);
     store.expect_record().times(1).returning(|_, _| Err(down()));
-    let result = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    let result = validation(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
     assert!(matches!(result, Err(ValidateError::Store(error)) if error.is_retryable()));
 }
 
@@ -235,7 +262,7 @@ async fn what_is_not_recorded_is_not_answered() {
 async fn a_license_of_an_unknown_plan_is_a_fault_not_an_answer() {
     let mut store = store();
     finds(&mut store, License { plan: "gone".to_owned(), ..license() }, &[]);
-    let result = service(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    let result = validation(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
     assert!(matches!(result, Err(ValidateError::PlanUnknown { plan, .. }) if plan == "gone"));
 }
 
@@ -248,10 +275,10 @@ async fn a_taken_key_is_drawn_again_a_few_times() {
         store.expect_create().times(taken).in_sequence(&mut sequence).returning(error);
         if created {
             store.expect_create().times(1).in_sequence(&mut sequence).returning(|_| Ok(Created::New));
-            store.expect_license().times(1).returning(|_| Err(down()));
+            store.expect_get().times(1).returning(|_| Err(down()));
         }
         let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
-        let error = service(store).await.issue(&spec, None).await.unwrap_err();
+        let error = licenses(store).await.issue(&spec, None).await.unwrap_err();
         let expected = if created { "Unavailable" } else { "AlreadyExists" };
         assert!(format!("{error:?}").contains(expected), "{error:?}");
     }
@@ -263,17 +290,17 @@ async fn a_repeated_request_is_answered_also_where_it_would_be_denied_by_now() {
     spec.expires_at = Some(crate::license::Expiry::At(now() - chrono::TimeDelta::days(1)));
     let key = || Some(IdempotencyKey::parse("order-1").unwrap());
     for (found, expected) in
-        [(Some(Created::Before(LicenseId::parse("lic_a1").unwrap())), "lic_a1"), (None, "Denied(Expired")]
+        [(Some(Created::Existing(LicenseId::parse("lic_a1").unwrap())), "lic_a1"), (None, "Denied(Expired")]
     {
         let mut store = store();
         let request = spec.digest();
         store
-            .expect_created()
+            .expect_find_by_idempotency_key()
             .times(1)
             .withf(move |asked| asked.request == request)
             .return_once(|_| Ok(found));
-        store.expect_license().returning(|id| Err(StoreError::NotFound { id: id.clone() }));
-        let error = format!("{:?}", service(store).await.issue(&spec, key()).await.unwrap_err());
+        store.expect_get().returning(|id| Err(StoreError::NotFound { id: id.clone() }));
+        let error = format!("{:?}", licenses(store).await.issue(&spec, key()).await.unwrap_err());
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -282,12 +309,12 @@ async fn a_repeated_request_is_answered_also_where_it_would_be_denied_by_now() {
 async fn the_key_comes_back_to_its_owner_and_is_nowhere_else() {
     let mut store = store();
     let kept = license();
-    store.expect_license().returning(move |_| {
+    store.expect_get().returning(move |_| {
         let license = Arc::new(kept.clone());
         Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
     });
-    let service = service(store).await;
-    let keyed = service.get(&LicenseId::parse("lic_a1").unwrap()).await.unwrap();
+    let service = Fixture::with(store, None).await;
+    let keyed = service.licenses.get(&LicenseId::parse("lic_a1").unwrap()).await.unwrap();
     assert_eq!(keyed.key.reveal(), KEY);
     let request = ValidateRequest { key: KEY, ..Default::default() };
     for shown in [format!("{keyed:?}"), format!("{request:?}"), format!("{service:?}")] {
@@ -299,34 +326,42 @@ async fn the_key_comes_back_to_its_owner_and_is_nowhere_else() {
 async fn a_sealed_key_of_another_license_is_a_fault() {
     let mut store = store();
     let moved = License { id: LicenseId::parse("lic_b2").unwrap(), ..license() };
-    store.expect_license().returning(move |_| {
+    store.expect_get().returning(move |_| {
         let license = Arc::new(moved.clone());
         Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
     });
-    let error = service(store).await.get(&LicenseId::parse("lic_b2").unwrap()).await.unwrap_err();
+    let error = licenses(store).await.get(&LicenseId::parse("lic_b2").unwrap()).await.unwrap_err();
     assert!(matches!(error, ServiceError::SealedKey { .. }));
 }
 
 #[tokio::test]
-async fn service_starts_only_if_secret_and_plans_fit() {
-    let build = async |store: MockLicenseStore, plans: PlanCatalog| {
-        let rng = ChaCha20Rng::seed_from_u64(1);
-        let builder = LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng);
-        builder.plans(plans).build().await
-    };
+async fn start_needs_fitting_secret_plans_and_key_format() {
     let other_secret = Secret::from_hex(&"5b".repeat(32)).unwrap();
     let other = data_keys().seal(&other_secret, &mut ChaCha20Rng::seed_from_u64(4)).unwrap();
     let damaged = sealed_data_keys()[1..].to_vec();
     for (stored, expected) in [(other, DataKeysError::WrongSecret), (damaged, DataKeysError::Damaged)] {
         let mut store = MockLicenseStore::new();
-        store.expect_keep_first().times(1).return_once(move |_, _| Ok(stored));
-        let error = build(store, PlanCatalog::standard()).await.unwrap_err();
+        store.expect_put_if_absent().times(1).return_once(move |_, _| Ok(stored));
+        let error = ServiceContext::open(&store, options()).await.unwrap_err();
         assert!(matches!(error, SetupError::DataKeys(found) if found == expected), "{error:?}");
     }
+    let mut other_format = MockLicenseStore::new();
+    other_format
+        .expect_put_if_absent()
+        .with(eq(DataKeys::SETTING), always())
+        .returning(|_, _| Ok(sealed_data_keys()));
+    other_format.expect_put_if_absent().returning(|_, _| Ok(b"ACME-4".to_vec()));
+    let error = ServiceContext::open(&other_format, options()).await.unwrap_err();
+    assert!(error.to_string().contains("ACME"), "{error}");
+
+    let mut catalog = MockCatalogStore::new();
+    catalog.expect_plans_in_use().returning(|| Ok(vec!["starter".to_owned()]));
+    let context = ServiceContext::open(&store(), options()).await.unwrap();
+    assert!(check_plans(&catalog, &context).await.is_ok());
     let plans = PlanCatalog::new([Plan::new("large")]).unwrap();
-    let error = build(store(), plans).await.unwrap_err();
+    let context = ServiceContext::open(&store(), options().plans(plans)).await.unwrap();
+    let error = check_plans(&catalog, &context).await.unwrap_err();
     assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog: add it");
-    assert!(build(store(), PlanCatalog::standard()).await.is_ok());
 }
 
 /// A change is acknowledged after the validations that may have read the license before it.
@@ -336,14 +371,14 @@ async fn a_revocation_waits_for_validations_that_run() {
     let revoked = Arc::new(License { state: LicenseState::Revoked, ..license() });
     let shown = Arc::clone(&revoked);
     store.expect_execute().times(1).returning(move |_, _, _| Ok(Outcome::Done(Arc::clone(&revoked))));
-    store.expect_license().returning(move |_| {
+    store.expect_get().returning(move |_| {
         let license = Arc::clone(&shown);
         Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
     });
-    let service = service(store).await;
+    let service = Fixture::with(store, None).await;
     let id = LicenseId::parse("lic_a1").unwrap();
-    let running = service.in_flight.begin();
-    let mut revoke = std::pin::pin!(service.revoke(&id));
+    let running = service.context.barrier.begin();
+    let mut revoke = std::pin::pin!(service.licenses.revoke(&id));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(revoke.as_mut().poll(&mut context).is_pending(), "one still runs");
     drop(running);
@@ -355,17 +390,24 @@ async fn a_revocation_waits_for_validations_that_run() {
 async fn a_validation_runs_until_it_is_recorded() {
     let mut store = store();
     finds(&mut store, license(), &[]);
-    let seen: Arc<std::sync::OnceLock<Arc<LicenseService>>> = Arc::default();
-    let service_in_record = Arc::clone(&seen);
+    let seen: Arc<std::sync::OnceLock<Arc<ServiceContext>>> = Arc::default();
+    let context = Arc::clone(&seen);
     store.expect_record().times(1).returning(move |_, _| {
-        let drained = std::pin::pin!(service_in_record.get().unwrap().in_flight.drained());
+        let waiting = std::pin::pin!(context.get().unwrap().barrier.wait_for_earlier());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(drained.poll(&mut context).is_pending(), "it runs while it is recorded");
+        assert!(waiting.poll(&mut context).is_pending(), "it runs while it is recorded");
         Ok(())
     });
-    let service = Arc::new(service(store).await);
-    assert!(seen.set(Arc::clone(&service)).is_ok());
-    assert!(service.validate(&ValidateRequest { key: KEY, ..Default::default() }).await.unwrap().is_valid());
+    let service = Fixture::with(store, None).await;
+    assert!(seen.set(Arc::clone(&service.context)).is_ok());
+    assert!(
+        service
+            .validation
+            .validate(&ValidateRequest { key: KEY, ..Default::default() })
+            .await
+            .unwrap()
+            .is_valid()
+    );
 }
 
 #[tokio::test]
@@ -373,28 +415,22 @@ async fn denials_of_commands_are_told_apart_from_faults() {
     let mut store = store();
     store.expect_execute().times(1).returning(|_, _, _| Ok(Outcome::Denied(Denial::Revoked)));
     store.expect_execute().times(1).returning(|id, _, _| Err(StoreError::NotFound { id: id.clone() }));
-    let service = service(store).await;
+    let service = licenses(store).await;
     let id = LicenseId::parse("lic_a1").unwrap();
     assert!(matches!(service.suspend(&id).await, Err(ServiceError::Denied(Denial::Revoked))));
     assert!(matches!(service.suspend(&id).await, Err(ServiceError::Store(StoreError::NotFound { .. }))));
 }
 
-mod outbox {
+mod events {
     use super::*;
     use crate::event::{Event, EventType, Subject};
-    use crate::outbox::{EventFilter, MockOutbox, Published};
-
-    async fn with(store: MockLicenseStore, outbox: MockOutbox) -> LicenseService {
-        let rng = ChaCha20Rng::seed_from_u64(1);
-        let builder = LicenseService::builder(Arc::new(store), &secret(), ManualClock::at(now()), rng);
-        builder.outbox(Arc::new(outbox)).build().await.unwrap()
-    }
+    use crate::store::{EventFilter, PageRequest, SequencedEvent};
 
     #[tokio::test]
     async fn keys_in_events_are_masked() {
-        let mut outbox = MockOutbox::new();
-        outbox.expect_publish().times(1).returning(|_, _| Ok(0));
-        outbox.expect_published().times(1).returning(|_, _| {
+        let mut events = MockEventStore::new();
+        events.expect_assign_positions().times(1).returning(|_, _| Ok(0));
+        events.expect_list_events().times(1).returning(|_, _| {
             let event = Event {
                 subject: Subject::License(LicenseId::parse("lic_a1").unwrap()),
                 sequence: 1,
@@ -402,44 +438,38 @@ mod outbox {
                 at: now(),
                 data: serde_json::json!({ "license": { "id": "lic_a1" } }),
             };
-            Ok(Page { items: vec![Published { position: 1, event }], next: None })
+            Ok(Page { items: vec![SequencedEvent { position: 1, event }], next: None })
         });
-        let service = with(store(), outbox).await;
-        let page = service.events(&EventFilter::default(), &PageRequest::default()).await.unwrap();
+        let context = ServiceContext::open(&store(), options()).await.unwrap();
+        let service = EventService::new(Arc::new(events), Arc::new(store()), context);
+        let page = service.list(&EventFilter::default(), &PageRequest::default()).await.unwrap();
         assert_eq!(page.items[0].event.data["license"]["key"], "TO-****-****-****-****");
     }
 
-    /// A flood of denials reaches the store once; the denial stands, whatever the store says of it.
+    /// The denial stands whatever the event store answers.
     #[tokio::test]
-    async fn a_reached_limit_is_told_of_once_by_a_flood() {
+    async fn flood_of_denials_writes_one_limit_event() {
         for works in [true, false] {
             let license = License { domains_used: 1, max_domains: Limit::AtMost(1), ..license() };
-            let standing =
-                Standing::new(Arc::new(license), [Binding::Domain(DomainName::parse("a.com").unwrap())]);
+            let snapshot = LicenseSnapshot::new(
+                Arc::new(license),
+                [Binding::Domain(DomainName::parse("a.com").unwrap())],
+            );
             let mut store = store();
-            store.expect_recall().returning(move |_, _, _| Some(standing.clone()));
-            store.expect_is_down().returning(|| false);
+            store.expect_find_by_key().returning(move |_, _| Ok(Some(snapshot.clone())));
             store.expect_record().times(5).returning(|_, _| Ok(()));
-            let mut outbox = MockOutbox::new();
-            outbox
-                .expect_tell_limit()
+            let mut events = MockEventStore::new();
+            events
+                .expect_write_limit_event()
                 .times(1)
                 .withf(|notice| notice.kind == ActivationKind::Domain && notice.at == now())
                 .returning(move |notice| if works { Ok(Some(notice.at)) } else { Err(down()) });
-            let service = with(store, outbox).await;
+            let service = Fixture::with(store, Some(events)).await.validation;
             for _ in 0..5 {
                 let request = ValidateRequest { key: KEY, domain: Some("b.com"), ..Default::default() };
                 let verdict = service.validate(&request).await.unwrap();
                 assert!(matches!(verdict, Verdict::Denied(Denial::DomainLimitReached { .. })), "{verdict:?}");
             }
         }
-    }
-
-    #[tokio::test]
-    async fn without_an_outbox_it_says_so() {
-        let service = service(store()).await;
-        assert!(!service.has_outbox());
-        let result = service.events(&EventFilter::default(), &PageRequest::default()).await;
-        assert!(matches!(result, Err(ServiceError::NoOutbox)), "{result:?}");
     }
 }

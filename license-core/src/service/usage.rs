@@ -1,57 +1,64 @@
-//! Reports of usage, and what is kept of it.
+//! Reports of usage, and its retention.
 
-use super::LicenseService;
+use std::sync::Arc;
+
+use super::context::ServiceContext;
 use crate::error::ServiceError;
 use crate::license::LicenseId;
-use crate::store::{Page, PageRequest};
+use crate::store::{Page, PageRequest, UsageStore};
 use crate::usage::{Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention};
 
-impl LicenseService {
-    /// What a license was used for, with all intervals of the series that is asked for.
+/// Reports recorded validations.
+#[derive(Clone, Debug)]
+pub struct UsageService {
+    store: Arc<dyn UsageStore>,
+    context: Arc<ServiceContext>,
+}
+
+impl UsageService {
+    /// Creates the service.
+    pub fn new(store: Arc<dyn UsageStore>, context: Arc<ServiceContext>) -> Self {
+        Self { store, context }
+    }
+
+    /// Reports the usage of a license, with every interval of the requested series.
     ///
     /// # Errors
-    /// [`ServiceError::Usage`] when it asks for what is not kept, or too much; [`StoreError::NotFound`](crate::store::StoreError::NotFound) inside, or a fault of
-    /// the store.
-    pub async fn usage(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
-        let now = self.clock.now();
+    /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals, and
+    /// [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if there is no such license.
+    pub async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
+        let now = self.context.now();
         query.intervals(None, None, now)?;
-        let mut report = self.store.usage(id, query).await?;
+        let mut report = self.store.report(id, query).await?;
         query.check(&report.kept)?;
         report.fill(query, now)?;
         Ok(report)
     }
 
-    /// What all licenses were used for. As [`usage`](Self::usage).
+    /// Reports the usage of all licenses.
     ///
     /// # Errors
-    /// As [`usage`](Self::usage).
-    pub async fn usage_of_all(&self, query: &UsageQuery) -> Result<UsageOverview, ServiceError> {
-        let now = self.clock.now();
+    /// Returns [`ServiceError::Usage`] as [`report`](Self::report).
+    pub async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, ServiceError> {
+        let now = self.context.now();
         query.intervals(None, None, now)?;
-        let mut overview = self.store.usage_of_all(query).await?;
+        let mut overview = self.store.overview(query).await?;
         query.check(&overview.usage.kept)?;
         overview.usage.fill(query, now)?;
         Ok(overview)
     }
 
-    /// Rollups in the order of their keys. See [`LicenseStore::rollups`](crate::store::LicenseStore::rollups).
-    ///
-    /// # Errors
-    /// A fault of the store.
+    /// Lists rollups, ordered by key.
     pub async fn rollups(
         &self,
         filter: &RollupFilter,
         page: &PageRequest<RollupKey>,
     ) -> Result<Page<Rollup, RollupKey>, ServiceError> {
-        Ok(self.store.rollups(filter, page).await?)
+        Ok(self.store.list_rollups(filter, page).await?)
     }
 
-    /// Removes a batch of what is not to be kept any more; says how many. See
-    /// [`LicenseStore::forget_usage`](crate::store::LicenseStore::forget_usage).
-    ///
-    /// # Errors
-    /// A fault of the store.
-    pub async fn forget_usage(&self, retention: &UsageRetention, limit: u32) -> Result<u64, ServiceError> {
-        Ok(self.store.forget_usage(retention, self.clock.now(), limit).await?)
+    /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns how many rows; call repeatedly until it is 0.
+    pub async fn prune(&self, retention: &UsageRetention, limit: u32) -> Result<u64, ServiceError> {
+        Ok(self.store.prune_usage(retention, self.context.now(), limit).await?)
     }
 }

@@ -1,66 +1,28 @@
-//! What a token may do.
+//! Scopes of API tokens.
 
 use std::fmt;
 
-/// One right of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// Read licenses, their keys and what is bound to them.
-    LicensesRead,
-    /// Issue and change licenses; make customers anonymous.
-    LicensesWrite,
-    /// Read what licenses were used for.
-    UsageRead,
-    /// Read endpoints of webhooks and their deliveries.
-    WebhooksRead,
-    /// Change endpoints of webhooks.
-    WebhooksWrite,
-    /// Make, list and revoke tokens, of no more scopes than one has.
-    TokensWrite,
-    /// Read the audit.
-    AuditRead,
-    /// All of it.
-    Admin,
-}
+use crate::text_enum::text_enum;
 
-impl Scope {
-    /// Every scope, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
-        Self::LicensesRead,
-        Self::LicensesWrite,
-        Self::UsageRead,
-        Self::WebhooksRead,
-        Self::WebhooksWrite,
-        Self::TokensWrite,
-        Self::AuditRead,
-        Self::Admin,
-    ];
-
-    /// `noun:verb`: the form of databases, JSON and the command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LicensesRead => "licenses:read",
-            Self::LicensesWrite => "licenses:write",
-            Self::UsageRead => "usage:read",
-            Self::WebhooksRead => "webhooks:read",
-            Self::WebhooksWrite => "webhooks:write",
-            Self::TokensWrite => "tokens:write",
-            Self::AuditRead => "audit:read",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads that form; `None` for any other text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+text_enum! {
+    /// A permission of the API.
+    Scope {
+        /// Read licenses, their keys and activations.
+        LicensesRead = "licenses:read",
+        /// Issue and change licenses; anonymise customers.
+        LicensesWrite = "licenses:write",
+        /// Read usage.
+        UsageRead = "usage:read",
+        /// Read webhook endpoints and deliveries.
+        WebhooksRead = "webhooks:read",
+        /// Change webhook endpoints.
+        WebhooksWrite = "webhooks:write",
+        /// Create, list and revoke tokens, without exceeding the caller's scopes.
+        TokensWrite = "tokens:write",
+        /// Read the audit.
+        AuditRead = "audit:read",
+        /// All permissions.
+        Admin = "admin",
     }
 }
 
@@ -69,43 +31,43 @@ impl fmt::Display for Scope {
 /// ```
 /// use license_core::token::{Scope, Scopes};
 /// let scopes = Scopes::parse("licenses:read, usage:read")?;
-/// assert_eq!(scopes.lacks(&[Scope::UsageRead, Scope::LicensesWrite]), Some(Scope::LicensesWrite));
-/// assert_eq!(Scopes::from(Scope::Admin).lacks(&Scope::ALL), None, "admin is all of them");
+/// assert_eq!(scopes.missing(&[Scope::UsageRead, Scope::LicensesWrite]), Some(Scope::LicensesWrite));
+/// assert_eq!(Scopes::from(Scope::Admin).missing(&Scope::ALL), None, "admin grants all");
 /// # Ok::<(), license_core::token::ScopesError>(())
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Scopes(u16);
 
 impl Scopes {
-    /// Reads names with commas between them, at least one.
+    /// Parses comma-separated names, at least one.
     ///
     /// # Errors
-    /// [`ScopesError`] when one is unknown, or there is none.
+    /// Returns [`ScopesError`] if a name is unknown or there is none.
     pub fn parse(text: &str) -> Result<Self, ScopesError> {
         text.split(',').map(|name| Scope::parse(name.trim()).ok_or(ScopesError)).collect()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no scopes.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The scopes, in the order of [`Scope::ALL`].
+    /// Returns the scopes, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
     }
 
-    /// The first of these that is not allowed; `None`: all are.
+    /// Returns the first of `needed` that is not granted.
     #[must_use]
-    pub fn lacks(self, needed: &[Scope]) -> Option<Scope> {
+    pub fn missing(self, needed: &[Scope]) -> Option<Scope> {
         needed.iter().copied().find(|scope| !self.has(Scope::Admin) && !self.has(*scope))
     }
 
-    /// The first scope of `other` that is not allowed; `None`: all are.
+    /// Returns the first scope of `other` that is not granted.
     #[must_use]
-    pub fn lacks_of(self, other: Self) -> Option<Scope> {
-        other.iter().find(|scope| self.lacks(&[*scope]).is_some())
+    pub fn missing_of(self, other: Self) -> Option<Scope> {
+        other.iter().find(|scope| self.missing(&[*scope]).is_some())
     }
 
     fn has(self, scope: Scope) -> bool {
@@ -125,7 +87,7 @@ impl From<Scope> for Scopes {
     }
 }
 
-/// The names with commas between them: the form of databases.
+/// Comma-separated names, as in databases.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, scope) in self.iter().enumerate() {
@@ -142,11 +104,11 @@ impl fmt::Debug for Scopes {
     }
 }
 
-/// A text that is no list of scopes.
+/// The text is not a list of scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "scopes are licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write, tokens:write, audit:read and admin, \
-     with commas between them"
+    "scopes must be a comma-separated list of licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write, \
+     tokens:write, audit:read and admin"
 )]
 pub struct ScopesError;
 
@@ -169,18 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn each_scope_allows_itself_only_and_admin_allows_all() {
+    fn scope_allows_itself_only_and_admin_allows_all() {
         for has in Scope::ALL {
             for needed in Scope::ALL {
                 let allowed = has == needed || has == Scope::Admin;
-                assert_eq!(Scopes::from(has).lacks(&[needed]).is_none(), allowed, "{has} for {needed}");
+                assert_eq!(Scopes::from(has).missing(&[needed]).is_none(), allowed, "{has} for {needed}");
                 assert_eq!(
-                    Scopes::from(has).lacks_of(needed.into()).is_none(),
+                    Scopes::from(has).missing_of(needed.into()).is_none(),
                     allowed,
                     "{has} gives {needed}"
                 );
             }
-            assert!(Scopes::default().lacks(&[has]).is_some());
+            assert!(Scopes::default().missing(&[has]).is_some());
         }
     }
 }

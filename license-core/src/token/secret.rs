@@ -1,4 +1,4 @@
-//! A token as its owner has it, and the digest that others keep.
+//! API tokens as their owners hold them, and their digests.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 const PREFIX: &str = "lkt_";
 /// 256 random bits in hex.
 const RANDOM_DIGITS: usize = 64;
-/// Check symbols behind them, in hex: one mistyped token in 2^32 passes.
+/// Check digits at the end: one typo in 2^32 passes.
 const CHECK_DIGITS: usize = 8;
 
-/// A new API token: `lkt_`, 256 random bits and 32 bits of check, in hex. Kept by nobody but its owner; others keep the
+/// A new API token: `lkt_`, 256 random bits and 32 check bits, in hex. Stores keep the
 /// [`digest`](Self::digest).
 ///
 /// Wiped on drop; `Debug` shows nothing.
@@ -30,14 +30,14 @@ const CHECK_DIGITS: usize = 8;
 pub struct TokenSecret(Zeroizing<String>);
 
 impl TokenSecret {
-    /// Draws a token from a cryptographic generator, normally the operating system's.
+    /// Generates a token with a cryptographic generator, normally that of the operating system.
     ///
     /// # Errors
-    /// That of the generator.
+    /// Returns the error of the generator.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
         let mut bytes = Zeroizing::new([0_u8; RANDOM_DIGITS / 2]);
         rng.try_fill_bytes(bytes.as_mut_slice())?;
-        // Sized at once: a growing string would leave copies in freed memory.
+        // Full capacity: a growing string would leave copies in freed memory.
         let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + RANDOM_DIGITS + CHECK_DIGITS));
         text.push_str(PREFIX);
         push_hex(&mut text, bytes.as_slice());
@@ -46,20 +46,20 @@ impl TokenSecret {
         Ok(Self(text))
     }
 
-    /// The token itself, to be shown to its owner once. Never log it.
+    /// Returns the token, to show to its owner once. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What others keep of it.
+    /// Returns the digest to store.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
         TokenDigest::of(&self.0)
     }
 
-    /// The digest of a text that may be a token; `None` where it can be none, such as one that is mistyped: then nobody need be
-    /// asked. Tokens of the first version had no check.
+    /// Returns the digest of a typed token, or `None` for a text that cannot be a token, such as one with a
+    /// typo, so that no lookup is needed. Tokens without check digits are accepted.
     #[must_use]
     pub fn digest_of_typed(text: &str) -> Option<TokenDigest> {
         let digits = text.strip_prefix(PREFIX)?;
@@ -85,7 +85,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     text.extend(nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)));
 }
 
-/// Tells nothing of the digest that is kept: that one is of the check as well.
+/// Does not reveal the stored digest, which also covers the check digits.
 fn check(token: &str) -> [u8; CHECK_DIGITS / 2] {
     let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let mut check = [0; CHECK_DIGITS / 2];
@@ -99,27 +99,27 @@ impl fmt::Debug for TokenSecret {
     }
 }
 
-/// SHA-256 of an API token. A token has 256 random bits, so a slow hash would add nothing; one that people think up
-/// themselves is as strong as they make it.
+/// The SHA-256 digest of an API token. Tokens have 256 random bits, so a slow hash would add nothing. A
+/// token that a person chose is only as strong as that choice.
 ///
 /// Compared in constant time.
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    /// The digest of a token.
+    /// Returns the digest of a token.
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// A digest as it was kept.
+    /// Wraps stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -165,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_token_is_no_token() {
+    fn mistyped_token_is_rejected() {
         let token = TokenSecret::generate(&mut ChaCha20Rng::seed_from_u64(1)).unwrap();
         let text = token.reveal();
         assert_eq!(TokenSecret::digest_of_typed(text), Some(token.digest()));
-        for place in 0..text.len() {
-            let (head, tail) = text.split_at(place);
+        for index in 0..text.len() {
+            let (head, tail) = text.split_at(index);
             let other = if tail.starts_with('0') { "1" } else { "0" };
             let changed = format!("{head}{other}{}", &tail[1..]);
             let dropped = format!("{head}{}", &tail[1..]);
@@ -191,7 +191,7 @@ mod tests {
         for wrong in ["", "lkt_", "lkt", &format!("{text}0"), &text[4..], &format!("{text}ü")] {
             assert_eq!(TokenSecret::digest_of_typed(wrong), None, "{wrong}");
         }
-        // As made before there was a check: the first token of an old database.
+        // Without check digits.
         let old = format!("lkt_{}", "0123456789abcdef".repeat(4));
         assert_eq!(TokenSecret::digest_of_typed(&old), Some(TokenDigest::of(&old)));
     }

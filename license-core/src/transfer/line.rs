@@ -1,125 +1,123 @@
-//! Lines of JSON: what an export is made of, and an import reads.
+//! Parses the JSON lines of an import.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::fault::ImportFault;
-use crate::activation::{Activation, ActivationId, Binding, Fingerprint, Label};
+use super::error::ImportLineError;
+use crate::activation::{ActivationId, Binding, Fingerprint, Label};
 use crate::clock::whole_micros;
 use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
-use crate::json;
-use crate::key::{ForeignFormat, LicenseKey, SealedKey};
-use crate::license::{Counters, Expiry, ExpiryTold, License, LicenseId, LicenseState};
+use crate::key::{ImportedKeyFormat, SealedKey};
+use crate::last_seen::LastSeen;
+use crate::license::{Counters, Expiry, ExpiryNotified, LicenseId, LicenseState};
 use crate::limits;
+use crate::location::Country;
 use crate::metadata::Metadata;
-use crate::place::Country;
 use crate::plan::Limit;
-use crate::seen::{ActivationDetail, ActivationUsage};
 use crate::usage::{Day, Rollup, RollupKey, UsageSum, ValidationOutcome};
 
-/// How a day is written.
-const DAY: &str = "%Y-%m-%d";
-/// The form of exports that is written here; others are not read.
-const VERSION: u64 = 1;
+/// Format of days.
+pub(crate) const DAY: &str = "%Y-%m-%d";
+/// The export format version; only this one is read.
+pub(crate) const VERSION: u64 = 1;
 
-/// What a line says.
+/// A parsed line.
 #[derive(Debug)]
-pub(super) enum Line {
-    /// The first one.
+pub(crate) enum Line {
+    /// The first line.
     Export,
-    /// A form that keys of other systems have.
-    KeyFormat(ForeignFormat),
+    /// A format of imported keys.
+    KeyFormat(ImportedKeyFormat),
     License(Box<LicenseLine>),
     Activation(ActivationLine),
     Rollup(Box<Rollup>),
 }
 
-/// A license as a line has it. What is `None` comes from its plan, or from the moment of the import.
+/// A license as given in a line. Fields that are `None` come from the plan or the time of the import.
 #[derive(Debug)]
 pub struct LicenseLine {
-    pub(super) id: Option<LicenseId>,
-    pub(super) key: Option<KeyLine>,
-    pub(super) state: LicenseState,
-    pub(super) plan: String,
-    pub(super) customer_email: CustomerEmail,
-    pub(super) max_domains: Option<Limit>,
-    pub(super) max_devices: Option<Limit>,
-    /// Beside those that have lines of their own.
-    pub(super) bindings: Vec<Binding>,
-    pub(super) created_at: Option<DateTime<Utc>>,
-    pub(super) activated_at: Option<DateTime<Utc>>,
-    pub(super) expires_at: Option<Expiry>,
-    pub(super) metadata: Metadata,
-    pub(super) version: u64,
-    pub(super) last_event: Option<u64>,
-    pub(super) expiry_told: Option<ExpiryTold>,
-    pub(super) counters: Counters,
+    pub(crate) id: Option<LicenseId>,
+    pub(crate) key: Option<KeyLine>,
+    pub(crate) state: LicenseState,
+    pub(crate) plan: String,
+    pub(crate) customer_email: CustomerEmail,
+    pub(crate) max_domains: Option<Limit>,
+    pub(crate) max_devices: Option<Limit>,
+    /// Activations listed in the line of the license.
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) created_at: Option<DateTime<Utc>>,
+    pub(crate) activated_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<Expiry>,
+    pub(crate) metadata: Metadata,
+    pub(crate) version: u64,
+    pub(crate) last_event: Option<u64>,
+    pub(crate) expiry_notified: Option<ExpiryNotified>,
+    pub(crate) counters: Counters,
 }
 
-/// A key as a line has it.
-pub(super) enum KeyLine {
+/// A key as given in a line.
+pub(crate) enum KeyLine {
     Clear(Zeroizing<String>),
     Sealed(SealedKey),
 }
 
-/// Neither form is for logs.
+/// Hides the key.
 impl std::fmt::Debug for KeyLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if matches!(self, Self::Clear(_)) { "Clear(…)" } else { "Sealed(…)" })
     }
 }
 
-/// An activation as a line has it.
+/// An activation as given in a line.
 #[derive(Debug)]
-pub(super) struct ActivationLine {
-    pub(super) license: LicenseId,
-    pub(super) id: Option<ActivationId>,
-    pub(super) binding: Binding,
-    pub(super) created_at: Option<DateTime<Utc>>,
-    pub(super) label: Option<Label>,
-    pub(super) usage: ActivationUsage,
+pub(crate) struct ActivationLine {
+    pub(crate) license: LicenseId,
+    pub(crate) id: Option<ActivationId>,
+    pub(crate) binding: Binding,
+    pub(crate) created_at: Option<DateTime<Utc>>,
+    pub(crate) label: Option<Label>,
+    pub(crate) last_seen: LastSeen,
 }
 
 impl Line {
-    /// Reads a line. Its fields stand in any order; one that is not known is refused, since leaving it out could lose something.
-    pub(super) fn parse(line: &[u8]) -> Result<Self, ImportFault> {
+    /// Parses a line. An unknown field is an error, since ignoring it could lose data.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, ImportLineError> {
         if line.len() > limits::IMPORT_LINE_BYTES {
-            return Err(ImportFault::TooLong);
+            return Err(ImportLineError::TooLong);
         }
         let fields: Map<String, Value> = serde_json::from_slice(line)
-            .map_err(|error| ImportFault::Unreadable(format!("no JSON object: {error}")))?;
+            .map_err(|error| ImportLineError::Unreadable(format!("not a JSON object: {error}")))?;
         let mut fields = Fields(fields);
         let of_type: String = fields.need("type")?;
         let line = match of_type.as_str() {
             "export" => match fields.need("version")? {
                 VERSION => Self::Export,
-                found => return Err(ImportFault::Version { found }),
+                found => return Err(ImportLineError::Version { found }),
             },
             "key_format" => {
                 let (name, pattern): (String, String) = (fields.need("name")?, fields.need("pattern")?);
-                let format = ForeignFormat::declared(&name, &pattern);
-                Self::KeyFormat(format.map_err(|error| ImportFault::field("pattern", &error))?)
+                let format = ImportedKeyFormat::declared(&name, &pattern);
+                Self::KeyFormat(format.map_err(|error| ImportLineError::field("pattern", &error))?)
             }
             "license" => return LicenseLine::read(fields.0).map(|line| Self::License(line.into())),
             "activation" => Self::Activation(ActivationLine::read(&mut fields)?),
             "rollup" => Self::Rollup(rollup(&mut fields)?.into()),
             other => {
-                let known = "known are export, key_format, license, activation and rollup";
-                return Err(ImportFault::field("type", &format!("{other:?} is not known; {known}")));
+                let known = "types are export, key_format, license, activation and rollup";
+                return Err(ImportLineError::field("type", &format!("{other:?} is unknown; {known}")));
             }
         };
         fields.end().map(|()| line)
     }
 }
 
-/// Whether a line that can't be read is of an activation, as far as can be told.
-pub(super) fn is_of_activation(line: &[u8]) -> bool {
+/// Returns whether an invalid line seems to be that of an activation.
+pub(crate) fn is_of_activation(line: &[u8]) -> bool {
     const SAYS_SO: &[u8] = b"\"activation\"";
     match serde_json::from_slice::<Map<String, Value>>(line) {
         Ok(fields) => fields.get("type") == Some(&"activation".into()),
@@ -128,18 +126,19 @@ pub(super) fn is_of_activation(line: &[u8]) -> bool {
 }
 
 impl LicenseLine {
-    /// Reads a license, of the fields that a line of an export has, or `domains` and `devices` as lists.
-    pub(super) fn read(fields: Map<String, Value>) -> Result<Self, ImportFault> {
+    /// Parses a license from the fields of an exported line, or with lists `domains` and `devices`.
+    pub(crate) fn read(fields: Map<String, Value>) -> Result<Self, ImportLineError> {
         let mut fields = Fields(fields);
         let key = match (fields.take::<String>("key")?, fields.take::<String>("sealed_key")?) {
             (Some(text), None) => Some(KeyLine::Clear(Zeroizing::new(text))),
             (None, Some(text)) => {
-                let sealed = BASE64.decode(text).map_err(|error| ImportFault::field("sealed_key", &error))?;
+                let sealed =
+                    BASE64.decode(text).map_err(|error| ImportLineError::field("sealed_key", &error))?;
                 Some(KeyLine::Sealed(SealedKey::from_bytes(sealed)))
             }
             (None, None) => None,
             (Some(_), Some(_)) => {
-                return Err(ImportFault::field("sealed_key", "the line has a key in clear as well"));
+                return Err(ImportLineError::field("sealed_key", "the line also has a key in clear"));
             }
         };
         let mut bindings = Vec::new();
@@ -169,12 +168,12 @@ impl LicenseLine {
             metadata: match fields.0.remove("metadata") {
                 None => Metadata::default(),
                 Some(value) => {
-                    Metadata::from_json(value).map_err(|error| ImportFault::field("metadata", &error))?
+                    Metadata::from_json(value).map_err(|error| ImportLineError::field("metadata", &error))?
                 }
             },
             version: fields.count("version")?.unwrap_or(1),
             last_event: fields.count("last_event")?,
-            expiry_told: fields.parsed("expiry_told", told)?,
+            expiry_notified: fields.parsed("expiry_told", notified)?,
             counters: Counters {
                 validation_count: fields.count("validation_count")?.unwrap_or_default(),
                 last_validated_at: fields.time("last_validated_at")?,
@@ -182,19 +181,19 @@ impl LicenseLine {
             },
         };
         if line.version == 0 {
-            return Err(ImportFault::field("version", "the first version is 1"));
+            return Err(ImportLineError::field("version", "it must be at least 1"));
         }
         fields.end().map(|()| line)
     }
 }
 
 impl ActivationLine {
-    fn read(fields: &mut Fields) -> Result<Self, ImportFault> {
+    fn read(fields: &mut Fields) -> Result<Self, ImportLineError> {
         let (kind, value): (String, String) = (fields.need("kind")?, fields.need("value")?);
         let binding = match kind.as_str() {
             "domain" => domain("value", &value)?,
             "device" => device("value", &value)?,
-            _ => return Err(ImportFault::field("kind", "it is domain or device")),
+            _ => return Err(ImportLineError::field("kind", "it must be domain or device")),
         };
         Ok(Self {
             license: fields.parsed("license", LicenseId::parse)?.ok_or_else(|| missing("license"))?,
@@ -202,14 +201,14 @@ impl ActivationLine {
             binding,
             created_at: fields.time("created_at")?,
             label: fields.parsed("label", Label::parse)?,
-            usage: used(fields)?,
+            last_seen: used(fields)?,
         })
     }
 }
 
-/// What validations said of an activation; none where the line says nothing of it.
-fn used(fields: &mut Fields) -> Result<ActivationUsage, ImportFault> {
-    let usage = ActivationUsage {
+/// Parses the last-seen data of an activation; empty if the line has none.
+fn used(fields: &mut Fields) -> Result<LastSeen, ImportLineError> {
+    let usage = LastSeen {
         first_seen_at: fields.time("first_seen_at")?,
         last_seen_at: fields.time("last_seen_at")?,
         validations: fields.count("validations")?.unwrap_or_default(),
@@ -217,35 +216,35 @@ fn used(fields: &mut Fields) -> Result<ActivationUsage, ImportFault> {
         as_of: None,
     };
     if usage.last_seen_at.is_some() != (usage.validations > 0) {
-        return Err(ImportFault::field(
+        return Err(ImportLineError::field(
             "validations",
-            "they are above 0 where, and only where, there is a last_seen_at",
+            "it must be above 0 exactly if there is a last_seen_at",
         ));
     }
     if usage.last_seen_at.is_some_and(|last| usage.first_seen_at.is_none_or(|first| first > last)) {
-        return Err(ImportFault::field(
+        return Err(ImportLineError::field(
             "first_seen_at",
-            "it is not after last_seen_at, and there where that is",
+            "it must not be after last_seen_at, nor missing if that is given",
         ));
     }
     Ok(usage)
 }
 
 fn country(text: &str) -> Result<Country, &'static str> {
-    Country::parse(text).ok_or("a country is two letters")
+    Country::parse(text).ok_or("a country must be two letters")
 }
 
-fn rollup(fields: &mut Fields) -> Result<Rollup, ImportFault> {
+fn rollup(fields: &mut Fields) -> Result<Rollup, ImportLineError> {
     let date: String = fields.need("day")?;
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
     let day = NaiveDate::parse_from_str(&date, DAY).map(|date| Day::of(midnight(date)));
-    let day = day.map_err(|_| ImportFault::field("day", "this must be a date such as 2027-01-31"))?;
+    let day = day.map_err(|_| ImportLineError::field("day", "this must be a date such as 2027-01-31"))?;
     let parsed = ValidationOutcome::from_stored;
     let key = RollupKey {
         day,
         license_id: fields.parsed("license", LicenseId::parse)?.ok_or_else(|| missing("license"))?,
         outcome: fields
-            .parsed("outcome", |text| parsed(text).ok_or("there is no such outcome"))?
+            .parsed("outcome", |text| parsed(text).ok_or("unknown outcome"))?
             .ok_or_else(|| missing("outcome"))?,
         domain: fields.parsed("domain", DomainName::from_stored)?,
         device: fields.parsed("device", Fingerprint::parse)?,
@@ -254,68 +253,77 @@ fn rollup(fields: &mut Fields) -> Result<Rollup, ImportFault> {
     let count = fields.count("count")?.filter(|count| *count > 0).ok_or_else(|| missing("count"))?;
     let of_day = |name, time: Option<DateTime<Utc>>| {
         let time = time.ok_or_else(|| missing(name))?;
-        if Day::of(time) == day { Ok(time) } else { Err(ImportFault::field(name, "it is of another day")) }
+        if Day::of(time) == day {
+            Ok(time)
+        } else {
+            Err(ImportLineError::field(name, "it must be within the day"))
+        }
     };
     let first_at = of_day("first_at", fields.time("first_at")?)?;
     let last_at = of_day("last_at", fields.time("last_at")?)?;
     if last_at < first_at {
-        return Err(ImportFault::field("last_at", "it is before first_at"));
+        return Err(ImportLineError::field("last_at", "it must not be before first_at"));
     }
     Ok(Rollup { key, sum: UsageSum { count, first_at, last_at } })
 }
 
-fn domain(field: &str, text: &str) -> Result<Binding, ImportFault> {
-    DomainName::parse_registered(text).map(Binding::Domain).map_err(|error| ImportFault::field(field, &error))
+fn domain(field: &str, text: &str) -> Result<Binding, ImportLineError> {
+    DomainName::parse_registered(text)
+        .map(Binding::Domain)
+        .map_err(|error| ImportLineError::field(field, &error))
 }
 
-fn device(field: &str, text: &str) -> Result<Binding, ImportFault> {
-    Fingerprint::parse(text).map(Binding::Device).map_err(|error| ImportFault::field(field, &error))
+fn device(field: &str, text: &str) -> Result<Binding, ImportLineError> {
+    Fingerprint::parse(text).map(Binding::Device).map_err(|error| ImportLineError::field(field, &error))
 }
 
 fn state(text: &str) -> Result<LicenseState, &'static str> {
-    LicenseState::from_stored(text).ok_or("it is active, suspended or revoked")
+    LicenseState::parse(text).ok_or("it must be active, suspended or revoked")
 }
 
-fn told(text: &str) -> Result<ExpiryTold, &'static str> {
-    let told = [ExpiryTold::Nothing, ExpiryTold::Expiring, ExpiryTold::Expired];
-    told.into_iter().find(|told| told_name(*told) == text).ok_or("it is nothing, expiring or expired")
+fn notified(text: &str) -> Result<ExpiryNotified, &'static str> {
+    let notified = [ExpiryNotified::Nothing, ExpiryNotified::Expiring, ExpiryNotified::Expired];
+    notified
+        .into_iter()
+        .find(|notified| notified_name(*notified) == text)
+        .ok_or("it must be nothing, expiring or expired")
 }
 
-fn told_name(told: ExpiryTold) -> &'static str {
-    match told {
-        ExpiryTold::Nothing => "nothing",
-        ExpiryTold::Expiring => "expiring",
-        ExpiryTold::Expired => "expired",
+pub(crate) fn notified_name(notified: ExpiryNotified) -> &'static str {
+    match notified {
+        ExpiryNotified::Nothing => "nothing",
+        ExpiryNotified::Expiring => "expiring",
+        ExpiryNotified::Expired => "expired",
     }
 }
 
-fn time(field: &str, text: &str) -> Result<DateTime<Utc>, ImportFault> {
+fn time(field: &str, text: &str) -> Result<DateTime<Utc>, ImportLineError> {
     let time = DateTime::parse_from_rfc3339(text).map(|time| whole_micros(time.to_utc())).ok();
     let time = time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year()));
-    time.ok_or_else(|| ImportFault::field(field, "this must be a time such as 2027-01-31T00:00:00Z"))
+    time.ok_or_else(|| ImportLineError::field(field, "this must be a time such as 2027-01-31T00:00:00Z"))
 }
 
-fn missing(field: &str) -> ImportFault {
-    ImportFault::field(field, "it is missing")
+fn missing(field: &str) -> ImportLineError {
+    ImportLineError::field(field, "it is missing")
 }
 
-/// The fields of a line that are not read yet.
+/// The fields of a line that are not parsed yet.
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// A field that may be missing or `null`.
-    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, ImportFault> {
+    /// Takes a field that may be missing or `null`.
+    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, ImportLineError> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
-        serde_json::from_value(value).map_err(|error| ImportFault::field(name, &error))
+        serde_json::from_value(value).map_err(|error| ImportLineError::field(name, &error))
     }
 
-    /// A whole number, or `null` for none.
-    fn limit(&mut self, name: &str) -> Result<Option<Limit>, ImportFault> {
+    /// Takes a limit, where `null` means unlimited.
+    fn limit(&mut self, name: &str) -> Result<Option<Limit>, ImportLineError> {
         let Some(value) = self.0.remove(name) else { return Ok(None) };
-        serde_json::from_value(value).map(Some).map_err(|error| ImportFault::field(name, &error))
+        serde_json::from_value(value).map(Some).map_err(|error| ImportLineError::field(name, &error))
     }
 
-    fn need<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, ImportFault> {
+    fn need<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, ImportLineError> {
         self.take(name)?.ok_or_else(|| missing(name))
     }
 
@@ -323,207 +331,30 @@ impl Fields {
         &mut self,
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, ImportFault> {
+    ) -> Result<Option<T>, ImportLineError> {
         let text = self.take::<String>(name)?;
-        text.map(|text| parse(&text).map_err(|error| ImportFault::field(name, &error))).transpose()
+        text.map(|text| parse(&text).map_err(|error| ImportLineError::field(name, &error))).transpose()
     }
 
-    fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, ImportFault> {
+    fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, ImportLineError> {
         self.take::<String>(name)?.map(|text| time(name, &text)).transpose()
     }
 
-    /// A whole number that every database can keep.
-    fn count(&mut self, name: &str) -> Result<Option<u64>, ImportFault> {
+    /// Takes a whole number that fits into an `i64` column.
+    fn count(&mut self, name: &str) -> Result<Option<u64>, ImportLineError> {
         let count = self.take::<u64>(name)?;
         match count {
-            Some(count) if i64::try_from(count).is_err() => Err(ImportFault::field(name, "it is too large")),
+            Some(count) if i64::try_from(count).is_err() => {
+                Err(ImportLineError::field(name, "it is too large"))
+            }
             count => Ok(count),
         }
     }
 
-    fn end(self) -> Result<(), ImportFault> {
+    fn end(self) -> Result<(), ImportLineError> {
         match self.0.into_iter().next() {
-            Some((field, _)) => Err(ImportFault::UnknownField { field }),
+            Some((field, _)) => Err(ImportLineError::UnknownField { field }),
             None => Ok(()),
         }
     }
-}
-
-/// How the key of a license stands in its line.
-#[derive(Debug)]
-pub(super) enum ShownKey<'a> {
-    Clear(&'a LicenseKey),
-    Sealed(&'a SealedKey),
-}
-
-/// The first line of an export.
-pub(super) fn export_line() -> String {
-    written(&WrittenExport { r#type: "export", version: VERSION })
-}
-
-pub(super) fn key_format_line(format: &ForeignFormat) -> String {
-    written(&WrittenFormat { r#type: "key_format", name: format.name(), pattern: format.pattern() })
-}
-
-/// How many slots it uses is told by the lines of its activations.
-pub(super) fn license_line(license: &License, counters: &Counters, key: &ShownKey<'_>) -> Zeroizing<String> {
-    let License {
-        id,
-        key_digest: _,
-        sealed_key: _,
-        state,
-        plan,
-        customer_email,
-        max_domains,
-        max_devices,
-        domains_used: _,
-        devices_used: _,
-        created_at,
-        activated_at,
-        expires_at,
-        metadata,
-        version,
-        last_event,
-        expiry_told,
-    } = license;
-    let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
-    let (key, sealed_key) = match key {
-        ShownKey::Clear(key) => (Some(key.reveal()), None),
-        ShownKey::Sealed(sealed) => (None, Some(BASE64.encode(sealed.as_bytes()))),
-    };
-    Zeroizing::new(written(&WrittenLicense {
-        r#type: "license",
-        id: id.as_str(),
-        key,
-        sealed_key,
-        state: state.as_str(),
-        plan,
-        customer_email: customer_email.as_str(),
-        max_domains: *max_domains,
-        max_devices: *max_devices,
-        created_at: *created_at,
-        activated_at: *activated_at,
-        expires_at: *expires_at,
-        metadata,
-        version: *version,
-        last_event: *last_event,
-        expiry_told: told_name(*expiry_told),
-        validation_count,
-        last_validated_at,
-    }))
-}
-
-pub(super) fn activation_line(license: &LicenseId, detail: &ActivationDetail) -> String {
-    let ActivationDetail { activation: Activation { id, binding, created_at, label }, usage } = detail;
-    let ActivationUsage { first_seen_at, last_seen_at, validations, country, as_of: _ } = usage;
-    written(&WrittenActivation {
-        r#type: "activation",
-        license: license.as_str(),
-        id: id.as_str(),
-        kind: binding.kind().as_str(),
-        value: binding.value(),
-        created_at: *created_at,
-        label: label.as_ref().map(Label::as_str),
-        first_seen_at: *first_seen_at,
-        last_seen_at: *last_seen_at,
-        validations: *validations,
-        country: country.as_ref().map(Country::as_str),
-    })
-}
-
-pub(super) fn rollup_line(rollup: &Rollup) -> String {
-    let Rollup { key, sum: UsageSum { count, first_at, last_at } } = rollup;
-    let RollupKey { day, license_id, outcome, domain, device, country } = key;
-    written(&WrittenRollup {
-        r#type: "rollup",
-        day: day.start().format(DAY).to_string(),
-        license: license_id.as_str(),
-        outcome: outcome.as_str(),
-        domain: domain.as_ref().map(DomainName::as_str),
-        device: device.as_ref().map(Fingerprint::as_str),
-        country: country.as_ref().map(Country::as_str),
-        count: *count,
-        first_at: *first_at,
-        last_at: *last_at,
-    })
-}
-
-fn written(line: &impl Serialize) -> String {
-    // Nothing in it fails to be JSON.
-    serde_json::to_string(line).unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct WrittenExport {
-    r#type: &'static str,
-    version: u64,
-}
-
-#[derive(Serialize)]
-struct WrittenFormat<'a> {
-    r#type: &'static str,
-    name: &'a str,
-    pattern: &'a str,
-}
-
-#[derive(Serialize)]
-struct WrittenLicense<'a> {
-    r#type: &'static str,
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sealed_key: Option<String>,
-    state: &'static str,
-    plan: &'a str,
-    customer_email: &'a str,
-    max_domains: Limit,
-    max_devices: Limit,
-    #[serde(serialize_with = "json::time")]
-    created_at: DateTime<Utc>,
-    #[serde(serialize_with = "json::time_or_null")]
-    activated_at: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "json::time_or_null")]
-    expires_at: Option<DateTime<Utc>>,
-    metadata: &'a Metadata,
-    version: u64,
-    last_event: u64,
-    expiry_told: &'static str,
-    validation_count: u64,
-    #[serde(serialize_with = "json::time_or_null")]
-    last_validated_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Serialize)]
-struct WrittenRollup<'a> {
-    r#type: &'static str,
-    day: String,
-    license: &'a str,
-    outcome: &'a str,
-    domain: Option<&'a str>,
-    device: Option<&'a str>,
-    country: Option<&'a str>,
-    count: u64,
-    #[serde(serialize_with = "json::time")]
-    first_at: DateTime<Utc>,
-    #[serde(serialize_with = "json::time")]
-    last_at: DateTime<Utc>,
-}
-
-#[derive(Serialize)]
-struct WrittenActivation<'a> {
-    r#type: &'static str,
-    license: &'a str,
-    id: &'a str,
-    kind: &'static str,
-    value: &'a str,
-    #[serde(serialize_with = "json::time")]
-    created_at: DateTime<Utc>,
-    label: Option<&'a str>,
-    #[serde(serialize_with = "json::time_or_null")]
-    first_seen_at: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "json::time_or_null")]
-    last_seen_at: Option<DateTime<Utc>>,
-    validations: u64,
-    country: Option<&'a str>,
 }

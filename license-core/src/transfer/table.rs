@@ -1,11 +1,11 @@
-//! Rows of a table as licenses: which column is which field.
+//! Table rows as licenses: maps columns to fields.
 
 use serde_json::{Map, Value};
 
-use super::{ImportFault, LicenseLine};
+use super::{ImportLineError, LicenseLine};
 use crate::limits;
 
-/// The fields that a column may be; besides, `metadata.NAME`.
+/// Fields that a column can map to, in addition to `metadata.NAME`.
 const FIELDS: [&str; 14] = [
     "id",
     "key",
@@ -22,10 +22,10 @@ const FIELDS: [&str; 14] = [
     "validation_count",
     "last_validated_at",
 ];
-/// What stands before the name of a key of the metadata.
+/// Prefix of columns that map to metadata.
 const METADATA: &str = "metadata.";
 
-/// Which column of a table is which field of a license, and what all rows have alike.
+/// Maps the columns of a table to license fields, and sets fields for all rows.
 ///
 /// ```
 /// use license_core::transfer::Columns;
@@ -46,11 +46,13 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Of a table with that header: columns that `map` names as `COLUMN=FIELD`, those that have the name of a field, and as `set`,
-    /// `FIELD=VALUE`, what all rows have alike. Others are left out.
+    /// Maps the columns of a table with this header.
+    ///
+    /// `map` has items `COLUMN=FIELD`. Other columns map to the field of the same name, or are ignored.
+    /// `set` has items `FIELD=VALUE` for all rows.
     ///
     /// # Errors
-    /// [`ColumnsError`]
+    /// Returns [`ColumnsError`] if a mapping is invalid or a required field is missing.
     pub fn new(header: &[&str], map: &[String], set: &[String]) -> Result<Self, ColumnsError> {
         let split = |text: &str| match text.rsplit_once('=') {
             Some((column, field)) => Ok((column.to_owned(), field.to_owned())),
@@ -68,7 +70,7 @@ impl Columns {
         let mut left_out = Vec::new();
         for column in header {
             let mapped =
-                map.iter().position(|(name, _)| name == column).map(|place| map.swap_remove(place).1);
+                map.iter().position(|(name, _)| name == column).map(|index| map.swap_remove(index).1);
             let field = mapped.or_else(|| is_field(column).then(|| (*column).to_owned()));
             if field.is_none() {
                 left_out.push((*column).to_owned());
@@ -96,24 +98,26 @@ impl Columns {
         Ok(Self { fields, left_out, set })
     }
 
-    /// The columns that no field has.
+    /// Returns the ignored columns.
     #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
 
-    /// Reads a row. An empty cell says nothing. A number may be `unlimited`, `expires_at` may be `never`, times may be dates, `domains`
-    /// has them with commas, semicolons or spaces between, `devices` with semicolons.
+    /// Parses a row. Empty cells are ignored.
+    ///
+    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates. `domains` are
+    /// separated by commas, semicolons or spaces, `devices` by semicolons.
     ///
     /// # Errors
-    /// [`ImportFault`], which names the field.
-    pub fn license(&self, row: &[&str]) -> Result<LicenseLine, ImportFault> {
+    /// Returns [`ImportLineError`] with the name of the field.
+    pub fn license(&self, row: &[&str]) -> Result<LicenseLine, ImportLineError> {
         if row.iter().map(|cell| cell.len()).sum::<usize>() > limits::IMPORT_LINE_BYTES {
-            return Err(ImportFault::TooLong);
+            return Err(ImportLineError::TooLong);
         }
         if row.len() != self.fields.len() {
-            let why = format!("it has {} cells, and the header {}", row.len(), self.fields.len());
-            return Err(ImportFault::Unreadable(why));
+            let why = format!("it has {} cells, but the header has {}", row.len(), self.fields.len());
+            return Err(ImportLineError::Unreadable(why));
         }
         let cells = self.fields.iter().zip(row).filter_map(|(field, cell)| Some((field.as_deref()?, *cell)));
         let set = self.set.iter().map(|(field, value)| (field.as_str(), value.as_str()));
@@ -139,7 +143,7 @@ fn is_field(name: &str) -> bool {
     FIELDS.contains(&name) || name.strip_prefix(METADATA).is_some_and(|name| !name.is_empty())
 }
 
-/// A cell as the value that a line of JSON would have.
+/// Converts a cell to the value of a JSON line.
 fn value(field: &str, cell: &str) -> Value {
     let list = |between: &[char]| {
         cell.split(between).map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect()
@@ -154,7 +158,7 @@ fn value(field: &str, cell: &str) -> Value {
         "devices" => list(&[';']),
         "state" => {
             let state = cell.to_ascii_lowercase();
-            // The clock tells; it is not kept.
+            // Expiry follows from `expires_at`, not from the state.
             if state == "expired" { "active".into() } else { state.into() }
         }
         "created_at" | "activated_at" | "expires_at" | "last_validated_at"
@@ -166,38 +170,38 @@ fn value(field: &str, cell: &str) -> Value {
     }
 }
 
-/// Why a table can't be read.
+/// The reason why the columns of a table cannot be mapped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ColumnsError {
-    /// It is no pair with `=` between.
-    #[error("{text:?} has no =")]
+    /// A mapping without `=`.
+    #[error("{text:?} has no =; write COLUMN=FIELD or FIELD=VALUE")]
     NoPair {
-        /// What it is.
+        /// The text.
         text: String,
     },
     /// The table has no such column.
     #[error("the table has no column {column:?}")]
     NoColumn {
-        /// Its name.
+        /// The name.
         column: String,
     },
     /// A license has no such field.
-    #[error("{field:?} is no field; known are {} and metadata.NAME", FIELDS.join(", "))]
+    #[error("{field:?} is not a field; fields are {} and metadata.NAME", FIELDS.join(", "))]
     NoField {
-        /// Its name.
+        /// The name.
         field: String,
     },
-    /// Two columns are one field.
-    #[error("{field} is told twice")]
+    /// Two columns map to one field.
+    #[error("{field} is given twice")]
     Twice {
-        /// Its name.
+        /// The name.
         field: String,
     },
-    /// No column is a field that each license needs.
-    #[error("no column is {field}: name one with COLUMN={field}, or set it for all")]
+    /// No column maps to a required field.
+    #[error("no column is {field}: map one with COLUMN={field}, or set it for all rows")]
     Missing {
-        /// Its name.
+        /// The name.
         field: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! What a batch of validations adds to each table: the one rule by which stores count.
+//! Folds validations into what they add to each table: the one rule by which stores count.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,31 @@ use chrono::{DateTime, Utc};
 use super::{Rollup, RollupKey, UsageSum, Validation, ValidationOutcome};
 use crate::activation::Binding;
 use crate::license::{Counters, LicenseId};
-use crate::place::Country;
+use crate::location::Country;
 
-/// What some validations add to the counters, rollups and activations of their licenses. The history is the validations
-/// themselves.
+/// Additions to counters, rollups and activations. The history is the validations themselves.
 ///
-/// Folds add up: applying the folds of two batches, in either order, counts the same as applying the fold of both.
+/// Applying the folds of two batches, in any order, gives the same result as applying the fold of both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
     /// Sums to add to the rollups.
     pub rollups: BTreeMap<RollupKey, UsageSum>,
     /// Valid answers to add to the counters of each license.
     pub counters: BTreeMap<LicenseId, Counters>,
-    /// When each binding was seen by a valid answer. Most licenses have an activation with that binding; exempt hosts do not.
-    pub sightings: BTreeMap<(LicenseId, Binding), Vec<Sighting>>,
+    /// Valid answers for each binding. Exempt hosts are included, although they have no activation.
+    pub sightings: BTreeMap<LicenseId, BTreeMap<Binding, Vec<Sighting>>>,
 }
 
 /// One valid answer for one binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// When the validation was asked.
+    /// The time of the validation.
     pub at: DateTime<Utc>,
-    /// The country it came from, if known.
+    /// The country, if known.
     pub country: Option<Country>,
 }
 
-/// Folds validations. Pure: the result depends on nothing but the argument.
+/// Folds validations. Pure.
 #[must_use]
 pub fn fold<'a>(validations: impl IntoIterator<Item = &'a Validation>) -> Fold {
     let mut fold = Fold::default();
@@ -42,13 +41,14 @@ pub fn fold<'a>(validations: impl IntoIterator<Item = &'a Validation>) -> Fold {
         if validation.outcome != ValidationOutcome::Valid {
             continue;
         }
-        let Validation { license_id, at, claim, covered_by, place, .. } = validation;
+        let Validation { license_id, at, claim, covered_by, location, .. } = validation;
         fold.counters.entry(license_id.clone()).or_default().count(*at);
         let domain = covered_by.as_ref().or(claim.domain.as_ref()).cloned().map(Binding::Domain);
         let device = claim.fingerprint.clone().map(Binding::Device);
-        let sighting = Sighting { at: *at, country: place.as_ref().map(|place| place.country) };
+        let sighting = Sighting { at: *at, country: location.as_ref().map(|location| location.country) };
+        let bindings = fold.sightings.entry(license_id.clone()).or_default();
         for binding in domain.into_iter().chain(device) {
-            fold.sightings.entry((license_id.clone(), binding)).or_default().push(sighting);
+            bindings.entry(binding).or_default().push(sighting);
         }
     }
     fold
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::activation::Fingerprint;
     use crate::domain::DomainName;
-    use crate::seen::ActivationUsage;
+    use crate::last_seen::LastSeen;
     use crate::verdict::{Claim, DenialCode};
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -92,12 +92,12 @@ mod tests {
         let expected = Counters { validation_count: 2, last_validated_at: Some(at(9)), as_of: None };
         assert_eq!(counters, [expected]);
         let seen: Vec<_> =
-            fold.sightings.iter().map(|((_, binding), seen)| (binding.value(), seen.len())).collect();
+            fold.sightings.values().flatten().map(|(binding, seen)| (binding.value(), seen.len())).collect();
         assert_eq!(seen, [("*.example.com", 1), ("a.example.com", 1), ("device", 2)]);
     }
 
     #[test]
-    fn folds_of_parts_add_up_to_the_fold_of_all() {
+    fn folds_of_parts_add_up_to_the_whole() {
         let all: Vec<_> = (0..20)
             .map(|n| {
                 let outcome = if n % 3 == 0 { DENIED } else { ValidationOutcome::Valid };
@@ -114,17 +114,19 @@ mod tests {
             for (id, add) in part.counters {
                 sum.counters.entry(id).or_default().add(&add);
             }
-            for (key, add) in part.sightings {
-                sum.sightings.entry(key).or_default().extend(add);
+            for (id, bindings) in part.sightings {
+                for (binding, add) in bindings {
+                    sum.sightings.entry(id.clone()).or_default().entry(binding).or_default().extend(add);
+                }
             }
         }
         assert_eq!(sum, whole);
     }
 
     #[test]
-    fn sightings_before_the_activation_are_left_out() {
+    fn sightings_before_the_activation_are_ignored() {
         let seen = [3, 5, 9].map(|second| Sighting { at: at(second), country: None });
-        let mut usage = ActivationUsage::default();
+        let mut usage = LastSeen::default();
         usage.add(at(5), &seen);
         assert_eq!(
             (usage.validations, usage.first_seen_at, usage.last_seen_at),

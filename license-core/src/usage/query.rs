@@ -1,38 +1,14 @@
-//! What is asked of usage, and what it is answered from.
+//! Usage queries, and the sources they are answered from.
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
 
 use super::{Day, ValidationCursor};
 use crate::limits;
 use crate::store::PageRequest;
+use crate::text_enum::text_enum;
 
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// Every one.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// Its name in requests.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// The one of that name.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text)
-            }
-        }
-    };
-}
-
-named! {
-    /// How long the intervals of a series are. They begin where those of UTC do.
+text_enum! {
+    /// The length of the intervals in a series, aligned to UTC.
     Interval {
         /// An hour.
         Hour = "hour",
@@ -43,16 +19,16 @@ named! {
     }
 }
 
-named! {
-    /// By what usage is broken down.
+text_enum! {
+    /// The property of a usage breakdown.
     UsageGroup {
-        /// By how validations ended.
+        /// The outcome.
         Outcome = "outcome",
-        /// By the domain that they were for.
+        /// The domain.
         Domain = "domain",
-        /// By the device.
+        /// The device.
         Device = "device",
-        /// By the country that they came from.
+/// The country.
         Country = "country",
     }
 }
@@ -60,7 +36,7 @@ named! {
 impl Interval {
     const HOUR_MICROS: i64 = 3_600_000_000;
 
-    /// When the interval began that a moment is in.
+    /// Returns the start of the interval that contains a time.
     #[must_use]
     pub fn start_of(self, at: DateTime<Utc>) -> DateTime<Utc> {
         match self {
@@ -75,7 +51,7 @@ impl Interval {
         }
     }
 
-    /// When the next one begins after the one that begins at `start`.
+    /// Returns the start of the next interval after the one that begins at `start`.
     #[must_use]
     pub fn after(self, start: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
@@ -90,7 +66,7 @@ impl Interval {
         micros.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 
-    /// When the slot with that number began: stores sum by slots, of an hour where hours are asked for, else of a day.
+    /// Returns the start of a slot. Stores sum by slots: hours if hours are requested, days otherwise.
     #[must_use]
     pub fn slot_start(interval: Option<Self>, slot: i64) -> DateTime<Utc> {
         match interval {
@@ -99,7 +75,7 @@ impl Interval {
         }
     }
 
-    /// The slot that a moment is in.
+    /// Returns the slot that contains a time.
     #[must_use]
     pub fn slot_of(interval: Option<Self>, at: DateTime<Utc>) -> i64 {
         match interval {
@@ -109,40 +85,41 @@ impl Interval {
     }
 }
 
-/// Which validations to report, and how.
+/// A usage query.
 #[derive(Clone, Debug, Default)]
 pub struct UsageQuery {
-    /// From this moment on; `None`: from the first.
+    /// Start of the range, inclusive; `None` is unbounded.
     pub from: Option<DateTime<Utc>>,
-    /// Before this moment; `None`: to the last.
+    /// End of the range, exclusive; `None` is unbounded.
     pub to: Option<DateTime<Utc>>,
-    /// The intervals of the series; `None`: there is none.
+    /// The intervals of the series, if requested.
     pub interval: Option<Interval>,
-    /// By what it is broken down; `None`: not at all.
+    /// The property to break down by, if any.
     pub group_by: Option<UsageGroup>,
-    /// Which page of the single records.
+    /// The page of single validations.
     pub page: PageRequest<ValidationCursor>,
 }
 
-/// From what a query is answered, so that each validation of its range is counted once: rollups of whole days, and single
-/// validations where the range cuts a day. Half-open; empty where the end is not above the start. What a store has recorded and not
-/// rolled up yet comes to it, of the whole range.
+/// The sources that answer a query, so that each validation in its range counts once: rollups of whole days,
+/// and single validations where the range cuts a day.
+///
+/// Ranges are half-open, and empty unless the end is above the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsageSources {
-    /// Numbers of [days](Day).
+    /// Range of [day](Day) numbers, answered from rollups.
     pub days: (i64, i64),
-    /// Times in microseconds.
+    /// Ranges in microseconds, answered from single validations.
     pub records: [(i64, i64); 2],
-    /// The whole range, likewise.
+    /// The whole range in microseconds.
     pub range: (i64, i64),
-    /// Whether sums of rollups that are gone belong to it: the range has no start.
+    /// Whether sums of removed rollups are included, because the range has no start.
     pub earlier: bool,
 }
 
 const NONE: (i64, i64) = (0, 0);
 
 impl UsageQuery {
-    /// From what it is answered.
+    /// Returns the sources of this query.
     #[must_use]
     pub fn sources(&self) -> UsageSources {
         let (from, to) = (
@@ -167,10 +144,10 @@ impl UsageQuery {
         UsageSources { days: (first, last), records: [before, behind], range, earlier }
     }
 
-    /// Whether what it takes is kept.
+    /// Checks that the store still has the data for this query.
     ///
     /// # Errors
-    /// [`UsageError`], which names the parameter and from when on it can be asked.
+    /// Returns [`UsageError`] with the parameter and the earliest time that can be queried.
     pub fn check(&self, kept: &UsageKept) -> Result<(), UsageError> {
         if let Some(since) = kept.rollups_from.map(Day::start) {
             for (parameter, at) in [("from", self.from), ("to", self.to)] {
@@ -192,11 +169,11 @@ impl UsageQuery {
         }
     }
 
-    /// The starts of the intervals of its series, where it asks for one: from `from`, or from the first validation that is known,
-    /// to `to`, or to `now`.
+    /// Returns the starts of the intervals in the series, from `from` or the first validation to `to` or
+    /// `now`.
     ///
     /// # Errors
-    /// [`UsageError::TooManyIntervals`].
+    /// Returns [`UsageError::TooManyIntervals`] if there are more than [`limits::USAGE_INTERVALS`].
     pub fn intervals(
         &self,
         first: Option<DateTime<Utc>>,
@@ -223,21 +200,21 @@ impl UsageQuery {
 /// How long usage is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsageRetention {
-    /// Single validations, in days.
+    /// Days to keep single validations.
     pub record_days: u32,
-    /// Rollups, in days.
+    /// Days to keep rollups.
     pub rollup_days: u32,
 }
 
 impl Default for UsageRetention {
-    /// 30 days, and two years.
+    /// 30 days for single validations, two years for rollups.
     fn default() -> Self {
         Self { record_days: 30, rollup_days: 730 }
     }
 }
 
 impl UsageRetention {
-    /// What is to be kept at `now`: whole days, so that none is kept in part.
+    /// Returns what must be kept at `now`, in whole days.
     #[must_use]
     pub fn at(&self, now: DateTime<Utc>) -> UsageKept {
         let today = Day::of(now).number();
@@ -249,30 +226,30 @@ impl UsageRetention {
     }
 }
 
-/// What is kept of usage. Older validations are in the totals of all time.
+/// The usage data that a store keeps. Older validations are in the totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsageKept {
-    /// Single validations of this moment and later; `None`: all.
+    /// Single validations from this time on; `None` is all.
     pub records_from: Option<DateTime<Utc>>,
-    /// Rollups of this day and later; `None`: all.
+    /// Rollups from this day on; `None` is all.
     pub rollups_from: Option<Day>,
 }
 
 impl UsageKept {
-    /// What is kept where rollups of days up to `newest` came from elsewhere, without their single validations.
+    /// Returns what is kept after an import of rollups, without single validations, up to `newest`.
     #[must_use]
     pub fn imported(newest: Day) -> Self {
         let next = Day::from_number(newest.number().saturating_add(1));
         Self { records_from: Some(next.start()), rollups_from: None }
     }
 
-    /// Whether rollups of that day are kept.
+    /// Returns whether rollups of this day are kept.
     #[must_use]
     pub fn has_rollups_of(&self, day: Day) -> bool {
         self.rollups_from.is_none_or(|from| from <= day)
     }
 
-    /// What is kept where both were applied.
+    /// Combines two restrictions.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -282,39 +259,39 @@ impl UsageKept {
     }
 }
 
-/// A report of usage can't be given as it is asked for.
+/// The reason why usage cannot be reported as requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UsageError {
-    /// Nothing is kept of that time but the total.
-    #[error("usage is kept from {} on", rfc3339(*.since))]
+    /// Only totals are kept for this time.
+    #[error("usage is available from {} on", rfc3339(*.since))]
     Gone {
-        /// The parameter at fault.
+        /// The parameter.
         parameter: &'static str,
-        /// From when on.
+        /// The earliest available time.
         since: DateTime<Utc>,
     },
-    /// Of that time whole days are kept, and no single validations.
+    /// Only whole days are kept for this time.
     #[error(
-        "hours and parts of days are kept from {} on; of earlier times ask for whole days of UTC",
+        "hours and parts of days are available from {} on; for earlier times, ask for whole UTC days",
         rfc3339(*.since)
     )]
     NotSingle {
-        /// The parameter at fault.
+        /// The parameter.
         parameter: &'static str,
-        /// From when on.
+        /// The earliest available time.
         since: DateTime<Utc>,
     },
-    /// The series would be too long.
+    /// The series has too many intervals.
     #[error(
-        "a series has at most {} intervals: name longer ones, or a shorter range",
+        "a series can have at most {} intervals: choose longer intervals or a shorter range",
         limits::USAGE_INTERVALS
     )]
     TooManyIntervals,
 }
 
 impl UsageError {
-    /// The parameter at fault.
+    /// Returns the parameter at fault.
     #[must_use]
     pub fn parameter(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What usage comes to.
+//! Usage reports.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,80 +13,82 @@ use crate::activation::Fingerprint;
 use crate::domain::DomainName;
 use crate::license::LicenseId;
 use crate::limits;
-use crate::place::Country;
+use crate::location::Country;
 use crate::store::Page;
 
-/// What was used in a range of time.
+/// Usage in a range of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageReport {
-    /// Validations in the range by outcome; only outcomes that occurred.
+    /// Validations by outcome; only outcomes that occurred.
     pub by_outcome: BTreeMap<ValidationOutcome, u64>,
-    /// The first one in the range, denied ones included.
+    /// The first validation, denied ones included.
     pub first_at: Option<DateTime<Utc>>,
-    /// The last one in the range, denied ones included.
+    /// The last validation, denied ones included.
     pub last_at: Option<DateTime<Utc>>,
-    /// The latest valid answer in the range.
+    /// The latest valid answer.
     pub last_validated_at: Option<DateTime<Utc>>,
-    /// The intervals in order. Stores give those in which there were validations; a [filled](Self::fill) report has all.
+    /// The intervals in order. Stores return those with validations; [`fill`](Self::fill) adds the others.
     pub series: Vec<UsagePoint>,
-    /// By what was asked for; `None`: nothing was.
+    /// The requested breakdown, if any.
     pub breakdown: Option<Breakdown>,
     /// Single validations in the range that are kept, newest first.
     pub recent: Page<Validation, ValidationCursor>,
-    /// What the store had at that moment.
+    /// The data that the store kept at that moment.
     pub kept: UsageKept,
-    /// Every validation recorded before this moment is counted; `None`: every validation is.
+    /// All validations recorded before this time are counted; `None` means all are.
     pub as_of: Option<DateTime<Utc>>,
 }
 
 /// One interval of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsagePoint {
-    /// When it begins.
+    /// Start of the interval.
     pub start: DateTime<Utc>,
-    /// Validations in it by outcome, as far as it is in the range.
+    /// Validations by outcome, within the range.
     pub by_outcome: BTreeMap<ValidationOutcome, u64>,
 }
 
-/// Validations by one of their properties.
+/// Validations by one property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breakdown {
-    /// By which.
+    /// The property.
     pub by: UsageGroup,
-    /// The values that had most, at most [`limits::USAGE_SHARES`], most first.
+    /// The most frequent values, at most [`limits::USAGE_SHARES`], most frequent first.
     pub shares: Vec<UsageShare>,
-    /// How many validations had other values, or are of a time of which single values are not kept.
+    /// Number of validations with other values, or from a time without single values.
     pub other: u64,
 }
 
-/// The validations with one value of a property.
+/// Validations with one value of a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageShare {
-    /// The value; `None`: unknown.
+    /// The value, if known.
     pub value: Option<String>,
-    /// How many, and when.
+    /// Count and times.
     pub sum: UsageSum,
 }
 
-/// The validations of one slot of time with one outcome: a row of what stores sum up.
+/// Validations of one time slot and outcome, as stores sum them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UsageFigure {
-    /// The number of its slot, as [`Interval::slot_start`] has them.
+pub struct UsageCell {
+    /// The number of the slot, see [`Interval::slot_start`].
     pub slot: i64,
-    /// How they ended.
+    /// The outcome.
     pub outcome: ValidationOutcome,
-    /// How many, and when.
+    /// Count and times.
     pub sum: UsageSum,
 }
 
 impl UsageReport {
-    /// A report of what a store has summed up: `figures` by slot and outcome; `earlier` of rollups that are gone, where
-    /// [`UsageSources::earlier`](super::UsageSources::earlier) asks for them; `shares`, where a property other than the outcome
-    /// is asked for, those that had most.
+    /// Builds a report from sums of a store.
+    ///
+    /// `cells` are sums by slot and outcome. `earlier` are sums of removed rollups, if
+    /// [`UsageSources::earlier`](super::UsageSources::earlier) is set. `shares` are the most frequent
+    /// values, if the query groups by another property than the outcome.
     #[must_use]
     pub fn new(
         query: &UsageQuery,
-        figures: impl IntoIterator<Item = UsageFigure>,
+        cells: impl IntoIterator<Item = UsageCell>,
         earlier: impl IntoIterator<Item = (ValidationOutcome, UsageSum)>,
         shares: Vec<UsageShare>,
     ) -> Self {
@@ -94,7 +96,7 @@ impl UsageReport {
         let mut add = |outcome, sum: UsageSum| {
             sums.entry(outcome).and_modify(|sums: &mut UsageSum| sums.add(&sum)).or_insert(sum);
         };
-        for UsageFigure { slot, outcome, sum } in figures {
+        for UsageCell { slot, outcome, sum } in cells {
             add(outcome, sum);
             if let Some(interval) = query.interval {
                 let start = interval.start_of(Interval::slot_start(query.interval, slot));
@@ -108,7 +110,7 @@ impl UsageReport {
         let shares = match query.group_by {
             Some(UsageGroup::Outcome) => {
                 let shares = sums.iter().map(|(outcome, sum)| (Some(outcome.as_str().to_owned()), *sum));
-                most(shares.collect())
+                most_frequent(shares.collect())
             }
             _ => shares,
         };
@@ -127,23 +129,23 @@ impl UsageReport {
         }
     }
 
-    /// Valid answers in the range. Over all time it equals the license's `validation_count`.
+    /// Returns the number of valid answers. Over all time it equals the `validation_count` of the license.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_outcome.get(&ValidationOutcome::Valid).copied().unwrap_or(0)
     }
 
-    /// Denied answers in the range.
+    /// Returns the number of denied answers.
     #[must_use]
     pub fn denied(&self) -> u64 {
         self.by_outcome.values().sum::<u64>() - self.total()
     }
 
-    /// Puts the intervals into the series in which nothing was. Without `from` it begins at the first validation that is in
-    /// a rollup, without `to` it ends now.
+    /// Adds the intervals without validations to the series. It begins at `from` or the first validation in
+    /// a rollup, and ends at `to` or now.
     ///
     /// # Errors
-    /// [`UsageError::TooManyIntervals`].
+    /// Returns [`UsageError::TooManyIntervals`] if there are too many.
     pub fn fill(&mut self, query: &UsageQuery, now: DateTime<Utc>) -> Result<(), UsageError> {
         let starts = query.intervals(self.series.first().map(|point| point.start), self.last_at, now)?;
         let mut points: BTreeMap<_, _> =
@@ -155,45 +157,45 @@ impl UsageReport {
 }
 
 impl UsagePoint {
-    /// Valid answers in it.
+    /// Returns the number of valid answers.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_outcome.get(&ValidationOutcome::Valid).copied().unwrap_or(0)
     }
 
-    /// Denied answers in it.
+    /// Returns the number of denied answers.
     #[must_use]
     pub fn denied(&self) -> u64 {
         self.by_outcome.values().sum::<u64>() - self.total()
     }
 }
 
-/// Those with most, at most [`limits::USAGE_SHARES`]; of equals the first by value, the unknown before all.
-fn most(shares: Vec<(Option<String>, UsageSum)>) -> Vec<UsageShare> {
+/// Returns the most frequent values, at most [`limits::USAGE_SHARES`]; equal counts are sorted by value.
+fn most_frequent(shares: Vec<(Option<String>, UsageSum)>) -> Vec<UsageShare> {
     let mut shares: Vec<_> = shares.into_iter().map(|(value, sum)| UsageShare { value, sum }).collect();
     shares.sort_by(|a, b| (Reverse(a.sum.count), &a.value).cmp(&(Reverse(b.sum.count), &b.value)));
     shares.truncate(limits::USAGE_SHARES);
     shares
 }
 
-/// What all licenses were used for.
+/// Usage of all licenses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageOverview {
-    /// All of them together.
+    /// The total usage.
     pub usage: UsageReport,
     /// Licenses with a valid answer in the range.
     pub active_licenses: u64,
-    /// Domains likewise, by name.
+    /// Domains with a valid answer in the range.
     pub active_domains: u64,
-    /// Devices likewise, by fingerprint.
+    /// Devices with a valid answer in the range.
     pub active_devices: u64,
-    /// The licenses with most valid answers, at most [`limits::TOP_LICENSES`], most first, of equals by id.
+    /// Licenses with the most valid answers, at most [`limits::TOP_LICENSES`], then sorted by id.
     pub top_licenses: Vec<LicenseUsage>,
-    /// By the plan that licenses have now, in the order of names; only plans with validations in the range.
+    /// Usage by current plan, sorted by name; only plans with validations in the range.
     pub by_plan: Vec<PlanUsage>,
 }
 
-/// How much one license was used.
+/// Usage of one license.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseUsage {
     /// The license.
@@ -202,24 +204,24 @@ pub struct LicenseUsage {
     pub total: u64,
 }
 
-/// How much the licenses of one plan were used.
+/// Usage of the licenses of one plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanUsage {
-    /// The plan's name.
+    /// The name of the plan.
     pub plan: String,
     /// Licenses with a valid answer.
     pub active_licenses: u64,
     /// Valid answers.
     pub total: u64,
-    /// Denied ones.
+    /// Denied answers.
     pub denied: u64,
 }
 
-/// Sums rollups up, one by one, to a report: what a database does by grouping, for stores without one.
+/// Sums rollups one by one into a report, for stores that cannot group in a database.
 #[derive(Debug)]
 pub struct UsageTally<'a> {
     query: &'a UsageQuery,
-    figures: BTreeMap<(i64, ValidationOutcome), UsageSum>,
+    cells: BTreeMap<(i64, ValidationOutcome), UsageSum>,
     shares: BTreeMap<Option<String>, UsageSum>,
     domains: BTreeSet<DomainName>,
     devices: BTreeSet<Fingerprint>,
@@ -227,12 +229,12 @@ pub struct UsageTally<'a> {
 }
 
 impl<'a> UsageTally<'a> {
-    /// An empty one for that query.
+    /// Creates an empty tally for a query.
     #[must_use]
     pub fn new(query: &'a UsageQuery) -> Self {
         Self {
             query,
-            figures: BTreeMap::new(),
+            cells: BTreeMap::new(),
             shares: BTreeMap::new(),
             domains: BTreeSet::new(),
             devices: BTreeSet::new(),
@@ -240,12 +242,12 @@ impl<'a> UsageTally<'a> {
         }
     }
 
-    /// Adds a rollup, or one [of a single validation](Rollup::of), that belongs to the query's
-    /// [sources](UsageQuery::sources).
+    /// Adds a rollup, or [that of a validation](Rollup::of), from the [sources](UsageQuery::sources) of the
+    /// query.
     pub fn add(&mut self, Rollup { key, sum }: &Rollup) {
         let slot = Interval::slot_of(self.query.interval, sum.first_at);
-        let figure = self.figures.entry((slot, key.outcome));
-        figure.and_modify(|sums| sums.add(sum)).or_insert(*sum);
+        let cell = self.cells.entry((slot, key.outcome));
+        cell.and_modify(|sums| sums.add(sum)).or_insert(*sum);
         let value = match self.query.group_by {
             None | Some(UsageGroup::Outcome) => None,
             Some(UsageGroup::Domain) => Some(key.domain.as_ref().map(|domain| domain.as_str().to_owned())),
@@ -265,19 +267,19 @@ impl<'a> UsageTally<'a> {
         }
     }
 
-    /// The report of what was added, without single validations.
+    /// Returns the report, without single validations.
     #[must_use]
     pub fn report(&self, earlier: impl IntoIterator<Item = (ValidationOutcome, UsageSum)>) -> UsageReport {
-        let figures = self.figures.iter().map(|((slot, outcome), sum)| UsageFigure {
+        let cells = self.cells.iter().map(|((slot, outcome), sum)| UsageCell {
             slot: *slot,
             outcome: *outcome,
             sum: *sum,
         });
         let shares = self.shares.iter().map(|(value, sum)| (value.clone(), *sum));
-        UsageReport::new(self.query, figures, earlier, most(shares.collect()))
+        UsageReport::new(self.query, cells, earlier, most_frequent(shares.collect()))
     }
 
-    /// The overview likewise. `plan_of` names a license's plan.
+    /// Returns the overview. `plan_of` returns the plan of a license.
     #[must_use]
     pub fn overview(
         &self,

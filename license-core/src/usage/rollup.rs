@@ -1,4 +1,4 @@
-//! Sums of validations that are alike, kept for longer than the single ones.
+//! Rollups: daily sums of similar validations, kept longer than single validations.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,43 +9,43 @@ use super::{Validation, ValidationOutcome};
 use crate::activation::Fingerprint;
 use crate::domain::DomainName;
 use crate::license::LicenseId;
-use crate::place::Country;
+use crate::location::Country;
 use crate::verdict::Claim;
 
-/// A day of UTC, by its number: 0 is the first of 1970.
+/// A UTC day, numbered from 1970-01-01 as 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(i64);
 
 impl Day {
-    /// Microseconds of one.
+    /// Microseconds per day.
     pub const MICROS: i64 = 86_400_000_000;
 
-    /// The one that a moment is in.
+    /// Returns the day of a time.
     #[must_use]
     pub fn of(at: DateTime<Utc>) -> Self {
         Self(at.timestamp_micros().div_euclid(Self::MICROS))
     }
 
-    /// The first that begins at a moment or after it.
+    /// Returns the first day that begins at or after a time.
     #[must_use]
     pub fn not_before(at: DateTime<Utc>) -> Self {
         let day = Self::of(at);
         if day.start() == at { day } else { Self(day.0.saturating_add(1)) }
     }
 
-    /// Its number.
+    /// Returns the number.
     #[must_use]
     pub fn number(self) -> i64 {
         self.0
     }
 
-    /// The one with that number.
+    /// Creates a day from its number.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// When it begins; the first or the last moment there is where that is out of range.
+    /// Returns the start of the day, clamped to the supported range.
     #[must_use]
     pub fn start(self) -> DateTime<Utc> {
         let outside = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
@@ -53,26 +53,26 @@ impl Day {
     }
 }
 
-/// What the validations of one rollup have in common. Ordered as stores list them: by the texts of its parts, from the day on;
-/// what is unknown comes first.
+/// The common properties of the validations in a rollup. Sorted by day, then by the texts of the other
+/// fields; unknown values come first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RollupKey {
     /// The day.
     pub day: Day,
     /// The license.
     pub license_id: LicenseId,
-    /// How they ended.
+    /// The outcome.
     pub outcome: ValidationOutcome,
-    /// The domain that they were for.
+    /// The domain, if given.
     pub domain: Option<DomainName>,
-    /// The device.
+    /// The device, if given.
     pub device: Option<Fingerprint>,
-    /// The country that they came from.
+    /// The country, if known.
     pub country: Option<Country>,
 }
 
 impl RollupKey {
-    /// Its parts behind the day, as texts; empty for what is unknown. None of them is empty otherwise.
+    /// Returns the fields after the day as texts; unknown values are empty.
     #[must_use]
     pub fn texts(&self) -> [&str; 5] {
         let Self { day: _, license_id, outcome, domain, device, country } = self;
@@ -98,40 +98,40 @@ impl Ord for RollupKey {
     }
 }
 
-/// Which rollups to list.
+/// Filters rollups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RollupFilter {
-    /// Of this license only.
+    /// Only this license, if given.
     pub license_id: Option<LicenseId>,
 }
 
 impl RollupFilter {
-    /// Whether one passes.
+    /// Returns whether a rollup matches.
     #[must_use]
-    pub fn admits(&self, key: &RollupKey) -> bool {
+    pub fn matches(&self, key: &RollupKey) -> bool {
         self.license_id.as_ref().is_none_or(|id| *id == key.license_id)
     }
 }
 
-/// How many, and when the first and the last of them.
+/// A count of validations with the first and last time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsageSum {
-    /// How many.
+    /// The count.
     pub count: u64,
-    /// The first.
+    /// The first time.
     pub first_at: DateTime<Utc>,
-    /// The last.
+    /// The last time.
     pub last_at: DateTime<Utc>,
 }
 
 impl UsageSum {
-    /// Of one.
+    /// Returns the sum of one validation.
     #[must_use]
     pub fn of(at: DateTime<Utc>) -> Self {
         Self { count: 1, first_at: at, last_at: at }
     }
 
-    /// Adds others.
+    /// Adds another sum.
     pub fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.first_at = self.first_at.min(other.first_at);
@@ -139,20 +139,20 @@ impl UsageSum {
     }
 }
 
-/// All validations of a day that are alike.
+/// Similar validations of one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollup {
-    /// What they have in common.
+    /// The common properties.
     pub key: RollupKey,
-    /// How many, and when.
+    /// The count and times.
     pub sum: UsageSum,
 }
 
 impl Rollup {
-    /// Of one validation.
+    /// Returns the rollup of one validation.
     #[must_use]
     pub fn of(validation: &Validation) -> Self {
-        let Validation { license_id, at, outcome, claim, covered_by: _, place, client: _ } = validation;
+        let Validation { license_id, at, outcome, claim, covered_by: _, location, client: _ } = validation;
         let Claim { domain, fingerprint } = claim;
         let key = RollupKey {
             day: Day::of(*at),
@@ -160,13 +160,13 @@ impl Rollup {
             outcome: *outcome,
             domain: domain.clone(),
             device: fingerprint.clone(),
-            country: place.as_ref().map(|place| place.country),
+            country: location.as_ref().map(|location| location.country),
         };
         Self { key, sum: UsageSum::of(*at) }
     }
 }
 
-/// The rollups of these validations: the rule that stores keep, and by which they can be counted anew.
+/// Returns the rollups of these validations.
 #[must_use]
 pub fn roll_up<'a>(validations: impl IntoIterator<Item = &'a Validation>) -> BTreeMap<RollupKey, UsageSum> {
     let mut rollups = BTreeMap::new();
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_begin_at_midnight_before_1970_too() {
+    fn days_begin_at_midnight_even_before_1970() {
         for (micros, day, not_before) in [
             (0, 0, 0),
             (1, 0, 1),

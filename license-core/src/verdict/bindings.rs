@@ -1,12 +1,12 @@
-//! The bindings of one license, and how a claim is looked up among them.
+//! The bindings of one license, searched by claim.
 
 use crate::activation::{ActivationKind, Binding, Fingerprint};
 use crate::domain::DomainName;
 
-/// Bindings stored without an allocation of their own; most licenses have no more.
+/// Number of bindings stored inline; most licenses have no more.
 const FEW: usize = 3;
 
-/// The bindings of a license that were read with it.
+/// The bindings that were read with a license.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Bindings {
     Few([Option<Binding>; FEW]),
@@ -19,7 +19,7 @@ fn sort_key(binding: &Binding) -> (ActivationKind, &str) {
     (binding.kind(), binding.value())
 }
 
-/// The binding with this kind and value.
+/// Returns the binding with this kind and value.
 fn search<'a>(sorted: &'a [Binding], kind: ActivationKind, value: &str) -> Option<&'a Binding> {
     let index = sorted.binary_search_by(|binding| sort_key(binding).cmp(&(kind, value))).ok()?;
     sorted.get(index)
@@ -38,7 +38,7 @@ impl Bindings {
         few.iter().flatten().chain(many)
     }
 
-    /// The nearest registered domain that covers `asked`: the domain itself before a wildcard.
+    /// Returns the nearest registered domain that covers `asked`: the domain itself before a wildcard.
     pub(super) fn covering(&self, asked: &DomainName) -> Option<&DomainName> {
         match self {
             Self::Few(few) => {
@@ -66,7 +66,7 @@ impl Bindings {
         }
     }
 
-    /// Estimated memory on the heap, in bytes.
+    /// Returns the estimated heap memory in bytes.
     pub(super) fn heap_size(&self) -> usize {
         let texts: usize = self.iter().map(|binding| heap_size_of_text(binding.value())).sum();
         match self {
@@ -76,7 +76,7 @@ impl Bindings {
     }
 }
 
-/// Estimated memory on the heap of a text that is stored in place up to 23 bytes, and with two counters beyond.
+/// Returns the estimated heap memory of a text, which is inline up to 23 bytes and has two counters beyond.
 fn heap_size_of_text(text: &str) -> usize {
     if text.len() > 23 { text.len() + 2 * size_of::<usize>() } else { 0 }
 }
@@ -104,7 +104,7 @@ mod tests {
         Binding::Device(Fingerprint::parse(text).unwrap())
     }
 
-    /// These bindings alone, and among so many others that they are searched.
+    /// Returns these bindings alone, and among so many others that they are searched.
     fn few_and_many(bindings: &[Binding]) -> [Bindings; 2] {
         let others = (0..500).flat_map(|n| [registered(&format!("o{n}.net")), device(&format!("o{n}"))]);
         let many = bindings.iter().rev().cloned().chain(others).collect();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_domain_covers_among_few_and_many() {
+    fn nearest_domain_covers_in_few_and_many() {
         let all = ["*.example.com", "*.eu.example.com", "shop.eu.example.com"].map(registered);
         for bindings in few_and_many(&all) {
             for (asked, expected) in [
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn device_is_found_by_its_exact_text_among_few_and_many() {
+    fn device_is_found_by_exact_text_in_few_and_many() {
         for bindings in few_and_many(&[device("MAC 00:11"), registered("shop.example.com")]) {
             for (asked, expected) in [("MAC 00:11", true), ("mac 00:11", false), ("shop.example.com", false)]
             {

@@ -1,10 +1,10 @@
-//! In which form the caller wants the answer.
+//! Content negotiation.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// The one of `offered` media types that the caller likes best. The first is the default: for whoever accepts anything, or names
-/// nothing that is offered.
+/// Returns the preferred one of the `offered` media types. The first is the default: if any type is
+/// accepted, or none of those offered.
 pub(crate) fn preferred<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let mut best: Option<(f32, &str)> = None;
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_of_what_is_offered() {
+    fn highest_weight_among_the_offered_types_wins() {
         for (accept, expected) in [
             ("", "application/json"),
             ("*/*", "application/json"),

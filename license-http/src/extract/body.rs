@@ -1,20 +1,19 @@
-//! The body: JSON, read whole, no larger and no slower than allowed.
+//! The JSON body, within the limits of size and time.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use license_core::limits;
 use tokio::time::timeout;
 
-use super::Fields;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
-/// The bytes of a body that says it is JSON; not parsed yet.
+/// Bytes of a body whose content type is JSON. They are not parsed yet.
 #[derive(Debug)]
 pub(crate) struct JsonBytes(pub(crate) Bytes);
 
@@ -24,35 +23,12 @@ impl FromRequest<HttpState> for JsonBytes {
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers)?;
-        read(body, state.edge.body_time).await.map(Self)
+        read(body, state.limits.body_timeout).await.map(Self)
     }
 }
 
-/// A call that has nothing to say in its body.
-#[derive(Debug)]
-pub(crate) struct NoContent;
-
-impl FromRequest<HttpState> for NoContent {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        refuse_content(&parts.headers, body, state.edge.body_time).await.map(|()| Self)
-    }
-}
-
-/// Refuses a body that says anything: nothing, or `{}`. To ignore fields would promise what is not done.
-pub(super) async fn refuse_content(headers: &HeaderMap, body: Body, time: Duration) -> Result<(), Problem> {
-    let bytes = read(body, time).await?;
-    if !bytes.is_empty() {
-        check_type(headers)?;
-        Fields::parse(&bytes)?.only(&[])?;
-    }
-    Ok(())
-}
-
-async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
-    // Said to be too large: refused before it is sent.
+pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
+    // Refused by its declared length, before it is sent.
     if body.size_hint().lower() > limits::BODY_BYTES as u64 {
         return Err(too_large());
     }
@@ -60,55 +36,46 @@ async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => {
-            let detail = "The body could not be read to its end.";
+            let detail = "The body ended before it was complete.";
             Err(Problem::new(Code::BadRequest, detail))
         }
         Err(_) => {
-            let detail = format!("The body was not here after {} seconds.", time.as_secs());
+            let detail = format!("The body did not arrive within {} seconds.", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         }
     }
 }
 
-/// Also where the limit is the host app's, inside the body.
+/// Also finds the error of a limit that the host app has put around the body.
 fn is_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 fn too_large() -> Problem {
-    let detail = format!("A body has at most {} bytes.", limits::BODY_BYTES);
+    let detail = format!("The body must have at most {} bytes.", limits::BODY_BYTES);
     Problem::new(Code::PayloadTooLarge, detail)
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let refuse = |header: HeaderName, detail| {
-        let problem = Problem::new(Code::UnsupportedMediaType, detail);
-        Err(problem.at(if header == CONTENT_TYPE { "Content-Type" } else { "Content-Encoding" }))
-    };
+pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse =
+        |header: &'static str, detail| Err(Problem::new(Code::UnsupportedMediaType, detail).at(header));
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    match (types.next(), types.next()) {
-        (Some(one), None) if is_json(one) => {}
-        _ => {
-            return refuse(
-                CONTENT_TYPE,
-                "This call needs one Content-Type header: application/json, in UTF-8.",
-            );
-        }
+    if !matches!((types.next(), types.next()), (Some(one), None) if is_json(one)) {
+        let detail = "This call needs one Content-Type header with application/json, in UTF-8.";
+        return refuse("Content-Type", detail);
     }
-    if headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return refuse(CONTENT_ENCODING, "Send the body without a Content-Encoding.");
+    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(identity) {
+        return refuse("Content-Encoding", "Send the body without a Content-Encoding.");
     }
     Ok(())
 }
 
-/// `application/json` or `application/…+json`; of the parameters only a charset matters, and that is UTF-8.
+/// Accepts `application/json` and `application/…+json`. A charset must be UTF-8; other parameters are
+/// ignored.
 fn is_json(value: &HeaderValue) -> bool {
-    // As nearly everybody writes it.
+    // The usual spelling.
     if value.as_bytes() == b"application/json" {
         return true;
     }

@@ -1,6 +1,6 @@
-//! The fields of a JSON object, taken one by one, so that each fault is told with the name of its field.
+//! The fields of a JSON object, taken one by one, so that each error names its field.
 //!
-//! serde's own messages are not used: they repeat the value that they refuse, and it may be a key.
+//! serde's own messages are not used: they repeat the rejected value, which may be a key.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-use super::JsonBytes;
+use super::body::JsonBytes;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
-/// The fields of a body that is one JSON object, in which no name stands twice, at any depth.
+/// Fields of a JSON object. No name occurs twice, at any depth.
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 
@@ -28,35 +28,32 @@ impl FromRequest<HttpState> for Fields {
 
 impl Fields {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let mut twice = None;
+        let mut duplicate = None;
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = Node { place: &Place::Root, twice: &mut twice }
+        let value = ValueSeed { path: &JsonPath::Root, duplicate: &mut duplicate }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));
-        match (value, twice) {
+        match (value, duplicate) {
             (Ok(Value::Object(map)), _) => Ok(Self(map)),
-            (_, Some(field)) => Err(Problem::invalid_field(field, "This field stands twice.")),
+            (_, Some(field)) => Err(Problem::invalid_field(field, "This field occurs twice.")),
             (Ok(_), _) => {
-                let detail = "The body is not a JSON object.";
+                let detail = "The body must be a JSON object.";
                 Err(Problem::new(Code::InvalidField, detail))
             }
             (Err(error), _) => Err(malformed(&error)),
         }
     }
 
-    /// Refuses every field that is not among these.
+    /// Refuses fields with other names.
     pub(crate) fn only(self, names: &[&str]) -> Result<Self, Problem> {
         let Some(unknown) = self.0.keys().find(|name| !names.contains(&name.as_str())) else {
             return Ok(self);
         };
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Err(Problem::invalid_field(
-            unknown.clone(),
-            format!("There is no such field here. Known fields: {known}."),
-        ))
+        Err(Problem::invalid_field(unknown.clone(), format!("This field is unknown. Known fields: {known}.")))
     }
 
-    /// A field as `read` understands it; `None` where it is absent. `null` is not absent.
+    /// Takes a field and parses it with `read`. Returns `None` if it is absent; null is not absent.
     pub(crate) fn take<T>(
         &mut self,
         name: &'static str,
@@ -65,7 +62,7 @@ impl Fields {
         self.0.remove(name).map(|value| read(name, value)).transpose()
     }
 
-    /// A field that must be there.
+    /// Takes a required field.
     pub(crate) fn require<T>(
         &mut self,
         name: &'static str,
@@ -77,21 +74,21 @@ impl Fields {
 
 fn malformed(error: &serde_json::Error) -> Problem {
     let detail = match error.classify() {
-        Category::Eof if error.column() == 0 => "The body is empty; a JSON object belongs there.".to_owned(),
-        _ => format!("The body is not JSON at line {}, column {}.", error.line(), error.column()),
+        Category::Eof if error.column() == 0 => "The body is empty; it must be a JSON object.".to_owned(),
+        _ => format!("The body is not valid JSON at line {}, column {}.", error.line(), error.column()),
     };
     Problem::new(Code::MalformedJson, detail)
 }
 
-/// Where in the body a value stands. Linked upwards and written out only when needed: texts built on the way down would
-/// let a long name over many items cost its length for each of them.
-enum Place<'a> {
+/// Path of a value in the body. It is a linked list that is formatted only for an error: a string per value
+/// would make a long name over many items expensive.
+enum JsonPath<'a> {
     Root,
-    Name(&'a Place<'a>, &'a str),
-    Index(&'a Place<'a>, usize),
+    Name(&'a JsonPath<'a>, &'a str),
+    Index(&'a JsonPath<'a>, usize),
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for JsonPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
@@ -102,13 +99,21 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Reads one value and remembers where a name stands twice; [`Value`] itself would keep the last one.
-struct Node<'a> {
-    place: &'a Place<'a>,
-    twice: &'a mut Option<String>,
+/// Reads one value and reports duplicate names; [`Value`] itself would keep the last one.
+struct ValueSeed<'a> {
+    path: &'a JsonPath<'a>,
+    duplicate: &'a mut Option<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+macro_rules! visit_scalars {
+    ($($visit:ident $type:ty,)+) => {
+        $(fn $visit<E>(self, value: $type) -> Result<Value, E> {
+            Ok(value.into())
+        })+
+    };
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -116,7 +121,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,36 +132,16 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    visit_scalars! {
+        visit_bool bool, visit_u64 u64, visit_i64 i64, visit_f64 f64, visit_str &str, visit_string String,
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let Self { place, twice } = self;
+        let Self { path, duplicate } = self;
         let mut list = Vec::new();
         loop {
-            let place = Place::Index(place, list.len());
-            match items.next_element_seed(Node { place: &place, twice: &mut *twice })? {
+            let path = JsonPath::Index(path, list.len());
+            match items.next_element_seed(ValueSeed { path: &path, duplicate: &mut *duplicate })? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -164,15 +149,15 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let Self { place, twice } = self;
+        let Self { path, duplicate } = self;
         let mut map = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let place = Place::Name(place, &name);
+            let path = JsonPath::Name(path, &name);
             if map.contains_key(&name) {
-                *twice = Some(place.to_string());
-                return Err(A::Error::custom("a name stands twice"));
+                *duplicate = Some(path.to_string());
+                return Err(A::Error::custom("duplicate name"));
             }
-            let value = entries.next_value_seed(Node { place: &place, twice: &mut *twice })?;
+            let value = entries.next_value_seed(ValueSeed { path: &path, duplicate: &mut *duplicate })?;
             map.insert(name, value);
         }
         Ok(Value::Object(map))

@@ -1,4 +1,4 @@
-//! The headers that calls of the admin API read.
+//! Request headers of admin calls.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
@@ -8,7 +8,7 @@ use license_core::command::IdempotencyKey;
 
 use crate::problem::{Problem, sentence};
 
-/// `Idempotency-Key`, where it is sent.
+/// The `Idempotency-Key`, if sent.
 #[derive(Debug)]
 pub(crate) struct IdempotencyHeader(pub(crate) Option<IdempotencyKey>);
 
@@ -21,21 +21,21 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
         let mut values = parts.headers.get_all(NAME).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(Self(None)),
-            // A value that is no text is none that a key can have: let its parser say so.
+            // A value that is not text is refused by the parser, as an empty key.
             (Some(value), None) => match IdempotencyKey::parse(value.to_str().unwrap_or_default()) {
                 Ok(key) => Ok(Self(Some(key))),
                 Err(error) => Err(refuse(sentence(&error))),
             },
-            (Some(_), Some(_)) => Err(refuse("There is more than one such header.".to_owned())),
+            (Some(_), Some(_)) => Err(refuse("This header must occur only once.".to_owned())),
         }
     }
 }
 
-/// `If-Match`, as the version that the license must have; `None`: any.
+/// `If-Match`: the version that the license must have, or `None` for any.
 #[derive(Debug, PartialEq)]
 pub(crate) struct IfMatch(pub(crate) Option<u64>);
 
-/// Versions start at 1: what no license matches.
+/// A version that no license has, since versions start at 1.
 const NEVER: u64 = 0;
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
@@ -46,15 +46,14 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
         match (values.next(), values.next()) {
             (None, _) => Ok(Self(None)),
             (Some(value), None) => Self::parse(value.as_bytes()),
-            (Some(_), Some(_)) => Err(one_only()),
+            (Some(_), Some(_)) => Err(multiple_tags()),
         }
     }
 }
 
 impl IfMatch {
     fn parse(value: &[u8]) -> Result<Self, Problem> {
-        let malformed =
-            || Problem::bad_request("If-Match", "This is neither * nor an entity tag such as \"3\".");
+        let malformed = || Problem::bad_request("If-Match", "This must be * or an entity tag such as \"3\".");
         let value = value.trim_ascii();
         if value == b"*" {
             return Ok(Self(None));
@@ -64,7 +63,7 @@ impl IfMatch {
         let end = rest.iter().position(|&byte| byte == b'"').ok_or_else(malformed)?;
         let (tag, rest) = (&rest[..end], rest[end + 1..].trim_ascii());
         if rest.starts_with(b",") {
-            return Err(one_only());
+            return Err(multiple_tags());
         }
         // RFC 9110's etagc: no white space, no control characters.
         if !rest.is_empty() || tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
@@ -72,16 +71,16 @@ impl IfMatch {
         }
         let version = std::str::from_utf8(tag).ok().and_then(|text| {
             let version: u64 = text.parse().ok()?;
-            // A tag is compared as text: "03" is not our "3".
+            // Tags are compared as text: "03" is not "3".
             (version.to_string() == text).then_some(version)
         });
-        // If-Match compares strongly: a weak tag matches nothing, as does one that we never gave.
+        // If-Match uses strong comparison: a weak tag matches nothing, and neither does an unknown one.
         Ok(Self(Some(version.filter(|_| !weak).unwrap_or(NEVER))))
     }
 }
 
-fn one_only() -> Problem {
-    Problem::bad_request("If-Match", "Only one entity tag can be matched at a time.")
+fn multiple_tags() -> Problem {
+    Problem::bad_request("If-Match", "This must have only one entity tag.")
 }
 
 #[cfg(test)]
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn if_match() {
+    fn if_match_is_parsed_or_refused() {
         for (text, expected) in [
             ("*", Some(None)),
             ("\"3\"", Some(Some(3))),

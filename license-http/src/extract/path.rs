@@ -1,4 +1,4 @@
-//! The ids in a path. A text that is no id names nothing, so it is not found.
+//! Ids in the path. A malformed id names nothing, so the answer is 404.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -11,97 +11,65 @@ use license_core::event::EventId;
 use license_core::license::LicenseId;
 use license_core::token::TokenId;
 
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
-/// `{id}`.
-#[derive(Debug)]
-pub(crate) struct LicensePath(pub(crate) LicenseId);
+/// Defines an extractor of one path parameter, with its parser and the problem of a malformed value.
+macro_rules! path_extractor {
+    ($(#[$attribute:meta])* $name:ident($id:ty), $parameter:literal, $parse:expr, $problem:expr) => {
+        $(#[$attribute])*
+        #[derive(Debug)]
+        pub(crate) struct $name(pub(crate) $id);
 
-impl<S: Sync> FromRequestParts<S> for LicensePath {
-    type Rejection = Problem;
+        $(#[$attribute])*
+        impl<S: Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = param(parts, "id").await;
-        text.and_then(|text| LicenseId::parse(&text).ok()).map(Self).ok_or_else(Problem::license_not_found)
-    }
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+                let text = parameter(parts, $parameter).await;
+                text.and_then(|text| $parse(&text)).map(Self).ok_or_else(|| $problem)
+            }
+        }
+    };
 }
 
-/// `{activation_id}`.
-#[derive(Debug)]
-pub(crate) struct ActivationPath(pub(crate) ActivationId);
+path_extractor!(
+    LicensePath(LicenseId),
+    "id",
+    |text| LicenseId::parse(text).ok(),
+    Code::LicenseNotFound.into()
+);
+path_extractor!(
+    ActivationPath(ActivationId),
+    "activation_id",
+    |text| ActivationId::parse(text).ok(),
+    Code::ActivationNotFound.into()
+);
+path_extractor!(TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound.into());
+path_extractor!(
+    CustomerPath(CustomerEmail),
+    "email",
+    |text| CustomerEmail::parse(text).ok(),
+    Problem::bad_request("email", "This must be a percent-encoded e-mail address.")
+);
+path_extractor!(
+    #[cfg(feature = "webhooks")]
+    EndpointPath(EndpointId),
+    "id",
+    EndpointId::parse,
+    Code::EndpointNotFound.into()
+);
+path_extractor!(
+    #[cfg(feature = "webhooks")]
+    DeliveryPath(EventId),
+    "delivery_id",
+    |text| EventId::parse(text).ok(),
+    Code::DeliveryNotFound.into()
+);
 
-impl<S: Sync> FromRequestParts<S> for ActivationPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = param(parts, "activation_id").await;
-        text.and_then(|text| ActivationId::parse(&text).ok())
-            .map(Self)
-            .ok_or_else(Problem::activation_not_found)
-    }
-}
-
-/// `{token_id}`.
-#[derive(Debug)]
-pub(crate) struct TokenPath(pub(crate) TokenId);
-
-impl<S: Sync> FromRequestParts<S> for TokenPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = param(parts, "token_id").await;
-        text.and_then(|text| TokenId::parse(&text)).map(Self).ok_or_else(Problem::token_not_found)
-    }
-}
-
-/// `{email}`. Not an id that may exist or not: what is no address is an error of the caller.
-#[derive(Debug)]
-pub(crate) struct CustomerPath(pub(crate) CustomerEmail);
-
-impl<S: Sync> FromRequestParts<S> for CustomerPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = param(parts, "email").await;
-        let email = text.and_then(|text| CustomerEmail::parse(&text).ok());
-        let detail = "This must be an e-mail address, percent-encoded.";
-        email.map(Self).ok_or_else(|| Problem::bad_request("email", detail))
-    }
-}
-
-/// `{id}` of an endpoint of webhooks.
-#[cfg(feature = "webhooks")]
-#[derive(Debug)]
-pub(crate) struct EndpointPath(pub(crate) EndpointId);
-
-#[cfg(feature = "webhooks")]
-impl<S: Sync> FromRequestParts<S> for EndpointPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = param(parts, "id").await;
-        text.and_then(|text| EndpointId::parse(&text).ok()).map(Self).ok_or_else(Problem::endpoint_not_found)
-    }
-}
-
-/// `{delivery_id}`: the id of the event that is delivered.
-#[cfg(feature = "webhooks")]
-#[derive(Debug)]
-pub(crate) struct DeliveryPath(pub(crate) EventId);
-
-#[cfg(feature = "webhooks")]
-impl<S: Sync> FromRequestParts<S> for DeliveryPath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = param(parts, "delivery_id").await;
-        text.and_then(|text| EventId::parse(&text).ok()).map(Self).ok_or_else(Problem::delivery_not_found)
-    }
-}
-
-/// The last of that name: one before it is of the prefix that a host app mounted us under.
-async fn param(parts: &mut Parts, name: &str) -> Option<String> {
-    // Fails where a parameter is no UTF-8 after percent-decoding.
-    let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
-    params.iter().filter(|(key, _)| *key == name).last().map(|(_, value)| value.to_owned())
+/// Returns the last parameter of that name. An earlier one belongs to the prefix under which a host app
+/// mounted the router.
+async fn parameter(parts: &mut Parts, name: &str) -> Option<String> {
+    // Fails if a parameter is not UTF-8 after percent-decoding.
+    let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    parameters.iter().filter(|(key, _)| *key == name).last().map(|(_, value)| value.to_owned())
 }

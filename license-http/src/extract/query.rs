@@ -1,4 +1,4 @@
-//! The parameters of a query string: each at most once, none unknown.
+//! Query parameters: each at most once, none unknown.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,7 +9,7 @@ use license_core::store::PageRequest;
 use crate::problem::Problem;
 use crate::wire;
 
-/// The parameters of a request, decoded. Take what the call knows, then [`finish`](Self::finish).
+/// Decoded query parameters. Take those that the call supports, then call [`finish`](Self::finish).
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -21,7 +21,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// A call that knows no parameters.
+/// Refuses any parameter.
 #[derive(Debug)]
 pub(crate) struct NoQuery;
 
@@ -40,7 +40,7 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decode(name) else {
-                let detail = "The query has a parameter whose name is not percent-encoded UTF-8.";
+                let detail = "The name of a parameter is not percent-encoded UTF-8.";
                 return Err(Problem::bad_request("query", detail));
             };
             let Some(value) = decode(value) else {
@@ -51,23 +51,35 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// A parameter as `read` understands it; `None` where it is absent. `wanted` says what it has to be.
+    /// Takes a parameter and parses it with `read`. Returns `None` if it is absent. `expected` describes
+    /// valid values.
     pub(crate) fn take<T>(
         &mut self,
         name: &'static str,
-        wanted: &'static str,
+        expected: &'static str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         let Some(index) = self.0.iter().position(|(known, _)| known == name) else { return Ok(None) };
         let (_, value) = self.0.swap_remove(index);
-        read(&value).map(Some).ok_or_else(|| Problem::bad_request(name, format!("This must be {wanted}.")))
+        read(&value).map(Some).ok_or_else(|| Problem::bad_request(name, format!("This must be {expected}.")))
     }
 
-    pub(crate) fn time(&mut self, name: &'static str) -> Result<Option<DateTime<Utc>>, Problem> {
-        self.take(name, "a time of RFC 3339, percent-encoded", wire::parse_time)
+    /// Takes `from` and `to`.
+    pub(crate) fn time_range(&mut self) -> Result<[Option<DateTime<Utc>>; 2], Problem> {
+        let (from, to) = (self.time("from")?, self.time("to")?);
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            return Err(Problem::bad_request("from", "This must not be later than to."));
+        }
+        Ok([from, to])
     }
 
-    /// `limit` and `cursor`.
+    fn time(&mut self, name: &'static str) -> Result<Option<DateTime<Utc>>, Problem> {
+        self.take(name, "a percent-encoded RFC 3339 time", wire::parse_time)
+    }
+
+    /// Takes `limit` and `cursor`.
     pub(crate) fn page<C>(
         &mut self,
         cursor: impl FnOnce(&str) -> Option<C>,
@@ -76,25 +88,23 @@ impl Query {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|limit| digits && (1..=limits::PAGE_ITEMS).contains(limit))
         };
-        let limit = self.take("limit", LIMIT_WANTED, limit)?;
-        let after = self.take("cursor", "the next_cursor of a page", cursor)?;
+        let limit = self.take("limit", LIMIT_EXPECTED, limit)?;
+        let after = self.take("cursor", "the next_cursor of another page", cursor)?;
         Ok(PageRequest { after, limit: limit.unwrap_or(limits::PAGE_ITEMS_DEFAULT) })
     }
 
-    /// Refuses the parameters that nobody took: unknown ones, and what [`take`](Self::take) leaves of repeated ones.
+    /// Refuses the remaining parameters: unknown ones, and repetitions.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         match self.0.pop() {
             None => Ok(()),
-            Some((name, _)) => {
-                Err(Problem::bad_request(name, "There is no such parameter here, or it stands twice."))
-            }
+            Some((name, _)) => Err(Problem::bad_request(name, "This parameter is unknown, or occurs twice.")),
         }
     }
 }
 
-const LIMIT_WANTED: &str = "a whole number from 1 to 100";
+const LIMIT_EXPECTED: &str = "a whole number from 1 to 100";
 
-/// Percent-decoding as forms have it; `None` for a broken escape or what is no UTF-8, where others guess.
+/// Decodes form encoding. Returns `None` for a broken escape and for invalid UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -117,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decoding() {
+    fn value_is_decoded_or_refused() {
         for (text, expected) in [
             ("", Some("")),
             ("a+b%20c", Some("a b c")),
@@ -134,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wanted_limit_is_the_limit() {
-        assert!(LIMIT_WANTED.ends_with(&format!("1 to {}", limits::PAGE_ITEMS)));
+    fn expected_limit_names_the_maximum() {
+        assert!(LIMIT_EXPECTED.ends_with(&format!("1 to {}", limits::PAGE_ITEMS)));
     }
 }

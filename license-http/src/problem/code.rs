@@ -1,55 +1,55 @@
-//! The codes of what goes wrong here; those of rules are [`DenialCode`](license_core::verdict::DenialCode)s.
+//! Error codes of the HTTP layer. The codes of denials are
+//! [`DenialCode`](license_core::verdict::DenialCode)s.
 
 use axum::http::StatusCode;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $status:ident $text:literal,)+) => {
-        /// What is wrong, as callers' programs read it. Each has one status.
+        /// An error code. Each code has one status, and its doc comment is its meaning in the contract.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Code { $($(#[doc = $doc])+ $name,)+ }
 
         impl Code {
-            /// Every code.
+            /// All codes.
             #[cfg(feature = "openapi")]
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// The code as it stands in JSON.
+            /// Returns the code as it appears in JSON.
             pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The status of the answer.
+            /// Returns the status of the response.
             pub(crate) const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)+ }
             }
 
-            /// What it means.
-            #[cfg(feature = "openapi")]
-            pub(crate) const fn meaning(self) -> &'static str {
-                match self { $(Self::$name => concat!($($doc),+),)+ }
+            /// Returns the meaning of the code, which is also the default detail of a problem.
+            pub(crate) fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_start(),)+ }
             }
         }
     };
 }
 
 codes! {
-    /// A header, a parameter or the body can't be used; `field` says which.
+    /// A header, a parameter or the body is invalid; `field` names it.
     BadRequest = BAD_REQUEST "BAD_REQUEST",
-    /// The body is not JSON.
+    /// The body is not valid JSON.
     MalformedJson = BAD_REQUEST "MALFORMED_JSON",
-    /// The text is no license key; `suggestion` has one where a single symbol is wrong.
+    /// The text is not a license key; if a single symbol is wrong, `suggestion` is the corrected key.
     LicenseKeyMalformed = BAD_REQUEST "LICENSE_KEY_MALFORMED",
-    /// The text is no domain.
+    /// The text is not a domain.
     DomainInvalid = BAD_REQUEST "DOMAIN_INVALID",
-    /// The text is no fingerprint.
+    /// The text is not a device fingerprint.
     FingerprintInvalid = BAD_REQUEST "FINGERPRINT_INVALID",
-    /// The text is no name and version of a client.
+    /// The text is not the name and version of a client.
     ClientInvalid = BAD_REQUEST "CLIENT_INVALID",
-    /// The request has no API token, or one that is not known, has expired or is revoked.
+    /// The API token is missing, unknown, expired or revoked.
     Unauthorized = UNAUTHORIZED "UNAUTHORIZED",
-    /// The token lacks a scope, which `detail` names.
+    /// The token lacks a scope; `detail` names it.
     InsufficientScope = FORBIDDEN "INSUFFICIENT_SCOPE",
-    /// There is nothing at this path.
+    /// There is no resource at this path.
     RouteNotFound = NOT_FOUND "ROUTE_NOT_FOUND",
     /// There is no such license.
     LicenseNotFound = NOT_FOUND "LICENSE_NOT_FOUND",
@@ -57,17 +57,17 @@ codes! {
     ActivationNotFound = NOT_FOUND "ACTIVATION_NOT_FOUND",
     /// There is no such token.
     TokenNotFound = NOT_FOUND "TOKEN_NOT_FOUND",
-    /// There is no such endpoint of webhooks.
+    /// There is no such webhook endpoint.
     EndpointNotFound = NOT_FOUND "ENDPOINT_NOT_FOUND",
     /// There is no such delivery.
     DeliveryNotFound = NOT_FOUND "DELIVERY_NOT_FOUND",
-    /// The path does not have that method; `Allow` names those it has.
+    /// This path does not support the method; the Allow header lists the supported ones.
     MethodNotAllowed = METHOD_NOT_ALLOWED "METHOD_NOT_ALLOWED",
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     RequestTimeout = REQUEST_TIMEOUT "REQUEST_TIMEOUT",
-    /// The Idempotency-Key was used for another request.
+    /// This Idempotency-Key was already used for a different request.
     IdempotencyKeyReused = CONFLICT "IDEMPOTENCY_KEY_REUSED",
-    /// There are as many endpoints as there may be.
+    /// The maximum number of webhook endpoints is reached.
     EndpointLimitReached = CONFLICT "ENDPOINT_LIMIT_REACHED",
     /// The endpoint is disabled; enable it first.
     EndpointDisabled = CONFLICT "ENDPOINT_DISABLED",
@@ -75,20 +75,18 @@ codes! {
     PayloadTooLarge = PAYLOAD_TOO_LARGE "PAYLOAD_TOO_LARGE",
     /// Path and query are too long.
     UriTooLong = URI_TOO_LONG "URI_TOO_LONG",
-    /// The body has to be JSON in UTF-8, without an encoding; `field` names the header.
+    /// The body must be UTF-8 JSON without a content encoding; `field` names the header.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE",
-    /// A field of the body can't be used; `field` says which.
+    /// A field of the body is invalid; `field` names it.
     InvalidField = UNPROCESSABLE_ENTITY "INVALID_FIELD",
     /// Too many calls; `Retry-After` says in how many seconds to try again.
     RateLimited = TOO_MANY_REQUESTS "RATE_LIMITED",
-    /// The headers are too large.
+    /// The request headers are too large.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "HEADERS_TOO_LARGE",
-    /// Something went wrong here; it is in the server's log.
+    /// Internal error. The server's log has the details.
     Internal = INTERNAL_SERVER_ERROR "INTERNAL",
-    /// This server keeps no order of events, and has no webhooks.
-    NoEvents = NOT_IMPLEMENTED "NO_EVENTS",
-    /// The store does not answer. Nothing was done; try again.
+    /// The store is unavailable. Try again.
     StoreUnavailable = SERVICE_UNAVAILABLE "STORE_UNAVAILABLE",
-    /// More calls are under way, or more connections are open, than this server takes at once. Nothing was done; try again.
+    /// The server has too many concurrent calls or connections. Nothing was changed; try again.
     Overloaded = SERVICE_UNAVAILABLE "OVERLOADED",
 }

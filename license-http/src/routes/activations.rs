@@ -1,4 +1,4 @@
-//! `/api/v1/licenses/{id}/activations`: what is bound and how it is called, and freeing a slot.
+//! `/api/v1/licenses/{id}/activations`: list, label and release activations.
 
 use std::sync::Arc;
 
@@ -8,48 +8,48 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::activation::{Activation, ActivationId, ActivationKind, Label};
 use license_core::command::Command;
-use license_core::place::Country;
-use license_core::seen::{ActivationDetail, ActivationUsage};
-use license_core::service::LicenseService;
+use license_core::last_seen::{ActivationDetail, LastSeen};
+use license_core::location::Country;
+use license_core::service::Services;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::licenses::answer;
-use crate::auth::LetIn;
-use crate::extract::{ActivationPath, Ask, By, Fields, IfMatch, LicensePath, NoQuery, Query};
-use crate::problem::{Problem, sentence};
-use crate::wire::{self, PageJson, WithAsOf, requests};
+use super::licenses::{answer, execute};
+use crate::auth::Authenticated;
+use crate::extract::{ActivationPath, Fields, IfMatch, LicenseCommand, LicensePath, NoQuery, Query, value};
+use crate::problem::Problem;
+use crate::wire::{self, PageJson, WithAsOf};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Activation))]
-pub(super) struct ActivationJson<'a> {
-    /// Of this activation.
+pub(crate) struct ActivationJson<'a> {
+    /// Id of the activation.
     id: &'a str,
-    /// What is bound.
+    /// What holds the slot.
     kind: &'static str,
-    /// The domain's canonical name, or the device's fingerprint.
+    /// Canonical domain name, or device fingerprint.
     name: &'a str,
-    /// What you call it; null: nothing.
+    /// Your label; null if it has none.
     label: Option<&'a str>,
     /// When the slot was taken.
     #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
-    /// When it was first validated; null: not yet.
+    /// When it was first validated; null if never.
     #[serde(serialize_with = "wire::time_or_null")]
     first_seen_at: Option<DateTime<Utc>>,
-    /// When it was last validated.
+    /// When it was last validated; null if never.
     #[serde(serialize_with = "wire::time_or_null")]
     last_seen_at: Option<DateTime<Utc>>,
-    /// How often it was answered valid.
+    /// Number of valid answers.
     validations: u64,
-    /// The country it was last seen in, by the two letters of ISO 3166; null: unknown.
+    /// Country of the last validation, ISO 3166 alpha-2; null if unknown.
     country: Option<&'a str>,
 }
 
 impl<'a> From<&'a ActivationDetail> for ActivationJson<'a> {
-    fn from(ActivationDetail { activation, usage }: &'a ActivationDetail) -> Self {
+    fn from(ActivationDetail { activation, last_seen }: &'a ActivationDetail) -> Self {
         let Activation { id, binding, created_at, label } = activation;
-        let ActivationUsage { first_seen_at, last_seen_at, validations, country, as_of: _ } = usage;
+        let LastSeen { first_seen_at, last_seen_at, validations, country, as_of: _ } = last_seen;
         Self {
             id: id.as_str(),
             kind: binding.kind().as_str(),
@@ -65,7 +65,7 @@ impl<'a> From<&'a ActivationDetail> for ActivationJson<'a> {
 }
 
 pub(super) async fn list(
-    State(service): State<Arc<LicenseService>>,
+    State(services): State<Arc<Services>>,
     LicensePath(id): LicensePath,
     mut query: Query,
 ) -> Result<Response, Problem> {
@@ -74,45 +74,35 @@ pub(super) async fn list(
     })?;
     let page = query.page(|text| ActivationId::parse(text).ok())?;
     query.finish()?;
-    let now = service.now();
-    let found = service.activations(&id, kind, &page).await?;
-    let page = PageJson {
-        data: found.items.iter().map(ActivationJson::from).collect(),
-        next_cursor: found.next.as_ref().map(ActivationId::as_str),
-    };
-    let counted = found.items.iter().map(|item| item.usage.as_of);
+    let now = services.now();
+    let found = services.activations.list(&id, kind, &page).await?;
+    let page = PageJson::new(&found, ActivationJson::from);
+    let counted = found.items.iter().map(|item| item.last_seen.as_of);
     Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
 }
 
 pub(super) async fn release(
-    State(service): State<Arc<LicenseService>>,
     ActivationPath(activation): ActivationPath,
-    By(LetIn { actor, .. }): By,
-    ask: Ask,
+    command: LicenseCommand,
 ) -> Result<Response, Problem> {
-    let command = Command::Release(activation);
-    answer(&service, service.by(&actor).execute(&ask.license, &command, ask.version)).await
+    execute(command, Command::Release(activation)).await
 }
 
 pub(super) async fn label(
-    State(service): State<Arc<LicenseService>>,
+    State(services): State<Arc<Services>>,
     LicensePath(id): LicensePath,
     ActivationPath(activation): ActivationPath,
-    By(LetIn { actor, .. }): By,
+    Authenticated { actor, .. }: Authenticated,
     _: NoQuery,
     IfMatch(version): IfMatch,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let label = fields.only(&["label"])?.require("label", read_label)?;
     let command = Command::Label(activation, label);
-    answer(&service, service.by(&actor).execute(&id, &command, version)).await
+    answer(&services, services.licenses.by(&actor).execute(&id, &command, version)).await
 }
 
-/// A label; `null` is none.
 fn read_label(field: &'static str, value: Value) -> Result<Option<Label>, Problem> {
-    if value.is_null() {
-        return Ok(None);
-    }
-    let text = requests::text(field, value)?;
-    Label::parse(&text).map(Some).map_err(|error| Problem::invalid_field(field, sentence(&error)))
+    let label = value::text_or_null(field, value)?.map(|text| Label::parse(&text));
+    label.transpose().map_err(|error| value::invalid(field, &error))
 }

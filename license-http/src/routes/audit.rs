@@ -1,55 +1,56 @@
-//! `/api/v1/audit`: who changed what.
+//! `/api/v1/audit`: the log of changes.
 
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, StatusCode};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::audit::{Actor, AuditEntry, AuditFilter, Audited};
 use license_core::license::LicenseId;
 use license_core::limits;
+use license_core::service::Services;
 use license_core::token::TokenId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::events::parse_position;
 use crate::extract::Query;
 use crate::problem::Problem;
-use crate::state::Access;
-use crate::wire::{self, PageJson};
+use crate::wire::{self, PageJson, parse_position};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]
-pub(super) struct AuditJson<'a> {
-    /// Grows with time.
+pub(crate) struct AuditJson<'a> {
+    /// Position in the log; it grows with time.
     id: u64,
-    /// When it was done.
+    /// When the change was made.
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
-    /// Who did it.
+    /// Who made the change.
     actor: ActorJson<'a>,
-    /// What was done, such as license.revoke.
+    /// The action, such as license.revoke.
     action: &'a str,
-    /// The license it was done to.
+    /// The changed license.
     license_id: Option<&'a str>,
-    /// The token it was done to.
+    /// The changed token.
     token_id: Option<&'a str>,
-    /// Before and after of what changed; never a key, and no secret.
+    /// Changed fields with their values before and after. Never contains a key or a secret.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     changes: Map<String, Value>,
     /// The X-Request-Id of the request.
     request_id: Option<&'a str>,
-    /// Where the request came from, if the server keeps it.
+    /// Client address, if the server stores addresses.
     address: Option<String>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Actor))]
-pub(super) struct ActorJson<'a> {
-    /// What kind of actor it is.
+pub(crate) struct ActorJson<'a> {
+    /// Kind of the actor.
     kind: &'static str,
-    /// The token's, where it was one.
+    /// Id of the token, if the actor is one.
     token_id: Option<&'a str>,
-    /// The token's, or that of who else it was.
+    /// Name of the token or of another actor.
     name: Option<&'a str>,
 }
 
@@ -79,32 +80,25 @@ impl<'a> From<&'a Audited> for AuditJson<'a> {
     }
 }
 
-pub(super) async fn list(Access(access): Access, mut query: Query) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(services): State<Arc<Services>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let action = |text: &str| {
         let well_formed = (1..=limits::ACTION_BYTES).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte));
         well_formed.then(|| text.to_owned())
     };
+    let [from, to] = query.time_range()?;
     let filter = AuditFilter {
         license_id: query.take("license", "the id of a license", |text| LicenseId::parse(text).ok())?,
         token_id: query.take("token", "the id of a token", TokenId::parse)?,
         action: query.take("action", "an action such as license.revoke", action)?,
-        from: query.time("from")?,
-        to: query.time("to")?,
+        from,
+        to,
     };
     let page = query.page(parse_position)?;
     query.finish()?;
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && from > to
-    {
-        return Err(Problem::bad_request("from", "This must not be after to."));
-    }
-    let found = access.audit(&filter, &page).await?;
-    let page = PageJson {
-        data: found.items.iter().map(AuditJson::from).collect(),
-        next_cursor: found.next.map(|number| number.to_string()),
-    };
-    let mut response = wire::json(StatusCode::OK, &page);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    let found = services.access.audit(&filter, &page).await?;
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, AuditJson::from)))
 }

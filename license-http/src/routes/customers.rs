@@ -1,10 +1,10 @@
-//! `/api/v1/customers/{email}`: what is kept of a customer, and forgetting who it is.
+//! `/api/v1/customers/{email}`: export of personal data, and anonymisation.
 
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -13,89 +13,83 @@ use license_core::customer::CustomerEmail;
 use license_core::error::ServiceError;
 use license_core::license::LicenseId;
 use license_core::limits;
-use license_core::service::{KeyedLicense, LicenseService};
-use license_core::store::{LicenseFilter, Page, PageRequest};
+use license_core::service::{KeyedLicense, Services};
+use license_core::store::{LicenseFilter, LicenseQuery, Page, PageRequest};
 use license_core::usage::{RollupFilter, UsageQuery};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::activations::ActivationJson;
+use super::licenses::license_json;
 use super::usage::json::{RollupJson, ValidationJson};
-use crate::auth::LetIn;
-use crate::extract::{By, CustomerPath, NoContent, NoQuery};
+use crate::auth::Authenticated;
+use crate::extract::{CustomerPath, NoContent, NoQuery};
 use crate::problem::Problem;
-use crate::state::HttpState;
 use crate::wire;
 
-/// Parts of an export that wait for the caller to take them.
-const PARTS_AHEAD: usize = 4;
+/// Number of chunks of an export that are buffered for a slow client.
+const BUFFERED_CHUNKS: usize = 4;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Anonymised))]
-pub(super) struct Anonymised<'a> {
-    /// What stands in the place of the address.
+pub(crate) struct Anonymised<'a> {
+    /// Replacement of the e-mail address.
     customer_email: &'a str,
-    /// How many licenses were of this customer.
+    /// Number of anonymised licenses.
     licenses: u64,
 }
 
 pub(super) async fn anonymise(
-    State(state): State<HttpState>,
+    State(services): State<Arc<Services>>,
     CustomerPath(email): CustomerPath,
-    By(LetIn { actor, .. }): By,
+    Authenticated { actor, .. }: Authenticated,
     _: NoQuery,
     _: NoContent,
 ) -> Result<Response, Problem> {
-    let (erasure, licenses) = state.service.by(&actor).anonymise(&email).await?;
-    if let Some(access) = &state.access
-        && !email.is_anonymous()
-    {
-        access.erase_customer(&erasure, licenses, &actor).await?;
-    }
+    let (erasure, licenses) = services.customers.erase(&email, &actor).await?;
     let json = Anonymised { customer_email: erasure.anonymous.as_str(), licenses };
     Ok(wire::json(StatusCode::OK, &json))
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LicenseEvent))]
-pub(super) struct EventJson<'a> {
-    /// Its number within the license.
+pub(crate) struct EventJson<'a> {
+    /// Number within the license.
     sequence: u64,
-    /// What happened.
+    /// Type of the event.
     #[serde(rename = "type")]
     event_type: &'static str,
-    /// When.
+    /// When it happened.
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
-    /// The license as it was then, and what is special to the type.
+    /// The license at that time, and fields specific to the type.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     data: &'a Value,
 }
 
-/// Written page by page as the caller takes it: nobody knows how much there is. A fault in the midst of it cuts the answer off, so
-/// that what came is no JSON.
+/// Streams the export page by page, since its size is unknown. If a page fails, the response ends early and
+/// is not valid JSON.
 pub(super) async fn export(
-    State(service): State<Arc<LicenseService>>,
+    State(services): State<Arc<Services>>,
     CustomerPath(email): CustomerPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let filter = LicenseFilter { customer_email: Some(email), ..LicenseFilter::default() };
-    let now = service.now();
-    let first = service.list(&filter, now, &first_page()).await?;
-    let (sender, parts) = mpsc::channel(PARTS_AHEAD);
+    let now = services.now();
+    let first =
+        services.licenses.list(&LicenseQuery { filter: filter.clone(), at: now, page: first_page() }).await?;
+    let (sender, chunks) = mpsc::channel(BUFFERED_CHUNKS);
     tokio::spawn(async move {
-        let mut export = Export { service, now, sender };
-        if let Err(Stopped::Failed(error)) = export.run(&filter, first).await {
-            tracing::error!(%error, "an export was cut off");
-            let _ = export.sender.send(Err("the export was cut off")).await;
+        let mut export = Export { services, now, sender };
+        if let Err(ExportError::Failed(error)) = export.run(&filter, first).await {
+            tracing::error!(%error, "customer export failed");
+            let _ = export.sender.send(Err("the export failed")).await;
         }
     });
-    let parts = stream::unfold(parts, async |mut parts| Some((parts.recv().await?, parts)));
-    let mut response = Response::new(Body::from_stream(parts));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let chunks = stream::unfold(chunks, async |mut chunks| Some((chunks.recv().await?, chunks)));
+    let mut response = Response::new(Body::from_stream(chunks));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
@@ -103,21 +97,21 @@ fn first_page<C>() -> PageRequest<C> {
     PageRequest { after: None, limit: limits::PAGE_ITEMS }
 }
 
-/// Why an export ends early.
-enum Stopped {
-    /// Nobody takes it any more.
-    Left,
+/// The reason why an export ends early.
+enum ExportError {
+    /// The client has disconnected.
+    Disconnected,
     Failed(ServiceError),
 }
 
-impl From<ServiceError> for Stopped {
+impl From<ServiceError> for ExportError {
     fn from(error: ServiceError) -> Self {
         Self::Failed(error)
     }
 }
 
 struct Export {
-    service: Arc<LicenseService>,
+    services: Arc<Services>,
     now: DateTime<Utc>,
     sender: mpsc::Sender<Result<Bytes, &'static str>>,
 }
@@ -127,7 +121,7 @@ impl Export {
         &mut self,
         filter: &LicenseFilter,
         first: Page<KeyedLicense, LicenseId>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), ExportError> {
         let email = filter.customer_email.as_ref().map(CustomerEmail::as_str);
         self.text(format!(r#"{{"customer_email":{},"licenses":["#, json(&email))).await?;
         let (mut page, mut comma) = (first, "");
@@ -139,18 +133,22 @@ impl Export {
             }
             let Some(after) = page.next else { break };
             let next = PageRequest { after: Some(after), ..first_page() };
-            page = self.service.list(filter, self.now, &next).await?;
+            page = self
+                .services
+                .licenses
+                .list(&LicenseQuery { filter: filter.clone(), at: self.now, page: next })
+                .await?;
         }
         self.text("]}".to_owned()).await
     }
 
-    async fn license(&mut self, license: &KeyedLicense) -> Result<(), Stopped> {
+    async fn license(&mut self, license: &KeyedLicense) -> Result<(), ExportError> {
         let id = &license.detail.license.id;
-        self.text(format!(r#"{{"license":{},"activations":["#, json(&wire::license_json(license, self.now))))
+        self.text(format!(r#"{{"license":{},"activations":["#, json(&license_json(license, self.now))))
             .await?;
         let (mut request, mut comma) = (first_page(), "");
         loop {
-            let page = self.service.activations(id, None, &request).await?;
+            let page = self.services.activations.list(id, None, &request).await?;
             self.items(&mut comma, page.items.iter().map(|item| json(&ActivationJson::from(item)))).await?;
             match page.next {
                 Some(after) => request.after = Some(after),
@@ -160,7 +158,7 @@ impl Export {
         self.text(r#"],"events":["#.to_owned()).await?;
         let (mut after, mut comma) = (0, "");
         loop {
-            let events = self.service.license_events(id, after, limits::PAGE_ITEMS).await?;
+            let events = self.services.events.of_license(id, after, limits::PAGE_ITEMS).await?;
             let Some(last) = events.last() else { break };
             after = last.sequence;
             let json = events.iter().map(|event| {
@@ -176,7 +174,7 @@ impl Export {
         self.text(r#"],"validations":["#.to_owned()).await?;
         let (mut query, mut comma) = (UsageQuery { page: first_page(), ..UsageQuery::default() }, "");
         loop {
-            let page = self.service.usage(id, &query).await?.recent;
+            let page = self.services.usage.report(id, &query).await?.recent;
             self.items(&mut comma, page.items.iter().map(|item| json(&ValidationJson::from(item)))).await?;
             match page.next {
                 Some(after) => query.page.after = Some(after),
@@ -187,7 +185,7 @@ impl Export {
         let (filter, mut request, mut comma) =
             (RollupFilter { license_id: Some(id.clone()) }, first_page(), "");
         loop {
-            let page = self.service.rollups(&filter, &request).await?;
+            let page = self.services.usage.rollups(&filter, &request).await?;
             self.items(&mut comma, page.items.iter().map(|item| json(&RollupJson::from(item)))).await?;
             match page.next {
                 Some(after) => request.after = Some(after),
@@ -201,7 +199,7 @@ impl Export {
         &mut self,
         comma: &mut &'static str,
         items: impl Iterator<Item = String>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), ExportError> {
         let text = items.fold(String::new(), |text, item| {
             let text = text + comma + &item;
             *comma = ",";
@@ -210,15 +208,15 @@ impl Export {
         self.text(text).await
     }
 
-    async fn text(&mut self, text: String) -> Result<(), Stopped> {
+    async fn text(&mut self, text: String) -> Result<(), ExportError> {
         if text.is_empty() {
             return Ok(());
         }
-        self.sender.send(Ok(text.into())).await.map_err(|_| Stopped::Left)
+        self.sender.send(Ok(text.into())).await.map_err(|_| ExportError::Disconnected)
     }
 }
 
-/// These shapes have nothing that can't be JSON.
+/// Serializes a type of this crate, which cannot fail.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

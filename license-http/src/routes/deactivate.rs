@@ -1,4 +1,4 @@
-//! `POST /api/v1/deactivate`: a customer's own release of a slot.
+//! `POST /api/v1/deactivate`: a customer releases a slot with the license key.
 
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
@@ -6,58 +6,58 @@ use axum::response::Response;
 use license_core::audit::{Actor, Who};
 use license_core::service::{DeactivateRequest, Deactivated, HeldBy};
 use serde::Serialize;
-use serde_json::Value;
+use tokio::time::Instant;
 
-use super::keyed::{self, Refusal};
+use super::key_request::{self, Refused};
 use super::validate::{NotFound, SlotsUsed};
 use crate::auth;
-use crate::client::Origin;
+use crate::client_ip::RequestOrigin;
+use crate::extract::value::{text, text_or_null};
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::{Code, Problem};
-use crate::request_log;
 use crate::state::HttpState;
-use crate::wire::{self, requests};
+use crate::wire;
 
-/// The slot is free.
+/// The slot was released.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(super) struct Released {
-    /// This call has freed it.
+pub(crate) struct Released {
+    /// Always true: this call released the slot.
     released: bool,
-    /// How much of its limits the license uses now.
+    /// Slots in use after the release.
     usage: SlotsUsed,
 }
 
-/// Nothing was freed.
+/// No slot was released.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(super) struct NotReleased {
-    /// All is as it was.
+pub(crate) struct NotReleased {
+    /// Always false: nothing was changed.
     released: bool,
-    /// Why.
+    /// Stable error code.
     error: &'static str,
-    /// A sentence for a person.
+    /// Explanation for people.
     message: String,
 }
 
 pub(super) async fn deactivate(State(state): State<HttpState>, request: Request) -> Response {
-    let address = Origin::of(request.extensions()).address;
-    keyed::call(&state, address, request_log::now(), answer(&state, request)).await
+    let address = RequestOrigin::of(request.extensions()).address;
+    key_request::call(&state, address, Instant::now(), answer(&state, request)).await
 }
 
-async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal> {
+async fn answer(state: &HttpState, request: Request) -> Result<Response, Refused> {
     let request_id = auth::request_id(request.extensions(), request.headers());
     let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
-    let _permit = state.edge.validations.enter()?;
-    let (key, held) = parse(&bytes).map_err(|problem| problem.said_as(Code::BadRequest))?;
-    state.edge.admit_key(&key)?;
-    let held = match &held {
-        Held::Domain(text) => HeldBy::Domain(text),
-        Held::Device(text) => HeldBy::Device(text),
+    let _permit = state.limits.validations.acquire()?;
+    let (key, holder) = parse(&bytes).map_err(|problem| problem.with_code(Code::BadRequest))?;
+    state.limits.check_key(&key)?;
+    let held = match &holder {
+        SlotHolder::Domain(text) => HeldBy::Domain(text),
+        SlotHolder::Device(text) => HeldBy::Device(text),
     };
     let actor = Actor { request_id, ..Actor::new(Who::Customer) };
     let request = DeactivateRequest { key: &key, held };
-    Ok(match state.service.deactivate(&request, actor).await.map_err(Problem::from)? {
+    Ok(match state.services.validation.deactivate(&request, actor).await.map_err(Problem::from)? {
         Deactivated::Released(license) => {
             let usage = SlotsUsed::from(&*license);
             wire::json(StatusCode::OK, &Released { released: true, usage })
@@ -70,29 +70,25 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refusal
     })
 }
 
-enum Held {
+enum SlotHolder {
     Domain(String),
     Device(String),
 }
 
-fn parse(bytes: &[u8]) -> Result<(String, Held), Problem> {
-    let nullable = |field: &'static str, value: Value| {
-        if value.is_null() { Ok(None) } else { requests::text(field, value).map(Some) }
-    };
+fn parse(bytes: &[u8]) -> Result<(String, SlotHolder), Problem> {
     let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint"])?;
-    let key = fields.require("key", requests::text)?;
-    let domain = fields.take("domain", nullable)?.flatten();
-    let fingerprint = fields.take("fingerprint", nullable)?.flatten();
+    let key = fields.require("key", text)?;
+    let domain = fields.take("domain", text_or_null)?.flatten();
+    let fingerprint = fields.take("fingerprint", text_or_null)?.flatten();
     match (domain, fingerprint) {
-        (Some(domain), None) => Ok((key, Held::Domain(domain))),
-        (None, Some(fingerprint)) => Ok((key, Held::Device(fingerprint))),
-        (None, None) => Err(Problem::invalid_field(
-            "domain",
-            "Either domain or fingerprint must say what holds the slot.",
-        )),
+        (Some(domain), None) => Ok((key, SlotHolder::Domain(domain))),
+        (None, Some(fingerprint)) => Ok((key, SlotHolder::Device(fingerprint))),
+        (None, None) => {
+            Err(Problem::invalid_field("domain", "Send either domain or fingerprint to name the slot."))
+        }
         (Some(_), Some(_)) => Err(Problem::invalid_field(
             "fingerprint",
-            "One call frees one slot: leave out domain or fingerprint.",
+            "Send only one of domain and fingerprint: a call releases one slot.",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/webhook-endpoints/{id}/deliveries`: what was sent to an endpoint, and what came back.
+//! `/api/v1/webhook-endpoints/{id}/deliveries`: deliveries of an endpoint and their attempts.
 
 use std::sync::Arc;
 
@@ -7,32 +7,30 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::delivery::{Attempt, AttemptResult, DeliveryStatus};
-use license_core::json;
-use license_core::outbox::DeliveryDetail;
-use license_core::service::LicenseService;
+use license_core::service::Services;
+use license_core::store::DeliveryDetail;
 use serde::Serialize;
 
-use super::events::parse_position;
-use crate::extract::{DeliveryPath, EndpointAsk, EndpointPath, Query};
+use crate::extract::{DeliveryPath, EndpointPath, EndpointTarget, Query};
 use crate::problem::Problem;
-use crate::wire::{self, PageJson};
+use crate::wire::{self, PageJson, parse_position};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Delivery))]
-pub(super) struct DeliveryJson<'a> {
-    /// That of the event, and what the receiver sees as `webhook-id`.
+pub(crate) struct DeliveryJson<'a> {
+    /// Id of the event; the receiver gets it as `webhook-id`.
     id: String,
-    /// The type of the event.
+    /// Type of the event.
     r#type: &'static str,
-    /// How it stands.
+    /// Status of the delivery.
     status: &'static str,
-    /// Since it was made or last replayed.
+    /// Number of attempts since the delivery was created or last replayed.
     tries: u32,
-    /// When the event was published.
-    #[serde(serialize_with = "json::time")]
+    /// When the delivery was created.
+    #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
-    /// When it is tried next; null once it is done.
-    #[serde(serialize_with = "json::time_or_null")]
+    /// When the next attempt is due; null if there will be none.
+    #[serde(serialize_with = "wire::time_or_null")]
     next_attempt_at: Option<DateTime<Utc>>,
     /// The last attempts, oldest first.
     attempts: Vec<AttemptJson<'a>>,
@@ -40,17 +38,17 @@ pub(super) struct DeliveryJson<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Attempt))]
-pub(super) struct AttemptJson<'a> {
-    /// When it began.
-    #[serde(serialize_with = "json::time")]
+pub(crate) struct AttemptJson<'a> {
+    /// When the attempt began.
+    #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     duration_ms: u64,
-    /// The status of the receiver's answer; null where there was none.
+    /// HTTP status of the receiver's answer; null if it did not answer.
     status_code: Option<u16>,
     /// The beginning of the answer.
     answer: Option<&'a str>,
-    /// Why there was none.
+    /// Reason why the receiver did not answer.
     error: Option<&'a str>,
 }
 
@@ -82,27 +80,23 @@ impl<'a> From<&'a DeliveryDetail> for DeliveryJson<'a> {
 }
 
 pub(super) async fn list(
-    State(service): State<Arc<LicenseService>>,
+    State(services): State<Arc<Services>>,
     EndpointPath(id): EndpointPath,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let status = query.take("status", "pending, succeeded or failed", DeliveryStatus::from_stored)?;
+    let status = query.take("status", "pending, succeeded or failed", DeliveryStatus::parse)?;
     let page = query.page(parse_position)?;
     query.finish()?;
-    let found = service.deliveries(&id, status, &page).await?;
-    let page = PageJson {
-        data: found.items.iter().map(DeliveryJson::from).collect(),
-        next_cursor: found.next.map(|position| position.to_string()),
-    };
-    Ok(wire::json(StatusCode::OK, &page))
+    let found = services.webhooks.deliveries(&id, status, &page).await?;
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, DeliveryJson::from)))
 }
 
 pub(super) async fn replay(
-    State(service): State<Arc<LicenseService>>,
+    State(services): State<Arc<Services>>,
     DeliveryPath(event): DeliveryPath,
-    EndpointAsk(id): EndpointAsk,
+    EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
-    service.endpoint(&id).await?;
-    let delivery = service.replay_delivery(&id, &event).await?;
+    services.webhooks.get(&id).await?;
+    let delivery = services.webhooks.replay(&id, &event).await?;
     Ok(wire::json(StatusCode::OK, &DeliveryJson::from(&delivery)))
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/events`: what happened, newest first.
+//! `/api/v1/events`: the event log, newest first.
 
 use std::sync::Arc;
 
@@ -7,38 +7,37 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::event::EventType;
-use license_core::json;
 use license_core::license::LicenseId;
-use license_core::outbox::{EventFilter, Published};
-use license_core::service::LicenseService;
+use license_core::service::Services;
+use license_core::store::{EventFilter, SequencedEvent};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::extract::Query;
 use crate::problem::Problem;
-use crate::wire::{self, PageJson};
+use crate::wire::{self, PageJson, parse_position};
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Event))]
-pub(super) struct EventJson<'a> {
-    /// Of this event, and what receivers see as `webhook-id`.
+pub(crate) struct EventJson<'a> {
+    /// Id of the event; webhook receivers get it as `webhook-id`.
     id: String,
-    /// What happened.
+    /// Type of the event.
     r#type: &'static str,
-    /// The license it is about; null where it is about an endpoint.
+    /// The license; null for an event of a webhook endpoint.
     license_id: Option<&'a str>,
-    /// Its number within the license or the endpoint: 1, 2, 3 … without gaps.
+    /// Number within the license or endpoint: 1, 2, 3 … without gaps.
     sequence: u64,
-    /// When.
-    #[serde(serialize_with = "json::time")]
+    /// When it happened.
+    #[serde(serialize_with = "wire::time")]
     timestamp: DateTime<Utc>,
-    /// The license as it was then, without its key, and what is special to the type.
+    /// The license at that time, without its key, and fields specific to the type.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     data: &'a Value,
 }
 
-impl<'a> From<&'a Published> for EventJson<'a> {
-    fn from(Published { position: _, event }: &'a Published) -> Self {
+impl<'a> From<&'a SequencedEvent> for EventJson<'a> {
+    fn from(SequencedEvent { position: _, event }: &'a SequencedEvent) -> Self {
         Self {
             id: event.id().to_string(),
             r#type: event.event_type.as_str(),
@@ -50,33 +49,19 @@ impl<'a> From<&'a Published> for EventJson<'a> {
     }
 }
 
-/// A place in an order of all, as cursors tell it: 1 to 18 digits, which every store can count to.
-pub(super) fn parse_position(text: &str) -> Option<u64> {
-    let digits = text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
-}
-
 pub(super) async fn list(
-    State(service): State<Arc<LicenseService>>,
+    State(services): State<Arc<Services>>,
     mut query: Query,
 ) -> Result<Response, Problem> {
+    let [from, to] = query.time_range()?;
     let filter = EventFilter {
-        event_type: query.take("type", "a type of event such as license.created", EventType::from_stored)?,
+        event_type: query.take("type", "an event type such as license.created", EventType::parse)?,
         license_id: query.take("license", "the id of a license", |text| LicenseId::parse(text).ok())?,
-        from: query.time("from")?,
-        to: query.time("to")?,
+        from,
+        to,
     };
     let page = query.page(parse_position)?;
     query.finish()?;
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && from > to
-    {
-        return Err(Problem::bad_request("from", "This must not be after to."));
-    }
-    let found = service.events(&filter, &page).await?;
-    let page = PageJson {
-        data: found.items.iter().map(EventJson::from).collect(),
-        next_cursor: found.next.map(|position| position.to_string()),
-    };
-    Ok(wire::json(StatusCode::OK, &page))
+    let found = services.events.list(&filter, &page).await?;
+    Ok(wire::json(StatusCode::OK, &PageJson::new(&found, EventJson::from)))
 }

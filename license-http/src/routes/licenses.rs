@@ -1,46 +1,47 @@
-//! `/api/v1/licenses` and what is asked of one license.
+//! `/api/v1/licenses`: licenses and the commands for one license.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::header::ETAG;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use license_core::command::Command;
 use license_core::customer::CustomerEmail;
 use license_core::error::ServiceError;
+use license_core::json::LicenseJson;
 use license_core::license::{LicenseId, Status};
-use license_core::service::{KeyedLicense, LicenseService};
-use license_core::store::LicenseFilter;
+use license_core::service::{KeyedLicense, Services};
+use license_core::store::{LicenseFilter, LicenseQuery};
 
-use crate::auth::LetIn;
-use crate::extract::{Ask, By, Fields, IdempotencyHeader, IfMatch, LicensePath, NoQuery, Query};
+use crate::auth::Authenticated;
+use crate::extract::value::is_plan_name;
+use crate::extract::{
+    Fields, IdempotencyHeader, IfMatch, LicenseCommand, LicensePath, NoQuery, Query, license_body,
+};
 use crate::problem::Problem;
-use crate::wire::requests::{self, is_plan_name};
 use crate::wire::{self, PageJson, WithAsOf};
 
-type Service = State<Arc<LicenseService>>;
+type Service = State<Arc<Services>>;
 
 pub(super) async fn create(
-    State(service): Service,
-    By(LetIn { actor, .. }): By,
+    State(services): Service,
+    Authenticated { actor, .. }: Authenticated,
     _: NoQuery,
     IdempotencyHeader(idempotency_key): IdempotencyHeader,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let spec = requests::spec(fields)?;
-    let now = service.now();
-    let license = service.by(&actor).issue(&spec, idempotency_key).await.map_err(Problem::of_request)?;
-    // A repeated request is answered as the first was, so that a caller need not know which one got through.
-    let mut response = wire::license(StatusCode::CREATED, &license, now);
-    // Relative to the request's own path, so that it is right under every prefix and behind every proxy.
-    if let Ok(location) = HeaderValue::try_from(format!("licenses/{}", license.detail.license.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let spec = license_body::spec(fields)?;
+    let now = services.now();
+    let issued = services.licenses.by(&actor).issue(&spec, idempotency_key).await;
+    // A repeated request gets the same answer as the first one.
+    let license = issued.map_err(Problem::from_body_error)?;
+    let response = license_response(StatusCode::CREATED, &license, now);
+    Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
 }
 
-pub(super) async fn list(State(service): Service, mut query: Query) -> Result<Response, Problem> {
+pub(super) async fn list(State(services): Service, mut query: Query) -> Result<Response, Problem> {
     let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
     let plan = |text: &str| is_plan_name(text).then(|| text.to_owned());
     let filter = LicenseFilter {
@@ -51,85 +52,82 @@ pub(super) async fn list(State(service): Service, mut query: Query) -> Result<Re
     };
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
-    let now = service.now();
-    let found = service.list(&filter, now, &page).await?;
-    let page = PageJson {
-        data: found.items.iter().map(|license| wire::license_json(license, now)).collect(),
-        next_cursor: found.next.as_ref().map(LicenseId::as_str),
-    };
+    let now = services.now();
+    let found = services.licenses.list(&LicenseQuery { filter, at: now, page }).await?;
+    let page = PageJson::new(&found, |license| license_json(license, now));
     let counted = found.items.iter().map(|license| license.detail.counters.as_of);
-    let mut response = wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
 }
 
 pub(super) async fn get(
-    State(service): Service,
+    State(services): Service,
     LicensePath(id): LicensePath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    answer(&service, service.get(&id)).await
+    answer(&services, services.licenses.get(&id)).await
 }
 
 pub(super) async fn change(
-    State(service): Service,
+    State(services): Service,
     LicensePath(id): LicensePath,
-    By(LetIn { actor, .. }): By,
+    Authenticated { actor, .. }: Authenticated,
     _: NoQuery,
     IfMatch(version): IfMatch,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let change = requests::change(fields)?;
-    let now = service.now();
-    let changed = service.by(&actor).execute(&id, &Command::Change(change), version).await;
-    Ok(wire::license(StatusCode::OK, &changed.map_err(Problem::of_request)?, now))
+    let change = license_body::change(fields)?;
+    let now = services.now();
+    let changed = services.licenses.by(&actor).execute(&id, &Command::Change(change), version).await;
+    Ok(license_response(StatusCode::OK, &changed.map_err(Problem::from_body_error)?, now))
 }
 
-pub(super) async fn revoke(
-    State(service): Service,
-    By(LetIn { actor, .. }): By,
-    ask: Ask,
-) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Revoke, ask.version)).await
+pub(super) async fn revoke(command: LicenseCommand) -> Result<Response, Problem> {
+    execute(command, Command::Revoke).await
 }
 
-pub(super) async fn suspend(
-    State(service): Service,
-    By(LetIn { actor, .. }): By,
-    ask: Ask,
-) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Suspend, ask.version)).await
+pub(super) async fn suspend(command: LicenseCommand) -> Result<Response, Problem> {
+    execute(command, Command::Suspend).await
 }
 
-pub(super) async fn reinstate(
-    State(service): Service,
-    By(LetIn { actor, .. }): By,
-    ask: Ask,
-) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Reinstate, ask.version)).await
+pub(super) async fn reinstate(command: LicenseCommand) -> Result<Response, Problem> {
+    execute(command, Command::Reinstate).await
 }
 
-pub(super) async fn renew(
-    State(service): Service,
-    By(LetIn { actor, .. }): By,
-    ask: Ask,
-) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).execute(&ask.license, &Command::Renew, ask.version)).await
+pub(super) async fn renew(command: LicenseCommand) -> Result<Response, Problem> {
+    execute(command, Command::Renew).await
 }
 
-pub(super) async fn rotate_key(
-    State(service): Service,
-    By(LetIn { actor, .. }): By,
-    ask: Ask,
-) -> Result<Response, Problem> {
-    answer(&service, service.by(&actor).rotate_key(&ask.license, ask.version)).await
+pub(super) async fn rotate_key(command: LicenseCommand) -> Result<Response, Problem> {
+    let LicenseCommand { services, actor, license, version } = command;
+    answer(&services, services.licenses.by(&actor).rotate_key(&license, version)).await
 }
 
-/// Makes the call and answers with its license, or with the reason why there is none.
+/// Executes a command and answers with the license.
+pub(super) async fn execute(target: LicenseCommand, command: Command) -> Result<Response, Problem> {
+    let LicenseCommand { services, actor, license, version } = target;
+    answer(&services, services.licenses.by(&actor).execute(&license, &command, version)).await
+}
+
+/// Awaits a call of the service and answers with its license.
 pub(super) async fn answer(
-    service: &LicenseService,
+    services: &Services,
     call: impl Future<Output = Result<KeyedLicense, ServiceError>>,
 ) -> Result<Response, Problem> {
-    let now = service.now();
-    Ok(wire::license(StatusCode::OK, &call.await?, now))
+    let now = services.now();
+    Ok(license_response(StatusCode::OK, &call.await?, now))
+}
+
+/// Returns a license with its key, and its version as `ETag`. `now` is the time when the call began.
+fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
+    let counted = [license.detail.counters.as_of];
+    let mut response = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", license.detail.license.version)) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+/// Returns a license with its key, as admins see it.
+pub(super) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJson<'_> {
+    LicenseJson::new(&keyed.detail, Some(keyed.key.reveal()), now, usize::MAX)
 }

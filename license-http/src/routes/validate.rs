@@ -1,4 +1,4 @@
-//! `POST /api/v1/validate`: the hot path.
+//! `POST /api/v1/validate`, the hot path.
 
 use std::borrow::Cow;
 
@@ -10,16 +10,27 @@ use license_core::activation::ActivationKind;
 use license_core::license::{License, Slots};
 use license_core::plan::{Features, Limit};
 use license_core::service::ValidateRequest;
-use license_core::verdict::Verdict;
+use license_core::verdict::{DenialCode, Verdict};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use super::keyed::{self, Refusal};
-use crate::client::Origin;
+use super::key_request::{self, Refused};
+use crate::client_ip::RequestOrigin;
+use crate::extract::value::{text, text_or_null};
 use crate::extract::{Fields, JsonBytes};
 use crate::problem::{Code, Problem};
-use crate::request_log;
 use crate::state::HttpState;
-use crate::wire::{self, requests};
+use crate::wire;
+
+/// Denials of a validation.
+pub(crate) const DENIALS: [DenialCode; 6] = [
+    DenialCode::LicenseRevoked,
+    DenialCode::LicenseSuspended,
+    DenialCode::LicenseExpired,
+    DenialCode::DomainLimitReached,
+    DenialCode::DomainNotAllowed,
+    DenialCode::DeviceLimitReached,
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,41 +45,41 @@ struct ValidateBody<'a> {
     client: Option<Text<'a>>,
 }
 
-/// Borrows from the body, also inside an `Option`, which serde does not do for a bare `Cow`.
+/// Borrows from the body even inside an `Option`, unlike a bare `Cow`.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The answer to a validation that may run. These names are the one place of the API in camel case.
+/// Answer for a valid license. Its fields are the only ones of the API in camel case.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Valid))]
-pub(super) struct ValidAnswer<'a> {
-    /// It may run.
+pub(crate) struct ValidAnswer<'a> {
+    /// Always true: the software may run.
     valid: bool,
-    /// What it may.
+    /// Plan, expiry and features.
     license: ValidLicense<'a>,
-    /// How much of its limits is in use, with what this call has taken.
+    /// Slots in use, including one that this call has taken.
     usage: SlotsUsed,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ValidLicense))]
-pub(super) struct ValidLicense<'a> {
-    /// The plan's name.
+pub(crate) struct ValidLicense<'a> {
+    /// Name of the plan.
     plan: &'a str,
-    /// When its term ends; null: never.
+    /// When the license expires; null if never.
     #[serde(rename = "expiresAt", serialize_with = "wire::time_or_null")]
     expires_at: Option<DateTime<Utc>>,
-    /// What the plan has, by name.
+    /// Features of the plan by name.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     features: &'a Features,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(super) struct SlotsUsed {
-    /// Of domains.
+pub(crate) struct SlotsUsed {
+    /// Domain slots.
     domains: SlotsJson,
-    /// Of devices.
+    /// Device slots.
     devices: SlotsJson,
 }
 
@@ -84,18 +95,18 @@ impl From<&License> for SlotsUsed {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Slots))]
-pub(super) struct SlotsJson {
-    /// In use; more than the limit where that was lowered since.
+pub(crate) struct SlotsJson {
+    /// Slots in use. Exceeds the limit if that was lowered later.
     used: u64,
-    /// How many there are; null: unlimited.
+    /// Maximum number of slots; null if unlimited.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     limit: Limit,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NotFound))]
-pub(super) struct NotFound {
-    /// There is no such license.
+pub(crate) struct NotFound {
+    /// Always false: there is no such license.
     valid: bool,
     /// Always `LICENSE_NOT_FOUND`.
     error: &'static str,
@@ -109,37 +120,38 @@ impl NotFound {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Denied))]
-pub(super) struct Denied {
-    /// It may not run.
+pub(crate) struct Denied {
+    /// Always false: the software may not run.
     valid: bool,
-    /// Why not.
+    /// Code of the denial.
     error: &'static str,
-    /// A sentence for a person.
+    /// Explanation for people.
     message: String,
 }
 
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
-    let (origin, started) = (Origin::of(request.extensions()), request_log::now());
-    let response = keyed::call(&state, origin.address, started, answer(&state, request, &origin)).await;
+    let (origin, started) = (RequestOrigin::of(request.extensions()), Instant::now());
+    let answer = answer(&state, request, &origin);
+    let response = key_request::call(&state, origin.address, started, answer).await;
     state.validate_seconds.observe_duration(started.elapsed());
     response
 }
 
-async fn answer(state: &HttpState, request: Request, origin: &Origin) -> Result<Response, Refusal> {
-    let place = state.geography.place(request.headers(), origin);
+async fn answer(state: &HttpState, request: Request, origin: &RequestOrigin) -> Result<Response, Refused> {
+    let location = state.geoip.location(request.headers(), origin);
     let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
-    // Not before: bodies that trickle would take the places of those that are here.
-    let _permit = state.edge.validations.enter()?;
+    // After the body is read: slow bodies must not take the places of complete ones.
+    let _permit = state.limits.validations.acquire()?;
     let body = parse(&bytes)?;
-    state.edge.admit_key(&body.key.0)?;
+    state.limits.check_key(&body.key.0)?;
     let request = ValidateRequest {
         key: &body.key.0,
         domain: body.domain.as_ref().map(|text| &*text.0),
         fingerprint: body.fingerprint.as_ref().map(|text| &*text.0),
         client: body.client.as_ref().map(|text| &*text.0),
-        place: place.as_ref(),
+        location: location.as_ref(),
     };
-    Ok(match state.service.validate(&request).await.map_err(Problem::from)? {
+    Ok(match state.services.validation.validate(&request).await.map_err(Problem::from)? {
         Verdict::Valid(valid) => {
             let license = ValidLicense {
                 plan: valid.plan(),
@@ -158,7 +170,7 @@ async fn answer(state: &HttpState, request: Request, origin: &Origin) -> Result<
 }
 
 fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {
-    // serde takes a list for a struct too.
+    // serde accepts a list for a struct too.
     let object = bytes.trim_ascii_start().starts_with(b"{");
     match serde_json::from_slice(bytes) {
         Ok(body) if object => Ok(body),
@@ -166,21 +178,18 @@ fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {
     }
 }
 
-/// Reads the body a second time, slowly, to tell what is wrong with it.
+/// Parses the body a second time to name its error.
 #[cold]
 fn explain(bytes: &[u8]) -> Problem {
-    let nullable = |field: &'static str, value: serde_json::Value| {
-        if value.is_null() { Ok(()) } else { requests::text(field, value).map(drop) }
-    };
-    let found = || -> Result<(), Problem> {
+    let find = || -> Result<(), Problem> {
         let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint", "client"])?;
-        fields.require("key", requests::text)?;
-        fields.take("domain", nullable)?;
-        fields.take("fingerprint", nullable)?;
-        fields.take("client", nullable)?;
+        fields.require("key", text)?;
+        for optional in ["domain", "fingerprint", "client"] {
+            fields.take(optional, text_or_null)?;
+        }
         Ok(())
     };
-    let other = || Problem::new(Code::BadRequest, "The body can't be read.");
-    // This route has one code for whatever is wrong with a body.
-    found().err().unwrap_or_else(other).said_as(Code::BadRequest)
+    let other = || Problem::new(Code::BadRequest, "The body cannot be read.");
+    // This route has one code for all errors of a body.
+    find().err().unwrap_or_else(other).with_code(Code::BadRequest)
 }

@@ -1,67 +1,65 @@
-//! `/api/v1/webhook-endpoints`: where webhooks go, and what is asked of one endpoint.
+//! `/api/v1/webhook-endpoints`: webhook endpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, LOCATION};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::endpoint::{Endpoint, EndpointCommand, EndpointState, WebhookSecret};
-use license_core::json;
-use license_core::service::{KeyedEndpoint, LicenseService};
+use license_core::service::{KeyedEndpoint, Services};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::deliveries::DeliveryJson;
-use crate::extract::{EndpointAsk, EndpointPath, Fields, NoQuery};
-use crate::problem::{Problem, sentence};
-use crate::state::{HttpState, Shared};
+use crate::extract::endpoint_body::{self, EndpointBody};
+use crate::extract::{EndpointPath, EndpointTarget, Fields, NoQuery, value};
+use crate::problem::Problem;
+use crate::state::{HttpState, StateInner};
 use crate::webhooks::Webhooks;
-use crate::wire::requests::endpoint::{self, EndpointRequest};
 use crate::wire::{self, PageJson};
 
-type Service = State<Arc<LicenseService>>;
+type Service = State<Arc<Services>>;
 
-/// How long the answer to a test waits for that of the receiver: an attempt, and some time to begin it.
-const TEST_TIME: Duration = Duration::from_secs(20);
-const TEST_PAUSE: Duration = Duration::from_millis(100);
+/// Time that a test waits for the receiver: one attempt, and some time to begin it.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WebhookEndpoint))]
-pub(super) struct EndpointJson<'a> {
-    /// Of this endpoint.
+pub(crate) struct EndpointJson<'a> {
+    /// Id of the endpoint.
     id: &'a str,
-    /// Where webhooks go.
+    /// URL that receives the webhooks.
     url: &'a str,
-    /// The types of events it gets; * for all.
+    /// Event types that the endpoint receives; * for all.
     events: Vec<&'static str>,
     /// A note for people.
     description: Option<&'a str>,
-    /// Whether anything is delivered to it.
+    /// Whether events are delivered.
     enabled: bool,
-    /// Why it is disabled.
+    /// Why it is disabled; null if it is enabled.
     disabled_reason: Option<&'static str>,
-    /// Since when it is disabled.
-    #[serde(serialize_with = "json::time_or_null")]
+    /// When it was disabled; null if it is enabled.
+    #[serde(serialize_with = "wire::time_or_null")]
     disabled_at: Option<DateTime<Utc>>,
-    /// When it was made.
-    #[serde(serialize_with = "json::time")]
+    /// When it was created.
+    #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
     /// When its settings last changed.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "wire::time")]
     updated_at: DateTime<Utc>,
-    /// When it last took a delivery.
-    #[serde(serialize_with = "json::time_or_null")]
+    /// When a delivery last succeeded; null if none has.
+    #[serde(serialize_with = "wire::time_or_null")]
     last_success_at: Option<DateTime<Utc>>,
-    /// Since when it has taken none; null while it does.
-    #[serde(serialize_with = "json::time_or_null")]
+    /// Since when deliveries have failed; null while they succeed.
+    #[serde(serialize_with = "wire::time_or_null")]
     failing_since: Option<DateTime<Utc>>,
-    /// Until when the secret before this one signs as well.
-    #[serde(serialize_with = "json::time_or_null")]
+    /// Until when the previous secret signs too; null if it does not.
+    #[serde(serialize_with = "wire::time_or_null")]
     previous_secret_until: Option<DateTime<Utc>>,
-    /// Shown once.
+    /// Signing secret, only in the answer that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -90,26 +88,17 @@ impl<'a> EndpointJson<'a> {
     }
 }
 
-/// Nobody on the way may keep it: it may have a secret in it, and the URL is one for many receivers.
-fn answer(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut response = wire::json(status, body);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+fn endpoint_response(endpoint: &Endpoint) -> Response {
+    wire::json(StatusCode::OK, &EndpointJson::new(endpoint, None))
 }
 
-fn one(endpoint: &Endpoint) -> Response {
-    answer(StatusCode::OK, &EndpointJson::new(endpoint, None))
+fn secret_response(status: StatusCode, endpoint: &Endpoint, secret: &WebhookSecret) -> Response {
+    wire::json(status, &EndpointJson::new(endpoint, Some(&secret.reveal())))
 }
 
-fn keyed(status: StatusCode, endpoint: &Endpoint, secret: &WebhookSecret) -> Response {
-    let secret = secret.reveal();
-    answer(status, &EndpointJson::new(endpoint, Some(&secret)))
-}
-
-/// Whether a webhook may go there. That it may not is known before anything is kept.
-async fn check(webhooks: &Webhooks, request: &EndpointRequest) -> Result<(), Problem> {
-    let refused = |error| Problem::invalid_field("url", sentence(&error));
-    webhooks.destinations.check(&request.settings.url).await.map_err(refused)
+/// Refuses a URL to which webhooks may not be sent, before anything is stored.
+async fn check_url(webhooks: &Webhooks, body: &EndpointBody) -> Result<(), Problem> {
+    webhooks.destinations.check(&body.settings.url).await.map_err(|error| value::invalid("url", &error))
 }
 
 pub(super) async fn create(
@@ -117,35 +106,31 @@ pub(super) async fn create(
     _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let Shared { service, webhooks, .. } = &*state;
-    let request = endpoint::request(fields)?;
-    check(webhooks, &request).await?;
-    let EndpointRequest { settings, enabled } = request;
-    let KeyedEndpoint { mut endpoint, secret } = service.create_endpoint(settings, None).await?;
+    let StateInner { services, webhooks, .. } = &*state;
+    let body = endpoint_body::endpoint(fields)?;
+    check_url(webhooks, &body).await?;
+    let EndpointBody { settings, enabled } = body;
+    let KeyedEndpoint { mut endpoint, secret } = services.webhooks.create(settings, None).await?;
     if enabled == Some(false) {
-        endpoint = service.execute_endpoint(&endpoint.id, &EndpointCommand::Disable).await?;
+        endpoint = services.webhooks.execute(&endpoint.id, &EndpointCommand::Disable).await?;
     }
-    let mut response = keyed(StatusCode::CREATED, &endpoint, &secret);
-    // Relative to the request's own path, so that it is right under every prefix and behind every proxy.
-    if let Ok(location) = HeaderValue::try_from(format!("webhook-endpoints/{}", endpoint.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let response = secret_response(StatusCode::CREATED, &endpoint, &secret);
+    Ok(wire::with_location(response, format!("webhook-endpoints/{}", endpoint.id)))
 }
 
-/// All of them: there are few.
-pub(super) async fn list(State(service): Service, _: NoQuery) -> Result<Response, Problem> {
-    let endpoints = service.endpoints().await?;
+/// Lists all endpoints on one page, since there are few.
+pub(super) async fn list(State(services): Service, _: NoQuery) -> Result<Response, Problem> {
+    let endpoints = services.webhooks.list().await?;
     let data = endpoints.iter().map(|endpoint| EndpointJson::new(endpoint, None)).collect();
-    Ok(answer(StatusCode::OK, &PageJson { data, next_cursor: None::<&str> }))
+    Ok(wire::json(StatusCode::OK, &PageJson { data, next_cursor: None }))
 }
 
 pub(super) async fn get(
-    State(service): Service,
+    State(services): Service,
     EndpointPath(id): EndpointPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    Ok(one(&service.endpoint(&id).await?))
+    Ok(endpoint_response(&services.webhooks.get(&id).await?))
 }
 
 pub(super) async fn set(
@@ -154,87 +139,90 @@ pub(super) async fn set(
     _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let Shared { service, webhooks, .. } = &*state;
-    let request = endpoint::request(fields)?;
-    check(webhooks, &request).await?;
-    let EndpointRequest { settings, enabled } = request;
-    let mut endpoint = service.execute_endpoint(&id, &EndpointCommand::Set(settings)).await?;
-    // To say again what holds is no change: why and since when it is disabled stays known.
+    let StateInner { services, webhooks, .. } = &*state;
+    let body = endpoint_body::endpoint(fields)?;
+    check_url(webhooks, &body).await?;
+    let EndpointBody { settings, enabled } = body;
+    let mut endpoint = services.webhooks.execute(&id, &EndpointCommand::Set(settings)).await?;
+    // Without a change, the endpoint keeps the reason and time of its disabling.
     if let Some(enabled) = enabled.filter(|enabled| *enabled != endpoint.is_enabled()) {
         let command = if enabled { EndpointCommand::Enable } else { EndpointCommand::Disable };
-        endpoint = service.execute_endpoint(&id, &command).await?;
+        endpoint = services.webhooks.execute(&id, &command).await?;
     }
-    Ok(one(&endpoint))
+    Ok(endpoint_response(&endpoint))
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Deleted))]
-pub(super) struct Deleted<'a> {
-    /// Of the endpoint that was.
+pub(crate) struct Deleted<'a> {
+    /// Id of the deleted endpoint.
     id: &'a str,
-    /// It is gone.
+    /// Always true.
     deleted: bool,
 }
 
 pub(super) async fn delete(
-    State(service): Service,
-    EndpointAsk(id): EndpointAsk,
+    State(services): Service,
+    EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
-    service.delete_endpoint(&id).await?;
-    Ok(answer(StatusCode::OK, &Deleted { id: id.as_str(), deleted: true }))
+    services.webhooks.delete(&id).await?;
+    Ok(wire::json(StatusCode::OK, &Deleted { id: id.as_str(), deleted: true }))
 }
 
 pub(super) async fn enable(
-    State(service): Service,
-    EndpointAsk(id): EndpointAsk,
+    State(services): Service,
+    EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
-    Ok(one(&service.execute_endpoint(&id, &EndpointCommand::Enable).await?))
+    Ok(endpoint_response(&services.webhooks.execute(&id, &EndpointCommand::Enable).await?))
 }
 
 pub(super) async fn disable(
-    State(service): Service,
-    EndpointAsk(id): EndpointAsk,
+    State(services): Service,
+    EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
-    Ok(one(&service.execute_endpoint(&id, &EndpointCommand::Disable).await?))
+    Ok(endpoint_response(&services.webhooks.execute(&id, &EndpointCommand::Disable).await?))
 }
 
 pub(super) async fn rotate_secret(
-    State(service): Service,
-    EndpointAsk(id): EndpointAsk,
+    State(services): Service,
+    EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
-    let KeyedEndpoint { endpoint, secret } = service.rotate_endpoint_secret(&id).await?;
-    Ok(keyed(StatusCode::OK, &endpoint, &secret))
+    let KeyedEndpoint { endpoint, secret } = services.webhooks.rotate_secret(&id).await?;
+    Ok(secret_response(StatusCode::OK, &endpoint, &secret))
 }
 
-/// Sends a test the way of every event, and says what came back: 200 with the first attempt, 202 where none was made in time.
-pub(super) async fn test(State(service): Service, EndpointAsk(id): EndpointAsk) -> Result<Response, Problem> {
-    let event = service.test_endpoint(&id).await?;
-    let until = Instant::now() + TEST_TIME;
+/// Sends a test event. Answers 200 with the first attempt, or 202 if none was made in time.
+pub(super) async fn test(
+    State(services): Service,
+    EndpointTarget(id): EndpointTarget,
+) -> Result<Response, Problem> {
+    let event = services.webhooks.test(&id).await?;
+    let until = Instant::now() + TEST_TIMEOUT;
     loop {
-        let delivery = service.delivery(&id, &event).await?;
+        let delivery = services.webhooks.delivery(&id, &event).await?;
         let tried = !delivery.attempts.is_empty();
         if tried || Instant::now() >= until {
             let status = if tried { StatusCode::OK } else { StatusCode::ACCEPTED };
-            return Ok(answer(status, &DeliveryJson::from(&delivery)));
+            return Ok(wire::json(status, &DeliveryJson::from(&delivery)));
         }
-        tokio::time::sleep(TEST_PAUSE).await;
+        tokio::time::sleep(TEST_POLL_INTERVAL).await;
     }
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Replayed))]
-pub(super) struct ReplayJson {
-    /// How many events will be delivered again.
+pub(crate) struct ReplayJson {
+    /// Number of events that will be delivered again.
     replayed: u64,
 }
 
 pub(super) async fn replay(
-    State(service): Service,
+    State(services): Service,
     EndpointPath(id): EndpointPath,
     _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let since = endpoint::since(fields)?;
-    let replayed = service.replay_since(&id, since).await?;
-    Ok(answer(StatusCode::OK, &ReplayJson { replayed }))
+    let since = endpoint_body::since(fields)?;
+    let replayed = services.webhooks.replay_since(&id, since).await?;
+    Ok(wire::json(StatusCode::OK, &ReplayJson { replayed }))
 }

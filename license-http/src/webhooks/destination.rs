@@ -1,4 +1,4 @@
-//! Where webhooks may go: judged by the address that is connected to, at every attempt.
+//! Destinations of webhooks, checked by the address of the connection at every attempt.
 
 use std::fmt;
 use std::io;
@@ -12,22 +12,22 @@ use license_core::limits;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::is_public;
+use super::public_address::is_public;
 
-/// How long the check of a new endpoint waits for its name. A name that is not known by then is judged when it is called.
-const NAME_TIME: Duration = Duration::from_secs(2);
+/// Time that the check of a new endpoint waits for its host name. A slower name is checked at each attempt.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Finds the addresses of a host name. The system's resolver unless another is given.
+/// Resolves host names. The default is the resolver of the system.
 #[async_trait]
 pub trait NameResolver: fmt::Debug + Send + Sync + 'static {
-    /// All addresses of that name.
+    /// Returns all addresses of a host name.
     ///
     /// # Errors
-    /// Where the name has none, or nobody answers.
+    /// Returns an error if the name has no address or cannot be resolved.
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// As every program of this machine finds them.
+/// The resolver of the operating system.
 #[derive(Debug)]
 struct SystemResolver;
 
@@ -38,11 +38,11 @@ impl NameResolver for SystemResolver {
     }
 }
 
-/// Where webhooks may go: by default to addresses of the public internet, over HTTPS.
+/// Rules for the destinations of webhooks. By default, only public addresses over HTTPS are allowed.
 ///
-/// A name is no ground to trust: whoever owns it may point it at an address of your own network, and after you looked. So
-/// the client asks these rules for the addresses to connect to, and gets none that they refuse; the addresses that a URL
-/// spells out are refused before.
+/// The owner of a host name can point it at an address inside your network at any time, even after a check.
+/// So the rules are applied to the addresses to which the client connects, and to addresses in the URL
+/// itself.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -72,41 +72,42 @@ impl Default for Destinations {
 }
 
 impl Destinations {
-    /// Public addresses over HTTPS.
+    /// Allows public addresses over HTTPS.
     pub fn public() -> Self {
         Self { allowed: Vec::new(), http: false, resolver: Arc::new(SystemResolver) }
     }
 
-    /// Lets this network be reached as well, public or not.
+    /// Also allows this network, public or not.
     pub fn allow(mut self, network: IpNet) -> Self {
         self.allowed.push(network);
         self
     }
 
-    /// Lets URLs be of plain HTTP as well. What is sent is signed, but anyone on the way can read it.
+    /// Also allows plain HTTP. Payloads are signed, but anyone on the path can read them.
     pub fn allow_http(mut self) -> Self {
         self.http = true;
         self
     }
 
-    /// Finds addresses by this resolver instead of the system's. What it tells is judged all the same.
+    /// Uses this resolver. The rules apply to its results too.
     pub fn resolver(mut self, resolver: impl NameResolver) -> Self {
         self.resolver = Arc::new(resolver);
         self
     }
 
-    /// Whether a new endpoint may have this URL: its form, and where its name leads by now. A name that leads nowhere yet
-    /// passes: it is judged again at each attempt.
+    /// Checks the URL of a new endpoint, and the addresses of its host name.
+    ///
+    /// A name that does not resolve yet passes. It is checked again at each attempt.
     ///
     /// # Errors
-    /// [`DestinationError`] tells why not.
+    /// Returns [`DestinationError`] if the URL is not allowed.
     pub async fn check(&self, url: &str) -> Result<(), DestinationError> {
         let url = self.url(url)?;
         let Some(host) = url.host_str() else { return Err(DestinationError::Form) };
         if literal(host).is_some() {
             return Ok(());
         }
-        match tokio::time::timeout(NAME_TIME, self.addresses(host)).await {
+        match tokio::time::timeout(RESOLVE_TIMEOUT, self.addresses(host)).await {
             Ok(Err(refused)) if refused.kind() == io::ErrorKind::PermissionDenied => {
                 Err(DestinationError::Address)
             }
@@ -114,12 +115,12 @@ impl Destinations {
         }
     }
 
-    /// The URL, read as the client reads it, where its own text is no ground to refuse it.
+    /// Parses a URL like the HTTP client does, and checks all but the addresses of its host name.
     pub(super) fn url(&self, text: &str) -> Result<Url, DestinationError> {
         if text.len() > limits::ENDPOINT_URL_BYTES {
             return Err(DestinationError::TooLong);
         }
-        // The parser drops tabs and line ends, and blanks around: what is kept should be what is called.
+        // The parser removes tabs, line ends and surrounding spaces. The stored URL must be the called one.
         if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(DestinationError::Form);
         }
@@ -136,23 +137,23 @@ impl Destinations {
             return Err(DestinationError::Form);
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(DestinationError::Form)?;
-        // The parser has read every notation of an address: 127.1, 0x7f000001, 2130706433, ①②⑦.0.0.1. The client connects
-        // to such a host without asking a resolver.
+        // The parser normalises every notation of an address: 127.1, 0x7f000001, 2130706433, ①②⑦.0.0.1. The
+        // client connects to such a host without the resolver.
         match literal(host) {
-            Some(address) if !self.admits(address) => Err(DestinationError::Address),
+            Some(address) if !self.matches(address) => Err(DestinationError::Address),
             _ => Ok(url),
         }
     }
 
-    fn admits(&self, address: IpAddr) -> bool {
+    fn matches(&self, address: IpAddr) -> bool {
         is_public(address) || self.allowed.iter().any(|network| network.contains(&address))
     }
 
-    /// The addresses of a name that may be connected to; an error of the kind `PermissionDenied` where all are refused.
+    /// Resolves a name to its allowed addresses. If all are refused, the error kind is `PermissionDenied`.
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         let mut addresses = self.resolver.resolve(host).await?;
         let any = !addresses.is_empty();
-        addresses.retain(|address| self.admits(*address));
+        addresses.retain(|address| self.matches(*address));
         match (addresses.is_empty(), any) {
             (false, _) => Ok(addresses),
             (true, true) => Err(io::Error::new(io::ErrorKind::PermissionDenied, Refused)),
@@ -161,51 +162,49 @@ impl Destinations {
     }
 }
 
-/// The client connects to what this gives it, and to nothing else: there is no second look at the name.
+/// The client connects to these addresses only, without a second lookup.
 impl Resolve for Destinations {
     fn resolve(&self, name: Name) -> Resolving {
         let rules = self.clone();
         Box::pin(async move {
             let addresses = rules.addresses(name.as_str()).await?;
-            // The port is that of the URL.
+            // The client uses the port of the URL.
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
 
-/// The address that a host of a read URL is, where it is one.
+/// Returns the address of a parsed URL's host, if it is an address.
 fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
 }
 
-/// Every address of a name is refused.
+/// All addresses of a name are refused.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("every address of the name is refused")]
 pub(super) struct Refused;
 
-/// Why no webhook may go to a URL.
+/// Error returned by [`Destinations::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DestinationError {
-    /// It can't be read, has a fragment, or no host.
-    #[error("this is no URL such as https://example.com/webhooks")]
+    /// The text is not a URL, or has a fragment or no host.
+    #[error("this must be a URL such as https://example.com/webhooks, without a fragment")]
     Form,
-    /// It is too long.
-    #[error("a URL has at most {} bytes", limits::ENDPOINT_URL_BYTES)]
+    /// The URL is too long.
+    #[error("the URL must have at most {} bytes", limits::ENDPOINT_URL_BYTES)]
     TooLong,
-    /// It is not of HTTPS, nor of HTTP where that is allowed.
-    #[error("the URL must start with https://; plain http:// has to be allowed by the server")]
+    /// The scheme is not HTTPS, or HTTP if that is allowed.
+    #[error("the URL must start with https://; the server does not allow plain http://")]
     Scheme,
-    /// It has a user or a password.
+    /// The URL has a user or a password.
     #[error(
-        "a URL with a user or a password would be shown to whoever lists endpoints; webhooks are signed instead"
+        "the URL must not have a user or a password, since lists of endpoints show it; verify the signature instead"
     )]
     Credentials,
-    /// It leads to an address that is refused.
-    #[error(
-        "the URL leads to an address that is not of the public internet; such networks have to be allowed by the server"
-    )]
+    /// The host is, or resolves to, an address that is refused.
+    #[error("the host is not on the public internet, and the server does not allow its network")]
     Address,
 }
 

@@ -1,263 +1,258 @@
-//! Takes deliveries that are due, sends them, and notes what came of it, until it is told to stop.
+//! The dispatcher: leases due deliveries, sends them and records the results.
 
-use std::future::Future;
 use std::num::NonZero;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
-use license_core::change::ChangeFeed;
+use license_core::change::ChangeStream;
 use license_core::delivery::Attempt;
 use license_core::error::ServiceError;
+use license_core::job::{BackgroundJob, Shutdown};
 use license_core::limits;
-use license_core::service::{LicenseService, Outgoing};
+use license_core::service::{Outgoing, WebhookService};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Webhooks;
 use super::destination::Destinations;
-use super::figures::Figures;
+use super::metrics::DispatcherMetrics;
+use super::router_settings::Webhooks;
 use super::sender::{Sender, SetupError};
 
-/// A delivery that was taken is nobody else's for so many times as long as an attempt may take: the attempt, and the time to
-/// note its end while the store is slow.
-const LEASE: u32 = 4;
-/// Deliveries of one endpoint that are under way at once, unless set.
+/// Duration of a lease in attempt timeouts: one for the attempt, the rest to record its result while the
+/// store is slow.
+const LEASE_ATTEMPTS: u32 = 4;
+/// Default number of concurrent deliveries per endpoint.
 const PER_ENDPOINT: NonZero<u32> = NonZero::new(8).expect("not zero");
-/// It looks again after so long, whatever it has heard: two processes on one SQLite file hear nothing of each other.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// And not sooner, but for what it hears.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
-/// After the first failure of the store, and at most.
-const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
-/// How long sends that run at the shutdown may go on.
-const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
+/// Maximum time between polls. Two processes on one SQLite file do not notify each other.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Minimum time between polls without a notification.
+const MIN_WAIT: Duration = Duration::from_millis(10);
+/// First and maximum backoff after a store error.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
+/// Time for running attempts to finish on shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Delivers events to endpoints: at least once, in order per license as far as the receiver answers.
+/// Delivers events to endpoints at least once, and in order per license while the receiver answers.
 ///
-/// Any number of them may run on one database, in any number of processes: each takes deliveries under a lease, and what one
-/// took and did not end, because it was killed, another takes when the lease lapses. It wakes when something happens, and when
-/// the next try of a delivery is due.
+/// Any number of dispatchers may run on one database. Each leases deliveries. If a process is killed,
+/// another one takes over its deliveries when the leases expire. A dispatcher wakes up on a change
+/// notification and when an attempt is due.
 ///
-/// Each endpoint has slots of its own, so that one that answers slowly or not at all delays nobody else: there are as many
-/// slots as all endpoints together can have, and none is lent.
+/// Each endpoint has its own slots, so that a slow endpoint delays no other.
+///
+/// It is a [`BackgroundJob`]: the engine of license-store runs it until shutdown.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use license_core::{clock::{SystemClock, SystemRng}, key::Secret, service::LicenseService};
-/// # use license_store::memory::MemoryStore;
+/// # use license_core::{clock::SystemRng, key::Secret};
+/// # use license_store::{engine::Engine, memory::MemoryStore};
 /// use license_http::webhooks::{Destinations, Dispatcher};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let secret = Secret::generate(&mut SystemRng)?;
-/// let store = Arc::new(MemoryStore::new());
-/// let service = LicenseService::builder(store.clone(), &secret, SystemClock, SystemRng).outbox(store).build().await?;
-/// let dispatcher = Dispatcher::new(Arc::new(service), Destinations::public())?;
-///
-/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-/// let running = tokio::spawn(dispatcher.run(async { _ = stopped.await }));
-/// // … the program's own work …
-/// stop.send(()).ok();
-/// running.await?;
+/// let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret).start().await?;
+/// engine.spawn(Dispatcher::new(engine.services().webhooks, Destinations::public())?);
+/// # engine.shutdown().await;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Dispatcher {
-    node: Node,
+    worker: Worker,
     per_endpoint: NonZero<u32>,
 }
 
-/// What the sends share.
+/// State shared by all attempts.
 #[derive(Clone, Debug)]
-struct Node {
-    service: Arc<LicenseService>,
+struct Worker {
+    service: WebhookService,
     sender: Sender,
-    figures: Arc<Figures>,
+    metrics: Arc<DispatcherMetrics>,
 }
 
 impl Dispatcher {
-    /// A dispatcher of what the service tells. The service needs an outbox.
+    /// Creates a dispatcher. The service needs an outbox.
     ///
     /// # Errors
-    /// [`SetupError`] where this machine can make no HTTPS client.
-    pub fn new(service: Arc<LicenseService>, destinations: Destinations) -> Result<Self, SetupError> {
-        let node = Node { service, sender: Sender::new(destinations)?, figures: Arc::default() };
-        Ok(Self { node, per_endpoint: PER_ENDPOINT })
+    /// Returns [`SetupError`] if the HTTPS client cannot be set up.
+    pub fn new(service: WebhookService, destinations: Destinations) -> Result<Self, SetupError> {
+        let worker = Worker { service, sender: Sender::new(destinations)?, metrics: Arc::default() };
+        Ok(Self { worker, per_endpoint: PER_ENDPOINT })
     }
 
-    /// Sets how long a receiver may take to answer; 15 seconds otherwise. Four times as long after a node was killed, others
-    /// take over what it had begun to send.
-    pub fn attempt_time(mut self, time: Duration) -> Self {
-        self.node.sender.attempt_time = time;
+    /// Sets the timeout of an attempt; the default is 15 seconds. If a process is killed, others take over
+    /// its deliveries after four times this timeout.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.worker.sender.attempt_timeout = timeout;
         self
     }
 
-    /// Sets how many deliveries of one endpoint are under way at once, on all nodes together; 8 otherwise. With 1, an endpoint
-    /// gets one after the other.
+    /// Sets the number of concurrent deliveries per endpoint, on all nodes together; the default is 8. With
+    /// 1, deliveries are sequential.
     pub fn per_endpoint(mut self, slots: NonZero<u32>) -> Self {
         self.per_endpoint = slots;
         self
     }
 
-    /// What the routes need of it, for [`router_with_webhooks`](crate::router_with_webhooks).
+    /// Returns the settings for [`Api::webhooks`](crate::Api::webhooks).
     #[must_use]
     pub fn webhooks(&self) -> Webhooks {
-        let Node { service: _, sender, figures } = &self.node;
-        Webhooks { destinations: sender.destinations().clone(), figures: Some(Arc::clone(figures)) }
+        let Worker { service: _, sender, metrics } = &self.worker;
+        Webhooks::of_dispatcher(sender.destinations().clone(), Arc::clone(metrics))
     }
 
-    /// Delivers until `shutdown` comes; then takes nothing more, and gives what runs ten seconds to end. What has not ended by
-    /// then is tried again, here or elsewhere, when its lease has lapsed.
-    ///
-    /// While the store is down it waits, and goes on by itself.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let mut changes = self.node.service.changes();
-        let mut sends = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        let mut pauses = Pauses::default();
+    /// Starts due deliveries. Returns the time until the next poll.
+    async fn start_due(&self, attempts: &mut JoinSet<()>) -> Result<Duration, ServiceError> {
+        let Worker { service, metrics, .. } = &self.worker;
+        let slots = self.per_endpoint.get().saturating_mul(ENDPOINTS);
+        let free = slots.saturating_sub(u32::try_from(attempts.len()).unwrap_or(u32::MAX));
+        if free == 0 {
+            return Ok(MAX_WAIT);
+        }
+        let batch = service.lease(free, self.per_endpoint.get(), self.worker.lease()).await?;
+        for outgoing in batch.deliveries {
+            attempts.spawn(self.worker.clone().deliver(outgoing));
+        }
+        metrics.set_running(attempts.len());
+        Ok(wait(batch.next_due, service.now()))
+    }
+}
+
+/// Delivers events until `shutdown` resolves. Running attempts then get ten seconds to finish. Unfinished deliveries are sent again
+/// when their leases expire. While the store is down, the dispatcher retries with backoff.
+#[async_trait]
+impl BackgroundJob for Dispatcher {
+    fn name(&self) -> &'static str {
+        "webhook dispatcher"
+    }
+
+    async fn run(self: Box<Self>, mut shutdown: Shutdown) {
+        let mut changes = self.worker.service.events().changes();
+        let mut attempts = JoinSet::new();
+        let mut backoff = Backoff::default();
         loop {
-            let taken = tokio::select! {
+            let started = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                taken = self.take(&mut sends) => taken,
+                started = self.start_due(&mut attempts) => started,
             };
             let wake_at = Instant::now()
-                + match taken {
+                + match started {
                     Ok(wait) => {
-                        pauses.recovered();
+                        backoff.reset();
                         wait
                     }
-                    Err(ServiceError::NoOutbox) => {
-                        tracing::error!("no webhook is delivered: the service has no outbox");
-                        shutdown.await;
-                        break;
-                    }
-                    Err(error) => pauses.failed(&error),
+                    Err(error) => backoff.next(&error),
                 };
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 () = tokio::time::sleep_until(wake_at) => {}
-                () = heard(&mut *changes), if pauses.is_well() => {}
-                () = ended(&mut sends, &self.node.figures), if pauses.is_well() && !sends.is_empty() => {}
+                () = notified(&mut *changes), if backoff.is_zero() => {}
+                () = finished(&mut attempts, &self.worker.metrics), if backoff.is_zero() && !attempts.is_empty() => {}
             }
         }
-        let running = sends.len();
+        let running = attempts.len();
         let all = async {
-            while !sends.is_empty() {
-                ended(&mut sends, &self.node.figures).await;
+            while !attempts.is_empty() {
+                finished(&mut attempts, &self.worker.metrics).await;
             }
         };
-        if tokio::time::timeout(SHUTDOWN_TIME, all).await.is_err() {
-            let left = sends.len();
-            tracing::warn!(running, left, "webhooks were still under way at the end of the shutdown");
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
+            let left = attempts.len();
+            tracing::warn!(running, left, "webhook attempts did not finish before the shutdown");
         }
-    }
-
-    /// Takes what is due and begins to send it. How long there is nothing more to do.
-    async fn take(&self, sends: &mut JoinSet<()>) -> Result<Duration, ServiceError> {
-        let Node { service, figures, .. } = &self.node;
-        let slots = self.per_endpoint.get().saturating_mul(ENDPOINTS);
-        let free = slots.saturating_sub(u32::try_from(sends.len()).unwrap_or(u32::MAX));
-        if free == 0 {
-            return Ok(LONGEST_WAIT);
-        }
-        let batch = service.claim_deliveries(free, self.per_endpoint.get(), self.node.lease()).await?;
-        for outgoing in batch.deliveries {
-            sends.spawn(self.node.clone().deliver(outgoing));
-        }
-        figures.set_under_way(sends.len());
-        Ok(wait(batch.next_due, service.now()))
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "fifty")]
 const ENDPOINTS: u32 = limits::ENDPOINTS as u32;
 
-/// Until the next one is due. What is due by now and was not given waits for the end of one that is under way, which wakes.
+/// Returns the time until the next delivery is due. A due delivery without a free slot waits for a running
+/// attempt, whose end wakes the dispatcher.
 fn wait(next_due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
-    let until = next_due.map_or(LONGEST_WAIT, |due| (due - now).to_std().unwrap_or_default());
-    until.clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    let until = next_due.map_or(MAX_WAIT, |due| (due - now).to_std().unwrap_or_default());
+    until.clamp(MIN_WAIT, MAX_WAIT)
 }
 
-/// Waits for a notice, and takes along those that are there.
-async fn heard(changes: &mut dyn ChangeFeed) {
+/// Waits for a change notification, and drains those that are queued.
+async fn notified(changes: &mut dyn ChangeStream) {
     changes.next().await;
     while changes.next().now_or_never().is_some() {}
 }
 
-/// Waits for the end of a send, and takes along those that have ended.
-async fn ended(sends: &mut JoinSet<()>, figures: &Figures) {
-    let mut next = sends.join_next().await;
+/// Waits until an attempt finishes, and reaps all finished ones.
+async fn finished(attempts: &mut JoinSet<()>, metrics: &DispatcherMetrics) {
+    let mut next = attempts.join_next().await;
     while let Some(result) = next {
         if result.is_err() {
-            // Its message might have anything in it. The lease lapses, and it is sent again.
-            tracing::error!("a webhook's attempt panicked");
+            // The message may contain secrets. The delivery is sent again when the lease expires.
+            tracing::error!("webhook attempt panicked");
         }
-        next = sends.try_join_next();
+        next = attempts.try_join_next();
     }
-    figures.set_under_way(sends.len());
+    metrics.set_running(attempts.len());
 }
 
-impl Node {
+impl Worker {
     fn lease(&self) -> TimeDelta {
-        TimeDelta::from_std(self.sender.attempt_time * LEASE).unwrap_or(TimeDelta::MAX)
+        TimeDelta::from_std(self.sender.attempt_timeout * LEASE_ATTEMPTS).unwrap_or(TimeDelta::MAX)
     }
 
     async fn deliver(self, outgoing: Outgoing) {
         let began = Instant::now();
         let attempt = self.sender.deliver(&outgoing, self.service.now()).await;
-        self.figures.attempted(&attempt);
+        self.metrics.attempted(&attempt);
         self.settle(&outgoing, attempt, began).await;
     }
 
-    /// Notes how an attempt ended. While the store is down it goes on trying, as long as the lease may still hold: what is not
-    /// noted is sent again.
+    /// Records the result of an attempt. Retries until the lease expires, since an unrecorded delivery is
+    /// sent again.
     async fn settle(&self, outgoing: &Outgoing, attempt: Attempt, began: Instant) {
-        let until = began + self.sender.attempt_time * LEASE;
-        let mut pause = PAUSES[0];
+        let until = began + self.sender.attempt_timeout * LEASE_ATTEMPTS;
+        let mut pause = BACKOFF[0];
         loop {
-            match self.service.settle_delivery(outgoing, attempt.clone()).await {
-                Ok(settled) => return self.figures.settled(settled),
+            match self.service.settle(outgoing, attempt.clone()).await {
+                Ok(settled) => return self.metrics.settled(settled),
                 Err(ServiceError::Store(error)) if error.is_retryable() && Instant::now() + pause < until => {
                 }
                 Err(error) => {
                     let (endpoint, event) = (&outgoing.delivery.endpoint_id, &outgoing.delivery.event_id);
-                    return tracing::error!(%endpoint, %event, %error, "a webhook's attempt can't be noted");
+                    return tracing::error!(%endpoint, %event, %error, "the result of a webhook attempt could not be recorded");
                 }
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES[1]);
+            pause = (pause * 2).min(BACKOFF[1]);
         }
     }
 }
 
-/// Longer and longer while the store fails; said in the log once.
+/// Exponential backoff while the store fails. Only the first failure is logged as a warning.
 #[derive(Debug, Default)]
-struct Pauses(Option<Duration>);
+struct Backoff(Option<Duration>);
 
-impl Pauses {
-    fn is_well(&self) -> bool {
+impl Backoff {
+    fn is_zero(&self) -> bool {
         self.0.is_none()
     }
 
-    fn failed(&mut self, error: &ServiceError) -> Duration {
-        if self.is_well() {
-            tracing::warn!(%error, "no webhooks can be taken from the store; trying again");
+    fn next(&mut self, error: &ServiceError) -> Duration {
+        if self.is_zero() {
+            tracing::warn!(%error, "webhook deliveries could not be leased; retrying");
         } else {
-            tracing::debug!(%error, "no webhooks can be taken from the store");
+            tracing::debug!(%error, "webhook deliveries could not be leased");
         }
-        let pause = self.0.map_or(PAUSES[0], |pause| (pause * 2).min(PAUSES[1]));
+        let pause = self.0.map_or(BACKOFF[0], |pause| (pause * 2).min(BACKOFF[1]));
         *self.0.insert(pause)
     }
 
-    fn recovered(&mut self) {
+    fn reset(&mut self) {
         if self.0.take().is_some() {
-            tracing::info!("webhooks are delivered again");
+            tracing::info!("webhook delivery resumed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One attempt: an event goes to an endpoint, signed, and what came back is kept. By Standard Webhooks 1.0.
+//! Sends one signed event to an endpoint, by Standard Webhooks 1.0.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -23,24 +23,24 @@ use tokio::time::Instant;
 
 use super::destination::Destinations;
 
-/// The whole of an attempt, from the name to the answer, unless set.
-pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(15);
-/// A connection that nothing is sent on is closed after so long. Its address was judged when it was made.
-const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Longest text of a failure that is kept, in characters.
+/// Default timeout of an attempt, from the name lookup to the end of the answer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle time after which a connection is closed. Its address was checked when it was opened.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum length of a recorded error, in characters.
 const FAILURE_CHARS: usize = 200;
 
-/// What is sent.
+/// A message to send.
 pub(super) struct Message<'a> {
     pub(super) url: &'a str,
-    /// The same for every attempt.
+    /// `webhook-id`, the same for every attempt.
     pub(super) id: &'a str,
-    /// Each signs; two while one takes the place of the other.
+    /// All of them sign. There are two while a secret is being replaced.
     pub(super) secrets: &'a [WebhookSecret],
     pub(super) body: String,
 }
 
-/// The body, by Standard Webhooks.
+/// Body of Standard Webhooks.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
@@ -49,20 +49,20 @@ struct Body<'a> {
     data: &'a Value,
 }
 
-/// Sends to whatever its rules let it.
+/// Sends messages to allowed destinations.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     client: Client,
     destinations: Destinations,
-    pub(super) attempt_time: Duration,
+    pub(super) attempt_timeout: Duration,
 }
 
 /// The HTTPS client cannot be set up, for example because the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
-#[error("no webhook can be sent: the HTTPS client cannot be set up")]
+#[error("the HTTPS client for webhooks cannot be set up")]
 pub struct SetupError(#[source] Box<dyn Error + Send + Sync>);
 
-/// TLS with the root certificates of the machine.
+/// Configures TLS with the root certificates of the machine.
 fn tls() -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
@@ -78,22 +78,22 @@ impl Sender {
             .tls_backend_preconfigured(tls().map_err(|error| SetupError(error.into()))?)
             .dns_resolver(destinations.clone())
             .redirect(redirect::Policy::none())
-            // A proxy of the environment would connect in our place, to addresses that nobody judged.
+            // A proxy from the environment would connect to addresses that are not checked.
             .no_proxy()
             .referer(false)
             .retry(reqwest::retry::never())
-            .pool_idle_timeout(IDLE_TIME)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("license-webhooks/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SetupError(error.into()))?;
-        Ok(Self { client, destinations, attempt_time: ATTEMPT_TIME })
+        Ok(Self { client, destinations, attempt_timeout: ATTEMPT_TIMEOUT })
     }
 
     pub(super) fn destinations(&self) -> &Destinations {
         &self.destinations
     }
 
-    /// Makes one attempt to deliver. However it ends, that is an attempt.
+    /// Makes one attempt. A failure is a result, not an error.
     pub(super) async fn deliver(&self, outgoing: &Outgoing, now: DateTime<Utc>) -> Attempt {
         let Outgoing { event, endpoint, secrets, .. } = outgoing;
         let body = Body { r#type: event.event_type.as_str(), timestamp: event.at, data: &event.data };
@@ -101,7 +101,7 @@ impl Sender {
             url: &endpoint.settings.url,
             id: &event.id().to_string(),
             secrets,
-            // Nothing in it fails to be JSON.
+            // This type always serializes.
             body: serde_json::to_string(&body).unwrap_or_default(),
         };
         self.send(message, now).await
@@ -109,7 +109,7 @@ impl Sender {
 
     pub(super) async fn send(&self, message: Message<'_>, now: DateTime<Utc>) -> Attempt {
         let began = Instant::now();
-        let until = began + self.attempt_time;
+        let until = began + self.attempt_timeout;
         let answered = async {
             let url = self.destinations.url(message.url).map_err(|error| error.to_string())?;
             let headers = headers(&message, now).map_err(|error| error.to_string())?;
@@ -118,14 +118,14 @@ impl Sender {
         };
         let result = match tokio::time::timeout_at(until, answered).await {
             Err(_) => {
-                let error = format!("no answer within {} seconds", self.attempt_time.as_secs());
+                let error = format!("no answer within {} seconds", self.attempt_timeout.as_secs());
                 AttemptResult::Failed { error }
             }
             Ok(Err(error)) => AttemptResult::Failed { error },
             Ok(Ok(mut response)) => AttemptResult::Answered {
                 status: response.status().as_u16(),
-                retry_after: response.headers().get(RETRY_AFTER).and_then(|value| pause(value, now)),
-                body: start_of(&mut response, until).await,
+                retry_after: response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, now)),
+                body: read_start(&mut response, until).await,
             },
         };
         Attempt { at: now, duration: began.elapsed(), result }
@@ -153,26 +153,26 @@ fn headers(message: &Message<'_>, now: DateTime<Utc>) -> Result<HeaderMap, Webho
     Ok(headers)
 }
 
-/// The first of what a receiver says; one that goes on without end is cut off.
-async fn start_of(response: &mut Response, until: Instant) -> String {
+/// Reads the start of an answer, up to the limit.
+async fn read_start(response: &mut Response, until: Instant) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < limits::ANSWER_BYTES {
         match tokio::time::timeout_at(until, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 bytes.extend_from_slice(&chunk[..chunk.len().min(limits::ANSWER_BYTES - bytes.len())]);
             }
-            // Its end, or it broke off, or it is too slow: the status has been said.
+            // Complete, broken off or too slow. The status is known already.
             _ => break,
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `Retry-After`: seconds, or one of the three forms of a date that HTTP knows.
-fn pause(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
+/// Parses `Retry-After`: seconds, or a date in one of the three formats of HTTP.
+fn retry_after(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than a number holds is as long as one holds.
+        // A larger number is treated as the maximum.
         return Some(Duration::from_secs(text.parse().unwrap_or(u32::MAX).into()));
     }
     let date = DateTime::parse_from_rfc2822(text).map(|time| time.to_utc()).ok().or_else(|| {
@@ -181,18 +181,18 @@ fn pause(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
             .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
             .map(|time| time.and_utc())
     })?;
-    // A moment of the past is no pause.
+    // A time in the past means no pause.
     Some((date - now).to_std().unwrap_or_default())
 }
 
-/// What lies at the bottom of a failure, without the URL: it may have a token of the receiver's in it.
+/// Returns the root cause of a failure. It omits the URL, which may contain a token of the receiver.
 fn failure(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(below) = cause.source() {
         cause = below;
     }
     let what = if error.is_connect() { "no connection" } else { "no answer" };
-    // Texts of others: a receiver's certificate may have any name in it.
+    // The cause may contain text of the receiver, for example from its certificate.
     format!("{what}: {cause}").chars().filter(|c| !c.is_control()).take(FAILURE_CHARS).collect()
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::app::{EMAIL, TestApp};
 
 #[tokio::test]
-async fn what_is_bound_is_listed_and_released() {
+async fn activations_are_listed_and_released() {
     let app = TestApp::new().await;
     let license = app
         .issue_with(json!({ "plan": "professional", "customer_email": EMAIL, "domains": ["one.example"] }))
@@ -21,8 +21,8 @@ async fn what_is_bound_is_listed_and_released() {
             "last_seen_at": seen, "validations": u32::from(seen.is_some()), "country": null
         })
     };
-    let (made, seen) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
-    let one = entry(2, "domain", "one.example", made, None);
+    let (created, seen) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+    let one = entry(2, "domain", "one.example", created, None);
     let two = entry(4, "domain", "two.example", seen, Some(seen));
     let device = entry(5, "device", "machine-1", seen, Some(seen));
     for (query, data) in [
@@ -52,13 +52,13 @@ async fn what_is_bound_is_listed_and_released() {
 }
 
 #[tokio::test]
-async fn an_activation_is_labelled() {
+async fn label_is_set_replaced_and_removed() {
     let app = TestApp::new().await;
     let license = app.issue("professional").await;
     app.validate(json!({ "key": license.key, "fingerprint": "machine-1" })).await;
     let list = format!("{}/activations", license.path);
-    let bound = app.get(&list).await.json()["data"][0].clone();
-    let path = format!("{list}/{}", bound["id"].as_str().unwrap());
+    let activation = app.get(&list).await.json()["data"][0].clone();
+    let path = format!("{list}/{}", activation["id"].as_str().unwrap());
     let longest = "x".repeat(LABEL_BYTES);
     for (label, kept) in [
         (json!(" Anna's laptop "), json!("Anna's laptop")),
@@ -75,15 +75,15 @@ async fn an_activation_is_labelled() {
     assert_eq!(app.get(&list).await.json()["data"][0]["label"], json!(null));
 }
 
-/// What is said of a device's owner goes with the owner.
+/// A label may contain personal data.
 #[tokio::test]
-async fn labels_go_with_the_customer() {
+async fn labels_are_removed_with_the_customer() {
     let (app, _) = TestApp::with_access().await;
     let license = app.issue("professional").await;
     app.validate(json!({ "key": license.key, "fingerprint": "machine-1" })).await;
     let list = format!("{}/activations", license.path);
-    let bound = app.get(&list).await.json()["data"][0].clone();
-    let path = format!("{list}/{}", bound["id"].as_str().unwrap());
+    let activation = app.get(&list).await.json()["data"][0].clone();
+    let path = format!("{list}/{}", activation["id"].as_str().unwrap());
     app.admin("PATCH", &path).json(&json!({ "label": "Anna" })).send(&app.router).await;
     let audit = || async { app.get("/api/v1/audit").await };
     let entry = audit().await.json()["data"][0].clone();

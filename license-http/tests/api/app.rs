@@ -1,19 +1,18 @@
-//! An app for one test: a store of its own, a clock that stands still, seeded randomness.
+//! The app of one test: its own store, a manual clock and seeded randomness.
 
 use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::access::{AccessService, TokenSpec};
 use license_core::audit::{Actor, Who};
 use license_core::clock::ManualClock;
 use license_core::key::Secret;
-use license_core::outbox::Outbox;
 use license_core::plan::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
-use license_core::service::LicenseService;
-use license_core::store::LicenseStore;
+use license_core::service::{AccessService, ServiceOptions, Services, TokenSpec};
+use license_core::store::FullStore;
 use license_core::token::{Scopes, TokenName, TokenSecret};
-use license_http::{AdminAuth, Api, EdgeOptions, TokenAuth, router};
+use license_http::{AdminAuth, Api, LimitOptions, TokenAuth, router};
+use license_store::faults::FaultStore;
 use license_store::memory::MemoryStore;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -21,12 +20,12 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Reply};
 
-/// What the clock shows at first.
+/// Initial time of the clock.
 pub(crate) const NOW: &str = "2026-01-01T00:00:00Z";
 pub(crate) const EMAIL: &str = "dev@example.com";
 
 pub(crate) struct TestApp {
-    pub(crate) service: Arc<LicenseService>,
+    pub(crate) services: Services,
     pub(crate) auth: AdminAuth,
     pub(crate) token: String,
     pub(crate) api: Api,
@@ -36,16 +35,10 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
-        let store = Arc::new(MemoryStore::new());
-        Self::set_up(store.clone(), Some(store)).await
+        Self::over(Arc::new(MemoryStore::new())).await
     }
 
-    /// Over a store that keeps no order of events.
-    pub(crate) async fn over(store: impl LicenseStore) -> Self {
-        Self::set_up(Arc::new(store), None).await
-    }
-
-    async fn set_up(store: Arc<dyn LicenseStore>, outbox: Option<Arc<dyn Outbox>>) -> Self {
+    pub(crate) async fn over(store: Arc<dyn FullStore>) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
@@ -60,36 +53,29 @@ impl TestApp {
             .device_policy(DevicePolicy::EvictOldest)
             .customer_release(true);
         let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
-        let clocked = Arc::clone(&clock);
-        let mut service = LicenseService::builder(store, &secret, clocked, rng).plans(plans);
-        if let Some(outbox) = outbox {
-            service = service.outbox(outbox);
-        }
-        let service = Arc::new(service.build().await.unwrap());
-        let api = Api::new(Arc::clone(&service), auth.clone());
-        let router = router(Arc::clone(&service), auth.clone());
-        Self { service, auth, token: token.reveal().to_owned(), api, router, clock }
+        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
+        let services = Services::open(store, options).await.unwrap();
+        let api = Api::new(services.clone(), auth.clone());
+        let router = router(services.clone(), auth.clone());
+        Self { services, auth, token: token.reveal().to_owned(), api, router, clock }
     }
 
-    /// An app that has tokens and the audit as well.
-    pub(crate) async fn with_access() -> (Self, Arc<AccessService>) {
+    /// Adds tokens and the audit.
+    pub(crate) async fn with_access() -> (Self, AccessService) {
         Self::with_access_that(|api| api).await
     }
 
-    pub(crate) async fn with_access_that(set: impl FnOnce(Api) -> Api) -> (Self, Arc<AccessService>) {
-        let store = Arc::new(MemoryStore::new());
-        let app = Self::set_up(store.clone(), Some(store.clone())).await;
-        let clock = Arc::clone(&app.clock);
-        let access = AccessService::new(store, clock, ChaCha20Rng::seed_from_u64(8));
-        let access = Arc::new(access);
-        let auth = TokenAuth::new(Arc::clone(&access)).beside(app.auth.clone());
-        let api = set(Api::new(Arc::clone(&app.service), auth).access(Arc::clone(&access)));
+    pub(crate) async fn with_access_that(configure: impl FnOnce(Api) -> Api) -> (Self, AccessService) {
+        let app = Self::new().await;
+        let access = app.services.access.clone();
+        let auth = TokenAuth::new(access.clone()).with_admins(app.auth.clone());
+        let api = configure(Api::new(app.services.clone(), auth).token_routes());
         (app.with(api), access)
     }
 
-    /// The same, within limits.
-    pub(crate) fn within(self, options: &EdgeOptions) -> Self {
-        let api = self.api.clone().edge(options.clone());
+    /// Applies limits.
+    pub(crate) fn within(self, options: &LimitOptions) -> Self {
+        let api = self.api.clone().limits(options.clone());
         self.with(api)
     }
 
@@ -101,7 +87,7 @@ impl TestApp {
         self.clock.advance(delta);
     }
 
-    /// A call with the token.
+    /// Returns a call with the admin token.
     pub(crate) fn admin(&self, method: &str, target: &str) -> Call {
         Call::new(method, target).header("authorization", format!("Bearer {}", self.token))
     }
@@ -130,7 +116,7 @@ impl TestApp {
         Call::new("POST", "/api/v1/validate").json(&body).send(&self.router).await
     }
 
-    /// Issues a license of a plan.
+    /// Issues a license with this plan.
     pub(crate) async fn issue(&self, plan: &str) -> Issued {
         self.issue_with(json!({ "plan": plan, "customer_email": EMAIL })).await
     }
@@ -144,7 +130,12 @@ impl TestApp {
     }
 }
 
-/// A token with these scopes, as the command line makes it; its id and the token itself.
+/// A memory store that fails as the test says.
+pub(crate) fn fault_store() -> Arc<FaultStore> {
+    Arc::new(FaultStore::new(MemoryStore::new()))
+}
+
+/// Creates a token with these scopes. Returns its id and its secret.
 pub(crate) async fn token(
     access: &AccessService,
     scopes: &str,
@@ -160,7 +151,7 @@ pub(crate) async fn token(
     (token.id.to_string(), secret.reveal().to_owned())
 }
 
-/// What a test needs of a license.
+/// A new license.
 pub(crate) struct Issued {
     pub(crate) id: String,
     pub(crate) key: String,

@@ -1,17 +1,15 @@
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::app::{EMAIL, NOW, TestApp};
+use super::app::{EMAIL, NOW, TestApp, fault_store};
 use super::call::{Call, Reply};
-use super::faulty_store::{Fault, FaultyStore, Hold};
+use license_store::faults::{Fault, Hold};
 
 const PAST: &str = "2025-12-31T23:59:58.500Z";
 const LONG_PAST: &str = "2025-12-31T23:59:50Z";
 const FUTURE: &str = "2026-01-01T00:00:07Z";
 
-/// Every call whose answer shows counters.
+/// Returns every call whose answer has counters.
 async fn calls(app: &TestApp) -> Vec<Call> {
     let request = json!({ "plan": "professional", "customer_email": EMAIL, "domains": ["one.example"] });
     let path = app.issue_with(request.clone()).await.path;
@@ -45,7 +43,7 @@ fn assert_ends_with_as_of(target: &str, reply: &Reply, as_of: &str) {
 
 #[tokio::test]
 async fn complete_counters_are_as_of_the_call() {
-    let app = TestApp::over(FaultyStore::default()).await;
+    let app = TestApp::over(fault_store()).await;
     for call in calls(&app).await {
         assert_ends_with_as_of(&call.target, &call.send(&app.router).await, NOW);
     }
@@ -53,7 +51,7 @@ async fn complete_counters_are_as_of_the_call() {
 
 #[tokio::test]
 async fn lagging_counters_are_as_of_the_past() {
-    let store = FaultyStore::default();
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let calls = calls(&app).await;
     store.set_as_of(&[Some(PAST.parse().unwrap())]);
@@ -65,7 +63,7 @@ async fn lagging_counters_are_as_of_the_past() {
 
 #[tokio::test]
 async fn list_is_as_of_its_earliest_item() {
-    let store = FaultyStore::default();
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let domains = ["one.example", "two.example", "three.example"];
     let request = json!({ "plan": "professional", "customer_email": EMAIL, "domains": domains });
@@ -89,20 +87,20 @@ async fn list_is_as_of_its_earliest_item() {
     }
 }
 
-/// A validation that is answered while the store reads may be missing from the counters.
+/// A validation answered during the read may be missing from the counters.
 #[tokio::test]
 async fn clock_is_read_before_the_store() {
-    let store = FaultyStore::default();
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     for (second, call) in calls(&app).await.into_iter().enumerate() {
-        let hold = Arc::new(Hold::default());
-        store.set(Fault::Hold(Arc::clone(&hold)));
+        let hold = Hold::default();
+        store.set(Fault::Hold(hold.clone()));
         let (router, request) = (app.router.clone(), call.request());
         let reply = tokio::spawn(async move { Reply::of(&router, request).await });
-        hold.entered.notified().await;
+        hold.reached().await;
         app.advance(TimeDelta::seconds(1));
-        store.set(Fault::None);
-        hold.leave.notify_one();
+        store.set(None);
+        hold.release();
         let began = format!("2026-01-01T00:00:{second:02}Z");
         assert_ends_with_as_of(&call.target, &reply.await.unwrap(), &began);
     }

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use license_http::{Api, ClientAddress, LogRequests};
+use license_http::{AccessLogLayer, Api, ClientAddress};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -15,10 +15,10 @@ async fn entries(app: &TestApp, query: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_change_is_written_with_who_and_what() {
+async fn change_is_recorded_with_actor_action_and_values() {
     let (app, access) = TestApp::with_access().await;
     let (id, secret) = token(&access, "licenses:write", None).await;
-    let router = app.router.clone().layer(LogRequests::new(&mut ChaCha20Rng::seed_from_u64(1)).unwrap());
+    let router = app.router.clone().layer(AccessLogLayer::new(&mut ChaCha20Rng::seed_from_u64(1)).unwrap());
     let by = |method: &str, target: &str| {
         let call = Call::new(method, target).header("authorization", format!("Bearer {secret}"));
         call.header("x-request-id", "0123456789abcdef-01")
@@ -29,7 +29,7 @@ async fn every_change_is_written_with_who_and_what() {
     let license = created.json()["id"].as_str().unwrap().to_owned();
     let key = created.json()["key"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/licenses/{license}");
-    // Neither a validation that takes a slot, nor what changes nothing, nor what is refused.
+    // Validations, commands without effect and denied commands are not recorded.
     app.validate(json!({ "key": key, "fingerprint": "a" })).await;
     for (method, rest, body) in [
         ("PUT", "", Some(json!({ "max_domains": 7, "metadata": {} }))),
@@ -55,15 +55,16 @@ async fn every_change_is_written_with_who_and_what() {
         );
         assert_eq!((&entry["request_id"], &entry["address"]), (&json!("0123456789abcdef-01"), &Value::Null));
     }
-    let told: Vec<_> = entries.iter().rev().map(|entry| json!([entry["action"], entry["changes"]])).collect();
+    let recorded: Vec<_> =
+        entries.iter().rev().map(|entry| json!([entry["action"], entry["changes"]])).collect();
     let changed = |before: Value, after: Value| json!({ "before": before, "after": after });
     let expires_at = created.json()["expires_at"].clone();
     let renewed = app.get(&path).await.json()["expires_at"].clone();
     assert_ne!(renewed, expires_at);
-    let (mut fields, rest) = (told[0][1].clone(), &told[1..]);
+    let (mut fields, rest) = (recorded[0][1].clone(), &recorded[1..]);
     let bound = fields.as_object_mut().unwrap().remove("activations").unwrap();
     assert_eq!(bound["after"][0]["name"], "example.com");
-    assert_eq!(told[0][0], "license.create");
+    assert_eq!(recorded[0][0], "license.create");
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({
         "state": new(json!("active")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
@@ -83,12 +84,12 @@ async fn every_change_is_written_with_who_and_what() {
     assert_eq!(rest, expected);
     let text = json!(entries).to_string();
     for secret in [&key[3..], &secret[4..]] {
-        assert!(!text.contains(secret), "neither keys nor tokens");
+        assert!(!text.contains(secret), "keys and tokens are secret");
     }
 }
 
 #[tokio::test]
-async fn filters_and_pages() {
+async fn audit_is_filtered_and_paged() {
     let (app, access) = TestApp::with_access().await;
     let (id, _) = token(&access, "usage:read", None).await;
     let (one, two) = (app.issue("starter").await, app.issue("starter").await);
@@ -143,7 +144,7 @@ async fn filters_and_pages() {
 }
 
 #[tokio::test]
-async fn addresses_are_kept_only_where_somebody_says_so() {
+async fn address_is_stored_only_if_enabled() {
     for (store_addresses, expected) in [(false, Value::Null), (true, json!("192.0.2.7"))] {
         let (app, _) = TestApp::with_access_that(|api: Api| api.store_addresses(store_addresses)).await;
         let body = json!({ "plan": "starter", "customer_email": EMAIL });

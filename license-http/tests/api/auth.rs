@@ -1,5 +1,4 @@
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body;
@@ -11,7 +10,7 @@ use super::app::TestApp;
 use super::call::{Call, Reply};
 
 #[tokio::test]
-async fn who_is_let_in() {
+async fn only_one_valid_bearer_token_is_accepted() {
     let app = TestApp::new().await;
     let token = app.token.as_str();
     let basic = format!("Basic {token}");
@@ -31,7 +30,7 @@ async fn who_is_let_in() {
         ("a shorter token", vec![format!("Bearer {}", &token[..token.len() - 1])], 401),
         ("two tokens", vec![format!("Bearer {token} {token}")], 401),
         ("a list", vec![format!("Bearer {token}, Bearer {token}")], 401),
-        ("no ASCII", vec!["Bearer tökén".to_owned()], 401),
+        ("not ASCII", vec!["Bearer tökén".to_owned()], 401),
         ("the digest", vec![format!("Bearer {}", hex(TokenDigest::of(token)))], 401),
         ("the header twice", vec![format!("Bearer {token}"); 2], 401),
         ("a wrong one and the token", vec!["Bearer x".to_owned(), format!("Bearer {token}")], 401),
@@ -53,7 +52,7 @@ fn hex(digest: TokenDigest) -> String {
 }
 
 #[tokio::test]
-async fn every_admin_call_asks_for_the_token_first() {
+async fn admin_route_authenticates_before_anything_else() {
     let app = TestApp::new().await;
     let id = app.issue("starter").await.id;
     for (method, rest) in [
@@ -78,7 +77,7 @@ async fn every_admin_call_asks_for_the_token_first() {
         let reply = Call::new(method, &target).json_text("not JSON").send(&app.router).await;
         assert_eq!(reply.fault(), (401, "UNAUTHORIZED".to_owned(), None), "{method} {target}");
     }
-    // A path that there is not is not found, for everybody.
+    // An unknown path is 404 for every caller.
     for target in ["/api/v1/nothing", "/api/v1/licenses/", &format!("/api/v1/licenses/{id}/nothing")] {
         let reply = Call::new("GET", target).send(&app.router).await;
         assert_eq!(reply.fault(), (404, "ROUTE_NOT_FOUND".to_owned(), None), "{target}");
@@ -87,7 +86,7 @@ async fn every_admin_call_asks_for_the_token_first() {
 }
 
 #[tokio::test]
-async fn the_body_is_not_read_before_the_token_is_known() {
+async fn body_is_not_read_without_a_valid_token() {
     let app = TestApp::new().await;
     let mut request = Call::new("POST", "/api/v1/licenses").json_text("").request();
     let body =
@@ -97,15 +96,19 @@ async fn the_body_is_not_read_before_the_token_is_known() {
 }
 
 #[tokio::test]
-async fn several_tokens_or_none() {
+async fn admin_auth_accepts_several_tokens_or_none() {
     let app = TestApp::new().await;
     let call =
         |token: &str| Call::new("GET", "/api/v1/licenses").header("authorization", format!("Bearer {token}"));
     let several = AdminAuth::new(["one", "two"].map(TokenDigest::of));
     let none = AdminAuth::new([]);
     for (token, by_several) in [("one", 200), ("two", 200), ("three", 401), ("", 401)] {
-        let service = || Arc::clone(&app.service);
-        assert_eq!(call(token).send(&router(service(), several.clone())).await.status, by_several, "{token}");
-        assert_eq!(call(token).send(&router(service(), none.clone())).await.status, 401, "{token}");
+        let services = || app.services.clone();
+        assert_eq!(
+            call(token).send(&router(services(), several.clone())).await.status,
+            by_several,
+            "{token}"
+        );
+        assert_eq!(call(token).send(&router(services(), none.clone())).await.status, 401, "{token}");
     }
 }

@@ -1,4 +1,4 @@
-//! One request, to be sent to a router or over a socket, and its answer.
+//! A request for a router or a socket, and its response.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -33,7 +33,7 @@ impl Call {
         self
     }
 
-    /// A body that is said to be JSON.
+    /// Sets a body with the content type JSON.
     pub(crate) fn json_text(self, body: impl Into<Vec<u8>>) -> Self {
         self.header("content-type", "application/json").body(body)
     }
@@ -42,7 +42,7 @@ impl Call {
         self.json_text(body.to_string())
     }
 
-    /// Names and values of the headers, as the limit counts them.
+    /// Returns the size of the headers as the limit counts it.
     pub(crate) fn header_bytes(&self) -> usize {
         self.headers.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
@@ -65,7 +65,7 @@ impl Call {
         Reply::of(router, self.request()).await
     }
 
-    /// The request as it goes over a socket.
+    /// Returns the request as HTTP/1.1.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         for (name, value) in &self.headers {
@@ -110,21 +110,21 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Status, code, and the field at fault.
+    /// Returns status, code and field of an error.
     pub(crate) fn fault(&self) -> (u16, String, Option<String>) {
         let body = self.json();
         let text = |name: &str| body[name].as_str().map(ToOwned::to_owned);
         (self.status, text("error").unwrap_or_default(), text("field"))
     }
 
-    /// Reads one answer from a connection.
+    /// Reads one response from a connection.
     pub(crate) async fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
         let head = loop {
             if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end;
             }
-            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed without an answer");
+            assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed without a response");
         };
         let mut body = bytes.split_off(head + 4);
         let text = String::from_utf8(bytes).unwrap();
@@ -137,20 +137,20 @@ impl Reply {
         let length =
             headers.get("content-length").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
         while body.len() < length {
-            assert_ne!(stream.read_buf(&mut body).await.unwrap(), 0, "closed amid an answer");
+            assert_ne!(stream.read_buf(&mut body).await.unwrap(), 0, "closed during the response");
         }
         assert_eq!(body.len(), length);
         Self { status, headers, body }
     }
 
-    /// Sends bytes on a connection of their own and reads the answer.
+    /// Sends bytes on a new connection and reads the response.
     pub(crate) async fn over_socket(address: std::net::SocketAddr, bytes: &[u8]) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // The server may answer and close before it has read everything.
         let _ = stream.write_all(bytes).await;
         let reply = Self::read(&mut stream).await;
         let line = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default());
-        // What is no HTTP is hyper's to answer.
+        // hyper itself answers what is not HTTP.
         if let [method, target, "HTTP/1.1"] = line.split(' ').collect::<Vec<_>>()[..]
             && !reply.body.is_empty()
         {

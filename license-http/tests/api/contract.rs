@@ -1,4 +1,4 @@
-//! The contract, and every answer of every test held against it.
+//! Checks every response of every test against the contract.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -15,8 +15,8 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract {
     compiled: Mutex::default(),
 });
 
-/// Headers that tell a caller something: where one comes, it stands in the contract.
-const TELLING: [&str; 9] = [
+/// Headers that must be in the contract if a response has them.
+const DOCUMENTED: [&str; 9] = [
     "etag",
     "location",
     "retry-after",
@@ -34,7 +34,7 @@ struct Contract {
 }
 
 impl Contract {
-    /// The operations of the path.
+    /// Returns the operations of a path.
     fn path(&self, path: &str) -> Option<&Value> {
         let matches = |template: &str| {
             let (template, path): (Vec<_>, Vec<_>) =
@@ -50,18 +50,20 @@ impl Contract {
             .map(|(_, item)| item)
     }
 
-    /// A schema that may refer to the components.
+    /// Validates a value by a schema that may refer to components.
     fn check(&self, schema: &Value, value: &Value, what: &str) {
         let mut compiled = self.compiled.lock().unwrap();
         let validator = Arc::clone(compiled.entry(schema.to_string()).or_insert_with(|| {
             let mut whole = schema.clone();
             whole["components"] = self.document["components"].clone();
             let options = jsonschema::draft202012::options().should_validate_formats(true);
-            Arc::new(options.build(&whole).unwrap_or_else(|error| panic!("{schema} is no schema: {error}")))
+            Arc::new(
+                options.build(&whole).unwrap_or_else(|error| panic!("{schema} is not a schema: {error}")),
+            )
         }));
         drop(compiled);
         if let Err(error) = validator.validate(value) {
-            panic!("{what} is not by the contract: {error} at {} in {value}", error.instance_path());
+            panic!("{what} violates the contract: {error} at {} in {value}", error.instance_path());
         }
     }
 
@@ -73,15 +75,14 @@ impl Contract {
     }
 }
 
-/// Holds an answer against the contract: its status, headers, type, code and body. Answers of paths that are not ours are their
-/// app's.
+/// Checks status, headers, content type, code and body of a response. Responses of a host app are skipped.
 pub(crate) fn check(method: &str, path: &str, reply: &Reply) {
     let contract = &*CONTRACT;
     let what = format!("{} to {method} {path}", reply.status);
     let code = serde_json::from_slice::<Value>(&reply.body)
         .ok()
         .and_then(|body| body["error"].as_str().map(ToOwned::to_owned));
-    // Each answer of ours has it, but for one: the rest are the host app's.
+    // All our responses have this header, except one. Others are the host app's.
     if !reply.headers.contains_key("content-security-policy") && code.as_deref() != Some("OVERLOADED") {
         return;
     }
@@ -89,7 +90,7 @@ pub(crate) fn check(method: &str, path: &str, reply: &Reply) {
     let operation = item
         .and_then(|item| item.get(if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() }));
     let response = match (code.as_deref(), operation, item) {
-        // On a router that has not all of it, a path of the contract may not be there.
+        // A router may have only a part of the routes.
         (Some("ROUTE_NOT_FOUND"), _, _) => &contract.document["components"]["responses"]["RouteNotFound"],
         (Some("METHOD_NOT_ALLOWED"), _, Some(_))
             if !path.ends_with("/validate") && !path.ends_with("/deactivate") =>
@@ -99,18 +100,18 @@ pub(crate) fn check(method: &str, path: &str, reply: &Reply) {
         (_, Some(operation), _) => operation["responses"]
             .get(reply.status.to_string())
             .unwrap_or_else(|| panic!("{what} is not in the contract: {}", reply.text())),
-        // A preflight of CORS is between the browser and the server, and a wrong method is refused after the token is known:
-        // nothing that an operation could tell.
+        // The contract does not describe CORS preflights and unsupported methods.
         (_, None, _) => return,
     };
     let response = contract.resolve(response);
-    for name in TELLING.iter().filter(|name| reply.headers.contains_key(**name)) {
-        let told = response["headers"]
+    for name in DOCUMENTED.iter().filter(|name| reply.headers.contains_key(**name)) {
+        let documented = response["headers"]
             .as_object()
-            .and_then(|headers| headers.iter().find(|(told, _)| told.eq_ignore_ascii_case(name)));
-        let (_, told) = told.unwrap_or_else(|| panic!("the header {name} of {what} is not in the contract"));
+            .and_then(|headers| headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)));
+        let (_, documented) =
+            documented.unwrap_or_else(|| panic!("the header {name} of {what} is not in the contract"));
         let text = reply.header(name).unwrap();
-        let schema = &contract.resolve(told)["schema"];
+        let schema = &contract.resolve(documented)["schema"];
         let value =
             if schema["type"] == "integer" { text.parse::<u64>().unwrap().into() } else { Value::from(text) };
         contract.check(schema, &value, &format!("the header {name} of {what}"));
@@ -135,17 +136,17 @@ const STALE: &str =
     "docs/openapi.json is stale: cargo run -p license-examples --example openapi > docs/openapi.json";
 
 #[test]
-fn the_committed_contract_is_of_this_code() {
+fn committed_contract_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(committed.trim_end() == openapi().to_pretty_json().unwrap(), "{STALE}");
 }
 
 #[test]
-fn every_route_stands_in_the_contract_with_its_scopes() {
+fn every_route_is_in_the_contract_with_its_scopes() {
     let document = &CONTRACT.document;
     assert_eq!(document["openapi"], "3.1.0");
-    let there: BTreeMap<_, _> = routes()
+    let expected: BTreeMap<_, _> = routes()
         .iter()
         .map(|route| {
             let scopes =
@@ -153,22 +154,21 @@ fn every_route_stands_in_the_contract_with_its_scopes() {
             (format!("{} {}", route.method.as_str().to_lowercase(), route.path), scopes)
         })
         .collect();
-    let mut told = BTreeMap::new();
+    let mut documented = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let scopes = operation["security"].as_array().map(|security| {
                 assert_eq!(security.len(), 1);
                 security[0]["token"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect()
             });
-            told.insert(format!("{method} {path}"), scopes);
+            documented.insert(format!("{method} {path}"), scopes);
         }
     }
-    assert_eq!(told, there);
+    assert_eq!(documented, expected);
 }
 
-/// Examples, and the names of operations.
 #[test]
-fn what_the_contract_shows_is_by_itself() {
+fn examples_match_their_schemas_and_operations_are_named() {
     let contract = &*CONTRACT;
     let mut shown = 0;
     for (name, schema) in contract.document["components"]["schemas"].as_object().unwrap() {
@@ -176,12 +176,12 @@ fn what_the_contract_shows_is_by_itself() {
             contract.check(schema, example, &format!("the example of {name}"));
             shown += 1;
         }
-        let says = ["type", "oneOf", "allOf"].iter().any(|word| schema.get(word).is_some());
-        assert!(says, "{name} says nothing");
+        let typed = ["type", "oneOf", "allOf"].iter().any(|word| schema.get(word).is_some());
+        assert!(typed, "{name} has no type");
         for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
-            let says =
+            let typed =
                 ["type", "$ref", "oneOf", "anyOf", "allOf"].iter().any(|word| schema.get(word).is_some());
-            assert!(says, "{field} of {name} says nothing");
+            assert!(typed, "{field} of {name} has no type");
         }
     }
     assert!(shown >= 12, "{shown}");
@@ -194,9 +194,9 @@ fn what_the_contract_shows_is_by_itself() {
     }
 }
 
-/// Every text in the source that has the form of a code, but for the names of others.
+/// Reads all string literals in the source that look like a code.
 #[test]
-fn every_code_stands_in_the_contract() {
+fn every_code_is_in_the_contract() {
     let text = CONTRACT.document.to_string();
     let mut codes = BTreeSet::new();
     for file in ["/src/problem/code.rs", "/../license-core/src/verdict.rs"] {
@@ -214,7 +214,7 @@ fn every_code_stands_in_the_contract() {
 }
 
 #[tokio::test]
-async fn it_is_served_and_below_a_prefix_it_says_so() {
+async fn served_contract_names_the_prefix_as_server() {
     let app = TestApp::new().await;
     let document = Call::new("GET", "/openapi.json").send(&app.router).await.json();
     assert_eq!(document, CONTRACT.document);

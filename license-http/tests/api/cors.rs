@@ -1,12 +1,12 @@
 use axum::http::HeaderValue;
-use license_http::EdgeOptions;
+use license_http::LimitOptions;
 use serde_json::json;
 
 use super::app::TestApp;
 use super::call::{Call, Reply};
 
 async fn app(origins: &'static [&'static str]) -> TestApp {
-    let mut options = EdgeOptions::default();
+    let mut options = LimitOptions::default();
     options.cors_origins = origins.iter().map(|origin| HeaderValue::from_static(origin)).collect();
     TestApp::new().await.within(&options)
 }
@@ -20,7 +20,7 @@ async fn preflight(app: &TestApp, target: &str, origin: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn pages_of_named_origins_may_validate() {
+async fn allowed_origins_may_validate() {
     let app = app(&["https://example.com", "http://localhost:3000"]).await;
     let license = app.issue("starter").await;
     for (origin, allowed) in [
@@ -39,13 +39,13 @@ async fn pages_of_named_origins_may_validate() {
         let reply = call.json(&json!({ "key": license.key })).send(&app.router).await;
         assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, allowed));
     }
-    // Admin calls are none for a browser.
+    // Admin routes have no CORS.
     let reply = preflight(&app, "/api/v1/licenses", "https://example.com").await;
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (401, None));
 }
 
 #[tokio::test]
-async fn all_origins_or_none() {
+async fn cors_allows_all_origins_or_none() {
     let all = app(&["*"]).await;
     let reply = preflight(&all, "/api/v1/validate", "https://example.net").await;
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some("*")));

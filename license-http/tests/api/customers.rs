@@ -8,15 +8,18 @@ async fn issue(app: &TestApp, email: &str, order: &str) -> super::app::Issued {
 }
 
 #[tokio::test]
-async fn a_customer_is_made_anonymous_and_nothing_tells_who_it_was() {
+async fn anonymised_customer_leaves_no_trace() {
     let (app, _) = TestApp::with_access().await;
     let (mine, other) = (issue(&app, EMAIL, "A-17").await, issue(&app, "other@example.com", "B-18").await);
     let revoked = issue(&app, EMAIL, "A-19").await;
     app.delete(&revoked.path).await;
-    // Was the customer's, and is now somebody else's.
-    let given = issue(&app, EMAIL, "A-20").await;
-    app.put(&given.path, json!({ "customer_email": "other@example.com", "metadata": { "order": "B-21" } }))
-        .await;
+    // Transferred to another customer before.
+    let transferred = issue(&app, EMAIL, "A-20").await;
+    app.put(
+        &transferred.path,
+        json!({ "customer_email": "other@example.com", "metadata": { "order": "B-21" } }),
+    )
+    .await;
     app.validate(json!({ "key": mine.key, "domain": "example.com" })).await;
     let erase = "/api/v1/customers/Dev%40Example.com";
     let reply = app.delete(erase).await;
@@ -38,7 +41,7 @@ async fn a_customer_is_made_anonymous_and_nothing_tells_who_it_was() {
     }
     assert!(
         audit.text().contains("B-18") && audit.text().contains("other@example.com"),
-        "of others all is there"
+        "other customers keep their data"
     );
     let newest = &audit.json()["data"][0];
     assert_eq!(
@@ -47,7 +50,7 @@ async fn a_customer_is_made_anonymous_and_nothing_tells_who_it_was() {
     );
     let list =
         app.get(&format!("/api/v1/licenses?customer_email={}", anonymous.as_str().unwrap())).await.json();
-    assert_eq!(list["data"].as_array().unwrap().len(), 2, "they still belong together");
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "the licenses stay grouped");
     assert_eq!(app.get(&format!("/api/v1/licenses?customer_email={EMAIL}")).await.json()["data"], json!([]));
 
     let again = app.delete(erase).await.json();
@@ -58,15 +61,15 @@ async fn a_customer_is_made_anonymous_and_nothing_tells_who_it_was() {
 }
 
 #[tokio::test]
-async fn an_export_has_all_that_is_kept() {
+async fn export_has_all_pages_of_all_data() {
     let (app, _) = TestApp::with_access().await;
-    let nobody = app.get("/api/v1/customers/nobody@example.com/export").await;
+    let unknown = app.get("/api/v1/customers/unknown@example.com/export").await;
     assert_eq!(
-        (nobody.status, nobody.json()),
-        (200, json!({ "customer_email": "nobody@example.com", "licenses": [] }))
+        (unknown.status, unknown.json()),
+        (200, json!({ "customer_email": "unknown@example.com", "licenses": [] }))
     );
     let mut issued = Vec::new();
-    // More than a page of each.
+    // More than one page of each.
     for _ in 0..101 {
         issued.push(app.issue("enterprise").await);
     }
@@ -89,10 +92,10 @@ async fn an_export_has_all_that_is_kept() {
     license.as_object_mut().unwrap().remove("as_of");
     assert_eq!(used["license"], license);
     assert_eq!(count(used, "activations"), 101);
-    // Created, activated, and a slot for each.
+    // Created, activated, and one event per slot.
     assert_eq!(count(used, "events"), 103);
     assert_eq!(count(used, "validations"), 101);
-    // Of one day, and each of another device.
+    // One day, with one rollup per device.
     assert_eq!(count(used, "usage"), 101);
     let first = json!({
         "day": "2026-01-01", "outcome": "VALID", "domain": null, "fingerprint": "device 0", "country": null, "count": 1,
@@ -103,7 +106,7 @@ async fn an_export_has_all_that_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_refused() {
+async fn malformed_email_is_refused() {
     let app = TestApp::new().await;
     for email in ["x", "%ff", "a%00@example.com", "%20"] {
         let fault = (400, "BAD_REQUEST".to_owned(), Some("email".to_owned()));

@@ -1,5 +1,3 @@
-//! A customer's own release of a slot.
-
 use serde_json::{Value, json};
 
 use super::app::{EMAIL, TestApp};
@@ -10,7 +8,7 @@ async fn deactivate(app: &TestApp, body: Value) -> Reply {
 }
 
 #[tokio::test]
-async fn a_customer_frees_a_slot() {
+async fn customer_releases_a_slot_with_the_key() {
     let (app, _) = TestApp::with_access().await;
     let license = app.issue("roaming").await;
     let key = &license.key;
@@ -26,7 +24,7 @@ async fn a_customer_frees_a_slot() {
     let domain =
         deactivate(&app, json!({ "key": key, "domain": "https://A.example/", "fingerprint": null })).await;
     assert_eq!(domain.json()["usage"]["domains"]["used"], 0);
-    // The slot is free for another device.
+    // Another device can take the slot.
     assert_eq!(app.validate(json!({ "key": key, "fingerprint": "new" })).await.json()["valid"], true);
 
     let audit = app.get(&format!("/api/v1/audit?license={}", license.id)).await.json();
@@ -40,32 +38,32 @@ async fn a_customer_frees_a_slot() {
 }
 
 #[tokio::test]
-async fn what_a_plan_or_a_vendor_keeps() {
+async fn release_is_denied_by_plan_or_for_registered_domain() {
     let app = TestApp::new().await;
     let spec = json!({ "plan": "roaming", "customer_email": EMAIL, "domains": ["*.shop.example"] });
-    for (license, held, error, message) in [
+    for (license, holder, error, message) in [
         (
             app.issue("starter").await,
             json!({ "fingerprint": "a" }),
             "RELEASE_NOT_ALLOWED",
-            "Only the vendor frees slots of this license.",
+            "Only the vendor can free slots of this license.",
         ),
         (
             app.issue_with(spec).await,
             json!({ "domain": "de.shop.example" }),
             "DOMAIN_REGISTERED",
-            "The domain *.shop.example was registered by the vendor, who alone can free its slot.",
+            "The domain *.shop.example was registered by the vendor; only the vendor can free its slot.",
         ),
     ] {
         app.validate(json!({ "key": license.key, "fingerprint": "a" })).await;
-        let mut body = held;
+        let mut body = holder;
         body["key"] = license.key.as_str().into();
         let reply = deactivate(&app, body).await;
         assert_eq!(
             (reply.status, reply.json()),
             (200, json!({ "released": false, "error": error, "message": message }))
         );
-        assert_eq!(app.get(&license.path).await.json()["devices_used"], 1, "all is as it was");
+        assert_eq!(app.get(&license.path).await.json()["devices_used"], 1, "nothing was released");
         app.delete(&license.path).await;
         let reply = deactivate(&app, json!({ "key": license.key, "fingerprint": "a" })).await;
         assert_eq!(reply.json()["error"], "LICENSE_REVOKED");
@@ -73,7 +71,7 @@ async fn what_a_plan_or_a_vendor_keeps() {
 }
 
 #[tokio::test]
-async fn an_unknown_key() {
+async fn unknown_key_is_not_found() {
     let app = TestApp::new().await;
     let license = app.issue("roaming").await;
     app.post(&format!("{}/rotate-key", license.path)).await;
@@ -81,9 +79,8 @@ async fn an_unknown_key() {
     assert_eq!((reply.status, reply.text()), (404, r#"{"valid":false,"error":"LICENSE_NOT_FOUND"}"#));
 }
 
-/// A full license makes room for a new device, and the old one is not valid from then on but by taking the slot back.
 #[tokio::test]
-async fn a_new_device_may_evict_the_oldest() {
+async fn new_device_evicts_the_oldest_if_the_plan_allows() {
     let app = TestApp::new().await;
     let license = app.issue("roaming").await;
     let key = &license.key;
@@ -95,9 +92,10 @@ async fn a_new_device_may_evict_the_oldest() {
         assert_eq!(devices().await, json!([name]));
     }
     let events = app.get("/api/v1/events").await.json();
-    let told: Vec<_> = events["data"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect();
+    let types: Vec<_> =
+        events["data"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect();
     assert_eq!(
-        told[..2],
+        types[..2],
         ["activation.created", "activation.released"],
         "newest first: released, then created"
     );

@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use super::app::{EMAIL, TestApp};
+use super::app::{EMAIL, TestApp, fault_store};
 use super::call::{Call, Reply};
-use super::faulty_store::{Fault, FaultyStore};
+use license_store::faults::Fault;
 
-/// Every kind of call once, for one license.
+/// Returns every kind of call for one license.
 fn calls(app: &TestApp, id: &str) -> Vec<Call> {
     let path = |rest: &str| format!("/api/v1/licenses/{id}{rest}");
     let mut calls = vec![
@@ -29,8 +29,8 @@ fn calls(app: &TestApp, id: &str) -> Vec<Call> {
     calls
 }
 
-async fn each(fault: Fault, check: impl Fn(&str, &Reply)) {
-    let store = FaultyStore::default();
+async fn check_all(fault: Fault, check: impl Fn(&str, &Reply)) {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let license = app.issue("starter").await;
     store.set(fault);
@@ -43,21 +43,21 @@ async fn each(fault: Fault, check: impl Fn(&str, &Reply)) {
 }
 
 #[tokio::test]
-async fn a_store_that_may_be_asked_again_is_503() {
+async fn retryable_store_error_is_503() {
     for fault in [Fault::Unavailable, Fault::Contended] {
-        each(fault, |target, reply| {
+        check_all(fault, |target, reply| {
             assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None), "{target}");
             assert_eq!(reply.header("retry-after"), Some("1"), "{target}");
-            assert!(!reply.text().contains("db.internal"), "{target}: the cause is for the log");
+            assert!(!reply.text().contains("db.internal"), "{target}: the cause is logged only");
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn a_fault_of_ours_is_500_and_says_no_more() {
+async fn server_error_is_500_without_details() {
     for fault in [Fault::Corrupt, Fault::AlreadyExists, Fault::Panic] {
-        each(fault, |target, reply| {
+        check_all(fault, |target, reply| {
             assert_eq!(reply.fault(), (500, "INTERNAL".to_owned(), None), "{target}");
             assert_eq!(reply.header("retry-after"), None);
             for word in ["lic_broken", "plan", "UTF-8", "panics"] {
@@ -69,28 +69,29 @@ async fn a_fault_of_ours_is_500_and_says_no_more() {
 }
 
 #[tokio::test]
-async fn the_forms_of_an_error() {
-    let store = FaultyStore::default();
+async fn error_is_problem_details_or_a_refusal() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let license = app.issue("starter").await;
     store.set(Fault::Panic);
     let reply = app.get(&license.path).await;
     assert_eq!(reply.header("content-type"), Some("application/problem+json"));
-    let expected = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"Something went wrong here. It is in the server's log.","code":"INTERNAL","error":"INTERNAL"}"#;
+    let expected = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"Internal error. The server's log has the details.","code":"INTERNAL","error":"INTERNAL"}"#;
     assert_eq!(reply.text(), expected);
     let reply = app.validate(json!({ "key": license.key })).await;
     assert_eq!(reply.header("content-type"), Some("application/json"));
-    let expected = r#"{"valid":false,"error":"INTERNAL","message":"Something went wrong here. It is in the server's log."}"#;
+    let expected =
+        r#"{"valid":false,"error":"INTERNAL","message":"Internal error. The server's log has the details."}"#;
     assert_eq!(reply.text(), expected);
 }
 
 #[tokio::test]
-async fn the_app_goes_on_after_a_panic() {
-    let store = FaultyStore::default();
+async fn app_survives_a_panic() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let license = app.issue("starter").await;
     store.set(Fault::Panic);
     assert_eq!(app.get(&license.path).await.status, 500);
-    store.set(Fault::None);
+    store.set(None);
     assert_eq!(app.get(&license.path).await.status, 200);
 }

@@ -1,14 +1,15 @@
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use license_core::metrics::{Histogram, Metric};
 use serde_json::json;
 
-use super::app::TestApp;
+use super::app::{TestApp, fault_store};
 use super::call::Call;
-use super::faulty_store::{Fault, FaultyStore};
+use license_store::faults::{Fault, Hold};
 
 #[tokio::test]
-async fn health_never_asks_the_store() {
-    let store = FaultyStore::default();
+async fn health_does_not_ask_the_store() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     store.set(Fault::Panic);
     let reply = Call::new("GET", "/health").send(&app.router).await;
@@ -18,8 +19,8 @@ async fn health_never_asks_the_store() {
 }
 
 #[tokio::test]
-async fn ready_asks_it() {
-    let store = FaultyStore::default();
+async fn ready_asks_the_store() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let reply = Call::new("GET", "/ready").send(&app.router).await;
     assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready", "change_feed": "listening" })));
@@ -39,10 +40,10 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn metrics_tell_whether_store_and_feed_are_there() {
-    let store = FaultyStore::default();
+async fn metrics_report_store_and_change_feed() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
-    for (fault, up) in [(Fault::None, 1), (Fault::Unavailable, 0)] {
+    for (fault, up) in [(None, 1), (Some(Fault::Unavailable), 0)] {
         store.set(fault);
         let reply = Call::new("GET", "/metrics").send(&app.router).await;
         assert_eq!(reply.status, 200);
@@ -58,10 +59,20 @@ async fn metrics_tell_whether_store_and_feed_are_there() {
     }
 }
 
-/// Validations by what they were told, how long they took, and what the store says of its own work.
 #[tokio::test]
-async fn metrics_have_the_figures_of_service_and_store() {
-    let app = TestApp::over(FaultyStore::default()).await;
+async fn metrics_include_those_of_service_and_store() {
+    let store = fault_store();
+    store.set_metrics(|| {
+        let sizes = Histogram::new(&[2.0]);
+        sizes.observe(1.0);
+        sizes.observe(5.5);
+        vec![
+            Metric::gauge("cache_entries", "Entries", 7),
+            Metric::counter("cache_hits", "Hits", &AtomicU64::new(9)),
+            Metric::histogram("commit_validations", "Sizes", &sizes),
+        ]
+    });
+    let app = TestApp::over(store).await;
     let license = app.issue("starter").await;
     for (key, domain) in [
         (license.key.as_str(), "a.com"),
@@ -92,12 +103,11 @@ async fn metrics_have_the_figures_of_service_and_store() {
     }
 }
 
-/// A store that hangs does not hold up those who ask whether it does.
 #[tokio::test(start_paused = true)]
-async fn ready_and_metrics_answer_also_where_the_store_hangs() {
-    let store = FaultyStore::default();
+async fn ready_and_metrics_time_out_if_the_store_hangs() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
-    store.set(Fault::Hold(Arc::default()));
+    store.set(Fault::Hold(Hold::default()));
     let reply = Call::new("GET", "/ready").send(&app.router).await;
     assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));
     let reply = Call::new("GET", "/metrics").send(&app.router).await;

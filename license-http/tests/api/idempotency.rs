@@ -20,10 +20,10 @@ async fn count(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn the_same_request_gives_the_first_license_again() {
+async fn repeated_request_returns_the_first_license() {
     let app = TestApp::new().await;
     let first = create(&app, "order-17", &body()).send(&app.router).await;
-    // The same thing said otherwise is the same request.
+    // An equivalent body is the same request.
     let same =
         r#"{"metadata":{"b":2,"a":1},"max_domains":2,"customer_email":"DEV@example.com","plan":"starter"}"#;
     let call = app.admin("POST", "/api/v1/licenses").header("idempotency-key", "order-17").json_text(same);
@@ -36,7 +36,7 @@ async fn the_same_request_gives_the_first_license_again() {
 }
 
 #[tokio::test]
-async fn another_request_under_the_same_key_is_refused() {
+async fn different_request_with_the_same_key_is_refused() {
     let app = TestApp::new().await;
     create(&app, "order-17", &body()).send(&app.router).await;
     for (field, value) in [
@@ -58,7 +58,7 @@ async fn another_request_under_the_same_key_is_refused() {
 }
 
 #[tokio::test]
-async fn another_key_or_none_is_another_license() {
+async fn different_key_or_none_issues_another_license() {
     let app = TestApp::new().await;
     let longest = "k".repeat(limits::IDEMPOTENCY_KEY_BYTES);
     for key in ["order-17", "order-18", "ORDER-17", longest.as_str()] {
@@ -69,7 +69,7 @@ async fn another_key_or_none_is_another_license() {
 }
 
 #[tokio::test]
-async fn a_refused_request_does_not_take_the_key() {
+async fn refused_request_does_not_use_up_the_key() {
     let app = TestApp::new().await;
     let mut refused = body();
     refused["plan"] = "nothing".into();
@@ -78,7 +78,7 @@ async fn a_refused_request_does_not_take_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_sixteen_that_race_one_creates() {
+async fn sixteen_racing_requests_issue_one_license() {
     let app = Arc::new(TestApp::new().await);
     for round in 0..4 {
         let barrier = Arc::new(Barrier::new(16));

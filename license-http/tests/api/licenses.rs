@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::app::{EMAIL, TestApp};
 
 #[tokio::test]
-async fn a_license_has_these_fields_in_this_order() {
+async fn license_fields_have_a_fixed_order() {
     let app = TestApp::new().await;
     let reply = app
         .create(json!({
@@ -41,7 +41,7 @@ async fn a_license_has_these_fields_in_this_order() {
 }
 
 #[tokio::test]
-async fn null_is_unlimited_and_absent_is_the_plans() {
+async fn null_is_unlimited_and_absent_uses_the_plan() {
     let app = TestApp::new().await;
     for (body, expected) in [
         (json!({}), json!([1, 2, "2027-01-01T00:00:00Z"])),
@@ -50,7 +50,7 @@ async fn null_is_unlimited_and_absent_is_the_plans() {
             json!({"max_domains": 0, "max_devices": 5, "expires_at": "2026-06-01T12:00:00.5+02:00"}),
             json!([0, 5, "2026-06-01T10:00:00.500Z"]),
         ),
-        // JSON has one kind of numbers.
+        // JSON has one type of number.
         (json!({"max_domains": 3.0, "max_devices": 1e7}), json!([3, 10_000_000, "2027-01-01T00:00:00Z"])),
     ] {
         let mut request = json!({ "plan": "starter", "customer_email": EMAIL });
@@ -61,9 +61,9 @@ async fn null_is_unlimited_and_absent_is_the_plans() {
 }
 
 #[tokio::test]
-async fn times_have_no_more_digits_than_they_need() {
+async fn times_have_only_the_digits_they_need() {
     let app = TestApp::new().await;
-    for (given, shown) in [
+    for (sent, shown) in [
         ("2026-06-01T00:00:00Z", "2026-06-01T00:00:00Z"),
         ("2026-06-01T00:00:00.000Z", "2026-06-01T00:00:00Z"),
         ("2026-06-01T00:00:00.120Z", "2026-06-01T00:00:00.120Z"),
@@ -72,13 +72,13 @@ async fn times_have_no_more_digits_than_they_need() {
         ("2026-06-30T23:59:60Z", "2026-07-01T00:00:00Z"),
         ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
     ] {
-        let body = json!({ "plan": "starter", "customer_email": EMAIL, "expires_at": given });
-        assert_eq!(app.create(body).await.json()["expires_at"], shown, "{given}");
+        let body = json!({ "plan": "starter", "customer_email": EMAIL, "expires_at": sent });
+        assert_eq!(app.create(body).await.json()["expires_at"], shown, "{sent}");
     }
 }
 
 #[tokio::test]
-async fn the_largest_values_are_taken() {
+async fn largest_values_are_accepted() {
     let app = TestApp::new().await;
     let host = format!("{0}.{0}.{0}.com", "a".repeat(60));
     let email = format!("name@{}.{host}", "d".repeat(limits::EMAIL_BYTES - 6 - host.len()));
@@ -99,7 +99,7 @@ async fn the_largest_values_are_taken() {
 }
 
 #[tokio::test]
-async fn a_change_touches_what_it_names() {
+async fn change_affects_only_the_sent_fields() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let before = app.get(&license.path).await.json();
@@ -150,10 +150,10 @@ async fn a_change_touches_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_list_can_be_filtered() {
+async fn licenses_are_filtered() {
     let app = TestApp::new().await;
     let issue = async |email: &str, plan: &str| {
-        // Of one millisecond, chance decides which is the newer.
+        // Ids of the same millisecond have a random order.
         app.advance(TimeDelta::milliseconds(1));
         app.issue_with(json!({ "plan": plan, "customer_email": email })).await
     };
@@ -188,6 +188,6 @@ async fn a_list_can_be_filtered() {
     let listed = app.get("/api/v1/licenses?status=expired").await;
     let mut license = app.get(&first.path).await.json();
     license.as_object_mut().unwrap().remove("as_of");
-    assert_eq!(listed.json()["data"][0], license, "a list shows whole licenses");
+    assert_eq!(listed.json()["data"][0], license, "a list has complete licenses");
     assert_eq!(listed.header("cache-control"), Some("no-store"));
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::app::TestApp;
 
 #[tokio::test]
-async fn revoke_is_final_and_may_be_repeated() {
+async fn revocation_is_final_and_repeatable() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let first = app.delete(&license.path).await;
@@ -22,7 +22,7 @@ async fn revoke_is_final_and_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn suspend_and_reinstate() {
+async fn suspend_and_reinstate_are_repeatable() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     for (verb, status, version) in [
@@ -39,7 +39,7 @@ async fn suspend_and_reinstate() {
 }
 
 #[tokio::test]
-async fn renew_adds_the_term() {
+async fn renewal_adds_the_term_of_the_plan() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let renew = format!("{}/renew", license.path);
@@ -53,13 +53,13 @@ async fn renew_adds_the_term() {
     let reply = app.post(&format!("{}/renew", perpetual.path)).await;
     assert_eq!(reply.fault(), (409, "LICENSE_PERPETUAL".to_owned(), None));
 
-    // No field of a request is at fault, so this is no 422.
+    // No field is at fault, so this is not 422.
     app.put(&license.path, json!({ "expires_at": "9999-12-31T00:00:00Z" })).await;
     assert_eq!(app.post(&renew).await.fault(), (409, "EXPIRY_TOO_FAR".to_owned(), None));
 }
 
 #[tokio::test]
-async fn a_rotated_key_replaces_the_old_one() {
+async fn rotated_key_replaces_the_old_one() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let rotated = app.post(&format!("{}/rotate-key", license.path)).await.json();
@@ -70,7 +70,7 @@ async fn a_rotated_key_replaces_the_old_one() {
 }
 
 #[tokio::test]
-async fn the_verbs_take_an_empty_object_too() {
+async fn commands_accept_an_empty_object() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let suspend = || app.admin("POST", &format!("{}/suspend", license.path));

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::app::{EMAIL, TestApp};
 
 #[tokio::test]
-async fn pages_of_licenses_stay_while_licenses_are_added() {
+async fn pages_are_stable_while_licenses_are_added() {
     let app = TestApp::new().await;
     let mut expected = Vec::new();
     for _ in 0..7 {
@@ -28,7 +28,7 @@ async fn pages_of_licenses_stay_while_licenses_are_added() {
 }
 
 #[tokio::test]
-async fn a_full_last_page_says_that_it_is_the_last() {
+async fn full_last_page_has_no_cursor() {
     let app = TestApp::new().await;
     for _ in 0..4 {
         app.issue("starter").await;
@@ -40,7 +40,7 @@ async fn a_full_last_page_says_that_it_is_the_last() {
 }
 
 #[tokio::test]
-async fn a_page_has_25_items_unless_asked_otherwise_and_at_most_100() {
+async fn page_has_25_items_by_default_and_at_most_100() {
     let app = TestApp::new().await;
     let domains: Vec<_> = (0..101).map(|n| format!("d{n}.example.com")).collect();
     let license =

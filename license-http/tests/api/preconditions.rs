@@ -3,7 +3,7 @@ use serde_json::json;
 use super::app::TestApp;
 use super::call::Call;
 
-/// Every call that changes one license.
+/// Returns every call that changes one license.
 fn changes(app: &TestApp, path: &str) -> Vec<Call> {
     let mut calls = vec![app.admin("PUT", path).json(&json!({ "metadata": {"a": 1} }))];
     calls.extend(
@@ -21,7 +21,7 @@ fn changes(app: &TestApp, path: &str) -> Vec<Call> {
 }
 
 #[tokio::test]
-async fn a_stale_version_changes_nothing() {
+async fn stale_version_changes_nothing() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     app.put(&license.path, json!({ "max_devices": 9 })).await;
@@ -38,7 +38,7 @@ async fn a_stale_version_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_version_there_is_or_any_lets_it_pass() {
+async fn current_version_or_any_passes() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     for tag in ["*", "\"{}\""] {
@@ -56,7 +56,7 @@ async fn the_version_there_is_or_any_lets_it_pass() {
 }
 
 #[tokio::test]
-async fn of_two_with_the_same_version_one_wins() {
+async fn second_change_with_the_same_version_is_stale() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let put = |slots: u32| {
@@ -68,7 +68,7 @@ async fn of_two_with_the_same_version_one_wins() {
         "type": "about:blank",
         "title": "Precondition Failed",
         "status": 412,
-        "detail": "The license has changed since: its version is 2 now.",
+        "detail": "The license has changed: its version is now 2.",
         "code": "LICENSE_STALE",
         "error": "LICENSE_STALE",
     });
@@ -77,10 +77,10 @@ async fn of_two_with_the_same_version_one_wins() {
 }
 
 #[tokio::test]
-async fn a_license_that_is_not_there_is_not_found_whatever_is_matched() {
+async fn unknown_license_is_not_found_for_any_version() {
     let app = TestApp::new().await;
     for tag in ["*", "\"1\"", "W/\"1\""] {
-        for call in changes(&app, "/api/v1/licenses/lic_nobody") {
+        for call in changes(&app, "/api/v1/licenses/lic_unknown") {
             let reply = call.header("if-match", tag).send(&app.router).await;
             assert_eq!(reply.fault(), (404, "LICENSE_NOT_FOUND".to_owned(), None), "{tag}");
         }

@@ -1,4 +1,4 @@
-//! Every route, for every caller: a route without a row here fails.
+//! Every route for every kind of caller. A route without a row in the table fails.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::app::{EMAIL, NOW, TestApp, token};
 use super::call::{Call, Reply};
 
-/// Method, path, what a caller needs (nothing: it is public), and the answer to one who has it.
+/// Method, path, needed scopes (none for public routes), and the status with those scopes.
 const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/health", &[], 200),
     ("GET", "/ready", &[], 200),
@@ -56,22 +56,22 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/api/v1/audit", &[Scope::AuditRead], 200),
 ];
 
-/// What a call of that route sends, for a license of its own.
+/// Returns a call of the route for a new license.
 async fn call(app: &TestApp, method: &str, path: &str) -> Call {
     let license = app.issue("starter").await;
     let target = path
         .replace("{delivery_id}", "evt_nothing")
         .replace("{id}", &license.id)
         .replace("{activation_id}", "act_1")
-        .replace("{token_id}", "tok_nobody")
-        .replace("{email}", "nobody@example.com");
+        .replace("{token_id}", "tok_unknown")
+        .replace("{email}", "unknown@example.com");
     let call = Call::new(method, &target);
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
         ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),
-        // What everybody who may make tokens may give away.
+        // A scope that every creator of tokens has.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
         ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),
         _ => None,
@@ -94,16 +94,16 @@ async fn send(app: &TestApp, method: &str, path: &str, token: Option<&str>) -> R
 async fn every_route_has_a_row_and_every_row_a_route() {
     let named: BTreeSet<_> =
         ROUTES.iter().map(|(method, path, needs, _)| format!("{method} {path} {needs:?}")).collect();
-    let there: BTreeSet<_> = routes()
+    let existing: BTreeSet<_> = routes()
         .iter()
         .map(|route| format!("{} {} {:?}", route.method, route.path, route.scopes.unwrap_or_default()))
         .collect();
-    assert_eq!(named, there);
+    assert_eq!(named, existing);
     assert!(routes().iter().all(|route| route.scopes.is_none_or(|scopes| !scopes.is_empty())));
 }
 
 #[tokio::test]
-async fn every_route_for_every_caller() {
+async fn every_route_checks_the_token_and_its_scopes() {
     let (app, access) = TestApp::with_access().await;
     let soon = NOW.parse::<chrono::DateTime<chrono::Utc>>().unwrap() + TimeDelta::seconds(1);
     let (_, expired) = token(&access, "admin", Some(soon)).await;
@@ -123,12 +123,12 @@ async fn every_route_for_every_caller() {
             (
                 "a wrong one",
                 Some(&other),
-                r#"Bearer error="invalid_token", error_description="The token is not known""#,
+                r#"Bearer error="invalid_token", error_description="The token is unknown""#,
             ),
             (
                 "a mistyped one",
                 Some(&mistyped),
-                r#"Bearer error="invalid_token", error_description="The token is not known""#,
+                r#"Bearer error="invalid_token", error_description="The token is unknown""#,
             ),
             (
                 "an expired one",

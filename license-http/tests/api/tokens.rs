@@ -1,12 +1,10 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use axum::http::request::Parts;
 use chrono::TimeDelta;
-use license_core::access::Caller;
+use license_core::service::Caller;
 use license_core::store::StoreError;
 use license_core::token::TokenId;
-use license_http::{Api, AuthError, Authorise, TokenAuth};
+use license_http::{Api, AuthError, Authenticator, TokenAuth};
 use serde_json::json;
 
 use super::app::{NOW, TestApp, token};
@@ -17,27 +15,27 @@ fn with(token: &str, method: &str, target: &str) -> Call {
 }
 
 #[tokio::test]
-async fn a_token_is_made_shown_once_used_and_revoked() {
+async fn token_is_created_shown_once_used_and_revoked() {
     let (app, _) = TestApp::with_access().await;
     let body = json!({ "name": "CI", "scopes": ["usage:read", "licenses:read"], "expires_at": "2026-02-01T00:00:00Z" });
-    let made = app.admin("POST", "/api/v1/tokens").json(&body).send(&app.router).await;
-    assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")));
-    let mut made_json = made.json();
-    let secret = made_json.as_object_mut().unwrap().remove("token").unwrap();
+    let created = app.admin("POST", "/api/v1/tokens").json(&body).send(&app.router).await;
+    assert_eq!((created.status, created.header("cache-control")), (201, Some("no-store")));
+    let mut token = created.json();
+    let secret = token.as_object_mut().unwrap().remove("token").unwrap();
     let secret = secret.as_str().unwrap();
-    let id = made_json["id"].as_str().unwrap().to_owned();
+    let id = token["id"].as_str().unwrap().to_owned();
     let expected = json!({
         "id": id, "name": "CI", "scopes": ["licenses:read", "usage:read"], "status": "active", "created_at": NOW,
         "last_used_at": null, "expires_at": "2026-02-01T00:00:00Z", "revoked_at": null,
     });
-    assert_eq!(made_json, expected);
-    let path = format!("/api/v1/{}", made.header("location").unwrap());
+    assert_eq!(token, expected);
+    let path = format!("/api/v1/{}", created.header("location").unwrap());
     let shown = app.get(&path).await;
     assert_eq!(shown.json(), expected);
     let listed = app.get("/api/v1/tokens").await;
     assert_eq!(listed.json(), json!({ "data": [expected], "next_cursor": null }));
     for reply in [&shown, &listed, &app.get("/api/v1/audit").await] {
-        assert!(!reply.text().contains(&secret[4..]), "it is shown once");
+        assert!(!reply.text().contains(&secret[4..]), "the secret is shown once");
     }
     let list = || with(secret, "GET", "/api/v1/licenses");
     assert_eq!(list().send(&app.router).await.status, 200);
@@ -50,7 +48,7 @@ async fn a_token_is_made_shown_once_used_and_revoked() {
 }
 
 #[tokio::test]
-async fn nobody_makes_or_revokes_a_token_of_more_scopes() {
+async fn caller_cannot_create_or_revoke_a_token_of_more_scopes() {
     let (app, access) = TestApp::with_access().await;
     let (_, maker) = token(&access, "tokens:write,licenses:read", None).await;
     let (admin, _) = token(&access, "admin", None).await;
@@ -77,7 +75,7 @@ async fn nobody_makes_or_revokes_a_token_of_more_scopes() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_refused() {
+async fn malformed_token_request_is_refused() {
     let (app, _) = TestApp::with_access().await;
     for (body, field) in [
         (json!({}), "name"),
@@ -95,25 +93,25 @@ async fn what_is_no_token_is_refused() {
         let reply = app.admin("POST", "/api/v1/tokens").json(&body).send(&app.router).await;
         assert_eq!(reply.fault(), (422, "INVALID_FIELD".to_owned(), Some(field.to_owned())), "{body}");
     }
-    for path in ["/api/v1/tokens/tok_nobody", "/api/v1/tokens/nobody", "/api/v1/tokens/%ff"] {
+    for path in ["/api/v1/tokens/tok_unknown", "/api/v1/tokens/unknown", "/api/v1/tokens/%ff"] {
         assert_eq!(app.get(path).await.fault(), (404, "TOKEN_NOT_FOUND".to_owned(), None), "{path}");
         assert_eq!(app.delete(path).await.fault(), (404, "TOKEN_NOT_FOUND".to_owned(), None), "{path}");
     }
     for query in ["limit=0", "limit=101", "cursor=lic_a", "x=1"] {
         assert_eq!(app.get(&format!("/api/v1/tokens?{query}")).await.status, 400, "{query}");
     }
-    assert_eq!(app.get("/api/v1/tokens").await.json()["data"], json!([]), "nothing was made");
+    assert_eq!(app.get("/api/v1/tokens").await.json()["data"], json!([]), "no token was created");
 }
 
 #[tokio::test]
-async fn pages_of_tokens() {
+async fn tokens_are_paged() {
     let (app, access) = TestApp::with_access().await;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for _ in 0..5 {
         app.advance(TimeDelta::milliseconds(1));
-        made.push(token(&access, "usage:read", None).await.0);
+        created.push(token(&access, "usage:read", None).await.0);
     }
-    made.reverse();
+    created.reverse();
     let (mut seen, mut target) = (Vec::new(), "/api/v1/tokens?limit=2".to_owned());
     loop {
         let page = app.get(&target).await.json();
@@ -123,42 +121,40 @@ async fn pages_of_tokens() {
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         target = format!("/api/v1/tokens?limit=2&cursor={cursor}");
     }
-    assert_eq!(seen, made);
+    assert_eq!(seen, created);
 }
 
-/// For a run with a token of its own, the first one lets nobody in.
 #[tokio::test]
-async fn one_token_may_be_left_out() {
+async fn excluded_token_is_rejected() {
     let (app, access) = TestApp::with_access().await;
     let (id, secret) = token(&access, "admin", None).await;
-    let auth = TokenAuth::new(Arc::clone(&access)).except(TokenId::parse(&id).unwrap());
-    let router = Api::new(Arc::clone(&app.service), auth).router();
+    let auth = TokenAuth::new(access.clone()).excluding(TokenId::parse(&id).unwrap());
+    let router = Api::new(app.services.clone(), auth).router();
     assert_eq!(with(&secret, "GET", "/api/v1/licenses").send(&router).await.status, 401);
     assert_eq!(with(&secret, "GET", "/api/v1/licenses").send(&app.router).await.status, 200);
 }
 
 #[derive(Debug)]
-struct NobodyKnows;
+struct UnavailableAuth;
 
 #[async_trait]
-impl Authorise for NobodyKnows {
-    async fn caller(&self, _: &Parts) -> Result<Caller, AuthError> {
+impl Authenticator for UnavailableAuth {
+    async fn authenticate(&self, _: &Parts) -> Result<Caller, AuthError> {
         Err(AuthError::Store(StoreError::Unavailable { source: "refused at db.internal".into() }))
     }
 }
 
 #[tokio::test]
-async fn while_nobody_knows_it_is_503() {
+async fn unavailable_token_store_is_503() {
     let app = TestApp::new().await;
-    let router = license_http::router(Arc::clone(&app.service), NobodyKnows);
+    let router = license_http::router(app.services.clone(), UnavailableAuth);
     let reply = app.admin("GET", "/api/v1/licenses").send(&router).await;
     assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));
     assert!(!reply.text().contains("db.internal"));
 }
 
-/// Without an access service there is nothing to ask for tokens.
 #[tokio::test]
-async fn an_app_without_tokens_has_no_such_paths() {
+async fn token_routes_are_off_by_default() {
     let app = TestApp::new().await;
     for path in ["/api/v1/tokens", "/api/v1/tokens/tok_a", "/api/v1/audit"] {
         assert_eq!(app.get(path).await.fault(), (404, "ROUTE_NOT_FOUND".to_owned(), None), "{path}");

@@ -31,7 +31,7 @@ fn record(hour: u32, outcome: &str, domain: impl Into<Value>, fingerprint: impl 
 }
 
 #[tokio::test]
-async fn a_report() {
+async fn report_counts_the_range() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     let first = record(0, "VALID", "one.example", Value::Null);
@@ -78,7 +78,7 @@ async fn a_report() {
 }
 
 #[tokio::test]
-async fn a_series_has_its_empty_intervals() {
+async fn series_includes_empty_intervals() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     let query = "interval=hour&from=2026-01-01T00:30:00Z&to=2026-01-01T05:00:00Z";
@@ -94,8 +94,8 @@ async fn a_series_has_its_empty_intervals() {
         json!({ "start": format!("2026-01-01T0{hour}:00:00Z"), "total": total, "denied": denied, "by_outcome": by_outcome })
     };
     let expected = json!([point(0, 0, 0), point(1, 0, 1), point(2, 1, 0), point(3, 1, 0), point(4, 0, 0)]);
-    assert_eq!(report["series"], expected, "the half hour before is not asked for");
-    // Without a range: from the first one to now, by month.
+    assert_eq!(report["series"], expected, "the first half hour is outside the range");
+    // Without a range, the series is from the first validation to now.
     app.advance(TimeDelta::days(40));
     let series = app.get(&format!("{usage}?interval=month")).await.json()["series"].clone();
     let months: Vec<_> = series
@@ -111,7 +111,7 @@ async fn a_series_has_its_empty_intervals() {
 }
 
 #[tokio::test]
-async fn a_breakdown_has_shares() {
+async fn breakdown_has_counts_and_shares() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     let by =
@@ -140,7 +140,7 @@ async fn a_breakdown_has_shares() {
 }
 
 #[tokio::test]
-async fn an_overview_is_of_all_licenses() {
+async fn overview_covers_all_licenses() {
     let app = TestApp::new().await;
     used(&app).await;
     let other = app.issue("professional").await;
@@ -165,14 +165,14 @@ async fn an_overview_is_of_all_licenses() {
     assert_eq!(rest["usage"]["recent"].as_array().unwrap().len(), 4);
 }
 
-/// What is gone is told of, with the day from which on it can be asked; totals of all time stay.
+/// The error names the earliest time that is kept. All-time totals are unaffected.
 #[tokio::test]
-async fn what_is_not_kept_is_refused() {
+async fn range_before_retention_is_refused() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     app.advance(TimeDelta::days(100));
     let retention = UsageRetention { record_days: 30, rollup_days: 90 };
-    while app.service.forget_usage(&retention, 100).await.unwrap() > 0 {}
+    while app.services.usage.prune(&retention, 100).await.unwrap() > 0 {}
     let report = app.get(&usage).await.json();
     assert_eq!((&report["total"], &report["denied"], &report["recent"]), (&json!(3), &json!(1), &json!([])));
     assert_eq!(report["first_at"], "2026-01-01T00:00:00Z");
@@ -207,7 +207,7 @@ async fn accepting(app: &TestApp, path: &str, accept: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_table_for_who_accepts_csv() {
+async fn csv_is_returned_if_accepted() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     let reply = accepting(&app, &usage, "text/csv").await;
@@ -232,7 +232,7 @@ async fn a_table_for_who_accepts_csv() {
 }
 
 #[tokio::test]
-async fn a_picture_for_who_accepts_svg() {
+async fn svg_chart_is_returned_if_accepted() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     let reply =
@@ -253,7 +253,7 @@ async fn a_picture_for_who_accepts_svg() {
     {
         assert!(text.contains(word), "{word}: {text}");
     }
-    // Nothing was: an empty chart, and no fault.
+    // Without validations, the chart is empty.
     let license = app.issue("starter").await;
     let reply = accepting(&app, &format!("{}/usage", license.path), "image/svg+xml").await;
     assert_eq!(
@@ -264,7 +264,7 @@ async fn a_picture_for_who_accepts_svg() {
 }
 
 #[tokio::test]
-async fn the_same_moment_twice_is_no_contradiction() {
+async fn empty_range_is_accepted() {
     let app = TestApp::new().await;
     let usage = used(&app).await;
     let reply = app.get(&format!("{usage}?from=2026-01-01T01:00:00Z&to=2026-01-01T01:00:00Z")).await;
@@ -272,7 +272,7 @@ async fn the_same_moment_twice_is_no_contradiction() {
 }
 
 #[tokio::test]
-async fn pages_of_records_that_stand_at_the_same_moment() {
+async fn validations_of_the_same_moment_are_paged() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     for _ in 0..7 {
@@ -284,13 +284,13 @@ async fn pages_of_records_that_stand_at_the_same_moment() {
     let mut cursor = String::new();
     loop {
         let page = app.get(&format!("{}/usage?limit=3{cursor}", license.path)).await.json();
-        assert_eq!(page["total"], 8, "the sums are of the range, not of the page");
+        assert_eq!(page["total"], 8, "totals cover the range, not the page");
         seen.extend(page["recent"].as_array().unwrap().clone());
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
-        // Newer than what was read: not on a later page.
+        // Newer validations do not appear on later pages.
         app.validate(json!({ "key": license.key, "domain": "denied.example" })).await;
     }
     assert_eq!(seen.len(), 8);
@@ -298,7 +298,7 @@ async fn pages_of_records_that_stand_at_the_same_moment() {
 }
 
 #[tokio::test]
-async fn a_client_is_remembered_as_it_is_told() {
+async fn client_is_recorded_as_sent() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     for client in [json!(" Acme Editor/2.1.0 "), json!("x".repeat(limits::CLIENT_BYTES)), Value::Null] {

@@ -1,12 +1,12 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::app::{EMAIL, TestApp};
+use super::app::{EMAIL, TestApp, fault_store};
 use super::call::Call;
-use super::faulty_store::{Fault, FaultyStore};
+use license_store::faults::Fault;
 
 #[tokio::test]
-async fn a_valid_key() {
+async fn valid_license_takes_slots_and_is_counted() {
     let app = TestApp::new().await;
     let license = app.issue("professional").await;
     let body =
@@ -32,7 +32,7 @@ async fn a_valid_key() {
 }
 
 #[tokio::test]
-async fn null_is_absent_and_a_perpetual_license_says_null() {
+async fn null_is_absent_and_perpetual_license_has_null_expiry() {
     let app = TestApp::new().await;
     let license = app.issue("perpetual").await;
     let reply = app.validate(json!({ "key": license.key, "domain": null, "fingerprint": null })).await;
@@ -41,7 +41,7 @@ async fn null_is_absent_and_a_perpetual_license_says_null() {
 }
 
 #[tokio::test]
-async fn an_unknown_key() {
+async fn unknown_key_is_not_found() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     app.post(&format!("{}/rotate-key", license.path)).await;
@@ -50,7 +50,7 @@ async fn an_unknown_key() {
 }
 
 #[tokio::test]
-async fn denials() {
+async fn denial_has_code_and_message_and_is_not_counted() {
     let app = TestApp::new().await;
     let spec = |more: Value| {
         let mut spec = json!({ "plan": "starter", "customer_email": EMAIL });
@@ -113,7 +113,7 @@ async fn denials() {
 }
 
 #[tokio::test]
-async fn a_typo_is_told_with_the_key_that_was_meant() {
+async fn mistyped_key_gets_a_suggestion() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let last = if license.key.ends_with('0') { "1" } else { "0" };
@@ -122,7 +122,7 @@ async fn a_typo_is_told_with_the_key_that_was_meant() {
     let expected = json!({
         "valid": false,
         "error": "LICENSE_KEY_MALFORMED",
-        "message": "The license key is mistyped: its check symbols do not fit.",
+        "message": "The license key is mistyped: its check symbols do not match.",
         "suggestion": license.key,
         "field": "key",
     });
@@ -130,19 +130,19 @@ async fn a_typo_is_told_with_the_key_that_was_meant() {
 }
 
 #[tokio::test]
-async fn what_a_person_types_is_the_same_key() {
+async fn other_spellings_of_a_key_are_accepted() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     let typed = format!(" {} ", license.key.to_lowercase().replace('-', " ").replace('0', "o"));
     assert_eq!(app.validate(json!({ "key": typed })).await.json()["valid"], true);
-    // The escapes of JSON are no part of a text.
+    // JSON escapes are decoded.
     let escaped = license.key.replace('-', "\\u002d");
     let call = Call::new("POST", "/api/v1/validate").json_text(format!(r#"{{"key":"{escaped}"}}"#));
     assert_eq!(call.send(&app.router).await.json()["valid"], true);
 }
 
 #[tokio::test]
-async fn media_types_that_are_json() {
+async fn json_media_types_are_accepted() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     for media_type in [
@@ -161,10 +161,9 @@ async fn media_types_that_are_json() {
     }
 }
 
-/// Whoever is answered while the store is down can see it.
 #[tokio::test]
-async fn answers_of_an_outage_are_marked() {
-    let store = FaultyStore::default();
+async fn answers_during_an_outage_are_marked() {
+    let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let license = app.issue("starter").await;
     let call = Call::new("POST", "/api/v1/validate").json(&json!({ "key": license.key }));

@@ -1,4 +1,4 @@
-//! One endpoint that does not answer delays no other.
+//! An endpoint that hangs delays no other.
 
 use std::future::pending;
 use std::sync::atomic::Ordering;
@@ -7,72 +7,70 @@ use axum::http::StatusCode;
 use license_core::delivery::DeliveryStatus;
 use license_core::limits;
 
-use super::engine::Engine;
+use super::harness::Harness;
 use super::receiver::Receiver;
 
 const EVENTS: usize = 60;
 
-/// It hangs for the whole of the test, with its slots taken and far more events waiting for it than it has slots. Meanwhile all
-/// that is for another endpoint goes through.
+/// Far more events wait for the hanging endpoint than it has slots.
 #[tokio::test]
-async fn one_that_hangs_holds_its_own_slots_only() {
-    let engine = Engine::new().await;
+async fn hanging_endpoint_holds_only_its_own_slots() {
+    let harness = Harness::new().await;
     let mut hanging = Receiver::new(|_| pending()).await;
     let mut other = Receiver::ok().await;
-    let (stuck, _) = engine.endpoint(&hanging.url).await;
-    let (endpoint, _) = engine.endpoint(&other.url).await;
-    let running = Engine::run(engine.dispatcher());
-    engine.issue().await;
+    let (stuck, _) = harness.endpoint(&hanging.url).await;
+    let (endpoint, _) = harness.endpoint(&other.url).await;
+    let running = Harness::run(harness.dispatcher());
+    harness.issue().await;
     hanging.next().await;
     for _ in 1..EVENTS {
-        engine.issue().await;
+        harness.issue().await;
     }
-    engine.all(&endpoint, EVENTS, DeliveryStatus::Succeeded).await;
+    harness.all(&endpoint, EVENTS, DeliveryStatus::Succeeded).await;
     for _ in 0..EVENTS {
         other.next().await;
     }
-    assert!(hanging.most.load(Ordering::SeqCst) <= 8, "its own slots");
-    let waiting = engine.until(&stuck, |found| found.len() == EVENTS).await;
+    assert!(hanging.max_running.load(Ordering::SeqCst) <= 8, "its own slots");
+    let waiting = harness.until(&stuck, |found| found.len() == EVENTS).await;
     assert!(waiting.iter().all(|detail| detail.delivery.status == DeliveryStatus::Pending));
     running.task.abort();
 }
 
-/// However many hang: there are slots for all that may be.
 #[tokio::test]
-async fn all_that_hang_leave_the_last_one_its_slots() {
-    let engine = Engine::new().await;
+async fn last_endpoint_has_slots_if_all_others_hang() {
+    let harness = Harness::new().await;
     let hanging = Receiver::new(|_| pending()).await;
     let other = Receiver::ok().await;
     for _ in 1..limits::ENDPOINTS {
-        engine.endpoint(&hanging.url).await;
+        harness.endpoint(&hanging.url).await;
     }
-    let (endpoint, _) = engine.endpoint(&other.url).await;
-    let running = Engine::run(engine.dispatcher());
+    let (endpoint, _) = harness.endpoint(&other.url).await;
+    let running = Harness::run(harness.dispatcher());
     for _ in 0..EVENTS {
-        engine.issue().await;
+        harness.issue().await;
     }
-    engine.all(&endpoint, EVENTS, DeliveryStatus::Succeeded).await;
-    assert!(hanging.most.load(Ordering::SeqCst) >= limits::ENDPOINTS - 1, "all of the others hang meanwhile");
+    harness.all(&endpoint, EVENTS, DeliveryStatus::Succeeded).await;
+    assert!(hanging.max_running.load(Ordering::SeqCst) >= limits::ENDPOINTS - 1, "all others hang");
     running.task.abort();
 }
 
-/// A slow one is told in order, as a fast one is: the next event of a license waits for the first attempt of the one before.
+/// An event waits for the first attempt of the previous event of its license.
 #[tokio::test]
-async fn one_license_is_told_in_order() {
-    let engine = Engine::new().await;
+async fn events_of_a_license_arrive_in_order() {
+    let harness = Harness::new().await;
     let mut receiver = Receiver::new(|_| async {
         tokio::task::yield_now().await;
         StatusCode::OK
     })
     .await;
-    let (endpoint, _) = engine.endpoint(&receiver.url).await;
-    let license = engine.issue().await;
+    let (endpoint, _) = harness.endpoint(&receiver.url).await;
+    let license = harness.issue().await;
     for _ in 0..10 {
-        engine.service.suspend(&license).await.unwrap();
-        engine.service.reinstate(&license).await.unwrap();
+        harness.services.licenses.suspend(&license).await.unwrap();
+        harness.services.licenses.reinstate(&license).await.unwrap();
     }
-    let running = Engine::run(engine.dispatcher());
-    engine.all(&endpoint, 21, DeliveryStatus::Succeeded).await;
+    let running = Harness::run(harness.dispatcher());
+    harness.all(&endpoint, 21, DeliveryStatus::Succeeded).await;
     for sequence in 1..=21 {
         assert_eq!(receiver.next().await.json()["data"]["sequence"], sequence);
     }

@@ -1,4 +1,4 @@
-//! A receiver of a test's own.
+//! A webhook receiver.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 pub(crate) struct Receiver {
     pub(crate) url: String,
     pub(crate) calls: mpsc::UnboundedReceiver<Received>,
-    /// The most calls that ran at once.
-    pub(crate) most: Arc<AtomicUsize>,
+    /// Maximum number of concurrent calls.
+    pub(crate) max_running: Arc<AtomicUsize>,
 }
 
-/// What came, before it is answered.
+/// A received request.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) headers: HeaderMap,
@@ -40,7 +40,7 @@ impl Received {
     }
 }
 
-/// How many calls run; one less when it is dropped.
+/// Counts a running call until it is dropped.
 struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {
@@ -56,24 +56,24 @@ impl Receiver {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let (told, calls) = mpsc::unbounded_channel();
-        let [count, running, most]: [Arc<AtomicUsize>; 3] = Default::default();
-        let shown = Arc::clone(&most);
+        let (sender, calls) = mpsc::unbounded_channel();
+        let [count, running, max_running]: [Arc<AtomicUsize>; 3] = Default::default();
+        let shared = Arc::clone(&max_running);
         let handler = move |headers: HeaderMap, body: Bytes| {
             let answer = answer.clone();
-            let (told, count, running, most) =
-                (told.clone(), Arc::clone(&count), Arc::clone(&running), Arc::clone(&most));
+            let (sent, count, running, max_running) =
+                (sender.clone(), Arc::clone(&count), Arc::clone(&running), Arc::clone(&max_running));
             async move {
-                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                max_running.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 let _open = Open(running);
-                // Of a test that has ended.
-                let _ = told.send(Received { headers, body });
+                // Fails if the test has ended.
+                let _ = sent.send(Received { headers, body });
                 answer(count.fetch_add(1, Ordering::SeqCst)).await
             }
         };
         let app = Router::new().route("/hook", post(handler));
         tokio::spawn(async { axum::serve(listener, app).await });
-        Self { url, calls, most: shown }
+        Self { url, calls, max_running: shared }
     }
 
     pub(crate) async fn ok() -> Self {

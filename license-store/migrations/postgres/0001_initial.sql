@@ -1,4 +1,5 @@
--- Times are microseconds since 1970-01-01T00:00:00Z, days are their number since then. A limit or an expiry that is NULL is none.
+-- Times are microseconds since 1970-01-01T00:00:00Z; days are counted from that date. NULL as a limit or an
+-- expiry means none.
 
 CREATE TABLE licenses (
     id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -17,7 +18,7 @@ CREATE TABLE licenses (
     metadata        TEXT COLLATE "C" NOT NULL,
     version         BIGINT           NOT NULL,
     last_event      BIGINT           NOT NULL,
-    -- Which notice of the end of the term was written: 0 none, 1 that it ends soon, 2 that it has ended.
+    -- The last expiry event: 0 none, 1 license.expiring, 2 license.expired.
     expiry_notified BIGINT           NOT NULL
 ) WITH (fillfactor = 80);
 
@@ -27,9 +28,9 @@ CREATE INDEX licenses_by_state ON licenses (state, id);
 CREATE INDEX licenses_by_expiry ON licenses (expiry_notified, expires_at)
     WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notified < 2;
 
--- What holds a slot, and when validations last saw it. `seen_at` is the time of the latest valid answer, or of the activation;
--- `seen_day` is its day, so that the indexes change at most once a day. `plan` is that of the license, and NULL once the license is
--- revoked: then no device of it is idle.
+-- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
+-- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
+-- NULL if the license is revoked, whose devices are never idle.
 CREATE TABLE activations (
     license_id    TEXT COLLATE "C" NOT NULL REFERENCES licenses (id),
     kind          TEXT COLLATE "C" NOT NULL,
@@ -39,24 +40,24 @@ CREATE TABLE activations (
     label         TEXT COLLATE "C",
     plan          TEXT COLLATE "C",
     first_seen_at BIGINT,
-    seen_at       BIGINT           NOT NULL,
-    seen_day      BIGINT           NOT NULL,
+    last_seen_at  BIGINT           NOT NULL,
+    last_seen_day BIGINT           NOT NULL,
     validations   BIGINT           NOT NULL,
     country       TEXT COLLATE "C",
     PRIMARY KEY (license_id, kind, value)
 ) WITH (fillfactor = 70);
 
 CREATE UNIQUE INDEX activations_by_id ON activations (license_id, kind, id);
-CREATE INDEX activations_by_last_seen ON activations (license_id, seen_day) WHERE kind = 'device';
-CREATE INDEX activations_idle ON activations (plan, seen_day) WHERE kind = 'device' AND plan IS NOT NULL;
+CREATE INDEX activations_by_last_seen ON activations (license_id, last_seen_day) WHERE kind = 'device';
+CREATE INDEX activations_idle ON activations (plan, last_seen_day) WHERE kind = 'device' AND plan IS NOT NULL;
 
--- Statistics of a young table would let the planner scan all activations of a license that has many.
+-- With statistics of a small table, the planner would scan all activations of a license that has many.
 ALTER TABLE activations
     ALTER COLUMN license_id SET (n_distinct = -0.00001),
     ALTER COLUMN value SET (n_distinct = -1),
     ALTER COLUMN kind SET STATISTICS 0;
 
--- Apart from `licenses`, so that compaction rewrites narrow rows.
+-- Separate from `licenses`, so that compaction rewrites narrow rows.
 CREATE TABLE license_counters (
     license_id        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     validation_count  BIGINT           NOT NULL,
@@ -70,21 +71,23 @@ CREATE TABLE idempotency_keys (
     created_at BIGINT           NOT NULL
 );
 
--- What a database and its servers must agree on.
+-- Settings on which all nodes must agree.
 CREATE TABLE settings (
     name  TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     value BYTEA            NOT NULL
 );
 
--- The number of the last batch of each writer, so that no batch is recorded twice. `at` is the time of its latest validation.
+-- The number of the last batch of each writer, so that no batch is recorded twice. `at` is the time of its
+-- latest validation.
 CREATE TABLE writers (
     id         BYTEA            NOT NULL PRIMARY KEY,
     last_batch BIGINT           NOT NULL,
     at         BIGINT           NOT NULL
 ) WITH (fillfactor = 50);
 
--- Recorded validations that wait to be compacted, one row a batch. `at` is the time of the earliest validation in `entries`: a JSON
--- array of [license, time, outcome, domain, device], with [country, region, client, covering domain] at its end if one is known.
+-- Validations that wait to be compacted, one row per batch. `at` is the time of the earliest one. `entries`
+-- is a JSON array of [license, time, outcome, domain, device], followed by [country, region, client,
+-- wildcard] if one of them is known.
 CREATE TABLE journal (
     id      BIGINT           NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at      BIGINT           NOT NULL,
@@ -92,10 +95,10 @@ CREATE TABLE journal (
     entries TEXT COLLATE "C" NOT NULL
 ) WITH (toast_tuple_target = 8160);
 
--- PostgreSQL would compress each batch, which costs more than it saves.
+-- Compressing each batch would cost more than it saves.
 ALTER TABLE journal ALTER COLUMN entries SET STORAGE EXTERNAL;
 
--- Rows of the journal that could not be read, and why.
+-- Rows of the journal that could not be read, with the reason.
 CREATE TABLE journal_rejected (
     id      BIGINT           NOT NULL PRIMARY KEY,
     at      BIGINT           NOT NULL,
@@ -104,7 +107,8 @@ CREATE TABLE journal_rejected (
     reason  TEXT COLLATE "C" NOT NULL
 );
 
--- The history. The day comes first: compaction writes at one end, and retention removes a range at the other.
+-- The history. The day comes first in the key: compaction writes at one end, and retention deletes a range at
+-- the other.
 CREATE TABLE validations (
     day        BIGINT           NOT NULL,
     license_id TEXT COLLATE "C" NOT NULL,
@@ -116,15 +120,15 @@ CREATE TABLE validations (
     country    TEXT COLLATE "C",
     region     TEXT COLLATE "C",
     client     TEXT COLLATE "C",
-    -- The registered wildcard that covered the domain, if no activation has that very name.
+    -- The wildcard that covered the domain; NULL if an activation has the exact name.
     covered_by TEXT COLLATE "C",
     PRIMARY KEY (day, license_id, at, sequence)
 );
 
--- For the latest validations of all licenses.
+-- Lists the latest validations of all licenses.
 CREATE INDEX validations_by_time ON validations (at, sequence);
 
--- Sums of validations that are alike; a text is empty if it is unknown. The day comes first, as in `validations`.
+-- Sums of validations with equal values; an unknown value is empty. The day comes first, as in `validations`.
 CREATE TABLE rollups (
     day        BIGINT           NOT NULL,
     license_id TEXT COLLATE "C" NOT NULL,
@@ -138,7 +142,7 @@ CREATE TABLE rollups (
     PRIMARY KEY (day, license_id, outcome, domain, device, country)
 ) WITH (fillfactor = 70);
 
--- What rollups that were pruned had counted.
+-- Sums of the rollups that retention has deleted.
 CREATE TABLE pruned_usage (
     license_id TEXT COLLATE "C" NOT NULL,
     outcome    TEXT COLLATE "C" NOT NULL,
@@ -148,7 +152,7 @@ CREATE TABLE pruned_usage (
     PRIMARY KEY (license_id, outcome)
 );
 
--- One row: the time from which validations, and the day from which rollups are kept. NULL: all are.
+-- One row: the time from which validations, and the day from which rollups are stored. NULL means all.
 CREATE TABLE retention (
     records_from BIGINT,
     rollups_from BIGINT
@@ -156,7 +160,8 @@ CREATE TABLE retention (
 
 INSERT INTO retention VALUES (NULL, NULL);
 
--- Plans whose usage is scanned for anomalies, and days of their licenses that changed since the last scan.
+-- Plans whose usage is scanned for anomalies, and the days of their licenses that changed since the last
+-- scan.
 CREATE TABLE watched_plans (
     plan TEXT COLLATE "C" NOT NULL PRIMARY KEY
 );
@@ -167,8 +172,9 @@ CREATE TABLE anomaly_candidates (
     PRIMARY KEY (license_id, day)
 );
 
--- `license_id` is what the event is about: a license, or an endpoint, whose id begins differently. `position` is NULL until the
--- event has its place among all events: a number drawn by a transaction can be overtaken by one that commits first.
+-- `license_id` is the id of a license or of an endpoint; their prefixes differ. `position` is NULL until it
+-- is assigned: a number that the transaction itself draws is no order to read by, since a later number may
+-- commit first.
 CREATE TABLE events (
     license_id TEXT COLLATE "C" NOT NULL,
     sequence   BIGINT           NOT NULL,
@@ -185,11 +191,11 @@ CREATE INDEX events_by_type ON events (event_type, position) WHERE position IS N
 CREATE INDEX events_by_time ON events (at);
 
 -- One row. Positions are assigned, and endpoints are changed, under its lock.
-CREATE TABLE outbox (
+CREATE TABLE position_counter (
     last_position BIGINT           NOT NULL
 );
 
-INSERT INTO outbox VALUES (0);
+INSERT INTO position_counter VALUES (0);
 
 -- The last position that each subscription has acknowledged.
 CREATE TABLE event_cursors (
@@ -197,8 +203,8 @@ CREATE TABLE event_cursors (
     position BIGINT           NOT NULL
 );
 
--- When an event of this kind was last written for a license.
-CREATE TABLE limit_notices (
+-- When an event of this kind was last written for a license, so that it is not repeated too often.
+CREATE TABLE event_throttles (
     license_id TEXT COLLATE "C" NOT NULL,
     kind       TEXT COLLATE "C" NOT NULL,
     at         BIGINT           NOT NULL,
@@ -222,7 +228,8 @@ CREATE TABLE endpoints (
     last_event            BIGINT           NOT NULL
 );
 
--- `due_at` is NULL once a delivery is settled. While `token` is set, an attempt is under way and `due_at` is the end of its lease.
+-- `due_at` is NULL if the delivery is settled. `token` is set while the delivery is leased; then `due_at` is
+-- the end of the lease.
 CREATE TABLE deliveries (
     endpoint_id TEXT COLLATE "C" NOT NULL,
     position    BIGINT           NOT NULL,
@@ -239,11 +246,11 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_untried ON deliveries (endpoint_id, license_id, sequence) WHERE tries = 0 AND due_at IS NOT NULL;
-CREATE INDEX deliveries_claimed ON deliveries (endpoint_id, due_at) WHERE token IS NOT NULL;
+CREATE INDEX deliveries_leased ON deliveries (endpoint_id, due_at) WHERE token IS NOT NULL;
 CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);
 CREATE INDEX deliveries_settled ON deliveries (created_at) WHERE due_at IS NULL;
 
--- API tokens. A revoked token stays, so that it stays refused.
+-- API tokens. Revoked tokens are not deleted.
 CREATE TABLE tokens (
     id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     digest       BYTEA            NOT NULL UNIQUE,

@@ -7,17 +7,17 @@ use chrono::{DateTime, Utc};
 use quick_cache::sync::DefaultLifecycle;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use super::CacheOptions;
-use super::read_through::Source;
+use super::options::CacheOptions;
+use super::source::Source;
 
-/// Negative entries: enough of them to absorb a flood of a few keys, too few to be worth filling.
+/// Maximum number of negative entries: enough for a flood of a few keys, too few to be worth filling.
 const ABSENT_ENTRIES: usize = 10_000;
 const ABSENT_TTL: Duration = Duration::from_secs(5);
 /// While the change stream is lost, entries older than this are stale.
 const STREAM_LOST_TTL: Duration = Duration::from_secs(5);
-/// Memory of an entry beside its value, in bytes: slot, hash table and their spare room.
+/// Memory of an entry besides its value, in bytes: slot and hash table with their spare capacity.
 const OVERHEAD: usize = 256;
-/// Smallest shard, in bytes: the largest license, with the longest fingerprints, takes less than half of one.
+/// Minimum size of a shard, in bytes: more than twice the largest license.
 const SHARD_SIZE: usize = 2 << 20;
 const MAX_SHARDS: usize = 64;
 
@@ -28,7 +28,7 @@ pub(super) enum Lookup<V> {
     Hit(V),
     /// Known not to exist.
     Absent,
-    /// Has to be loaded again; can be served while the store is down.
+    /// Must be loaded again. Can be served while the store is down.
     Stale(V),
     /// Not cached.
     Miss,
@@ -50,7 +50,7 @@ struct Loaded {
 }
 
 impl Loaded {
-    /// `None` if the clock was set back since, so that the age is unknown.
+    /// Returns the age; `None` if the clock was set back, so that it is unknown.
     fn age(self, now: DateTime<Utc>) -> Option<Duration> {
         u64::try_from(now.timestamp_micros().checked_sub(self.at)?).ok().map(Duration::from_micros)
     }
@@ -77,7 +77,7 @@ impl<K, P> EntryKey<K, P> {
     }
 }
 
-/// Weighs an entry when it is made: the weight must not change as long as the entry is cached.
+/// Returns the weight that was computed when the entry was stored, since it must not change.
 #[derive(Clone)]
 struct StoredWeight;
 
@@ -89,10 +89,11 @@ impl<K, V> Weighter<K, Entry<V>> for StoredWeight {
 
 type Values<K, P, V> = quick_cache::sync::Cache<EntryKey<K, P>, Entry<V>, StoredWeight>;
 
-/// The entry of a large record has the value of its latest part and decides the version of all its parts.
+/// Cached records. The entry of a large record has the value of its latest part, whose version is that of all
+/// parts.
 pub(super) struct Entries<S: Source> {
     values: Values<S::Key, S::Part, S::Value>,
-    /// Apart from the values, which invented keys must not evict.
+    /// Separate from the values, which unknown keys must not evict.
     absent: quick_cache::sync::Cache<S::Key, Loaded>,
     epoch: AtomicU64,
     ttl: Duration,
@@ -126,22 +127,22 @@ impl<S: Source> Entries<S> {
         self.values.len()
     }
 
-    /// The estimated size of all entries, in bytes.
+    /// Returns the estimated size of all entries, in bytes.
     pub(super) fn weight(&self) -> u64 {
         self.values.weight()
     }
 
-    /// Makes all entries stale. They stay, since they are all there is while the store is down.
+    /// Makes all entries stale. They are not removed, since they are served while the store is down.
     pub(super) fn invalidate_all(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts the calls of [`invalidate_all`](Self::invalidate_all). Taken before a load begins.
+    /// Returns the number of calls of [`invalidate_all`](Self::invalidate_all). Read it before a load begins.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Whether the record is known to be too large to be loaded whole.
+    /// Returns whether the record is known to be too large to be loaded whole.
     pub(super) fn is_partial(&self, key: &S::Key) -> bool {
         self.values.peek(&EntryKey::whole(*key)).is_some_and(|entry| !S::is_complete(&entry.value))
     }
@@ -215,7 +216,7 @@ impl<S: Source> Entries<S> {
         self.values.insert(whole, entry);
     }
 
-    /// Removes the entry if its value is stale, and with it the parts of the record.
+    /// Removes the record with all its parts if its value is stale.
     pub(super) fn remove_if(&self, key: &S::Key, is_stale: impl FnOnce(&S::Value) -> bool) {
         self.absent.remove(key);
         self.values.remove_if(&EntryKey::whole(*key), |entry| is_stale(&entry.value));

@@ -1,4 +1,4 @@
-//! Loads in flight: one for all callers that miss the same key.
+//! Loads in flight: callers that miss the same key share one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use license_core::store::StoreError;
 use tokio::sync::watch;
 
-use super::read_through::Source;
+use super::source::Source;
 
-/// What a load found, and the part of the record that it was for.
+/// Result of a load, with the part of the record that it was for.
 type LoadResult<S> = Result<(Option<<S as Source>::Value>, <S as Source>::Part), Arc<StoreError>>;
 
 /// One load.
 pub(super) struct Load<S: Source> {
-    /// `None`: for all callers, as long as the record is not known to be large.
+    /// `None` if the record is not known to be large, so that the load is for all callers.
     part: Option<S::Part>,
     epoch: u64,
     result: watch::Sender<Option<LoadResult<S>>>,
 }
 
 impl<S: Source> Load<S> {
-    /// The epoch of the entries in which it began.
+    /// Returns the epoch of the entries at its start.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -30,7 +30,7 @@ impl<S: Source> Load<S> {
         let mut result = self.result.subscribe();
         match result.wait_for(Option::is_some).await.map(|result| result.clone()) {
             Ok(Some(result)) => result,
-            // Not while the sender is alive.
+            // Cannot happen while the sender is alive.
             Ok(None) | Err(_) => Err(Arc::new(cut_short())),
         }
     }
@@ -42,10 +42,11 @@ fn cut_short() -> StoreError {
 
 type Loads<S> = HashMap<<S as Source>::Key, Vec<Arc<Load<S>>>>;
 
-/// The loads whose result can be joined and stored. A discarded load answers those who wait for it already, and no others.
+/// The loads that callers can join and whose result can be stored. A discarded load answers only the callers
+/// that joined before.
 pub(super) struct InFlight<S: Source>(Mutex<Loads<S>>);
 
-/// Ends a load, also if the store panics.
+/// Ends a load when dropped, also if the store panics.
 pub(super) struct LoadGuard<'a, S: Source> {
     in_flight: &'a InFlight<S>,
     key: &'a S::Key,
@@ -66,7 +67,7 @@ impl<S: Source> Drop for LoadGuard<'_, S> {
     }
 }
 
-/// Removes a load and says whether it was there.
+/// Removes a load. Returns whether it was there.
 fn remove<S: Source>(loads: &mut Loads<S>, key: &S::Key, load: &Arc<Load<S>>) -> bool {
     let Some(of_key) = loads.get_mut(key) else { return false };
     let Some(index) = of_key.iter().position(|other| Arc::ptr_eq(other, load)) else { return false };
@@ -86,7 +87,8 @@ impl<S: Source> InFlight<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the load to wait for, and whether the caller has to start it. Loads of an earlier epoch are discarded.
+    /// Returns the load to wait for, and whether the caller has to start it. Loads of an earlier epoch are
+    /// discarded.
     pub(super) fn join(&self, key: &S::Key, part: Option<S::Part>, epoch: u64) -> (Arc<Load<S>>, bool) {
         let mut loads = self.loads();
         let of_key = loads.entry(*key).or_default();
@@ -99,13 +101,13 @@ impl<S: Source> InFlight<S> {
         (load, true)
     }
 
-    /// Ends the load when dropped.
+    /// Returns a guard that ends the load.
     pub(super) fn guard<'a>(&'a self, key: &'a S::Key, load: &'a Arc<Load<S>>) -> LoadGuard<'a, S> {
         LoadGuard { in_flight: self, key, load }
     }
 
-    /// Answers all who wait. Calls `store` with what was found unless the load was discarded; no invalidation can come
-    /// in between.
+    /// Answers all callers. Calls `store` with the result unless the load was discarded; no invalidation can
+    /// happen in between.
     pub(super) fn finish(
         &self,
         key: &S::Key,
@@ -124,7 +126,7 @@ impl<S: Source> InFlight<S> {
         load.result.send_replace(Some(result.map_err(Arc::new)));
     }
 
-    /// Discards the loads of a key that has changed, and calls `invalidate` before any load can be stored.
+    /// Discards the loads of a changed key, and calls `invalidate` before any load can be stored.
     pub(super) fn discard(&self, key: &S::Key, invalidate: impl FnOnce()) {
         let mut loads = self.loads();
         loads.remove(key);

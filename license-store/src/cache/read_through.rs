@@ -1,6 +1,5 @@
-//! A cache that loads from its source what it does not have.
+//! A cache that loads missing entries from its source.
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,63 +8,15 @@ use chrono::{DateTime, Utc};
 use license_core::store::{self, StoreError};
 use tokio::runtime::Handle;
 
-use super::CacheOptions;
 use super::entries::{Entries, Lookup};
 use super::in_flight::{InFlight, Load};
+use super::options::CacheOptions;
+use super::source::Source;
 
 /// Pause between two probes of a store that is down.
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Where a cache loads from, and what it needs to know of the values.
-pub(super) trait Source: Send + Sync + Sized + 'static {
-    /// Names a record. A change invalidates the whole record.
-    type Key: Copy + Eq + Hash + Send + Sync + 'static;
-    /// What is asked of the record.
-    type Query: Clone + Send + Sync + 'static;
-    /// The part of a large record that answers a query. Queries with equal parts share entries and loads.
-    type Part: Clone + Eq + Hash + Send + Sync + 'static;
-    /// Cheap to clone.
-    type Value: Clone + Send + Sync + 'static;
-
-    /// Loads the record, or the part of it that the query needs.
-    fn load(
-        &self,
-        key: &Self::Key,
-        query: &Self::Query,
-        now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Option<Self::Value>, StoreError>> + Send;
-
-    /// Whether the store answers.
-    fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Whether changes of other nodes arrive.
-    fn is_listening(&self) -> bool;
-
-    fn part(query: &Self::Query) -> Self::Part;
-
-    /// Never decreases from one change of a record to the next.
-    fn version(value: &Self::Value) -> u64;
-
-    /// Estimated memory on the heap, in bytes.
-    fn heap_size(value: &Self::Value) -> usize;
-
-    /// Whether the value answers any query, and not only the one it was loaded for.
-    fn is_complete(_: &Self::Value) -> bool {
-        true
-    }
-
-    /// How long the value is trusted for this query, if less than the TTL.
-    fn max_age(_: &Self::Value, _: &Self::Query) -> Duration {
-        Duration::MAX
-    }
-
-    /// The same value, with memory shared with another one of the same record.
-    fn share(value: Self::Value, _: &Self::Value) -> Self::Value {
-        value
-    }
-}
-
-/// Counted since the cache was made.
+/// Counters since the start of the cache.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) hits: AtomicU64,
@@ -74,7 +25,6 @@ pub(super) struct Counters {
     pub(super) outage_answers: AtomicU64,
 }
 
-/// The cache.
 pub(super) struct ReadThrough<S: Source> {
     pub(super) source: S,
     pub(super) options: CacheOptions,
@@ -82,12 +32,12 @@ pub(super) struct ReadThrough<S: Source> {
     pub(super) counters: Counters,
     in_flight: InFlight<S>,
     is_down: AtomicBool,
-    /// Tasks that outlive a call run here: the runtime of the call may end before.
+    /// Runs tasks that outlive a call: the runtime of the call may end before.
     pub(super) runtime: Handle,
 }
 
 impl<S: Source> ReadThrough<S> {
-    /// An empty cache, on the current runtime.
+    /// Creates an empty cache, on the current runtime.
     pub(super) fn new(source: S, options: CacheOptions) -> Self {
         Self {
             source,
@@ -104,7 +54,8 @@ impl<S: Source> ReadThrough<S> {
         self.is_down.load(Ordering::Relaxed)
     }
 
-    /// Removes the entry of a changed record if its value is stale, and discards loads that may have begun before the change.
+    /// Removes the entry of a changed record if its value is stale, and discards loads that may have begun
+    /// before the change.
     pub(super) fn invalidate(&self, key: &S::Key, is_stale: impl FnOnce(&S::Value) -> bool) {
         self.in_flight.discard(key, || self.entries.remove_if(key, is_stale));
     }
@@ -113,14 +64,7 @@ impl<S: Source> ReadThrough<S> {
         self.entries.lookup(key, query, now, self.source.is_listening())
     }
 
-    /// Returns the value if it can be served without waiting.
-    pub(super) fn peek(&self, key: &S::Key, query: &S::Query, now: DateTime<Utc>) -> Option<S::Value> {
-        let Lookup::Hit(value) = self.lookup(key, query, now) else { return None };
-        self.counters.hits.fetch_add(1, Ordering::Relaxed);
-        Some(value)
-    }
-
-    /// Returns the value, from memory or loaded; while the store is down, a stale one.
+    /// Returns the value, from memory or loaded. While the store is down, returns a stale one.
     pub(super) async fn get(
         self: &Arc<Self>,
         key: &S::Key,
@@ -169,7 +113,7 @@ impl<S: Source> ReadThrough<S> {
                 self.start(Arc::clone(&load), *key, query.clone(), now);
             }
             match load.result().await {
-                // Loaded for another caller, of a record that turned out to be large.
+                // Loaded for another query, and the record is too large to answer both.
                 Ok((Some(value), of)) if !S::is_complete(&value) && of != part => is_partial = true,
                 Ok((found, _)) => return Ok(found),
                 Err(error) => return Err(StoreError::shared(&error)),
@@ -177,7 +121,7 @@ impl<S: Source> ReadThrough<S> {
         }
     }
 
-    /// Runs a load in a task of its own, so that it outlives the caller that started it.
+    /// Runs a load in a task, so that it outlives the caller that started it.
     fn start(self: &Arc<Self>, load: Arc<Load<S>>, key: S::Key, query: S::Query, now: DateTime<Utc>) {
         self.counters.loads.fetch_add(1, Ordering::Relaxed);
         let cache = Arc::clone(self);
@@ -213,7 +157,7 @@ impl<S: Source> ReadThrough<S> {
     }
 }
 
-/// The store gave no answer: whether it did anything is unknown.
+/// Error of a call that got no answer, so that its effect is unknown.
 pub(super) fn unavailable(error: impl Into<store::Source>) -> StoreError {
     StoreError::Unavailable { source: error.into() }
 }

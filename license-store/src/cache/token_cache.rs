@@ -7,28 +7,31 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::audit::{AccessStore, Actor, AuditEntry, AuditFilter, AuditStore, Audited, Erasure};
-use license_core::change::{ChangeFeed, FeedState, Notice};
-use license_core::store::{LicenseStore, Page, PageRequest, StoreError};
-use license_core::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenState, TokenStore, TokenUse};
+use license_core::audit::Actor;
+use license_core::change::{ChangeNotice, ChangeStream, StreamState};
+use license_core::clock::Clock;
+use license_core::store::{LicenseStore, Page, PageRequest, StoreError, TokenStore};
+use license_core::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenState, TokenUse};
 use tokio::task::AbortHandle;
 
-use super::CacheOptions;
-use super::read_through::{ReadThrough, Source, unavailable};
+use super::options::CacheOptions;
+use super::read_through::{ReadThrough, unavailable};
+use super::source::Source;
 
-/// Interval at which the last uses of tokens are written.
+/// Interval at which last uses are written.
 const FLUSH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Answers `token_by_digest` from memory, and forwards all other calls to the store.
+/// Answers `find_token_by_digest` from memory, and forwards all other calls to the store.
 ///
-/// The last use of each active token is written once a minute, by a task of its own.
+/// A background task writes the last use of each active token once a minute.
 pub struct TokenCache {
     tokens: Arc<ReadThrough<Tokens>>,
+    clock: Arc<dyn Clock>,
     tasks: [AbortHandle; 2],
 }
 
 struct Tokens {
-    store: Arc<dyn AccessStore>,
+    store: Arc<dyn TokenStore>,
     feed: Arc<dyn LicenseStore>,
     /// Uses that are not written yet.
     uses: Mutex<HashMap<TokenId, DateTime<Utc>>>,
@@ -44,9 +47,9 @@ impl Source for Tokens {
         &self,
         digest: &TokenDigest,
         (): &(),
-        now: DateTime<Utc>,
+        _: DateTime<Utc>,
     ) -> Result<Option<Arc<ApiToken>>, StoreError> {
-        Ok(self.store.token_by_digest(digest, now).await?.map(Arc::new))
+        Ok(self.store.find_token_by_digest(digest).await?.map(Arc::new))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -54,7 +57,7 @@ impl Source for Tokens {
     }
 
     fn is_listening(&self) -> bool {
-        self.feed.feed_state() == FeedState::Listening
+        self.feed.stream_state() == StreamState::Listening
     }
 
     fn part((): &()) {}
@@ -75,7 +78,7 @@ impl Tokens {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_use(&self, token: &ApiToken, now: DateTime<Utc>) {
+    fn record_use(&self, token: &ApiToken, now: DateTime<Utc>) {
         if token.state(now) != TokenState::Active {
             return;
         }
@@ -91,7 +94,7 @@ impl Tokens {
     async fn flush_uses(&self) -> Result<(), StoreError> {
         let uses = std::mem::take(&mut *self.uses());
         let list: Vec<_> = uses.iter().map(|(id, at)| TokenUse { id: id.clone(), at: *at }).collect();
-        let written = self.store.note_token_uses(&list).await;
+        let written = self.store.record_token_uses(&list).await;
         if written.is_err() {
             let mut waiting = self.uses();
             for (id, at) in uses {
@@ -120,11 +123,17 @@ impl Drop for TokenCache {
 }
 
 impl TokenCache {
-    /// An empty cache in front of `store`. The change stream of `feed`, normally the same database, says which tokens changed.
+    /// Creates an empty cache in front of `store`. `feed` has the change stream of the same database.
     ///
     /// # Panics
-    /// Outside a tokio runtime, which runs the tasks that listen to the change stream, load tokens and write their uses.
-    pub fn new(store: Arc<dyn AccessStore>, feed: Arc<dyn LicenseStore>, options: CacheOptions) -> Self {
+    /// Panics outside a tokio runtime, which runs the tasks that listen to the change stream, load tokens and
+    /// write their uses.
+    pub fn new(
+        store: Arc<dyn TokenStore>,
+        feed: Arc<dyn LicenseStore>,
+        clock: Arc<dyn Clock>,
+        options: CacheOptions,
+    ) -> Self {
         let changes = feed.changes();
         let tokens = Tokens { store, feed, uses: Mutex::default() };
         let tokens = Arc::new(ReadThrough::new(tokens, options));
@@ -138,41 +147,41 @@ impl TokenCache {
                 }
             }
         });
-        Self { tokens, tasks: [listener, flusher.abort_handle()] }
+        Self { tokens, clock, tasks: [listener, flusher.abort_handle()] }
     }
 
     /// Writes the uses that are not written yet.
     ///
     /// # Errors
-    /// Returns the store's error. The uses are kept for the next attempt.
+    /// Returns the store's error. The next call includes the uses that were not written.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
         self.tokens.source.flush_uses().await
     }
 
-    /// Number of entries.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tokens.entries.len()
     }
 
-    /// Whether the cache has no entries.
+    /// Returns whether the cache has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn store(&self) -> &dyn AccessStore {
+    fn store(&self) -> &dyn TokenStore {
         &*self.tokens.source.store
     }
 }
 
 /// Applies change notifications.
-async fn listen(tokens: Arc<ReadThrough<Tokens>>, mut feed: Box<dyn ChangeFeed>) {
+async fn listen(tokens: Arc<ReadThrough<Tokens>>, mut feed: Box<dyn ChangeStream>) {
     loop {
         match feed.next().await {
-            Notice::TokenChanged(change) => tokens.invalidate(&change.digest, |_| true),
-            Notice::Missed => tokens.entries.invalidate_all(),
-            Notice::Changed(_) | Notice::Outbox => {}
+            ChangeNotice::TokenChanged(change) => tokens.invalidate(&change.digest, |_| true),
+            ChangeNotice::Missed => tokens.entries.invalidate_all(),
+            ChangeNotice::LicenseChanged(_) | ChangeNotice::Events => {}
         }
     }
 }
@@ -187,8 +196,8 @@ impl TokenStore for TokenCache {
         created
     }
 
-    /// Completed even if the caller goes away. After an error that leaves open whether the token was revoked, every entry is
-    /// stale.
+    /// Completes even if the caller goes away. After an error, which leaves open whether the token was
+    /// revoked, every entry is stale.
     async fn revoke_token(
         &self,
         id: &TokenId,
@@ -208,46 +217,23 @@ impl TokenStore for TokenCache {
         revoked.await.unwrap_or_else(|panic| Err(unavailable(panic)))
     }
 
-    async fn token_by_digest(
-        &self,
-        digest: &TokenDigest,
-        now: DateTime<Utc>,
-    ) -> Result<Option<ApiToken>, StoreError> {
+    async fn find_token_by_digest(&self, digest: &TokenDigest) -> Result<Option<ApiToken>, StoreError> {
+        let now = self.clock.now();
         let Some(token) = self.tokens.get(digest, &(), now).await? else { return Ok(None) };
-        self.tokens.source.note_use(&token, now);
+        self.tokens.source.record_use(&token, now);
         Ok(Some(ApiToken::clone(&token)))
     }
 
-    async fn token(&self, id: &TokenId) -> Result<Option<ApiToken>, StoreError> {
-        self.store().token(id).await
+    async fn get_token(&self, id: &TokenId) -> Result<Option<ApiToken>, StoreError> {
+        self.store().get_token(id).await
     }
 
-    async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError> {
-        self.store().tokens(page).await
+    async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError> {
+        self.store().list_tokens(page).await
     }
 
-    async fn note_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
-        self.store().note_token_uses(uses).await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl AuditStore for TokenCache {
-    async fn audit(
-        &self,
-        filter: &AuditFilter,
-        page: &PageRequest<u64>,
-    ) -> Result<Page<Audited, u64>, StoreError> {
-        self.store().audit(filter, page).await
-    }
-
-    async fn forget_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.store().forget_audit(before, limit).await
-    }
-
-    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.store().erase_customer(erasure, entry).await
+    async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
+        self.store().record_token_uses(uses).await
     }
 }
 

@@ -1,5 +1,6 @@
-//! What the cases are made of.
+//! Builders and helpers that the cases share.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +14,16 @@ use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{License, LicenseDetail, LicenseId};
 use license_core::limits;
 use license_core::plan::{DevicePolicy, Limit, Plan, PlanCatalog};
-use license_core::store::{Created, LicenseStore, StoreError};
-use license_core::usage::{Validation, ValidationOutcome};
+use license_core::store::{Created, EventStore, StoreError, UsageStore};
+use license_core::usage::{UsageOverview, UsageQuery, UsageReport, Validation, ValidationOutcome};
 use license_core::verdict::{Claim, DenialCode};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use tokio::sync::Barrier;
 
-/// The moment of the cases, and so many seconds after it.
+use super::Handle;
+
+/// Returns the reference time of the cases plus some seconds.
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     let start = DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range");
     start + TimeDelta::seconds(seconds)
@@ -57,7 +62,7 @@ pub(super) fn spec(plan: &str) -> LicenseSpec {
     LicenseSpec::new(plan, CustomerEmail::parse("dev@example.com").expect("an address"))
 }
 
-/// A digest that no other license of this process has.
+/// Returns a unique key digest.
 pub(super) fn fresh_digest() -> KeyDigest {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut bytes = [0x5a; 32];
@@ -65,7 +70,7 @@ pub(super) fn fresh_digest() -> KeyDigest {
     KeyDigest::from_bytes(bytes)
 }
 
-/// A new license with an id of its own; later ones have higher ids.
+/// Builds a license with a unique id. Later licenses have higher ids.
 pub(super) fn new_license(spec: &LicenseSpec) -> NewLicense {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = LicenseId::parse(&format!("lic_{:020}", NEXT.fetch_add(1, Ordering::Relaxed))).expect("an id");
@@ -73,33 +78,33 @@ pub(super) fn new_license(spec: &LicenseSpec) -> NewLicense {
     create(id, (fresh_digest(), sealed), spec, None, &plans(), at(0)).expect("a license in bounds")
 }
 
-/// Keeps a new license.
-pub(super) async fn issue(store: &dyn LicenseStore, spec: &LicenseSpec) -> License {
+/// Creates a license of a plan.
+pub(super) async fn issue(store: &Handle, spec: &LicenseSpec) -> License {
     let new = new_license(spec);
     assert_eq!(store.create(&new).await.expect("create"), Created::New);
     new.license
 }
 
-/// A license with so many slots of each kind.
-pub(super) async fn issue_with_slots(store: &dyn LicenseStore, slots: u32) -> License {
+/// Creates a license with this number of domain and device slots.
+pub(super) async fn issue_with_slots(store: &Handle, slots: u32) -> License {
     let mut spec = spec("open");
     spec.max_domains = Some(Limit::AtMost(slots));
     spec.max_devices = Some(Limit::AtMost(slots));
     issue(store, &spec).await
 }
 
-/// Asks one thing; `Err` is the code of a denial.
+/// Executes a command. `Err` has the code of a denial.
 pub(super) async fn ask(
-    store: &dyn LicenseStore,
+    store: &Handle,
     id: &LicenseId,
     command: &Command,
 ) -> Result<Arc<License>, DenialCode> {
     ask_version(store, id, command, None).await
 }
 
-/// Asks one thing of a version.
+/// Executes a command that expects a version.
 pub(super) async fn ask_version(
-    store: &dyn LicenseStore,
+    store: &Handle,
     id: &LicenseId,
     command: &Command,
     expected_version: Option<u64>,
@@ -111,7 +116,7 @@ pub(super) async fn ask_version(
 }
 
 pub(super) async fn try_ask(
-    store: &dyn LicenseStore,
+    store: &Handle,
     id: &LicenseId,
     command: &Command,
     expected_version: Option<u64>,
@@ -120,12 +125,40 @@ pub(super) async fn try_ask(
     store.execute(id, command, &context).await
 }
 
-/// The license as the store has it.
-pub(super) async fn detail(store: &dyn LicenseStore, id: &LicenseId) -> LicenseDetail {
-    store.license(id).await.expect("license").expect("the license is there")
+/// Repeats a read until all acknowledged validations are counted. A store under load may count later if it
+/// says so.
+macro_rules! caught_up {
+    ($read:expr, |$found:ident| $as_of:expr) => {{
+        let mut attempt = 0;
+        loop {
+            let $found = $read.await.expect("the store answers");
+            if $as_of.is_none() || attempt == 1_000 {
+                break $found;
+            }
+            attempt += 1;
+            ::tokio::time::sleep(::std::time::Duration::from_millis(10)).await;
+        }
+    }};
+}
+pub(super) use caught_up;
+
+/// Returns the stored license.
+pub(super) async fn detail(store: &Handle, id: &LicenseId) -> LicenseDetail {
+    let as_of = |found: &Option<LicenseDetail>| found.as_ref().and_then(|detail| detail.counters.as_of);
+    caught_up!(store.get(id), |found| as_of(&found)).expect("the license exists")
 }
 
-/// Asserts that the figures on the license are what is bound to it, as far as the lists go.
+/// Returns the usage of a license.
+pub(super) async fn usage_report(store: &dyn UsageStore, id: &LicenseId, query: &UsageQuery) -> UsageReport {
+    caught_up!(store.report(id, query), |report| report.as_of)
+}
+
+/// Returns the usage of all licenses.
+pub(super) async fn usage_overview(store: &dyn UsageStore, query: &UsageQuery) -> UsageOverview {
+    caught_up!(store.overview(query), |overview| overview.usage.as_of)
+}
+
+/// Asserts that the slot counts of a license equal its activations.
 pub(super) fn assert_counts(detail: &LicenseDetail) {
     let LicenseDetail { license, counters: _, domains, devices } = detail;
     let listed = |used: u64| used.min(limits::LISTED_ACTIVATIONS.into());
@@ -147,12 +180,16 @@ pub(super) fn validation(id: &LicenseId, seconds: i64, outcome: ValidationOutcom
     Validation::new(id.clone(), at(seconds), outcome, Claim::default())
 }
 
-/// Runs one future for each of `tasks`, all let go at once, spread over the handles; their results in order.
-pub(super) async fn race<T, F>(
-    handles: &[Arc<dyn LicenseStore>],
-    tasks: usize,
-    run: impl Fn(usize, Arc<dyn LicenseStore>) -> F,
-) -> Vec<T>
+/// Records validations, and waits until all are counted.
+pub(super) async fn record_and_count(store: &Handle, validations: &[Validation]) {
+    store.record(validations, None).await.expect("record");
+    if let Some(usage) = &store.usage {
+        usage_overview(&**usage, &UsageQuery::default()).await;
+    }
+}
+
+/// Runs futures that start at once, spread over the handles. Returns the results in order.
+pub(super) async fn race<T, F>(handles: &[Handle], tasks: usize, run: impl Fn(usize, Handle) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -160,8 +197,7 @@ where
     let barrier = Arc::new(Barrier::new(tasks));
     let spawned: Vec<_> = (0..tasks)
         .map(|task| {
-            let (barrier, future) =
-                (Arc::clone(&barrier), run(task, Arc::clone(&handles[task % handles.len()])));
+            let (barrier, future) = (Arc::clone(&barrier), run(task, handles[task % handles.len()].clone()));
             tokio::spawn(async move {
                 barrier.wait().await;
                 future.await
@@ -170,7 +206,52 @@ where
         .collect();
     let mut results = Vec::with_capacity(tasks);
     for task in spawned {
-        results.push(task.await.expect("a racing call does not panic"));
+        results.push(task.await.expect("no racing call panics"));
     }
     results
+}
+
+/// Reads all pages of a list. A macro, because a generic async closure would not be `Send`.
+macro_rules! all_pages {
+    ($limit:expr, |$page:ident| $read:expr) => {{
+        let (limit, mut items, mut after): (u32, _, _) = ($limit, Vec::new(), None);
+        for number in 0.. {
+            assert!(number < 1_000, "pages of {limit} do not end");
+            let $page = ::license_core::store::PageRequest { after, limit };
+            let found = $read.await.expect("a page");
+            assert!(found.items.len() <= limit as usize, "a page of {limit} has {} items", found.items.len());
+            items.extend(found.items);
+            after = found.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        items
+    }};
+}
+pub(super) use all_pages;
+
+/// Returns the types of a license's events after a number.
+pub(super) async fn event_types(store: &dyn EventStore, id: &LicenseId, after: u64) -> Vec<&'static str> {
+    let events = store.license_events(id, after, 10_000).await.expect("license_events");
+    events.iter().map(|event| event.event_type.as_str()).collect()
+}
+
+/// Checks a property of random values. The values are the same in every run, so that a failure can be
+/// repeated.
+pub(super) async fn check_all<S: Strategy + Send + 'static>(
+    cases: u32,
+    values: S,
+    check: impl AsyncFn(S::Value) -> Result<(), TestCaseError> + Send + 'static,
+) where
+    S::Value: fmt::Debug,
+{
+    let runtime = tokio::runtime::Handle::current();
+    let run = move || {
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        runner.run(&values, |value| runtime.block_on(check(value))).map_err(|failure| failure.to_string())
+    };
+    let result = tokio::task::spawn_blocking(run).await.expect("the runner does not panic");
+    result.unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -1,4 +1,4 @@
-//! The validations that wait for a commit, in the order in which they came.
+//! The validations that wait for a commit, in the order of their calls.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -8,34 +8,34 @@ use license_core::store::StoreError;
 use license_core::usage::Validation;
 use tokio::sync::{Notify, oneshot};
 
-/// A batch leaves room for one of so many times its size, and for one of a few: what gathers while a store is down is more, and
-/// is not kept.
-const ROOM: usize = 4;
-const FEW: usize = 64;
+/// The buffer of a batch is reused if it has at most this many times the capacity that the batch needed.
+/// Larger buffers grew while the store was down, and are freed.
+const MAX_SPARE_FACTOR: usize = 4;
+/// A batch counts as at least this large.
+const MIN_BATCH: usize = 64;
 
-/// What a call is told when its validations are recorded.
-pub(super) type Told = Result<(), StoreError>;
+/// Answer to a call.
+pub(super) type RecordResult = Result<(), StoreError>;
 
-/// One call: how many validations are its own, and who waits for their commit.
+/// One call.
 #[derive(Debug)]
 pub(super) struct Call {
+    /// Number of its validations.
     pub(super) validations: usize,
-    /// Nobody where the answer was given before.
-    pub(super) waiter: Option<oneshot::Sender<Told>>,
+    /// The caller; `None` if it was answered before.
+    pub(super) waiter: Option<oneshot::Sender<RecordResult>>,
 }
 
 impl Call {
-    /// Answers the caller, if one waits still.
-    pub(super) fn tell(&mut self, told: Told) {
+    /// Answers the caller, if it still waits.
+    pub(super) fn answer(&mut self, result: RecordResult) {
         if let Some(waiter) = self.waiter.take() {
-            // A caller that went away needs no answer.
-            let _ = waiter.send(told);
+            let _ = waiter.send(result);
         }
     }
 }
 
-/// Calls in their order, and in the same order their validations: those of all calls in one piece, so that a commit takes them
-/// as they are.
+/// Calls in order, and the validations of all calls in one buffer, as a commit needs them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) calls: VecDeque<Call>,
@@ -43,18 +43,18 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Answers all who wait still.
-    pub(super) fn tell_all(&mut self) {
+    /// Answers all callers that still wait.
+    pub(super) fn answer_all(&mut self) {
         for call in &mut self.calls {
-            call.tell(Ok(()));
+            call.answer(Ok(()));
         }
     }
 
-    /// Splits off calls from the front: as many as have `most` validations together, but one at least.
-    fn split(&mut self, most: usize) -> Self {
+    /// Splits off calls from the front: up to `limit` validations, but at least one call.
+    fn split(&mut self, limit: usize) -> Self {
         let (mut count, mut validations) = (0, 0);
         for call in &self.calls {
-            if count > 0 && validations + call.validations > most {
+            if count > 0 && validations + call.validations > limit {
                 break;
             }
             count += 1;
@@ -66,7 +66,7 @@ impl Batch {
         }
     }
 
-    /// Drops the oldest call; how many validations went.
+    /// Drops the oldest call. Returns the number of its validations.
     fn drop_oldest(&mut self) -> Option<usize> {
         let call = self.calls.pop_front()?;
         self.validations.drain(..call.validations);
@@ -74,37 +74,37 @@ impl Batch {
     }
 }
 
-/// Calls in their order.
+/// Calls in order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    filled: Notify,
+    has_calls: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: Batch,
-    /// Empty; the room of one that was taken before.
+    /// An empty batch with the buffers of an earlier one.
     spare: Batch,
-    /// Those that wait, and those that were taken and are not finished.
+    /// Number of validations that wait, or were taken and are not finished.
     validations: usize,
-    /// Of them, those that were taken.
+    /// Number of validations that were taken and are not finished.
     taken: usize,
-    /// Nobody is made to wait: the store is down. With the calls under one lock, so that of several committers none leaves
-    /// this and what it tells others in disagreement.
+    /// The store is down, so callers are answered at once. Under the lock of the calls, so that committers
+    /// agree.
     down: bool,
     closed: bool,
 }
 
-/// What became of a call.
+/// Result of adding a call.
 #[derive(Debug)]
-pub(super) enum Pushed {
-    /// It waits for its commit.
+pub(super) enum PushOutcome {
+    /// The call waits for its commit.
     Queued,
-    /// It is kept until the store answers, and so many that came before were dropped for it.
-    Kept(usize),
+    /// The store is down: the call was answered, and waits in memory. Older validations were dropped for it.
+    Buffered { dropped: usize },
     /// The queue is closed.
-    Refused,
+    Closed,
 }
 
 impl Queue {
@@ -112,13 +112,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Validations that are not recorded yet.
+    /// Returns the number of validations that are not recorded yet.
     pub(super) fn depth(&self) -> usize {
         self.state().validations
     }
 
-    /// Validations that nobody has taken.
-    pub(super) fn gathered(&self) -> usize {
+    /// Returns the number of validations that no committer has taken.
+    pub(super) fn not_taken(&self) -> usize {
         let state = self.state();
         state.validations - state.taken
     }
@@ -127,22 +127,23 @@ impl Queue {
         self.state().down
     }
 
-    /// Adds a call of these. While the store is down it is answered at once, and beyond `most` validations the oldest go.
+    /// Adds a call. While the store is down it is answered at once, and beyond `limit` validations the oldest
+    /// are dropped.
     pub(super) fn push(
         &self,
         validations: &[Validation],
-        waiter: Option<oneshot::Sender<Told>>,
-        most: usize,
-    ) -> Pushed {
+        waiter: Option<oneshot::Sender<RecordResult>>,
+        limit: usize,
+    ) -> PushOutcome {
         let mut call = Call { validations: validations.len(), waiter };
         let mut state = self.state();
         if state.closed {
-            return Pushed::Refused;
+            return PushOutcome::Closed;
         }
-        let mut pushed = Pushed::Queued;
+        let mut outcome = PushOutcome::Queued;
         if state.down {
-            call.tell(Ok(()));
-            pushed = Pushed::Kept(state.make_room(call.validations, most));
+            call.answer(Ok(()));
+            outcome = PushOutcome::Buffered { dropped: state.make_room(call.validations, limit) };
         }
         let was_empty = state.waiting.calls.is_empty();
         state.validations += call.validations;
@@ -150,87 +151,88 @@ impl Queue {
         state.waiting.calls.push_back(call);
         drop(state);
         if was_empty {
-            self.filled.notify_one();
+            self.has_calls.notify_one();
         }
-        pushed
+        outcome
     }
 
-    /// Waits until there is something, or nothing more will come.
-    pub(super) async fn filled(&self) {
+    /// Waits until there is a call, or the queue is closed.
+    pub(super) async fn wait_for_calls(&self) {
         loop {
-            let filled = self.filled.notified();
+            let notified = self.has_calls.notified();
             {
                 let state = self.state();
                 if state.closed || !state.waiting.calls.is_empty() {
                     return;
                 }
             }
-            filled.await;
+            notified.await;
         }
     }
 
-    /// Takes calls from the front: as many as have `most` validations together, but one at least; they are to be
-    /// [`finished`](Self::finished). `None`: there is nothing, and nothing more will come.
-    pub(super) fn take(&self, most: usize) -> Option<Batch> {
+    /// Takes calls from the front: up to `limit` validations, but at least one call. The caller must
+    /// [`finish`](Self::finish) them. Returns `None` if the queue is closed and empty.
+    pub(super) fn take(&self, limit: usize) -> Option<Batch> {
         let mut state = self.state();
         let State { waiting, spare, .. } = &mut *state;
-        let taken = if waiting.validations.len() <= most {
+        let taken = if waiting.validations.len() <= limit {
             mem::replace(waiting, mem::take(spare))
         } else {
-            waiting.split(most)
+            waiting.split(limit)
         };
         state.taken += taken.validations.len();
         let more = state.closed || !state.waiting.calls.is_empty();
         let ended = state.closed && taken.calls.is_empty();
         drop(state);
         if more {
-            // For the next committer; this one has its hands full.
-            self.filled.notify_one();
+            // Wake another committer for the rest.
+            self.has_calls.notify_one();
         }
         if ended { None } else { Some(taken) }
     }
 
-    /// So many that were taken are recorded, or will never be.
-    pub(super) fn finished(&self, validations: usize) {
+    /// Ends the commit of validations that were taken, whether they are recorded or given up.
+    pub(super) fn finish(&self, validations: usize) {
         let mut state = self.state();
         state.validations -= validations;
         state.taken -= validations;
     }
 
-    /// Of a batch whose calls are answered only the room for another is left, where that is not far too much.
-    pub(super) fn reuse(&self, mut batch: Batch) {
-        let most = ROOM * batch.validations.len().max(FEW);
+    /// Reuses the buffers of a batch, unless they are far too large.
+    pub(super) fn recycle(&self, mut batch: Batch) {
+        let max = MAX_SPARE_FACTOR * batch.validations.len().max(MIN_BATCH);
         batch.calls.clear();
         batch.validations.clear();
-        let room = batch.validations.capacity();
+        let capacity = batch.validations.capacity();
         let mut state = self.state();
-        if room <= most && room > state.spare.validations.capacity() {
+        if capacity <= max && capacity > state.spare.validations.capacity() {
             state.spare = batch;
         }
     }
 
-    /// While the store is down, all who wait and all who come are answered at once. Whether that is news.
+    /// Sets whether the store is down. While it is, waiting and later callers are answered at once. Returns
+    /// whether this changed.
     pub(super) fn set_down(&self, down: bool) -> bool {
         let mut state = self.state();
-        let news = mem::replace(&mut state.down, down) != down;
-        if news && down {
-            state.waiting.tell_all();
+        let changed = mem::replace(&mut state.down, down) != down;
+        if changed && down {
+            state.waiting.answer_all();
         }
-        news
+        changed
     }
 
-    /// Lets no more calls in.
+    /// Rejects later calls.
     pub(super) fn close(&self) {
         self.state().closed = true;
-        self.filled.notify_one();
+        self.has_calls.notify_one();
     }
 }
 
 impl State {
-    /// Drops the oldest calls until `more` fit below `most`; how many validations went.
-    fn make_room(&mut self, more: usize, most: usize) -> usize {
+    /// Drops the oldest calls until `more` validations fit. Returns how many were dropped.
+    fn make_room(&mut self, more: usize, limit: usize) -> usize {
         let before = self.validations;
-        while self.validations + more > most
+        while self.validations + more > limit
             && let Some(dropped) = self.waiting.drop_oldest()
         {
             self.validations -= dropped;
@@ -247,14 +249,14 @@ mod tests {
 
     use super::*;
 
-    /// The numbers of those of a batch, and its room.
-    fn taken(queue: &Queue, most: usize) -> (usize, Vec<i64>, usize) {
-        let batch = queue.take(most).expect("it is open");
+    /// Takes a batch. Returns its calls, its numbers and its capacity.
+    fn taken(queue: &Queue, limit: usize) -> (usize, Vec<i64>, usize) {
+        let batch = queue.take(limit).expect("it is open");
         let numbers = batch.validations.iter().map(|validation| validation.at.timestamp()).collect();
-        let told = (batch.calls.len(), numbers, batch.validations.capacity());
-        queue.finished(batch.validations.len());
-        queue.reuse(batch);
-        told
+        let result = (batch.calls.len(), numbers, batch.validations.capacity());
+        queue.finish(batch.validations.len());
+        queue.recycle(batch);
+        result
     }
 
     fn push(queue: &Queue, numbers: std::ops::Range<i64>) {
@@ -263,8 +265,8 @@ mod tests {
             let at = chrono::DateTime::from_timestamp(number, 0).expect("a time");
             Validation::new(id.clone(), at, ValidationOutcome::Valid, Claim::default())
         };
-        let pushed = queue.push(&numbers.map(validation).collect::<Vec<_>>(), None, usize::MAX);
-        assert!(matches!(pushed, Pushed::Queued));
+        let outcome = queue.push(&numbers.map(validation).collect::<Vec<_>>(), None, usize::MAX);
+        assert!(matches!(outcome, PushOutcome::Queued));
     }
 
     #[test]
@@ -281,11 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn room_is_used_again_where_it_is_not_far_too_much() {
+    fn buffer_is_reused_unless_far_too_large() {
         let queue = Queue::default();
         push(&queue, 0..10_000);
         let (_, _, large) = taken(&queue, usize::MAX);
-        // The next one gathers in its own room meanwhile.
+        // The next batch has a buffer of its own meanwhile.
         push(&queue, 0..1);
         let (_, _, small) = taken(&queue, usize::MAX);
         assert!(large >= 10_000 && small < 10_000);
@@ -297,7 +299,7 @@ mod tests {
             taken(&queue, usize::MAX);
         }
         let state = queue.state();
-        let room = state.waiting.validations.capacity() + state.spare.validations.capacity();
-        assert!(room < 2 * ROOM * FEW, "{room} of a batch of one");
+        let capacity = state.waiting.validations.capacity() + state.spare.validations.capacity();
+        assert!(capacity < 2 * MAX_SPARE_FACTOR * MIN_BATCH, "a capacity of {capacity} for a batch of one");
     }
 }

@@ -1,20 +1,18 @@
-//! Many licenses at once, in memory.
+//! Import and export in memory.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::activation::ActivationId;
+use license_core::last_seen::ActivationDetail;
 use license_core::license::{Counters, License, LicenseId};
-use license_core::seen::ActivationDetail;
-use license_core::store::{PageRequest, StoreError};
-use license_core::transfer::{
-    Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, Snapshot, TransferStore,
-};
+use license_core::store::{LicenseRecord, PageRequest, StoreError, TransferSnapshot, TransferStore};
+use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
 use license_core::usage::{Rollup, RollupFilter, RollupKey};
 
-use super::{Data, Entry, MemoryStore};
+use super::data::Data;
+use super::store::MemoryStore;
 
 impl Data {
     fn settle(&self, batch: &ImportBatch) -> Vec<Imported> {
@@ -23,7 +21,7 @@ impl Data {
             let by_key = self.by_key.get(&license.key_digest);
             [Some(&license.id), by_key].into_iter().flatten().filter_map(|id| self.licenses.get(id))
         });
-        let holders: Vec<_> = found.map(|entry| holder(&entry.license)).collect();
+        let holders: Vec<_> = found.map(|entry| holder(entry.record.license())).collect();
         batch.settle(&holders)
     }
 
@@ -37,23 +35,9 @@ impl Data {
         rollups.iter().map(settle).collect()
     }
 
-    pub(super) fn import(&mut self, new: &ImportedLicense, at: DateTime<Utc>) {
-        let ImportedLicense { license, counters, activations, events, id_given: _, key_given: _ } = new;
-        let mut entry = Entry {
-            license: Arc::new(license.clone()),
-            counters: *counters,
-            activations: BTreeMap::new(),
-            domains: HashMap::new(),
-            devices: HashMap::new(),
-            validations: Vec::new(),
-            imported_at: Some(at),
-        };
-        for ActivationDetail { activation, usage } in activations {
-            entry.add(activation, *usage);
-        }
-        self.by_key.insert(license.key_digest, license.id.clone());
-        self.licenses.insert(license.id.clone(), entry);
-        self.outbox.append(events.iter().cloned());
+    pub(crate) fn import(&mut self, new: &ImportedLicense, at: DateTime<Utc>) {
+        self.insert(LicenseRecord::imported(new, at));
+        self.events.append(new.events.iter().cloned());
     }
 }
 
@@ -66,18 +50,18 @@ impl TransferStore for MemoryStore {
             data.import(new, batch.at);
         }
         if let Some(audit) = batch.audit(&settled) {
-            data.access.add(&audit);
+            data.audit.add(&audit);
         }
-        self.feed.tell(batch.notices(&settled));
+        self.feed.notify_licenses(batch.notices(&settled));
         Ok(settled)
     }
 
-    async fn foresee(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
         Ok(self.data().settle(batch))
     }
 
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
-        let mut data = self.data();
+        let mut data = self.current();
         let settled = data.settle_rollups(rollups);
         for (rollup, settled) in rollups.iter().zip(&settled) {
             if *settled == ImportedRollup::New {
@@ -87,50 +71,52 @@ impl TransferStore for MemoryStore {
         Ok(settled)
     }
 
-    async fn foresee_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
-        Ok(self.data().settle_rollups(rollups))
+    async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        Ok(self.current().settle_rollups(rollups))
     }
 
-    /// Copies what is there, so that it stays as it is.
-    async fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, StoreError> {
-        let data = self.data();
+    /// Copies everything, so that later changes do not show.
+    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError> {
+        let data = self.current();
         let page = PageRequest { after: None, limit: u32::MAX };
-        let mut copy =
-            Copied { rollups: data.rollups(&RollupFilter::default(), &page).items, ..Copied::default() };
+        let mut copy = MemorySnapshot {
+            rollups: data.rollups(&RollupFilter::default(), &page).items,
+            ..MemorySnapshot::default()
+        };
         for entry in data.licenses.values() {
-            copy.licenses.push((Arc::clone(&entry.license), entry.counters));
-            let bound = entry.activations.values();
-            copy.activations.extend(bound.map(|activation| (entry.license.id.clone(), activation.clone())));
+            let record = &entry.record;
+            copy.licenses.push((Arc::clone(record.license()), *record.counters()));
+            let id = &record.license().id;
+            copy.activations.extend(record.activations().map(|detail| (id.clone(), detail.clone())));
         }
         Ok(Box::new(copy))
     }
 
-    async fn kept_under(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let data = self.data();
-        let found = data.kept.iter().filter(|(name, _)| name.starts_with(prefix));
+        let found = data.settings.iter().filter(|(name, _)| name.starts_with(prefix));
         let mut found: Vec<_> = found.map(|(name, value)| (name.clone(), value.clone())).collect();
         found.sort_unstable();
         Ok(found)
     }
 }
 
-/// What there was, in order.
+/// A copy of the data, in order.
 #[derive(Debug, Default)]
-struct Copied {
+struct MemorySnapshot {
     licenses: Vec<(Arc<License>, Counters)>,
     activations: Vec<(LicenseId, ActivationDetail)>,
     rollups: Vec<Rollup>,
 }
 
-/// The first `limit` of those behind `after`.
-fn page<T: Clone>(items: &[T], limit: u32, behind: impl Fn(&T) -> bool) -> Vec<T> {
-    // In order: what is behind is at the end.
-    let start = items.partition_point(|item| !behind(item));
+/// Returns the first `limit` sorted items for which `is_after` holds.
+fn page<T: Clone>(items: &[T], limit: u32, is_after: impl Fn(&T) -> bool) -> Vec<T> {
+    let start = items.partition_point(|item| !is_after(item));
     items[start..].iter().take(limit as usize).cloned().collect()
 }
 
 #[async_trait]
-impl Snapshot for Copied {
+impl TransferSnapshot for MemorySnapshot {
     async fn licenses(
         &mut self,
         after: Option<&LicenseId>,
@@ -144,10 +130,10 @@ impl Snapshot for Copied {
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
     ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
-        let behind = |(license, detail): &(LicenseId, ActivationDetail)| {
+        let is_after = |(license, detail): &(LicenseId, ActivationDetail)| {
             after.is_none_or(|after| (license, &detail.activation.id) > after)
         };
-        Ok(page(&self.activations, limit, behind))
+        Ok(page(&self.activations, limit, is_after))
     }
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {

@@ -1,51 +1,44 @@
 //! The connections of a store, its statements, and how its transactions begin and commit.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::DerefMut;
 
-use license_core::change::{Change, Notice};
-use license_core::license::LicenseId;
+use license_core::change::ChangeNotice;
 use license_core::store::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
+use tokio::sync::Mutex;
 
-use super::access::AccessStatements;
-use super::commands::CommandQueue;
-use super::compaction::{Backlog, CompactionStatements};
+use super::backlog::Backlog;
+use super::command_queue::CommandQueue;
 use super::dialect::{Dialect, Durability, Value, values};
 use super::fault::store_error;
 use super::feed::{self, Feed};
-use super::outbox::OutboxStatements;
 use super::retry::Retry;
 use super::rows::Reader;
 use super::statements::Statements;
-use super::transfer::TransferStatements;
-use super::usage::UsageStatements;
 
 pub(super) type Connection<D> = <<D as Dialect>::Db as Database>::Connection;
 pub(super) type Row<D> = <<D as Dialect>::Db as Database>::Row;
 pub(super) type Tx<D> = Transaction<'static, <D as Dialect>::Db>;
+/// A connection that reads, in a transaction if the dialect needs one.
+pub(super) type ReadConnection<D> = Box<dyn DerefMut<Target = Connection<D>> + Send>;
 
-/// What a store shares with the tasks that work for it.
+/// A database, shared by a store and its tasks.
 pub(super) struct SqlDatabase<D: Dialect> {
     pub(super) dialect: D,
-    /// Of a database with one writer this pool has one connection: a fair lock.
+    /// If the database has one writer, this pool has one connection: a fair lock.
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
-    pub(super) statements: Statements,
-    pub(super) access: AccessStatements,
-    pub(super) outbox: OutboxStatements,
-    pub(super) transfer: TransferStatements,
-    pub(super) usage: UsageStatements,
-    pub(super) compaction: CompactionStatements,
+    pub(super) sql: Statements,
     pub(super) retry: Retry,
     pub(super) feed: Feed,
     pub(super) backlog: Backlog,
     pub(super) commands: CommandQueue,
-    /// One at a time assigns positions to events: two of one process would only overtake each other.
-    pub(super) publishing: tokio::sync::Mutex<()>,
-    /// One overview at a time: each reads all rollups of its range.
-    pub(super) overviews: tokio::sync::Mutex<()>,
+    /// Held while positions are assigned: two tasks of one process would only overtake each other.
+    pub(super) positions: Mutex<()>,
+    /// Held during an overview: each reads all rollups of its range.
+    pub(super) overviews: Mutex<()>,
 }
 
 impl<D: Dialect> fmt::Debug for SqlDatabase<D> {
@@ -57,25 +50,20 @@ impl<D: Dialect> fmt::Debug for SqlDatabase<D> {
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed) -> Self {
         Self {
+            sql: Statements::new::<D>(),
+            dialect,
             writer,
             readers,
-            statements: Statements::new::<D>(),
-            access: AccessStatements::new::<D>(),
-            outbox: OutboxStatements::new::<D>(),
-            transfer: TransferStatements::new(&dialect),
-            usage: UsageStatements::new::<D>(),
-            compaction: CompactionStatements::new::<D>(),
             retry: Retry::default(),
-            dialect,
             feed,
             backlog: Backlog::default(),
             commands: CommandQueue::default(),
-            publishing: tokio::sync::Mutex::default(),
-            overviews: tokio::sync::Mutex::default(),
+            positions: Mutex::default(),
+            overviews: Mutex::default(),
         }
     }
 
-    /// Closes the connections, after what runs on them.
+    /// Waits for the statements that are running, and closes all connections.
     pub(super) async fn close(&self) {
         self.dialect.close().await;
         self.readers.close().await;
@@ -91,20 +79,24 @@ impl<D: Dialect> SqlDatabase<D> {
         self.dialect.fetch(connection, sql.clone(), values).await.map_err(store_error::<D>)
     }
 
-    /// A connection for reads of one statement each.
-    pub(super) async fn reader(&self) -> Result<Reading<D>, StoreError> {
+    /// Runs one statement that reads.
+    pub(super) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<Row<D>>, StoreError> {
+        self.fetch(&mut *self.reader().await?, sql, values).await
+    }
+
+    /// Returns a connection for reads of one statement each.
+    pub(super) async fn reader(&self) -> Result<ReadConnection<D>, StoreError> {
         if self.dialect.needs_transactions() {
-            self.begin_read().await.map(Reading::Transaction)
-        } else {
-            self.read_connection().await.map(Reading::Connection)
+            return Ok(Box::new(self.begin_read().await?));
         }
+        Ok(Box::new(self.read_connection().await?))
     }
 
     pub(super) async fn read_connection(&self) -> Result<PoolConnection<D::Db>, StoreError> {
         self.readers.acquire().await.map_err(store_error::<D>)
     }
 
-    /// Begins to read from one snapshot. Dropped when read: no reader waits for its end.
+    /// Begins a transaction that reads from one snapshot. It needs no commit: no reader waits for its end.
     pub(super) async fn begin_read(&self) -> Result<Tx<D>, StoreError> {
         self.begin_on(self.read_connection().await?, self.dialect.begin_read()).await
     }
@@ -114,7 +106,16 @@ impl<D: Dialect> SqlDatabase<D> {
         connection: PoolConnection<D::Db>,
         begin: SqlStr,
     ) -> Result<Tx<D>, StoreError> {
-        Transaction::begin(connection, Some(begin)).await.map_err(store_error::<D>)
+        let begin = Transaction::begin(connection, Some(begin));
+        if D::SINGLE_WRITER {
+            return begin.await.map_err(store_error::<D>);
+        }
+        // A task of its own: if the driver's BEGIN is cancelled before its answer, the connection goes back
+        // to the pool with an open transaction, which swallows what the next caller writes.
+        let transaction = tokio::spawn(begin).await;
+        transaction
+            .map_err(|error| StoreError::Unavailable { source: error.into() })?
+            .map_err(store_error::<D>)
     }
 
     /// Waits for the writer and begins a transaction on it.
@@ -123,65 +124,38 @@ impl<D: Dialect> SqlDatabase<D> {
         self.begin_on(connection, self.dialect.begin_write(durability)).await
     }
 
-    pub(super) async fn commit(&self, tx: Tx<D>, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.commit_and_notify(tx, changes.into_iter().map(Notice::Changed).collect()).await
+    /// Waits for the lock of the compactor, if the dialect has one.
+    pub(super) async fn lock_compaction(&self, tx: &mut Tx<D>) -> Result<(), StoreError> {
+        match D::LOCK_COMPACTION {
+            Some(lock) => self.fetch(tx, &SqlStr::from_static(lock), &[]).await.map(drop),
+            None => Ok(()),
+        }
     }
 
-    /// Commits and publishes the changes: within the commit if other nodes listen, after it if none can.
-    pub(super) async fn commit_and_notify(
-        &self,
-        mut tx: Tx<D>,
-        notices: Vec<Notice>,
-    ) -> Result<(), StoreError> {
-        let Some(notify) = &self.statements.notify else {
-            tx.commit().await.map_err(store_error::<D>)?;
-            self.feed.tell(notices);
-            return Ok(());
-        };
-        for payload in notices.iter().filter_map(feed::payload) {
-            self.fetch(&mut tx, notify, values![payload.as_str()]).await?;
-        }
+    pub(super) async fn commit(&self, tx: Tx<D>) -> Result<(), StoreError> {
         tx.commit().await.map_err(store_error::<D>)
     }
 
-    pub(super) async fn check_exists(
+    /// Commits and announces changes: in the commit if other nodes listen, otherwise after it.
+    pub(super) async fn commit_and_notify(
         &self,
-        connection: &mut Connection<D>,
-        id: &LicenseId,
+        mut tx: Tx<D>,
+        changes: Vec<ChangeNotice>,
     ) -> Result<(), StoreError> {
-        let rows = self.fetch(connection, &self.statements.license_exists, values![id.as_str()]).await?;
-        if rows.is_empty() { Err(StoreError::NotFound { id: id.clone() }) } else { Ok(()) }
+        let Some(notify) = D::NOTIFY.map(SqlStr::from_static) else {
+            self.commit(tx).await?;
+            self.feed.notify(changes);
+            return Ok(());
+        };
+        for payload in changes.iter().filter_map(feed::payload) {
+            self.fetch(&mut tx, &notify, values![payload.as_str()]).await?;
+        }
+        self.commit(tx).await
     }
 
     #[cfg(test)]
     pub(super) fn pools(&self) -> (Pool<D::Db>, Pool<D::Db>) {
         (self.writer.clone(), self.readers.clone())
-    }
-}
-
-/// A connection that reads, within a transaction if the dialect needs one.
-pub(super) enum Reading<D: Dialect> {
-    Connection(PoolConnection<D::Db>),
-    Transaction(Tx<D>),
-}
-
-impl<D: Dialect> Deref for Reading<D> {
-    type Target = Connection<D>;
-
-    fn deref(&self) -> &Connection<D> {
-        match self {
-            Self::Connection(connection) => connection,
-            Self::Transaction(tx) => tx,
-        }
-    }
-}
-
-impl<D: Dialect> DerefMut for Reading<D> {
-    fn deref_mut(&mut self) -> &mut Connection<D> {
-        match self {
-            Self::Connection(connection) => connection,
-            Self::Transaction(tx) => tx,
-        }
     }
 }
 
@@ -191,4 +165,13 @@ pub(super) fn reader<'a, D: Dialect>(
     id: &'a str,
 ) -> Reader<'a, Row<D>> {
     Reader { row, table, id }
+}
+
+/// Reads a number from the only row of an answer; 0 if there is no row.
+pub(super) fn first_count<D: Dialect>(
+    rows: &[Row<D>],
+    table: &'static str,
+    column: &'static str,
+) -> Result<u64, StoreError> {
+    rows.first().map_or(Ok(0), |row| reader::<D>(row, table, "").count(column))
 }

@@ -5,40 +5,44 @@ use std::future::Future;
 
 use sqlx::{Database, SqlStr};
 
-/// What differs between databases: how transactions begin, how rows are locked, how lists are read. All other SQL is shared.
+/// How transactions begin, rows are locked and lists are read. All other SQL is shared.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The driver.
     type Db: Database<Row: Columns>;
 
     /// Locks the rows of a `SELECT`; empty if [`begin_write`](Self::begin_write) locks the whole database.
     const FOR_UPDATE: &'static str;
-    /// Locks the rows of a `SELECT` and skips those that are locked; empty like [`FOR_UPDATE`](Self::FOR_UPDATE).
+    /// Locks the rows of a `SELECT` and skips those that are locked; empty like
+    /// [`FOR_UPDATE`](Self::FOR_UPDATE).
     const SKIP_LOCKED: &'static str;
-    /// Whether the database has one writer: a transaction that writes locks out all others, so waiting commands share one.
+    /// Whether the database has one writer: a transaction that writes excludes all others, so waiting
+    /// commands share one.
     const SINGLE_WRITER: bool;
-    /// Rows that a background step writes in one transaction, so that others do not wait long.
+    /// Rows that a background job writes in one transaction, so that others do not wait long.
     const STEP_ROWS: u32;
 
-    /// Begins a transaction that writes. Names the isolation level instead of relying on the server's default.
+    /// Begins a transaction that writes. Names the isolation level instead of relying on the server's
+    /// default.
     fn begin_write(&self, durability: Durability) -> SqlStr;
     /// Begins a transaction that reads from one snapshot.
     fn begin_read(&self) -> SqlStr;
     /// Begins a transaction that reads from one snapshot, with long pauses between the reads.
     fn begin_snapshot(&self) -> SqlStr;
-    /// Whether a single statement needs a transaction around it as well.
+    /// Returns whether a single statement needs a transaction.
     fn needs_transactions(&self) -> bool;
 
-    /// Sends the payload in parameter 1 to listening nodes when the transaction commits; `None` if no other node can listen.
+    /// Sends the payload in parameter 1 to listening nodes when the transaction commits; `None` if no other
+    /// node can listen.
     const NOTIFY: Option<&'static str>;
 
     /// Appends a batch to the journal, unless its number is not above the last one of its writer.
     ///
-    /// Parameters: the writer, the number of the batch (0: it has none), the time of its latest validation, the time of its earliest
-    /// one, their number, and the entries as JSON.
+    /// Parameters: the writer, the number of the batch (0 if it has none), the time of its latest validation,
+    /// the time of its earliest one, the number of validations, and the entries as JSON.
     const RECORD: &'static str;
 
-    /// Waits for the lock of the compactor and holds it to the end of the transaction. `None` if a transaction that writes locks out
-    /// all others anyway.
+    /// Waits for the lock of the compactor and holds it to the end of the transaction. `None` if a
+    /// transaction that writes excludes all others.
     const LOCK_COMPACTION: Option<&'static str>;
 
     /// The items of the JSON array in parameter `n`, as rows with the column `value`.
@@ -54,8 +58,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// A JSON array, as text, with an array of these columns for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 
-    /// Joins each row of `each` with the rows of `table` that fulfil `condition`, looked up by an index. A planner that joins the other
-    /// way round would scan the table. Everything behind `FROM`, up to a `WHERE` with a condition.
+    /// Joins each row of `each` with the rows of `table` that match `condition`, looked up by an index. A
+    /// planner that joins the other way round would scan the table. Returns the text after `FROM`, which ends
+    /// with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
     /// Runs a statement and returns its rows.
@@ -66,21 +71,22 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         values: &[Value<'_>],
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
 
-    /// Ends the tasks that work on connections of their own.
+    /// Ends the tasks that have connections of their own.
     fn close(&self) -> impl Future<Output = ()> + Send;
 
-    /// Whether a database's error code says that a lock was not granted and nothing was written.
+    /// Returns whether an error code of the database means that a lock was not granted and nothing was
+    /// written.
     fn is_contended(code: &str) -> bool;
 }
 
-/// What a commit survives.
+/// What a commit must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The loss of power.
+    /// A power loss.
     PowerLoss,
-    /// The end of this process by any means.
+    /// A crash of this process.
     ProcessCrash,
-    /// The end of this process. What a crash of the database loses is done again by itself.
+    /// A crash of this process. If a crash of the database loses the commit, a job repeats the work.
     Repeatable,
 }
 
@@ -95,41 +101,22 @@ pub enum Value<'a> {
     Bytes(Option<&'a [u8]>),
 }
 
-impl From<i64> for Value<'_> {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
-}
+macro_rules! into_value {
+    ($($type:ty => $variant:ident),*) => {$(
+        impl<'a> From<$type> for Value<'a> {
+            fn from(value: $type) -> Self {
+                Self::$variant(Some(value))
+            }
+        }
 
-impl From<Option<i64>> for Value<'_> {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
+        impl<'a> From<Option<$type>> for Value<'a> {
+            fn from(value: Option<$type>) -> Self {
+                Self::$variant(value)
+            }
+        }
+    )*};
 }
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(value: &'a str) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl<'a> From<Option<&'a str>> for Value<'a> {
-    fn from(value: Option<&'a str>) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl<'a> From<&'a [u8]> for Value<'a> {
-    fn from(value: &'a [u8]) -> Self {
-        Self::Bytes(Some(value))
-    }
-}
-
-impl<'a> From<Option<&'a [u8]>> for Value<'a> {
-    fn from(value: Option<&'a [u8]>) -> Self {
-        Self::Bytes(value)
-    }
-}
+into_value!(i64 => Int, &'a str => Text, &'a [u8] => Bytes);
 
 /// The parameters of a statement, in order.
 macro_rules! values {
@@ -142,21 +129,21 @@ pub trait Columns: Send {
     /// A whole number or `NULL`.
     ///
     /// # Errors
-    /// When it is of another type.
+    /// Returns the driver's error if the column has another type.
     fn int(&self, column: &str) -> sqlx::Result<Option<i64>>;
     /// A text or `NULL`.
     ///
     /// # Errors
-    /// When it is of another type.
+    /// Returns the driver's error if the column has another type.
     fn text(&self, column: &str) -> sqlx::Result<Option<String>>;
     /// Bytes or `NULL`.
     ///
     /// # Errors
-    /// When it is of another type.
+    /// Returns the driver's error if the column has another type.
     fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>>;
 }
 
-/// What every driver does alike, but with types of its own.
+/// Implements [`Columns`] and `fetch` for a driver. The code is the same for all, the types are not.
 macro_rules! driver {
     ($db:ty, $row:ty, $arguments:ty) => {
         impl $crate::sql::dialect::Columns for $row {

@@ -1,24 +1,24 @@
-//! What a database's errors mean.
+//! Errors of databases as errors of the store.
 
 use license_core::store::{Source, StoreError};
 use sqlx::error::ErrorKind;
 
 use super::dialect::Dialect;
 
-/// The meaning of an error that no statement expects.
+/// Converts an error that the statement does not expect.
 pub(super) fn store_error<D: Dialect>(error: sqlx::Error) -> StoreError {
     let contended = is_contended::<D>(&error);
     let source = Source::from(error);
     if contended { StoreError::Contended { source } } else { StoreError::Unavailable { source } }
 }
 
-/// Whether others hold what was asked for.
+/// Returns whether a lock was not granted.
 pub(super) fn is_contended<D: Dialect>(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| D::is_contended(&code))
 }
 
-/// Whether a unique key is taken.
+/// Returns whether a unique key is taken.
 pub(super) fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.kind() == ErrorKind::UniqueViolation)
 }
@@ -79,7 +79,7 @@ mod tests {
             let error = error(code);
             assert!(matches!(error, StoreError::Unavailable { .. }), "{code}: {error:?}");
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            assert!(cause.ends_with(code), "the cause is kept: {cause:?}");
+            assert!(cause.ends_with(code), "the source has the code: {cause:?}");
         }
         for lost in [
             sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()),
@@ -94,7 +94,7 @@ mod tests {
 
     #[cfg(feature = "sqlite")]
     #[test]
-    fn codes_of_sqlite() {
+    fn sqlite_codes_are_mapped() {
         // Busy: plain, recovery, snapshot, timeout; locked: plain, shared cache.
         let contended = ["5", "261", "517", "773", "6", "262"];
         // I/O, full, can't open, corrupt, read-only, no database.
@@ -103,7 +103,7 @@ mod tests {
 
     #[cfg(feature = "postgres")]
     #[test]
-    fn codes_of_postgres() {
+    fn postgres_codes_are_mapped() {
         let unavailable = [
             ("40003", "statement_completion_unknown"),
             ("08007", "transaction_resolution_unknown"),

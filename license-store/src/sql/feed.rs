@@ -1,16 +1,17 @@
-//! What a node hears of changes: its own, and where the database passes them on, those of others.
+//! The change stream of a node: its own changes, and those of other nodes if the database announces them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use license_core::change::{Change, ChangeFeed, FeedState, Notice, TokenChange};
+use license_core::change::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
 use license_core::token::{TokenDigest, TokenId};
 
+use super::rows::hex;
 use crate::local_feed::LocalFeed;
 
-/// The listeners of one store, and who feeds them.
+/// The listeners of a store, and the task that receives changes of other nodes.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     local: LocalFeed,
@@ -20,31 +21,31 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn tell(&self, notices: Vec<Notice>) {
-        for notice in notices {
-            self.local.notify(notice);
+    pub(super) fn notify(&self, changes: Vec<ChangeNotice>) {
+        for change in changes {
+            self.local.notify(change);
         }
     }
 
-    pub(super) fn listen(&self) -> Box<dyn ChangeFeed> {
+    pub(super) fn listen(&self) -> Box<dyn ChangeStream> {
         self.local.listen()
     }
 
-    pub(super) fn state(&self) -> FeedState {
-        if self.lost.load(Ordering::SeqCst) { FeedState::Lost } else { FeedState::Listening }
+    pub(super) fn state(&self) -> StreamState {
+        if self.lost.load(Ordering::SeqCst) { StreamState::Lost } else { StreamState::Listening }
     }
 }
 
 #[cfg(feature = "postgres")]
 impl Feed {
-    /// A feed that `task` fills, which listens already; it ends with the store.
-    pub(super) fn fed_by<F>(task: impl FnOnce(Filler) -> F) -> Self
+    /// Starts a task that receives changes of other nodes. It ends with the store.
+    pub(super) fn with_receiver<F>(task: impl FnOnce(RemoteChanges) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (local, lost) = (LocalFeed::default(), Arc::new(AtomicBool::new(false)));
-        let filler = Filler { local: local.clone(), lost: Arc::clone(&lost) };
-        Self { local, lost, task: Some(tokio::spawn(task(filler)).abort_handle()) }
+        let changes = RemoteChanges { local: local.clone(), lost: Arc::clone(&lost) };
+        Self { local, lost, task: Some(tokio::spawn(task(changes)).abort_handle()) }
     }
 }
 
@@ -57,63 +58,61 @@ impl Drop for Feed {
     }
 }
 
-/// Fills a feed.
+/// Passes changes of other nodes to the listeners of this one.
 #[cfg(feature = "postgres")]
-pub(super) struct Filler {
+pub(super) struct RemoteChanges {
     local: LocalFeed,
     lost: Arc<AtomicBool>,
 }
 
 #[cfg(feature = "postgres")]
-impl Filler {
-    /// Listening (again): what was committed before may have been missed.
+impl RemoteChanges {
+    /// The connection is established. Changes that were committed before may have been missed.
     pub(super) fn listening(&self) {
         self.lost.store(false, Ordering::SeqCst);
-        self.local.notify(Notice::Missed);
+        self.local.notify(ChangeNotice::Missed);
     }
 
-    /// The connection is gone.
+    /// The connection was lost.
     pub(super) fn lost(&self) {
         self.lost.store(true, Ordering::SeqCst);
-        self.local.notify(Notice::Missed);
+        self.local.notify(ChangeNotice::Missed);
     }
 
-    /// A notice of a node; one that can't be read is one that was missed.
-    pub(super) fn heard(&self, payload: &str) {
-        self.local.notify(read_payload(payload).unwrap_or(Notice::Missed));
+    /// A change was received. One that cannot be read counts as missed.
+    pub(super) fn received(&self, payload: &str) {
+        self.local.notify(read_payload(payload).unwrap_or(ChangeNotice::Missed));
     }
 }
 
-/// What stands before the id of a token, where others have the id of a license. A node of before there were tokens can't read it,
-/// and takes it for a change that it missed.
+/// First word of the payload of a token; that of a license begins with its id.
 const TOKEN: &str = "token";
-const OUTBOX: &str = "outbox";
+/// The payload of new events.
+const EVENTS: &str = "events";
 
-/// A notice as text: id, version, digest in hex; of a token the word, id and digest. Short and plain: a notice holds less than
-/// 8000 bytes. That some were missed is nothing to pass on.
-pub(super) fn payload(notice: &Notice) -> Option<String> {
-    let (mut text, digest) = match notice {
-        Notice::Changed(Change { license_id, key_digest, version }) => {
+/// A change as text: a license as id, version and digest in hex; a token as [`TOKEN`], id and digest.
+/// PostgreSQL allows less than 8000 bytes. `None` for missed changes, which are not announced.
+pub(super) fn payload(notice: &ChangeNotice) -> Option<String> {
+    let (text, digest) = match notice {
+        ChangeNotice::LicenseChanged(LicenseChanged { license_id, key_digest, version }) => {
             (format!("{license_id} {version} "), key_digest.as_bytes())
         }
-        Notice::TokenChanged(TokenChange { token_id, digest }) => {
+        ChangeNotice::TokenChanged(TokenChanged { token_id, digest }) => {
             (format!("{TOKEN} {token_id} "), digest.as_bytes())
         }
-        Notice::Outbox => return Some(OUTBOX.to_owned()),
-        Notice::Missed => return None,
+        ChangeNotice::Events => return Some(EVENTS.to_owned()),
+        ChangeNotice::Missed => return None,
     };
-    for byte in digest {
-        for half in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(half.into(), 16));
-        }
-    }
-    Some(text)
+    Some(text + &hex(digest))
 }
 
-#[cfg_attr(not(any(feature = "postgres", test)), expect(dead_code, reason = "read where others write"))]
-fn read_payload(text: &str) -> Option<Notice> {
-    if text == OUTBOX {
-        return Some(Notice::Outbox);
+#[cfg_attr(
+    not(any(feature = "postgres", test)),
+    expect(dead_code, reason = "only PostgreSQL has changes of other nodes")
+)]
+fn read_payload(text: &str) -> Option<ChangeNotice> {
+    if text == EVENTS {
+        return Some(ChangeNotice::Events);
     }
     let mut parts = text.split(' ');
     let (first, second, hex) = (parts.next()?, parts.next()?, parts.next()?);
@@ -126,9 +125,9 @@ fn read_payload(text: &str) -> Option<Notice> {
     }
     if first == TOKEN {
         let (token_id, digest) = (TokenId::parse(second)?, TokenDigest::from_bytes(digest));
-        return Some(Notice::TokenChanged(TokenChange { token_id, digest }));
+        return Some(ChangeNotice::TokenChanged(TokenChanged { token_id, digest }));
     }
-    Some(Notice::Changed(Change {
+    Some(ChangeNotice::LicenseChanged(LicenseChanged {
         license_id: LicenseId::parse(first).ok()?,
         key_digest: KeyDigest::from_bytes(digest),
         version: second.parse().ok()?,
@@ -140,22 +139,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payloads_come_back() {
-        let change = Change {
+    fn payload_is_parsed_back() {
+        let change = LicenseChanged {
             license_id: LicenseId::parse("lic_a1").expect("an id"),
             key_digest: KeyDigest::from_bytes(std::array::from_fn(|n| u8::try_from(n * 8).expect("a byte"))),
             version: 17,
         };
-        let token = Notice::TokenChanged(TokenChange {
+        let token = ChangeNotice::TokenChanged(TokenChanged {
             token_id: TokenId::parse("tok_a1").expect("an id"),
             digest: TokenDigest::from_bytes([0xa7; 32]),
         });
         let text = payload(&token).expect("a text");
         assert_eq!(read_payload(&text), Some(token));
         assert_eq!(read_payload(&text.replace("tok_", "lic_")), None);
-        assert_eq!(payload(&Notice::Outbox).as_deref().and_then(read_payload), Some(Notice::Outbox));
-        assert_eq!(payload(&Notice::Missed), None);
-        let change = Notice::Changed(change);
+        assert_eq!(
+            payload(&ChangeNotice::Events).as_deref().and_then(read_payload),
+            Some(ChangeNotice::Events)
+        );
+        assert_eq!(payload(&ChangeNotice::Missed), None);
+        let change = ChangeNotice::LicenseChanged(change);
         let text = payload(&change).expect("a text");
         assert_eq!(read_payload(&text), Some(change));
         let (shorter, other) = (&text[..text.len() - 1], text.replace("17", "x"));

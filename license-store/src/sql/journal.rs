@@ -1,4 +1,4 @@
-//! Batches of validations as rows of the journal: written by recorders, read by the compactor.
+//! Batches of validations as rows of the journal, which recorders write and the compactor reads.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use license_core::activation::Fingerprint;
 use license_core::client::Client;
 use license_core::domain::DomainName;
 use license_core::license::LicenseId;
-use license_core::place::{Country, Place, Region};
+use license_core::location::{Country, Location, Region};
 use license_core::store::StoreError;
 use license_core::usage::{BatchId, Validation, ValidationOutcome};
 use license_core::verdict::Claim;
@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::database::SqlDatabase;
 use super::dialect::{Dialect, Durability, values};
-use super::fault::store_error;
 use super::rows::{int, time};
 
-/// The sequence of a validation is the id of its row in the journal times this, plus its index in the batch.
-pub(super) const SEQUENCES: u64 = 1 << 20;
+/// Maximum number of validations in a batch. The sequence of a validation is the id of its row times this,
+/// plus its index.
+pub(super) const MAX_BATCH: u64 = 1 << 20;
 
-/// The columns of one entry. Missing ones at the end are NULL: most validations have no more than five.
+/// One validation as a JSON array. The last value is left out if it is not known, as for most validations.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry<'a>(
     #[serde(borrow)] Cow<'a, str>,
@@ -29,12 +29,12 @@ struct Entry<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Option<Cow<'a, str>>,
     #[serde(borrow)] Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")] Option<Origin<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")] Option<EntryDetails<'a>>,
 );
 
-/// Where a validation came from, by which software, and the wildcard that covered its domain.
+/// Country, region, client, and the wildcard that covered the domain.
 #[derive(Debug, Serialize, Deserialize)]
-struct Origin<'a>(
+struct EntryDetails<'a>(
     #[serde(borrow)] Option<Cow<'a, str>>,
     #[serde(borrow)] Option<Cow<'a, str>>,
     #[serde(borrow)] Option<Cow<'a, str>>,
@@ -43,14 +43,14 @@ struct Origin<'a>(
 
 impl<'a> Entry<'a> {
     fn new(validation: &'a Validation) -> Self {
-        let Validation { license_id, at, outcome, claim, covered_by, place, client } = validation;
+        let Validation { license_id, at, outcome, claim, covered_by, location, client } = validation;
         let Claim { domain, fingerprint } = claim;
         let text = |text: Option<&'a str>| text.map(Cow::Borrowed);
-        let known = place.is_some() || client.is_some() || covered_by.is_some();
-        let origin = known.then(|| {
-            Origin(
-                text(place.as_ref().map(|place| place.country.as_str())),
-                text(place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str)),
+        let known = location.is_some() || client.is_some() || covered_by.is_some();
+        let details = known.then(|| {
+            EntryDetails(
+                text(location.as_ref().map(|location| location.country.as_str())),
+                text(location.as_ref().and_then(|location| location.region.as_ref()).map(Region::as_str)),
                 text(client.as_ref().map(Client::as_str)),
                 text(covered_by.as_ref().map(DomainName::as_str)),
             )
@@ -61,21 +61,22 @@ impl<'a> Entry<'a> {
             outcome.as_str().into(),
             text(domain.as_ref().map(DomainName::as_str)),
             text(fingerprint.as_ref().map(Fingerprint::as_str)),
-            origin,
+            details,
         )
     }
 
     fn validation(self) -> Result<Validation, String> {
-        let Self(license_id, at, outcome, domain, device, origin) = self;
-        let Origin(country, region, client, covered_by) = origin.unwrap_or(Origin(None, None, None, None));
+        let Self(license_id, at, outcome, domain, device, details) = self;
+        let EntryDetails(country, region, client, covered_by) =
+            details.unwrap_or(EntryDetails(None, None, None, None));
         let domain_name = |text: Option<Cow<'_, str>>| {
             text.map(|text| parse("domain", &text, DomainName::from_stored)).transpose()
         };
         let fingerprint = device.map(|text| parse("device", &text, Fingerprint::parse)).transpose()?;
-        let place = country
+        let location = country
             .map(|text| {
                 let country = Country::parse(&text).ok_or_else(|| format!("{text:?} is no country"))?;
-                Ok::<_, String>(Place { country, region: region.as_deref().and_then(Region::parse) })
+                Ok::<_, String>(Location { country, region: region.as_deref().and_then(Region::parse) })
             })
             .transpose()?;
         Ok(Validation {
@@ -85,7 +86,7 @@ impl<'a> Entry<'a> {
                 .ok_or_else(|| format!("{outcome:?} is no outcome"))?,
             claim: Claim { domain: domain_name(domain)?, fingerprint },
             covered_by: domain_name(covered_by)?,
-            place,
+            location,
             client: client.map(|text| parse("client", &text, Client::parse)).transpose()?,
         })
     }
@@ -99,26 +100,29 @@ fn parse<T, E: fmt::Display>(
     parse(text).map_err(|error| format!("{what} {text:?}: {error}"))
 }
 
-/// A validation with its place in the order of recording.
+/// A validation with its number in the order of recording.
 #[derive(Debug)]
-pub(super) struct Sequenced {
+pub(super) struct SequencedValidation {
     pub(super) sequence: u64,
     pub(super) validation: Validation,
 }
 
-/// Reads the entries of the row `id` of the journal.
+/// Decodes the entries of the journal row `id`.
 ///
 /// # Errors
-/// Why they cannot be read. Nothing of the row is returned then.
-pub(super) fn decode(id: u64, entries: &str) -> Result<Vec<Sequenced>, String> {
+/// Returns the reason if an entry cannot be read.
+pub(super) fn decode(id: u64, entries: &str) -> Result<Vec<SequencedValidation>, String> {
     let entries: Vec<Entry<'_>> = serde_json::from_str(entries).map_err(|error| error.to_string())?;
     let sequenced = |(index, entry): (u64, Entry<'_>)| {
-        Ok(Sequenced { sequence: id.saturating_mul(SEQUENCES) + index, validation: entry.validation()? })
+        Ok(SequencedValidation {
+            sequence: id.saturating_mul(MAX_BATCH) + index,
+            validation: entry.validation()?,
+        })
     };
     (0..).zip(entries).map(sequenced).collect()
 }
 
-/// A batch as the parameters that [`Dialect::RECORD`] reads.
+/// A batch as parameters of [`Dialect::RECORD`].
 #[derive(Debug)]
 pub(super) struct JournalBatch {
     pub(super) size: u64,
@@ -142,7 +146,7 @@ impl JournalBatch {
     }
 }
 
-/// Serializes one entry after the other, without a list of them.
+/// Serializes entries one by one, without collecting them first.
 struct Entries<'a>(&'a [Validation]);
 
 impl Serialize for Entries<'_> {
@@ -162,13 +166,12 @@ impl<D: Dialect> SqlDatabase<D> {
         let JournalBatch { size, earliest, latest, entries } = batch;
         let values = values![writer.as_slice(), number, *latest, *earliest, int(*size), entries.as_str()];
         if !D::SINGLE_WRITER && !self.dialect.needs_transactions() {
-            // One statement is a transaction of its own: one round trip to the server instead of three.
-            let connection = &mut *self.read_connection().await?;
-            return self.fetch(connection, &self.statements.record, values).await.map(drop);
+            // One statement is a transaction: one round trip to the server instead of three.
+            return self.read(&self.sql.journal.record, values).await.map(drop);
         }
         let mut tx = self.begin(Durability::ProcessCrash).await?;
-        self.fetch(&mut tx, &self.statements.record, values).await?;
-        tx.commit().await.map_err(store_error::<D>)
+        self.fetch(&mut tx, &self.sql.journal.record, values).await?;
+        self.commit(tx).await
     }
 }
 
@@ -194,8 +197,8 @@ mod tests {
     fn decoded_batch_equals_recorded_batch() {
         let mut whole = validation(Some("Acme/1.0"));
         whole.covered_by = DomainName::from_stored("*.example.com").ok();
-        whole.place =
-            Some(Place { country: Country::parse("DE").expect("a country"), region: Region::parse("BW") });
+        whole.location =
+            Some(Location { country: Country::parse("DE").expect("a country"), region: Region::parse("BW") });
         let batch = [validation(None), whole];
         let encoded = JournalBatch::new(&batch);
         let decoded = decode(3, &encoded.entries).expect("it is readable");
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_entries_are_refused_with_a_reason() {
+    fn damaged_entries_are_rejected_with_a_reason() {
         for (entries, reason) in [
             ("rubbish", "expected value"),
             (r#"[["lic_a",1,"VALID"]]"#, "invalid length"),

@@ -1,43 +1,43 @@
-//! Brings a database to the schema of this version.
+//! Migrates a database to the schema of this version.
 
 use license_core::store::Source;
 use sqlx::SqlStr;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
-/// Why a database can't be opened.
+/// Error of opening a database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A later version of this software has changed the database.
+    /// The database has the schema of a later version of this software.
     #[error(
-        "the database has schema {found}, of a later version of this software; this version knows none after {known}"
+        "the database has schema {found}, but this version supports schemas up to {known}; install a newer version"
     )]
     NewerSchema {
-        /// The schema it has.
+        /// Number of its schema.
         found: i64,
-        /// The last one known here.
+        /// The last schema that this version knows.
         known: i64,
     },
-    /// The file can't be made or opened.
+    /// The file cannot be created or opened.
     #[error("{source}")]
     File {
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The database does not answer as a database of ours.
-    #[error("the database can't be opened: {0}")]
+    /// The database cannot be reached, or is not a license database.
+    #[error("the database cannot be opened: {0}")]
     Database(Source),
 }
 
-/// The schemas, oldest first: a name for the log, and the text.
+/// The schemas, oldest first: a name, and the SQL.
 pub(super) type Schemas = [(&'static str, &'static str)];
 
-/// Brings a database to the last of the schemas, or leaves it as it is.
+/// Migrates a database to the last schema, or changes nothing.
 ///
-/// To be run within a transaction that has locked out others: of nodes that start at once, one migrates, the others
-/// wait and find it done, and all steps are kept in one commit. The locks of sqlx are left out: they belong to a
-/// session, which behind a pooler is another one at each statement, and SQLite has none.
+/// Must run in a transaction that excludes others: if several nodes start at once, one migrates in one
+/// commit, and the others wait and find it done. The locks of sqlx are off: they belong to a session, which a
+/// pooler may change between statements, and SQLite has none.
 pub(super) async fn migrate<C: Migrate>(
     connection: &mut C,
     schemas: &'static Schemas,
@@ -47,10 +47,10 @@ pub(super) async fn migrate<C: Migrate>(
         Migration::new(version, (*name).into(), MigrationType::Simple, SqlStr::from_static(text), false)
     };
     let mut migrator = Migrator::with_migrations((1..).zip(schemas).map(migration).collect());
-    // A table of our own name: the host application may keep sqlx migrations in the same database.
+    // Not the default name: the host application may have sqlx migrations of its own in this database.
     migrator.dangerous_set_table_name("license_migrations");
     migrator.set_locking(false);
-    // Not `run`: its future is not `Send` for a connection that is lent ("`Acquire` is not general enough").
+    // Not `run`: its future is not `Send` for a borrowed connection ("`Acquire` is not general enough").
     match migrator.run_direct(None, connection, false).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(found)) => {
@@ -60,7 +60,6 @@ pub(super) async fn migrate<C: Migrate>(
     }
 }
 
-/// The error of a database that can't be opened.
 pub(super) fn open_error(error: sqlx::Error) -> OpenError {
     OpenError::Database(Box::new(error))
 }

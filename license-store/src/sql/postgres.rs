@@ -9,43 +9,43 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, Postgres as Driver};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqlStr};
 
-use super::SqlStore;
 use super::dialect::{Dialect, Durability, Value, driver};
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
-use super::retry::TRIES;
+use super::retry::ATTEMPTS;
+use super::store::SqlStore;
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 
-/// The advisory lock that a node holds while it migrates: any number that no other user of the database takes.
+/// The advisory lock of migrations. The number is arbitrary, but no other user of the database may have it.
 const MIGRATION_LOCK: i64 = 0x6c69_6365_6e73_6531;
-/// A connection that was idle for longer is asked whether it still stands. Asking at each use would double the time of
-/// a read.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// The longest pause between two reads of a snapshot, as the server reads it.
+/// A connection that was idle for longer is pinged before use. A ping at each use would double the time of a
+/// read.
+const PING_AFTER: Duration = Duration::from_secs(1);
+/// Maximum pause between two reads of a snapshot, in PostgreSQL's syntax.
 const SNAPSHOT_IDLE: &str = "10min";
-/// How connections are named in the server's lists, unless the URL names them.
+/// Name of the connections in `pg_stat_activity`, unless the URL has one.
 const APPLICATION: &str = "license-store";
 
-/// How a store works with its server.
+/// Settings of a [`PostgresStore`].
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    /// Most connections that are open at once.
+    /// Maximum number of connections.
     pub max_connections: u32,
     /// How long a call waits for a connection, a new one included, before the store is unavailable.
     pub acquire_timeout: Duration,
-    /// How long the server works at one statement, or waits for the next one of a transaction, before it gives up and
-    /// the store is unavailable. To the millisecond.
+    /// How long the server works on one statement, or waits for the next one of a transaction, before the
+    /// store is unavailable. In whole milliseconds.
     pub statement_timeout: Duration,
-    /// How long a call waits for others that change the same license, over all its tries, before the store is
-    /// contended. To the millisecond.
+    /// How long a call waits in all its attempts for others that change the same license, before it is
+    /// contended. In whole milliseconds.
     pub lock_timeout: Duration,
-    /// Whether a pooler in transaction mode, such as pgbouncer, stands between, so that each transaction may run on
-    /// another connection. Then nothing is kept on one: statements are not prepared for later, the timeouts are set in
-    /// each transaction, and every read is a transaction. Slower than without; off by default.
+    /// Whether there is a pooler in transaction mode, such as pgbouncer, between node and server. Each
+    /// transaction may then run on another connection, so statements are not cached, timeouts are set in each
+    /// transaction, and every read is a transaction. Slower; off by default.
     pub transaction_pooler: bool,
-    /// Where to listen for what other nodes change, as a URL; `None`: at the database's own. A pooler in transaction mode
-    /// passes no notices on: with one, this names the server behind it.
+    /// URL at which to listen for changes of other nodes; `None` for that of the database. A pooler in
+    /// transaction mode does not forward notifications; with one, set the URL of the server itself.
     pub listen_url: Option<String>,
 }
 
@@ -67,8 +67,8 @@ impl PostgresOptions {
     fn timeouts(&self, local: &str) -> String {
         // 0 would be no limit at all.
         let millis = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1);
-        let (statement, lock) = (millis(self.statement_timeout), millis(self.lock_timeout / TRIES));
-        // Without the last one, a node that is stopped amid a transaction holds its lock for as long as it is stopped.
+        let (statement, lock) = (millis(self.statement_timeout), millis(self.lock_timeout / ATTEMPTS));
+        // Without the last one, a node that is suspended in a transaction holds its lock until it resumes.
         format!(
             "SET {local} statement_timeout = {statement}; SET {local} lock_timeout = {lock}; \
              SET {local} idle_in_transaction_session_timeout = {statement}"
@@ -85,7 +85,7 @@ pub struct Postgres {
     transaction_pooler: bool,
 }
 
-/// A store in a database of PostgreSQL, version 13 or later.
+/// A store in a PostgreSQL database, version 13 or later: any number of nodes.
 pub type PostgresStore = SqlStore<Postgres>;
 
 driver!(Driver, PgRow, PgArguments);
@@ -93,7 +93,7 @@ driver!(Driver, PgRow, PgArguments);
 impl Postgres {
     pub(super) fn new(options: &PostgresOptions) -> Self {
         let timeouts = if options.transaction_pooler {
-            // In the text that begins the transaction, so that they cost no time of their own.
+            // In the statement that begins the transaction, so that they need no round trip.
             format!("; {}", options.timeouts("LOCAL"))
         } else {
             String::new()
@@ -102,7 +102,8 @@ impl Postgres {
             AssertSqlSafe(format!("BEGIN ISOLATION LEVEL {mode}{timeouts}{more}")).into_sql_str()
         };
         Self {
-            // Under REPEATABLE READ, as a server's default may be, the lock is taken on the row of before the wait.
+            // Under REPEATABLE READ, which may be the server's default, a lock that had to wait fails if its
+            // row changed.
             begin_write: begin("READ COMMITTED", ""),
             begin_repeatable: begin("READ COMMITTED", "; SET LOCAL synchronous_commit = off"),
             begin_read: begin("REPEATABLE READ READ ONLY", ""),
@@ -117,14 +118,14 @@ impl Dialect for Postgres {
     const FOR_UPDATE: &'static str = " FOR UPDATE";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     const SINGLE_WRITER: bool = false;
-    // Others wait for a processor: a server of two is busy with 100 rows for some milliseconds.
+    // A server with two processors works on 100 rows for a few milliseconds.
     const STEP_ROWS: u32 = 100;
-    // Sent with the commit, and to this node as well.
+    // Sent with the commit, also to this node.
     const NOTIFY: Option<&'static str> = Some("SELECT pg_notify('license_changes', $1)");
 
     fn begin_write(&self, durability: Durability) -> SqlStr {
         match durability {
-            // Waits for the disk unless the server is set otherwise.
+            // The commit waits for the disk, unless the server is configured otherwise.
             Durability::PowerLoss | Durability::ProcessCrash => self.begin_write.clone(),
             Durability::Repeatable => self.begin_repeatable.clone(),
         }
@@ -135,28 +136,28 @@ impl Dialect for Postgres {
     }
 
     fn begin_snapshot(&self) -> SqlStr {
-        // Who writes the rows somewhere may be slower than a node may be idle.
+        // The reader may take longer to write the rows than a transaction may be idle.
         let begin = self.begin_read.as_str();
         let begin = format!("{begin}; SET LOCAL idle_in_transaction_session_timeout = '{SNAPSHOT_IDLE}'");
         AssertSqlSafe(begin).into_sql_str()
     }
 
     fn needs_transactions(&self) -> bool {
-        // The driver sends a statement's text in one round trip and its parameters in the next: a pooler may hand the
-        // two to different connections unless a transaction binds them.
+        // The driver sends the text of a statement in one round trip and its parameters in the next. Without
+        // a transaction, a pooler may send the two to different connections.
         self.transaction_pooler
     }
 
-    // A statement of its own is a transaction; sessions are set to READ COMMITTED.
+    // Runs without BEGIN, so sessions are set to READ COMMITTED.
     const RECORD: &'static str = "WITH noted AS (INSERT INTO writers (id, last_batch, at) SELECT $1, $2, $3 WHERE $2 > 0 \
         ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch, at = excluded.at \
         WHERE writers.last_batch < excluded.last_batch RETURNING 1) \
         INSERT INTO journal (at, size, entries) SELECT $4, $5, $6 WHERE $2 = 0 OR EXISTS (SELECT 1 FROM noted)";
 
-    // Any number that no other user of the database takes.
+    // The number is arbitrary, but no other user of the database may have it.
     const LOCK_COMPACTION: Option<&'static str> = Some("SELECT pg_advisory_xact_lock(7811884315946738994)");
 
-    // Of type jsonb, which is parsed once; of a json each look at a field parses all of its row.
+    // jsonb is parsed once; each access to a field of json parses the whole row.
     fn items(n: u8) -> String {
         format!("jsonb_array_elements(CAST(${n} AS jsonb))")
     }
@@ -166,7 +167,7 @@ impl Dialect for Postgres {
     }
 
     fn is_one_of(column: &str, n: u8) -> String {
-        // An array is looked up in an index; `IN (SELECT …)` may be planned as a join that reads all rows.
+        // An array is looked up in an index; `IN (SELECT …)` may become a join that reads all rows.
         format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST(${n} AS json))))")
     }
 
@@ -185,7 +186,7 @@ impl Dialect for Postgres {
     }
 
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String {
-        // With an OFFSET the inner select stays one of its own.
+        // An OFFSET keeps the planner from merging the inner select.
         format!(
             "{each} CROSS JOIN LATERAL (SELECT {columns} FROM {table} WHERE {condition} OFFSET 0) AS {table} WHERE 1 = 1"
         )
@@ -209,14 +210,15 @@ impl Dialect for Postgres {
 }
 
 impl SqlStore<Postgres> {
-    /// Connects to the database at `url`, `postgres://user:password@host/name`, and brings it to the schema of this
-    /// version where needed. Other nodes may do so at the same time.
+    /// Connects to the database at `url`, `postgres://user:password@host/name`, and migrates it if needed.
+    /// Other nodes may do so at the same time.
     ///
-    /// The connection is encrypted where the server offers it; `?sslmode=verify-full&sslrootcert=…` makes sure of it
-    /// and of the server. The tables are made in the first schema of the user's `search_path`.
+    /// The connection is encrypted if the server offers it; `?sslmode=verify-full&sslrootcert=…` requires
+    /// encryption and verifies the server. The tables are created in the first schema of the user's
+    /// `search_path`.
     ///
     /// # Errors
-    /// [`OpenError`]; a database of a later version is left as it is.
+    /// Returns [`OpenError`] if the database cannot be opened. A database of a later version is not changed.
     pub async fn connect(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
         let mut server = server(url)?;
         let listen = self::server(options.listen_url.as_deref().unwrap_or(url))?;
@@ -226,7 +228,7 @@ impl SqlStore<Postgres> {
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
+                    if meta.idle_for > PING_AFTER {
                         connection.ping().await?;
                     }
                     Ok(true)
@@ -235,8 +237,8 @@ impl SqlStore<Postgres> {
         if options.transaction_pooler {
             server = server.statement_cache_capacity(0);
         } else {
-            // Not as a parameter at the start: poolers, in session mode too, refuse those that they don't know.
-            // Statements that are a transaction of their own are not begun with an isolation that is named.
+            // Not as start-up parameters: poolers reject those that they do not know, in session mode too.
+            // Statements without BEGIN take the isolation level of the session.
             let isolation = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
             let timeouts = AssertSqlSafe(format!("{}; {isolation}", options.timeouts(""))).into_sql_str();
             pool = pool.after_connect(move |connection, _| {
@@ -248,7 +250,7 @@ impl SqlStore<Postgres> {
         let dialect = Postgres::new(options);
         prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
         let listener = listener::connect(&listen).await.map_err(open_error)?;
-        let feed = Feed::fed_by(|filler| listener::run(listener, listen, filler));
+        let feed = Feed::with_receiver(|changes| listener::run(listener, listen, changes));
         Ok(Self::new(dialect, pool.clone(), pool, feed))
     }
 }
@@ -257,17 +259,17 @@ fn server(url: &str) -> Result<PgConnectOptions, OpenError> {
     let server: PgConnectOptions = url.parse().map_err(open_error)?;
     let named = server.get_application_name().is_some();
     let server = if named { server } else { server.application_name(APPLICATION) };
-    // Poolers refuse it as a parameter at the start, and no column is a float.
+    // Poolers reject this start-up parameter, and no column is a float.
     Ok(server.extra_float_digits(None))
 }
 
 async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(), OpenError> {
-    // Whoever comes second waits for the whole migration of the first, however long.
+    // A second node waits for the whole migration of the first, without a timeout.
     let begin =
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
     let mut tx = connection.begin_with(begin).await.map_err(open_error)?;
-    // The migrator names the statements that it prepares. Behind a pooler another node may have left the same names on
-    // this connection, and this one shall leave none.
+    // The migrator names its prepared statements. Behind a pooler, another node may have left the same names
+    // on this connection, and this node must leave none.
     if !keep_prepared {
         tx.execute("DEALLOCATE ALL").await.map_err(open_error)?;
     }
@@ -277,8 +279,8 @@ async fn prepare(connection: &mut PgConnection, keep_prepared: bool) -> Result<(
     let encoding = fetch(&mut tx, encoding, &[], keep_prepared).await.map_err(open_error)?;
     let encoding: String = encoding[0].try_get("encoding").map_err(open_error)?;
     if encoding != "UTF8" {
-        let why = format!("its encoding is {encoding}; licenses need UTF8");
-        return Err(OpenError::Database(why.into()));
+        let error = format!("its encoding is {encoding}; create it with encoding UTF8");
+        return Err(OpenError::Database(error.into()));
     }
     migrate(&mut *tx, SCHEMAS).await?;
     if !keep_prepared {

@@ -1,4 +1,4 @@
-//! Another try where others held what was asked for.
+//! Retries of transactions that met a lock.
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,45 +7,45 @@ use std::time::Duration;
 
 use license_core::store::StoreError;
 
-/// How often a transaction is tried before its caller hears of it.
-pub(super) const TRIES: u32 = 3;
-/// The longest pause before the second try; before the third it is twice as long.
-const PAUSE: Duration = Duration::from_millis(30);
+/// Maximum number of attempts.
+pub(super) const ATTEMPTS: u32 = 3;
+/// Maximum pause before the second attempt; twice this before the third.
+const MAX_PAUSE: Duration = Duration::from_millis(30);
 
-/// Tries whole transactions again. All pauses of one call are 90 ms at most.
+/// Retries whole transactions with jitter. The pauses of one call are at most 90 ms in total.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
     pauses: AtomicU64,
 }
 
 impl Retry {
-    /// Runs `attempt` until it is not contended, up to [`TRIES`] times.
+    /// Runs `attempt` until it is not contended, up to [`ATTEMPTS`] times.
     ///
-    /// Contended means that the database said so and kept nothing. Where its answer is missing, above all to a
-    /// `COMMIT`, the call may have been done, and doing it again could count twice: that is unavailable, and not tried
-    /// again.
+    /// A contended attempt has written nothing. If the answer is missing, above all to a `COMMIT`, the
+    /// attempt may have succeeded, and a retry could count twice: that is [`StoreError::Unavailable`], which
+    /// is not retried.
     pub(super) async fn run<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        for tried in 1..TRIES {
+        for number in 1..ATTEMPTS {
             match attempt().await {
-                Err(StoreError::Contended { .. }) => tokio::time::sleep(self.pause(tried)).await,
+                Err(StoreError::Contended { .. }) => tokio::time::sleep(self.pause(number)).await,
                 result => return result,
             }
         }
         attempt().await
     }
 
-    /// Differs from pause to pause, and between processes: callers that met once shall not meet again.
-    fn pause(&self, tried: u32) -> Duration {
+    /// Returns a pause that differs between calls and processes, so that callers that met once do not meet
+    /// again.
+    fn pause(&self, attempt: u32) -> Duration {
         let mut hash = DefaultHasher::new();
-        // Where the system put this store differs from node to node, also where all nodes have one process number.
-        let place = std::ptr::from_ref(self).addr();
-        (place, std::process::id(), self.pauses.fetch_add(1, Ordering::Relaxed)).hash(&mut hash);
-        let longest = PAUSE * tried;
-        let part = u32::try_from(hash.finish() % 1_000).unwrap_or(0);
-        longest * part / 1_000
+        // In containers all nodes may have the same process id, but their addresses differ.
+        let address = std::ptr::from_ref(self).addr();
+        (address, std::process::id(), self.pauses.fetch_add(1, Ordering::Relaxed)).hash(&mut hash);
+        let permille = u32::try_from(hash.finish() % 1_000).unwrap_or(0);
+        MAX_PAUSE * attempt * permille / 1_000
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_contended_is_tried_three_times() {
+    async fn contended_attempt_is_retried_twice() {
         for (fail, succeeds, attempts) in
             [(0, true, 1), (1, true, 2), (2, true, 3), (3, false, 3), (9, false, 3)]
         {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_have_been_done_is_not_tried_again() {
+    async fn lost_answer_is_not_retried() {
         let (result, tried) =
             run(1, || StoreError::Unavailable { source: "the answer was lost".into() }).await;
         assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_differ_and_are_short() {
+    fn pauses_are_short_and_differ() {
         let retry = Retry::default();
         let pauses: BTreeSet<_> = (0..100).map(|_| retry.pause(1)).collect();
         assert!(pauses.len() > 80, "{} different pauses of 100", pauses.len());

@@ -14,31 +14,34 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Executor, SqlStr};
 use tokio::time::{Instant, sleep};
 
-use super::SqlStore;
 use super::dialect::{Dialect, Durability, Value, driver};
 use super::fault::is_contended;
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
-use super::retry::TRIES;
+use super::retry::ATTEMPTS;
+use super::store::SqlStore;
 use checkpoint::Checkpoints;
 
-/// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. A safety net: the checkpoint task comes first.
+/// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. Normally the checkpoint task does
+/// so earlier.
 const LOG_PAGES: &str = "32768";
-/// Before another process is asked again whether it has opened the file.
+/// Pause between attempts to open a file that another process is opening.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
-// IMMEDIATE takes the one write lock at once; a transaction that reads first and writes later fails where another wrote. In
-// WAL mode, NORMAL writes to the system at each commit and FULL waits for the disk as well.
+// IMMEDIATE takes the write lock at once; a transaction that reads first and writes later fails if another
+// one wrote between. In WAL mode, NORMAL hands each commit to the operating system, and FULL also waits for
+// the disk.
 const BEGIN_FULL: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
 const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/sqlite/0001_initial.sql"))];
 
-/// How a store works with its file.
+/// Settings of a [`SqliteStore`].
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// How long a call waits for writers of this process, and then for those of others, before the store is contended.
+    /// How long a call waits for writers of this process, and then for writers of other processes, before it
+    /// is contended.
     pub lock_timeout: Duration,
-    /// Connections that read. Reads take microseconds; more than cores only wait for each other.
+    /// Number of connections that read. Reads take microseconds, so more connections than cores gain nothing.
     pub readers: u32,
 }
 
@@ -51,7 +54,7 @@ impl Default for SqliteOptions {
 /// The dialect of SQLite.
 #[derive(Debug)]
 pub struct Sqlite {
-    /// Runs as long as the store lives.
+    /// Runs until the store is closed or dropped.
     checkpoints: Option<Checkpoints>,
 }
 
@@ -62,7 +65,7 @@ impl Sqlite {
     }
 }
 
-/// A store in a file of SQLite.
+/// A store in an SQLite file: one machine, any number of processes.
 pub type SqliteStore = SqlStore<Sqlite>;
 
 driver!(Driver, SqliteRow, SqliteArguments);
@@ -73,9 +76,9 @@ impl Dialect for Sqlite {
     const FOR_UPDATE: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
     const SINGLE_WRITER: bool = true;
-    // Some milliseconds.
+    // A few milliseconds.
     const STEP_ROWS: u32 = 200;
-    // No other process listens.
+    // Other processes cannot listen.
     const NOTIFY: Option<&'static str> = None;
 
     fn begin_write(&self, durability: Durability) -> SqlStr {
@@ -130,7 +133,7 @@ impl Dialect for Sqlite {
     }
 
     fn looked_up(each: &str, table: &str, _: &str, condition: &str) -> String {
-        // The planner keeps the order of a CROSS JOIN.
+        // The planner does not reorder a CROSS JOIN.
         format!("{each} CROSS JOIN {table} WHERE {condition}")
     }
 
@@ -156,19 +159,19 @@ impl Dialect for Sqlite {
 }
 
 impl SqlStore<Sqlite> {
-    /// Opens the database in the file at `path`, making it (for its owner's eyes only) and bringing it to the schema of
-    /// this version where needed. Other processes may have it open.
+    /// Opens the database file at `path`. Creates it, readable by its owner only, and migrates it if needed.
+    /// Other processes may have it open.
     ///
     /// # Errors
-    /// [`OpenError`]; a database of a later version is left as it is.
+    /// Returns [`OpenError`] if the file cannot be opened. A database of a later version is not changed.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path, &SqliteOptions::default()).await
     }
 
-    /// As [`open`](Self::open), with options.
+    /// Opens a database file with options.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns [`OpenError`] like [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, OpenError> {
         let SqliteOptions { lock_timeout, readers } = *options;
         let path = path.as_ref();
@@ -178,8 +181,9 @@ impl SqlStore<Sqlite> {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
-            .busy_timeout(lock_timeout / TRIES);
-        // No check before each use: a connection to a file does not break by itself, and the check costs more than a read.
+            .busy_timeout(lock_timeout / ATTEMPTS);
+        // No check before each use: a connection to a file does not break, and the check costs more than a
+        // read.
         let pool = || {
             SqlitePoolOptions::new()
                 .test_before_acquire(false)
@@ -187,18 +191,18 @@ impl SqlStore<Sqlite> {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        // SQLite has one writer at a time: one connection, which the pool hands out in the order of asking.
+        // SQLite has one writer: one connection, which the pool hands out in the order of requests.
         let writing = pool().max_connections(1).after_release(|connection, _| {
             Box::pin(async move {
-                // If a commit fails (a full disk), SQLite ends the transaction itself, and the driver's count of open transactions
-                // stays wrong. The ping waits for the rollback of a dropped transaction.
+                // If a commit fails (a full disk), SQLite ends the transaction itself, and the driver's count
+                // of open transactions stays wrong. The ping waits for the rollback of a dropped transaction.
                 if connection.is_in_transaction() {
                     connection.ping().await?;
                 }
                 Ok(!connection.is_in_transaction())
             })
         });
-        // A statement that changes many rows keeps a journal of its own, which would be a file.
+        // A statement that changes many rows has a temporary journal, which would be a file.
         let writer_options = options
             .clone()
             .pragma("wal_autocheckpoint", LOG_PAGES)
@@ -207,7 +211,8 @@ impl SqlStore<Sqlite> {
         let writer = connect(&writing, &writer_options, lock_timeout).await.map_err(open_error)?;
         let mut tx = writer.begin_with(SqlStr::from_static(BEGIN_FULL)).await.map_err(open_error)?;
         migrate(&mut *tx, SCHEMAS).await?;
-        // Statistics, which the migration may just have written, are read when a connection begins, or here.
+        // Loads the statistics that the migration may have written; otherwise a connection reads them when it
+        // opens.
         tx.execute("ANALYZE sqlite_schema").await.map_err(open_error)?;
         tx.commit().await.map_err(open_error)?;
         let readers = pool().max_connections(readers);
@@ -217,8 +222,8 @@ impl SqlStore<Sqlite> {
     }
 }
 
-/// Connects, also where others open the file at the same moment: to give a new file its log takes all of it, and SQLite
-/// says at once that it is busy then, whatever the time-out. So it is asked again until the time is over.
+/// Connects, and retries while another process opens the file: a new file gets its log under an exclusive
+/// lock, for which SQLite does not wait, whatever the timeout.
 async fn connect(
     pool: &SqlitePoolOptions,
     options: &SqliteConnectOptions,
@@ -233,7 +238,7 @@ async fn connect(
     }
 }
 
-/// Makes the file readable by its owner only. SQLite gives its `-wal` and `-shm` the same mode.
+/// Creates the file, readable by its owner only. SQLite gives its `-wal` and `-shm` files the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create_new(true).write(true);

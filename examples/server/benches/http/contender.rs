@@ -1,4 +1,4 @@
-//! A server in the race, with its data and the count of what it answered.
+//! A measured server, with its data and the count of its valid answers.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use license_core::limits::PAGE_ITEMS;
+use license_core::store::LicenseStore;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 use rand_chacha::ChaCha20Rng;
@@ -18,24 +19,24 @@ use tempfile::TempDir;
 use test_database::TestDatabase;
 use tokio::runtime::Runtime;
 
-use crate::fill::{Known, Maker, Raw, SECRET, customer, store_data_keys};
+use crate::fill::{IssuedLicense, LicenseGenerator, RawConnection, SECRET, customer, store_data_keys};
 use crate::load::{self, Order, Requests, Run};
 use crate::process::{BINARY, agent, call, command_of};
 
 pub(crate) const TOKEN: &str = "a-token-for-the-bench-only";
-/// Domains of each license.
+/// Domains per license.
 const DOMAINS: usize = 3;
-/// Callers that issue licenses where no database can be filled.
+/// Callers that issue licenses over HTTP, for the memory store.
 const ISSUERS: usize = 4;
-/// Validations that wait to be compacted are counted as well.
+/// Counts the validations, including those that are not compacted.
 const COUNT: &str = "SELECT CAST((SELECT COALESCE(SUM(validation_count), 0) FROM license_counters) + \
     (SELECT COALESCE(SUM(size), 0) FROM journal) AS BIGINT)";
 
-/// Makes licenses as if they were never used.
-const UNUSED: [&str; 2] =
+/// Resets licenses to never activated.
+const DEACTIVATE: [&str; 2] =
     ["DELETE FROM activations", "UPDATE licenses SET activated_at = NULL, domains_used = 0"];
 
-/// Where licenses are kept; in the order in which contenders start.
+/// Store of a contender. Contenders start in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Store {
     Postgres,
@@ -45,20 +46,20 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// Those that keep licenses.
-    pub(crate) const KEEPING: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Memory];
+    /// The stores that hold licenses.
+    pub(crate) const WITH_LICENSES: [Self; 3] = [Self::Postgres, Self::Sqlite, Self::Memory];
 }
 
-/// Who answers.
+/// Program of a contender.
 #[derive(Clone, Debug)]
 pub(crate) enum Program {
     /// A handler of this executable.
     Handler(&'static str),
-    /// Our server, with these flags.
+    /// The license server, with these flags.
     Server(Vec<String>),
 }
 
-/// What takes part in the race.
+/// Description of a contender.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
@@ -66,7 +67,7 @@ pub(crate) struct Entry {
     pub(crate) store: Store,
 }
 
-/// Its licenses; gone when dropped.
+/// Database of a contender. Removed when dropped.
 enum Data {
     None,
     Memory,
@@ -74,24 +75,25 @@ enum Data {
     Postgres(Box<TestDatabase>),
 }
 
-/// A server in the race.
+/// A server process and its data.
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) requests: Rc<Requests>,
-    // Ends before its data goes.
+    // Declared before `data`, so that the process ends first.
     process: Option<Process>,
     data: Data,
     _folder: TempDir,
     /// Requests answered with 200.
     pub(crate) answered: u64,
-    /// Requests that may have been counted though nobody saw a 200 for them.
-    pub(crate) unseen: u64,
+    /// Requests that may be counted although no 200 was received.
+    pub(crate) unconfirmed: u64,
 }
 
 impl Contender {
-    /// Makes the data and starts the program; `None`, said loudly, where its database is not there. `shared` are the
-    /// requests of all databases that are filled: their licenses are the same. `activated`: whether they were used before, and hold
-    /// domains.
+    /// Fills the database and starts the program. Returns `None` if PostgreSQL is required and missing.
+    ///
+    /// `shared` holds the requests for all filled databases, whose licenses are equal. If `activated` is
+    /// set, the licenses hold domains.
     pub(crate) fn start(
         runtime: &Runtime,
         Entry { name, program, store }: Entry,
@@ -135,7 +137,7 @@ impl Contender {
         ]);
         let process = Process::start(command);
         let requests = match store {
-            Store::None => Rc::clone(shared.as_ref().expect("those with licenses start before")),
+            Store::None => Rc::clone(shared.as_ref().expect("contenders with licenses start first")),
             Store::Memory => {
                 let own = Rc::new(Requests::new(issue(&process.url, licenses)));
                 shared.get_or_insert_with(|| Rc::clone(&own));
@@ -145,23 +147,31 @@ impl Contender {
                 let requests =
                     shared.get_or_insert_with(|| Rc::new(Requests::new(known.iter().map(request))));
                 assert!(
-                    known.last().is_some_and(|known| requests.are_of(known.key.reveal())),
-                    "all are filled alike"
+                    known.last().is_some_and(|known| requests.match_last_key(known.key.reveal())),
+                    "all databases have the same licenses"
                 );
                 Rc::clone(requests)
             }
         };
-        Some(Self { name, requests, process: Some(process), data, _folder: folder, answered: 0, unseen: 0 })
+        Some(Self {
+            name,
+            requests,
+            process: Some(process),
+            data,
+            _folder: folder,
+            answered: 0,
+            unconfirmed: 0,
+        })
     }
 
-    /// Validates each license once: caches are filled, and connections open.
+    /// Validates each license once, to fill caches and open connections.
     pub(crate) fn warm(&mut self) {
         let url = self.process().url.clone();
         self.answered += self.requests.warm(&url);
         load::settle(&url);
     }
 
-    /// One run; a few answers are looked at before and after it.
+    /// Runs the load. Checks a few answers before and after.
     pub(crate) fn run(
         &mut self,
         connections: usize,
@@ -174,12 +184,12 @@ impl Contender {
         let run = load::run(&self.requests, &url, pid, connections, seconds, seed, Order::Random);
         self.answered += self.requests.sample(&url, rng);
         self.answered += run.answers;
-        // wrk leaves its last requests on their way.
-        self.unseen += run.failed + connections as u64;
+        // wrk does not wait for its last requests.
+        self.unconfirmed += run.failed + connections as u64;
         run
     }
 
-    /// Sends requests in that order; nothing is counted.
+    /// Runs the load in this order, without counting answers.
     pub(crate) fn send(&self, connections: usize, seconds: u64, order: Order) -> Run {
         load::run(&self.requests, self.url(), self.process().child.id(), connections, seconds, 1, order)
     }
@@ -188,11 +198,11 @@ impl Contender {
         &self.process().url
     }
 
-    /// Stops it; how many valid answers its data holds, where it has any.
+    /// Stops the server. Returns the validations that its database has counted, if it has one.
     pub(crate) fn counted(&mut self, runtime: &Runtime) -> Option<u64> {
         let process = self.process.take().expect("it runs");
         if matches!(self.data, Data::Memory) {
-            return Some(listed(&process.url));
+            return Some(sum_counters(&process.url));
         }
         process.stop();
         let sum: i64 = match &self.data {
@@ -214,34 +224,28 @@ impl Contender {
 }
 
 impl Data {
-    /// Fills a database with licenses, the same each time.
-    async fn fill(&self, licenses: usize, activated: bool) -> Vec<Known> {
+    /// Fills the database with reproducible licenses.
+    async fn fill(&self, licenses: usize, activated: bool) -> Vec<IssuedLicense> {
         let mut raw = match self {
             Self::None | Self::Memory => return Vec::new(),
             Self::Sqlite(path) => {
                 let store = SqliteStore::open(path).await.unwrap();
                 store_data_keys(&store).await;
                 store.close().await;
-                // Without a cache of its own size, the fill reads pages of its indexes again and again.
-                let options = SqliteConnectOptions::new().filename(path).pragma("cache_size", "-1000000");
-                Raw::Sqlite(Box::new(options.connect().await.unwrap()))
+                RawConnection::sqlite(path).await
             }
             Self::Postgres(database) => {
                 let options = PostgresOptions::default();
                 let store = PostgresStore::connect(&database.url(), &options).await.unwrap();
                 store_data_keys(&store).await;
                 store.close().await;
-                Raw::Postgres(Box::new(database.connect().await))
+                RawConnection::postgres(database).await
             }
         };
-        let (known, _) = raw.fill(&mut Maker::new(), licenses, DOMAINS).await;
+        let (known, _) = raw.fill(&mut LicenseGenerator::new(), licenses, DOMAINS).await;
         if !activated {
-            for text in UNUSED {
-                match &mut raw {
-                    Raw::Sqlite(connection) => sqlx::query(text).execute(&mut **connection).await.map(drop),
-                    Raw::Postgres(connection) => sqlx::query(text).execute(&mut **connection).await.map(drop),
-                }
-                .unwrap();
+            for statement in DEACTIVATE {
+                raw.execute(statement).await;
             }
         }
         raw.settle().await;
@@ -249,12 +253,12 @@ impl Data {
     }
 }
 
-fn request(known: &Known) -> (String, Vec<String>) {
+fn request(known: &IssuedLicense) -> (String, Vec<String>) {
     let domains = (0..known.domains).map(|n| known.domain(n).as_str().to_owned());
     (known.key.reveal().to_owned(), domains.collect())
 }
 
-/// Issues licenses over HTTP; their keys and domains.
+/// Issues licenses over HTTP. Returns their keys and domains.
 fn issue(url: &str, licenses: usize) -> Vec<(String, Vec<String>)> {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -283,8 +287,8 @@ fn issue(url: &str, licenses: usize) -> Vec<(String, Vec<String>)> {
     })
 }
 
-/// The sum of what all licenses of a server have counted.
-fn listed(url: &str) -> u64 {
+/// Returns the sum of the counters of all licenses.
+fn sum_counters(url: &str) -> u64 {
     let (agent, mut sum, mut cursor) = (agent(), 0, String::new());
     loop {
         let path = format!("/api/v1/licenses?limit={PAGE_ITEMS}{cursor}");
@@ -303,19 +307,19 @@ fn listed(url: &str) -> u64 {
 struct Process {
     child: Child,
     url: String,
-    // What it still prints must find a reader.
+    // Keeps the pipe open for further output.
     _stdout: BufReader<ChildStdout>,
 }
 
 impl Process {
-    /// Starts it, and waits for the address that it prints. Its log goes nowhere.
+    /// Starts the program and waits for the address that it prints. Discards its log.
     fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let url = loop {
             let mut line = String::new();
             let args = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
-            assert!(stdout.read_line(&mut line).unwrap() > 0, "the program ended at its start: {args}");
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "the program failed to start: {args}");
             if let Some(address) = line.trim().strip_prefix("address") {
                 break address.trim().to_owned();
             }
@@ -323,7 +327,7 @@ impl Process {
         Self { child, url, _stdout: stdout }
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits for the end.
     fn stop(mut self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());

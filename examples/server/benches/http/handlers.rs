@@ -1,4 +1,5 @@
-//! What the server is compared to: a bare route, and the usual handler. Each runs as a process of its own.
+//! Handlers that the server is compared to: a bare route and the usual handler. Each runs in a process of
+//! its own.
 
 use std::sync::Arc;
 
@@ -20,25 +21,25 @@ use tokio::net::TcpListener;
 
 use crate::fill::data_keys;
 
-/// One of them, as an argument names it.
+/// A handler, as named on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Handler {
-    /// A bare route.
+    /// A route that parses the request and serialises an answer.
     Bare,
-    /// The usual handler.
+    /// The usual handler: a SELECT and an UPDATE in PostgreSQL.
     Update,
 }
 
 #[derive(Deserialize)]
 struct Request {
     key: String,
-    #[expect(dead_code, reason = "to be parsed")]
+    #[expect(dead_code, reason = "parsed, as in the server")]
     domain: Option<String>,
-    #[expect(dead_code, reason = "to be parsed")]
+    #[expect(dead_code, reason = "parsed, as in the server")]
     fingerprint: Option<String>,
 }
 
-/// The server's answer to a validation that may run.
+/// The server's answer to a valid key.
 #[derive(Serialize)]
 struct ValidAnswer<'a> {
     valid: bool,
@@ -74,7 +75,7 @@ fn valid(plan: &str, expires_at: Option<DateTime<Utc>>, plans: &PlanCatalog) -> 
     Json(ValidAnswer { valid: true, license, usage: Usage { domains, devices } }).into_response()
 }
 
-/// Reads a request, writes an answer.
+/// State of the bare route.
 struct Bare {
     plans: PlanCatalog,
     expires_at: DateTime<Utc>,
@@ -84,7 +85,7 @@ async fn bare(State(bare): State<Arc<Bare>>, Json(_): Json<Request>) -> Response
     valid("starter", Some(bare.expires_at), &bare.plans)
 }
 
-/// Finds the license, adds one to its counter, answers.
+/// State of the usual handler, which finds the license and increments its counter.
 struct Update {
     plans: PlanCatalog,
     format: KeyFormat,
@@ -122,7 +123,7 @@ impl Update {
     }
 }
 
-/// Serves on a port of its own, which it prints, until the process is killed.
+/// Serves on a free port until the process is killed. Prints the address.
 pub(crate) async fn serve(handler: Handler) {
     let plans = PlanCatalog::standard();
     let app = match handler {
@@ -131,7 +132,7 @@ pub(crate) async fn serve(handler: Handler) {
             post(bare).with_state(Arc::new(Bare { plans, expires_at }))
         }
         Handler::Update => {
-            // As our own store has it: as many connections, not asked before each use whether they still live.
+            // The settings of the license store: equally many connections, without a ping before each use.
             let pool = PgPoolOptions::new().max_connections(10).test_before_acquire(false);
             let pool = pool.connect(&std::env::var("LICENSE_DATABASE").unwrap()).await.unwrap();
             let vault = KeyVault::new(&data_keys());

@@ -1,5 +1,5 @@
--- Sends requests of a file. Arguments: the file, the length of each, how many they are, a seed, and the order: random, or once for
--- each of them in turn, divided between the threads.
+-- Sends the requests of a file. Arguments: the file, the length of a request, their number, a seed, and the order: random, or once for
+-- all in turn, divided between two threads.
 local ffi = require "ffi"
 ffi.cdef "int open(const char *, int, ...); void *mmap(void *, size_t, int, int, int, long);"
 local PROT_READ, MAP_SHARED = 1, 1
@@ -13,11 +13,11 @@ end
 local requests, length, count, next_one
 function init(args)
    length, count = tonumber(args[2]), tonumber(args[3])
-   -- Mapped, not read: the first thread runs already while the next one gets ready.
+   -- Mapped instead of read: the first thread starts while the next one initialises.
    local file = ffi.C.open(args[1], 0)
-   assert(file >= 0, "the file can't be opened")
+   assert(file >= 0, "cannot open the file")
    local start = ffi.C.mmap(nil, length * count, PROT_READ, MAP_SHARED, file, 0)
-   assert(start ~= ffi.cast("void *", -1), "the file can't be mapped")
+   assert(start ~= ffi.cast("void *", -1), "cannot map the file")
    requests = ffi.cast("const char *", start)
    math.randomseed(tonumber(args[4]) * 64 + number)
    if args[5] == "once" then next_one = (number - 1) * math.floor(count / 2) end

@@ -1,4 +1,4 @@
-//! Requests, and wrk, which sends them.
+//! Validation requests, and the load generator wrk.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -17,20 +17,20 @@ use crate::process::{agent, call};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/http/load.lua");
 const FILE: &str = "requests";
-/// The generator shares the processors with the servers: so many threads, and no more.
+/// Threads of wrk, which shares the CPUs with the servers.
 const THREADS: usize = 2;
-/// Callers of the warm-up.
+/// Concurrent callers of the warm-up.
 const CALLERS: usize = 64;
-/// A warm-up ends after this, wherever it is.
-const WARM: Duration = Duration::from_mins(1);
-/// Answers looked at before and after each run.
+/// Maximum duration of the warm-up.
+const WARM_UP: Duration = Duration::from_mins(1);
+/// Answers that are checked before and after each run.
 const SAMPLE: usize = 5;
-/// All is filed by then.
-const SETTLED: Duration = Duration::from_mins(5);
-/// Nobody is at work where the processors do nothing for nine tenths of this.
-const LULL: Duration = Duration::from_millis(100);
+/// Maximum duration of the compaction after a run.
+const SETTLE_TIMEOUT: Duration = Duration::from_mins(5);
+/// The machine is idle if its CPUs are idle for 90 % of this interval.
+const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Validations of registered domains, in a file for wrk.
+/// Validations of activated domains, in a file for wrk.
 pub(crate) struct Requests {
     bodies: Vec<String>,
     keys: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Each license's key, with each of its domains.
+    /// Creates a request for each license and domain.
     pub(crate) fn new(licenses: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
         let (mut bodies, mut keys) = (Vec::new(), 0);
         for (key, domains) in licenses {
@@ -54,26 +54,26 @@ impl Requests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = BufWriter::new(File::create(folder.path().join(FILE)).unwrap());
         for body in &bodies {
-            // All of one length, so that any is found by its number.
+            // All have the same length, so that the script can index them.
             write!(writer, "{head}{body:longest$}").unwrap();
         }
         writer.flush().unwrap();
         Self { bodies, keys, folder, length: head.len() + longest }
     }
 
-    /// Whether they are of the same licenses.
-    pub(crate) fn are_of(&self, key: &str) -> bool {
+    /// Returns whether the requests belong to the licenses of which `key` is the last.
+    pub(crate) fn match_last_key(&self, key: &str) -> bool {
         self.bodies.last().is_some_and(|body| body.contains(key))
     }
 
-    /// Validates each key once; the number of answers.
+    /// Validates each key once. Returns the number of answers.
     pub(crate) fn warm(&self, url: &str) -> u64 {
         let (start, next) = (now(), AtomicUsize::new(0));
         let domains = self.bodies.len() / self.keys;
         thread::scope(|scope| {
             let caller = || {
                 let (agent, mut answers) = (agent(), 0);
-                while start.elapsed() < WARM {
+                while start.elapsed() < WARM_UP {
                     let key = next.fetch_add(1, Ordering::Relaxed);
                     let Some(body) = self.bodies.get(key * domains + key % domains) else { break };
                     expect_valid(&agent, url, body);
@@ -86,7 +86,7 @@ impl Requests {
         })
     }
 
-    /// Looks at a few answers; their number.
+    /// Checks a few answers. Returns their number.
     pub(crate) fn sample(&self, url: &str, rng: &mut ChaCha20Rng) -> u64 {
         let agent = agent();
         for _ in 0..SAMPLE {
@@ -102,28 +102,28 @@ fn expect_valid(agent: &ureq::Agent, url: &str, body: &str) {
     assert!(status == 200 && answer["valid"] == true, "{status} {answer}");
 }
 
-/// In which order requests are sent.
+/// Order of the requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
-    /// Any of them, again and again.
+    /// Random, with repetition.
     Random,
-    /// Each once, as long as the run is short enough.
+    /// In turn. A run that is short enough sends each request at most once.
     Once,
 }
 
-/// What wrk saw of one run.
+/// Results of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     /// Answers with status 200.
     pub(crate) answers: u64,
-    /// Others, and requests without one.
+    /// Other answers, and requests without an answer.
     pub(crate) failed: u64,
     pub(crate) per_second: f64,
     /// p50, p95 and p99 in microseconds.
     pub(crate) latency: [f64; 3],
-    /// Microseconds of processor that the server took for each request; what its database took is not in it.
+    /// CPU microseconds of the server per request, without its database.
     pub(crate) cpu: f64,
-    /// Seconds until all was filed, and the machine at rest again.
+    /// Seconds until everything was compacted and the machine was idle.
     pub(crate) rest: f64,
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn run(
     seed: usize,
     order: Order,
 ) -> Run {
-    let before = processor_time(pid);
+    let before = cpu_time(pid);
     let output = Command::new("wrk")
         .args(["--threads", &THREADS.min(connections).to_string()])
         .args(["--connections", &connections.to_string()])
@@ -150,10 +150,10 @@ pub(crate) fn run(
         })
         .output()
         .expect("wrk is installed");
-    let cpu = processor_time(pid).saturating_sub(before);
+    let cpu = cpu_time(pid).saturating_sub(before);
     let start = now();
     settle(url);
-    rest(seconds);
+    wait_until_idle(seconds);
     let rest = start.elapsed().as_secs_f64();
     let text = String::from_utf8(output.stdout).unwrap();
     let failed = || format!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -173,29 +173,29 @@ pub(crate) fn run(
     }
 }
 
-/// Validations that wait to be compacted; 0 for a server that is not ours.
+/// Returns the validations that are not compacted; 0 for the other handlers.
 pub(crate) fn backlog(url: &str) -> u64 {
     let metrics = agent().get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string().unwrap();
     let waiting = metrics.lines().find_map(|line| line.strip_prefix("license_journal_waiting "));
     waiting.map_or(0, |number| number.parse().unwrap())
 }
 
-/// Waits until a server of ours has compacted what it recorded.
+/// Waits until a license server has compacted all validations.
 pub(crate) fn settle(url: &str) {
     let start = now();
     while backlog(url) > 0 {
-        assert!(start.elapsed() < SETTLED, "recorded validations are not compacted");
-        thread::sleep(LULL);
+        assert!(start.elapsed() < SETTLE_TIMEOUT, "recorded validations are not compacted");
+        thread::sleep(IDLE_INTERVAL);
     }
 }
 
-/// Waits until nobody is at work: what one contender leaves to be written shall not burden the next. Not for longer than
-/// two runs of so many seconds take: others may be at work on the machine.
-pub(crate) fn rest(seconds: u64) {
+/// Waits until the machine is idle, so that pending writes of one contender do not slow the next. Waits for
+/// at most the duration of two runs, because other programs may be busy.
+pub(crate) fn wait_until_idle(seconds: u64) {
     let start = now();
     while start.elapsed() < Duration::from_secs(2 * seconds) {
         let before = idle_and_all();
-        thread::sleep(LULL);
+        thread::sleep(IDLE_INTERVAL);
         if let (Some(before), Some(after)) = (before, idle_and_all())
             && 10 * (after.0 - before.0) >= 9 * (after.1 - before.1)
         {
@@ -204,7 +204,7 @@ pub(crate) fn rest(seconds: u64) {
     }
 }
 
-/// Ticks of the processors in idleness, and all their ticks. Waiting for a disk is no idleness.
+/// Returns the idle ticks and all ticks of the CPUs. Waiting for a disk does not count as idle.
 fn idle_and_all() -> Option<(u64, u64)> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let ticks = text.lines().next()?.split_whitespace().skip(1).take(8);
@@ -212,12 +212,12 @@ fn idle_and_all() -> Option<(u64, u64)> {
     Some((*ticks.get(3)?, ticks.iter().sum()))
 }
 
-/// What a process has had of the processors so far.
-fn processor_time(pid: u32) -> Duration {
+/// Returns the CPU time of a process.
+fn cpu_time(pid: u32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name, in brackets, may hold spaces of its own.
+    // The name in parentheses can contain spaces.
     let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    // A tick is a hundredth of a second wherever there is a /proc.
+    // A tick is 10 ms on Linux.
     Duration::from_millis(10 * ticks)
 }

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 /// Timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Time for a request's head, from its first byte, and for a TLS handshake.
+    /// Maximum time for a request's head, from its first byte, and for a TLS handshake.
     pub head: Duration,
-    /// Time without a request in flight and without a byte of the next head.
+    /// Maximum time without a request in flight and without a byte of the next head.
     pub idle: Duration,
-    /// Time for the client to take an answer, once the socket is full.
+    /// Maximum time for the client to read an answer once the socket is full.
     pub write: Duration,
 }
 
@@ -25,12 +25,12 @@ impl Default for Timeouts {
 
 /// Activity of one connection, shared by its stream and its requests.
 ///
-/// hyper's own `header_read_timeout` starts when the previous answer ends, so it would close idle connections as well. The
-/// stream sees the first byte of a head, and the service sees its end: together they tell a slow head from an idle
-/// connection.
+/// hyper's own `header_read_timeout` starts when the previous answer ends, so it would close idle
+/// connections as well. The stream sees the first byte of a head, and the service sees its end: together
+/// they tell a slow head from an idle connection.
 ///
-/// Bytes of a head that arrive while an earlier request is in flight do not start its timeout; the next byte does, and
-/// the idle timeout still applies.
+/// Bytes of a head that arrive while an earlier request is in flight do not start its timeout; the next
+/// byte does, and the idle timeout still applies.
 #[derive(Debug)]
 pub(super) struct Activity {
     timeouts: Timeouts,
@@ -43,7 +43,8 @@ pub(super) struct Activity {
 pub(super) enum Protocol {
     /// HTTP/1.1: a byte between two requests belongs to the next head.
     Http1,
-    /// HTTP/2: only bytes before the first request count as a head. Later ones may be pings or window updates.
+    /// HTTP/2: only bytes before the first request count as a head. Later ones may be pings or window
+    /// updates.
     Http2,
 }
 
@@ -89,13 +90,13 @@ impl Activity {
         RequestInFlight(Arc::clone(self))
     }
 
-    /// Ends the connection unless it has had a request. A client that has sent half a preface or half a head would hold up
+    /// Ends the connection unless it has had a request. Otherwise half a preface or half a head would delay
     /// the shutdown.
     pub(super) fn stop(&self) {
         self.state().stopping = true;
     }
 
-    /// Returns when to stop waiting for bytes, by what is known now.
+    /// Returns the current deadline for the next byte.
     pub(super) fn read_deadline(&self) -> Instant {
         let state = self.state();
         let Timeouts { head, idle, .. } = self.timeouts;

@@ -38,7 +38,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves the connection until it ends or the server stops.
     pub(super) async fn run(mut self, stream: TcpStream) {
-        // Without it, small answers may wait for an acknowledgement.
+        // With Nagle's algorithm, small answers can wait for an acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
@@ -85,7 +85,7 @@ impl Connection {
         self.options.trusted_proxies.annotate(self.peer, &mut request);
         let response = self.app.clone().call(request);
         async move {
-            // The request is in flight until its answer's body is dropped.
+            // Keeps the request in flight until the body of its answer is dropped.
             let end = move |error| {
                 let _ = &in_flight;
                 error

@@ -22,7 +22,7 @@ struct Open {
     total: usize,
     /// At most `max` entries: networks without a connection are removed.
     per_network: HashMap<IpAddr, usize>,
-    /// Whether the limit was reached and that was logged.
+    /// Whether a full limit has been logged.
     full: bool,
 }
 
@@ -43,9 +43,9 @@ impl ConnectionLimit {
         let Inner { max, max_per_network, ref open } = *self.0;
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.total >= max {
-            // Logged once: a line for each refusal would be a flood of its own.
+            // Logged once: a line per refusal would flood the log.
             if !std::mem::replace(&mut open.full, true) {
-                tracing::warn!(max, "all connections are in use; further ones are refused");
+                tracing::warn!(max, "the connection limit is reached; further connections are refused");
             }
             return None;
         }
@@ -66,7 +66,7 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.limit.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total -= 1;
-        // Hysteresis: a server at its limit would log with each connection that closes.
+        // Hysteresis: otherwise a server at its limit would log whenever a connection closes.
         if open.total < self.limit.0.max / 2 {
             open.full = false;
         }

@@ -8,24 +8,24 @@ use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use license_core::limits;
 
-/// Most streams of a connection at once.
+/// Maximum number of concurrent streams per connection.
 const MAX_STREAMS: u32 = 64;
-/// Time for a stream, from its head to the end of its answer. Flow control lets a client stall an answer without blocking
-/// the socket, so the write timeout does not see it.
+/// Maximum time for a stream, from its head to the end of its answer. Flow control lets a client stall an
+/// answer without blocking the socket, so the write timeout does not see it.
 const STREAM_TIMEOUT: Duration = Duration::from_mins(2);
 /// Interval of pings, and the time for their answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// Streams that the client may reset before the server has accepted them; then the connection ends.
+/// Maximum number of streams that the client can reset before the server has accepted them.
 const MAX_PENDING_RESETS: usize = 20;
-/// Streams that the server may reset because of errors of the client; then the connection ends.
+/// Maximum number of streams that the server resets because of client errors.
 const MAX_ERROR_RESETS: usize = 128;
-/// A stream may send the largest body and no more before it is read, a connection that of four streams.
+/// Flow-control windows: the largest body for a stream, and four of them for a connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
-/// Bytes of an answer that are buffered for a stream.
+/// Maximum number of buffered answer bytes per stream.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Largest head, twice the router's limit so that the client gets the router's answer: HTTP/2 adds 32 bytes a line.
+/// Largest head. Twice the router's limit, so that the router answers: HTTP/2 counts 32 extra bytes per line.
 const HEAD_BYTES: usize = 2 * limits::HEADER_BYTES;
 
 /// Returns the settings of HTTP/2 connections.
@@ -44,8 +44,8 @@ pub(super) fn builder() -> http2::Builder<StreamExecutor> {
     http
 }
 
-/// Runs each stream as a task that ends after [`STREAM_TIMEOUT`]. The task also ends if the client resets the stream or
-/// the connection closes.
+/// Runs each stream as a task that ends after [`STREAM_TIMEOUT`]. The task also ends if the client resets
+/// the stream or the connection closes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamExecutor;
 

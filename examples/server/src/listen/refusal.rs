@@ -5,17 +5,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Time that a refused client has to take its answer.
+/// Maximum time for a refused client to read its answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
     retry-after: 1\r\nconnection: close\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n\
-    content-length: 218\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
-    \"detail\":\"More connections are open than this server takes at once. Nothing was done; try again.\",\
+    content-length: 217\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
+    \"detail\":\"The server has too many open connections. The request was not processed; retry later.\",\
     \"code\":\"OVERLOADED\",\"error\":\"OVERLOADED\",\"valid\":false}";
 
-/// Answers 503 and closes the connection. The request is read first and to its end: closing with unread bytes resets the
-/// connection, and the client would lose the answer.
+/// Answers 503 and closes the connection. Reads the request first: closing a socket with unread bytes
+/// resets the connection, and the client would lose the answer.
 pub(super) async fn refuse(mut stream: TcpStream) {
     let answer = async {
         let mut bytes = [0; 4096];

@@ -1,4 +1,4 @@
-//! Stream that ends when the client is too slow.
+//! Stream with a read deadline and a write timeout.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,15 +12,16 @@ use super::activity::Activity;
 
 /// Stream with the read deadline of an [`Activity`] and a write timeout.
 ///
-/// At the read deadline it reads as ended, so that hyper closes the connection in order. A quick client costs no timer
-/// operation: the read timer is moved only when it fires or when a head arrives in parts.
+/// At the read deadline it reports end of file, so that hyper closes the connection gracefully. A fast
+/// client costs no timer operation: the read timer is reset only when it fires or when a head arrives in
+/// parts.
 #[derive(Debug)]
 pub(super) struct TimedStream<S> {
     stream: S,
     activity: Arc<Activity>,
     read_timer: Pin<Box<Sleep>>,
-    /// Runs from the first blocked write until everything is flushed. A client that takes one byte now and then does not
-    /// extend it.
+    /// Runs from the first blocked write until everything is flushed. Reading single bytes does not extend
+    /// it.
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -50,7 +51,7 @@ impl<S> TimedStream<S> {
         ready!(timer.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the client did not take its answer in time",
+            "the client did not read its answer in time",
         )))
     }
 }
@@ -70,7 +71,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
                 Poll::Ready(result)
             }
             Poll::Pending => self.poll_read_deadline(context).map(|()| {
-                tracing::debug!("a connection was idle or its head too slow");
+                tracing::debug!("a connection was idle, or its head took too long");
                 Ok(())
             }),
         }

@@ -1,4 +1,4 @@
-//! TLS by rustls, with certificates that are reloaded when their files change.
+//! TLS with rustls. Certificates are reloaded when their files change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,8 @@ impl Tls {
     /// Loads the certificate chain and the key.
     ///
     /// # Errors
-    /// Returns [`TlsError`] if a file cannot be read, holds no PEM, or the key does not belong to the certificate.
+    /// Returns [`TlsError`] if a file cannot be read, holds no PEM, or the key does not belong to the
+    /// certificate.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
         let files = Files { certificate: certificate.into(), key: key.into() };
         let contents = files.read()?;
@@ -66,8 +67,8 @@ impl Tls {
         Ok(Self(Arc::new(Inner { files, config, loaded })))
     }
 
-    /// Reloads the files when they change, for new connections. Files that cannot be used are logged once and change
-    /// nothing. Runs until it is dropped.
+    /// Reloads the files when they change, for new connections. Files that cannot be used are logged once
+    /// and change nothing. Runs until it is dropped.
     pub async fn watch(self) {
         let mut seen = self.0.loaded;
         loop {
@@ -85,10 +86,10 @@ impl Tls {
         match read.and_then(|contents| self.0.files.config(&contents)) {
             Ok(config) => {
                 *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-                tracing::info!("the TLS certificate was renewed");
+                tracing::info!("reloaded the TLS certificate");
             }
             Err(error) => {
-                tracing::error!(%error, "the new TLS certificate cannot be used; the old one stays");
+                tracing::error!(%error, "the new TLS certificate is invalid; the old one stays in use");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Callers that mean no good. tokio's clock stands still, and jumps to the next timer when nothing else is to be done.
+//! Abusive clients. With a paused clock, tokio advances to the next timer when all tasks are idle.
 
 use axum::extract::Extension;
 use axum::routing::get;
@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use super::harness::{Listener, Reply, TestApi, get_request, validate_request};
 
-/// Sockets that trickle. Each is two open files of the test.
+/// Sockets that send slowly. Each takes two file descriptors of the test.
 const TRICKLERS: usize = 1_000;
 
 fn limited(max_connections: usize, max_connections_per_address: usize) -> ListenOptions {
@@ -23,7 +23,7 @@ fn trusting(network: Option<&str>) -> TrustedProxies {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_trickling_sockets_hinder_nobody_and_are_cut_off() {
+async fn trickling_sockets_are_cut_off_and_block_no_caller() {
     let api = TestApi::new().await;
     let server = Listener::start(&api.router, limited(2 * TRICKLERS, 2 * TRICKLERS)).await;
     let validate = validate_request(&api.issue(&server, json!({})).await);
@@ -53,7 +53,7 @@ async fn a_thousand_trickling_sockets_hinder_nobody_and_are_cut_off() {
     let began = Instant::now();
     for stream in &mut tricklers {
         let mut answer = Vec::new();
-        // Reset or closed: it is over either way.
+        // A reset ends the connection too.
         let _ = stream.read_to_end(&mut answer).await;
         assert!(
             answer.is_empty() || answer.starts_with(b"HTTP/1.1 408 "),
@@ -63,7 +63,7 @@ async fn a_thousand_trickling_sockets_hinder_nobody_and_are_cut_off() {
     }
     assert!(
         began.elapsed() < Duration::from_secs(10),
-        "a steady trickle gains no time: {:?}",
+        "a steady trickle does not extend the timeout: {:?}",
         began.elapsed()
     );
     assert_eq!(server.call(&validate).await.json()["valid"], true);
@@ -71,7 +71,7 @@ async fn a_thousand_trickling_sockets_hinder_nobody_and_are_cut_off() {
 }
 
 #[tokio::test]
-async fn a_connection_too_many_is_told_so() {
+async fn connection_over_the_limit_gets_503() {
     let api = TestApi::new().await;
     let server = Listener::start(&api.router, limited(20, 1_000)).await;
     let call = get_request("/health");
@@ -87,20 +87,19 @@ async fn a_connection_too_many_is_told_so() {
         assert_eq!((reply.status, &reply.json()["error"]), (503, &json!("OVERLOADED")));
         assert_eq!((reply.header("retry-after"), reply.header("connection")), (Some("1"), Some("close")));
     }
-    // Those that have a place keep it.
+    // Open connections stay open.
     for stream in &mut held {
         stream.write_all(&call).await.unwrap();
         assert_eq!(Reply::read(stream).await.status, 200);
     }
-    // Places come back: the server hears of a close a moment after it.
+    // Closed connections free their places, with a short delay.
     held.truncate(10);
     while server.call(&call).await.status != 200 {}
     server.stop().await;
 }
 
-/// Whoever says nothing gets no answer, and holds nothing for long.
 #[tokio::test(start_paused = true)]
-async fn refused_connections_are_let_go() {
+async fn refused_silent_connections_are_closed() {
     let api = TestApi::new().await;
     let server = Listener::start(&api.router, limited(1, 1)).await;
     let mut held = server.connect().await;
@@ -117,7 +116,7 @@ async fn refused_connections_are_let_go() {
 }
 
 #[tokio::test]
-async fn one_address_has_so_many_connections_unless_it_is_a_trusted_proxy() {
+async fn per_address_limit_exempts_trusted_proxies() {
     let api = TestApi::new().await;
     let call = get_request("/health");
     for (trusted, status) in [(None, 503), (Some("127.0.0.0/8"), 200)] {
@@ -136,9 +135,9 @@ async fn one_address_has_so_many_connections_unless_it_is_a_trusted_proxy() {
     }
 }
 
-/// Asks for far more than the sockets' buffers hold, and reads nothing of it.
+/// The client requests far more than the socket buffers hold, and reads nothing.
 #[tokio::test(start_paused = true)]
-async fn who_does_not_take_its_answers_is_cut_off() {
+async fn client_that_does_not_read_is_cut_off() {
     const CALLS: usize = 200;
     let api = TestApi::new().await;
     let note = "x".repeat(8_000);
@@ -152,9 +151,9 @@ async fn who_does_not_take_its_answers_is_cut_off() {
     let mut stream = server.connect().await;
     stream.write_all(&call.repeat(CALLS)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(31)).await;
-    let mut taken = Vec::new();
-    let _ = stream.read_to_end(&mut taken).await;
-    assert!(taken.len() < whole * CALLS / 2, "{} of {} were sent", taken.len(), whole * CALLS);
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received).await;
+    assert!(received.len() < whole * CALLS / 2, "{} of {} were sent", received.len(), whole * CALLS);
     server.stop().await;
 }
 

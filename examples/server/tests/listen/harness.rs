@@ -1,4 +1,4 @@
-//! A listener of a test, the real API to serve, and calls over sockets.
+//! Listener on a free port, the real API, and an HTTP/1.1 client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::routing::get;
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::Secret;
-use license_core::service::LicenseService;
+use license_core::service::{ServiceOptions, Services};
+use license_core::store::FullStore;
 use license_core::token::TokenSecret;
-use license_http::{AdminAuth, Api, EdgeOptions};
+use license_http::{AdminAuth, Api, LimitOptions};
 use license_server::listen::{ListenOptions, serve};
 use license_store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -38,12 +39,13 @@ impl Listener {
 
     pub(crate) async fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        // Otherwise a second small write waits for an acknowledgement, which a paused clock does not wait for.
+        // With Nagle's algorithm, a second small write waits for an acknowledgement while the paused clock
+        // advances.
         stream.set_nodelay(true).unwrap();
         stream
     }
 
-    /// Sends `request` on a connection of its own.
+    /// Sends `request` on a new connection.
     pub(crate) async fn call(&self, request: &[u8]) -> Reply {
         let mut stream = self.connect().await;
         // The server may answer and close before it has read everything.
@@ -57,7 +59,7 @@ impl Listener {
     }
 }
 
-/// An answer of HTTP/1.1.
+/// An HTTP/1.1 response.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -65,7 +67,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Reads one answer. The connection stays open.
+    /// Reads one response. The connection stays open.
     pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
         let mut bytes = Vec::new();
         let head = loop {
@@ -104,12 +106,12 @@ impl Reply {
     }
 }
 
-/// A request without a body.
+/// Returns a request without a body.
 pub(crate) fn get_request(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n\r\n").into_bytes()
 }
 
-/// A validation of a key.
+/// Returns a request that validates a key.
 pub(crate) fn validate_request(key: &str) -> Vec<u8> {
     post_request("/api/v1/validate", "", &json!({ "key": key }))
 }
@@ -123,12 +125,12 @@ fn post_request(path: &str, headers: &str, body: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Whether the connection ends without a byte; a reset is an end too.
+/// Returns whether the connection ends without a byte. A reset is an end too.
 pub(crate) async fn ends(stream: &mut (impl AsyncRead + Unpin)) -> bool {
     stream.read(&mut [0; 16]).await.unwrap_or(0) == 0
 }
 
-/// The whole API over a store in memory.
+/// The complete API over a memory store.
 pub(crate) struct TestApi {
     pub(crate) router: Router,
     pub(crate) token: String,
@@ -136,24 +138,25 @@ pub(crate) struct TestApi {
 
 impl TestApi {
     pub(crate) async fn new() -> Self {
-        Self::with(EdgeOptions::default()).await
+        Self::with(LimitOptions::default()).await
     }
 
-    pub(crate) async fn with(edge: EdgeOptions) -> Self {
+    pub(crate) async fn with(edge: LimitOptions) -> Self {
         let secret = Secret::generate(&mut SystemRng).unwrap();
         let token = TokenSecret::generate(&mut SystemRng).unwrap();
         let store = Arc::new(MemoryStore::new());
-        let service = LicenseService::builder(store, &secret, SystemClock, SystemRng).build().await.unwrap();
-        let api = Api::new(Arc::new(service), AdminAuth::new([token.digest()])).edge(edge);
+        let options = ServiceOptions::new(&secret, SystemClock, SystemRng);
+        let services = Services::open(store as Arc<dyn FullStore>, options).await.unwrap();
+        let api = Api::new(services, AdminAuth::new([token.digest()])).limits(edge);
         Self { router: api.router(), token: token.reveal().to_owned() }
     }
 
-    /// An admin call without a body.
+    /// Returns an admin request without a body.
     pub(crate) fn admin_request(&self, path: &str) -> Vec<u8> {
         format!("GET {path} HTTP/1.1\r\nauthorization: Bearer {}\r\n\r\n", self.token).into_bytes()
     }
 
-    /// Issues a license with these metadata; returns its key.
+    /// Issues a license with this metadata. Returns its key.
     pub(crate) async fn issue(&self, server: &Listener, metadata: Value) -> String {
         let authorization = format!("authorization: Bearer {}\r\n", self.token);
         let license = json!({ "plan": "starter", "customer_email": "dev@example.com", "metadata": metadata });
@@ -163,7 +166,7 @@ impl TestApi {
     }
 }
 
-/// Holds the calls of `/hold` until the test releases them.
+/// Blocks the calls of `/hold` until the test releases them.
 #[derive(Debug)]
 pub(crate) struct Hold {
     entered: Semaphore,
@@ -177,7 +180,7 @@ impl Default for Hold {
 }
 
 impl Hold {
-    /// A router with `/hold` and `/health`.
+    /// Returns a router with `/hold` and `/health`.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
         let hold = Arc::clone(self);
         let handler = move || async move {
@@ -188,12 +191,12 @@ impl Hold {
         Router::new().route("/hold", get(handler)).route("/health", get(|| async { "ok" }))
     }
 
-    /// Waits until so many calls have come.
+    /// Waits for `calls` calls.
     pub(crate) async fn entered(&self, calls: u32) {
         self.entered.acquire_many(calls).await.unwrap().forget();
     }
 
-    /// Lets so many calls go.
+    /// Releases `calls` calls.
     pub(crate) fn release(&self, calls: usize) {
         self.released.add_permits(calls);
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1: unusual requests, connections that are kept alive, and timeouts.
+//! HTTP/1.1: unusual requests, keep-alive and timeouts.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::harness::{Hold, Listener, Reply, TestApi, ends, get_request, validate_request};
 
-/// hyper answers these itself, with a status and no body. All such cases are listed.
+/// hyper answers these itself, with a status and no body. The list is complete.
 #[tokio::test]
 async fn malformed_http_gets_a_status_without_a_body() {
     let server = Listener::start(&TestApi::new().await.router, ListenOptions::default()).await;
     let headers = "x: x\r\n".repeat(limits::HEADERS + 1);
     for (name, request, status) in [
-        ("rubbish", "rubbish\r\n\r\n".to_owned(), 400),
+        ("garbage", "garbage\r\n\r\n".to_owned(), 400),
         ("no version", "GET /health\r\n\r\n".to_owned(), 400),
         ("another version", "GET /health HTTP/9.9\r\n\r\n".to_owned(), 400),
         ("a NUL in the path", "GET /he\0lth HTTP/1.1\r\n\r\n".to_owned(), 400),
@@ -34,7 +34,7 @@ async fn malformed_http_gets_a_status_without_a_body() {
         ),
         ("TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n".to_owned(), 400),
         ("64 KiB of path", format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_536)), 414),
-        ("a header too many", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 431),
+        ("one header too many", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 431),
         ("256 KiB of head", format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(262_144)), 431),
     ] {
         let reply = server.call(request.as_bytes()).await;
@@ -51,7 +51,7 @@ async fn unusual_http_gets_the_answer_of_the_router() {
     let headers = "x: x\r\n".repeat(limits::HEADERS);
     for (name, request, status, error) in [
         ("HTTP/1.0", "GET /health HTTP/1.0\r\n\r\n".to_owned(), 200, None),
-        ("as many headers as may be", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 200, None),
+        ("the maximum number of headers", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 200, None),
         ("an absolute target", "GET http://example.com/health HTTP/1.1\r\n\r\n".to_owned(), 200, None),
         ("a path without slash", "GET health HTTP/1.1\r\n\r\n".to_owned(), 404, Some("ROUTE_NOT_FOUND")),
         ("CONNECT", "CONNECT example.com:443 HTTP/1.1\r\n\r\n".to_owned(), 404, Some("ROUTE_NOT_FOUND")),
@@ -77,7 +77,7 @@ async fn unusual_http_gets_the_answer_of_the_router() {
             Some("PAYLOAD_TOO_LARGE"),
         ),
         (
-            "said to be too large",
+            "a declared length that is too large",
             format!("{head}content-length: 99999999999\r\n\r\n"),
             413,
             Some("PAYLOAD_TOO_LARGE"),
@@ -104,16 +104,16 @@ async fn connection_serves_many_requests() {
     server.stop().await;
 }
 
-/// `nc` closes its half after the request.
+/// Clients such as `nc` shut down their sending half after the request.
 #[tokio::test]
-async fn client_that_closes_its_half_is_answered() {
+async fn client_that_shuts_down_its_half_is_answered() {
     let hold = Arc::new(Hold::default());
     let server = Listener::start(&hold.router(), ListenOptions::default()).await;
     let mut stream = server.connect().await;
     stream.write_all(&get_request("/hold")).await.unwrap();
     hold.entered(1).await;
     stream.shutdown().await.unwrap();
-    // A later connection is served after the end was seen.
+    // When a later connection is served, the server has seen the shutdown.
     assert_eq!(server.call(&get_request("/health")).await.status, 200);
     hold.release(1);
     assert_eq!(Reply::read(&mut stream).await.text(), "held");
@@ -132,7 +132,7 @@ async fn silent_connection_is_closed_after_the_idle_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connection_idle_for_less_than_the_timeout_goes_on() {
+async fn connection_idle_below_the_timeout_stays_open() {
     let server = Listener::start(&Arc::new(Hold::default()).router(), ListenOptions::default()).await;
     let mut stream = server.connect().await;
     let mut answered = Instant::now();
@@ -164,7 +164,7 @@ async fn request_in_flight_is_not_idle() {
     server.stop().await;
 }
 
-/// Half a head, of HTTP/1.1 and of the HTTP/2 preface, on a new connection and on one that was idle for a minute.
+/// Half a head of HTTP/1.1 and of the HTTP/2 preface, at once and after a minute of idleness.
 #[tokio::test(start_paused = true)]
 async fn slow_head_times_out_from_its_first_byte() {
     let server = Listener::start(&Arc::new(Hold::default()).router(), ListenOptions::default()).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use license_http::EdgeOptions;
+use license_http::LimitOptions;
 use license_server::listen::ListenOptions;
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
@@ -52,10 +52,10 @@ async fn streams_over_the_limit_are_refused() {
     server.stop().await;
 }
 
-/// A request whose body is not complete holds the one place there is for admin calls.
+/// A request with an incomplete body occupies the only slot for admin calls.
 #[tokio::test]
 async fn each_stream_counts_as_a_call_in_flight() {
-    let mut edge = EdgeOptions::default();
+    let mut edge = LimitOptions::default();
     edge.admin_calls_at_once = 1;
     let api = TestApi::with(edge).await;
     let (server, known) = start(&api.router).await;
@@ -78,7 +78,7 @@ async fn each_stream_counts_as_a_call_in_flight() {
 }
 
 #[tokio::test]
-async fn client_that_resets_rapidly_is_cut_off_and_others_are_served() {
+async fn rapid_resets_end_the_connection_and_no_other() {
     let (server, known) = start(&Arc::new(Hold::default()).router()).await;
     let mut other = Http2Client::start(&server, &known, &[]).await;
     let mut attacker = Http2Client::start(&server, &known, &[]).await;
@@ -120,7 +120,7 @@ async fn half_a_preface_is_closed_after_the_head_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connection_is_closed_although_it_answers_pings() {
+async fn idle_connection_that_answers_pings_is_closed() {
     let (server, known) = start(&Arc::new(Hold::default()).router()).await;
     let mut client = Http2Client::start(&server, &known, &[]).await;
     for stream in [1, 3] {
@@ -128,7 +128,7 @@ async fn idle_connection_is_closed_although_it_answers_pings() {
         assert_eq!(client.answers(1).await[&stream], "ok");
         let answered = Instant::now();
         if stream == 1 {
-            // Idle for less: the connection goes on.
+            // Below the idle timeout, the connection stays open.
             while answered.elapsed().as_secs() < 60 {
                 client.receive().await.expect("a ping");
             }
@@ -154,9 +154,9 @@ async fn client_that_ignores_pings_is_closed() {
     server.stop().await;
 }
 
-/// The client's window is zero, so that no byte of the answer can be sent.
+/// The client's window is zero, so no byte of the answer can be sent.
 #[tokio::test(start_paused = true)]
-async fn answer_that_is_never_taken_is_reset() {
+async fn answer_that_is_never_read_is_reset() {
     let (server, known) = start(&Arc::new(Hold::default()).router()).await;
     let initial_window_is_zero = [0, 4, 0, 0, 0, 0];
     let mut client = Http2Client::start(&server, &known, &initial_window_is_zero).await;
@@ -180,7 +180,7 @@ async fn running_stream_finishes_at_the_shutdown() {
     hold.entered(1).await;
     let began = Instant::now();
     server.stop.send(()).unwrap();
-    assert!(half.ends().await, "closed while the other runs");
+    assert!(half.ends().await, "closed while the other connection is open");
     busy.receive_kind(GOAWAY).await;
     hold.release(1);
     assert_eq!(busy.answers(1).await[&1], "held");

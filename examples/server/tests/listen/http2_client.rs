@@ -1,4 +1,4 @@
-//! HTTP/2 client of frames, which can also misbehave.
+//! Frame-level HTTP/2 client that can misbehave.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
-/// A frame that was received.
+/// A received frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -33,7 +33,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The error code of a frame that carries one at this offset.
+    /// Returns the error code at this offset of the payload.
     pub(crate) fn error(&self, offset: usize) -> u32 {
         u32::from_be_bytes(self.payload[offset..offset + 4].try_into().unwrap())
     }
@@ -47,14 +47,14 @@ pub(crate) struct Http2Client {
 }
 
 impl Http2Client {
-    /// Connects without a byte of HTTP.
+    /// Connects and sends nothing.
     pub(crate) async fn connect(server: &Listener, known: &CertificateDer<'static>) -> Self {
         let stream = tls::connect(server, known, &["h2"]).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         Self { stream, pongs: true }
     }
 
-    /// Connects, and sends the preface with the payload of its settings.
+    /// Connects, and sends the preface with these settings.
     pub(crate) async fn start(server: &Listener, known: &CertificateDer<'static>, settings: &[u8]) -> Self {
         let mut client = Self::connect(server, known).await;
         client.send(&[PREFACE, &frame(SETTINGS, 0, 0, settings)].concat()).await;
@@ -66,7 +66,7 @@ impl Http2Client {
         self.stream.flush().await.unwrap();
     }
 
-    /// Receives a frame; `None` if the connection has ended.
+    /// Receives a frame. Returns `None` if the connection has ended.
     pub(crate) async fn receive(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).await.ok()?;
@@ -79,21 +79,21 @@ impl Http2Client {
         Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 
-    /// Receives frames until one of this kind comes.
+    /// Receives frames until one is of this kind.
     pub(crate) async fn receive_kind(&mut self, kind: u8) -> Frame {
         loop {
-            let frame = self.receive().await.expect("the connection goes on");
+            let frame = self.receive().await.expect("the connection is open");
             if frame.kind == kind {
                 return frame;
             }
         }
     }
 
-    /// Receives frames until so many streams have ended; returns the bodies by stream.
+    /// Receives frames until `count` streams have ended. Returns the bodies by stream.
     pub(crate) async fn answers(&mut self, count: usize) -> HashMap<u32, String> {
         let (mut bodies, mut ended) = (HashMap::<u32, String>::new(), 0);
         while ended < count {
-            let frame = self.receive().await.expect("the connection goes on");
+            let frame = self.receive().await.expect("the connection is open");
             if frame.kind == DATA {
                 bodies.entry(frame.stream).or_default().push_str(&String::from_utf8(frame.payload).unwrap());
             }
@@ -104,7 +104,7 @@ impl Http2Client {
         bodies
     }
 
-    /// Whether the connection ends; frames until then are read.
+    /// Reads frames until the connection ends.
     pub(crate) async fn ends(&mut self) -> bool {
         while self.receive().await.is_some() {}
         true
@@ -120,13 +120,14 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// A head in HPACK, without its dynamic table and Huffman code.
+/// Returns a HEADERS frame, in HPACK without dynamic table and Huffman code.
 pub(crate) fn head(stream: u32, method: &str, path: &str, headers: &[(&str, &str)], flags: u8) -> Vec<u8> {
     fn text(text: &str) -> Vec<u8> {
         let length = u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap();
         [&[length], text.as_bytes()].concat()
     }
-    // Indexed: ":method" is GET or POST, ":scheme" is https. Literal with an indexed name: ":path", ":authority".
+    // Indexed: ":method" is GET or POST, ":scheme" is https. Literal with an indexed name: ":path",
+    // ":authority".
     let mut block = vec![if method == "GET" { 0x82 } else { 0x83 }, 0x87];
     block.extend([&[0x04][..], &text(path), &[0x01], &text("localhost")].concat());
     for (name, value) in headers {
@@ -135,7 +136,7 @@ pub(crate) fn head(stream: u32, method: &str, path: &str, headers: &[(&str, &str
     frame(HEADERS, flags | END_HEADERS, stream, &block)
 }
 
-/// A whole request without a body.
+/// Returns a complete request without a body.
 pub(crate) fn get(stream: u32, path: &str) -> Vec<u8> {
     head(stream, "GET", path, &[], END_STREAM)
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::harness::{Hold, Listener, Reply, ends, get_request};
 
 #[tokio::test]
-async fn running_request_finishes_and_no_more_are_taken() {
+async fn shutdown_finishes_requests_in_flight_only() {
     let hold = Arc::new(Hold::default());
     let server = Listener::start(&hold.router(), ListenOptions::default()).await;
     let address = server.address;
@@ -45,7 +45,7 @@ async fn endless_request_is_cut_off_after_ten_seconds() {
     server.stop().await;
     assert_eq!(began.elapsed().as_secs(), 10);
     assert!(ends(&mut busy).await);
-    // The handler is dropped with its connection.
+    // The handler was dropped with its connection.
     assert_eq!(Arc::strong_count(&hold), 1);
 }
 
@@ -55,7 +55,7 @@ async fn half_a_head_does_not_delay_the_shutdown() {
     let server = Listener::start(&hold.router(), ListenOptions::default()).await;
     let mut half = server.connect().await;
     half.write_all(b"GET /health HTTP/1.1\r\nhost:").await.unwrap();
-    // A later connection is served after the half head was read.
+    // When a later connection is served, the server has read the half head.
     assert_eq!(server.call(&get_request("/health")).await.status, 200);
     let began = Instant::now();
     server.stop().await;

@@ -1,4 +1,4 @@
-//! TLS: renewal of certificates, handshakes, and the protocol that ALPN selects.
+//! TLS: certificate renewal, handshakes and ALPN.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::harness::{Hold, Listener, ends};
 
-/// A certificate and its key in a folder of their own.
+/// A self-signed certificate and its key, in a temporary folder.
 pub(crate) struct Files(TempDir);
 
 impl Files {
@@ -30,12 +30,12 @@ impl Files {
         self.0.path().join(name)
     }
 
-    /// Puts a new certificate and its key in place.
+    /// Replaces the certificate and its key.
     fn renew(&self) -> CertificateDer<'static> {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(self.path("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        made.cert.der().clone()
+        let created = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(self.path("cert.pem"), created.cert.pem()).unwrap();
+        std::fs::write(self.path("key.pem"), created.signing_key.serialize_pem()).unwrap();
+        created.cert.der().clone()
     }
 
     pub(crate) fn load(&self) -> Tls {
@@ -83,7 +83,7 @@ async fn reload() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn renewed_certificate_is_served_and_broken_one_is_not() {
+async fn renewed_certificate_is_served_unless_it_is_broken() {
     let (files, first) = Files::new();
     let tls = files.load();
     let server = start(&tls).await;
@@ -93,7 +93,7 @@ async fn renewed_certificate_is_served_and_broken_one_is_not() {
     let second = files.renew();
     reload().await;
     assert!(answers(&server, &second).await);
-    assert!(!answers(&server, &first).await, "the old one is gone");
+    assert!(!answers(&server, &first).await, "the old certificate is not served");
 
     let key = std::fs::read(files.path("key.pem")).unwrap();
     for broken in [&b"no certificate"[..], b"", &key] {
@@ -104,7 +104,7 @@ async fn renewed_certificate_is_served_and_broken_one_is_not() {
     std::fs::remove_file(files.path("cert.pem")).unwrap();
     reload().await;
     assert!(answers(&server, &second).await);
-    // A certificate whose key is still the old one: halfway through a renewal.
+    // Halfway through a renewal: a new certificate with the old key.
     let third = files.renew();
     let new_key = std::fs::read(files.path("key.pem")).unwrap();
     std::fs::write(files.path("key.pem"), &key).unwrap();
@@ -132,13 +132,13 @@ async fn slow_handshake_is_cut_off() {
     plain.write_all(b"GET /health HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
-    assert!(!answer.starts_with(b"HTTP"), "plain HTTP is not spoken");
+    assert!(!answer.starts_with(b"HTTP"), "plain HTTP is not answered");
     assert!(answers(&server, &known).await);
     server.stop().await;
 }
 
 #[test]
-fn unusable_files_are_refused_at_the_start() {
+fn unusable_tls_files_are_rejected() {
     let (files, _) = Files::new();
     let load = |certificate: &Path, key: &Path| Tls::load(certificate, key).unwrap_err().to_string();
     let (certificate, key) = (files.path("cert.pem"), files.path("key.pem"));

@@ -1,24 +1,14 @@
-//! Callers that mean no good, against the server's process.
+//! Abusive clients of the server process.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
-use crate::process::{Server, starter};
+use crate::process::{Server, TOKEN, starter};
 
-const TOKEN: &str = "a-token-of-my-own-0123456789";
-
-/// Bytes that a socket trickles in the end.
+/// Bytes that each socket sends after the load.
 const TRICKLED: usize = 1_000;
-
-fn start(args: &[&str]) -> (tempfile::TempDir, Server) {
-    let folder = tempdir().unwrap();
-    let args = [&["--database", "memory:", "--admin-token", TOKEN], args].concat();
-    let server = Server::start_with(folder.path(), &args, &[]);
-    (folder, server)
-}
 
 fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.url.trim_start_matches("http://")).unwrap()
@@ -28,7 +18,7 @@ fn validate(server: &Server, license: &Value) -> (u16, Value) {
     server.call("POST", "/api/v1/validate", None, Some(&json!({ "key": license["key"] })))
 }
 
-/// Sends a call of `/health` and reads its status. The connection stays open.
+/// Calls `/health` and returns its status. The connection stays open.
 fn health(stream: &mut TcpStream) -> std::io::Result<String> {
     stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")?;
     let mut bytes = [0; 1024];
@@ -36,12 +26,12 @@ fn health(stream: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes[..count]).split(' ').nth(1).unwrap_or_default().to_owned())
 }
 
-/// A thousand sockets that trickle heads, bodies and nothing: validations are answered meanwhile, and each socket is cut off by the
-/// server. Nobody waits for a time: the end of each socket is what is read.
+/// Sockets that send heads, bodies or nothing, slowly. The test reads the end of each socket, and measures
+/// no time.
 #[test]
-fn a_thousand_trickling_sockets_are_cut_off_and_hinder_nobody() {
-    let (_folder, server) =
-        start(&["--connections-per-address", "2000", "--head-timeout", "2", "--body-timeout", "2"]);
+fn trickling_sockets_are_cut_off_and_block_no_caller() {
+    let args = ["--connections-per-address", "2000", "--head-timeout", "2", "--body-timeout", "2"];
+    let (_folder, server) = Server::start_in_memory(&args);
     let license = server.issue(TOKEN, &starter());
     let starts = [
         "GET /health HTTP/1.1\r\nx: ",
@@ -55,7 +45,7 @@ fn a_thousand_trickling_sockets_are_cut_off_and_hinder_nobody() {
         stream.set_nonblocking(true).unwrap();
         sockets.push(stream);
         if number % 50 == 0 {
-            // Those that are open go on.
+            // The open sockets continue.
             for stream in &mut sockets {
                 let _ = stream.write(b"x");
             }
@@ -64,11 +54,11 @@ fn a_thousand_trickling_sockets_are_cut_off_and_hinder_nobody() {
         }
     }
     for stream in &mut sockets {
-        // Trickles on, short of what would be too much: what is sent meanwhile gains no time.
+        // Stays below the size limits: more bytes must not extend the timeout.
         let sent = (0..TRICKLED).take_while(|_| stream.write(b"x").is_ok()).count();
         stream.set_nonblocking(false).unwrap();
         let mut answer = Vec::new();
-        // A reset is an end as well.
+        // A reset is an end too.
         let _ = stream.read_to_end(&mut answer);
         let text = String::from_utf8_lossy(&answer);
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 408 "), "after {sent} more: {text}");
@@ -76,12 +66,12 @@ fn a_thousand_trickling_sockets_are_cut_off_and_hinder_nobody() {
     assert_eq!(validate(&server, &license).1["valid"], true);
 }
 
-/// More connections than there are places: told so at once, while those that have one are served; then all is as before.
 #[test]
-fn a_flood_of_connections_is_refused_and_passes() {
-    let (_folder, server) = start(&["--connections", "50", "--connections-per-address", "2000"]);
+fn connections_over_the_limit_are_refused() {
+    let (_folder, server) =
+        Server::start_in_memory(&["--connections", "50", "--connections-per-address", "2000"]);
     let license = server.issue(TOKEN, &starter());
-    // The connection that issued it is one of the fifty, for as long as the agent keeps it: until it is closed, 49 are free.
+    // The connection that issued the license counts until it is closed.
     let mut held: Vec<_> = Vec::new();
     loop {
         let mut stream = connect(&server);
@@ -95,27 +85,26 @@ fn a_flood_of_connections_is_refused_and_passes() {
     let mut refused = 0;
     for number in 0..1_000 {
         let mut stream = connect(&server);
-        // Reset without a word where more than a few are told so at once.
+        // If many connections are refused at once, some are reset without an answer.
         match health(&mut stream).as_deref() {
             Ok("503") => refused += 1,
             Ok("") | Err(_) => {}
-            Ok(other) => panic!("{other} to connection {number} too many"),
+            Ok(other) => panic!("connection {number} over the limit was answered {other}"),
         }
         if number % 100 == 0 {
-            assert_eq!(health(&mut held[number / 100]).unwrap(), "200", "who has a place keeps it");
+            assert_eq!(health(&mut held[number / 100]).unwrap(), "200", "open connections are served");
         }
     }
-    assert!(refused >= 900, "{refused} of 1000 were told so");
+    assert!(refused >= 900, "{refused} of 1000 were answered 503");
     drop(held);
-    // The server hears of a close a moment after it.
+    // The server notices a close with a short delay.
     while health(&mut connect(&server)).unwrap_or_default() != "200" {}
     assert_eq!(validate(&server, &license).1["valid"], true);
 }
 
-/// The end of each socket is what is read.
 #[test]
 fn silent_and_idle_connections_are_closed() {
-    let (_folder, server) = start(&["--idle-timeout", "1"]);
+    let (_folder, server) = Server::start_in_memory(&["--idle-timeout", "1"]);
     let (mut silent, mut idle) = (connect(&server), connect(&server));
     assert_eq!(health(&mut idle).unwrap(), "200");
     for stream in [&mut silent, &mut idle] {

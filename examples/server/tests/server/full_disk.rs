@@ -1,13 +1,13 @@
-//! A full disk: what callers see, and that nothing that was answered is lost.
+//! A full disk: answers to callers, and no lost validation.
 
 use std::process::Command;
 
 use serde_json::json;
 use tempfile::tempdir;
 
-use crate::process::{BINARY, Server, agent, call_marked, command_of, starter};
+use crate::process::{BINARY, Server, agent, call_with_outage, command_of, starter};
 
-/// Sets how large the server's files may grow, in bytes, while it runs.
+/// Limits the size of the files that the running server can write, in bytes.
 fn limit_files(server: &Server, bytes: &str) {
     let status = Command::new("prlimit")
         .args(["--pid", &server.pid(), &format!("--fsize={bytes}:unlimited")])
@@ -15,13 +15,12 @@ fn limit_files(server: &Server, bytes: &str) {
     assert!(status.unwrap().success());
 }
 
-/// The disk is full for a while: changes get 503, known licenses keep validating and their validations are kept, reads go on;
-/// when there is room again all goes on by itself, with every count and every slot as it was answered.
+/// While the disk is full, changes get 503, cached licenses keep validating, and reads are answered. When
+/// there is space again, the server recovers by itself, and all acknowledged validations are counted.
 #[test]
-fn a_full_disk_stops_changes_only_and_loses_nothing() {
+fn full_disk_stops_changes_only_and_loses_nothing() {
     let folder = tempdir().unwrap();
-    // A process that may not write more is sent a signal that ends it, unless it is ignored: then the write fails, as on
-    // a full disk. The log is on that disk as well.
+    // With SIGXFSZ ignored, a write over the limit fails as on a full disk. The log is on the same disk.
     let mut command = command_of("sh", folder.path());
     command.args(["-c", "trap '' XFSZ; exec \"$0\" 2> log", BINARY]);
     let server = Server::run(command);
@@ -30,7 +29,7 @@ fn a_full_disk_stops_changes_only_and_loses_nothing() {
     let (id, key) = (license["id"].as_str().unwrap(), license["key"].clone());
     let validate = |device: &str| {
         let body = json!({"key": key, "domain": "a.com", "fingerprint": device});
-        call_marked(&agent(), &server.url, "POST", "/api/v1/validate", None, Some(&body)).unwrap()
+        call_with_outage(&agent(), &server.url, "POST", "/api/v1/validate", None, Some(&body)).unwrap()
     };
     let valid = |device: &str| {
         let (status, verdict, down) = validate(device);
@@ -38,12 +37,12 @@ fn a_full_disk_stops_changes_only_and_loses_nothing() {
         down
     };
     for _ in 0..20 {
-        assert!(!valid("device 1"), "nothing is wrong yet");
+        assert!(!valid("device 1"), "the store is up");
     }
     limit_files(&server, "1");
     let marked = (0..50).filter(|_| valid("device 1")).count();
-    assert!(marked > 0, "the disk was full for some");
-    // A new device takes a slot only where it is kept.
+    assert!(marked > 0, "some validations met the full disk");
+    // A new device needs a committed slot.
     let (status, refused, _) = validate("device 2");
     assert_eq!((status, &refused["error"]), (503, &json!("STORE_UNAVAILABLE")), "{refused}");
     let (status, refused) = server.call("POST", "/api/v1/licenses", Some(&token), Some(&starter()));
@@ -53,7 +52,7 @@ fn a_full_disk_stops_changes_only_and_loses_nothing() {
     assert_eq!(
         server.license(&token, id)["status"],
         "active",
-        "reads go on, and the refused revocation is not half done"
+        "reads are answered, and the failed revocation changed nothing"
     );
 
     limit_files(&server, "unlimited");
@@ -62,16 +61,16 @@ fn a_full_disk_stops_changes_only_and_loses_nothing() {
     }
     assert_eq!(server.license(&token, id)["devices"].as_array().unwrap().len(), 1);
     for _ in 0..20 {
-        assert!(!valid("device 1"), "it goes on by itself");
+        assert!(!valid("device 1"), "the server recovers by itself");
     }
     assert_eq!(
-        server.license(&token, id)["validation_count"],
+        server.counted_license(&token, id)["validation_count"],
         90,
-        "those of the full disk are counted as well"
+        "validations during the full disk are counted"
     );
     server.kill();
     let server = Server::start(folder.path());
-    assert_eq!(server.license(&token, id)["validation_count"], 90);
+    assert_eq!(server.counted_license(&token, id)["validation_count"], 90);
     assert_eq!(
         server.call("GET", "/api/v1/licenses", Some(&token), None).1["data"].as_array().unwrap().len(),
         1

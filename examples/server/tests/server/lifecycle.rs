@@ -1,4 +1,4 @@
-//! Kills and stops: what was answered stays.
+//! Kills and shutdowns: no acknowledged validation is lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -7,23 +7,23 @@ use serde_json::json;
 use tempfile::tempdir;
 use test_database::TestDatabase;
 
-use crate::postgres::{TOKEN, node_with};
-use crate::process::{Server, agent, call, starter};
+use crate::postgres::node_with;
+use crate::process::{Server, TOKEN, agent, call, starter};
 
 const CALLERS: usize = 8;
-/// On each database.
+/// Kills per database.
 const ROUNDS: usize = 25;
 
-/// Kills the server that `start` starts, under load, many times over. After each restart all is counted that was answered, but
-/// for `may_be_lost` validations of each kill; and nothing is counted that was not asked for.
-fn killed_under_load(start: impl Fn() -> Server, may_be_lost: u64) {
+/// Kills the server under load, repeatedly. After each restart, the count is at least the answered
+/// validations less `max_lost`, and at most the requested ones.
+fn assert_counted_through_kills(start: impl Fn() -> Server, max_lost: u64) {
     let mut server = start();
     let license = server.issue(TOKEN, &starter());
     let id = license["id"].as_str().unwrap();
     let body = json!({"key": license["key"], "domain": "example.com"});
-    // What was counted when a round began; what was lost before is gone for good.
+    // The count at the beginning of a round. Losses of earlier rounds stay lost.
     let mut counted = 0;
-    // Over all rounds: what was on its way at a kill may be committed by the database after the next start.
+    // Of all rounds: the database may commit a request in flight at the kill after the next start.
     let asked = AtomicU64::new(0);
     for round in 1..=ROUNDS {
         let answered = AtomicU64::new(0);
@@ -44,7 +44,7 @@ fn killed_under_load(start: impl Fn() -> Server, may_be_lost: u64) {
                     }
                 });
             }
-            // Now amid compaction, now before it.
+            // Sometimes during compaction, sometimes before.
             let kill_after = 40 + (round as u64 * 137) % 400;
             while answered.load(Ordering::SeqCst) < kill_after {
                 thread::yield_now();
@@ -53,42 +53,45 @@ fn killed_under_load(start: impl Fn() -> Server, may_be_lost: u64) {
         });
         server = start();
         let before = counted;
-        counted = server.license(TOKEN, id)["validation_count"].as_u64().unwrap();
+        counted = server.counted_license(TOKEN, id)["validation_count"].as_u64().unwrap();
         let (answered, asked) = (answered.into_inner(), asked.load(Ordering::SeqCst));
-        let least = before + answered.saturating_sub(may_be_lost);
-        assert!(counted >= least, "round {round}: of {answered} answered, {} are counted", counted - before);
-        assert!(counted <= asked, "round {round}: {asked} were asked, {counted} are counted");
+        let least = before + answered.saturating_sub(max_lost);
+        assert!(
+            counted >= least,
+            "round {round}: {answered} were answered, {} are counted",
+            counted - before
+        );
+        assert!(counted <= asked, "round {round}: {asked} were requested, {counted} are counted");
         let (_, usage) = server.call("GET", &format!("/api/v1/licenses/{id}/usage"), Some(TOKEN), None);
-        assert_eq!(usage["total"].as_u64(), Some(counted), "the history agrees with the count");
+        assert_eq!(usage["total"].as_u64(), Some(counted), "usage agrees with the count");
     }
 }
 
-/// Kills it by SQLite and by PostgreSQL, with these flags.
-async fn killed_on_each_database(flags: &[&str], may_be_lost: u64) {
+/// Runs the kills on SQLite and on PostgreSQL, with these flags.
+async fn kill_on_each_database(flags: &[&str], max_lost: u64) {
     let folder = tempdir().unwrap();
     let sqlite = || Server::start_with(folder.path(), flags, &[("LICENSE_ADMIN_TOKEN", TOKEN)]);
-    killed_under_load(sqlite, may_be_lost);
+    assert_counted_through_kills(sqlite, max_lost);
     let Some(database) = TestDatabase::new().await else { return };
     let folder = tempdir().unwrap();
     let postgres = || node_with(folder.path(), &database.url(), flags);
-    killed_under_load(postgres, may_be_lost);
+    assert_counted_through_kills(postgres, max_lost);
 }
 
 #[tokio::test]
-async fn a_killed_server_has_counted_every_answer() {
-    killed_on_each_database(&["--recording", "durable"], 0).await;
+async fn killed_server_has_counted_every_answer() {
+    kill_on_each_database(&["--recording", "durable"], 0).await;
 }
 
-/// What is answered before its commit is lost; but of so many that wait, the next call waits for the commit. Callers that come
-/// at the same moment may find room for one, each.
+/// A full queue makes the next call wait for the commit. Concurrent callers can exceed the queue by one each.
 #[tokio::test]
-async fn a_killed_server_that_buffers_has_lost_no_more_than_it_may_hold() {
-    killed_on_each_database(&["--recording", "buffered", "--outage-records", "20"], 20 + CALLERS as u64)
-        .await;
+async fn killed_buffering_server_loses_at_most_its_queue() {
+    let flags = ["--recording", "buffered", "--outage-records", "20"];
+    kill_on_each_database(&flags, 20 + CALLERS as u64).await;
 }
 
-/// Stops the server that `start` starts, under load: the calls that run are finished, each with its answer, and counted.
-fn stopped_under_load(start: impl Fn() -> Server, signal: &str) {
+/// Stops the server under load. Requests in flight are answered and counted.
+fn assert_counted_through_stop(start: impl Fn() -> Server, signal: &str) {
     let server = start();
     let license = server.issue(TOKEN, &starter());
     let answered = AtomicU64::new(0);
@@ -112,21 +115,20 @@ fn stopped_under_load(start: impl Fn() -> Server, signal: &str) {
     });
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("stopping") && !log.contains("ERROR"), "{log}");
-    let counted = start().license(TOKEN, license["id"].as_str().unwrap())["validation_count"].clone();
-    assert_eq!(counted, answered.load(Ordering::SeqCst), "answered and counted are the same");
+    let counted = start().counted_license(TOKEN, license["id"].as_str().unwrap())["validation_count"].clone();
+    assert_eq!(counted, answered.load(Ordering::SeqCst), "every answer is counted");
 }
 
-/// By SIGTERM and by Ctrl-C, with each recording, by SQLite and by PostgreSQL.
 #[tokio::test]
-async fn a_stopped_server_finishes_what_runs() {
+async fn stopped_server_finishes_requests_in_flight() {
     for (signal, flags) in
         [("-TERM", &["--recording", "durable"][..]), ("-INT", &["--recording", "buffered"])]
     {
         let folder = tempdir().unwrap();
         let sqlite = || Server::start_with(folder.path(), flags, &[("LICENSE_ADMIN_TOKEN", TOKEN)]);
-        stopped_under_load(sqlite, signal);
+        assert_counted_through_stop(sqlite, signal);
         let Some(database) = TestDatabase::new().await else { continue };
         let folder = tempdir().unwrap();
-        stopped_under_load(|| node_with(folder.path(), &database.url(), flags), signal);
+        assert_counted_through_stop(|| node_with(folder.path(), &database.url(), flags), signal);
     }
 }

@@ -7,11 +7,12 @@ use std::thread;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::process::{Server, agent, call};
+use crate::process::{Server, TOKEN, agent, call};
 
 const CALLERS: usize = 24;
 
-/// 24 callers at once, each with a domain or device of its own, named from `first` on; how many got in.
+/// Validates from 24 callers at once, each with its own domain or device, numbered from `first`. Returns
+/// how many are valid.
 pub(crate) fn race(server: &Server, key: &Value, field: &str, first: usize) -> usize {
     let barrier = Barrier::new(CALLERS);
     thread::scope(|scope| {
@@ -39,14 +40,13 @@ pub(crate) fn race(server: &Server, key: &Value, field: &str, first: usize) -> u
     })
 }
 
-/// Two processes on one file where there is a file: the limit holds over both.
+/// On SQLite, two processes share the file and the limit.
 #[test]
-fn parallel_callers_get_exactly_the_slots_there_are() {
+fn parallel_callers_get_exactly_the_free_slots() {
     let folder = tempdir().unwrap();
     for database in ["memory:", "sqlite://licenses.db"] {
-        let token = "a-token-of-my-own-0123456789";
-        let start =
-            || Server::start_with(folder.path(), &["--database", database, "--admin-token", token], &[]);
+        let args = ["--database", database, "--admin-token", TOKEN];
+        let start = || Server::start_with(folder.path(), &args, &[]);
         let (first, second) = (start(), (database != "memory:").then(start));
         for slots in [1, 3, 7] {
             for (field, limit, list) in
@@ -54,7 +54,7 @@ fn parallel_callers_get_exactly_the_slots_there_are() {
             {
                 let mut request = json!({"plan": "enterprise", "customer_email": "dev@example.com"});
                 request[limit] = slots.into();
-                let license = first.issue(token, &request);
+                let license = first.issue(TOKEN, &request);
                 let won = match &second {
                     None => race(&first, &license["key"], field, 0),
                     Some(second) => thread::scope(|scope| {
@@ -62,7 +62,7 @@ fn parallel_callers_get_exactly_the_slots_there_are() {
                         race(&first, &license["key"], field, 0) + other.join().unwrap()
                     }),
                 };
-                let found = first.license(token, license["id"].as_str().unwrap());
+                let found = first.license(TOKEN, license["id"].as_str().unwrap());
                 let held = found[list].as_array().unwrap().len();
                 assert_eq!(held, slots, "{held} {list} hold {slots} slots on {database}");
                 assert_eq!(won, slots, "{won} callers won {slots} slots of {list} on {database}");
@@ -71,9 +71,8 @@ fn parallel_callers_get_exactly_the_slots_there_are() {
     }
 }
 
-/// Eight callers hammer a key; none that asks after the answer to DELETE hears `valid: true`.
 #[test]
-fn a_revoked_key_is_never_valid_again() {
+fn revoked_key_is_never_valid_again() {
     let folder = tempdir().unwrap();
     for database in ["memory:", "sqlite://licenses.db"] {
         let server = Server::start_with(folder.path(), &["--database", database], &[]);
@@ -94,7 +93,7 @@ fn a_revoked_key_is_never_valid_again() {
                         if began_after {
                             assert_eq!(
                                 verdict["error"], "LICENSE_REVOKED",
-                                "{verdict} after the revocation was answered"
+                                "{verdict} after the revocation was acknowledged"
                             );
                             calls_after += 1;
                             after.fetch_add(1, Ordering::SeqCst);
@@ -104,7 +103,7 @@ fn a_revoked_key_is_never_valid_again() {
                     }
                 });
             }
-            // Revoked in the middle of it: all eight have been answered valid several times.
+            // Revokes under load: the callers have had several valid answers each.
             while valid.load(Ordering::SeqCst) < 80 {
                 thread::yield_now();
             }

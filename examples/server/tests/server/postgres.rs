@@ -7,16 +7,14 @@ use tempfile::tempdir;
 use test_database::TestDatabase;
 
 use crate::limits::race;
-use crate::process::{Server, refused};
+use crate::process::{Server, TOKEN, failure};
 
-pub(crate) const TOKEN: &str = "a-token-of-my-own-0123456789";
-
-/// Starts a node on that database.
+/// Starts a node on this database.
 pub(crate) fn node(folder: &std::path::Path, url: &str) -> Server {
     node_with(folder, url, &[])
 }
 
-/// Likewise, with flags.
+/// Starts a node on this database with these flags.
 pub(crate) fn node_with(folder: &std::path::Path, url: &str, flags: &[&str]) -> Server {
     let secret = "5a".repeat(32);
     let env = [
@@ -28,9 +26,8 @@ pub(crate) fn node_with(folder: &std::path::Path, url: &str, flags: &[&str]) -> 
     Server::start_with(folder, flags, &env)
 }
 
-/// 48 callers, half of them on each of two nodes, ten rounds, domains and devices.
 #[tokio::test]
-async fn two_nodes_hold_one_limit() {
+async fn two_nodes_share_one_limit() {
     let Some(database) = TestDatabase::new().await else { return };
     let folder = tempdir().unwrap();
     let (first, second) = (node(folder.path(), &database.url()), node(folder.path(), &database.url()));
@@ -57,9 +54,9 @@ async fn two_nodes_hold_one_limit() {
     }
 }
 
-/// Nodes that start at once on an empty database make it once; the password stands in no banner.
+/// The startup message must not show the password of the database.
 #[tokio::test]
-async fn nodes_start_at_once_on_an_empty_database() {
+async fn nodes_that_start_together_create_one_schema() {
     let Some(database) = TestDatabase::new().await else { return };
     let folder = tempdir().unwrap();
     let url = database.url();
@@ -76,7 +73,7 @@ async fn nodes_start_at_once_on_an_empty_database() {
         let (status, ready) = node.call("GET", "/ready", None, None);
         assert_eq!((status, &ready["change_feed"]), (200, &json!("listening")));
         let password = url.split(['@', ':']).nth(2).unwrap();
-        assert!(!node.banner.contains(password), "{}", node.banner);
+        assert!(!node.startup_message.contains(password), "{}", node.startup_message);
     }
     for node in &nodes {
         let body = json!({"key": license["key"]});
@@ -85,17 +82,17 @@ async fn nodes_start_at_once_on_an_empty_database() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_says_why() {
+async fn failed_start_names_the_reason() {
     let Some(database) = TestDatabase::new().await else { return };
     let folder = tempdir().unwrap();
     let url = database.url();
     let secret = "5a".repeat(32);
-    let said = refused(folder.path(), &["--database", &url], &[]);
-    assert!(said.contains("LICENSE_SECRET must be set"), "{said}");
-    let nobody = "postgres://user:hunter2@127.0.0.1:1/none";
-    let said = refused(folder.path(), &["--database", nobody], &[("LICENSE_SECRET", &secret)]);
-    assert!(said.contains("127.0.0.1:1/none") && !said.contains("hunter2"), "{said}");
+    let message = failure(folder.path(), &["--database", &url], &[]);
+    assert!(message.contains("LICENSE_SECRET must be set"), "{message}");
+    let unreachable = "postgres://user:hunter2@127.0.0.1:1/none";
+    let message = failure(folder.path(), &["--database", unreachable], &[("LICENSE_SECRET", &secret)]);
+    assert!(message.contains("127.0.0.1:1/none") && !message.contains("hunter2"), "{message}");
     node(folder.path(), &url);
-    let said = refused(folder.path(), &["--database", &url], &[("LICENSE_SECRET", &"ab".repeat(32))]);
-    assert!(said.contains("the secret does not fit this database"), "{said}");
+    let message = failure(folder.path(), &["--database", &url], &[("LICENSE_SECRET", &"ab".repeat(32))]);
+    assert!(message.contains("the secret does not fit this database"), "{message}");
 }

@@ -1,26 +1,21 @@
-//! Faults of PostgreSQL under load: what callers see, that nothing answered is lost, and that the node recovers by itself.
+//! Faults of PostgreSQL under load: answers to callers, no lost validation, and recovery without help.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::{TempDir, tempdir};
 use test_database::TestServer;
 
-use crate::postgres::{TOKEN, node};
-use crate::process::{Server, agent, call_marked};
+use crate::postgres::node;
+use crate::process::{Server, TOKEN, agent, call_with_outage, now};
 
-/// More than a node has connections.
+/// More callers than a node has connections.
 const CALLERS: usize = 16;
 const SLOTS: usize = 3;
-
-#[expect(clippy::disallowed_methods, reason = "how long the fault lasts, not what is judged by")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 fn until(condition: impl Fn() -> bool) {
     while !condition() {
@@ -28,51 +23,48 @@ fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// A node, its database server, a license of three slots, and one that no validation has asked for.
-struct Scene {
+/// A node and its database server, a license with three slots, and one that was never validated.
+struct Setup {
     database: TestServer,
     node: Server,
     license: Value,
-    unasked: Value,
-    /// Answered valid, or with a denial.
+    uncached: Value,
+    /// Valid and denied answers.
     answered: AtomicU64,
-    /// Of these, answered while the node said that the store is down.
+    /// Valid and denied answers that were marked as given during an outage.
     in_outage: AtomicU64,
-    /// Answered valid.
     valid: AtomicU64,
-    refused: AtomicU64,
-    /// Devices that were granted a slot.
+    /// Devices that got a slot.
     granted: Mutex<Vec<String>>,
     _folder: TempDir,
 }
 
-impl Scene {
+impl Setup {
     fn new(settings: &[(&str, &str)]) -> Option<Self> {
         let database = TestServer::start(settings)?;
         let folder = tempdir().unwrap();
         let node = node(folder.path(), &database.url());
         let request =
             json!({"plan": "enterprise", "customer_email": "dev@example.com", "max_devices": SLOTS});
-        let (license, unasked) = (node.issue(TOKEN, &request), node.issue(TOKEN, &request));
+        let (license, uncached) = (node.issue(TOKEN, &request), node.issue(TOKEN, &request));
         Some(Self {
             database,
             node,
             license,
-            unasked,
+            uncached,
             answered: AtomicU64::new(0),
             in_outage: AtomicU64::new(0),
             valid: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
             granted: Mutex::default(),
             _folder: folder,
         })
     }
 
-    /// One validation. Anything but a verdict or a 503 in JSON fails the test.
+    /// Validates once. Fails the test unless the answer is a verdict or a 503 in JSON.
     fn validate(&self, agent: &ureq::Agent, device: &str) {
         let body = json!({"key": self.license["key"], "fingerprint": device});
         let (status, verdict, down) =
-            call_marked(agent, &self.node.url, "POST", "/api/v1/validate", None, Some(&body)).unwrap();
+            call_with_outage(agent, &self.node.url, "POST", "/api/v1/validate", None, Some(&body)).unwrap();
         match (status, verdict["valid"] == true) {
             (200, true) => {
                 self.valid.fetch_add(1, Ordering::SeqCst);
@@ -84,7 +76,6 @@ impl Scene {
             (200, false) => assert_eq!(verdict["error"], "DEVICE_LIMIT_REACHED", "{verdict}"),
             (503, _) => {
                 assert_eq!(verdict["error"], "STORE_UNAVAILABLE", "{verdict}");
-                self.refused.fetch_add(1, Ordering::SeqCst);
                 return;
             }
             other => panic!("{other:?}: {verdict}"),
@@ -93,7 +84,8 @@ impl Scene {
         self.in_outage.fetch_add(down.into(), Ordering::SeqCst);
     }
 
-    /// Callers with devices of their own, without pause, while `fault` runs; then all is as it was answered.
+    /// Validates from several devices without pause while `fault` runs. Then checks that all answers are
+    /// counted.
     fn load_through(&self, fault: impl FnOnce(&Self)) {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -106,7 +98,7 @@ impl Scene {
                     }
                 });
             }
-            // Until all slots are taken, and known to be.
+            // Until all slots are taken and the license is cached.
             until(|| self.granted.lock().unwrap().len() == SLOTS);
             self.until_answered(100);
             fault(self);
@@ -118,19 +110,22 @@ impl Scene {
         until(|| self.node.text("/metrics").contains("license_commit_waiting 0\n"));
         until(|| self.node.text("/metrics").contains("license_journal_waiting 0\n"));
         let id = self.license["id"].as_str().unwrap();
-        let found = self.node.license(TOKEN, id);
+        let found = self.node.counted_license(TOKEN, id);
         let held: Vec<_> =
             found["devices"].as_array().unwrap().iter().map(|device| device.as_str().unwrap()).collect();
         assert_eq!(held.len(), SLOTS, "{held:?}");
         for device in self.granted.lock().unwrap().iter() {
-            assert!(held.contains(&device.as_str()), "{device} was granted a slot, and holds none");
+            assert!(held.contains(&device.as_str()), "{device} got a slot and has none");
         }
         let (valid, answered) = (self.valid.load(Ordering::SeqCst), self.answered.load(Ordering::SeqCst));
-        assert_eq!(found["validation_count"].as_u64(), Some(valid), "{valid} were answered valid");
+        assert_eq!(found["validation_count"].as_u64(), Some(valid), "{valid} answers were valid");
         let (_, usage) = self.node.call("GET", &format!("/api/v1/licenses/{id}/usage"), Some(TOKEN), None);
         let recorded = usage["total"].as_u64().unwrap() + usage["denied"].as_u64().unwrap();
-        assert_eq!(recorded, answered, "{answered} stand in the history: {usage}");
-        assert!(self.node.text("/metrics").contains("license_commit_dropped_total 0\n"), "none is lost");
+        assert_eq!(recorded, answered, "{answered} verdicts: {usage}");
+        assert!(
+            self.node.text("/metrics").contains("license_commit_dropped_total 0\n"),
+            "no validation is dropped"
+        );
     }
 
     fn until_answered(&self, more: u64) {
@@ -138,20 +133,20 @@ impl Scene {
         until(|| self.answered.load(Ordering::SeqCst) > before + more);
     }
 
-    /// While the database does not answer: what is remembered is answered, and marked; what is not is 503, and so is every
-    /// change; the node says what it lacks.
-    fn see_the_outage(&self) {
+    /// Checks the node while the database does not answer: cached licenses are validated, everything else
+    /// is 503.
+    fn assert_outage(&self) {
         let before = self.in_outage.load(Ordering::SeqCst);
         until(|| self.in_outage.load(Ordering::SeqCst) > before + 200);
-        let body = json!({"key": self.unasked["key"], "fingerprint": "device 1"});
+        let body = json!({"key": self.uncached["key"], "fingerprint": "device 1"});
         let (status, verdict) = self.node.call("POST", "/api/v1/validate", None, Some(&body));
-        assert_eq!((status, &verdict["error"]), (503, &json!("STORE_UNAVAILABLE")), "not remembered");
-        let path = format!("/api/v1/licenses/{}", self.unasked["id"].as_str().unwrap());
+        assert_eq!((status, &verdict["error"]), (503, &json!("STORE_UNAVAILABLE")), "not cached");
+        let path = format!("/api/v1/licenses/{}", self.uncached["id"].as_str().unwrap());
         let (status, refused) = self.node.call("DELETE", &path, Some(TOKEN), None);
         assert_eq!((status, &refused["code"]), (503, &json!("STORE_UNAVAILABLE")), "a change");
         let (status, ready) = self.node.call("GET", "/ready", None, None);
         assert_eq!((status, &ready["code"]), (503, &json!("STORE_UNAVAILABLE")));
-        assert_eq!(self.node.call("GET", "/health", None, None).0, 200, "the node itself runs");
+        assert_eq!(self.node.call("GET", "/health", None, None).0, 200, "the process is healthy");
         let metrics = self.node.text("/metrics");
         for line in ["license_store_up 0\n", "license_store_outage 1\n"] {
             assert!(metrics.contains(line), "{line}: {metrics}");
@@ -169,54 +164,54 @@ impl Scene {
 }
 
 #[test]
-fn a_crashed_database_keeps_no_cached_license_from_running() {
-    let Some(scene) = Scene::new(&[]) else { return };
-    scene.load_through(|scene| {
-        scene.database.crash();
-        scene.see_the_outage();
-        scene.database.start_again();
+fn crashed_database_does_not_stop_cached_licenses() {
+    let Some(setup) = Setup::new(&[]) else { return };
+    setup.load_through(|setup| {
+        setup.database.crash();
+        setup.assert_outage();
+        setup.database.restart();
     });
-    assert!(scene.node.text("/metrics").contains("license_change_feed_listening 1\n"));
+    assert!(setup.node.text("/metrics").contains("license_change_feed_listening 1\n"));
 }
 
-/// A database that hangs is as one that is down: nobody waits for it longer than the node is told to.
+/// A database that hangs counts as down after the timeout.
 #[test]
-fn a_frozen_database_keeps_no_cached_license_from_running() {
-    let Some(scene) = Scene::new(&[]) else { return };
-    scene.load_through(|scene| {
+fn frozen_database_does_not_stop_cached_licenses() {
+    let Some(setup) = Setup::new(&[]) else { return };
+    setup.load_through(|setup| {
         let frozen = now();
-        scene.database.freeze();
-        scene.see_the_outage();
-        // Longer than any of the node's own deadlines.
+        setup.database.freeze();
+        setup.assert_outage();
+        // Longer than all timeouts of the node.
         until(|| frozen.elapsed() > Duration::from_secs(5));
-        scene.until_answered(100);
-        scene.database.thaw();
+        setup.until_answered(100);
+        setup.database.thaw();
     });
 }
 
 #[test]
-fn terminated_connections_are_made_anew() {
-    let Some(scene) = Scene::new(&[]) else { return };
-    scene.load_through(|scene| {
+fn terminated_connections_are_reopened() {
+    let Some(setup) = Setup::new(&[]) else { return };
+    setup.load_through(|setup| {
         for _ in 0..5 {
-            scene.run(async |database| {
+            setup.run(async |database| {
                 let mut connection = database.connect().await.unwrap();
                 let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
                     AND backend_type = 'client backend'";
                 connection.execute(terminate).await.unwrap();
                 connection.close().await.unwrap();
             });
-            scene.until_answered(20);
+            setup.until_answered(20);
         }
     });
 }
 
-/// Others take every connection that the server has left, and cut those of the node: as if it were down, until they go.
+/// Other clients take all connections of the database server, and terminate those of the node.
 #[test]
-fn a_server_without_connections_keeps_no_cached_license_from_running() {
-    let Some(scene) = Scene::new(&[("max_connections", "20")]) else { return };
-    scene.load_through(|scene| {
-        let taken: Vec<PgConnection> = scene.run(async |database| {
+fn database_without_connections_does_not_stop_cached_licenses() {
+    let Some(setup) = Setup::new(&[("max_connections", "20")]) else { return };
+    setup.load_through(|setup| {
+        let taken: Vec<PgConnection> = setup.run(async |database| {
             let mut taken = vec![database.connect().await.unwrap()];
             while taken.len() < 20 {
                 let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -228,7 +223,7 @@ fn a_server_without_connections_keeps_no_cached_license_from_running() {
             }
             taken
         });
-        scene.see_the_outage();
+        setup.assert_outage();
         drop(taken);
     });
 }

@@ -1,57 +1,64 @@
-//! A server process of a test's own, and calls to it.
+//! Server process of a test, and calls to it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
+use chrono::{DateTime, Utc};
+use license_core::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
 
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub(crate) url: String,
-    /// The admin token, where this start printed one.
+    /// Admin token, if this start printed one.
     pub(crate) token: Option<String>,
-    /// All that the start printed.
-    pub(crate) banner: String,
+    pub(crate) startup_message: String,
     log: Option<JoinHandle<String>>,
 }
 
-/// The server's binary.
+/// Admin token of servers that are started with one.
+pub(crate) const TOKEN: &str = "a-token-of-my-own-0123456789";
+
+/// Path of the server binary.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_license-server");
 
-/// The binary, with an environment of the test's own, in `folder`.
+/// Returns a command that runs the server binary in `folder`, without `LICENSE_` variables of the
+/// environment.
 pub(crate) fn command(folder: &Path) -> Command {
     command_of(BINARY, folder)
 }
 
-/// Any program, likewise.
+/// Returns a command that runs a program in `folder`, without `LICENSE_` variables of the environment.
 pub(crate) fn command_of(program: &str, folder: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LICENSE_")) {
         command.env_remove(name);
     }
     command.current_dir(folder).env("LICENSE_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
-    // All callers are of one address here, and none waits between its calls.
+    // All callers share one address and never pause.
     command.env("LICENSE_RATE_LIMIT", "off");
     command
 }
 
-/// Runs a start that is expected to fail.
-pub(crate) fn refused(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> String {
+/// Runs a command that must fail. Returns its error message.
+pub(crate) fn failure(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> String {
     let Output { status, stdout, stderr } =
         command(folder).args(args).envs(env.iter().copied()).output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(2), "{stderr}");
-    assert_eq!(String::from_utf8(stdout).unwrap(), "", "a failed start prints no banner");
+    assert_eq!(String::from_utf8(stdout).unwrap(), "", "a failed start prints no startup message");
     assert_eq!(stderr.lines().count(), 1, "one clear line: {stderr}");
     stderr
 }
 
 impl Server {
-    /// Starts on the default database, in `folder`.
+    /// Starts a server on the default database in `folder`.
     pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[], &[])
     }
@@ -62,46 +69,53 @@ impl Server {
         Self::run(command)
     }
 
-    /// Starts what `command` says, which is a server in the end.
+    /// Starts a server on a memory database with [`TOKEN`], in a temporary folder.
+    pub(crate) fn start_in_memory(args: &[&str]) -> (TempDir, Self) {
+        let folder = tempdir().unwrap();
+        let args = [&["--database", "memory:", "--admin-token", TOKEN], args].concat();
+        let server = Self::start_with(folder.path(), &args, &[]);
+        (folder, server)
+    }
+
+    /// Starts a server with this command.
     pub(crate) fn run(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
-        // Read all the time, or a full pipe would hold the server up.
+        // A full pipe would block the server.
         let log = std::thread::spawn(move || {
             let mut text = String::new();
             stderr.read_to_string(&mut text).unwrap();
             text
         });
-        let mut banner = String::new();
-        while !banner.contains("Ctrl-C stops") {
-            if stdout.read_line(&mut banner).unwrap() == 0 {
+        let mut startup_message = String::new();
+        while !startup_message.contains("Ctrl-C stops") {
+            if stdout.read_line(&mut startup_message).unwrap() == 0 {
                 let log = log.join().unwrap();
-                panic!("the server ended at its start: {banner}{log}");
+                panic!("the server failed to start: {startup_message}{log}");
             }
         }
         let field = |name: &str| {
-            let line = banner.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap();
+            let line = startup_message.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap();
             line.split_whitespace().next().unwrap().to_owned()
         };
         let token = Some(field("admin token")).filter(|token| token.starts_with("lkt_"));
-        Self { url: field("address"), token, banner, child, log: Some(log) }
+        Self { url: field("address"), token, startup_message, child, log: Some(log) }
     }
 
-    /// The process.
     pub(crate) fn pid(&self) -> String {
         self.child.id().to_string()
     }
 
-    /// Ends the process as `kill -9` does, at once; gives its log.
+    /// Kills the process with SIGKILL. Returns its log.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.log.take().unwrap().join().unwrap()
     }
 
-    /// Asks it to stop, as a service manager or Ctrl-C does, and waits; gives its exit code and log.
+    /// Sends a signal and waits for the end. Returns the exit code and the log.
     pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         let status = Command::new("kill").args([signal, &self.pid()]).status().unwrap();
         assert!(status.success());
@@ -109,7 +123,7 @@ impl Server {
         (code, self.log.take().unwrap().join().unwrap())
     }
 
-    /// Calls it; the status and the JSON of the answer.
+    /// Calls the server. Returns the status and the JSON of the answer.
     pub(crate) fn call(
         &self,
         method: &str,
@@ -117,21 +131,10 @@ impl Server {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> (u16, Value) {
-        self.try_call(method, path, token, body).unwrap()
+        call(&agent(), &self.url, method, path, token, body).unwrap()
     }
 
-    /// As [`call`](Self::call); `Err` where no whole answer came.
-    pub(crate) fn try_call(
-        &self,
-        method: &str,
-        path: &str,
-        token: Option<&str>,
-        body: Option<&Value>,
-    ) -> Result<(u16, Value), String> {
-        call(&agent(), &self.url, method, path, token, body)
-    }
-
-    /// A text that is no JSON.
+    /// Returns an answer that is not JSON.
     pub(crate) fn text(&self, path: &str) -> String {
         let mut response = agent().get(format!("{}{path}", self.url)).call().unwrap();
         response.body_mut().read_to_string().unwrap()
@@ -141,7 +144,7 @@ impl Server {
         self.token.as_deref().expect("a first start")
     }
 
-    /// Issues a license; its JSON.
+    /// Issues a license. Returns its JSON.
     pub(crate) fn issue(&self, token: &str, request: &Value) -> Value {
         let (status, license) = self.call("POST", "/api/v1/licenses", Some(token), Some(request));
         assert_eq!(status, 201, "{license}");
@@ -153,6 +156,20 @@ impl Server {
         assert_eq!(status, 200, "{license}");
         license
     }
+
+    /// Returns a license whose counters have everything that was recorded before the call. On a busy machine a
+    /// read can be answered earlier, which its `as_of` says; then the license is read again.
+    pub(crate) fn counted_license(&self, token: &str, id: &str) -> Value {
+        let called_at = SystemClock.now();
+        for _ in 0..1_000 {
+            let license = self.license(token, id);
+            let as_of: DateTime<Utc> = license["as_of"].as_str().unwrap().parse().unwrap();
+            if as_of >= called_at {
+                return license;
+            }
+        }
+        panic!("the counters of {id} are not complete");
+    }
 }
 
 impl Drop for Server {
@@ -162,11 +179,12 @@ impl Drop for Server {
     }
 }
 
-/// A client that keeps its connection.
+/// Returns a client that keeps its connection open.
 pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).build().new_agent()
 }
 
+/// Calls a server. Returns the status and the JSON of the answer, or an error if the answer is incomplete.
 pub(crate) fn call(
     agent: &ureq::Agent,
     url: &str,
@@ -175,12 +193,12 @@ pub(crate) fn call(
     token: Option<&str>,
     body: Option<&Value>,
 ) -> Result<(u16, Value), String> {
-    let (status, value, _) = call_marked(agent, url, method, path, token, body)?;
+    let (status, value, _) = call_with_outage(agent, url, method, path, token, body)?;
     Ok((status, value))
 }
 
-/// As [`call`]; and whether the answer says that the store is down.
-pub(crate) fn call_marked(
+/// Like [`call`], and returns whether the answer says that the store is down.
+pub(crate) fn call_with_outage(
     agent: &ureq::Agent,
     url: &str,
     method: &str,
@@ -203,7 +221,12 @@ pub(crate) fn call_marked(
     Ok((status, serde_json::from_str(&text).map_err(|error| format!("{error}: {text:?}"))?, down))
 }
 
-/// The body of a license's issue.
+#[expect(clippy::disallowed_methods, reason = "only benches and the duration of faults depend on it")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Returns a request that issues a license.
 pub(crate) fn starter() -> Value {
     json!({"plan": "starter", "customer_email": "dev@example.com"})
 }

@@ -1,13 +1,12 @@
-//! Keys and tokens stand nowhere in clear.
+//! Keys and tokens are never stored or logged in clear text.
 
 use serde_json::json;
 use tempfile::tempdir;
 
 use crate::process::{Server, agent, call};
 
-/// Neither in the database files nor in the log, whatever is done with the key.
 #[test]
-fn the_key_is_in_no_file_and_no_log() {
+fn keys_and_tokens_are_in_no_file_and_no_log() {
     for format in ["text", "json"] {
         let folder = tempdir().unwrap();
         let server =
@@ -26,8 +25,8 @@ fn the_key_is_in_no_file_and_no_log() {
         let mut typo = key.to_owned();
         typo.replace_range(3..4, if key.as_bytes()[3] == b'7' { "8" } else { "7" });
         let (status, answer) = validate(&typo);
-        assert_eq!((status, &answer["suggestion"]), (400, &json!(key)), "one wrong symbol is put right");
-        // Where a careless caller puts a key: paths, queries, headers, wrong bodies.
+        assert_eq!((status, &answer["suggestion"]), (400, &json!(key)), "a single wrong symbol is corrected");
+        // Keys in the wrong places: paths, queries, headers and bodies.
         for (method, path) in [
             ("GET", format!("/{key}")),
             ("GET", format!("/api/v1/licenses/{key}")),
@@ -54,7 +53,7 @@ fn the_key_is_in_no_file_and_no_log() {
         assert_eq!(code, Some(0));
         assert!(
             log.lines().filter(|line| line.contains("/api/v1/validate")).count() >= 4,
-            "one line a request: {log}"
+            "one line per request: {log}"
         );
         let mut texts = vec![("log".to_owned(), log.into_bytes())];
         for entry in std::fs::read_dir(folder.path()).unwrap() {
@@ -67,14 +66,14 @@ fn the_key_is_in_no_file_and_no_log() {
         );
         for (name, text) in &texts {
             for (what, secret) in [("key", key), ("new key", rotated), ("token", token.as_str())] {
-                // With and without hyphens, whole and all but the first group.
+                // With and without hyphens, and without the first group.
                 for form in [secret.to_owned(), secret.replace('-', ""), secret[8..].to_owned()] {
-                    assert!(!contains(text, &form), "the {what} stands in {name}");
+                    assert!(!contains(text, &form), "the {what} is in {name}");
                 }
             }
             if name == "log" {
                 for private in [email, "for-my-eyes"] {
-                    assert!(!contains(text, private), "{private} stands in the log");
+                    assert!(!contains(text, private), "{private} is in the log");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Starts: the first, the next, and those that must fail with one clear line and change nothing.
+//! First start, later starts, and failed starts.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::tempdir;
 
-use crate::process::{Server, refused, starter};
+use crate::process::{Server, TOKEN, command, failure, starter};
 
-/// All files of a folder with their contents.
+/// Returns all files of a folder with their contents.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.unwrap();
@@ -19,15 +19,13 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn the_first_start_makes_all_it_needs_and_the_next_uses_it() {
+fn first_start_creates_what_the_next_start_uses() {
     let folder = tempdir().unwrap();
     let server = Server::start(folder.path());
-    for part in [
-        "sqlite://licenses.db",
-        "licenses.db.secret (made now: back it up",
-        "enterprise, professional, starter",
-    ] {
-        assert!(server.banner.contains(part), "{part}: {}", server.banner);
+    for part in
+        ["sqlite://licenses.db", "licenses.db.secret (new: back it up", "enterprise, professional, starter"]
+    {
+        assert!(server.startup_message.contains(part), "{part}: {}", server.startup_message);
     }
     assert_eq!(
         server.call("GET", "/health", None, None),
@@ -40,32 +38,31 @@ fn the_first_start_makes_all_it_needs_and_the_next_uses_it() {
     assert_eq!(code, Some(0));
 
     let server = Server::start(folder.path());
-    assert_eq!(server.token, None, "the token is shown once");
-    assert!(!server.banner.contains(&token), "{}", server.banner);
+    assert_eq!(server.token, None, "the token is shown only once");
+    assert!(!server.startup_message.contains(&token), "{}", server.startup_message);
     let mut again = server.license(&token, license["id"].as_str().unwrap());
     for answer in [&mut license, &mut again] {
         assert!(answer.as_object_mut().unwrap().remove("as_of").is_some());
     }
-    assert_eq!(again, license, "the key is read back with the kept secret");
+    assert_eq!(again, license, "the key can be read with the stored secret");
 }
 
 #[test]
-fn servers_that_start_at_once_on_a_new_database_agree() {
+fn servers_that_start_together_share_one_secret() {
     for _ in 0..3 {
         let folder = tempdir().unwrap();
-        let token = "a-token-of-my-own-0123456789";
-        let start = || Server::start_with(folder.path(), &["--admin-token", token], &[]);
+        let start = || Server::start_with(folder.path(), &["--admin-token", TOKEN], &[]);
         let servers: Vec<_> = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         for server in &servers {
-            let license = server.issue(token, &starter());
+            let license = server.issue(TOKEN, &starter());
             let body = json!({"key": license["key"]});
             for other in &servers {
                 let (_, verdict) = other.call("POST", "/api/v1/validate", None, Some(&body));
                 assert_eq!(verdict["valid"], true, "{verdict}");
-                assert_eq!(other.license(token, license["id"].as_str().unwrap())["key"], license["key"]);
+                assert_eq!(other.license(TOKEN, license["id"].as_str().unwrap())["key"], license["key"]);
             }
         }
         let left = files(folder.path());
@@ -74,14 +71,14 @@ fn servers_that_start_at_once_on_a_new_database_agree() {
     }
 }
 
-/// What the start prints is run by a shell as it stands, with the plans that are built in and with others.
+/// A shell runs the commands of the startup message, with the built-in plans and with others.
 #[test]
-fn the_printed_commands_do_what_they_say() {
+fn printed_commands_work_as_pasted() {
     let plans = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans.toml");
     for (args, plan) in [(&[][..], "starter"), (&["--plans", plans], "solo")] {
         let folder = tempdir().unwrap();
         let server = Server::start_with(folder.path(), args, &[]);
-        let commands = server.banner.lines().filter(|line| line.starts_with("  ")).skip(5);
+        let commands = server.startup_message.lines().filter(|line| line.starts_with("  ")).skip(5);
         let commands = commands.fold(String::new(), |text, line| text + line + "\n");
         let output = std::process::Command::new("sh").args(["-eu", "-c", &commands]).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
@@ -95,12 +92,12 @@ fn the_printed_commands_do_what_they_say() {
     }
 }
 
-/// A first start that fails late takes back the secret that it made; a good secret of the environment makes no file.
+/// A first start that fails removes its secret file. A secret in the environment creates no file.
 #[test]
-fn a_secret_is_made_for_a_database_only() {
+fn secret_file_is_created_only_with_a_database() {
     let folder = tempdir().unwrap();
     std::fs::create_dir(folder.path().join("folder")).unwrap();
-    refused(folder.path(), &["--database", "sqlite://folder/missing/x.db"], &[]);
+    failure(folder.path(), &["--database", "sqlite://folder/missing/x.db"], &[]);
     assert_eq!(std::fs::read_dir(folder.path().join("folder")).unwrap().count(), 0);
     let secret = "5a".repeat(32);
     for _ in 0..2 {
@@ -112,7 +109,7 @@ fn a_secret_is_made_for_a_database_only() {
 }
 
 #[test]
-fn a_memory_database_leaves_no_files() {
+fn memory_database_leaves_no_files() {
     let folder = tempdir().unwrap();
     let server = Server::start_with(folder.path(), &["--database", "memory:"], &[]);
     server.issue(server.token(), &starter());
@@ -121,25 +118,24 @@ fn a_memory_database_leaves_no_files() {
 }
 
 #[test]
-fn flags_and_environment_set_the_same() {
+fn flags_and_environment_are_equivalent() {
     let folder = tempdir().unwrap();
     let plans = folder.path().join("plans.toml");
     std::fs::write(&plans, "[plans.solo]\nmax_domains = 1\nmax_devices = 1\nterm_days = \"perpetual\"\n")
         .unwrap();
     let plans = plans.to_str().unwrap();
-    let token = "a-token-of-my-own-0123456789";
-    let by_flag = ["--database", "memory:", "--plans", plans, "--key-prefix", "ACME", "--admin-token", token];
+    let by_flag = ["--database", "memory:", "--plans", plans, "--key-prefix", "ACME", "--admin-token", TOKEN];
     let by_env = [
         ("LICENSE_DATABASE", "memory:"),
         ("LICENSE_PLANS", plans),
         ("LICENSE_KEY_PREFIX", "ACME"),
-        ("LICENSE_ADMIN_TOKEN", token),
+        ("LICENSE_ADMIN_TOKEN", TOKEN),
     ];
     for server in
         [Server::start_with(folder.path(), &by_flag, &[]), Server::start_with(folder.path(), &[], &by_env)]
     {
-        assert!(!server.banner.contains(token), "{}", server.banner);
-        let license = server.issue(token, &json!({"plan": "solo", "customer_email": "dev@example.com"}));
+        assert!(!server.startup_message.contains(TOKEN), "{}", server.startup_message);
+        let license = server.issue(TOKEN, &json!({"plan": "solo", "customer_email": "dev@example.com"}));
         assert!(license["key"].as_str().unwrap().starts_with("ACME-"), "{license}");
         assert_eq!(license["expires_at"], json!(null));
     }
@@ -147,7 +143,7 @@ fn flags_and_environment_set_the_same() {
 
 #[cfg(unix)]
 #[test]
-fn files_are_for_their_owner_only() {
+fn files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempdir().unwrap();
     let server = Server::start(folder.path());
@@ -164,9 +160,8 @@ fn files_are_for_their_owner_only() {
     assert!(modes.values().all(|mode| *mode == 0o600), "{modes:?}");
 }
 
-/// Starts that fail say why in one line, exit with 2, and leave every file as it was.
 #[test]
-fn a_start_that_fails_changes_nothing() {
+fn failed_start_changes_no_file() {
     let folder = tempdir().unwrap();
     let path = folder.path();
     let server = Server::start(path);
@@ -190,26 +185,26 @@ fn a_start_that_fails_changes_nothing() {
         (&["--database", "sqlite::memory:"], &[], "in memory is memory:"),
         (&["--database", "sqlite://file:x.db"], &[], "in memory is memory:"),
         (&["--database", "sqlite://missing/folder/licenses.db"], &[], "No such file or directory"),
-        (&["--database", "sqlite://text.db"], &[], "can't be opened"),
+        (&["--database", "sqlite://text.db"], &[], "cannot be opened"),
         (&["--plans", "missing.toml"], &[], "No such file or directory"),
         (&["--plans", "broken.toml"], &[], "missing field `max_devices`"),
         (&["--plans", "other.toml"], &[], "licenses have the plan \"starter\""),
         (&["--key-prefix", "to"], &[], "--key-prefix"),
         (&["--key-prefix", "ACME"], &[], "start with --key-prefix TO"),
-        (&["--admin-token", "short"], &[], "--admin-token: at least 16"),
+        (&["--admin-token", "short"], &[], "--admin-token must be at least 16"),
         (&[], &[("LICENSE_SECRET", other_secret.as_str())], "the secret does not fit this database"),
         (&[], &[("LICENSE_SECRET", short.as_str())], "LICENSE_SECRET"),
         (&[], &[("LICENSE_SECRET", "")], "LICENSE_SECRET"),
     ] {
-        let said = refused(path, args, env);
-        assert!(said.contains(part), "{args:?} {env:?}: {said}");
-        assert!(!said.contains("hunter2") && !said.contains(&other_secret), "{said}");
+        let message = failure(path, args, env);
+        assert!(message.contains(part), "{args:?} {env:?}: {message}");
+        assert!(!message.contains("hunter2") && !message.contains(&other_secret), "{message}");
         assert!(files(path) == before, "{args:?} {env:?} changed a file: {:?}", files(path).keys());
     }
     std::fs::rename(path.join("licenses.db.secret"), path.join("elsewhere")).unwrap();
     let before = files(path);
-    assert!(refused(path, &[], &[]).contains("licenses.db.secret is missing"));
-    assert!(files(path) == before, "no new secret is made for a database that has one");
+    assert!(failure(path, &[], &[]).contains("licenses.db.secret is missing"));
+    assert!(files(path) == before, "an existing database gets no new secret");
     std::fs::rename(path.join("elsewhere"), path.join("licenses.db.secret")).unwrap();
     Server::start(path);
 }
@@ -224,10 +219,10 @@ fn invalid_flag_is_explained() {
             "invalid value '256MB' for '--cache-size <SIZE>': must be a whole number of bytes",
         ),
     ] {
-        let output = crate::process::command(folder.path()).args(args).output().unwrap();
+        let output = command(folder.path()).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(expected), "{said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(expected), "{message}");
         assert_eq!(files(folder.path()), BTreeMap::new());
     }
 }

@@ -1,4 +1,4 @@
-//! `license-server export` and `import`: the real binary, on real files and databases.
+//! `license-server export` and `license-server import`.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::process::{Server, command, starter};
 
 const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff";
 
-/// Runs a command to its end: its exit code, and what it wrote and said.
+/// Runs a command. Returns its exit code, standard output and standard error.
 fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
         command(folder).args(args).envs(env.iter().copied()).output().unwrap();
@@ -26,8 +26,8 @@ fn exported(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> String {
     stdout
 }
 
-/// A server with some licenses that were used, stopped; its token and their keys.
-fn filled(folder: &Path) -> (String, Vec<String>) {
+/// Creates a database with three used licenses. Returns their keys.
+fn fill(folder: &Path) -> Vec<String> {
     let server = Server::start(folder);
     let token = server.token().to_owned();
     let issue = |n: usize| {
@@ -39,7 +39,7 @@ fn filled(folder: &Path) -> (String, Vec<String>) {
     };
     let keys = (0..3).map(issue).collect();
     server.stop("-TERM");
-    (token, keys)
+    keys
 }
 
 fn assert_valid(server: &Server, key: &str) {
@@ -49,57 +49,59 @@ fn assert_valid(server: &Server, key: &str) {
 }
 
 #[test]
-fn a_database_moves_with_its_secret_and_without() {
+fn database_moves_with_its_secret_or_with_clear_keys() {
     let (from, into, other) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
-    let (_, keys) = filled(from.path());
+    let keys = fill(from.path());
     let file = into.path().join("licenses.jsonl");
     let name = file.to_str().unwrap();
     let (code, stdout, stderr) = run(from.path(), &["export", "--output", name], &[]);
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "", "3 licenses\n"));
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(keys.iter().all(|key| !text.contains(key)), "no key in clear unless it is asked for");
-    assert_eq!(text, exported(from.path(), &[], &[]), "the same again");
+    assert!(keys.iter().all(|key| !text.contains(key)), "keys are sealed by default");
+    assert_eq!(text, exported(from.path(), &[], &[]), "an export is deterministic");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "for its owner's eyes only");
+        assert_eq!(mode & 0o777, 0o600, "readable by its owner only");
     }
     let (code, _, stderr) = run(from.path(), &["export", "--output", name], &[]);
-    assert_eq!(code, Some(2), "a file that is there stays: {stderr}");
+    assert_eq!(code, Some(2), "an existing file is not overwritten: {stderr}");
     assert_eq!(text, std::fs::read_to_string(&file).unwrap());
 
-    // Without the secret nothing of it is of use.
+    // Sealed keys cannot be imported without their secret.
     let (code, _, stderr) = run(other.path(), &["import", name], &[]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("line 2: its key was sealed with another secret"), "{stderr}");
 
-    // With it, the database is the same.
+    // With the secret, the new database is identical.
     std::fs::copy(from.path().join("licenses.db.secret"), into.path().join("licenses.db.secret")).unwrap();
     let (code, _, stderr) = run(into.path(), &["import", name, "--dry-run"], &[]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(
-        stderr.contains("3 licenses with 6 activations, and 3 rollups would be imported; 0 licenses were there; 0 lines refused"),
+        stderr.contains(
+            "3 licenses, 6 activations and 3 rollups would be imported; 0 licenses existed; 0 lines rejected"
+        ),
         "{stderr}"
     );
-    assert!(!into.path().join("licenses.db").exists(), "a dry run makes nothing");
+    assert!(!into.path().join("licenses.db").exists(), "a dry run creates nothing");
     let (code, stdout, stderr) = run(into.path(), &["import", name], &[]);
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
     assert!(
         stderr.contains(
-            "3 licenses with 6 activations, and 3 rollups imported; 0 licenses were there; 0 lines refused"
+            "3 licenses, 6 activations and 3 rollups imported; 0 licenses existed; 0 lines rejected"
         ),
         "{stderr}"
     );
     assert_eq!(exported(into.path(), &[], &[]), text);
 
-    // In clear, for a database of another secret.
+    // Clear keys can be imported under another secret.
     let clear = exported(from.path(), &["--keys"], &[]);
     std::fs::write(&file, &clear).unwrap();
     let (code, _, stderr) = run(other.path(), &["import", name], &[]);
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(exported(other.path(), &["--keys"], &[]), clear);
-    assert_ne!(exported(other.path(), &[], &[]), text, "sealed anew");
+    assert_ne!(exported(other.path(), &[], &[]), text, "sealed with the new secret");
     for folder in [&into, &other] {
         let server = Server::start(folder.path());
         for key in &keys {
@@ -108,12 +110,12 @@ fn a_database_moves_with_its_secret_and_without() {
     }
 }
 
-/// From SQLite to PostgreSQL and back, while servers run on both.
+/// Servers run on both databases meanwhile.
 #[tokio::test]
-async fn a_database_moves_between_sqlite_and_postgres_under_running_servers() {
+async fn database_moves_between_sqlite_and_postgres() {
     let Some(database) = TestDatabase::new().await else { return };
     let (from, back) = (tempdir().unwrap(), tempdir().unwrap());
-    let (_, keys) = filled(from.path());
+    let keys = fill(from.path());
     let url = database.url();
     let secret = std::fs::read_to_string(from.path().join("licenses.db.secret")).unwrap();
     let postgres = [("LICENSE_DATABASE", url.as_str()), ("LICENSE_SECRET", secret.trim())];
@@ -122,7 +124,7 @@ async fn a_database_moves_between_sqlite_and_postgres_under_running_servers() {
     assert_eq!(
         new.call("POST", "/api/v1/validate", None, Some(&unknown)).0,
         404,
-        "it is remembered as unknown"
+        "the key is cached as unknown"
     );
     let text = exported(from.path(), &[], &[]);
     std::fs::write(back.path().join("l.jsonl"), &text).unwrap();
@@ -141,9 +143,8 @@ async fn a_database_moves_between_sqlite_and_postgres_under_running_servers() {
     }
 }
 
-/// A table of another system: each bad row is named, and its keys work as they are.
 #[test]
-fn a_table_with_keys_of_another_system() {
+fn csv_with_keys_of_another_system_is_imported() {
     let folder = tempdir().unwrap();
     let table = "Serial,Mail,Tier,Sites\n\
         AAAA-1111,a@example.com,starter,a.com\n\
@@ -156,11 +157,12 @@ fn a_table_with_keys_of_another_system() {
         ["import", "old.csv", "--map", "Serial=key", "--map", "Mail=customer_email", "--map", "Tier=plan"];
     let args = [&args[..], &["--map", "Sites=domains", "--key-format", "old=[A-Z]{4}-[0-9]{4}"]].concat();
     let faults = "old.csv:3: customer_email: this is not an e-mail address\n\
-        old.csv:5: key: it is neither a key of this server nor of a form that was declared\n\
+        old.csv:5: key: it is neither a key of this server nor in a declared key format\n\
         old.csv:6: There is no plan \"gold\".\n";
     let (code, _, stderr) = run(folder.path(), &[&args[..], &["--dry-run"]].concat(), &[]);
     assert_eq!(code, Some(1), "{stderr}");
-    let end = "2 licenses with 3 activations, and 0 rollups would be imported; 0 licenses were there; 3 lines refused\n";
+    let end =
+        "2 licenses, 3 activations and 0 rollups would be imported; 0 licenses existed; 3 lines rejected\n";
     assert_eq!(stderr, format!("{faults}{end}"));
     let (code, stdout, stderr) = run(folder.path(), &args, &[]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
@@ -169,7 +171,7 @@ fn a_table_with_keys_of_another_system() {
     assert_eq!(code, Some(1));
     assert!(
         stderr.ends_with(
-            "0 licenses with 0 activations, and 0 rollups imported; 2 licenses were there; 3 lines refused\n"
+            "0 licenses, 0 activations and 0 rollups imported; 2 licenses existed; 3 lines rejected\n"
         ),
         "{stderr}"
     );
@@ -196,25 +198,24 @@ fn a_table_with_keys_of_another_system() {
     let (_, events) = server.call("GET", "/api/v1/events", Some(server.token()), None);
     let types: Vec<_> =
         events["data"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect();
-    assert!(!types.contains(&json!("license.imported")), "an import tells of nothing: {types:?}");
+    assert!(!types.contains(&json!("license.imported")), "an import records no events by default: {types:?}");
     for event in events["data"].as_array().unwrap() {
-        assert_eq!(event["data"]["license"]["key"], "****", "no form is shown where there are several");
+        assert_eq!(event["data"]["license"]["key"], "****", "keys of several formats are fully masked");
     }
     let (_, audit) = server.call("GET", "/api/v1/audit?action=licenses.import", Some(server.token()), None);
     assert_eq!(audit["data"].as_array().unwrap().len(), 1, "{audit}");
 }
 
-/// What can't be begun ends with one clear line, and makes nothing.
 #[test]
-fn what_can_not_be_begun() {
+fn command_that_cannot_start_changes_nothing() {
     let folder = tempdir().unwrap();
     std::fs::write(folder.path().join("a.csv"), "key,plan\n").unwrap();
     std::fs::write(folder.path().join("a.txt"), "").unwrap();
     for (args, expected) in [
-        (&["export"][..], "sqlite://licenses.db is not there"),
+        (&["export"][..], "sqlite://licenses.db does not exist"),
         (&["import", "none.jsonl"], "none.jsonl: No such file"),
-        (&["import", "a.txt"], "a.txt: say --format jsonl or csv"),
-        (&["import", "a.txt", "--format", "jsonl", "--map", "a=key"], "--map and --set are for CSV"),
+        (&["import", "a.txt"], "a.txt: unknown format"),
+        (&["import", "a.txt", "--format", "jsonl", "--map", "a=key"], "--map and --set require CSV"),
         (&["import", "a.csv", "--dry-run"], "a.csv: no column is customer_email"),
         (&["import", "a.csv", "--dry-run", "--map", "x=key"], "a.csv: the table has no column \"x\""),
         (&["import", "a.csv", "--database", "memory:"], "memory: has no licenses"),
@@ -230,7 +231,7 @@ fn what_can_not_be_begun() {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
-/// The lines of so many licenses, some with activations.
+/// Returns the lines of `count` licenses. Every second one has an activation.
 fn lines(count: usize) -> Vec<String> {
     let license = |n: usize| {
         let mut line = json!({"type": "license", "id": format!("lic_{n:06}"), "plan": "enterprise",
@@ -243,8 +244,8 @@ fn lines(count: usize) -> Vec<String> {
     (0..count).flat_map(license).map(|line: Value| line.to_string() + "\n").collect()
 }
 
-/// Killed as `kill -9` does amid an import, twice: begun again it goes on, and nothing is there twice or in part.
-async fn killed_amid_an_import(folder: &Path, env: &[(&str, &str)], count: impl AsyncFn() -> usize) {
+/// Kills an import twice and repeats it. Each license is imported completely and once.
+async fn kill_and_repeat_import(folder: &Path, env: &[(&str, &str)], count: impl AsyncFn() -> usize) {
     const LICENSES: usize = 3_000;
     let all = lines(LICENSES);
     let import = ["import", "-", "--format", "jsonl"];
@@ -260,7 +261,7 @@ async fn killed_amid_an_import(folder: &Path, env: &[(&str, &str)], count: impl 
             .unwrap();
         let mut input = child.stdin.take().unwrap();
         let text = all.concat();
-        // It never sees the end, so that the last commit is not made.
+        // Keeps the input open, so that the import does not finish.
         let writer = thread::spawn(move || {
             let _ = input.write_all(text.as_bytes());
             input
@@ -274,32 +275,32 @@ async fn killed_amid_an_import(folder: &Path, env: &[(&str, &str)], count: impl 
         let kept = count().await;
         assert!(
             kept >= before.max(1_000) && kept < LICENSES && kept.is_multiple_of(1_000),
-            "round {round}: {kept} are kept"
+            "round {round}: {kept} are imported"
         );
         before = kept;
     }
     std::fs::write(folder.join("all.jsonl"), all.concat()).unwrap();
     let (code, _, stderr) = run(folder, &["import", "all.jsonl"], env);
     assert_eq!(code, Some(0), "{stderr}");
-    let figures = format!(
-        "{} licenses with {} activations, and 0 rollups imported; {before} licenses were there; 0 lines refused",
+    let summary = format!(
+        "{} licenses, {} activations and 0 rollups imported; {before} licenses existed; 0 lines rejected",
         LICENSES - before,
         (LICENSES - before) / 2
     );
-    assert!(stderr.contains(&figures), "{stderr}");
+    assert!(stderr.contains(&summary), "{stderr}");
     let text = exported(folder, &["--keys"], env);
-    assert_eq!(text.lines().count(), 1 + all.len(), "each license once, with what is bound to it");
+    assert_eq!(text.lines().count(), 1 + all.len(), "each license once, with its activations");
     let (code, _, stderr) = run(folder, &["import", "all.jsonl"], env);
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(exported(folder, &["--keys"], env), text);
 }
 
 #[tokio::test]
-async fn a_killed_import_goes_on_where_it_was() {
+async fn killed_import_can_be_repeated() {
     use sqlx::{Connection, Row};
 
     let folder = tempdir().unwrap();
-    // Makes the database.
+    // Creates the database.
     Server::start(folder.path()).stop("-TERM");
     let url = format!("sqlite://{}", folder.path().join("licenses.db").display());
     let count = async || {
@@ -307,7 +308,7 @@ async fn a_killed_import_goes_on_where_it_was() {
         let row = sqlx::query("SELECT COUNT(*) FROM licenses").fetch_one(&mut connection).await.unwrap();
         usize::try_from(row.get::<i64, _>(0)).unwrap()
     };
-    killed_amid_an_import(folder.path(), &[], count).await;
+    kill_and_repeat_import(folder.path(), &[], count).await;
 
     let Some(database) = TestDatabase::new().await else { return };
     let folder = tempdir().unwrap();
@@ -318,5 +319,5 @@ async fn a_killed_import_goes_on_where_it_was() {
         let row = sqlx::query("SELECT COUNT(*) FROM licenses").fetch_one(&mut database.connect().await).await;
         usize::try_from(row.unwrap().get::<i64, _>(0)).unwrap()
     };
-    killed_amid_an_import(folder.path(), &env, count).await;
+    kill_and_repeat_import(folder.path(), &env, count).await;
 }

@@ -1,4 +1,5 @@
-//! Webhooks through kills, of the server and of the receiver. The long form is `benches/webhooks`.
+//! Webhooks: delivery through kills and outages, destinations and flags. `benches/webhooks` is the long
+//! version.
 
 use std::thread;
 
@@ -6,9 +7,9 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 use test_database::{TestDatabase, TestServer};
 
-use crate::postgres::TOKEN;
-use crate::process::{Server, command, starter};
-use crate::storm::{FLAGS, Receiver, Report, endpoint, storm};
+use crate::postgres::node_with;
+use crate::process::{Server, TOKEN, command, starter};
+use crate::webhook_faults::{FLAGS, Receiver, Report, create_endpoint, deliver_through_faults};
 
 const CHANGES: u64 = 400;
 
@@ -17,10 +18,10 @@ fn check(report: &Report) {
 }
 
 #[test]
-fn nothing_is_lost_in_a_storm() {
+fn no_event_is_lost_through_kills_on_sqlite() {
     let folder = tempdir().unwrap();
     let start = || Server::start_with(folder.path(), &FLAGS, &[("LICENSE_ADMIN_TOKEN", TOKEN)]);
-    let (report, _receiver, server, _) = storm(start, TOKEN, CHANGES);
+    let (report, _receiver, server, _) = deliver_through_faults(start, TOKEN, CHANGES);
     check(&report);
     let (code, log) = server.stop("-TERM");
     assert_eq!(code, Some(0), "{log}");
@@ -28,31 +29,21 @@ fn nothing_is_lost_in_a_storm() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_in_a_storm_on_postgres() {
+async fn no_event_is_lost_through_kills_on_postgres() {
     let Some(database) = TestDatabase::new().await else { return };
     let folder = tempdir().unwrap();
-    let (url, secret) = (database.url(), "5a".repeat(32));
-    let env =
-        [("LICENSE_SECRET", secret.as_str()), ("LICENSE_DATABASE", &url), ("LICENSE_ADMIN_TOKEN", TOKEN)];
-    let (report, ..) = storm(|| Server::start_with(folder.path(), &FLAGS, &env), TOKEN, CHANGES / 2);
+    let start = || node_with(folder.path(), &database.url(), &FLAGS);
+    let (report, ..) = deliver_through_faults(start, TOKEN, CHANGES / 2);
     check(&report);
 }
 
-/// The database is gone and comes back: deliveries go on, and nobody has to restart anything.
 #[test]
-fn deliveries_go_on_when_the_database_is_back() {
+fn deliveries_resume_after_a_database_outage() {
     let Some(database) = TestServer::start(&[]) else { return };
     let folder = tempdir().unwrap();
-    let (url, secret) = (database.url(), "5a".repeat(32));
-    let env = [
-        ("LICENSE_SECRET", secret.as_str()),
-        ("LICENSE_DATABASE", &url),
-        ("LICENSE_DATABASE_TIMEOUT", "1"),
-        ("LICENSE_ADMIN_TOKEN", TOKEN),
-    ];
-    let server = Server::start_with(folder.path(), &FLAGS, &env);
+    let server = node_with(folder.path(), &database.url(), &FLAGS);
     let (listener, url) = Receiver::bind();
-    let (_, secret) = endpoint(&server, TOKEN, &url);
+    let (_, secret) = create_endpoint(&server, TOKEN, &url);
     let receiver = Receiver::start(listener, &secret);
     let event = |license: &Value| format!("evt_{}_0000000001", &license["id"].as_str().unwrap()[4..]);
     let before = server.issue(TOKEN, &starter());
@@ -62,7 +53,7 @@ fn deliveries_go_on_when_the_database_is_back() {
     database.crash();
     let (status, _) = server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&starter()));
     assert_eq!(status, 503);
-    database.start_again();
+    database.restart();
     let after = loop {
         match server.call("POST", "/api/v1/licenses", Some(TOKEN), Some(&starter())) {
             (201, license) => break license,
@@ -75,9 +66,8 @@ fn deliveries_go_on_when_the_database_is_back() {
     }
 }
 
-/// By default nothing of this machine or its network is reached, whatever it is called.
 #[test]
-fn where_webhooks_may_go() {
+fn private_destinations_are_rejected_unless_allowed() {
     let folder = tempdir().unwrap();
     let server = Server::start(folder.path());
     let create = |url: &str| {
@@ -93,12 +83,12 @@ fn where_webhooks_may_go() {
     drop(server);
     let env = [("LICENSE_WEBHOOK_ALLOW", "10.0.0.0/8,127.0.0.1"), ("LICENSE_ADMIN_TOKEN", TOKEN)];
     let server = Server::start_with(folder.path(), &[], &env);
-    endpoint(&server, TOKEN, "https://10.1/");
-    endpoint(&server, TOKEN, "https://localhost/");
+    create_endpoint(&server, TOKEN, "https://10.1/");
+    create_endpoint(&server, TOKEN, "https://localhost/");
 }
 
 #[test]
-fn flags_that_say_nothing_are_refused() {
+fn invalid_webhook_and_usage_flags_are_rejected() {
     let folder = tempdir().unwrap();
     for (flag, value) in [
         ("--webhook-allow", "10.0.0.0/33"),

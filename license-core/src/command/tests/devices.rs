@@ -1,9 +1,9 @@
-//! What becomes of devices where there are too many, and of slots that nobody uses.
+//! Tests of evictions, idle devices, customer releases and labels.
 
 use super::*;
 use crate::audit::Who;
 
-/// Runs a command, and what it released: names, and why.
+/// Runs a command and returns the names and reasons of the released activations.
 fn released(bench: &mut Bench, command: &Command) -> Result<Vec<(String, String)>, DenialCode> {
     let before = bench.events.len();
     bench.run(command).map_err(|denial| denial.code())?;
@@ -27,7 +27,7 @@ fn see(bench: &mut Bench, name: &str, at: DateTime<Utc>) {
 }
 
 #[test]
-fn a_new_device_takes_the_slot_of_the_one_unseen_for_the_longest() {
+fn new_device_evicts_the_least_recently_seen() {
     let mut bench = Bench::new("roaming", &[]);
     let hour = TimeDelta::hours(1);
     for name in ["a", "b"] {
@@ -37,9 +37,9 @@ fn a_new_device_takes_the_slot_of_the_one_unseen_for_the_longest() {
     assert_eq!(
         bench.run(&device("c")),
         Ok(vec!["activation.released", "activation.created"]),
-        "one commit, the old one first"
+        "one commit, the release first"
     );
-    assert_eq!(names(&bench), ["b", "c"], "none was seen since it was made");
+    assert_eq!(names(&bench), ["b", "c"], "no device was seen after its activation");
     let now = bench.now;
     see(&mut bench, "b", now + hour);
     bench.now += hour + hour;
@@ -49,7 +49,7 @@ fn a_new_device_takes_the_slot_of_the_one_unseen_for_the_longest() {
 }
 
 #[test]
-fn a_denied_claim_evicts_nobody() {
+fn denied_claim_evicts_no_device() {
     let mut bench = Bench::new("roaming", &["a.com", "b.com"]);
     for name in ["a", "b"] {
         bench.done(&device(name));
@@ -58,10 +58,10 @@ fn a_denied_claim_evicts_nobody() {
     assert_eq!(names(&bench), ["a.com", "b.com", "a", "b"]);
 }
 
-/// A limit that was lowered is kept from the next new device on, unless that would drive out too many at once.
+/// A lowered limit applies to the next new device, unless too many devices would be evicted.
 #[test]
 fn evictions_are_bounded() {
-    let limit = |most| Command::Change(LicenseChange { max_devices: Some(most), ..LicenseChange::default() });
+    let limit = |max| Command::Change(LicensePatch { max_devices: Some(max), ..Default::default() });
     for (held, expected) in
         [(limits::EVICTIONS, Ok(1)), (limits::EVICTIONS + 1, Err(DenialCode::DeviceLimitReached))]
     {
@@ -77,25 +77,26 @@ fn evictions_are_bounded() {
     let mut bench = Bench::new("roaming", &[]);
     bench.done(&limit(Limit::AtMost(0)));
     let none = bench.run(&device("new")).map_err(|denial| denial.code());
-    assert_eq!(none, Err(DenialCode::DeviceLimitReached), "there is no slot to take");
+    assert_eq!(none, Err(DenialCode::DeviceLimitReached), "no slot exists");
 }
 
-/// A store that reads too few devices oversells nothing.
+/// A store that reads too few devices does not oversell.
 #[test]
-fn nothing_is_evicted_that_was_not_read() {
+fn unread_devices_are_not_evicted() {
     let mut bench = Bench::new("roaming", &[]);
     for name in ["a", "b"] {
         bench.done(&device(name));
     }
     let context = CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None };
-    let view = View { license: bench.license.clone(), activations: Vec::new(), unseen: Vec::new() };
+    let view =
+        View { license: bench.license.clone(), activations: Vec::new(), eviction_candidates: Vec::new() };
     let Decision { outcome, changes } = decide(view, &device("c"), &context);
     let expected = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
     assert_eq!((outcome, changes), (Outcome::Denied(expected), None));
 }
 
 #[test]
-fn devices_are_idle_to_the_microsecond() {
+fn idle_time_is_exact_to_the_microsecond() {
     let idle = TimeDelta::days(30);
     let micro = TimeDelta::microseconds(1);
     let mut bench = Bench::new("roaming", &["a.com"]);
@@ -110,21 +111,20 @@ fn devices_are_idle_to_the_microsecond() {
     assert_eq!(
         released(&mut bench, &Command::ReleaseIdle),
         Ok(vec![("a".to_owned(), "idle".to_owned())]),
-        "the one that was not seen, and no domain"
+        "only the unseen device"
     );
     assert_eq!(released(&mut bench, &Command::ReleaseIdle), none, "once");
     assert_eq!(names(&bench), ["a.com", "b"]);
     bench.now = now() + TimeDelta::days(31) + micro;
-    bench
-        .done(&Command::Change(LicenseChange { plan: Some("large".to_owned()), ..LicenseChange::default() }));
-    assert_eq!(released(&mut bench, &Command::ReleaseIdle), none, "the plan says nothing of idle devices");
+    bench.done(&Command::Change(LicensePatch { plan: Some("large".to_owned()), ..Default::default() }));
+    assert_eq!(released(&mut bench, &Command::ReleaseIdle), none, "the plan has no idle time");
 }
 
 #[test]
-fn many_idle_devices_are_released_in_several_commands() {
+fn many_idle_devices_need_several_commands() {
     let mut bench = Bench::new("roaming", &[]);
     let all = Limit::Unlimited;
-    bench.done(&Command::Change(LicenseChange { max_devices: Some(all), ..LicenseChange::default() }));
+    bench.done(&Command::Change(LicensePatch { max_devices: Some(all), ..Default::default() }));
     for n in 0..40 {
         bench.done(&device(&n.to_string()));
     }
@@ -134,7 +134,7 @@ fn many_idle_devices_are_released_in_several_commands() {
 }
 
 #[test]
-fn customers_free_what_they_could_take_again() {
+fn customer_frees_only_slots_it_could_take_again() {
     let deactivate = |text: &str| Command::Deactivate(Binding::Domain(domain(text)));
     let fingerprint = |text: &str| Command::Deactivate(Binding::Device(Fingerprint::parse(text).unwrap()));
     let customer = |name: &str| Ok(vec![(name.to_owned(), "customer".to_owned())]);
@@ -150,12 +150,9 @@ fn customers_free_what_they_could_take_again() {
         "only the vendor can register a wildcard again"
     );
     bench.now += TimeDelta::days(1_000);
-    bench.done(&Command::Change(LicenseChange {
-        expires_at: Some(Expiry::At(now())),
-        ..LicenseChange::default()
-    }));
+    bench.done(&Command::Change(LicensePatch { expires_at: Some(Expiry::At(now())), ..Default::default() }));
     let other = released(&mut bench, &fingerprint("d1"));
-    assert_eq!(other, Err(DenialCode::ActivationNotFound), "also of one that has expired");
+    assert_eq!(other, Err(DenialCode::ActivationNotFound), "an expired license too");
 
     let mut bench = Bench::new("closed_self_service", &["a.com"]);
     bench.activate(None, Some("d1")).unwrap();
@@ -164,41 +161,41 @@ fn customers_free_what_they_could_take_again() {
     assert_eq!(released(&mut bench, &fingerprint("d1")), customer("d1"));
 }
 
-/// A domain of its own beside a wildcard that covers it as well is released, and not taken for the wildcard.
+/// A domain that is registered beside a covering wildcard is released itself.
 #[test]
-fn the_name_itself_goes_before_a_wildcard() {
+fn domain_itself_is_released_before_a_wildcard() {
     let mut bench = Bench::new("roaming", &["a.com", "*.a.com"]);
     let www = Command::Deactivate(Binding::Domain(domain("www.a.com")));
     assert_eq!(released(&mut bench, &www), Ok(vec![("a.com".to_owned(), "customer".to_owned())]));
 }
 
 #[test]
-fn labels() {
+fn label_is_stored_and_emits_an_event() {
     let mut bench = Bench::new("small", &["a.com"]);
     let id = bench.activations[0].id.clone();
     let label = |text: Option<&str>| Command::Label(id.clone(), text.map(|text| Label::parse(text).unwrap()));
-    assert_eq!(bench.run(&label(None)), Ok(vec![]), "it has none");
+    assert_eq!(bench.run(&label(None)), Ok(vec![]), "the license has no such activation");
     assert_eq!(bench.run(&label(Some("Shop"))), Ok(vec!["activation.labelled"]));
-    assert_eq!(bench.run(&label(Some(" Shop "))), Ok(vec![]), "the same again");
+    assert_eq!(bench.run(&label(Some(" Shop "))), Ok(vec![]), "the same label");
     assert_eq!(bench.activations[0].label.as_ref().map(Label::as_str), Some("Shop"));
-    let told = bench.events.last().unwrap();
-    assert_eq!(told.data["activation"]["name"], "a.com");
-    assert!(!told.data.to_string().contains("Shop"), "it may name a person: {}", told.data);
+    let event = bench.events.last().unwrap();
+    assert_eq!(event.data["activation"]["name"], "a.com");
+    assert!(!event.data.to_string().contains("Shop"), "it may name a person: {}", event.data);
     assert_eq!(bench.run(&label(None)), Ok(vec!["activation.labelled"]));
     let other = ActivationId::parse("act_a1_0000000099").unwrap();
     let unknown = bench.run(&Command::Label(other, None)).map_err(|denial| denial.code());
     assert_eq!(unknown, Err(DenialCode::ActivationNotFound));
 }
 
-/// The text of a label is a note of the vendor's, and kept where notes are erased from.
+/// The label is in the metadata of the entry, which erasure removes.
 #[test]
-fn the_audit_has_labels_beside_what_it_never_forgets() {
+fn audit_keeps_labels_apart_from_permanent_data() {
     let bench = Bench::new("small", &["a.com"]);
     let by = Some(Arc::new(Actor::new(Who::CommandLine)));
     let context = CommandContext { plans: plans().into(), now: now(), expected_version: None, by };
     let activations = bench.activations;
     let command = Command::Label(activations[0].id.clone(), Label::parse("Shop").ok());
-    let view = View { license: bench.license, activations, unseen: Vec::new() };
+    let view = View { license: bench.license, activations, eviction_candidates: Vec::new() };
     let entry = decide(view, &command, &context).changes.unwrap().audit.unwrap();
     assert_eq!(entry.action, "activation.label");
     assert_eq!(entry.metadata, Some(json!({ "before": { "label": null }, "after": { "label": "Shop" } })));

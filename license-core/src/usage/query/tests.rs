@@ -13,7 +13,7 @@ const DAY: Option<Interval> = Some(Interval::Day);
 const HOUR: Option<Interval> = Some(Interval::Hour);
 const MONTH: Option<Interval> = Some(Interval::Month);
 
-/// Each moment of a range belongs to one source, and none outside does.
+/// Each moment of a range belongs to exactly one source.
 #[test]
 fn sources_cover_a_range_once() {
     for (from, to) in [
@@ -52,7 +52,7 @@ fn sources_cover_a_range_once() {
 }
 
 #[test]
-fn what_is_gone_is_not_answered() {
+fn removed_usage_is_an_error() {
     let kept = UsageRetention::default().at(at("2026-06-15T10:00:00Z"));
     let (records, rollups) = (at("2026-05-16T00:00:00Z"), at("2024-06-15T00:00:00Z"));
     assert_eq!(kept, UsageKept { records_from: Some(records), rollups_from: Some(Day::of(rollups)) });
@@ -82,7 +82,7 @@ fn what_is_gone_is_not_answered() {
 }
 
 #[test]
-fn intervals_begin_with_utc_and_leave_none_out() {
+fn intervals_are_aligned_to_utc_and_complete() {
     let now = at("2026-03-02T10:00:00Z");
     let starts = |from, to, interval: Option<Interval>, first: Option<&str>| {
         let starts = query(from, to, interval).intervals(first.map(at), None, now).expect("not too many");
@@ -102,16 +102,15 @@ fn intervals_begin_with_utc_and_leave_none_out() {
     let none: [&str; 0] = [];
     assert_eq!(starts("", "", DAY, None), none, "nothing is known");
     assert_eq!(starts("2027-01-01T00:00:00Z", "", DAY, None), none, "not yet");
-    assert_eq!(starts("2026-01-01T03:00:00Z", "2026-01-01T03:00:00Z", DAY, None), none, "no time at all");
+    assert_eq!(starts("2026-01-01T03:00:00Z", "2026-01-01T03:00:00Z", DAY, None), none, "an empty range");
     assert_eq!(starts("2026-01-01T03:00:00Z", "", None, None), none, "no series");
 }
 
 #[test]
-fn a_series_is_bounded() {
+fn series_length_is_limited() {
     let from = at("2026-01-01T00:00:00Z");
-    let most = i64::try_from(limits::USAGE_INTERVALS).expect("small");
-    for (days, expected) in
-        [(most, Ok(limits::USAGE_INTERVALS)), (most + 1, Err(UsageError::TooManyIntervals))]
+    let max = i64::try_from(limits::USAGE_INTERVALS).expect("small");
+    for (days, expected) in [(max, Ok(limits::USAGE_INTERVALS)), (max + 1, Err(UsageError::TooManyIntervals))]
     {
         let to = Some(from + TimeDelta::days(days));
         let query = UsageQuery { from: Some(from), to, interval: DAY, ..UsageQuery::default() };
@@ -120,12 +119,12 @@ fn a_series_is_bounded() {
 }
 
 #[test]
-fn names_are_read_back() {
+fn names_parse_back() {
     for interval in Interval::ALL {
-        assert_eq!(Interval::parse(interval.as_str()), Some(*interval));
+        assert_eq!(Interval::parse(interval.as_str()), Some(interval));
     }
     for group in UsageGroup::ALL {
-        assert_eq!(UsageGroup::parse(group.as_str()), Some(*group));
+        assert_eq!(UsageGroup::parse(group.as_str()), Some(group));
     }
     assert_eq!((Interval::parse("Day"), UsageGroup::parse("")), (None, None));
 }

@@ -1,21 +1,20 @@
-//! Usage as a picture: a bar for each interval of the series.
+//! Usage as an SVG bar chart of the series.
 
 use std::error::Error;
 
 use license_core::usage::{Interval, UsageReport};
 use plotters::prelude::*;
 
-/// Texts have four fifths of the size that is asked for here.
 const SIZE: (u32, u32) = (960, 360);
 
-// The colours of light pages; the style below gives those of dark ones.
+// Colours for light mode. The style below replaces them in dark mode.
 const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 const INK: RGBColor = RGBColor(0x24, 0x29, 0x2F);
 const LINE: RGBColor = RGBColor(0xD0, 0xD7, 0xDE);
 const VALID: RGBColor = RGBColor(0x09, 0x69, 0xDA);
 const DENIED: RGBColor = RGBColor(0xBC, 0x4C, 0x00);
 
-/// Rules of a style win over attributes of elements, so the picture is complete without them too.
+/// Style rules override the attributes of elements, so the chart is complete without them.
 const STYLE: &str = "<style>\
     text{font-family:system-ui,sans-serif}\
     @media (prefers-color-scheme:dark){\
@@ -25,11 +24,11 @@ const STYLE: &str = "<style>\
     [fill=\"#0969DA\"]{fill:#58A6FF}[fill=\"#BC4C00\"]{fill:#F0883E}}\
     </style>\n";
 
-/// Valid and denied answers of each interval, one upon the other.
+/// Draws valid and denied answers of each interval as stacked bars.
 pub(super) fn svg(report: &UsageReport, interval: Interval, title: &str) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     draw(&mut text, report, interval, title)?;
-    // Behind the opening tag.
+    // After the opening tag.
     let start = text.find('>').map_or(0, |end| end + 1);
     text.insert_str(start, STYLE);
     Ok(text)
@@ -46,7 +45,7 @@ fn draw(
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&PAPER)?;
     let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
-    // The legend has the room above the bars.
+    // The legend is above the bars.
     let mut chart = ChartBuilder::on(&root)
         .caption(title, font(24))
         .margin(12)
@@ -59,7 +58,7 @@ fn draw(
         Interval::Month => "%Y-%m",
     };
     let label = |place: &f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place of the axis")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of the axis")]
         let point = report.series.get(place.max(0.0) as usize).filter(|_| place.fract() == 0.0);
         point.map_or_else(String::new, |point| point.start.format(form).to_string())
     };

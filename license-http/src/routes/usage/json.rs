@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use license_core::activation::Fingerprint;
 use license_core::client::Client;
 use license_core::domain::DomainName;
-use license_core::place::{Country, Place, Region};
+use license_core::location::{Country, Location, Region};
 use license_core::usage::{
     Breakdown, Day, LicenseUsage, PlanUsage, Rollup, RollupKey, UsageOverview, UsagePoint, UsageReport,
     UsageShare, Validation, ValidationCursor, ValidationOutcome,
@@ -17,126 +17,126 @@ use crate::wire;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Usage))]
-pub(in crate::routes) struct UsageJson<'a> {
-    /// Valid answers in the time asked for.
+pub(crate) struct UsageJson<'a> {
+    /// Valid answers in the range.
     total: u64,
-    /// Denied ones.
+    /// Denied answers.
     denied: u64,
-    /// The last valid one in that time.
+    /// Last valid answer in the range; null if there is none.
     #[serde(serialize_with = "wire::time_or_null")]
     last_validated_at: Option<DateTime<Utc>>,
-    /// How many had each outcome: VALID, or the code of a denial.
+    /// Number of answers by outcome: VALID, or the code of a denial.
     by_outcome: BTreeMap<&'static str, u64>,
-    /// The first one in that time, denied ones included.
+    /// First answer in the range, valid or denied.
     #[serde(serialize_with = "wire::time_or_null")]
     first_at: Option<DateTime<Utc>>,
-    /// The last one in that time, denied ones included.
+    /// Last answer in the range, valid or denied.
     #[serde(serialize_with = "wire::time_or_null")]
     last_at: Option<DateTime<Utc>>,
-    /// Every interval of that time, in order; null where no `interval` is asked for.
+    /// All intervals of the range, in order; null without `interval`.
     series: Option<Vec<PointJson>>,
-    /// By what `group_by` names; null where it names nothing.
+    /// Breakdown by `group_by`; null without it.
     breakdown: Option<BreakdownJson<'a>>,
-    /// From when on hours, parts of days and single validations are kept; null: all are.
+    /// Start of the single validations kept; earlier ones are counted by day. Null if all are kept.
     #[serde(serialize_with = "wire::time_or_null")]
     records_from: Option<DateTime<Utc>>,
-    /// From when on days are kept; what was before is in the figures of all time only; null: all are.
+    /// Start of the days kept; earlier ones are in the all-time counts only. Null if all are kept.
     #[serde(serialize_with = "wire::time_or_null")]
     days_from: Option<DateTime<Utc>>,
-    /// The last ones that are kept, newest first.
+    /// One page of single validations, newest first.
     recent: Vec<ValidationJson<'a>>,
-    /// The cursor of the next page; null on the last one.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsagePoint))]
-pub(in crate::routes) struct PointJson {
-    /// When the interval begins.
+pub(crate) struct PointJson {
+    /// Start of the interval.
     #[serde(serialize_with = "wire::time")]
     start: DateTime<Utc>,
-    /// Valid answers in it.
+    /// Valid answers in the interval.
     total: u64,
-    /// Denied ones.
+    /// Denied answers.
     denied: u64,
-    /// How many had each outcome.
+    /// Number of answers by outcome.
     by_outcome: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsageBreakdown))]
-pub(in crate::routes) struct BreakdownJson<'a> {
-    /// By what.
+pub(crate) struct BreakdownJson<'a> {
+    /// The `group_by` of the request.
     by: &'static str,
-    /// The values with most validations, those first; at most 50.
+    /// The 50 most frequent values, in descending order.
     shares: Vec<ShareJson<'a>>,
-    /// How many validations had other values, or are older than what is kept by day.
+    /// Validations with other values, or older than the days kept.
     other: u64,
-    /// Their share, from 0 to 1.
+    /// Share of `other`, from 0 to 1.
     other_share: f64,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsageShare))]
-pub(in crate::routes) struct ShareJson<'a> {
-    /// The value; null: unknown.
+pub(crate) struct ShareJson<'a> {
+    /// The value; null if unknown.
     value: Option<&'a str>,
-    /// Validations with it, denied ones included.
+    /// Validations with this value, valid or denied.
     count: u64,
-    /// Their share, from 0 to 1.
+    /// Share of all validations, from 0 to 1.
     share: f64,
-    /// The first of them.
+    /// First validation with this value.
     #[serde(serialize_with = "wire::time")]
     first_at: DateTime<Utc>,
-    /// The last of them.
+    /// Last validation with this value.
     #[serde(serialize_with = "wire::time")]
     last_at: DateTime<Utc>,
 }
 
-/// A record of the history.
+/// A single validation.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Validation))]
-pub(in crate::routes) struct ValidationJson<'a> {
-    /// The license; left out where only one is asked about.
+pub(crate) struct ValidationJson<'a> {
+    /// The license; omitted if the request is about one license.
     #[serde(skip_serializing_if = "Option::is_none")]
     license_id: Option<&'a str>,
-    /// When.
+    /// Time of the validation.
     #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
     /// VALID, or the code of the denial.
     outcome: &'static str,
-    /// The domain that asked.
+    /// Domain of the validation; null if not sent.
     domain: Option<&'a str>,
-    /// The device that asked.
+    /// Device fingerprint; null if not sent.
     fingerprint: Option<&'a str>,
-    /// From which country, by the two letters of ISO 3166; null: unknown.
+    /// Country, ISO 3166 alpha-2; null if unknown.
     country: Option<&'a str>,
-    /// From which part of it; null: unknown.
+    /// Region of the country; null if unknown.
     region: Option<&'a str>,
-    /// The software that asked: its name, and its version behind a slash; null: it did not tell.
+    /// Client software as `name` or `name/version`; null if not sent.
     client: Option<&'a str>,
 }
 
-/// Validations of a day that are alike.
+/// Number of equal validations of one day.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Rollup))]
-pub(in crate::routes) struct RollupJson<'a> {
-    /// The day, of UTC.
+pub(crate) struct RollupJson<'a> {
+    /// Day in UTC.
     day: String,
     /// VALID, or the code of the denial.
     outcome: &'static str,
-    /// The domain that asked.
+    /// Domain of the validation; null if not sent.
     domain: Option<&'a str>,
-    /// The device that asked.
+    /// Device fingerprint; null if not sent.
     fingerprint: Option<&'a str>,
-    /// From which country, by the two letters of ISO 3166; null: unknown.
+    /// Country, ISO 3166 alpha-2; null if unknown.
     country: Option<&'a str>,
-    /// How many.
+    /// Number of validations.
     count: u64,
-    /// The first.
+    /// First validation.
     #[serde(serialize_with = "wire::time")]
     first_at: DateTime<Utc>,
-    /// The last.
+    /// Last validation.
     #[serde(serialize_with = "wire::time")]
     last_at: DateTime<Utc>,
 }
@@ -159,24 +159,24 @@ impl<'a> From<&'a Rollup> for RollupJson<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsageOverview))]
-pub(in crate::routes) struct OverviewJson<'a> {
-    /// What all licenses were used for together.
+pub(crate) struct OverviewJson<'a> {
+    /// Usage of all licenses.
     usage: UsageJson<'a>,
-    /// Licenses with a valid answer in the time asked for.
+    /// Licenses with a valid answer in the range.
     active_licenses: u64,
-    /// Domains likewise, by name.
+    /// Distinct domains with a valid answer.
     active_domains: u64,
-    /// Devices likewise, by fingerprint.
+    /// Distinct device fingerprints with a valid answer.
     active_devices: u64,
-    /// The ten licenses with most valid answers.
+    /// The ten licenses with the most valid answers.
     top_licenses: Vec<LicenseUsageJson<'a>>,
-    /// By the plan that licenses have now.
+    /// Usage by the current plan of the licenses.
     by_plan: Vec<PlanUsageJson<'a>>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LicenseUsage))]
-pub(in crate::routes) struct LicenseUsageJson<'a> {
+pub(crate) struct LicenseUsageJson<'a> {
     /// The license.
     license_id: &'a str,
     /// Valid answers.
@@ -185,14 +185,14 @@ pub(in crate::routes) struct LicenseUsageJson<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PlanUsage))]
-pub(in crate::routes) struct PlanUsageJson<'a> {
-    /// The plan's name.
+pub(crate) struct PlanUsageJson<'a> {
+    /// Name of the plan.
     plan: &'a str,
-    /// Its licenses with a valid answer.
+    /// Licenses of the plan with a valid answer.
     active_licenses: u64,
     /// Valid answers.
     total: u64,
-    /// Denied ones.
+    /// Denied answers.
     denied: u64,
 }
 
@@ -200,7 +200,7 @@ fn counts(by_outcome: &BTreeMap<ValidationOutcome, u64>) -> BTreeMap<&'static st
     by_outcome.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect()
 }
 
-/// The part that `count` is of all; 0 of nothing.
+/// Returns `count / all`, or 0 if `all` is 0.
 pub(super) fn share(count: u64, all: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a share is rounded anyway")]
     if all == 0 { 0.0 } else { count as f64 / all as f64 }
@@ -208,15 +208,15 @@ pub(super) fn share(count: u64, all: u64) -> f64 {
 
 impl<'a> From<&'a Validation> for ValidationJson<'a> {
     fn from(validation: &'a Validation) -> Self {
-        let Validation { license_id: _, at, outcome, claim, covered_by: _, place, client } = validation;
+        let Validation { license_id: _, at, outcome, claim, covered_by: _, location, client } = validation;
         Self {
             license_id: None,
             at: *at,
             outcome: outcome.as_str(),
             domain: claim.domain.as_ref().map(DomainName::as_str),
             fingerprint: claim.fingerprint.as_ref().map(Fingerprint::as_str),
-            country: place.as_ref().map(|Place { country, .. }| country.as_str()),
-            region: place.as_ref().and_then(|place| place.region.as_ref()).map(Region::as_str),
+            country: location.as_ref().map(|Location { country, .. }| country.as_str()),
+            region: location.as_ref().and_then(|location| location.region.as_ref()).map(Region::as_str),
             client: client.as_ref().map(Client::as_str),
         }
     }
@@ -234,7 +234,7 @@ impl From<&UsagePoint> for PointJson {
 }
 
 impl<'a> UsageJson<'a> {
-    /// `with_series`: whether a series was asked for.
+    /// Set `with_series` if the request has an interval.
     pub(super) fn new(report: &'a UsageReport, with_series: bool) -> Self {
         let all = report.by_outcome.values().sum();
         let breakdown = report.breakdown.as_ref().map(|Breakdown { by, shares, other }| BreakdownJson {

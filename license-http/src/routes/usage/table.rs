@@ -1,4 +1,4 @@
-//! Usage as a table: CSV of RFC 4180.
+//! Usage as CSV of RFC 4180.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,10 @@ use license_core::usage::{UsageReport, UsageShare, ValidationOutcome};
 use license_core::verdict::DenialCode;
 
 use super::json::share;
+use crate::routes::validate::DENIALS;
 use crate::wire;
 
-/// The denials that a validation may end with stand in columns of their own.
-const DENIALS: [DenialCode; 6] = [
-    DenialCode::LicenseRevoked,
-    DenialCode::LicenseSuspended,
-    DenialCode::LicenseExpired,
-    DenialCode::DomainLimitReached,
-    DenialCode::DomainNotAllowed,
-    DenialCode::DeviceLimitReached,
-];
-
-/// The breakdown where the report has one, else the series.
+/// Writes the breakdown if the report has one, otherwise the series.
 pub(super) fn csv(report: &UsageReport) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     let all = report.by_outcome.values().sum();
@@ -26,7 +17,7 @@ pub(super) fn csv(report: &UsageReport) -> Result<Vec<u8>, csv::Error> {
         writer.write_record([breakdown.by.as_str(), "count", "share", "first_at", "last_at"])?;
         for UsageShare { value, sum } in &breakdown.shares {
             writer.write_record([
-                harmless(value.as_deref().unwrap_or_default()).into_owned(),
+                escape_formula(value.as_deref().unwrap_or_default()).into_owned(),
                 sum.count.to_string(),
                 share(sum.count, all).to_string(),
                 wire::time_text(sum.first_at),
@@ -50,8 +41,8 @@ pub(super) fn csv(report: &UsageReport) -> Result<Vec<u8>, csv::Error> {
     writer.into_inner().map_err(|error| error.into_error().into())
 }
 
-/// What callers have sent, so that no spreadsheet takes it for a formula (OWASP: CSV injection).
-fn harmless(text: &str) -> Cow<'_, str> {
+/// Escapes a value of a caller that a spreadsheet would run as a formula (OWASP: CSV injection).
+fn escape_formula(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         format!("'{text}").into()
     } else {
@@ -64,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_are_texts() {
+    fn formulas_are_escaped() {
         for (text, expected) in [
             ("example.com", "example.com"),
             ("*.example.com", "*.example.com"),
@@ -75,7 +66,7 @@ mod tests {
             ("a=1", "a=1"),
             ("", ""),
         ] {
-            assert_eq!(harmless(text), expected);
+            assert_eq!(escape_formula(text), expected);
         }
     }
 }

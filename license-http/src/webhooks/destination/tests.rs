@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-/// A resolver whose answers stand in a row; the last one is that it knows nothing.
+/// A resolver that gives these answers in turn, and then fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Answers(Arc<(Mutex<VecDeque<Vec<IpAddr>>>, AtomicUsize)>);
 
@@ -14,7 +14,7 @@ impl Answers {
         Self(Arc::new((Mutex::new(answers.into_iter().map(read).collect()), AtomicUsize::new(0))))
     }
 
-    pub(crate) fn asked(&self) -> usize {
+    pub(crate) fn lookups(&self) -> usize {
         self.0.1.load(Ordering::SeqCst)
     }
 }
@@ -24,7 +24,7 @@ impl NameResolver for Answers {
     async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
         self.0.1.fetch_add(1, Ordering::SeqCst);
         let next = self.0.0.lock().unwrap().pop_front();
-        next.ok_or_else(|| io::Error::other("nobody knows that name"))
+        next.ok_or_else(|| io::Error::other("unknown name"))
     }
 }
 
@@ -32,9 +32,9 @@ pub(crate) fn rules(allowed: &[&str]) -> Destinations {
     allowed.iter().fold(Destinations::public(), |rules, network| rules.allow(network.parse().unwrap()))
 }
 
-/// Every notation that the client would connect to without asking a resolver, and every range that is nobody's business.
+/// Addresses in all notations that the client accepts, and from all ranges that are not public.
 const REFUSED: &[&str] = &[
-    // Loopback, in all the ways that it can be written.
+    // Loopback, in all notations.
     "127.0.0.1",
     "127.0.0.1.",
     "127.1",
@@ -57,7 +57,7 @@ const REFUSED: &[&str] = &[
     "[::ffff:127.0.0.1]",
     "[::ffff:7f00:1]",
     "[::127.0.0.1]",
-    // Unspecified, which connects to the machine itself.
+    // Unspecified, which connects to this machine.
     "0",
     "0.0.0.0",
     "0x0",
@@ -100,7 +100,7 @@ const REFUSED: &[&str] = &[
     "255.255.255.255",
     "4294967295",
     "[ff02::1]",
-    // With another address inside: NAT64, 6to4, Teredo, mapped, compatible, translated.
+    // With an embedded address: NAT64, 6to4, Teredo, mapped, compatible, translated.
     "[64:ff9b::7f00:1]",
     "[64:ff9b::10.0.0.1]",
     "[64:ff9b::8.8.8.8]",
@@ -111,24 +111,24 @@ const REFUSED: &[&str] = &[
     "[::ffff:8.8.8.8]",
     "[::8.8.8.8]",
     "[::ffff:0:127.0.0.1]",
-    // Handed out to nobody.
+    // Unassigned.
     "[4000::1]",
     "[5f00::1]",
 ];
 
 #[test]
-fn refused_addresses_in_every_notation() {
+fn private_address_is_refused_in_every_notation() {
     for host in REFUSED {
         for url in [format!("https://{host}/"), format!("https://{host}:8443/hook?a=b")] {
-            let said = rules(&[]).allow_http().url(&url).map(|url| url.to_string());
-            assert_eq!(said, Err(DestinationError::Address), "{url}");
+            let found = rules(&[]).allow_http().url(&url).map(|url| url.to_string());
+            assert_eq!(found, Err(DestinationError::Address), "{url}");
         }
     }
     assert!(REFUSED.len() >= 40);
 }
 
 #[test]
-fn refused_forms() {
+fn malformed_url_is_refused() {
     let long = |len: usize| format!("https://example.com/{}", "x".repeat(len - 20));
     assert_eq!(rules(&[]).url(&long(limits::ENDPOINT_URL_BYTES)).map(|_| ()), Ok(()));
     for (url, why) in [
@@ -165,7 +165,7 @@ fn refused_forms() {
 }
 
 #[test]
-fn what_is_public_or_allowed_passes() {
+fn public_or_allowed_address_passes() {
     for (allowed, url) in [
         (&[][..], "https://example.com/hook"),
         (&[], "https://8.8.8.8/"),
@@ -183,7 +183,7 @@ fn what_is_public_or_allowed_passes() {
     for (allowed, url) in [
         ("10.0.0.0/24", "https://10.0.1.1/"),
         ("127.0.0.1/32", "https://127.0.0.2/"),
-        // Who allows the one has not allowed the other.
+        // Allowing an IPv4 network does not allow IPv6 forms of its addresses.
         ("127.0.0.0/8", "https://[::ffff:127.0.0.1]/"),
         ("127.0.0.0/8", "https://[64:ff9b::7f00:1]/"),
         ("127.0.0.0/8", "https://[::1]/"),
@@ -193,9 +193,8 @@ fn what_is_public_or_allowed_passes() {
     assert!(rules(&[]).allow_http().url("http://example.com/").is_ok());
 }
 
-/// On creation the name is looked at as well; each attempt looks again.
 #[tokio::test]
-async fn a_new_endpoint_is_told_where_its_name_leads() {
+async fn name_of_a_new_endpoint_is_resolved_and_checked() {
     let check = |answers: Vec<&'static str>| async move {
         rules(&["10.1.0.0/16"]).resolver(Answers::new([answers])).check("https://inside.example/").await
     };
@@ -205,6 +204,6 @@ async fn a_new_endpoint_is_told_where_its_name_leads() {
     for answers in [vec!["8.8.8.8"], vec!["10.1.2.3"], vec!["127.0.0.1", "8.8.8.8"], vec![]] {
         assert_eq!(check(answers).await, Ok(()));
     }
-    let nobody_knows = rules(&[]).resolver(Answers::new([]));
-    assert_eq!(nobody_knows.check("https://inside.example/").await, Ok(()), "it may be made later");
+    let unresolvable = rules(&[]).resolver(Answers::new([]));
+    assert_eq!(unresolvable.check("https://inside.example/").await, Ok(()), "the name may be created later");
 }

@@ -12,7 +12,7 @@ fn secrets<const N: usize>(texts: [&str; N]) -> [WebhookSecret; N] {
     texts.map(|text| WebhookSecret::parse(text).unwrap())
 }
 
-/// A receiver on an address of loopback that does the same with each connection, and counts them.
+/// Starts a receiver on a loopback address that counts its connections.
 async fn receiver<F: Future<Output = ()> + Send + 'static>(
     address: &str,
     serve: impl Fn(TcpStream) -> F + Send + 'static,
@@ -30,8 +30,8 @@ async fn receiver<F: Future<Output = ()> + Send + 'static>(
     (address, calls)
 }
 
-/// Says this, and closes.
-async fn saying(address: &str, answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+/// Starts a receiver that sends `answer` and closes.
+async fn answering(address: &str, answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     receiver(address, move |mut stream| async move {
         read_request(&mut stream).await;
         stream.write_all(answer.as_bytes()).await.unwrap();
@@ -39,7 +39,7 @@ async fn saying(address: &str, answer: &'static str) -> (SocketAddr, Arc<AtomicU
     .await
 }
 
-/// To the end of a body of `{}`.
+/// Reads a request up to its body `{}`.
 async fn read_request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n{}") {
@@ -68,12 +68,12 @@ fn failed(error: &str) -> AttemptResult {
     AttemptResult::Failed { error: error.to_owned() }
 }
 
-fn inside() -> Destinations {
+fn loopback() -> Destinations {
     rules(&["127.0.0.1/32"]).allow_http()
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_with_its_status() {
+async fn answer_is_recorded_with_status_and_body() {
     for (answer, result) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", answered(200, "ok")),
         ("HTTP/1.1 204 No Content\r\n\r\n", answered(204, "")),
@@ -87,24 +87,24 @@ async fn an_answer_is_kept_with_its_status() {
             },
         ),
     ] {
-        let (address, calls) = saying("127.0.0.1:0", answer).await;
-        assert_eq!(attempt(inside(), &format!("http://{address}/hook")).await.result, result);
+        let (address, calls) = answering("127.0.0.1:0", answer).await;
+        assert_eq!(attempt(loopback(), &format!("http://{address}/hook")).await.result, result);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_not_followed() {
-    let (elsewhere, followed) = saying("127.0.0.1:0", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+async fn redirect_is_recorded_and_not_followed() {
+    let (elsewhere, followed) =
+        answering("127.0.0.1:0", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let answer = format!("HTTP/1.1 307 There\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
-    let (address, _) = saying("127.0.0.1:0", answer.leak()).await;
-    assert_eq!(attempt(inside(), &format!("http://{address}/")).await.result, answered(307, ""));
+    let (address, _) = answering("127.0.0.1:0", answer.leak()).await;
+    assert_eq!(attempt(loopback(), &format!("http://{address}/")).await.result, answered(307, ""));
     assert_eq!(followed.load(Ordering::SeqCst), 0);
 }
 
-/// The answer has no end, and is read to its limit only.
 #[tokio::test]
-async fn an_endless_answer_is_cut_off() {
+async fn endless_answer_is_read_up_to_the_limit() {
     let (cut, mut was_cut) = tokio::sync::mpsc::channel(1);
     let (address, _) = receiver("127.0.0.1:0", move |mut stream| {
         let cut = cut.clone();
@@ -116,54 +116,53 @@ async fn an_endless_answer_is_cut_off() {
         }
     })
     .await;
-    let reply = attempt(inside(), &format!("http://{address}/")).await;
+    let reply = attempt(loopback(), &format!("http://{address}/")).await;
     assert_eq!(reply.result, answered(200, &"ä".repeat(limits::ANSWER_BYTES / 2)));
     assert_eq!(was_cut.recv().await, Some(()), "the connection is closed");
 }
 
-/// tokio's clock jumps to the time-out as soon as nobody has anything to do.
 #[tokio::test(start_paused = true)]
-async fn who_hangs_is_given_up_after_15_seconds() {
+async fn receiver_that_hangs_times_out_after_15_seconds() {
     let (address, _) = receiver("127.0.0.1:0", |stream| async move {
         std::future::pending::<()>().await;
         drop(stream);
     })
     .await;
-    let reply = attempt(inside(), &format!("http://{address}/")).await;
+    let reply = attempt(loopback(), &format!("http://{address}/")).await;
     assert_eq!(reply.result, failed("no answer within 15 seconds"));
     assert_eq!(reply.duration.as_secs(), 15);
 }
 
 #[tokio::test]
-async fn what_goes_wrong_below_http_is_a_reply() {
+async fn failure_below_http_is_recorded_without_the_url() {
     let (address, _) = receiver("127.0.0.1:0", |mut stream| async move {
-        stream.write_all(b"220 this is no HTTP and no TLS\r\n").await.unwrap();
+        stream.write_all(b"220 neither HTTP nor TLS\r\n").await.unwrap();
     })
     .await;
     let (closing, _) = receiver("127.0.0.1:0", |stream| async move { drop(stream) }).await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let unknown = Answers::new([]);
     for (rules, url, reason) in [
-        (inside(), format!("http://{closed}/"), "no connection: Connection refused"),
-        (inside(), format!("https://{address}/"), "no connection: received corrupt message"),
-        (inside(), format!("http://{address}/"), "no answer: received unexpected message"),
-        (inside(), format!("http://{closing}/"), "no answer: "),
-        (inside().resolver(unknown), "http://nobody.example/".to_owned(), "no connection: nobody knows"),
+        (loopback(), format!("http://{closed}/"), "no connection: Connection refused"),
+        (loopback(), format!("https://{address}/"), "no connection: received corrupt message"),
+        (loopback(), format!("http://{address}/"), "no answer: received unexpected message"),
+        (loopback(), format!("http://{closing}/"), "no answer: "),
+        (loopback().resolver(unknown), "http://unknown.example/".to_owned(), "no connection: unknown name"),
     ] {
-        let AttemptResult::Failed { error: said } = attempt(rules, &url).await.result else {
-            panic!("{url} answers");
+        let AttemptResult::Failed { error } = attempt(rules, &url).await.result else {
+            panic!("{url} answered");
         };
-        assert!(said.starts_with(reason), "{url}: {said}");
-        assert!(!said.contains("://"), "{said}");
+        assert!(error.starts_with(reason), "{url}: {error}");
+        assert!(!error.contains("://"), "{error}");
     }
 }
 
-/// The name leads to the public internet when the endpoint is made, and elsewhere when it is called.
+/// DNS rebinding: the name resolves to a public address at the check, and to a private one at the attempt.
 #[tokio::test]
-async fn a_name_that_is_bound_anew_leads_nowhere() {
+async fn rebound_name_is_not_called() {
     let ok = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    let (judged, to_judged) = saying("127.0.0.2:0", ok).await;
-    let (_, to_inside) = saying(&format!("127.0.0.3:{}", judged.port()), ok).await;
+    let (allowed, to_allowed) = answering("127.0.0.2:0", ok).await;
+    let (_, to_private) = answering(&format!("127.0.0.3:{}", allowed.port()), ok).await;
     let answers = Answers::new([
         vec!["93.184.215.14"],
         vec!["127.0.0.3"],
@@ -171,20 +170,20 @@ async fn a_name_that_is_bound_anew_leads_nowhere() {
         vec!["127.0.0.3", "10.0.0.1", "::ffff:127.0.0.2"],
     ]);
     let rules = rules(&["127.0.0.2/32"]).allow_http().resolver(answers.clone());
-    let url = format!("http://rebound.example:{}/", judged.port());
+    let url = format!("http://rebound.example:{}/", allowed.port());
     rules.check(&url).await.unwrap();
     let sender = Sender::new(rules).unwrap();
     let refused = failed("no connection: every address of the name is refused");
     for expected in [refused.clone(), answered(200, ""), refused] {
-        let before = answers.asked();
+        let before = answers.lookups();
         assert_eq!(send(&sender, &url).await.result, expected);
-        assert_eq!(answers.asked(), before + 1, "there is no second look between judging and connecting");
+        assert_eq!(answers.lookups(), before + 1, "no second lookup between check and connection");
     }
-    assert_eq!((to_judged.load(Ordering::SeqCst), to_inside.load(Ordering::SeqCst)), (1, 0));
+    assert_eq!((to_allowed.load(Ordering::SeqCst), to_private.load(Ordering::SeqCst)), (1, 0));
 }
 
 #[test]
-fn retry_after_in_all_its_forms() {
+fn retry_after_is_parsed_in_all_formats() {
     let now = "1994-11-06T08:49:07Z".parse().unwrap();
     for (text, seconds) in [
         ("0", Some(0)),
@@ -199,13 +198,13 @@ fn retry_after_in_all_its_forms() {
         ("1.5", None),
         ("soon", None),
     ] {
-        let found = pause(&HeaderValue::from_static(text), now);
+        let found = retry_after(&HeaderValue::from_static(text), now);
         assert_eq!(found.map(|pause| pause.as_secs()), seconds, "{text:?}");
     }
 }
 
 #[test]
-fn each_secret_signs() {
+fn every_secret_signs() {
     let old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let new = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     let body = r#"{"test": 2432232314}"#.to_owned();

@@ -9,20 +9,24 @@ mod single_flight;
 mod stress;
 
 use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use license_core::activation::Fingerprint;
+use license_core::clock::ManualClock;
 use license_core::command::{LicenseSpec, create};
 use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::figure::FigureValue;
 use license_core::key::SealedKey;
 use license_core::license::{License, LicenseState};
+use license_core::metrics::MetricValue;
 use license_core::plan::{Limit, Plan, PlanCatalog};
 use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
 use crate::cache::read_through::PROBE_INTERVAL;
-use crate::scripted::{Fault, Scripted, Step};
+use crate::faults::{Fault, FaultStore};
+use crate::memory::MemoryStore;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -83,8 +87,8 @@ fn context(expected_version: Option<u64>) -> CommandContext {
 }
 
 /// The version that was found, if the license was.
-fn version(found: Option<&Standing>) -> Option<u64> {
-    found.map(|standing| standing.license().version)
+fn version(found: Option<&LicenseSnapshot>) -> Option<u64> {
+    found.map(|snapshot| snapshot.license().version)
 }
 
 fn done(outcome: Outcome) -> Arc<License> {
@@ -104,8 +108,9 @@ async fn settled() {
 /// A node with a cache, in front of a store that other nodes use too.
 #[derive(Clone)]
 struct Node {
-    store: Arc<Scripted>,
-    cache: Arc<Cache<Arc<Scripted>>>,
+    store: Arc<FaultStore>,
+    clock: Arc<ManualClock>,
+    cache: Arc<Cache>,
 }
 
 impl Node {
@@ -115,25 +120,26 @@ impl Node {
     }
 
     fn with(options: CacheOptions) -> Self {
-        Self::over(Scripted::default(), options)
+        Self::over(FaultStore::new(MemoryStore::new()), options)
     }
 
-    fn over(store: Scripted, options: CacheOptions) -> Self {
-        let store = Arc::new(store);
-        let cache = Arc::new(Cache::new(Arc::clone(&store), options));
-        Self { store, cache }
+    /// Changes of the store are notified by the test alone.
+    fn over(store: FaultStore, options: CacheOptions) -> Self {
+        let (store, clock) = (Arc::new(store.with_scripted_changes()), Arc::new(ManualClock::at(start())));
+        let cache = Arc::new(Cache::new(Arc::clone(&store) as _, Arc::clone(&clock) as _, options));
+        Self { store, clock, cache }
     }
 
     /// Issues a license as another node does, without a notification.
     async fn issue_elsewhere(&self, domains: &[&str]) -> License {
         let new = new_license(fresh_digest(), domains);
-        self.store.inner.create(&new).await.unwrap();
+        self.store.inner().create(&new).await.unwrap();
         new.license
     }
 
     /// Executes a command as another node does, without a notification.
     async fn elsewhere(&self, id: &LicenseId, command: Command) -> Arc<License> {
-        done(self.store.inner.execute(id, &command, &context(None)).await.unwrap())
+        done(self.store.inner().execute(id, &command, &context(None)).await.unwrap())
     }
 
     /// Executes a command through the cache.
@@ -144,7 +150,9 @@ impl Node {
     /// Notifies that the license has this version.
     async fn tell(&self, license: &License, version: u64) {
         let (license_id, key_digest) = (license.id.clone(), license.key_digest);
-        self.store.tell(Notice::Changed(Change { license_id, key_digest, version })).await;
+        self.store
+            .send(ChangeNotice::LicenseChanged(LicenseChanged { license_id, key_digest, version }))
+            .await;
     }
 
     /// Looks the license up as a validation does.
@@ -153,14 +161,12 @@ impl Node {
         digest: &KeyDigest,
         claim: &Claim,
         time: Duration,
-    ) -> Result<Option<Standing>, StoreError> {
-        match self.cache.recall(digest, claim, after(time)) {
-            None => self.cache.license_by_key(digest, claim, after(time)).await,
-            found => Ok(found),
-        }
+    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+        self.clock.set(after(time));
+        self.cache.find_by_key(digest, claim).await
     }
 
-    async fn ask(&self, license: &License, claim: &Claim, time: Duration) -> Option<Standing> {
+    async fn ask(&self, license: &License, claim: &Claim, time: Duration) -> Option<LicenseSnapshot> {
         self.try_ask(&license.key_digest, claim, time).await.unwrap()
     }
 
@@ -175,7 +181,7 @@ impl Node {
     }
 
     /// Starts a look-up in a task of its own, and lets it run until it waits.
-    async fn begun(&self, license: &License, claim: &Claim) -> JoinHandle<Option<Standing>> {
+    async fn begun(&self, license: &License, claim: &Claim) -> JoinHandle<Option<LicenseSnapshot>> {
         let (node, license, claim) = (self.clone(), license.clone(), claim.clone());
         let task = tokio::spawn(async move { node.ask(&license, &claim, Duration::ZERO).await });
         settled().await;
@@ -183,13 +189,13 @@ impl Node {
     }
 
     fn reads(&self, license: &License) -> usize {
-        self.store.reads(&license.key_digest)
+        self.store.lookups(&license.key_digest)
     }
 
-    fn figure(&self, name: &str) -> u64 {
-        let figure = self.cache.figures().into_iter().find(|figure| figure.name == name).unwrap();
-        match figure.value {
-            FigureValue::Counter(value) | FigureValue::Gauge(value) => value,
+    fn metric(&self, name: &str) -> u64 {
+        let metric = self.cache.metrics().into_iter().find(|metric| metric.name == name).unwrap();
+        match metric.value {
+            MetricValue::Counter(value) | MetricValue::Gauge(value) => value,
             value => panic!("{value:?}"),
         }
     }

@@ -1,95 +1,23 @@
 //! Which tokens are served from memory, and when they are not.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
 use chrono::TimeDelta;
 use license_core::audit::Who;
+use license_core::clock::ManualClock;
 use license_core::token::{Scope, TokenName};
-use tokio::sync::Notify;
 
 use super::*;
+use crate::faults::{Fault, FaultStore};
 use crate::memory::MemoryStore;
 
-/// A store that counts loads, and is down or slow if the test says so.
-#[derive(Debug, Default)]
-struct Scripted {
-    inner: MemoryStore,
-    reads: AtomicUsize,
-    notes: Mutex<Vec<TokenUse>>,
-    down: AtomicBool,
-    /// A load has read, and waits for `leave`.
-    hold: AtomicBool,
-    held: Notify,
-    leave: Notify,
-}
-
-#[async_trait]
-impl TokenStore for Scripted {
-    async fn create_token(&self, new: &NewToken) -> Result<(), StoreError> {
-        self.inner.create_token(new).await
-    }
-    async fn revoke_token(
-        &self,
-        id: &TokenId,
-        by: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<Option<ApiToken>, StoreError> {
-        self.inner.revoke_token(id, by, now).await
-    }
-    async fn token_by_digest(
-        &self,
-        digest: &TokenDigest,
-        now: DateTime<Utc>,
-    ) -> Result<Option<ApiToken>, StoreError> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        if self.down.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable { source: "down".into() });
-        }
-        let found = self.inner.token_by_digest(digest, now).await;
-        if self.hold.load(Ordering::SeqCst) {
-            self.held.notify_one();
-            self.leave.notified().await;
-        }
-        found
-    }
-    async fn token(&self, id: &TokenId) -> Result<Option<ApiToken>, StoreError> {
-        self.inner.token(id).await
-    }
-    async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError> {
-        self.inner.tokens(page).await
-    }
-    async fn note_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable { source: "down".into() });
-        }
-        self.notes.lock().expect("no panic").extend_from_slice(uses);
-        self.inner.note_token_uses(uses).await
-    }
-}
-
-#[async_trait]
-impl AuditStore for Scripted {
-    async fn audit(
-        &self,
-        filter: &AuditFilter,
-        page: &PageRequest<u64>,
-    ) -> Result<Page<Audited, u64>, StoreError> {
-        self.inner.audit(filter, page).await
-    }
-    async fn forget_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.inner.forget_audit(before, limit).await
-    }
-    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.inner.erase_customer(erasure, entry).await
-    }
-}
+const FIND: &str = "find_token_by_digest";
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_780_000_000 + seconds, 0).expect("a time")
 }
 
 struct Bench {
-    store: Arc<Scripted>,
+    store: Arc<FaultStore>,
+    clock: Arc<ManualClock>,
     cache: Arc<TokenCache>,
     by: Actor,
 }
@@ -100,10 +28,12 @@ impl Bench {
     }
 
     fn with(options: CacheOptions) -> Self {
-        let store = Arc::new(Scripted::default());
-        let feed = Arc::new(store.inner.clone());
-        let cache = TokenCache::new(Arc::clone(&store) as _, feed, options);
-        Self { store, cache: Arc::new(cache), by: Actor::new(Who::CommandLine) }
+        let memory = MemoryStore::new();
+        let store = Arc::new(FaultStore::new(memory.clone()));
+        let clock = Arc::new(ManualClock::at(at(0)));
+        let cache =
+            TokenCache::new(Arc::clone(&store) as _, Arc::new(memory), Arc::clone(&clock) as _, options);
+        Self { store, clock, cache: Arc::new(cache), by: Actor::new(Who::CommandLine) }
     }
 
     /// From now on the cache hears of no change, so that only its own calls can invalidate an entry.
@@ -134,12 +64,22 @@ impl Bench {
     }
 
     async fn find(&self, token: &ApiToken, now: DateTime<Utc>) -> Result<Option<TokenState>, StoreError> {
-        let found = self.cache.token_by_digest(&token.digest, now).await?;
+        let found = self.find_digest(&token.digest, now).await?;
         Ok(found.map(|token| token.state(now)))
     }
 
-    fn reads(&self) -> usize {
-        self.store.reads.swap(0, Ordering::SeqCst)
+    async fn find_digest(
+        &self,
+        digest: &TokenDigest,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ApiToken>, StoreError> {
+        self.clock.set(now);
+        self.cache.find_token_by_digest(digest).await
+    }
+
+    /// Asserts how often the store was read.
+    fn assert_reads(&self, expected: usize) {
+        assert_eq!(self.store.calls(FIND), expected);
     }
 }
 
@@ -150,12 +90,13 @@ async fn cached_token_is_loaded_again_after_ttl() {
     for second in 0..300 {
         assert_eq!(bench.find(&token, at(second)).await.expect("found"), Some(TokenState::Active));
     }
-    assert_eq!(bench.reads(), 1);
+    bench.assert_reads(1);
+    // The TTL has ended.
     bench.find(&token, at(300)).await.expect("found");
-    assert_eq!(bench.reads(), 1, "the TTL is over");
+    bench.assert_reads(2);
     // The age of an entry from the future is unknown.
     bench.find(&token, at(299)).await.expect("found");
-    assert_eq!(bench.reads(), 1);
+    bench.assert_reads(3);
 }
 
 #[tokio::test]
@@ -173,7 +114,7 @@ async fn token_revoked_on_other_node_is_rejected() {
     let bench = Bench::new();
     let token = bench.make(1).await;
     bench.find(&token, at(0)).await.expect("found");
-    bench.store.inner.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
+    bench.store.inner().revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
     while bench.find(&token, at(1)).await.expect("found") != Some(TokenState::Revoked) {
         tokio::task::yield_now().await;
     }
@@ -184,13 +125,12 @@ async fn load_overtaken_by_revocation_is_discarded() {
     let bench = Bench::new();
     let token = bench.make(1).await;
     bench.stop_listening();
-    bench.store.hold.store(true, Ordering::SeqCst);
+    let hold = bench.store.hold_answer(FIND);
     let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
-    let reading = tokio::spawn(async move { cache.token_by_digest(&digest, at(1)).await });
-    bench.store.held.notified().await;
-    bench.store.hold.store(false, Ordering::SeqCst);
+    let reading = tokio::spawn(async move { cache.find_token_by_digest(&digest).await });
+    hold.reached().await;
     bench.cache.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
-    bench.store.leave.notify_one();
+    hold.release();
     reading.await.expect("no panic").expect("read").expect("a token");
     assert_eq!(bench.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }
@@ -206,7 +146,7 @@ async fn expiry_is_evaluated_for_cached_token() {
     let last = at(10) - TimeDelta::microseconds(1);
     assert_eq!(bench.find(&token, last).await.expect("found"), Some(TokenState::Active));
     assert_eq!(bench.find(&token, at(10)).await.expect("found"), Some(TokenState::Expired));
-    assert_eq!(bench.reads(), 1);
+    bench.assert_reads(1);
 }
 
 #[tokio::test]
@@ -214,13 +154,13 @@ async fn cached_token_is_served_while_store_is_down() {
     let bench = Bench::new();
     let (known, other) = (bench.make(1).await, bench.make(2).await);
     bench.find(&known, at(0)).await.expect("found");
-    bench.store.down.store(true, Ordering::SeqCst);
+    bench.store.set(Fault::Unavailable);
     bench.cache.tokens.entries.invalidate_all();
     assert_eq!(bench.find(&known, at(400)).await.expect("cached"), Some(TokenState::Active));
     bench.find(&other, at(400)).await.expect_err("not cached");
     assert_eq!(bench.find(&known, at(3_599)).await.expect("cached"), Some(TokenState::Active));
     bench.find(&known, at(3_600)).await.expect_err("the outage is too long");
-    bench.store.down.store(false, Ordering::SeqCst);
+    bench.store.set(None);
     assert_eq!(bench.find(&other, at(3_601)).await.expect("found"), Some(TokenState::Active));
 }
 
@@ -230,11 +170,11 @@ async fn absent_digest_is_cached_until_token_is_created() {
     bench.stop_listening();
     let digest = TokenDigest::from_bytes([1; 32]);
     for second in 0..5 {
-        assert_eq!(bench.cache.token_by_digest(&digest, at(second)).await.expect("asked"), None);
+        assert_eq!(bench.find_digest(&digest, at(second)).await.expect("asked"), None);
     }
-    assert_eq!(bench.reads(), 1);
-    assert_eq!(bench.cache.token_by_digest(&digest, at(5)).await.expect("asked"), None);
-    assert_eq!(bench.reads(), 1);
+    bench.assert_reads(1);
+    assert_eq!(bench.find_digest(&digest, at(5)).await.expect("asked"), None);
+    bench.assert_reads(2);
     let token = bench.make(1).await;
     assert_eq!(bench.find(&token, at(5)).await.expect("found"), Some(TokenState::Active));
 }
@@ -244,9 +184,9 @@ async fn absent_digest_is_cached_until_token_is_created() {
 async fn absent_digest_is_cached_for_the_ttl_at_most() {
     let bench = Bench::with(CacheOptions { ttl: Duration::from_secs(1), ..CacheOptions::default() });
     let digest = TokenDigest::from_bytes([1; 32]);
-    for (second, reads) in [(0, 1), (1, 1)] {
-        assert_eq!(bench.cache.token_by_digest(&digest, at(second)).await.expect("asked"), None);
-        assert_eq!(bench.reads(), reads);
+    for (second, reads) in [(0, 1), (1, 2)] {
+        assert_eq!(bench.find_digest(&digest, at(second)).await.expect("asked"), None);
+        bench.assert_reads(reads);
     }
 }
 
@@ -268,39 +208,38 @@ async fn last_use_is_written_once_a_minute() {
     for second in 0..50 {
         bench.find(&token, at(second)).await.expect("found");
     }
-    assert!(bench.store.notes.lock().expect("no panic").is_empty(), "a request writes nothing");
-    bench.store.down.store(true, Ordering::SeqCst);
+    assert_eq!(bench.store.calls("record_token_uses"), 0, "a request writes nothing");
+    bench.store.set(Fault::Unavailable);
     tokio::time::sleep(FLUSH_INTERVAL).await;
     tokio::task::yield_now().await;
-    bench.store.down.store(false, Ordering::SeqCst);
+    bench.store.set(None);
     tokio::time::sleep(FLUSH_INTERVAL).await;
     tokio::task::yield_now().await;
-    let expected = [TokenUse { id: token.id.clone(), at: at(49) }];
-    assert_eq!(*bench.store.notes.lock().expect("no panic"), expected, "once, and not lost by the failure");
-    let noted = bench.cache.token(&token.id).await.expect("read").expect("a token");
+    assert_eq!(bench.store.calls("record_token_uses"), 2, "once more after the failure");
+    let noted = bench.cache.get_token(&token.id).await.expect("read").expect("a token");
     assert_eq!(noted.last_used_at, Some(at(49)));
     bench.cache.revoke_token(&unused.id, &bench.by, at(50)).await.expect("revoke");
     bench.find(&unused, at(51)).await.expect("found");
-    bench.cache.flush_uses().await.expect("noted");
-    assert_eq!(bench.cache.token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
+    bench.cache.flush_uses().await.expect("written");
+    assert_eq!(bench.cache.get_token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
 }
 
 #[tokio::test]
 async fn concurrent_misses_share_one_load() {
     let bench = Bench::new();
     let token = bench.make(1).await;
-    bench.store.hold.store(true, Ordering::SeqCst);
+    let hold = bench.store.hold_answer(FIND);
     let calls = [(); 3].map(|()| {
         let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
-        tokio::spawn(async move { cache.token_by_digest(&digest, at(0)).await })
+        tokio::spawn(async move { cache.find_token_by_digest(&digest).await })
     });
-    bench.store.held.notified().await;
+    hold.reached().await;
     tokio::task::yield_now().await;
-    bench.store.leave.notify_one();
+    hold.release();
     for call in calls {
         assert_eq!(call.await.expect("no panic").expect("loaded"), Some(token.clone()));
     }
-    assert_eq!(bench.reads(), 1);
+    bench.assert_reads(1);
 }
 
 /// The first call of an outage waits for the deadline, later ones do not.
@@ -309,7 +248,7 @@ async fn hanging_store_delays_one_call_by_the_deadline() {
     let bench = Bench::new();
     let token = bench.make(1).await;
     bench.find(&token, at(0)).await.expect("found");
-    bench.store.hold.store(true, Ordering::SeqCst);
+    bench.store.set(Fault::Hang);
     for waited in [CacheOptions::default().deadline, Duration::ZERO] {
         let begun = tokio::time::Instant::now();
         assert_eq!(bench.find(&token, at(400)).await.expect("cached"), Some(TokenState::Active));

@@ -1,22 +1,23 @@
-//! Compaction of a database with one writer: many short transactions, so that recorders and commands get their turn between them.
+//! Compaction of a database with one writer: many short transactions, between which recorders and commands
+//! get the writer.
 
 use license_core::store::StoreError;
 
-use super::{Batches, FoldRows};
+use super::fold_rows::FoldRows;
+use super::journal_rows::DecodedRows;
 use crate::sql::database::{SqlDatabase, reader};
 use crate::sql::dialect::{Dialect, Durability, values};
-use crate::sql::fault::store_error;
-use crate::sql::journal::Sequenced;
+use crate::sql::journal::SequencedValidation;
 use crate::sql::rows::int;
 
-/// Validations of one pass. More of them share pages, and take more memory.
+/// Validations of one pass. In a larger pass more of them share pages; it takes more memory.
 const FOLD: u64 = 100_000;
-/// Validations of one transaction: about ten milliseconds.
+/// Validations of one transaction, which takes about ten milliseconds.
 const SLICE: usize = 500;
-/// Rows of the journal that one transaction removes.
-const REMOVED: usize = 500;
+/// Rows of the journal that one transaction deletes.
+const DELETED_ROWS: usize = 500;
 
-/// Which rows of the journal are being compacted, and the last license and sequence that is done.
+/// The rows of the journal that are being compacted, and the last license and sequence that was compacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Marker {
     first: u64,
@@ -26,11 +27,11 @@ struct Marker {
 }
 
 impl Marker {
-    fn has_passed(&self, Sequenced { sequence, validation }: &Sequenced) -> bool {
+    fn has_passed(&self, SequencedValidation { sequence, validation }: &SequencedValidation) -> bool {
         (validation.license_id.as_str(), *sequence) <= (self.license.as_str(), self.sequence)
     }
 
-    fn advance_to(&mut self, Sequenced { sequence, validation }: &Sequenced) {
+    fn advance_to(&mut self, SequencedValidation { sequence, validation }: &SequencedValidation) {
         validation.license_id.as_str().clone_into(&mut self.license);
         self.sequence = *sequence;
     }
@@ -39,35 +40,35 @@ impl Marker {
 impl<D: Dialect> SqlDatabase<D> {
     /// Folds the oldest rows of the journal.
     ///
-    /// Another process may do the same: each transaction finds the marker where this pass left it, or stops. What the other has
-    /// done is skipped by the next call.
+    /// If another process does the same, a transaction finds that the marker has moved, and this pass ends.
+    /// The next one skips what was compacted.
     pub(super) async fn compact_slices(&self) -> Result<(), StoreError> {
-        let Some(mut marker) = self.claim_rows().await? else { return Ok(()) };
+        let Some(mut marker) = self.start_fold().await? else { return Ok(()) };
         let connection = &mut *self.reader().await?;
         let rows = self.journal_rows(connection, marker.first, marker.last).await?;
         let ids: Vec<u64> = rows.iter().map(|row| row.id).collect();
-        let Batches { mut validations, rejected } = Batches::read(&rows);
+        let DecodedRows { mut validations, rejected } = DecodedRows::new(&rows);
         drop(rows);
-        self.keep_known(connection, &mut validations).await?;
+        self.retain_known(connection, &mut validations).await?;
         validations.retain(|one| !marker.has_passed(one));
         if !rejected.is_empty() {
             let mut tx = self.begin(Durability::ProcessCrash).await?;
             self.reject_rows(&mut tx, &rejected).await?;
-            tx.commit().await.map_err(store_error::<D>)?;
+            self.commit(tx).await?;
         }
         for slice in validations.chunks(SLICE) {
             if !self.compact_slice(&mut marker, slice).await? {
                 return Ok(());
             }
         }
-        self.remove_rows(&marker, &ids).await
+        self.delete_compacted_rows(&marker, &ids).await
     }
 
-    /// The rows that are being compacted, or the next ones.
-    async fn claim_rows(&self) -> Result<Option<Marker>, StoreError> {
+    /// Returns the marker of the fold that is under way, or starts the next one.
+    async fn start_fold(&self) -> Result<Option<Marker>, StoreError> {
         loop {
             let connection = &mut *self.reader().await?;
-            let rows = self.fetch(connection, &self.compaction.marker, &[]).await?;
+            let rows = self.fetch(connection, &self.sql.compaction.marker, &[]).await?;
             if let Some(row) = rows.first() {
                 let row = reader::<D>(row, "compaction", "");
                 let (first, last) = (row.count("first")?, row.count("last")?);
@@ -79,15 +80,19 @@ impl<D: Dialect> SqlDatabase<D> {
             let ids = self.oldest_rows(connection, FOLD).await?;
             let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
             let mut tx = self.begin(Durability::ProcessCrash).await?;
-            // Another process may have been faster: then its rows are read in the next round.
-            self.fetch(&mut tx, &self.compaction.start, values![int(*first), int(*last)]).await?;
-            self.fetch(&mut tx, &self.compaction.prune_writers, &[]).await?;
-            tx.commit().await.map_err(store_error::<D>)?;
+            // Another process may have started a fold since; then the next round reads its marker.
+            self.fetch(&mut tx, &self.sql.compaction.start, values![int(*first), int(*last)]).await?;
+            self.fetch(&mut tx, &self.sql.journal.prune_writers, &[]).await?;
+            self.commit(tx).await?;
         }
     }
 
-    /// Writes a slice and moves the marker; `false` if the marker is no longer where this pass left it.
-    async fn compact_slice(&self, marker: &mut Marker, slice: &[Sequenced]) -> Result<bool, StoreError> {
+    /// Writes a slice and moves the marker. Returns `false` if another process has moved the marker.
+    async fn compact_slice(
+        &self,
+        marker: &mut Marker,
+        slice: &[SequencedValidation],
+    ) -> Result<bool, StoreError> {
         let Some(end) = slice.last() else { return Ok(true) };
         let rows = FoldRows::new(slice);
         let mut tx = self.begin(Durability::ProcessCrash).await?;
@@ -98,24 +103,25 @@ impl<D: Dialect> SqlDatabase<D> {
             end.validation.license_id.as_str(),
             int(end.sequence)
         ];
-        if self.fetch(&mut tx, &self.compaction.advance, values).await?.is_empty() {
+        if self.fetch(&mut tx, &self.sql.compaction.advance, values).await?.is_empty() {
             return Ok(false);
         }
         self.write_fold(&mut tx, &rows).await?;
-        tx.commit().await.map_err(store_error::<D>)?;
+        self.commit(tx).await?;
         marker.advance_to(end);
         Ok(true)
     }
 
-    /// Removes rows that are done. The marker stays until the last of them is gone, so none is folded again after a crash.
-    async fn remove_rows(&self, marker: &Marker, ids: &[u64]) -> Result<(), StoreError> {
-        for some in ids.chunks(REMOVED) {
+    /// Deletes compacted rows. The marker stays until the last of them is deleted, so none is folded again
+    /// after a crash.
+    async fn delete_compacted_rows(&self, marker: &Marker, ids: &[u64]) -> Result<(), StoreError> {
+        for some in ids.chunks(DELETED_ROWS) {
             let mut tx = self.begin(Durability::ProcessCrash).await?;
             self.delete_rows(&mut tx, some).await?;
-            tx.commit().await.map_err(store_error::<D>)?;
+            self.commit(tx).await?;
         }
         let mut tx = self.begin(Durability::ProcessCrash).await?;
-        self.fetch(&mut tx, &self.compaction.finish, values![int(marker.last)]).await?;
-        tx.commit().await.map_err(store_error::<D>)
+        self.fetch(&mut tx, &self.sql.compaction.finish, values![int(marker.last)]).await?;
+        self.commit(tx).await
     }
 }

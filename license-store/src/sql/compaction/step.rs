@@ -1,33 +1,32 @@
-//! Compaction of a database with many writers: one transaction a step, which no recorder or command waits for.
+//! Compaction of a database with many writers: one transaction, which blocks no recorder and no command.
 
 use license_core::store::StoreError;
 
-use super::{Batches, FoldRows};
+use super::fold_rows::FoldRows;
+use super::journal_rows::DecodedRows;
 use crate::sql::database::SqlDatabase;
 use crate::sql::dialect::{Dialect, Durability};
-use crate::sql::fault::store_error;
 
-/// Validations of one step.
-const STEP: u64 = 5_000;
+/// Validations of one transaction.
+const FOLD: u64 = 5_000;
 
 impl<D: Dialect> SqlDatabase<D> {
-    /// Folds the oldest rows of the journal. Other nodes wait for the lock meanwhile, and then fold the next rows.
+    /// Folds the oldest rows of the journal. Other nodes wait for the lock, and then fold the next rows.
     pub(super) async fn compact_step(&self) -> Result<(), StoreError> {
         let mut tx = self.begin(Durability::Repeatable).await?;
-        if let Some(lock) = &self.compaction.lock {
-            self.fetch(&mut tx, lock, &[]).await?;
-        }
-        // By the ids that were read: identity numbers commit out of order, so a row may appear below them later.
-        let ids = self.oldest_rows(&mut tx, STEP).await?;
+        self.lock_compaction(&mut tx).await?;
+        // Only the ids that were read: identity numbers commit out of order, so a smaller one may appear
+        // later.
+        let ids = self.oldest_rows(&mut tx, FOLD).await?;
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(()) };
         let mut rows = self.journal_rows(&mut tx, *first, *last).await?;
         rows.retain(|row| ids.binary_search(&row.id).is_ok());
-        let Batches { mut validations, rejected } = Batches::read(&rows);
-        self.keep_known(&mut tx, &mut validations).await?;
+        let DecodedRows { mut validations, rejected } = DecodedRows::new(&rows);
+        self.retain_known(&mut tx, &mut validations).await?;
         self.reject_rows(&mut tx, &rejected).await?;
         self.write_fold(&mut tx, &FoldRows::new(&validations)).await?;
         self.delete_rows(&mut tx, &ids).await?;
-        self.fetch(&mut tx, &self.compaction.prune_writers, &[]).await?;
-        tx.commit().await.map_err(store_error::<D>)
+        self.fetch(&mut tx, &self.sql.journal.prune_writers, &[]).await?;
+        self.commit(tx).await
     }
 }

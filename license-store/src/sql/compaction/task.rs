@@ -1,4 +1,4 @@
-//! The task that compacts, and how readers wait for it.
+//! The task that compacts. Readers wait for it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,32 +14,33 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::sql::database::SqlDatabase;
 use crate::sql::dialect::Dialect;
 
-/// Compaction begins when so many validations wait ...
+/// A pass begins when this many validations wait, or after [`MAX_DELAY`]. Large folds are cheaper: their
+/// validations share pages.
 const START: u64 = 100_000;
-/// ... or when the first of them has waited for so long. Large folds are cheaper: their validations share pages.
-const START_DELAY: Duration = Duration::from_secs(5);
-/// Between two looks for validations that other processes have recorded.
-const LOOK: Duration = Duration::from_secs(10);
-/// After a failed pass, unless a reader asks sooner.
+/// Maximum time that recorded validations wait for a pass.
+const MAX_DELAY: Duration = Duration::from_secs(5);
+/// Interval between checks for validations that other processes recorded.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause after a failed pass, unless a reader asks sooner.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// The longest that a reader waits for a pass.
-const CATCH_UP: Duration = Duration::from_millis(250);
+/// Maximum time that a reader waits for a pass.
+const MAX_CATCH_UP: Duration = Duration::from_millis(250);
 
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Pass {
     /// Its number, counted from 1.
     number: u64,
-    /// Whether all validations are compacted that waited when it began.
+    /// Whether it compacted all validations that waited when it began.
     complete: bool,
 }
 
-/// What readers and recorders tell the task.
+/// Requests to the task, and its progress.
 #[derive(Debug)]
 struct Requests {
-    /// The number of the pass that began last.
+    /// The number of the last pass that began.
     begun: AtomicU64,
-    /// The number of the pass that a reader asks for.
+    /// The number of the last pass that a reader asked for.
     wanted: AtomicU64,
     wake: Notify,
     ended: watch::Sender<Pass>,
@@ -47,14 +48,14 @@ struct Requests {
 
 /// Runs the compactor of a store.
 #[derive(Debug)]
-pub(in crate::sql) struct Compaction {
+pub(crate) struct Compaction {
     requests: Arc<Requests>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Compaction {
-    /// Starts the task. It begins with what an earlier process left.
-    pub(in crate::sql) fn start<D: Dialect>(database: Arc<SqlDatabase<D>>) -> Self {
+    /// Starts the task. The first pass compacts what an earlier process left.
+    pub(crate) fn start<D: Dialect>(database: Arc<SqlDatabase<D>>) -> Self {
         let requests = Arc::new(Requests {
             begun: AtomicU64::default(),
             wanted: AtomicU64::new(1),
@@ -65,56 +66,53 @@ impl Compaction {
         Self { requests, task: Mutex::new(Some(task)) }
     }
 
-    /// Validations were recorded. Wakes the task for the first of them, and when there are enough.
-    pub(in crate::sql) fn recorded<D: Dialect>(&self, database: &SqlDatabase<D>, size: u64) {
+    /// Counts recorded validations. Wakes the task for the first of them, and when enough wait.
+    pub(crate) fn recorded<D: Dialect>(&self, database: &SqlDatabase<D>, size: u64) {
         let before = database.backlog.add(size);
         if before == 0 || (before < START && before + size >= START) {
             self.requests.wake.notify_one();
         }
     }
 
-    /// Waits until everything is compacted that was recorded before the call, but not for long; whether it is.
+    /// Waits a short time for everything that was recorded before the call to be compacted. Returns whether
+    /// it is.
     ///
-    /// On a quiet system this starts a pass. With a backlog it only waits: passes are under way then. A pass that fails, because the
-    /// disk is full or another node compacts, is no error of the reader.
-    pub(in crate::sql) async fn catch_up<D: Dialect>(
-        &self,
-        database: &SqlDatabase<D>,
-    ) -> Result<bool, StoreError> {
-        let waiting =
-            database.fetch(&mut *database.reader().await?, &database.statements.waiting, &[]).await?;
-        if waiting.is_empty() {
+    /// On a quiet system this starts a pass. With a backlog it only waits, since passes are under way. A pass
+    /// that fails, because the disk is full or another node compacts, is no error of the reader.
+    pub(crate) async fn catch_up<D: Dialect>(&self, database: &SqlDatabase<D>) -> Result<bool, StoreError> {
+        if database.read(&database.sql.journal.any, &[]).await?.is_empty() {
             return Ok(true);
         }
         let pass = self.next_pass(database.backlog.is_quiet());
-        Ok(timeout(CATCH_UP, pass).await.unwrap_or(false))
+        Ok(timeout(MAX_CATCH_UP, pass).await.unwrap_or(false))
     }
 
     /// Compacts everything that was recorded before the call, however long that takes.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if a pass fails.
-    pub(in crate::sql) async fn run_now(&self) -> Result<(), StoreError> {
+    /// Returns [`StoreError::Unavailable`] if a pass fails.
+    pub(crate) async fn run_now(&self) -> Result<(), StoreError> {
         if self.next_pass(true).await {
             return Ok(());
         }
         Err(StoreError::Unavailable { source: "recorded validations could not be compacted".into() })
     }
 
-    /// Waits for a pass that begins after this call; whether it was complete.
-    async fn next_pass(&self, ask: bool) -> bool {
+    /// Waits for a pass that begins after this call, and with `request` asks for one. Returns whether it was
+    /// complete.
+    async fn next_pass(&self, request: bool) -> bool {
         let Requests { begun, wanted, wake, ended } = &*self.requests;
         let number = begun.load(Ordering::SeqCst) + 1;
         let mut passes = ended.subscribe();
-        if ask {
+        if request {
             wanted.fetch_max(number, Ordering::SeqCst);
             wake.notify_one();
         }
         passes.wait_for(|pass| pass.number >= number).await.is_ok_and(|pass| pass.complete)
     }
 
-    /// Stops the task, wherever it is.
-    pub(in crate::sql) async fn stop(&self) {
+    /// Aborts the task. A pass that is cut short is resumed at the next start.
+    pub(crate) async fn stop(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             task.abort();
@@ -151,7 +149,7 @@ async fn run<D: Dialect>(database: Arc<SqlDatabase<D>>, requests: Arc<Requests>)
     }
 }
 
-/// Waits until there is a reason for the next pass: a reader asks, enough has come together, or the time is over.
+/// Waits for a reason for the next pass: a reader asks, enough validations wait, or the time is over.
 async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number: u64, failed: bool) {
     let ended = Instant::now();
     loop {
@@ -161,8 +159,8 @@ async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number
         }
         let delay = match waiting {
             _ if failed => RETRY_PAUSE,
-            0 => LOOK,
-            _ => START_DELAY,
+            0 => CHECK_INTERVAL,
+            _ => MAX_DELAY,
         };
         if timeout_at(ended + delay, requests.wake.notified()).await.is_err() {
             return;
@@ -170,11 +168,11 @@ async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number
     }
 }
 
-/// Compacts what waits now; whether all of it is compacted.
+/// Compacts the validations that wait now. Returns whether it compacted all of them.
 async fn pass<D: Dialect>(database: &SqlDatabase<D>) -> Result<bool, StoreError> {
     let newest = database.newest_row().await?;
     loop {
-        database.publish_backlog().await?;
+        database.count_backlog().await?;
         if !database.has_rows_up_to(newest).await? {
             return Ok(true);
         }

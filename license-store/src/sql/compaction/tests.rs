@@ -6,17 +6,21 @@ use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::activation::Fingerprint;
-use license_core::store::{LicenseFilter, LicenseStore, PageRequest};
+use license_core::license::LicenseId;
+use license_core::store::{
+    ActivationStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, UsageStore,
+};
 use license_core::usage::{RollupFilter, UsageQuery, Validation, roll_up};
 use license_core::verdict::Claim;
 use sqlx::{Database, SqlStr};
 
-use super::*;
 use crate::sql::SqlStore;
-use crate::sql::dialect::{Durability, Value};
+use crate::sql::database::{SqlDatabase, reader};
+use crate::sql::dialect::{Dialect, Durability, Value, values};
 use crate::sql::fault::store_error;
 use crate::sql::feed::Feed;
 use crate::sql::journal::JournalBatch;
+use crate::sql::rows::int;
 use crate::sql::test_fixture::issue;
 
 /// A dialect whose statements fail as asked.
@@ -135,19 +139,24 @@ async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) 
 async fn check<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation], when: &str) {
     store.compact().await.expect("compacted");
     let page = PageRequest { after: None, limit: 1_000 };
-    let rollups = store.rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
+    let rollups = store.list_rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
     let found: std::collections::BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
     assert_eq!(found, roll_up(recorded), "rollups {when}");
     let fold = license_core::usage::fold(recorded);
     for id in ids {
-        let detail = store.license(id).await.expect("a license").expect("it exists");
+        let detail = store.get(id).await.expect("a license").expect("it exists");
         assert_eq!(detail.counters, fold.counters[id], "counters of {id} {when}");
-        let activations = store.activations(id, None, &PageRequest::default()).await.expect("activations");
-        let seen = &fold.sightings[&(id.clone(), activations.items[0].activation.binding.clone())];
-        assert_eq!(activations.items[0].usage.validations, seen.len() as u64, "the device of {id} {when}");
+        let activations =
+            store.list_activations(id, None, &PageRequest::default()).await.expect("activations");
+        let seen = &fold.sightings[id][&activations.items[0].activation.binding];
+        assert_eq!(
+            activations.items[0].last_seen.validations,
+            seen.len() as u64,
+            "the device of {id} {when}"
+        );
         let mut query = UsageQuery::default();
         query.page.limit = 100_000;
-        let history = store.usage(id, &query).await.expect("usage").recent.items.len();
+        let history = store.report(id, &query).await.expect("usage").recent.items.len();
         let expected = recorded.iter().filter(|one| one.license_id == *id).count();
         assert_eq!(history, expected, "the history of {id} {when}");
     }
@@ -169,7 +178,7 @@ async fn compact_once<D: Dialect>(database: &SqlDatabase<D>) -> Result<(), Store
 async fn compact_the_rest<D: Dialect>(database: &SqlDatabase<D>) {
     for _ in 0..100 {
         let connection = &mut *database.reader().await.expect("a connection");
-        let waiting = database.fetch(connection, &database.statements.waiting, &[]).await.expect("rows");
+        let waiting = database.fetch(connection, &database.sql.journal.any, &[]).await.expect("rows");
         if waiting.is_empty() {
             return;
         }
@@ -205,11 +214,11 @@ async fn check_faults<D: Dialect>(store: SqlStore<D>, dialect: impl Fn() -> D) {
 async fn check_without_task<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation]) {
     let fold = license_core::usage::fold(recorded);
     for id in ids {
-        let detail = store.license(id).await.expect("a license").expect("it exists");
+        let detail = store.get(id).await.expect("a license").expect("it exists");
         assert_eq!(detail.counters, fold.counters[id], "counters of {id} after faults");
     }
     let page = PageRequest { after: None, limit: 1_000 };
-    let rollups = store.rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
+    let rollups = store.list_rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
     let found: std::collections::BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
     assert_eq!(found, roll_up(recorded), "rollups after faults");
 }
@@ -291,17 +300,18 @@ async fn check_as_of<D: Dialect>(store: SqlStore<D>) {
     let waiting = record(&store, &ids, 1).await;
     let oldest = waiting.iter().take(400).map(|one| one.at).min();
     let fold = license_core::usage::fold(&recorded);
-    let detail = store.license(&ids[0]).await.expect("a license").expect("it exists");
+    let detail = store.get(&ids[0]).await.expect("a license").expect("it exists");
     let expected = license_core::license::Counters { as_of: oldest, ..fold.counters[&ids[0]] };
     assert_eq!(detail.counters, expected);
-    let page =
-        store.licenses(&LicenseFilter::default(), now(), &PageRequest::default()).await.expect("licenses");
+    let query = LicenseQuery { filter: LicenseFilter::default(), at: now(), page: PageRequest::default() };
+    let page = store.list(&query).await.expect("list");
     assert!(page.items.iter().all(|one| one.counters.as_of == oldest));
-    let activations = store.activations(&ids[0], None, &PageRequest::default()).await.expect("activations");
-    assert!(activations.items.iter().all(|one| one.usage.as_of == oldest));
-    let report = store.usage(&ids[0], &UsageQuery::default()).await.expect("usage");
+    let activations =
+        store.list_activations(&ids[0], None, &PageRequest::default()).await.expect("activations");
+    assert!(activations.items.iter().all(|one| one.last_seen.as_of == oldest));
+    let report = store.report(&ids[0], &UsageQuery::default()).await.expect("usage");
     assert_eq!((report.as_of, report.total()), (oldest, expected.validation_count));
-    let overview = store.usage_of_all(&UsageQuery::default()).await.expect("an overview");
+    let overview = store.overview(&UsageQuery::default()).await.expect("an overview");
     assert_eq!(overview.usage.as_of, oldest);
 }
 
@@ -330,8 +340,8 @@ mod sqlite {
         check_cuts(open(&folder).await).await;
     }
 
-    /// A process that was held up must not start a fold again that others have finished: a third one, which still has its rows in
-    /// memory, would count them twice.
+    /// A process that was held up must not start a fold again that others have finished: a third one, which
+    /// still has its rows in memory, would count them twice.
     #[tokio::test]
     async fn finished_fold_is_not_started_again() {
         let folder = folder();
@@ -345,8 +355,8 @@ mod sqlite {
         compact_the_rest(database).await;
         let mut tx = database.begin(Durability::ProcessCrash).await.expect("a transaction");
         let values = values![int(rows[0]), int(rows[rows.len() - 1])];
-        database.fetch(&mut tx, &database.compaction.start, values).await.expect("no fault");
-        let marker = database.fetch(&mut tx, &database.compaction.marker, &[]).await.expect("a row");
+        database.fetch(&mut tx, &database.sql.compaction.start, values).await.expect("no fault");
+        let marker = database.fetch(&mut tx, &database.sql.compaction.marker, &[]).await.expect("a row");
         assert_eq!(reader::<Sqlite>(&marker[0], "compaction", "").count("last").expect("a number"), 0);
     }
 
@@ -420,7 +430,7 @@ mod postgres {
         let lock = format!("BEGIN; {}", Postgres::LOCK_COMPACTION.expect("a lock"));
         sqlx::Executor::execute(&mut other, sqlx::AssertSqlSafe(lock)).await.expect("the lock");
         let recorded = record(&store, &ids, 0).await;
-        let detail = store.license(&ids[0]).await.expect("a reader is answered").expect("it exists");
+        let detail = store.get(&ids[0]).await.expect("a reader is answered").expect("it exists");
         assert_eq!((detail.counters.validation_count, detail.counters.as_of), (0, Some(recorded[0].at)));
         sqlx::Executor::execute(&mut other, "ROLLBACK").await.expect("released");
         check(&store, &ids, &recorded, "when the lock is free").await;

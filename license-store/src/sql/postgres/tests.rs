@@ -2,7 +2,6 @@ use sqlx::Row;
 use test_database::TestDatabase;
 
 use super::*;
-use crate::sql::statements::Statements;
 
 /// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five calls, or
 /// for any, as afterwards.
@@ -33,26 +32,26 @@ async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
     let fill = "
         INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
             NULL, NULL, 1, 0, 1, NULL, NULL, '{}', 1, 1, 0 FROM generate_series(1, 20000) AS n;
-        INSERT INTO activations (license_id, kind, value, id, created_at, seen_at, seen_day, validations)
+        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
             SELECT 'lic_' || n, 'domain', 'some-name.example.com', 'act_' || n || '_2', 1, 1, 0, 0
             FROM generate_series(1, 20000) AS n;
         ANALYZE;
-        INSERT INTO activations (license_id, kind, value, id, created_at, seen_at, seen_day, validations)
+        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
             SELECT 'lic_5', CASE n % 2 WHEN 0 THEN 'domain' ELSE 'device' END, 'd' || n, 'act_5_' || n, 1, n, 0, 0
             FROM generate_series(10, 20000) AS n;
         UPDATE licenses SET domains_used = 9996, devices_used = 9995 WHERE id = 'lic_5'";
     connection.execute(fill).await.expect("rows");
-    let statements: &Statements = &store.database.statements;
+    let (licenses, activations) = (&store.database.sql.licenses, &store.database.sql.activations);
     let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
     let cases = [
-        ("license_by_key", &statements.license_by_key, format!("sha256('5'), {three}, 'd9999'")),
-        ("license_by_key of few", &statements.license_by_key, format!("sha256('6'), {three}, 'd9999'")),
-        ("activations_of_claim", &statements.activations_of_claim, format!("'lic_5', {three}, 'd9999'")),
-        ("activation", &statements.activation, "'lic_5', 'act_5_777'".to_owned()),
-        ("activations", &statements.activations, "'lic_5', '', 26".to_owned()),
-        ("activations_of_kind", &statements.activations_of_kind, "'lic_5', '', 26, 'domain'".to_owned()),
-        ("delete_activations", &statements.delete_activations, r#"'lic_5', '["act_5_777"]'"#.to_owned()),
-        ("lock_license", &statements.lock_license, "'lic_5'".to_owned()),
+        ("find_by_key", &licenses.find_by_key, format!("sha256('5'), {three}, 'd9999'")),
+        ("find_by_key of few", &licenses.find_by_key, format!("sha256('6'), {three}, 'd9999'")),
+        ("activations_of_claim", &activations.of_claim, format!("'lic_5', {three}, 'd9999'")),
+        ("activation", &activations.get, "'lic_5', 'act_5_777'".to_owned()),
+        ("activations", &activations.list, "'lic_5', '', 26".to_owned()),
+        ("activations_of_kind", &activations.list_of_kind, "'lic_5', '', 26, 'domain'".to_owned()),
+        ("delete_activations", &activations.delete, r#"'lic_5', '["act_5_777"]'"#.to_owned()),
+        ("lock_license", &licenses.lock, "'lic_5'".to_owned()),
     ];
     for (name, sql, parameters) in cases {
         for mode in ["force_custom_plan", "force_generic_plan"] {
@@ -72,7 +71,7 @@ async fn seen_activations_are_looked_up_by_index() {
     let fill = "
         INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
             NULL, NULL, 0, 1, 1, NULL, NULL, '{}', 1, 1, 0 FROM generate_series(1, 3000) AS n;
-        INSERT INTO activations (license_id, kind, value, id, created_at, seen_at, seen_day, validations)
+        INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
             SELECT 'lic_' || n, 'device', 'x', 'act_' || n || '_2', 1, 1, 0, 0 FROM generate_series(1, 3000) AS n;
         ANALYZE";
     connection.execute(fill).await.expect("rows");
@@ -80,10 +79,10 @@ async fn seen_activations_are_looked_up_by_index() {
         let rows = (1..=2_000).map(|n| format!(r#"["lic_{n}", "device", "x"{columns}]"#));
         format!("'[{}]'", rows.collect::<Vec<_>>().join(", "))
     };
-    let compaction = &store.database.compaction;
+    let compaction = &store.database.sql.compaction;
     for mode in ["force_custom_plan", "force_generic_plan"] {
         for (sql, columns) in
-            [(&compaction.seen_activations, ""), (&compaction.update_seen, ", 1, 5, 5, 0, 1, null")]
+            [(&compaction.activations, ""), (&compaction.update_last_seen, ", 1, 5, 5, 0, 1, null")]
         {
             let plan = plan(&mut connection, mode, sql, &rows(columns)).await;
             assert!(!plan.contains("Removed by Join Filter"), "compares each with each:\n{plan}");
@@ -112,8 +111,8 @@ async fn usage_is_looked_up_and_not_read_through() {
     // Thirty days from the middle of one to the middle of another.
     let (from, to) = (day(5) + 43_200_000_000, day(35) + 43_200_000_000);
     let ranges = format!("20006, 20035, {from}, {}, {}, {to}", day(6), day(35));
-    for (name, text) in store.database.report_texts() {
-        let parameters = match name.as_str() {
+    for (name, text) in store.database.sql.reports.by_name() {
+        let parameters = match name {
             "recent of all" => format!("{from}, {to}, {to}, 9, 26"),
             "recent day of a license" => "20006, 20035, 'lic_7'".to_owned(),
             "recent of a license" => format!("20034, 'lic_7', {from}, {to}, {to}, 9, 26"),
@@ -121,8 +120,7 @@ async fn usage_is_looked_up_and_not_read_through() {
             _ => continue,
         };
         for mode in ["force_custom_plan", "force_generic_plan"] {
-            let plan =
-                plan(&mut connection, mode, &AssertSqlSafe(text.as_str()).into_sql_str(), &parameters).await;
+            let plan = plan(&mut connection, mode, &AssertSqlSafe(text).into_sql_str(), &parameters).await;
             let rows = most_rows(&plan);
             assert!(rows <= 31, "{name} goes through {rows} rows:\n{plan}");
         }

@@ -1,4 +1,4 @@
-//! Moves the write-ahead log into the database file, so that no commit has to.
+//! Moves the write-ahead log into the database file in the background, so that no commit has to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Between two checkpoints.
+/// Pause between checkpoints.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Pages from which the log is restarted: 64 MB. The writer waits for the rest of that checkpoint.
+/// Pages at which the log is restarted: 64 MB. The writer waits for the rest of that checkpoint.
 const LONG_LOG: i64 = 16_384;
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
-/// The task that checkpoints, on a connection of its own.
+/// The task that checkpoints, with a connection of its own.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     stop: Arc<Notify>,
@@ -29,7 +29,7 @@ impl Checkpoints {
         Self { stop, task: Mutex::new(Some(task)) }
     }
 
-    /// Ends the task and closes its connection: the last one that closes removes the log.
+    /// Ends the task and closes its connection. The last connection that closes removes the log.
     pub(super) async fn stop(&self) {
         if let Some(task) = self.task.lock().await.take() {
             self.stop.notify_one();
@@ -51,7 +51,7 @@ async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify
             connection = options.connect().await.ok();
         }
         if let Some(connection) = &mut connection {
-            // A fault of the disk is reported by the commits that it fails.
+            // A disk fault is reported by the commits that fail.
             let _ = checkpoint(connection, &writer).await;
         }
     }
@@ -60,7 +60,8 @@ async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify
     }
 }
 
-/// Moves what is in the log. While others write, the log only grows. If it is long, the writer waits once, so that the log restarts.
+/// Moves the log. While others write, the log only grows. If it is long, the writer waits once, so that the
+/// log restarts.
 async fn checkpoint(connection: &mut SqliteConnection, writer: &SqlitePool) -> sqlx::Result<()> {
     let pages: i64 = sqlx::query(CHECKPOINT).fetch_one(&mut *connection).await?.try_get("log")?;
     if pages >= LONG_LOG {

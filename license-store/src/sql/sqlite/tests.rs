@@ -1,3 +1,4 @@
+use license_core::store::LicenseStore;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::*;
@@ -20,21 +21,22 @@ async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
 async fn activations_are_looked_up_by_index() {
     let (_folder, store) = open().await;
     let database = &store.database;
-    let (statements, compaction) = (&database.statements, &database.compaction);
+    let (licenses, activations, compaction) =
+        (&database.sql.licenses, &database.sql.activations, &database.sql.compaction);
     let named = [
-        ("license_by_key", &statements.license_by_key),
-        ("license", &statements.license),
-        ("delete_activations", &statements.delete_activations),
-        ("activation", &statements.activation),
-        ("activations_of_claim", &statements.activations_of_claim),
-        ("activations", &statements.activations),
-        ("activations_of_kind", &statements.activations_of_kind),
-        ("label_activation", &statements.label_activation),
-        ("least_recently_seen", &statements.least_recently_seen),
-        ("least_recently_seen_before", &statements.least_recently_seen_before),
-        ("idle", &statements.idle),
-        ("seen_activations", &compaction.seen_activations),
-        ("update_seen", &compaction.update_seen),
+        ("find_by_key", &licenses.find_by_key),
+        ("license", &licenses.detail),
+        ("delete_activations", &activations.delete),
+        ("activation", &activations.get),
+        ("activations_of_claim", &activations.of_claim),
+        ("activations", &activations.list),
+        ("activations_of_kind", &activations.list_of_kind),
+        ("label_activation", &activations.set_label),
+        ("least_recently_seen", &activations.least_recently_seen),
+        ("least_recently_seen_before", &activations.least_recently_seen_before),
+        ("idle", &activations.idle),
+        ("activations of a fold", &compaction.activations),
+        ("update_last_seen", &compaction.update_last_seen),
     ];
     // The writer has made the tables, the reader has opened them.
     let mut connections = [
@@ -50,12 +52,12 @@ async fn activations_are_looked_up_by_index() {
             assert!(!looks.is_empty(), "{name}: {plan:#?}");
             for look in looks {
                 // All inline bindings are read by the license alone; the statement limits how many.
-                let few = name == "license_by_key" && look.contains("(license_id=?)");
+                let few = name == "find_by_key" && look.contains("(license_id=?)");
                 let by_key = look.contains("(license_id=? AND kind=?")
-                    || look.contains("(license_id=? AND seen_day<?");
+                    || look.contains("(license_id=? AND last_seen_day<?");
                 let by_day =
                     name == "least_recently_seen" && look.contains("activations_by_last_seen (license_id=?)");
-                let idle = name == "idle" && look.contains("activations_idle (plan=? AND seen_day<?)");
+                let idle = name == "idle" && look.contains("activations_idle (plan=? AND last_seen_day<?)");
                 assert!(few || by_key || by_day || idle, "{name} scans: {look} of {plan:#?}");
             }
         }
@@ -67,8 +69,8 @@ async fn activations_are_looked_up_by_index() {
 async fn usage_is_looked_up_by_index() {
     let (_folder, store) = open().await;
     let mut reader = store.database.read_connection().await.expect("a connection");
-    for (name, sql) in store.database.report_texts() {
-        let plan = plan(&mut reader, &sql).await;
+    for (name, sql) in store.database.sql.reports.by_name() {
+        let plan = plan(&mut reader, sql).await;
         let steps = |table: &str| {
             let of_table = plan
                 .iter()

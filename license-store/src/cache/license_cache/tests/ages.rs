@@ -1,7 +1,7 @@
 //! How long an entry is trusted.
 
 use license_core::license::Expiry;
-use license_core::verdict::{Judgement, Verdict, judge, without_key};
+use license_core::verdict::{Evaluation, Verdict, evaluate, without_key};
 
 use super::*;
 
@@ -12,12 +12,9 @@ const STREAM_LOST: Duration = Duration::from_secs(5);
 async fn cached_license_is_not_loaded_again() {
     let node = Node::new();
     let license = node.issue_elsewhere(&["shop.example"]).await;
-    assert_eq!(node.cache.recall(&license.key_digest, &anywhere(), start()), None);
     let first = node.ask(&license, &anywhere(), Duration::ZERO).await;
     assert_eq!(*first.as_ref().unwrap().license(), *without_key(license.clone().into()));
-    assert_eq!(node.cache.recall(&license.key_digest, &anywhere(), start()), first);
-    let asked = node.cache.license_by_key(&license.key_digest, &anywhere(), start()).await.unwrap();
-    assert_eq!(asked, first);
+    assert_eq!(node.ask(&license, &anywhere(), Duration::ZERO).await, first);
     // One entry answers all claims.
     let claimed = node.ask(&license, &at_domain("shop.example"), Duration::ZERO).await.unwrap();
     assert!(claimed.held(&at_domain("shop.example")).domain);
@@ -95,21 +92,21 @@ async fn expiry_is_evaluated_for_cached_license() {
     let mut new = new_license(fresh_digest(), &[]);
     new.license.expires_at = Some(after(SECOND * 2));
     new.license.activated_at = Some(start());
-    node.store.inner.create(&new).await.unwrap();
+    node.store.inner().create(&new).await.unwrap();
     let evaluated = async |time| {
-        let standing = node.ask(&new.license, &anywhere(), time).await.unwrap();
-        judge(&standing, &anywhere(), &plans(), after(time)).unwrap()
+        let snapshot = node.ask(&new.license, &anywhere(), time).await.unwrap();
+        evaluate(&snapshot, &anywhere(), &plans(), after(time)).unwrap()
     };
-    assert!(matches!(evaluated(Duration::ZERO).await, Judgement::Settled(Verdict::Valid(_))));
-    assert!(matches!(evaluated(short_of(SECOND * 2)).await, Judgement::Settled(Verdict::Valid(_))));
+    assert!(matches!(evaluated(Duration::ZERO).await, Evaluation::Decided(Verdict::Valid(_))));
+    assert!(matches!(evaluated(short_of(SECOND * 2)).await, Evaluation::Decided(Verdict::Valid(_))));
     let expired = Denial::Expired { since: after(SECOND * 2) };
-    assert_eq!(evaluated(SECOND * 2).await, Judgement::Settled(Verdict::Denied(expired)));
+    assert_eq!(evaluated(SECOND * 2).await, Evaluation::Decided(Verdict::Denied(expired)));
     assert_eq!(node.reads(&new.license), 1);
     // A renewal invalidates the entry.
     let renewal =
-        license_core::command::LicenseChange { expires_at: Some(Expiry::Never), ..Default::default() };
+        license_core::command::LicensePatch { expires_at: Some(Expiry::Never), ..Default::default() };
     node.here(&new.license.id, Command::Change(renewal)).await;
-    assert!(matches!(evaluated(SECOND * 2).await, Judgement::Settled(Verdict::Valid(_))));
+    assert!(matches!(evaluated(SECOND * 2).await, Evaluation::Decided(Verdict::Valid(_))));
 }
 
 #[tokio::test]
@@ -118,13 +115,13 @@ async fn entry_is_loaded_again_after_five_seconds_without_change_stream() {
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.elsewhere(&license.id, Command::Suspend).await;
-    node.store.set_feed_state(FeedState::Lost);
+    node.store.set_stream_state(StreamState::Lost);
     assert_eq!(node.version(&license, short_of(STREAM_LOST)).await, Some(1));
     assert_eq!(node.reads(&license), 1);
     assert_eq!(node.version(&license, STREAM_LOST).await, Some(2));
     assert_eq!(node.version(&license, STREAM_LOST * 2).await, Some(2));
     assert_eq!(node.reads(&license), 3);
-    node.store.set_feed_state(FeedState::Listening);
+    node.store.set_stream_state(StreamState::Listening);
     assert_eq!(node.version(&license, STREAM_LOST * 10).await, Some(2));
     assert_eq!(node.reads(&license), 3);
 }
@@ -135,8 +132,8 @@ async fn absent_key_is_not_cached_without_change_stream() {
     let node = Node::new();
     let new = new_license(fresh_digest(), &[]);
     assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-    node.store.set_feed_state(FeedState::Lost);
-    node.store.inner.create(&new).await.unwrap();
+    node.store.set_stream_state(StreamState::Lost);
+    node.store.inner().create(&new).await.unwrap();
     assert_eq!(node.version(&new.license, Duration::ZERO).await, Some(1));
 }
 
@@ -145,7 +142,7 @@ async fn absent_key_is_loaded_again_after_five_seconds() {
     let node = Node::new();
     let new = new_license(fresh_digest(), &[]);
     assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-    node.store.inner.create(&new).await.unwrap();
+    node.store.inner().create(&new).await.unwrap();
     assert_eq!(node.version(&new.license, short_of(STREAM_LOST)).await, None);
     assert_eq!(node.reads(&new.license), 1);
     assert_eq!(node.version(&new.license, STREAM_LOST).await, Some(1));

@@ -14,7 +14,7 @@ fn small() -> Node {
 
 /// Asserts that the cache is filled to its bound and not beyond.
 fn assert_full(node: &Node) {
-    let bytes = usize::try_from(node.figure("cache_bytes")).unwrap();
+    let bytes = usize::try_from(node.metric("cache_bytes")).unwrap();
     assert!((SIZE * 3 / 4..=SIZE).contains(&bytes), "{bytes} of {SIZE} bytes");
 }
 
@@ -80,7 +80,7 @@ async fn negative_entries_are_bounded_and_evict_no_license() {
             assert_eq!(node.version_of_key(digest, Duration::ZERO).await, None);
         }
     }
-    let again = digests.iter().map(|digest| node.store.reads(digest)).sum::<usize>() - digests.len();
+    let again = digests.iter().map(|digest| node.store.lookups(digest)).sum::<usize>() - digests.len();
     // The shards round the bound up.
     assert!(
         again >= digests.len() - BOUND - 256,
@@ -99,25 +99,22 @@ async fn hits_misses_loads_and_entries_are_counted() {
     let node = Node::new();
     assert!(node.cache.is_empty());
     let license = node.issue_elsewhere(&[]).await;
-    let figures =
-        || ["cache_hits", "cache_misses", "cache_loads", "cache_entries"].map(|name| node.figure(name));
-    assert_eq!((figures(), node.figure("cache_bytes")), ([0, 0, 0, 0], 0));
+    let counts =
+        || ["cache_hits", "cache_misses", "cache_loads", "cache_entries"].map(|name| node.metric(name));
+    assert_eq!((counts(), node.metric("cache_bytes")), ([0, 0, 0, 0], 0));
     node.version(&license, Duration::ZERO).await;
-    assert_eq!(figures(), [0, 1, 1, 1]);
-    assert!(node.figure("cache_bytes") > 0);
+    assert_eq!(counts(), [0, 1, 1, 1]);
+    assert!(node.metric("cache_bytes") > 0);
     node.version(&license, Duration::ZERO).await;
     node.version(&license, Duration::ZERO).await;
-    assert_eq!(figures(), [2, 1, 1, 1]);
-    // A caller that does not call `recall` first is counted too.
-    node.cache.license_by_key(&license.key_digest, &anywhere(), start()).await.unwrap();
-    assert_eq!(figures(), [3, 1, 1, 1]);
+    assert_eq!(counts(), [2, 1, 1, 1]);
     let absent = fresh_digest();
     node.version_of_key(&absent, Duration::ZERO).await;
     node.version_of_key(&absent, Duration::ZERO).await;
-    assert_eq!(figures(), [3, 2, 2, 1]);
+    assert_eq!(counts(), [2, 2, 2, 1]);
     node.here(&license.id, Command::Revoke).await;
-    assert_eq!(figures(), [3, 2, 2, 0]);
-    assert_eq!(node.figure("cache_outage_answers"), 0);
+    assert_eq!(counts(), [2, 2, 2, 0]);
+    assert_eq!(node.metric("cache_outage_answers"), 0);
     assert!(!node.cache.is_down());
 }
 
@@ -128,8 +125,8 @@ async fn validations_are_forwarded() {
     let validation = Validation::new(license.id.clone(), start(), ValidationOutcome::Valid, anywhere());
     for count in 1..3 {
         node.cache.record(std::slice::from_ref(&validation), None).await.unwrap();
-        assert_eq!(node.store.records(), count);
-        let detail = node.cache.license(&license.id).await.unwrap().unwrap();
+        assert_eq!(node.store.calls("record"), count);
+        let detail = node.cache.get(&license.id).await.unwrap().unwrap();
         assert_eq!(detail.counters.validation_count, count as u64);
     }
 }
@@ -137,9 +134,9 @@ async fn validations_are_forwarded() {
 /// No task outlives the cache, not even one that probes a store that is down.
 #[tokio::test(start_paused = true)]
 async fn dropped_cache_releases_its_store() {
-    let Node { store, cache } = Node::with(CacheOptions::default());
-    store.set_fault(Some(Fault::DOWN));
-    assert!(cache.license_by_key(&fresh_digest(), &anywhere(), start()).await.is_err());
+    let Node { store, cache, .. } = Node::with(CacheOptions::default());
+    store.set(Fault::Unavailable);
+    assert!(cache.find_by_key(&fresh_digest(), &anywhere()).await.is_err());
     assert!(cache.is_down());
     settled().await;
     drop(cache);

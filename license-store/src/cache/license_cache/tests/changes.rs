@@ -9,7 +9,7 @@ async fn overtake_a_load(change: impl AsyncFn(&Node, &License)) {
     for asked_between in [true, false] {
         let node = Node::new();
         let license = node.issue_elsewhere(&[]).await;
-        let mut read = node.store.hold(Step::Read);
+        let read = node.store.hold_answer("find_by_key");
         let old = node.begun(&license, &anywhere()).await;
         read.reached().await;
         change(&node, &license).await;
@@ -54,7 +54,7 @@ async fn load_overtaken_by_notification_is_discarded() {
 async fn load_overtaken_by_lost_notifications_is_discarded() {
     overtake_a_load(async |node, license| {
         node.elsewhere(&license.id, Command::Revoke).await;
-        node.store.tell(Notice::Missed).await;
+        node.store.send(ChangeNotice::Missed).await;
     })
     .await;
 }
@@ -118,8 +118,8 @@ async fn lost_notifications_invalidate_all_entries() {
         node.elsewhere(&license.id, Command::Revoke).await;
     }
     assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-    node.store.inner.create(&new).await.unwrap();
-    node.store.tell(Notice::Missed).await;
+    node.store.inner().create(&new).await.unwrap();
+    node.store.send(ChangeNotice::Missed).await;
     assert_eq!(node.version(&new.license, Duration::ZERO).await, Some(1));
     for license in &licenses {
         for _ in 0..2 {
@@ -137,8 +137,8 @@ async fn created_license_replaces_negative_entry() {
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
         if by_notification {
-            node.store.inner.create(&new).await.unwrap();
-            node.store.tell(Notice::Changed(new.notice())).await;
+            node.store.inner().create(&new).await.unwrap();
+            node.store.send(ChangeNotice::LicenseChanged(new.notice())).await;
         } else {
             assert_eq!(node.cache.create(&new).await.unwrap(), Created::New);
         }
@@ -154,7 +154,7 @@ async fn created_license_replaces_negative_entry() {
 async fn load_overtaken_by_create_is_discarded() {
     let node = Node::new();
     let new = new_license(fresh_digest(), &[]);
-    let mut read = node.store.hold(Step::Read);
+    let read = node.store.hold_answer("find_by_key");
     let old = node.begun(&new.license, &anywhere()).await;
     read.reached().await;
     node.cache.create(&new).await.unwrap();
@@ -170,11 +170,11 @@ async fn load_overtaken_by_create_is_discarded() {
 /// Otherwise the command commits and the cache keeps the old license.
 #[tokio::test]
 async fn command_of_cancelled_caller_is_completed() {
-    for step in [Step::Called, Step::Committed] {
+    for hold in [FaultStore::hold, FaultStore::hold_answer] {
         let node = Node::new();
         let license = node.issue_elsewhere(&[]).await;
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-        let mut held = node.store.hold(step);
+        let held = hold(&node.store, "execute");
         let (cache, id) = (Arc::clone(&node.cache), license.id.clone());
         let caller = tokio::spawn(async move { cache.execute(&id, &Command::Revoke, &context(None)).await });
         held.reached().await;
@@ -182,19 +182,19 @@ async fn command_of_cancelled_caller_is_completed() {
         assert!(caller.await.unwrap_err().is_cancelled());
         held.release();
         settled().await;
-        let detail = node.store.inner.license(&license.id).await.unwrap().unwrap();
-        assert_eq!(detail.license.state, LicenseState::Revoked, "{step:?}");
-        assert_eq!(node.version(&license, Duration::ZERO).await, Some(2), "{step:?}");
+        let detail = node.store.inner().get(&license.id).await.unwrap().unwrap();
+        assert_eq!(detail.license.state, LicenseState::Revoked);
+        assert_eq!(node.version(&license, Duration::ZERO).await, Some(2));
     }
 }
 
 #[tokio::test]
 async fn create_of_cancelled_caller_is_completed() {
-    for step in [Step::Called, Step::Committed] {
+    for hold in [FaultStore::hold, FaultStore::hold_answer] {
         let node = Node::new();
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-        let mut held = node.store.hold(step);
+        let held = hold(&node.store, "create");
         let (cache, created) = (Arc::clone(&node.cache), new.clone());
         let caller = tokio::spawn(async move { cache.create(&created).await });
         held.reached().await;
@@ -202,28 +202,28 @@ async fn create_of_cancelled_caller_is_completed() {
         assert!(caller.await.unwrap_err().is_cancelled());
         held.release();
         settled().await;
-        assert_eq!(node.version(&new.license, Duration::ZERO).await, Some(1), "{step:?}");
+        assert_eq!(node.version(&new.license, Duration::ZERO).await, Some(1));
     }
 }
 
 /// Whether the command committed is unknown after a lost answer or a panic.
 #[tokio::test]
 async fn command_without_answer_invalidates_all_entries() {
-    for fault in [Fault::LosesAnswers, Fault::Panics] {
+    for fault in [Fault::Unavailable.after(), Fault::Panic.after()] {
         let node = Node::new();
         let license = node.issue_elsewhere(&[]).await;
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-        node.store.set_fault(Some(fault));
+        node.store.set(fault.clone());
         let result = node.cache.execute(&license.id, &Command::Revoke, &context(None)).await;
         assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
-        node.store.set_fault(None);
+        node.store.set(None);
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(2), "{fault:?}");
         assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-        node.store.set_fault(Some(fault));
+        node.store.set(fault.clone());
         let result = node.cache.create(&new).await;
         assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
-        node.store.set_fault(None);
+        node.store.set(None);
         assert_eq!(node.version(&new.license, Duration::ZERO).await, Some(1), "{fault:?}");
     }
 }
@@ -263,8 +263,8 @@ async fn rotated_key_is_absent_once_acknowledged() {
     assert_eq!(node.version_of_key(&old, Duration::ZERO).await, Some(1));
     assert_eq!(node.version_of_key(&new, Duration::ZERO).await, None);
     // A load of the old key that began before does not bring it back.
-    let mut read = node.store.hold(Step::Read);
-    node.store.tell(Notice::Missed).await;
+    let read = node.store.hold_answer("find_by_key");
+    node.store.send(ChangeNotice::Missed).await;
     let slow = node.begun(&license, &anywhere()).await;
     read.reached().await;
     assert_eq!(node.here(&license.id, rotate_to(new)).await.version, 2);
@@ -281,7 +281,7 @@ async fn rotation_invalidates_replaced_key_despite_other_changes() {
         let license = node.issue_elsewhere(&[]).await;
         let (first, between, last) = (license.key_digest, fresh_digest(), fresh_digest());
         assert_eq!(node.version_of_key(&first, Duration::ZERO).await, Some(1));
-        let mut looked_up = node.store.hold(Step::LookedUp);
+        let looked_up = node.store.hold_answer("get");
         let (rotating, id) = (node.clone(), license.id.clone());
         let rotation = tokio::spawn(async move { rotating.here(&id, rotate_to(last)).await });
         looked_up.reached().await;
@@ -309,7 +309,7 @@ async fn rotation_with_expected_version_is_not_repeated() {
         assert_eq!(outcome, Outcome::Denied(Denial::Stale { version: 1 }));
     }
     assert_eq!(node.version_of_key(&old, Duration::ZERO).await, Some(1));
-    assert_eq!(node.store.reads(&old), 1);
+    assert_eq!(node.store.lookups(&old), 1);
     let rotated = done(node.cache.execute(&license.id, &rotate_to(new), &context(Some(1))).await.unwrap());
     assert_eq!(rotated.version, 2);
     assert_rotated(&node, &[old], &new, 2).await;
@@ -321,7 +321,7 @@ async fn rotation_with_future_version_is_denied() {
     let node = Node::new();
     let license = node.issue_elsewhere(&[]).await;
     let (first, between, last) = (license.key_digest, fresh_digest(), fresh_digest());
-    let mut looked_up = node.store.hold(Step::LookedUp);
+    let looked_up = node.store.hold_answer("get");
     let (cache, id) = (Arc::clone(&node.cache), license.id.clone());
     let rotation = tokio::spawn(async move { cache.execute(&id, &rotate_to(last), &context(Some(2))).await });
     looked_up.reached().await;

@@ -31,7 +31,7 @@ async fn license_with_inline_bindings_answers_any_claim_from_one_entry() {
     ] {
         assert_eq!(node.ask(&license, &claim, Duration::ZERO).await.unwrap().held(&claim).domain, held);
     }
-    assert_eq!((node.reads(&license), node.figure("cache_entries")), (1, 1));
+    assert_eq!((node.reads(&license), node.metric("cache_entries")), (1, 1));
 }
 
 #[tokio::test]
@@ -40,18 +40,18 @@ async fn each_claim_of_large_license_has_its_own_entry() {
     let license = large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
     let first = node.ask(&license, &a, Duration::ZERO).await.unwrap();
-    assert_eq!(node.cache.recall(&license.key_digest, &b, start()), None);
     let second = node.ask(&license, &b, Duration::ZERO).await.unwrap();
     assert_eq!(node.reads(&license), 2);
-    let remembered = [(a, first), (b, second)].map(|(claim, found)| {
+    let mut cached = Vec::new();
+    for (claim, found) in [(a, first), (b, second)] {
         assert!(found.held(&claim).domain);
-        let remembered = node.cache.recall(&license.key_digest, &claim, start()).unwrap();
-        assert_eq!(remembered, found);
-        remembered
-    });
+        cached.push(node.ask(&license, &claim, Duration::ZERO).await.unwrap());
+        assert_eq!(cached.last(), Some(&found));
+    }
+    assert_eq!(node.reads(&license), 2);
     // The claims share one license in memory.
-    assert!(std::ptr::eq(remembered[0].license(), remembered[1].license()));
-    assert_eq!(node.figure("cache_entries"), 3);
+    assert!(std::ptr::eq(cached[0].license(), cached[1].license()));
+    assert_eq!(node.metric("cache_entries"), 3);
 }
 
 /// One notification covers all claims.
@@ -65,8 +65,8 @@ async fn change_invalidates_all_claims_of_large_license() {
     }
     node.here(&license.id, Command::Revoke).await;
     for (claim, reads) in claims.iter().zip([3, 4]) {
-        let standing = node.ask(&license, claim, Duration::ZERO).await.unwrap();
-        assert_eq!((standing.license().version, node.reads(&license)), (2, reads), "{claim:?}");
+        let snapshot = node.ask(&license, claim, Duration::ZERO).await.unwrap();
+        assert_eq!((snapshot.license().version, node.reads(&license)), (2, reads), "{claim:?}");
     }
 }
 
@@ -92,9 +92,9 @@ async fn equal_claims_with_and_without_www_have_own_entries() {
         let license = large(&node, &["*.example.com"]).await;
         for _ in 0..2 {
             for claim in order {
-                let standing = node.ask(&license, claim, Duration::ZERO).await.unwrap();
+                let snapshot = node.ask(&license, claim, Duration::ZERO).await.unwrap();
                 let had_www = claim.domain.as_ref().is_some_and(DomainName::had_www);
-                assert_eq!(standing.held(claim).domain, had_www, "{order:?}");
+                assert_eq!(snapshot.held(claim).domain, had_www, "{order:?}");
             }
         }
         assert_eq!(node.reads(&license), 2);
@@ -107,15 +107,15 @@ async fn equal_claims_with_and_without_www_have_own_loads() {
     let license = large(&node, &["*.example.com"]).await;
     let (with, without) = (at_domain("www.example.com"), at_domain("example.com"));
     for known_to_be_large in [false, true] {
-        node.store.tell(Notice::Missed).await;
-        let mut read = node.store.hold(Step::Read);
+        node.store.send(ChangeNotice::Missed).await;
+        let read = node.store.hold_answer("find_by_key");
         let calls = [node.begun(&license, &with).await, node.begun(&license, &without).await];
         read.reached().await;
         assert_eq!(calls[1].is_finished(), known_to_be_large, "waits until the license is known to be large");
         read.release();
         for (call, (claim, held)) in calls.into_iter().zip([(&with, true), (&without, false)]) {
-            let standing = call.await.unwrap().unwrap();
-            assert_eq!(standing.held(claim).domain, held, "known to be large: {known_to_be_large}");
+            let snapshot = call.await.unwrap().unwrap();
+            assert_eq!(snapshot.held(claim).domain, held, "known to be large: {known_to_be_large}");
         }
     }
     assert_eq!(node.reads(&license), 4);
@@ -128,7 +128,7 @@ async fn slow_load_of_one_claim_does_not_replace_newer_version() {
     let license = large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
     assert!(node.ask(&license, &b, Duration::ZERO).await.is_some());
-    let mut read = node.store.hold(Step::Read);
+    let read = node.store.hold_answer("find_by_key");
     let slow = node.begun(&license, &a).await;
     read.reached().await;
     node.elsewhere(&license.id, Command::Revoke).await;

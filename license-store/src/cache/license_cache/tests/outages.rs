@@ -11,7 +11,7 @@ fn node() -> Node {
     Node::with(CacheOptions::default())
 }
 
-fn assert_unavailable(result: &Result<Option<Standing>, StoreError>) {
+fn assert_unavailable(result: &Result<Option<LicenseSnapshot>, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
 }
 
@@ -27,15 +27,15 @@ async fn stale_license_is_served_while_store_is_down() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     // A fresh entry is no outage answer.
     assert_eq!(node.version(&license, SECOND).await, Some(1));
-    assert_eq!((node.cache.is_down(), node.figure("cache_outage_answers")), (false, 0));
+    assert_eq!((node.cache.is_down(), node.metric("cache_outage_answers")), (false, 0));
     assert_eq!(node.version(&license, OLD).await, Some(1));
-    assert_eq!((node.cache.is_down(), node.figure("cache_outage_answers")), (true, 1));
+    assert_eq!((node.cache.is_down(), node.metric("cache_outage_answers")), (true, 1));
     // The next call does not wait for the store.
     assert_eq!(node.version(&license, OLD).await, Some(1));
-    assert_eq!((node.reads(&license), node.figure("cache_outage_answers")), (2, 2));
+    assert_eq!((node.reads(&license), node.metric("cache_outage_answers")), (2, 2));
     // Nor does one with a claim that is not held.
     let denied = node.ask(&license, &at_device("new"), OLD).await.unwrap();
     assert!(!denied.held(&at_device("new")).device);
@@ -50,13 +50,13 @@ async fn uncached_key_is_an_error_while_store_is_down() {
     let license = node.issue_elsewhere(&[]).await;
     let unknown = fresh_digest();
     assert_eq!(node.version_of_key(&unknown, Duration::ZERO).await, None);
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     for _ in 0..2 {
         assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OLD).await);
         assert_unavailable(&node.try_ask(&unknown, &anywhere(), OLD).await);
     }
     assert!(node.cache.is_down());
-    assert_eq!(node.figure("cache_outage_answers"), 0);
+    assert_eq!(node.metric("cache_outage_answers"), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,17 +65,17 @@ async fn store_is_used_again_once_probe_succeeds() {
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.elsewhere(&license.id, Command::Revoke).await;
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     assert_eq!(node.version(&license, OLD).await, Some(1));
-    node.store.set_fault(None);
+    node.store.set(None);
     probed().await;
     assert!(!node.cache.is_down());
     assert_eq!(node.version(&license, OLD).await, Some(2));
     // A second outage is noticed too.
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     assert_eq!(node.version(&license, OLD * 2).await, Some(2));
     assert!(node.cache.is_down());
-    assert_eq!(node.figure("cache_outage_answers"), 2);
+    assert_eq!(node.metric("cache_outage_answers"), 2);
 }
 
 /// Bounds how long a revocation on another node can go unnoticed.
@@ -84,7 +84,7 @@ async fn entry_older_than_outage_is_not_served() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     assert_eq!(node.version(&license, short_of(OUTAGE)).await, Some(1));
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OUTAGE).await);
 }
@@ -98,7 +98,7 @@ async fn invalidated_license_is_not_served_while_store_is_down() {
         assert_eq!(node.version(license, Duration::ZERO).await, Some(1));
     }
     node.here(&here.id, Command::Revoke).await;
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     node.tell(&told, 2).await;
     for license in [&here, &told] {
         assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await);
@@ -116,7 +116,7 @@ async fn absent_key_is_not_served_while_store_is_down() {
         assert_eq!(node.version(&license, OLD).await, None);
     }
     assert_eq!(node.reads(&license), 2);
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OLD + SECOND * 5).await);
 }
 
@@ -126,10 +126,10 @@ async fn entry_is_served_after_lost_notifications_while_store_is_down() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-    node.store.set_fault(Some(Fault::DOWN));
-    node.store.tell(Notice::Missed).await;
+    node.store.set(Fault::Unavailable);
+    node.store.send(ChangeNotice::Missed).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-    assert_eq!(node.figure("cache_outage_answers"), 1);
+    assert_eq!(node.metric("cache_outage_answers"), 1);
 }
 
 /// A row that cannot be read is reported.
@@ -138,7 +138,7 @@ async fn permanent_error_is_not_an_outage() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-    node.store.set_fault(Some(Fault::Fails(|| StoreError::AlreadyExists { what: "as the test says" })));
+    node.store.set(Fault::AlreadyExists);
     let result = node.try_ask(&license.key_digest, &anywhere(), OLD).await;
     assert!(matches!(result, Err(StoreError::AlreadyExists { .. })), "{result:?}");
     assert!(!node.cache.is_down());
@@ -150,14 +150,14 @@ async fn hanging_store_delays_one_call_by_the_deadline() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-    node.store.set_fault(Some(Fault::Hangs));
+    node.store.set(Fault::Hang);
     for (waits, answers) in [(true, 1), (false, 2), (false, 3)] {
         let begun = Instant::now();
         assert_eq!(node.version(&license, OLD).await, Some(1));
         assert_eq!(begun.elapsed() >= SECOND, waits, "{:?}", begun.elapsed());
         assert!(begun.elapsed() < SECOND * 2, "{:?}", begun.elapsed());
         assert!(node.cache.is_down());
-        assert_eq!(node.figure("cache_outage_answers"), answers);
+        assert_eq!(node.metric("cache_outage_answers"), answers);
     }
 }
 
@@ -166,7 +166,7 @@ async fn hanging_store_delays_one_call_by_the_deadline() {
 async fn load_fails_after_the_deadline() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
-    node.store.set_fault(Some(Fault::Hangs));
+    node.store.set(Fault::Hang);
     let ask = async || {
         let begun = Instant::now();
         assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await);
@@ -181,10 +181,10 @@ async fn load_fails_after_the_deadline() {
 async fn load_that_never_ends_is_not_joined_later() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
-    node.store.set_fault(Some(Fault::Hangs));
+    node.store.set(Fault::Hang);
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await);
     settled().await;
-    node.store.set_fault(None);
+    node.store.set(None);
     assert_eq!(
         version(node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await.unwrap().as_ref()),
         Some(1)
@@ -200,10 +200,10 @@ async fn load_that_never_ends_is_not_joined_later() {
 async fn load_that_panics_fails_its_callers_only() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
-    node.store.set_fault(Some(Fault::Panics));
+    node.store.set(Fault::Panic.after());
     let begun = Instant::now();
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await);
-    node.store.set_fault(None);
+    node.store.set(None);
     let found = node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await.unwrap();
     assert_eq!(version(found.as_ref()), Some(1));
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
@@ -215,7 +215,7 @@ async fn probe_outlives_the_runtime_of_its_caller() {
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     node.elsewhere(&license.id, Command::Revoke).await;
-    node.store.set_fault(Some(Fault::DOWN));
+    node.store.set(Fault::Unavailable);
     let (caller, asked) = (Arc::clone(&node), license.clone());
     let answered = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -223,7 +223,7 @@ async fn probe_outlives_the_runtime_of_its_caller() {
     });
     assert_eq!(answered.await.unwrap(), Some(1));
     assert!(node.cache.is_down());
-    node.store.set_fault(None);
+    node.store.set(None);
     probed().await;
     assert!(!node.cache.is_down());
     assert_eq!(node.version(&license, OLD).await, Some(2));

@@ -9,27 +9,27 @@ use super::*;
 async fn concurrent_misses_share_one_load() {
     let node = Node::new();
     let license = node.issue_elsewhere(&["a.example"]).await;
-    let mut read = node.store.hold(Step::Read);
+    let read = node.store.hold_answer("find_by_key");
     let mut calls = Vec::new();
     for claim in [anywhere(), at_domain("a.example"), at_domain("b.example"), at_device("c")] {
         calls.push((node.begun(&license, &claim).await, claim));
     }
     read.reached().await;
-    assert_eq!(node.figure("cache_misses"), 4);
+    assert_eq!(node.metric("cache_misses"), 4);
     read.release();
     for (call, claim) in calls {
-        let standing = call.await.unwrap().unwrap();
-        assert_eq!(*standing.license(), *without_key(license.clone().into()));
-        assert_eq!(standing.held(&claim).domain, claim == at_domain("a.example"));
+        let snapshot = call.await.unwrap().unwrap();
+        assert_eq!(*snapshot.license(), *without_key(license.clone().into()));
+        assert_eq!(snapshot.held(&claim).domain, claim == at_domain("a.example"));
     }
-    assert_eq!((node.reads(&license), node.figure("cache_loads")), (1, 1));
+    assert_eq!((node.reads(&license), node.metric("cache_loads")), (1, 1));
 }
 
 #[tokio::test]
 async fn slow_load_does_not_delay_other_keys() {
     let node = Node::new();
     let (slow, quick) = (node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await);
-    let mut read = node.store.hold(Step::Read);
+    let read = node.store.hold_answer("find_by_key");
     let call = node.begun(&slow, &anywhere()).await;
     read.reached().await;
     assert_eq!(node.version(&quick, Duration::ZERO).await, Some(1));
@@ -42,7 +42,7 @@ async fn slow_load_does_not_delay_other_keys() {
 async fn load_outlives_the_caller_that_started_it() {
     let node = Node::new();
     let license = node.issue_elsewhere(&[]).await;
-    let mut read = node.store.hold(Step::Read);
+    let read = node.store.hold_answer("find_by_key");
     let first = node.begun(&license, &anywhere()).await;
     read.reached().await;
     let second = node.begun(&license, &anywhere()).await;
@@ -57,19 +57,15 @@ async fn load_outlives_the_caller_that_started_it() {
 async fn load_error_reaches_all_callers_and_is_not_cached() {
     let node = Node::new();
     let license = node.issue_elsewhere(&[]).await;
-    node.store.set_fault(Some(Fault::Fails(corrupt)));
+    node.store.set(Fault::Corrupt);
     let ask = async || node.try_ask(&license.key_digest, &anywhere(), Duration::ZERO).await;
     let (first, second) = tokio::join!(ask(), ask());
     for result in [first, second] {
-        assert!(matches!(result, Err(StoreError::Corrupt { column: "state", .. })), "{result:?}");
+        assert!(matches!(result, Err(StoreError::Corrupt { column: "plan", .. })), "{result:?}");
     }
     assert_eq!(node.reads(&license), 1);
-    node.store.set_fault(None);
+    node.store.set(None);
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
-}
-
-fn corrupt() -> StoreError {
-    StoreError::Corrupt { table: "licenses", column: "state", id: "lic_1".into(), source: "odd".into() }
 }
 
 /// Equal claims share a load.
@@ -78,8 +74,9 @@ async fn claims_of_large_license_are_loaded_separately() {
     let node = Node::new();
     let license = claims::large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
-    // Before the license is known to be large, all join the first load and find that it was for another claim.
-    let mut read = node.store.hold(Step::Read);
+    // Before the license is known to be large, all join the first load and find that it was for another
+    // claim.
+    let read = node.store.hold_answer("find_by_key");
     let unaware =
         [node.begun(&license, &a).await, node.begun(&license, &b).await, node.begun(&license, &b).await];
     read.reached().await;
@@ -90,8 +87,8 @@ async fn claims_of_large_license_are_loaded_separately() {
     }
     assert_eq!(node.reads(&license), 2);
     // Once it is known to be large, each claim has its own load.
-    node.store.tell(Notice::Missed).await;
-    let mut read = node.store.hold(Step::Read);
+    node.store.send(ChangeNotice::Missed).await;
+    let read = node.store.hold_answer("find_by_key");
     let slow = node.begun(&license, &a).await;
     read.reached().await;
     let joined = node.begun(&license, &a).await;

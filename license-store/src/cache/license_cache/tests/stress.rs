@@ -8,19 +8,21 @@ const READERS: usize = 6;
 const ROUNDS: usize = 60;
 const CHANGES: usize = 40;
 
-/// Readers ask all the time while one writer changes the license through the cache and another one behind its back, and the
-/// store notifies of both. Each load lets other tasks run before it answers.
+/// Readers ask all the time while one writer changes the license through the cache and another one behind
+/// its back, and the store notifies of both. Each load lets other tasks run before it answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_calls_never_find_an_older_version_than_acknowledged() {
-    let mut store = Scripted::default();
-    store.lets_in = 3;
+    let store = FaultStore::new(MemoryStore::new()).with_slow_lookups(3);
     let node =
         Node::over(store, CacheOptions { deadline: Duration::from_hours(24), ..CacheOptions::default() });
     let mut from_memory = 0;
     for _ in 0..ROUNDS {
         let license = node.issue_elsewhere(&[]).await;
-        let feed =
-            tokio::spawn(forward_notifications(node.clone(), license.id.clone(), node.store.inner.changes()));
+        let feed = tokio::spawn(forward_notifications(
+            node.clone(),
+            license.id.clone(),
+            node.store.inner().changes(),
+        ));
         let acknowledged = Arc::new(AtomicU64::new(1));
         let ended = Arc::new(AtomicBool::new(false));
         let readers: Vec<_> = (0..READERS)
@@ -80,14 +82,14 @@ async fn change_elsewhere(node: Node, id: LicenseId) {
 }
 
 /// Forwards the notifications of the store, up to the revocation.
-async fn forward_notifications(node: Node, id: LicenseId, mut feed: Box<dyn ChangeFeed>) {
+async fn forward_notifications(node: Node, id: LicenseId, mut feed: Box<dyn ChangeStream>) {
     loop {
         let notice = feed.next().await;
-        node.store.tell(notice.clone()).await;
-        let license = node.store.inner.license(&id).await.unwrap().unwrap().license;
-        let last = |change: &Change| change.license_id == id && change.version == license.version;
+        node.store.send(notice.clone()).await;
+        let license = node.store.inner().get(&id).await.unwrap().unwrap().license;
+        let last = |change: &LicenseChanged| change.license_id == id && change.version == license.version;
         if license.state == LicenseState::Revoked
-            && matches!(&notice, Notice::Changed(change) if last(change))
+            && matches!(&notice, ChangeNotice::LicenseChanged(change) if last(change))
         {
             return;
         }

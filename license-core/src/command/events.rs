@@ -1,0 +1,129 @@
+//! Events without a command: end of a term, reached limit, unusual usage. They do not change the version.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::{Changes, Draft};
+use crate::activation::ActivationKind;
+use crate::event::EventType;
+use crate::license::{ExpiryNotified, License, LicenseId, LicenseState, Status};
+use crate::plan::Plan;
+use crate::text_enum::text_enum;
+use crate::usage::Day;
+
+/// Minimum time between two events about the same limit.
+pub const LIMIT_EVENT_INTERVAL: TimeDelta = TimeDelta::hours(1);
+
+/// Decides which event about the end of a term is due at `now`: one before it, once the term ends before
+/// `expiring_until`, and one after it. A term that has ended without the first event gets only the second.
+#[must_use]
+pub fn expiry_events(license: License, now: DateTime<Utc>, expiring_until: DateTime<Utc>) -> Option<Changes> {
+    let expires_at = license.expires_at?;
+    let (due, event_type) = match license.status(now) {
+        Status::Expired => (ExpiryNotified::Expired, EventType::LicenseExpired),
+        Status::Active if expires_at <= expiring_until => {
+            (ExpiryNotified::Expiring, EventType::LicenseExpiring)
+        }
+        Status::Active | Status::Suspended | Status::Revoked => return None,
+    };
+    if license.expiry_notified >= due {
+        return None;
+    }
+    let mut draft = Draft::new(license, now);
+    draft.license.expiry_notified = due;
+    draft.emit(event_type, json!({}));
+    Some(draft.into_changes())
+}
+
+/// A validation was denied because no slot was free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitNotice {
+    /// The license.
+    pub license_id: LicenseId,
+    /// The kind of slot.
+    pub kind: ActivationKind,
+    /// The time of the denial.
+    pub at: DateTime<Utc>,
+}
+
+/// Decides whether an event about a reached limit is due: at most one per [`LIMIT_EVENT_INTERVAL`] since
+/// `last`, and only while no slot is free. `license` must be that of the notice.
+#[must_use]
+pub fn limit_event(license: License, notice: &LimitNotice, last: Option<DateTime<Utc>>) -> Option<Changes> {
+    let LimitNotice { license_id: _, kind, at } = notice;
+    let slots = license.slots(*kind);
+    let recent = last.is_some_and(|last| *at < last + LIMIT_EVENT_INTERVAL);
+    if recent || slots.has_free() || license.state != LicenseState::Active {
+        return None;
+    }
+    let mut draft = Draft::new(license, *at);
+    let data = json!({ "kind": kind.as_str(), "used": slots.used, "limit": slots.limit });
+    draft.emit(EventType::LicenseLimitReached, data);
+    Some(draft.into_changes())
+}
+
+/// Usage of a license in one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DailyCounts {
+    /// The day.
+    pub day: Day,
+    /// Known countries of valid answers.
+    pub countries: u32,
+    /// Devices of valid answers.
+    pub devices: u32,
+}
+
+text_enum! {
+    /// A count that can be unusual.
+    AnomalyKind {
+        /// Countries.
+        Countries = "countries",
+        /// Devices.
+        Devices = "devices",
+    }
+}
+
+impl AnomalyKind {
+    /// Returns the count above which the plan calls a day unusual.
+    fn limit(self, plan: &Plan) -> Option<u32> {
+        match self {
+            Self::Countries => plan.max_countries_per_day,
+            Self::Devices => plan.max_devices_per_day,
+        }
+    }
+
+    /// Returns whether an event about a day can be due, before counts are known.
+    ///
+    /// The plan must define unusual usage, the day must be later than `last`, the last reported day, and it
+    /// must not be before yesterday: data that is compacted or imported late is no news.
+    #[must_use]
+    pub fn may_be_reported(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {
+        let is_news = day.number() + 1 >= Day::of(now).number() && last.is_none_or(|last| last < day);
+        is_news && self.limit(plan).is_some()
+    }
+}
+
+/// Decides whether an event about unusual usage is due after the last reported day, `last`.
+#[must_use]
+pub fn anomaly_events(
+    license: License,
+    plan: &Plan,
+    kind: AnomalyKind,
+    counts: &DailyCounts,
+    last: Option<Day>,
+    now: DateTime<Utc>,
+) -> Option<Changes> {
+    if !kind.may_be_reported(plan, counts.day, last, now) {
+        return None;
+    }
+    let count = match kind {
+        AnomalyKind::Countries => counts.countries,
+        AnomalyKind::Devices => counts.devices,
+    };
+    let limit = kind.limit(plan).filter(|limit| count > *limit)?;
+    let mut draft = Draft::new(license, now);
+    let day = counts.day.start().format("%Y-%m-%d").to_string();
+    let data = json!({ "kind": kind.as_str(), "day": day, "count": count, "limit": limit });
+    draft.emit(EventType::LicenseUnusualUsage, data);
+    Some(draft.into_changes())
+}

@@ -1,0 +1,90 @@
+//! The host part of a text that a caller typed.
+
+use std::net::Ipv6Addr;
+
+use super::{DomainError, MAX_TYPED_LEN};
+
+/// The host part of the input, before normalisation.
+#[derive(Clone, Copy)]
+pub(super) enum Host<'a> {
+    Text(&'a str),
+    V6(Ipv6Addr),
+}
+
+/// Finds the host in the input. The authority ends at the first `/`, `?` or `#`.
+pub(super) fn split_host(typed: &str) -> Result<Host<'_>, DomainError> {
+    if typed.len() > MAX_TYPED_LEN {
+        return Err(DomainError::TooLong);
+    }
+    let typed = typed.trim();
+    if typed.is_empty() {
+        return Err(DomainError::Empty);
+    }
+    // Checked in the whole text: browsers delete tabs and line ends before they look for the host.
+    match typed.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        Some(c) if c.is_whitespace() => return Err(DomainError::Whitespace),
+        Some(_) => return Err(DomainError::ControlCharacter),
+        None => {}
+    }
+    let ends_authority = ['/', '?', '#'];
+    let (before, after) = typed.split_at(typed.find(ends_authority).unwrap_or(typed.len()));
+    let authority = match (before.strip_suffix(':'), after.strip_prefix("//")) {
+        (Some(scheme), Some(rest)) => {
+            if !["https", "http", "wss", "ws"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+                return Err(DomainError::Scheme);
+            }
+            rest.split(ends_authority).next().unwrap_or_default()
+        }
+        _ => before,
+    };
+    split_authority(authority)
+}
+
+fn split_authority(authority: &str) -> Result<Host<'_>, DomainError> {
+    if authority.contains('@') {
+        return Err(DomainError::UserInfo);
+    }
+    if authority.contains('\\') {
+        return Err(DomainError::Backslash);
+    }
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (address, after) = rest.split_once(']').ok_or(DomainError::MalformedAddress)?;
+        match after.strip_prefix(':') {
+            Some(port) => check_port(port)?,
+            None if after.is_empty() => {}
+            None => return Err(DomainError::MalformedAddress),
+        }
+        return parse_v6(address).unwrap_or(Err(DomainError::MalformedAddress));
+    }
+    // An IPv6 address first, since its first colon is not the one before a port.
+    if let Some(address) = parse_v6(authority) {
+        return address;
+    }
+    let host = match authority.split_once(':') {
+        Some((host, port)) => {
+            check_port(port)?;
+            host
+        }
+        None => authority,
+    };
+    if host.is_empty() {
+        return Err(DomainError::NoHost);
+    }
+    if host.contains('%') {
+        return Err(DomainError::PercentEscape);
+    }
+    Ok(Host::Text(host))
+}
+
+/// Returns `None` if the text is not an IPv6 address.
+fn parse_v6(text: &str) -> Option<Result<Host<'_>, DomainError>> {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let address = address.parse().ok()?;
+    Some(if zone.is_some() { Err(DomainError::ZoneId) } else { Ok(Host::V6(address)) })
+}
+
+fn check_port(port: &str) -> Result<(), DomainError> {
+    // `u16` alone would let `+80` pass.
+    let number = port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    if number { Ok(()) } else { Err(DomainError::Port) }
+}

@@ -1,0 +1,77 @@
+//! The UTS-46 ASCII form of a host.
+
+use std::borrow::Cow;
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+use super::{DomainError, MAX_LABEL_LEN, MAX_NAME_LEN};
+
+/// The full stop, and the characters that UTS-46 maps to it.
+pub(super) const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
+
+/// Whether this is a bare host in which UTS-46 has nothing to map, decode or reject.
+pub(super) fn is_plain(typed: &str) -> bool {
+    typed.len() <= MAX_NAME_LEN
+        && !ends_in_number(typed)
+        && typed.as_bytes().split(|&b| b == b'.').all(|label| {
+            matches!(label, [b'a'..=b'z' | b'0'..=b'9', ..])
+                && label.last() != Some(&b'-')
+                && label.len() <= MAX_LABEL_LEN
+                && !label.starts_with(b"xn--")
+                && label.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        })
+}
+
+/// Returns the UTS-46 ASCII form of a host, without the root dot.
+pub(super) fn normalise(host: &str) -> Result<Cow<'_, str>, DomainError> {
+    // Punycode is quadratic (1 ms for MAX_TYPED_LEN bytes), and real names are short. One more for the root
+    // dot.
+    if host.chars().nth(MAX_NAME_LEN + 1).is_some() {
+        return Err(DomainError::NameTooLong);
+    }
+    // Lengths are checked below, for a better error. `ab--cd.com` with its hyphens is legal.
+    let ascii = Uts46::new()
+        .to_ascii(host.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore)
+        .map_err(|_| why_refused(host))?;
+    // Removed after the mapping: before it, `a..` would become valid and `a。` would keep its full stop.
+    let name = match ascii {
+        Cow::Borrowed(name) => Cow::Borrowed(name.strip_suffix('.').unwrap_or(name)),
+        Cow::Owned(mut name) => {
+            if name.ends_with('.') {
+                name.pop();
+            }
+            Cow::Owned(name)
+        }
+    };
+    if name.split('.').any(str::is_empty) {
+        return Err(DomainError::EmptyLabel);
+    }
+    if name.split('.').any(|label| label.len() > MAX_LABEL_LEN) {
+        return Err(DomainError::LabelTooLong);
+    }
+    if name.len() > MAX_NAME_LEN {
+        return Err(DomainError::NameTooLong);
+    }
+    Ok(name)
+}
+
+/// Finds a reason that a person can see; UTS-46 itself gives none.
+fn why_refused(host: &str) -> DomainError {
+    let odd = |c: &char| c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.');
+    if let Some(c) = host.chars().find(odd) {
+        return DomainError::Character(c);
+    }
+    if host.split(DOTS).any(|label| label.starts_with('-') || label.ends_with('-')) {
+        return DomainError::Hyphen;
+    }
+    DomainError::NotIdna
+}
+
+/// The test of the WHATWG URL standard for IPv4 addresses.
+pub(super) fn ends_in_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    match last.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => last.bytes().all(|b| b.is_ascii_digit()),
+    }
+}

@@ -1,0 +1,21 @@
+//! Background jobs.
+
+use std::fmt;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+
+/// Resolves when the engine shuts down.
+pub type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A task that runs beside the requests until the engine shuts down.
+///
+/// The `Engine` of license-store runs its own jobs and those that it is given: `engine.spawn(job)`.
+#[async_trait]
+pub trait BackgroundJob: fmt::Debug + Send + 'static {
+    /// Name for logs.
+    fn name(&self) -> &'static str;
+
+    /// Runs until `shutdown` resolves, and returns after finishing what it has begun.
+    async fn run(self: Box<Self>, shutdown: Shutdown);
+}

@@ -1,0 +1,247 @@
+//! API tokens and the audit log.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::sources::Sources;
+use crate::audit::{Actor, AuditFilter, Audited, Who};
+use crate::clock::{RngError, whole_micros};
+use crate::error::ServiceError;
+use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
+use crate::token::{
+    ApiToken, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName, TokenSecret, TokenState,
+};
+
+/// Name of the setting that holds the digest of the first token.
+const FIRST_TOKEN: &str = "admin_token";
+const FIRST_TOKEN_NAME: &str = "first admin token";
+/// Audit entries deleted in one transaction.
+const PRUNE_BATCH: u32 = 500;
+
+/// An authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Identity, for the audit log.
+    pub who: Who,
+    /// Scopes of the caller.
+    pub scopes: Scopes,
+}
+
+/// A token to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSpec {
+    /// Display name.
+    pub name: TokenName,
+    /// Scopes.
+    pub scopes: Scopes,
+    /// When it expires.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Error returned by [`AccessService`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The caller lacks a scope of the token. Nothing changed.
+    #[error("this needs the scope {0}")]
+    Lacks(Scope),
+    /// A token needs at least one scope. Nothing was created.
+    #[error("a token has at least one scope")]
+    NoScopes,
+    /// `expires_at` is not in the future. Nothing was created.
+    #[error("a token expires in the future")]
+    Expired,
+    /// No token has this id.
+    #[error("there is no such token")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The random number generator failed. Nothing was created.
+    #[error(transparent)]
+    Rng(#[from] RngError),
+}
+
+/// Creates, checks and revokes API tokens, and reads the audit log.
+///
+/// A caller cannot create or revoke a token with scopes it does not hold. Revocation is permanent. Every method returns
+/// [`AccessError::Store`] if the store fails.
+#[derive(Clone, Debug)]
+pub struct AccessService {
+    tokens: Arc<dyn TokenStore>,
+    audit: Arc<dyn AuditStore>,
+    settings: Arc<dyn LicenseStore>,
+    sources: Arc<Sources>,
+}
+
+impl AccessService {
+    /// Creates the service.
+    pub fn new(
+        tokens: Arc<dyn TokenStore>,
+        audit: Arc<dyn AuditStore>,
+        settings: Arc<dyn LicenseStore>,
+        sources: Arc<Sources>,
+    ) -> Self {
+        Self { tokens, audit, settings, sources }
+    }
+
+    /// Returns the time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.sources.now()
+    }
+
+    /// Creates a token on behalf of `by`, who holds the scopes `allowed`. The secret is returned only here.
+    ///
+    /// # Errors
+    /// Returns [`AccessError::Lacks`] if `allowed` lacks a scope, [`AccessError::NoScopes`] if there is none, and
+    /// [`AccessError::Expired`] if the token would be expired.
+    pub async fn create(
+        &self,
+        spec: &TokenSpec,
+        allowed: Scopes,
+        by: &Actor,
+    ) -> Result<(ApiToken, TokenSecret), AccessError> {
+        let now = self.now();
+        let TokenSpec { name, scopes, expires_at } = spec;
+        if scopes.is_empty() {
+            return Err(AccessError::NoScopes);
+        }
+        if let Some(scope) = allowed.missing_of(*scopes) {
+            return Err(AccessError::Lacks(scope));
+        }
+        let expires_at = expires_at.map(whole_micros);
+        if expires_at.is_some_and(|at| at <= now) {
+            return Err(AccessError::Expired);
+        }
+        let (id, secret) =
+            self.sources.with_rng(|rng| Ok((TokenId::generate(now, rng)?, TokenSecret::generate(rng)?)))?;
+        let token = ApiToken {
+            id,
+            digest: secret.digest(),
+            name: name.clone(),
+            scopes: *scopes,
+            created_at: now,
+            last_used_at: None,
+            expires_at,
+            revoked_at: None,
+        };
+        self.tokens.create_token(&NewToken::new(token.clone(), by)).await?;
+        Ok((token, secret))
+    }
+
+    /// Creates the first token of a database, [`TokenId::first`] with the scope admin, unless it exists. A revoked one stays
+    /// revoked. If several nodes start at once, one of them gets the secret.
+    ///
+    /// # Errors
+    /// Returns [`AccessError::Rng`] if the generator fails.
+    pub async fn first_token(&self) -> Result<FirstToken, AccessError> {
+        let secret = self.sources.with_rng(|rng| TokenSecret::generate(rng))?;
+        let stored = self.settings.put_if_absent(FIRST_TOKEN, secret.digest().as_bytes()).await?;
+        let digest = <[u8; 32]>::try_from(stored).map_err(|_| StoreError::Corrupt {
+            table: "settings",
+            column: "value",
+            id: FIRST_TOKEN.to_owned(),
+            source: "not a digest".into(),
+        })?;
+        let digest = TokenDigest::from_bytes(digest);
+        let created = digest == secret.digest();
+        let token = ApiToken {
+            id: TokenId::first(),
+            digest,
+            name: TokenName::parse(FIRST_TOKEN_NAME)
+                .map_err(|error| StoreError::Unavailable { source: error.into() })?,
+            scopes: Scope::Admin.into(),
+            created_at: self.now(),
+            last_used_at: None,
+            expires_at: None,
+            revoked_at: None,
+        };
+        match self.tokens.create_token(&NewToken::new(token, &Actor::new(Who::System))).await {
+            Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(if created { FirstToken::Created(secret) } else { FirstToken::Existing })
+    }
+
+    /// Checks a token as received. Malformed text is answered without a query.
+    pub async fn check(&self, typed: &str) -> Result<Checked, StoreError> {
+        let Some(digest) = TokenSecret::digest_of_typed(typed) else { return Ok(Checked::Unknown) };
+        let now = self.now();
+        let Some(token) = self.tokens.find_token_by_digest(&digest).await? else {
+            return Ok(Checked::Unknown);
+        };
+        // Guards against a store that returns another token.
+        if token.digest != digest {
+            return Ok(Checked::Unknown);
+        }
+        Ok(match token.state(now) {
+            TokenState::Active => Checked::Active(token),
+            TokenState::Expired => Checked::Expired,
+            TokenState::Revoked => Checked::Revoked,
+        })
+    }
+
+    /// Returns the token with this id.
+    ///
+    /// # Errors
+    /// Returns [`AccessError::NotFound`] if there is none.
+    pub async fn token(&self, id: &TokenId) -> Result<ApiToken, AccessError> {
+        self.tokens.get_token(id).await?.ok_or(AccessError::NotFound)
+    }
+
+    /// Lists all tokens, newest first.
+    pub async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, AccessError> {
+        Ok(self.tokens.list_tokens(page).await?)
+    }
+
+    /// Revokes a token, permanently. After it returns, this node rejects the token.
+    ///
+    /// # Errors
+    /// Returns [`AccessError::NotFound`] if there is none, and [`AccessError::Lacks`] if `allowed` lacks a scope of the token.
+    pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, AccessError> {
+        // Scopes of a token never change, so reading them before the lock is safe.
+        if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {
+            return Err(AccessError::Lacks(scope));
+        }
+        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(AccessError::NotFound)
+    }
+
+    /// Lists audit entries, newest first.
+    pub async fn audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<Audited, u64>, AccessError> {
+        Ok(self.audit.list_audit(filter, page).await?)
+    }
+
+    /// Deletes a batch of audit entries older than `days`. Returns how many; call repeatedly until it is 0.
+    pub async fn prune_audit(&self, days: u32) -> Result<u64, ServiceError> {
+        let before = self.now() - TimeDelta::days(days.into());
+        Ok(self.audit.prune_audit(before, PRUNE_BATCH).await?)
+    }
+}
+
+/// Result of [`AccessService::first_token`].
+#[derive(Debug)]
+pub enum FirstToken {
+    /// The token was created now. Show its secret once.
+    Created(TokenSecret),
+    /// The token was created by an earlier start or another node.
+    Existing,
+}
+
+/// Result of checking a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The token is valid.
+    Active(ApiToken),
+    /// The token has expired.
+    Expired,
+    /// The token was revoked.
+    Revoked,
+    /// No such token exists.
+    Unknown,
+}

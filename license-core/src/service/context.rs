@@ -1,0 +1,198 @@
+//! What all services share: keys, plans, the clock and the random number generator.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+use rand::TryCryptoRng;
+
+use super::data_keys::load_data_keys;
+use super::key_formats::{imported_key_formats, read_key};
+use super::sources::Sources;
+use crate::audit::Actor;
+use crate::clock::{Clock, RngError};
+use crate::command::CommandContext;
+use crate::delivery::Schedule;
+use crate::error::SetupError;
+use crate::key::{
+    ExportSeal, IMPORTED_MASK, ImportedKeyFormats, KeyDigest, KeyError, KeyFormat, KeyVault, LicenseKey,
+    SealedKey, Secret,
+};
+use crate::license::LicenseId;
+use crate::plan::PlanCatalog;
+use crate::store::{LicenseStore, StoreError, TransferStore};
+use crate::validation_barrier::ValidationBarrier;
+
+/// Name of the setting that holds the prefix and length of a database's keys.
+const KEY_FORMAT: &str = "key_format";
+
+/// Settings of the services.
+#[must_use]
+pub struct ServiceOptions {
+    secret: Secret,
+    sources: Arc<Sources>,
+    plans: PlanCatalog,
+    key_format: KeyFormat,
+    webhook_schedule: Schedule,
+}
+
+impl fmt::Debug for ServiceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plans, key_format, .. } = self;
+        f.debug_struct("ServiceOptions")
+            .field("plans", plans)
+            .field("key_format", key_format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceOptions {
+    /// Default plans and key format, with the secret that seals the data keys, and the sources of time and randomness. The
+    /// feature `system` has [`SystemClock`](crate::clock) and `SystemRng`.
+    pub fn new(secret: &Secret, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
+        Self {
+            secret: secret.clone(),
+            sources: Arc::new(Sources::new(clock, rng)),
+            plans: PlanCatalog::standard(),
+            key_format: KeyFormat::default(),
+            webhook_schedule: Schedule::default(),
+        }
+    }
+
+    /// Sets the plans; the default is [`PlanCatalog::standard`].
+    pub fn plans(mut self, plans: PlanCatalog) -> Self {
+        self.plans = plans;
+        self
+    }
+
+    /// Sets the format of keys; the default is `TO-XXXX-XXXX-XXXX-XXXX`.
+    pub fn key_format(mut self, format: KeyFormat) -> Self {
+        self.key_format = format;
+        self
+    }
+
+    /// Sets when webhook deliveries are retried; the default is [`SCHEDULE`](crate::delivery::SCHEDULE).
+    pub fn webhook_schedule(mut self, schedule: Schedule) -> Self {
+        self.webhook_schedule = schedule;
+        self
+    }
+
+    /// Sets the sources of time and randomness.
+    pub fn sources(mut self, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
+        self.sources = Arc::new(Sources::new(clock, rng));
+        self
+    }
+
+    /// Returns the sources of time and randomness.
+    #[must_use]
+    pub fn shared_sources(&self) -> Arc<Sources> {
+        Arc::clone(&self.sources)
+    }
+}
+
+/// What all services share.
+pub struct ServiceContext {
+    pub(super) vault: KeyVault,
+    pub(super) export_seal: ExportSeal,
+    pub(super) key_format: KeyFormat,
+    pub(super) plans: Arc<PlanCatalog>,
+    pub(super) webhook_schedule: Schedule,
+    pub(super) barrier: ValidationBarrier,
+    pub(super) sources: Arc<Sources>,
+    /// Read only for keys that are not in the engine's own format.
+    imported_formats: RwLock<Arc<ImportedKeyFormats>>,
+}
+
+impl fmt::Debug for ServiceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key_format, plans, sources, .. } = self;
+        f.debug_struct("ServiceContext")
+            .field("key_format", key_format)
+            .field("plans", plans)
+            .field("sources", sources)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceContext {
+    /// Loads the data keys of a store, or creates them on the first start, and checks that the key format is the database's.
+    ///
+    /// # Errors
+    /// Returns [`SetupError::DataKeys`] if the secret does not open the data keys, and [`SetupError::KeyFormatDiffers`] if the
+    /// database has keys of another format. Nothing is changed then.
+    pub async fn open(store: &dyn LicenseStore, options: ServiceOptions) -> Result<Arc<Self>, SetupError> {
+        let ServiceOptions { secret, sources, plans, key_format, webhook_schedule } = options;
+        let data_keys = load_data_keys(store, &secret, &sources).await?;
+        let format = format!("{}-{}", key_format.prefix(), key_format.groups());
+        let stored = store.put_if_absent(KEY_FORMAT, format.as_bytes()).await?;
+        if stored != format.as_bytes() {
+            let stored = String::from_utf8_lossy(&stored);
+            let prefix = stored.split('-').next().unwrap_or_default().to_owned();
+            return Err(SetupError::KeyFormatDiffers { prefix });
+        }
+        Ok(Arc::new(Self {
+            vault: KeyVault::new(&data_keys),
+            export_seal: ExportSeal::new(&secret),
+            key_format,
+            plans: Arc::new(plans),
+            webhook_schedule,
+            barrier: ValidationBarrier::default(),
+            sources,
+            imported_formats: RwLock::default(),
+        }))
+    }
+
+    /// Returns the time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.sources.now()
+    }
+
+    /// Reads again which formats of imported keys exist, since an import may have declared one.
+    ///
+    /// # Errors
+    /// Returns the store's error; known formats are kept.
+    pub(super) async fn reload_key_formats(&self, store: &dyn TransferStore) -> Result<(), StoreError> {
+        let formats = Arc::new(imported_key_formats(store).await?);
+        *self.imported_formats.write().unwrap_or_else(PoisonError::into_inner) = formats;
+        Ok(())
+    }
+
+    fn imported_formats(&self) -> Arc<ImportedKeyFormats> {
+        Arc::clone(&self.imported_formats.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads a key in the engine's own format, or in a format of imported keys.
+    pub(super) fn read_key(&self, text: &str) -> Result<LicenseKey, KeyError> {
+        read_key(text, &self.key_format, || self.imported_formats().read(text))
+    }
+
+    /// Text that events show instead of a key. If there are imported keys it shows no format, since events do not say where a key
+    /// comes from.
+    pub(super) fn masked_key(&self) -> String {
+        if self.imported_formats().is_empty() { self.key_format.masked() } else { IMPORTED_MASK.to_owned() }
+    }
+
+    pub(super) fn command(
+        &self,
+        now: DateTime<Utc>,
+        expected_version: Option<u64>,
+        by: Option<Arc<Actor>>,
+    ) -> CommandContext {
+        CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by }
+    }
+
+    pub(super) fn new_key(&self, id: &LicenseId) -> Result<(KeyDigest, SealedKey), RngError> {
+        self.with_rng(|rng| {
+            let key = self.key_format.generate(rng)?;
+            Ok((self.vault.digest(&key), self.vault.seal(&key, id.as_str(), rng)?))
+        })
+    }
+
+    pub(super) fn with_rng<T>(
+        &self,
+        draw: impl FnOnce(&mut dyn TryCryptoRng<Error = RngError>) -> Result<T, RngError>,
+    ) -> Result<T, RngError> {
+        self.sources.with_rng(draw)
+    }
+}

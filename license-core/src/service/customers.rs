@@ -1,0 +1,74 @@
+//! Erasing a customer.
+
+use std::sync::Arc;
+
+use super::context::ServiceContext;
+use crate::audit::{Actor, AuditEntry, Erasure};
+use crate::command::{Command, Outcome};
+use crate::customer::CustomerEmail;
+use crate::error::ServiceError;
+use crate::limits;
+use crate::store::{AuditStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
+
+/// Erases customers on request.
+#[derive(Clone, Debug)]
+pub struct CustomerService {
+    licenses: Arc<dyn LicenseStore>,
+    audit: Arc<dyn AuditStore>,
+    context: Arc<ServiceContext>,
+}
+
+impl CustomerService {
+    /// Creates the service.
+    pub fn new(
+        licenses: Arc<dyn LicenseStore>,
+        audit: Arc<dyn AuditStore>,
+        context: Arc<ServiceContext>,
+    ) -> Self {
+        Self { licenses, audit, context }
+    }
+
+    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes their metadata and labels.
+    /// Licenses keep their activations and counts. Returns the pseudonym and the number of licenses; a repeated call finds none.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::Store`] if the store fails. Licenses that were changed stay so; a repeated call continues.
+    pub async fn erase(
+        &self,
+        email: &CustomerEmail,
+        by: &Arc<Actor>,
+    ) -> Result<(Erasure, u64), ServiceError> {
+        if email.is_anonymous() {
+            return Ok((Erasure { email: email.clone(), anonymous: email.clone() }, 0));
+        }
+        let erasure = Erasure { email: email.clone(), anonymous: self.context.vault.pseudonym(email) };
+        let licenses = self.anonymise(&erasure, by).await?;
+        let entry = AuditEntry::of_erasure(&erasure, licenses, by, self.context.now());
+        self.audit.erase_customer(&erasure, &entry).await?;
+        Ok((erasure, licenses))
+    }
+
+    async fn anonymise(&self, erasure: &Erasure, by: &Arc<Actor>) -> Result<u64, ServiceError> {
+        let filter =
+            LicenseFilter { customer_email: Some(erasure.email.clone()), ..LicenseFilter::default() };
+        let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
+        let mut query = LicenseQuery { filter, at: self.context.now(), page };
+        let command = Command::Anonymise(erasure.clone());
+        let mut count = 0;
+        // Changed licenses no longer match the filter, so the first page is always the next one.
+        loop {
+            query.at = self.context.now();
+            let found = self.licenses.list(&query).await?.items;
+            if found.is_empty() {
+                return Ok(count);
+            }
+            for detail in found {
+                let context = self.context.command(query.at, None, Some(Arc::clone(by)));
+                match self.licenses.execute(&detail.license.id, &command, &context).await? {
+                    Outcome::Done(_) => count += 1,
+                    Outcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Health of the store and of the layers in front of it.
+
+use std::sync::Arc;
+
+use crate::metrics::Metric;
+use crate::store::StoreHealth;
+
+/// The store and the layers in front of it, seen as one.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<[Arc<dyn StoreHealth>]>);
+
+impl Health {
+    /// Combines several layers.
+    #[must_use]
+    pub fn new(layers: impl IntoIterator<Item = Arc<dyn StoreHealth>>) -> Self {
+        Self(layers.into_iter().collect())
+    }
+
+    /// Returns whether a layer knows that the database is unreachable, so that answers come from memory.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.0.iter().any(|layer| layer.is_down())
+    }
+
+    /// Returns the metrics of all layers.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.0.iter().flat_map(|layer| layer.metrics()).collect()
+    }
+}

@@ -1,0 +1,199 @@
+//! Issuing and managing licenses.
+
+use std::sync::Arc;
+
+use super::context::ServiceContext;
+use crate::activation::ActivationId;
+use crate::audit::Actor;
+use crate::command::{Command, Idempotency, IdempotencyKey, LicensePatch, LicenseSpec, Outcome, create};
+use crate::error::ServiceError;
+use crate::key::LicenseKey;
+use crate::license::{LicenseDetail, LicenseId};
+use crate::plan::PlanCatalog;
+use crate::store::{Created, LicenseQuery, LicenseStore, Page, StoreError};
+
+/// Attempts to create a license with a new id and key. Two collisions in a row mean a broken generator, not chance.
+const CREATE_ATTEMPTS: usize = 3;
+
+/// A license with its key in clear, for its owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyedLicense {
+    /// The key. Only [`LicenseKey::reveal`] shows it.
+    pub key: LicenseKey,
+    /// The license, its counters and its activations.
+    pub detail: LicenseDetail,
+}
+
+/// Issues and manages licenses. Clones share everything but the [actor](Self::by).
+///
+/// Every change returns [`ServiceError::Denied`] if a rule refuses it, [`StoreError::NotFound`] as
+/// [`ServiceError::Store`] if there is no such license, and is acknowledged only after validations that began before it have
+/// ended.
+#[derive(Clone, Debug)]
+pub struct LicenseService {
+    store: Arc<dyn LicenseStore>,
+    context: Arc<ServiceContext>,
+    actor: Option<Arc<Actor>>,
+}
+
+impl LicenseService {
+    /// Creates the service.
+    pub fn new(store: Arc<dyn LicenseStore>, context: Arc<ServiceContext>) -> Self {
+        Self { store, context, actor: None }
+    }
+
+    /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit. Without an actor they
+    /// are not.
+    #[must_use]
+    pub fn by(&self, actor: &Arc<Actor>) -> Self {
+        Self { actor: Some(Arc::clone(actor)), ..self.clone() }
+    }
+
+    /// Returns the plans.
+    #[must_use]
+    pub fn plans(&self) -> &PlanCatalog {
+        &self.context.plans
+    }
+
+    /// Issues a license. The plan supplies what `spec` leaves open. With an idempotency key, a repeated request returns the first
+    /// license, also if both run at once.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::Denied`] as [`create`] decides, and [`ServiceError::IdempotencyConflict`] if the idempotency key was
+    /// used for another request.
+    pub async fn issue(
+        &self,
+        spec: &LicenseSpec,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let now = self.context.now();
+        let idempotency = idempotency_key.map(|key| Idempotency { key, request: spec.digest() });
+        let mut attempts = 1;
+        let id = loop {
+            let id = self.context.with_rng(|rng| LicenseId::generate(now, rng))?;
+            let key = self.context.new_key(&id)?;
+            let created = match create(id.clone(), key, spec, idempotency.clone(), &self.context.plans, now) {
+                Ok(new) => {
+                    let new = match &self.actor {
+                        Some(actor) => new.audited(actor),
+                        None => new,
+                    };
+                    self.store.create(&new).await
+                }
+                // A repeated request returns its license even if it would be denied now, for example because its plan is gone.
+                Err(denial) => match &idempotency {
+                    Some(asked) => Ok(self
+                        .store
+                        .find_by_idempotency_key(asked)
+                        .await?
+                        .ok_or(ServiceError::Denied(denial))?),
+                    None => return Err(ServiceError::Denied(denial)),
+                },
+            };
+            match created {
+                Ok(Created::New) => break id,
+                Ok(Created::Existing(first)) => break first,
+                Ok(Created::KeyReused) => return Err(ServiceError::IdempotencyConflict),
+                Err(StoreError::AlreadyExists { .. }) if attempts < CREATE_ATTEMPTS => attempts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.get(&id).await
+    }
+
+    /// Returns the license with this id.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] as [`ServiceError::Store`] if there is none.
+    pub async fn get(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        let detail = self.store.get(id).await?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        self.with_key(detail)
+    }
+
+    /// Lists licenses, newest first. Shown with their [status](crate::license::License::status) at
+    /// [`LicenseQuery::at`], none contradicts the filter.
+    pub async fn list(&self, query: &LicenseQuery) -> Result<Page<KeyedLicense, LicenseId>, ServiceError> {
+        let Page { items, next } = self.store.list(query).await?;
+        let items = items.into_iter().map(|detail| self.with_key(detail)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    /// Executes a command and returns the license after it, if the license still has `expected_version`.
+    ///
+    /// # Errors
+    /// Returns [`Denial::Stale`](crate::verdict::Denial::Stale) as [`ServiceError::Denied`] if the license has another version.
+    pub async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        expected_version: Option<u64>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let context = self.context.command(self.context.now(), expected_version, self.actor.clone());
+        match self.store.execute(id, command, &context).await? {
+            Outcome::Done(_) => {
+                // A validation that read the license before may still be about to answer "valid".
+                self.context.barrier.wait_for_earlier().await;
+                self.get(id).await
+            }
+            Outcome::Denied(denial) => Err(ServiceError::Denied(denial)),
+        }
+    }
+
+    /// Changes fields.
+    pub async fn change(&self, id: &LicenseId, change: LicensePatch) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Change(change), None).await
+    }
+
+    /// Suspends a license. A suspended one stays as it is.
+    pub async fn suspend(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Suspend, None).await
+    }
+
+    /// Reinstates a suspended license. An active one stays as it is.
+    pub async fn reinstate(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Reinstate, None).await
+    }
+
+    /// Adds the plan's term to the later of now and `expires_at`.
+    pub async fn renew(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Renew, None).await
+    }
+
+    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid".
+    pub async fn revoke(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Revoke, None).await
+    }
+
+    /// Gives a license a new key. The old key is unknown from then on.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and [`ServiceError::Rng`] if the generator fails.
+    pub async fn rotate_key(
+        &self,
+        id: &LicenseId,
+        expected_version: Option<u64>,
+    ) -> Result<KeyedLicense, ServiceError> {
+        let (digest, sealed) = self.context.new_key(id)?;
+        self.execute(id, &Command::RotateKey { digest, sealed }, expected_version).await
+    }
+
+    /// Frees the slot that an activation holds.
+    ///
+    /// # Errors
+    /// Returns [`Denial::ActivationNotFound`](crate::verdict::Denial::ActivationNotFound) as [`ServiceError::Denied`] if there is no
+    /// such activation.
+    pub async fn release(
+        &self,
+        id: &LicenseId,
+        activation: ActivationId,
+    ) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Release(activation), None).await
+    }
+
+    fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
+        let license = &detail.license;
+        let key = self.context.vault.open(&license.sealed_key, license.id.as_str());
+        let key = key.map_err(|_| ServiceError::SealedKey { id: license.id.clone() })?;
+        Ok(KeyedLicense { key, detail })
+    }
+}

@@ -1,0 +1,54 @@
+//! Sources of time and randomness.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use rand::TryCryptoRng;
+
+use crate::clock::{Clock, ErasedRng, RngError};
+
+type ServiceRng = Box<dyn TryCryptoRng<Error = RngError> + Send>;
+
+/// Sources of time and randomness.
+pub struct Sources {
+    clock: Arc<dyn Clock>,
+    rng: Mutex<ServiceRng>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    /// Combines a clock and a random number generator.
+    pub fn new(clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
+        Self { clock: Arc::new(clock), rng: Mutex::new(Box::new(ErasedRng(rng))) }
+    }
+
+    /// Returns the time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Draws from the generator.
+    ///
+    /// # Errors
+    /// Returns the generator's error.
+    pub fn with_rng<T>(
+        &self,
+        draw: impl FnOnce(&mut dyn TryCryptoRng<Error = RngError>) -> Result<T, RngError>,
+    ) -> Result<T, RngError> {
+        // A generator that panicked has no state that matters: the next draw is as random.
+        draw(&mut **self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

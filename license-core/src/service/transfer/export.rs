@@ -1,0 +1,165 @@
+//! Exports licenses as JSON lines, in a stable order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{TransferError, TransferService};
+use crate::activation::ActivationId;
+use crate::key::ImportedKeyFormats;
+use crate::last_seen::ActivationDetail;
+use crate::license::{Counters, License, LicenseId};
+use crate::store::TransferSnapshot;
+use crate::transfer::write_line::{
+    ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line,
+};
+use crate::usage::{Rollup, RollupKey};
+
+/// Licenses and activations per read.
+const READ: u32 = 500;
+
+/// How an export writes license keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExportKeys {
+    /// Sealed with the secret of the database: usable only by a database with the same secret.
+    #[default]
+    Sealed,
+    /// In clear, for a database with another secret.
+    Clear,
+}
+
+/// An export in progress. It holds a few hundred licenses and activations in memory.
+pub struct Exporter<'a> {
+    service: &'a TransferService,
+    keys: ExportKeys,
+    snapshot: Box<dyn TransferSnapshot + 'a>,
+    /// Lines before the licenses.
+    head: VecDeque<String>,
+    licenses: Read<(Arc<License>, Counters)>,
+    activations: Read<(LicenseId, ActivationDetail)>,
+    last_activation: Option<(LicenseId, ActivationId)>,
+    rollups: Read<Rollup>,
+    last_rollup: Option<RollupKey>,
+    /// The license whose activations follow.
+    of: Option<LicenseId>,
+    written: u64,
+}
+
+impl fmt::Debug for Exporter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter")
+            .field("keys", &self.keys)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Items read ahead, and whether there are more.
+struct Read<T> {
+    items: VecDeque<T>,
+    ended: bool,
+}
+
+impl<T> Read<T> {
+    fn new() -> Self {
+        Self { items: VecDeque::new(), ended: false }
+    }
+
+    fn add(&mut self, items: Vec<T>) {
+        self.ended = items.is_empty();
+        self.items.extend(items);
+    }
+
+    fn wants_more(&self) -> bool {
+        self.items.is_empty() && !self.ended
+    }
+}
+
+impl<'a> Exporter<'a> {
+    pub(super) fn new(
+        service: &'a TransferService,
+        keys: ExportKeys,
+        formats: &ImportedKeyFormats,
+        snapshot: Box<dyn TransferSnapshot + 'a>,
+    ) -> Self {
+        let head = std::iter::once(export_line()).chain(formats.iter().map(key_format_line)).collect();
+        let (licenses, activations) = (Read::new(), Read::new());
+        let (last_activation, rollups, last_rollup, of) = (None, Read::new(), None, None);
+        Self {
+            service,
+            keys,
+            snapshot,
+            head,
+            licenses,
+            activations,
+            last_activation,
+            rollups,
+            last_rollup,
+            of,
+            written: 0,
+        }
+    }
+
+    /// Returns the next line without line end, or `None` at the end.
+    ///
+    /// # Errors
+    /// Returns [`TransferError`] if the store fails or a key does not open.
+    pub async fn next_line(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+        if let Some(line) = self.head.pop_front() {
+            return Ok(Some(Zeroizing::new(line)));
+        }
+        if let Some(of) = &self.of {
+            if self.activations.wants_more() {
+                let after = self.last_activation.as_ref().map(|(license, id)| (license, id));
+                let activations = self.snapshot.activations(after, READ).await?;
+                self.activations.add(activations);
+            }
+            if self.activations.items.front().is_some_and(|(license, _)| license == of)
+                && let Some((license, activation)) = self.activations.items.pop_front()
+            {
+                let line = activation_line(&license, &activation);
+                self.last_activation = Some((license, activation.activation.id));
+                return Ok(Some(Zeroizing::new(line)));
+            }
+        }
+        if self.licenses.wants_more() {
+            let licenses = self.snapshot.licenses(self.of.as_ref(), READ).await?;
+            self.licenses.add(licenses);
+        }
+        let Some((license, counters)) = self.licenses.items.pop_front() else {
+            return self.next_rollup().await;
+        };
+        self.of = Some(license.id.clone());
+        self.written += 1;
+        let id = license.id.as_str();
+        let key = self.service.context.vault.open(&license.sealed_key, id);
+        let key = key.map_err(|_| TransferError::SealedKey { id: license.id.clone() })?;
+        Ok(Some(match self.keys {
+            ExportKeys::Sealed => {
+                let sealed = self.service.context.export_seal.seal(&key, id);
+                license_line(&license, &counters, &ShownKey::Sealed(&sealed))
+            }
+            ExportKeys::Clear => license_line(&license, &counters, &ShownKey::Clear(&key)),
+        }))
+    }
+
+    /// Returns the next rollup line. Rollups follow the licenses.
+    async fn next_rollup(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+        if self.rollups.wants_more() {
+            let rollups = self.snapshot.rollups(self.last_rollup.as_ref(), READ).await?;
+            self.rollups.add(rollups);
+        }
+        let Some(rollup) = self.rollups.items.pop_front() else { return Ok(None) };
+        let line = rollup_line(&rollup);
+        self.last_rollup = Some(rollup.key);
+        Ok(Some(Zeroizing::new(line)))
+    }
+
+    /// Returns the number of licenses written so far.
+    #[must_use]
+    pub fn licenses(&self) -> u64 {
+        self.written
+    }
+}

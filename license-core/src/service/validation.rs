@@ -1,0 +1,288 @@
+//! Validating keys, and the customer's own deactivation.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+
+use super::context::ServiceContext;
+use super::health::Health;
+use super::limit_notices::LimitNotices;
+use crate::activation::{ActivationKind, Binding, Fingerprint};
+use crate::audit::{Actor, Who};
+use crate::client::Client;
+use crate::command::{Command, LimitNotice, Outcome};
+use crate::domain::DomainName;
+use crate::error::ValidateError;
+use crate::license::{License, LicenseId};
+use crate::location::Location;
+use crate::metrics::{Metric, MetricValue};
+use crate::store::{EventStore, LicenseStore};
+use crate::usage::{Validation, ValidationOutcome};
+use crate::verdict::{Claim, Denial, DenialCode, Evaluation, Verdict, activated, evaluate};
+
+/// Outcome in metrics if no license has the key.
+const NOT_FOUND: &str = "LICENSE_NOT_FOUND";
+
+/// A validation request, as received.
+#[derive(Clone, Copy, Default)]
+pub struct ValidateRequest<'a> {
+    /// The license key.
+    pub key: &'a str,
+    /// The domain on which the software runs.
+    pub domain: Option<&'a str>,
+    /// Fingerprint of the device on which the software runs.
+    pub fingerprint: Option<&'a str>,
+    /// The software: `name` or `name/version`.
+    pub client: Option<&'a str>,
+    /// Where the request comes from, if known.
+    pub location: Option<&'a Location>,
+}
+
+impl fmt::Debug for ValidateRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key: _, domain, fingerprint, client, location } = self;
+        f.debug_struct("ValidateRequest")
+            .field("domain", domain)
+            .field("fingerprint", fingerprint)
+            .field("client", client)
+            .field("location", location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A customer's request to free a slot, as received.
+#[derive(Clone, Copy)]
+pub struct DeactivateRequest<'a> {
+    /// The license key.
+    pub key: &'a str,
+    /// What holds the slot.
+    pub held: HeldBy<'a>,
+}
+
+/// The holder of a slot, as received.
+#[derive(Clone, Copy, Debug)]
+pub enum HeldBy<'a> {
+    /// A domain.
+    Domain(&'a str),
+    /// A device, by its fingerprint.
+    Device(&'a str),
+}
+
+impl fmt::Debug for DeactivateRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key: _, held } = self;
+        f.debug_struct("DeactivateRequest").field("held", held).finish_non_exhaustive()
+    }
+}
+
+/// Result of a deactivation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deactivated {
+    /// The slot is free. The license after the change.
+    Released(Arc<License>),
+    /// No license has this key.
+    NotFound,
+    /// Nothing changed. [`Denial::ActivationNotFound`] if the domain or device holds no slot, so also for a repeated request.
+    Denied(Denial),
+}
+
+/// Validates keys, and frees slots for customers.
+pub struct ValidationService {
+    store: Arc<dyn LicenseStore>,
+    /// `None` if the store keeps no events; then reached limits are not announced.
+    events: Option<Arc<dyn EventStore>>,
+    health: Health,
+    context: Arc<ServiceContext>,
+    limit_notices: LimitNotices,
+    answers: Answers,
+}
+
+impl fmt::Debug for ValidationService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, events, context, .. } = self;
+        f.debug_struct("ValidationService")
+            .field("store", store)
+            .field("events", events)
+            .field("context", context)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ValidationService {
+    /// Creates the service. With `events`, a reached limit is announced by an event.
+    pub fn new(
+        store: Arc<dyn LicenseStore>,
+        events: Option<Arc<dyn EventStore>>,
+        health: Health,
+        context: Arc<ServiceContext>,
+    ) -> Self {
+        let (limit_notices, answers) = (LimitNotices::default(), Answers::default());
+        Self { store, events, health, context, limit_notices, answers }
+    }
+
+    /// Validates a key for a domain and a device, takes the slots it needs, and records the validation.
+    ///
+    /// When it returns, the validation is recorded as durably as the store records anything. It is evaluated as of the moment at
+    /// which it reads the license; a change through this node is acknowledged after validations that began before it have ended, so
+    /// none answers "valid" after a revocation was acknowledged.
+    ///
+    /// # Errors
+    /// Returns [`ValidateError`] if the request is malformed, or if there is no verdict because the store fails or the license's
+    /// plan is missing.
+    pub async fn validate(&self, request: &ValidateRequest<'_>) -> Result<Verdict, ValidateError> {
+        let key = self.context.read_key(request.key)?;
+        let claim = Claim {
+            domain: request.domain.map(DomainName::parse).transpose()?,
+            fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
+        };
+        let client = request.client.map(Client::parse).transpose()?;
+        let digest = self.context.vault.digest(&key);
+        let _running = self.context.barrier.begin();
+        let now = self.context.now();
+        let Some(snapshot) = self.store.find_by_key(&digest, &claim).await? else {
+            self.answers.count(None);
+            return Ok(Verdict::NotFound);
+        };
+        let license_id = snapshot.license().id.clone();
+        let plans = &self.context.plans;
+        let plan_unknown = |denial| plan_unknown(&license_id, denial);
+        let verdict = match evaluate(&snapshot, &claim, plans, now).map_err(plan_unknown)? {
+            Evaluation::Decided(verdict) => verdict,
+            Evaluation::NeedsActivation => {
+                let command = Command::Activate(claim.clone());
+                let context = self.context.command(now, None, None);
+                match self.store.execute(&license_id, &command, &context).await? {
+                    Outcome::Done(license) => activated(license, plans).map_err(plan_unknown)?,
+                    Outcome::Denied(denial @ Denial::PlanUnknown { .. }) => return Err(plan_unknown(denial)),
+                    Outcome::Denied(denial) => Verdict::Denied(denial),
+                }
+            }
+        };
+        let outcome = match &verdict {
+            Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
+            Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
+        };
+        let covered_by = match outcome {
+            ValidationOutcome::Valid => snapshot.covered_by(&claim).cloned(),
+            ValidationOutcome::Denied(_) => None,
+        };
+        let location = request.location.cloned();
+        let validation = Validation {
+            license_id: license_id.clone(),
+            at: now,
+            outcome,
+            claim,
+            covered_by,
+            location,
+            client,
+        };
+        self.store.record(&[validation], None).await?;
+        self.answers.count(Some(outcome));
+        match &verdict {
+            Verdict::Denied(Denial::DomainLimitReached { .. }) => {
+                self.write_limit_event(license_id, ActivationKind::Domain, now).await;
+            }
+            Verdict::Denied(Denial::DeviceLimitReached { .. }) => {
+                self.write_limit_event(license_id, ActivationKind::Device, now).await;
+            }
+            _ => {}
+        }
+        Ok(verdict)
+    }
+
+    /// Writes the event of a reached limit, unless it was written recently. The denial stands even if this fails.
+    async fn write_limit_event(&self, license_id: LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
+        let Some(events) = &self.events else { return };
+        if self.health.is_down() || !self.limit_notices.begin(&license_id, kind, at) {
+            return;
+        }
+        let notice = LimitNotice { license_id, kind, at };
+        if let Ok(Some(written)) = events.write_limit_event(&notice).await {
+            self.limit_notices.told(&notice.license_id, kind, written);
+        }
+    }
+
+    /// Frees the slot of a domain or a device for the customer who holds the key, if the plan allows it. The audit log records it;
+    /// `actor` says by which request. When it returns, no validation that begins finds the slot held.
+    ///
+    /// # Errors
+    /// Returns [`ValidateError`] if the request is malformed or the store fails.
+    pub async fn deactivate(
+        &self,
+        request: &DeactivateRequest<'_>,
+        actor: Actor,
+    ) -> Result<Deactivated, ValidateError> {
+        let key = self.context.read_key(request.key)?;
+        let binding = match request.held {
+            HeldBy::Domain(text) => Binding::Domain(DomainName::parse(text)?),
+            HeldBy::Device(text) => Binding::Device(Fingerprint::parse(text)?),
+        };
+        let (digest, claim) = (self.context.vault.digest(&key), Claim::of(&binding));
+        let Some(snapshot) = self.store.find_by_key(&digest, &claim).await? else {
+            return Ok(Deactivated::NotFound);
+        };
+        let id = &snapshot.license().id;
+        let by = Arc::new(Actor { who: Who::Customer, ..actor });
+        let context = self.context.command(self.context.now(), None, Some(by));
+        Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
+            Outcome::Done(license) => {
+                // A validation that read the license before may still be about to answer "valid".
+                self.context.barrier.wait_for_earlier().await;
+                Deactivated::Released(license)
+            }
+            Outcome::Denied(denial @ Denial::PlanUnknown { .. }) => return Err(plan_unknown(id, denial)),
+            Outcome::Denied(denial) => Deactivated::Denied(denial),
+        })
+    }
+
+    /// Returns the number of validations by outcome.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        self.answers.metric()
+    }
+}
+
+/// Validations by outcome.
+#[derive(Debug, Default)]
+struct Answers {
+    valid: AtomicU64,
+    not_found: AtomicU64,
+    denied: [AtomicU64; DenialCode::ALL.len()],
+}
+
+impl Answers {
+    /// Counts an answer; `None` if no license has the key.
+    fn count(&self, outcome: Option<ValidationOutcome>) {
+        let counter = match outcome {
+            None => &self.not_found,
+            Some(ValidationOutcome::Valid) => &self.valid,
+            Some(ValidationOutcome::Denied(code)) => &self.denied[code as usize],
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn metric(&self) -> Metric {
+        let known = [(ValidationOutcome::Valid.as_str(), &self.valid), (NOT_FOUND, &self.not_found)];
+        let denied = DenialCode::ALL.iter().map(|code| code.as_str()).zip(&self.denied);
+        let counts = known.into_iter().chain(denied);
+        let counts: Vec<_> = counts
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .filter(|(_, n)| *n > 0)
+            .collect();
+        Metric {
+            name: "validations",
+            help: "Validations by outcome",
+            value: MetricValue::Counters { label: "outcome", counts },
+        }
+    }
+}
+
+fn plan_unknown(id: &LicenseId, denial: Denial) -> ValidateError {
+    let plan = match denial {
+        Denial::PlanUnknown { plan } => plan,
+        other => other.to_string(),
+    };
+    ValidateError::PlanUnknown { id: id.clone(), plan }
+}

@@ -1,0 +1,278 @@
+//! Webhook endpoints and deliveries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::context::ServiceContext;
+use super::events::EventService;
+use crate::delivery::{Attempt, AttemptResult, Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
+use crate::endpoint::{Endpoint, EndpointCommand, EndpointId, EndpointSettings, WebhookSecret};
+use crate::error::ServiceError;
+use crate::event::{Event, EventId, Subject};
+use crate::store::{
+    DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore,
+};
+
+/// Maximum number of events that a replay looks at in one transaction.
+const REPLAY_BATCH: u32 = 250;
+
+/// An endpoint with its secret in clear, which is shown once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyedEndpoint {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// Its secret. Only [`WebhookSecret::reveal`] shows it.
+    pub secret: WebhookSecret,
+}
+
+/// A leased delivery, ready to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The event; the license key in it is masked.
+    pub event: Event,
+    /// The endpoint. Never log its URL: for many receivers it is the credential.
+    pub endpoint: Endpoint,
+    /// Secrets to sign with, newest first. Each gives one signature.
+    pub secrets: Vec<WebhookSecret>,
+    /// Identifies the lease.
+    pub token: LeaseToken,
+}
+
+/// Leased deliveries, ready to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutgoingBatch {
+    /// The deliveries, in the order in which to start them.
+    pub deliveries: Vec<Outgoing>,
+    /// As [`LeasedDeliveries::next_due`](crate::store::LeasedDeliveries::next_due).
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// Manages webhook endpoints and hands out deliveries to send.
+///
+/// Methods that name an endpoint return [`ServiceError::EndpointNotFound`] if there is none with this id. Every method returns
+/// [`ServiceError::Store`] if the store fails.
+#[derive(Clone, Debug)]
+pub struct WebhookService {
+    store: Arc<dyn WebhookStore>,
+    events: EventService,
+    context: Arc<ServiceContext>,
+}
+
+impl WebhookService {
+    /// Creates the service.
+    pub fn new(store: Arc<dyn WebhookStore>, events: EventService, context: Arc<ServiceContext>) -> Self {
+        Self { store, events, context }
+    }
+
+    /// Returns the time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.context.now()
+    }
+
+    /// Returns the service of the events that are delivered.
+    #[must_use]
+    pub fn events(&self) -> &EventService {
+        &self.events
+    }
+
+    /// Creates an endpoint with a new secret, or with `secret` if the receiver has one already.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::EndpointSettings`] if a setting is out of range, and [`ServiceError::TooManyEndpoints`].
+    pub async fn create(
+        &self,
+        settings: EndpointSettings,
+        secret: Option<WebhookSecret>,
+    ) -> Result<KeyedEndpoint, ServiceError> {
+        settings.check()?;
+        let now = self.context.now();
+        let (secret, endpoint) = self.context.with_rng(|rng| {
+            let id = EndpointId::generate(now, rng)?;
+            let secret = secret.map_or_else(|| WebhookSecret::generate(rng), Ok)?;
+            let sealed = self.context.vault.seal_secret(&secret, &id, rng)?;
+            Ok((secret, Endpoint::new(id, settings, sealed, now)))
+        })?;
+        if self.store.create_endpoint(&endpoint).await? {
+            Ok(KeyedEndpoint { endpoint, secret })
+        } else {
+            Err(ServiceError::TooManyEndpoints)
+        }
+    }
+
+    /// Lists all endpoints, oldest first.
+    pub async fn list(&self) -> Result<Vec<Endpoint>, ServiceError> {
+        Ok(self.store.list_endpoints().await?)
+    }
+
+    /// Returns the endpoint with this id.
+    pub async fn get(&self, id: &EndpointId) -> Result<Endpoint, ServiceError> {
+        self.store.get_endpoint(id).await?.ok_or(ServiceError::EndpointNotFound)
+    }
+
+    /// Executes a command on an endpoint and returns the endpoint after it.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::EndpointDisabled`] if the command needs an enabled endpoint, and
+    /// [`ServiceError::EndpointSettings`] if a setting is out of range.
+    pub async fn execute(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+    ) -> Result<Endpoint, ServiceError> {
+        if let EndpointCommand::Set(settings) = command {
+            settings.check()?;
+        }
+        match self.store.execute_endpoint(id, command, self.context.now()).await? {
+            EndpointOutcome::Done(endpoint) => Ok(*endpoint),
+            EndpointOutcome::Disabled => Err(ServiceError::EndpointDisabled),
+            EndpointOutcome::NotFound => Err(ServiceError::EndpointNotFound),
+        }
+    }
+
+    /// Gives an endpoint a new secret. Deliveries are also signed with the old one for
+    /// [`SECRET_OVERLAP`](crate::endpoint::SECRET_OVERLAP).
+    pub async fn rotate_secret(&self, id: &EndpointId) -> Result<KeyedEndpoint, ServiceError> {
+        let (secret, sealed) = self.context.with_rng(|rng| {
+            let secret = WebhookSecret::generate(rng)?;
+            let sealed = self.context.vault.seal_secret(&secret, id, rng)?;
+            Ok((secret, sealed))
+        })?;
+        let endpoint = self.execute(id, &EndpointCommand::RotateSecret(sealed)).await?;
+        Ok(KeyedEndpoint { endpoint, secret })
+    }
+
+    /// Sends a test event to an endpoint. Returns the event; its delivery exists.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::EndpointDisabled`] if the endpoint is disabled.
+    pub async fn test(&self, id: &EndpointId) -> Result<EventId, ServiceError> {
+        let endpoint = self.execute(id, &EndpointCommand::Test).await?;
+        self.events.assign_positions().await?;
+        Ok(EventId::new(Subject::Endpoint(endpoint.id), endpoint.last_event))
+    }
+
+    /// Deletes an endpoint with its deliveries.
+    pub async fn delete(&self, id: &EndpointId) -> Result<(), ServiceError> {
+        if self.store.delete_endpoint(id).await? { Ok(()) } else { Err(ServiceError::EndpointNotFound) }
+    }
+
+    /// Lists deliveries to an endpoint, newest event first.
+    pub async fn deliveries(
+        &self,
+        id: &EndpointId,
+        status: Option<DeliveryStatus>,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<DeliveryDetail, u64>, ServiceError> {
+        self.get(id).await?;
+        self.events.assign_positions().await?;
+        Ok(self.store.list_deliveries(id, status, page).await?)
+    }
+
+    /// Returns the delivery of an event to an endpoint.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::DeliveryNotFound`] if there is none.
+    pub async fn delivery(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
+        self.store.get_delivery(id, event).await?.ok_or(ServiceError::DeliveryNotFound)
+    }
+
+    /// Delivers an event again, from the start of the schedule.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::DeliveryNotFound`] if there is no such delivery.
+    pub async fn replay(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
+        if !self.store.replay_delivery(id, event, self.context.now()).await? {
+            return Err(ServiceError::DeliveryNotFound);
+        }
+        self.delivery(id, event).await
+    }
+
+    /// Delivers again all events since a moment that the endpoint has chosen. Returns how many. If an error interrupts it, a
+    /// repeated call completes it.
+    pub async fn replay_since(&self, id: &EndpointId, since: DateTime<Utc>) -> Result<u64, ServiceError> {
+        self.get(id).await?;
+        self.events.assign_positions().await?;
+        let now = self.context.now();
+        let (mut count, mut after) = (0, Some(0));
+        while let Some(position) = after {
+            let replay = Replay { endpoint_id: id.clone(), since, after: position, limit: REPLAY_BATCH, now };
+            let replayed = self.store.replay_since(&replay).await?;
+            count += u64::from(replayed.count);
+            after = replayed.next;
+        }
+        Ok(count)
+    }
+
+    /// Leases due deliveries for `lease`: at most `limit`, and at most `per_endpoint` of one endpoint on all nodes.
+    pub async fn lease(
+        &self,
+        limit: u32,
+        per_endpoint: u32,
+        lease: TimeDelta,
+    ) -> Result<OutgoingBatch, ServiceError> {
+        self.events.assign_positions().await?;
+        let now = self.context.now();
+        let token = self.context.with_rng(|rng| LeaseToken::generate(rng))?;
+        let request = LeaseRequest { now, lease_until: now + lease, token, limit, per_endpoint };
+        let leased = self.store.lease_deliveries(&request).await?;
+        let masked = self.context.masked_key();
+        let mut deliveries = Vec::with_capacity(leased.deliveries.len());
+        for LeasedDelivery { delivery, mut event, endpoint } in leased.deliveries {
+            event.show_key(&masked);
+            let secrets = self.secrets(&endpoint, now);
+            let outgoing = Outgoing { delivery, event, endpoint, secrets: Vec::new(), token };
+            match secrets {
+                Ok(secrets) => deliveries.push(Outgoing { secrets, ..outgoing }),
+                // A damaged row stops its own endpoint only, and its deliveries say why.
+                Err(error) => {
+                    let result = AttemptResult::Failed { error: error.to_string() };
+                    let attempt = Attempt { at: now, duration: Duration::ZERO, result };
+                    self.settle(&outgoing, attempt).await?;
+                }
+            }
+        }
+        Ok(OutgoingBatch { deliveries, next_due: leased.next_due })
+    }
+
+    fn secrets(&self, endpoint: &Endpoint, now: DateTime<Utc>) -> Result<Vec<WebhookSecret>, ServiceError> {
+        let previous = endpoint.previous_secret.iter().filter(|previous| now < previous.until);
+        let sealed = [&endpoint.secret].into_iter().chain(previous.map(|previous| &previous.sealed));
+        let open = |sealed| self.context.vault.open_secret(sealed, &endpoint.id);
+        sealed
+            .map(open)
+            .collect::<Result<_, _>>()
+            .map_err(|_| ServiceError::SealedSecret { id: endpoint.id.clone() })
+    }
+
+    /// Records how an attempt ended. After an error the lease ends by itself, and the delivery is attempted again.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::Rng`] if the generator fails.
+    pub async fn settle(&self, outgoing: &Outgoing, attempt: Attempt) -> Result<Settled, ServiceError> {
+        let mut random = [0; 2];
+        self.context.with_rng(|rng| rng.try_fill_bytes(&mut random))?;
+        let settlement = Settlement {
+            endpoint_id: outgoing.delivery.endpoint_id.clone(),
+            event_id: outgoing.delivery.event_id.clone(),
+            token: outgoing.token,
+            attempt: attempt.to_stored(),
+            jitter: u16::from_be_bytes(random) % 1_001,
+            schedule: self.context.webhook_schedule.clone(),
+            now: self.context.now(),
+        };
+        Ok(self.store.settle(&settlement).await?)
+    }
+
+    /// Returns a leased delivery that was not attempted, so that another node can take it at once.
+    ///
+    /// # Errors
+    /// After an error the lease ends by itself.
+    pub async fn return_delivery(&self, outgoing: &Outgoing) -> Result<(), ServiceError> {
+        Ok(self.store.return_delivery(&outgoing.delivery, outgoing.token, self.context.now()).await?)
+    }
+}

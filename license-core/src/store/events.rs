@@ -1,0 +1,181 @@
+//! The port of events: one order of all events, and how far subscriptions have read.
+//!
+//! Events are written in the commit of their change, without a position: a number drawn inside a transaction is no order to read
+//! by, since a smaller one may commit later. [`EventStore::assign_positions`] gives out positions afterwards, under one lock, and
+//! creates the deliveries. Readers call it first, so no background task is needed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Page, PageRequest, StoreError};
+use crate::command::LimitNotice;
+use crate::event::{Event, EventType, Subject};
+use crate::license::LicenseId;
+use crate::limits;
+use crate::plan::PlanCatalog;
+
+/// Orders events, keeps subscriptions, and writes events that only time or usage causes.
+///
+/// Methods that write events or make deliveries due announce [`ChangeNotice::Events`](crate::change::ChangeNotice) on the change
+/// stream.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait EventStore: fmt::Debug + Send + Sync + 'static {
+    /// Lists events of a license in order, after the one with the number `after`, at most `limit`.
+    async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
+
+    /// Writes events for licenses that expire: finds at most `scan.limit` licenses for which
+    /// [`expiry_events`](crate::command::expiry_events) may decide an event, and writes what it decides if the license has not
+    /// changed since. Locked licenses are left for the next call. Returns how many licenses got events.
+    ///
+    /// Transactions are short; a call may do less than the limit. Call repeatedly until it returns 0. The same commit may assign
+    /// positions to the events, under the lock of [`assign_positions`](Self::assign_positions), if earlier events of the license
+    /// have theirs.
+    async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError>;
+
+    /// Writes that a limit was reached, if [`limit_event`](crate::command::limit_event) decides so under the lock of the license.
+    /// Returns when the event was last written, this time included, or `None` if the limit is not reached.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if no license has this id.
+    async fn write_limit_event(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Writes events for unusual daily usage, as [`anomaly_events`](crate::command::anomaly_events) decides under the lock of each
+    /// license. Looks at licenses that were seen in another country or on another device since the last scan, as far as usage is
+    /// compacted, at most `scan.limit`, and only at plans that [watch usage](crate::plan::Plan::watches_usage), from the first
+    /// scan with that plan on. Returns how many licenses it looked at.
+    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError>;
+
+    /// Assigns positions to at most `limit` events, those of one subject in the order of their numbers, and creates deliveries,
+    /// due at `now`, to the endpoints that [want](crate::endpoint::Endpoint::wants) them. Returns how many events got a position;
+    /// 0 means that all have one.
+    async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError>;
+
+    /// Lists events that have a position and match, newest first. The cursor is the last position of a page.
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<SequencedEvent, u64>, StoreError>;
+
+    /// Lists events after a position, in order, at most `limit`.
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<SequencedEvent>, StoreError>;
+
+    /// Returns the last position given out, or 0.
+    async fn last_position(&self) -> Result<u64, StoreError>;
+
+    /// Returns the last position that the named subscription acknowledged.
+    async fn acknowledged(&self, name: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Records that a subscription has processed all events up to `position`. Positions only move forward.
+    async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError>;
+
+    /// Deletes old data, at most `retention.limit` deliveries and as many events: settled deliveries with their attempts, and
+    /// events that have a position, no delivery, and no subscription that still has to read them. Returns how many rows.
+    async fn prune_events(&self, retention: &EventRetention) -> Result<u32, StoreError>;
+}
+
+/// Asks for expiry events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpirySweep {
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// Licenses that expire by this moment are "expiring".
+    pub expiring_until: DateTime<Utc>,
+    /// Maximum number of licenses.
+    pub limit: u32,
+}
+
+/// Asks for events of unusual usage.
+#[derive(Clone, Debug)]
+pub struct AnomalyScan {
+    /// The plans, with their daily thresholds.
+    pub plans: Arc<PlanCatalog>,
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// Maximum number of licenses, each on one day.
+    pub limit: u32,
+}
+
+/// An event with its position among all events: 1, 2, 3 and so on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequencedEvent {
+    /// Its position. Events of one subject have positions in the order of their numbers.
+    pub position: u64,
+    /// The event.
+    pub event: Event,
+}
+
+/// Which old events and deliveries to delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRetention {
+    /// Settled deliveries that were created before this moment.
+    pub deliveries_before: DateTime<Utc>,
+    /// Events from before this moment; `None` keeps all.
+    pub events_before: Option<DateTime<Utc>>,
+    /// Maximum number of each.
+    pub limit: u32,
+}
+
+const _: () = assert!(limits::ENDPOINTS < 1_000, "assigning positions checks all endpoints for each event");
+
+/// Which events to list. Every field that is set must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Type of the event.
+    pub event_type: Option<EventType>,
+    /// License of the event.
+    pub license_id: Option<LicenseId>,
+    /// Earliest time, inclusive.
+    pub from: Option<DateTime<Utc>>,
+    /// Latest time, exclusive.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl EventFilter {
+    /// Returns whether an event matches.
+    #[must_use]
+    pub fn matches(&self, event: &Event) -> bool {
+        let Self { event_type, license_id, from, to } = self;
+        event_type.is_none_or(|event_type| event.event_type == event_type)
+            && license_id.as_ref().is_none_or(|id| event.license_id() == Some(id))
+            && from.is_none_or(|from| event.at >= from)
+            && to.is_none_or(|to| event.at < to)
+    }
+}
+
+/// Sorts events without a position into the order in which they get one: by time, but those of one subject by number, so that
+/// clocks that differ between nodes cannot reorder them. `events` must be sorted by subject and number.
+pub fn position_order(events: &mut [(Subject, u64, DateTime<Utc>)]) {
+    for at in 1..events.len() {
+        if events[at].0 == events[at - 1].0 {
+            events[at].2 = events[at].2.max(events[at - 1].2);
+        }
+    }
+    events.sort_by_key(|event| event.2);
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn different_clocks_do_not_reorder_events_of_a_license() {
+        let start: DateTime<Utc> = "2026-06-01T12:00:00Z".parse().unwrap();
+        let event = |license: &str, sequence, seconds| {
+            let subject = Subject::License(LicenseId::parse(license).unwrap());
+            (subject, sequence, start + TimeDelta::seconds(seconds))
+        };
+        let mut events =
+            [event("lic_a", 1, 9), event("lic_a", 2, 3), event("lic_b", 1, 5), event("lic_b", 2, 5)];
+        position_order(&mut events);
+        let order: Vec<_> =
+            events.iter().map(|(subject, sequence, _)| (subject.as_str(), *sequence)).collect();
+        assert_eq!(order, [("lic_b", 1), ("lic_b", 2), ("lic_a", 1), ("lic_a", 2)]);
+    }
+}

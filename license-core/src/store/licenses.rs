@@ -1,0 +1,191 @@
+//! The port that issues, validates and manages licenses.
+
+use std::fmt;
+use std::future::pending;
+use std::num::NonZero;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Page, PageRequest, StoreError};
+use crate::change::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
+use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
+use crate::customer::CustomerEmail;
+use crate::key::KeyDigest;
+use crate::license::{License, LicenseDetail, LicenseId, Status};
+use crate::usage::{BatchId, Validation};
+use crate::verdict::{Claim, LicenseSnapshot};
+
+/// Keeps licenses with their activations and counters. The only port that every store implements; the [module](super) has the
+/// contract of all methods.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores a new license with its activations, events and audit entry.
+    ///
+    /// If `new.idempotency` names a key that was used before, nothing is written: the result is [`Created::Existing`] for the
+    /// same request and [`Created::KeyReused`] for another one. If several calls race with one key, exactly one creates.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::AlreadyExists`] if the id or the key's digest is taken; nothing is written.
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
+
+    /// Executes a command on one license, exclusively: locks the license, reads it and the activations that
+    /// [`Command::reads`] and [`Command::eviction_candidates`] name, calls [`decide`](crate::command::decide), writes the changes, commits.
+    ///
+    /// No other `execute` on this license, on any handle, runs between the read and the commit. A denial is no error.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::NotFound`] if no license has this id, and [`StoreError::Contended`] if the lock is not free in
+    /// time.
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError>;
+
+    /// Records validations. What they add to histories, rollups, counters and activations is their
+    /// [`fold`](crate::usage::fold). A store may apply the fold later, as long as
+    /// [`Counters::as_of`](crate::license::Counters::as_of) says how far counters reach.
+    ///
+    /// A `batch` that was recorded before is not recorded again, so a call whose answer was lost can be repeated. Validations
+    /// of unknown licenses are ignored.
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError>;
+
+    /// Finds a license by its key, with the bindings that a verdict on `claim` needs: all of them if the license
+    /// [has them inline](License::has_inline_bindings), otherwise those that could cover the claim
+    /// ([`Reads::of_claim`](crate::command::Reads::of_claim)). Called for every validation, so it must not scan the bindings of
+    /// a large license.
+    async fn find_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<LicenseSnapshot>, StoreError>;
+
+    /// Returns the license with this id.
+    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError>;
+
+    /// Lists licenses, newest first (by descending id). The cursor is the last id of a page.
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError>;
+
+    /// Stores `value` under `name` unless one exists, and returns the stored value. Concurrent callers all get the first
+    /// value. For settings on which all nodes must agree, such as the data keys.
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Returns what `create` would return for this idempotency key, or `None` if the key is unused. An early answer for
+    /// requests that can no longer be decided; [`create`](Self::create) alone guarantees that a key is used once.
+    async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>, StoreError> {
+        let _ = asked;
+        Ok(None)
+    }
+
+    /// Checks that the database answers.
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.find_by_key(&KeyDigest::from_bytes([0; 32]), &Claim::default()).await.map(drop)
+    }
+
+    /// Starts a stream of every change that commits from now on: those of this handle, and those of other nodes if the store
+    /// learns of them. A notice may arrive before or after the call that made the change returns.
+    ///
+    /// The default stream never yields; caches then rely on their time to live.
+    fn changes(&self) -> Box<dyn ChangeStream> {
+        Box::new(Silent)
+    }
+
+    /// Returns whether changes of other nodes arrive at the moment.
+    fn stream_state(&self) -> StreamState {
+        StreamState::Listening
+    }
+
+    /// Tells a cache in front of the store about changes that did not go through it, such as an import, before they are
+    /// acknowledged. A store without a cache ignores it.
+    fn invalidate(&self, changes: &[LicenseChanged]) {
+        let _ = changes;
+    }
+
+    /// Returns what layers in front of the store should know.
+    fn profile(&self) -> StoreProfile {
+        StoreProfile::default()
+    }
+
+    /// Releases connections and files. Later calls fail.
+    async fn close(&self) {}
+}
+
+/// What layers in front of a store should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreProfile {
+    /// Number of `record` calls that are useful at the same time.
+    pub concurrent_commits: NonZero<usize>,
+    /// Whether the change stream has changes of other processes on the same data.
+    pub hears_other_processes: bool,
+}
+
+impl Default for StoreProfile {
+    fn default() -> Self {
+        Self { concurrent_commits: NonZero::<usize>::MIN, hears_other_processes: true }
+    }
+}
+
+/// A change stream that never yields.
+struct Silent;
+
+#[async_trait]
+impl ChangeStream for Silent {
+    async fn next(&mut self) -> ChangeNotice {
+        pending().await
+    }
+}
+
+/// Result of [`LicenseStore::create`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The license was stored.
+    New,
+    /// The same request was stored before; this is its license.
+    Existing(LicenseId),
+    /// The idempotency key was used for another request.
+    KeyReused,
+}
+
+impl Created {
+    /// Result for a `request` whose idempotency key was used by the request `before`, which created `first`.
+    #[must_use]
+    pub fn again(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
+        if request == before { Self::Existing(first) } else { Self::KeyReused }
+    }
+}
+
+/// Which licenses to list. Every field that is set must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LicenseFilter {
+    /// Status at [`LicenseQuery::at`].
+    pub status: Option<Status>,
+    /// Name of the plan.
+    pub plan: Option<String>,
+    /// Address of the customer.
+    pub customer_email: Option<CustomerEmail>,
+}
+
+impl LicenseFilter {
+    /// Returns whether a license matches at `now`.
+    #[must_use]
+    pub fn matches(&self, license: &License, now: DateTime<Utc>) -> bool {
+        let Self { status, plan, customer_email } = self;
+        status.is_none_or(|status| license.status(now) == status)
+            && plan.as_ref().is_none_or(|plan| *plan == license.plan)
+            && customer_email.as_ref().is_none_or(|email| *email == license.customer_email)
+    }
+}
+
+/// Asks for one page of licenses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseQuery {
+    /// Which licenses.
+    pub filter: LicenseFilter,
+    /// Moment at which [`LicenseFilter::status`] is evaluated.
+    pub at: DateTime<Utc>,
+    /// Which page.
+    pub page: PageRequest<LicenseId>,
+}

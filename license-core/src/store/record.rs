@@ -1,0 +1,222 @@
+//! One license as a store without tables keeps it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{LicenseQuery, Page};
+use crate::activation::{Activation, ActivationId, ActivationKind, Label};
+use crate::command::{Changes, Command, CommandContext, NewLicense, Reads, View};
+use crate::event::Event;
+use crate::last_seen::{ActivationDetail, EvictionCandidate, LastSeen};
+use crate::license::{Counters, License, LicenseDetail, LicenseId};
+use crate::limits;
+use crate::transfer::ImportedLicense;
+use crate::usage::Fold;
+use crate::verdict::{Claim, LicenseSnapshot};
+
+/// A license with its activations and counters, and everything that a store does with them except locking
+/// and writing.
+///
+/// A store that keeps a map or documents of these needs little code of its own: `examples/custom_store.rs`
+/// and the memory store are built on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LicenseRecord {
+    license: Arc<License>,
+    counters: Counters,
+    activations: BTreeMap<ActivationId, ActivationDetail>,
+    by_name: HashMap<(ActivationKind, String), ActivationId>,
+    /// A device that was never seen counts as seen at this time.
+    imported_at: Option<DateTime<Utc>>,
+}
+
+impl LicenseRecord {
+    /// The record of a new license.
+    #[must_use]
+    pub fn new(NewLicense { license, activations, .. }: &NewLicense) -> Self {
+        Self::of(license, Counters::default(), None)
+            .with(activations.iter().map(|activation| (activation, LastSeen::default())))
+    }
+
+    /// The record of a license that is imported at `at`.
+    #[must_use]
+    pub fn imported(new: &ImportedLicense, at: DateTime<Utc>) -> Self {
+        let ImportedLicense { license, counters, activations, .. } = new;
+        Self::of(license, *counters, Some(at))
+            .with(activations.iter().map(|detail| (&detail.activation, detail.last_seen)))
+    }
+
+    fn of(license: &License, counters: Counters, imported_at: Option<DateTime<Utc>>) -> Self {
+        let (activations, by_name) = (BTreeMap::new(), HashMap::new());
+        Self { license: Arc::new(license.clone()), counters, activations, by_name, imported_at }
+    }
+
+    fn with<'a>(mut self, activations: impl Iterator<Item = (&'a Activation, LastSeen)>) -> Self {
+        for (activation, last_seen) in activations {
+            self.insert(activation, last_seen);
+        }
+        self
+    }
+
+    /// The license.
+    #[must_use]
+    pub fn license(&self) -> &Arc<License> {
+        &self.license
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Its activations, oldest first (by id).
+    pub fn activations(&self) -> impl Iterator<Item = &ActivationDetail> {
+        self.activations.values()
+    }
+
+    /// Returns what [`LicenseStore::get`](super::LicenseStore::get) answers.
+    #[must_use]
+    pub fn detail(&self) -> LicenseDetail {
+        let listed = |kind| {
+            let found = self.of_kind(kind).map(|detail| detail.activation.clone());
+            found.take(limits::LISTED_ACTIVATIONS as usize).collect()
+        };
+        LicenseDetail {
+            license: Arc::clone(&self.license),
+            counters: self.counters,
+            domains: listed(ActivationKind::Domain),
+            devices: listed(ActivationKind::Device),
+        }
+    }
+
+    /// Returns what [`LicenseStore::list`](super::LicenseStore::list) answers, if `records` are ordered by
+    /// descending id.
+    #[must_use]
+    pub fn page<'a>(
+        records: impl IntoIterator<Item = &'a Self>,
+        LicenseQuery { filter, at, page }: &LicenseQuery,
+    ) -> Page<LicenseDetail, LicenseId> {
+        let found = records.into_iter().filter(|Self { license, .. }| {
+            page.after.as_ref().is_none_or(|after| license.id < *after) && filter.matches(license, *at)
+        });
+        let items = found.map(Self::detail).take(page.limit as usize + 1).collect();
+        Page::from_one_more(items, page.limit, |detail: &LicenseDetail| detail.license.id.clone())
+    }
+
+    /// Returns what [`LicenseStore::find_by_key`](super::LicenseStore::find_by_key) answers.
+    #[must_use]
+    pub fn snapshot(&self, claim: &Claim) -> LicenseSnapshot {
+        let bindings: Vec<_> = if self.license.has_inline_bindings() {
+            self.activations().map(|detail| detail.activation.binding.clone()).collect()
+        } else {
+            self.read(&Reads::of_claim(claim)).into_iter().map(|activation| activation.binding).collect()
+        };
+        LicenseSnapshot::new(Arc::clone(&self.license), bindings)
+    }
+
+    /// Returns what [`decide`](crate::command::decide) needs for a command.
+    #[must_use]
+    pub fn view(&self, command: &Command, context: &CommandContext) -> View {
+        let wanted = command.eviction_candidates(&self.license, context);
+        let candidates = wanted.map(|wanted| {
+            wanted.select(self.of_kind(ActivationKind::Device).map(|detail| EvictionCandidate {
+                activation: detail.activation.clone(),
+                seen_at: self.seen_at(detail),
+            }))
+        });
+        View {
+            license: (*self.license).clone(),
+            activations: self.read(&command.reads()),
+            eviction_candidates: candidates.unwrap_or_default(),
+        }
+    }
+
+    /// Applies a decision, and returns its events, complete.
+    pub fn apply(&mut self, changes: &Changes) -> Vec<Event> {
+        let Changes { license, added, released, labelled, events, audit: _, erased } = changes;
+        self.license = Arc::clone(license);
+        for id in released {
+            if let Some(ActivationDetail { activation, .. }) = self.activations.remove(id) {
+                self.by_name.remove(&name(&activation));
+            }
+        }
+        for activation in added {
+            self.insert(activation, LastSeen::default());
+        }
+        if let Some((id, label)) = labelled {
+            self.label(id, label.clone());
+        }
+        if erased.is_some() {
+            self.activations.values_mut().for_each(|detail| detail.activation.label = None);
+        }
+        events.complete(&self.detail())
+    }
+
+    /// Adds what validations of this license add to its counters and activations.
+    pub fn record(&mut self, fold: &Fold) {
+        if let Some(counters) = fold.counters.get(&self.license.id) {
+            self.counters.add(counters);
+        }
+        for (binding, sightings) in fold.sightings.get(&self.license.id).into_iter().flatten() {
+            let id = self.by_name.get(&(binding.kind(), binding.value().to_owned()));
+            if let Some(ActivationDetail { activation, last_seen }) =
+                id.and_then(|id| self.activations.get_mut(id))
+            {
+                last_seen.add(activation.created_at, sightings);
+            }
+        }
+    }
+
+    /// Returns when the device that was not seen for the longest was last seen; `None` without devices.
+    #[must_use]
+    pub fn least_recently_seen_at(&self) -> Option<DateTime<Utc>> {
+        self.of_kind(ActivationKind::Device).map(|detail| self.seen_at(detail)).min()
+    }
+
+    fn seen_at(&self, detail: &ActivationDetail) -> DateTime<Utc> {
+        let imported_at = self.imported_at.unwrap_or_default();
+        detail.last_seen.last_seen_at.unwrap_or_else(|| detail.seen_at().max(imported_at))
+    }
+
+    fn of_kind(&self, kind: ActivationKind) -> impl Iterator<Item = &ActivationDetail> {
+        self.activations().filter(move |detail| detail.activation.binding.kind() == kind)
+    }
+
+    fn read(&self, reads: &Reads) -> Vec<Activation> {
+        let by_name = |kind, text: &String| {
+            let id = self.by_name.get(&(kind, text.clone()))?;
+            self.activations.get(id)
+        };
+        let found: Vec<_> = match reads {
+            Reads::Nothing => Vec::new(),
+            Reads::One(id) => self.activations.get(id).into_iter().collect(),
+            Reads::Domains => {
+                self.of_kind(ActivationKind::Domain).take(limits::DOMAINS_PER_REQUEST).collect()
+            }
+            Reads::Claim { domains, fingerprint } => {
+                let domains = domains.iter().filter_map(|text| by_name(ActivationKind::Domain, text));
+                let device = fingerprint.iter().filter_map(|text| by_name(ActivationKind::Device, text));
+                domains.chain(device).collect()
+            }
+        };
+        found.into_iter().map(|detail| detail.activation.clone()).collect()
+    }
+
+    fn insert(&mut self, activation: &Activation, last_seen: LastSeen) {
+        self.by_name.insert(name(activation), activation.id.clone());
+        let detail = ActivationDetail { activation: activation.clone(), last_seen };
+        self.activations.insert(activation.id.clone(), detail);
+    }
+
+    fn label(&mut self, id: &ActivationId, label: Option<Label>) {
+        if let Some(detail) = self.activations.get_mut(id) {
+            detail.activation.label = label;
+        }
+    }
+}
+
+fn name(activation: &Activation) -> (ActivationKind, String) {
+    (activation.binding.kind(), activation.binding.value().to_owned())
+}

@@ -1,0 +1,44 @@
+//! The port of API tokens.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Page, PageRequest, StoreError};
+use crate::audit::Actor;
+use crate::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
+
+/// Keeps API tokens. An embedder with an authorisation of its own needs none.
+///
+/// A created or revoked token is announced by the [change stream](crate::change::ChangeNotice::TokenChanged) after the commit.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores a new token and its audit entry.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::AlreadyExists`] if the id or the digest is taken; nothing is written.
+    async fn create_token(&self, new: &NewToken) -> Result<(), StoreError>;
+
+    /// Revokes a token, as [`revoke`](crate::token::revoke) decides, and writes the audit entry. Returns the token, or `None` if
+    /// there is none with this id.
+    async fn revoke_token(
+        &self,
+        id: &TokenId,
+        by: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ApiToken>, StoreError>;
+
+    /// Finds a token by its digest, also if it is expired or revoked.
+    async fn find_token_by_digest(&self, digest: &TokenDigest) -> Result<Option<ApiToken>, StoreError>;
+
+    /// Returns the token with this id.
+    async fn get_token(&self, id: &TokenId) -> Result<Option<ApiToken>, StoreError>;
+
+    /// Lists all tokens, newest first (by descending id). The cursor is the last id of a page.
+    async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError>;
+
+    /// Records when tokens were last used. Times only move forward; unknown tokens are ignored.
+    async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError>;
+}

@@ -1,0 +1,74 @@
+//! The port of export and import.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::activation::ActivationId;
+use crate::last_seen::ActivationDetail;
+use crate::license::{Counters, License, LicenseId};
+use crate::transfer::{ImportBatch, Imported, ImportedRollup};
+use crate::usage::{Rollup, RollupKey};
+
+/// Imports many licenses at once, and exports all.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores the licenses of the batch that do not exist yet, with their activations, events and
+    /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
+    ///
+    /// Which ids and keys exist is read in the same transaction, and [`ImportBatch::settle`] decides. Existing licenses are not
+    /// changed. A device that was never seen counts as seen at [`ImportBatch::at`], so that it is not idle at once. If no license
+    /// is new, nothing is written. The change stream announces the [new ones](ImportBatch::notices).
+    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
+
+    /// Returns what [`import`](Self::import) would return now. Writes nothing.
+    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
+
+    /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each, in order. Keys of
+    /// one call must differ. From then on, single validations of these days are
+    /// [not complete](crate::usage::UsageKept::imported).
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
+
+    /// Returns what [`import_rollups`](Self::import_rollups) would return now. Writes nothing.
+    async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
+
+    /// Starts reading all licenses, activations and rollups as of one moment. Later commits are not seen.
+    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError>;
+
+    /// Lists settings whose name starts with `prefix`: name and value, ordered by name.
+    async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+}
+
+/// All licenses as of one moment, read in small pages.
+#[async_trait]
+pub trait TransferSnapshot: Send {
+    /// Lists licenses after an id, in ascending order, at most `limit`.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unavailable`] also if the snapshot is lost, for example with its connection.
+    async fn licenses(
+        &mut self,
+        after: Option<&LicenseId>,
+        limit: u32,
+    ) -> Result<Vec<(Arc<License>, Counters)>, StoreError>;
+
+    /// Lists activations after a license and id, in ascending order, at most `limit`, with when they were last seen. Validations
+    /// that are not compacted yet are counted.
+    ///
+    /// # Errors
+    /// As [`licenses`](Self::licenses).
+    async fn activations(
+        &mut self,
+        after: Option<(&LicenseId, &ActivationId)>,
+        limit: u32,
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError>;
+
+    /// Lists rollups after a key, in ascending order, at most `limit`. Validations that are not compacted yet are counted.
+    ///
+    /// # Errors
+    /// As [`licenses`](Self::licenses).
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError>;
+}

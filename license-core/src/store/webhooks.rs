@@ -1,0 +1,171 @@
+//! The port of webhooks: endpoints and the deliveries to them.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Page, PageRequest, StoreError};
+use crate::delivery::{Attempt, Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
+use crate::endpoint::{Endpoint, EndpointCommand, EndpointId};
+use crate::event::{Event, EventId, EventType};
+
+/// Keeps endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions) creates the deliveries.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores a new endpoint. Returns `false` and stores nothing if there are
+    /// [`limits::ENDPOINTS`](crate::limits::ENDPOINTS) already.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::AlreadyExists`] if the id is taken.
+    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError>;
+
+    /// Lists all endpoints, oldest first (by id).
+    async fn list_endpoints(&self) -> Result<Vec<Endpoint>, StoreError>;
+
+    /// Returns the endpoint with this id.
+    async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError>;
+
+    /// Executes a command on an endpoint, exclusively, as [`decide_endpoint`](crate::endpoint::decide_endpoint) decides.
+    /// [`EndpointCommand::Enable`] of a disabled endpoint makes its pending deliveries that are not leased due at `now`.
+    async fn execute_endpoint(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        now: DateTime<Utc>,
+    ) -> Result<EndpointOutcome, StoreError>;
+
+    /// Deletes an endpoint with its deliveries and attempts. Returns `false` if there was none.
+    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError>;
+
+    /// Leases deliveries that are due to `request.token` until `request.lease_until`: only of enabled endpoints, at most
+    /// `request.limit`, and of each endpoint so many that at most `request.per_endpoint` are leased on all nodes. Endpoints get
+    /// equal shares.
+    ///
+    /// The first attempt of a delivery waits while an earlier delivery of the same subject to the same endpoint has had none. No
+    /// delivery is leased twice at once; after the end of a lease it is due again.
+    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
+
+    /// Ends an attempt, as [`settle`](crate::delivery::settle) decides, if the delivery is still leased to the token: stores the
+    /// attempt, the delivery and its endpoint, and the event if the endpoint was disabled.
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError>;
+
+    /// Returns a leased delivery without an attempt, due at once, if it is still leased to the token. For a node that shuts down.
+    async fn return_delivery(
+        &self,
+        delivery: &Delivery,
+        token: LeaseToken,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Lists deliveries to an endpoint, newest event first. The cursor is the last position of a page.
+    async fn list_deliveries(
+        &self,
+        endpoint: &EndpointId,
+        status: Option<DeliveryStatus>,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<DeliveryDetail, u64>, StoreError>;
+
+    /// Returns the delivery of an event to an endpoint.
+    async fn get_delivery(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Option<DeliveryDetail>, StoreError>;
+
+    /// Makes a delivery due at `now` with its whole schedule ahead; a leased one stays as it is. Returns `false` if there is no
+    /// such delivery.
+    async fn replay_delivery(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// Makes deliveries of a range of events due again, and creates those that are missing, for example because the endpoint was
+    /// disabled. Only events that the endpoint has chosen.
+    async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError>;
+}
+
+/// Result of a command to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointOutcome {
+    /// Done; the endpoint after the command.
+    Done(Box<Endpoint>),
+    /// Refused, because the endpoint is disabled.
+    Disabled,
+    /// No endpoint has this id.
+    NotFound,
+}
+
+/// Asks for deliveries to send, and leases them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// End of the lease.
+    pub lease_until: DateTime<Utc>,
+    /// Identifies the lease; new for each request.
+    pub token: LeaseToken,
+    /// Maximum number of deliveries.
+    pub limit: u32,
+    /// Maximum number of leased deliveries of one endpoint, on all nodes.
+    pub per_endpoint: u32,
+}
+
+/// Leased deliveries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeasedDeliveries {
+    /// The deliveries, in the order in which to start them.
+    pub deliveries: Vec<LeasedDelivery>,
+    /// When the next delivery of an enabled endpoint is due or its lease ends, after now. Deliveries that are due already but were
+    /// not leased wait for others to be settled; ask again after that.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// A leased delivery with what its sender needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeasedDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The event.
+    pub event: Event,
+    /// The endpoint.
+    pub endpoint: Endpoint,
+}
+
+/// A delivery with the type of its event and its attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryDetail {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Type of the event.
+    pub event_type: EventType,
+    /// The newest [`limits::LISTED_ATTEMPTS`](crate::limits::LISTED_ATTEMPTS) attempts of all replays, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Which events to deliver again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// The endpoint.
+    pub endpoint_id: EndpointId,
+    /// Time of the first event.
+    pub since: DateTime<Utc>,
+    /// Position after which to start: 0, then [`Replayed::next`].
+    pub after: u64,
+    /// Maximum number of events to look at.
+    pub limit: u32,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
+/// Result of a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Number of deliveries that are due now.
+    pub count: u32,
+    /// Where to continue; `None` if all events were looked at.
+    pub next: Option<u64>,
+}

@@ -1,0 +1,84 @@
+//! Parsers of single JSON values. Their errors name the field and never repeat the value, which may be a key.
+
+use license_core::license::Expiry;
+use license_core::limits;
+use serde_json::Value;
+
+use crate::problem::{Problem, sentence};
+use crate::wire::parse_time;
+
+/// Reads a string.
+pub(crate) fn text(field: &str, value: Value) -> Result<String, Problem> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(wrong_type(field, "a string", &other)),
+    }
+}
+
+/// Reads a string, or null.
+pub(crate) fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Problem> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        other => Err(wrong_type(field, "a string, or null", &other)),
+    }
+}
+
+/// Reads a list of strings with at most `max` items. `parse` gets the name of each item, such as
+/// `domains[2]`.
+pub(crate) fn list<T>(
+    field: &str,
+    value: Value,
+    (max, items): (usize, &str),
+    mut parse: impl FnMut(&str, String) -> Result<T, Problem>,
+) -> Result<Vec<T>, Problem> {
+    let values = match value {
+        Value::Array(values) => values,
+        other => return Err(wrong_type(field, &format!("a list of {items}"), &other)),
+    };
+    if values.len() > max {
+        let detail = format!("This list must have at most {max} {items}.");
+        return Err(Problem::invalid_field(field.to_owned(), detail));
+    }
+    let item = |(index, value)| {
+        let field = format!("{field}[{index}]");
+        let typed = text(&field, value)?;
+        parse(&field, typed)
+    };
+    values.into_iter().enumerate().map(item).collect()
+}
+
+/// Reads a time, or null for never.
+pub(crate) fn expiry(field: &'static str, value: Value) -> Result<Expiry, Problem> {
+    const EXPECTED: &str = "an RFC 3339 time such as 2027-01-31T00:00:00Z, or null for never";
+    match value {
+        Value::Null => Ok(Expiry::Never),
+        Value::String(text) => parse_time(&text)
+            .map(Expiry::At)
+            .ok_or_else(|| Problem::invalid_field(field, format!("This must be {EXPECTED}."))),
+        other => Err(wrong_type(field, EXPECTED, &other)),
+    }
+}
+
+/// Returns whether a plan can have this name.
+pub(crate) fn is_plan_name(text: &str) -> bool {
+    (1..=limits::PLAN_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Turns the error of a domain type into a problem.
+pub(crate) fn invalid(field: &str, error: &impl std::fmt::Display) -> Problem {
+    Problem::invalid_field(field.to_owned(), sentence(error))
+}
+
+/// A value of the wrong JSON type.
+pub(crate) fn wrong_type(field: &str, expected: &str, found: &Value) -> Problem {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    Problem::invalid_field(field.to_owned(), format!("This must be {expected}, not {found}."))
+}

@@ -1,0 +1,152 @@
+//! Conversions from core errors to problems. They log the details that callers must not see.
+
+use std::error::Error;
+
+use axum::http::StatusCode;
+use license_core::endpoint::EndpointSettingsError;
+use license_core::error::{ServiceError, ValidateError};
+use license_core::key::KeyError;
+use license_core::service::AccessError;
+use license_core::store::StoreError;
+use license_core::verdict::Denial;
+
+use super::{Code, Problem, sentence};
+
+impl Problem {
+    /// Converts the error of a call with a body. Some denials then name the field at fault.
+    pub(crate) fn from_body_error(error: ServiceError) -> Self {
+        if let ServiceError::Denied(denial) = &error {
+            let field = match denial {
+                Denial::PlanUnknown { .. } => Some("plan"),
+                Denial::DomainExempt { .. } => Some("domains"),
+                Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
+                _ => None,
+            };
+            if let Some(field) = field {
+                return Self::denied(StatusCode::UNPROCESSABLE_ENTITY, denial).at(field);
+            }
+        }
+        error.into()
+    }
+
+    fn denied(status: StatusCode, denial: &Denial) -> Self {
+        Self { status, code: denial.code().as_str(), ..Self::new(Code::BadRequest, denial.to_string()) }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NotFound { .. } => Code::LicenseNotFound.into(),
+            error if error.is_retryable() => {
+                tracing::warn!(error = %Chain(error), "store unavailable");
+                Code::StoreUnavailable.into()
+            }
+            StoreError::Corrupt { table, column, id, .. } => {
+                tracing::error!(table, column, id, error = %Chain(&error), "corrupt row");
+                Self::internal()
+            }
+            error => {
+                tracing::error!(error = %Chain(error), "store failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Denied(denial) => denial.into(),
+            ServiceError::IdempotencyConflict => Self::from(Code::IdempotencyKeyReused).at("Idempotency-Key"),
+            ServiceError::EndpointNotFound => Code::EndpointNotFound.into(),
+            ServiceError::DeliveryNotFound => Code::DeliveryNotFound.into(),
+            ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
+            ServiceError::EndpointDisabled => Code::EndpointDisabled.into(),
+            ServiceError::EndpointSettings(error) => {
+                let field = match error {
+                    EndpointSettingsError::Description => "description",
+                    _ => "url",
+                };
+                Self::invalid_field(field, sentence(&error))
+            }
+            ServiceError::Usage(error) => Self::bad_request(error.parameter(), sentence(&error)),
+            ServiceError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = %Chain(&error), "request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        let status = match &denial {
+            Denial::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+            Denial::ActivationNotFound => StatusCode::NOT_FOUND,
+            Denial::PlanUnknown { plan } => {
+                // The plan is the license's own, not one that the request names.
+                tracing::error!(plan, "the plan of a license is not in the catalog");
+                return Self::internal();
+            }
+            _ => StatusCode::CONFLICT,
+        };
+        Self::denied(status, &denial)
+    }
+}
+
+impl From<ValidateError> for Problem {
+    fn from(error: ValidateError) -> Self {
+        let bad = |code, error: &dyn Error| Self::new(code, sentence(error));
+        match error {
+            ValidateError::Key(error) => {
+                let problem = bad(Code::LicenseKeyMalformed, &error);
+                let suggestion = match error {
+                    KeyError::Check { suggestion } => suggestion,
+                    _ => None,
+                };
+                Self { suggestion, ..problem.at("key") }
+            }
+            ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
+            ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
+            ValidateError::Client(error) => bad(Code::ClientInvalid, &error).at("client"),
+            ValidateError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = %Chain(&error), "validation failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Lacks(scope) => Self::lacks(scope),
+            AccessError::NoScopes => Self::invalid_field("scopes", sentence(&error)),
+            AccessError::Expired => Self::invalid_field("expires_at", sentence(&error)),
+            AccessError::NotFound => Code::TokenNotFound.into(),
+            AccessError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = %Chain(&error), "request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// Displays an error with its sources, for the log only.
+struct Chain<'a>(&'a dyn Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut below = self.0.source();
+        while let Some(source) = below {
+            write!(f, ": {source}")?;
+            below = source.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Rate limits and concurrency limits, with a paused tokio clock.
+
+use std::time::Duration;
+
+use license_http::{ClientAddress, LimitOptions, RateLimits};
+use serde_json::{Value, json};
+
+use super::app::{TestApp, fault_store};
+use super::call::{Call, Reply};
+use license_store::faults::{Fault, Hold};
+
+fn limits(per_address: &str, per_key: &str, failures: &str, per_token: &str) -> LimitOptions {
+    let mut limits = RateLimits::default();
+    limits.per_address = per_address.parse().unwrap();
+    limits.per_key = per_key.parse().unwrap();
+    limits.failures = failures.parse().unwrap();
+    limits.per_token = per_token.parse().unwrap();
+    let mut options = LimitOptions::default();
+    options.rate_limits = Some(limits);
+    options
+}
+
+const UNLIMITED: &str = "1000/s";
+
+async fn send_from(app: &TestApp, address: &str, call: &Call) -> Reply {
+    let mut request = call.request();
+    request.extensions_mut().insert(ClientAddress(address.parse().unwrap()));
+    Reply::of(&app.router, request).await
+}
+
+async fn validate_from(app: &TestApp, address: &str, body: &Value) -> Reply {
+    send_from(app, address, &Call::new("POST", "/api/v1/validate").json(body)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn validations_per_address_are_limited() {
+    let app = TestApp::new().await.within(&limits("1/s:3", UNLIMITED, UNLIMITED, UNLIMITED));
+    let license = app.issue("starter").await;
+    let body = json!({ "key": license.key });
+    for _ in 0..3 {
+        assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 200);
+    }
+    let reply = validate_from(&app, "192.0.2.1", &body).await;
+    let expected = r#"{"valid":false,"error":"RATE_LIMITED","message":"Too many calls. Try again in 1 s."}"#;
+    assert_eq!((reply.status, reply.text()), (429, expected));
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.header("ratelimit-policy"), Some(r#""address";q=3;w=3"#));
+    assert_eq!(reply.header("ratelimit"), Some(r#""address";r=0;t=1"#));
+    // Other addresses are not limited. An IPv6 /64 network is one caller.
+    assert_eq!(validate_from(&app, "192.0.2.2", &body).await.status, 200);
+    for (address, status) in [
+        ("2001:db8::1", 200),
+        ("2001:db8::2", 200),
+        ("2001:db8::3", 200),
+        ("2001:db8::4", 429),
+        ("2001:db8:0:1::1", 200),
+    ] {
+        assert_eq!(validate_from(&app, address, &body).await.status, status, "{address}");
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 200);
+    assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 429);
+    // A refused call is not counted as a validation.
+    assert_eq!(app.get(&license.path).await.json()["validation_count"], 9);
+    // Without an address, there is nothing to limit.
+    assert_eq!(app.validate(body).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn validations_per_key_are_limited_across_addresses() {
+    let app = TestApp::new().await.within(&limits(UNLIMITED, "1/m:2", UNLIMITED, UNLIMITED));
+    let (license, other) = (app.issue("starter").await, app.issue("starter").await);
+    let spelling = license.key.to_lowercase().replace('-', " ");
+    for (address, key, status) in [
+        ("192.0.2.1", &license.key, 200),
+        ("192.0.2.2", &spelling, 200),
+        ("192.0.2.3", &license.key, 429),
+        ("192.0.2.4", &spelling, 429),
+        ("192.0.2.3", &other.key, 200),
+    ] {
+        let reply = validate_from(&app, address, &json!({ "key": key })).await;
+        assert_eq!(reply.status, status, "{address} {}", reply.text());
+        if status == 429 {
+            assert_eq!(reply.header("retry-after"), Some("60"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn address_with_too_many_failures_is_refused() {
+    let app = TestApp::new().await.within(&limits(UNLIMITED, UNLIMITED, "1/m:4", UNLIMITED));
+    let license = app.issue("starter").await;
+    let unknown = app.issue("starter").await;
+    app.post(&format!("{}/rotate-key", unknown.path)).await;
+    let good = json!({ "key": license.key });
+    for (body, status) in [
+        (json!({ "key": "TO-1111-2222-3333-4444" }), 400),
+        (json!({ "key": unknown.key }), 404),
+        (json!({}), 400),
+        (good.clone(), 200),
+        (json!({ "key": license.key, "domain": "-" }), 400),
+        (good.clone(), 429),
+        (json!({ "key": unknown.key }), 429),
+    ] {
+        let reply = validate_from(&app, "192.0.2.1", &body).await;
+        assert_eq!(reply.status, status, "{body}: {}", reply.text());
+    }
+    assert_eq!(validate_from(&app, "192.0.2.2", &good).await.status, 200);
+    // Denials of a known license are not failures.
+    app.delete(&license.path).await;
+    for _ in 0..9 {
+        assert_eq!(validate_from(&app, "192.0.2.3", &good).await.status, 200);
+    }
+    tokio::time::advance(Duration::from_mins(1)).await;
+    assert_eq!(validate_from(&app, "192.0.2.1", &good).await.json()["error"], "LICENSE_REVOKED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_per_token_are_limited_and_reported_in_headers() {
+    let app = TestApp::new().await.within(&limits(UNLIMITED, UNLIMITED, "1/m:2", "1/s:2"));
+    for (status, state) in
+        [(200, r#""token";r=1;t=1"#), (200, r#""token";r=0;t=2"#), (429, r#""token";r=0;t=1"#)]
+    {
+        let reply = app.get("/api/v1/licenses").await;
+        assert_eq!((reply.status, reply.header("ratelimit")), (status, Some(state)));
+        assert_eq!(reply.header("ratelimit-policy"), Some(r#""token";q=2;w=2"#));
+    }
+    let reply = app.get("/api/v1/licenses").await;
+    assert_eq!(reply.fault(), (429, "RATE_LIMITED".to_owned(), None));
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(reply.header("retry-after"), Some("1"));
+
+    // Wrong tokens are failures of the address. The valid token still passes.
+    let wrong = Call::new("GET", "/api/v1/licenses").header("authorization", "Bearer lkt_wrong");
+    for status in [401, 401, 429] {
+        assert_eq!(send_from(&app, "192.0.2.1", &wrong).await.status, status);
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let good = app.admin("GET", "/api/v1/licenses");
+    assert_eq!(send_from(&app, "192.0.2.1", &good).await.status, 200);
+}
+
+/// Each kind of call has its own concurrency limit, without a queue.
+#[tokio::test]
+async fn concurrency_limits_are_independent_per_kind() {
+    let store = fault_store();
+    let mut options = LimitOptions::default();
+    (options.validations_at_once, options.admin_calls_at_once, options.probes_at_once) = (1, 1, 1);
+    let app = TestApp::over(store.clone()).await.within(&options);
+    let license = app.issue("starter").await;
+    let validate = Call::new("POST", "/api/v1/validate").json(&json!({ "key": license.key }));
+    let calls = [validate, app.admin("GET", &license.path), Call::new("GET", "/ready")];
+    for held in &calls {
+        let hold = Hold::default();
+        store.set(Fault::Hold(hold.clone()));
+        let (router, call) = (app.router.clone(), held.clone());
+        let running = tokio::spawn(async move { call.send(&router).await });
+        hold.reached().await;
+        store.set(None);
+        for call in &calls {
+            let reply = call.send(&app.router).await;
+            if call.target == held.target {
+                assert_eq!(reply.fault(), (503, "OVERLOADED".to_owned(), None), "{}", call.target);
+                assert_eq!(reply.header("retry-after"), Some("1"));
+            } else {
+                assert_eq!(reply.status, 200, "{} while {} is held", call.target, held.target);
+            }
+        }
+        assert_eq!(Call::new("GET", "/health").send(&app.router).await.status, 200);
+        hold.release();
+        assert_eq!(running.await.unwrap().status, 200);
+        assert_eq!(held.send(&app.router).await.status, 200, "the permit was released");
+    }
+    let metrics = Call::new("GET", "/metrics").send(&app.router).await;
+    for reason in ["validations", "admin_calls", "probes"] {
+        let line = format!("license_requests_refused_total{{reason=\"{reason}\"}} 1\n");
+        assert!(metrics.text().contains(&line), "{line}{}", metrics.text());
+    }
+}
+
+/// Both calls without a token share the limits per address, per key and of failures.
+#[tokio::test(start_paused = true)]
+async fn deactivations_share_the_limits_of_validations() {
+    for (options, key) in [
+        (limits("1/h:2", UNLIMITED, UNLIMITED, UNLIMITED), None),
+        (limits(UNLIMITED, "1/h:2", UNLIMITED, UNLIMITED), None),
+        (limits(UNLIMITED, UNLIMITED, "1/h:2", UNLIMITED), Some("malformed")),
+    ] {
+        let app = TestApp::new().await.within(&options);
+        let license = app.issue("roaming").await;
+        let key = key.unwrap_or(&license.key);
+        let release =
+            Call::new("POST", "/api/v1/deactivate").json(&json!({ "key": key, "fingerprint": "a" }));
+        validate_from(&app, "192.0.2.1", &json!({ "key": key })).await;
+        assert_ne!(send_from(&app, "192.0.2.1", &release).await.status, 429);
+        let reply = send_from(&app, "192.0.2.1", &release).await;
+        assert_eq!((reply.status, reply.json()["error"].clone()), (429, json!("RATE_LIMITED")));
+        assert!(reply.header("retry-after").is_some());
+    }
+}

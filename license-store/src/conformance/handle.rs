@@ -1,0 +1,92 @@
+//! A handle on the data under test.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use license_core::store::{
+    ActivationStore, AuditStore, CatalogStore, EventStore, FullStore, LicenseStore, TokenStore,
+    TransferStore, UsageStore, WebhookStore,
+};
+
+/// A [`LicenseStore`], to which it dereferences, and the further capabilities that the store has. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct Handle {
+    /// The license store.
+    pub licenses: Arc<dyn LicenseStore>,
+    pub(super) activations: Option<Arc<dyn ActivationStore>>,
+    pub(super) usage: Option<Arc<dyn UsageStore>>,
+    pub(super) events: Option<Arc<dyn EventStore>>,
+    pub(super) webhooks: Option<Arc<dyn WebhookStore>>,
+    pub(super) tokens: Option<Arc<dyn TokenStore>>,
+    pub(super) audit: Option<Arc<dyn AuditStore>>,
+    pub(super) transfer: Option<Arc<dyn TransferStore>>,
+    pub(super) catalog: Option<Arc<dyn CatalogStore>>,
+}
+
+macro_rules! capabilities {
+    ($($name:ident, $with:ident: $port:ident;)+) => {
+        impl Handle {
+            /// Creates a handle that is a [`LicenseStore`] alone.
+            #[must_use]
+            pub fn new(licenses: Arc<dyn LicenseStore>) -> Self {
+                Self { licenses, $($name: None),+ }
+            }
+
+            $(
+                #[doc = concat!("Adds a [`", stringify!($port), "`].")]
+                #[must_use]
+                pub fn $with(self, $name: Arc<dyn $port>) -> Self {
+                    Self { $name: Some($name), ..self }
+                }
+
+                #[doc = concat!("Returns the [`", stringify!($port), "`]. Panics if the handle has none.")]
+                #[must_use]
+                pub fn $name(&self) -> &dyn $port {
+                    let store = self.$name.as_deref();
+                    store.expect(concat!("this harness has no ", stringify!($port)))
+                }
+            )+
+        }
+
+        impl<S: FullStore> From<Arc<S>> for Handle {
+            fn from(store: Arc<S>) -> Self {
+                Self { $($name: Some(Arc::clone(&store) as _),)+ licenses: store }
+            }
+        }
+    };
+}
+
+capabilities! {
+    activations, with_activations: ActivationStore;
+    usage, with_usage: UsageStore;
+    events, with_events: EventStore;
+    webhooks, with_webhooks: WebhookStore;
+    tokens, with_tokens: TokenStore;
+    audit, with_audit: AuditStore;
+    transfer, with_transfer: TransferStore;
+    catalog, with_catalog: CatalogStore;
+}
+
+impl Handle {
+    /// Replaces the license store, for example by a cache in front of it.
+    #[must_use]
+    pub fn with_licenses(self, licenses: Arc<dyn LicenseStore>) -> Self {
+        Self { licenses, ..self }
+    }
+}
+
+impl Deref for Handle {
+    type Target = dyn LicenseStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.licenses
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("licenses", &self.licenses).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Imported licenses and snapshots of the cases.
+
+use crate::conformance::prelude::*;
+
+/// Builds an imported license with a domain and a device, 7 events and 5 counted validations.
+pub(super) fn incoming() -> ImportedLicense {
+    let mut license = new_license(&spec("small")).license;
+    license.last_event = 7;
+    license.version = 6;
+    let bound = [(3, Binding::Domain(domain("*.example.org"))), (5, Binding::Device(device("größe 1")))];
+    let activation = |(number, binding)| {
+        let id = format!("act_{}_{number:010}", &license.id.as_str()["lic_".len()..]);
+        let seen = number == 5;
+        let activation = Activation {
+            id: ActivationId::parse(&id).expect("an id"),
+            binding,
+            created_at: at(number),
+            label: seen.then(|| Label::parse("büro").expect("a label")),
+        };
+        let last_seen = LastSeen {
+            first_seen_at: seen.then(|| at(6)),
+            last_seen_at: seen.then(|| at(8)),
+            validations: seen.into(),
+            country: seen.then(|| Country::parse("NZ").expect("a country")),
+            as_of: None,
+        };
+        ActivationDetail { activation, last_seen }
+    };
+    let activations = bound.map(activation).to_vec();
+    (license.domains_used, license.devices_used) = (1, 1);
+    license.activated_at = Some(at(3));
+    let counters = Counters { validation_count: 5, last_validated_at: Some(at(9)), as_of: None };
+    ImportedLicense { license, counters, activations, events: Vec::new(), id_given: true, key_given: true }
+}
+
+pub(super) fn batch(licenses: impl IntoIterator<Item = ImportedLicense>) -> ImportBatch {
+    let by = Some(Arc::new(Actor::new(Who::CommandLine)));
+    ImportBatch { licenses: licenses.into_iter().collect(), at: at(100), by }
+}
+
+/// Returns the stored form of an imported license.
+pub(super) fn shown(incoming: &ImportedLicense) -> LicenseDetail {
+    let of_kind = |domains: bool| {
+        let found = incoming
+            .activations
+            .iter()
+            .map(|one| &one.activation)
+            .filter(|one| matches!(one.binding, Binding::Domain(_)) == domains);
+        found.cloned().collect()
+    };
+    LicenseDetail {
+        license: incoming.license.clone().into(),
+        counters: incoming.counters,
+        domains: of_kind(true),
+        devices: of_kind(false),
+    }
+}
+
+pub(super) async fn import(
+    store: &Handle,
+    licenses: impl IntoIterator<Item = ImportedLicense>,
+) -> Vec<Imported> {
+    store.transfer().import(&batch(licenses)).await.expect("import")
+}
+
+pub(super) type Counted = (Arc<License>, Counters);
+pub(super) type Bound = (LicenseId, ActivationDetail);
+
+/// Reads the licenses and activations of a snapshot, in pages.
+pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<Counted>, Vec<Bound>) {
+    let mut snapshot = store.transfer().snapshot().await.expect("snapshot");
+    let (mut licenses, mut activations) = (Vec::<Counted>::new(), Vec::<Bound>::new());
+    loop {
+        let after = licenses.last().map(|(license, _)| license.id.clone());
+        let page = snapshot.licenses(after.as_ref(), limit).await.expect("licenses");
+        assert!(page.len() <= limit as usize, "a page of {limit} has {} licenses", page.len());
+        if page.is_empty() {
+            break;
+        }
+        licenses.extend(page);
+    }
+    loop {
+        let after = activations.last().map(|(license, one)| (license.clone(), one.activation.id.clone()));
+        let after = after.as_ref().map(|(license, id)| (license, id));
+        let page = snapshot.activations(after, limit).await.expect("activations");
+        assert!(page.len() <= limit as usize, "a page of {limit} has {} activations", page.len());
+        if page.is_empty() {
+            break;
+        }
+        activations.extend(page);
+    }
+    (licenses, activations)
+}

@@ -1,0 +1,179 @@
+//! Cases for leases of deliveries.
+
+use super::endpoints::register;
+use crate::conformance::events::positions::assign_all;
+use crate::conformance::prelude::*;
+
+pub(super) const TOKEN: LeaseToken = LeaseToken::from_bytes([1; 16]);
+
+pub(super) fn request(seconds: i64, token: LeaseToken) -> LeaseRequest {
+    LeaseRequest { now: at(seconds), lease_until: at(seconds + 30), token, limit: 100, per_endpoint: 100 }
+}
+
+pub(super) async fn lease(store: &Handle, request: &LeaseRequest) -> Vec<LeasedDelivery> {
+    store.webhooks().lease_deliveries(request).await.expect("lease_deliveries").deliveries
+}
+
+pub(super) async fn settle(
+    store: &Handle,
+    leased: &LeasedDelivery,
+    (seconds, token, status): (i64, LeaseToken, u16),
+) -> Settled {
+    let result = AttemptResult::Answered { status, retry_after: None, body: format!("ü {status}") };
+    let settlement = Settlement {
+        endpoint_id: leased.delivery.endpoint_id.clone(),
+        event_id: leased.delivery.event_id.clone(),
+        token,
+        attempt: Attempt { at: at(seconds), duration: Duration::from_millis(12), result },
+        jitter: 0,
+        schedule: Schedule::default(),
+        now: at(seconds),
+    };
+    store.webhooks().settle(&settlement).await.expect("settle")
+}
+
+pub(super) async fn statuses(store: &Handle, id: &EndpointId) -> Vec<&'static str> {
+    let page = store
+        .webhooks()
+        .list_deliveries(id, None, &PageRequest { after: None, limit: 100 })
+        .await
+        .expect("list_deliveries");
+    page.items.iter().rev().map(|item| item.delivery.status.as_str()).collect()
+}
+
+pub(super) fn sequences(taken: &[LeasedDelivery]) -> Vec<u64> {
+    taken.iter().map(|taken| taken.event.sequence).collect()
+}
+
+/// Creates a license with this number of events.
+pub(super) async fn with_events(store: &Handle, events: usize) -> LicenseId {
+    let id = issue(store, &spec("small")).await.id;
+    for n in 1..events {
+        let command = if n % 2 == 1 { Command::Suspend } else { Command::Reinstate };
+        ask(store, &id, &command).await.expect("allowed");
+    }
+    id
+}
+
+/// A leased delivery is not leased again until the lease ends.
+pub async fn lease_excludes_others_until_it_ends(harness: &dyn Harness) {
+    let (store, other) = (harness.open().await, harness.open().await);
+    register(&store, &["*"]).await;
+    with_events(&store, 1).await;
+    assign_all(&store).await;
+    assert_eq!(lease(&store, &request(89, TOKEN)).await, [], "due at 90 s");
+    let LeasedDeliveries { deliveries: first, next_due } =
+        store.webhooks().lease_deliveries(&request(90, TOKEN)).await.expect("lease_deliveries");
+    assert_eq!((first.len(), next_due), (1, Some(at(120))));
+    let second = LeaseToken::from_bytes([2; 16]);
+    assert_eq!(lease(&other, &request(119, second)).await, [], "the lease holds");
+    let taken = lease(&other, &request(120, second)).await;
+    assert_eq!(taken.len(), 1, "the lease has ended");
+    assert_eq!(taken[0].event, first[0].event);
+    assert_eq!(
+        settle(&store, &first[0], (121, TOKEN, 200)).await,
+        Settled::Refused,
+        "the token does not own the delivery"
+    );
+    assert_eq!(statuses(&other, &first[0].endpoint.id).await, ["pending"], "nothing was written");
+    assert_eq!(settle(&other, &taken[0], (122, second, 200)).await, Settled::Succeeded);
+    assert_eq!(settle(&other, &taken[0], (122, second, 200)).await, Settled::Refused, "already settled");
+    assert_eq!(lease(&store, &request(9_000, TOKEN)).await, [], "delivered");
+}
+
+/// Racing lease requests on several nodes get each delivery once.
+pub async fn racing_leases_get_each_delivery_once(harness: &dyn Harness) {
+    let handles = [harness.open().await, harness.open().await];
+    let store = &handles[0];
+    let endpoints = [register(store, &["*"]).await, register(store, &["*"]).await];
+    for _ in 0..30 {
+        issue(store, &spec("small")).await;
+    }
+    assign_all(store).await;
+    let taken = race(&handles, 12, |task, store| {
+        let own = LeaseToken::from_bytes([u8::try_from(task).expect("few"); 16]);
+        async move {
+            let mut taken = Vec::new();
+            loop {
+                let new = lease(&store, &LeaseRequest { limit: 3, ..request(90, own) }).await;
+                let end = new.is_empty() || taken.len() > 60;
+                taken.extend(new.into_iter().map(|taken| (taken.endpoint.id, taken.delivery.event_id)));
+                if end {
+                    return taken;
+                }
+            }
+        }
+    })
+    .await
+    .concat();
+    let different: BTreeSet<_> = taken.iter().cloned().collect();
+    assert_eq!(taken.len(), different.len(), "no delivery is leased twice");
+    // A delivery may be left if its endpoint was locked.
+    let rest = lease(store, &request(90, TOKEN)).await;
+    assert_eq!(different.len() + rest.len(), 30 * endpoints.len());
+}
+
+/// First attempts follow the event order of a license. A failed attempt does not delay later events.
+pub async fn first_attempts_follow_license_order(harness: &dyn Harness) {
+    let store = harness.open().await;
+    register(&store, &["*"]).await;
+    with_events(&store, 3).await;
+    with_events(&store, 1).await;
+    assign_all(&store).await;
+    let taken = lease(&store, &request(90, TOKEN)).await;
+    assert_eq!(sequences(&taken), [1, 1], "the first of each license");
+    assert_eq!(lease(&store, &request(91, TOKEN)).await, [], "the second waits for the first attempt");
+    let first = taken.iter().find(|taken| taken.delivery.position == 1).expect("the first");
+    let retry = settle(&store, first, (92, TOKEN, 500)).await;
+    assert_eq!(retry, Settled::Retry(at(97)));
+    let second = lease(&store, &request(93, TOKEN)).await;
+    assert_eq!(sequences(&second), [2], "not delayed by a failed attempt");
+    assert_eq!(settle(&store, &second[0], (94, TOKEN, 200)).await, Settled::Succeeded);
+    let rest = lease(&store, &request(97, TOKEN)).await;
+    assert_eq!(
+        rest.iter().map(|taken| taken.event.sequence).collect::<BTreeSet<_>>(),
+        BTreeSet::from([1, 3])
+    );
+}
+
+/// Endpoints get equal shares, and no endpoint has more leased deliveries than requested.
+pub async fn endpoints_get_equal_shares(harness: &dyn Harness) {
+    let store = harness.open().await;
+    let busy = register(&store, &["license.created"]).await;
+    for _ in 0..20 {
+        issue(&store, &spec("small")).await;
+    }
+    assign_all(&store).await;
+    let quiet = register(&store, &["license.suspended"]).await;
+    for _ in 0..3 {
+        with_events(&store, 2).await;
+    }
+    assign_all(&store).await;
+    let some = LeaseRequest { limit: 4, per_endpoint: 5, ..request(90, TOKEN) };
+    let taken = lease(&store, &some).await;
+    let of = |taken: &[LeasedDelivery], id| taken.iter().filter(|taken| taken.endpoint.id == id).count();
+    assert_eq!((of(&taken, busy.id.clone()), of(&taken, quiet.id.clone())), (2, 2), "equal shares of 4");
+    let more = lease(&store, &LeaseRequest { limit: 100, ..some }).await;
+    assert_eq!(of(&more, busy.id.clone()), 3, "at most five are leased");
+    assert_eq!(of(&more, quiet.id.clone()), 1);
+    let to_busy = taken.iter().find(|taken| taken.endpoint.id == busy.id).expect("two");
+    settle(&store, to_busy, (91, TOKEN, 200)).await;
+    assert_eq!(lease(&store, &LeaseRequest { limit: 100, ..some }).await.len(), 1, "one was settled");
+    let lapsed = lease(&store, &LeaseRequest { limit: 100, per_endpoint: 100, ..request(200, TOKEN) }).await;
+    assert_eq!(of(&lapsed, busy.id), 22, "all leases have ended");
+}
+
+/// A returned delivery is due at once, without an attempt.
+pub async fn returned_delivery_is_due_at_once(harness: &dyn Harness) {
+    let store = harness.open().await;
+    register(&store, &["*"]).await;
+    with_events(&store, 2).await;
+    assign_all(&store).await;
+    let taken = lease(&store, &request(90, TOKEN)).await;
+    let other = LeaseToken::from_bytes([2; 16]);
+    store.webhooks().return_delivery(&taken[0].delivery, other, at(91)).await.expect("return_delivery");
+    assert_eq!(lease(&store, &request(91, other)).await, [], "another token returns nothing");
+    store.webhooks().return_delivery(&taken[0].delivery, TOKEN, at(91)).await.expect("return_delivery");
+    let again = lease(&store, &request(91, other)).await;
+    assert_eq!((sequences(&again), again[0].delivery.tries), (vec![1], 0));
+}

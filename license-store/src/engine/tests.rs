@@ -1,0 +1,182 @@
+//! An engine that is built as in the first example has what the server has by default.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use license_core::clock::ManualClock;
+use license_core::job::{BackgroundJob, Shutdown};
+use license_core::license::Expiry;
+use license_core::metrics::MetricValue;
+use license_core::service::ImportOptions;
+use license_core::store::LicenseStore;
+use license_core::usage::UsageQuery;
+use license_core::{CustomerEmail, LicenseSpec, Secret, ValidateRequest};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::faults::{Fault, FaultStore};
+use crate::group_commit::{GroupCommitOptions, Recording};
+use crate::memory::MemoryStore;
+use crate::subscription::Subscription;
+
+fn secret() -> Secret {
+    Secret::from_hex(&"5a".repeat(32)).expect("a secret")
+}
+
+fn spec() -> LicenseSpec {
+    LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").expect("an address"))
+}
+
+fn metric(engine: &Engine, name: &str) -> u64 {
+    let metric = engine.metrics().into_iter().find(|metric| metric.name == name).expect("a metric");
+    match metric.value {
+        MetricValue::Counter(value) | MetricValue::Gauge(value) => value,
+        value => panic!("{value:?}"),
+    }
+}
+
+#[tokio::test]
+async fn second_validation_is_a_cache_hit() {
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret()).start().await.expect("an engine");
+    let issued = engine.licenses.issue(&spec(), None).await.expect("a license");
+    let request = ValidateRequest { key: issued.key.reveal(), ..ValidateRequest::default() };
+    for _ in 0..3 {
+        assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    }
+    assert!(metric(&engine, "cache_hits") >= 1, "{:?}", engine.metrics());
+    engine.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn expiry_event_is_written_by_default() {
+    let start = "2026-06-01T12:00:00Z".parse().expect("a time");
+    let clock = Arc::new(ManualClock::at(start));
+    let builder = Engine::builder(Arc::new(MemoryStore::new()), &secret());
+    let rng = ChaCha20Rng::seed_from_u64(1);
+    let engine = builder.clock(Arc::clone(&clock), rng).start().await.expect("an engine");
+    let spec = LicenseSpec { expires_at: Some(Expiry::At(start + TimeDelta::days(1))), ..spec() };
+    engine.licenses.issue(&spec, None).await.expect("a license");
+    clock.advance(TimeDelta::days(2));
+    let mut events = Subscription::open(engine.events.clone(), "test").await.expect("a subscription");
+    while events.next().await.expect("an event").event.event_type.as_str() != "license.expired" {}
+    engine.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_usage_is_deleted_by_default() {
+    let clock = Arc::new(ManualClock::at("2026-06-01T12:00:00Z".parse().expect("a time")));
+    let builder = Engine::builder(Arc::new(MemoryStore::new()), &secret());
+    let rng = ChaCha20Rng::seed_from_u64(1);
+    let engine = builder.clock(Arc::clone(&clock), rng).start().await.expect("an engine");
+    let issued = engine.licenses.issue(&spec(), None).await.expect("a license");
+    let request = ValidateRequest { key: issued.key.reveal(), ..ValidateRequest::default() };
+    assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    clock.advance(TimeDelta::days(31));
+    tokio::time::sleep(Duration::from_mins(20)).await;
+    let usage = engine.usage.report(&issued.detail.license.id, &UsageQuery::default()).await.expect("usage");
+    assert_eq!((usage.recent.items.len(), usage.total()), (0, 1));
+    engine.shutdown().await;
+}
+
+/// Buffered validations are written before the store is closed.
+#[tokio::test]
+async fn shutdown_writes_buffered_validations() {
+    let store = MemoryStore::new();
+    let options = GroupCommitOptions { recording: Recording::Buffered, ..GroupCommitOptions::default() };
+    let engine = Engine::builder(Arc::new(store.clone()), &secret()).recording(options);
+    let engine = engine.start().await.expect("an engine");
+    let issued = engine.licenses.issue(&spec(), None).await.expect("a license");
+    let request = ValidateRequest { key: issued.key.reveal(), ..ValidateRequest::default() };
+    for _ in 0..100 {
+        assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    }
+    engine.shutdown().await;
+    let detail = store.get(&issued.detail.license.id).await.expect("a store").expect("the license");
+    assert_eq!(detail.counters.validation_count, 100);
+}
+
+/// A key that was validated before its import is known at once, although the cache had it as unknown.
+#[tokio::test]
+async fn imported_key_is_valid_at_once() {
+    let key = "TO-7K3F-M2QA-ZZ81-94FY";
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret()).start().await.expect("an engine");
+    let request = ValidateRequest { key, ..ValidateRequest::default() };
+    assert_eq!(engine.validate(&request).await.expect("a verdict"), Verdict::NotFound);
+    let mut import = engine.transfer.import(ImportOptions::default()).await.expect("an import");
+    let line =
+        format!(r#"{{"type":"license","key":"{key}","plan":"starter","customer_email":"dev@example.com"}}"#);
+    import.line(1, line.as_bytes()).await.expect("a line");
+    assert_eq!(import.finish().await.expect("a report").imported, 1);
+    assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    engine.shutdown().await;
+}
+
+/// While the store is down, known licenses keep validating, and the validations are recorded later.
+#[tokio::test(start_paused = true)]
+async fn outage_is_survived_by_default() {
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let engine = Engine::builder(store.clone(), &secret()).start().await.expect("an engine");
+    let issued = engine.licenses.issue(&spec(), None).await.expect("a license");
+    let request = ValidateRequest { key: issued.key.reveal(), ..ValidateRequest::default() };
+    // The first validation activates the license, the second one caches it.
+    for _ in 0..2 {
+        assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    }
+    store.set(Fault::Unavailable);
+    for _ in 0..10 {
+        assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    }
+    assert!(engine.is_down());
+    store.set(None);
+    engine.shutdown().await;
+    let detail = store.get(&issued.detail.license.id).await.expect("a store").expect("the license");
+    assert_eq!(detail.counters.validation_count, 12);
+}
+
+/// A job that reports its steps.
+#[derive(Debug)]
+struct Recorder(mpsc::UnboundedSender<&'static str>);
+
+#[async_trait]
+impl BackgroundJob for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        self.0.send("started").expect("the test listens");
+        shutdown.await;
+        self.0.send("finished").expect("the test listens");
+    }
+}
+
+/// The webhook dispatcher joins in the same way.
+#[tokio::test]
+async fn spawned_job_runs_until_shutdown() {
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret()).start().await.expect("an engine");
+    let (send, mut steps) = mpsc::unbounded_channel();
+    engine.spawn(Recorder(send));
+    assert_eq!(steps.recv().await, Some("started"));
+    engine.shutdown().await;
+    assert_eq!(steps.recv().await, Some("finished"));
+    assert_eq!(steps.recv().await, None);
+}
+
+#[tokio::test]
+async fn license_engine_needs_licenses_only() {
+    let store: Arc<dyn LicenseStore> = Arc::new(MemoryStore::new());
+    let engine = LicenseEngine::builder(store, &secret());
+    let commits = Some(NonZero::<usize>::MIN);
+    let engine = engine.recording(GroupCommitOptions { commits, ..GroupCommitOptions::default() });
+    let engine = engine.start().await.expect("an engine");
+    let issued = engine.licenses().issue(&spec(), None).await.expect("a license");
+    let request = ValidateRequest { key: issued.key.reveal(), ..ValidateRequest::default() };
+    assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    engine.licenses().revoke(&issued.detail.license.id).await.expect("revoked");
+    assert!(!engine.validate(&request).await.expect("a verdict").is_valid());
+    engine.shutdown().await;
+}

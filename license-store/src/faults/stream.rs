@@ -1,0 +1,68 @@
+//! A change stream that has what the test sends.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use license_core::change::{ChangeNotice, ChangeStream, StreamState};
+use tokio::sync::mpsc;
+
+/// A notice, and a sender that is dropped when the listener has applied it.
+type Sent = (ChangeNotice, mpsc::Sender<()>);
+
+#[derive(Debug, Default)]
+pub(super) struct ScriptedStream {
+    listeners: Mutex<Vec<mpsc::UnboundedSender<Sent>>>,
+    is_lost: AtomicBool,
+}
+
+impl ScriptedStream {
+    fn listeners(&self) -> MutexGuard<'_, Vec<mpsc::UnboundedSender<Sent>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn listen(&self) -> Box<dyn ChangeStream> {
+        let (listener, notices) = mpsc::unbounded_channel();
+        self.listeners().push(listener);
+        Box::new(Listener { notices, current: None })
+    }
+
+    /// Sends a notice, and waits until each listener asks for the next one.
+    pub(super) async fn send(&self, notice: ChangeNotice) {
+        let (sent, mut applied) = mpsc::channel(1);
+        self.listeners().retain(|listener| listener.send((notice.clone(), sent.clone())).is_ok());
+        drop(sent);
+        // Nothing is sent: this ends when the last listener drops its half.
+        assert_eq!(applied.recv().await, None);
+    }
+
+    pub(super) fn state(&self) -> StreamState {
+        if self.is_lost.load(Ordering::SeqCst) { StreamState::Lost } else { StreamState::Listening }
+    }
+
+    pub(super) fn set_state(&self, state: StreamState) {
+        self.is_lost.store(state == StreamState::Lost, Ordering::SeqCst);
+    }
+}
+
+struct Listener {
+    notices: mpsc::UnboundedReceiver<Sent>,
+    /// Of the notice that was returned last.
+    current: Option<mpsc::Sender<()>>,
+}
+
+#[async_trait]
+impl ChangeStream for Listener {
+    async fn next(&mut self) -> ChangeNotice {
+        self.current = None;
+        match self.notices.recv().await {
+            Some((notice, current)) => {
+                self.current = Some(current);
+                notice
+            }
+            // The store was dropped.
+            None => pending().await,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Releases idle devices.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use license_core::job::{BackgroundJob, Shutdown};
+use license_core::service::ActivationService;
+
+use super::rounds::repeat;
+
+/// Licenses of each plan per batch. Each is a transaction.
+pub(super) const BATCH: u32 = 8;
+
+/// Frees the slots of devices that were not seen for the time that their plan allows.
+#[derive(Debug)]
+pub struct IdleDevices {
+    /// Service of the activations.
+    pub activations: ActivationService,
+    /// Interval between scans.
+    pub every: Duration,
+}
+
+#[async_trait]
+impl BackgroundJob for IdleDevices {
+    fn name(&self) -> &'static str {
+        "idle devices"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { activations, every } = *self;
+        repeat(shutdown, every, "the release of idle devices", Some(1), || activations.release_idle(BATCH))
+            .await;
+    }
+}

@@ -1,0 +1,39 @@
+//! Reloads the formats of imported keys, which other nodes may have declared.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use license_core::job::{BackgroundJob, Shutdown};
+use license_core::service::Services;
+use tokio::time::sleep;
+
+use super::rounds::until;
+
+/// Reloads the formats of imported keys at an interval.
+#[derive(Debug)]
+pub struct KeyFormats {
+    /// Services that parse keys.
+    pub services: Services,
+    /// Interval: the maximum time that keys of a new format are unknown to this node.
+    pub every: Duration,
+}
+
+#[async_trait]
+impl BackgroundJob for KeyFormats {
+    fn name(&self) -> &'static str {
+        "key formats"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { services, every } = *self;
+        let rounds = async {
+            loop {
+                if let Err(error) = services.reload_key_formats().await {
+                    tracing::warn!(%error, "loading the formats of imported keys failed; it will be retried");
+                }
+                sleep(every).await;
+            }
+        };
+        until(shutdown, rounds).await;
+    }
+}

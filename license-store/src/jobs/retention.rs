@@ -1,0 +1,100 @@
+//! Deletes old data.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use license_core::job::{BackgroundJob, Shutdown};
+use license_core::service::{AccessService, EventService, UsageService};
+use license_core::{store, usage};
+use tokio::time::sleep;
+
+use super::rounds::{repeat, run_batch, until};
+
+/// Interval between deletions of usage and audit entries. Days end at midnight UTC.
+pub(super) const EVERY: Duration = Duration::from_mins(10);
+/// Interval between deletions of events and deliveries.
+const EVENTS_EVERY: Duration = Duration::from_hours(1);
+/// Usage rows of each kind per transaction.
+pub(super) const USAGE_BATCH: u32 = 500;
+/// Events and deliveries per transaction.
+const EVENTS_BATCH: u32 = 250;
+
+/// Deletes old usage.
+#[derive(Debug)]
+pub struct UsageRetention {
+    /// Service of the usage.
+    pub usage: UsageService,
+    /// How long usage is kept.
+    pub retention: usage::UsageRetention,
+}
+
+#[async_trait]
+impl BackgroundJob for UsageRetention {
+    fn name(&self) -> &'static str {
+        "usage retention"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { usage, retention } = *self;
+        let prune = || usage.prune(&retention, USAGE_BATCH);
+        repeat(shutdown, EVERY, "the deletion of old usage", Some(3), prune).await;
+    }
+}
+
+/// Deletes old events and settled deliveries.
+#[derive(Debug)]
+pub struct EventRetention {
+    /// Service of the events.
+    pub events: EventService,
+    /// How long settled deliveries are kept.
+    pub keep_deliveries: TimeDelta,
+    /// How long events are kept; longer if a subscription has not read them. `None` keeps all events.
+    pub keep_events: Option<TimeDelta>,
+}
+
+#[async_trait]
+impl BackgroundJob for EventRetention {
+    fn name(&self) -> &'static str {
+        "event retention"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { events, keep_deliveries, keep_events } = *self;
+        until(shutdown, async {
+            loop {
+                let before = |kept| events.now().checked_sub_signed(kept).unwrap_or_default();
+                let retention = store::EventRetention {
+                    deliveries_before: before(keep_deliveries),
+                    events_before: keep_events.map(before),
+                    limit: EVENTS_BATCH,
+                };
+                while run_batch("the deletion of old events", Some(0), events.prune(&retention)).await {}
+                sleep(EVENTS_EVERY).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// Deletes old entries of the audit log.
+#[derive(Debug)]
+pub struct AuditRetention {
+    /// Service of the audit log.
+    pub access: AccessService,
+    /// How many days entries are kept.
+    pub days: u32,
+}
+
+#[async_trait]
+impl BackgroundJob for AuditRetention {
+    fn name(&self) -> &'static str {
+        "audit retention"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { access, days } = *self;
+        repeat(shutdown, EVERY, "the deletion of old audit entries", Some(3), || access.prune_audit(days))
+            .await;
+    }
+}

@@ -1,0 +1,60 @@
+//! Rounds of a job: batches with pauses, until shutdown.
+
+use std::time::Duration;
+
+use license_core::error::ServiceError;
+use license_core::job::Shutdown;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep};
+
+/// Minimum pause after a batch, so that other writers get their turn.
+const MIN_PAUSE: Duration = Duration::from_millis(4);
+
+/// Runs `rounds`, which never end, until shutdown. The next start completes what was interrupted.
+pub(super) async fn until(mut shutdown: Shutdown, rounds: impl Future<Output = ()> + Send) {
+    tokio::select! {
+        () = &mut shutdown => {}
+        () = rounds => {}
+    }
+}
+
+/// Runs batches until one is empty or fails, then sleeps for `every`, and so on until shutdown.
+///
+/// After a batch it pauses `share` times as long as the batch took, so that other writers get their turn;
+/// `None` if the store pauses itself.
+pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceError>> + Send>(
+    shutdown: Shutdown,
+    every: Duration,
+    what: &'static str,
+    share: Option<u32>,
+    mut batch: impl FnMut() -> F + Send,
+) {
+    let rounds = async move {
+        loop {
+            while run_batch(what, share, batch()).await {}
+            sleep(every).await;
+        }
+    };
+    until(shutdown, rounds).await;
+}
+
+/// Runs one batch. Returns whether there may be another one.
+pub(super) async fn run_batch<N: Into<u64>>(
+    what: &'static str,
+    share: Option<u32>,
+    batch: impl Future<Output = Result<N, ServiceError>> + Send,
+) -> bool {
+    let begun = Instant::now();
+    match batch.await.map(Into::into) {
+        Ok(0) => return false,
+        Ok(_) => match share {
+            Some(share) => sleep((begun.elapsed() * share).max(MIN_PAUSE)).await,
+            None => yield_now().await,
+        },
+        Err(error) => {
+            tracing::warn!(%error, "{what} failed; it will be retried");
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,67 @@
+//! The port of the audit log.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::audit::{AuditEntry, AuditFilter, Audited, Erasure};
+use license_core::store::{AuditStore, Page, PageRequest, StoreError};
+
+use super::audit_log::erase_from;
+use super::store::MemoryStore;
+
+#[async_trait]
+impl AuditStore for MemoryStore {
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<Audited, u64>, StoreError> {
+        let data = self.data();
+        let below = page.after.unwrap_or(u64::MAX);
+        let found = data.audit.entries.range(..below).rev().filter(|(_, entry)| filter.matches(entry));
+        let audited =
+            |(sequence, entry): (&u64, &AuditEntry)| Audited { sequence: *sequence, entry: entry.clone() };
+        let items = found.map(audited).take(page.limit as usize + 1).collect();
+        Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
+    }
+
+    async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let mut data = self.data();
+        let mut old: Vec<_> = data
+            .audit
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.at < before)
+            .map(|(sequence, entry)| (entry.at, *sequence))
+            .collect();
+        old.sort_unstable();
+        old.truncate(limit as usize);
+        for (_, sequence) in &old {
+            data.audit.entries.remove(sequence);
+        }
+        Ok(old.len() as u64)
+    }
+
+    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
+        let mut data = self.data();
+        let mut last = BTreeMap::new();
+        for (sequence, entry) in &mut data.audit.entries {
+            if erase_from(entry, erasure)
+                && let Some(id) = &entry.license_id
+            {
+                last.insert(id.clone(), *sequence);
+            }
+        }
+        for (id, last) in &last {
+            for (_, entry) in data.audit.entries.range_mut(..=last) {
+                if entry.license_id.as_ref() == Some(id) {
+                    entry.metadata = None;
+                }
+            }
+            data.erase_from_events(id, erasure);
+        }
+        data.audit.add(entry);
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The data of a memory store.
+
+use std::collections::{BTreeMap, HashMap};
+
+use license_core::audit::Erasure;
+use license_core::command::{Changes, Idempotency};
+use license_core::event::Subject;
+use license_core::key::KeyDigest;
+use license_core::license::LicenseId;
+use license_core::store::{Created, LicenseRecord, StoreError};
+use license_core::token::{ApiToken, TokenId};
+use license_core::usage::{RecorderId, Validation, ValidationCursor, fold};
+
+use super::audit_log::{AuditLog, erase_from};
+use super::event_log::EventLog;
+use super::usage_log::{HistoryEntry, UsageLog};
+
+#[derive(Debug, Default)]
+pub(crate) struct Data {
+    pub(crate) licenses: BTreeMap<LicenseId, Entry>,
+    pub(crate) by_key: HashMap<KeyDigest, LicenseId>,
+    pub(crate) idempotency: HashMap<String, ([u8; 32], LicenseId)>,
+    pub(crate) settings: HashMap<String, Vec<u8>>,
+    /// Number of the last batch of each recorder.
+    pub(super) last_batches: HashMap<RecorderId, u64>,
+    pub(crate) tokens: BTreeMap<TokenId, ApiToken>,
+    pub(crate) audit: AuditLog,
+    pub(crate) events: EventLog,
+    pub(crate) usage: UsageLog,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: LicenseRecord,
+    /// In the order of recording.
+    pub(crate) validations: Vec<HistoryEntry>,
+}
+
+impl Data {
+    pub(super) fn find_created(&self, Idempotency { key, request }: &Idempotency) -> Option<Created> {
+        let (before, first) = self.idempotency.get(key.as_str())?;
+        Some(Created::again(request, before, first.clone()))
+    }
+
+    pub(crate) fn record(&self, id: &LicenseId) -> Result<&LicenseRecord, StoreError> {
+        let entry = self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        Ok(&entry.record)
+    }
+
+    pub(super) fn insert(&mut self, record: LicenseRecord) {
+        let license = record.license();
+        self.by_key.insert(license.key_digest, license.id.clone());
+        self.licenses.insert(license.id.clone(), Entry { record, validations: Vec::new() });
+    }
+
+    /// Writes a decision.
+    pub(crate) fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
+        let digest = changes.license.key_digest;
+        let before = self.record(id)?.license().key_digest;
+        if digest != before {
+            if self.by_key.contains_key(&digest) {
+                return Err(StoreError::AlreadyExists { what: "the license key" });
+            }
+            self.by_key.remove(&before);
+            self.by_key.insert(digest, id.clone());
+        }
+        let Some(entry) = self.licenses.get_mut(id) else { return Ok(()) };
+        let events = entry.record.apply(changes);
+        self.events.append(events);
+        if let Some(audit) = &changes.audit {
+            self.audit.add(audit);
+        }
+        if let Some(erasure) = &changes.erased {
+            self.erase(id, erasure);
+        }
+        Ok(())
+    }
+
+    /// Folds recorded validations and moves them to the histories. Ignores those of unknown licenses.
+    pub(crate) fn catch_up(&mut self) {
+        let mut pending = std::mem::take(&mut self.usage.pending);
+        pending.retain(|validation| self.licenses.contains_key(&validation.license_id));
+        let fold = fold(&pending);
+        for (key, sum) in &fold.rollups {
+            self.usage.rollups.entry(key.clone()).and_modify(|sums| sums.add(sum)).or_insert(*sum);
+        }
+        for id in fold.counters.keys() {
+            if let Some(entry) = self.licenses.get_mut(id) {
+                entry.record.record(&fold);
+            }
+        }
+        for Validation { license_id, at, outcome, claim, covered_by, location, client } in pending {
+            self.usage.last_sequence += 1;
+            let cursor = ValidationCursor { at, sequence: self.usage.last_sequence };
+            if let Some(entry) = self.licenses.get_mut(&license_id) {
+                entry.validations.push(HistoryEntry { cursor, outcome, claim, covered_by, location, client });
+            }
+        }
+    }
+
+    /// Replaces a customer's address in the events and audit entries of a license.
+    pub(crate) fn erase(&mut self, id: &LicenseId, erasure: &Erasure) {
+        self.erase_from_events(id, erasure);
+        for entry in self.audit.entries.values_mut().filter(|entry| entry.license_id.as_ref() == Some(id)) {
+            entry.metadata = None;
+            erase_from(entry, erasure);
+        }
+    }
+
+    pub(super) fn erase_from_events(&mut self, id: &LicenseId, erasure: &Erasure) {
+        self.events.update_each(&Subject::License(id.clone()), |event| {
+            erasure.erase_from_event(&mut event.data);
+        });
+    }
+}

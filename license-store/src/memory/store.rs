@@ -1,0 +1,195 @@
+//! A store in memory.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use license_core::activation::{ActivationId, ActivationKind};
+use license_core::change::ChangeStream;
+use license_core::command::{Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, decide};
+use license_core::key::KeyDigest;
+use license_core::last_seen::{ActivationDetail, IdleQuery};
+use license_core::license::{LicenseDetail, LicenseId, LicenseState};
+use license_core::store::{
+    ActivationStore, CatalogStore, Created, LicenseQuery, LicenseRecord, LicenseStore, Page, PageRequest,
+    StoreError, StoreHealth,
+};
+use license_core::usage::{BatchId, Validation};
+use license_core::verdict::{Claim, LicenseSnapshot};
+
+use super::data::Data;
+use crate::local_feed::LocalFeed;
+
+/// Keeps everything in this process, behind one lock, for tests and demonstrations.
+///
+/// Clones share the data, which is lost when the last clone is dropped. Validations are folded when a reader
+/// needs them, so the first report after many validations takes longer.
+///
+/// ```
+/// use license_core::store::LicenseStore;
+/// use license_store::memory::MemoryStore;
+/// let store: std::sync::Arc<dyn LicenseStore> = std::sync::Arc::new(MemoryStore::new());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    data: Arc<Mutex<Data>>,
+    pub(super) feed: LocalFeed,
+}
+
+impl MemoryStore {
+    /// Creates an empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn data(&self) -> MutexGuard<'_, Data> {
+        // Code under the lock panics only if memory runs out, and no write is left half done.
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the data with every recorded validation folded.
+    pub(crate) fn current(&self) -> MutexGuard<'_, Data> {
+        let mut data = self.data();
+        data.catch_up();
+        data
+    }
+}
+
+#[async_trait]
+impl LicenseStore for MemoryStore {
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let mut data = self.data();
+        if let Some(created) = new.idempotency.as_ref().and_then(|idempotency| data.find_created(idempotency))
+        {
+            return Ok(created);
+        }
+        if data.licenses.contains_key(&new.license.id) {
+            return Err(StoreError::AlreadyExists { what: "the license id" });
+        }
+        if data.by_key.contains_key(&new.license.key_digest) {
+            return Err(StoreError::AlreadyExists { what: "the license key" });
+        }
+        if let Some(Idempotency { key, request }) = &new.idempotency {
+            data.idempotency.insert(key.as_str().to_owned(), (*request, new.license.id.clone()));
+        }
+        data.insert(LicenseRecord::new(new));
+        if let Some(audit) = &new.audit {
+            data.audit.add(audit);
+        }
+        data.events.append(new.events.iter().cloned());
+        self.feed.notify_licenses([new.notice()]);
+        Ok(Created::New)
+    }
+
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        let mut data = self.current();
+        let record = data.record(id)?;
+        let before = record.license().key_digest;
+        let Decision { outcome, changes } = decide(record.view(command, context), command, context);
+        if let Some(changes) = changes {
+            data.apply(id, &changes)?;
+            self.feed.notify_licenses(changes.notices(&before));
+        }
+        Ok(outcome)
+    }
+
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+        let mut data = self.data();
+        if let Some(BatchId { recorder, number }) = batch {
+            let last = data.last_batches.entry(recorder).or_default();
+            if number <= *last {
+                return Ok(());
+            }
+            *last = number;
+        }
+        data.usage.record(validations);
+        Ok(())
+    }
+
+    async fn find_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+        let data = self.data();
+        let entry = data.by_key.get(digest).and_then(|id| data.licenses.get(id));
+        Ok(entry.map(|entry| entry.record.snapshot(claim)))
+    }
+
+    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+        Ok(self.current().licenses.get(id).map(|entry| entry.record.detail()))
+    }
+
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        let data = self.current();
+        let below = query.page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let newest_first = data.licenses.range::<LicenseId, _>((Bound::Unbounded, below)).rev();
+        Ok(LicenseRecord::page(newest_first.map(|(_, entry)| &entry.record), query))
+    }
+
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.data().settings.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+
+    async fn find_by_idempotency_key(
+        &self,
+        idempotency: &Idempotency,
+    ) -> Result<Option<Created>, StoreError> {
+        Ok(self.data().find_created(idempotency))
+    }
+
+    fn changes(&self) -> Box<dyn ChangeStream> {
+        self.feed.listen()
+    }
+}
+
+#[async_trait]
+impl ActivationStore for MemoryStore {
+    async fn list_activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
+        let data = self.current();
+        let found = data.record(id)?.activations();
+        let found = found.filter(|detail| {
+            kind.is_none_or(|kind| detail.activation.binding.kind() == kind)
+                && page.after.as_ref().is_none_or(|after| detail.activation.id > *after)
+        });
+        let items = found.take(page.limit as usize + 1).cloned().collect();
+        Ok(Page::from_one_more(items, page.limit, |detail: &ActivationDetail| detail.activation.id.clone()))
+    }
+
+    async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        let IdleQuery { plan, before, limit } = *query;
+        let data = self.current();
+        let records = data.licenses.values().map(|entry| &entry.record);
+        let mut idle: Vec<_> = records
+            .filter(|record| record.license().plan == plan)
+            .filter(|record| record.license().state != LicenseState::Revoked)
+            .filter_map(|record| Some((record.least_recently_seen_at()?, record.license().id.clone())))
+            .filter(|(seen_at, _)| *seen_at < before)
+            .collect();
+        idle.sort();
+        Ok(idle.into_iter().take(limit as usize).map(|(_, id)| id).collect())
+    }
+}
+
+#[async_trait]
+impl CatalogStore for MemoryStore {
+    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+        let data = self.data();
+        let plans: BTreeSet<_> = data.licenses.values().map(|entry| &entry.record.license().plan).collect();
+        Ok(plans.into_iter().cloned().collect())
+    }
+}
+
+impl StoreHealth for MemoryStore {}

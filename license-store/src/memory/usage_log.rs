@@ -1,0 +1,70 @@
+//! Validations and rollups.
+
+use std::collections::BTreeMap;
+
+use license_core::client::Client;
+use license_core::domain::DomainName;
+use license_core::license::LicenseId;
+use license_core::location::Location;
+use license_core::usage::{
+    Rollup, RollupKey, UsageKept, UsageSum, Validation, ValidationCursor, ValidationOutcome,
+};
+use license_core::verdict::Claim;
+
+/// A validation without its license.
+#[derive(Debug)]
+pub(crate) struct HistoryEntry {
+    pub(super) cursor: ValidationCursor,
+    pub(super) outcome: ValidationOutcome,
+    pub(super) claim: Claim,
+    pub(super) covered_by: Option<DomainName>,
+    pub(super) location: Option<Location>,
+    pub(super) client: Option<Client>,
+}
+
+impl HistoryEntry {
+    pub(crate) fn validation(&self, id: &LicenseId) -> Validation {
+        let Self { cursor, outcome, claim, covered_by, location, client } = self;
+        Validation {
+            license_id: id.clone(),
+            at: cursor.at,
+            outcome: *outcome,
+            claim: claim.clone(),
+            covered_by: covered_by.clone(),
+            location: location.clone(),
+            client: client.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct UsageLog {
+    /// Not folded yet. Readers fold, since that costs more than a validation.
+    pub(super) pending: Vec<Validation>,
+    pub(super) last_sequence: u64,
+    pub(crate) rollups: BTreeMap<RollupKey, UsageSum>,
+    /// Sums of deleted rollups.
+    pub(crate) pruned: BTreeMap<(LicenseId, ValidationOutcome), UsageSum>,
+    pub(super) kept: UsageKept,
+}
+
+impl UsageLog {
+    pub(crate) fn record(&mut self, validations: &[Validation]) {
+        self.pending.extend_from_slice(validations);
+    }
+
+    /// Returns whether there is a rollup with this key.
+    pub(crate) fn has(&self, key: &RollupKey) -> bool {
+        self.rollups.contains_key(key)
+    }
+
+    /// Adds an imported rollup, unless one exists.
+    pub(crate) fn import(&mut self, Rollup { key, sum }: &Rollup) {
+        self.rollups.entry(key.clone()).or_insert(*sum);
+        self.kept = self.kept.and(UsageKept::imported(key.day));
+    }
+
+    pub(crate) fn kept(&self) -> &UsageKept {
+        &self.kept
+    }
+}

@@ -1,0 +1,201 @@
+//! Webhook endpoints in memory.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::change::ChangeNotice;
+use license_core::delivery::{Delivery, DeliveryStatus, LeaseToken, Settled, Settlement, settle};
+use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
+use license_core::event::EventId;
+use license_core::limits;
+use license_core::store::{
+    DeliveryDetail, EndpointOutcome, EventFilter, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay,
+    Replayed, SequencedEvent, StoreError, WebhookStore,
+};
+
+use super::event_log::{StoredDelivery, key};
+use super::store::MemoryStore;
+
+#[async_trait]
+impl WebhookStore for MemoryStore {
+    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        let mut data = self.data();
+        let endpoints = &mut data.events.endpoints;
+        if endpoints.contains_key(&endpoint.id) {
+            return Err(StoreError::AlreadyExists { what: "the endpoint id" });
+        }
+        let room = endpoints.len() < limits::ENDPOINTS;
+        if room {
+            endpoints.insert(endpoint.id.clone(), endpoint.clone());
+        }
+        Ok(room)
+    }
+
+    async fn list_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        Ok(self.data().events.endpoints.values().cloned().collect())
+    }
+
+    async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        Ok(self.data().events.endpoints.get(id).cloned())
+    }
+
+    async fn execute_endpoint(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        now: DateTime<Utc>,
+    ) -> Result<EndpointOutcome, StoreError> {
+        let mut data = self.data();
+        let events = &mut data.events;
+        let Some(before) = events.endpoints.get(id).cloned() else { return Ok(EndpointOutcome::NotFound) };
+        let was_enabled = before.is_enabled();
+        let Some(decision) = decide_endpoint(before, command, now) else {
+            return Ok(EndpointOutcome::Disabled);
+        };
+        events.append(decision.event);
+        if decision.endpoint.is_enabled() && !was_enabled {
+            let waiting =
+                |stored: &&mut StoredDelivery| stored.delivery.due_at.is_some() && !stored.is_leased(now);
+            events.of_endpoint_mut(id).filter(waiting).for_each(|stored| stored.delivery.due_at = Some(now));
+        }
+        events.endpoints.insert(id.clone(), decision.endpoint.clone());
+        self.feed.notify(ChangeNotice::Events);
+        Ok(EndpointOutcome::Done(decision.endpoint.into()))
+    }
+
+    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
+        let mut data = self.data();
+        data.events.deliveries.retain(|(endpoint, _), _| endpoint != id);
+        Ok(data.events.endpoints.remove(id).is_some())
+    }
+
+    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError> {
+        let mut data = self.data();
+        let events = &mut data.events;
+        let enabled = events.endpoints.values().filter(|endpoint| endpoint.is_enabled());
+        let enabled: Vec<_> = enabled.map(|endpoint| endpoint.id.clone()).collect();
+        // Equal ready: the first delivery of each endpoint, then the second of each, and so on.
+        let mut ready = Vec::new();
+        for id in &enabled {
+            ready.extend(events.ready(id, request).into_iter().enumerate().map(|(rank, at)| (rank, id, at)));
+        }
+        ready.sort_by_key(|(rank, ..)| *rank);
+        ready.truncate(request.limit as usize);
+        let deliveries = ready.into_iter().filter_map(|(_, id, at)| events.lease(id, at, request)).collect();
+        let waiting = enabled.iter().flat_map(|id| events.of_endpoint(id));
+        let next_due =
+            waiting.filter_map(|stored| stored.delivery.due_at).filter(|due_at| *due_at > request.now).min();
+        Ok(LeasedDeliveries { deliveries, next_due })
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+        let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
+        let mut data = self.data();
+        let events = &mut data.events;
+        let Some(endpoint) = events.endpoints.get(endpoint_id).cloned() else { return Ok(Settled::Refused) };
+        let Some(stored) = events.find(endpoint_id, event_id).filter(|stored| stored.token == Some(*token))
+        else {
+            return Ok(Settled::Refused);
+        };
+        let decision = settle(stored.delivery.clone(), endpoint, settlement);
+        let settled = decision.settled();
+        stored.delivery = decision.delivery;
+        stored.token = None;
+        stored.attempts.push(attempt.clone());
+        let too_many = stored.attempts.len().saturating_sub(limits::LISTED_ATTEMPTS as usize);
+        stored.attempts.drain(..too_many);
+        events.endpoints.insert(endpoint_id.clone(), decision.endpoint);
+        let has_event = decision.event.is_some();
+        events.append(decision.event);
+        if has_event {
+            self.feed.notify(ChangeNotice::Events);
+        }
+        Ok(settled)
+    }
+
+    async fn return_delivery(
+        &self,
+        delivery: &Delivery,
+        token: LeaseToken,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut data = self.data();
+        let stored = data.events.find(&delivery.endpoint_id, &delivery.event_id);
+        if let Some(stored) = stored.filter(|stored| stored.token == Some(token)) {
+            stored.token = None;
+            stored.delivery.due_at = Some(now);
+            self.feed.notify(ChangeNotice::Events);
+        }
+        Ok(())
+    }
+
+    async fn list_deliveries(
+        &self,
+        endpoint: &EndpointId,
+        status: Option<DeliveryStatus>,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<DeliveryDetail, u64>, StoreError> {
+        let data = self.data();
+        let found = data.events.of_endpoint(endpoint).rev().filter(|stored| {
+            status.is_none_or(|status| stored.delivery.status == status)
+                && page.after.is_none_or(|after| stored.delivery.position < after)
+        });
+        let items =
+            found.filter_map(|stored| data.events.detail(stored)).take(page.limit as usize + 1).collect();
+        Ok(Page::from_one_more(items, page.limit, |item: &DeliveryDetail| item.delivery.position))
+    }
+
+    async fn get_delivery(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Option<DeliveryDetail>, StoreError> {
+        let data = self.data();
+        let position = data.events.events.get(&key(event)).and_then(|(_, position)| *position);
+        let stored = position.and_then(|position| data.events.deliveries.get(&(endpoint.clone(), position)));
+        Ok(stored.and_then(|stored| data.events.detail(stored)))
+    }
+
+    async fn replay_delivery(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut data = self.data();
+        let Some(stored) = data.events.find(endpoint, event) else { return Ok(false) };
+        stored.replay(now);
+        self.feed.notify(ChangeNotice::Events);
+        Ok(true)
+    }
+
+    async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+        let Replay { endpoint_id, since, after, limit, now } = replay;
+        let mut data = self.data();
+        let events = &mut data.events;
+        let Some(endpoint) = events.endpoints.get(endpoint_id).cloned() else {
+            return Ok(Replayed { count: 0, next: None });
+        };
+        let from = (Bound::Excluded(*after), Bound::Unbounded);
+        let filter = EventFilter { from: Some(*since), ..EventFilter::default() };
+        let found: Vec<_> = events
+            .sequenced(from)
+            .filter(|sequenced| filter.matches(&sequenced.event))
+            .take(*limit as usize)
+            .collect();
+        let next = found.last().map(|last| last.position).filter(|_| found.len() >= *limit as usize);
+        let mut count = 0;
+        for SequencedEvent { position, event } in found {
+            if !endpoint.selects(event.event_type, &event.subject) {
+                continue;
+            }
+            let key = (event.subject, event.sequence);
+            let new = || StoredDelivery::new(endpoint_id, position, &key, *now);
+            let stored = events.deliveries.entry((endpoint_id.clone(), position)).or_insert_with(new);
+            count += u32::from(stored.replay(*now));
+        }
+        self.feed.notify(ChangeNotice::Events);
+        Ok(Replayed { count, next })
+    }
+}

@@ -1,0 +1,161 @@
+//! Mutation tests of the conformance suite: stores with one fault each must fail at a named case.
+
+mod fault;
+mod licenses;
+mod ports;
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use license_core::activation::Binding;
+use license_core::event::Event;
+use license_core::last_seen::LastSeen;
+use license_core::license::LicenseId;
+use license_core::store::{LicenseRecord, StoreError};
+use license_core::transfer::ImportedLicense;
+use license_core::usage::Validation;
+use tokio::sync::Mutex;
+
+use crate::conformance::{
+    Case, Handle, Harness, StreamScope, activations, audit, catalog, events, licenses as license_cases,
+    tokens, transfer, usage, webhooks,
+};
+use crate::memory::{Data, MemoryStore};
+use fault::{EXPECTED, Fault};
+
+/// A handle on a memory store with a fault. Each handle has its own mutex and memory, as each process would.
+#[derive(Debug)]
+struct Mutant {
+    inner: MemoryStore,
+    fault: Fault,
+    /// Shared by all handles: validations that the next call counts.
+    late: Arc<Mutex<Vec<Validation>>>,
+    mutex: Mutex<()>,
+    late_events: Mutex<Vec<Event>>,
+    announced_limit: Mutex<Option<DateTime<Utc>>>,
+    last_seen: Mutex<HashMap<Binding, LastSeen>>,
+    bindings: Mutex<Vec<(LicenseId, Binding)>>,
+}
+
+/// Lets other tasks run.
+async fn gap() {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Changes a stored license in ways that no command can.
+fn tamper(
+    data: &mut Data,
+    id: &LicenseId,
+    change: impl FnOnce(&mut ImportedLicense),
+) -> Result<(), StoreError> {
+    let record = data.record(id)?;
+    let mut stored = ImportedLicense {
+        license: (**record.license()).clone(),
+        counters: *record.counters(),
+        activations: record.activations().cloned().collect(),
+        events: Vec::new(),
+        id_given: true,
+        key_given: true,
+    };
+    change(&mut stored);
+    if let Some(entry) = data.licenses.get_mut(id) {
+        entry.record = LicenseRecord::imported(&stored, DateTime::UNIX_EPOCH);
+    }
+    Ok(())
+}
+
+struct MutantHarness {
+    fault: Fault,
+    inner: MemoryStore,
+    late: Arc<Mutex<Vec<Validation>>>,
+}
+
+#[async_trait]
+impl Harness for MutantHarness {
+    async fn open(&self) -> Handle {
+        Handle::from(Arc::new(Mutant {
+            inner: self.inner.clone(),
+            fault: self.fault,
+            late: Arc::clone(&self.late),
+            mutex: Mutex::default(),
+            late_events: Mutex::default(),
+            announced_limit: Mutex::default(),
+            last_seen: Mutex::default(),
+            bindings: Mutex::default(),
+        }))
+    }
+
+    fn stream_scope(&self) -> StreamScope {
+        StreamScope::AllHandles
+    }
+}
+
+fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
+    let lists = [
+        license_cases::CASES,
+        activations::CASES,
+        usage::CASES,
+        events::CASES,
+        webhooks::CASES,
+        tokens::CASES,
+        audit::CASES,
+        transfer::CASES,
+        catalog::CASES,
+    ];
+    lists.into_iter().flatten()
+}
+
+/// Returns the message with which a case rejects a mutant, or `None` if the case passes.
+async fn failure(fault: Fault, name: &str) -> Option<String> {
+    let (_, case) = all_cases().find(|(known, _)| *known == name).expect("a case of that name");
+    let harness = MutantHarness { fault, inner: MemoryStore::new(), late: Arc::default() };
+    let panic = AssertUnwindSafe(case(&harness)).catch_unwind().await.err()?;
+    let text = panic.downcast_ref::<String>().cloned();
+    Some(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
+}
+
+/// Asserts that each fault is caught by its case, and returns the messages.
+async fn assert_caught(expected: &[(Fault, &str)]) -> HashMap<Fault, String> {
+    let mut caught = HashMap::new();
+    for &(fault, case) in expected {
+        // On a busy machine a race may pass by chance.
+        for _ in 0..20 {
+            if let Some(message) = failure(fault, case).await {
+                caught.insert(fault, message);
+                break;
+            }
+        }
+        assert!(caught.contains_key(&fault), "{case} does not catch {fault:?}");
+    }
+    caught
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_mutant_fails_at_its_case() {
+    let caught = assert_caught(EXPECTED).await;
+    // Messages have the numbers that help an author.
+    let message = &caught[&Fault::OversellsByOne];
+    assert!(message.contains("24 of 24 racing claims won a 1-slot license"), "{message}");
+    let message = &caught[&Fault::CommitsCountLate];
+    assert!(message.contains("1 valid validations are acknowledged, 0 are counted"), "{message}");
+}
+
+#[test]
+fn every_fault_has_an_expected_case_and_stands_in_the_guide() {
+    let guide = include_str!("../../docs/implementing-a-store.md");
+    for (fault, case) in EXPECTED {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{fault:?}` |")));
+        assert!(row.is_some_and(|row| row.contains(&format!("`{case}`"))), "{fault:?} fails {case}: {row:?}");
+    }
+    for (case, _) in all_cases().filter(|(case, _)| case.contains("::races::") || case.contains("::slots::"))
+    {
+        let name = case.rsplit("::").next().unwrap_or_default();
+        assert!(guide.contains(name), "the guide explains {case}");
+    }
+}

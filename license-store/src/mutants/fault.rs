@@ -1,0 +1,110 @@
+//! The faults, and the case that must catch each.
+
+/// Defines the faults with their docs and the case that each must fail.
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $name:ident => $case:literal,)+) => {
+        /// What a mutant does wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(super) enum Fault {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        /// The case that each fault fails, by capability, group and name. It may fail others too.
+        pub(super) const EXPECTED: &[(Fault, &str)] = &[$((Fault::$name, $case),)+];
+    };
+}
+
+faults! {
+    /// Reads and decides, lets others run, then writes.
+    CheckThenAct => "licenses::slots::devices_are_never_oversold_nor_undersold",
+    /// Locks within its handle only. Another process has another lock.
+    InProcessMutexOnly => "licenses::slots::domains_are_never_oversold_nor_undersold",
+    /// Applies the changes of a command that a limit denies.
+    OversellsByOne => "licenses::slots::devices_are_never_oversold_nor_undersold",
+    /// Does not compare the expected version.
+    IgnoresVersion => "licenses::execute::stale_version_is_denied",
+    /// Claims the device first and the domain in a second step.
+    ClaimsInTwoSteps => "licenses::execute::denied_command_writes_nothing",
+    /// Removes activations from the count, not from the list.
+    ForgetsReleases => "licenses::execute::released_slot_is_free",
+    /// Keeps the old key after a rotation.
+    KeepsOldKey => "licenses::execute::rotated_key_replaces_old_key",
+    /// Counts validations with the next call.
+    CommitsCountLate => "licenses::record::recorded_validation_is_counted_at_once",
+    /// Rejects a batch with a validation of an unknown license.
+    RejectsUnknownLicenses => "licenses::record::validation_of_unknown_license_is_ignored",
+    /// Records a repeated batch again.
+    ForgetsBatchNumber => "licenses::record::repeated_batch_is_counted_once",
+    /// Reads the counter, lets others run, then writes it one higher.
+    CountsWithoutLock => "licenses::races::concurrent_validations_are_all_counted",
+    /// Writes back the counters that it read with the license.
+    WritesCountersBack => "licenses::races::commands_and_validations_lose_no_count",
+    /// Checks the idempotency key, lets others run, then creates.
+    ChecksIdempotencyFirst => "licenses::races::one_create_per_idempotency_key_wins",
+    /// Compares the idempotency key without the request.
+    IgnoresRequestDigest => "licenses::create::reused_idempotency_key_is_a_conflict",
+    /// Rounds times to whole seconds.
+    RoundsTimes => "licenses::create::extreme_values_are_stored",
+    /// Evicts the oldest device, whenever it was seen.
+    EvictsByAge => "licenses::evictions::new_device_evicts_least_recently_seen",
+    /// Releases idle devices by last-seen times from before the lock.
+    ReleasesByStaleLastSeen => "licenses::evictions::idle_release_races_with_validations",
+    /// Keeps the last-seen data of a released device for the next one with its name.
+    KeepsLastSeenByName => "activations::lists::last_seen_counts_valid_validations",
+    /// Matches domains by suffix, as text.
+    MatchesSubstrings => "licenses::keys::claim_is_matched_against_bindings",
+    /// Reads only the bindings of the claim, also if the license has all inline.
+    ReadsClaimBindingsOnly => "licenses::keys::inline_bindings_are_complete",
+    /// Reads all bindings, also of a large license.
+    ReadsAllBindings => "licenses::keys::inline_bindings_are_complete",
+    /// Returns bindings that were released.
+    KeepsReleasedBindings => "licenses::keys::released_binding_is_not_held",
+    /// Looks up a claim among the activations of all licenses.
+    MixesLicenses => "licenses::keys::bindings_of_other_licenses_are_not_held",
+    /// Pages by offset.
+    PagesByOffset => "licenses::lists::license_pages_are_stable",
+    /// Overwrites a setting.
+    KeepsLastValue => "licenses::settings::first_value_is_kept",
+    /// Extends a range to whole days.
+    CountsWholeDays => "usage::reports::report_counts_its_range",
+    /// Counts only the validations that are still in the history.
+    CountsHistoryOnly => "usage::retention::old_usage_is_pruned_in_batches",
+    /// Deletes rollups with their totals.
+    ForgetsTotals => "usage::retention::pruning_races_with_recording",
+    /// Deletes all old data in one commit.
+    PrunesAllAtOnce => "usage::retention::old_usage_is_pruned_in_batches",
+    /// Lists rollups without the last one.
+    RollsUpLate => "usage::rollups::rollups_and_reports_equal_a_recount",
+    /// Writes the change without its events.
+    ForgetsEvents => "events::changes::change_commits_with_its_events",
+    /// Writes events without their license.
+    WritesEventsWithoutLicense => "events::changes::event_shows_license_after_change",
+    /// Writes events with the next call.
+    WritesEventsLate => "events::positions::committed_change_has_its_events",
+    /// Draws positions before the commit.
+    DrawsPositionsEarly => "events::positions::reader_misses_no_event",
+    /// Does not store that an expiry was announced.
+    ForgetsExpiryNotices => "events::expiry::expiry_is_announced_once",
+    /// Remembers announced limits in its handle only.
+    AnnouncesLimitPerNode => "events::limits::reached_limit_is_announced_once_an_hour",
+    /// Does not store that an anomaly was announced.
+    RepeatsAnomalies => "events::anomalies::anomaly_is_announced_once_a_day",
+    /// Returns due deliveries and leaves them due.
+    LeasesForNoTime => "webhooks::leases::racing_leases_get_each_delivery_once",
+    /// Settles a delivery for any token.
+    SettlesForAnyToken => "webhooks::leases::lease_excludes_others_until_it_ends",
+    /// Reads which licenses exist, lets others run, then stores the rest.
+    ImportsInTwoSteps => "transfer::imports::racing_imports_store_each_license_once",
+    /// Replaces an existing license by the imported one.
+    ImportsOverExisting => "transfer::imports::existing_license_is_not_changed",
+    /// Imports licenses without their counters.
+    ImportsWithoutCounters => "transfer::imports::imported_license_is_stored_unchanged",
+    /// Audits existing licenses as imported.
+    AuditsExisting => "transfer::imports::import_is_audited",
+    /// Stores the licenses of a dry run.
+    WritesDryRuns => "transfer::imports::dry_run_writes_nothing",
+    /// Reads each page of a snapshot as of its own time.
+    ReadsLiveSnapshots => "transfer::snapshots::snapshot_is_of_one_moment",
+    /// Adds an imported rollup to the existing one.
+    ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
+}

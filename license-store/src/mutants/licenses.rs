@@ -1,0 +1,279 @@
+//! How mutants execute commands, record validations and find licenses by key.
+
+use std::sync::Arc;
+
+use license_core::activation::{Activation, ActivationKind, Binding};
+use license_core::command::{Changes, Command, CommandContext, Decision, Outcome, View, decide};
+use license_core::event::{NewEvents, Subject};
+use license_core::last_seen::EvictionCandidate;
+use license_core::license::LicenseId;
+use license_core::store::{LicenseRecord, LicenseStore, StoreError};
+use license_core::usage::{BatchId, Validation, ValidationOutcome};
+use license_core::verdict::{Claim, HeldSlots, LicenseSnapshot};
+
+use super::{Fault, Mutant, gap, tamper};
+
+impl Mutant {
+    /// Executes a command with a spoiled view or spoiled changes.
+    fn spoiled(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+        spoil_view: impl FnOnce(&LicenseRecord, &mut View),
+        spoil_changes: impl FnOnce(&mut Changes),
+    ) -> Result<Outcome, StoreError> {
+        let mut data = self.inner.current();
+        let record = data.record(id)?;
+        let mut view = record.view(command, context);
+        spoil_view(record, &mut view);
+        let Decision { outcome, changes } = decide(view, command, context);
+        if let Some(mut changes) = changes {
+            spoil_changes(&mut changes);
+            data.apply(id, &changes)?;
+        }
+        Ok(outcome)
+    }
+
+    async fn in_two_steps(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        let view = self.inner.current().record(id)?.view(command, context);
+        let Decision { outcome, changes } = decide(view, command, context);
+        gap().await;
+        if let Some(changes) = changes {
+            self.inner.data().apply(id, &changes)?;
+        }
+        Ok(outcome)
+    }
+
+    pub(super) async fn mutated_execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        let forward = || self.inner.execute(id, command, context);
+        let keep_view = |_: &LicenseRecord, _: &mut View| {};
+        match (self.fault, command) {
+            (Fault::CheckThenAct, _) => self.in_two_steps(id, command, context).await,
+            (Fault::InProcessMutexOnly, _) => {
+                let _guard = self.mutex.lock().await;
+                self.in_two_steps(id, command, context).await
+            }
+            (Fault::ForgetsEvents, _) => self.spoiled(id, command, context, keep_view, |changes| {
+                changes.events = NewEvents::default();
+            }),
+            (Fault::ForgetsReleases, _) => self.spoiled(id, command, context, keep_view, |changes| {
+                changes.released.clear();
+            }),
+            (Fault::OversellsByOne, Command::Activate(_)) => {
+                let fewer_used = |_: &LicenseRecord, view: &mut View| {
+                    view.license.devices_used = view.license.devices_used.saturating_sub(1);
+                };
+                self.spoiled(id, command, context, fewer_used, |_| {})
+            }
+            (Fault::EvictsByAge, Command::Activate(_)) => {
+                let by_age = |record: &LicenseRecord, view: &mut View| {
+                    let devices = devices(record);
+                    let candidates = devices
+                        .map(|activation| EvictionCandidate { seen_at: activation.created_at, activation });
+                    if let Some(wanted) = command.eviction_candidates(&view.license, context) {
+                        view.eviction_candidates = wanted.select(candidates);
+                    }
+                };
+                self.spoiled(id, command, context, by_age, |_| {})
+            }
+            (Fault::ReleasesByStaleLastSeen, Command::ReleaseIdle) => {
+                let stale = self.inner.current().record(id)?.view(command, context).eviction_candidates;
+                gap().await;
+                let use_stale = |_: &LicenseRecord, view: &mut View| view.eviction_candidates = stale;
+                self.spoiled(id, command, context, use_stale, |_| {})
+            }
+            (Fault::IgnoresVersion, _) => {
+                let context = CommandContext { expected_version: None, ..context.clone() };
+                self.inner.execute(id, command, &context).await
+            }
+            (Fault::ClaimsInTwoSteps, Command::Activate(claim)) => {
+                let device = Claim { domain: None, ..claim.clone() };
+                self.inner.execute(id, &Command::Activate(device), context).await?;
+                forward().await
+            }
+            (Fault::WritesCountersBack, _) => {
+                let before = *self.inner.current().record(id)?.counters();
+                gap().await;
+                let outcome = forward().await?;
+                tamper(&mut self.inner.data(), id, |stored| stored.counters = before)?;
+                Ok(outcome)
+            }
+            (Fault::KeepsLastSeenByName, _) => {
+                let mut kept = self.last_seen.lock().await;
+                for detail in self.inner.current().record(id)?.activations() {
+                    kept.insert(detail.activation.binding.clone(), detail.last_seen);
+                }
+                let outcome = forward().await?;
+                tamper(&mut self.inner.data(), id, |stored| {
+                    for detail in &mut stored.activations {
+                        if let Some(last_seen) = kept.get(&detail.activation.binding) {
+                            detail.last_seen = *last_seen;
+                        }
+                    }
+                })?;
+                Ok(outcome)
+            }
+            (Fault::KeepsOldKey, Command::RotateKey { .. }) => {
+                let before = self.inner.data().record(id)?.license().key_digest;
+                let outcome = forward().await;
+                self.inner.data().by_key.insert(before, id.clone());
+                outcome
+            }
+            _ => self.with_spoiled_events(id, command, context).await,
+        }
+    }
+
+    /// Executes a command, and spoils the events that it writes.
+    async fn with_spoiled_events(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        let forward = || self.inner.execute(id, command, context);
+        match self.fault {
+            Fault::WritesEventsWithoutLicense => {
+                let before = self.inner.data().record(id)?.license().last_event;
+                let outcome = forward().await?;
+                for (event, _) in self.inner.data().events.events.values_mut() {
+                    if event.license_id() == Some(id) && event.sequence > before {
+                        event.data.as_object_mut().and_then(|data| data.remove("license"));
+                    }
+                }
+                Ok(outcome)
+            }
+            Fault::WritesEventsLate => {
+                let mut late = self.late_events.lock().await;
+                self.inner.data().events.append(late.drain(..));
+                let before = self.inner.data().record(id)?.license().last_event;
+                let outcome = forward().await?;
+                *late = self.take_events(id, before);
+                Ok(outcome)
+            }
+            Fault::DrawsPositionsEarly => {
+                let position = {
+                    let events = &mut self.inner.data().events;
+                    events.last_position += 1;
+                    events.last_position
+                };
+                gap().await;
+                let before = self.inner.data().record(id)?.license().last_event;
+                let outcome = forward().await?;
+                let taken = self.take_events(id, before);
+                let events = &mut self.inner.data().events;
+                for event in taken {
+                    let key = (event.subject.clone(), event.sequence);
+                    events.positions.insert(position, key.clone());
+                    events.events.insert(key, (event, Some(position)));
+                }
+                Ok(outcome)
+            }
+            _ => forward().await,
+        }
+    }
+
+    /// Removes the events of a license after a number.
+    fn take_events(&self, id: &LicenseId, after: u64) -> Vec<license_core::event::Event> {
+        let events = &mut self.inner.data().events;
+        let taken: Vec<_> = events.of_subject(&Subject::License(id.clone()), after).cloned().collect();
+        for event in &taken {
+            let key = (event.subject.clone(), event.sequence);
+            events.without_position.remove(&key);
+            events.events.remove(&key);
+        }
+        taken
+    }
+
+    pub(super) async fn mutated_record(
+        &self,
+        validations: &[Validation],
+        batch: Option<BatchId>,
+    ) -> Result<(), StoreError> {
+        match self.fault {
+            Fault::ForgetsBatchNumber => self.inner.record(validations, None).await,
+            Fault::CommitsCountLate => {
+                let mut late = self.late.lock().await;
+                self.inner.record(&late, None).await?;
+                *late = validations.to_vec();
+                Ok(())
+            }
+            Fault::CountsWithoutLock => {
+                for validation in validations {
+                    let id = &validation.license_id;
+                    let before = self.inner.current().record(id)?.counters().validation_count;
+                    gap().await;
+                    self.inner.record(std::slice::from_ref(validation), None).await?;
+                    let valid = u64::from(validation.outcome == ValidationOutcome::Valid);
+                    tamper(&mut self.inner.current(), id, |stored| {
+                        stored.counters.validation_count = before + valid;
+                    })?;
+                }
+                Ok(())
+            }
+            Fault::RejectsUnknownLicenses => {
+                for validation in validations {
+                    self.inner.data().record(&validation.license_id)?;
+                }
+                self.inner.record(validations, batch).await
+            }
+            _ => self.inner.record(validations, batch).await,
+        }
+    }
+
+    /// Returns the bindings that the fault finds with a license.
+    pub(super) async fn mutated_bindings(
+        &self,
+        snapshot: &LicenseSnapshot,
+        claim: &Claim,
+    ) -> Option<Vec<Binding>> {
+        let id = &snapshot.license().id;
+        let bindings = |of: Option<&LicenseId>| {
+            let data = self.inner.data();
+            let records = data.licenses.iter().filter(|(other, _)| of.is_none_or(|id| *other == id));
+            let activations = records.flat_map(|(_, entry)| entry.record.activations());
+            activations.map(|detail| detail.activation.binding.clone()).collect::<Vec<_>>()
+        };
+        Some(match (self.fault, &claim.domain) {
+            (Fault::MatchesSubstrings, Some(domain)) => {
+                let is_suffix =
+                    |bound: &Binding| domain.as_str().ends_with(bound.value().trim_start_matches("*."));
+                let bound = bindings(Some(id));
+                if bound.iter().any(is_suffix) { vec![Binding::Domain(domain.clone())] } else { bound }
+            }
+            (Fault::MixesLicenses, _) => bindings(None),
+            (Fault::ReadsAllBindings, _) => bindings(Some(id)),
+            (Fault::KeepsReleasedBindings, _) => {
+                let mut kept = self.bindings.lock().await;
+                kept.extend(bindings(Some(id)).into_iter().map(|bound| (id.clone(), bound)));
+                kept.iter().filter(|(of, _)| of == id).map(|(_, bound)| bound.clone()).collect()
+            }
+            (Fault::ReadsClaimBindingsOnly, _) => {
+                let mut bound = bindings(Some(id));
+                bound.retain(|bound| HeldSlots::of(claim, [bound]) != HeldSlots::default());
+                bound
+            }
+            _ => return None,
+        })
+    }
+
+    /// Returns the snapshot with other bindings.
+    pub(super) fn with_bindings(snapshot: &LicenseSnapshot, bindings: Vec<Binding>) -> LicenseSnapshot {
+        LicenseSnapshot::new(Arc::new(snapshot.license().clone()), bindings)
+    }
+}
+
+fn devices(record: &LicenseRecord) -> impl Iterator<Item = Activation> {
+    let activations = record.activations().map(|detail| detail.activation.clone());
+    activations.filter(|activation| activation.binding.kind() == ActivationKind::Device)
+}

@@ -1,0 +1,271 @@
+//! The methods that mutants change.
+
+use std::sync::Arc;
+
+use chrono::SubsecRound;
+use license_core::command::LIMIT_EVENT_INTERVAL;
+use license_core::license::{Counters, ExpiryNotified, License};
+use license_core::store::{EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore};
+use license_core::usage::{Day, UsageTally};
+
+use super::{Fault, Mutant, gap, tamper};
+use crate::layer::prelude::*;
+use crate::layer::{Layer, impl_ports};
+use crate::memory::MemoryStore;
+
+#[async_trait]
+impl Layer for Mutant {
+    fn inner(&self) -> &dyn FullStore {
+        &self.inner
+    }
+
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        let mut new = new.clone();
+        match (self.fault, &mut new.idempotency) {
+            (Fault::ChecksIdempotencyFirst, asked @ Some(_)) => {
+                if let Some(Idempotency { key, request }) = asked.take() {
+                    let before = self.inner.data().idempotency.get(key.as_str()).cloned();
+                    if let Some((before, id)) = before {
+                        return Ok(Created::again(&request, &before, id));
+                    }
+                    gap().await;
+                    let id = new.license.id.clone();
+                    self.inner.data().idempotency.insert(key.as_str().to_owned(), (request, id));
+                }
+            }
+            (Fault::IgnoresRequestDigest, Some(asked)) => asked.request = [0; 32],
+            (Fault::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
+            _ => {}
+        }
+        self.inner.create(&new).await
+    }
+
+    async fn execute(
+        &self,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<Outcome, StoreError> {
+        self.mutated_execute(id, command, context).await
+    }
+
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+        self.mutated_record(validations, batch).await
+    }
+
+    async fn find_by_key(
+        &self,
+        digest: &KeyDigest,
+        claim: &Claim,
+    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+        let Some(snapshot) = self.inner.find_by_key(digest, claim).await? else { return Ok(None) };
+        let bindings = self.mutated_bindings(&snapshot, claim).await;
+        Ok(Some(match bindings {
+            Some(bindings) => Self::with_bindings(&snapshot, bindings),
+            None => snapshot,
+        }))
+    }
+
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+        if self.fault != Fault::PagesByOffset {
+            return self.inner.list(query).await;
+        }
+        // The cursor is the number of licenses that were read, so a new license shifts the pages.
+        let PageRequest { after, limit } = &query.page;
+        let skip: usize = after.as_ref().map_or(0, |id| id.as_str()[4..].parse().expect("a number"));
+        let next = LicenseId::parse(&format!("lic_{}", skip + *limit as usize)).expect("an id");
+        let data = self.inner.data();
+        let records = data.licenses.values().rev().map(|entry| &entry.record);
+        let all = records.map(LicenseRecord::detail).skip(skip).collect();
+        Ok(Page::from_one_more(all, *limit, |_| next))
+    }
+
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if self.fault == Fault::KeepsLastValue {
+            self.inner.data().settings.remove(name);
+        }
+        self.inner.put_if_absent(name, value).await
+    }
+
+    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let mut query = query.clone();
+        if self.fault == Fault::CountsWholeDays {
+            query.from = query.from.map(|from| Day::of(from).start());
+        }
+        let report = self.inner.report(id, &query).await?;
+        if self.fault == Fault::CountsHistoryOnly {
+            let mut tally = UsageTally::new(&query);
+            for recorded in self.inner.data().licenses.get(id).iter().flat_map(|entry| &entry.validations) {
+                tally.add(&Rollup::of(&recorded.validation(id)));
+            }
+            return Ok(tally.report([]));
+        }
+        Ok(report)
+    }
+
+    async fn list_rollups(
+        &self,
+        filter: &RollupFilter,
+        page: &PageRequest<RollupKey>,
+    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+        let mut found = self.inner.list_rollups(filter, page).await?;
+        if self.fault == Fault::RollsUpLate && found.next.is_none() {
+            found.items.pop();
+        }
+        Ok(found)
+    }
+
+    async fn prune_usage(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let limit = if self.fault == Fault::PrunesAllAtOnce { u32::MAX } else { limit };
+        let pruned = self.inner.prune_usage(retention, now, limit).await?;
+        if self.fault == Fault::ForgetsTotals {
+            self.inner.data().usage.pruned.clear();
+        }
+        Ok(pruned)
+    }
+
+    async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError> {
+        let swept = self.inner.write_expiry_events(sweep).await?;
+        if self.fault == Fault::ForgetsExpiryNotices {
+            let data = &mut self.inner.data();
+            for id in data.licenses.keys().cloned().collect::<Vec<_>>() {
+                tamper(data, &id, |stored| stored.license.expiry_notified = ExpiryNotified::Nothing)?;
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn write_limit_event(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
+        if self.fault != Fault::AnnouncesLimitPerNode {
+            return self.inner.write_limit_event(notice).await;
+        }
+        let mut announced = self.announced_limit.lock().await;
+        self.inner.data().events.limit_events_at.clear();
+        if announced.is_none_or(|at| notice.at >= at + LIMIT_EVENT_INTERVAL) {
+            *announced = self.inner.write_limit_event(notice).await?;
+        }
+        Ok(*announced)
+    }
+
+    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError> {
+        if self.fault == Fault::RepeatsAnomalies {
+            self.inner.data().events.anomaly_events_on.clear();
+        }
+        self.inner.write_anomaly_events(scan).await
+    }
+
+    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError> {
+        let mut request = *request;
+        if self.fault == Fault::LeasesForNoTime {
+            request.lease_until = request.now;
+        }
+        self.inner.lease_deliveries(&request).await
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+        let mut settlement = settlement.clone();
+        if self.fault == Fault::SettlesForAnyToken {
+            let events = &mut self.inner.data().events;
+            let delivery = events.find(&settlement.endpoint_id, &settlement.event_id);
+            settlement.token = delivery.and_then(|delivery| delivery.token).unwrap_or(settlement.token);
+        }
+        self.inner.settle(&settlement).await
+    }
+
+    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+        let mut batch = batch.clone();
+        match self.fault {
+            Fault::ImportsInTwoSteps => {
+                let settled = self.inner.dry_run(&batch).await?;
+                gap().await;
+                for new in batch.new_ones(&settled) {
+                    self.inner.data().import(new, batch.at);
+                }
+                return Ok(settled);
+            }
+            Fault::ImportsOverExisting => {
+                let settled = self.inner.import(&batch).await?;
+                let mut data = self.inner.data();
+                for (new, settled) in batch.licenses.iter().zip(&settled) {
+                    if *settled == Imported::There && data.licenses.contains_key(&new.license.id) {
+                        data.import(new, batch.at);
+                    }
+                }
+                return Ok(settled);
+            }
+            Fault::ImportsWithoutCounters => {
+                batch.licenses.iter_mut().for_each(|new| new.counters = Counters::default());
+            }
+            Fault::AuditsExisting => {
+                let settled = self.inner.import(&ImportBatch { by: None, ..batch.clone() }).await?;
+                if let Some(audit) = batch.audit(&vec![Imported::New; settled.len()]) {
+                    self.inner.data().audit.add(&audit);
+                }
+                return Ok(settled);
+            }
+            _ => {}
+        }
+        self.inner.import(&batch).await
+    }
+
+    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+        match self.fault {
+            Fault::WritesDryRuns => self.inner.import(batch).await,
+            _ => self.inner.dry_run(batch).await,
+        }
+    }
+
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+        if self.fault != Fault::ImportsRollupsTwice {
+            return self.inner.import_rollups(rollups).await;
+        }
+        let settled = self.inner.dry_run_rollups(rollups).await?;
+        let stored = &mut self.inner.data().usage.rollups;
+        for (Rollup { key, sum }, settled) in rollups.iter().zip(&settled) {
+            if *settled != ImportedRollup::NoLicense {
+                stored.entry(key.clone()).and_modify(|sums| sums.add(sum)).or_insert(*sum);
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError> {
+        match self.fault {
+            Fault::ReadsLiveSnapshots => Ok(Box::new(Live(self.inner.clone()))),
+            _ => self.inner.snapshot().await,
+        }
+    }
+}
+
+impl_ports!(Mutant);
+
+/// Reads each page as of its own time.
+struct Live(MemoryStore);
+
+#[async_trait]
+impl TransferSnapshot for Live {
+    async fn licenses(
+        &mut self,
+        after: Option<&LicenseId>,
+        limit: u32,
+    ) -> Result<Vec<(Arc<License>, Counters)>, StoreError> {
+        self.0.snapshot().await?.licenses(after, limit).await
+    }
+
+    async fn activations(
+        &mut self,
+        after: Option<(&LicenseId, &ActivationId)>,
+        limit: u32,
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
+        self.0.snapshot().await?.activations(after, limit).await
+    }
+
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+        self.0.snapshot().await?.rollups(after, limit).await
+    }
+}

@@ -1,0 +1,53 @@
+//! The port of activations.
+
+use async_trait::async_trait;
+use license_core::activation::{ActivationId, ActivationKind};
+use license_core::last_seen::{ActivationDetail, IdleQuery};
+use license_core::license::LicenseId;
+use license_core::store::{ActivationStore, Page, PageRequest, StoreError};
+use license_core::usage::Day;
+
+use super::database::{Row, reader};
+use super::dialect::{Dialect, values};
+use super::store::SqlStore;
+
+#[async_trait]
+impl<D: Dialect> ActivationStore for SqlStore<D> {
+    async fn list_activations(
+        &self,
+        id: &LicenseId,
+        kind: Option<ActivationKind>,
+        page: &PageRequest<ActivationId>,
+    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
+        self.catch_up().await;
+        let (database, sql) = (&*self.database, &self.database.sql.activations);
+        let mut connection = database.reader().await?;
+        database.check_exists(&mut connection, id).await?;
+        let after = page.after.as_ref().map_or("", ActivationId::as_str);
+        let limit = i64::from(page.limit) + 1;
+        let rows = match kind {
+            None => database.fetch(&mut connection, &sql.list, values![id.as_str(), after, limit]).await?,
+            Some(kind) => {
+                let values = values![id.as_str(), after, limit, kind.as_str()];
+                database.fetch(&mut connection, &sql.list_of_kind, values).await?
+            }
+        };
+        let read = |row: &Row<D>| reader::<D>(row, "activations", id.as_str()).activation_detail();
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page::from_one_more(items, page.limit, |detail: &ActivationDetail| detail.activation.id.clone()))
+    }
+
+    async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+        let IdleQuery { plan, before, limit } = *query;
+        let values = values![plan, Day::of(before).number(), before.timestamp_micros(), i64::from(limit)];
+        let rows = self.database.read(&self.database.sql.activations.idle, values).await?;
+        let mut idle: Vec<LicenseId> = Vec::new();
+        for row in &rows {
+            let id = reader::<D>(row, "activations", "").license_id("license_id")?;
+            if !idle.contains(&id) {
+                idle.push(id);
+            }
+        }
+        Ok(idle)
+    }
+}

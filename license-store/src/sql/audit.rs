@@ -1,0 +1,118 @@
+//! The port of the audit log, and the erasure of a customer's address.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_core::audit::{AuditEntry, AuditFilter, Audited, Erasure};
+use license_core::event::Subject;
+use license_core::license::LicenseId;
+use license_core::store::{AuditStore, Page, PageRequest, StoreError};
+use serde_json::json;
+
+use super::database::{Row, SqlDatabase, Tx, reader};
+use super::dialect::{Dialect, Durability, values};
+use super::rows::{AuditTexts, int, json_rows};
+use super::statements::AuditStatements;
+use super::store::SqlStore;
+
+/// Events that an erasure reads in one statement.
+const ERASED_EVENTS: i64 = 500;
+
+impl<D: Dialect> SqlDatabase<D> {
+    /// Adds an entry, in the commit of the change that it describes.
+    pub(super) async fn insert_audit(&self, tx: &mut Tx<D>, entry: &AuditEntry) -> Result<(), StoreError> {
+        let texts = AuditTexts::new(entry);
+        self.fetch(tx, &self.sql.audit.insert, &texts.values(entry)).await.map(drop)
+    }
+
+    /// Replaces a customer's address in the audit entries and events of a license.
+    pub(super) async fn erase_from_license(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        erasure: &Erasure,
+    ) -> Result<(), StoreError> {
+        let (email, anonymous) = erasure.replacement();
+        let values = values![email.as_str(), anonymous.as_str(), id.as_str()];
+        self.fetch(tx, &self.sql.audit.erase_of_license, values).await?;
+        self.erase_from_events(tx, id, erasure).await
+    }
+
+    /// Works in steps: there may be many events, and each is read and written as JSON.
+    async fn erase_from_events(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        erasure: &Erasure,
+    ) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let values = values![id.as_str(), int(after), ERASED_EVENTS];
+            let rows = self.fetch(tx, &self.sql.events.of_license, values).await?;
+            let mut erased = Vec::new();
+            for row in &rows {
+                let mut event =
+                    reader::<D>(row, "events", id.as_str()).event(Subject::License(id.clone()))?;
+                after = event.sequence;
+                if erasure.erase_from_event(&mut event.data) {
+                    erased.push(json!([event.sequence, event.data.to_string()]));
+                }
+            }
+            if !erased.is_empty() {
+                let rows = json_rows(erased.into_iter());
+                self.fetch(tx, &self.sql.events.update_data, values![rows.as_str(), id.as_str()]).await?;
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn try_prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        let values = values![before.timestamp_micros(), i64::from(limit)];
+        let deleted = self.fetch(&mut tx, &self.sql.audit.prune, values).await?.len();
+        self.commit(tx).await?;
+        Ok(deleted as u64)
+    }
+
+    async fn try_erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
+        let (email, anonymous) = erasure.replacement();
+        let values = values![email.as_str(), anonymous.as_str()];
+        let (mut tx, sql) = (self.begin(Durability::PowerLoss).await?, &self.sql.audit);
+        // The entries say which licenses had the address, so they are erased last.
+        for row in &self.fetch(&mut tx, &sql.licenses_with_address, values).await? {
+            let id = reader::<D>(row, "audit", "").license_id("license_id")?;
+            self.erase_from_events(&mut tx, &id, erasure).await?;
+        }
+        self.fetch(&mut tx, &sql.erase_metadata, values).await?;
+        self.fetch(&mut tx, &sql.erase, values).await?;
+        self.insert_audit(&mut tx, entry).await?;
+        self.commit(tx).await
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> AuditStore for SqlStore<D> {
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest<u64>,
+    ) -> Result<Page<Audited, u64>, StoreError> {
+        let (sql, values) = AuditStatements::list(filter, page);
+        let rows = self.database.read(&sql, &values).await?;
+        let read = |row: &Row<D>| {
+            let sequence = reader::<D>(row, "audit", "").int("sequence")?.to_string();
+            reader::<D>(row, "audit", &sequence).audited()
+        };
+        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
+    }
+
+    async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.database.retry.run(|| self.database.try_prune_audit(before, limit)).await
+    }
+
+    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.database.retry.run(|| self.database.try_erase_customer(erasure, entry)).await
+    }
+}

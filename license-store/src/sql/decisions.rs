@@ -1,0 +1,188 @@
+//! Reads what a decision on a license needs, and writes what was decided, in one transaction.
+
+use license_core::activation::{Activation, ActivationId, Label};
+use license_core::change::LicenseChanged;
+use license_core::command::{Changes, Decision, Outcome, Reads, View, decide};
+use license_core::event::Event;
+use license_core::last_seen::{EvictionCandidate, LastSeen, LeastRecentlySeen};
+use license_core::license::{License, LicenseId};
+use license_core::store::StoreError;
+use license_core::usage::Day;
+use serde_json::json;
+
+use super::command_queue::CommandRequest;
+use super::database::{SqlDatabase, Tx, reader};
+use super::dialect::{Dialect, values};
+use super::fault::{is_taken, store_error};
+use super::rows::{self, json_rows};
+
+/// Result of a command before its commit.
+pub(super) enum Execution {
+    Done(Outcome, Vec<LicenseChanged>),
+    /// The command needs to know when devices were last seen, and validations wait to be compacted. Nothing
+    /// was written.
+    NeedsCatchUp,
+}
+
+impl<D: Dialect> SqlDatabase<D> {
+    /// Reads, decides and writes.
+    pub(super) async fn execute_in(
+        &self,
+        tx: &mut Tx<D>,
+        CommandRequest { id, command, context, caught_up }: &CommandRequest,
+    ) -> Result<Execution, StoreError> {
+        let license = self.lock_license(tx, id).await?.ok_or_else(|| not_found(id))?;
+        let wanted = command.eviction_candidates(&license, context);
+        if wanted.is_some() && !caught_up && !self.fetch(tx, &self.sql.journal.any, &[]).await?.is_empty() {
+            return Ok(Execution::NeedsCatchUp);
+        }
+        let activations = self.read_activations(tx, id, &command.reads()).await?;
+        let eviction_candidates = match wanted {
+            Some(wanted) => self.read_least_recently_seen(tx, id, wanted).await?,
+            None => Vec::new(),
+        };
+        let before = license.clone();
+        let Decision { outcome, changes } =
+            decide(View { license, activations, eviction_candidates }, command, context);
+        let Some(changes) = changes else { return Ok(Execution::Done(outcome, Vec::new())) };
+        self.write_changes(tx, &before, &changes).await?;
+        Ok(Execution::Done(outcome, changes.notices(&before.key_digest)))
+    }
+
+    pub(super) async fn lock_license(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+    ) -> Result<Option<License>, StoreError> {
+        let rows = self.fetch(tx, &self.sql.licenses.lock, values![id.as_str()]).await?;
+        rows.first().map(|row| reader::<D>(row, "licenses", id.as_str()).license()).transpose()
+    }
+
+    async fn read_activations(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        reads: &Reads,
+    ) -> Result<Vec<Activation>, StoreError> {
+        let (license, sql) = (id.as_str(), &self.sql.activations);
+        let rows = match reads {
+            Reads::Nothing => return Ok(Vec::new()),
+            Reads::One(activation) => self.fetch(tx, &sql.get, values![license, activation.as_str()]).await?,
+            Reads::Domains => self.fetch(tx, &sql.domains, values![license]).await?,
+            Reads::Claim { domains, fingerprint } => {
+                let domains = json!(domains).to_string();
+                let values = values![license, domains.as_str(), fingerprint.as_deref()];
+                self.fetch(tx, &sql.of_claim, values).await?
+            }
+        };
+        rows.iter().map(|row| reader::<D>(row, "activations", license).activation()).collect()
+    }
+
+    async fn read_least_recently_seen(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        LeastRecentlySeen { before, limit }: LeastRecentlySeen,
+    ) -> Result<Vec<EvictionCandidate>, StoreError> {
+        let (license, limit, sql) = (id.as_str(), i64::from(limit), &self.sql.activations);
+        let rows = match before {
+            None => self.fetch(tx, &sql.least_recently_seen, values![license, limit]).await?,
+            Some(before) => {
+                let values = values![license, limit, before.timestamp_micros(), Day::of(before).number()];
+                self.fetch(tx, &sql.least_recently_seen_before, values).await?
+            }
+        };
+        rows.iter().map(|row| reader::<D>(row, "activations", license).eviction_candidate()).collect()
+    }
+
+    /// Writes a decision on the license `before`.
+    pub(super) async fn write_changes(
+        &self,
+        tx: &mut Tx<D>,
+        before: &License,
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
+        let Changes { license, added, released, labelled, events, audit, erased } = changes;
+        let (id, sql) = (&license.id, &self.sql.activations);
+        self.update_license(tx, before, license).await?;
+        if !released.is_empty() {
+            let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
+            self.fetch(tx, &sql.delete, values![id.as_str(), ids.as_str()]).await?;
+        }
+        self.insert_activations(tx, license, added).await?;
+        if let Some((activation, label)) = labelled {
+            let label = label.as_ref().map(Label::as_str);
+            self.fetch(tx, &sql.set_label, values![id.as_str(), activation.as_str(), label]).await?;
+        }
+        if erased.is_some() {
+            self.fetch(tx, &sql.clear_labels, values![id.as_str()]).await?;
+        }
+        let rows = self.fetch(tx, &self.sql.licenses.event_detail, values![id.as_str()]).await?;
+        let row = rows.first().ok_or_else(|| not_found(id))?;
+        let detail = reader::<D>(row, "licenses", id.as_str()).detail()?;
+        self.insert_events(tx, &events.complete(&detail)).await?;
+        if let Some(audit) = audit {
+            self.insert_audit(tx, audit).await?;
+        }
+        match erased {
+            Some(erasure) => self.erase_from_license(tx, id, erasure).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn update_license(
+        &self,
+        tx: &mut Tx<D>,
+        before: &License,
+        license: &License,
+    ) -> Result<(), StoreError> {
+        let (old_metadata, metadata) =
+            (json!(before.metadata).to_string(), json!(license.metadata).to_string());
+        let (old, new) =
+            (rows::license_values(before, &old_metadata), rows::license_values(license, &metadata));
+        let indexed = rows::INDEXED_COLUMNS.iter().any(|column| old[*column] != new[*column]);
+        let sql = if indexed { &self.sql.licenses.update } else { &self.sql.licenses.update_unindexed };
+        let updated = self.dialect.fetch(tx, sql.clone(), &new).await;
+        updated.map_err(|error| {
+            if is_taken(&error) {
+                StoreError::AlreadyExists { what: "the license key" }
+            } else {
+                store_error::<D>(error)
+            }
+        })?;
+        let plan = rows::idle_plan(license);
+        if plan != rows::idle_plan(before) && before.devices_used > 0 {
+            self.fetch(tx, &self.sql.activations.set_plan, values![license.id.as_str(), plan]).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn insert_activations(
+        &self,
+        tx: &mut Tx<D>,
+        license: &License,
+        activations: &[Activation],
+    ) -> Result<(), StoreError> {
+        if activations.is_empty() {
+            return Ok(());
+        }
+        let never_seen = LastSeen::default();
+        let rows =
+            json_rows(activations.iter().map(|activation| {
+                rows::activation_row(license, activation, &never_seen, activation.created_at)
+            }));
+        self.fetch(tx, &self.sql.activations.insert, values![rows.as_str()]).await.map(drop)
+    }
+
+    pub(super) async fn insert_events(&self, tx: &mut Tx<D>, events: &[Event]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let rows = json_rows(events.iter().map(|event| rows::event_row(event).into()));
+        self.fetch(tx, &self.sql.events.insert, values![rows.as_str()]).await.map(drop)
+    }
+}
+
+pub(super) fn not_found(id: &LicenseId) -> StoreError {
+    StoreError::NotFound { id: id.clone() }
+}

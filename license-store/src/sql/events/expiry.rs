@@ -1,0 +1,149 @@
+//! Expiry events.
+
+use chrono::{DateTime, Utc};
+use license_core::change::ChangeNotice;
+use license_core::command::{Changes, expiry_events};
+use license_core::endpoint::Endpoint;
+use license_core::event::EventId;
+use license_core::license::{License, LicenseDetail};
+use license_core::store::{ExpirySweep, StoreError};
+use serde_json::{Value as Json, json};
+
+use crate::sql::database::{SqlDatabase, Tx, reader};
+use crate::sql::dialect::{Dialect, Durability, Value, values};
+use crate::sql::rows::{delivery_row, event_row, event_types, json_rows};
+
+/// The events of some licenses, as the parameters of the statements.
+struct ExpiryBatch {
+    /// Licenses, counts, endpoints and deliveries as one JSON object.
+    decided: String,
+    /// Events as JSON rows. A separate parameter: events are large, and only one statement needs them.
+    events: String,
+    event_count: usize,
+}
+
+impl ExpiryBatch {
+    fn new(decisions: &[(LicenseDetail, Changes)], endpoints: &[Endpoint], now: DateTime<Utc>) -> Self {
+        let (mut licenses, mut events, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+        for (detail, Changes { license, events: emitted, .. }) in decisions {
+            let (before, notified) = (&detail.license, license.expiry_notified.as_number());
+            licenses.push(json!([
+                license.id.as_str(),
+                before.version,
+                before.last_event,
+                notified,
+                license.last_event
+            ]));
+            for event in emitted.complete(detail) {
+                // Positions count from the first one that is reserved.
+                let position = events.len() as u64 + 1;
+                let mut row = event_row(&event);
+                row.extend([license.last_event.into(), position.into()]);
+                events.push(Json::from(row));
+                let id = EventId::new(event.subject, event.sequence);
+                let wanting =
+                    endpoints.iter().filter(|endpoint| endpoint.wants(event.event_type, id.subject()));
+                deliveries.extend(wanting.map(|endpoint| delivery_row(&endpoint.id, position, &id, now)));
+            }
+        }
+        let event_count = events.len();
+        let endpoints: Vec<_> = endpoints
+            .iter()
+            .map(|endpoint| {
+                json!([endpoint.id.as_str(), event_types(endpoint), i64::from(endpoint.is_enabled())])
+            })
+            .collect();
+        let counts = json!([[licenses.len(), event_count, endpoints.len()]]);
+        let decided = json!({
+            "licenses": licenses, "counts": counts, "endpoints": endpoints, "deliveries": deliveries
+        });
+        Self { decided: decided.to_string(), events: json_rows(events.into_iter()), event_count }
+    }
+}
+
+impl<D: Dialect> SqlDatabase<D> {
+    /// Reads and decides before anything is locked, and writes in batches. Licenses that change meanwhile are
+    /// left for the next call.
+    pub(super) async fn try_write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError> {
+        let (decisions, endpoints) = self.read_expiring(sweep).await?;
+        let mut written = 0;
+        for decisions in decisions.chunks(D::STEP_ROWS as usize) {
+            written += self.write_expiry_batch(decisions, &endpoints, sweep.now).await?;
+        }
+        Ok(u32::try_from(written).unwrap_or(u32::MAX))
+    }
+
+    /// Reads licenses that get events, and the endpoints.
+    pub(super) async fn read_expiring(
+        &self,
+        sweep: &ExpirySweep,
+    ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>), StoreError> {
+        let ExpirySweep { now, expiring_until, limit } = *sweep;
+        let mut decisions: Vec<(LicenseDetail, Changes)> = Vec::new();
+        let mut connection = self.reader().await?;
+        // Two parts of one index: licenses that were announced as expiring, and licenses that were not.
+        for (last_notified, until) in [(1_i64, now), (0, expiring_until)] {
+            let room = i64::from(limit) - i64::try_from(decisions.len()).unwrap_or(i64::MAX);
+            let values = values![last_notified, until.timestamp_micros(), room];
+            for row in &self.fetch(&mut connection, &self.sql.expiry.expiring, values).await? {
+                let id = reader::<D>(row, "licenses", "").text("id")?;
+                let detail = reader::<D>(row, "licenses", &id).detail()?;
+                let changes = expiry_events(License::clone(&detail.license), now, expiring_until);
+                decisions.extend(changes.map(|changes| (detail, changes)));
+            }
+        }
+        Ok((decisions, self.read_endpoints(&mut connection).await?))
+    }
+
+    /// Writes the events of some licenses in one commit. Returns of how many events.
+    ///
+    /// The events get their positions and deliveries in the same commit if the licenses and the endpoints are
+    /// as they were read, and all earlier events of the licenses have positions. Otherwise they get them from
+    /// `assign_positions`.
+    pub(super) async fn write_expiry_batch(
+        &self,
+        decisions: &[(LicenseDetail, Changes)],
+        endpoints: &[Endpoint],
+        now: DateTime<Utc>,
+    ) -> Result<usize, StoreError> {
+        let batch = ExpiryBatch::new(decisions, endpoints, now);
+        let values = [batch.decided.as_str().into(), batch.events.as_str().into()];
+        // A task of this process that holds this has read the last position, and would find that it has
+        // moved.
+        if let Ok(_positions) = self.positions.try_lock() {
+            let mut tx = self.begin(Durability::ProcessCrash).await?;
+            if self.write_sequenced(&mut tx, &values, batch.event_count).await? {
+                self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
+                return Ok(batch.event_count);
+            }
+        }
+        let mut tx = self.begin(Durability::Repeatable).await?;
+        if self.fetch(&mut tx, &self.sql.expiry.update_licenses, &values[..1]).await?.is_empty() {
+            return Ok(0);
+        }
+        let written = self.fetch(&mut tx, &self.sql.expiry.insert_events, &values).await?.len();
+        self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
+        Ok(written)
+    }
+
+    /// Writes events with their positions and deliveries. Returns `false` if one of them cannot be written
+    /// so; then the transaction must be dropped.
+    async fn write_sequenced(
+        &self,
+        tx: &mut Tx<D>,
+        values: &[Value<'_>; 2],
+        event_count: usize,
+    ) -> Result<bool, StoreError> {
+        let sql = &self.sql.expiry;
+        for statement in [&sql.reserve_positions, &sql.update_all_licenses] {
+            if self.fetch(tx, statement, &values[..1]).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        if self.fetch(tx, &sql.insert_sequenced_events, values).await?.len() < event_count {
+            return Ok(false);
+        }
+        self.fetch(tx, &sql.insert_deliveries, &values[..1]).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,109 @@
+//! Positions of events, and the deliveries that come with them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use license_core::event::{EventId, EventType};
+use license_core::store::{StoreError, position_order};
+use serde_json::json;
+
+use crate::sql::database::{Connection, SqlDatabase, Tx, first_count, reader};
+use crate::sql::dialect::{Dialect, Durability, values};
+use crate::sql::rows::delivery_row;
+
+/// Attempts without the lock.
+const ATTEMPTS: usize = 3;
+
+impl<D: Dialect> SqlDatabase<D> {
+    /// Reads and decides before it locks, and writes if no position was assigned since. Writes in steps, each
+    /// with the positions after those of the one before. An endpoint that changes meanwhile may miss events
+    /// that were committed before the change. After several attempts that other nodes overtook, it locks
+    /// first.
+    pub(super) async fn try_assign_positions(
+        &self,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let _positions = self.positions.lock().await;
+        for _ in 0..ATTEMPTS {
+            let plans = self.plan_positions(&mut *self.reader().await?, now, limit).await?;
+            let mut assigned = 0;
+            for plan in &plans {
+                let mut tx = self.begin(Durability::ProcessCrash).await?;
+                let step = self.write_positions(&mut tx, plan).await?;
+                if step == 0 {
+                    break;
+                }
+                self.commit(tx).await?;
+                assigned += step;
+            }
+            if assigned > 0 || plans.is_empty() {
+                return Ok(assigned);
+            }
+        }
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        self.lock_positions(&mut tx).await?;
+        let mut assigned = 0;
+        for plan in &self.plan_positions(&mut tx, now, limit).await? {
+            assigned += self.write_positions(&mut tx, plan).await?;
+        }
+        self.commit(tx).await?;
+        Ok(assigned)
+    }
+
+    /// Assigns the positions of a plan. Returns how many; 0 if others have assigned positions since, and
+    /// nothing was written.
+    async fn write_positions(&self, tx: &mut Tx<D>, plan: &str) -> Result<u32, StoreError> {
+        if self.fetch(tx, &self.sql.events.advance, values![plan]).await?.is_empty() {
+            return Ok(0);
+        }
+        let positioned = self.fetch(tx, &self.sql.events.set_positions, values![plan]).await?;
+        self.fetch(tx, &self.sql.events.insert_deliveries, values![plan]).await?;
+        Ok(u32::try_from(positioned.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the next positions and their deliveries, as the JSON parameter of each step; empty if all
+    /// events have a position.
+    async fn plan_positions(
+        &self,
+        connection: &mut Connection<D>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        // Before the events: if it is still the last position when they are written, they have none.
+        let last = self.fetch(connection, &self.sql.events.last_position, &[]).await?;
+        let last = first_count::<D>(&last, "position_counter", "last_position")?;
+        let values = values![i64::from(limit)];
+        let rows = self.fetch(connection, &self.sql.events.without_position, values).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut types: BTreeMap<EventId, EventType> = BTreeMap::new();
+        let mut order = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = reader::<D>(row, "events", "");
+            let (subject, sequence) = (row.subject()?, row.count("sequence")?);
+            types.insert(EventId::new(subject.clone(), sequence), row.event_type()?);
+            order.push((subject, sequence, row.time("at")?));
+        }
+        position_order(&mut order);
+        // After the events: an endpoint gets every event that is committed after it.
+        let endpoints = self.read_endpoints(connection).await?;
+        let mut plans = Vec::new();
+        let lasts = (last..).step_by(D::STEP_ROWS as usize);
+        for (last, step) in lasts.zip(order.chunks(D::STEP_ROWS as usize)) {
+            let (mut positions, mut deliveries) = (Vec::new(), Vec::new());
+            for (position, (subject, sequence, _)) in (last + 1..).zip(step) {
+                positions.push(json!([subject.as_str(), sequence, position]));
+                let id = EventId::new(subject.clone(), *sequence);
+                let Some(event_type) = types.get(&id) else { continue };
+                let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject()));
+                deliveries.extend(wanting.map(|endpoint| delivery_row(&endpoint.id, position, &id, now)));
+            }
+            let range = json!([[last, last + positions.len() as u64]]);
+            let plan = json!({ "range": range, "positions": positions, "deliveries": deliveries });
+            plans.push(plan.to_string());
+        }
+        Ok(plans)
+    }
+}

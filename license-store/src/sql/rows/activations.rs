@@ -1,0 +1,118 @@
+//! Rows of activations.
+
+use chrono::{DateTime, Utc};
+use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint, Label};
+use license_core::domain::DomainName;
+use license_core::last_seen::{ActivationDetail, EvictionCandidate, LastSeen};
+use license_core::license::{License, LicenseState};
+use license_core::location::Country;
+use license_core::store::StoreError;
+use license_core::usage::Day;
+use serde_json::json;
+
+use super::reader::{Reader, int, micros, time};
+use crate::sql::dialect::Columns;
+
+impl<R: Columns> Reader<'_, R> {
+    /// Reads a JSON array of `[id, value, created_at, label]`, from rows of `activations`.
+    pub(crate) fn listed(
+        &self,
+        column: &'static str,
+        kind: ActivationKind,
+    ) -> Result<Vec<Activation>, StoreError> {
+        let listed: Vec<(String, String, i64, Option<String>)> = self.json(column)?;
+        let row = Reader { table: "activations", ..*self };
+        let mut activations = Vec::with_capacity(listed.len());
+        for (id, value, created_at, label) in listed {
+            activations.push(row.activation_of(&id, kind, &value, created_at, label.as_deref())?);
+        }
+        // Databases differ in whether an aggregate keeps the order of its select.
+        activations.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok(activations)
+    }
+
+    /// Reads a JSON array of `[kind, value]`, from rows of `activations`.
+    pub(crate) fn bindings(&self) -> Result<Vec<Binding>, StoreError> {
+        let listed: Vec<(String, String)> = self.json("bindings")?;
+        let row = Reader { table: "activations", ..*self };
+        listed.into_iter().map(|(kind, value)| row.binding(row.kind(&kind)?, &value)).collect()
+    }
+
+    pub(crate) fn activation(&self) -> Result<Activation, StoreError> {
+        let (id, kind, value) = (self.text("id")?, self.text("kind")?, self.text("value")?);
+        let label = self.maybe_text("label")?;
+        self.activation_of(&id, self.kind(&kind)?, &value, self.int("created_at")?, label.as_deref())
+    }
+
+    pub(crate) fn eviction_candidate(&self) -> Result<EvictionCandidate, StoreError> {
+        Ok(EvictionCandidate { activation: self.activation()?, seen_at: self.time("last_seen_at")? })
+    }
+
+    pub(crate) fn activation_detail(&self) -> Result<ActivationDetail, StoreError> {
+        let last_seen = LastSeen {
+            first_seen_at: self.maybe_time("first_seen_at")?,
+            last_seen_at: self.maybe_time("last_validated_at")?,
+            validations: self.count("validations")?,
+            country: self.maybe_country()?,
+            as_of: self.maybe_time("as_of")?,
+        };
+        Ok(ActivationDetail { activation: self.activation()?, last_seen })
+    }
+
+    fn kind(&self, text: &str) -> Result<ActivationKind, StoreError> {
+        let kinds = [ActivationKind::Domain, ActivationKind::Device];
+        let kind = kinds.into_iter().find(|known| known.as_str() == text);
+        kind.ok_or_else(|| self.corrupt("kind", "no known kind"))
+    }
+
+    fn binding(&self, kind: ActivationKind, value: &str) -> Result<Binding, StoreError> {
+        Ok(match kind {
+            ActivationKind::Domain => Binding::Domain(self.parse("value", value, DomainName::from_stored)?),
+            ActivationKind::Device => Binding::Device(self.parse("value", value, Fingerprint::parse)?),
+        })
+    }
+
+    fn activation_of(
+        &self,
+        id: &str,
+        kind: ActivationKind,
+        value: &str,
+        created_at: i64,
+        label: Option<&str>,
+    ) -> Result<Activation, StoreError> {
+        let binding = self.binding(kind, value)?;
+        let id = self.parse("id", id, ActivationId::parse)?;
+        let label = label.map(|text| self.parse("label", text, Label::parse)).transpose()?;
+        Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)?, label })
+    }
+}
+
+/// An activation as a JSON row. `last_seen_at` is when it was last seen, or counts as last seen.
+pub(crate) fn activation_row(
+    license: &License,
+    activation: &Activation,
+    last_seen: &LastSeen,
+    last_seen_at: DateTime<Utc>,
+) -> serde_json::Value {
+    let Activation { id, binding, created_at, label } = activation;
+    let LastSeen { first_seen_at, last_seen_at: _, validations, country, as_of: _ } = last_seen;
+    json!([
+        license.id.as_str(),
+        binding.kind().as_str(),
+        binding.value(),
+        id.as_str(),
+        created_at.timestamp_micros(),
+        label.as_ref().map(Label::as_str),
+        idle_plan(license),
+        micros(*first_seen_at),
+        last_seen_at.timestamp_micros(),
+        Day::of(last_seen_at).number(),
+        int(*validations),
+        country.as_ref().map(Country::as_str),
+    ])
+}
+
+/// The plan under which idle devices of a license are found; `None` if the license is revoked.
+pub(crate) fn idle_plan(license: &License) -> Option<&str> {
+    (license.state != LicenseState::Revoked).then_some(license.plan.as_str())
+}

@@ -1,0 +1,45 @@
+//! Rows of events.
+
+use license_core::event::{Event, EventType, Subject};
+use license_core::store::{SequencedEvent, StoreError};
+use serde_json::Value as Json;
+
+use super::reader::Reader;
+use crate::sql::dialect::Columns;
+
+impl<R: Columns> Reader<'_, R> {
+    /// Reads what an event is about: a license or an endpoint.
+    pub(crate) fn subject(&self) -> Result<Subject, StoreError> {
+        self.parsed("license_id", |text| Subject::from_stored(text).ok_or("no known id"))
+    }
+
+    pub(crate) fn sequenced_event(&self) -> Result<SequencedEvent, StoreError> {
+        Ok(SequencedEvent { position: self.count("position")?, event: self.event(self.subject()?)? })
+    }
+
+    pub(crate) fn event_type(&self) -> Result<EventType, StoreError> {
+        self.parsed("event_type", |text| EventType::parse(text).ok_or("no known type"))
+    }
+
+    pub(crate) fn event(&self, subject: Subject) -> Result<Event, StoreError> {
+        Ok(Event {
+            subject,
+            sequence: self.count("sequence")?,
+            event_type: self.event_type()?,
+            at: self.time("at")?,
+            data: self.json("data")?,
+        })
+    }
+}
+
+/// An event as a JSON row.
+pub(crate) fn event_row(event: &Event) -> Vec<Json> {
+    let Event { subject, sequence, event_type, at, data } = event;
+    vec![
+        subject.as_str().into(),
+        (*sequence).into(),
+        event_type.as_str().into(),
+        at.timestamp_micros().into(),
+        data.to_string().into(),
+    ]
+}

@@ -1,0 +1,129 @@
+//! Rows of licenses.
+
+use license_core::activation::ActivationKind;
+use license_core::customer::CustomerEmail;
+use license_core::key::{KeyDigest, SealedKey};
+use license_core::license::{Counters, ExpiryNotified, License, LicenseDetail, LicenseState};
+use license_core::metadata::Metadata;
+use license_core::plan::Limit;
+use license_core::store::StoreError;
+use serde_json::json;
+
+use super::reader::{Reader, hex, int, micros};
+use crate::sql::dialect::{Columns, Value};
+
+impl<R: Columns> Reader<'_, R> {
+    fn limit(&self, column: &'static str) -> Result<Limit, StoreError> {
+        let number =
+            self.maybe_int(column)?.map(|value| self.parse(column, value, u32::try_from)).transpose()?;
+        Ok(number.into())
+    }
+
+    pub(crate) fn license(&self) -> Result<License, StoreError> {
+        Ok(License {
+            id: self.license_id("id")?,
+            key_digest: self.key_digest()?,
+            sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
+            state: self.parsed("state", |text| LicenseState::parse(text).ok_or("no known state"))?,
+            plan: self.text("plan")?,
+            customer_email: self.parsed("customer_email", CustomerEmail::parse)?,
+            max_domains: self.limit("max_domains")?,
+            max_devices: self.limit("max_devices")?,
+            domains_used: self.count("domains_used")?,
+            devices_used: self.count("devices_used")?,
+            created_at: self.time("created_at")?,
+            activated_at: self.maybe_time("activated_at")?,
+            expires_at: self.maybe_time("expires_at")?,
+            metadata: self.parsed("metadata", parse_metadata)?,
+            version: self.count("version")?,
+            last_event: self.count("last_event")?,
+            expiry_notified: self.parse("expiry_notified", self.int("expiry_notified")?, |number| {
+                ExpiryNotified::from_stored(number).ok_or("no known number")
+            })?,
+        })
+    }
+
+    pub(crate) fn key_digest(&self) -> Result<KeyDigest, StoreError> {
+        self.digest("key_digest").map(KeyDigest::from_bytes)
+    }
+
+    pub(crate) fn counters(&self) -> Result<Counters, StoreError> {
+        let counters = Reader { table: "license_counters", ..*self };
+        Ok(Counters {
+            validation_count: counters.count("validation_count")?,
+            last_validated_at: counters.maybe_time("last_validated_at")?,
+            as_of: self.maybe_time("as_of")?,
+        })
+    }
+
+    pub(crate) fn detail(&self) -> Result<LicenseDetail, StoreError> {
+        Ok(LicenseDetail {
+            license: self.license()?.into(),
+            counters: self.counters()?,
+            domains: self.listed("domains", ActivationKind::Domain)?,
+            devices: self.listed("devices", ActivationKind::Device)?,
+        })
+    }
+}
+
+fn parse_metadata(text: &str) -> Result<Metadata, String> {
+    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Metadata::from_json(value).map_err(|error| error.to_string())
+}
+
+/// The parameters of a license that are in an index: key, state, plan, customer, expiry and the last expiry
+/// event.
+pub(crate) const INDEXED_COLUMNS: [usize; 6] = [1, 3, 4, 5, 12, 16];
+
+/// The parameters of a license, in the order of the columns.
+pub(crate) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Value<'a>; 17] {
+    let License {
+        id,
+        key_digest,
+        sealed_key,
+        state,
+        plan,
+        customer_email,
+        max_domains,
+        max_devices,
+        domains_used,
+        devices_used,
+        created_at,
+        activated_at,
+        expires_at,
+        metadata: _,
+        version,
+        last_event,
+        expiry_notified,
+    } = license;
+    [
+        id.as_str().into(),
+        key_digest.as_bytes().as_slice().into(),
+        sealed_key.as_bytes().into(),
+        state.as_str().into(),
+        plan.as_str().into(),
+        customer_email.as_str().into(),
+        max_domains.as_number().map(i64::from).into(),
+        max_devices.as_number().map(i64::from).into(),
+        int(*domains_used).into(),
+        int(*devices_used).into(),
+        created_at.timestamp_micros().into(),
+        micros(*activated_at).into(),
+        micros(*expires_at).into(),
+        metadata.into(),
+        int(*version).into(),
+        int(*last_event).into(),
+        i64::from(expiry_notified.as_number()).into(),
+    ]
+}
+
+/// A license as a JSON row of its parameters, bytes in hex.
+pub(crate) fn imported_row(license: &License) -> serde_json::Value {
+    let metadata = json!(license.metadata).to_string();
+    let values = license_values(license, &metadata).into_iter().map(|value| match value {
+        Value::Int(value) => json!(value),
+        Value::Text(value) => json!(value),
+        Value::Bytes(value) => json!(value.map(hex)),
+    });
+    values.collect()
+}

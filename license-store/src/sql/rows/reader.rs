@@ -1,0 +1,148 @@
+//! Reads columns of a row, and says in errors which one is wrong.
+
+use std::fmt::Display;
+
+use chrono::{DateTime, Utc};
+use license_core::activation::Fingerprint;
+use license_core::domain::DomainName;
+use license_core::license::LicenseId;
+use license_core::location::Country;
+use license_core::store::{Source, StoreError};
+use serde::de::DeserializeOwned;
+
+use crate::sql::dialect::Columns;
+
+/// A row of one table, and its name in errors.
+pub(crate) struct Reader<'a, R> {
+    pub(crate) row: &'a R,
+    pub(crate) table: &'static str,
+    pub(crate) id: &'a str,
+}
+
+impl<R: Columns> Reader<'_, R> {
+    pub(crate) fn corrupt(&self, column: &'static str, source: impl Into<Source>) -> StoreError {
+        StoreError::Corrupt { table: self.table, column, id: self.id.to_owned(), source: source.into() }
+    }
+
+    fn present<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(column, "it is NULL"))
+    }
+
+    /// Parses a value that was read from `column`.
+    pub(crate) fn parse<T, V, E: Display>(
+        &self,
+        column: &'static str,
+        value: V,
+        parse: impl FnOnce(V) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        parse(value).map_err(|error| self.corrupt(column, error.to_string()))
+    }
+
+    /// Reads a text and parses it.
+    pub(crate) fn parsed<T, E: Display>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        self.parse(column, self.text(column)?.as_str(), parse)
+    }
+
+    /// Reads a text that may be NULL, and parses it.
+    pub(crate) fn maybe_parsed<T, E: Display>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, StoreError> {
+        let text = self.maybe_text(column)?;
+        text.map(|text| self.parse(column, text.as_str(), parse)).transpose()
+    }
+
+    /// Reads a text as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.parsed(column, |text| serde_json::from_str(text))
+    }
+
+    pub(crate) fn maybe_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.row.int(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    pub(crate) fn int(&self, column: &'static str) -> Result<i64, StoreError> {
+        self.present(column, self.maybe_int(column)?)
+    }
+
+    pub(crate) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
+        let value = self.int(column)?;
+        self.parse(column, value, u64::try_from)
+    }
+
+    pub(crate) fn maybe_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+        self.row.text(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    pub(crate) fn text(&self, column: &'static str) -> Result<String, StoreError> {
+        self.present(column, self.maybe_text(column)?)
+    }
+
+    pub(crate) fn maybe_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.row.bytes(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    pub(crate) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        self.present(column, self.maybe_bytes(column)?)
+    }
+
+    /// Reads 32 bytes.
+    pub(crate) fn digest(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
+        let bytes = self.bytes(column)?;
+        self.parse(column, bytes, |bytes| {
+            <[u8; 32]>::try_from(bytes.as_slice())
+                .map_err(|_| format!("it has {} bytes, not 32", bytes.len()))
+        })
+    }
+
+    pub(crate) fn maybe_time(&self, column: &'static str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.maybe_int(column)?.map(|value| self.parse(column, value, time)).transpose()
+    }
+
+    pub(crate) fn time(&self, column: &'static str) -> Result<DateTime<Utc>, StoreError> {
+        self.present(column, self.maybe_time(column)?)
+    }
+
+    pub(crate) fn license_id(&self, column: &'static str) -> Result<LicenseId, StoreError> {
+        self.parsed(column, LicenseId::parse)
+    }
+
+    pub(crate) fn maybe_domain(&self, column: &'static str) -> Result<Option<DomainName>, StoreError> {
+        self.maybe_parsed(column, DomainName::from_stored)
+    }
+
+    pub(crate) fn maybe_device(&self) -> Result<Option<Fingerprint>, StoreError> {
+        self.maybe_parsed("device", Fingerprint::parse)
+    }
+
+    pub(crate) fn maybe_country(&self) -> Result<Option<Country>, StoreError> {
+        self.maybe_parsed("country", |text| Country::parse(text).ok_or("no two letters"))
+    }
+}
+
+pub(crate) fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {
+    DateTime::from_timestamp_micros(micros).ok_or("out of range")
+}
+
+/// A count as a signed number. Counts never reach its range: one a microsecond takes 292,000 years.
+pub(crate) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn micros(time: Option<DateTime<Utc>>) -> Option<i64> {
+    time.map(|time| time.timestamp_micros())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
+}
+
+pub(crate) fn json_rows(rows: impl Iterator<Item = serde_json::Value>) -> String {
+    serde_json::Value::Array(rows.collect()).to_string()
+}

@@ -1,0 +1,66 @@
+//! Rows of usage: validations and rollups.
+
+use license_core::client::Client;
+use license_core::location::{Location, Region};
+use license_core::store::StoreError;
+use license_core::usage::{Day, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome};
+use license_core::verdict::Claim;
+use serde_json::Value as Json;
+
+use super::reader::{Reader, int};
+use crate::sql::dialect::Columns;
+
+impl<R: Columns> Reader<'_, R> {
+    pub(crate) fn outcome(&self) -> Result<ValidationOutcome, StoreError> {
+        self.parsed("outcome", |text| ValidationOutcome::from_stored(text).ok_or("no known outcome"))
+    }
+
+    /// Reads the columns `n`, `first_at` and `last_at`.
+    pub(crate) fn usage_sum(&self) -> Result<UsageSum, StoreError> {
+        let (first_at, last_at) = (self.time("first_at")?, self.time("last_at")?);
+        Ok(UsageSum { count: self.count("n")?, first_at, last_at })
+    }
+
+    pub(crate) fn rollup_key(&self) -> Result<RollupKey, StoreError> {
+        // Columns of a key are never NULL; an unknown value is empty.
+        let is_known = |column| self.text(column).map(|text| !text.is_empty());
+        Ok(RollupKey {
+            day: Day::from_number(self.int("day")?),
+            license_id: self.license_id("license_id")?,
+            outcome: self.outcome()?,
+            domain: if is_known("domain")? { self.maybe_domain("domain")? } else { None },
+            device: if is_known("device")? { self.maybe_device()? } else { None },
+            country: if is_known("country")? { self.maybe_country()? } else { None },
+        })
+    }
+
+    pub(crate) fn validation(&self) -> Result<(ValidationCursor, Validation), StoreError> {
+        let at = self.time("at")?;
+        let location = match self.maybe_country()? {
+            None => None,
+            Some(country) => Some(Location {
+                country,
+                region: self.maybe_text("region")?.as_deref().and_then(Region::parse),
+            }),
+        };
+        let validation = Validation {
+            license_id: self.license_id("license_id")?,
+            at,
+            outcome: self.outcome()?,
+            claim: Claim { domain: self.maybe_domain("domain")?, fingerprint: self.maybe_device()? },
+            covered_by: self.maybe_domain("covered_by")?,
+            location,
+            client: self.maybe_parsed("client", Client::parse)?,
+        };
+        Ok((ValidationCursor { at, sequence: self.count("sequence")? }, validation))
+    }
+}
+
+/// A rollup as a JSON row.
+pub(crate) fn rollup_row(key: &RollupKey, sum: &UsageSum) -> Vec<Json> {
+    let UsageSum { count, first_at, last_at } = sum;
+    let mut row = vec![Json::from(key.day.number())];
+    row.extend(key.texts().map(Json::from));
+    row.extend([int(*count), first_at.timestamp_micros(), last_at.timestamp_micros()].map(Json::from));
+    row
+}

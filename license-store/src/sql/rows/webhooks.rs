@@ -1,0 +1,169 @@
+//! Rows of endpoints and deliveries.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use license_core::delivery::{Attempt, AttemptResult, Delivery, DeliveryStatus, LeaseToken};
+use license_core::endpoint::{
+    DisabledReason, Endpoint, EndpointId, EndpointSettings, EndpointState, EventSelection, PreviousSecret,
+    SealedSecret,
+};
+use license_core::event::EventId;
+use license_core::limits;
+use license_core::store::{DeliveryDetail, StoreError};
+use serde_json::{Value as Json, json};
+
+use super::reader::{Reader, int, json_rows, micros, time};
+use crate::sql::dialect::{Columns, Value};
+
+impl<R: Columns> Reader<'_, R> {
+    fn endpoint_id(&self, column: &'static str) -> Result<EndpointId, StoreError> {
+        self.parsed(column, |text| EndpointId::parse(text).ok_or("no id"))
+    }
+
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, StoreError> {
+        let types: Vec<String> = self.json("event_types")?;
+        let types = types.iter().map(String::as_str);
+        let state = match self.maybe_time("disabled_at")? {
+            None => EndpointState::Enabled,
+            Some(since) => {
+                let reason = self
+                    .parsed("disabled_reason", |text| DisabledReason::parse(text).ok_or("no known reason"))?;
+                EndpointState::Disabled { since, reason }
+            }
+        };
+        let previous_secret = match self.maybe_bytes("previous_secret")? {
+            None => None,
+            Some(bytes) => Some(PreviousSecret {
+                sealed: SealedSecret::from_bytes(bytes),
+                until: self.time("previous_secret_until")?,
+            }),
+        };
+        Ok(Endpoint {
+            id: self.endpoint_id("id")?,
+            settings: EndpointSettings {
+                url: self.text("url")?,
+                events: self.parse("event_types", types, |types| {
+                    EventSelection::parse(types).map_err(|text| format!("{text:?} is no known type"))
+                })?,
+                description: self.maybe_text("description")?,
+            },
+            state,
+            secret: SealedSecret::from_bytes(self.bytes("secret")?),
+            previous_secret,
+            created_at: self.time("created_at")?,
+            updated_at: self.time("updated_at")?,
+            last_success_at: self.maybe_time("last_success_at")?,
+            failing_since: self.maybe_time("failing_since")?,
+            last_event: self.count("last_event")?,
+        })
+    }
+
+    pub(crate) fn delivery(&self) -> Result<Delivery, StoreError> {
+        let tries = self.int("tries")?;
+        Ok(Delivery {
+            endpoint_id: self.endpoint_id("endpoint_id")?,
+            event_id: EventId::new(self.subject()?, self.count("sequence")?),
+            position: self.count("position")?,
+            status: self.parsed("status", |text| DeliveryStatus::parse(text).ok_or("no known status"))?,
+            tries: self.parse("tries", tries, u32::try_from)?,
+            due_at: self.maybe_time("due_at")?,
+            created_at: self.time("created_at")?,
+        })
+    }
+
+    pub(crate) fn is_leased_to(&self, token: &LeaseToken) -> Result<bool, StoreError> {
+        Ok(self.maybe_bytes("token")?.as_deref() == Some(token.as_bytes()))
+    }
+
+    pub(crate) fn attempts(&self) -> Result<Vec<Attempt>, StoreError> {
+        let rows: Vec<AttemptRow> = self.json("attempts")?;
+        let read = |(at, millis, status, retry_after, text): AttemptRow| {
+            let at = self.parse("attempts", at, time)?;
+            let result = match status {
+                Some(status) => {
+                    let retry_after = retry_after.map(Duration::from_secs);
+                    AttemptResult::Answered { status, retry_after, body: text }
+                }
+                None => AttemptResult::Failed { error: text },
+            };
+            Ok(Attempt { at, duration: Duration::from_millis(millis), result })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    pub(crate) fn delivery_detail(&self) -> Result<DeliveryDetail, StoreError> {
+        let (delivery, attempts) = (self.delivery()?, self.attempts()?);
+        Ok(DeliveryDetail { delivery, event_type: self.event_type()?, attempts })
+    }
+}
+
+/// Time, duration in milliseconds, status code, `Retry-After` in seconds, and the body or the error.
+type AttemptRow = (i64, u64, Option<u16>, Option<u64>, String);
+
+/// The newest attempts as JSON rows.
+pub(crate) fn attempt_rows(attempts: &[Attempt]) -> String {
+    let row = |attempt: &Attempt| {
+        let Attempt { at, duration, result } = attempt;
+        let (status, retry_after, text) = match result {
+            AttemptResult::Answered { status, retry_after, body } => (Some(*status), *retry_after, body),
+            AttemptResult::Failed { error } => (None, None, error),
+        };
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        json!([at.timestamp_micros(), millis, status, retry_after.map(|pause| pause.as_secs()), text])
+    };
+    let old = attempts.len().saturating_sub(limits::LISTED_ATTEMPTS as usize);
+    json_rows(attempts[old..].iter().map(row))
+}
+
+/// The parameters of an endpoint, in the order of the columns.
+pub(crate) fn endpoint_values<'a>(endpoint: &'a Endpoint, types: &'a str) -> [Value<'a>; 14] {
+    let Endpoint {
+        id,
+        settings: EndpointSettings { url, events: _, description },
+        state,
+        secret,
+        previous_secret,
+        created_at,
+        updated_at,
+        last_success_at,
+        failing_since,
+        last_event,
+    } = endpoint;
+    let (disabled_at, reason) = match state {
+        EndpointState::Enabled => (None, None),
+        EndpointState::Disabled { since, reason } => (Some(*since), Some(reason.as_str())),
+    };
+    let previous = previous_secret.as_ref();
+    [
+        id.as_str().into(),
+        url.as_str().into(),
+        types.into(),
+        description.as_deref().into(),
+        micros(disabled_at).into(),
+        reason.into(),
+        secret.as_bytes().into(),
+        previous.map(|previous| previous.sealed.as_bytes()).into(),
+        micros(previous.map(|previous| previous.until)).into(),
+        created_at.timestamp_micros().into(),
+        updated_at.timestamp_micros().into(),
+        micros(*last_success_at).into(),
+        micros(*failing_since).into(),
+        int(*last_event).into(),
+    ]
+}
+
+/// The event types that an endpoint has chosen, as JSON.
+pub(crate) fn event_types(endpoint: &Endpoint) -> String {
+    json!(endpoint.settings.events.as_strs()).to_string()
+}
+
+/// A new delivery as a JSON row.
+pub(crate) fn delivery_row(
+    endpoint: &EndpointId,
+    position: u64,
+    event: &EventId,
+    due: DateTime<Utc>,
+) -> Json {
+    json!([endpoint.as_str(), position, event.subject().as_str(), event.sequence(), due.timestamp_micros()])
+}

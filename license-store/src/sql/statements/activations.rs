@@ -1,0 +1,99 @@
+//! SQL on activations, and on when they were last seen.
+
+use license_core::limits;
+
+use super::fragments::{AS_OF, int};
+
+/// The columns that a decision reads.
+const ACTIVATION: &str = "id, kind, value, created_at, label";
+
+/// An activation with its last use. Before the first validation, `last_seen_at` is the time of the
+/// activation.
+const DETAIL: &str = "id, kind, value, created_at, label, first_seen_at, \
+    CASE WHEN validations > 0 THEN last_seen_at END AS last_validated_at, validations, country";
+
+statements! {
+    /// Statements on the activations of the license `$1`.
+    ActivationStatements {
+        insert: format!(
+            "INSERT INTO activations (license_id, kind, value, id, created_at, label, plan, first_seen_at, last_seen_at, \
+             last_seen_day, validations, country) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, {}, \
+             value ->> 5, value ->> 6, {}, {}, {}, {}, value ->> 11 FROM {}",
+            int(4),
+            int(7),
+            int(8),
+            int(9),
+            int(10),
+            D::items(1)
+        ),
+        delete: format!(
+            "DELETE FROM activations WHERE license_id = $1 AND kind IN ('domain', 'device') AND {}",
+            D::is_one_of("id", 2)
+        ),
+        get: format!(
+            "SELECT {ACTIVATION} FROM activations \
+             WHERE license_id = $1 AND kind IN ('domain', 'device') AND id = $2"
+        ),
+        /// Those of the domains `$2` and the device `$3`.
+        of_claim: format!(
+            "SELECT {ACTIVATION} FROM activations WHERE license_id = $1 AND kind = 'domain' AND {} \
+             UNION ALL SELECT {ACTIVATION} FROM activations \
+             WHERE license_id = $1 AND kind = 'device' AND value = $3",
+            D::is_one_of("value", 2)
+        ),
+        domains: format!(
+            "SELECT {ACTIVATION} FROM activations \
+             WHERE license_id = $1 AND kind = 'domain' ORDER BY id LIMIT {}",
+            limits::DOMAINS_PER_REQUEST
+        ),
+        /// A page after the id `$2`, at most `$3`.
+        list: list(&["'domain'", "'device'"]),
+        /// As `list`, of the kind `$4`.
+        list_of_kind: list(&["$4"]),
+        set_label:
+            "UPDATE activations SET label = $3 \
+             WHERE license_id = $1 AND kind IN ('domain', 'device') AND id = $2",
+        clear_labels: "UPDATE activations SET label = NULL WHERE license_id = $1 AND label IS NOT NULL",
+        /// Sets the plan of all devices.
+        set_plan: "UPDATE activations SET plan = $2 WHERE license_id = $1 AND kind = 'device'",
+        /// The least recently seen devices, at most `$2`.
+        least_recently_seen: least_recently_seen(""),
+        /// As `least_recently_seen`, of devices last seen before `$3`, which is on the day `$4`.
+        least_recently_seen_before: least_recently_seen(
+            " AND last_seen_day <= $4 AND last_seen_at < $3",
+        ),
+        /// Licenses of the plan `$1` with devices that may be idle, the least recently seen first, to the
+        /// day.
+        idle:
+            "SELECT license_id FROM activations WHERE kind = 'device' AND plan IS NOT NULL \
+             AND plan = $1 AND last_seen_day <= $2 AND last_seen_at < $3 ORDER BY last_seen_day LIMIT $4 + 0",
+    }
+}
+
+/// A page of the activations of a license. Each kind is looked up separately: the index has the kind before
+/// the id.
+fn list(kinds: &[&str]) -> String {
+    let page = |kind: &&str| {
+        format!(
+            "SELECT * FROM (SELECT {DETAIL} FROM activations WHERE license_id = $1 AND kind = {kind} AND id > $2 \
+             ORDER BY id LIMIT $3 + 0) AS page"
+        )
+    };
+    let pages = kinds.iter().map(page).collect::<Vec<_>>().join(" UNION ALL ");
+    format!("SELECT *, {AS_OF} FROM ({pages}) AS pages ORDER BY id LIMIT $3 + 0")
+}
+
+/// A page of the activations of all licenses, after the license `$1` and the id `$2`, at most `$3`.
+pub(crate) fn list_all() -> String {
+    format!(
+        "SELECT license_id, {DETAIL}, {AS_OF} FROM activations WHERE license_id >= $1 AND (license_id, id) > ($1, $2) \
+         ORDER BY license_id, id LIMIT $3 + 0"
+    )
+}
+
+fn least_recently_seen(condition: &str) -> String {
+    format!(
+        "SELECT id, kind, value, created_at, label, last_seen_at FROM activations \
+         WHERE license_id = $1 AND kind = 'device'{condition} ORDER BY last_seen_day, last_seen_at, value LIMIT $2 + 0"
+    )
+}

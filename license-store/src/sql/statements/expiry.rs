@@ -1,0 +1,84 @@
+//! SQL that writes expiry events.
+//!
+//! Parameter 1 is a JSON object with `licenses`, `counts` of licenses, events and endpoints, `endpoints` and
+//! `deliveries`. Parameter 2 has the events.
+
+use license_core::limits;
+
+use super::events::{EVENT_ITEMS, insert_events};
+use super::fragments::int;
+use super::licenses::detail;
+use super::webhooks::insert_deliveries;
+
+statements! {
+    ExpiryStatements {
+        /// Licenses whose last expiry event is `$1` and that expire by `$2`, at most `$3`.
+        expiring: format!(
+            "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_notified < 2 \
+             AND l.expiry_notified = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
+            detail::<D>(limits::EVENT_ACTIVATIONS)
+        ),
+        /// Updates licenses that have not changed since they were read.
+        update_licenses: update_licenses(""),
+        /// Inserts the events of the licenses that were updated.
+        insert_events: format!("{} {of_updated}", insert_events()),
+        /// Reserves positions for all events, if no license and no endpoint has changed since it was read.
+        reserve_positions: format!(
+            "UPDATE position_counter SET last_position = last_position + {} \
+             WHERE {} = (SELECT COUNT(*) FROM {unchanged}{all_sequenced}) AND {same_endpoints} \
+             RETURNING last_position",
+            count(1),
+            count(0)
+        ),
+        /// As `update_licenses`, after the positions were reserved.
+        update_all_licenses: update_licenses(&check_again),
+        /// As `insert_events`, with the reserved positions.
+        insert_sequenced_events: format!(
+            "INSERT INTO events (license_id, sequence, event_type, at, data, position) \
+             SELECT {EVENT_ITEMS}, {first_position} + {} {of_updated}",
+            int(6)
+        ),
+        insert_deliveries: insert_deliveries(
+            &D::items_of(1, "deliveries"),
+            &format!("{first_position} + {}", int(1)),
+        ),
+    } where {
+        let (events, skip_locked) = (D::items(2), D::SKIP_LOCKED);
+        let count = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "counts"));
+        let unchanged = format!(
+            "(SELECT value ->> 0 AS id, {} AS version, {} AS old_last_event, {} AS expiry_notified, {} AS last_event FROM {}) \
+             AS d JOIN licenses l ON l.id = d.id WHERE l.version = d.version AND l.last_event = d.old_last_event",
+            int(1),
+            int(2),
+            int(3),
+            int(4),
+            D::items_of(1, "licenses")
+        );
+        let update_licenses = |condition: &str| {
+            format!(
+                "UPDATE licenses SET expiry_notified = decided.expiry_notified, last_event = decided.last_event \
+                 FROM (SELECT l.id, d.expiry_notified, d.last_event FROM {unchanged}{condition}{skip_locked}) AS decided \
+                 WHERE licenses.id = decided.id RETURNING licenses.id"
+            )
+        };
+        // A license has been updated if its last event is the one of the row, and that event was not there.
+        let of_updated = format!(
+            "FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} \
+             ON CONFLICT DO NOTHING RETURNING license_id",
+            int(5)
+        );
+        let all_sequenced = " AND NOT EXISTS (SELECT 1 FROM events WHERE events.license_id = l.id AND events.position IS NULL)";
+        let same_endpoints = format!(
+            "{count} = (SELECT COUNT(*) FROM endpoints) AND {count} = (SELECT COUNT(*) FROM {} JOIN endpoints e ON \
+             e.id = value ->> 0 AND e.event_types = value ->> 1 \
+             AND CASE WHEN e.disabled_at IS NULL THEN 1 ELSE 0 END = {})",
+            D::items_of(1, "endpoints"),
+            int(2),
+            count = count(2)
+        );
+        // If the statement before had to wait for a lock, what it read may have changed since.
+        let check_again =
+            if D::SINGLE_WRITER { String::new() } else { format!(" AND {same_endpoints}{all_sequenced}") };
+        let first_position = format!("(SELECT last_position FROM position_counter) - {}", count(1));
+    }
+}

@@ -1,0 +1,111 @@
+//! SQL on licenses.
+
+use license_core::customer::CustomerEmail;
+use license_core::license::{LicenseId, LicenseState, Status};
+use license_core::limits;
+use license_core::store::{LicenseFilter, LicenseQuery};
+use sqlx::SqlStr;
+
+use super::fragments::AS_OF;
+use super::list_query::ListQuery;
+use crate::sql::dialect::{Dialect, Value};
+
+/// The columns of `licenses`, in the order of the parameters `$1` to `$17` that write them.
+pub(crate) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
+    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notified";
+
+/// The counters of [`COUNTED_LICENSES`]. A license that was never validated has no row.
+pub(crate) const COUNTERS: &str = "CAST(COALESCE(c.validation_count, 0) AS BIGINT) AS validation_count, c.last_validated_at AS last_validated_at";
+pub(crate) const COUNTED_LICENSES: &str = "licenses l LEFT JOIN license_counters c ON c.license_id = l.id";
+
+statements! {
+    LicenseStatements {
+        insert: format!(
+            "INSERT INTO licenses ({COLUMNS}) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             ON CONFLICT DO NOTHING RETURNING id"
+        ),
+        update:
+            "UPDATE licenses SET key_digest = $2, sealed_key = $3, state = $4, plan = $5, customer_email = $6, \
+             max_domains = $7, max_devices = $8, domains_used = $9, devices_used = $10, created_at = $11, \
+             activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16, \
+             expiry_notified = $17 WHERE id = $1",
+        /// Updates only columns without an index. Takes the same parameters.
+        update_unindexed:
+            "UPDATE licenses SET sealed_key = $3, max_domains = $7, max_devices = $8, domains_used = $9, \
+             devices_used = $10, created_at = $11, activated_at = $12, metadata = $14, version = $15, \
+             last_event = $16 WHERE id = $1",
+        lock: format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}"),
+        /// A license with its counters and activations.
+        detail: format!("{detail} WHERE l.id = $1"),
+        /// As `detail`, with the shorter lists of activations that events have.
+        event_detail: format!("{} WHERE l.id = $1", self::detail::<D>(limits::EVENT_ACTIVATIONS)),
+        exists: "SELECT id FROM licenses WHERE id = $1",
+        find_by_key: format!(
+            "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
+            D::json_rows("kind, value", &bindings::<D>())
+        ),
+        plans_in_use: "SELECT DISTINCT plan FROM licenses",
+        insert_idempotency_key:
+            "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT DO NOTHING RETURNING key",
+        idempotency_key: "SELECT request, license_id FROM idempotency_keys WHERE key = $1",
+        list: format!("{detail} WHERE 1 = 1"),
+    } where {
+        let for_update = D::FOR_UPDATE;
+        let detail = detail::<D>(limits::LISTED_ACTIVATIONS);
+    }
+}
+
+impl LicenseStatements {
+    /// A page of the licenses that match a filter, newest first.
+    pub(crate) fn list<'a>(&self, query: &'a LicenseQuery) -> (SqlStr, Vec<Value<'a>>) {
+        let LicenseQuery { filter: LicenseFilter { status, plan, customer_email }, at, page } = query;
+        let state = status.map(|status| match status {
+            Status::Active | Status::Expired => LicenseState::Active,
+            Status::Suspended => LicenseState::Suspended,
+            Status::Revoked => LicenseState::Revoked,
+        });
+        let now_if = |wanted| (*status == Some(wanted)).then_some(at.timestamp_micros());
+        let mut list = ListQuery::new(page.limit);
+        list.filter("l.state = ?", state.map(LicenseState::as_str));
+        list.filter("(l.expires_at IS NULL OR l.expires_at > ?)", now_if(Status::Active));
+        list.filter("l.expires_at <= ?", now_if(Status::Expired));
+        list.filter("l.plan = ?", plan.as_deref());
+        list.filter("l.customer_email = ?", customer_email.as_ref().map(CustomerEmail::as_str));
+        list.filter("l.id < ?", page.after.as_ref().map(LicenseId::as_str));
+        list.build(self.list.as_str(), "l.id DESC")
+    }
+}
+
+/// Selects a license with its counters and at most `limit` of its domains and devices each, in one statement
+/// and so from one snapshot.
+pub(crate) fn detail<D: Dialect>(limit: u32) -> String {
+    let listed = |kind| {
+        let select = format!(
+            "SELECT id, value, created_at, label FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
+             ORDER BY id LIMIT {limit}"
+        );
+        D::json_rows("id, value, created_at, label", &select)
+    };
+    let (domains, devices) = (listed("domain"), listed("device"));
+    format!(
+        "SELECT {COLUMNS}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices FROM {COUNTED_LICENSES}"
+    )
+}
+
+/// Selects the bindings of the license `l`: all of them up to the inline limit, otherwise those of the claim
+/// in parameters 2 and 3. Each part uses an index, and reads nothing if it does not apply.
+fn bindings<D: Dialect>() -> String {
+    let (limit, is_named) = (limits::MAX_INLINE_BINDINGS, D::is_one_of("a.value", 2));
+    let of = |condition: &str| {
+        format!("SELECT kind, value FROM activations a WHERE a.license_id = l.id AND {condition}")
+    };
+    // The limit keeps planners from scanning: their statistics say that each license has many.
+    let few = of(&format!("l.domains_used + l.devices_used <= {limit} ORDER BY kind, value LIMIT {limit}"));
+    let inline = format!("SELECT kind, value FROM ({few}) AS few");
+    let many = format!("l.domains_used + l.devices_used > {limit}");
+    let domains = of(&format!("{many} AND a.kind = 'domain' AND {is_named}"));
+    let device = of(&format!("{many} AND a.kind = 'device' AND a.value = $3"));
+    format!("{inline} UNION ALL {domains} UNION ALL {device}")
+}

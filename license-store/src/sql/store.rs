@@ -1,0 +1,57 @@
+//! The store over an SQL database. The files of the capabilities implement the storage ports for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use license_core::metrics::Metric;
+use license_core::store::{StoreError, StoreHealth};
+use sqlx::{Database, Pool};
+
+use super::compaction::Compaction;
+use super::database::SqlDatabase;
+use super::dialect::Dialect;
+use super::feed::Feed;
+
+/// A store in an SQL database.
+///
+/// Commands and new licenses survive a power loss once they are acknowledged. Validations survive `kill -9`;
+/// on SQLite, a power loss may lose the last moments of counts, never a command.
+pub struct SqlStore<D: Dialect> {
+    pub(super) database: Arc<SqlDatabase<D>>,
+    pub(super) compaction: Arc<Compaction>,
+}
+
+impl<D: Dialect> fmt::Debug for SqlStore<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").field("database", &<D::Db as Database>::NAME).finish_non_exhaustive()
+    }
+}
+
+impl<D: Dialect> SqlStore<D> {
+    pub(super) fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed) -> Self {
+        let database = Arc::new(SqlDatabase::new(dialect, writer, readers, feed));
+        let compaction = Arc::new(Compaction::start(Arc::clone(&database)));
+        Self { database, compaction }
+    }
+
+    /// Compacts all validations that were recorded before the call, so that every counter is complete.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unavailable`] if the database fails. What was compacted before that stays
+    /// compacted.
+    pub async fn compact(&self) -> Result<(), StoreError> {
+        self.compaction.run_now().await
+    }
+
+    /// Waits for the compactor, so that counters are complete if that does not take long. A failure is no
+    /// error of the reader: its answer says how far the counters reach.
+    pub(super) async fn catch_up(&self) {
+        let _ = self.compaction.catch_up(&self.database).await;
+    }
+}
+
+impl<D: Dialect> StoreHealth for SqlStore<D> {
+    fn metrics(&self) -> Vec<Metric> {
+        self.database.backlog.metrics()
+    }
+}

@@ -1,0 +1,186 @@
+//! Deliveries: leases, attempts and replays.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use license_core::change::ChangeNotice;
+use license_core::delivery::{Delivery, LeaseToken, Settled, Settlement, settle};
+use license_core::endpoint::{Endpoint, EndpointId};
+use license_core::event::EventId;
+use license_core::store::{LeaseRequest, LeasedDelivery, Replay, Replayed, SequencedEvent, StoreError};
+use serde_json::json;
+
+use crate::sql::database::{Connection, Row, SqlDatabase, Tx, reader};
+use crate::sql::dialect::{Dialect, Durability, values};
+use crate::sql::rows::{Reader, attempt_rows, delivery_row, int, json_rows, micros};
+
+fn read_delivery<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
+    reader::<D>(row, "deliveries", "")
+}
+
+impl<D: Dialect> SqlDatabase<D> {
+    pub(super) async fn find_delivery(
+        &self,
+        connection: &mut Connection<D>,
+        endpoint: &EndpointId,
+        event: &EventId,
+    ) -> Result<Option<Row<D>>, StoreError> {
+        let values = values![endpoint.as_str(), event.subject().as_str(), int(event.sequence())];
+        Ok(self.fetch(connection, &self.sql.webhooks.delivery, values).await?.pop())
+    }
+
+    async fn update_delivery(
+        &self,
+        tx: &mut Tx<D>,
+        delivery: &Delivery,
+        attempts: &str,
+    ) -> Result<(), StoreError> {
+        let Delivery { endpoint_id, event_id: _, position, status, tries, due_at, created_at: _ } = delivery;
+        let values = values![
+            endpoint_id.as_str(),
+            int(*position),
+            status.as_str(),
+            i64::from(*tries),
+            micros(*due_at),
+            attempts
+        ];
+        self.fetch(tx, &self.sql.webhooks.update_delivery, values).await.map(drop)
+    }
+
+    /// Leases deliveries to the endpoints `due`, a JSON array of ids.
+    pub(super) async fn try_lease(
+        &self,
+        request: &LeaseRequest,
+        due: &str,
+    ) -> Result<Vec<LeasedDelivery>, StoreError> {
+        let (now, sql) = (request.now.timestamp_micros(), &self.sql.webhooks);
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        let locked = self.fetch(&mut tx, &sql.lock_endpoints, values![due]).await?;
+        let mut ready: Vec<(usize, Endpoint, Delivery)> = Vec::new();
+        for row in &locked {
+            let endpoint = reader::<D>(row, "endpoints", "").endpoint()?;
+            let values = values![endpoint.id.as_str(), now];
+            let rows = self.fetch(&mut tx, &sql.count_leased, values).await?;
+            let leased = rows.first().map_or(Ok(0), |row| read_delivery::<D>(row).int("n"))?;
+            let room = (i64::from(request.per_endpoint) - leased).clamp(0, i64::from(request.limit));
+            let values = values![endpoint.id.as_str(), now, room];
+            for (rank, row) in self.fetch(&mut tx, &sql.ready, values).await?.iter().enumerate() {
+                ready.push((rank, endpoint.clone(), read_delivery::<D>(row).delivery()?));
+            }
+        }
+        // Equal shares: the first delivery of each endpoint, then the second of each, and so on.
+        ready.sort_by_key(|(rank, ..)| *rank);
+        ready.truncate(request.limit as usize);
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys =
+            json_rows(ready.iter().map(|(_, endpoint, it)| json!([endpoint.id.as_str(), it.position])));
+        let lease_until = request.lease_until.timestamp_micros();
+        let values = values![keys.as_str(), lease_until, request.token.as_bytes().as_slice()];
+        self.fetch(&mut tx, &sql.lease, values).await?;
+        let positions = json_rows(ready.iter().map(|(_, _, it)| json!([it.position])));
+        let rows = self.fetch(&mut tx, &self.sql.events.at_positions, values![positions.as_str()]).await?;
+        let mut events = BTreeMap::new();
+        for row in &rows {
+            let SequencedEvent { position, event } = reader::<D>(row, "events", "").sequenced_event()?;
+            events.insert(position, event);
+        }
+        self.commit(tx).await?;
+        let leased = ready.into_iter().filter_map(|(_, endpoint, mut delivery)| {
+            delivery.due_at = Some(request.lease_until);
+            let event = events.get(&delivery.position)?.clone();
+            Some(LeasedDelivery { delivery, event, endpoint })
+        });
+        Ok(leased.collect())
+    }
+
+    pub(super) async fn try_settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+        let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
+            return Ok(Settled::Refused);
+        };
+        let Some(row) = self.find_delivery(&mut tx, endpoint_id, event_id).await? else {
+            return Ok(Settled::Refused);
+        };
+        let row = read_delivery::<D>(&row);
+        if !row.is_leased_to(token)? {
+            return Ok(Settled::Refused);
+        }
+        let mut attempts = row.attempts()?;
+        attempts.push(attempt.clone());
+        let decision = settle(row.delivery()?, endpoint, settlement);
+        let settled = decision.settled();
+        self.update_delivery(&mut tx, &decision.delivery, &attempt_rows(&attempts)).await?;
+        self.update_endpoint(&mut tx, &decision.endpoint).await?;
+        self.insert_events(&mut tx, decision.event.as_slice()).await?;
+        let changes = decision.event.map(|_| ChangeNotice::Events);
+        self.commit_and_notify(tx, changes.into_iter().collect()).await?;
+        Ok(settled)
+    }
+
+    pub(super) async fn try_return_delivery(
+        &self,
+        delivery: &Delivery,
+        token: LeaseToken,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin(Durability::ProcessCrash).await?;
+        self.lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
+        let row = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
+        let Some(row) = &row else { return Ok(()) };
+        let row = read_delivery::<D>(row);
+        if row.is_leased_to(&token)? {
+            let returned = Delivery { due_at: Some(now), ..row.delivery()? };
+            self.update_delivery(&mut tx, &returned, &row.text("attempts")?).await?;
+            self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn try_replay(
+        &self,
+        endpoint: &EndpointId,
+        event: &EventId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        self.lock_endpoint(&mut tx, endpoint).await?;
+        let Some(row) = self.find_delivery(&mut tx, endpoint, event).await? else { return Ok(false) };
+        let position = read_delivery::<D>(&row).delivery()?.position;
+        let rows = json_rows([delivery_row(endpoint, position, event, now)].into_iter());
+        self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows.as_str()]).await?;
+        self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn try_replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+        let Replay { endpoint_id, since, after, limit, now } = replay;
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        self.lock_positions(&mut tx).await?;
+        let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
+            return Ok(Replayed { count: 0, next: None });
+        };
+        let values = values![int(*after), since.timestamp_micros(), i64::from(*limit)];
+        let found = self.fetch(&mut tx, &self.sql.events.since, values).await?;
+        let (mut selected, mut last) = (Vec::new(), None);
+        for row in &found {
+            let row = reader::<D>(row, "events", "");
+            let (subject, position) = (row.subject()?, row.count("position")?);
+            last = Some(position);
+            if endpoint.selects(row.event_type()?, &subject) {
+                let id = EventId::new(subject, row.count("sequence")?);
+                selected.push(delivery_row(endpoint_id, position, &id, *now));
+            }
+        }
+        let next = last.filter(|_| found.len() >= *limit as usize);
+        if selected.is_empty() {
+            return Ok(Replayed { count: 0, next });
+        }
+        let rows = json_rows(selected.into_iter());
+        let replayed = self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows.as_str()]).await?;
+        self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
+        Ok(Replayed { count: u32::try_from(replayed.len()).unwrap_or(u32::MAX), next })
+    }
+}

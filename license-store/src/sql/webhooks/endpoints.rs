@@ -1,0 +1,96 @@
+//! Endpoints.
+
+use chrono::{DateTime, Utc};
+use license_core::change::ChangeNotice;
+use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
+use license_core::limits;
+use license_core::store::{EndpointOutcome, StoreError};
+
+use crate::sql::database::{Connection, SqlDatabase, Tx, first_count, reader};
+use crate::sql::dialect::{Dialect, Durability, values};
+use crate::sql::rows::{endpoint_values, event_types};
+
+impl<D: Dialect> SqlDatabase<D> {
+    /// Locks the position counter. Its holder assigns positions and changes endpoints.
+    pub(crate) async fn lock_positions(&self, tx: &mut Tx<D>) -> Result<(), StoreError> {
+        self.fetch(tx, &self.sql.webhooks.lock_positions, &[]).await.map(drop)
+    }
+
+    pub(crate) async fn read_endpoints(
+        &self,
+        connection: &mut Connection<D>,
+    ) -> Result<Vec<Endpoint>, StoreError> {
+        let rows = self.fetch(connection, &self.sql.webhooks.endpoints, &[]).await?;
+        rows.iter().map(|row| reader::<D>(row, "endpoints", "").endpoint()).collect()
+    }
+
+    pub(super) async fn lock_endpoint(
+        &self,
+        tx: &mut Tx<D>,
+        id: &EndpointId,
+    ) -> Result<Option<Endpoint>, StoreError> {
+        let rows = self.fetch(tx, &self.sql.webhooks.lock_endpoint, values![id.as_str()]).await?;
+        rows.first().map(|row| reader::<D>(row, "endpoints", "").endpoint()).transpose()
+    }
+
+    pub(super) async fn update_endpoint(
+        &self,
+        tx: &mut Tx<D>,
+        endpoint: &Endpoint,
+    ) -> Result<(), StoreError> {
+        let types = event_types(endpoint);
+        let values = endpoint_values(endpoint, &types);
+        self.fetch(tx, &self.sql.webhooks.update_endpoint, &values).await.map(drop)
+    }
+
+    pub(super) async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        self.lock_positions(&mut tx).await?;
+        let rows = self.fetch(&mut tx, &self.sql.webhooks.count_endpoints, &[]).await?;
+        if first_count::<D>(&rows, "endpoints", "n")? >= limits::ENDPOINTS as u64 {
+            return Ok(false);
+        }
+        let types = event_types(endpoint);
+        let values = endpoint_values(endpoint, &types);
+        if self.fetch(&mut tx, &self.sql.webhooks.insert_endpoint, &values).await?.is_empty() {
+            return Err(StoreError::AlreadyExists { what: "the endpoint id" });
+        }
+        self.commit(tx).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn try_execute_endpoint(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        now: DateTime<Utc>,
+    ) -> Result<EndpointOutcome, StoreError> {
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        self.lock_positions(&mut tx).await?;
+        let Some(before) = self.lock_endpoint(&mut tx, id).await? else {
+            return Ok(EndpointOutcome::NotFound);
+        };
+        let was_enabled = before.is_enabled();
+        let Some(decision) = decide_endpoint(before, command, now) else {
+            return Ok(EndpointOutcome::Disabled);
+        };
+        self.update_endpoint(&mut tx, &decision.endpoint).await?;
+        self.insert_events(&mut tx, decision.event.as_slice()).await?;
+        if decision.endpoint.is_enabled() && !was_enabled {
+            let values = values![id.as_str(), now.timestamp_micros()];
+            self.fetch(&mut tx, &self.sql.webhooks.make_due, values).await?;
+        }
+        self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
+        Ok(EndpointOutcome::Done(decision.endpoint.into()))
+    }
+
+    pub(super) async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        self.lock_positions(&mut tx).await?;
+        self.lock_endpoint(&mut tx, id).await?;
+        self.fetch(&mut tx, &self.sql.webhooks.delete_deliveries, values![id.as_str()]).await?;
+        let deleted = self.fetch(&mut tx, &self.sql.webhooks.delete_endpoint, values![id.as_str()]).await?;
+        self.commit(tx).await?;
+        Ok(!deleted.is_empty())
+    }
+}

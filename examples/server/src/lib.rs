@@ -1,3 +1,3 @@
-//! Listener of the license server. An embedder uses its own instead, such as `axum::serve`.
+//! The listener of the license server. Apps that embed the router use another one, such as `axum::serve`.
 
 pub mod listen;

@@ -14,8 +14,9 @@ use crate::usage::Day;
 /// Minimum time between two events about the same limit.
 pub const LIMIT_EVENT_INTERVAL: TimeDelta = TimeDelta::hours(1);
 
-/// Decides which event about the end of a term is due at `now`: one before it, once the term ends before
-/// `expiring_until`, and one after it. A term that has ended without the first event gets only the second.
+/// Decides which event about the end of a term is due at `now`: `license.expiring` if the term ends by
+/// `expiring_until`, or `license.expired` if it has ended. Each is due once per term. A term that has ended
+/// without the first event gets only the second.
 #[must_use]
 pub fn expiry_events(license: License, now: DateTime<Utc>, expiring_until: DateTime<Utc>) -> Option<Changes> {
     let expires_at = license.expires_at?;
@@ -92,10 +93,11 @@ impl AnomalyKind {
         }
     }
 
-    /// Returns whether an event about a day can be due, before counts are known.
+    /// Returns whether an event about `day` is possible, whatever the counts are. `last` is the last reported
+    /// day.
     ///
-    /// The plan must define unusual usage, the day must be later than `last`, the last reported day, and it
-    /// must not be before yesterday: data that is compacted or imported late is no news.
+    /// The plan must define unusual usage, and the day must be later than `last`. The day must also be
+    /// yesterday or later: events about older data, which was compacted or imported late, are of no use.
     #[must_use]
     pub fn may_be_reported(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {
         let is_news = day.number() + 1 >= Day::of(now).number() && last.is_none_or(|last| last < day);

@@ -1,4 +1,4 @@
-//! Which reached limits this node has told of, so that a flood of denials does not reach the store.
+//! Remembers when limit events were written, so that a flood of denials does not reach the store.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +9,10 @@ use crate::activation::ActivationKind;
 use crate::command::LIMIT_EVENT_INTERVAL;
 use crate::license::LicenseId;
 
-/// Licenses that are remembered; of more, all are forgotten, and the store, which knows, is asked again.
+/// Maximum number of entries. Beyond it, expired entries are dropped and, if that is not enough, all others.
+/// Then the store is asked again.
 const REMEMBERED: usize = 10_000;
-/// Before the store is asked again that had nothing to tell, or did not answer.
+/// Pause before the store is asked again, if it returned no event or did not answer.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ impl LimitNotices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((license.clone(), kind), until);
     }
 
-    /// Whether the store is to be asked. Of those who ask at once, one is told so.
+    /// Returns whether to ask the store. Of concurrent callers, only one gets `true`.
     pub(super) fn begin(&self, license: &LicenseId, kind: ActivationKind, now: DateTime<Utc>) -> bool {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (license.clone(), kind);
@@ -39,7 +40,7 @@ impl LimitNotices {
         true
     }
 
-    /// It was last told of at that moment.
+    /// Records that the event was last written at `at`.
     pub(super) fn told(&self, license: &LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
         self.set(license, kind, at + LIMIT_EVENT_INTERVAL);
     }

@@ -57,7 +57,7 @@ impl fmt::Debug for ValidateRequest<'_> {
 pub struct DeactivateRequest<'a> {
     /// The license key.
     pub key: &'a str,
-    /// What holds the slot.
+    /// The domain or device that holds the slot.
     pub held: HeldBy<'a>,
 }
 
@@ -84,14 +84,15 @@ pub enum Deactivated {
     Released(Arc<License>),
     /// No license has this key.
     NotFound,
-    /// Nothing changed. [`Denial::ActivationNotFound`] if the domain or device holds no slot, so also for a repeated request.
+    /// Nothing changed. The reason is [`Denial::ActivationNotFound`] if the domain or device holds no slot. A
+    /// repeated request gets that answer too.
     Denied(Denial),
 }
 
 /// Validates keys, and frees slots for customers.
 pub struct ValidationService {
     store: Arc<dyn LicenseStore>,
-    /// `None` if the store keeps no events; then reached limits are not announced.
+    /// `None` if the store has no events. Then no event is written for a reached limit.
     events: Option<Arc<dyn EventStore>>,
     health: Health,
     context: Arc<ServiceContext>,
@@ -111,7 +112,7 @@ impl fmt::Debug for ValidationService {
 }
 
 impl ValidationService {
-    /// Creates the service. With `events`, a reached limit is announced by an event.
+    /// Creates the service. With `events`, a reached limit writes an event.
     pub fn new(
         store: Arc<dyn LicenseStore>,
         events: Option<Arc<dyn EventStore>>,
@@ -124,13 +125,13 @@ impl ValidationService {
 
     /// Validates a key for a domain and a device, takes the slots it needs, and records the validation.
     ///
-    /// When it returns, the validation is recorded as durably as the store records anything. It is evaluated as of the moment at
-    /// which it reads the license; a change through this node is acknowledged after validations that began before it have ended, so
-    /// none answers "valid" after a revocation was acknowledged.
+    /// When it returns, the store has acknowledged the record of the validation. A change through this node
+    /// is acknowledged only after validations that began before it have ended. Therefore, no validation
+    /// answers "valid" after a revocation was acknowledged.
     ///
     /// # Errors
-    /// Returns [`ValidateError`] if the request is malformed, or if there is no verdict because the store fails or the license's
-    /// plan is missing.
+    /// Returns [`ValidateError`] if the request is malformed, the store fails, or the catalog lacks the plan
+    /// of the license.
     pub async fn validate(&self, request: &ValidateRequest<'_>) -> Result<Verdict, ValidateError> {
         let key = self.context.read_key(request.key)?;
         let claim = Claim {
@@ -192,7 +193,8 @@ impl ValidationService {
         Ok(verdict)
     }
 
-    /// Writes the event of a reached limit, unless it was written recently. The denial stands even if this fails.
+    /// Writes the event of a reached limit, unless it was written recently. Errors are ignored: the denial is
+    /// the answer either way.
     async fn write_limit_event(&self, license_id: LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
         let Some(events) = &self.events else { return };
         if self.health.is_down() || !self.limit_notices.begin(&license_id, kind, at) {
@@ -204,8 +206,9 @@ impl ValidationService {
         }
     }
 
-    /// Frees the slot of a domain or a device for the customer who holds the key, if the plan allows it. The audit log records it;
-    /// `actor` says by which request. When it returns, no validation that begins finds the slot held.
+    /// Frees the slot of a domain or a device for the customer who holds the key, if the plan allows it. The
+    /// audit log records the change with the request in `actor`. After it returns, no new validation of this
+    /// node sees the old activation.
     ///
     /// # Errors
     /// Returns [`ValidateError`] if the request is malformed or the store fails.

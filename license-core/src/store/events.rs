@@ -1,8 +1,9 @@
 //! The port of events: one order of all events, and how far subscriptions have read.
 //!
-//! Events are written in the commit of their change, without a position: a number drawn inside a transaction is no order to read
-//! by, since a smaller one may commit later. [`EventStore::assign_positions`] gives out positions afterwards, under one lock, and
-//! creates the deliveries. Readers call it first, so no background task is needed.
+//! Events are written in the commit of their change, without a position: numbers drawn in concurrent
+//! transactions can commit out of order, and a reader would miss the late ones.
+//! [`EventStore::assign_positions`] assigns positions afterwards, under one lock, and creates the deliveries.
+//! Readers call it first, so no background task is needed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,41 +18,44 @@ use crate::license::LicenseId;
 use crate::limits;
 use crate::plan::PlanCatalog;
 
-/// Orders events, keeps subscriptions, and writes events that only time or usage causes.
+/// Orders events, stores subscriptions, and writes events that time or usage causes.
 ///
-/// Methods that write events or make deliveries due announce [`ChangeNotice::Events`](crate::change::ChangeNotice) on the change
-/// stream.
+/// Methods that write events or make deliveries due send
+/// [`ChangeNotice::Events`](crate::change::ChangeNotice) to the change stream.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Lists events of a license in order, after the one with the number `after`, at most `limit`.
     async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// Writes events for licenses that expire: finds at most `scan.limit` licenses for which
-    /// [`expiry_events`](crate::command::expiry_events) may decide an event, and writes what it decides if the license has not
-    /// changed since. Locked licenses are left for the next call. Returns how many licenses got events.
+    /// Writes events for licenses that expire. Finds at most `sweep.limit` licenses that may need one, and
+    /// writes the events that [`expiry_events`](crate::command::expiry_events) decides. Licenses that are
+    /// locked or have changed since are left for the next call. Returns how many licenses got events.
     ///
-    /// Transactions are short; a call may do less than the limit. Call repeatedly until it returns 0. The same commit may assign
-    /// positions to the events, under the lock of [`assign_positions`](Self::assign_positions), if earlier events of the license
-    /// have theirs.
+    /// Transactions are short, so a call may do less than the limit. Call repeatedly until it returns 0. The
+    /// commit may also assign positions to the events, under the lock of
+    /// [`assign_positions`](Self::assign_positions), if all earlier events of the license have positions.
     async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError>;
 
-    /// Writes that a limit was reached, if [`limit_event`](crate::command::limit_event) decides so under the lock of the license.
-    /// Returns when the event was last written, this time included, or `None` if the limit is not reached.
+    /// Writes the event of a reached limit, if [`limit_event`](crate::command::limit_event) decides so under
+    /// the lock of the license. Returns when the event was last written, including now; `None` if never.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if no license has this id.
     async fn write_limit_event(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError>;
 
-    /// Writes events for unusual daily usage, as [`anomaly_events`](crate::command::anomaly_events) decides under the lock of each
-    /// license. Looks at licenses that were seen in another country or on another device since the last scan, as far as usage is
-    /// compacted, at most `scan.limit`, and only at plans that [watch usage](crate::plan::Plan::watches_usage), from the first
-    /// scan with that plan on. Returns how many licenses it looked at.
+    /// Writes events for unusual daily usage, as [`anomaly_events`](crate::command::anomaly_events) decides
+    /// under the lock of each license. Returns how many licenses it looked at.
+    ///
+    /// A scan looks at no more than `scan.limit` licenses: those with a new country or device since the last
+    /// scan, in compacted usage. Only plans that [watch usage](crate::plan::Plan::watches_usage) count, each
+    /// from the first scan that includes it.
     async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError>;
 
-    /// Assigns positions to at most `limit` events, those of one subject in the order of their numbers, and creates deliveries,
-    /// due at `now`, to the endpoints that [want](crate::endpoint::Endpoint::wants) them. Returns how many events got a position;
-    /// 0 means that all have one.
+    /// Assigns positions to at most `limit` events. Events of one subject get theirs in the order of their
+    /// numbers. Creates deliveries, due at `now`, to the endpoints that
+    /// [want](crate::endpoint::Endpoint::wants) the events. Returns how many events got a position; 0 means
+    /// that all have one.
     async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError>;
 
     /// Lists events that have a position and match, newest first. The cursor is the last position of a page.
@@ -64,7 +68,7 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Lists events after a position, in order, at most `limit`.
     async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<SequencedEvent>, StoreError>;
 
-    /// Returns the last position given out, or 0.
+    /// Returns the last position that was assigned, or 0.
     async fn last_position(&self) -> Result<u64, StoreError>;
 
     /// Returns the last position that the named subscription acknowledged.
@@ -73,12 +77,15 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Records that a subscription has processed all events up to `position`. Positions only move forward.
     async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError>;
 
-    /// Deletes old data, at most `retention.limit` deliveries and as many events: settled deliveries with their attempts, and
-    /// events that have a position, no delivery, and no subscription that still has to read them. Returns how many rows.
+    /// Deletes at most `retention.limit` old deliveries and at most `retention.limit` old events. Returns how
+    /// many of both.
+    ///
+    /// Deliveries must be settled; their attempts are deleted with them. Events must have a position and no
+    /// delivery, and all subscriptions must have read them.
     async fn prune_events(&self, retention: &EventRetention) -> Result<u32, StoreError>;
 }
 
-/// Asks for expiry events.
+/// Arguments of [`EventStore::write_expiry_events`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpirySweep {
     /// The time.
@@ -89,7 +96,7 @@ pub struct ExpirySweep {
     pub limit: u32,
 }
 
-/// Asks for events of unusual usage.
+/// Arguments of [`EventStore::write_anomaly_events`].
 #[derive(Clone, Debug)]
 pub struct AnomalyScan {
     /// The plans, with their daily thresholds.
@@ -116,7 +123,7 @@ pub struct EventRetention {
     pub deliveries_before: DateTime<Utc>,
     /// Events from before this moment; `None` keeps all.
     pub events_before: Option<DateTime<Utc>>,
-    /// Maximum number of each.
+    /// Maximum number of deliveries, and of events.
     pub limit: u32,
 }
 
@@ -147,8 +154,9 @@ impl EventFilter {
     }
 }
 
-/// Sorts events without a position into the order in which they get one: by time, but those of one subject by number, so that
-/// clocks that differ between nodes cannot reorder them. `events` must be sorted by subject and number.
+/// Sorts events without a position into the order in which they get one. The order is by time, but events of
+/// one subject keep the order of their numbers, even if the clocks of nodes differ. `events` must be sorted
+/// by subject and number.
 pub fn position_order(events: &mut [(Subject, u64, DateTime<Utc>)]) {
     for at in 1..events.len() {
         if events[at].0 == events[at - 1].0 {

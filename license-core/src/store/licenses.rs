@@ -16,28 +16,31 @@ use crate::license::{License, LicenseDetail, LicenseId, Status};
 use crate::usage::{BatchId, Validation};
 use crate::verdict::{Claim, LicenseSnapshot};
 
-/// Keeps licenses with their activations and counters. The only port that every store implements; the [module](super) has the
-/// contract of all methods.
+/// Stores licenses with their activations and counters. The only port that every store implements. The
+/// [module](super) has the contract of all methods.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new license with its activations, events and audit entry.
     ///
-    /// If `new.idempotency` names a key that was used before, nothing is written: the result is [`Created::Existing`] for the
-    /// same request and [`Created::KeyReused`] for another one. If several calls race with one key, exactly one creates.
+    /// If `new.idempotency` has a key that was used before, nothing is written. The result is
+    /// [`Created::Existing`] for the same request and [`Created::KeyReused`] for another one. If several
+    /// calls race with one key, exactly one of them creates a license.
     ///
     /// # Errors
     /// Returns [`StoreError::AlreadyExists`] if the id or the key's digest is taken; nothing is written.
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
 
     /// Executes a command on one license, exclusively: locks the license, reads it and the activations that
-    /// [`Command::reads`] and [`Command::eviction_candidates`] name, calls [`decide`](crate::command::decide), writes the changes, commits.
+    /// [`Command::reads`] and [`Command::eviction_candidates`] name, calls
+    /// [`decide`](crate::command::decide), writes the changes, commits.
     ///
-    /// No other `execute` on this license, on any handle, runs between the read and the commit. A denial is no error.
+    /// No other `execute` on this license, on any handle, runs between the read and the commit. A denial is
+    /// not an error.
     ///
     /// # Errors
-    /// Returns [`StoreError::NotFound`] if no license has this id, and [`StoreError::Contended`] if the lock is not free in
-    /// time.
+    /// Returns [`StoreError::NotFound`] if no license has this id, and [`StoreError::Contended`] if the lock
+    /// is not free in time.
     async fn execute(
         &self,
         id: &LicenseId,
@@ -45,18 +48,18 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         context: &CommandContext,
     ) -> Result<Outcome, StoreError>;
 
-    /// Records validations. What they add to histories, rollups, counters and activations is their
-    /// [`fold`](crate::usage::fold). A store may apply the fold later, as long as
-    /// [`Counters::as_of`](crate::license::Counters::as_of) says how far counters reach.
+    /// Records validations: adds them to the history, and their [`fold`](crate::usage::fold) to rollups,
+    /// counters and activations. A store may apply the fold later, as long as
+    /// [`Counters::as_of`](crate::license::Counters::as_of) says up to which time validations are counted.
     ///
-    /// A `batch` that was recorded before is not recorded again, so a call whose answer was lost can be repeated. Validations
-    /// of unknown licenses are ignored.
+    /// A `batch` that was recorded before is not recorded again, so a call whose answer was lost can be
+    /// repeated. Validations of unknown licenses are ignored.
     async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError>;
 
-    /// Finds a license by its key, with the bindings that a verdict on `claim` needs: all of them if the license
-    /// [has them inline](License::has_inline_bindings), otherwise those that could cover the claim
-    /// ([`Reads::of_claim`](crate::command::Reads::of_claim)). Called for every validation, so it must not scan the bindings of
-    /// a large license.
+    /// Finds a license by its key, with the bindings that a verdict on `claim` needs: all of them if the
+    /// license [has them inline](License::has_inline_bindings), otherwise those that could cover the claim
+    /// ([`Reads::of_claim`](crate::command::Reads::of_claim)). Called for every validation, so it must not
+    /// scan the bindings of a large license.
     async fn find_by_key(
         &self,
         digest: &KeyDigest,
@@ -69,12 +72,13 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// Lists licenses, newest first (by descending id). The cursor is the last id of a page.
     async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError>;
 
-    /// Stores `value` under `name` unless one exists, and returns the stored value. Concurrent callers all get the first
-    /// value. For settings on which all nodes must agree, such as the data keys.
+    /// Stores `value` under `name` unless one exists, and returns the stored value. Concurrent callers all
+    /// get the first value. For settings on which all nodes must agree, such as the data keys.
     async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// Returns what `create` would return for this idempotency key, or `None` if the key is unused. An early answer for
-    /// requests that can no longer be decided; [`create`](Self::create) alone guarantees that a key is used once.
+    /// Returns what `create` would return for this idempotency key, or `None` if the key is unused. Answers a
+    /// repeated request that would be denied now, for example because its plan is gone. Only
+    /// [`create`](Self::create) guarantees that a key is used once.
     async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>, StoreError> {
         let _ = asked;
         Ok(None)
@@ -85,10 +89,11 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         self.find_by_key(&KeyDigest::from_bytes([0; 32]), &Claim::default()).await.map(drop)
     }
 
-    /// Starts a stream of every change that commits from now on: those of this handle, and those of other nodes if the store
-    /// learns of them. A notice may arrive before or after the call that made the change returns.
+    /// Starts a stream of every change that commits from now on: those of this handle, and those of other
+    /// nodes if the store learns of them. A notice may arrive before or after the call that made the change
+    /// returns.
     ///
-    /// The default stream never yields; caches then rely on their time to live.
+    /// The default stream never yields, so caches rely on their time to live.
     fn changes(&self) -> Box<dyn ChangeStream> {
         Box::new(Silent)
     }
@@ -98,13 +103,13 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         StreamState::Listening
     }
 
-    /// Tells a cache in front of the store about changes that did not go through it, such as an import, before they are
-    /// acknowledged. A store without a cache ignores it.
+    /// Tells a cache about changes that did not go through it, such as an import, before they are
+    /// acknowledged. A store that is not a cache ignores the call.
     fn invalidate(&self, changes: &[LicenseChanged]) {
         let _ = changes;
     }
 
-    /// Returns what layers in front of the store should know.
+    /// Returns the properties of the store that matter to layers in front of it.
     fn profile(&self) -> StoreProfile {
         StoreProfile::default()
     }
@@ -113,12 +118,12 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     async fn close(&self) {}
 }
 
-/// What layers in front of a store should know.
+/// Properties of a store that matter to layers in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreProfile {
     /// Number of `record` calls that are useful at the same time.
     pub concurrent_commits: NonZero<usize>,
-    /// Whether the change stream has changes of other processes on the same data.
+    /// Whether the change stream includes changes of other processes on the same data.
     pub hears_other_processes: bool,
 }
 
@@ -150,7 +155,8 @@ pub enum Created {
 }
 
 impl Created {
-    /// Result for a `request` whose idempotency key was used by the request `before`, which created `first`.
+    /// Compares the hash of a `request` with that of the request `before`, which used the same idempotency
+    /// key and created `first`.
     #[must_use]
     pub fn again(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
         if request == before { Self::Existing(first) } else { Self::KeyReused }
@@ -179,7 +185,7 @@ impl LicenseFilter {
     }
 }
 
-/// Asks for one page of licenses.
+/// Arguments of [`LicenseStore::list`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseQuery {
     /// Which licenses.

@@ -1,4 +1,4 @@
-//! One license as a store without tables keeps it.
+//! One license as a single value, for stores without tables.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,15 +19,16 @@ use crate::verdict::{Claim, LicenseSnapshot};
 /// A license with its activations and counters, and everything that a store does with them except locking
 /// and writing.
 ///
-/// A store that keeps a map or documents of these needs little code of its own: `examples/custom_store.rs`
-/// and the memory store are built on it.
+/// A store of records in a map, or as documents, needs little other code. `examples/custom_store.rs` and the
+/// memory store are built on it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LicenseRecord {
     license: Arc<License>,
     counters: Counters,
     activations: BTreeMap<ActivationId, ActivationDetail>,
     by_name: HashMap<(ActivationKind, String), ActivationId>,
-    /// A device that was never seen counts as seen at this time.
+    /// Time of the import. A device that was never seen counts as seen then, or at its activation if that is
+    /// later.
     imported_at: Option<DateTime<Utc>>,
 }
 
@@ -133,7 +134,7 @@ impl LicenseRecord {
         }
     }
 
-    /// Applies a decision, and returns its events, complete.
+    /// Applies a decision. Returns its events, completed with the license as it is now.
     pub fn apply(&mut self, changes: &Changes) -> Vec<Event> {
         let Changes { license, added, released, labelled, events, audit: _, erased } = changes;
         self.license = Arc::clone(license);
@@ -154,7 +155,7 @@ impl LicenseRecord {
         events.complete(&self.detail())
     }
 
-    /// Adds what validations of this license add to its counters and activations.
+    /// Adds this license's part of a fold to its counters and activations.
     pub fn record(&mut self, fold: &Fold) {
         if let Some(counters) = fold.counters.get(&self.license.id) {
             self.counters.add(counters);
@@ -169,7 +170,7 @@ impl LicenseRecord {
         }
     }
 
-    /// Returns when the device that was not seen for the longest was last seen; `None` without devices.
+    /// Returns the earliest of the times at which each device was last seen; `None` without devices.
     #[must_use]
     pub fn least_recently_seen_at(&self) -> Option<DateTime<Utc>> {
         self.of_kind(ActivationKind::Device).map(|detail| self.seen_at(detail)).min()

@@ -1,4 +1,4 @@
-//! The JSON body, within the limits of size and time.
+//! Reads JSON bodies, with limits on size and time.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl FromRequest<HttpState> for JsonBytes {
 }
 
 pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
-    // Refused by its declared length, before it is sent.
+    // If the declared length is too large, the body is refused before it is read.
     if body.size_hint().lower() > limits::BODY_BYTES as u64 {
         return Err(too_large());
     }
@@ -46,7 +46,7 @@ pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
     }
 }
 
-/// Also finds the error of a limit that the host app has put around the body.
+/// Returns whether a size limit caused the error, including a limit that the host app put around the body.
 fn is_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(<dyn std::error::Error>::is::<LengthLimitError>)
@@ -75,7 +75,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// Accepts `application/json` and `application/…+json`. A charset must be UTF-8; other parameters are
 /// ignored.
 fn is_json(value: &HeaderValue) -> bool {
-    // The usual spelling.
+    // Fast path for the usual spelling.
     if value.as_bytes() == b"application/json" {
         return true;
     }

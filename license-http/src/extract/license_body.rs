@@ -1,4 +1,4 @@
-//! Request bodies of licenses.
+//! Parses request bodies that describe a license or its changes.
 
 use license_core::command::{LicensePatch, LicenseSpec, TargetState};
 use license_core::customer::CustomerEmail;
@@ -18,7 +18,7 @@ pub(crate) const SPEC_FIELDS: [&str; 7] =
 pub(crate) const CHANGE_FIELDS: [&str; 8] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
 
-/// Reads the body that issues a license.
+/// Parses the body of a request to issue a license.
 pub(crate) fn spec(fields: Fields) -> Result<LicenseSpec, Problem> {
     let mut fields = fields.only(&SPEC_FIELDS)?;
     Ok(LicenseSpec {
@@ -32,7 +32,7 @@ pub(crate) fn spec(fields: Fields) -> Result<LicenseSpec, Problem> {
     })
 }
 
-/// Reads the body that changes a license.
+/// Parses the body of a request to change a license.
 pub(crate) fn change(fields: Fields) -> Result<LicensePatch, Problem> {
     let mut fields = fields.only(&CHANGE_FIELDS)?;
     Ok(LicensePatch {

@@ -32,12 +32,12 @@ pub(super) struct ReadThrough<S: Source> {
     pub(super) counters: Counters,
     in_flight: InFlight<S>,
     is_down: AtomicBool,
-    /// Runs tasks that outlive a call: the runtime of the call may end before.
+    /// Runs tasks that outlive a call, even if the caller's runtime ends first.
     pub(super) runtime: Handle,
 }
 
 impl<S: Source> ReadThrough<S> {
-    /// Creates an empty cache, on the current runtime.
+    /// Creates an empty cache. Its tasks run on the current runtime.
     pub(super) fn new(source: S, options: CacheOptions) -> Self {
         Self {
             source,
@@ -64,7 +64,7 @@ impl<S: Source> ReadThrough<S> {
         self.entries.lookup(key, query, now, self.source.is_listening())
     }
 
-    /// Returns the value, from memory or loaded. While the store is down, returns a stale one.
+    /// Returns the value from memory, or loads it. While the store is down, a stale value is returned.
     pub(super) async fn get(
         self: &Arc<Self>,
         key: &S::Key,
@@ -113,7 +113,7 @@ impl<S: Source> ReadThrough<S> {
                 self.start(Arc::clone(&load), *key, query.clone(), now);
             }
             match load.result().await {
-                // Loaded for another query, and the record is too large to answer both.
+                // The load was for another query, and returned only its part of a large record.
                 Ok((Some(value), of)) if !S::is_complete(&value) && of != part => is_partial = true,
                 Ok((found, _)) => return Ok(found),
                 Err(error) => return Err(StoreError::shared(&error)),
@@ -136,7 +136,7 @@ impl<S: Source> ReadThrough<S> {
         });
     }
 
-    /// Marks the store as down, and probes it until it answers, as long as the cache lives.
+    /// Marks the store as down. Probes it until it answers or the cache is dropped.
     fn set_down(self: &Arc<Self>) {
         if self.is_down.swap(true, Ordering::Relaxed) {
             return;
@@ -157,7 +157,7 @@ impl<S: Source> ReadThrough<S> {
     }
 }
 
-/// Error of a call that got no answer, so that its effect is unknown.
+/// Returns the error of a call without an answer, whose effect is unknown.
 pub(super) fn unavailable(error: impl Into<store::Source>) -> StoreError {
     StoreError::Unavailable { source: error.into() }
 }

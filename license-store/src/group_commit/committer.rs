@@ -18,11 +18,11 @@ use super::queue::{Batch, Call, PushOutcome, Queue, RecordResult};
 
 /// Pause before a batch is retried.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// After this time an attempt is aborted and repeated: a connection that was cut may never fail.
+/// An attempt is aborted and repeated after this time: a call on a cut connection may never return.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long buffered validations collect, so that a commit has many.
 const BUFFER_TIME: Duration = Duration::from_millis(25);
-/// Dropped validations are logged each time that this many more are dropped.
+/// Number of dropped validations between two log entries about them.
 const DROPS_PER_LOG: u64 = 10_000;
 
 /// State that all committer tasks share.
@@ -33,7 +33,7 @@ pub(super) struct Committer {
     pub(super) batch_sizes: Histogram,
     pub(super) durations: Histogram,
     pub(super) dropped: AtomicU64,
-    /// Dropped for lack of room since the store went down.
+    /// Number of validations that were dropped for lack of room since the store went down.
     dropped_while_down: AtomicU64,
 }
 
@@ -69,8 +69,7 @@ impl Committer {
             {
                 sleep(BUFFER_TIME).await;
             }
-            // The first of the calls that are ready to run has woken this task. Let the others join the
-            // batch.
+            // The first call has woken this task. Other calls that are ready to run can now join the batch.
             yield_now().await;
             match self.queue.take(self.options.batch.get()) {
                 None => return,
@@ -95,7 +94,7 @@ impl Committer {
             validations.make_contiguous();
             let shared = Arc::new(mem::take(validations));
             let result = {
-                // A task of its own: a store that blocks its thread does not block the deadline, and a panic
+                // In its own task, a store that blocks its thread does not delay the deadline, and a panic
                 // ends only this batch.
                 let (store, validations) = (Arc::clone(&self.store), Arc::clone(&shared));
                 let attempt = async move { store.record(validations.as_slices().0, Some(id)).await };
@@ -137,8 +136,8 @@ impl Committer {
                 error if error.is_retryable() && buffers => {
                     if matches!(error, StoreError::Unavailable { .. }) {
                         self.set_down(&mut batch.calls);
-                        // The callers are answered. The next attempt has a deadline of its own: the store may
-                        // be up since.
+                        // The callers are answered. The next attempt gets a new deadline, since the store may
+                        // be up again.
                         deadline = None;
                     }
                     sleep(RETRY_PAUSE).await;
@@ -195,7 +194,7 @@ impl Committer {
         }
     }
 
-    /// Adds a call to the queue and waits for its commit, if it has to.
+    /// Adds a call to the queue. Waits for its commit if recording is durable or the buffer is full.
     pub(super) async fn record(&self, validations: &[Validation]) -> RecordResult {
         let GroupCommitOptions { recording, max_buffered, .. } = self.options;
         let waits = recording == Recording::Durable || self.queue.depth() >= max_buffered;

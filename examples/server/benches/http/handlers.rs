@@ -1,5 +1,5 @@
-//! Handlers that the server is compared to: a bare route and the usual handler. Each runs in a process of
-//! its own.
+//! Handlers to compare the server with: a bare route, and a typical handler with one SELECT and one upsert.
+//! Each runs in its own process.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::fill::data_keys;
 pub(crate) enum Handler {
     /// A route that parses the request and serialises an answer.
     Bare,
-    /// The usual handler: a SELECT and an UPDATE in PostgreSQL.
+    /// The typical handler: a SELECT and an upsert in PostgreSQL.
     Update,
 }
 
@@ -85,7 +85,7 @@ async fn bare(State(bare): State<Arc<Bare>>, Json(_): Json<Request>) -> Response
     valid("starter", Some(bare.expires_at), &bare.plans)
 }
 
-/// State of the usual handler, which finds the license and increments its counter.
+/// State of the typical handler, which finds the license and increments its counter.
 struct Update {
     plans: PlanCatalog,
     format: KeyFormat,
@@ -132,7 +132,7 @@ pub(crate) async fn serve(handler: Handler) {
             post(bare).with_state(Arc::new(Bare { plans, expires_at }))
         }
         Handler::Update => {
-            // The settings of the license store: equally many connections, without a ping before each use.
+            // As in the license store: 10 connections, and no ping before each use.
             let pool = PgPoolOptions::new().max_connections(10).test_before_acquire(false);
             let pool = pool.connect(&std::env::var("LICENSE_DATABASE").unwrap()).await.unwrap();
             let vault = KeyVault::new(&data_keys());

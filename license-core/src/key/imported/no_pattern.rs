@@ -1,4 +1,4 @@
-//! Without the feature `imported-keys`, no pattern can exist, so no format can either.
+//! Replaces the pattern without the feature `imported-keys`. It cannot be created, so no format can either.
 
 use super::ImportedKeyFormatError;
 

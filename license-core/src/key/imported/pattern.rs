@@ -14,7 +14,7 @@ impl Pattern {
     pub(super) fn new(text: &str) -> Result<Self, ImportedKeyFormatError> {
         // Keys are ASCII.
         let build = |text: &str| RegexBuilder::new(text).unicode(false).size_limit(PROGRAM_BYTES).build();
-        // Compiled alone first, since the surrounding group could close an unmatched parenthesis.
+        // Compiled alone first: inside the group, an invalid pattern such as `a)|(?:b` would be valid.
         let whole = build(text).and_then(|_| build(&format!(r"\A(?:{text})\z")));
         whole.map(Self).map_err(|error| ImportedKeyFormatError::Pattern(last_line(&error)))
     }
@@ -24,7 +24,7 @@ impl Pattern {
     }
 }
 
-/// Returns the last line of the error, without the drawing of the pattern.
+/// Returns the last line of the error. The lines before it only show the pattern.
 fn last_line(error: &regex::Error) -> String {
     error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }

@@ -1,5 +1,5 @@
-//! Compaction of a database with one writer: many short transactions, between which recorders and commands
-//! get the writer.
+//! Compaction of a database with one writer, in many short transactions. Recorders and commands get the
+//! writer in between.
 
 use license_core::store::StoreError;
 
@@ -10,14 +10,15 @@ use crate::sql::dialect::{Dialect, Durability, values};
 use crate::sql::journal::SequencedValidation;
 use crate::sql::rows::int;
 
-/// Validations of one pass. In a larger pass more of them share pages; it takes more memory.
+/// Validations of one fold. In a larger fold, more validations share pages, but it takes more memory.
 const FOLD: u64 = 100_000;
 /// Validations of one transaction, which takes about ten milliseconds.
 const SLICE: usize = 500;
 /// Rows of the journal that one transaction deletes.
 const DELETED_ROWS: usize = 500;
 
-/// The rows of the journal that are being compacted, and the last license and sequence that was compacted.
+/// The journal rows of the fold that is under way, and the license and sequence of the last validation that
+/// was compacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Marker {
     first: u64,
@@ -40,8 +41,8 @@ impl Marker {
 impl<D: Dialect> SqlDatabase<D> {
     /// Folds the oldest rows of the journal.
     ///
-    /// If another process does the same, a transaction finds that the marker has moved, and this pass ends.
-    /// The next one skips what was compacted.
+    /// If another process works on the same fold, a transaction finds that the marker has moved, and this
+    /// call returns. The next call skips validations that are already compacted.
     pub(super) async fn compact_slices(&self) -> Result<(), StoreError> {
         let Some(mut marker) = self.start_fold().await? else { return Ok(()) };
         let connection = &mut *self.reader().await?;

@@ -1,4 +1,4 @@
-//! The task that compacts. Readers wait for it.
+//! The task that compacts recorded validations. Readers can wait for it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,11 +74,11 @@ impl Compaction {
         }
     }
 
-    /// Waits a short time for everything that was recorded before the call to be compacted. Returns whether
-    /// it is.
+    /// Waits up to [`MAX_CATCH_UP`] until all validations recorded before the call are compacted. Returns
+    /// whether they are.
     ///
-    /// On a quiet system this starts a pass. With a backlog it only waits, since passes are under way. A pass
-    /// that fails, because the disk is full or another node compacts, is no error of the reader.
+    /// On a quiet system this starts a pass. With a backlog it only waits, since passes are under way. A
+    /// failed pass is not an error for the reader: the disk may be full, or another node may be compacting.
     pub(crate) async fn catch_up<D: Dialect>(&self, database: &SqlDatabase<D>) -> Result<bool, StoreError> {
         if database.read(&database.sql.journal.any, &[]).await?.is_empty() {
             return Ok(true);
@@ -98,8 +98,8 @@ impl Compaction {
         Err(StoreError::Unavailable { source: "recorded validations could not be compacted".into() })
     }
 
-    /// Waits for a pass that begins after this call, and with `request` asks for one. Returns whether it was
-    /// complete.
+    /// Waits for the end of a pass that begins after this call. With `request`, asks for that pass. Returns
+    /// whether it was complete.
     async fn next_pass(&self, request: bool) -> bool {
         let Requests { begun, wanted, wake, ended } = &*self.requests;
         let number = begun.load(Ordering::SeqCst) + 1;
@@ -132,7 +132,7 @@ impl Drop for Compaction {
 async fn run<D: Dialect>(database: Arc<SqlDatabase<D>>, requests: Arc<Requests>) {
     loop {
         let number = requests.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        // A pass that panics must not leave readers waiting for one that never ends.
+        // If a pass panics, it must still end: readers wait for it.
         let panicked = |_| Err(StoreError::Unavailable { source: "the compactor panicked".into() });
         let result = AssertUnwindSafe(pass(&database)).catch_unwind().await.unwrap_or_else(panicked);
         let complete = matches!(result, Ok(true));
@@ -149,7 +149,7 @@ async fn run<D: Dialect>(database: Arc<SqlDatabase<D>>, requests: Arc<Requests>)
     }
 }
 
-/// Waits for a reason for the next pass: a reader asks, enough validations wait, or the time is over.
+/// Waits for a reason for the next pass: a reader asks, enough validations wait, or a delay is over.
 async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number: u64, failed: bool) {
     let ended = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Moves the write-ahead log into the database file in the background, so that no commit has to.
+//! Moves the write-ahead log into the database file in the background, so that commits rarely do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 /// Pause between checkpoints.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Pages at which the log is restarted: 64 MB. The writer waits for the rest of that checkpoint.
+/// Length in pages (64 MB) at which the log is restarted. Writers wait while its last pages are moved.
 const LONG_LOG: i64 = 16_384;
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
-/// The task that checkpoints, with a connection of its own.
+/// The checkpoint task. It has its own connection.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     stop: Arc<Notify>,
@@ -29,7 +29,7 @@ impl Checkpoints {
         Self { stop, task: Mutex::new(Some(task)) }
     }
 
-    /// Ends the task and closes its connection. The last connection that closes removes the log.
+    /// Ends the task and closes its connection. SQLite removes the log when the last connection closes.
     pub(super) async fn stop(&self) {
         if let Some(task) = self.task.lock().await.take() {
             self.stop.notify_one();
@@ -51,7 +51,7 @@ async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify
             connection = options.connect().await.ok();
         }
         if let Some(connection) = &mut connection {
-            // A disk fault is reported by the commits that fail.
+            // Ignored: a disk fault also fails commits, which report it.
             let _ = checkpoint(connection, &writer).await;
         }
     }
@@ -60,8 +60,8 @@ async fn run(options: SqliteConnectOptions, writer: SqlitePool, stop: Arc<Notify
     }
 }
 
-/// Moves the log. While others write, the log only grows. If it is long, the writer waits once, so that the
-/// log restarts.
+/// Checkpoints the log. The log restarts only after a checkpoint that leaves no page behind, and concurrent
+/// writes prevent that. If the log is long, a second checkpoint runs while this task holds the writer.
 async fn checkpoint(connection: &mut SqliteConnection, writer: &SqlitePool) -> sqlx::Result<()> {
     let pages: i64 = sqlx::query(CHECKPOINT).fetch_one(&mut *connection).await?.try_get("log")?;
     if pages >= LONG_LOG {

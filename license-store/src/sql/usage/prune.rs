@@ -32,7 +32,7 @@ impl<D: Dialect> SqlDatabase<D> {
 
     async fn prune_validations(&self, from: DateTime<Utc>, limit: i64) -> Result<usize, StoreError> {
         let sql = &self.sql.usage;
-        // Read before the writer is locked.
+        // Read first, so that the writer is locked for less time.
         let found = self.read(&sql.last_old_validation, values![Day::of(from).number(), limit]).await?;
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &sql.retain_validations, values![from.timestamp_micros()]).await?;

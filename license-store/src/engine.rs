@@ -133,7 +133,7 @@ impl EngineBuilder<dyn LicenseStore> {
 /// |---|---|
 /// | cache | answers validations from memory, and keeps answering while the database is down |
 /// | group commit | records validations of concurrent calls in one transaction |
-/// | jobs | expiry and anomaly events, release of idle devices, retention of usage, events and audit entries |
+/// | jobs | expiry and anomaly events, release of idle devices, retention, formats of imported keys |
 ///
 /// Call [`shutdown`](Self::shutdown) at the end: it writes validations that are not recorded yet.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 //! One compactor at a time works on a database. It reads many rows of the journal, sorts their validations by
 //! license, so that neighbours share pages, and writes their [`fold`](license_core::usage::fold). PostgreSQL
 //! does so in one transaction. SQLite writes slices, each a short transaction that also moves a marker: after
-//! a crash the same rows are read again, and validations before the marker are skipped. Readers never look
-//! into the journal; they wait for a pass with [`Compaction::catch_up`].
+//! a crash the same rows are read again, and validations before the marker are skipped. Readers
+//! never read entries of the journal; they wait for a pass with [`Compaction::catch_up`].
 
 mod fold_rows;
 mod journal_rows;

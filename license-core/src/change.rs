@@ -35,7 +35,8 @@ pub enum ChangeNotice {
     TokenChanged(TokenChanged),
     /// Events were written without a change of a license, or deliveries became due.
     Events,
-    /// Notices may have been lost, with a connection or because the listener was too slow. Anything cached may be stale.
+    /// Notices may have been lost, with a connection or because the listener was too slow. Anything cached
+    /// may be stale.
     Missed,
 }
 
@@ -61,8 +62,8 @@ impl StreamState {
 
 /// One listener's endless stream of notices.
 ///
-/// Notices are sent after the commit that they announce. Two notices about one license may arrive in either order; their versions
-/// tell which is newer.
+/// Notices are sent after the commit that they announce. Two notices about one license may arrive in either
+/// order; their versions tell which is newer.
 #[async_trait]
 pub trait ChangeStream: Send {
     /// Waits for the next notice. Cancel safe: a dropped call loses no notice.

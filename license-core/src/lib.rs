@@ -6,9 +6,9 @@
 //! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`client`], [`location`], [`event`], [`endpoint`],
 //!   [`delivery`] and [`usage`] are the nouns.
 //!
-//! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness come in as
-//! arguments; only the feature `system` adds the machine's own, for the edge. The feature `plan-files` reads plans from TOML, and
-//! `imported-keys` accepts keys of other systems.
+//! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness
+//! come in as arguments; only the feature `system` adds the machine's own, for the edge. The feature
+//! `plan-files` reads plans from TOML, and `imported-keys` accepts keys of other systems.
 //!
 //! ```
 //! use license_core::plan::PlanCatalog;

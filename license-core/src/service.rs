@@ -1,8 +1,10 @@
 //! The use cases: one service for each, over the storage ports.
 //!
-//! [`Services`] bundles all of them. An embedder normally gets it from the `Engine` of license-store; routers take it.
+//! [`Services`] bundles all of them. An embedder normally gets it from the `Engine` of license-store; routers
+//! take it.
 //!
-//! Every method returns its error type's `Store` variant if the store fails. `# Errors` lists what else a method returns.
+//! Every method returns its error type's `Store` variant if the store fails. `# Errors` lists what else a
+//! method returns.
 
 #![expect(clippy::missing_errors_doc, reason = "the module documentation has the common errors")]
 
@@ -46,7 +48,8 @@ pub use usage::UsageService;
 pub use validation::{DeactivateRequest, Deactivated, HeldBy, ValidateRequest, ValidationService};
 pub use webhooks::{KeyedEndpoint, Outgoing, OutgoingBatch, WebhookService};
 
-/// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are separate.
+/// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are
+/// separate.
 #[derive(Clone, Debug)]
 pub struct Stores {
     /// The store.
@@ -100,8 +103,8 @@ impl Services {
     /// Creates all services, after checking that the store fits the options.
     ///
     /// # Errors
-    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if a license has a plan that is missing.
-    /// Nothing is changed then, except that a new store has data keys.
+    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if a license has a
+    /// plan that is missing. Nothing is changed then, except that a new store has data keys.
     pub async fn open(stores: impl Into<Stores>, options: ServiceOptions) -> Result<Self, SetupError> {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open(&*licenses, options).await?;

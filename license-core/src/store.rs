@@ -1,11 +1,12 @@
 //! The storage ports: what the engine asks of a database.
 //!
-//! Core decides, the store isolates. A store locks, reads what a decision needs, calls [`decide`](crate::command::decide),
-//! writes the [`Changes`](crate::command::Changes) and commits. It repeats no rule.
+//! Core decides, the store isolates. A store locks, reads what a decision needs, calls
+//! [`decide`](crate::command::decide), writes the [`Changes`](crate::command::Changes) and commits. It
+//! repeats no rule.
 //!
-//! Each port is one capability. A store implements those that it offers; only [`LicenseStore`] is required to issue and
-//! validate licenses. `examples/custom_store.rs` is a complete [`LicenseStore`], and `license_store::conformance` tests any
-//! store.
+//! Each port is one capability. A store implements those that it offers; only [`LicenseStore`] is required to
+//! issue and validate licenses. `examples/custom_store.rs` is a complete [`LicenseStore`], and
+//! `license_store::conformance` tests any store.
 //!
 //! | port | what it adds |
 //! |---|---|

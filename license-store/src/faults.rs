@@ -176,7 +176,8 @@ impl FaultStore {
         self.script_mut().batches.clone()
     }
 
-    /// Sends a notice to all listeners of a [scripted stream](Self::with_scripted_changes), and waits until each has applied it.
+    /// Sends a notice to all listeners of a [scripted stream](Self::with_scripted_changes), and waits until
+    /// each has applied it.
     pub async fn send(&self, notice: ChangeNotice) {
         self.scripted_stream().send(notice).await;
     }

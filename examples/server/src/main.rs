@@ -174,7 +174,8 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// Returns a future that resolves on Ctrl-C or SIGTERM. Signals count from now on, before the startup message is printed.
+/// Returns a future that resolves on Ctrl-C or SIGTERM. Signals count from now on, before the startup message
+/// is printed.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let signal = {

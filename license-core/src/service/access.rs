@@ -65,8 +65,8 @@ pub enum AccessError {
 
 /// Creates, checks and revokes API tokens, and reads the audit log.
 ///
-/// A caller cannot create or revoke a token with scopes it does not hold. Revocation is permanent. Every method returns
-/// [`AccessError::Store`] if the store fails.
+/// A caller cannot create or revoke a token with scopes it does not hold. Revocation is permanent. Every
+/// method returns [`AccessError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct AccessService {
     tokens: Arc<dyn TokenStore>,
@@ -95,8 +95,8 @@ impl AccessService {
     /// Creates a token on behalf of `by`, who holds the scopes `allowed`. The secret is returned only here.
     ///
     /// # Errors
-    /// Returns [`AccessError::Lacks`] if `allowed` lacks a scope, [`AccessError::NoScopes`] if there is none, and
-    /// [`AccessError::Expired`] if the token would be expired.
+    /// Returns [`AccessError::Lacks`] if `allowed` lacks a scope, [`AccessError::NoScopes`] if there is none,
+    /// and [`AccessError::Expired`] if the token would be expired.
     pub async fn create(
         &self,
         spec: &TokenSpec,
@@ -131,8 +131,8 @@ impl AccessService {
         Ok((token, secret))
     }
 
-    /// Creates the first token of a database, [`TokenId::first`] with the scope admin, unless it exists. A revoked one stays
-    /// revoked. If several nodes start at once, one of them gets the secret.
+    /// Creates the first token of a database, [`TokenId::first`] with the scope admin, unless it exists. A
+    /// revoked one stays revoked. If several nodes start at once, one of them gets the secret.
     ///
     /// # Errors
     /// Returns [`AccessError::Rng`] if the generator fails.
@@ -199,7 +199,8 @@ impl AccessService {
     /// Revokes a token, permanently. After it returns, this node rejects the token.
     ///
     /// # Errors
-    /// Returns [`AccessError::NotFound`] if there is none, and [`AccessError::Lacks`] if `allowed` lacks a scope of the token.
+    /// Returns [`AccessError::NotFound`] if there is none, and [`AccessError::Lacks`] if `allowed` lacks a
+    /// scope of the token.
     pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, AccessError> {
         // Scopes of a token never change, so reading them before the lock is safe.
         if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {

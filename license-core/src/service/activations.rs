@@ -32,7 +32,8 @@ impl ActivationService {
     /// Lists the activations of a license, oldest first, with when they were last seen.
     ///
     /// # Errors
-    /// Returns [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if there is no such license.
+    /// Returns [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if
+    /// there is no such license.
     pub async fn list(
         &self,
         id: &LicenseId,
@@ -42,8 +43,9 @@ impl ActivationService {
         Ok(self.activations.list_activations(id, kind, page).await?)
     }
 
-    /// Frees the slots of devices that were not seen for as long as their plans say, of at most `limit` licenses of each plan.
-    /// Returns how many licenses lost a device; call repeatedly until it is 0. Safe on any number of nodes at once.
+    /// Frees the slots of devices that were not seen for as long as their plans say, of at most `limit`
+    /// licenses of each plan. Returns how many licenses lost a device; call repeatedly until it is 0. Safe on
+    /// any number of nodes at once.
     ///
     /// # Errors
     /// Returns [`ServiceError::Store`] if the store fails. A fault with one license does not stop the others.

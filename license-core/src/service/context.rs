@@ -47,8 +47,8 @@ impl fmt::Debug for ServiceOptions {
 }
 
 impl ServiceOptions {
-    /// Default plans and key format, with the secret that seals the data keys, and the sources of time and randomness. The
-    /// feature `system` has [`SystemClock`](crate::clock) and `SystemRng`.
+    /// Default plans and key format, with the secret that seals the data keys, and the sources of time and
+    /// randomness. The feature `system` has [`SystemClock`](crate::clock) and `SystemRng`.
     pub fn new(secret: &Secret, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
         Self {
             secret: secret.clone(),
@@ -115,11 +115,12 @@ impl fmt::Debug for ServiceContext {
 }
 
 impl ServiceContext {
-    /// Loads the data keys of a store, or creates them on the first start, and checks that the key format is the database's.
+    /// Loads the data keys of a store, or creates them on the first start, and checks that the key format is
+    /// the database's.
     ///
     /// # Errors
-    /// Returns [`SetupError::DataKeys`] if the secret does not open the data keys, and [`SetupError::KeyFormatDiffers`] if the
-    /// database has keys of another format. Nothing is changed then.
+    /// Returns [`SetupError::DataKeys`] if the secret does not open the data keys, and
+    /// [`SetupError::KeyFormatDiffers`] if the database has keys of another format. Nothing is changed then.
     pub async fn open(store: &dyn LicenseStore, options: ServiceOptions) -> Result<Arc<Self>, SetupError> {
         let ServiceOptions { secret, sources, plans, key_format, webhook_schedule } = options;
         let data_keys = load_data_keys(store, &secret, &sources).await?;
@@ -167,8 +168,8 @@ impl ServiceContext {
         read_key(text, &self.key_format, || self.imported_formats().read(text))
     }
 
-    /// Text that events show instead of a key. If there are imported keys it shows no format, since events do not say where a key
-    /// comes from.
+    /// Text that events show instead of a key. If there are imported keys it shows no format, since events do
+    /// not say where a key comes from.
     pub(super) fn masked_key(&self) -> String {
         if self.imported_formats().is_empty() { self.key_format.masked() } else { IMPORTED_MASK.to_owned() }
     }

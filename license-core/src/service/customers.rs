@@ -28,11 +28,13 @@ impl CustomerService {
         Self { licenses, audit, context }
     }
 
-    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes their metadata and labels.
-    /// Licenses keep their activations and counts. Returns the pseudonym and the number of licenses; a repeated call finds none.
+    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes their
+    /// metadata and labels. Licenses keep their activations and counts. Returns the pseudonym and the number
+    /// of licenses; a repeated call finds none.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Store`] if the store fails. Licenses that were changed stay so; a repeated call continues.
+    /// Returns [`ServiceError::Store`] if the store fails. Licenses that were changed stay so; a repeated
+    /// call continues.
     pub async fn erase(
         &self,
         email: &CustomerEmail,

@@ -5,7 +5,8 @@ use crate::error::SetupError;
 use crate::key::{DataKeys, Secret};
 use crate::store::LicenseStore;
 
-/// Loads the data keys of a store, or creates them at the first start. Concurrent first starts all get the same keys.
+/// Loads the data keys of a store, or creates them at the first start. Concurrent first starts all get the
+/// same keys.
 ///
 /// # Errors
 /// Returns [`SetupError::DataKeys`] if the secret does not open them. Existing data keys are never changed.

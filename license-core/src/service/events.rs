@@ -17,7 +17,8 @@ use crate::store::{
 
 /// Maximum number of events that get a position in one transaction.
 const POSITIONS_BATCH: u32 = 250;
-/// Maximum number of events that get a position before a read. During a large sweep a reader does not wait for its end.
+/// Maximum number of events that get a position before a read. During a large sweep a reader does not wait
+/// for its end.
 const POSITIONS_PER_READ: u32 = 5_000;
 
 /// Reads events in order, and keeps named subscriptions. Keys in events are masked.
@@ -117,16 +118,16 @@ impl EventService {
         Ok(())
     }
 
-    /// Writes events for licenses that have expired or expire within `expiring`, at most `limit` licenses. Returns how many
-    /// licenses; call repeatedly until it is 0.
+    /// Writes events for licenses that have expired or expire within `expiring`, at most `limit` licenses.
+    /// Returns how many licenses; call repeatedly until it is 0.
     pub async fn write_expiry_events(&self, expiring: TimeDelta, limit: u32) -> Result<u32, ServiceError> {
         let now = self.context.now();
         let expiring_until = now.checked_add_signed(expiring).unwrap_or(now);
         Ok(self.events.write_expiry_events(&ExpirySweep { now, expiring_until, limit }).await?)
     }
 
-    /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns how many it looked at; call
-    /// repeatedly until it is 0.
+    /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns how
+    /// many it looked at; call repeatedly until it is 0.
     pub async fn write_anomaly_events(&self, limit: u32) -> Result<u32, ServiceError> {
         let plans = Arc::clone(&self.context.plans);
         Ok(self.events.write_anomaly_events(&AnomalyScan { plans, now: self.context.now(), limit }).await?)

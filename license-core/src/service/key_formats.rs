@@ -30,8 +30,8 @@ pub(super) async fn imported_key_formats(
     })
 }
 
-/// Reads a key: one in the engine's own format in any spelling, or an imported one, exactly. A key in the own format with wrong
-/// check symbols is mistyped, and never an imported one.
+/// Reads a key: one in the engine's own format in any spelling, or an imported one, exactly. A key in the own
+/// format with wrong check symbols is mistyped, and never an imported one.
 ///
 /// # Errors
 /// Returns [`KeyError`] if it is neither.

@@ -12,7 +12,8 @@ use crate::license::{LicenseDetail, LicenseId};
 use crate::plan::PlanCatalog;
 use crate::store::{Created, LicenseQuery, LicenseStore, Page, StoreError};
 
-/// Attempts to create a license with a new id and key. Two collisions in a row mean a broken generator, not chance.
+/// Attempts to create a license with a new id and key. Two collisions in a row mean a broken generator, not
+/// chance.
 const CREATE_ATTEMPTS: usize = 3;
 
 /// A license with its key in clear, for its owner.
@@ -27,8 +28,8 @@ pub struct KeyedLicense {
 /// Issues and manages licenses. Clones share everything but the [actor](Self::by).
 ///
 /// Every change returns [`ServiceError::Denied`] if a rule refuses it, [`StoreError::NotFound`] as
-/// [`ServiceError::Store`] if there is no such license, and is acknowledged only after validations that began before it have
-/// ended.
+/// [`ServiceError::Store`] if there is no such license, and is acknowledged only after validations that began
+/// before it have ended.
 #[derive(Clone, Debug)]
 pub struct LicenseService {
     store: Arc<dyn LicenseStore>,
@@ -42,8 +43,8 @@ impl LicenseService {
         Self { store, context, actor: None }
     }
 
-    /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit. Without an actor they
-    /// are not.
+    /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit.
+    /// Without an actor they are not.
     #[must_use]
     pub fn by(&self, actor: &Arc<Actor>) -> Self {
         Self { actor: Some(Arc::clone(actor)), ..self.clone() }
@@ -55,12 +56,12 @@ impl LicenseService {
         &self.context.plans
     }
 
-    /// Issues a license. The plan supplies what `spec` leaves open. With an idempotency key, a repeated request returns the first
-    /// license, also if both run at once.
+    /// Issues a license. The plan supplies what `spec` leaves open. With an idempotency key, a repeated
+    /// request returns the first license, also if both run at once.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Denied`] as [`create`] decides, and [`ServiceError::IdempotencyConflict`] if the idempotency key was
-    /// used for another request.
+    /// Returns [`ServiceError::Denied`] as [`create`] decides, and [`ServiceError::IdempotencyConflict`] if
+    /// the idempotency key was used for another request.
     pub async fn issue(
         &self,
         spec: &LicenseSpec,
@@ -80,7 +81,8 @@ impl LicenseService {
                     };
                     self.store.create(&new).await
                 }
-                // A repeated request returns its license even if it would be denied now, for example because its plan is gone.
+                // A repeated request returns its license even if it would be denied now, for example because
+                // its plan is gone.
                 Err(denial) => match &idempotency {
                     Some(asked) => Ok(self
                         .store
@@ -121,7 +123,8 @@ impl LicenseService {
     /// Executes a command and returns the license after it, if the license still has `expected_version`.
     ///
     /// # Errors
-    /// Returns [`Denial::Stale`](crate::verdict::Denial::Stale) as [`ServiceError::Denied`] if the license has another version.
+    /// Returns [`Denial::Stale`](crate::verdict::Denial::Stale) as [`ServiceError::Denied`] if the license
+    /// has another version.
     pub async fn execute(
         &self,
         id: &LicenseId,
@@ -180,8 +183,8 @@ impl LicenseService {
     /// Frees the slot that an activation holds.
     ///
     /// # Errors
-    /// Returns [`Denial::ActivationNotFound`](crate::verdict::Denial::ActivationNotFound) as [`ServiceError::Denied`] if there is no
-    /// such activation.
+    /// Returns [`Denial::ActivationNotFound`](crate::verdict::Denial::ActivationNotFound) as
+    /// [`ServiceError::Denied`] if there is no such activation.
     pub async fn release(
         &self,
         id: &LicenseId,

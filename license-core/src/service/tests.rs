@@ -135,8 +135,8 @@ async fn a_malformed_request_touches_no_store() {
     }
 }
 
-/// The record says where it came from, which software asked, and which wildcard covered the domain where no activation has
-/// its very name.
+/// The record says where it came from, which software asked, and which wildcard covered the domain where no
+/// activation has its very name.
 #[tokio::test]
 async fn a_record_tells_what_was_told() {
     let location = Location::of(crate::location::Country::parse("DE").unwrap());

@@ -24,8 +24,9 @@ impl UsageService {
     /// Reports the usage of a license, with every interval of the requested series.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals, and
-    /// [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if there is no such license.
+    /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals,
+    /// and [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if there
+    /// is no such license.
     pub async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
         let now = self.context.now();
         query.intervals(None, None, now)?;
@@ -57,7 +58,8 @@ impl UsageService {
         Ok(self.store.list_rollups(filter, page).await?)
     }
 
-    /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns how many rows; call repeatedly until it is 0.
+    /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns how many rows; call repeatedly
+    /// until it is 0.
     pub async fn prune(&self, retention: &UsageRetention, limit: u32) -> Result<u64, ServiceError> {
         Ok(self.store.prune_usage(retention, self.context.now(), limit).await?)
     }

@@ -53,8 +53,8 @@ pub struct OutgoingBatch {
 
 /// Manages webhook endpoints and hands out deliveries to send.
 ///
-/// Methods that name an endpoint return [`ServiceError::EndpointNotFound`] if there is none with this id. Every method returns
-/// [`ServiceError::Store`] if the store fails.
+/// Methods that name an endpoint return [`ServiceError::EndpointNotFound`] if there is none with this id.
+/// Every method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct WebhookService {
     store: Arc<dyn WebhookStore>,
@@ -83,7 +83,8 @@ impl WebhookService {
     /// Creates an endpoint with a new secret, or with `secret` if the receiver has one already.
     ///
     /// # Errors
-    /// Returns [`ServiceError::EndpointSettings`] if a setting is out of range, and [`ServiceError::TooManyEndpoints`].
+    /// Returns [`ServiceError::EndpointSettings`] if a setting is out of range, and
+    /// [`ServiceError::TooManyEndpoints`].
     pub async fn create(
         &self,
         settings: EndpointSettings,
@@ -192,8 +193,8 @@ impl WebhookService {
         self.delivery(id, event).await
     }
 
-    /// Delivers again all events since a moment that the endpoint has chosen. Returns how many. If an error interrupts it, a
-    /// repeated call completes it.
+    /// Delivers again all events since a moment that the endpoint has chosen. Returns how many. If an error
+    /// interrupts it, a repeated call completes it.
     pub async fn replay_since(&self, id: &EndpointId, since: DateTime<Utc>) -> Result<u64, ServiceError> {
         self.get(id).await?;
         self.events.assign_positions().await?;
@@ -208,7 +209,8 @@ impl WebhookService {
         Ok(count)
     }
 
-    /// Leases due deliveries for `lease`: at most `limit`, and at most `per_endpoint` of one endpoint on all nodes.
+    /// Leases due deliveries for `lease`: at most `limit`, and at most `per_endpoint` of one endpoint on all
+    /// nodes.
     pub async fn lease(
         &self,
         limit: u32,
@@ -249,7 +251,8 @@ impl WebhookService {
             .map_err(|_| ServiceError::SealedSecret { id: endpoint.id.clone() })
     }
 
-    /// Records how an attempt ended. After an error the lease ends by itself, and the delivery is attempted again.
+    /// Records how an attempt ended. After an error the lease ends by itself, and the delivery is attempted
+    /// again.
     ///
     /// # Errors
     /// Returns [`ServiceError::Rng`] if the generator fails.

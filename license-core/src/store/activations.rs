@@ -13,7 +13,8 @@ use crate::license::LicenseId;
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ActivationStore: fmt::Debug + Send + Sync + 'static {
-    /// Lists the activations of a license, oldest first (by id), optionally of one kind. The cursor is the last id of a page.
+    /// Lists the activations of a license, oldest first (by id), optionally of one kind. The cursor is the
+    /// last id of a page.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if no license has this id.
@@ -24,8 +25,9 @@ pub trait ActivationStore: fmt::Debug + Send + Sync + 'static {
         page: &PageRequest<ActivationId>,
     ) -> Result<Page<ActivationDetail, ActivationId>, StoreError>;
 
-    /// Finds licenses for which [`Command::ReleaseIdle`](crate::command::Command::ReleaseIdle) may free a slot, those with the
-    /// longest unused device first, to the day. Revoked licenses are left out. Validations that are not compacted yet may be
-    /// ignored: the command decides under the lock of the license.
+    /// Finds licenses for which [`Command::ReleaseIdle`](crate::command::Command::ReleaseIdle) may free a
+    /// slot, those with the longest unused device first, to the day. Revoked licenses are left out.
+    /// Validations that are not compacted yet may be ignored: the command decides under the lock of the
+    /// license.
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError>;
 }

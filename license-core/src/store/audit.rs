@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use super::{Page, PageRequest, StoreError};
 use crate::audit::{AuditEntry, AuditFilter, Audited, Erasure};
 
-/// Reads and prunes the audit log. Entries are written by the methods that make the changes, in the same commit.
+/// Reads and prunes the audit log. Entries are written by the methods that make the changes, in the same
+/// commit.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait AuditStore: fmt::Debug + Send + Sync + 'static {
@@ -22,7 +23,7 @@ pub trait AuditStore: fmt::Debug + Send + Sync + 'static {
     /// Deletes entries from before a moment, oldest first, at most `limit`, and returns how many.
     async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
-    /// Replaces a customer's address in audit entries and in the events of the licenses that these name, removes the metadata
-    /// of these entries, and adds `entry`.
+    /// Replaces a customer's address in audit entries and in the events of the licenses that these name,
+    /// removes the metadata of these entries, and adds `entry`.
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError>;
 }

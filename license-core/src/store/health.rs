@@ -6,7 +6,8 @@ use crate::metrics::Metric;
 
 /// Reports outages and metrics of a store, or of a cache or recorder in front of it.
 pub trait StoreHealth: fmt::Debug + Send + Sync + 'static {
-    /// Returns whether the database is known to be unreachable, so that answers come from memory. Does not block.
+    /// Returns whether the database is known to be unreachable, so that answers come from memory. Does not
+    /// block.
     fn is_down(&self) -> bool {
         false
     }

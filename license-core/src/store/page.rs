@@ -33,7 +33,8 @@ impl<T, C> Default for Page<T, C> {
 }
 
 impl<T, C> Page<T, C> {
-    /// Makes a page of up to `limit + 1` items read from the start of it: the one too many shows that there is a next.
+    /// Makes a page of up to `limit + 1` items read from the start of it: the one too many shows that there
+    /// is a next.
     #[must_use]
     pub fn from_one_more(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> C) -> Self {
         let limit = limit as usize;

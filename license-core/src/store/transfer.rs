@@ -19,17 +19,18 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     /// Stores the licenses of the batch that do not exist yet, with their activations, events and
     /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
     ///
-    /// Which ids and keys exist is read in the same transaction, and [`ImportBatch::settle`] decides. Existing licenses are not
-    /// changed. A device that was never seen counts as seen at [`ImportBatch::at`], so that it is not idle at once. If no license
-    /// is new, nothing is written. The change stream announces the [new ones](ImportBatch::notices).
+    /// Which ids and keys exist is read in the same transaction, and [`ImportBatch::settle`] decides.
+    /// Existing licenses are not changed. A device that was never seen counts as seen at [`ImportBatch::at`],
+    /// so that it is not idle at once. If no license is new, nothing is written. The change stream announces
+    /// the [new ones](ImportBatch::notices).
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Returns what [`import`](Self::import) would return now. Writes nothing.
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
-    /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each, in order. Keys of
-    /// one call must differ. From then on, single validations of these days are
-    /// [not complete](crate::usage::UsageKept::imported).
+    /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each,
+    /// in order. Keys of one call must differ. From then on, single validations of these days are [not
+    /// complete](crate::usage::UsageKept::imported).
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
 
     /// Returns what [`import_rollups`](Self::import_rollups) would return now. Writes nothing.
@@ -55,8 +56,8 @@ pub trait TransferSnapshot: Send {
         limit: u32,
     ) -> Result<Vec<(Arc<License>, Counters)>, StoreError>;
 
-    /// Lists activations after a license and id, in ascending order, at most `limit`, with when they were last seen. Validations
-    /// that are not compacted yet are counted.
+    /// Lists activations after a license and id, in ascending order, at most `limit`, with when they were
+    /// last seen. Validations that are not compacted yet are counted.
     ///
     /// # Errors
     /// As [`licenses`](Self::licenses).
@@ -66,7 +67,8 @@ pub trait TransferSnapshot: Send {
         limit: u32,
     ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError>;
 
-    /// Lists rollups after a key, in ascending order, at most `limit`. Validations that are not compacted yet are counted.
+    /// Lists rollups after a key, in ascending order, at most `limit`. Validations that are not compacted yet
+    /// are counted.
     ///
     /// # Errors
     /// As [`licenses`](Self::licenses).

@@ -13,8 +13,8 @@ use crate::usage::{Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, U
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait UsageStore: fmt::Debug + Send + Sync + 'static {
-    /// Reports the usage of one license: the [sources of the query](UsageQuery::sources), and
-    /// [what is kept](UsageReport::kept), all read in one snapshot. Empty intervals are left out of the series.
+    /// Reports the usage of one license: the [sources of the query](UsageQuery::sources), and [what is
+    /// kept](UsageReport::kept), all read in one snapshot. Empty intervals are left out of the series.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if no license has this id.
@@ -23,17 +23,18 @@ pub trait UsageStore: fmt::Debug + Send + Sync + 'static {
     /// Reports the usage of all licenses, as [`report`](Self::report) does for one.
     async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError>;
 
-    /// Lists rollups that match, ordered by key. They always equal a recount ([`roll_up`](crate::usage::roll_up)) of what was
-    /// recorded, except for days that were pruned. The cursor is the last key of a page.
+    /// Lists rollups that match, ordered by key. They always equal a recount
+    /// ([`roll_up`](crate::usage::roll_up)) of what was recorded, except for days that were pruned. The
+    /// cursor is the last key of a page.
     async fn list_rollups(
         &self,
         filter: &RollupFilter,
         page: &PageRequest<RollupKey>,
     ) -> Result<Page<Rollup, RollupKey>, StoreError>;
 
-    /// Deletes validations and rollups that `retention` does not keep at `now`, at most `limit` of each, and returns how many.
-    /// Totals of all time keep what deleted rollups counted. Call repeatedly until it returns 0; a store may delete fewer at
-    /// once.
+    /// Deletes validations and rollups that `retention` does not keep at `now`, at most `limit` of each, and
+    /// returns how many. Totals of all time keep what deleted rollups counted. Call repeatedly until it
+    /// returns 0; a store may delete fewer at once.
     async fn prune_usage(
         &self,
         retention: &UsageRetention,

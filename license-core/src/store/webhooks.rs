@@ -10,7 +10,8 @@ use crate::delivery::{Attempt, Delivery, DeliveryStatus, LeaseToken, Settled, Se
 use crate::endpoint::{Endpoint, EndpointCommand, EndpointId};
 use crate::event::{Event, EventId, EventType};
 
-/// Keeps endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions) creates the deliveries.
+/// Keeps endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions)
+/// creates the deliveries.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
@@ -27,8 +28,9 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the endpoint with this id.
     async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError>;
 
-    /// Executes a command on an endpoint, exclusively, as [`decide_endpoint`](crate::endpoint::decide_endpoint) decides.
-    /// [`EndpointCommand::Enable`] of a disabled endpoint makes its pending deliveries that are not leased due at `now`.
+    /// Executes a command on an endpoint, exclusively, as
+    /// [`decide_endpoint`](crate::endpoint::decide_endpoint) decides. [`EndpointCommand::Enable`] of a
+    /// disabled endpoint makes its pending deliveries that are not leased due at `now`.
     async fn execute_endpoint(
         &self,
         id: &EndpointId,
@@ -39,19 +41,21 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// Deletes an endpoint with its deliveries and attempts. Returns `false` if there was none.
     async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError>;
 
-    /// Leases deliveries that are due to `request.token` until `request.lease_until`: only of enabled endpoints, at most
-    /// `request.limit`, and of each endpoint so many that at most `request.per_endpoint` are leased on all nodes. Endpoints get
-    /// equal shares.
+    /// Leases deliveries that are due to `request.token` until `request.lease_until`: only of enabled
+    /// endpoints, at most `request.limit`, and of each endpoint so many that at most `request.per_endpoint`
+    /// are leased on all nodes. Endpoints get equal shares.
     ///
-    /// The first attempt of a delivery waits while an earlier delivery of the same subject to the same endpoint has had none. No
-    /// delivery is leased twice at once; after the end of a lease it is due again.
+    /// The first attempt of a delivery waits while an earlier delivery of the same subject to the same
+    /// endpoint has had none. No delivery is leased twice at once; after the end of a lease it is due again.
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
 
-    /// Ends an attempt, as [`settle`](crate::delivery::settle) decides, if the delivery is still leased to the token: stores the
-    /// attempt, the delivery and its endpoint, and the event if the endpoint was disabled.
+    /// Ends an attempt, as [`settle`](crate::delivery::settle) decides, if the delivery is still leased to
+    /// the token: stores the attempt, the delivery and its endpoint, and the event if the endpoint was
+    /// disabled.
     async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError>;
 
-    /// Returns a leased delivery without an attempt, due at once, if it is still leased to the token. For a node that shuts down.
+    /// Returns a leased delivery without an attempt, due at once, if it is still leased to the token. For a
+    /// node that shuts down.
     async fn return_delivery(
         &self,
         delivery: &Delivery,
@@ -74,8 +78,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
         event: &EventId,
     ) -> Result<Option<DeliveryDetail>, StoreError>;
 
-    /// Makes a delivery due at `now` with its whole schedule ahead; a leased one stays as it is. Returns `false` if there is no
-    /// such delivery.
+    /// Makes a delivery due at `now` with its whole schedule ahead; a leased one stays as it is. Returns
+    /// `false` if there is no such delivery.
     async fn replay_delivery(
         &self,
         endpoint: &EndpointId,
@@ -83,8 +87,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// Makes deliveries of a range of events due again, and creates those that are missing, for example because the endpoint was
-    /// disabled. Only events that the endpoint has chosen.
+    /// Makes deliveries of a range of events due again, and creates those that are missing, for example
+    /// because the endpoint was disabled. Only events that the endpoint has chosen.
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError>;
 }
 
@@ -119,8 +123,8 @@ pub struct LeaseRequest {
 pub struct LeasedDeliveries {
     /// The deliveries, in the order in which to start them.
     pub deliveries: Vec<LeasedDelivery>,
-    /// When the next delivery of an enabled endpoint is due or its lease ends, after now. Deliveries that are due already but were
-    /// not leased wait for others to be settled; ask again after that.
+    /// When the next delivery of an enabled endpoint is due or its lease ends, after now. Deliveries that are
+    /// due already but were not leased wait for others to be settled; ask again after that.
     pub next_due: Option<DateTime<Utc>>,
 }
 
@@ -142,7 +146,8 @@ pub struct DeliveryDetail {
     pub delivery: Delivery,
     /// Type of the event.
     pub event_type: EventType,
-    /// The newest [`limits::LISTED_ATTEMPTS`](crate::limits::LISTED_ATTEMPTS) attempts of all replays, oldest first.
+    /// The newest [`limits::LISTED_ATTEMPTS`](crate::limits::LISTED_ATTEMPTS) attempts of all replays, oldest
+    /// first.
     pub attempts: Vec<Attempt>,
 }
 

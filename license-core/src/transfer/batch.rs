@@ -19,7 +19,7 @@ pub struct ImportBatch {
     pub licenses: Vec<ImportedLicense>,
     /// When.
     pub at: DateTime<Utc>,
-    /// Who imports, for the audit; `None`: nobody who is audited.
+    /// The actor for the audit; `None` writes no entry.
     pub by: Option<Arc<Actor>>,
 }
 
@@ -74,13 +74,14 @@ pub enum ImportedRollup {
     There,
     /// There is no such license.
     NoLicense,
-    /// Rollups of its day are [not kept any longer](crate::usage::UsageKept::has_rollups_of): it may be one of those that were
-    /// removed, and are in the totals.
+    /// Rollups of its day are [not kept any longer](crate::usage::UsageKept::has_rollups_of): it may be one
+    /// of those that were removed, and are in the totals.
     Gone,
 }
 
 impl ImportBatch {
-    /// Decides of each license whether it is new, where the store has `holders`: at least all with an id or a key of the batch. Pure.
+    /// Decides of each license whether it is new, where the store has `holders`: at least all with an id or a
+    /// key of the batch. Pure.
     #[must_use]
     pub fn settle(&self, holders: &[Holder]) -> Vec<Imported> {
         let by_id: HashMap<_, _> = holders.iter().map(|holder| (&holder.id, holder)).collect();

@@ -122,8 +122,9 @@ impl Dispatcher {
     }
 }
 
-/// Delivers events until `shutdown` resolves. Running attempts then get ten seconds to finish. Unfinished deliveries are sent again
-/// when their leases expire. While the store is down, the dispatcher retries with backoff.
+/// Delivers events until `shutdown` resolves. Running attempts then get ten seconds to finish. Unfinished
+/// deliveries are sent again when their leases expire. While the store is down, the dispatcher retries with
+/// backoff.
 #[async_trait]
 impl BackgroundJob for Dispatcher {
     fn name(&self) -> &'static str {

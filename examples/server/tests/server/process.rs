@@ -157,8 +157,8 @@ impl Server {
         license
     }
 
-    /// Returns a license whose counters have everything that was recorded before the call. On a busy machine a
-    /// read can be answered earlier, which its `as_of` says; then the license is read again.
+    /// Returns a license whose counters have everything that was recorded before the call. On a busy machine
+    /// a read can be answered earlier, which its `as_of` says; then the license is read again.
     pub(crate) fn counted_license(&self, token: &str, id: &str) -> Value {
         let called_at = SystemClock.now();
         for _ in 0..1_000 {

@@ -3,8 +3,8 @@ use test_database::TestDatabase;
 
 use super::*;
 
-/// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five calls, or
-/// for any, as afterwards.
+/// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five
+/// calls, or for any, as afterwards.
 async fn plan(connection: &mut PgConnection, mode: &str, sql: &SqlStr, parameters: &str) -> String {
     let statement = format!("PREPARE planned AS {}; SET plan_cache_mode = {mode}", sql.as_str());
     connection.execute(AssertSqlSafe(statement)).await.expect("a statement");

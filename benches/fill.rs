@@ -1,14 +1,12 @@
 //! Fills a database with licenses in bulk.
 
 use chrono::{DateTime, Duration, Utc};
-use license_core::activation::{Activation, Fingerprint};
+use license_core::catalog::{Limit, PlanCatalog};
 use license_core::clock::{Clock, SystemClock};
 use license_core::command::{LicenseSpec, NewLicense, create};
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::key::{DataKeys, KeyDigest, KeyFormat, KeyVault, LicenseKey, Secret};
-use license_core::license::{License, LicenseId};
-use license_core::plan::{Limit, PlanCatalog};
+use license_core::license::{Activation, CustomerEmail, Fingerprint, License, LicenseId};
 use license_core::store::LicenseStore;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;

@@ -14,14 +14,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use license_core::activation::ActivationId;
+use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::command::{Command, CommandContext, Outcome};
 use license_core::key::Secret;
-use license_core::plan::PlanCatalog;
+use license_core::license::ActivationId;
 use license_core::service::{Health, ServiceContext, ServiceOptions, ValidateRequest, ValidationService};
 use license_core::store::{LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
-use license_core::verdict::Claim;
+use license_core::validation::Claim;
 use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};

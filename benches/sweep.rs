@@ -18,7 +18,7 @@ use license_core::clock::{Clock, SystemClock};
 use license_core::key::Secret;
 use license_core::service::{ValidateRequest, ValidationService};
 use license_core::store::{ExpirySweep, FullStore};
-use license_core::verdict::Verdict;
+use license_core::validation::Verdict;
 use license_store::engine::{Engine, JobOptions};
 use license_store::jobs::Expiry;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};

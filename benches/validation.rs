@@ -9,18 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::command::{Idempotency, LicenseSpec, create};
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::key::{DataKeys, KeyFormat, KeyVault, LicenseKey, Secret};
-use license_core::license::{License, LicenseId};
-use license_core::plan::PlanCatalog;
+use license_core::license::{CustomerEmail, License, LicenseId};
 use license_core::service::{
     Health, LicenseService, ServiceContext, ServiceOptions, ValidateRequest, ValidationService,
 };
 use license_core::store::LicenseStore;
-use license_core::verdict::{Claim, LicenseSnapshot, evaluate};
+use license_core::validation::{Claim, LicenseSnapshot, evaluate};
 use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
 use license_store::memory::MemoryStore;

@@ -16,7 +16,7 @@ use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseQuery, LicenseRecord, LicenseStore, Page, StoreError};
 use license_core::usage::{BatchId, RecorderId, Validation, fold};
-use license_core::verdict::{Claim, LicenseSnapshot};
+use license_core::validation::{Claim, LicenseSnapshot};
 use license_store::conformance::{Handle, Harness, StreamScope};
 use tokio::sync::Mutex;
 

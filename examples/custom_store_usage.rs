@@ -24,7 +24,7 @@ use license_core::usage::{
     BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport,
     UsageRetention, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome, fold,
 };
-use license_core::verdict::{Claim, LicenseSnapshot};
+use license_core::validation::{Claim, LicenseSnapshot};
 use license_store::conformance::{Handle, Harness, StreamScope};
 use tokio::sync::Mutex;
 

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::post;
 use license_core::clock::{Clock, SystemClock, SystemRng};
-use license_core::endpoint::{EndpointSettings, EventSelection};
+use license_core::webhook::{EndpointSettings, EventSelection};
 use license_core::{CustomerEmail, LicenseSpec, Secret};
 use license_http::webhooks::{Destinations, Dispatcher};
 use license_store::{Engine, MemoryStore};

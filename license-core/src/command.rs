@@ -4,6 +4,7 @@
 //! lock and writes the [`Decision`]. See `CONTRIBUTING.md` for how to add a command.
 
 mod activate;
+mod audit;
 mod change;
 mod create;
 mod events;
@@ -16,15 +17,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::activation::{Activation, ActivationId, ActivationKind, Binding, Label, ReleaseReason};
-use crate::audit::{self, Actor, AuditEntry, Erasure};
-use crate::change::LicenseChanged;
+use crate::access::{Actor, AuditEntry, Erasure};
+use crate::catalog::PlanCatalog;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
-use crate::last_seen::{EvictionCandidate, LeastRecentlySeen};
 use crate::license::License;
-use crate::plan::PlanCatalog;
-use crate::verdict::{Claim, Denial, evicted};
+use crate::license::{Activation, ActivationId, ActivationKind, Binding, Label, ReleaseReason};
+use crate::store::LicenseChanged;
+use crate::usage::{EvictionCandidate, LeastRecentlySeen};
+use crate::validation::{Claim, Denial, evicted};
 
 pub use change::{LicensePatch, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};

@@ -1,16 +1,15 @@
 //! What the service answers where it cannot do what was asked.
 
-use crate::activation::FingerprintError;
-use crate::client::ClientError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
-use crate::endpoint::{EndpointId, EndpointSettingsError};
 use crate::key::{DataKeysError, KeyError, KeyFormatError};
+use crate::license::FingerprintError;
 use crate::license::LicenseId;
 use crate::limits;
 use crate::store::StoreError;
-use crate::usage::UsageError;
-use crate::verdict::Denial;
+use crate::usage::{ClientError, UsageError};
+use crate::validation::Denial;
+use crate::webhook::{EndpointId, EndpointSettingsError};
 
 /// A use case did not come to its end.
 #[derive(Debug, thiserror::Error)]

@@ -3,10 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::activation::Activation;
-use crate::license::LicenseDetail;
-use crate::metadata::Metadata;
-use crate::plan::Limit;
+use crate::catalog::Limit;
+use crate::license::Activation;
+use crate::license::{LicenseDetail, Metadata};
 
 /// Serializes a time as RFC 3339 in UTC with `Z` and no more digits than needed, for `serialize_with`.
 ///

@@ -2,18 +2,18 @@
 //!
 //! - [`service::Services`] are the use cases: issue, validate, manage, report.
 //! - [`store`] has the storage ports; `license-store` implements them in memory and for SQL databases.
-//! - [`command::decide`] and [`verdict::evaluate`] are the rules: pure functions of a license, a question and a time.
-//! - [`key`], [`domain`], [`plan`], [`license`], [`activation`], [`client`], [`location`], [`event`], [`endpoint`],
-//!   [`delivery`] and [`usage`] are the nouns.
+//! - [`command::decide`] and [`validation::evaluate`] are the rules: pure functions of a license, a question and a time.
+//! - [`key`], [`domain`], [`catalog`], [`license`], [`validation`], [`event`], [`usage`], [`webhook`] and [`access`]
+//!   are the nouns.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness
 //! come in as arguments; only the feature `system` adds the machine's own, for the edge. The feature
 //! `plan-files` reads plans from TOML, and `imported-keys` accepts keys of other systems.
 //!
 //! ```
-//! use license_core::plan::PlanCatalog;
-//! use license_core::verdict::{evaluate, Claim, Evaluation, LicenseSnapshot};
-//! # use license_core::{command::{create, LicenseSpec}, customer::CustomerEmail, key::{DataKeys, KeyFormat, KeyVault}, license::LicenseId};
+//! use license_core::catalog::PlanCatalog;
+//! use license_core::validation::{evaluate, Claim, Evaluation, LicenseSnapshot};
+//! # use license_core::{command::{create, LicenseSpec}, key::{DataKeys, KeyFormat, KeyVault}, license::{CustomerEmail, LicenseId}};
 //! # use rand_chacha::rand_core::SeedableRng;
 //! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
 //! let now = "2026-01-01T00:00:00Z".parse()?;
@@ -29,44 +29,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod activation;
-pub mod audit;
-pub mod change;
-pub mod client;
+pub mod access;
+pub mod catalog;
 pub mod clock;
 pub mod command;
-pub mod customer;
-pub mod delivery;
 pub mod domain;
-pub mod endpoint;
 pub mod error;
 pub mod event;
 mod id;
 pub mod job;
 pub mod json;
 pub mod key;
-pub mod last_seen;
 pub mod license;
 pub mod limits;
-pub mod location;
-pub mod metadata;
 pub mod metrics;
-pub mod plan;
+mod page;
 pub mod service;
 pub mod store;
 mod text_enum;
-pub mod token;
 pub mod transfer;
 pub mod usage;
+pub mod validation;
 mod validation_barrier;
-pub mod verdict;
+pub mod webhook;
 
+pub use catalog::{Limit, Plan, PlanCatalog};
 pub use command::LicenseSpec;
-pub use customer::CustomerEmail;
 pub use job::BackgroundJob;
 pub use key::{LicenseKey, Secret};
-pub use license::{License, LicenseId};
-pub use plan::{Limit, Plan, PlanCatalog};
+pub use license::{CustomerEmail, License, LicenseId};
 pub use service::{Services, ValidateRequest};
 pub use store::{FullStore, LicenseStore, StoreError};
-pub use verdict::{Denial, Verdict};
+pub use validation::{Denial, Verdict};

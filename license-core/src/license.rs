@@ -1,90 +1,28 @@
-//! Licenses: stored fields, status and ids.
+//! Licenses: stored fields, status, customer, activations.
+
+mod activation;
+mod counters;
+mod customer;
+mod fingerprint;
+mod label;
+mod metadata;
+mod status;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::activation::{Activation, ActivationKind};
-use crate::customer::CustomerEmail;
+use crate::catalog::{Limit, Plan};
 use crate::key::{KeyDigest, SealedKey};
-use crate::metadata::Metadata;
-use crate::plan::{Limit, Plan};
-use crate::text_enum::text_enum;
 
 pub use crate::id::{LicenseId, LicenseIdError};
-
-text_enum! {
-    /// The stored state of a license. [`Status`] adds expiry.
-    LicenseState {
-        /// In force.
-        Active = "active",
-        /// Put on hold by an admin; can be reinstated.
-        Suspended = "suspended",
-        /// Ended by an admin; final.
-        Revoked = "revoked",
-    }
-}
-
-/// The events already emitted about the end of a term. A new `expires_at` resets them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ExpiryNotified {
-    /// None.
-    #[default]
-    Nothing,
-    /// `license.expiring`.
-    Expiring,
-    /// `license.expired`.
-    Expired,
-}
-
-impl ExpiryNotified {
-    /// Returns 0, 1 or 2, as stored.
-    #[must_use]
-    pub fn as_number(self) -> u8 {
-        self as u8
-    }
-
-    /// Parses the stored form.
-    #[must_use]
-    pub fn from_stored(number: i64) -> Option<Self> {
-        [Self::Nothing, Self::Expiring, Self::Expired]
-            .into_iter()
-            .find(|notified| i64::from(notified.as_number()) == number)
-    }
-}
-
-text_enum! {
-    /// The status at a moment: the state, or `expired` for an active license past `expires_at`.
-    Status {
-        /// In force.
-        Active = "active",
-        /// Put on hold.
-        Suspended = "suspended",
-        /// Past `expires_at`. Validations stay valid during the grace period.
-        Expired = "expired",
-        /// Ended; final.
-        Revoked = "revoked",
-    }
-}
-
-/// An expiry set by a caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expiry {
-    /// Perpetual; JSON `null`.
-    Never,
-    /// Expired from this moment on.
-    At(DateTime<Utc>),
-}
-
-impl Expiry {
-    /// Returns the moment in whole microseconds.
-    pub(crate) fn moment(self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Never => None,
-            Self::At(time) => Some(crate::clock::whole_micros(time)),
-        }
-    }
-}
+pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
+pub use counters::Counters;
+pub use customer::{CustomerEmail, EmailError};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use label::{Label, LabelError};
+pub use metadata::{Metadata, MetadataError};
+pub use status::{Expiry, ExpiryNotified, LicenseState, Status};
 
 /// The part of a license that commands change. Validations change [`Counters`].
 #[derive(Clone, Debug, PartialEq)]
@@ -175,31 +113,6 @@ impl Slots {
     #[must_use]
     pub fn has_free(self) -> bool {
         self.limit.admits_one_more(self.used)
-    }
-}
-
-/// Counters of validations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Number of valid answers.
-    pub validation_count: u64,
-    /// Time of the latest valid answer.
-    pub last_validated_at: Option<DateTime<Utc>>,
-    /// All validations recorded before this time are counted; `None` means all are.
-    pub as_of: Option<DateTime<Utc>>,
-}
-
-impl Counters {
-    /// Counts a valid answer.
-    pub fn count(&mut self, at: DateTime<Utc>) {
-        self.validation_count += 1;
-        self.last_validated_at = self.last_validated_at.max(Some(at));
-    }
-
-    /// Adds other counters.
-    pub fn add(&mut self, other: &Self) {
-        self.validation_count += other.validation_count;
-        self.last_validated_at = self.last_validated_at.max(other.last_validated_at);
     }
 }
 

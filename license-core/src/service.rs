@@ -28,9 +28,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::change::StreamState;
 use crate::error::{ServiceError, SetupError};
 use crate::metrics::Metric;
+use crate::store::StreamState;
 use crate::store::{CatalogStore, FullStore, LicenseStore, TokenStore, TransferStore};
 
 pub use access::{AccessError, AccessService, Caller, Checked, FirstToken, TokenSpec};

@@ -30,27 +30,28 @@
 mod activations;
 mod audit;
 mod catalog;
+mod changes;
 mod error;
 mod events;
 mod health;
 mod licenses;
-mod page;
 mod record;
 mod tokens;
 mod transfer;
 mod usage;
 mod webhooks;
 
+pub use crate::page::{Page, PageRequest};
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
+pub use changes::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
 pub use error::{Source, StoreError};
 pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpirySweep, SequencedEvent, position_order,
 };
 pub use health::StoreHealth;
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};
-pub use page::{Page, PageRequest};
 pub use record::LicenseRecord;
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};

@@ -1,6 +1,9 @@
 //! Usage: recorded validations of licenses, and reports on them.
 
+mod client;
 mod fold;
+mod last_seen;
+mod location;
 mod query;
 mod report;
 mod rollup;
@@ -9,14 +12,15 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use crate::client::Client;
 use crate::domain::DomainName;
 use crate::id::random_id;
 use crate::license::LicenseId;
-use crate::location::Location;
-use crate::verdict::{Claim, DenialCode};
+use crate::validation::{Claim, DenialCode};
 
+pub use client::{Client, ClientError};
 pub use fold::{Fold, Sighting, fold};
+pub use last_seen::{ActivationDetail, EvictionCandidate, IdleQuery, LastSeen, LeastRecentlySeen};
+pub use location::{Country, Location, Region};
 pub use query::{Interval, UsageError, UsageGroup, UsageKept, UsageQuery, UsageRetention, UsageSources};
 pub use report::{
     Breakdown, LicenseUsage, PlanUsage, UsageCell, UsageOverview, UsagePoint, UsageReport, UsageShare,

@@ -1,12 +1,10 @@
 //! Types of stored texts reject NUL characters, which PostgreSQL cannot store.
 
-use license_core::activation::{ActivationId, Fingerprint};
+use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::IdempotencyKey;
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::license::LicenseId;
-use license_core::metadata::Metadata;
-use license_core::plan::{Plan, PlanCatalog};
+use license_core::license::{ActivationId, Fingerprint};
+use license_core::license::{CustomerEmail, LicenseId, Metadata};
 use serde_json::json;
 
 type Accepts = fn(&str) -> bool;

@@ -10,10 +10,9 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
-use license_core::audit::{Actor, Who};
+use license_core::access::{Actor, Scope, TokenDigest, TokenId, Who};
 use license_core::service::{AccessService, Caller, Checked};
 use license_core::store::StoreError;
-use license_core::token::{Scope, TokenDigest, TokenId};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::access_log::RequestId;
@@ -27,7 +26,7 @@ use crate::problem::{Code, Problem};
 ///
 /// ```
 /// use axum::http::request::Parts;
-/// use license_core::{service::Caller, audit::Who, token::Scope};
+/// use license_core::{service::Caller, access::Who, access::Scope};
 /// use license_http::{AuthError, Authenticator};
 ///
 /// /// Trusts the user header of an authenticating proxy.
@@ -91,7 +90,7 @@ impl From<AuthError> for Problem {
 /// Accepts a fixed set of admin tokens that are not in the database. Cloning is cheap.
 ///
 /// ```
-/// use license_core::token::TokenSecret;
+/// use license_core::access::TokenSecret;
 /// use license_http::AdminAuth;
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 /// # let mut rng = ChaCha20Rng::seed_from_u64(1); // a program passes `rand::rngs::SysRng`

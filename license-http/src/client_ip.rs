@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::header::FORWARDED;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
 use ipnet::IpNet;
-use license_core::location::Location;
+use license_core::usage::Location;
 
 use forwarding::{Addresses, forwarded_addresses, list_addresses};
 

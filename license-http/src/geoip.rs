@@ -5,9 +5,9 @@
 mod database;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use license_core::location::{Country, Location};
 #[cfg(feature = "geoip")]
 use license_core::metrics::Metric;
+use license_core::usage::{Country, Location};
 
 use crate::client_ip::RequestOrigin;
 

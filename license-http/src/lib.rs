@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use axum::{Router, routing::get};
-//! use license_core::token::TokenSecret;
+//! use license_core::access::TokenSecret;
 //! use license_http::{AdminAuth, router};
 //! # use std::sync::Arc;
 //! # use license_core::{clock::SystemRng, key::Secret};

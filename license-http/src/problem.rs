@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use license_core::access::Scope;
 use license_core::key::LicenseKey;
-use license_core::token::Scope;
 use serde::Serialize;
 
 use crate::wire;

@@ -25,7 +25,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, Method};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
-use license_core::token::Scope;
+use license_core::access::Scope;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::{AuthConfig, authenticate, require_scopes};

@@ -4,7 +4,7 @@
 //! use std::sync::Arc;
 //!
 //! use license_core::command::LicenseSpec;
-//! use license_core::customer::CustomerEmail;
+//! use license_core::license::CustomerEmail;
 //! use license_core::key::Secret;
 //! use license_core::service::ValidateRequest;
 //! use license_store::engine::Engine;
@@ -42,7 +42,7 @@ use license_core::service::{
     Health, LicenseService, ServiceContext, Services, Stores, ValidateRequest, ValidationService,
 };
 use license_core::store::{FullStore, LicenseStore};
-use license_core::verdict::Verdict;
+use license_core::validation::Verdict;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

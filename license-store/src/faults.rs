@@ -25,7 +25,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use license_core::change::ChangeNotice;
+use license_core::store::ChangeNotice;
 use tokio::task::yield_now;
 
 use crate::layer::prelude::*;

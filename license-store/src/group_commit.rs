@@ -10,14 +10,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::change::{ChangeStream, LicenseChanged, StreamState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::metrics::Metric;
-use license_core::store::{Created, LicenseQuery, LicenseStore, Page, StoreError, StoreHealth, StoreProfile};
+use license_core::store::{
+    ChangeStream, Created, LicenseChanged, LicenseQuery, LicenseStore, Page, StoreError, StoreHealth,
+    StoreProfile, StreamState,
+};
 use license_core::usage::{BatchId, RecorderId, Validation};
-use license_core::verdict::{Claim, LicenseSnapshot};
+use license_core::validation::{Claim, LicenseSnapshot};
 use rand::TryCryptoRng;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;

@@ -205,17 +205,14 @@ macro_rules! impl_ports {
 pub(crate) mod prelude {
     pub(crate) use async_trait::async_trait;
     pub(crate) use chrono::{DateTime, Utc};
-    pub(crate) use license_core::activation::{ActivationId, ActivationKind};
-    pub(crate) use license_core::audit::{Actor, AuditEntry, AuditFilter, Audited, Erasure};
-    pub(crate) use license_core::change::{ChangeStream, StreamState};
+    pub(crate) use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, Erasure};
+    pub(crate) use license_core::access::{ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
     pub(crate) use license_core::command::{
         Command, CommandContext, Idempotency, LimitNotice, NewLicense, Outcome,
     };
-    pub(crate) use license_core::delivery::{Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
-    pub(crate) use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId};
     pub(crate) use license_core::event::{Event, EventId};
     pub(crate) use license_core::key::KeyDigest;
-    pub(crate) use license_core::last_seen::{ActivationDetail, IdleQuery};
+    pub(crate) use license_core::license::{ActivationId, ActivationKind};
     pub(crate) use license_core::license::{LicenseDetail, LicenseId};
     pub(crate) use license_core::metrics::Metric;
     pub(crate) use license_core::store::{
@@ -223,13 +220,16 @@ pub(crate) mod prelude {
         FullStore, LeaseRequest, LeasedDeliveries, LicenseQuery, Page, PageRequest, Replay, Replayed,
         SequencedEvent, StoreError, TransferSnapshot,
     };
-    pub(crate) use license_core::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
+    pub(crate) use license_core::store::{ChangeStream, StreamState};
     pub(crate) use license_core::transfer::{ImportBatch, Imported, ImportedRollup};
+    pub(crate) use license_core::usage::{ActivationDetail, IdleQuery};
     pub(crate) use license_core::usage::{
         BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
         Validation,
     };
-    pub(crate) use license_core::verdict::{Claim, LicenseSnapshot};
+    pub(crate) use license_core::validation::{Claim, LicenseSnapshot};
+    pub(crate) use license_core::webhook::{Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
+    pub(crate) use license_core::webhook::{Endpoint, EndpointCommand, EndpointId};
 }
 
 pub(crate) use {define_layer, impl_ports, implement_ports, with_ports};

@@ -1,7 +1,7 @@
 //! A change stream within one process.
 
 use async_trait::async_trait;
-use license_core::change::{ChangeNotice, ChangeStream, LicenseChanged};
+use license_core::store::{ChangeNotice, ChangeStream, LicenseChanged};
 use tokio::sync::broadcast;
 
 /// A listener that falls further behind gets [`ChangeNotice::Missed`].

@@ -11,13 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
-use license_core::activation::Binding;
 use license_core::event::Event;
-use license_core::last_seen::LastSeen;
-use license_core::license::LicenseId;
+use license_core::license::{Binding, LicenseId};
 use license_core::store::{LicenseRecord, StoreError};
 use license_core::transfer::ImportedLicense;
-use license_core::usage::Validation;
+use license_core::usage::{LastSeen, Validation};
 use tokio::sync::Mutex;
 
 use crate::conformance::{

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use license_core::change::ChangeStream;
 use license_core::error::ServiceError;
 use license_core::service::EventService;
+use license_core::store::ChangeStream;
 use license_core::store::SequencedEvent;
 use tokio::time::timeout;
 

@@ -5,20 +5,18 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
+use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::{
     Command, CommandContext, Idempotency, IdempotencyKey, LicenseSpec, NewLicense, create,
 };
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::LicenseId;
-use license_core::plan::{Plan, PlanCatalog};
+use license_core::license::{CustomerEmail, Fingerprint, LicenseId};
 use license_core::store::{
     EventStore, FullStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, UsageStore,
 };
 use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
-use license_core::verdict::Claim;
+use license_core::validation::Claim;
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use license_core::change::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
 use license_core::clock::ManualClock;
 use license_core::command::LicenseSpec;
-use license_core::customer::CustomerEmail;
 use license_core::key::Secret;
-use license_core::license::License;
+use license_core::license::{CustomerEmail, License};
 use license_core::service::{ServiceOptions, Services};
+use license_core::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
 use license_core::store::{FullStore, LicenseStore};
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use rand_chacha::ChaCha20Rng;

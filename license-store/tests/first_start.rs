@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use license_core::clock::ManualClock;
 use license_core::command::LicenseSpec;
-use license_core::customer::CustomerEmail;
 use license_core::error::SetupError;
 use license_core::key::{DataKeys, DataKeysError, Secret};
+use license_core::license::CustomerEmail;
 use license_core::service::{ServiceOptions, Services, ValidateRequest};
 use license_core::store::FullStore;
 use license_store::memory::MemoryStore;

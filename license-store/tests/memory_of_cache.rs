@@ -4,17 +4,15 @@
 
 use std::sync::Arc;
 
+use license_core::catalog::PlanCatalog;
 use license_core::clock::ManualClock;
 use license_core::command::{LicenseSpec, create};
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::LicenseId;
+use license_core::license::{CustomerEmail, LicenseId, Metadata};
 use license_core::limits;
-use license_core::metadata::Metadata;
-use license_core::plan::PlanCatalog;
 use license_core::store::LicenseStore;
-use license_core::verdict::Claim;
+use license_core::validation::Claim;
 use license_store::cache::{Cache, CacheOptions};
 use license_store::sql::sqlite::SqliteStore;
 use serde_json::json;

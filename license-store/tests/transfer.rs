@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use license_core::activation::Fingerprint;
-use license_core::audit::{Actor, Who};
+use license_core::access::{Actor, Who};
+use license_core::catalog::{Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::command::{LicensePatch, LicenseSpec};
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::key::{ImportedKeyFormat, Secret};
+use license_core::license::{CustomerEmail, Fingerprint};
 use license_core::limits;
-use license_core::plan::{Limit, Plan, PlanCatalog};
 use license_core::service::{
     DeactivateRequest, Deactivated, ExportKeys, HeldBy, ImportOptions, ImportReport, ServiceOptions,
     Services, TransferError, ValidateRequest,
 };
 use license_core::store::{FullStore, LicenseFilter, LicenseQuery, PageRequest};
 use license_core::transfer::Columns;
-use license_core::verdict::Verdict;
+use license_core::validation::Verdict;
 use license_store::memory::MemoryStore;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -105,7 +104,7 @@ async fn fill(server: &Server) {
             spec.domains = vec![domain("b.com"), domain("*.a.example.org")];
         }
         if n == 7 {
-            spec.metadata = license_core::metadata::Metadata::from_json(
+            spec.metadata = license_core::license::Metadata::from_json(
                 serde_json::json!({"z": 0.1, "a": [u64::MAX, {"ä\u{7f}": "\u{1f511}\\\""}]}),
             )
             .expect("metadata");
@@ -608,7 +607,7 @@ async fn table_rows_are_imported_as_licenses() {
     assert_eq!(one.detail.license.expires_at.expect("a term").to_rfc3339(), "2030-05-06T00:00:00+00:00");
     assert_eq!(one.detail.license.max_domains, Limit::AtMost(2), "of its plan");
     assert_eq!(one.detail.domains.len(), 2);
-    let device = license_core::activation::Binding::Device(Fingerprint::parse("m 1").expect("a fingerprint"));
+    let device = license_core::license::Binding::Device(Fingerprint::parse("m 1").expect("a fingerprint"));
     assert_eq!(one.detail.devices[0].binding, device);
     let two = found.items.iter().find(|one| one.key.reveal() == "K-2").expect("the second row");
     assert_eq!((two.detail.license.expires_at, two.detail.license.max_domains), (None, Limit::Unlimited));

@@ -15,15 +15,14 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use license_core::change::{ChangeNotice, ChangeStream};
+use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::command::{Command, CommandContext, LicenseSpec, Outcome};
-use license_core::customer::CustomerEmail;
 use license_core::key::Secret;
-use license_core::license::LicenseId;
-use license_core::plan::PlanCatalog;
+use license_core::license::{CustomerEmail, LicenseId};
 use license_core::service::{LicenseService, ServiceContext, ServiceOptions};
 use license_core::store::LicenseStore;
+use license_core::store::{ChangeNotice, ChangeStream};
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use serde_json::{Value, json};
 use test_database::TestDatabase;

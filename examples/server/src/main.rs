@@ -20,11 +20,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use flags::Flags;
+use license_core::access::{TokenDigest, TokenId};
+use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::SystemRng;
 use license_core::error::SetupError;
-use license_core::plan::{DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::FirstToken;
-use license_core::token::{TokenDigest, TokenId};
 use license_http::webhooks::Dispatcher;
 use license_http::{AccessLogLayer, AdminAuth, Api, TokenAuth};
 use license_server::listen;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use license_core::plan::{Limit, Plan};
-use license_core::token::TokenSecret;
+use license_core::access::TokenSecret;
+use license_core::catalog::{Limit, Plan};
 
 /// Where the admin token comes from.
 #[derive(Debug)]

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
-use license_core::audit::{Actor, Who};
+use license_core::access::{Actor, ApiToken, Scope, Scopes, TokenId, TokenName, Who};
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::service::{AccessService, Sources, TokenSpec};
 use license_core::store::PageRequest;
-use license_core::token::{ApiToken, Scope, Scopes, TokenId, TokenName};
 
 use crate::database::Database;
 use crate::flags::DatabaseFlags;

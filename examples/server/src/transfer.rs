@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use license_core::audit::{Actor, Who};
+use license_core::access::{Actor, Who};
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::ImportedKeyFormat;
 use license_core::limits;

@@ -3,12 +3,11 @@
 use serde_json::json;
 
 use super::Draft;
-use crate::activation::{Activation, ActivationKind, Binding, ReleaseReason};
+use crate::catalog::PlanCatalog;
 use crate::event::EventType;
-use crate::last_seen::EvictionCandidate;
-use crate::license::Slots;
-use crate::plan::PlanCatalog;
-use crate::verdict::{Claim, Denial, HeldSlots, assess, plan_of};
+use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
+use crate::usage::EvictionCandidate;
+use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
 
 pub(super) fn activate(
     draft: &mut Draft,

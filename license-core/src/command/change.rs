@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::Draft;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
-use crate::activation::{Activation, ActivationKind, Binding, ReleaseReason};
-use crate::customer::CustomerEmail;
+use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
-use crate::license::{Expiry, ExpiryNotified, LicenseState};
+use crate::license::{
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, ExpiryNotified, LicenseState, Metadata,
+    ReleaseReason,
+};
 use crate::limits;
-use crate::metadata::Metadata;
-use crate::plan::{Limit, Plan, PlanCatalog};
-use crate::verdict::{Denial, plan_of};
+use crate::validation::{Denial, plan_of};
 
 /// A state that a change can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,20 +4,21 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Draft;
+use super::audit;
 use super::change::register;
 use super::lifecycle::supported_time;
-use crate::activation::{Activation, ActivationKind};
-use crate::audit::{self, Actor, AuditEntry};
-use crate::change::LicenseChanged;
-use crate::customer::CustomerEmail;
+use crate::access::{Actor, AuditEntry};
+use crate::catalog::{Limit, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{Counters, Expiry, ExpiryNotified, License, LicenseDetail, LicenseId, LicenseState};
+use crate::license::{
+    Activation, ActivationKind, Counters, CustomerEmail, Expiry, ExpiryNotified, License, LicenseDetail,
+    LicenseId, LicenseState, Metadata,
+};
 use crate::limits;
-use crate::metadata::Metadata;
-use crate::plan::{Limit, PlanCatalog};
-use crate::verdict::Denial;
+use crate::store::LicenseChanged;
+use crate::validation::Denial;
 
 /// The fields of a new license. Those that are `None` come from its plan.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,10 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::{Changes, Draft};
-use crate::activation::ActivationKind;
+use crate::catalog::Plan;
 use crate::event::EventType;
-use crate::license::{ExpiryNotified, License, LicenseId, LicenseState, Status};
-use crate::plan::Plan;
+use crate::license::{ActivationKind, ExpiryNotified, License, LicenseId, LicenseState, Status};
 use crate::text_enum::text_enum;
 use crate::usage::Day;
 

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{Draft, activation_json};
-use crate::activation::{Activation, ActivationId, Label};
 use crate::event::EventType;
-use crate::verdict::Denial;
+use crate::license::{Activation, ActivationId, Label};
+use crate::validation::Denial;
 
 /// Sets the label; the same label changes nothing.
 pub(super) fn label(

@@ -4,14 +4,13 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
 
 use super::Draft;
-use crate::audit::Erasure;
+use crate::access::Erasure;
+use crate::catalog::PlanCatalog;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{ExpiryNotified, LicenseState};
+use crate::license::{ExpiryNotified, LicenseState, Metadata};
 use crate::limits;
-use crate::metadata::Metadata;
-use crate::plan::PlanCatalog;
-use crate::verdict::{Denial, plan_of};
+use crate::validation::{Denial, plan_of};
 
 pub(super) fn suspend(draft: &mut Draft) -> Result<(), Denial> {
     turn(draft, LicenseState::Suspended, EventType::LicenseSuspended)

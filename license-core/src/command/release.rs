@@ -2,11 +2,10 @@
 
 use super::Draft;
 use super::lifecycle::refuse_revoked;
-use crate::activation::{Activation, ActivationId, Binding, ReleaseReason};
-use crate::last_seen::EvictionCandidate;
-use crate::license::LicenseState;
-use crate::plan::{DomainPolicy, PlanCatalog};
-use crate::verdict::{Denial, plan_of};
+use crate::catalog::{DomainPolicy, PlanCatalog};
+use crate::license::{Activation, ActivationId, Binding, LicenseState, ReleaseReason};
+use crate::usage::EvictionCandidate;
+use crate::validation::{Denial, plan_of};
 
 /// Devices that one command releases as idle. Callers repeat the command for more.
 pub(super) const IDLE_BATCH: u32 = 32;

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::TimeDelta;
 
 use super::*;
-use crate::activation::{ActivationKind, Fingerprint};
-use crate::customer::CustomerEmail;
+use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::domain::DomainName;
 use crate::event::Event;
-use crate::license::{Counters, Expiry, LicenseDetail, LicenseId, LicenseState, Status};
+use crate::license::{
+    ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
+    Metadata, Status,
+};
 use crate::limits;
-use crate::metadata::Metadata;
-use crate::plan::{DevicePolicy, DomainPolicy, Limit, Plan};
-use crate::verdict::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
+use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
 
 fn now() -> DateTime<Utc> {
     "2026-06-01T12:00:00Z".parse().unwrap()

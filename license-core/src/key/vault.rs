@@ -6,8 +6,8 @@ use rand::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{DataKeys, KeyDigest, LicenseKey, aead};
-use crate::customer::CustomerEmail;
-use crate::endpoint::{EndpointId, SealedSecret, WebhookSecret};
+use crate::license::CustomerEmail;
+use crate::webhook::{EndpointId, SealedSecret, WebhookSecret};
 
 /// One context per purpose. Changing a text makes every existing database unreadable.
 const DIGEST_CONTEXT: &str = "license-core 2025 license key digest v1";

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::sources::Sources;
-use crate::audit::{Actor, AuditFilter, Audited, Who};
+use crate::access::{
+    Actor, ApiToken, AuditFilter, Audited, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName,
+    TokenSecret, TokenState, Who,
+};
 use crate::clock::{RngError, whole_micros};
 use crate::error::ServiceError;
 use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
-use crate::token::{
-    ApiToken, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName, TokenSecret, TokenState,
-};
 
 /// Name of the setting that holds the digest of the first token.
 const FIRST_TOKEN: &str = "admin_token";

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::context::ServiceContext;
-use crate::activation::{ActivationId, ActivationKind};
-use crate::audit::{Actor, Who};
+use crate::access::{Actor, Who};
 use crate::command::{Command, Outcome};
 use crate::error::ServiceError;
-use crate::last_seen::{ActivationDetail, IdleQuery};
-use crate::license::LicenseId;
+use crate::license::{ActivationId, ActivationKind, LicenseId};
 use crate::store::{ActivationStore, LicenseStore, Page, PageRequest};
+use crate::usage::{ActivationDetail, IdleQuery};
 
 /// Lists activations and releases idle devices.
 #[derive(Clone, Debug)]

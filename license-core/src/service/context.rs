@@ -9,19 +9,19 @@ use rand::TryCryptoRng;
 use super::data_keys::load_data_keys;
 use super::key_formats::{imported_key_formats, read_key};
 use super::sources::Sources;
-use crate::audit::Actor;
+use crate::access::Actor;
+use crate::catalog::PlanCatalog;
 use crate::clock::{Clock, RngError};
 use crate::command::CommandContext;
-use crate::delivery::Schedule;
 use crate::error::SetupError;
 use crate::key::{
     ExportSeal, IMPORTED_MASK, ImportedKeyFormats, KeyDigest, KeyError, KeyFormat, KeyVault, LicenseKey,
     SealedKey, Secret,
 };
 use crate::license::LicenseId;
-use crate::plan::PlanCatalog;
 use crate::store::{LicenseStore, StoreError, TransferStore};
 use crate::validation_barrier::ValidationBarrier;
+use crate::webhook::Schedule;
 
 /// Name of the setting that holds the prefix and length of a database's keys.
 const KEY_FORMAT: &str = "key_format";
@@ -71,7 +71,7 @@ impl ServiceOptions {
         self
     }
 
-    /// Sets when webhook deliveries are retried; the default is [`SCHEDULE`](crate::delivery::SCHEDULE).
+    /// Sets when webhook deliveries are retried; the default is [`SCHEDULE`](crate::webhook::SCHEDULE).
     pub fn webhook_schedule(mut self, schedule: Schedule) -> Self {
         self.webhook_schedule = schedule;
         self

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::context::ServiceContext;
-use crate::audit::{Actor, AuditEntry, Erasure};
+use crate::access::{Actor, AuditEntry, Erasure};
 use crate::command::{Command, Outcome};
-use crate::customer::CustomerEmail;
 use crate::error::ServiceError;
+use crate::license::CustomerEmail;
 use crate::limits;
 use crate::store::{AuditStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
 

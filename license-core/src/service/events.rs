@@ -5,14 +5,13 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::context::ServiceContext;
-use crate::change::ChangeStream;
 use crate::error::ServiceError;
 use crate::event::Event;
 use crate::license::LicenseId;
 use crate::limits;
 use crate::store::{
-    AnomalyScan, EventFilter, EventRetention, EventStore, ExpirySweep, LicenseStore, Page, PageRequest,
-    SequencedEvent,
+    AnomalyScan, ChangeStream, EventFilter, EventRetention, EventStore, ExpirySweep, LicenseStore, Page,
+    PageRequest, SequencedEvent,
 };
 
 /// Maximum number of events that get a position in one transaction.

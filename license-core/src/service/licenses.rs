@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::context::ServiceContext;
-use crate::activation::ActivationId;
-use crate::audit::Actor;
+use crate::access::Actor;
+use crate::catalog::PlanCatalog;
 use crate::command::{Command, Idempotency, IdempotencyKey, LicensePatch, LicenseSpec, Outcome, create};
 use crate::error::ServiceError;
 use crate::key::LicenseKey;
-use crate::license::{LicenseDetail, LicenseId};
-use crate::plan::PlanCatalog;
+use crate::license::{ActivationId, LicenseDetail, LicenseId};
 use crate::store::{Created, LicenseQuery, LicenseStore, Page, StoreError};
 
 /// Attempts to create a license with a new id and key. Two collisions in a row mean a broken generator, not
@@ -123,7 +122,7 @@ impl LicenseService {
     /// Executes a command and returns the license after it, if the license still has `expected_version`.
     ///
     /// # Errors
-    /// Returns [`Denial::Stale`](crate::verdict::Denial::Stale) as [`ServiceError::Denied`] if the license
+    /// Returns [`Denial::Stale`](crate::validation::Denial::Stale) as [`ServiceError::Denied`] if the license
     /// has another version.
     pub async fn execute(
         &self,
@@ -183,7 +182,7 @@ impl LicenseService {
     /// Frees the slot that an activation holds.
     ///
     /// # Errors
-    /// Returns [`Denial::ActivationNotFound`](crate::verdict::Denial::ActivationNotFound) as
+    /// Returns [`Denial::ActivationNotFound`](crate::validation::Denial::ActivationNotFound) as
     /// [`ServiceError::Denied`] if there is no such activation.
     pub async fn release(
         &self,

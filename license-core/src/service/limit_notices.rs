@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::activation::ActivationKind;
 use crate::command::LIMIT_EVENT_INTERVAL;
+use crate::license::ActivationKind;
 use crate::license::LicenseId;
 
 /// Maximum number of entries. Beyond it, expired entries are dropped and, if that is not enough, all others.

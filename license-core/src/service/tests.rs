@@ -7,20 +7,18 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::activation::{ActivationKind, Binding};
-use crate::client::Client;
+use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::clock::ManualClock;
 use crate::command::{Command, IdempotencyKey, LicenseSpec, Outcome, create};
-use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::error::ValidateError;
 use crate::key::{DataKeys, DataKeysError, KeyFormat, KeyVault, Secret};
-use crate::license::{Counters, License, LicenseDetail, LicenseId, LicenseState};
-use crate::location::Location;
-use crate::plan::{Limit, Plan, PlanCatalog};
+use crate::license::{
+    ActivationKind, Binding, Counters, CustomerEmail, License, LicenseDetail, LicenseId, LicenseState,
+};
 use crate::store::{Created, MockCatalogStore, MockEventStore, MockLicenseStore, Page, Source, StoreError};
-use crate::usage::{Validation, ValidationOutcome};
-use crate::verdict::{Claim, Denial, DenialCode, LicenseSnapshot, Verdict};
+use crate::usage::{Client, Location, Validation, ValidationOutcome};
+use crate::validation::{Claim, Denial, DenialCode, LicenseSnapshot, Verdict};
 
 const KEY: &str = "TO-7K3F-M2QA-ZZ81-94FY";
 
@@ -139,7 +137,7 @@ async fn a_malformed_request_touches_no_store() {
 /// activation has its very name.
 #[tokio::test]
 async fn a_record_tells_what_was_told() {
-    let location = Location::of(crate::location::Country::parse("DE").unwrap());
+    let location = Location::of(crate::usage::Country::parse("DE").unwrap());
     for (bound, asked, covered_by) in [
         (&["*.example.com", "a.example.com"][..], Some("a.example.com"), None),
         (&["a.example.com", "*.example.com"], Some("a.example.com"), None),

@@ -9,18 +9,15 @@ use chrono::{DateTime, Utc};
 use super::context::ServiceContext;
 use super::health::Health;
 use super::limit_notices::LimitNotices;
-use crate::activation::{ActivationKind, Binding, Fingerprint};
-use crate::audit::{Actor, Who};
-use crate::client::Client;
+use crate::access::{Actor, Who};
 use crate::command::{Command, LimitNotice, Outcome};
 use crate::domain::DomainName;
 use crate::error::ValidateError;
-use crate::license::{License, LicenseId};
-use crate::location::Location;
+use crate::license::{ActivationKind, Binding, Fingerprint, License, LicenseId};
 use crate::metrics::{Metric, MetricValue};
 use crate::store::{EventStore, LicenseStore};
-use crate::usage::{Validation, ValidationOutcome};
-use crate::verdict::{Claim, Denial, DenialCode, Evaluation, Verdict, activated, evaluate};
+use crate::usage::{Client, Location, Validation, ValidationOutcome};
+use crate::validation::{Claim, Denial, DenialCode, Evaluation, Verdict, activated, evaluate};
 
 /// Outcome in metrics if no license has the key.
 const NOT_FOUND: &str = "LICENSE_NOT_FOUND";

@@ -7,12 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::context::ServiceContext;
 use super::events::EventService;
-use crate::delivery::{Attempt, AttemptResult, Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
-use crate::endpoint::{Endpoint, EndpointCommand, EndpointId, EndpointSettings, WebhookSecret};
 use crate::error::ServiceError;
 use crate::event::{Event, EventId, Subject};
 use crate::store::{
     DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore,
+};
+use crate::webhook::{
+    Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId,
+    EndpointSettings, LeaseToken, Settled, Settlement, WebhookSecret,
 };
 
 /// Maximum number of events that a replay looks at in one transaction.
@@ -136,7 +138,7 @@ impl WebhookService {
     }
 
     /// Gives an endpoint a new secret. Deliveries are also signed with the old one for
-    /// [`SECRET_OVERLAP`](crate::endpoint::SECRET_OVERLAP).
+    /// [`SECRET_OVERLAP`](crate::webhook::SECRET_OVERLAP).
     pub async fn rotate_secret(&self, id: &EndpointId) -> Result<KeyedEndpoint, ServiceError> {
         let (secret, sealed) = self.context.with_rng(|rng| {
             let secret = WebhookSecret::generate(rng)?;

@@ -5,9 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{Page, PageRequest, StoreError};
-use crate::activation::{ActivationId, ActivationKind};
-use crate::last_seen::{ActivationDetail, IdleQuery};
-use crate::license::LicenseId;
+use crate::license::{ActivationId, ActivationKind, LicenseId};
+use crate::usage::{ActivationDetail, IdleQuery};
 
 /// Lists activations and finds idle devices.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
-use crate::audit::{AuditEntry, AuditFilter, Audited, Erasure};
+use crate::access::{AuditEntry, AuditFilter, Audited, Erasure};
 
 /// Reads and prunes the audit log. Entries are written by the methods that make the changes, in the same
 /// commit.

@@ -12,16 +12,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
+use crate::catalog::PlanCatalog;
 use crate::command::LimitNotice;
 use crate::event::{Event, EventType, Subject};
 use crate::license::LicenseId;
 use crate::limits;
-use crate::plan::PlanCatalog;
 
 /// Orders events, stores subscriptions, and writes events that time or usage causes.
 ///
 /// Methods that write events or make deliveries due send
-/// [`ChangeNotice::Events`](crate::change::ChangeNotice) to the change stream.
+/// [`ChangeNotice::Events`](crate::store::ChangeNotice) to the change stream.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait EventStore: fmt::Debug + Send + Sync + 'static {
@@ -48,13 +48,13 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// under the lock of each license. Returns how many licenses it looked at.
     ///
     /// A scan looks at no more than `scan.limit` licenses: those with a new country or device since the last
-    /// scan, in compacted usage. Only plans that [watch usage](crate::plan::Plan::watches_usage) count, each
+    /// scan, in compacted usage. Only plans that [watch usage](crate::catalog::Plan::watches_usage) count, each
     /// from the first scan that includes it.
     async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError>;
 
     /// Assigns positions to at most `limit` events. Events of one subject get theirs in the order of their
     /// numbers. Creates deliveries, due at `now`, to the endpoints that
-    /// [want](crate::endpoint::Endpoint::wants) the events. Returns how many events got a position; 0 means
+    /// [want](crate::webhook::Endpoint::wants) the events. Returns how many events got a position; 0 means
     /// that all have one.
     async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError>;
 

@@ -8,13 +8,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
-use crate::change::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
 use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
-use crate::customer::CustomerEmail;
 use crate::key::KeyDigest;
-use crate::license::{License, LicenseDetail, LicenseId, Status};
+use crate::license::{CustomerEmail, License, LicenseDetail, LicenseId, Status};
+use crate::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
 use crate::usage::{BatchId, Validation};
-use crate::verdict::{Claim, LicenseSnapshot};
+use crate::validation::{Claim, LicenseSnapshot};
 
 /// Stores licenses with their activations and counters. The only port that every store implements. The
 /// [module](super) has the contract of all methods.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{LicenseQuery, Page};
-use crate::activation::{Activation, ActivationId, ActivationKind, Label};
 use crate::command::{Changes, Command, CommandContext, NewLicense, Reads, View};
 use crate::event::Event;
-use crate::last_seen::{ActivationDetail, EvictionCandidate, LastSeen};
-use crate::license::{Counters, License, LicenseDetail, LicenseId};
+use crate::license::{
+    Activation, ActivationId, ActivationKind, Counters, Label, License, LicenseDetail, LicenseId,
+};
 use crate::limits;
 use crate::transfer::ImportedLicense;
-use crate::usage::Fold;
-use crate::verdict::{Claim, LicenseSnapshot};
+use crate::usage::{ActivationDetail, EvictionCandidate, Fold, LastSeen};
+use crate::validation::{Claim, LicenseSnapshot};
 
 /// A license with its activations and counters, and everything that a store does with them except locking
 /// and writing.

@@ -6,12 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
-use crate::audit::Actor;
-use crate::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
+use crate::access::{Actor, ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
 
 /// Keeps API tokens. An embedder with an authorisation of its own needs none.
 ///
-/// A created or revoked token is announced by the [change stream](crate::change::ChangeNotice::TokenChanged)
+/// A created or revoked token is announced by the [change stream](crate::store::ChangeNotice::TokenChanged)
 /// after the commit.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -22,7 +21,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Returns [`StoreError::AlreadyExists`] if the id or the digest is taken; nothing is written.
     async fn create_token(&self, new: &NewToken) -> Result<(), StoreError>;
 
-    /// Revokes a token, as [`revoke`](crate::token::revoke) decides, and writes the audit entry. Returns the
+    /// Revokes a token, as [`revoke`](crate::access::revoke) decides, and writes the audit entry. Returns the
     /// token, or `None` if there is none with this id.
     async fn revoke_token(
         &self,

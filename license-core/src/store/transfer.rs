@@ -6,11 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::activation::ActivationId;
-use crate::last_seen::ActivationDetail;
-use crate::license::{Counters, License, LicenseId};
+use crate::license::{ActivationId, Counters, License, LicenseId};
 use crate::transfer::{ImportBatch, Imported, ImportedRollup};
-use crate::usage::{Rollup, RollupKey};
+use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
 /// Imports many licenses at once, and exports all.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
-use crate::delivery::{Attempt, Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
-use crate::endpoint::{Endpoint, EndpointCommand, EndpointId};
 use crate::event::{Event, EventId, EventType};
+use crate::webhook::{
+    Attempt, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
+};
 
 /// Keeps endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions)
 /// creates the deliveries.
@@ -29,7 +30,7 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError>;
 
     /// Executes a command on an endpoint, exclusively, as
-    /// [`decide_endpoint`](crate::endpoint::decide_endpoint) decides. [`EndpointCommand::Enable`] of a
+    /// [`decide_endpoint`](crate::webhook::decide_endpoint) decides. [`EndpointCommand::Enable`] of a
     /// disabled endpoint makes its pending deliveries that are not leased due at `now`.
     async fn execute_endpoint(
         &self,
@@ -49,7 +50,7 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// endpoint has had none. No delivery is leased twice at once; after the end of a lease it is due again.
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
 
-    /// Ends an attempt, as [`settle`](crate::delivery::settle) decides, if the delivery is still leased to
+    /// Ends an attempt, as [`settle`](crate::webhook::settle) decides, if the delivery is still leased to
     /// the token: stores the attempt, the delivery and its endpoint, and the event if the endpoint was
     /// disabled.
     async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError>;

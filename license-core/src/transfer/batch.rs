@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::{Actor, AuditEntry};
-use crate::change::LicenseChanged;
+use crate::access::{Actor, AuditEntry};
 use crate::event::Event;
 use crate::key::KeyDigest;
-use crate::last_seen::ActivationDetail;
 use crate::license::{Counters, License, LicenseId};
+use crate::store::LicenseChanged;
+use crate::usage::ActivationDetail;
 
 /// Licenses to keep in one commit.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! Errors of the lines of an import.
 
-use crate::activation::ActivationKind;
+use crate::catalog::Limit;
 use crate::key::KeyError;
+use crate::license::ActivationKind;
 use crate::license::LicenseId;
 use crate::limits;
-use crate::plan::Limit;
-use crate::verdict::Denial;
+use crate::validation::Denial;
 
 /// The reason why a line is not imported. Messages never repeat a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

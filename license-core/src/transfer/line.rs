@@ -8,18 +8,16 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::error::ImportLineError;
-use crate::activation::{ActivationId, Binding, Fingerprint, Label};
+use crate::catalog::Limit;
 use crate::clock::whole_micros;
-use crate::customer::CustomerEmail;
 use crate::domain::DomainName;
 use crate::key::{ImportedKeyFormat, SealedKey};
-use crate::last_seen::LastSeen;
-use crate::license::{Counters, Expiry, ExpiryNotified, LicenseId, LicenseState};
+use crate::license::{
+    ActivationId, Binding, Counters, CustomerEmail, Expiry, ExpiryNotified, Fingerprint, Label, LicenseId,
+    LicenseState, Metadata,
+};
 use crate::limits;
-use crate::location::Country;
-use crate::metadata::Metadata;
-use crate::plan::Limit;
-use crate::usage::{Day, Rollup, RollupKey, UsageSum, ValidationOutcome};
+use crate::usage::{Country, Day, LastSeen, Rollup, RollupKey, UsageSum, ValidationOutcome};
 
 /// Format of days.
 pub(crate) const DAY: &str = "%Y-%m-%d";

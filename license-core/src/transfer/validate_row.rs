@@ -9,14 +9,16 @@ use serde_json::json;
 use super::batch::ImportedLicense;
 use super::error::ImportLineError;
 use super::line::{ActivationLine, LicenseLine};
-use crate::activation::{Activation, ActivationId, ActivationKind, Binding};
+use crate::catalog::{Limit, PlanCatalog};
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
-use crate::last_seen::{ActivationDetail, LastSeen};
-use crate::license::{Counters, Expiry, ExpiryNotified, License, LicenseDetail, LicenseId};
+use crate::license::{
+    Activation, ActivationId, ActivationKind, Binding, Counters, Expiry, ExpiryNotified, License,
+    LicenseDetail, LicenseId,
+};
 use crate::limits;
-use crate::plan::{Limit, PlanCatalog};
-use crate::verdict::Denial;
+use crate::usage::{ActivationDetail, LastSeen};
+use crate::validation::Denial;
 
 /// The rules for all lines of an import.
 #[derive(Debug)]

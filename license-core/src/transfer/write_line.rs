@@ -7,16 +7,12 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::line::{DAY, VERSION, notified_name};
-use crate::activation::{Activation, Fingerprint, Label};
+use crate::catalog::Limit;
 use crate::domain::DomainName;
 use crate::json;
 use crate::key::{ImportedKeyFormat, LicenseKey, SealedKey};
-use crate::last_seen::{ActivationDetail, LastSeen};
-use crate::license::{Counters, License, LicenseId};
-use crate::location::Country;
-use crate::metadata::Metadata;
-use crate::plan::Limit;
-use crate::usage::{Rollup, RollupKey, UsageSum};
+use crate::license::{Activation, Counters, Fingerprint, Label, License, LicenseId, Metadata};
+use crate::usage::{ActivationDetail, Country, LastSeen, Rollup, RollupKey, UsageSum};
 
 /// The key of a license as written to its line.
 #[derive(Debug)]

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::{Rollup, RollupKey, UsageSum, Validation, ValidationOutcome};
-use crate::activation::Binding;
-use crate::license::{Counters, LicenseId};
-use crate::location::Country;
+use crate::license::{Binding, Counters, LicenseId};
+use crate::usage::Country;
 
 /// Additions to counters, rollups and activations. The history is the validations themselves.
 ///
@@ -57,10 +56,10 @@ pub fn fold<'a>(validations: impl IntoIterator<Item = &'a Validation>) -> Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::Fingerprint;
     use crate::domain::DomainName;
-    use crate::last_seen::LastSeen;
-    use crate::verdict::{Claim, DenialCode};
+    use crate::license::Fingerprint;
+    use crate::usage::LastSeen;
+    use crate::validation::{Claim, DenialCode};
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(second, 0).expect("a time")

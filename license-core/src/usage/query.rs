@@ -4,7 +4,7 @@ use chrono::{DateTime, Months, TimeDelta, Utc};
 
 use super::{Day, ValidationCursor};
 use crate::limits;
-use crate::store::PageRequest;
+use crate::page::PageRequest;
 use crate::text_enum::text_enum;
 
 text_enum! {

@@ -9,12 +9,11 @@ use super::{
     Interval, Rollup, UsageError, UsageGroup, UsageKept, UsageQuery, UsageSum, Validation, ValidationCursor,
     ValidationOutcome,
 };
-use crate::activation::Fingerprint;
 use crate::domain::DomainName;
-use crate::license::LicenseId;
+use crate::license::{Fingerprint, LicenseId};
 use crate::limits;
-use crate::location::Country;
-use crate::store::Page;
+use crate::page::Page;
+use crate::usage::Country;
 
 /// Usage in a range of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::{Validation, ValidationOutcome};
-use crate::activation::Fingerprint;
 use crate::domain::DomainName;
-use crate::license::LicenseId;
-use crate::location::Country;
-use crate::verdict::Claim;
+use crate::license::{Fingerprint, LicenseId};
+use crate::usage::Country;
+use crate::validation::Claim;
 
 /// A UTC day, numbered from 1970-01-01 as 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,8 @@
 //! Request bodies of webhook endpoints.
 
 use chrono::{DateTime, Utc};
-use license_core::endpoint::{EndpointSettings, EventSelection};
 use license_core::limits;
+use license_core::webhook::{EndpointSettings, EventSelection};
 use serde_json::Value;
 
 use super::fields::Fields;

@@ -1,12 +1,10 @@
 //! Parses request bodies that describe a license or its changes.
 
+use license_core::catalog::Limit;
 use license_core::command::{LicensePatch, LicenseSpec, TargetState};
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
-use license_core::license::Status;
+use license_core::license::{CustomerEmail, Metadata, Status};
 use license_core::limits;
-use license_core::metadata::Metadata;
-use license_core::plan::Limit;
 use serde_json::Value;
 
 use super::fields::Fields;

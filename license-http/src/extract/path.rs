@@ -2,14 +2,13 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use license_core::activation::ActivationId;
-use license_core::customer::CustomerEmail;
-#[cfg(feature = "webhooks")]
-use license_core::endpoint::EndpointId;
+use license_core::access::TokenId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
 use license_core::license::LicenseId;
-use license_core::token::TokenId;
+use license_core::license::{ActivationId, CustomerEmail};
+#[cfg(feature = "webhooks")]
+use license_core::webhook::EndpointId;
 
 use crate::problem::{Code, Problem};
 

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use license_core::audit::Actor;
-#[cfg(feature = "webhooks")]
-use license_core::endpoint::EndpointId;
+use license_core::access::Actor;
 use license_core::license::LicenseId;
 use license_core::service::Services;
+#[cfg(feature = "webhooks")]
+use license_core::webhook::EndpointId;
 
 use super::empty_body::NoContent;
 use super::header::IfMatch;
 #[cfg(feature = "webhooks")]
-use super::path::EndpointPath;
-use super::path::LicensePath;
+use super::path::{EndpointPath, LicensePath};
 use super::query::NoQuery;
 use crate::auth::Authenticated;
 use crate::problem::Problem;

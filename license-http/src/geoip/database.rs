@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use license_core::location::{Country, Location, Region};
 use license_core::metrics::{Metric, MetricValue};
+use license_core::usage::{Country, Location, Region};
 use maxminddb::{PathElement, Reader};
 
 /// Interval between checks of the file.

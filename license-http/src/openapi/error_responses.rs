@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use license_core::verdict::DenialCode;
+use license_core::validation::DenialCode;
 use utoipa::openapi::{AllOfBuilder, Content, Header, ObjectBuilder, Ref, RefOr, Response, Schema, Type};
 
 use super::schema::{count, matching, named, one_of, string};

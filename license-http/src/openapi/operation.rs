@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::http::{Method, StatusCode};
+use license_core::access::Scope;
 use license_core::limits;
-use license_core::token::Scope;
-use license_core::verdict::DenialCode;
+use license_core::validation::DenialCode;
 use serde_json::Value;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,

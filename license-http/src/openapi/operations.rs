@@ -1,13 +1,12 @@
 //! Descriptions of all routes.
 
 use axum::http::StatusCode;
-use license_core::activation::ActivationKind;
-use license_core::delivery::DeliveryStatus;
 use license_core::event::EventType;
-use license_core::license::Status;
+use license_core::license::{ActivationKind, Status};
 use license_core::limits;
 use license_core::usage::{Interval, UsageGroup};
-use license_core::verdict::DenialCode;
+use license_core::validation::DenialCode;
+use license_core::webhook::DeliveryStatus;
 
 use super::operation::{Op, delete, get, patch, post, put};
 use super::schema::{activation_id, email, id, matching, one_of, open_object, string, text, time};

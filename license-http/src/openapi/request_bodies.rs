@@ -1,8 +1,8 @@
 //! Schemas of request bodies, with the limits that are enforced.
 
+use license_core::access::Scope;
 use license_core::domain::MAX_TYPED_LEN;
 use license_core::limits;
-use license_core::token::Scope;
 use serde_json::{Value, json};
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
 
@@ -18,7 +18,7 @@ const PRINTABLE: &str = r"^\s*[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u0
 /// The same, without spaces around.
 const TRIMMED: &str =
     r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
-/// Syntax of a [`Client`](license_core::client::Client).
+/// Syntax of a [`Client`](license_core::usage::Client).
 const CLIENT: &str = r"^\s*[!-.0-~]([ -.0-~]*)(/ *[!-.0-~]([ -.0-~]*))?\s*$";
 
 type Field = (&'static str, RefOr<Schema>);

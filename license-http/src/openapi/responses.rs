@@ -1,13 +1,13 @@
 //! Schemas of responses: derived from the Rust types, completed with what the types do not say.
 
-use license_core::activation::ActivationKind;
-use license_core::delivery::DeliveryStatus;
+use license_core::access::Scope;
 use license_core::event::EventType;
+use license_core::license::ActivationKind;
 use license_core::license::Status;
 use license_core::limits;
-use license_core::token::Scope;
 use license_core::usage::UsageGroup;
-use license_core::verdict::DenialCode;
+use license_core::validation::DenialCode;
+use license_core::webhook::DeliveryStatus;
 use serde_json::json;
 use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, AnyOfBuilder};
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};

@@ -1,5 +1,5 @@
 //! Error codes of the HTTP layer. The codes of denials are
-//! [`DenialCode`](license_core::verdict::DenialCode)s.
+//! [`DenialCode`](license_core::validation::DenialCode)s.
 
 use axum::http::StatusCode;
 

@@ -3,12 +3,12 @@
 use std::error::Error;
 
 use axum::http::StatusCode;
-use license_core::endpoint::EndpointSettingsError;
 use license_core::error::{ServiceError, ValidateError};
 use license_core::key::KeyError;
 use license_core::service::AccessError;
 use license_core::store::StoreError;
-use license_core::verdict::Denial;
+use license_core::validation::Denial;
+use license_core::webhook::EndpointSettingsError;
 
 use super::{Code, Problem, sentence};
 

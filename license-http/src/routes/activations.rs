@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind, Label};
 use license_core::command::Command;
-use license_core::last_seen::{ActivationDetail, LastSeen};
-use license_core::location::Country;
+use license_core::license::{Activation, ActivationId, ActivationKind, Label};
 use license_core::service::Services;
+use license_core::usage::{ActivationDetail, Country, LastSeen};
 use serde::Serialize;
 use serde_json::Value;
 

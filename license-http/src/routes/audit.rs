@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::audit::{Actor, AuditEntry, AuditFilter, Audited};
+use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, TokenId};
 use license_core::license::LicenseId;
 use license_core::limits;
 use license_core::service::Services;
-use license_core::token::TokenId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

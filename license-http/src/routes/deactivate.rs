@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use license_core::audit::{Actor, Who};
+use license_core::access::{Actor, Who};
 use license_core::service::{DeactivateRequest, Deactivated, HeldBy};
 use serde::Serialize;
 use tokio::time::Instant;

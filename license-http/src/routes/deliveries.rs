@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::delivery::{Attempt, AttemptResult, DeliveryStatus};
 use license_core::service::Services;
 use license_core::store::DeliveryDetail;
+use license_core::webhook::{Attempt, AttemptResult, DeliveryStatus};
 use serde::Serialize;
 
 use crate::extract::{DeliveryPath, EndpointPath, EndpointTarget, Query};

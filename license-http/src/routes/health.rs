@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use license_core::change::StreamState;
 use license_core::service::Services;
+use license_core::store::StreamState;
 use serde::Serialize;
 
 use crate::problem::{Code, Problem};

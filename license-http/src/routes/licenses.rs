@@ -8,10 +8,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::command::Command;
-use license_core::customer::CustomerEmail;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
-use license_core::license::{LicenseId, Status};
+use license_core::license::{CustomerEmail, LicenseId, Status};
 use license_core::service::{KeyedLicense, Services};
 use license_core::store::{LicenseFilter, LicenseQuery};
 

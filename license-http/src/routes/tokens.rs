@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use license_core::access::{ApiToken, Scope, Scopes, TokenId, TokenName};
 use license_core::license::Expiry;
 use license_core::service::{Services, TokenSpec};
-use license_core::token::{ApiToken, Scope, Scopes, TokenId, TokenName};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -6,11 +6,10 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::activation::ActivationKind;
-use license_core::license::{License, Slots};
-use license_core::plan::{Features, Limit};
+use license_core::catalog::{Features, Limit};
+use license_core::license::{ActivationKind, License, Slots};
 use license_core::service::ValidateRequest;
-use license_core::verdict::{DenialCode, Verdict};
+use license_core::validation::{DenialCode, Verdict};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 

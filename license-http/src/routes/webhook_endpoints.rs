@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::endpoint::{Endpoint, EndpointCommand, EndpointState, WebhookSecret};
 use license_core::service::{KeyedEndpoint, Services};
+use license_core::webhook::{Endpoint, EndpointCommand, EndpointState, WebhookSecret};
 use serde::Serialize;
 use tokio::time::Instant;
 

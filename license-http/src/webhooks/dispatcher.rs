@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
-use license_core::change::ChangeStream;
-use license_core::delivery::Attempt;
 use license_core::error::ServiceError;
 use license_core::job::{BackgroundJob, Shutdown};
 use license_core::limits;
 use license_core::service::{Outgoing, WebhookService};
+use license_core::store::ChangeStream;
+use license_core::webhook::Attempt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

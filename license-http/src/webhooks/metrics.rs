@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use license_core::delivery::{Attempt, Settled};
 use license_core::metrics::{Histogram, Metric, MetricValue};
+use license_core::webhook::{Attempt, Settled};
 
 /// Counters of this node since its start.
 #[derive(Debug)]

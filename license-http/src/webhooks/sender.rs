@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use license_core::delivery::{Attempt, AttemptResult};
-use license_core::endpoint::WebhookSecret;
 use license_core::service::Outgoing;
+use license_core::webhook::{Attempt, AttemptResult, WebhookSecret};
 use license_core::{json, limits};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::audit::{Actor, Who};
+use license_core::access::{Actor, Scopes, TokenName, TokenSecret, Who};
+use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::key::Secret;
-use license_core::plan::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::service::{AccessService, ServiceOptions, Services, TokenSpec};
 use license_core::store::FullStore;
-use license_core::token::{Scopes, TokenName, TokenSecret};
 use license_http::{AdminAuth, Api, LimitOptions, TokenAuth, router};
 use license_store::faults::FaultStore;
 use license_store::memory::MemoryStore;

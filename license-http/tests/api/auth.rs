@@ -3,7 +3,7 @@ use std::task::Poll;
 
 use axum::body::Body;
 use futures_util::stream;
-use license_core::token::TokenDigest;
+use license_core::access::TokenDigest;
 use license_http::{AdminAuth, router};
 
 use super::app::TestApp;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use license_core::location::{Country, Location};
+use license_core::usage::{Country, Location};
 use license_http::{Api, ByTrustedProxy, ClientAddress, GeoIp, GeoIpDatabase, HeaderName};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use license_core::token::Scope;
+use license_core::access::Scope;
 use license_http::routes;
 use serde_json::{Value, json};
 

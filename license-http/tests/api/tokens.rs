@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 use axum::http::request::Parts;
 use chrono::TimeDelta;
+use license_core::access::TokenId;
 use license_core::service::Caller;
 use license_core::store::StoreError;
-use license_core::token::TokenId;
 use license_http::{Api, AuthError, Authenticator, TokenAuth};
 use serde_json::json;
 

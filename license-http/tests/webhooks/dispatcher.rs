@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use license_core::command::Command;
-use license_core::delivery::{AttemptResult, DeliveryStatus};
-use license_core::endpoint::{DisabledReason, EndpointSettings, EndpointState, EventSelection};
+use license_core::webhook::{
+    AttemptResult, DeliveryStatus, DisabledReason, EndpointSettings, EndpointState, EventSelection,
+};
 use license_core::{CustomerEmail, LicenseSpec, Secret};
 use license_http::webhooks::{Destinations, Dispatcher};
 use license_store::{Engine, MemoryStore};

@@ -4,8 +4,8 @@ use std::future::pending;
 use std::sync::atomic::Ordering;
 
 use axum::http::StatusCode;
-use license_core::delivery::DeliveryStatus;
 use license_core::limits;
+use license_core::webhook::DeliveryStatus;
 
 use super::harness::Harness;
 use super::receiver::Receiver;

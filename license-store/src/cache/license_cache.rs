@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use license_core::change::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
 use license_core::clock::Clock;
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::metrics::Metric;
+use license_core::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
 use license_core::store::{Created, LicenseQuery, LicenseStore, Page, StoreError, StoreHealth, StoreProfile};
 use license_core::usage::{BatchId, Validation};
-use license_core::verdict::{Claim, Denial, LicenseSnapshot};
+use license_core::validation::{Claim, Denial, LicenseSnapshot};
 use tokio::task::AbortHandle;
 
 use super::license_source::Licenses;

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use license_core::change::StreamState;
 use license_core::domain::DomainName;
 use license_core::key::KeyDigest;
-use license_core::store::{LicenseStore, StoreError};
-use license_core::verdict::{Claim, LicenseSnapshot};
+use license_core::store::{LicenseStore, StoreError, StreamState};
+use license_core::validation::{Claim, LicenseSnapshot};
 
 use super::source::Source;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::audit::Actor;
-use license_core::change::{ChangeNotice, ChangeStream, StreamState};
+use license_core::access::{Actor, ApiToken, NewToken, TokenDigest, TokenId, TokenState, TokenUse};
 use license_core::clock::Clock;
-use license_core::store::{LicenseStore, Page, PageRequest, StoreError, TokenStore};
-use license_core::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenState, TokenUse};
+use license_core::store::{
+    ChangeNotice, ChangeStream, LicenseStore, Page, PageRequest, StoreError, StreamState, TokenStore,
+};
 use tokio::task::AbortHandle;
 
 use super::options::CacheOptions;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
-use license_core::delivery::Schedule;
 use license_core::key::{KeyFormat, Secret};
-use license_core::plan::PlanCatalog;
 use license_core::service::ServiceOptions;
 use license_core::store::{FullStore, LicenseStore};
 use license_core::usage::UsageRetention;
+use license_core::webhook::Schedule;
 use rand::TryCryptoRng;
 
 use crate::cache::CacheOptions;
@@ -119,7 +119,7 @@ impl EngineBuilder {
     }
 
     /// Sets when webhook deliveries are retried; the default is
-    /// [`SCHEDULE`](license_core::delivery::SCHEDULE).
+    /// [`SCHEDULE`](license_core::webhook::SCHEDULE).
     pub fn webhook_schedule(mut self, schedule: Schedule) -> Self {
         self.options = self.options.webhook_schedule(schedule);
         self

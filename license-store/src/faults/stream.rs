@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use license_core::change::{ChangeNotice, ChangeStream, StreamState};
+use license_core::store::{ChangeNotice, ChangeStream, StreamState};
 use tokio::sync::mpsc;
 
 /// A notice, and a sender that is dropped when the listener has applied it.

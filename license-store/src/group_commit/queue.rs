@@ -245,7 +245,7 @@ impl State {
 mod tests {
     use license_core::license::LicenseId;
     use license_core::usage::ValidationOutcome;
-    use license_core::verdict::Claim;
+    use license_core::validation::Claim;
 
     use super::*;
 

@@ -13,12 +13,11 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
+use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::{LicenseSpec, create};
-use license_core::customer::CustomerEmail;
 use license_core::key::SealedKey;
+use license_core::license::{CustomerEmail, Fingerprint};
 use license_core::metrics::MetricValue;
-use license_core::plan::{Plan, PlanCatalog};
 use license_core::store::PageRequest;
 use license_core::usage::{UsageQuery, ValidationOutcome};
 use rand::rngs::SysRng;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::audit::{AuditEntry, AuditFilter, Audited, Erasure};
+use license_core::access::{AuditEntry, AuditFilter, Audited, Erasure};
 use license_core::store::{AuditStore, Page, PageRequest, StoreError};
 
 use super::audit_log::erase_from;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use license_core::audit::{AuditEntry, Erasure};
+use license_core::access::{AuditEntry, Erasure};
 use serde_json::Value;
 
 /// Audit entries by number.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use license_core::audit::Erasure;
+use license_core::access::Erasure;
+use license_core::access::{ApiToken, TokenId};
 use license_core::command::{Changes, Idempotency};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
 use license_core::store::{Created, LicenseRecord, StoreError};
-use license_core::token::{ApiToken, TokenId};
 use license_core::usage::{RecorderId, Validation, ValidationCursor, fold};
 
 use super::audit_log::{AuditLog, erase_from};

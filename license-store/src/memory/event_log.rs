@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::ActivationKind;
 use license_core::command::AnomalyKind;
-use license_core::delivery::{Attempt, Delivery, DeliveryStatus, LeaseToken};
-use license_core::endpoint::{Endpoint, EndpointId};
 use license_core::event::{Event, EventId, Subject};
-use license_core::license::LicenseId;
+use license_core::license::{ActivationKind, LicenseId};
 use license_core::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, SequencedEvent};
 use license_core::usage::Day;
+use license_core::webhook::{Attempt, Delivery, DeliveryStatus, Endpoint, EndpointId, LeaseToken};
 
 /// Identifies an event: its subject and its number.
 type Key = (Subject, u64);

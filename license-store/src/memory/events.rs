@@ -5,13 +5,12 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
 use license_core::command::{AnomalyKind, LimitNotice, anomaly_events, expiry_events, limit_event};
 use license_core::event::{Event, Subject};
 use license_core::license::LicenseId;
 use license_core::store::{
-    AnomalyScan, EventFilter, EventRetention, EventStore, ExpirySweep, Page, PageRequest, SequencedEvent,
-    StoreError, position_order,
+    AnomalyScan, ChangeNotice, EventFilter, EventRetention, EventStore, ExpirySweep, Page, PageRequest,
+    SequencedEvent, StoreError, position_order,
 };
 
 use super::data::Data;

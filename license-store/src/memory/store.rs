@@ -5,18 +5,15 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use license_core::activation::{ActivationId, ActivationKind};
-use license_core::change::ChangeStream;
 use license_core::command::{Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, decide};
 use license_core::key::KeyDigest;
-use license_core::last_seen::{ActivationDetail, IdleQuery};
-use license_core::license::{LicenseDetail, LicenseId, LicenseState};
+use license_core::license::{ActivationId, ActivationKind, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
-    ActivationStore, CatalogStore, Created, LicenseQuery, LicenseRecord, LicenseStore, Page, PageRequest,
-    StoreError, StoreHealth,
+    ActivationStore, CatalogStore, ChangeStream, Created, LicenseQuery, LicenseRecord, LicenseStore, Page,
+    PageRequest, StoreError, StoreHealth,
 };
-use license_core::usage::{BatchId, Validation};
-use license_core::verdict::{Claim, LicenseSnapshot};
+use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
+use license_core::validation::{Claim, LicenseSnapshot};
 
 use super::data::Data;
 use crate::local_feed::LocalFeed;

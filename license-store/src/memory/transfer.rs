@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::activation::ActivationId;
-use license_core::last_seen::ActivationDetail;
-use license_core::license::{Counters, License, LicenseId};
+use license_core::license::{ActivationId, Counters, License, LicenseId};
 use license_core::store::{LicenseRecord, PageRequest, StoreError, TransferSnapshot, TransferStore};
 use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
-use license_core::usage::{Rollup, RollupFilter, RollupKey};
+use license_core::usage::{ActivationDetail, Rollup, RollupFilter, RollupKey};
 
 use super::data::Data;
 use super::store::MemoryStore;

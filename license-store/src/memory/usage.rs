@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
+use license_core::catalog::Plan;
 use license_core::command::{AnomalyKind, DailyCounts, anomaly_events};
-use license_core::license::LicenseId;
-use license_core::location::Country;
-use license_core::plan::Plan;
+use license_core::license::{Fingerprint, LicenseId};
 use license_core::store::{AnomalyScan, Page, PageRequest, StoreError, UsageStore};
 use license_core::usage::{
-    Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention, UsageSources,
-    UsageTally, Validation, ValidationCursor, ValidationOutcome,
+    Country, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    UsageSources, UsageTally, Validation, ValidationCursor, ValidationOutcome,
 };
 
 use super::data::{Data, Entry};

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use license_core::client::Client;
 use license_core::domain::DomainName;
 use license_core::license::LicenseId;
-use license_core::location::Location;
+use license_core::usage::Client;
 use license_core::usage::{
-    Rollup, RollupKey, UsageKept, UsageSum, Validation, ValidationCursor, ValidationOutcome,
+    Location, Rollup, RollupKey, UsageKept, UsageSum, Validation, ValidationCursor, ValidationOutcome,
 };
-use license_core::verdict::Claim;
+use license_core::validation::Claim;
 
 /// A validation without its license.
 #[derive(Debug)]

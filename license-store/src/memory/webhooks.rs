@@ -4,14 +4,15 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
-use license_core::delivery::{Delivery, DeliveryStatus, LeaseToken, Settled, Settlement, settle};
-use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::{
-    DeliveryDetail, EndpointOutcome, EventFilter, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay,
-    Replayed, SequencedEvent, StoreError, WebhookStore,
+    ChangeNotice, DeliveryDetail, EndpointOutcome, EventFilter, LeaseRequest, LeasedDeliveries, Page,
+    PageRequest, Replay, Replayed, SequencedEvent, StoreError, WebhookStore,
+};
+use license_core::webhook::{
+    Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
+    decide_endpoint, settle,
 };
 
 use super::event_log::{StoredDelivery, key};

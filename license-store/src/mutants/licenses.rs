@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use license_core::activation::{Activation, ActivationKind, Binding};
 use license_core::command::{Changes, Command, CommandContext, Decision, Outcome, View, decide};
 use license_core::event::{NewEvents, Subject};
-use license_core::last_seen::EvictionCandidate;
 use license_core::license::LicenseId;
+use license_core::license::{Activation, ActivationKind, Binding};
 use license_core::store::{LicenseRecord, LicenseStore, StoreError};
-use license_core::usage::{BatchId, Validation, ValidationOutcome};
-use license_core::verdict::{Claim, HeldSlots, LicenseSnapshot};
+use license_core::usage::{BatchId, EvictionCandidate, Validation, ValidationOutcome};
+use license_core::validation::{Claim, HeldSlots, LicenseSnapshot};
 
 use super::{Fault, Mutant, gap, tamper};
 

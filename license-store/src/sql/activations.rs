@@ -1,11 +1,9 @@
 //! The port of activations.
 
 use async_trait::async_trait;
-use license_core::activation::{ActivationId, ActivationKind};
-use license_core::last_seen::{ActivationDetail, IdleQuery};
-use license_core::license::LicenseId;
+use license_core::license::{ActivationId, ActivationKind, LicenseId};
 use license_core::store::{ActivationStore, Page, PageRequest, StoreError};
-use license_core::usage::Day;
+use license_core::usage::{ActivationDetail, Day, IdleQuery};
 
 use super::database::{Row, reader};
 use super::dialect::{Dialect, values};

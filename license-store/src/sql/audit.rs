@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::audit::{AuditEntry, AuditFilter, Audited, Erasure};
+use license_core::access::{AuditEntry, AuditFilter, Audited, Erasure};
 use license_core::event::Subject;
 use license_core::license::LicenseId;
 use license_core::store::{AuditStore, Page, PageRequest, StoreError};

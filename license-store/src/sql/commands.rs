@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use license_core::change::ChangeNotice;
 use license_core::command::{Command, Outcome};
+use license_core::store::ChangeNotice;
 use license_core::store::StoreError;
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Creates licenses and settings, each once.
 
-use license_core::change::ChangeNotice;
 use license_core::command::{Idempotency, NewLicense};
+use license_core::store::ChangeNotice;
 use license_core::store::{Created, StoreError};
 use serde_json::json;
 

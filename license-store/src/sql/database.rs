@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::DerefMut;
 
-use license_core::change::ChangeNotice;
+use license_core::store::ChangeNotice;
 use license_core::store::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};

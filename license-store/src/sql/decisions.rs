@@ -1,13 +1,11 @@
 //! Reads what a decision on a license needs, and writes what was decided, in one transaction.
 
-use license_core::activation::{Activation, ActivationId, Label};
-use license_core::change::LicenseChanged;
 use license_core::command::{Changes, Decision, Outcome, Reads, View, decide};
 use license_core::event::Event;
-use license_core::last_seen::{EvictionCandidate, LastSeen, LeastRecentlySeen};
+use license_core::license::{Activation, ActivationId, Label};
 use license_core::license::{License, LicenseId};
-use license_core::store::StoreError;
-use license_core::usage::Day;
+use license_core::store::{LicenseChanged, StoreError};
+use license_core::usage::{Day, EvictionCandidate, LastSeen, LeastRecentlySeen};
 use serde_json::json;
 
 use super::command_queue::CommandRequest;

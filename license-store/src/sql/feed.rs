@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use license_core::change::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
+use license_core::access::{TokenDigest, TokenId};
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
-use license_core::token::{TokenDigest, TokenId};
+use license_core::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
 
 use super::rows::hex;
 use crate::local_feed::LocalFeed;

@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use license_core::activation::Fingerprint;
-use license_core::client::Client;
 use license_core::domain::DomainName;
+use license_core::license::Fingerprint;
 use license_core::license::LicenseId;
-use license_core::location::{Country, Location, Region};
 use license_core::store::StoreError;
-use license_core::usage::{BatchId, Validation, ValidationOutcome};
-use license_core::verdict::Claim;
+use license_core::usage::{BatchId, Client, Country, Location, Region, Validation, ValidationOutcome};
+use license_core::validation::Claim;
 use serde::{Deserialize, Serialize};
 
 use super::database::SqlDatabase;

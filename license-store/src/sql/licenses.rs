@@ -3,16 +3,15 @@
 use std::num::NonZero;
 
 use async_trait::async_trait;
-use license_core::activation::Fingerprint;
-use license_core::change::{ChangeStream, StreamState};
 use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
 use license_core::key::KeyDigest;
-use license_core::license::{LicenseDetail, LicenseId};
+use license_core::license::{Fingerprint, LicenseDetail, LicenseId};
 use license_core::store::{
-    CatalogStore, Created, LicenseQuery, LicenseStore, Page, StoreError, StoreProfile,
+    CatalogStore, ChangeStream, Created, LicenseQuery, LicenseStore, Page, StoreError, StoreProfile,
+    StreamState,
 };
 use license_core::usage::{BatchId, Validation};
-use license_core::verdict::{Claim, LicenseSnapshot};
+use license_core::validation::{Claim, LicenseSnapshot};
 use serde_json::json;
 
 use super::command_queue::CommandRequest;

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
+use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::{Command, CommandContext, LicenseSpec, Outcome, create};
-use license_core::customer::CustomerEmail;
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::LicenseId;
-use license_core::plan::{Plan, PlanCatalog};
+use license_core::license::{CustomerEmail, Fingerprint, LicenseId};
 use license_core::store::LicenseStore;
-use license_core::verdict::Claim;
+use license_core::validation::Claim;
 
 /// Issues a license with a device called `one`.
 pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<Utc>) -> LicenseId {

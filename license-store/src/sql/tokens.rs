@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::audit::Actor;
-use license_core::change::{ChangeNotice, TokenChanged};
-use license_core::store::{Page, PageRequest, StoreError, TokenStore};
-use license_core::token::{ApiToken, NewToken, TokenDigest, TokenId, TokenRevocation, TokenUse, revoke};
+use license_core::access::{
+    Actor, ApiToken, NewToken, TokenDigest, TokenId, TokenRevocation, TokenUse, revoke,
+};
+use license_core::store::{ChangeNotice, Page, PageRequest, StoreError, TokenChanged, TokenStore};
 use serde_json::json;
 
 use super::database::{Row, SqlDatabase, reader};

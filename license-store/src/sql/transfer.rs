@@ -4,13 +4,11 @@ mod snapshot;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
 use license_core::event::Event;
-use license_core::last_seen::ActivationDetail;
 use license_core::license::{Counters, License};
-use license_core::store::{StoreError, TransferSnapshot, TransferStore};
+use license_core::store::{ChangeNotice, StoreError, TransferSnapshot, TransferStore};
 use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
-use license_core::usage::{Rollup, UsageKept};
+use license_core::usage::{ActivationDetail, Rollup, UsageKept};
 use serde_json::{Value as Json, json};
 
 use super::database::{Connection, Row, SqlDatabase, reader};

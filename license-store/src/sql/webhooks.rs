@@ -5,12 +5,13 @@ mod endpoints;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::delivery::{Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
-use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId};
 use license_core::event::EventId;
 use license_core::store::{
     DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed,
     StoreError, WebhookStore,
+};
+use license_core::webhook::{
+    Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
 };
 use serde_json::json;
 

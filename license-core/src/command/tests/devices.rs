@@ -1,7 +1,7 @@
 //! Tests of evictions, idle devices, customer releases and labels.
 
 use super::*;
-use crate::audit::Who;
+use crate::access::Who;
 
 /// Runs a command and returns the names and reasons of the released activations.
 fn released(bench: &mut Bench, command: &Command) -> Result<Vec<(String, String)>, DenialCode> {

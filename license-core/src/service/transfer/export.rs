@@ -7,15 +7,13 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{TransferError, TransferService};
-use crate::activation::ActivationId;
 use crate::key::ImportedKeyFormats;
-use crate::last_seen::ActivationDetail;
-use crate::license::{Counters, License, LicenseId};
+use crate::license::{ActivationId, Counters, License, LicenseId};
 use crate::store::TransferSnapshot;
 use crate::transfer::write_line::{
     ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line,
 };
-use crate::usage::{Rollup, RollupKey};
+use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
 /// Licenses and activations per read.
 const READ: u32 = 500;

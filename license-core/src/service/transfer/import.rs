@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::key_formats::read_key;
 use super::{TransferError, TransferService};
-use crate::audit::Actor;
+use crate::access::Actor;
 use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest, LicenseKey, SealedKey};
 use crate::license::LicenseId;
 use crate::limits;

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
-use license_core::client::Client;
 use license_core::domain::DomainName;
-use license_core::location::{Country, Location, Region};
+use license_core::license::Fingerprint;
 use license_core::usage::{
-    Breakdown, Day, LicenseUsage, PlanUsage, Rollup, RollupKey, UsageOverview, UsagePoint, UsageReport,
-    UsageShare, Validation, ValidationCursor, ValidationOutcome,
+    Breakdown, Client, Country, Day, LicenseUsage, Location, PlanUsage, Region, Rollup, RollupKey,
+    UsageOverview, UsagePoint, UsageReport, UsageShare, Validation, ValidationCursor, ValidationOutcome,
 };
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use license_core::usage::{UsageReport, UsageShare, ValidationOutcome};
-use license_core::verdict::DenialCode;
+use license_core::validation::DenialCode;
 
 use super::json::share;
 use crate::routes::validate::DENIALS;

@@ -12,15 +12,13 @@ use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
+use license_core::catalog::{Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::command::{LicenseSpec, create};
-use license_core::customer::CustomerEmail;
 use license_core::domain::DomainName;
 use license_core::key::SealedKey;
-use license_core::license::{License, LicenseState};
+use license_core::license::{CustomerEmail, Fingerprint, License, LicenseState};
 use license_core::metrics::MetricValue;
-use license_core::plan::{Limit, Plan, PlanCatalog};
 use tokio::task::{JoinHandle, yield_now};
 
 use super::*;

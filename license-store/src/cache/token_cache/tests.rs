@@ -1,9 +1,8 @@
 //! Which tokens are served from memory, and when they are not.
 
 use chrono::TimeDelta;
-use license_core::audit::Who;
+use license_core::access::{Scope, TokenName, Who};
 use license_core::clock::ManualClock;
-use license_core::token::{Scope, TokenName};
 
 use super::*;
 use crate::faults::{Fault, FaultStore};

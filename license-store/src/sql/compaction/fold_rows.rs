@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use license_core::activation::{Binding, Fingerprint};
-use license_core::client::Client;
 use license_core::domain::DomainName;
+use license_core::license::{Binding, Fingerprint};
 use license_core::license::{Counters, LicenseId};
-use license_core::location::Region;
-use license_core::usage::{Day, Fold, Sighting, Validation, fold};
-use license_core::verdict::Claim;
+use license_core::usage::{Client, Day, Fold, Region, Sighting, Validation, fold};
+use license_core::validation::Claim;
 use serde_json::json;
 
 use crate::sql::journal::SequencedValidation;

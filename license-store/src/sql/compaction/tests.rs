@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::activation::Fingerprint;
-use license_core::license::LicenseId;
+use license_core::license::{Fingerprint, LicenseId};
 use license_core::store::{
     ActivationStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, UsageStore,
 };
 use license_core::usage::{RollupFilter, UsageQuery, Validation, roll_up};
-use license_core::verdict::Claim;
+use license_core::validation::Claim;
 use sqlx::{Database, SqlStr};
 
 use crate::sql::SqlStore;
@@ -120,7 +119,7 @@ async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) 
                 let id = &ids[usize::try_from(n * n + batch).expect("small") % ids.len()];
                 let outcome = if n % 5 == 0 {
                     license_core::usage::ValidationOutcome::Denied(
-                        license_core::verdict::DenialCode::LicenseExpired,
+                        license_core::validation::DenialCode::LicenseExpired,
                     )
                 } else {
                     license_core::usage::ValidationOutcome::Valid

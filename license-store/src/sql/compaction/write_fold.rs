@@ -1,11 +1,9 @@
 //! Writes a fold.
 
 use chrono::{DateTime, Utc};
-use license_core::last_seen::{ActivationDetail, LastSeen};
 use license_core::license::LicenseId;
-use license_core::location::Country;
 use license_core::store::StoreError;
-use license_core::usage::Day;
+use license_core::usage::{ActivationDetail, Country, Day, LastSeen};
 use serde_json::json;
 
 use super::fold_rows::{FoldRows, Sightings};

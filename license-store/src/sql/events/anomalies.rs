@@ -1,8 +1,8 @@
 //! Events of unusual usage: scans the days that compaction has listed.
 
-use license_core::change::ChangeNotice;
 use license_core::command::{AnomalyKind, DailyCounts, anomaly_events};
 use license_core::license::LicenseId;
+use license_core::store::ChangeNotice;
 use license_core::store::{AnomalyScan, StoreError};
 use license_core::usage::Day;
 use serde_json::json;

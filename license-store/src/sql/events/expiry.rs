@@ -1,12 +1,11 @@
 //! Expiry events.
 
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
 use license_core::command::{Changes, expiry_events};
-use license_core::endpoint::Endpoint;
 use license_core::event::EventId;
 use license_core::license::{License, LicenseDetail};
-use license_core::store::{ExpirySweep, StoreError};
+use license_core::store::{ChangeNotice, ExpirySweep, StoreError};
+use license_core::webhook::Endpoint;
 use serde_json::{Value as Json, json};
 
 use crate::sql::database::{SqlDatabase, Tx, reader};

@@ -1,10 +1,9 @@
 //! Events of limits that are reached.
 
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
 use license_core::command::{LimitNotice, limit_event};
 use license_core::license::LicenseId;
-use license_core::store::StoreError;
+use license_core::store::{ChangeNotice, StoreError};
 
 use crate::sql::database::{SqlDatabase, Tx, reader};
 use crate::sql::decisions::not_found;

@@ -1,13 +1,12 @@
 //! What no two callers can be made to do at one moment.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::{LicenseSpec, create};
-use license_core::customer::CustomerEmail;
-use license_core::endpoint::{Endpoint, EndpointId, EndpointSettings, EventSelection, SealedSecret};
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::{Expiry, LicenseId};
-use license_core::plan::{Plan, PlanCatalog};
+use license_core::license::{CustomerEmail, Expiry, LicenseId};
 use license_core::store::{EventStore, ExpirySweep, LicenseStore, PageRequest, WebhookStore};
+use license_core::webhook::{Endpoint, EndpointId, EndpointSettings, EventSelection, SealedSecret};
 
 use crate::sql::dialect::Dialect;
 use crate::sql::store::SqlStore;

@@ -1,13 +1,12 @@
 //! Rows of activations.
 
 use chrono::{DateTime, Utc};
-use license_core::activation::{Activation, ActivationId, ActivationKind, Binding, Fingerprint, Label};
 use license_core::domain::DomainName;
-use license_core::last_seen::{ActivationDetail, EvictionCandidate, LastSeen};
-use license_core::license::{License, LicenseState};
-use license_core::location::Country;
+use license_core::license::{
+    Activation, ActivationId, ActivationKind, Binding, Fingerprint, Label, License, LicenseState,
+};
 use license_core::store::StoreError;
-use license_core::usage::Day;
+use license_core::usage::{ActivationDetail, Country, Day, EvictionCandidate, LastSeen};
 use serde_json::json;
 
 use super::reader::{Reader, int, micros, time};

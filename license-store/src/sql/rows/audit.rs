@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use license_core::audit::{Actor, AuditEntry, Audited, Who};
+use license_core::access::TokenId;
+use license_core::access::{Actor, AuditEntry, Audited, Who};
 use license_core::license::LicenseId;
 use license_core::store::StoreError;
-use license_core::token::TokenId;
 use serde_json::json;
 
 use super::reader::Reader;

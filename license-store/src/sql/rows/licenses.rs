@@ -1,11 +1,11 @@
 //! Rows of licenses.
 
-use license_core::activation::ActivationKind;
-use license_core::customer::CustomerEmail;
+use license_core::catalog::Limit;
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::{Counters, ExpiryNotified, License, LicenseDetail, LicenseState};
-use license_core::metadata::Metadata;
-use license_core::plan::Limit;
+use license_core::license::ActivationKind;
+use license_core::license::{
+    Counters, CustomerEmail, ExpiryNotified, License, LicenseDetail, LicenseState, Metadata,
+};
 use license_core::store::StoreError;
 use serde_json::json;
 

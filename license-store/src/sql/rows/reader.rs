@@ -3,11 +3,10 @@
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
-use license_core::activation::Fingerprint;
 use license_core::domain::DomainName;
-use license_core::license::LicenseId;
-use license_core::location::Country;
+use license_core::license::{Fingerprint, LicenseId};
 use license_core::store::{Source, StoreError};
+use license_core::usage::Country;
 use serde::de::DeserializeOwned;
 
 use crate::sql::dialect::Columns;

@@ -1,7 +1,7 @@
 //! Rows of API tokens.
 
+use license_core::access::{ApiToken, Scopes, TokenDigest, TokenId, TokenName};
 use license_core::store::StoreError;
-use license_core::token::{ApiToken, Scopes, TokenDigest, TokenId, TokenName};
 
 use super::reader::{Reader, micros};
 use crate::sql::dialect::{Columns, Value};

@@ -1,10 +1,11 @@
 //! Rows of usage: validations and rollups.
 
-use license_core::client::Client;
-use license_core::location::{Location, Region};
 use license_core::store::StoreError;
-use license_core::usage::{Day, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome};
-use license_core::verdict::Claim;
+use license_core::usage::Client;
+use license_core::usage::{
+    Day, Location, Region, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome,
+};
+use license_core::validation::Claim;
 use serde_json::Value as Json;
 
 use super::reader::{Reader, int};

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use license_core::delivery::{Attempt, AttemptResult, Delivery, DeliveryStatus, LeaseToken};
-use license_core::endpoint::{
-    DisabledReason, Endpoint, EndpointId, EndpointSettings, EndpointState, EventSelection, PreviousSecret,
-    SealedSecret,
-};
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::{DeliveryDetail, StoreError};
+use license_core::webhook::{
+    Attempt, AttemptResult, Delivery, DeliveryStatus, DisabledReason, Endpoint, EndpointId, EndpointSettings,
+    EndpointState, EventSelection, LeaseToken, PreviousSecret, SealedSecret,
+};
 use serde_json::{Value as Json, json};
 
 use super::reader::{Reader, int, json_rows, micros, time};

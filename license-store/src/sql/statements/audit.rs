@@ -1,9 +1,9 @@
 //! SQL on the audit log.
 
-use license_core::audit::AuditFilter;
+use license_core::access::AuditFilter;
+use license_core::access::TokenId;
 use license_core::license::LicenseId;
 use license_core::store::PageRequest;
-use license_core::token::TokenId;
 use sqlx::SqlStr;
 
 use super::list_query::ListQuery;

@@ -1,7 +1,7 @@
 //! SQL on API tokens.
 
+use license_core::access::TokenId;
 use license_core::store::PageRequest;
-use license_core::token::TokenId;
 use sqlx::SqlStr;
 
 use super::fragments::int;

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::activation::ActivationId;
-use license_core::last_seen::ActivationDetail;
-use license_core::license::{Counters, License, LicenseId};
+use license_core::license::{ActivationId, Counters, License, LicenseId};
 use license_core::store::{StoreError, TransferSnapshot};
-use license_core::usage::{Rollup, RollupKey};
+use license_core::usage::{ActivationDetail, Rollup, RollupKey};
 
 use crate::sql::database::{Row, SqlDatabase, Tx, reader};
 use crate::sql::dialect::{Dialect, values};

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
-use license_core::delivery::{Delivery, LeaseToken, Settled, Settlement, settle};
-use license_core::endpoint::{Endpoint, EndpointId};
 use license_core::event::EventId;
-use license_core::store::{LeaseRequest, LeasedDelivery, Replay, Replayed, SequencedEvent, StoreError};
+use license_core::store::{
+    ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed, SequencedEvent, StoreError,
+};
+use license_core::webhook::{Delivery, Endpoint, EndpointId, LeaseToken, Settled, Settlement, settle};
 use serde_json::json;
 
 use crate::sql::database::{Connection, Row, SqlDatabase, Tx, reader};

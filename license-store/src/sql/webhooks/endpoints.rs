@@ -1,10 +1,9 @@
 //! Endpoints.
 
 use chrono::{DateTime, Utc};
-use license_core::change::ChangeNotice;
-use license_core::endpoint::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
 use license_core::limits;
-use license_core::store::{EndpointOutcome, StoreError};
+use license_core::store::{ChangeNotice, EndpointOutcome, StoreError};
+use license_core::webhook::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
 
 use crate::sql::database::{Connection, SqlDatabase, Tx, first_count, reader};
 use crate::sql::dialect::{Dialect, Durability, values};

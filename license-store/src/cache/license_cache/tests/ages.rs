@@ -1,7 +1,7 @@
 //! How long an entry is trusted.
 
 use license_core::license::Expiry;
-use license_core::verdict::{Evaluation, Verdict, evaluate, without_key};
+use license_core::validation::{Evaluation, Verdict, evaluate, without_key};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! A changed license is never answered as it was, whichever node changes it and in any order.
 
-use license_core::verdict::without_key;
+use license_core::validation::without_key;
 
 use super::*;
 

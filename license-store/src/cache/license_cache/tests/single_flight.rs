@@ -1,6 +1,6 @@
 //! One load for all callers that miss together.
 
-use license_core::verdict::without_key;
+use license_core::validation::without_key;
 
 use super::*;
 

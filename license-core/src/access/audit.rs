@@ -1,0 +1,197 @@
+//! The audit log: who changed what, written in the same commit as the change.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::erasure::Erasure;
+use crate::id::{LicenseId, TokenId};
+
+/// The identity of an actor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The holder of a token.
+    Token {
+        /// The id of the token.
+        id: TokenId,
+        /// The name of the token at that time.
+        name: String,
+    },
+    /// The holder of a license key.
+    Customer,
+    /// The server itself.
+    System,
+    /// A program on the server's machine.
+    CommandLine,
+    /// A user known to the embedding program by this name.
+    Named(String),
+}
+
+impl Who {
+    /// Returns `token`, `customer`, `system`, `command_line` or `named`, as in databases and JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::Customer => "customer",
+            Self::System => "system",
+            Self::CommandLine => "command_line",
+            Self::Named(_) => "named",
+        }
+    }
+
+    /// Returns the id of the token, if any.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&TokenId> {
+        if let Self::Token { id, .. } = self { Some(id) } else { None }
+    }
+
+    /// Returns the name, if any.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Token { name, .. } | Self::Named(name) => Some(name),
+            Self::Customer | Self::System | Self::CommandLine => None,
+        }
+    }
+
+    /// Parses the stored form. Returns `None` if the parts do not match.
+    #[must_use]
+    pub fn from_stored(kind: &str, token_id: Option<&str>, name: Option<String>) -> Option<Self> {
+        match (kind, token_id, name) {
+            ("token", Some(id), Some(name)) => Some(Self::Token { id: TokenId::parse(id)?, name }),
+            ("customer", None, None) => Some(Self::Customer),
+            ("system", None, None) => Some(Self::System),
+            ("command_line", None, None) => Some(Self::CommandLine),
+            ("named", None, Some(name)) => Some(Self::Named(name)),
+            _ => None,
+        }
+    }
+}
+
+/// An actor and its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The identity.
+    pub who: Who,
+    /// The id of the request, as in logs.
+    pub request_id: Option<String>,
+    /// The address of the caller. Personal data: stored only if configured.
+    pub address: Option<IpAddr>,
+}
+
+impl Actor {
+    /// Creates an actor without a request.
+    #[must_use]
+    pub fn new(who: Who) -> Self {
+        Self { who, request_id: None, address: None }
+    }
+}
+
+/// An audit entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditEntry {
+    /// The time.
+    pub at: DateTime<Utc>,
+    /// The actor.
+    pub actor: Actor,
+    /// The action: `noun.verb`.
+    pub action: String,
+    /// The license, if any.
+    pub license_id: Option<LicenseId>,
+    /// The token, if any.
+    pub token_id: Option<TokenId>,
+    /// The changed fields, each `{"before": …, "after": …}`. Never a key, secret or digest.
+    pub changes: Map<String, Value>,
+    /// The changed metadata, or a label. Separate, since anonymising a customer removes all of it.
+    pub metadata: Option<Value>,
+}
+
+impl AuditEntry {
+    /// Creates an entry without license, token and changes.
+    pub(crate) fn new(action: &str, actor: &Actor, at: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            actor: actor.clone(),
+            action: action.to_owned(),
+            license_id: None,
+            token_id: None,
+            changes: Map::new(),
+            metadata: None,
+        }
+    }
+
+    /// Creates the entry of an action on a token.
+    pub(crate) fn of_token(
+        action: &str,
+        id: &TokenId,
+        changes: Value,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { token_id: Some(id.clone()), changes: object(changes), ..Self::new(action, actor, at) }
+    }
+
+    /// Creates the entry of an imported batch: the number of licenses and the first id.
+    pub(crate) fn of_import(first: &LicenseId, count: usize, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({
+            "licenses": { "before": null, "after": count },
+            "first": { "before": null, "after": first.as_str() },
+        });
+        Self { changes: object(changes), ..Self::new("licenses.import", actor, at) }
+    }
+
+    /// Creates the entry of an erasure, without the erased address.
+    #[must_use]
+    pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({
+            "customer_email": { "before": null, "after": erasure.anonymous.as_str() },
+            "licenses": { "before": null, "after": licenses },
+        });
+        Self { changes: object(changes), ..Self::new("customer.anonymise", actor, at) }
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(map) = value { map } else { Map::new() }
+}
+
+/// A stored entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audited {
+    /// The number given by the store; later entries have higher numbers.
+    pub sequence: u64,
+    /// The entry.
+    pub entry: AuditEntry,
+}
+
+/// A filter of audit entries. All given conditions must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Entries of this license.
+    pub license_id: Option<LicenseId>,
+    /// Entries by this token, or about it.
+    pub token_id: Option<TokenId>,
+    /// Entries of this action.
+    pub action: Option<String>,
+    /// Entries from this time on.
+    pub from: Option<DateTime<Utc>>,
+    /// Entries before this time.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl AuditFilter {
+    /// Returns whether an entry matches.
+    #[must_use]
+    pub fn matches(&self, entry: &AuditEntry) -> bool {
+        let Self { license_id, token_id, action, from, to } = self;
+        let by_or_of =
+            |id: &TokenId| entry.token_id.as_ref() == Some(id) || entry.actor.who.token_id() == Some(id);
+        license_id.as_ref().is_none_or(|id| entry.license_id.as_ref() == Some(id))
+            && token_id.as_ref().is_none_or(by_or_of)
+            && action.as_ref().is_none_or(|action| entry.action == *action)
+            && from.is_none_or(|from| entry.at >= from)
+            && to.is_none_or(|to| entry.at < to)
+    }
+}

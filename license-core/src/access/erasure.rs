@@ -1,0 +1,58 @@
+//! The removal of a customer from events and audit entries.
+
+use serde_json::{Value, json};
+
+use crate::license::CustomerEmail;
+
+/// An anonymised customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// The address before.
+    pub email: CustomerEmail,
+    /// The address that replaces it.
+    pub anonymous: CustomerEmail,
+}
+
+impl Erasure {
+    /// Returns the old and the new address as whole JSON strings, for replacement in JSON text.
+    #[must_use]
+    pub fn replacement(&self) -> (String, String) {
+        let quoted = |email: &CustomerEmail| Value::from(email.as_str()).to_string();
+        (quoted(&self.email), quoted(&self.anonymous))
+    }
+
+    /// Replaces the address in the data of an event, and removes the metadata if it was found. Returns
+    /// whether it was found.
+    pub fn erase_from_event(&self, data: &mut Value) -> bool {
+        let found = self.erase_from(data);
+        if found {
+            empty_metadata(data);
+        }
+        found
+    }
+
+    /// Replaces the address in JSON. Returns whether it was found.
+    pub fn erase_from(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) if *text == self.email.as_str() => {
+                self.anonymous.as_str().clone_into(text);
+                true
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |found, item| self.erase_from(item) | found),
+            Value::Object(map) => map.values_mut().fold(false, |found, item| self.erase_from(item) | found),
+            _ => false,
+        }
+    }
+}
+
+fn empty_metadata(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                if name == "metadata" { *value = json!({}) } else { empty_metadata(value) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(empty_metadata),
+        _ => {}
+    }
+}

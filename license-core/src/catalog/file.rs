@@ -1,0 +1,220 @@
+//! Plans from a TOML file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{DevicePolicy, DomainPolicy, Features, Plan, PlanCatalog, PlanCatalogError};
+
+impl PlanCatalog {
+    /// Parses a catalog from TOML. Every limit and term must be given, so that none is unlimited by mistake.
+    ///
+    /// Requires the feature `plan-files`.
+    ///
+    /// ```
+    /// use license_core::catalog::{Limit, PlanCatalog};
+    /// let plans = PlanCatalog::from_toml(r#"
+    ///     [plans.professional]
+    ///     max_domains = 3
+    ///     max_devices = "unlimited"
+    ///     term_days = 365            # or "perpetual"
+    ///     grace_days = 7             # optional: 0
+    ///     domain_policy = "free_claim"    # optional; or "registered_only"
+    ///     exempt_hosts = true        # optional
+    ///     device_policy = "deny"     # optional; or "evict_oldest"
+    ///     idle_days = 90             # optional: never
+    ///     customer_release = true    # optional: false
+    ///     max_countries_per_day = 3  # optional: any
+    ///     max_devices_per_day = 20   # optional: any
+    ///     features = { api = true, seats = 25, support = "email" }
+    /// "#)?;
+    /// assert_eq!(plans.get("professional").unwrap().max_domains, Limit::AtMost(3));
+    /// # Ok::<(), license_core::catalog::PlanCatalogError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`PlanCatalogError`]. A syntax error or an unknown name is reported with its line.
+    pub fn from_toml(text: &str) -> Result<Self, PlanCatalogError> {
+        let file: PlanFile = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
+        Self::new(file.plans.into_iter().map(|(name, entry)| entry.into_plan(name)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    plans: BTreeMap<String, PlanEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanEntry {
+    max_domains: OrWord<Unlimited>,
+    max_devices: OrWord<Unlimited>,
+    term_days: OrWord<Perpetual>,
+    #[serde(default)]
+    grace_days: u32,
+    #[serde(default)]
+    domain_policy: DomainPolicy,
+    #[serde(default = "yes")]
+    exempt_hosts: bool,
+    #[serde(default)]
+    device_policy: DevicePolicy,
+    #[serde(default)]
+    idle_days: Option<u32>,
+    #[serde(default)]
+    customer_release: bool,
+    #[serde(default)]
+    max_countries_per_day: Option<u32>,
+    #[serde(default)]
+    max_devices_per_day: Option<u32>,
+    #[serde(default)]
+    features: Features,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A number, or the word for "none".
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a whole number, or the word \"unlimited\" (limits) or \"perpetual\" (term)"
+)]
+enum OrWord<W> {
+    Number(u32),
+    Word(W),
+}
+
+impl<W> OrWord<W> {
+    fn number(self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Word(_) => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Unlimited {
+    Unlimited,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Perpetual {
+    Perpetual,
+}
+
+impl PlanEntry {
+    fn into_plan(self, name: String) -> Plan {
+        Plan {
+            name,
+            max_domains: self.max_domains.number().into(),
+            max_devices: self.max_devices.number().into(),
+            term_days: self.term_days.number(),
+            grace_days: self.grace_days,
+            domain_policy: self.domain_policy,
+            exempt_hosts: self.exempt_hosts,
+            device_policy: self.device_policy,
+            idle_days: self.idle_days,
+            customer_release: self.customer_release,
+            max_countries_per_day: self.max_countries_per_day,
+            max_devices_per_day: self.max_devices_per_day,
+            features: Arc::new(self.features),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Limit;
+    use crate::limits;
+
+    fn entry(lines: &str) -> String {
+        format!("[plans.p]\nmax_domains = 1\nmax_devices = 1\nterm_days = 30\n{lines}")
+    }
+
+    #[test]
+    fn toml_sets_every_field() {
+        let text = entry(
+            "grace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
+             device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
+             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nfeatures = {a = true, b = 7, c = \"x\"}",
+        );
+        let plans = PlanCatalog::from_toml(&text).unwrap();
+        let expected = Plan::new("p")
+            .max_domains(Limit::AtMost(1))
+            .max_devices(Limit::AtMost(1))
+            .term_days(Some(30))
+            .grace_days(3)
+            .domain_policy(DomainPolicy::RegisteredOnly)
+            .exempt_hosts(false)
+            .device_policy(DevicePolicy::EvictOldest)
+            .idle_days(Some(limits::PLAN_DAYS))
+            .customer_release(true)
+            .max_countries_per_day(Some(2))
+            .max_devices_per_day(Some(limits::MAX_SLOTS))
+            .feature("a", true)
+            .feature("b", 7)
+            .feature("c", "x");
+        assert_eq!(**plans.get("p").unwrap(), expected);
+    }
+
+    #[test]
+    fn unlimited_and_perpetual_are_accepted() {
+        let text =
+            "[plans.p]\nmax_domains = \"unlimited\"\nmax_devices = \"unlimited\"\nterm_days = \"perpetual\"";
+        assert_eq!(**PlanCatalog::from_toml(text).unwrap().get("p").unwrap(), Plan::new("p"));
+    }
+
+    #[test]
+    fn example_file_is_a_catalog() {
+        let plans = PlanCatalog::from_toml(include_str!("../../../examples/plans.toml")).unwrap();
+        let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
+        assert_eq!(names, ["agency", "intranet", "solo"]);
+    }
+
+    #[test]
+    fn invalid_files_are_rejected() {
+        let long = "x".repeat(limits::PLAN_NAME_BYTES + 1);
+        for (text, part) in [
+            ("", "missing field `plans`"),
+            ("[plans]", "at least one plan"),
+            ("plans = 3", "invalid type"),
+            ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term_days`"),
+            ("[plans.p]\nmax_domains = -1\nmax_devices = 1\nterm_days = 1", "expected a whole number"),
+            (
+                "[plans.p]\nmax_domains = \"perpetual\"\nmax_devices = 1\nterm_days = 1",
+                "expected a whole number",
+            ),
+            (
+                "[plans.p]\nmax_domains = 10000001\nmax_devices = 1\nterm_days = 1",
+                "max_domains must be at most",
+            ),
+            ("[plans.p]\nmax_domains = 1\nmax_devices = 1\nterm_days = 0", "term_days must be 1 to"),
+            ("[plans.P]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1", "must be 1 to"),
+            (&format!("[plans.{long}]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1"), "must be 1 to"),
+            (&entry("gracedays = 3"), "unknown field `gracedays`"),
+            (&entry("grace_days = 36526"), "grace_days must be at most"),
+            (&entry("domain_policy = \"any\""), "unknown variant"),
+            (
+                &entry("device_policy = \"evict\""),
+                "unknown variant `evict`, expected `deny` or `evict_oldest`",
+            ),
+            (&entry("idle_days = 0"), "idle_days must be 1 to"),
+            (&entry("idle_days = 36526"), "idle_days must be 1 to"),
+            (&entry("customer_release = 1"), "invalid type"),
+            (&entry("max_countries_per_day = 0"), "max_countries_per_day must be 1 to"),
+            (&entry("max_devices_per_day = 10000001"), "max_devices_per_day must be 1 to"),
+            (&entry("features = {a = 1.5}"), "did not match"),
+        ] {
+            let error = PlanCatalog::from_toml(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Audit entries of changes of licenses.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Changes, Command, NewLicense, activation_json};
+use crate::access::{Actor, AuditEntry};
+use crate::license::{Activation, Label, License};
+
+/// Creates the entry of a new license, with all its fields.
+pub(crate) fn created(new: &NewLicense, actor: &Actor) -> AuditEntry {
+    let mut changes: Map<_, _> = fields(&new.license)
+        .into_iter()
+        .map(|(name, after)| (name.to_owned(), json!({ "before": null, "after": after })))
+        .collect();
+    note_activations(&mut changes, &new.activations, &[]);
+    AuditEntry {
+        license_id: Some(new.license.id.clone()),
+        changes,
+        metadata: metadata(None, &new.license),
+        ..AuditEntry::new("license.create", actor, new.license.created_at)
+    }
+}
+
+/// Creates the entry of a command that changed something.
+pub(crate) fn decided(
+    before: &License,
+    read: &[&Activation],
+    command: &Command,
+    changes: &Changes,
+    actor: &Arc<Actor>,
+    at: chrono::DateTime<chrono::Utc>,
+) -> AuditEntry {
+    let Changes { license, added, released, labelled, events: _, audit: _, erased } = changes;
+    let released: Vec<_> = read.iter().copied().filter(|held| released.contains(&held.id)).collect();
+    let mut fields: Map<_, _> = fields(before)
+        .into_iter()
+        .zip(fields(license))
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((name, before), (_, after))| (name.to_owned(), json!({ "before": before, "after": after })))
+        .collect();
+    note_activations(&mut fields, added, &released);
+    let labelled = labelled.as_ref().and_then(|(id, label)| {
+        let held = read.iter().copied().find(|held| held.id == *id)?;
+        fields.insert(
+            "activations".to_owned(),
+            json!({ "before": [activation_json(held)], "after": [activation_json(held)] }),
+        );
+        Some(json!({ "before": named(held.label.as_ref()), "after": named(label.as_ref()) }))
+    });
+    // The erased customer must not appear in the entry.
+    let metadata = if erased.is_some() {
+        fields.remove("customer_email");
+        None
+    } else {
+        // A label may name a person, so erasure must remove it like metadata.
+        labelled.or_else(|| metadata(Some(before), license))
+    };
+    AuditEntry {
+        license_id: Some(license.id.clone()),
+        changes: fields,
+        metadata,
+        ..AuditEntry::new(action(command), actor, at)
+    }
+}
+
+fn action(command: &Command) -> &'static str {
+    match command {
+        Command::Activate(_) => "activation.create",
+        Command::Release(_) | Command::ReleaseIdle => "activation.release",
+        Command::Deactivate(_) => "activation.deactivate",
+        Command::Label(..) => "activation.label",
+        Command::Suspend => "license.suspend",
+        Command::Reinstate => "license.reinstate",
+        Command::Renew => "license.renew",
+        Command::Change(_) => "license.change",
+        Command::RotateKey { .. } => "license.rotate_key",
+        Command::Revoke => "license.revoke",
+        Command::Anonymise(_) => "license.anonymise",
+    }
+}
+
+fn named(label: Option<&Label>) -> Value {
+    json!({ "label": label.map(Label::as_str) })
+}
+
+/// Returns the audited fields. Destructured, so that new fields are considered.
+fn fields(license: &License) -> [(&'static str, Value); 6] {
+    let License {
+        id: _,
+        key_digest: _,
+        sealed_key: _,
+        state,
+        plan,
+        customer_email,
+        max_domains,
+        max_devices,
+        domains_used: _,
+        devices_used: _,
+        created_at: _,
+        activated_at: _,
+        expires_at,
+        metadata: _,
+        version: _,
+        last_event: _,
+        expiry_notified: _,
+    } = license;
+    [
+        ("state", json!(state.as_str())),
+        ("plan", json!(plan)),
+        ("customer_email", json!(customer_email.as_str())),
+        ("max_domains", json!(max_domains)),
+        ("max_devices", json!(max_devices)),
+        ("expires_at", json!(expires_at)),
+    ]
+}
+
+fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
+    let of = |license: &License| json!(license.metadata);
+    let (before, after) = (before.map_or(json!({}), of), of(after));
+    (before != after).then(|| json!({ "before": before, "after": after }))
+}
+
+fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], released: &[&Activation]) {
+    let list = |activations: &mut dyn Iterator<Item = &Activation>| -> Vec<Value> {
+        activations.map(activation_json).collect()
+    };
+    if !added.is_empty() || !released.is_empty() {
+        let (before, after) = (list(&mut released.iter().copied()), list(&mut added.iter()));
+        changes.insert("activations".to_owned(), json!({ "before": before, "after": after }));
+    }
+}

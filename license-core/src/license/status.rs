@@ -1,0 +1,79 @@
+//! The state of a license, its status at a moment, and its expiry.
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::whole_micros;
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// The stored state of a license. [`Status`] adds expiry.
+    LicenseState {
+        /// In force.
+        Active = "active",
+        /// Put on hold by an admin; can be reinstated.
+        Suspended = "suspended",
+        /// Ended by an admin; final.
+        Revoked = "revoked",
+    }
+}
+
+/// The events already emitted about the end of a term. A new `expires_at` resets them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExpiryNotified {
+    /// None.
+    #[default]
+    Nothing,
+    /// `license.expiring`.
+    Expiring,
+    /// `license.expired`.
+    Expired,
+}
+
+impl ExpiryNotified {
+    /// Returns 0, 1 or 2, as stored.
+    #[must_use]
+    pub fn as_number(self) -> u8 {
+        self as u8
+    }
+
+    /// Parses the stored form.
+    #[must_use]
+    pub fn from_stored(number: i64) -> Option<Self> {
+        [Self::Nothing, Self::Expiring, Self::Expired]
+            .into_iter()
+            .find(|notified| i64::from(notified.as_number()) == number)
+    }
+}
+
+text_enum! {
+    /// The status at a moment: the state, or `expired` for an active license past `expires_at`.
+    Status {
+        /// In force.
+        Active = "active",
+        /// Put on hold.
+        Suspended = "suspended",
+        /// Past `expires_at`. Validations stay valid during the grace period.
+        Expired = "expired",
+        /// Ended; final.
+        Revoked = "revoked",
+    }
+}
+
+/// An expiry set by a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expiry {
+    /// Perpetual; JSON `null`.
+    Never,
+    /// Expired from this moment on.
+    At(DateTime<Utc>),
+}
+
+impl Expiry {
+    /// Returns the moment in whole microseconds.
+    pub(crate) fn moment(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Never => None,
+            Self::At(time) => Some(whole_micros(time)),
+        }
+    }
+}

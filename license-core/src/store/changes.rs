@@ -1,0 +1,71 @@
+//! The change stream: how a node learns what other nodes changed, so that its caches stay current.
+
+use async_trait::async_trait;
+
+use crate::access::{TokenDigest, TokenId};
+use crate::key::KeyDigest;
+use crate::license::LicenseId;
+
+/// A license was created or changed. Validations are no changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseChanged {
+    /// The license.
+    pub license_id: LicenseId,
+    /// Digest of its key. A rotation is announced twice: for the old key and for the new one.
+    pub key_digest: KeyDigest,
+    /// Version after the change. A cached copy of this version or a later one is current.
+    pub version: u64,
+}
+
+/// An API token was created or revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenChanged {
+    /// The token.
+    pub token_id: TokenId,
+    /// Its digest, by which caches find it.
+    pub digest: TokenDigest,
+}
+
+/// An item of a change stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeNotice {
+    /// A license changed.
+    LicenseChanged(LicenseChanged),
+    /// A token changed.
+    TokenChanged(TokenChanged),
+    /// Events were written without a change of a license, or deliveries became due.
+    Events,
+    /// Notices may have been lost, with a connection or because the listener was too slow. Anything cached
+    /// may be stale.
+    Missed,
+}
+
+/// Whether notices arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamState {
+    /// Every notice that the store can learn of arrives.
+    Listening,
+    /// The connection is lost and being restored. Changes of other nodes do not arrive.
+    Lost,
+}
+
+impl StreamState {
+    /// Returns `listening` or `lost`, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// One listener's endless stream of notices.
+///
+/// Notices are sent after the commit that they announce. Two notices about one license may arrive in either
+/// order; their versions tell which is newer.
+#[async_trait]
+pub trait ChangeStream: Send {
+    /// Waits for the next notice. Cancel safe: a dropped call loses no notice.
+    async fn next(&mut self) -> ChangeNotice;
+}

@@ -1,0 +1,129 @@
+//! Reasons why a rule denies.
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::Limit;
+use crate::domain::DomainName;
+use crate::limits;
+use crate::text_enum::text_enum;
+
+/// The reason why a rule denies a validation or a command. A denial is an outcome, not an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denial {
+    /// The license was revoked.
+    #[error("This license was revoked.")]
+    Revoked,
+    /// The license is suspended.
+    #[error("This license is suspended.")]
+    Suspended,
+    /// The license and its grace period have expired.
+    #[error("This license expired at {}.", .since.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    Expired {
+        /// The `expires_at` of the license.
+        since: DateTime<Utc>,
+    },
+    /// No slot is free for another domain.
+    #[error("{used} of {limit} domains are in use.")]
+    DomainLimitReached {
+        /// Slots in use.
+        used: u64,
+        /// The limit.
+        limit: Limit,
+    },
+    /// The plan allows registered domains only, and this domain is not registered.
+    #[error("The domain {domain} is not registered for this license.")]
+    DomainNotAllowed {
+        /// The denied domain.
+        domain: DomainName,
+    },
+    /// No slot is free for another device.
+    #[error("{used} of {limit} devices are in use.")]
+    DeviceLimitReached {
+        /// Slots in use.
+        used: u64,
+        /// The limit.
+        limit: Limit,
+    },
+    /// The customer asked to free a slot, but the plan leaves that to the vendor.
+    #[error("Only the vendor can free slots of this license.")]
+    ReleaseNotAllowed,
+    /// The customer asked to free the slot of a domain that only the vendor can register again.
+    #[error("The domain {domain} was registered by the vendor; only the vendor can free its slot.")]
+    DomainRegistered {
+        /// The domain that holds the slot.
+        domain: DomainName,
+    },
+    /// The command expected another version of the license.
+    #[error("The license has changed: its version is now {version}.")]
+    Stale {
+        /// The current version.
+        version: u64,
+    },
+    /// A perpetual license cannot be renewed.
+    #[error("This license never expires; there is nothing to renew.")]
+    Perpetual,
+    /// The renewed license would expire after the last supported year.
+    #[error("The license would expire after the year {}.", limits::LAST_YEAR)]
+    TooFar,
+    /// The license has no such activation.
+    #[error("The license has no such activation.")]
+    ActivationNotFound,
+    /// A listed domain needs no registration.
+    #[error("{domain} is always allowed on this plan and takes no slot; leave it out of the list.")]
+    DomainExempt {
+        /// The exempt domain.
+        domain: DomainName,
+    },
+    /// The license has more domains than a list may replace.
+    #[error(
+        "The license has {used} domains, more than the {} of one list; release them one by one.",
+        limits::DOMAINS_PER_REQUEST
+    )]
+    TooManyDomains {
+        /// Domains of the license.
+        used: u64,
+    },
+    /// The plan of the license, or the requested one, is not in the catalog.
+    #[error("There is no plan {plan:?}.")]
+    PlanUnknown {
+        /// The name of the plan.
+        plan: String,
+    },
+}
+
+macro_rules! denial_codes {
+    ($($denial:ident => $name:ident = $text:literal,)+) => {
+        impl Denial {
+            /// Returns the code of this denial.
+            #[must_use]
+            pub fn code(&self) -> DenialCode {
+                match self { $(Self::$denial { .. } => DenialCode::$name,)+ }
+            }
+        }
+
+        text_enum! {
+            /// The stable code of a denial, as in JSON and in the history of validations.
+            #[non_exhaustive]
+            DenialCode { $(#[doc = concat!("The code of [`Denial::", stringify!($denial), "`].")] $name = $text,)+ }
+        }
+    };
+}
+
+denial_codes! {
+    Revoked => LicenseRevoked = "LICENSE_REVOKED",
+    Suspended => LicenseSuspended = "LICENSE_SUSPENDED",
+    Expired => LicenseExpired = "LICENSE_EXPIRED",
+    DomainLimitReached => DomainLimitReached = "DOMAIN_LIMIT_REACHED",
+    DomainNotAllowed => DomainNotAllowed = "DOMAIN_NOT_ALLOWED",
+    DeviceLimitReached => DeviceLimitReached = "DEVICE_LIMIT_REACHED",
+    ReleaseNotAllowed => ReleaseNotAllowed = "RELEASE_NOT_ALLOWED",
+    DomainRegistered => DomainRegistered = "DOMAIN_REGISTERED",
+    Stale => LicenseStale = "LICENSE_STALE",
+    Perpetual => LicensePerpetual = "LICENSE_PERPETUAL",
+    TooFar => ExpiryTooFar = "EXPIRY_TOO_FAR",
+    ActivationNotFound => ActivationNotFound = "ACTIVATION_NOT_FOUND",
+    DomainExempt => DomainExempt = "DOMAIN_EXEMPT",
+    TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
+    PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
+}

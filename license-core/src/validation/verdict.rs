@@ -1,0 +1,62 @@
+//! The answer to a validation.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::denial::Denial;
+use super::snapshot::LicenseSnapshot;
+use crate::catalog::{Features, Plan};
+use crate::license::License;
+
+/// The answer to a validation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The software may run.
+    Valid(ValidLicense),
+    /// No license has this key.
+    NotFound,
+    /// The license exists, but a rule denies this use.
+    Denied(Denial),
+}
+
+impl Verdict {
+    /// Returns whether this is [`Verdict::Valid`].
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid(_))
+    }
+}
+
+/// The license of a valid answer. Cloning is cheap.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidLicense {
+    pub(super) snapshot: LicenseSnapshot,
+    pub(super) plan: Arc<Plan>,
+}
+
+impl ValidLicense {
+    /// Returns the license.
+    #[must_use]
+    pub fn license(&self) -> &License {
+        self.snapshot.license()
+    }
+
+    /// Returns the name of the plan.
+    #[must_use]
+    pub fn plan(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// Returns the expiry, which is in the past during the grace period.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.license().expires_at
+    }
+
+    /// Returns the features of the plan.
+    #[must_use]
+    pub fn features(&self) -> &Features {
+        &self.plan.features
+    }
+}

@@ -1,0 +1,18 @@
+//! Webhooks: endpoints, their secrets, deliveries and the schedule of attempts.
+
+mod delivery;
+mod endpoint;
+mod schedule;
+mod secret;
+
+pub use crate::id::EndpointId;
+pub use delivery::{
+    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_RETRY_AFTER, SCHEDULE,
+    SettleDecision, Settled, Settlement, settle,
+};
+pub use endpoint::{
+    DisabledReason, Endpoint, EndpointCommand, EndpointDecision, EndpointSettings, EndpointSettingsError,
+    EndpointState, EventSelection, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
+};
+pub use schedule::{Schedule, ScheduleError};
+pub use secret::{SealedSecret, WebhookSecret, WebhookSecretError};

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
-use license_core::command::{Command, CommandContext, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome};
 use license_core::key::Secret;
 use license_core::license::ActivationId;
 use license_core::service::{Health, ServiceContext, ServiceOptions, ValidateRequest, ValidationService};
@@ -157,11 +157,11 @@ impl FilledDatabase {
         let start = now();
         let outcome = self.store.execute(&known.id, &Command::Activate(claim), context).await;
         let took = start.elapsed();
-        let Outcome::Done(license) = outcome.expect("a store") else { panic!("no slot") };
+        let CommandOutcome::Done(license) = outcome.expect("a store") else { panic!("no slot") };
         let suffix = known.id.as_str().trim_start_matches("lic_");
         let id = ActivationId::parse(&format!("act_{suffix}_{:010}", license.last_event)).expect("an id");
         let released = self.store.execute(&known.id, &Command::Release(id), context).await;
-        assert!(matches!(released, Ok(Outcome::Done(_))), "{released:?}");
+        assert!(matches!(released, Ok(CommandOutcome::Done(_))), "{released:?}");
         took
     }
 

@@ -17,10 +17,10 @@ use std::time::Duration;
 use license_core::clock::{Clock, SystemClock};
 use license_core::key::Secret;
 use license_core::service::{ValidateRequest, ValidationService};
-use license_core::store::{ExpirySweep, FullStore};
+use license_core::store::{ExpiryScan, FullStore};
 use license_core::validation::Verdict;
 use license_store::engine::{Engine, JobOptions};
-use license_store::jobs::Expiry;
+use license_store::jobs::ExpiryJob;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 use test_database::TestDatabase;
@@ -108,9 +108,9 @@ async fn measure(name: &str, store: Arc<dyn FullStore>, mut raw: RawConnection, 
     let (start, before) = (now(), store.last_position().await.expect("a position"));
     let events = engine.services().events;
     let (every, expiring_within) = (JobOptions::default().every, JobOptions::default().expiring);
-    engine.spawn(Expiry { events: events.clone(), every, expiring: expiring_within });
+    engine.spawn(ExpiryJob { events: events.clone(), every, expiring: expiring_within });
     let moment = SystemClock.now();
-    let nothing = ExpirySweep { now: moment, expiring_until: moment, limit: 1 };
+    let nothing = ExpiryScan { now: moment, expiring_until: moment, limit: 1 };
     let mut left = u64::try_from(expiring).expect("small");
     let mut position = before;
     while left > 0 {

@@ -11,11 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::command::{Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, decide};
+use license_core::command::{
+    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, decide,
+};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseQuery, LicenseRecord, LicenseStore, Page, StoreError};
-use license_core::usage::{BatchId, RecorderId, Validation, fold};
+use license_core::usage::{BatchId, Validation, WriterId, fold};
 use license_core::validation::{Claim, LicenseSnapshot};
 use license_store::conformance::{Handle, Harness, StreamScope};
 use tokio::sync::Mutex;
@@ -31,7 +33,7 @@ struct Data {
     idempotency: HashMap<String, ([u8; 32], LicenseId)>,
     settings: HashMap<String, Vec<u8>>,
     /// The last batch of each recorder.
-    batches: HashMap<RecorderId, u64>,
+    batches: HashMap<WriterId, u64>,
 }
 
 impl Data {
@@ -42,7 +44,7 @@ impl Data {
 
     fn created(&self, Idempotency { key, request }: &Idempotency) -> Option<Created> {
         let (before, first) = self.idempotency.get(key.as_str())?;
-        Some(Created::again(request, before, first.clone()))
+        Some(Created::repeated(request, before, first.clone()))
     }
 }
 
@@ -68,7 +70,7 @@ impl LicenseStore for MapStore {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let data = &mut *self.0.lock().await;
         let record = data.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         let Decision { outcome, changes } = decide(record.view(command, context), command, context);

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseQuery, LicenseStore, Page, PageRequest, StoreError, UsageStore};
 use license_core::usage::{
-    BatchId, RecorderId, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport,
-    UsageRetention, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome, fold,
+    BatchId, RetainedUsage, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport,
+    UsageRetention, UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome, WriterId, fold,
 };
 use license_core::validation::{Claim, LicenseSnapshot};
 use license_store::conformance::{Handle, Harness, StreamScope};
@@ -44,10 +44,10 @@ struct Usage {
     rollups: BTreeMap<RollupKey, UsageSum>,
     /// Totals of pruned rollups.
     pruned: BTreeMap<(LicenseId, ValidationOutcome), UsageSum>,
-    kept: UsageKept,
+    kept: RetainedUsage,
     recorded: u64,
     /// The last batch of each recorder.
-    batches: HashMap<RecorderId, u64>,
+    batches: HashMap<WriterId, u64>,
 }
 
 impl Usage {
@@ -200,7 +200,7 @@ impl LicenseStore for ReportingStore {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         self.licenses.execute(id, command, context).await
     }
 

@@ -30,7 +30,7 @@ use crate::validation::{Claim, Denial, evicted};
 pub use change::{LicensePatch, TargetState};
 pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
 pub use events::{
-    AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitNotice, anomaly_events, expiry_events, limit_event,
+    AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub(crate) use lifecycle::supported_time;
 
@@ -170,7 +170,7 @@ pub struct View {
 
 /// The outcome of a command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// Executed; the license as it is now, possibly unchanged.
     Done(Arc<License>),
     /// Denied by a rule; nothing changed.
@@ -181,7 +181,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The answer.
-    pub outcome: Outcome,
+    pub outcome: CommandOutcome,
     /// Changes to write before answering, if any.
     pub changes: Option<Changes>,
 }
@@ -271,7 +271,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
 }
 
 fn denied(denial: Denial) -> Decision {
-    Decision { outcome: Outcome::Denied(denial), changes: None }
+    Decision { outcome: CommandOutcome::Denied(denial), changes: None }
 }
 
 /// A license during one decision. A denial drops it, so that nothing changes.
@@ -330,11 +330,11 @@ impl Draft {
 
     fn finish(mut self) -> Decision {
         if self.events.is_empty() {
-            return Decision { outcome: Outcome::Done(Arc::new(self.license)), changes: None };
+            return Decision { outcome: CommandOutcome::Done(Arc::new(self.license)), changes: None };
         }
         self.license.version += 1;
         let changes = self.into_changes();
-        Decision { outcome: Outcome::Done(Arc::clone(&changes.license)), changes: Some(changes) }
+        Decision { outcome: CommandOutcome::Done(Arc::clone(&changes.license)), changes: Some(changes) }
     }
 
     fn into_changes(self) -> Changes {

@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod clock_and_rng;
 mod context;
 mod customers;
 mod data_keys;
@@ -17,8 +18,7 @@ mod events;
 mod health;
 mod key_formats;
 mod licenses;
-mod limit_notices;
-mod sources;
+mod limit_throttle;
 mod transfer;
 mod usage;
 mod validation;
@@ -35,17 +35,17 @@ use crate::store::{CatalogStore, FullStore, LicenseStore, TokenStore, TransferSt
 
 pub use access::{AccessError, AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use clock_and_rng::ClockAndRng;
 pub use context::{ServiceContext, ServiceOptions};
 pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
-pub use sources::Sources;
 pub use transfer::{
     ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferError, TransferService,
 };
 pub use usage::UsageService;
-pub use validation::{DeactivateRequest, Deactivated, HeldBy, ValidateRequest, ValidationService};
+pub use validation::{DeactivateRequest, Deactivated, SlotHolder, ValidateRequest, ValidationService};
 pub use webhooks::{KeyedEndpoint, Outgoing, OutgoingBatch, WebhookService};
 
 /// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are

@@ -46,9 +46,9 @@ pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
 pub use changes::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
-pub use error::{Source, StoreError};
+pub use error::{BoxError, StoreError};
 pub use events::{
-    AnomalyScan, EventFilter, EventRetention, EventStore, ExpirySweep, SequencedEvent, position_order,
+    AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
 };
 pub use health::StoreHealth;
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};

@@ -21,7 +21,7 @@ pub use client::{Client, ClientError};
 pub use fold::{Fold, Sighting, fold};
 pub use last_seen::{ActivationDetail, EvictionCandidate, IdleQuery, LastSeen, LeastRecentlySeen};
 pub use location::{Country, Location, Region};
-pub use query::{Interval, UsageError, UsageGroup, UsageKept, UsageQuery, UsageRetention, UsageSources};
+pub use query::{Interval, RetainedUsage, UsageError, UsageGroup, UsageQuery, UsageRetention, UsageSources};
 pub use report::{
     Breakdown, LicenseUsage, PlanUsage, UsageCell, UsageOverview, UsagePoint, UsageReport, UsageShare,
     UsageTally,
@@ -92,14 +92,14 @@ impl Validation {
 
 random_id! {
     /// A stream of batches of one process. Random, so that ids are unique.
-    RecorderId
+    WriterId
 }
 
 /// Identifies a batch of validations, so that it is recorded once even if it is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchId {
     /// The recorder.
-    pub recorder: RecorderId,
+    pub recorder: WriterId,
     /// The number of the batch. A recorder sends its batches one at a time with ascending numbers, so a
     /// number not above the last recorded one belongs to a batch that is already recorded.
     pub number: u64,

@@ -22,15 +22,15 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// Maximum length of `field` in characters. The name of an unknown field comes from the caller.
 const FIELD_CHARS: usize = 100;
 
-type Text = Cow<'static, str>;
+type ProblemText = Cow<'static, str>;
 
 /// The reason why a request failed, as the caller may see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
-    detail: Text,
-    field: Option<Text>,
+    detail: ProblemText,
+    field: Option<ProblemText>,
     suggestion: Option<LicenseKey>,
     /// `WWW-Authenticate` of RFC 6750.
     challenge: Option<String>,
@@ -47,7 +47,7 @@ impl From<Code> for Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(code: Code, detail: impl Into<Text>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<ProblemText>) -> Self {
         let (status, code) = (code.status(), code.as_str());
         Self { status, code, detail: detail.into(), field: None, suggestion: None, challenge: None }
     }
@@ -64,7 +64,7 @@ impl Problem {
     }
 
     /// Names the field, parameter or header at fault.
-    pub(crate) fn at(mut self, field: impl Into<Text>) -> Self {
+    pub(crate) fn at(mut self, field: impl Into<ProblemText>) -> Self {
         let field = field.into();
         self.field = Some(match field.char_indices().nth(FIELD_CHARS) {
             Some((end, _)) => Cow::Owned(format!("{}…", &field[..end])),
@@ -74,12 +74,12 @@ impl Problem {
     }
 
     /// An invalid header or parameter.
-    pub(crate) fn bad_request(field: impl Into<Text>, detail: impl Into<Text>) -> Self {
+    pub(crate) fn bad_request(field: impl Into<ProblemText>, detail: impl Into<ProblemText>) -> Self {
         Self::new(Code::BadRequest, detail).at(field)
     }
 
     /// An invalid field of the body.
-    pub(crate) fn invalid_field(field: impl Into<Text>, detail: impl Into<Text>) -> Self {
+    pub(crate) fn invalid_field(field: impl Into<ProblemText>, detail: impl Into<ProblemText>) -> Self {
         Self::new(Code::InvalidField, detail).at(field)
     }
 

@@ -20,4 +20,4 @@ pub use destination::{DestinationError, Destinations, NameResolver};
 pub use dispatcher::Dispatcher;
 pub use ipnet::IpNet;
 pub use router_settings::Webhooks;
-pub use sender::SetupError;
+pub use sender::SenderError;

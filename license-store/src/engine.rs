@@ -48,7 +48,8 @@ use tokio::task::JoinHandle;
 
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
-    Anomalies, AuditRetention, EventRetention, Expiry, IdleDevices, KeyFormats, UsageRetention,
+    AnomaliesJob, AuditRetentionJob, EventRetentionJob, ExpiryJob, IdleDevicesJob, KeyFormatsJob,
+    UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -271,12 +272,12 @@ impl Engine {
             options;
         let services = self.services();
         let Services { events, activations, usage, access, .. } = services.clone();
-        self.spawn(KeyFormats { services, every });
-        self.spawn(Expiry { events: events.clone(), every, expiring });
-        self.spawn(IdleDevices { activations, every });
-        self.spawn(Anomalies { events: events.clone(), every });
-        self.spawn(EventRetention { events, keep_deliveries, keep_events });
-        self.spawn(UsageRetention { usage, retention: usage_retention });
-        self.spawn(AuditRetention { access, days: audit_days });
+        self.spawn(KeyFormatsJob { services, every });
+        self.spawn(ExpiryJob { events: events.clone(), every, expiring });
+        self.spawn(IdleDevicesJob { activations, every });
+        self.spawn(AnomaliesJob { events: events.clone(), every });
+        self.spawn(EventRetentionJob { events, keep_deliveries, keep_events });
+        self.spawn(UsageRetentionJob { usage, retention: usage_retention });
+        self.spawn(AuditRetentionJob { access, days: audit_days });
     }
 }

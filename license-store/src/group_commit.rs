@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::metrics::Metric;
@@ -18,7 +18,7 @@ use license_core::store::{
     ChangeStream, Created, LicenseChanged, LicenseQuery, LicenseStore, Page, StoreError, StoreHealth,
     StoreProfile, StreamState,
 };
-use license_core::usage::{BatchId, RecorderId, Validation};
+use license_core::usage::{BatchId, Validation, WriterId};
 use license_core::validation::{Claim, LicenseSnapshot};
 use rand::TryCryptoRng;
 use tokio::sync::Mutex;
@@ -67,7 +67,7 @@ impl GroupCommit {
         rng: &mut R,
     ) -> Result<Self, R::Error> {
         let commits = options.commits.unwrap_or(store.profile().concurrent_commits);
-        let ids = (0..commits.get()).map(|_| RecorderId::generate(rng)).collect::<Result<Vec<_>, _>>()?;
+        let ids = (0..commits.get()).map(|_| WriterId::generate(rng)).collect::<Result<Vec<_>, _>>()?;
         let committer = Arc::new(Committer::new(store, options));
         let run = |id| tokio::spawn(Arc::clone(&committer).run(id));
         let tasks = Mutex::new(ids.into_iter().map(run).collect());
@@ -120,7 +120,7 @@ impl LicenseStore for GroupCommit {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         self.store().execute(id, command, context).await
     }
 

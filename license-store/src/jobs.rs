@@ -7,11 +7,11 @@ mod key_formats;
 mod retention;
 mod rounds;
 
-pub use anomalies::Anomalies;
-pub use expiry::Expiry;
-pub use idle_devices::IdleDevices;
-pub use key_formats::KeyFormats;
-pub use retention::{AuditRetention, EventRetention, UsageRetention};
+pub use anomalies::AnomaliesJob;
+pub use expiry::ExpiryJob;
+pub use idle_devices::IdleDevicesJob;
+pub use key_formats::KeyFormatsJob;
+pub use retention::{AuditRetentionJob, EventRetentionJob, UsageRetentionJob};
 
 #[cfg(test)]
 mod tests;

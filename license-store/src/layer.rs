@@ -11,7 +11,7 @@ macro_rules! with_ports {
         $crate::layer::$callback! { $($target;)?
             port LicenseStore {
                 async fn create(&self, new: &NewLicense) -> Created;
-                async fn execute(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> Outcome;
+                async fn execute(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> CommandOutcome;
                 async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> ();
                 async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Option<LicenseSnapshot>;
                 async fn get(&self, id: &LicenseId) -> Option<LicenseDetail>;
@@ -49,8 +49,8 @@ macro_rules! with_ports {
             }
             port EventStore {
                 async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Vec<Event>;
-                async fn write_expiry_events(&self, sweep: &ExpirySweep) -> u32;
-                async fn write_limit_event(&self, notice: &LimitNotice) -> Option<DateTime<Utc>>;
+                async fn write_expiry_events(&self, sweep: &ExpiryScan) -> u32;
+                async fn write_limit_event(&self, notice: &LimitReached) -> Option<DateTime<Utc>>;
                 async fn write_anomaly_events(&self, scan: &AnomalyScan) -> u32;
                 async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> u32;
                 async fn list_events(
@@ -208,7 +208,7 @@ pub(crate) mod prelude {
     pub(crate) use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, Erasure};
     pub(crate) use license_core::access::{ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
     pub(crate) use license_core::command::{
-        Command, CommandContext, Idempotency, LimitNotice, NewLicense, Outcome,
+        Command, CommandContext, CommandOutcome, Idempotency, LimitReached, NewLicense,
     };
     pub(crate) use license_core::event::{Event, EventId};
     pub(crate) use license_core::key::KeyDigest;
@@ -216,7 +216,7 @@ pub(crate) mod prelude {
     pub(crate) use license_core::license::{LicenseDetail, LicenseId};
     pub(crate) use license_core::metrics::Metric;
     pub(crate) use license_core::store::{
-        AnomalyScan, Created, DeliveryDetail, EndpointOutcome, EventFilter, EventRetention, ExpirySweep,
+        AnomalyScan, Created, DeliveryDetail, EndpointOutcome, EventFilter, EventRetention, ExpiryScan,
         FullStore, LeaseRequest, LeasedDeliveries, LicenseQuery, Page, PageRequest, Replay, Replayed,
         SequencedEvent, StoreError, TransferSnapshot,
     };

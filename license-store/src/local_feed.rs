@@ -34,18 +34,18 @@ impl LocalFeed {
     /// Starts a stream of the changes from now on.
     #[must_use]
     pub fn listen(&self) -> Box<dyn ChangeStream> {
-        Box::new(Listener(self.0.subscribe(), self.0.clone()))
+        Box::new(FeedListener(self.0.subscribe(), self.0.clone()))
     }
 }
 
 /// Has the sender too, so that the stream never ends.
-struct Listener(
+struct FeedListener(
     broadcast::Receiver<ChangeNotice>,
     #[expect(dead_code, reason = "only keeps the channel open")] broadcast::Sender<ChangeNotice>,
 );
 
 #[async_trait]
-impl ChangeStream for Listener {
+impl ChangeStream for FeedListener {
     async fn next(&mut self) -> ChangeNotice {
         match self.0.recv().await {
             Ok(change) => change,

@@ -31,6 +31,6 @@ mod transfer;
 mod usage;
 mod webhooks;
 
-pub use dialect::{Columns, Dialect, Durability, Value};
+pub use dialect::{Dialect, Durability, SqlRow, Value};
 pub use migrations::OpenError;
 pub use store::SqlStore;

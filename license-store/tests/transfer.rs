@@ -12,8 +12,8 @@ use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::license::{CustomerEmail, Fingerprint};
 use license_core::limits;
 use license_core::service::{
-    DeactivateRequest, Deactivated, ExportKeys, HeldBy, ImportOptions, ImportReport, ServiceOptions,
-    Services, TransferError, ValidateRequest,
+    DeactivateRequest, Deactivated, ExportKeys, ImportOptions, ImportReport, ServiceOptions, Services,
+    SlotHolder, TransferError, ValidateRequest,
 };
 use license_core::store::{FullStore, LicenseFilter, LicenseQuery, PageRequest};
 use license_core::transfer::Columns;
@@ -494,7 +494,7 @@ async fn imported_keys_are_validated_exactly() {
         assert!(server.validate(key).await.is_none(), "{key:?} is of no form");
     }
     assert!(refused(&typo).await.contains("mistyped"), "never a key of another system");
-    let request = DeactivateRequest { key: old, held: HeldBy::Device("one") };
+    let request = DeactivateRequest { key: old, holder: SlotHolder::Device("one") };
     let released = server.services.validation.deactivate(&request, Actor::new(Who::Customer)).await;
     assert!(matches!(released, Ok(Deactivated::Denied(_))), "its license is found: {released:?}");
     // A rotation replaces it by a key of this server.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
-use license_core::command::{Command, CommandContext, LicenseSpec, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome, LicenseSpec};
 use license_core::key::Secret;
 use license_core::license::{CustomerEmail, LicenseId};
 use license_core::service::{LicenseService, ServiceContext, ServiceOptions};
@@ -333,7 +333,7 @@ async fn over_change_feed(database: &TestDatabase) -> Vec<Duration> {
             };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let acknowledged = now();
-            let Outcome::Done(license) = outcome else { panic!("{outcome:?}") };
+            let CommandOutcome::Done(license) = outcome else { panic!("{outcome:?}") };
             for other in &mut others {
                 let heard = loop {
                     let heard = tokio::time::timeout(PROPAGATION_TIMEOUT, other.recv())

@@ -9,7 +9,7 @@ use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum ServerCommand {
     /// Creates, lists and revokes API tokens; servers may be running
     #[command(subcommand)]
     Token(TokenCommand),
@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
 }
 
-impl Command {
+impl ServerCommand {
     /// Runs the command.
     pub(crate) async fn run(&self, flags: &Flags) -> Result<ExitCode, String> {
         match self {

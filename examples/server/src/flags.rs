@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::audit::AuditFlags;
 use crate::byte_size::ByteSize;
-use crate::command::Command;
+use crate::command::ServerCommand;
 use crate::network::NetworkFlags;
 use crate::usage::UsageFlags;
 use chrono::TimeDelta;
@@ -36,7 +36,7 @@ const MIN_ADMIN_TOKEN_LENGTH: usize = 16;
 )]
 pub(crate) struct Flags {
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub(crate) command: Option<ServerCommand>,
 
     /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "LICENSE_LISTEN", default_value = "127.0.0.1:8080")]

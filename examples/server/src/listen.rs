@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use connection::Connection;
+use connection::HttpConnection;
 use connection_limit::ConnectionLimit;
 
 pub use activity::Timeouts;
@@ -90,7 +90,7 @@ pub async fn serve(
                 match limit.acquire(ClientAddress(peer), options.trusted_proxies.trusts(peer)) {
                     Some(permit) => {
                         let (app, options) = (app.clone(), Arc::clone(&options));
-                        let connection = Connection { app, options, peer, stopped: stopped.clone(), _permit: permit };
+                        let connection = HttpConnection { app, options, peer, stopped: stopped.clone(), _permit: permit };
                         connections.spawn(connection.run(stream));
                     }
                     // Over TLS the handshake would cost more than the refusal saves.

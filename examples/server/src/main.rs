@@ -137,11 +137,11 @@ async fn auth(engine: &Engine, given: Option<String>) -> Result<(TokenAuth, Admi
     let auth = TokenAuth::new(engine.services().access);
     if let Some(token) = given {
         let given = AdminAuth::new([TokenDigest::of(&token)]);
-        return Ok((auth.with_admins(given).excluding(TokenId::first()), AdminToken::Given));
+        return Ok((auth.with_admins(given).excluding(TokenId::first()), AdminToken::Configured));
     }
     let token = match engine.access.first_token().await.map_err(text)? {
-        FirstToken::Created(token) => AdminToken::Made(token),
-        FirstToken::Existing => AdminToken::Kept,
+        FirstToken::Created(token) => AdminToken::Created(token),
+        FirstToken::Existing => AdminToken::Existing,
     };
     Ok((auth, token))
 }

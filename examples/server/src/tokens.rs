@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use license_core::access::{Actor, ApiToken, Scope, Scopes, TokenId, TokenName, Who};
 use license_core::clock::{SystemClock, SystemRng};
-use license_core::service::{AccessService, Sources, TokenSpec};
+use license_core::service::{AccessService, ClockAndRng, TokenSpec};
 use license_core::store::PageRequest;
 
 use crate::database::Database;
@@ -62,7 +62,7 @@ pub(crate) async fn run(command: &TokenCommand, flags: &DatabaseFlags) -> Result
     }
     database.check()?;
     let store = database.open().await?;
-    let sources = Arc::new(Sources::new(SystemClock, SystemRng));
+    let sources = Arc::new(ClockAndRng::new(SystemClock, SystemRng));
     let shared = || Arc::clone(&store);
     let access = AccessService::new(shared() as _, shared() as _, shared() as _, sources);
     let done = execute(command, &access).await;

@@ -37,7 +37,7 @@ pub fn expiry_events(license: License, now: DateTime<Utc>, expiring_until: DateT
 
 /// A validation was denied because no slot was free.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitNotice {
+pub struct LimitReached {
     /// The license.
     pub license_id: LicenseId,
     /// The kind of slot.
@@ -49,8 +49,8 @@ pub struct LimitNotice {
 /// Decides whether an event about a reached limit is due: at most one per [`LIMIT_EVENT_INTERVAL`] since
 /// `last`, and only while no slot is free. `license` must be that of the notice.
 #[must_use]
-pub fn limit_event(license: License, notice: &LimitNotice, last: Option<DateTime<Utc>>) -> Option<Changes> {
-    let LimitNotice { license_id: _, kind, at } = notice;
+pub fn limit_event(license: License, notice: &LimitReached, last: Option<DateTime<Utc>>) -> Option<Changes> {
+    let LimitReached { license_id: _, kind, at } = notice;
     let slots = license.slots(*kind);
     let recent = last.is_some_and(|last| *at < last + LIMIT_EVENT_INTERVAL);
     if recent || slots.has_free() || license.state != LicenseState::Active {

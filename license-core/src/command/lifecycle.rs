@@ -13,11 +13,11 @@ use crate::limits;
 use crate::validation::{Denial, plan_of};
 
 pub(super) fn suspend(draft: &mut Draft) -> Result<(), Denial> {
-    turn(draft, LicenseState::Suspended, EventType::LicenseSuspended)
+    set_state(draft, LicenseState::Suspended, EventType::LicenseSuspended)
 }
 
 pub(super) fn reinstate(draft: &mut Draft) -> Result<(), Denial> {
-    turn(draft, LicenseState::Active, EventType::LicenseReinstated)
+    set_state(draft, LicenseState::Active, EventType::LicenseReinstated)
 }
 
 /// Revoking a revoked license is not a denial, so that callers can retry.
@@ -28,7 +28,7 @@ pub(super) fn revoke(draft: &mut Draft) {
     }
 }
 
-fn turn(draft: &mut Draft, state: LicenseState, event_type: EventType) -> Result<(), Denial> {
+fn set_state(draft: &mut Draft, state: LicenseState, event_type: EventType) -> Result<(), Denial> {
     refuse_revoked(draft)?;
     if draft.license.state != state {
         draft.license.state = state;

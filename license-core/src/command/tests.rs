@@ -124,11 +124,11 @@ impl Bench {
     fn run(&mut self, command: &Command) -> Result<Vec<&'static str>, Denial> {
         let Decision { outcome, changes } = self.decide(command);
         match outcome {
-            Outcome::Denied(denial) => {
+            CommandOutcome::Denied(denial) => {
                 assert_eq!(changes, None, "a denial changes nothing");
                 Err(denial)
             }
-            Outcome::Done(license) => {
+            CommandOutcome::Done(license) => {
                 let Some(decided) = changes else {
                     assert_eq!(*license, self.license, "no changes, so the same license");
                     return Ok(Vec::new());
@@ -458,8 +458,8 @@ fn stale_version_changes_nothing() {
         let view =
             View { license: bench.license.clone(), activations: Vec::new(), eviction_candidates: Vec::new() };
         let found = match decide(view, &Command::Suspend, &context).outcome {
-            Outcome::Done(_) => None,
-            Outcome::Denied(denial) => Some(denial),
+            CommandOutcome::Done(_) => None,
+            CommandOutcome::Denied(denial) => Some(denial),
         };
         assert_eq!(found, denial);
     }
@@ -635,7 +635,7 @@ fn expiry_events_are_for_active_licenses_only() {
 fn limit_event_is_emitted_once_an_hour() {
     let mut bench = Bench::new("small", &["a.com"]);
     let due = |bench: &Bench, kind, after: TimeDelta| {
-        let notice = LimitNotice { license_id: bench.license.id.clone(), kind, at: now() + after };
+        let notice = LimitReached { license_id: bench.license.id.clone(), kind, at: now() + after };
         limit_event(bench.license.clone(), &notice, Some(now()))
     };
     let hour = TimeDelta::hours(1);

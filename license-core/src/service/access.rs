@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::sources::Sources;
+use super::clock_and_rng::ClockAndRng;
 use crate::access::{
     Actor, ApiToken, AuditFilter, Audited, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName,
     TokenSecret, TokenState, Who,
@@ -72,7 +72,7 @@ pub struct AccessService {
     tokens: Arc<dyn TokenStore>,
     audit: Arc<dyn AuditStore>,
     settings: Arc<dyn LicenseStore>,
-    sources: Arc<Sources>,
+    sources: Arc<ClockAndRng>,
 }
 
 impl AccessService {
@@ -81,7 +81,7 @@ impl AccessService {
         tokens: Arc<dyn TokenStore>,
         audit: Arc<dyn AuditStore>,
         settings: Arc<dyn LicenseStore>,
-        sources: Arc<Sources>,
+        sources: Arc<ClockAndRng>,
     ) -> Self {
         Self { tokens, audit, settings, sources }
     }

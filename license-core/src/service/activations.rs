@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::ServiceContext;
 use crate::access::{Actor, Who};
-use crate::command::{Command, Outcome};
+use crate::command::{Command, CommandOutcome};
 use crate::error::ServiceError;
 use crate::license::{ActivationId, ActivationKind, LicenseId};
 use crate::store::{ActivationStore, LicenseStore, Page, PageRequest};
@@ -57,9 +57,9 @@ impl ActivationService {
             let query = IdleQuery { plan: &plan.name, before, limit };
             for id in self.activations.find_idle(&query).await? {
                 match self.licenses.execute(&id, &Command::ReleaseIdle, &context).await {
-                    Ok(Outcome::Done(_)) => released += 1,
+                    Ok(CommandOutcome::Done(_)) => released += 1,
                     // The device was seen since, or another node was first.
-                    Ok(Outcome::Denied(_)) => {}
+                    Ok(CommandOutcome::Denied(_)) => {}
                     Err(error) => fault = Some(error),
                 }
             }

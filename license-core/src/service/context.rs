@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
+use super::clock_and_rng::ClockAndRng;
 use super::data_keys::load_data_keys;
 use super::key_formats::{imported_key_formats, read_key};
-use super::sources::Sources;
 use crate::access::Actor;
 use crate::catalog::PlanCatalog;
 use crate::clock::{Clock, RngError};
@@ -30,7 +30,7 @@ const KEY_FORMAT: &str = "key_format";
 #[must_use]
 pub struct ServiceOptions {
     secret: Secret,
-    sources: Arc<Sources>,
+    sources: Arc<ClockAndRng>,
     plans: PlanCatalog,
     key_format: KeyFormat,
     webhook_schedule: Schedule,
@@ -52,7 +52,7 @@ impl ServiceOptions {
     pub fn new(secret: &Secret, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
         Self {
             secret: secret.clone(),
-            sources: Arc::new(Sources::new(clock, rng)),
+            sources: Arc::new(ClockAndRng::new(clock, rng)),
             plans: PlanCatalog::standard(),
             key_format: KeyFormat::default(),
             webhook_schedule: Schedule::default(),
@@ -79,13 +79,13 @@ impl ServiceOptions {
 
     /// Sets the sources of time and randomness.
     pub fn sources(mut self, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
-        self.sources = Arc::new(Sources::new(clock, rng));
+        self.sources = Arc::new(ClockAndRng::new(clock, rng));
         self
     }
 
     /// Returns the sources of time and randomness.
     #[must_use]
-    pub fn shared_sources(&self) -> Arc<Sources> {
+    pub fn shared_sources(&self) -> Arc<ClockAndRng> {
         Arc::clone(&self.sources)
     }
 }
@@ -98,7 +98,7 @@ pub struct ServiceContext {
     pub(super) plans: Arc<PlanCatalog>,
     pub(super) webhook_schedule: Schedule,
     pub(super) barrier: ValidationBarrier,
-    pub(super) sources: Arc<Sources>,
+    pub(super) sources: Arc<ClockAndRng>,
     /// Read only for keys that are not in the engine's own format.
     imported_formats: RwLock<Arc<ImportedKeyFormats>>,
 }

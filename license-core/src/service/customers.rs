@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::ServiceContext;
 use crate::access::{Actor, AuditEntry, Erasure};
-use crate::command::{Command, Outcome};
+use crate::command::{Command, CommandOutcome};
 use crate::error::ServiceError;
 use crate::license::CustomerEmail;
 use crate::limits;
@@ -67,8 +67,8 @@ impl CustomerService {
             for detail in found {
                 let context = self.context.command(query.at, None, Some(Arc::clone(by)));
                 match self.licenses.execute(&detail.license.id, &command, &context).await? {
-                    Outcome::Done(_) => count += 1,
-                    Outcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+                    CommandOutcome::Done(_) => count += 1,
+                    CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
                 }
             }
         }

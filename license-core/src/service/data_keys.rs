@@ -1,6 +1,6 @@
 //! The data keys of a store, at the start of a service.
 
-use super::sources::Sources;
+use super::clock_and_rng::ClockAndRng;
 use crate::error::SetupError;
 use crate::key::{DataKeys, Secret};
 use crate::store::LicenseStore;
@@ -13,7 +13,7 @@ use crate::store::LicenseStore;
 pub(super) async fn load_data_keys(
     store: &dyn LicenseStore,
     secret: &Secret,
-    sources: &Sources,
+    sources: &ClockAndRng,
 ) -> Result<DataKeys, SetupError> {
     let sealed = sources.with_rng(|rng| DataKeys::generate(rng)?.seal(secret, rng))?;
     let stored = store.put_if_absent(DataKeys::SETTING, &sealed).await?;

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::license::LicenseId;
 use crate::limits;
 use crate::store::{
-    AnomalyScan, ChangeStream, EventFilter, EventRetention, EventStore, ExpirySweep, LicenseStore, Page,
+    AnomalyScan, ChangeStream, EventFilter, EventRetention, EventStore, ExpiryScan, LicenseStore, Page,
     PageRequest, SequencedEvent,
 };
 
@@ -122,7 +122,7 @@ impl EventService {
     pub async fn write_expiry_events(&self, expiring: TimeDelta, limit: u32) -> Result<u32, ServiceError> {
         let now = self.context.now();
         let expiring_until = now.checked_add_signed(expiring).unwrap_or(now);
-        Ok(self.events.write_expiry_events(&ExpirySweep { now, expiring_until, limit }).await?)
+        Ok(self.events.write_expiry_events(&ExpiryScan { now, expiring_until, limit }).await?)
     }
 
     /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns how

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::context::ServiceContext;
 use crate::access::Actor;
 use crate::catalog::PlanCatalog;
-use crate::command::{Command, Idempotency, IdempotencyKey, LicensePatch, LicenseSpec, Outcome, create};
+use crate::command::{
+    Command, CommandOutcome, Idempotency, IdempotencyKey, LicensePatch, LicenseSpec, create,
+};
 use crate::error::ServiceError;
 use crate::key::LicenseKey;
 use crate::license::{ActivationId, LicenseDetail, LicenseId};
@@ -132,12 +134,12 @@ impl LicenseService {
     ) -> Result<KeyedLicense, ServiceError> {
         let context = self.context.command(self.context.now(), expected_version, self.actor.clone());
         match self.store.execute(id, command, &context).await? {
-            Outcome::Done(_) => {
+            CommandOutcome::Done(_) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;
                 self.get(id).await
             }
-            Outcome::Denied(denial) => Err(ServiceError::Denied(denial)),
+            CommandOutcome::Denied(denial) => Err(ServiceError::Denied(denial)),
         }
     }
 

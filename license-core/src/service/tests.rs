@@ -9,14 +9,14 @@ use rand_chacha::ChaCha20Rng;
 use super::*;
 use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::clock::ManualClock;
-use crate::command::{Command, IdempotencyKey, LicenseSpec, Outcome, create};
+use crate::command::{Command, CommandOutcome, IdempotencyKey, LicenseSpec, create};
 use crate::domain::DomainName;
 use crate::error::ValidateError;
 use crate::key::{DataKeys, DataKeysError, KeyFormat, KeyVault, Secret};
 use crate::license::{
     ActivationKind, Binding, Counters, CustomerEmail, License, LicenseDetail, LicenseId, LicenseState,
 };
-use crate::store::{Created, MockCatalogStore, MockEventStore, MockLicenseStore, Page, Source, StoreError};
+use crate::store::{BoxError, Created, MockCatalogStore, MockEventStore, MockLicenseStore, Page, StoreError};
 use crate::usage::{Client, Location, Validation, ValidationOutcome};
 use crate::validation::{Claim, Denial, DenialCode, LicenseSnapshot, Verdict};
 
@@ -113,7 +113,7 @@ fn records(store: &mut MockLicenseStore, outcome: ValidationOutcome) {
 }
 
 fn down() -> StoreError {
-    StoreError::Unavailable { source: Source::from("down") }
+    StoreError::Unavailable { source: BoxError::from("down") }
 }
 
 #[tokio::test]
@@ -233,7 +233,11 @@ async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
             })
             .returning(move |_, _, _| {
                 let full = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
-                Ok(if granted { Outcome::Done(Arc::new(license())) } else { Outcome::Denied(full) })
+                Ok(if granted {
+                    CommandOutcome::Done(Arc::new(license()))
+                } else {
+                    CommandOutcome::Denied(full)
+                })
             });
         let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);
         records(&mut store, if granted { ValidationOutcome::Valid } else { denied });
@@ -368,7 +372,7 @@ async fn a_revocation_waits_for_validations_that_run() {
     let mut store = store();
     let revoked = Arc::new(License { state: LicenseState::Revoked, ..license() });
     let shown = Arc::clone(&revoked);
-    store.expect_execute().times(1).returning(move |_, _, _| Ok(Outcome::Done(Arc::clone(&revoked))));
+    store.expect_execute().times(1).returning(move |_, _, _| Ok(CommandOutcome::Done(Arc::clone(&revoked))));
     store.expect_get().returning(move |_| {
         let license = Arc::clone(&shown);
         Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
@@ -411,7 +415,7 @@ async fn a_validation_runs_until_it_is_recorded() {
 #[tokio::test]
 async fn denials_of_commands_are_told_apart_from_faults() {
     let mut store = store();
-    store.expect_execute().times(1).returning(|_, _, _| Ok(Outcome::Denied(Denial::Revoked)));
+    store.expect_execute().times(1).returning(|_, _, _| Ok(CommandOutcome::Denied(Denial::Revoked)));
     store.expect_execute().times(1).returning(|id, _, _| Err(StoreError::NotFound { id: id.clone() }));
     let service = licenses(store).await;
     let id = LicenseId::parse("lic_a1").unwrap();

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::context::ServiceContext;
 use super::health::Health;
-use super::limit_notices::LimitNotices;
+use super::limit_throttle::LimitThrottle;
 use crate::access::{Actor, Who};
-use crate::command::{Command, LimitNotice, Outcome};
+use crate::command::{Command, CommandOutcome, LimitReached};
 use crate::domain::DomainName;
 use crate::error::ValidateError;
 use crate::license::{ActivationKind, Binding, Fingerprint, License, LicenseId};
@@ -55,12 +55,12 @@ pub struct DeactivateRequest<'a> {
     /// The license key.
     pub key: &'a str,
     /// The domain or device that holds the slot.
-    pub held: HeldBy<'a>,
+    pub holder: SlotHolder<'a>,
 }
 
 /// The holder of a slot, as received.
 #[derive(Clone, Copy, Debug)]
-pub enum HeldBy<'a> {
+pub enum SlotHolder<'a> {
     /// A domain.
     Domain(&'a str),
     /// A device, by its fingerprint.
@@ -69,8 +69,8 @@ pub enum HeldBy<'a> {
 
 impl fmt::Debug for DeactivateRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key: _, held } = self;
-        f.debug_struct("DeactivateRequest").field("held", held).finish_non_exhaustive()
+        let Self { key: _, holder } = self;
+        f.debug_struct("DeactivateRequest").field("holder", holder).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +93,7 @@ pub struct ValidationService {
     events: Option<Arc<dyn EventStore>>,
     health: Health,
     context: Arc<ServiceContext>,
-    limit_notices: LimitNotices,
+    limit_throttle: LimitThrottle,
     answers: Answers,
 }
 
@@ -116,8 +116,8 @@ impl ValidationService {
         health: Health,
         context: Arc<ServiceContext>,
     ) -> Self {
-        let (limit_notices, answers) = (LimitNotices::default(), Answers::default());
-        Self { store, events, health, context, limit_notices, answers }
+        let (limit_throttle, answers) = (LimitThrottle::default(), Answers::default());
+        Self { store, events, health, context, limit_throttle, answers }
     }
 
     /// Validates a key for a domain and a device, takes the slots it needs, and records the validation.
@@ -152,9 +152,11 @@ impl ValidationService {
                 let command = Command::Activate(claim.clone());
                 let context = self.context.command(now, None, None);
                 match self.store.execute(&license_id, &command, &context).await? {
-                    Outcome::Done(license) => activated(license, plans).map_err(plan_unknown)?,
-                    Outcome::Denied(denial @ Denial::PlanUnknown { .. }) => return Err(plan_unknown(denial)),
-                    Outcome::Denied(denial) => Verdict::Denied(denial),
+                    CommandOutcome::Done(license) => activated(license, plans).map_err(plan_unknown)?,
+                    CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
+                        return Err(plan_unknown(denial));
+                    }
+                    CommandOutcome::Denied(denial) => Verdict::Denied(denial),
                 }
             }
         };
@@ -194,12 +196,12 @@ impl ValidationService {
     /// the answer either way.
     async fn write_limit_event(&self, license_id: LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
         let Some(events) = &self.events else { return };
-        if self.health.is_down() || !self.limit_notices.begin(&license_id, kind, at) {
+        if self.health.is_down() || !self.limit_throttle.begin(&license_id, kind, at) {
             return;
         }
-        let notice = LimitNotice { license_id, kind, at };
+        let notice = LimitReached { license_id, kind, at };
         if let Ok(Some(written)) = events.write_limit_event(&notice).await {
-            self.limit_notices.told(&notice.license_id, kind, written);
+            self.limit_throttle.told(&notice.license_id, kind, written);
         }
     }
 
@@ -215,9 +217,9 @@ impl ValidationService {
         actor: Actor,
     ) -> Result<Deactivated, ValidateError> {
         let key = self.context.read_key(request.key)?;
-        let binding = match request.held {
-            HeldBy::Domain(text) => Binding::Domain(DomainName::parse(text)?),
-            HeldBy::Device(text) => Binding::Device(Fingerprint::parse(text)?),
+        let binding = match request.holder {
+            SlotHolder::Domain(text) => Binding::Domain(DomainName::parse(text)?),
+            SlotHolder::Device(text) => Binding::Device(Fingerprint::parse(text)?),
         };
         let (digest, claim) = (self.context.vault.digest(&key), Claim::of(&binding));
         let Some(snapshot) = self.store.find_by_key(&digest, &claim).await? else {
@@ -227,13 +229,15 @@ impl ValidationService {
         let by = Arc::new(Actor { who: Who::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
         Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
-            Outcome::Done(license) => {
+            CommandOutcome::Done(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;
                 Deactivated::Released(license)
             }
-            Outcome::Denied(denial @ Denial::PlanUnknown { .. }) => return Err(plan_unknown(id, denial)),
-            Outcome::Denied(denial) => Deactivated::Denied(denial),
+            CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
+                return Err(plan_unknown(id, denial));
+            }
+            CommandOutcome::Denied(denial) => Deactivated::Denied(denial),
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::license::LicenseId;
 
 /// An error of whatever lies below.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The store could not do what was asked. A refusal by a rule is not among these.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum StoreError {
     Contended {
         /// What the database said.
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// A row is not as it was written.
     #[error("{table}.{column} of {id:?} can't be read")]
@@ -41,14 +41,14 @@ pub enum StoreError {
         id: String,
         /// What is wrong with it.
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// The store does not answer, or can't keep what it is given (a full disk).
     #[error("the store is unavailable")]
     Unavailable {
         /// What happened.
         #[source]
-        source: Source,
+        source: BoxError,
     },
 }
 
@@ -56,7 +56,7 @@ impl StoreError {
     /// The same error for each of several callers that waited for one answer.
     #[must_use]
     pub fn shared(error: &Arc<Self>) -> Self {
-        let source = || Source::from(Arc::clone(error));
+        let source = || BoxError::from(Arc::clone(error));
         match &**error {
             Self::NotFound { id } => Self::NotFound { id: id.clone() },
             Self::AlreadyExists { what } => Self::AlreadyExists { what },

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
 use crate::catalog::PlanCatalog;
-use crate::command::LimitNotice;
+use crate::command::LimitReached;
 use crate::event::{Event, EventType, Subject};
 use crate::license::LicenseId;
 use crate::limits;
@@ -35,14 +35,14 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Transactions are short, so a call may do less than the limit. Call repeatedly until it returns 0. The
     /// commit may also assign positions to the events, under the lock of
     /// [`assign_positions`](Self::assign_positions), if all earlier events of the license have positions.
-    async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError>;
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError>;
 
     /// Writes the event of a reached limit, if [`limit_event`](crate::command::limit_event) decides so under
     /// the lock of the license. Returns when the event was last written, including now; `None` if never.
     ///
     /// # Errors
     /// Returns [`StoreError::NotFound`] if no license has this id.
-    async fn write_limit_event(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError>;
+    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// Writes events for unusual daily usage, as [`anomaly_events`](crate::command::anomaly_events) decides
     /// under the lock of each license. Returns how many licenses it looked at.
@@ -87,7 +87,7 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 
 /// Arguments of [`EventStore::write_expiry_events`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExpirySweep {
+pub struct ExpiryScan {
     /// The time.
     pub now: DateTime<Utc>,
     /// Licenses that expire by this moment are "expiring".

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
-use crate::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
+use crate::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
 use crate::key::KeyDigest;
 use crate::license::{CustomerEmail, License, LicenseDetail, LicenseId, Status};
 use crate::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
@@ -45,7 +45,7 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError>;
+    ) -> Result<CommandOutcome, StoreError>;
 
     /// Records validations: adds them to the history, and their [`fold`](crate::usage::fold) to rollups,
     /// counters and activations. A store may apply the fold later, as long as
@@ -157,7 +157,7 @@ impl Created {
     /// Compares the hash of a `request` with that of the request `before`, which used the same idempotency
     /// key and created `first`.
     #[must_use]
-    pub fn again(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
+    pub fn repeated(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
         if request == before { Self::Existing(first) } else { Self::KeyReused }
     }
 }

@@ -28,7 +28,7 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
 
     /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each,
     /// in order. Keys of one call must differ. From then on, single validations of these days are [not
-    /// complete](crate::usage::UsageKept::imported).
+    /// complete](crate::usage::RetainedUsage::imported).
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
 
     /// Returns what [`import_rollups`](Self::import_rollups) would return now. Writes nothing.

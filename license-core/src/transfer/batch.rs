@@ -55,7 +55,7 @@ pub enum Imported {
     /// Kept.
     New,
     /// It was there, and is left as it is.
-    There,
+    Existing,
     /// A license with this id has another key.
     IdTaken,
     /// Another license has this key.
@@ -71,12 +71,12 @@ pub enum ImportedRollup {
     /// Kept.
     New,
     /// There was one, and it is left as it is.
-    There,
+    Existing,
     /// There is no such license.
     NoLicense,
-    /// Rollups of its day are [not kept any longer](crate::usage::UsageKept::has_rollups_of): it may be one
+    /// Rollups of its day are [not kept any longer](crate::usage::RetainedUsage::has_rollups_of): it may be one
     /// of those that were removed, and are in the totals.
-    Gone,
+    Pruned,
 }
 
 impl ImportBatch {
@@ -89,11 +89,11 @@ impl ImportBatch {
         let settled = self.licenses.iter().map(|ImportedLicense { license, id_given, key_given, .. }| {
             if let Some(holder) = by_id.get(&license.id) {
                 let same = !key_given || holder.key_digest == license.key_digest;
-                return if same { Imported::There } else { Imported::IdTaken };
+                return if same { Imported::Existing } else { Imported::IdTaken };
             }
             match by_key.get(&license.key_digest) {
                 Some(holder) if *id_given => Imported::KeyTaken { by: holder.id.clone() },
-                Some(_) => Imported::There,
+                Some(_) => Imported::Existing,
                 None => Imported::New,
             }
         });

@@ -84,7 +84,7 @@ pub(crate) fn validate_row(
         last_event: line.last_event.unwrap_or_default(),
         expiry_notified: line.expiry_notified.unwrap_or(notified),
     };
-    let mut slots = Slots::default();
+    let mut slots = RowSlots::default();
     // Activations with ids first, so that the others get later numbers.
     let (numbered, bare): (Vec<_>, Vec<_>) = activations.into_iter().partition(|(_, line)| line.id.is_some());
     for (at, ActivationLine { license: _, id, binding, created_at: since, label, last_seen }) in numbered {
@@ -139,7 +139,7 @@ pub(crate) fn validate_row(
 
 /// The activations of a license, without duplicates.
 #[derive(Default)]
-struct Slots {
+struct RowSlots {
     activations: Vec<ActivationDetail>,
     ids: HashSet<ActivationId>,
     bindings: HashSet<Binding>,
@@ -147,7 +147,7 @@ struct Slots {
     devices: u64,
 }
 
-impl Slots {
+impl RowSlots {
     fn take(&mut self, detail: ActivationDetail, exempt_hosts: bool) -> Result<(), ImportLineError> {
         let ActivationDetail { activation, .. } = &detail;
         match &activation.binding {

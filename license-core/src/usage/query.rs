@@ -148,7 +148,7 @@ impl UsageQuery {
     ///
     /// # Errors
     /// Returns [`UsageError`] with the parameter and the earliest time that can be queried.
-    pub fn check(&self, kept: &UsageKept) -> Result<(), UsageError> {
+    pub fn check(&self, kept: &RetainedUsage) -> Result<(), UsageError> {
         if let Some(since) = kept.rollups_from.map(Day::start) {
             for (parameter, at) in [("from", self.from), ("to", self.to)] {
                 if at.is_some_and(|at| at < since) {
@@ -216,10 +216,10 @@ impl Default for UsageRetention {
 impl UsageRetention {
     /// Returns what must be kept at `now`, in whole days.
     #[must_use]
-    pub fn at(&self, now: DateTime<Utc>) -> UsageKept {
+    pub fn at(&self, now: DateTime<Utc>) -> RetainedUsage {
         let today = Day::of(now).number();
         let back = |days: u32| Day::from_number(today.saturating_sub(i64::from(days)));
-        UsageKept {
+        RetainedUsage {
             records_from: Some(back(self.record_days).start()),
             rollups_from: Some(back(self.rollup_days)),
         }
@@ -228,14 +228,14 @@ impl UsageRetention {
 
 /// The usage data that a store keeps. Older validations are in the totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UsageKept {
+pub struct RetainedUsage {
     /// Single validations from this time on; `None` is all.
     pub records_from: Option<DateTime<Utc>>,
     /// Rollups from this day on; `None` is all.
     pub rollups_from: Option<Day>,
 }
 
-impl UsageKept {
+impl RetainedUsage {
     /// Returns what is kept after an import of rollups, without single validations, up to `newest`.
     #[must_use]
     pub fn imported(newest: Day) -> Self {

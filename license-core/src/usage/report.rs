@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Interval, Rollup, UsageError, UsageGroup, UsageKept, UsageQuery, UsageSum, Validation, ValidationCursor,
-    ValidationOutcome,
+    Interval, RetainedUsage, Rollup, UsageError, UsageGroup, UsageQuery, UsageSum, Validation,
+    ValidationCursor, ValidationOutcome,
 };
 use crate::domain::DomainName;
 use crate::license::{Fingerprint, LicenseId};
@@ -33,7 +33,7 @@ pub struct UsageReport {
     /// Single validations in the range that are kept, newest first.
     pub recent: Page<Validation, ValidationCursor>,
     /// The data that the store kept at that moment.
-    pub kept: UsageKept,
+    pub kept: RetainedUsage,
     /// All validations recorded before this time are counted; `None` means all are.
     pub as_of: Option<DateTime<Utc>>,
 }
@@ -123,7 +123,7 @@ impl UsageReport {
             series: points.into_iter().map(|(start, by_outcome)| UsagePoint { start, by_outcome }).collect(),
             breakdown: query.group_by.map(|by| Breakdown { by, shares, other: all.saturating_sub(listed) }),
             recent: Page { items: Vec::new(), next: None },
-            kept: UsageKept::default(),
+            kept: RetainedUsage::default(),
             as_of: None,
         }
     }

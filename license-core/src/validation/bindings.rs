@@ -4,12 +4,12 @@ use crate::domain::DomainName;
 use crate::license::{ActivationKind, Binding, Fingerprint};
 
 /// Number of bindings stored inline; most licenses have no more.
-const FEW: usize = 3;
+const INLINE: usize = 3;
 
 /// The bindings that were read with a license.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Bindings {
-    Few([Option<Binding>; FEW]),
+    Inline([Option<Binding>; INLINE]),
     /// Sorted by kind and value, for binary search.
     Many(Box<[Binding]>),
 }
@@ -32,7 +32,7 @@ fn as_domain(binding: &Binding) -> Option<&DomainName> {
 impl Bindings {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Binding> {
         let (few, many): (&[_], &[_]) = match self {
-            Self::Few(few) => (few, &[]),
+            Self::Inline(few) => (few, &[]),
             Self::Many(many) => (&[], many),
         };
         few.iter().flatten().chain(many)
@@ -41,7 +41,7 @@ impl Bindings {
     /// Returns the nearest registered domain that covers `asked`: the domain itself before a wildcard.
     pub(super) fn covering(&self, asked: &DomainName) -> Option<&DomainName> {
         match self {
-            Self::Few(few) => {
+            Self::Inline(few) => {
                 let domains = || few.iter().flatten().filter_map(as_domain);
                 domains().find(|domain| *domain == asked).or_else(|| {
                     let wildcards = domains().filter(|domain| domain.covers(asked));
@@ -58,7 +58,7 @@ impl Bindings {
 
     pub(super) fn has_device(&self, asked: &Fingerprint) -> bool {
         match self {
-            Self::Few(few) => few
+            Self::Inline(few) => few
                 .iter()
                 .flatten()
                 .any(|binding| matches!(binding, Binding::Device(device) if device == asked)),
@@ -70,7 +70,7 @@ impl Bindings {
     pub(super) fn heap_size(&self) -> usize {
         let texts: usize = self.iter().map(|binding| heap_size_of_text(binding.value())).sum();
         match self {
-            Self::Few(_) => texts,
+            Self::Inline(_) => texts,
             Self::Many(many) => texts + size_of_val(&**many),
         }
     }
@@ -85,7 +85,7 @@ impl FromIterator<Binding> for Bindings {
     fn from_iter<I: IntoIterator<Item = Binding>>(bindings: I) -> Self {
         let mut rest = bindings.into_iter();
         let few = std::array::from_fn(|_| rest.next());
-        let Some(next) = rest.next() else { return Self::Few(few) };
+        let Some(next) = rest.next() else { return Self::Inline(few) };
         let mut many: Box<[_]> = few.into_iter().flatten().chain([next]).chain(rest).collect();
         many.sort_unstable_by(|a, b| sort_key(a).cmp(&sort_key(b)));
         Self::Many(many)
@@ -109,7 +109,7 @@ mod tests {
         let others = (0..500).flat_map(|n| [registered(&format!("o{n}.net")), device(&format!("o{n}"))]);
         let many = bindings.iter().rev().cloned().chain(others).collect();
         let few = bindings.iter().cloned().collect();
-        assert!(matches!((&few, &many), (Bindings::Few(_), Bindings::Many(_))));
+        assert!(matches!((&few, &many), (Bindings::Inline(_), Bindings::Many(_))));
         [few, many]
     }
 

@@ -35,9 +35,9 @@ const REGION: [&[PathElement<'_>]; 2] = [
 ///
 /// The file is held in memory. Clones share it.
 #[derive(Clone)]
-pub struct GeoIpDatabase(Arc<Inner>);
+pub struct GeoIpDatabase(Arc<LoadedDatabase>);
 
-struct Inner {
+struct LoadedDatabase {
     path: PathBuf,
     /// Every validation reads it, without a lock.
     reader: ArcSwap<Reader<Vec<u8>>>,
@@ -87,7 +87,7 @@ impl GeoIpDatabase {
         let loaded = std::fs::metadata(&path).as_ref().map(FileIdentity::of).ok();
         let reader = ArcSwap::from_pointee(read(&path)?);
         let (reloaded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self(Arc::new(Inner { path, reader, loaded, reloaded, refused })))
+        Ok(Self(Arc::new(LoadedDatabase { path, reader, loaded, reloaded, refused })))
     }
 
     /// Reloads the file when it changes or is replaced, until the future is dropped.
@@ -108,7 +108,7 @@ impl GeoIpDatabase {
 
     /// Reloads the file unless it is the one that was `seen`. Returns the identity of the current file.
     fn reload_if_changed(&self, seen: Option<FileIdentity>) -> Option<FileIdentity> {
-        let Inner { path, reader, reloaded, refused, .. } = &*self.0;
+        let LoadedDatabase { path, reader, reloaded, refused, .. } = &*self.0;
         let now = std::fs::metadata(path).as_ref().map(FileIdentity::of).ok();
         if now == seen {
             return now;
@@ -139,7 +139,7 @@ impl GeoIpDatabase {
     }
 
     pub(super) fn metrics(&self) -> Vec<Metric> {
-        let Inner { reader, reloaded, refused, .. } = &*self.0;
+        let LoadedDatabase { reader, reloaded, refused, .. } = &*self.0;
         let counts = [("taken", reloaded), ("refused", refused)];
         let counts = counts.map(|(name, count)| (name, count.load(Ordering::Relaxed))).to_vec();
         vec![

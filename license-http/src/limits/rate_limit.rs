@@ -56,9 +56,9 @@ impl Clock for SharedClock {
 
 /// The caller whose calls are counted. Keys and tokens are hashed with a seed of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Subject(u64);
+pub(super) struct RateLimitSubject(u64);
 
-impl Subject {
+impl RateLimitSubject {
     pub(super) fn of_client(client: ClientAddress) -> Self {
         Self(match client.network() {
             IpAddr::V4(four) => four.to_bits().into(),
@@ -70,19 +70,19 @@ impl Subject {
 
 /// A lookup of a subject. `count` is false if the call must not be counted.
 #[derive(Clone, Hash, PartialEq, Eq)]
-struct Lookup {
-    subject: Subject,
+struct QuotaLookup {
+    subject: RateLimitSubject,
     count: bool,
 }
 
 /// The time of the next allowed call by subject. A full cache evicts the subjects that call least. So a
 /// flood of addresses that call once evicts itself, and frequent callers stay limited.
-struct Subjects(Cache<Subject, Arc<InMemoryState>>);
+struct Subjects(Cache<RateLimitSubject, Arc<InMemoryState>>);
 
 impl StateStore for Subjects {
-    type Key = Lookup;
+    type Key = QuotaLookup;
 
-    fn measure_and_replace<T, F, E>(&self, lookup: &Lookup, measure: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, lookup: &QuotaLookup, measure: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -149,7 +149,7 @@ impl RateLimited {
 pub(super) struct RateLimiter {
     pub(super) name: &'static str,
     rate: Rate,
-    calls: Governor<Lookup, Subjects, SharedClock, StateInformationMiddleware>,
+    calls: Governor<QuotaLookup, Subjects, SharedClock, StateInformationMiddleware>,
     clock: SharedClock,
     seed: RandomState,
     pub(super) refused: AtomicU64,
@@ -174,16 +174,16 @@ impl RateLimiter {
     }
 
     /// Counts one call.
-    pub(super) fn check(&self, subject: Subject) -> Result<RateLimitState, RateLimited> {
-        self.look_up(&Lookup { subject, count: true })
+    pub(super) fn check(&self, subject: RateLimitSubject) -> Result<RateLimitState, RateLimited> {
+        self.look_up(&QuotaLookup { subject, count: true })
     }
 
     /// Returns an error if a call would be refused. Nothing is counted.
-    pub(super) fn peek(&self, subject: Subject) -> Result<(), RateLimited> {
-        self.look_up(&Lookup { subject, count: false }).map(drop)
+    pub(super) fn peek(&self, subject: RateLimitSubject) -> Result<(), RateLimited> {
+        self.look_up(&QuotaLookup { subject, count: false }).map(drop)
     }
 
-    fn look_up(&self, lookup: &Lookup) -> Result<RateLimitState, RateLimited> {
+    fn look_up(&self, lookup: &QuotaLookup) -> Result<RateLimitState, RateLimited> {
         match self.calls.check_key(lookup) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
@@ -206,7 +206,7 @@ impl RateLimiter {
     }
 
     /// Hashes a key as its parser reads it: case, separators and look-alike letters do not matter.
-    pub(super) fn subject_of_key(&self, key: &str) -> Subject {
+    pub(super) fn subject_of_key(&self, key: &str) -> RateLimitSubject {
         let mut hasher = self.seed.build_hasher();
         for byte in key.bytes().filter(u8::is_ascii_alphanumeric) {
             hasher.write_u8(match byte.to_ascii_uppercase() {
@@ -215,11 +215,11 @@ impl RateLimiter {
                 symbol => symbol,
             });
         }
-        Subject(hasher.finish())
+        RateLimitSubject(hasher.finish())
     }
 
-    pub(super) fn subject_of_token(&self, authorization: &[u8]) -> Subject {
-        Subject(self.seed.hash_one(authorization))
+    pub(super) fn subject_of_token(&self, authorization: &[u8]) -> RateLimitSubject {
+        RateLimitSubject(self.seed.hash_one(authorization))
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn allowed(limiter: &RateLimiter, subject: u64, calls: usize) -> usize {
-        (0..calls).filter(|_| limiter.check(Subject(subject)).is_ok()).count()
+        (0..calls).filter(|_| limiter.check(RateLimitSubject(subject)).is_ok()).count()
     }
 
     #[test]
@@ -272,14 +272,14 @@ mod tests {
     fn peek_counts_nothing() {
         let (limiter, mut advance) = limiter("1/s:2", 100);
         for _ in 0..10 {
-            limiter.peek(Subject(1)).unwrap();
+            limiter.peek(RateLimitSubject(1)).unwrap();
         }
         assert_eq!(allowed(&limiter, 1, 3), 2);
         for _ in 0..10 {
-            limiter.peek(Subject(1)).unwrap_err();
+            limiter.peek(RateLimitSubject(1)).unwrap_err();
         }
         advance(1000);
-        limiter.peek(Subject(1)).unwrap();
+        limiter.peek(RateLimitSubject(1)).unwrap();
         assert_eq!(allowed(&limiter, 1, 3), 1);
     }
 
@@ -288,14 +288,14 @@ mod tests {
         let (limiter, mut advance) = limiter("1/m:2", 100);
         let state =
             |remaining, seconds| RateLimitState { name: "test", quota: 2, window: 120, remaining, seconds };
-        assert_eq!(limiter.check(Subject(1)).unwrap(), state(1, 60));
-        assert_eq!(limiter.check(Subject(1)).unwrap(), state(0, 120));
+        assert_eq!(limiter.check(RateLimitSubject(1)).unwrap(), state(1, 60));
+        assert_eq!(limiter.check(RateLimitSubject(1)).unwrap(), state(0, 120));
         advance(500);
-        assert_eq!(limiter.check(Subject(1)).unwrap_err().0, state(0, 60));
+        assert_eq!(limiter.check(RateLimitSubject(1)).unwrap_err().0, state(0, 60));
         advance(59_400);
-        assert_eq!(limiter.check(Subject(1)).unwrap_err().0, state(0, 1));
+        assert_eq!(limiter.check(RateLimitSubject(1)).unwrap_err().0, state(0, 1));
         advance(100);
-        assert_eq!(limiter.check(Subject(1)).unwrap(), state(0, 120));
+        assert_eq!(limiter.check(RateLimitSubject(1)).unwrap(), state(0, 120));
     }
 
     /// A million addresses that call once neither fill the memory nor evict a frequent caller.
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn debug_shows_no_subject() {
         let (limiter, _) = limiter("1/s", 10);
-        limiter.check(Subject(4_711)).unwrap();
+        limiter.check(RateLimitSubject(4_711)).unwrap();
         let shown = format!("{limiter:?}");
         assert!(shown.contains("max_tracked: 10") && !shown.contains("4711"), "{shown}");
     }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::concurrency_limit::ConcurrencyLimit;
 use super::rate::RateLimits;
-use super::rate_limit::{RateLimited, RateLimiter, SharedClock, Subject};
+use super::rate_limit::{RateLimitSubject, RateLimited, RateLimiter, SharedClock};
 use crate::client_ip::ClientAddress;
 use crate::problem::Problem;
 
@@ -99,7 +99,7 @@ impl RequestLimits {
     ) -> Result<(), RateLimited> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
         rates.clock.advance(now);
-        let subject = Subject::of_client(client);
+        let subject = RateLimitSubject::of_client(client);
         rates.failures.peek(subject)?;
         rates.addresses.check(subject).map(drop)
     }
@@ -113,7 +113,7 @@ impl RequestLimits {
     /// Counts a call that was malformed, unauthorized or about an unknown license.
     pub(crate) fn count_failure(&self, client: Option<ClientAddress>) -> Result<(), RateLimited> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
-        rates.failures.check(Subject::of_client(client)).map(drop)
+        rates.failures.check(RateLimitSubject::of_client(client)).map(drop)
     }
 
     /// Returns the number of refused calls by reason.

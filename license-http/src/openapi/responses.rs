@@ -20,17 +20,19 @@ use super::schema::{
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::{ActorJson, AuditJson};
-use crate::routes::customers::{Anonymised, EventJson as LicenseEventJson};
+use crate::routes::customers::{Anonymised, CustomerEventJson};
 use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::{AttemptJson, DeliveryJson};
 use crate::routes::events::EventJson;
-use crate::routes::health::{Health, Readiness};
+use crate::routes::health::{HealthJson, Readiness};
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{
     BreakdownJson, LicenseUsageJson, OverviewJson, PlanUsageJson, PointJson, RollupJson, ShareJson,
     UsageJson, ValidationJson,
 };
-use crate::routes::validate::{DENIALS, Denied, NotFound, SlotsJson, SlotsUsed, ValidAnswer, ValidLicense};
+use crate::routes::validate::{
+    DENIALS, Denied, NotFound, SlotsJson, SlotsUsed, ValidAnswer, ValidLicenseJson,
+};
 use crate::routes::webhook_endpoints::{Deleted, EndpointJson, ReplayJson};
 
 /// Denials of a release by a customer.
@@ -96,7 +98,7 @@ fn server() -> Vec<DerivedSchema> {
                 "valid": false, "error": "LICENSE_KEY_MALFORMED",
                 "message": "The license key is mistyped: its check symbols do not fit.", "field": "key"
             })),
-        DerivedSchema::of::<Health>().rule("status", one_of(["ok"])),
+        DerivedSchema::of::<HealthJson>().rule("status", one_of(["ok"])),
         DerivedSchema::of::<Readiness>()
             .rule("status", one_of(["ready"]))
             .rule("change_feed", one_of(["listening", "lost"])),
@@ -107,7 +109,7 @@ fn server() -> Vec<DerivedSchema> {
 fn validation() -> Vec<DerivedSchema> {
     vec![
         DerivedSchema::of::<ValidAnswer<'_>>().rule("valid", constant(true)),
-        DerivedSchema::of::<ValidLicense<'_>>().rule("features", features()),
+        DerivedSchema::of::<ValidLicenseJson<'_>>().rule("features", features()),
         DerivedSchema::of::<SlotsUsed>(),
         DerivedSchema::of::<SlotsJson>()
             .rule("limit", nullable(whole(0, limits::MAX_SLOTS)))
@@ -165,7 +167,7 @@ fn licenses() -> Vec<DerivedSchema> {
             .rule("type", types())
             .rule("license_id", nullable(id("lic")))
             .rule("data", open_object()),
-        DerivedSchema::of::<LicenseEventJson<'_>>().rule("type", types()).rule("data", open_object()),
+        DerivedSchema::of::<CustomerEventJson<'_>>().rule("type", types()).rule("data", open_object()),
         DerivedSchema::of::<Anonymised<'_>>()
             .example(json!({ "customer_email": "anonymous-0a1b@customer.invalid", "licenses": 2 })),
     ]

@@ -53,7 +53,7 @@ pub(super) async fn anonymise(
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LicenseEvent))]
-pub(crate) struct EventJson<'a> {
+pub(crate) struct CustomerEventJson<'a> {
     /// Number within the license.
     sequence: u64,
     /// Type of the event.
@@ -161,7 +161,7 @@ impl Export {
             let Some(last) = events.last() else { break };
             after = last.sequence;
             let json = events.iter().map(|event| {
-                json(&EventJson {
+                json(&CustomerEventJson {
                     sequence: event.sequence,
                     event_type: event.event_type.as_str(),
                     at: event.at,

@@ -4,11 +4,11 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use license_core::access::{Actor, Who};
-use license_core::service::{DeactivateRequest, Deactivated, HeldBy};
+use license_core::service::{DeactivateRequest, Deactivated, SlotHolder};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::key_request::{self, Refused};
+use super::key_request::{self, RefusedKeyRequest};
 use super::validate::{NotFound, SlotsUsed};
 use crate::auth;
 use crate::client_ip::RequestOrigin;
@@ -45,18 +45,18 @@ pub(super) async fn deactivate(State(state): State<HttpState>, request: Request)
     key_request::call(&state, address, Instant::now(), answer(&state, request)).await
 }
 
-async fn answer(state: &HttpState, request: Request) -> Result<Response, Refused> {
+async fn answer(state: &HttpState, request: Request) -> Result<Response, RefusedKeyRequest> {
     let request_id = auth::request_id(request.extensions(), request.headers());
     let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
     let _permit = state.limits.validations.acquire()?;
     let (key, holder) = parse(&bytes).map_err(|problem| problem.with_code(Code::BadRequest))?;
     state.limits.check_key(&key)?;
-    let held = match &holder {
-        SlotHolder::Domain(text) => HeldBy::Domain(text),
-        SlotHolder::Device(text) => HeldBy::Device(text),
+    let holder = match &holder {
+        OwnedSlotHolder::Domain(text) => SlotHolder::Domain(text),
+        OwnedSlotHolder::Device(text) => SlotHolder::Device(text),
     };
     let actor = Actor { request_id, ..Actor::new(Who::Customer) };
-    let request = DeactivateRequest { key: &key, held };
+    let request = DeactivateRequest { key: &key, holder };
     Ok(match state.services.validation.deactivate(&request, actor).await.map_err(Problem::from)? {
         Deactivated::Released(license) => {
             let usage = SlotsUsed::from(&*license);
@@ -70,19 +70,19 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refused
     })
 }
 
-enum SlotHolder {
+enum OwnedSlotHolder {
     Domain(String),
     Device(String),
 }
 
-fn parse(bytes: &[u8]) -> Result<(String, SlotHolder), Problem> {
+fn parse(bytes: &[u8]) -> Result<(String, OwnedSlotHolder), Problem> {
     let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint"])?;
     let key = fields.require("key", text)?;
     let domain = fields.take("domain", text_or_null)?.flatten();
     let fingerprint = fields.take("fingerprint", text_or_null)?.flatten();
     match (domain, fingerprint) {
-        (Some(domain), None) => Ok((key, SlotHolder::Domain(domain))),
-        (None, Some(fingerprint)) => Ok((key, SlotHolder::Device(fingerprint))),
+        (Some(domain), None) => Ok((key, OwnedSlotHolder::Domain(domain))),
+        (None, Some(fingerprint)) => Ok((key, OwnedSlotHolder::Device(fingerprint))),
         (None, None) => {
             Err(Problem::invalid_field("domain", "Send either domain or fingerprint to name the slot."))
         }

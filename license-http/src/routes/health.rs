@@ -18,7 +18,7 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Health))]
-pub(crate) struct Health {
+pub(crate) struct HealthJson {
     /// Always ok.
     status: &'static str,
     /// Version of the server.
@@ -36,7 +36,7 @@ pub(crate) struct Readiness {
 
 /// Does not ask the store: a failed database is no reason to restart this process.
 pub(super) async fn health() -> Response {
-    wire::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+    wire::json(StatusCode::OK, &HealthJson { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
 /// Returns an error if the store fails or does not answer in time.

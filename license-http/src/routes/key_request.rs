@@ -16,18 +16,18 @@ use crate::state::HttpState;
 const STORE_STATE: HeaderName = HeaderName::from_static("x-license-store");
 
 /// The reason why a call is refused.
-pub(super) enum Refused {
+pub(super) enum RefusedKeyRequest {
     Problem(Problem),
     RateLimited(RateLimited),
 }
 
-impl From<Problem> for Refused {
+impl From<Problem> for RefusedKeyRequest {
     fn from(problem: Problem) -> Self {
         Self::Problem(problem)
     }
 }
 
-impl From<RateLimited> for Refused {
+impl From<RateLimited> for RefusedKeyRequest {
     fn from(limited: RateLimited) -> Self {
         Self::RateLimited(limited)
     }
@@ -38,7 +38,7 @@ pub(super) async fn call(
     state: &HttpState,
     address: Option<ClientAddress>,
     started: Instant,
-    answer: impl Future<Output = Result<Response, Refused>>,
+    answer: impl Future<Output = Result<Response, RefusedKeyRequest>>,
 ) -> Response {
     let answered = match state.limits.check_address(address, started) {
         Ok(()) => answer.await,
@@ -46,8 +46,8 @@ pub(super) async fn call(
     };
     let mut response = match answered {
         Ok(response) => response,
-        Err(Refused::Problem(problem)) => problem.into_refusal(),
-        Err(Refused::RateLimited(limited)) => limited.response(Problem::into_refusal),
+        Err(RefusedKeyRequest::Problem(problem)) => problem.into_refusal(),
+        Err(RefusedKeyRequest::RateLimited(limited)) => limited.response(Problem::into_refusal),
     };
     let status = response.status();
     // Malformed, or an unknown license. Beyond the limit of failures the caller no longer learns which.

@@ -22,10 +22,8 @@ use crate::extract::{
 use crate::problem::Problem;
 use crate::wire::{self, PageJson, WithAsOf};
 
-type Service = State<Arc<Services>>;
-
 pub(super) async fn create(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     Authenticated { actor, .. }: Authenticated,
     _: NoQuery,
     IdempotencyHeader(idempotency_key): IdempotencyHeader,
@@ -40,7 +38,10 @@ pub(super) async fn create(
     Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
 }
 
-pub(super) async fn list(State(services): Service, mut query: Query) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(services): State<Arc<Services>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
     let plan = |text: &str| is_plan_name(text).then(|| text.to_owned());
     let filter = LicenseFilter {
@@ -59,7 +60,7 @@ pub(super) async fn list(State(services): Service, mut query: Query) -> Result<R
 }
 
 pub(super) async fn get(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     LicensePath(id): LicensePath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
@@ -67,7 +68,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn change(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     LicensePath(id): LicensePath,
     Authenticated { actor, .. }: Authenticated,
     _: NoQuery,

@@ -13,7 +13,7 @@ use license_core::validation::{DenialCode, Verdict};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::key_request::{self, Refused};
+use super::key_request::{self, RefusedKeyRequest};
 use crate::client_ip::RequestOrigin;
 use crate::extract::value::{text, text_or_null};
 use crate::extract::{Fields, JsonBytes};
@@ -55,14 +55,14 @@ pub(crate) struct ValidAnswer<'a> {
     /// Always true: the software may run.
     valid: bool,
     /// Plan, expiry and features.
-    license: ValidLicense<'a>,
+    license: ValidLicenseJson<'a>,
     /// Slots in use, including one that this call has taken.
     usage: SlotsUsed,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ValidLicense))]
-pub(crate) struct ValidLicense<'a> {
+pub(crate) struct ValidLicenseJson<'a> {
     /// Name of the plan.
     plan: &'a str,
     /// When the license expires; null if never.
@@ -136,7 +136,11 @@ pub(super) async fn validate(State(state): State<HttpState>, request: Request) -
     response
 }
 
-async fn answer(state: &HttpState, request: Request, origin: &RequestOrigin) -> Result<Response, Refused> {
+async fn answer(
+    state: &HttpState,
+    request: Request,
+    origin: &RequestOrigin,
+) -> Result<Response, RefusedKeyRequest> {
     let location = state.geoip.location(request.headers(), origin);
     let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
     // After the body is read: slow bodies must not take the places of complete ones.
@@ -152,7 +156,7 @@ async fn answer(state: &HttpState, request: Request, origin: &RequestOrigin) -> 
     };
     Ok(match state.services.validation.validate(&request).await.map_err(Problem::from)? {
         Verdict::Valid(valid) => {
-            let license = ValidLicense {
+            let license = ValidLicenseJson {
                 plan: valid.plan(),
                 expires_at: valid.expires_at(),
                 features: valid.features(),

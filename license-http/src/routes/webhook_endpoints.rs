@@ -20,8 +20,6 @@ use crate::state::{HttpState, StateInner};
 use crate::webhooks::Webhooks;
 use crate::wire::{self, PageJson};
 
-type Service = State<Arc<Services>>;
-
 /// Time that a test waits for the receiver: one attempt, and some time to begin it.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -119,14 +117,14 @@ pub(super) async fn create(
 }
 
 /// Lists all endpoints on one page, since there are few.
-pub(super) async fn list(State(services): Service, _: NoQuery) -> Result<Response, Problem> {
+pub(super) async fn list(State(services): State<Arc<Services>>, _: NoQuery) -> Result<Response, Problem> {
     let endpoints = services.webhooks.list().await?;
     let data = endpoints.iter().map(|endpoint| EndpointJson::new(endpoint, None)).collect();
     Ok(wire::json(StatusCode::OK, &PageJson { data, next_cursor: None }))
 }
 
 pub(super) async fn get(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointPath(id): EndpointPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
@@ -162,7 +160,7 @@ pub(crate) struct Deleted<'a> {
 }
 
 pub(super) async fn delete(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
     services.webhooks.delete(&id).await?;
@@ -170,21 +168,21 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn enable(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
     Ok(endpoint_response(&services.webhooks.execute(&id, &EndpointCommand::Enable).await?))
 }
 
 pub(super) async fn disable(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
     Ok(endpoint_response(&services.webhooks.execute(&id, &EndpointCommand::Disable).await?))
 }
 
 pub(super) async fn rotate_secret(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
     let KeyedEndpoint { endpoint, secret } = services.webhooks.rotate_secret(&id).await?;
@@ -193,7 +191,7 @@ pub(super) async fn rotate_secret(
 
 /// Sends a test event. Answers 200 with the first attempt, or 202 if none was made in time.
 pub(super) async fn test(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointTarget(id): EndpointTarget,
 ) -> Result<Response, Problem> {
     let event = services.webhooks.test(&id).await?;
@@ -217,7 +215,7 @@ pub(crate) struct ReplayJson {
 }
 
 pub(super) async fn replay(
-    State(services): Service,
+    State(services): State<Arc<Services>>,
     EndpointPath(id): EndpointPath,
     _: NoQuery,
     fields: Fields,

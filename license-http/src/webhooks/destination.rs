@@ -156,7 +156,7 @@ impl Destinations {
         addresses.retain(|address| self.matches(*address));
         match (addresses.is_empty(), any) {
             (false, _) => Ok(addresses),
-            (true, true) => Err(io::Error::new(io::ErrorKind::PermissionDenied, Refused)),
+            (true, true) => Err(io::Error::new(io::ErrorKind::PermissionDenied, AddressRefused)),
             (true, false) => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
         }
     }
@@ -183,7 +183,7 @@ fn literal(host: &str) -> Option<IpAddr> {
 /// All addresses of a name are refused.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("every address of the name is refused")]
-pub(super) struct Refused;
+pub(super) struct AddressRefused;
 
 /// Error returned by [`Destinations::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::destination::Destinations;
 use super::metrics::DispatcherMetrics;
 use super::router_settings::Webhooks;
-use super::sender::{Sender, SetupError};
+use super::sender::{Sender, SenderError};
 
 /// Duration of a lease in attempt timeouts: one for the attempt, the rest to record its result while the
 /// store is slow.
@@ -78,8 +78,8 @@ impl Dispatcher {
     /// Creates a dispatcher. The service needs an outbox.
     ///
     /// # Errors
-    /// Returns [`SetupError`] if the HTTPS client cannot be set up.
-    pub fn new(service: WebhookService, destinations: Destinations) -> Result<Self, SetupError> {
+    /// Returns [`SenderError`] if the HTTPS client cannot be set up.
+    pub fn new(service: WebhookService, destinations: Destinations) -> Result<Self, SenderError> {
         let worker = Worker { service, sender: Sender::new(destinations)?, metrics: Arc::default() };
         Ok(Self { worker, per_endpoint: PER_ENDPOINT })
     }

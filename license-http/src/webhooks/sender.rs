@@ -59,7 +59,7 @@ pub(super) struct Sender {
 /// The HTTPS client cannot be set up, for example because the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTPS client for webhooks cannot be set up")]
-pub struct SetupError(#[source] Box<dyn Error + Send + Sync>);
+pub struct SenderError(#[source] Box<dyn Error + Send + Sync>);
 
 /// Configures TLS with the root certificates of the machine.
 fn tls() -> Result<ClientConfig, rustls::Error> {
@@ -72,9 +72,9 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
 }
 
 impl Sender {
-    pub(super) fn new(destinations: Destinations) -> Result<Self, SetupError> {
+    pub(super) fn new(destinations: Destinations) -> Result<Self, SenderError> {
         let client = Client::builder()
-            .tls_backend_preconfigured(tls().map_err(|error| SetupError(error.into()))?)
+            .tls_backend_preconfigured(tls().map_err(|error| SenderError(error.into()))?)
             .dns_resolver(destinations.clone())
             .redirect(redirect::Policy::none())
             // A proxy from the environment would connect to addresses that are not checked.
@@ -84,7 +84,7 @@ impl Sender {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("license-webhooks/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| SetupError(error.into()))?;
+            .map_err(|error| SenderError(error.into()))?;
         Ok(Self { client, destinations, attempt_timeout: ATTEMPT_TIMEOUT })
     }
 

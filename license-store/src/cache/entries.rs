@@ -8,7 +8,7 @@ use quick_cache::sync::DefaultLifecycle;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::options::CacheOptions;
-use super::source::Source;
+use super::source::CacheSource;
 
 /// Maximum number of negative entries: enough for a flood of a few keys, too few to be worth filling.
 const ABSENT_ENTRIES: usize = 10_000;
@@ -35,7 +35,7 @@ pub(super) enum Lookup<V> {
 }
 
 #[derive(Clone)]
-struct Entry<V> {
+struct CacheEntry<V> {
     value: V,
     loaded: Loaded,
     weight: u32,
@@ -81,17 +81,17 @@ impl<K, P> EntryKey<K, P> {
 #[derive(Clone)]
 struct StoredWeight;
 
-impl<K, V> Weighter<K, Entry<V>> for StoredWeight {
-    fn weight(&self, _: &K, entry: &Entry<V>) -> u64 {
+impl<K, V> Weighter<K, CacheEntry<V>> for StoredWeight {
+    fn weight(&self, _: &K, entry: &CacheEntry<V>) -> u64 {
         entry.weight.into()
     }
 }
 
-type Values<K, P, V> = quick_cache::sync::Cache<EntryKey<K, P>, Entry<V>, StoredWeight>;
+type Values<K, P, V> = quick_cache::sync::Cache<EntryKey<K, P>, CacheEntry<V>, StoredWeight>;
 
 /// Cached records. The entry of a large record has the value of its latest part, whose version is that of all
 /// parts.
-pub(super) struct Entries<S: Source> {
+pub(super) struct CacheEntries<S: CacheSource> {
     values: Values<S::Key, S::Part, S::Value>,
     /// Separate from the values, which unknown keys must not evict.
     absent: quick_cache::sync::Cache<S::Key, Loaded>,
@@ -100,7 +100,7 @@ pub(super) struct Entries<S: Source> {
     outage: Duration,
 }
 
-fn values<S: Source>(size: usize) -> Values<S::Key, S::Part, S::Value> {
+fn values<S: CacheSource>(size: usize) -> Values<S::Key, S::Part, S::Value> {
     let options = OptionsBuilder::new()
         .weight_capacity(size as u64)
         .estimated_items_capacity(size / 1_024)
@@ -111,7 +111,7 @@ fn values<S: Source>(size: usize) -> Values<S::Key, S::Part, S::Value> {
     quick_cache::sync::Cache::with_options(options, StoredWeight, hasher, DefaultLifecycle::default())
 }
 
-impl<S: Source> Entries<S> {
+impl<S: CacheSource> CacheEntries<S> {
     pub(super) fn new(options: &CacheOptions) -> Self {
         let CacheOptions { size, ttl, outage, deadline: _ } = *options;
         Self {
@@ -169,7 +169,7 @@ impl<S: Source> Entries<S> {
                 _ => return Lookup::Miss,
             }
         }
-        let Entry { value, loaded, .. } = entry;
+        let CacheEntry { value, loaded, .. } = entry;
         let mut ttl = self.ttl.min(S::max_age(&value, query));
         if !is_listening {
             ttl = ttl.min(STREAM_LOST_TTL);
@@ -208,7 +208,7 @@ impl<S: Source> Entries<S> {
             None => value,
         };
         let weight = u32::try_from(OVERHEAD + S::heap_size(&value)).unwrap_or(u32::MAX);
-        let entry = Entry { value, loaded, weight };
+        let entry = CacheEntry { value, loaded, weight };
         if !S::is_complete(&entry.value) {
             self.values.insert(EntryKey::part(*key, part), entry.clone());
         }

@@ -6,20 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use license_core::store::StoreError;
 use tokio::sync::watch;
 
-use super::source::Source;
+use super::source::CacheSource;
 
 /// Result of a load, with the part of the record that it was for.
-type LoadResult<S> = Result<(Option<<S as Source>::Value>, <S as Source>::Part), Arc<StoreError>>;
+type LoadResult<S> = Result<(Option<<S as CacheSource>::Value>, <S as CacheSource>::Part), Arc<StoreError>>;
 
 /// One load.
-pub(super) struct Load<S: Source> {
+pub(super) struct Load<S: CacheSource> {
     /// `None` if the record is not known to be large, so that the load is for all callers.
     part: Option<S::Part>,
     epoch: u64,
     result: watch::Sender<Option<LoadResult<S>>>,
 }
 
-impl<S: Source> Load<S> {
+impl<S: CacheSource> Load<S> {
     /// Returns the epoch of the entries at its start.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
@@ -40,20 +40,20 @@ fn cut_short() -> StoreError {
     StoreError::Unavailable { source: "a load was cut short".into() }
 }
 
-type Loads<S> = HashMap<<S as Source>::Key, Vec<Arc<Load<S>>>>;
+type Loads<S> = HashMap<<S as CacheSource>::Key, Vec<Arc<Load<S>>>>;
 
 /// The loads that callers can join and whose result can be stored. A discarded load answers only the callers
 /// that joined before.
-pub(super) struct InFlight<S: Source>(Mutex<Loads<S>>);
+pub(super) struct InFlight<S: CacheSource>(Mutex<Loads<S>>);
 
 /// Ends a load when dropped, also if the store panics.
-pub(super) struct LoadGuard<'a, S: Source> {
+pub(super) struct LoadGuard<'a, S: CacheSource> {
     in_flight: &'a InFlight<S>,
     key: &'a S::Key,
     load: &'a Arc<Load<S>>,
 }
 
-impl<S: Source> Drop for LoadGuard<'_, S> {
+impl<S: CacheSource> Drop for LoadGuard<'_, S> {
     fn drop(&mut self) {
         let Self { in_flight, key, load } = self;
         remove(&mut in_flight.loads(), key, load);
@@ -68,7 +68,7 @@ impl<S: Source> Drop for LoadGuard<'_, S> {
 }
 
 /// Removes a load. Returns whether it was there.
-fn remove<S: Source>(loads: &mut Loads<S>, key: &S::Key, load: &Arc<Load<S>>) -> bool {
+fn remove<S: CacheSource>(loads: &mut Loads<S>, key: &S::Key, load: &Arc<Load<S>>) -> bool {
     let Some(of_key) = loads.get_mut(key) else { return false };
     let Some(index) = of_key.iter().position(|other| Arc::ptr_eq(other, load)) else { return false };
     of_key.swap_remove(index);
@@ -78,7 +78,7 @@ fn remove<S: Source>(loads: &mut Loads<S>, key: &S::Key, load: &Arc<Load<S>>) ->
     true
 }
 
-impl<S: Source> InFlight<S> {
+impl<S: CacheSource> InFlight<S> {
     pub(super) fn new() -> Self {
         Self(Mutex::default())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use license_core::clock::Clock;
-use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::metrics::Metric;
@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::license_source::Licenses;
 use super::options::CacheOptions;
-use super::read_through::{Counters, ReadThrough, unavailable};
+use super::read_through::{CacheCounters, ReadThrough, unavailable};
 
 /// Answers `find_by_key` from memory, and forwards all other calls to the store.
 ///
@@ -73,12 +73,12 @@ async fn execute(
     id: &LicenseId,
     command: &Command,
     context: &CommandContext,
-) -> Result<Outcome, StoreError> {
+) -> Result<CommandOutcome, StoreError> {
     let result = match command {
         Command::RotateKey { .. } => rotate(licenses, id, command, context).await,
         _ => licenses.source.0.execute(id, command, context).await,
     };
-    if let Ok(Outcome::Done(license)) = &result {
+    if let Ok(CommandOutcome::Done(license)) = &result {
         changed(licenses, &license.key_digest, license.version);
     }
     result
@@ -91,7 +91,7 @@ async fn rotate(
     id: &LicenseId,
     command: &Command,
     context: &CommandContext,
-) -> Result<Outcome, StoreError> {
+) -> Result<CommandOutcome, StoreError> {
     let store = &licenses.source.0;
     loop {
         let Some(LicenseDetail { license: before, .. }) = store.get(id).await? else {
@@ -100,14 +100,14 @@ async fn rotate(
         let version = before.version;
         // When the command runs, the license may have the expected version, with a key that was not read.
         if context.expected_version.is_some_and(|expected| expected != version) {
-            return Ok(Outcome::Denied(Denial::Stale { version }));
+            return Ok(CommandOutcome::Denied(Denial::Stale { version }));
         }
         let pinned = CommandContext { expected_version: Some(version), ..context.clone() };
         let outcome = store.execute(id, command, &pinned).await?;
         match &outcome {
-            Outcome::Denied(Denial::Stale { .. }) if context.expected_version.is_none() => continue,
-            Outcome::Done(license) => changed(licenses, &before.key_digest, license.version),
-            Outcome::Denied(_) => {}
+            CommandOutcome::Denied(Denial::Stale { .. }) if context.expected_version.is_none() => continue,
+            CommandOutcome::Done(license) => changed(licenses, &before.key_digest, license.version),
+            CommandOutcome::Denied(_) => {}
         }
         return Ok(outcome);
     }
@@ -186,7 +186,7 @@ impl LicenseStore for Cache {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let licenses = Arc::clone(&self.licenses);
         let (id, command, context) = (id.clone(), command.clone(), context.clone());
         let executed = async move { execute(&licenses, &id, &command, &context).await };
@@ -251,7 +251,7 @@ impl StoreHealth for Cache {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let Counters { hits, misses, loads, outage_answers } = &self.licenses.counters;
+        let CacheCounters { hits, misses, loads, outage_answers } = &self.licenses.counters;
         let entries = &self.licenses.entries;
         vec![
             Metric::counter("cache_hits", "Lookups of a license that was in the cache", hits),
@@ -262,7 +262,7 @@ impl StoreHealth for Cache {
                 "Validations answered with a stale license because the store was down",
                 outage_answers,
             ),
-            Metric::gauge("cache_entries", "Entries in the cache", entries.len() as u64),
+            Metric::gauge("cache_entries", "CacheEntries in the cache", entries.len() as u64),
             Metric::gauge("cache_bytes", "Estimated size of the entries in the cache", entries.weight()),
         ]
     }

@@ -9,14 +9,14 @@ use license_core::key::KeyDigest;
 use license_core::store::{LicenseStore, StoreError, StreamState};
 use license_core::validation::{Claim, LicenseSnapshot};
 
-use super::source::Source;
+use super::source::CacheSource;
 
 /// TTL of a claim that the license does not hold: a slot may have been freed, or taken for it.
 const NOT_HELD_TTL: Duration = Duration::from_secs(1);
 
 pub(super) struct Licenses(pub(super) Arc<dyn LicenseStore>);
 
-impl Source for Licenses {
+impl CacheSource for Licenses {
     type Key = KeyDigest;
     type Query = Claim;
     /// `www.example.com` and `example.com` are equal, but only the first one matches `*.example.com`.

@@ -8,42 +8,42 @@ use chrono::{DateTime, Utc};
 use license_core::store::{self, StoreError};
 use tokio::runtime::Handle;
 
-use super::entries::{Entries, Lookup};
+use super::entries::{CacheEntries, Lookup};
 use super::in_flight::{InFlight, Load};
 use super::options::CacheOptions;
-use super::source::Source;
+use super::source::CacheSource;
 
 /// Pause between two probes of a store that is down.
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Counters since the start of the cache.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct CacheCounters {
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) loads: AtomicU64,
     pub(super) outage_answers: AtomicU64,
 }
 
-pub(super) struct ReadThrough<S: Source> {
+pub(super) struct ReadThrough<S: CacheSource> {
     pub(super) source: S,
     pub(super) options: CacheOptions,
-    pub(super) entries: Entries<S>,
-    pub(super) counters: Counters,
+    pub(super) entries: CacheEntries<S>,
+    pub(super) counters: CacheCounters,
     in_flight: InFlight<S>,
     is_down: AtomicBool,
     /// Runs tasks that outlive a call, even if the caller's runtime ends first.
     pub(super) runtime: Handle,
 }
 
-impl<S: Source> ReadThrough<S> {
+impl<S: CacheSource> ReadThrough<S> {
     /// Creates an empty cache. Its tasks run on the current runtime.
     pub(super) fn new(source: S, options: CacheOptions) -> Self {
         Self {
             source,
             options,
-            entries: Entries::new(&options),
-            counters: Counters::default(),
+            entries: CacheEntries::new(&options),
+            counters: CacheCounters::default(),
             in_flight: InFlight::new(),
             is_down: AtomicBool::default(),
             runtime: Handle::current(),
@@ -158,6 +158,6 @@ impl<S: Source> ReadThrough<S> {
 }
 
 /// Returns the error of a call without an answer, whose effect is unknown.
-pub(super) fn unavailable(error: impl Into<store::Source>) -> StoreError {
+pub(super) fn unavailable(error: impl Into<store::BoxError>) -> StoreError {
     StoreError::Unavailable { source: error.into() }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use license_core::store::StoreError;
 
 /// A store of records, as a cache sees it.
-pub(super) trait Source: Send + Sync + Sized + 'static {
+pub(super) trait CacheSource: Send + Sync + Sized + 'static {
     /// Identifies a record. A change invalidates the whole record.
     type Key: Copy + Eq + Hash + Send + Sync + 'static;
     /// A question to the record.

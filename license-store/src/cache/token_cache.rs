@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::options::CacheOptions;
 use super::read_through::{ReadThrough, unavailable};
-use super::source::Source;
+use super::source::CacheSource;
 
 /// Interval at which last uses are written.
 const FLUSH_INTERVAL: Duration = Duration::from_mins(1);
@@ -37,7 +37,7 @@ struct Tokens {
     uses: Mutex<HashMap<TokenId, DateTime<Utc>>>,
 }
 
-impl Source for Tokens {
+impl CacheSource for Tokens {
     type Key = TokenDigest;
     type Query = ();
     type Part = ();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog};
-use license_core::command::{Command, CommandContext, LicenseSpec, NewLicense, Outcome, create};
+use license_core::command::{Command, CommandContext, CommandOutcome, LicenseSpec, NewLicense, create};
 use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{CustomerEmail, Fingerprint, License, LicenseDetail, LicenseId};
@@ -108,8 +108,8 @@ pub(super) async fn ask_version(
     expected_version: Option<u64>,
 ) -> Result<Arc<License>, DenialCode> {
     match try_ask(store, id, command, expected_version).await.expect("execute") {
-        Outcome::Done(license) => Ok(license),
-        Outcome::Denied(denial) => Err(denial.code()),
+        CommandOutcome::Done(license) => Ok(license),
+        CommandOutcome::Denied(denial) => Err(denial.code()),
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn try_ask(
     id: &LicenseId,
     command: &Command,
     expected_version: Option<u64>,
-) -> Result<Outcome, StoreError> {
+) -> Result<CommandOutcome, StoreError> {
     let context = CommandContext { plans: plans().into(), now: at(60), expected_version, by: None };
     store.execute(id, command, &context).await
 }

@@ -12,8 +12,8 @@ pub(super) use license_core::access::{
 };
 pub(super) use license_core::catalog::Limit;
 pub(super) use license_core::command::{
-    Command, CommandContext, Decision, Idempotency, IdempotencyKey, LicensePatch, LimitNotice, NewLicense,
-    Outcome, TargetState, View, decide,
+    Command, CommandContext, CommandOutcome, Decision, Idempotency, IdempotencyKey, LicensePatch,
+    LimitReached, NewLicense, TargetState, View, decide,
 };
 pub(super) use license_core::domain::DomainName;
 pub(super) use license_core::event::{Event, EventId, EventType, Subject};
@@ -27,7 +27,7 @@ pub(super) use license_core::license::{
 };
 pub(super) use license_core::limits;
 pub(super) use license_core::store::{
-    AnomalyScan, AuditStore, Created, EndpointOutcome, EventFilter, EventRetention, EventStore, ExpirySweep,
+    AnomalyScan, AuditStore, Created, EndpointOutcome, EventFilter, EventRetention, EventStore, ExpiryScan,
     LeaseRequest, LeasedDeliveries, LeasedDelivery, LicenseFilter, LicenseQuery, PageRequest, Replay,
     SequencedEvent, StoreError,
 };
@@ -36,9 +36,9 @@ pub(super) use license_core::transfer::{ImportBatch, Imported, ImportedLicense, 
 pub(super) use license_core::usage::Client;
 pub(super) use license_core::usage::{ActivationDetail, IdleQuery, LastSeen};
 pub(super) use license_core::usage::{
-    BatchId, Day, Interval, LicenseUsage, PlanUsage, RecorderId, Rollup, RollupFilter, RollupKey, UsageGroup,
-    UsageKept, UsageQuery, UsageReport, UsageRetention, UsageShare, UsageSum, UsageTally, Validation,
-    ValidationOutcome, roll_up,
+    BatchId, Day, Interval, LicenseUsage, PlanUsage, RetainedUsage, Rollup, RollupFilter, RollupKey,
+    UsageGroup, UsageQuery, UsageReport, UsageRetention, UsageShare, UsageSum, UsageTally, Validation,
+    ValidationOutcome, WriterId, roll_up,
 };
 pub(super) use license_core::usage::{Country, Location, Region};
 pub(super) use license_core::validation::{Claim, DenialCode, HeldSlots, LicenseSnapshot, without_key};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::clock::RngError;
-use license_core::service::Sources;
+use license_core::service::ClockAndRng;
 use license_core::store::{LicenseStore, StoreHealth};
 
 use crate::cache::{Cache, CacheOptions};
@@ -26,7 +26,7 @@ pub(super) struct Layers {
 impl Layers {
     pub(super) fn new(
         store: Arc<dyn LicenseStore>,
-        sources: &Sources,
+        sources: &ClockAndRng,
         cache: CacheOptions,
         recording: GroupCommitOptions,
     ) -> Result<Self, RngError> {

@@ -25,7 +25,7 @@ impl ScriptedStream {
     pub(super) fn listen(&self) -> Box<dyn ChangeStream> {
         let (listener, notices) = mpsc::unbounded_channel();
         self.listeners().push(listener);
-        Box::new(Listener { notices, current: None })
+        Box::new(FaultListener { notices, current: None })
     }
 
     /// Sends a notice, and waits until each listener asks for the next one.
@@ -46,14 +46,14 @@ impl ScriptedStream {
     }
 }
 
-struct Listener {
+struct FaultListener {
     notices: mpsc::UnboundedReceiver<Sent>,
     /// Of the notice that was returned last.
     current: Option<mpsc::Sender<()>>,
 }
 
 #[async_trait]
-impl ChangeStream for Listener {
+impl ChangeStream for FaultListener {
     async fn next(&mut self) -> ChangeNotice {
         self.current = None;
         match self.notices.recv().await {

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use license_core::metrics::Histogram;
 use license_core::store::{LicenseStore, StoreError};
-use license_core::usage::{BatchId, RecorderId, Validation};
+use license_core::usage::{BatchId, Validation, WriterId};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::options::{GroupCommitOptions, Recording};
-use super::queue::{Batch, Call, PushOutcome, Queue, RecordResult};
+use super::queue::{Batch, Call, CallQueue, PushOutcome, RecordResult};
 
 /// Pause before a batch is retried.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ const DROPS_PER_LOG: u64 = 10_000;
 pub(super) struct Committer {
     pub(super) store: Arc<dyn LicenseStore>,
     pub(super) options: GroupCommitOptions,
-    pub(super) queue: Queue,
+    pub(super) queue: CallQueue,
     pub(super) batch_sizes: Histogram,
     pub(super) durations: Histogram,
     pub(super) dropped: AtomicU64,
@@ -38,9 +38,9 @@ pub(super) struct Committer {
 }
 
 /// One attempt to record a batch. Dropping it aborts the attempt.
-struct Attempt(JoinHandle<RecordResult>);
+struct CommitAttempt(JoinHandle<RecordResult>);
 
-impl Drop for Attempt {
+impl Drop for CommitAttempt {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -51,7 +51,7 @@ impl Committer {
         Self {
             store,
             options,
-            queue: Queue::default(),
+            queue: CallQueue::default(),
             batch_sizes: Histogram::new(Histogram::SIZES),
             durations: Histogram::new(Histogram::SECONDS),
             dropped: AtomicU64::default(),
@@ -60,7 +60,7 @@ impl Committer {
     }
 
     /// Commits batch after batch, until the queue is closed and empty.
-    pub(super) async fn run(self: Arc<Self>, recorder: RecorderId) {
+    pub(super) async fn run(self: Arc<Self>, recorder: WriterId) {
         let mut number = 0;
         loop {
             self.queue.wait_for_calls().await;
@@ -98,7 +98,7 @@ impl Committer {
                 // ends only this batch.
                 let (store, validations) = (Arc::clone(&self.store), Arc::clone(&shared));
                 let attempt = async move { store.record(validations.as_slices().0, Some(id)).await };
-                let mut attempt = Attempt(tokio::spawn(attempt));
+                let mut attempt = CommitAttempt(tokio::spawn(attempt));
                 let until = *deadline.get_or_insert(begun + self.options.deadline);
                 // A store that is contended until the deadline counts as down, even if it answers each
                 // attempt at once.

@@ -76,13 +76,13 @@ impl Batch {
 
 /// Calls in order.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct CallQueue {
+    state: Mutex<QueueState>,
     has_calls: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: Batch,
     /// An empty batch with the buffers of an earlier one.
     spare: Batch,
@@ -107,8 +107,8 @@ pub(super) enum PushOutcome {
     Closed,
 }
 
-impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl CallQueue {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,7 +174,7 @@ impl Queue {
     /// [`finish`](Self::finish) them. Returns `None` if the queue is closed and empty.
     pub(super) fn take(&self, limit: usize) -> Option<Batch> {
         let mut state = self.state();
-        let State { waiting, spare, .. } = &mut *state;
+        let QueueState { waiting, spare, .. } = &mut *state;
         let taken = if waiting.validations.len() <= limit {
             mem::replace(waiting, mem::take(spare))
         } else {
@@ -228,7 +228,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl QueueState {
     /// Drops the oldest calls until `more` validations fit. Returns how many were dropped.
     fn make_room(&mut self, more: usize, limit: usize) -> usize {
         let before = self.validations;
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     /// Takes a batch. Returns its calls, its numbers and its capacity.
-    fn taken(queue: &Queue, limit: usize) -> (usize, Vec<i64>, usize) {
+    fn taken(queue: &CallQueue, limit: usize) -> (usize, Vec<i64>, usize) {
         let batch = queue.take(limit).expect("it is open");
         let numbers = batch.validations.iter().map(|validation| validation.at.timestamp()).collect();
         let result = (batch.calls.len(), numbers, batch.validations.capacity());
@@ -259,7 +259,7 @@ mod tests {
         result
     }
 
-    fn push(queue: &Queue, numbers: std::ops::Range<i64>) {
+    fn push(queue: &CallQueue, numbers: std::ops::Range<i64>) {
         let id = LicenseId::parse("lic_1").expect("an id");
         let validation = |number| {
             let at = chrono::DateTime::from_timestamp(number, 0).expect("a time");
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn calls_are_taken_whole_and_in_order() {
-        let queue = Queue::default();
+        let queue = CallQueue::default();
         for numbers in [0..2, 2..5, 5..6, 6..12] {
             push(&queue, numbers);
         }
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn buffer_is_reused_unless_far_too_large() {
-        let queue = Queue::default();
+        let queue = CallQueue::default();
         push(&queue, 0..10_000);
         let (_, _, large) = taken(&queue, usize::MAX);
         // The next batch has a buffer of its own meanwhile.

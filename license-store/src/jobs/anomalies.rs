@@ -13,7 +13,7 @@ const BATCH: u32 = 8;
 
 /// Writes events for licenses with unusual daily usage.
 #[derive(Debug)]
-pub struct Anomalies {
+pub struct AnomaliesJob {
     /// Service of the events.
     pub events: EventService,
     /// Interval between scans.
@@ -21,7 +21,7 @@ pub struct Anomalies {
 }
 
 #[async_trait]
-impl BackgroundJob for Anomalies {
+impl BackgroundJob for AnomaliesJob {
     fn name(&self) -> &'static str {
         "anomalies"
     }

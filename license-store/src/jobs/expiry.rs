@@ -14,7 +14,7 @@ pub(super) const BATCH: u32 = 100;
 
 /// Writes `license.expiring` and `license.expired`.
 #[derive(Debug)]
-pub struct Expiry {
+pub struct ExpiryJob {
     /// Service of the events.
     pub events: EventService,
     /// Interval between scans: the maximum delay of an event.
@@ -24,7 +24,7 @@ pub struct Expiry {
 }
 
 #[async_trait]
-impl BackgroundJob for Expiry {
+impl BackgroundJob for ExpiryJob {
     fn name(&self) -> &'static str {
         "expiry"
     }

@@ -13,7 +13,7 @@ pub(super) const BATCH: u32 = 8;
 
 /// Frees the slots of devices that were not seen for the time that their plan allows.
 #[derive(Debug)]
-pub struct IdleDevices {
+pub struct IdleDevicesJob {
     /// Service of the activations.
     pub activations: ActivationService,
     /// Interval between scans.
@@ -21,7 +21,7 @@ pub struct IdleDevices {
 }
 
 #[async_trait]
-impl BackgroundJob for IdleDevices {
+impl BackgroundJob for IdleDevicesJob {
     fn name(&self) -> &'static str {
         "idle devices"
     }

@@ -11,7 +11,7 @@ use super::rounds::until;
 
 /// Reloads the formats of imported keys at an interval.
 #[derive(Debug)]
-pub struct KeyFormats {
+pub struct KeyFormatsJob {
     /// Services that parse keys.
     pub services: Services,
     /// Interval: the maximum time that keys of a new format are unknown to this node.
@@ -19,7 +19,7 @@ pub struct KeyFormats {
 }
 
 #[async_trait]
-impl BackgroundJob for KeyFormats {
+impl BackgroundJob for KeyFormatsJob {
     fn name(&self) -> &'static str {
         "key formats"
     }

@@ -22,7 +22,7 @@ const EVENTS_BATCH: u32 = 250;
 
 /// Deletes old usage.
 #[derive(Debug)]
-pub struct UsageRetention {
+pub struct UsageRetentionJob {
     /// Service of the usage.
     pub usage: UsageService,
     /// How long usage is kept.
@@ -30,7 +30,7 @@ pub struct UsageRetention {
 }
 
 #[async_trait]
-impl BackgroundJob for UsageRetention {
+impl BackgroundJob for UsageRetentionJob {
     fn name(&self) -> &'static str {
         "usage retention"
     }
@@ -44,7 +44,7 @@ impl BackgroundJob for UsageRetention {
 
 /// Deletes old events and settled deliveries.
 #[derive(Debug)]
-pub struct EventRetention {
+pub struct EventRetentionJob {
     /// Service of the events.
     pub events: EventService,
     /// How long settled deliveries are kept.
@@ -54,7 +54,7 @@ pub struct EventRetention {
 }
 
 #[async_trait]
-impl BackgroundJob for EventRetention {
+impl BackgroundJob for EventRetentionJob {
     fn name(&self) -> &'static str {
         "event retention"
     }
@@ -79,7 +79,7 @@ impl BackgroundJob for EventRetention {
 
 /// Deletes old entries of the audit log.
 #[derive(Debug)]
-pub struct AuditRetention {
+pub struct AuditRetentionJob {
     /// Service of the audit log.
     pub access: AccessService,
     /// How many days entries are kept.
@@ -87,7 +87,7 @@ pub struct AuditRetention {
 }
 
 #[async_trait]
-impl BackgroundJob for AuditRetention {
+impl BackgroundJob for AuditRetentionJob {
     fn name(&self) -> &'static str {
         "audit retention"
     }

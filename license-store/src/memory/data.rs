@@ -9,7 +9,7 @@ use license_core::event::Subject;
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
 use license_core::store::{Created, LicenseRecord, StoreError};
-use license_core::usage::{RecorderId, Validation, ValidationCursor, fold};
+use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
 use super::audit_log::{AuditLog, erase_from};
 use super::event_log::EventLog;
@@ -17,12 +17,12 @@ use super::usage_log::{HistoryEntry, UsageLog};
 
 #[derive(Debug, Default)]
 pub(crate) struct Data {
-    pub(crate) licenses: BTreeMap<LicenseId, Entry>,
+    pub(crate) licenses: BTreeMap<LicenseId, LicenseEntry>,
     pub(crate) by_key: HashMap<KeyDigest, LicenseId>,
     pub(crate) idempotency: HashMap<String, ([u8; 32], LicenseId)>,
     pub(crate) settings: HashMap<String, Vec<u8>>,
     /// Number of the last batch of each recorder.
-    pub(super) last_batches: HashMap<RecorderId, u64>,
+    pub(super) last_batches: HashMap<WriterId, u64>,
     pub(crate) tokens: BTreeMap<TokenId, ApiToken>,
     pub(crate) audit: AuditLog,
     pub(crate) events: EventLog,
@@ -30,7 +30,7 @@ pub(crate) struct Data {
 }
 
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct LicenseEntry {
     pub(crate) record: LicenseRecord,
     /// In the order of recording.
     pub(crate) validations: Vec<HistoryEntry>,
@@ -39,7 +39,7 @@ pub(crate) struct Entry {
 impl Data {
     pub(super) fn find_created(&self, Idempotency { key, request }: &Idempotency) -> Option<Created> {
         let (before, first) = self.idempotency.get(key.as_str())?;
-        Some(Created::again(request, before, first.clone()))
+        Some(Created::repeated(request, before, first.clone()))
     }
 
     pub(crate) fn record(&self, id: &LicenseId) -> Result<&LicenseRecord, StoreError> {
@@ -50,7 +50,7 @@ impl Data {
     pub(super) fn insert(&mut self, record: LicenseRecord) {
         let license = record.license();
         self.by_key.insert(license.key_digest, license.id.clone());
-        self.licenses.insert(license.id.clone(), Entry { record, validations: Vec::new() });
+        self.licenses.insert(license.id.clone(), LicenseEntry { record, validations: Vec::new() });
     }
 
     /// Writes a decision.

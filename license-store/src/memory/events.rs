@@ -5,11 +5,11 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::command::{AnomalyKind, LimitNotice, anomaly_events, expiry_events, limit_event};
+use license_core::command::{AnomalyKind, LimitReached, anomaly_events, expiry_events, limit_event};
 use license_core::event::{Event, Subject};
 use license_core::license::LicenseId;
 use license_core::store::{
-    AnomalyScan, ChangeNotice, EventFilter, EventRetention, EventStore, ExpirySweep, Page, PageRequest,
+    AnomalyScan, ChangeNotice, EventFilter, EventRetention, EventStore, ExpiryScan, Page, PageRequest,
     SequencedEvent, StoreError, position_order,
 };
 
@@ -19,7 +19,7 @@ use super::store::MemoryStore;
 
 impl Data {
     /// Returns licenses that get expiry events.
-    fn expiring(&self, sweep: &ExpirySweep) -> Vec<LicenseId> {
+    fn expiring(&self, sweep: &ExpiryScan) -> Vec<LicenseId> {
         let expiring = self.licenses.iter().filter(|(_, entry)| {
             expiry_events((**entry.record.license()).clone(), sweep.now, sweep.expiring_until).is_some()
         });
@@ -39,7 +39,7 @@ impl EventStore for MemoryStore {
             .collect())
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError> {
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
         let mut data = self.data();
         let mut written = 0;
         for id in data.expiring(sweep) {
@@ -55,8 +55,8 @@ impl EventStore for MemoryStore {
         Ok(written)
     }
 
-    async fn write_limit_event(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let LimitNotice { license_id, kind, at } = notice;
+    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let LimitReached { license_id, kind, at } = notice;
         let mut data = self.data();
         let license = (**data.record(license_id)?.license()).clone();
         let key = (license_id.clone(), *kind);

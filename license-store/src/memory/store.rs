@@ -5,7 +5,9 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use license_core::command::{Command, CommandContext, Decision, Idempotency, NewLicense, Outcome, decide};
+use license_core::command::{
+    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, decide,
+};
 use license_core::key::KeyDigest;
 use license_core::license::{ActivationId, ActivationKind, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
@@ -85,7 +87,7 @@ impl LicenseStore for MemoryStore {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let mut data = self.current();
         let record = data.record(id)?;
         let before = record.license().key_digest;

@@ -26,8 +26,8 @@ impl Data {
     fn settle_rollups(&self, rollups: &[Rollup]) -> Vec<ImportedRollup> {
         let settle = |rollup: &Rollup| match () {
             () if !self.licenses.contains_key(&rollup.key.license_id) => ImportedRollup::NoLicense,
-            () if self.usage.has(&rollup.key) => ImportedRollup::There,
-            () if !self.usage.kept().has_rollups_of(rollup.key.day) => ImportedRollup::Gone,
+            () if self.usage.has(&rollup.key) => ImportedRollup::Existing,
+            () if !self.usage.kept().has_rollups_of(rollup.key.day) => ImportedRollup::Pruned,
             () => ImportedRollup::New,
         };
         rollups.iter().map(settle).collect()

@@ -14,7 +14,7 @@ use license_core::usage::{
     UsageSources, UsageTally, Validation, ValidationCursor, ValidationOutcome,
 };
 
-use super::data::{Data, Entry};
+use super::data::{Data, LicenseEntry};
 use super::store::MemoryStore;
 use super::usage_log::{HistoryEntry, UsageLog};
 
@@ -28,7 +28,7 @@ impl Data {
         found.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum })
     }
 
-    fn entry(&self, id: &LicenseId) -> Result<&Entry, StoreError> {
+    fn entry(&self, id: &LicenseId) -> Result<&LicenseEntry, StoreError> {
         self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
     }
 
@@ -105,7 +105,7 @@ impl Data {
     }
 }
 
-impl Entry {
+impl LicenseEntry {
     /// Returns the single validations of days that the range cuts.
     fn of_cut_days<'a>(
         &'a self,

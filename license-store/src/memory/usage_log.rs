@@ -6,7 +6,7 @@ use license_core::domain::DomainName;
 use license_core::license::LicenseId;
 use license_core::usage::Client;
 use license_core::usage::{
-    Location, Rollup, RollupKey, UsageKept, UsageSum, Validation, ValidationCursor, ValidationOutcome,
+    Location, RetainedUsage, Rollup, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome,
 };
 use license_core::validation::Claim;
 
@@ -44,7 +44,7 @@ pub(crate) struct UsageLog {
     pub(crate) rollups: BTreeMap<RollupKey, UsageSum>,
     /// Sums of deleted rollups.
     pub(crate) pruned: BTreeMap<(LicenseId, ValidationOutcome), UsageSum>,
-    pub(super) kept: UsageKept,
+    pub(super) kept: RetainedUsage,
 }
 
 impl UsageLog {
@@ -60,10 +60,10 @@ impl UsageLog {
     /// Adds an imported rollup, unless one exists.
     pub(crate) fn import(&mut self, Rollup { key, sum }: &Rollup) {
         self.rollups.entry(key.clone()).or_insert(*sum);
-        self.kept = self.kept.and(UsageKept::imported(key.day));
+        self.kept = self.kept.and(RetainedUsage::imported(key.day));
     }
 
-    pub(crate) fn kept(&self) -> &UsageKept {
+    pub(crate) fn kept(&self) -> &RetainedUsage {
         &self.kept
     }
 }

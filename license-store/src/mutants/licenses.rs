@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use license_core::command::{Changes, Command, CommandContext, Decision, Outcome, View, decide};
+use license_core::command::{Changes, Command, CommandContext, CommandOutcome, Decision, View, decide};
 use license_core::event::{NewEvents, Subject};
 use license_core::license::LicenseId;
 use license_core::license::{Activation, ActivationKind, Binding};
@@ -21,7 +21,7 @@ impl Mutant {
         context: &CommandContext,
         spoil_view: impl FnOnce(&LicenseRecord, &mut View),
         spoil_changes: impl FnOnce(&mut Changes),
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let mut data = self.inner.current();
         let record = data.record(id)?;
         let mut view = record.view(command, context);
@@ -39,7 +39,7 @@ impl Mutant {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let view = self.inner.current().record(id)?.view(command, context);
         let Decision { outcome, changes } = decide(view, command, context);
         gap().await;
@@ -54,7 +54,7 @@ impl Mutant {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let forward = || self.inner.execute(id, command, context);
         let keep_view = |_: &LicenseRecord, _: &mut View| {};
         match (self.fault, command) {
@@ -139,7 +139,7 @@ impl Mutant {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let forward = || self.inner.execute(id, command, context);
         match self.fault {
             Fault::WritesEventsWithoutLicense => {

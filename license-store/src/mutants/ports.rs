@@ -26,7 +26,7 @@ impl Layer for Mutant {
                 if let Some(Idempotency { key, request }) = asked.take() {
                     let before = self.inner.data().idempotency.get(key.as_str()).cloned();
                     if let Some((before, id)) = before {
-                        return Ok(Created::again(&request, &before, id));
+                        return Ok(Created::repeated(&request, &before, id));
                     }
                     gap().await;
                     let id = new.license.id.clone();
@@ -45,7 +45,7 @@ impl Layer for Mutant {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         self.mutated_execute(id, command, context).await
     }
 
@@ -129,7 +129,7 @@ impl Layer for Mutant {
         Ok(pruned)
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError> {
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
         let swept = self.inner.write_expiry_events(sweep).await?;
         if self.fault == Fault::ForgetsExpiryNotices {
             let data = &mut self.inner.data();
@@ -140,7 +140,7 @@ impl Layer for Mutant {
         Ok(swept)
     }
 
-    async fn write_limit_event(&self, notice: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError> {
         if self.fault != Fault::AnnouncesLimitPerNode {
             return self.inner.write_limit_event(notice).await;
         }
@@ -192,7 +192,7 @@ impl Layer for Mutant {
                 let settled = self.inner.import(&batch).await?;
                 let mut data = self.inner.data();
                 for (new, settled) in batch.licenses.iter().zip(&settled) {
-                    if *settled == Imported::There && data.licenses.contains_key(&new.license.id) {
+                    if *settled == Imported::Existing && data.licenses.contains_key(&new.license.id) {
                         data.import(new, batch.at);
                     }
                 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use license_core::command::{Command, CommandContext, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome};
 use license_core::license::LicenseId;
 use license_core::store::StoreError;
 use tokio::sync::oneshot;
@@ -21,29 +21,29 @@ pub(super) struct CommandRequest {
 #[derive(Debug)]
 pub(super) struct QueuedCommand {
     pub(super) request: CommandRequest,
-    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+    answer: oneshot::Sender<Result<CommandOutcome, StoreError>>,
 }
 
 impl QueuedCommand {
     /// Answers the caller, if it still waits.
-    pub(super) fn answer(self, result: Result<Outcome, StoreError>) {
+    pub(super) fn answer(self, result: Result<CommandOutcome, StoreError>) {
         let _ = self.answer.send(result);
     }
 }
 
 /// Commands in the order of their calls, taken by one task at a time.
 #[derive(Debug, Default)]
-pub(super) struct CommandQueue(Mutex<Queue>);
+pub(super) struct CommandQueue(Mutex<QueuedCommands>);
 
 #[derive(Debug, Default)]
-struct Queue {
+struct QueuedCommands {
     commands: VecDeque<QueuedCommand>,
     /// Whether a task takes commands from the queue.
     has_task: bool,
 }
 
 impl CommandQueue {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, QueuedCommands> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -51,7 +51,7 @@ impl CommandQueue {
     pub(super) fn push(
         &self,
         request: CommandRequest,
-    ) -> (oneshot::Receiver<Result<Outcome, StoreError>>, bool) {
+    ) -> (oneshot::Receiver<Result<CommandOutcome, StoreError>>, bool) {
         let (answer, answered) = oneshot::channel();
         let mut queue = self.queue();
         queue.commands.push_back(QueuedCommand { request, answer });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use license_core::command::{Command, Outcome};
+use license_core::command::{Command, CommandOutcome};
 use license_core::store::ChangeNotice;
 use license_core::store::StoreError;
 use tokio::time::Instant;
@@ -35,7 +35,7 @@ impl<D: Dialect> SqlDatabase<D> {
         self: &Arc<Self>,
         compaction: &Arc<Compaction>,
         request: CommandRequest,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         if !D::SINGLE_WRITER {
             return self.execute_alone(compaction, request).await;
         }
@@ -59,7 +59,7 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         compaction: &Compaction,
         mut request: CommandRequest,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         loop {
             let attempt = async || {
                 let mut tx = self.begin(Durability::PowerLoss).await?;

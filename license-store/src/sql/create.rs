@@ -45,7 +45,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let rows = self.fetch(connection, &self.sql.licenses.idempotency_key, values![key]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let row = reader::<D>(row, "idempotency_keys", key);
-        Ok(Some(Created::again(request, &row.digest("request")?, row.license_id("license_id")?)))
+        Ok(Some(Created::repeated(request, &row.digest("request")?, row.license_id("license_id")?)))
     }
 
     pub(super) async fn try_put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {

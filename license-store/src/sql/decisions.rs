@@ -1,6 +1,6 @@
 //! Reads what a decision on a license needs, and writes what was decided, in one transaction.
 
-use license_core::command::{Changes, Decision, Outcome, Reads, View, decide};
+use license_core::command::{Changes, CommandOutcome, Decision, Reads, View, decide};
 use license_core::event::Event;
 use license_core::license::{Activation, ActivationId, Label};
 use license_core::license::{License, LicenseId};
@@ -16,7 +16,7 @@ use super::rows::{self, json_rows};
 
 /// Result of a command before its commit.
 pub(super) enum Execution {
-    Done(Outcome, Vec<LicenseChanged>),
+    Done(CommandOutcome, Vec<LicenseChanged>),
     /// The command needs to know when devices were last seen, and validations wait to be compacted. Nothing
     /// was written.
     NeedsCatchUp,

@@ -8,7 +8,7 @@ use sqlx::{Database, SqlStr};
 /// How transactions begin, rows are locked and lists are read. All other SQL is shared.
 pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// The driver.
-    type Db: Database<Row: Columns>;
+    type Db: Database<Row: SqlRow>;
 
     /// Locks the rows of a `SELECT`; empty if [`begin_write`](Self::begin_write) locks the whole database.
     const FOR_UPDATE: &'static str;
@@ -125,7 +125,7 @@ macro_rules! values {
 pub(super) use values;
 
 /// Reads the columns of a row by name.
-pub trait Columns: Send {
+pub trait SqlRow: Send {
     /// A whole number or `NULL`.
     ///
     /// # Errors
@@ -143,10 +143,10 @@ pub trait Columns: Send {
     fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>>;
 }
 
-/// Implements [`Columns`] and `fetch` for a driver. The code is the same for all, the types are not.
+/// Implements [`SqlRow`] and `fetch` for a driver. The code is the same for all, the types are not.
 macro_rules! driver {
     ($db:ty, $row:ty, $arguments:ty) => {
-        impl $crate::sql::dialect::Columns for $row {
+        impl $crate::sql::dialect::SqlRow for $row {
             fn int(&self, column: &str) -> sqlx::Result<Option<i64>> {
                 sqlx::Row::try_get(self, column)
             }

@@ -13,11 +13,11 @@ mod tests;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::command::LimitNotice;
+use license_core::command::LimitReached;
 use license_core::event::{Event, Subject};
 use license_core::license::LicenseId;
 use license_core::store::{
-    AnomalyScan, EventFilter, EventRetention, EventStore, ExpirySweep, Page, PageRequest, SequencedEvent,
+    AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, Page, PageRequest, SequencedEvent,
     StoreError,
 };
 use tokio::task::yield_now;
@@ -64,11 +64,11 @@ impl<D: Dialect> EventStore for SqlStore<D> {
             .collect()
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError> {
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
         self.database.retry.run(|| self.database.try_write_expiry_events(sweep)).await
     }
 
-    async fn write_limit_event(&self, limit: &LimitNotice) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn write_limit_event(&self, limit: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.database.retry.run(|| self.database.try_write_limit_event(limit)).await
     }
 

@@ -1,6 +1,6 @@
 //! Errors of databases as errors of the store.
 
-use license_core::store::{Source, StoreError};
+use license_core::store::{BoxError, StoreError};
 use sqlx::error::ErrorKind;
 
 use super::dialect::Dialect;
@@ -8,7 +8,7 @@ use super::dialect::Dialect;
 /// Converts an error that the statement does not expect.
 pub(super) fn store_error<D: Dialect>(error: sqlx::Error) -> StoreError {
     let contended = is_contended::<D>(&error);
-    let source = Source::from(error);
+    let source = BoxError::from(error);
     if contended { StoreError::Contended { source } } else { StoreError::Unavailable { source } }
 }
 

@@ -21,7 +21,7 @@ pub(super) const MAX_BATCH: u64 = 1 << 20;
 
 /// One validation as a JSON array. The last value is left out if it is not known, as for most validations.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry<'a>(
+struct JournalEntry<'a>(
     #[serde(borrow)] Cow<'a, str>,
     i64,
     #[serde(borrow)] Cow<'a, str>,
@@ -39,7 +39,7 @@ struct EntryDetails<'a>(
     #[serde(borrow)] Option<Cow<'a, str>>,
 );
 
-impl<'a> Entry<'a> {
+impl<'a> JournalEntry<'a> {
     fn new(validation: &'a Validation) -> Self {
         let Validation { license_id, at, outcome, claim, covered_by, location, client } = validation;
         let Claim { domain, fingerprint } = claim;
@@ -110,8 +110,8 @@ pub(super) struct SequencedValidation {
 /// # Errors
 /// Returns the reason if an entry cannot be read.
 pub(super) fn decode(id: u64, entries: &str) -> Result<Vec<SequencedValidation>, String> {
-    let entries: Vec<Entry<'_>> = serde_json::from_str(entries).map_err(|error| error.to_string())?;
-    let sequenced = |(index, entry): (u64, Entry<'_>)| {
+    let entries: Vec<JournalEntry<'_>> = serde_json::from_str(entries).map_err(|error| error.to_string())?;
+    let sequenced = |(index, entry): (u64, JournalEntry<'_>)| {
         Ok(SequencedValidation {
             sequence: id.saturating_mul(MAX_BATCH) + index,
             validation: entry.validation()?,
@@ -133,7 +133,7 @@ impl JournalBatch {
     pub(super) fn new(validations: &[Validation]) -> Self {
         let times = validations.iter().map(|validation| validation.at.timestamp_micros());
         let mut entries = Vec::with_capacity(2 + 96 * validations.len());
-        let written = serde_json::to_writer(&mut entries, &Entries(validations));
+        let written = serde_json::to_writer(&mut entries, &JournalEntries(validations));
         debug_assert!(written.is_ok(), "texts and numbers are always JSON: {written:?}");
         Self {
             size: validations.len() as u64,
@@ -145,11 +145,11 @@ impl JournalBatch {
 }
 
 /// Serializes entries one by one, without collecting them first.
-struct Entries<'a>(&'a [Validation]);
+struct JournalEntries<'a>(&'a [Validation]);
 
-impl Serialize for Entries<'_> {
+impl Serialize for JournalEntries<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Entry::new))
+        serializer.collect_seq(self.0.iter().map(JournalEntry::new))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 
 use async_trait::async_trait;
-use license_core::command::{Command, CommandContext, Idempotency, NewLicense, Outcome};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
 use license_core::key::KeyDigest;
 use license_core::license::{Fingerprint, LicenseDetail, LicenseId};
 use license_core::store::{
@@ -50,7 +50,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<CommandOutcome, StoreError> {
         let (id, command, context) = (id.clone(), command.clone(), context.clone());
         let request = CommandRequest { id, command, context, caught_up: false };
         self.database.execute_command(&self.compaction, request).await

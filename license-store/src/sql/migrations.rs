@@ -1,6 +1,6 @@
 //! Migrates a database to the schema of this version.
 
-use license_core::store::Source;
+use license_core::store::BoxError;
 use sqlx::SqlStr;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
@@ -27,7 +27,7 @@ pub enum OpenError {
     },
     /// The database cannot be reached, or is not a license database.
     #[error("the database cannot be opened: {0}")]
-    Database(Source),
+    Database(BoxError),
 }
 
 /// The schemas, oldest first: a name, and the SQL.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_core::catalog::{Plan, PlanCatalog};
-use license_core::command::{Command, CommandContext, LicenseSpec, Outcome, create};
+use license_core::command::{Command, CommandContext, CommandOutcome, LicenseSpec, create};
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{CustomerEmail, Fingerprint, LicenseId};
 use license_core::store::LicenseStore;
@@ -21,6 +21,6 @@ pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<U
     let claim = Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("a fingerprint")) };
     let context = CommandContext { plans: Arc::new(plans), now, expected_version: None, by: None };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
-    assert!(matches!(made, Ok(Outcome::Done(_))), "{made:?}");
+    assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");
     new.license.id
 }

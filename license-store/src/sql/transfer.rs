@@ -8,7 +8,7 @@ use license_core::event::Event;
 use license_core::license::{Counters, License};
 use license_core::store::{ChangeNotice, StoreError, TransferSnapshot, TransferStore};
 use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
-use license_core::usage::{ActivationDetail, Rollup, UsageKept};
+use license_core::usage::{ActivationDetail, RetainedUsage, Rollup};
 use serde_json::{Value as Json, json};
 
 use super::database::{Connection, Row, SqlDatabase, reader};
@@ -97,8 +97,8 @@ impl<D: Dialect> SqlDatabase<D> {
                 && row.int("license_exists")? == 1
             {
                 *settled = match row.int("rollup_exists")? {
-                    1 => ImportedRollup::There,
-                    _ if !kept.has_rollups_of(rollup.key.day) => ImportedRollup::Gone,
+                    1 => ImportedRollup::Existing,
+                    _ if !kept.has_rollups_of(rollup.key.day) => ImportedRollup::Pruned,
                     _ => ImportedRollup::New,
                 };
             }
@@ -116,7 +116,7 @@ impl<D: Dialect> SqlDatabase<D> {
         if inserted.len() != new.count() {
             return Err(StoreError::Contended { source: "a rollup was just inserted".into() });
         }
-        let from = micros(UsageKept::imported(newest).records_from);
+        let from = micros(RetainedUsage::imported(newest).records_from);
         self.fetch(&mut tx, &self.sql.usage.retain_validations, values![from]).await?;
         self.commit(tx).await?;
         Ok(settled)

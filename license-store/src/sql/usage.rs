@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use license_core::license::LicenseId;
 use license_core::store::{Page, PageRequest, StoreError, UsageStore};
 use license_core::usage::{
-    Day, Rollup, RollupFilter, RollupKey, UsageKept, UsageOverview, UsageQuery, UsageReport, UsageRetention,
+    Day, RetainedUsage, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport,
+    UsageRetention,
 };
 
 use super::database::{Connection, SqlDatabase, reader};
@@ -17,11 +18,14 @@ use super::store::SqlStore;
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Reads from when on validations and rollups are stored.
-    pub(super) async fn usage_kept(&self, connection: &mut Connection<D>) -> Result<UsageKept, StoreError> {
+    pub(super) async fn usage_kept(
+        &self,
+        connection: &mut Connection<D>,
+    ) -> Result<RetainedUsage, StoreError> {
         let rows = self.fetch(connection, &self.sql.usage.retention, &[]).await?;
-        let Some(row) = rows.first() else { return Ok(UsageKept::default()) };
+        let Some(row) = rows.first() else { return Ok(RetainedUsage::default()) };
         let row = reader::<D>(row, "retention", "");
-        Ok(UsageKept {
+        Ok(RetainedUsage {
             records_from: row.maybe_time("records_from")?,
             rollups_from: row.maybe_int("rollups_from")?.map(Day::from_number),
         })

@@ -27,7 +27,7 @@ use super::{ListenOptions, http1, http2};
 
 /// A connection that was accepted.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct HttpConnection {
     pub(super) app: Router,
     pub(super) options: Arc<ListenOptions>,
     pub(super) peer: IpAddr,
@@ -35,7 +35,7 @@ pub(super) struct Connection {
     pub(super) _permit: ConnectionPermit,
 }
 
-impl Connection {
+impl HttpConnection {
     /// Serves the connection until it ends or the server stops.
     pub(super) async fn run(mut self, stream: TcpStream) {
         // With Nagle's algorithm, small answers can wait for an acknowledgement.

@@ -8,10 +8,10 @@ use license_http::ClientAddress;
 
 /// Limits how many connections are open. Clones share the limit.
 #[derive(Clone, Debug)]
-pub(super) struct ConnectionLimit(Arc<Inner>);
+pub(super) struct ConnectionLimit(Arc<SharedLimit>);
 
 #[derive(Debug)]
-struct Inner {
+struct SharedLimit {
     max: usize,
     max_per_network: usize,
     open: Mutex<Open>,
@@ -35,12 +35,12 @@ pub(super) struct ConnectionPermit {
 
 impl ConnectionLimit {
     pub(super) fn new(max: usize, max_per_network: usize) -> Self {
-        Self(Arc::new(Inner { max, max_per_network, open: Mutex::default() }))
+        Self(Arc::new(SharedLimit { max, max_per_network, open: Mutex::default() }))
     }
 
     /// Returns a permit unless a limit is reached. An exempt client has no limit per network.
     pub(super) fn acquire(&self, client: ClientAddress, exempt: bool) -> Option<ConnectionPermit> {
-        let Inner { max, max_per_network, ref open } = *self.0;
+        let SharedLimit { max, max_per_network, ref open } = *self.0;
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.total >= max {
             // Logged once: a line per refusal would flood the log.

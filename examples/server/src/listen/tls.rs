@@ -20,10 +20,10 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Certificate chain and private key, from PEM files. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<Inner>);
+pub struct Tls(Arc<ReloadableConfig>);
 
 #[derive(Debug)]
-struct Inner {
+struct ReloadableConfig {
     files: Files,
     config: RwLock<Arc<ServerConfig>>,
     /// Digest of the files when they were loaded.
@@ -64,7 +64,7 @@ impl Tls {
         let files = Files { certificate: certificate.into(), key: key.into() };
         let contents = files.read()?;
         let (config, loaded) = (RwLock::new(files.config(&contents)?), Some(digest(&contents)));
-        Ok(Self(Arc::new(Inner { files, config, loaded })))
+        Ok(Self(Arc::new(ReloadableConfig { files, config, loaded })))
     }
 
     /// Reloads the files when they change, for new connections. Files that cannot be used are logged once

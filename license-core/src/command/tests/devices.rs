@@ -92,7 +92,7 @@ fn unread_devices_are_not_evicted() {
         View { license: bench.license.clone(), activations: Vec::new(), eviction_candidates: Vec::new() };
     let Decision { outcome, changes } = decide(view, &device("c"), &context);
     let expected = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
-    assert_eq!((outcome, changes), (Outcome::Denied(expected), None));
+    assert_eq!((outcome, changes), (CommandOutcome::Denied(expected), None));
 }
 
 #[test]

@@ -251,8 +251,8 @@ impl<'a> Importer<'a> {
                     self.reject(number, ImportLineError::NoLicense { id });
                 }
                 ImportedRollup::New | ImportedRollup::NoLicense => self.report.rollups += 1,
-                ImportedRollup::Gone => self.reject(number, ImportLineError::Gone),
-                ImportedRollup::There => {}
+                ImportedRollup::Pruned => self.reject(number, ImportLineError::Gone),
+                ImportedRollup::Existing => {}
             }
         }
         Ok(())
@@ -390,7 +390,7 @@ impl<'a> Importer<'a> {
                     self.report.imported += 1;
                     self.report.activations += one.activations.len() as u64;
                 }
-                Imported::There => self.report.existing += 1,
+                Imported::Existing => self.report.existing += 1,
                 Imported::IdTaken => {
                     self.reject(number, ImportLineError::IdTaken { id: one.license.id.clone() });
                 }

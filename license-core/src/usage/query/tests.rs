@@ -55,7 +55,7 @@ fn sources_cover_a_range_once() {
 fn removed_usage_is_an_error() {
     let kept = UsageRetention::default().at(at("2026-06-15T10:00:00Z"));
     let (records, rollups) = (at("2026-05-16T00:00:00Z"), at("2024-06-15T00:00:00Z"));
-    assert_eq!(kept, UsageKept { records_from: Some(records), rollups_from: Some(Day::of(rollups)) });
+    assert_eq!(kept, RetainedUsage { records_from: Some(records), rollups_from: Some(Day::of(rollups)) });
     let single = |parameter| Err(UsageError::NotSingle { parameter, since: records });
     let gone = |parameter| Err(UsageError::Gone { parameter, since: rollups });
     for (from, to, interval, expected) in [
@@ -77,7 +77,7 @@ fn removed_usage_is_an_error() {
         ("2026-05-01T03:00:00Z", "2026-05-01T03:00:00Z", None, Ok(())),
     ] {
         assert_eq!(query(from, to, interval).check(&kept), expected, "{from} to {to} by {interval:?}");
-        assert_eq!(query(from, to, interval).check(&UsageKept::default()), Ok(()), "all is kept");
+        assert_eq!(query(from, to, interval).check(&RetainedUsage::default()), Ok(()), "all is kept");
     }
 }
 

@@ -89,10 +89,10 @@ fn version(found: Option<&LicenseSnapshot>) -> Option<u64> {
     found.map(|snapshot| snapshot.license().version)
 }
 
-fn done(outcome: Outcome) -> Arc<License> {
+fn done(outcome: CommandOutcome) -> Arc<License> {
     match outcome {
-        Outcome::Done(license) => license,
-        Outcome::Denied(denial) => panic!("{denial}"),
+        CommandOutcome::Done(license) => license,
+        CommandOutcome::Denied(denial) => panic!("{denial}"),
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn idle_devices_are_found(harness: &dyn Harness) {
     let by = Some(Arc::new(Actor::new(Who::System)));
     let context = CommandContext { plans: plans().into(), now, expected_version: None, by };
     let swept = store.execute(&license.id, &Command::ReleaseIdle, &context).await.expect("execute");
-    assert!(matches!(swept, Outcome::Done(_)), "{swept:?}");
+    assert!(matches!(swept, CommandOutcome::Done(_)), "{swept:?}");
     assert_eq!(devices(&other, &license.id).await, ["b"], "the seen device stays");
     assert_eq!(detail(&other, &license.id).await.domains.len(), 1, "domains stay");
     let again = ask_at(&other, &license.id, &Command::ReleaseIdle, now).await;

@@ -4,7 +4,7 @@ use crate::conformance::prelude::*;
 
 /// Writes expiry events at a time, with a notice of 100 seconds.
 pub(in crate::conformance) async fn sweep(store: &Handle, seconds: i64, limit: u32) -> u32 {
-    let sweep = ExpirySweep { now: at(seconds), expiring_until: at(seconds + 100), limit };
+    let sweep = ExpiryScan { now: at(seconds), expiring_until: at(seconds + 100), limit };
     store.events().write_expiry_events(&sweep).await.expect("write_expiry_events")
 }
 

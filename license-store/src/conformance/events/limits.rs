@@ -12,7 +12,7 @@ pub async fn reached_limit_is_announced_once_an_hour(harness: &dyn Harness) {
     for (seconds, last, expected) in [(1, 1, 1), (3_600, 1, 1), (3_601, 3_601, 2)] {
         let written_at = race(&handles, 8, |_, store| {
             let kind = ActivationKind::Device;
-            let notice = LimitNotice { license_id: license.id.clone(), kind, at: at(seconds) };
+            let notice = LimitReached { license_id: license.id.clone(), kind, at: at(seconds) };
             async move { store.events().write_limit_event(&notice).await.expect("write_limit_event") }
         })
         .await;
@@ -22,12 +22,12 @@ pub async fn reached_limit_is_announced_once_an_hour(harness: &dyn Harness) {
         assert_eq!(count, expected, "events at {seconds} s");
     }
     let kind = ActivationKind::Domain;
-    let free = LimitNotice { license_id: license.id.clone(), kind, at: at(9_999) };
+    let free = LimitReached { license_id: license.id.clone(), kind, at: at(9_999) };
     let written = store.events().write_limit_event(&free).await.expect("write_limit_event");
     assert_eq!(written, None, "a slot is free");
     let after = detail(store, &license.id).await.license;
     assert_eq!(after.version, before.version, "the version is unchanged");
-    let unknown = LimitNotice { license_id: new_license(&spec("small")).license.id, ..free };
+    let unknown = LimitReached { license_id: new_license(&spec("small")).license.id, ..free };
     let result = store.events().write_limit_event(&unknown).await;
     assert!(matches!(result, Err(StoreError::NotFound { .. })), "{result:?}");
 }

@@ -27,8 +27,8 @@ pub(in crate::conformance) async fn ask_at(
         result = store.execute(id, command, &context).await;
     }
     match result.expect("execute") {
-        Outcome::Done(license) => Ok(license),
-        Outcome::Denied(denial) => Err(denial.code()),
+        CommandOutcome::Done(license) => Ok(license),
+        CommandOutcome::Denied(denial) => Err(denial.code()),
     }
 }
 

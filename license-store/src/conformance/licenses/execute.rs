@@ -59,7 +59,7 @@ pub async fn every_command_is_stored(harness: &dyn Harness) {
             expected.extend(changes.added);
         }
         expected.sort_by(|a, b| a.id.cmp(&b.id));
-        let Outcome::Done(license) = outcome else { panic!("{command:?} is denied: {outcome:?}") };
+        let CommandOutcome::Done(license) = outcome else { panic!("{command:?} is denied: {outcome:?}") };
         let after = detail(&other, id).await;
         assert_eq!(after.license, license, "the license after {command:?}, read through another handle");
         let mut found = activations(&after);

@@ -94,7 +94,7 @@ pub async fn batch_adds_up_per_license(harness: &dyn Harness) {
 pub async fn repeated_batch_is_counted_once(harness: &dyn Harness) {
     let (store, other) = (harness.open().await, harness.open().await);
     let license = issue(&store, &spec("open")).await;
-    let [first, second] = [1, 2].map(|byte| RecorderId::from_bytes([byte; 16]));
+    let [first, second] = [1, 2].map(|byte| WriterId::from_bytes([byte; 16]));
     let batch = [validation(&license.id, 1, VALID), validation(&license.id, 2, EXPIRED)];
     let mut counted = 0;
     for (recorder, number, new) in [

@@ -64,12 +64,12 @@ pub(super) async fn import(
 }
 
 pub(super) type Counted = (Arc<License>, Counters);
-pub(super) type Bound = (LicenseId, ActivationDetail);
+pub(super) type BoundTo = (LicenseId, ActivationDetail);
 
 /// Reads the licenses and activations of a snapshot, in pages.
-pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<Counted>, Vec<Bound>) {
+pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<Counted>, Vec<BoundTo>) {
     let mut snapshot = store.transfer().snapshot().await.expect("snapshot");
-    let (mut licenses, mut activations) = (Vec::<Counted>::new(), Vec::<Bound>::new());
+    let (mut licenses, mut activations) = (Vec::<Counted>::new(), Vec::<BoundTo>::new());
     loop {
         let after = licenses.last().map(|(license, _)| license.id.clone());
         let page = snapshot.licenses(after.as_ref(), limit).await.expect("licenses");

@@ -73,7 +73,7 @@ pub async fn existing_license_is_not_changed(harness: &dyn Harness) {
     new_key.license.id = existing.id.clone();
     new_key.key_given = false;
     for one in [same, named_by_key, new_key] {
-        assert_eq!(import(&store, [one]).await, [Imported::There]);
+        assert_eq!(import(&store, [one]).await, [Imported::Existing]);
     }
     let (mut id_taken, mut key_taken, new) = (incoming(), incoming(), incoming());
     id_taken.license.id = existing.id.clone();
@@ -85,7 +85,7 @@ pub async fn existing_license_is_not_changed(harness: &dyn Harness) {
     assert_eq!(store.get(&key_taken_id).await.expect("get"), None, "the key is used once");
     assert_eq!(detail(&other, &new.license.id).await, shown(&new), "the new license is stored");
     let again = import(&other, [new.clone()]).await;
-    assert_eq!(again, [Imported::There], "a repeated import stores nothing");
+    assert_eq!(again, [Imported::Existing], "a repeated import stores nothing");
     assert_eq!(detail(&other, &new.license.id).await, shown(&new), "a repeated import changes nothing");
 }
 

@@ -53,7 +53,7 @@ pub async fn rollups_are_imported_once(harness: &dyn Harness) {
         }
         let again = [rollup(&id, 20_000, None, 70), rollup(&id, 20_001, Some("DE"), 2)];
         let settled = other.transfer().import_rollups(&again).await.expect("import");
-        assert_eq!(settled, [ImportedRollup::There, ImportedRollup::There]);
+        assert_eq!(settled, [ImportedRollup::Existing, ImportedRollup::Existing]);
     }
     assert_eq!(store.transfer().import_rollups(&[]).await.expect("import"), []);
 }
@@ -74,8 +74,8 @@ pub async fn pruned_rollup_is_not_imported_again(harness: &dyn Harness) {
     let (retention, now) =
         (UsageRetention { record_days: 1, rollup_days: 10 }, Day::from_number(20_020).start());
     while reports.prune_usage(&retention, now, 9).await.expect("prune_usage") > 0 {}
-    assert_eq!(store.transfer().dry_run_rollups(&old).await.expect("dry_run"), [ImportedRollup::Gone]);
-    assert_eq!(store.transfer().import_rollups(&old).await.expect("import"), [ImportedRollup::Gone]);
+    assert_eq!(store.transfer().dry_run_rollups(&old).await.expect("dry_run"), [ImportedRollup::Pruned]);
+    assert_eq!(store.transfer().import_rollups(&old).await.expect("import"), [ImportedRollup::Pruned]);
     let usage = usage_report(&**reports, &id, &UsageQuery::default()).await;
     assert_eq!(usage.total(), 3, "a repeated import after pruning counts nothing");
     assert_eq!(rollups(&other, 9).await, []);

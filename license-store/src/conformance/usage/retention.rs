@@ -55,7 +55,7 @@ pub async fn old_usage_is_pruned_in_batches(harness: &dyn Harness) {
         report.total(),
         "the counter of the license"
     );
-    let expected = UsageKept { records_from: Some(records_from), rollups_from: Some(rollups_from) };
+    let expected = RetainedUsage { records_from: Some(records_from), rollups_from: Some(rollups_from) };
     assert_eq!(report.kept, expected, "from when on the report is complete");
     assert_eq!(usage_report(other.usage(), &idle, &whole).await.total(), 1, "a license without kept usage");
     assert_eq!(usage_overview(other.usage(), &whole).await.usage.total(), 25, "all licenses");

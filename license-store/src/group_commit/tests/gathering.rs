@@ -191,7 +191,7 @@ async fn cancelled_call_is_recorded() {
 #[tokio::test(start_paused = true)]
 async fn numbered_batch_is_forwarded() {
     let fixture = Fixture::new(buffered()).await;
-    let batch = BatchId { recorder: RecorderId::from_bytes([7; 16]), number: 3 };
+    let batch = BatchId { recorder: WriterId::from_bytes([7; 16]), number: 3 };
     for _ in 0..2 {
         fixture.grouped.record(&[validation(&fixture.id, 0)], Some(batch)).await.expect("recorded");
         fixture.assert_recorded([0]).await;

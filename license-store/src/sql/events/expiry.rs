@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use license_core::command::{Changes, expiry_events};
 use license_core::event::EventId;
 use license_core::license::{License, LicenseDetail};
-use license_core::store::{ChangeNotice, ExpirySweep, StoreError};
+use license_core::store::{ChangeNotice, ExpiryScan, StoreError};
 use license_core::webhook::Endpoint;
 use serde_json::{Value as Json, json};
 
@@ -63,7 +63,7 @@ impl ExpiryBatch {
 impl<D: Dialect> SqlDatabase<D> {
     /// Reads and decides before anything is locked, and writes in batches. Licenses that change meanwhile are
     /// left for the next call.
-    pub(super) async fn try_write_expiry_events(&self, sweep: &ExpirySweep) -> Result<u32, StoreError> {
+    pub(super) async fn try_write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
         let (decisions, endpoints) = self.read_expiring(sweep).await?;
         let mut written = 0;
         for decisions in decisions.chunks(D::STEP_ROWS as usize) {
@@ -75,9 +75,9 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Reads licenses that get events, and the endpoints.
     pub(super) async fn read_expiring(
         &self,
-        sweep: &ExpirySweep,
+        sweep: &ExpiryScan,
     ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>), StoreError> {
-        let ExpirySweep { now, expiring_until, limit } = *sweep;
+        let ExpiryScan { now, expiring_until, limit } = *sweep;
         let mut decisions: Vec<(LicenseDetail, Changes)> = Vec::new();
         let mut connection = self.reader().await?;
         // Two parts of one index: licenses that were announced as expiring, and licenses that were not.

@@ -1,7 +1,7 @@
 //! Events of limits that are reached.
 
 use chrono::{DateTime, Utc};
-use license_core::command::{LimitNotice, limit_event};
+use license_core::command::{LimitReached, limit_event};
 use license_core::license::LicenseId;
 use license_core::store::{ChangeNotice, StoreError};
 
@@ -12,9 +12,9 @@ use crate::sql::dialect::{Dialect, Durability, values};
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn try_write_limit_event(
         &self,
-        limit: &LimitNotice,
+        limit: &LimitReached,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let LimitNotice { license_id, kind, at } = limit;
+        let LimitReached { license_id, kind, at } = limit;
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         let license = self.lock_license(&mut tx, license_id).await?.ok_or_else(|| not_found(license_id))?;
         let last = self.last_written(&mut tx, license_id, kind.as_str()).await?;

@@ -5,7 +5,7 @@ use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::{LicenseSpec, create};
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{CustomerEmail, Expiry, LicenseId};
-use license_core::store::{EventStore, ExpirySweep, LicenseStore, PageRequest, WebhookStore};
+use license_core::store::{EventStore, ExpiryScan, LicenseStore, PageRequest, WebhookStore};
 use license_core::webhook::{Endpoint, EndpointId, EndpointSettings, EventSelection, SealedSecret};
 
 use crate::sql::dialect::Dialect;
@@ -19,11 +19,8 @@ fn now() -> DateTime<Utc> {
 /// then.
 async fn check_endpoints_that_change<D: Dialect>(store: &SqlStore<D>) {
     let plans = PlanCatalog::new([Plan::new("open")]).expect("plans in bounds");
-    let sweep = ExpirySweep {
-        now: now() + TimeDelta::days(2),
-        expiring_until: now() + TimeDelta::days(2),
-        limit: 10,
-    };
+    let sweep =
+        ExpiryScan { now: now() + TimeDelta::days(2), expiring_until: now() + TimeDelta::days(2), limit: 10 };
     let page = PageRequest { after: None, limit: 100 };
     for number in 1..=2_u8 {
         let mut spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));

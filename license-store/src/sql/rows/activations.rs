@@ -10,9 +10,9 @@ use license_core::usage::{ActivationDetail, Country, Day, EvictionCandidate, Las
 use serde_json::json;
 
 use super::reader::{Reader, int, micros, time};
-use crate::sql::dialect::Columns;
+use crate::sql::dialect::SqlRow;
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     /// Reads a JSON array of `[id, value, created_at, label]`, from rows of `activations`.
     pub(crate) fn listed(
         &self,

@@ -9,7 +9,7 @@ use license_core::store::StoreError;
 use serde_json::json;
 
 use super::reader::Reader;
-use crate::sql::dialect::{Columns, Value};
+use crate::sql::dialect::{SqlRow, Value};
 
 /// The texts of an entry that its parameters borrow.
 pub(crate) struct AuditTexts {
@@ -47,7 +47,7 @@ impl AuditTexts {
     }
 }
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn audited(&self) -> Result<Audited, StoreError> {
         let (kind, token, name) =
             (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);

@@ -5,9 +5,9 @@ use license_core::store::{SequencedEvent, StoreError};
 use serde_json::Value as Json;
 
 use super::reader::Reader;
-use crate::sql::dialect::Columns;
+use crate::sql::dialect::SqlRow;
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     /// Reads what an event is about: a license or an endpoint.
     pub(crate) fn subject(&self) -> Result<Subject, StoreError> {
         self.parsed("license_id", |text| Subject::from_stored(text).ok_or("no known id"))

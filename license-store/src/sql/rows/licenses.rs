@@ -10,9 +10,9 @@ use license_core::store::StoreError;
 use serde_json::json;
 
 use super::reader::{Reader, hex, int, micros};
-use crate::sql::dialect::{Columns, Value};
+use crate::sql::dialect::{SqlRow, Value};
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     fn limit(&self, column: &'static str) -> Result<Limit, StoreError> {
         let number =
             self.maybe_int(column)?.map(|value| self.parse(column, value, u32::try_from)).transpose()?;

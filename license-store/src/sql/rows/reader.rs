@@ -5,11 +5,11 @@ use std::fmt::Display;
 use chrono::{DateTime, Utc};
 use license_core::domain::DomainName;
 use license_core::license::{Fingerprint, LicenseId};
-use license_core::store::{Source, StoreError};
+use license_core::store::{BoxError, StoreError};
 use license_core::usage::Country;
 use serde::de::DeserializeOwned;
 
-use crate::sql::dialect::Columns;
+use crate::sql::dialect::SqlRow;
 
 /// A row of one table, and its name in errors.
 pub(crate) struct Reader<'a, R> {
@@ -18,8 +18,8 @@ pub(crate) struct Reader<'a, R> {
     pub(crate) id: &'a str,
 }
 
-impl<R: Columns> Reader<'_, R> {
-    pub(crate) fn corrupt(&self, column: &'static str, source: impl Into<Source>) -> StoreError {
+impl<R: SqlRow> Reader<'_, R> {
+    pub(crate) fn corrupt(&self, column: &'static str, source: impl Into<BoxError>) -> StoreError {
         StoreError::Corrupt { table: self.table, column, id: self.id.to_owned(), source: source.into() }
     }
 

@@ -4,7 +4,7 @@ use license_core::access::{ApiToken, Scopes, TokenDigest, TokenId, TokenName};
 use license_core::store::StoreError;
 
 use super::reader::{Reader, micros};
-use crate::sql::dialect::{Columns, Value};
+use crate::sql::dialect::{SqlRow, Value};
 
 /// The parameters of a token, in the order of the columns.
 pub(crate) fn token_values<'a>(token: &'a ApiToken, scopes: &'a str) -> [Value<'a>; 8] {
@@ -21,7 +21,7 @@ pub(crate) fn token_values<'a>(token: &'a ApiToken, scopes: &'a str) -> [Value<'
     ]
 }
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn token(&self) -> Result<ApiToken, StoreError> {
         Ok(ApiToken {
             id: self.parsed("id", |text| TokenId::parse(text).ok_or("no id"))?,

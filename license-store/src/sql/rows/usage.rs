@@ -9,9 +9,9 @@ use license_core::validation::Claim;
 use serde_json::Value as Json;
 
 use super::reader::{Reader, int};
-use crate::sql::dialect::Columns;
+use crate::sql::dialect::SqlRow;
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn outcome(&self) -> Result<ValidationOutcome, StoreError> {
         self.parsed("outcome", |text| ValidationOutcome::from_stored(text).ok_or("no known outcome"))
     }

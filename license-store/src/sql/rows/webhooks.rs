@@ -13,9 +13,9 @@ use license_core::webhook::{
 use serde_json::{Value as Json, json};
 
 use super::reader::{Reader, int, json_rows, micros, time};
-use crate::sql::dialect::{Columns, Value};
+use crate::sql::dialect::{SqlRow, Value};
 
-impl<R: Columns> Reader<'_, R> {
+impl<R: SqlRow> Reader<'_, R> {
     fn endpoint_id(&self, column: &'static str) -> Result<EndpointId, StoreError> {
         self.parsed(column, |text| EndpointId::parse(text).ok_or("no id"))
     }

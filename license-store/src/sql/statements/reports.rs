@@ -42,7 +42,7 @@ impl ScopedStatements {
         }
     }
 
-    fn new<D: Dialect>(scope: Scope) -> Self {
+    fn new<D: Dialect>(scope: ReportScope) -> Self {
         let sums = |slot| {
             sql(format!(
                 "WITH {} SELECT slot, outcome, CAST(SUM(n) AS BIGINT) AS n, MIN(first_at) AS first_at, \
@@ -66,10 +66,10 @@ impl ScopedStatements {
             by_device: by("device"),
             by_country: by("country"),
             pruned: SqlStr::from_static(match scope {
-                Scope::License => {
+                ReportScope::License => {
                     "SELECT outcome, count AS n, first_at, last_at FROM pruned_usage WHERE license_id = $1"
                 }
-                Scope::All => {
+                ReportScope::All => {
                     "SELECT outcome, CAST(SUM(count) AS BIGINT) AS n, MIN(first_at) AS first_at, \
                      MAX(last_at) AS last_at FROM pruned_usage GROUP BY outcome"
                 }
@@ -97,7 +97,7 @@ pub(crate) struct ReportStatements {
 
 impl ReportStatements {
     pub(crate) fn new<D: Dialect>() -> Self {
-        let (valid, used) = (ValidationOutcome::Valid, Scope::All.used::<D>(&day("at")));
+        let (valid, used) = (ValidationOutcome::Valid, ReportScope::All.used::<D>(&day("at")));
         let distinct = |column| {
             format!(
                 "(SELECT COUNT(*) FROM (SELECT DISTINCT {column} FROM used \
@@ -112,8 +112,8 @@ impl ReportStatements {
             ))
         };
         Self {
-            of_license: ScopedStatements::new::<D>(Scope::License),
-            of_all: ScopedStatements::new::<D>(Scope::All),
+            of_license: ScopedStatements::new::<D>(ReportScope::License),
+            of_all: ScopedStatements::new::<D>(ReportScope::All),
             active: sql(format!(
                 "WITH {used} SELECT {} AS domains, {} AS devices",
                 distinct("domain"),
@@ -180,12 +180,12 @@ const HOUR: &str = "CASE WHEN at < 0 THEN (at - 3599999999) / 3600000000 ELSE at
 /// Whose usage is reported. Parameters: the license, if it is one; then the days and two ranges of single
 /// validations, as in [`UsageSources`](license_core::usage::UsageSources).
 #[derive(Clone, Copy)]
-enum Scope {
+enum ReportScope {
     License,
     All,
 }
 
-impl Scope {
+impl ReportScope {
     /// The table `used`, for a `WITH` clause: each row is a sum.
     fn used<D: Dialect>(self, slot: &str) -> String {
         let columns = "slot, license_id, outcome, domain, device, country, n, first_at, last_at";

@@ -235,7 +235,7 @@ async fn command_that_changes_nothing_keeps_entry() {
     let license = node.issue_elsewhere(&[]).await;
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     let denied = node.cache.execute(&license.id, &Command::Revoke, &context(Some(7))).await.unwrap();
-    assert_eq!(denied, Outcome::Denied(Denial::Stale { version: 1 }));
+    assert_eq!(denied, CommandOutcome::Denied(Denial::Stale { version: 1 }));
     let nobody = LicenseId::parse("lic_nobody").unwrap();
     for command in [Command::Revoke, rotate_to(fresh_digest())] {
         let result = node.cache.execute(&nobody, &command, &context(None)).await;
@@ -306,7 +306,7 @@ async fn rotation_with_expected_version_is_not_repeated() {
     assert_eq!(node.version_of_key(&old, Duration::ZERO).await, Some(1));
     for stale in [0, 2] {
         let outcome = node.cache.execute(&license.id, &rotate_to(new), &context(Some(stale))).await.unwrap();
-        assert_eq!(outcome, Outcome::Denied(Denial::Stale { version: 1 }));
+        assert_eq!(outcome, CommandOutcome::Denied(Denial::Stale { version: 1 }));
     }
     assert_eq!(node.version_of_key(&old, Duration::ZERO).await, Some(1));
     assert_eq!(node.store.lookups(&old), 1);
@@ -328,6 +328,6 @@ async fn rotation_with_future_version_is_denied() {
     node.elsewhere(&license.id, rotate_to(between)).await;
     assert_eq!(node.version_of_key(&between, Duration::ZERO).await, Some(2));
     looked_up.release();
-    assert_eq!(rotation.await.unwrap().unwrap(), Outcome::Denied(Denial::Stale { version: 1 }));
+    assert_eq!(rotation.await.unwrap().unwrap(), CommandOutcome::Denied(Denial::Stale { version: 1 }));
     assert_rotated(&node, &[first, last], &between, 2).await;
 }

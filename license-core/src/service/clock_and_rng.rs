@@ -11,18 +11,18 @@ use crate::clock::{Clock, ErasedRng, RngError};
 type ServiceRng = Box<dyn TryCryptoRng<Error = RngError> + Send>;
 
 /// Sources of time and randomness.
-pub struct Sources {
+pub struct ClockAndRng {
     clock: Arc<dyn Clock>,
     rng: Mutex<ServiceRng>,
 }
 
-impl fmt::Debug for Sources {
+impl fmt::Debug for ClockAndRng {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sources").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("ClockAndRng").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 
-impl Sources {
+impl ClockAndRng {
     /// Combines a clock and a random number generator.
     pub fn new(clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
         Self { clock: Arc::new(clock), rng: Mutex::new(Box::new(ErasedRng(rng))) }

@@ -16,9 +16,9 @@ const REMEMBERED: usize = 10_000;
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 #[derive(Debug, Default)]
-pub(super) struct LimitNotices(Mutex<HashMap<(LicenseId, ActivationKind), DateTime<Utc>>>);
+pub(super) struct LimitThrottle(Mutex<HashMap<(LicenseId, ActivationKind), DateTime<Utc>>>);
 
-impl LimitNotices {
+impl LimitThrottle {
     fn set(&self, license: &LicenseId, kind: ActivationKind, until: DateTime<Utc>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((license.clone(), kind), until);
     }
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_store_is_asked_once_an_hour() {
-        let notices = LimitNotices::default();
+        let notices = LimitThrottle::default();
         let id = LicenseId::parse("lic_a1").unwrap();
         let start: DateTime<Utc> = "2026-06-01T12:00:00Z".parse().unwrap();
         let asks = |seconds| notices.begin(&id, ActivationKind::Domain, start + TimeDelta::seconds(seconds));
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let notices = LimitNotices::default();
+        let notices = LimitThrottle::default();
         let now = "2026-06-01T12:00:00Z".parse().unwrap();
         for n in 0..REMEMBERED + 5 {
             let id = LicenseId::parse(&format!("lic_{n}")).unwrap();

@@ -11,6 +11,7 @@ mod events;
 mod label;
 mod lifecycle;
 mod release;
+mod snapshot;
 
 use std::sync::Arc;
 

@@ -34,6 +34,16 @@ pub(super) enum Lookup<V> {
     Miss,
 }
 
+/// What becomes of an entry when its record changes.
+pub(super) enum Replacement<V> {
+    /// The entry has the change.
+    Keep,
+    /// The entry is stale.
+    Remove,
+    /// The entry as it is after the change.
+    With(V),
+}
+
 #[derive(Clone)]
 struct CacheEntry<V> {
     value: V,
@@ -85,6 +95,10 @@ impl<K, V> Weighter<K, CacheEntry<V>> for StoredWeight {
     fn weight(&self, _: &K, entry: &CacheEntry<V>) -> u64 {
         entry.weight.into()
     }
+}
+
+fn weight<S: CacheSource>(value: &S::Value) -> u32 {
+    u32::try_from(OVERHEAD + S::heap_size(value)).unwrap_or(u32::MAX)
 }
 
 type Values<K, P, V> = quick_cache::sync::Cache<EntryKey<K, P>, CacheEntry<V>, StoredWeight>;
@@ -207,7 +221,7 @@ impl<S: CacheSource> CacheEntries<S> {
             Some(known) => S::share(value, &known.value),
             None => value,
         };
-        let weight = u32::try_from(OVERHEAD + S::heap_size(&value)).unwrap_or(u32::MAX);
+        let weight = weight::<S>(&value);
         let entry = CacheEntry { value, loaded, weight };
         if !S::is_complete(&entry.value) {
             self.values.insert(EntryKey::part(*key, part), entry.clone());
@@ -216,9 +230,18 @@ impl<S: CacheSource> CacheEntries<S> {
         self.values.insert(whole, entry);
     }
 
-    /// Removes the record with all its parts if its value is stale.
-    pub(super) fn remove_if(&self, key: &S::Key, is_stale: impl FnOnce(&S::Value) -> bool) {
+    /// Replaces the value of a record, or removes it with all its parts. The entry keeps its age.
+    pub(super) fn replace(&self, key: &S::Key, replacement: impl FnOnce(&S::Value) -> Replacement<S::Value>) {
         self.absent.remove(key);
-        self.values.remove_if(&EntryKey::whole(*key), |entry| is_stale(&entry.value));
+        let whole = EntryKey::whole(*key);
+        let Some(entry) = self.values.peek(&whole) else { return };
+        match replacement(&entry.value) {
+            Replacement::Keep => {}
+            Replacement::Remove => drop(self.values.remove(&whole)),
+            Replacement::With(value) => {
+                let weight = weight::<S>(&value);
+                self.values.insert(whole, CacheEntry { value, weight, ..entry });
+            }
+        }
     }
 }

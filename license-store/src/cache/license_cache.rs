@@ -20,6 +20,7 @@ use license_core::usage::{BatchId, Validation};
 use license_core::validation::{Claim, Denial, LicenseSnapshot};
 use tokio::task::AbortHandle;
 
+use super::entries::Replacement;
 use super::license_source::Licenses;
 use super::options::CacheOptions;
 use super::read_through::{CacheCounters, ReadThrough, unavailable};
@@ -63,9 +64,21 @@ async fn listen(licenses: Arc<ReadThrough<Licenses>>, mut feed: Box<dyn ChangeSt
     }
 }
 
-/// Invalidates entries with an older version.
+/// Removes the entry if it has an older version.
 fn changed(licenses: &ReadThrough<Licenses>, digest: &KeyDigest, version: u64) {
-    licenses.invalidate(digest, |snapshot| snapshot.license().version < version);
+    licenses.replace(digest, |snapshot| replacement(snapshot, version, || None));
+}
+
+/// Keeps a snapshot of `version` or a later one. Replaces older ones.
+fn replacement(
+    snapshot: &LicenseSnapshot,
+    version: u64,
+    newer: impl FnOnce() -> Option<LicenseSnapshot>,
+) -> Replacement<LicenseSnapshot> {
+    if snapshot.license().version >= version {
+        return Replacement::Keep;
+    }
+    newer().map_or(Replacement::Remove, Replacement::With)
 }
 
 async fn execute(
@@ -79,7 +92,9 @@ async fn execute(
         _ => licenses.source.0.execute(id, command, context).await,
     };
     if let Ok(CommandOutcome::Done(license)) = &result {
-        changed(licenses, &license.key_digest, license.version);
+        licenses.replace(&license.key_digest, |snapshot| {
+            replacement(snapshot, license.version, || command.replace_snapshot(snapshot, license))
+        });
     }
     result
 }
@@ -262,7 +277,7 @@ impl StoreHealth for Cache {
                 "Validations answered with a stale license because the store was down",
                 outage_answers,
             ),
-            Metric::gauge("cache_entries", "CacheEntries in the cache", entries.len() as u64),
+            Metric::gauge("cache_entries", "Entries in the cache", entries.len() as u64),
             Metric::gauge("cache_bytes", "Estimated size of the entries in the cache", entries.weight()),
         ]
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use license_core::store::{self, StoreError};
 use tokio::runtime::Handle;
 
-use super::entries::{CacheEntries, Lookup};
+use super::entries::{CacheEntries, Lookup, Replacement};
 use super::in_flight::{InFlight, Load};
 use super::options::CacheOptions;
 use super::source::CacheSource;
@@ -54,10 +54,9 @@ impl<S: CacheSource> ReadThrough<S> {
         self.is_down.load(Ordering::Relaxed)
     }
 
-    /// Removes the entry of a changed record if its value is stale, and discards loads that may have begun
-    /// before the change.
-    pub(super) fn invalidate(&self, key: &S::Key, is_stale: impl FnOnce(&S::Value) -> bool) {
-        self.in_flight.discard(key, || self.entries.remove_if(key, is_stale));
+    /// Replaces the entry of a changed record, and discards loads that may have begun before the change.
+    pub(super) fn replace(&self, key: &S::Key, replacement: impl FnOnce(&S::Value) -> Replacement<S::Value>) {
+        self.in_flight.discard(key, || self.entries.replace(key, replacement));
     }
 
     fn lookup(&self, key: &S::Key, query: &S::Query, now: DateTime<Utc>) -> Lookup<S::Value> {

@@ -14,6 +14,7 @@ use license_core::store::{
 };
 use tokio::task::AbortHandle;
 
+use super::entries::Replacement;
 use super::options::CacheOptions;
 use super::read_through::{ReadThrough, unavailable};
 use super::source::CacheSource;
@@ -179,7 +180,7 @@ impl TokenCache {
 async fn listen(tokens: Arc<ReadThrough<Tokens>>, mut feed: Box<dyn ChangeStream>) {
     loop {
         match feed.next().await {
-            ChangeNotice::TokenChanged(change) => tokens.invalidate(&change.digest, |_| true),
+            ChangeNotice::TokenChanged(change) => tokens.replace(&change.digest, |_| Replacement::Remove),
             ChangeNotice::Missed => tokens.entries.invalidate_all(),
             ChangeNotice::LicenseChanged(_) | ChangeNotice::Events => {}
         }
@@ -192,7 +193,7 @@ impl TokenStore for TokenCache {
     async fn create_token(&self, new: &NewToken) -> Result<(), StoreError> {
         let created = self.store().create_token(new).await;
         // Its digest may be cached as absent.
-        self.tokens.invalidate(&new.token.digest, |_| true);
+        self.tokens.replace(&new.token.digest, |_| Replacement::Remove);
         created
     }
 
@@ -208,7 +209,7 @@ impl TokenStore for TokenCache {
         let revoked = self.tokens.runtime.spawn(async move {
             let revoked = tokens.source.store.revoke_token(&id, &by, now).await;
             match &revoked {
-                Ok(Some(token)) => tokens.invalidate(&token.digest, |_| true),
+                Ok(Some(token)) => tokens.replace(&token.digest, |_| Replacement::Remove),
                 Ok(None) => {}
                 Err(_) => tokens.entries.invalidate_all(),
             }

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use license_core::catalog::{Limit, Plan, PlanCatalog};
+use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
-use license_core::command::{LicenseSpec, create};
+use license_core::command::{LicensePatch, LicenseSpec, create};
 use license_core::domain::DomainName;
 use license_core::key::SealedKey;
-use license_core::license::{CustomerEmail, Fingerprint, License, LicenseState};
+use license_core::license::{Binding, CustomerEmail, Fingerprint, License, LicenseState};
 use license_core::metrics::MetricValue;
 use tokio::task::{JoinHandle, yield_now};
 
@@ -43,7 +43,12 @@ fn short_of(time: Duration) -> Duration {
 }
 
 fn plans() -> PlanCatalog {
-    PlanCatalog::new([Plan::new("open").max_domains(Limit::Unlimited).max_devices(Limit::Unlimited)]).unwrap()
+    let evicting = Plan::new("evicting").max_domains(Limit::AtMost(2)).max_devices(Limit::AtMost(2));
+    PlanCatalog::new([
+        Plan::new("open").max_domains(Limit::Unlimited).max_devices(Limit::Unlimited),
+        evicting.device_policy(DevicePolicy::EvictOldest).customer_release(true),
+    ])
+    .unwrap()
 }
 
 /// A unique digest.
@@ -56,11 +61,15 @@ fn fresh_digest() -> KeyDigest {
 
 /// A license with that key and these domains.
 fn new_license(digest: KeyDigest, domains: &[&str]) -> NewLicense {
+    new_license_of("open", digest, domains)
+}
+
+fn new_license_of(plan: &str, digest: KeyDigest, domains: &[&str]) -> NewLicense {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let id = LicenseId::parse(&format!("lic_{:010}", NEXT.fetch_add(1, AtomicOrdering::Relaxed))).unwrap();
     let domains = domains.iter().map(|text| DomainName::parse_registered(text).unwrap()).collect();
     let spec =
-        LicenseSpec { domains, ..LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").unwrap()) };
+        LicenseSpec { domains, ..LicenseSpec::new(plan, CustomerEmail::parse("dev@example.com").unwrap()) };
     create(id, (digest, SealedKey::from_bytes(vec![1])), &spec, None, &plans(), start()).unwrap()
 }
 

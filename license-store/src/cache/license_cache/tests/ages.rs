@@ -103,8 +103,7 @@ async fn expiry_is_evaluated_for_cached_license() {
     assert_eq!(evaluated(SECOND * 2).await, Evaluation::Decided(Verdict::Denied(expired)));
     assert_eq!(node.reads(&new.license), 1);
     // A renewal invalidates the entry.
-    let renewal =
-        license_core::command::LicensePatch { expires_at: Some(Expiry::Never), ..Default::default() };
+    let renewal = LicensePatch { expires_at: Some(Expiry::Never), ..Default::default() };
     node.here(&new.license.id, Command::Change(renewal)).await;
     assert!(matches!(evaluated(SECOND * 2).await, Evaluation::Decided(Verdict::Valid(_))));
 }

@@ -112,7 +112,7 @@ async fn hits_misses_loads_and_entries_are_counted() {
     node.version_of_key(&absent, Duration::ZERO).await;
     node.version_of_key(&absent, Duration::ZERO).await;
     assert_eq!(counts(), [2, 2, 2, 1]);
-    node.here(&license.id, Command::Revoke).await;
+    node.here(&license.id, rotate_to(fresh_digest())).await;
     assert_eq!(counts(), [2, 2, 2, 0]);
     assert_eq!(node.metric("cache_outage_answers"), 0);
     assert!(!node.cache.is_down());

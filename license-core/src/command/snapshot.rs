@@ -1,0 +1,49 @@
+//! The snapshot of a license after a command.
+
+use std::sync::Arc;
+
+use super::Command;
+use crate::license::{Binding, License};
+use crate::validation::LicenseSnapshot;
+
+impl Command {
+    /// Returns what a read of the license would return after this command changed it from `before` to `after`,
+    /// so that a cache can replace its entry. Returns `None` if `before` does not tell which bindings are left.
+    #[must_use]
+    pub fn replace_snapshot(
+        &self,
+        before: &LicenseSnapshot,
+        after: &Arc<License>,
+    ) -> Option<LicenseSnapshot> {
+        let license = before.license();
+        let is_next = license.version + 1 == after.version && license.key_digest == after.key_digest;
+        if !(is_next && license.has_inline_bindings() && after.has_inline_bindings()) {
+            return None;
+        }
+        let added = match self {
+            Self::Activate(claim) => {
+                let device = claim.fingerprint.clone().filter(|_| !before.held(claim).device);
+                // An eviction frees one slot for another, so the bindings that are left are unknown.
+                if license.devices_used + u64::from(device.is_some()) != after.devices_used {
+                    return None;
+                }
+                let domain = claim.domain.clone().filter(|_| license.domains_used < after.domains_used);
+                [domain.map(Binding::Domain), device.map(Binding::Device)]
+            }
+            Self::Suspend
+            | Self::Reinstate
+            | Self::Renew
+            | Self::Revoke
+            | Self::Label(..)
+            | Self::Anonymise(_) => [None, None],
+            Self::Change(patch) if patch.domains.is_none() => [None, None],
+            Self::Release(_)
+            | Self::Deactivate(_)
+            | Self::ReleaseIdle
+            | Self::Change(_)
+            | Self::RotateKey { .. } => return None,
+        };
+        let bindings = before.bindings().cloned().chain(added.into_iter().flatten());
+        Some(LicenseSnapshot::new(Arc::clone(after), bindings))
+    }
+}

@@ -1,3 +1,6 @@
+use license_core::store::LicenseStore;
+use license_core::usage::{Validation, ValidationOutcome};
+use license_core::validation::Claim;
 use sqlx::Row;
 use test_database::TestDatabase;
 
@@ -124,5 +127,34 @@ async fn usage_is_looked_up_and_not_read_through() {
             let rows = most_rows(&plan);
             assert!(rows <= 31, "{name} goes through {rows} rows:\n{plan}");
         }
+    }
+}
+
+/// A caller can go away at any moment of a call. If a transaction stayed open on its connection, the next call
+/// on it would lose what it writes.
+#[tokio::test]
+async fn cancelled_begin_leaves_no_transaction_open() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let options = PostgresOptions { max_connections: 1, ..PostgresOptions::default() };
+    let store = PostgresStore::connect(&database.url(), &options).await.expect("a store");
+    let now = chrono::DateTime::from_timestamp(1_780_000_000, 0).expect("a time");
+    let license = crate::sql::test_fixture::issue(&store, 1, now).await;
+    let mut observer = database.connect().await;
+    let validation = Validation::new(license.clone(), now, ValidationOutcome::Valid, Claim::default());
+    for polls in 1..=40 {
+        let cancel = async {
+            for _ in 0..polls {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = store.database.begin_read() => {}
+            () = cancel => {}
+        }
+        store.record(std::slice::from_ref(&validation), None).await.expect("recorded");
+        let recorded = "SELECT (SELECT COUNT(*) FROM journal) + (SELECT COUNT(*) FROM validations)";
+        let recorded: i64 = observer.fetch_one(recorded).await.expect("a count").get(0);
+        assert_eq!(recorded, polls, "cancelled after {polls} polls");
     }
 }

@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use super::options::CacheOptions;
 use super::source::CacheSource;
 
-/// Maximum number of negative entries: enough for a flood of a few keys, too few to be worth filling.
+/// Maximum number of negative entries: enough for software that repeats a few unknown keys, and too few to use much memory.
 const ABSENT_ENTRIES: usize = 10_000;
 const ABSENT_TTL: Duration = Duration::from_secs(5);
 /// While the change stream is lost, entries older than this are stale.
@@ -103,8 +103,8 @@ fn weight<S: CacheSource>(value: &S::Value) -> u32 {
 
 type Values<K, P, V> = quick_cache::sync::Cache<EntryKey<K, P>, CacheEntry<V>, StoredWeight>;
 
-/// Cached records. The entry of a large record has the value of its latest part, whose version is that of all
-/// parts.
+/// Cached records. A large record has one entry for the whole, with the part that was loaded last, and one
+/// entry per part. All parts are valid only at the version of the whole.
 pub(super) struct CacheEntries<S: CacheSource> {
     values: Values<S::Key, S::Part, S::Value>,
     /// Separate from the values, which unknown keys must not evict.

@@ -30,7 +30,7 @@ use super::read_through::{CacheCounters, ReadThrough, unavailable};
 /// A license with up to [`MAX_INLINE_BINDINGS`](license_core::limits::MAX_INLINE_BINDINGS) activations is one
 /// entry that answers any claim. A larger one has an entry for each claim.
 ///
-/// Commands are never cached or delayed. A command that has begun is completed even if its caller goes away,
+/// Commands are never cached or delayed. A command that has begun is completed even if its caller is cancelled,
 /// so that the cache learns of its changes.
 pub struct Cache {
     licenses: Arc<ReadThrough<Licenses>>,
@@ -157,7 +157,7 @@ impl Cache {
         &*self.licenses.source.0
     }
 
-    /// Completes a change even if the caller goes away or the store panics. After an error that leaves its
+    /// Completes a change even if the caller is cancelled or the store panics. After an error that leaves its
     /// effect unknown, every entry is stale.
     async fn complete<T: Send + 'static>(
         &self,

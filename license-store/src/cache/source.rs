@@ -10,7 +10,7 @@ use license_core::store::StoreError;
 pub(super) trait CacheSource: Send + Sync + Sized + 'static {
     /// Identifies a record. A change invalidates the whole record.
     type Key: Copy + Eq + Hash + Send + Sync + 'static;
-    /// A question to the record.
+    /// A query for the record.
     type Query: Clone + Send + Sync + 'static;
     /// The part of a large record that answers a query. Queries with equal parts share entries and loads.
     type Part: Clone + Eq + Hash + Send + Sync + 'static;
@@ -33,7 +33,7 @@ pub(super) trait CacheSource: Send + Sync + Sized + 'static {
 
     fn part(query: &Self::Query) -> Self::Part;
 
-    /// Returns the version, which never decreases from one change of a record to the next.
+    /// Returns the version. A change never decreases it.
     fn version(value: &Self::Value) -> u64;
 
     /// Estimates the memory on the heap, in bytes.

@@ -197,8 +197,8 @@ impl TokenStore for TokenCache {
         created
     }
 
-    /// Completes even if the caller goes away. After an error, which leaves open whether the token was
-    /// revoked, every entry is stale.
+    /// Completes even if the caller is cancelled. After an error, the token may have been revoked, so all
+    /// entries are invalidated.
     async fn revoke_token(
         &self,
         id: &TokenId,

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 /// The buffer of a batch is reused if it has at most this many times the capacity that the batch needed.
 /// Larger buffers grew while the store was down, and are freed.
 const MAX_SPARE_FACTOR: usize = 4;
-/// A batch counts as at least this large.
+/// Smaller batches count as this large, so that their buffers are reused.
 const MIN_BATCH: usize = 64;
 
 /// Answer to a call.
@@ -101,7 +101,8 @@ struct QueueState {
 pub(super) enum PushOutcome {
     /// The call waits for its commit.
     Queued,
-    /// The store is down: the call was answered, and waits in memory. Older validations were dropped for it.
+    /// The store is down: the call was answered, and its validations wait in memory. Has the number of older
+    /// validations that were dropped.
     Buffered { dropped: usize },
     /// The queue is closed.
     Closed,

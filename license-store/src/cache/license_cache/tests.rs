@@ -1,4 +1,4 @@
-//! What the cache serves, for how long, and what it never serves.
+//! Tests of what the cache serves and for how long.
 
 mod ages;
 mod bounds;
@@ -28,7 +28,7 @@ use crate::memory::MemoryStore;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The time so long after the beginning of a test. No test reads a clock.
+/// Returns the time this long after the start of a test. No test reads a clock.
 fn after(time: Duration) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_780_000_000_123_456).unwrap() + time
 }

@@ -93,7 +93,7 @@ async fn cached_token_is_loaded_again_after_ttl() {
     // The TTL has ended.
     bench.find(&token, at(300)).await.expect("found");
     bench.assert_reads(2);
-    // The age of an entry from the future is unknown.
+    // An entry loaded at a later time than now has no known age.
     bench.find(&token, at(299)).await.expect("found");
     bench.assert_reads(3);
 }

@@ -82,7 +82,7 @@ async fn concurrent_commits_are_limited() {
     }
 }
 
-/// The validations of one call stay together, also beyond the bound.
+/// The validations of one call are never split, even if the batch exceeds its bound.
 #[tokio::test(start_paused = true)]
 async fn batch_is_bounded_and_keeps_calls_whole() {
     let fixture = Fixture::new(GroupCommitOptions { batch: few(5), ..GroupCommitOptions::default() }).await;
@@ -113,7 +113,7 @@ async fn buffered_validations_are_written_within_100_ms() {
     pass(100).await;
     fixture.assert_recorded(0..5).await;
     assert_eq!(sizes(&fixture.store), [5]);
-    // Also if they arrive all the time.
+    // Also if validations arrive without pause.
     for number in 5..100 {
         fixture.record(number).await.expect("accepted");
         pass(10).await;
@@ -122,7 +122,7 @@ async fn buffered_validations_are_written_within_100_ms() {
     }
 }
 
-/// A batch of another commit does not count as gathered.
+/// A batch in another commit does not shorten the wait of the next one.
 #[tokio::test(start_paused = true)]
 async fn buffered_validations_gather_during_a_commit() {
     let fixture =
@@ -187,7 +187,7 @@ async fn cancelled_call_is_recorded() {
     assert_eq!(sizes(&fixture.store), [1, 3]);
 }
 
-/// Another group commit may be in front.
+/// The caller may itself be a group commit.
 #[tokio::test(start_paused = true)]
 async fn numbered_batch_is_forwarded() {
     let fixture = Fixture::new(buffered()).await;

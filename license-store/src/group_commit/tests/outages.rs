@@ -99,7 +99,7 @@ async fn empty_queue_limit_returns_the_error() {
     pass(60_000).await;
     fixture.assert_recorded([]).await;
     fixture.record(3).await.expect("recorded");
-    // Aborted, also if the store gets to it later.
+    // The aborted call stays aborted, even if the store can answer later.
     fixture.hold.release();
     settle().await;
     fixture.assert_recorded([3]).await;
@@ -164,7 +164,7 @@ async fn late_retry_is_no_outage_if_others_succeed() {
     fixture.record(1).await.expect("accepted");
     settle().await;
     fixture.assert_recorded([1]).await;
-    // Longer than a deadline from the start of the outage, shorter than one of this attempt.
+    // The deadline since the first failure has passed, the deadline of this attempt has not.
     pass(1_000).await;
     assert_eq!((fixture.store.in_progress(), fixture.grouped.is_down()), (1, false));
     fixture.hold.release();
@@ -185,7 +185,7 @@ async fn blocking_store_delays_callers_by_the_deadline() {
     });
     let answers = answers.await;
     let is_down = fixture.grouped.is_down();
-    // In any case, so that the runtime can end.
+    // Released even if the assertion fails, so that the runtime can end.
     tokio::task::spawn_blocking(move || barrier.wait()).await.expect("released");
     answers.expect("accepted before the store continues");
     assert!(is_down);

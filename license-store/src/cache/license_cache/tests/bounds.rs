@@ -30,7 +30,7 @@ async fn entries_are_evicted_beyond_the_size() {
 }
 
 #[tokio::test]
-async fn entry_with_many_bindings_takes_the_room_of_many() {
+async fn entry_with_many_bindings_counts_by_its_size() {
     let (few, many) = (small(), small());
     let long = |n: usize| format!("a-name-that-is-not-stored-in-place-{n}.example");
     let domains: Vec<_> = (0..20).map(long).collect();

@@ -30,7 +30,7 @@ async fn overtake_a_load(change: impl AsyncFn(&Node, &License)) {
     }
 }
 
-/// After an acknowledged revocation no validation that begins finds the license active.
+/// A validation that begins after an acknowledged revocation does not find the license active.
 #[tokio::test]
 async fn load_overtaken_by_command_is_discarded() {
     overtake_a_load(async |node, license| {
@@ -219,7 +219,7 @@ async fn load_overtaken_by_create_is_discarded() {
     assert_eq!(node.reads(&new.license), 2);
 }
 
-/// Otherwise the command commits and the cache keeps the old license.
+/// If cancellation ended the call early, the command would commit while the cache keeps the old license.
 #[tokio::test]
 async fn command_of_cancelled_caller_is_completed() {
     for hold in [FaultStore::hold, FaultStore::hold_answer] {
@@ -280,7 +280,7 @@ async fn command_without_answer_invalidates_all_entries() {
     }
 }
 
-/// A denial, and an error that excludes a change.
+/// Covers denials, and errors after which the license is certainly unchanged.
 #[tokio::test]
 async fn command_that_changes_nothing_keeps_entry() {
     let node = Node::new();
@@ -306,7 +306,7 @@ async fn assert_rotated(node: &Node, old: &[KeyDigest], new: &KeyDigest, expecte
     assert_eq!(node.version_of_key(new, Duration::ZERO).await, Some(expected), "the new key");
 }
 
-/// A key is rotated because it is in the wrong hands.
+/// A leaked key must stop working.
 #[tokio::test]
 async fn rotated_key_is_absent_once_acknowledged() {
     let node = Node::new();

@@ -1,4 +1,4 @@
-//! Licenses with too many bindings to be loaded whole, and with just as many as can be.
+//! Licenses at the limit of inline bindings, and above it.
 
 use license_core::limits::MAX_INLINE_BINDINGS;
 
@@ -121,7 +121,7 @@ async fn equal_claims_with_and_without_www_have_own_loads() {
     assert_eq!(node.reads(&license), 4);
 }
 
-/// Two loads of one license can end in another order than they began.
+/// Two loads of one license can end in reverse order.
 #[tokio::test]
 async fn slow_load_of_one_claim_does_not_replace_newer_version() {
     let node = Node::new();

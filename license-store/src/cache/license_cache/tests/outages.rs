@@ -55,7 +55,7 @@ async fn license_activated_by_its_single_validation_is_served_while_store_is_dow
     assert!(node.ask(&license, &claim, OLD).await.unwrap().held(&claim).domain);
 }
 
-/// Neither valid nor invalid can be said of it.
+/// The cache cannot tell whether it is valid.
 #[tokio::test(start_paused = true)]
 async fn uncached_key_is_an_error_while_store_is_down() {
     let node = node();
@@ -133,7 +133,7 @@ async fn absent_key_is_not_served_while_store_is_down() {
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OLD + SECOND * 5).await);
 }
 
-/// A license that may have changed, and may not have.
+/// The license may or may not have changed.
 #[tokio::test(start_paused = true)]
 async fn entry_is_served_after_lost_notifications_while_store_is_down() {
     let node = node();

@@ -68,14 +68,14 @@ async fn load_error_reaches_all_callers_and_is_not_cached() {
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
 }
 
-/// Equal claims share a load.
+/// Only equal claims share a load.
 #[tokio::test]
 async fn claims_of_large_license_are_loaded_separately() {
     let node = Node::new();
     let license = claims::large(&node, &["a.example", "b.example"]).await;
     let (a, b) = (at_domain("a.example"), at_domain("b.example"));
-    // Before the license is known to be large, all join the first load and find that it was for another
-    // claim.
+    // Before the license is known to be large, all calls join the first load. Those with another claim load
+    // again.
     let read = node.store.hold_answer("find_by_key");
     let unaware =
         [node.begun(&license, &a).await, node.begun(&license, &b).await, node.begun(&license, &b).await];

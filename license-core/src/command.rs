@@ -22,9 +22,9 @@ use crate::access::{Actor, AuditEntry, Erasure};
 use crate::catalog::PlanCatalog;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::License;
-use crate::license::{Activation, ActivationId, ActivationKind, Binding, Label, ReleaseReason};
-use crate::store::LicenseChanged;
+use crate::license::{
+    Activation, ActivationId, ActivationKind, Binding, Label, License, LicenseChanged, ReleaseReason,
+};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, evicted};
 
@@ -211,14 +211,9 @@ impl Changes {
     /// Returns the notices for other nodes. `before` is the previous key of the license.
     #[must_use]
     pub fn notices(&self, before: &KeyDigest) -> Vec<LicenseChanged> {
-        let License { id, key_digest, version, .. } = &*self.license;
-        let change = |digest: &KeyDigest| LicenseChanged {
-            license_id: id.clone(),
-            key_digest: *digest,
-            version: *version,
-        };
-        let old = (before != key_digest).then(|| change(before));
-        old.into_iter().chain([change(key_digest)]).collect()
+        let new = LicenseChanged::from(&*self.license);
+        let old = (*before != new.key_digest).then(|| LicenseChanged { key_digest: *before, ..new.clone() });
+        old.into_iter().chain([new]).collect()
     }
 }
 

@@ -22,7 +22,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use smol_str::SmolStr;
 
-pub use self::error::DomainError;
+use self::error::MAX_NAME_LEN;
+pub use self::error::{DomainError, MAX_TYPED_LEN};
 use self::host::{Host, split_host};
 use self::normalise::{DOTS, ends_in_number, is_plain, normalise};
 
@@ -30,13 +31,6 @@ mod cover;
 mod error;
 mod host;
 mod normalise;
-
-/// Maximum length of an input text, in bytes. Longer texts are rejected without being parsed.
-pub const MAX_TYPED_LEN: usize = 2048;
-
-/// Limits of RFC 1035, without the root dot.
-const MAX_NAME_LEN: usize = 253;
-const MAX_LABEL_LEN: usize = 63;
 
 /// Suffixes that are never counted. The leading dot restricts them to whole labels, and excludes the bare
 /// words: `test` alone may be a machine on a network.

@@ -1,87 +1,105 @@
-//! What the service answers where it cannot do what was asked.
+//! Errors of the services.
 
+use crate::access::Scope;
 use crate::clock::RngError;
 use crate::domain::DomainError;
-use crate::key::{DataKeysError, KeyError, KeyFormatError};
-use crate::license::FingerprintError;
-use crate::license::LicenseId;
+use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
+use crate::license::{FingerprintError, LicenseId};
 use crate::limits;
 use crate::store::StoreError;
 use crate::usage::{ClientError, UsageError};
 use crate::validation::Denial;
 use crate::webhook::{EndpointId, EndpointSettingsError};
 
-/// A use case did not come to its end.
+/// Error returned by the services.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// A rule refuses; nothing changed.
+    /// A rule denied the change. Nothing changed.
     #[error("{0}")]
     Denied(Denial),
-    /// The idempotency key was used for another request; nothing changed.
+    /// The idempotency key was used for another request. Nothing changed.
     #[error("this idempotency key was used for another request")]
     IdempotencyConflict,
-    /// The store failed, or there is no such license.
+    /// The store failed, or no license has the id.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No randomness for an id or a key; nothing changed.
+    /// The random number generator failed. Nothing changed.
     #[error(transparent)]
     Rng(#[from] RngError),
-    /// A kept key does not open: its row was altered.
-    #[error("the sealed key of {id} can't be opened")]
-    SealedKey {
-        /// The license.
-        id: LicenseId,
-    },
-    /// There is no such endpoint.
+    /// A sealed key does not open, because its row was altered.
+    #[error("the sealed key of {0} can't be opened")]
+    SealedKey(LicenseId),
+    /// No endpoint has this id.
     #[error("there is no such endpoint")]
     EndpointNotFound,
-    /// There are as many endpoints as there may be.
+    /// There are [`limits::ENDPOINTS`] endpoints already.
     #[error("there are {} endpoints already", limits::ENDPOINTS)]
     TooManyEndpoints,
-    /// What is asked takes an endpoint that is enabled.
+    /// The command needs an enabled endpoint.
     #[error("this endpoint is disabled; enable it first")]
     EndpointDisabled,
-    /// There is no such delivery.
+    /// The endpoint has no delivery of this event.
     #[error("there is no such delivery")]
     DeliveryNotFound,
-    /// The settings of an endpoint are out of bounds.
+    /// The settings of an endpoint are invalid.
     #[error(transparent)]
     EndpointSettings(#[from] EndpointSettingsError),
-    /// A kept secret does not open: its row was altered.
-    #[error("the sealed secret of {id} can't be opened")]
-    SealedSecret {
-        /// The endpoint.
-        id: EndpointId,
-    },
-    /// Usage is asked for that is not kept, or too much of it.
+    /// A sealed secret does not open, because its row was altered.
+    #[error("the sealed secret of {0} can't be opened")]
+    SealedSecret(EndpointId),
+    /// The requested usage is not kept, or has too many intervals.
     #[error(transparent)]
     Usage(#[from] UsageError),
-    /// The name of a subscription is out of bounds.
+    /// The name of a subscription is empty, too long or has control characters.
     #[error("a subscription's name has 1 to {} bytes", limits::SUBSCRIPTION_NAME_BYTES)]
     SubscriptionName,
+    /// The caller lacks a scope of the token. Nothing changed.
+    #[error("this needs the scope {0}")]
+    LacksScope(Scope),
+    /// A token needs at least one scope. Nothing was created.
+    #[error("a token has at least one scope")]
+    TokenWithoutScopes,
+    /// `expires_at` is not in the future. Nothing was created.
+    #[error("a token expires in the future")]
+    TokenExpired,
+    /// No token has this id.
+    #[error("there is no such token")]
+    TokenNotFound,
+    /// The first sealed key of an import does not open, so none does.
+    #[error(
+        "line {line}: its key was sealed with another secret: import with the secret of the database that it comes from, \
+         or export with the keys in clear"
+    )]
+    OtherSecret {
+        /// The line.
+        line: u64,
+    },
+    /// A key format conflicts with an existing one.
+    #[error(transparent)]
+    ImportedKeyFormat(#[from] ImportedKeyFormatError),
 }
 
-/// A validation got no verdict.
+/// The reason why a validation has no verdict.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValidateError {
-    /// The text is no license key.
+    /// The text is not a license key.
     #[error("{0}")]
     Key(#[from] KeyError),
-    /// The text is no domain.
+    /// The text is not a domain.
     #[error("{0}")]
     Domain(#[from] DomainError),
-    /// The text is no fingerprint.
+    /// The text is not a fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
-    /// The text names no client.
+    /// The text is not a client.
     #[error("{0}")]
     Client(#[from] ClientError),
-    /// The store failed; nothing was counted.
+    /// The store failed. Nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The license's plan is not in the catalog: a fault of the set-up.
+    /// The catalog lacks the plan of the license: an error of the set-up.
     #[error("the plan {plan:?} of {id} is not in the catalog")]
     PlanUnknown {
         /// The license.
@@ -91,14 +109,14 @@ pub enum ValidateError {
     },
 }
 
-/// A service cannot start on this store.
+/// The reason why a service cannot start on a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
     /// The secret does not fit the store, or its data keys are damaged.
     #[error(transparent)]
     DataKeys(#[from] DataKeysError),
-    /// The generator failed; nothing was changed.
+    /// The random number generator failed. Nothing changed.
     #[error(transparent)]
     Rng(#[from] RngError),
     /// A license has a plan that the catalog lacks.
@@ -113,7 +131,7 @@ pub enum SetupError {
         /// Prefix of its keys.
         prefix: String,
     },
-    /// The form of keys is out of bounds.
+    /// The key format is invalid.
     #[error(transparent)]
     KeyFormat(#[from] KeyFormatError),
     /// The store failed.

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+use crate::debug::partial_debug;
 use crate::id::EndpointId;
 use crate::json::LicenseJson;
 use crate::license::{LicenseDetail, LicenseId};
@@ -81,8 +82,8 @@ impl Subject {
     /// Parses the stored form: either id.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
-        let license = LicenseId::parse(text).ok().map(Self::License);
-        license.or_else(|| EndpointId::parse(text).map(Self::Endpoint))
+        let license = LicenseId::parse(text).map(Self::License);
+        license.or_else(|_| EndpointId::parse(text).map(Self::Endpoint)).ok()
     }
 }
 
@@ -111,10 +112,11 @@ impl EventId {
         let (subject, digits) =
             text.strip_prefix("evt_").and_then(|rest| rest.rsplit_once('_')).ok_or(EventIdError)?;
         let subject = if subject.starts_with(EndpointId::PREFIX) {
-            Subject::Endpoint(EndpointId::parse(subject).ok_or(EventIdError)?)
+            EndpointId::parse(subject).ok().map(Subject::Endpoint)
         } else {
-            Subject::License(LicenseId::from_suffix(subject).map_err(|_| EventIdError)?)
+            LicenseId::from_suffix(subject).map(Subject::License)
         };
+        let subject = subject.ok_or(EventIdError)?;
         // Only the canonical form is accepted.
         let written = digits.len() == 10 || (digits.len() > 10 && !digits.starts_with('0'));
         let sequence = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
@@ -192,18 +194,8 @@ impl Event {
     }
 }
 
-/// Hides the data, which contains the customer.
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, sequence, event_type, at, data: _ } = self;
-        f.debug_struct("Event")
-            .field("subject", subject)
-            .field("sequence", sequence)
-            .field("event_type", event_type)
-            .field("at", at)
-            .finish_non_exhaustive()
-    }
-}
+// Hides the data, which contains the customer.
+partial_debug!(Event { subject, sequence, event_type, at });
 
 /// Events of one decision, without the license. A decision reads only a part of the license, so the store
 /// reads all of it within the commit and [completes](Self::complete) the events.
@@ -236,23 +228,13 @@ impl NewEvents {
     /// [`limits::EVENT_ACTIVATIONS`] activations of each kind.
     #[must_use]
     pub fn complete(&self, detail: &LicenseDetail) -> Vec<Event> {
-        let mut shown: Option<(DateTime<Utc>, Value)> = None;
-        let completed = |event: &Event| {
-            let license = match &shown {
-                Some((at, license)) if *at == event.at => license.clone(),
-                _ => {
-                    let license =
-                        LicenseJson::new(detail, None, event.at, limits::EVENT_ACTIVATIONS as usize);
-                    // Serialising a license to JSON cannot fail.
-                    let license = serde_json::to_value(license).unwrap_or_default();
-                    shown.insert((event.at, license)).1.clone()
-                }
-            };
-            let mut data = Map::new();
-            data.insert("license".to_owned(), license);
-            event.completed(data)
-        };
-        self.0.iter().map(completed).collect()
+        // All events of a decision have the same time.
+        let Some(Event { at, .. }) = self.0.first() else { return Vec::new() };
+        let license = LicenseJson::new(detail, None, *at, limits::EVENT_ACTIVATIONS as usize);
+        // Serialising a license to JSON cannot fail.
+        let license = serde_json::to_value(license).unwrap_or_default();
+        let data = || Map::from_iter([("license".to_owned(), license.clone())]);
+        self.0.iter().map(|event| event.completed(data())).collect()
     }
 
     #[cfg(test)]

@@ -5,12 +5,35 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
+use crate::text_enum::display_as_str;
+
+/// Implements the stored form of a type that wraps bytes.
+macro_rules! stored_bytes {
+    ($name:ident, $length:literal) => {
+        impl $name {
+            /// Wraps stored bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; $length]) -> Self {
+                Self(bytes)
+            }
+
+            /// Returns the bytes to store.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $length] {
+                &self.0
+            }
+        }
+    };
+}
+
 /// Defines a random id of 16 bytes.
 macro_rules! random_id {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct $name([u8; 16]);
+
+        $crate::id::stored_bytes!($name, 16);
 
         impl $name {
             /// Generates an id.
@@ -22,28 +45,31 @@ macro_rules! random_id {
                 rng.try_fill_bytes(&mut bytes)?;
                 Ok(Self(bytes))
             }
-
-            /// Wraps stored bytes.
-            #[must_use]
-            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-                Self(bytes)
-            }
-
-            /// Returns the bytes to store.
-            #[must_use]
-            pub fn as_bytes(&self) -> &[u8; 16] {
-                &self.0
-            }
         }
     };
 }
 
-/// Defines an id: a prefix and 1 to 40 of `a–z 0–9`. Generated ids are ordered by time.
+pub(crate) use {random_id, stored_bytes};
+
+/// Maximum length of an id: a prefix of four, and 40 symbols.
+const ID_BYTES: usize = 44;
+/// Crockford's base32 in lower case.
+const ID_SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Defines an id: a prefix and 1 to 40 of `a–z 0–9`.
+///
+/// Generated ids have 26 symbols ordered by time (48 bits of milliseconds, 80 random bits), so that new rows
+/// are adjacent and pages are stable. Other ids are accepted too. Stored inline, since each recorded
+/// validation has a copy.
 macro_rules! ordered_id {
-    ($(#[$meta:meta])* $name:ident = $prefix:literal) => {
+    ($(#[$meta:meta])* $name:ident = $prefix:literal, $what:literal) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            /// The text, padded with zeros, so that ids sort as their texts do.
+            bytes: [u8; ID_BYTES],
+            len: u8,
+        }
 
         impl $name {
             pub(crate) const PREFIX: &str = $prefix;
@@ -52,119 +78,65 @@ macro_rules! ordered_id {
             ///
             /// # Errors
             /// Returns the error of the generator.
-            pub fn generate<R: rand::TryCryptoRng + ?Sized>(
-                now: chrono::DateTime<chrono::Utc>,
+            pub fn generate<R: TryCryptoRng + ?Sized>(
+                now: DateTime<Utc>,
                 rng: &mut R,
             ) -> Result<Self, R::Error> {
-                let symbols = ordered_symbols(now, rng)?.map(char::from);
-                Ok(Self(Self::PREFIX.chars().chain(symbols).collect()))
+                let mut random = [0; 10];
+                rng.try_fill_bytes(&mut random)?;
+                Ok(Self::derived(now, random))
+            }
+
+            /// Derives an id from a time and other bytes; the same input gives the same id.
+            pub(crate) fn derived(at: DateTime<Utc>, last: [u8; 10]) -> Self {
+                Self::after_prefix(&symbols_of(at, last))
             }
 
             /// Parses an id. Whether it exists is for the store to say.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                // The form is that of license ids, except for the prefix.
-                let suffix = text.strip_prefix(Self::PREFIX)?;
-                LicenseId::from_suffix(suffix).ok().map(|_| Self(text.to_owned()))
+            ///
+            /// # Errors
+            /// Returns [`IdError`] if the form is wrong.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                let id = text.strip_prefix(Self::PREFIX).and_then(Self::from_suffix);
+                id.ok_or(IdError { what: $what, prefix: $prefix })
+            }
+
+            /// Parses the part after the prefix.
+            pub(crate) fn from_suffix(rest: &str) -> Option<Self> {
+                let well_formed = (1..=ID_BYTES - Self::PREFIX.len()).contains(&rest.len())
+                    && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+                well_formed.then(|| Self::after_prefix(rest.as_bytes()))
+            }
+
+            /// Builds an id from symbols that must be ASCII and fit.
+            fn after_prefix(symbols: &[u8]) -> Self {
+                let mut bytes = [0; ID_BYTES];
+                let len = Self::PREFIX.len() + symbols.len();
+                bytes[..Self::PREFIX.len()].copy_from_slice(Self::PREFIX.as_bytes());
+                bytes[Self::PREFIX.len()..len].copy_from_slice(symbols);
+                #[expect(clippy::cast_possible_truncation, reason = "at most ID_BYTES")]
+                Self { bytes, len: len as u8 }
             }
 
             /// Returns the id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                // Always ASCII.
+                str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
+        display_as_str!($name);
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
             }
         }
     };
 }
 
-pub(crate) use random_id;
-
-/// The id of a license: `lic_` and 1 to 40 of `a–z 0–9`.
-///
-/// Generated ids have 26 symbols ordered by time (48 bits of milliseconds, 80 random bits), so that new rows
-/// are adjacent and pages are stable. Other ids, such as `lic_a1b2c3d4e5`, are accepted too. Stored inline,
-/// since each recorded validation has a copy.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LicenseId {
-    /// The text, padded with zeros, so that ids sort as their texts do.
-    bytes: [u8; ID_BYTES],
-    len: u8,
-}
-
-const ID_PREFIX: &str = "lic_";
-/// Maximum length of an id.
-const ID_BYTES: usize = 44;
-/// Crockford's base32 in lower case.
-const ID_SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-
-impl LicenseId {
-    /// Generates an id for the time `now`.
-    ///
-    /// # Errors
-    /// Returns the error of the generator.
-    pub fn generate<R: TryCryptoRng + ?Sized>(now: DateTime<Utc>, rng: &mut R) -> Result<Self, R::Error> {
-        Ok(Self::after_prefix(&ordered_symbols(now, rng)?))
-    }
-
-    /// Derives an id from a time and a digest; the same input gives the same id.
-    pub(crate) fn derived(at: DateTime<Utc>, digest: [u8; 10]) -> Self {
-        Self::after_prefix(&symbols_of(at, digest))
-    }
-
-    /// Parses an id. Whether the license exists is for the store to say.
-    ///
-    /// # Errors
-    /// Returns [`LicenseIdError`] if the form is wrong.
-    pub fn parse(text: &str) -> Result<Self, LicenseIdError> {
-        Self::from_suffix(text.strip_prefix(ID_PREFIX).ok_or(LicenseIdError)?)
-    }
-
-    /// Parses the part after `lic_`.
-    pub(crate) fn from_suffix(rest: &str) -> Result<Self, LicenseIdError> {
-        let well_formed = (1..=ID_BYTES - ID_PREFIX.len()).contains(&rest.len())
-            && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if well_formed { Ok(Self::after_prefix(rest.as_bytes())) } else { Err(LicenseIdError) }
-    }
-
-    /// Builds an id from symbols that must be ASCII and fit.
-    fn after_prefix(symbols: &[u8]) -> Self {
-        let mut bytes = [0; ID_BYTES];
-        let len = ID_PREFIX.len() + symbols.len();
-        bytes[..ID_PREFIX.len()].copy_from_slice(ID_PREFIX.as_bytes());
-        bytes[ID_PREFIX.len()..len].copy_from_slice(symbols);
-        #[expect(clippy::cast_possible_truncation, reason = "at most ID_BYTES")]
-        Self { bytes, len: len as u8 }
-    }
-
-    /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Always ASCII.
-        str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
-    }
-
-    /// Returns the part after `lic_`.
-    pub(crate) fn suffix(&self) -> &str {
-        &self.as_str()[ID_PREFIX.len()..]
-    }
-}
-
-/// Returns the part after the prefix of a generated id: 48 bits of milliseconds, then 80 random bits.
-pub(crate) fn ordered_symbols<R: TryCryptoRng + ?Sized>(
-    now: DateTime<Utc>,
-    rng: &mut R,
-) -> Result<[u8; 26], R::Error> {
-    let mut random = [0; 10];
-    rng.try_fill_bytes(&mut random)?;
-    Ok(symbols_of(now, random))
-}
-
+/// Returns the part after the prefix of a generated id: 48 bits of milliseconds, then 80 other bits.
 fn symbols_of(now: DateTime<Utc>, last: [u8; 10]) -> [u8; 26] {
     let mut bytes = [0_u8; 16];
     bytes[6..].copy_from_slice(&last);
@@ -177,38 +149,41 @@ fn symbols_of(now: DateTime<Utc>, last: [u8; 10]) -> [u8; 26] {
     symbols
 }
 
-impl fmt::Display for LicenseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for LicenseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LicenseId").field(&self.as_str()).finish()
-    }
-}
-
-/// The text is not a license id.
+/// The text is not an id of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a license id must be lic_ and 1 to 40 of a–z and 0–9")]
-pub struct LicenseIdError;
+#[error("{what} id must be {prefix} and 1 to 40 of a–z and 0–9")]
+pub struct IdError {
+    what: &'static str,
+    prefix: &'static str,
+}
+
+ordered_id! {
+    /// The id of a license: `lic_` and 1 to 40 of `a–z 0–9`. Generated ids are ordered by time.
+    LicenseId = "lic_", "a license"
+}
 
 ordered_id! {
     /// The id of an endpoint: `whe_` and 1 to 40 of `a–z 0–9`. Generated ids are ordered by time.
-    EndpointId = "whe_"
+    EndpointId = "whe_", "an endpoint"
 }
 
 ordered_id! {
     /// The id of a token: `tok_` and 1 to 40 of `a–z 0–9`. Generated ids are ordered by time.
-    TokenId = "tok_"
+    TokenId = "tok_", "a token"
+}
+
+impl LicenseId {
+    /// Returns the part after `lic_`.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.as_str()[Self::PREFIX.len()..]
+    }
 }
 
 impl TokenId {
     /// Returns the id of the token that the first start creates, at most one per database.
     #[must_use]
     pub fn first() -> Self {
-        Self(format!("{}first", Self::PREFIX))
+        Self::after_prefix(b"first")
     }
 }
 
@@ -239,11 +214,15 @@ mod tests {
 
     #[test]
     fn ids_of_other_forms_are_parsed() {
-        assert!(LicenseId::parse("lic_a1b2c3d4e5").is_ok());
-        assert!(LicenseId::parse(&format!("lic_{}", "a".repeat(40))).is_ok());
+        for good in ["tok_a", "tok_first", "tok_a1b2c3d4e5", &format!("tok_{}", "0".repeat(40))] {
+            assert_eq!(TokenId::parse(good).unwrap().as_str(), good);
+            assert!(LicenseId::parse(&good.replace("tok", "lic")).is_ok());
+        }
         let past = format!("lic_{}", "a".repeat(41));
-        for refused in ["", "lic_", "a1b2", "lic_A1", "lic_a-b", "lic_a b", "lic_a\0", "lic_ä", &past] {
-            assert_eq!(LicenseId::parse(refused), Err(LicenseIdError), "{refused:?}");
+        for bad in ["", "lic_", "a1b2", "whe_a", "lic_A1", "lic_a-b", "lic_a b", "lic_a\0", "lic_ä", &past] {
+            let error = LicenseId::parse(bad).expect_err(bad).to_string();
+            assert_eq!(error, "a license id must be lic_ and 1 to 40 of a–z and 0–9");
+            assert!(TokenId::parse(&bad.replace("lic", "tok")).is_err(), "{bad:?}");
         }
     }
 }

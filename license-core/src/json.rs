@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::catalog::Limit;
+use crate::debug::partial_debug;
 use crate::license::Activation;
 use crate::license::{LicenseDetail, Metadata};
 
@@ -85,9 +86,5 @@ impl<'a> LicenseJson<'a> {
     }
 }
 
-/// Hides the key and the customer.
-impl std::fmt::Debug for LicenseJson<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LicenseJson").field("id", &self.id).finish_non_exhaustive()
-    }
-}
+// Hides the key and the customer.
+partial_debug!(LicenseJson<'_> { id });

@@ -32,17 +32,21 @@ mod format;
 mod imported;
 mod secret;
 mod vault;
+mod webhook_secret;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-pub use self::data_keys::{DataKeys, DataKeysError, ResealError};
+use crate::id::stored_bytes;
+
+pub use self::data_keys::{DataKeys, DataKeysError};
 pub(crate) use self::export_seal::ExportSeal;
 pub use self::format::{KeyFormat, KeyFormatError};
 pub use self::imported::{ImportedKeyFormat, ImportedKeyFormatError, ImportedKeyFormats};
 pub use self::secret::{Secret, SecretError};
 pub use self::vault::{KeyVault, SealedKey, VaultError};
+pub use self::webhook_secret::{SealedSecret, WebhookSecret, WebhookSecretError};
 
 /// Marks an imported key in the sealed text.
 const IMPORTED_MARK: char = '\0';
@@ -103,15 +107,9 @@ impl LicenseKey {
             let hidden = if text.len() >= IMPORTED_SUFFIX_SHOWN_FROM { text.len() - 4 } else { text.len() };
             return format!("{IMPORTED_MASK}{}", text.get(hidden..).unwrap_or_default());
         }
-        let last = text.split('-').count() - 1;
-        let mut masked = String::with_capacity(text.len());
-        for (index, part) in text.split('-').enumerate() {
-            if index > 0 {
-                masked.push('-');
-            }
-            masked.push_str(if index == 0 || index == last { part } else { "****" });
-        }
-        masked
+        let (head, last) = text.rsplit_once('-').unwrap_or((text, ""));
+        let (prefix, middle) = head.split_once('-').unwrap_or((head, ""));
+        format!("{prefix}{}-{last}", "-****".repeat(middle.split('-').count()))
     }
 }
 
@@ -126,19 +124,7 @@ impl fmt::Debug for LicenseKey {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyDigest([u8; 32]);
 
-impl KeyDigest {
-    /// Wraps stored bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Returns the bytes to store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
+stored_bytes!(KeyDigest, 32);
 
 impl fmt::Debug for KeyDigest {
     /// Shows the first four bytes: enough to follow a key through a log, too few to look it up.
@@ -185,64 +171,26 @@ pub enum KeyError {
 mod tests {
     use super::*;
 
-    fn key() -> LicenseKey {
-        LicenseKey::from_canonical("TO-7K3F-M2QA-ZZ81-9XQ2".to_owned())
-    }
-
-    /// Returns whether four consecutive symbols of the middle groups appear, with or without hyphens.
-    fn leaks(text: &str) -> bool {
-        let plain = text.replace('-', "");
-        (0..9).any(|start| plain.contains(&"7K3FM2QAZZ81"[start..start + 4]))
-    }
-
     #[test]
-    fn mask_shows_prefix_and_last_group() {
-        assert_eq!(key().masked(), "TO-****-****-****-9XQ2");
-        let long = LicenseKey::from_canonical("ACME-0000-1111-2222-3333-4444".to_owned());
-        assert_eq!(long.masked(), "ACME-****-****-****-****-4444");
-    }
-
-    #[test]
-    fn imported_key_shows_four_characters_or_none() {
-        for (text, masked) in [("a", "****"), ("ABC-DEF-GHI-JKL", "****"), ("ABC-DEF-GHI-JKLM", "****JKLM")] {
-            let key = LicenseKey::from_imported(text);
+    fn mask_shows_prefix_and_last_group_or_last_characters() {
+        let own = |text: &str| LicenseKey::from_canonical(text.to_owned());
+        for (key, masked) in [
+            (own("TO-7K3F-M2QA-ZZ81-9XQ2"), "TO-****-****-****-9XQ2"),
+            (own("ACME-0000-1111-2222-3333-4444"), "ACME-****-****-****-****-4444"),
+            (LicenseKey::from_imported("a"), "****"),
+            (LicenseKey::from_imported("ABC-DEF-GHI-JKL"), "****"),
+            (LicenseKey::from_imported("ABC-DEF-GHI-JKLM"), "****JKLM"),
+        ] {
             assert_eq!(key.masked(), masked);
-            assert_eq!(format!("{key:?}"), format!("LicenseKey({masked})"));
+            assert_eq!(format!("{key:?} {key:#?}"), format!("LicenseKey({masked}) LicenseKey({masked})"));
         }
     }
 
     #[test]
-    fn debug_of_key_is_masked() {
-        assert_eq!(format!("{:?}", key()), "LicenseKey(TO-****-****-****-9XQ2)");
-        assert!(!leaks(&format!("{:#?}", Some(key()))));
-    }
-
-    #[test]
-    fn errors_never_repeat_the_key() {
-        let errors = [
-            KeyError::Length { expected: 18, found: 17 },
-            KeyError::Prefix,
-            KeyError::Symbol { position: 4 },
-            KeyError::Check { suggestion: None },
-            KeyError::Check { suggestion: Some(key()) },
-        ];
-        for error in errors {
-            for shown in [format!("{error}"), format!("{error:?}"), format!("{error:#?}")] {
-                assert!(!leaks(&shown), "{shown}");
-            }
-            assert!(!error.to_string().contains("9XQ2"), "Display hides the last group too");
-        }
-    }
-
-    #[test]
-    fn debug_of_digest_shows_four_bytes() {
-        assert_eq!(format!("{:?}", KeyDigest::from_bytes([0xab; 32])), "KeyDigest(abababab…)");
-    }
-
-    #[test]
-    fn digest_keeps_its_bytes() {
+    fn digest_keeps_its_bytes_and_shows_four() {
         let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
         assert_eq!(KeyDigest::from_bytes(bytes).as_bytes(), &bytes);
+        assert_eq!(format!("{:?}", KeyDigest::from_bytes([0xab; 32])), "KeyDigest(abababab…)");
         assert!(KeyDigest::from_bytes([0; 32]) < KeyDigest::from_bytes(bytes));
     }
 }

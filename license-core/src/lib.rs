@@ -33,6 +33,7 @@ pub mod access;
 pub mod catalog;
 pub mod clock;
 pub mod command;
+mod debug;
 pub mod domain;
 pub mod error;
 pub mod event;

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use crate::catalog::{Limit, Plan};
 use crate::key::{KeyDigest, SealedKey};
 
-pub use crate::id::{LicenseId, LicenseIdError};
+pub use crate::id::{IdError, LicenseId};
 pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
 pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
@@ -99,6 +99,23 @@ impl License {
     }
 }
 
+/// A license was created or changed. Validations are no changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseChanged {
+    /// The license.
+    pub license_id: LicenseId,
+    /// Digest of its key. A rotation is announced twice: for the old key and for the new one.
+    pub key_digest: KeyDigest,
+    /// Version after the change. A cached copy of this version or a later one is current.
+    pub version: u64,
+}
+
+impl From<&License> for LicenseChanged {
+    fn from(License { id, key_digest, version, .. }: &License) -> Self {
+        Self { license_id: id.clone(), key_digest: *key_digest, version: *version }
+    }
+}
+
 /// The slots of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
@@ -128,4 +145,26 @@ pub struct LicenseDetail {
     pub domains: Vec<Activation>,
     /// Activated devices, oldest first; at most as many.
     pub devices: Vec<Activation>,
+}
+
+impl LicenseDetail {
+    /// Combines a license with its first activations of each kind, at most `limit` of each.
+    pub(crate) fn new<'a>(
+        license: Arc<License>,
+        counters: Counters,
+        activations: impl Iterator<Item = &'a Activation>,
+        limit: u32,
+    ) -> Self {
+        let mut detail = Self { license, counters, domains: Vec::new(), devices: Vec::new() };
+        for activation in activations {
+            let listed = match activation.binding {
+                Binding::Domain(_) => &mut detail.domains,
+                Binding::Device(_) => &mut detail.devices,
+            };
+            if listed.len() < limit as usize {
+                listed.push(activation.clone());
+            }
+        }
+        detail
+    }
 }

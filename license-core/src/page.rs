@@ -5,9 +5,9 @@ use crate::limits;
 /// Asks for one page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<C> {
-    /// Start behind this item; `None`: at the first.
+    /// The page starts after this item; `None` starts at the first.
     pub after: Option<C>,
-    /// At most so many items, 1 to [`limits::PAGE_ITEMS`].
+    /// Maximum number of items, 1 to [`limits::PAGE_ITEMS`].
     pub limit: u32,
 }
 
@@ -22,7 +22,7 @@ impl<C> Default for PageRequest<C> {
 pub struct Page<T, C> {
     /// The items in order.
     pub items: Vec<T>,
-    /// Where the next page starts; `None` on the last.
+    /// The start of the next page; `None` on the last page.
     pub next: Option<C>,
 }
 
@@ -33,8 +33,7 @@ impl<T, C> Default for Page<T, C> {
 }
 
 impl<T, C> Page<T, C> {
-    /// Makes a page of up to `limit + 1` items read from the start of it: the one too many shows that there
-    /// is a next.
+    /// Creates a page from up to `limit + 1` items. The extra item shows that there is a next page.
     #[must_use]
     pub fn from_one_more(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> C) -> Self {
         let limit = limit as usize;

@@ -13,7 +13,6 @@ mod activations;
 mod clock_and_rng;
 mod context;
 mod customers;
-mod data_keys;
 mod events;
 mod health;
 mod key_formats;
@@ -30,10 +29,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{ServiceError, SetupError};
 use crate::metrics::Metric;
-use crate::store::StreamState;
-use crate::store::{CatalogStore, FullStore, LicenseStore, TokenStore, TransferStore};
+use crate::store::{CatalogStore, FullStore, LicenseStore, StreamState, TokenStore, TransferStore};
 
-pub use access::{AccessError, AccessService, Caller, Checked, FirstToken, TokenSpec};
+pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
 pub use clock_and_rng::ClockAndRng;
 pub use context::{ServiceContext, ServiceOptions};
@@ -41,11 +39,9 @@ pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
-pub use transfer::{
-    ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferError, TransferService,
-};
+pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
-pub use validation::{DeactivateRequest, Deactivated, SlotHolder, ValidateRequest, ValidationService};
+pub use validation::{Deactivated, SlotHolder, ValidateRequest, ValidationService};
 pub use webhooks::{KeyedEndpoint, Outgoing, OutgoingBatch, WebhookService};
 
 /// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are
@@ -65,9 +61,8 @@ pub struct Stores {
 impl From<Arc<dyn FullStore>> for Stores {
     /// The store alone, without layers.
     fn from(store: Arc<dyn FullStore>) -> Self {
-        let (licenses, tokens) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
-        let health = Health::new([Arc::clone(&store) as _]);
-        Self { store, licenses, tokens, health }
+        let health = Health::new([store.clone() as _]);
+        Self { licenses: store.clone(), tokens: store.clone(), store, health }
     }
 }
 
@@ -110,28 +105,36 @@ impl Services {
         let context = ServiceContext::open(&*licenses, options).await?;
         check_plans(&*store, &context).await?;
         context.reload_key_formats(&*store).await?;
-        let shared = || Arc::clone(&context);
-        let events = EventService::new(Arc::clone(&store) as _, Arc::clone(&licenses), shared());
+        let validation =
+            ValidationService::new(licenses.clone(), Some(store.clone()), health.clone(), context.clone());
+        let events =
+            EventService { events: store.clone(), licenses: licenses.clone(), context: context.clone() };
         Ok(Self {
-            licenses: LicenseService::new(Arc::clone(&licenses), shared()),
-            validation: Arc::new(ValidationService::new(
-                Arc::clone(&licenses),
-                Some(Arc::clone(&store) as _),
-                health.clone(),
-                shared(),
-            )),
-            activations: ActivationService::new(Arc::clone(&store) as _, Arc::clone(&licenses), shared()),
-            customers: CustomerService::new(Arc::clone(&licenses), Arc::clone(&store) as _, shared()),
-            usage: UsageService::new(Arc::clone(&store) as _, shared()),
-            webhooks: WebhookService::new(Arc::clone(&store) as _, events.clone(), shared()),
+            licenses: LicenseService::new(licenses.clone(), context.clone()),
+            validation: Arc::new(validation),
+            activations: ActivationService {
+                activations: store.clone(),
+                licenses: licenses.clone(),
+                context: context.clone(),
+            },
+            customers: CustomerService {
+                licenses: licenses.clone(),
+                audit: store.clone(),
+                context: context.clone(),
+            },
+            usage: UsageService { store: store.clone(), context: context.clone() },
+            webhooks: WebhookService {
+                store: store.clone(),
+                events: events.clone(),
+                context: context.clone(),
+            },
             events,
-            access: AccessService::new(
-                tokens,
-                Arc::clone(&store) as _,
-                Arc::clone(&licenses),
-                Arc::clone(&context.sources),
-            ),
-            transfer: TransferService::new(Arc::clone(&store) as _, Arc::clone(&licenses), shared()),
+            access: AccessService::new(tokens, store.clone(), licenses.clone(), context.sources.clone()),
+            transfer: TransferService {
+                store: store.clone(),
+                licenses: licenses.clone(),
+                context: context.clone(),
+            },
             licenses_store: licenses,
             transfer_store: store,
             health,

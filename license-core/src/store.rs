@@ -41,11 +41,12 @@ mod transfer;
 mod usage;
 mod webhooks;
 
+pub use crate::license::LicenseChanged;
 pub use crate::page::{Page, PageRequest};
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
-pub use changes::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
+pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
 pub use error::{BoxError, StoreError};
 pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
@@ -68,31 +69,24 @@ pub use self::{
     usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
-/// Every capability. Implemented for each store that has them all.
-pub trait FullStore:
-    LicenseStore
-    + ActivationStore
-    + UsageStore
-    + EventStore
-    + WebhookStore
-    + TokenStore
-    + AuditStore
-    + TransferStore
-    + CatalogStore
-    + StoreHealth
-{
+macro_rules! full_store {
+    ($($port:ident),+) => {
+        /// Every capability. Implemented for each store that has them all.
+        pub trait FullStore: $($port +)+ {}
+
+        impl<S: $($port +)+> FullStore for S {}
+    };
 }
 
-impl<S> FullStore for S where
-    S: LicenseStore
-        + ActivationStore
-        + UsageStore
-        + EventStore
-        + WebhookStore
-        + TokenStore
-        + AuditStore
-        + TransferStore
-        + CatalogStore
-        + StoreHealth
-{
-}
+full_store!(
+    LicenseStore,
+    ActivationStore,
+    UsageStore,
+    EventStore,
+    WebhookStore,
+    TokenStore,
+    AuditStore,
+    TransferStore,
+    CatalogStore,
+    StoreHealth
+);

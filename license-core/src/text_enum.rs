@@ -24,6 +24,13 @@ macro_rules! text_enum {
             }
         }
 
+        $crate::text_enum::display_as_str!($name);
+    };
+}
+
+/// Implements `Display` as the text that `as_str` returns.
+macro_rules! display_as_str {
+    ($name:ident) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
@@ -32,4 +39,4 @@ macro_rules! text_enum {
     };
 }
 
-pub(crate) use text_enum;
+pub(crate) use {display_as_str, text_enum};

@@ -10,7 +10,6 @@ mod error;
 pub(crate) mod line;
 mod table;
 pub(crate) mod validate_row;
-pub(crate) mod write_line;
 
 pub use batch::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
 pub use error::ImportLineError;

@@ -8,13 +8,12 @@ mod query;
 mod report;
 mod rollup;
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 
 use crate::domain::DomainName;
 use crate::id::random_id;
 use crate::license::LicenseId;
+use crate::text_enum::display_as_str;
 use crate::validation::{Claim, DenialCode};
 
 pub use client::{Client, ClientError};
@@ -57,11 +56,7 @@ impl ValidationOutcome {
     }
 }
 
-impl fmt::Display for ValidationOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+display_as_str!(ValidationOutcome);
 
 /// A recorded validation of a known license.
 #[derive(Clone, Debug, PartialEq, Eq)]

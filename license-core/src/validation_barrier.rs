@@ -121,23 +121,6 @@ mod tests {
         }
     }
 
-    /// Unparks the waiting thread.
-    struct Unpark(thread::Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    fn block_on(future: impl Future<Output = ()>) {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut future = pin!(future);
-        while future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            thread::park();
-        }
-    }
-
     #[test]
     fn only_earlier_validations_are_waited_for() {
         let barrier = ValidationBarrier::default();
@@ -232,9 +215,10 @@ mod tests {
                     }
                 });
                 scope.spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                     for _ in 0..CHANGES {
                         let made = version.fetch_add(1, Ordering::SeqCst) + 1;
-                        block_on(barrier.wait_for_earlier());
+                        runtime.block_on(barrier.wait_for_earlier());
                         acknowledged.fetch_max(made, Ordering::SeqCst);
                     }
                     changers.fetch_sub(1, Ordering::SeqCst);

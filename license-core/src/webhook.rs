@@ -3,16 +3,15 @@
 mod delivery;
 mod endpoint;
 mod schedule;
-mod secret;
 
 pub use crate::id::EndpointId;
+pub use crate::key::{SealedSecret, WebhookSecret, WebhookSecretError};
 pub use delivery::{
-    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_RETRY_AFTER, SCHEDULE,
+    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_RETRY_AFTER,
     SettleDecision, Settled, Settlement, settle,
 };
 pub use endpoint::{
     DisabledReason, Endpoint, EndpointCommand, EndpointDecision, EndpointSettings, EndpointSettingsError,
     EndpointState, EventSelection, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
 };
-pub use schedule::{Schedule, ScheduleError};
-pub use secret::{SealedSecret, WebhookSecret, WebhookSecretError};
+pub use schedule::{SCHEDULE, Schedule, ScheduleError};

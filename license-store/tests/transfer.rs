@@ -8,12 +8,13 @@ use license_core::catalog::{Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::command::{LicensePatch, LicenseSpec};
 use license_core::domain::DomainName;
+use license_core::error::ServiceError;
 use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::license::{CustomerEmail, Fingerprint};
 use license_core::limits;
 use license_core::service::{
-    DeactivateRequest, Deactivated, ExportKeys, ImportOptions, ImportReport, ServiceOptions, Services,
-    SlotHolder, TransferError, ValidateRequest,
+    Deactivated, ExportKeys, ImportOptions, ImportReport, ServiceOptions, Services, SlotHolder,
+    ValidateRequest,
 };
 use license_core::store::{FullStore, LicenseFilter, LicenseQuery, PageRequest};
 use license_core::transfer::Columns;
@@ -450,7 +451,7 @@ async fn key_sealed_with_other_secret_ends_the_import() {
             .expect("nothing is opened before all lines of a license are there");
     }
     let error = importer.finish().await.expect_err("no key opens");
-    assert!(matches!(error, TransferError::OtherSecret { line: 2 }), "{error}");
+    assert!(matches!(error, ServiceError::OtherSecret { line: 2 }), "{error}");
 }
 
 /// Imported keys match exactly, never replace a key of this server, and are shown unchanged.
@@ -494,8 +495,8 @@ async fn imported_keys_are_validated_exactly() {
         assert!(server.validate(key).await.is_none(), "{key:?} is of no form");
     }
     assert!(refused(&typo).await.contains("mistyped"), "never a key of another system");
-    let request = DeactivateRequest { key: old, holder: SlotHolder::Device("one") };
-    let released = server.services.validation.deactivate(&request, Actor::new(Who::Customer)).await;
+    let (holder, actor) = (SlotHolder::Device("one"), Actor::new(Who::Customer));
+    let released = server.services.validation.deactivate(old, holder, actor).await;
     assert!(matches!(released, Ok(Deactivated::Denied(_))), "its license is found: {released:?}");
     // A rotation replaces it by a key of this server.
     let id = license_core::license::LicenseId::parse("lic_1").expect("an id");

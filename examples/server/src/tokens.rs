@@ -43,7 +43,7 @@ pub(crate) struct CreateArgs {
 }
 
 fn id(text: &str) -> Result<TokenId, &'static str> {
-    TokenId::parse(text).ok_or("must be tok_ followed by 1 to 40 of a-z and 0-9")
+    TokenId::parse(text).map_err(|_| "must be tok_ followed by 1 to 40 of a-z and 0-9")
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {

@@ -304,7 +304,7 @@ impl Importing<'_> {
                 Err(error) if error.is_io_error() => return Err(self.unreadable(&error)),
                 Err(error) => {
                     let line = error.position().map_or(0, csv::Position::line);
-                    (line, Err(ImportLineError::Unreadable("it is not UTF-8 text".to_owned())))
+                    (line, Err(ImportLineError::new("it is not UTF-8 text")))
                 }
             };
             let result = self.importer.row(number, license).await;

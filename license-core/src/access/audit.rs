@@ -60,7 +60,7 @@ impl Who {
     #[must_use]
     pub fn from_stored(kind: &str, token_id: Option<&str>, name: Option<String>) -> Option<Self> {
         match (kind, token_id, name) {
-            ("token", Some(id), Some(name)) => Some(Self::Token { id: TokenId::parse(id)?, name }),
+            ("token", Some(id), Some(name)) => Some(Self::Token { id: TokenId::parse(id).ok()?, name }),
             ("customer", None, None) => Some(Self::Customer),
             ("system", None, None) => Some(Self::System),
             ("command_line", None, None) => Some(Self::CommandLine),

@@ -1,7 +1,7 @@
 //! API tokens as their owners hold them, and their digests.
 
-use std::fmt;
-
+use crate::debug::opaque_debug;
+use crate::id::stored_bytes;
 use rand::TryCryptoRng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -93,11 +93,7 @@ fn check(token: &str) -> [u8; CHECK_DIGITS / 2] {
     check
 }
 
-impl fmt::Debug for TokenSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenSecret(…)")
-    }
-}
+opaque_debug!(TokenSecret);
 
 /// The SHA-256 digest of an API token. Tokens have 256 random bits, so a slow hash would add nothing. A
 /// token that a person chose is only as strong as that choice.
@@ -112,19 +108,9 @@ impl TokenDigest {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
-
-    /// Wraps stored bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Returns the bytes to store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
 }
+
+stored_bytes!(TokenDigest, 32);
 
 impl PartialEq for TokenDigest {
     fn eq(&self, other: &Self) -> bool {
@@ -138,11 +124,7 @@ impl std::hash::Hash for TokenDigest {
     }
 }
 
-impl fmt::Debug for TokenDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenDigest(…)")
-    }
-}
+opaque_debug!(TokenDigest);
 
 #[cfg(test)]
 mod tests {

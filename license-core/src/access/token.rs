@@ -4,12 +4,11 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::audit::{Actor, AuditEntry};
-use crate::limits;
-use crate::text_enum::text_enum;
-
 use super::scope::{Scope, Scopes};
 use super::secret::TokenDigest;
 use crate::id::TokenId;
+use crate::limits;
+use crate::text_enum::text_enum;
 
 /// The name of a token, for people: 1 to 100 bytes without control characters and surrounding spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +75,19 @@ text_enum! {
 }
 
 impl ApiToken {
+    /// Creates an unused token that never expires.
+    #[must_use]
+    pub fn new(
+        id: TokenId,
+        digest: TokenDigest,
+        name: TokenName,
+        scopes: Scopes,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let (last_used_at, expires_at, revoked_at) = (None, None, None);
+        Self { id, digest, name, scopes, created_at: now, last_used_at, expires_at, revoked_at }
+    }
+
     /// Returns the state at `now`. The token is expired from `expires_at` on.
     #[must_use]
     pub fn state(&self, now: DateTime<Utc>) -> TokenState {
@@ -148,13 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_names_are_checked() {
-        for good in ["tok_a", "tok_first", &format!("tok_{}", "0".repeat(40))] {
-            assert_eq!(TokenId::parse(good).unwrap().as_str(), good);
-        }
-        for bad in ["", "tok_", "lic_a", "tok_A", "tok_a b", "tok_a\0", &format!("tok_{}", "0".repeat(41))] {
-            assert_eq!(TokenId::parse(bad), None, "{bad:?}");
-        }
+    fn names_are_checked() {
         let longest = "x".repeat(limits::TOKEN_NAME_BYTES);
         for good in ["a", "CI für Büro 7", &longest] {
             assert_eq!(TokenName::parse(good).unwrap().as_str(), good);

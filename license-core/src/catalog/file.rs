@@ -1,11 +1,10 @@
 //! Plans from a TOML file.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{DevicePolicy, DomainPolicy, Features, Plan, PlanCatalog, PlanCatalogError};
+use super::{Plan, PlanCatalog, PlanCatalogError};
 
 impl PlanCatalog {
     /// Parses a catalog from TOML. Every limit and term must be given, so that none is unlimited by mistake.
@@ -36,103 +35,20 @@ impl PlanCatalog {
     /// # Errors
     /// Returns [`PlanCatalogError`]. A syntax error or an unknown name is reported with its line.
     pub fn from_toml(text: &str) -> Result<Self, PlanCatalogError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct PlanFile {
+            plans: BTreeMap<String, Plan>,
+        }
         let file: PlanFile = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
-        Self::new(file.plans.into_iter().map(|(name, entry)| entry.into_plan(name)))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlanFile {
-    plans: BTreeMap<String, PlanEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlanEntry {
-    max_domains: OrWord<Unlimited>,
-    max_devices: OrWord<Unlimited>,
-    term_days: OrWord<Perpetual>,
-    #[serde(default)]
-    grace_days: u32,
-    #[serde(default)]
-    domain_policy: DomainPolicy,
-    #[serde(default = "yes")]
-    exempt_hosts: bool,
-    #[serde(default)]
-    device_policy: DevicePolicy,
-    #[serde(default)]
-    idle_days: Option<u32>,
-    #[serde(default)]
-    customer_release: bool,
-    #[serde(default)]
-    max_countries_per_day: Option<u32>,
-    #[serde(default)]
-    max_devices_per_day: Option<u32>,
-    #[serde(default)]
-    features: Features,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// A number, or the word for "none".
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a whole number, or the word \"unlimited\" (limits) or \"perpetual\" (term)"
-)]
-enum OrWord<W> {
-    Number(u32),
-    Word(W),
-}
-
-impl<W> OrWord<W> {
-    fn number(self) -> Option<u32> {
-        match self {
-            Self::Number(number) => Some(number),
-            Self::Word(_) => None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Unlimited {
-    Unlimited,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Perpetual {
-    Perpetual,
-}
-
-impl PlanEntry {
-    fn into_plan(self, name: String) -> Plan {
-        Plan {
-            name,
-            max_domains: self.max_domains.number().into(),
-            max_devices: self.max_devices.number().into(),
-            term_days: self.term_days.number(),
-            grace_days: self.grace_days,
-            domain_policy: self.domain_policy,
-            exempt_hosts: self.exempt_hosts,
-            device_policy: self.device_policy,
-            idle_days: self.idle_days,
-            customer_release: self.customer_release,
-            max_countries_per_day: self.max_countries_per_day,
-            max_devices_per_day: self.max_devices_per_day,
-            features: Arc::new(self.features),
-        }
+        Self::new(file.plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Limit;
+    use crate::catalog::{DevicePolicy, DomainPolicy, Limit};
     use crate::limits;
 
     fn entry(lines: &str) -> String {
@@ -181,24 +97,22 @@ mod tests {
 
     #[test]
     fn invalid_files_are_rejected() {
+        let plan = |domains: &str, term: &str| {
+            format!("[plans.p]\nmax_domains = {domains}\nmax_devices = 1\nterm_days = {term}")
+        };
+        let named = |name: &str| plan("1", "1").replace("plans.p", &format!("plans.{name}"));
         let long = "x".repeat(limits::PLAN_NAME_BYTES + 1);
         for (text, part) in [
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
             ("plans = 3", "invalid type"),
             ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term_days`"),
-            ("[plans.p]\nmax_domains = -1\nmax_devices = 1\nterm_days = 1", "expected a whole number"),
-            (
-                "[plans.p]\nmax_domains = \"perpetual\"\nmax_devices = 1\nterm_days = 1",
-                "expected a whole number",
-            ),
-            (
-                "[plans.p]\nmax_domains = 10000001\nmax_devices = 1\nterm_days = 1",
-                "max_domains must be at most",
-            ),
-            ("[plans.p]\nmax_domains = 1\nmax_devices = 1\nterm_days = 0", "term_days must be 1 to"),
-            ("[plans.P]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1", "must be 1 to"),
-            (&format!("[plans.{long}]\nmax_domains = 1\nmax_devices = 1\nterm_days = 1"), "must be 1 to"),
+            (&plan("-1", "1"), "expected a whole number"),
+            (&plan("\"perpetual\"", "1"), "expected a whole number"),
+            (&plan("10000001", "1"), "max_domains must be at most"),
+            (&plan("1", "0"), "term_days must be 1 to"),
+            (&named("P"), "must be 1 to"),
+            (&named(&long), "must be 1 to"),
             (&entry("gracedays = 3"), "unknown field `gracedays`"),
             (&entry("grace_days = 36526"), "grace_days must be at most"),
             (&entry("domain_policy = \"any\""), "unknown variant"),

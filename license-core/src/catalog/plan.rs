@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::PlanCatalogError;
 use super::feature::{FeatureValue, Features};
@@ -44,40 +45,77 @@ pub enum DevicePolicy {
 /// assert_eq!(plan.max_devices, Limit::Unlimited);
 /// assert_eq!(plan.domain_policy, DomainPolicy::FreeClaim);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Plan {
     /// The name on licenses and in JSON: 1 to 64 of `a–z 0–9 _ -`.
+    #[serde(skip)]
     pub name: String,
     /// Domain limit of new licenses.
+    #[serde(deserialize_with = "limit")]
     pub max_domains: Limit,
     /// Device limit of new licenses.
+    #[serde(deserialize_with = "limit")]
     pub max_devices: Limit,
     /// Days until a new license expires, and days that a renewal adds; `None` is perpetual.
+    #[serde(deserialize_with = "term")]
     pub term_days: Option<u32>,
     /// Days after `expires_at` during which validations stay valid.
+    #[serde(default)]
     pub grace_days: u32,
     /// Whether unregistered domains can take a slot.
+    #[serde(default)]
     pub domain_policy: DomainPolicy,
     /// Whether development hosts such as `localhost` and `*.test` are allowed and never counted.
+    #[serde(default = "yes")]
     pub exempt_hosts: bool,
     /// What happens to a new device if no slot is free.
+    #[serde(default)]
     pub device_policy: DevicePolicy,
     /// Days after which an unseen device loses its slot; `None` is never.
     pub idle_days: Option<u32>,
     /// Whether customers can free slots with the license key alone.
+    #[serde(default)]
     pub customer_release: bool,
     /// Countries per day beyond which `license.unusual_usage` is emitted; `None` is never.
     pub max_countries_per_day: Option<u32>,
     /// Devices per day beyond which `license.unusual_usage` is emitted; `None` is never.
     pub max_devices_per_day: Option<u32>,
     /// Features for the licensed software.
+    #[serde(default)]
     pub features: Arc<Features>,
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
+    number_or("unlimited", deserializer).map(Limit::from)
+}
+
+fn term<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    number_or("perpetual", deserializer)
+}
+
+fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<Option<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum NumberOrWord {
+        Number(u32),
+        Word(String),
+    }
+    match NumberOrWord::deserialize(deserializer) {
+        Ok(NumberOrWord::Number(number)) => Ok(Some(number)),
+        Ok(NumberOrWord::Word(text)) if text == word => Ok(None),
+        _ => Err(D::Error::custom(format_args!("expected a whole number, or the word {word:?}"))),
+    }
+}
+
 macro_rules! setters {
-    ($($(#[$doc:meta])* $field:ident: $type:ty,)+) => {
-        $($(#[$doc])*
+    ($($field:ident: $type:ty,)+) => {
+        $(#[doc = concat!("Sets [`", stringify!($field), "`](field@Self::", stringify!($field), ").")]
         #[must_use]
         pub fn $field(mut self, $field: $type) -> Self {
             self.$field = $field;
@@ -108,27 +146,16 @@ impl Plan {
     }
 
     setters! {
-        /// Sets the domain limit.
         max_domains: Limit,
-        /// Sets the device limit.
         max_devices: Limit,
-        /// Sets the term in days; `None` is perpetual.
         term_days: Option<u32>,
-        /// Sets the grace period in days.
         grace_days: u32,
-        /// Sets the domain policy.
         domain_policy: DomainPolicy,
-        /// Sets whether development hosts are exempt.
         exempt_hosts: bool,
-        /// Sets what happens to a new device if no slot is free.
         device_policy: DevicePolicy,
-        /// Sets the days after which an unseen device loses its slot; `None` is never.
         idle_days: Option<u32>,
-        /// Sets whether customers can free slots.
         customer_release: bool,
-        /// Sets the usual number of countries per day; `None` is any.
         max_countries_per_day: Option<u32>,
-        /// Sets the usual number of devices per day; `None` is any.
         max_devices_per_day: Option<u32>,
     }
 
@@ -175,26 +202,24 @@ impl Plan {
                 limits::PLAN_NAME_BYTES
             )));
         }
-        for (name, limit) in [("max_domains", self.max_domains), ("max_devices", self.max_devices)] {
-            if limit.as_number().is_some_and(|number| number > limits::MAX_SLOTS) {
-                return Err(bad(format!("{name} must be at most {}", limits::MAX_SLOTS)));
+        let (slots, days) = (limits::MAX_SLOTS, limits::PLAN_DAYS);
+        for (name, number, most) in [
+            ("max_domains", self.max_domains.as_number(), slots),
+            ("max_devices", self.max_devices.as_number(), slots),
+            ("grace_days", Some(self.grace_days), days),
+        ] {
+            if number.is_some_and(|number| number > most) {
+                return Err(bad(format!("{name} must be at most {most}")));
             }
         }
-        if self.term_days.is_some_and(|days| days == 0 || days > limits::PLAN_DAYS) {
-            return Err(bad(format!("term_days must be 1 to {}", limits::PLAN_DAYS)));
-        }
-        if self.grace_days > limits::PLAN_DAYS {
-            return Err(bad(format!("grace_days must be at most {}", limits::PLAN_DAYS)));
-        }
-        if self.idle_days.is_some_and(|days| days == 0 || days > limits::PLAN_DAYS) {
-            return Err(bad(format!("idle_days must be 1 to {}", limits::PLAN_DAYS)));
-        }
-        for (name, most) in [
-            ("max_countries_per_day", self.max_countries_per_day),
-            ("max_devices_per_day", self.max_devices_per_day),
+        for (name, number, most) in [
+            ("term_days", self.term_days, days),
+            ("idle_days", self.idle_days, days),
+            ("max_countries_per_day", self.max_countries_per_day, slots),
+            ("max_devices_per_day", self.max_devices_per_day, slots),
         ] {
-            if most.is_some_and(|most| most == 0 || most > limits::MAX_SLOTS) {
-                return Err(bad(format!("{name} must be 1 to {}", limits::MAX_SLOTS)));
+            if number.is_some_and(|number| number == 0 || number > most) {
+                return Err(bad(format!("{name} must be 1 to {most}")));
             }
         }
         if self.features.len() > limits::PLAN_FEATURES {

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Changes, Command, NewLicense, activation_json};
+use super::{Changes, Command, activation_json};
 use crate::access::{Actor, AuditEntry};
 use crate::license::{Activation, Label, License};
 
 /// Creates the entry of a new license, with all its fields.
-pub(crate) fn created(new: &NewLicense, actor: &Actor) -> AuditEntry {
-    let mut changes: Map<_, _> = fields(&new.license)
+pub(super) fn created(license: &License, activations: &[Activation], actor: &Actor) -> AuditEntry {
+    let mut changes: Map<_, _> = fields(license)
         .into_iter()
         .map(|(name, after)| (name.to_owned(), json!({ "before": null, "after": after })))
         .collect();
-    note_activations(&mut changes, &new.activations, &[]);
+    note_activations(&mut changes, activations, &[]);
     AuditEntry {
-        license_id: Some(new.license.id.clone()),
+        license_id: Some(license.id.clone()),
         changes,
-        metadata: metadata(None, &new.license),
-        ..AuditEntry::new("license.create", actor, new.license.created_at)
+        metadata: metadata(None, license),
+        ..AuditEntry::new("license.create", actor, license.created_at)
     }
 }
 
@@ -34,11 +34,8 @@ pub(crate) fn decided(
 ) -> AuditEntry {
     let Changes { license, added, released, labelled, events: _, audit: _, erased } = changes;
     let released: Vec<_> = read.iter().copied().filter(|held| released.contains(&held.id)).collect();
-    let mut fields: Map<_, _> = fields(before)
-        .into_iter()
-        .zip(fields(license))
-        .filter(|((_, before), (_, after))| before != after)
-        .map(|((name, before), (_, after))| (name.to_owned(), json!({ "before": before, "after": after })))
+    let mut fields: Map<_, _> = changed_fields(before, license)
+        .map(|(name, before, after)| (name.to_owned(), json!({ "before": before, "after": after })))
         .collect();
     note_activations(&mut fields, added, &released);
     let labelled = labelled.as_ref().and_then(|(id, label)| {
@@ -116,6 +113,15 @@ fn fields(license: &License) -> [(&'static str, Value); 6] {
     ]
 }
 
+/// Returns the audited fields that differ: their names and values.
+pub(super) fn changed_fields(
+    before: &License,
+    after: &License,
+) -> impl Iterator<Item = (&'static str, Value, Value)> {
+    let pairs = fields(before).into_iter().zip(fields(after));
+    pairs.filter(|(before, after)| before != after).map(|((name, before), (_, after))| (name, before, after))
+}
+
 fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
     let of = |license: &License| json!(license.metadata);
     let (before, after) = (before.map_or(json!({}), of), of(after));
@@ -123,11 +129,9 @@ fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
 }
 
 fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], released: &[&Activation]) {
-    let list = |activations: &mut dyn Iterator<Item = &Activation>| -> Vec<Value> {
-        activations.map(activation_json).collect()
-    };
     if !added.is_empty() || !released.is_empty() {
-        let (before, after) = (list(&mut released.iter().copied()), list(&mut added.iter()));
+        let before: Vec<_> = released.iter().map(|activation| activation_json(activation)).collect();
+        let after: Vec<_> = added.iter().map(activation_json).collect();
         changes.insert("activations".to_owned(), json!({ "before": before, "after": after }));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::Draft;
+use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
 use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
@@ -87,17 +88,10 @@ pub(super) fn change(
     if let Some(metadata) = metadata {
         license.metadata.clone_from(metadata);
     }
-    let fields: Vec<_> = [
-        ("plan", before.plan != license.plan),
-        ("customer_email", before.customer_email != license.customer_email),
-        ("max_domains", before.max_domains != license.max_domains),
-        ("max_devices", before.max_devices != license.max_devices),
-        ("expires_at", before.expires_at != license.expires_at),
-        ("metadata", before.metadata != license.metadata),
-    ]
-    .into_iter()
-    .filter_map(|(name, changed)| changed.then_some(name))
-    .collect();
+    let mut fields: Vec<_> = changed_fields(&before, license).map(|(name, ..)| name).collect();
+    if before.metadata != license.metadata {
+        fields.push("metadata");
+    }
     if !fields.is_empty() {
         draft.emit(EventType::LicenseUpdated, json!({ "fields": fields }));
     }

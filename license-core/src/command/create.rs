@@ -13,11 +13,10 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationKind, Counters, CustomerEmail, Expiry, ExpiryNotified, License, LicenseDetail,
+    Activation, Counters, CustomerEmail, Expiry, ExpiryNotified, License, LicenseChanged, LicenseDetail,
     LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
-use crate::store::LicenseChanged;
 use crate::validation::Denial;
 
 /// The fields of a new license. Those that are `None` come from its plan.
@@ -128,15 +127,14 @@ impl NewLicense {
     /// Adds the audit entry for creation by `by`. Pure.
     #[must_use]
     pub fn audited(mut self, by: &Actor) -> Self {
-        self.audit = Some(audit::created(&self, by));
+        self.audit = Some(audit::created(&self.license, &self.activations, by));
         self
     }
 
     /// Returns the notice for other nodes, since the key is no longer unknown.
     #[must_use]
     pub fn notice(&self) -> LicenseChanged {
-        let License { id, key_digest, version, .. } = &self.license;
-        LicenseChanged { license_id: id.clone(), key_digest: *key_digest, version: *version }
+        (&self.license).into()
     }
 }
 
@@ -188,14 +186,8 @@ pub fn create(
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains)?;
     let Draft { license, now: _, added, released: _, labelled: _, events, erased: _ } = draft;
-    let of_kind =
-        |kind| added.iter().filter(|one| one.binding.kind() == kind).cloned().collect::<Vec<Activation>>();
-    let detail = LicenseDetail {
-        license: license.clone().into(),
-        counters: Counters::default(),
-        domains: of_kind(ActivationKind::Domain),
-        devices: of_kind(ActivationKind::Device),
-    };
+    let listed = limits::EVENT_ACTIVATIONS;
+    let detail = LicenseDetail::new(license.clone().into(), Counters::default(), added.iter(), listed);
     let events = events.complete(&detail);
     Ok(NewLicense { license, activations: added, events, idempotency, audit: None })
 }

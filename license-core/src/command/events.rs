@@ -123,7 +123,7 @@ pub fn anomaly_events(
     };
     let limit = kind.limit(plan).filter(|limit| count > *limit)?;
     let mut draft = Draft::new(license, now);
-    let day = counts.day.start().format("%Y-%m-%d").to_string();
+    let day = counts.day.to_string();
     let data = json!({ "kind": kind.as_str(), "day": day, "count": count, "limit": limit });
     draft.emit(EventType::LicenseUnusualUsage, data);
     Some(draft.into_changes())

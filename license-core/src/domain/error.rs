@@ -1,4 +1,10 @@
-use super::{MAX_LABEL_LEN, MAX_NAME_LEN, MAX_TYPED_LEN};
+//! Limits of domains, and the reasons why a text is not one.
+
+/// Maximum length of an input text, in bytes. Longer texts are rejected without being parsed.
+pub const MAX_TYPED_LEN: usize = 2048;
+/// Limits of RFC 1035, without the root dot.
+pub(super) const MAX_NAME_LEN: usize = 253;
+pub(super) const MAX_LABEL_LEN: usize = 63;
 
 /// The reason why a text is not a domain. Messages are for users and never repeat the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

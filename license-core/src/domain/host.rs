@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{DomainError, MAX_TYPED_LEN};
+use super::error::{DomainError, MAX_TYPED_LEN};
 
 /// The host part of the input, before normalisation.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-use super::{DomainError, MAX_LABEL_LEN, MAX_NAME_LEN};
+use super::error::{DomainError, MAX_LABEL_LEN, MAX_NAME_LEN};
 
 /// The full stop, and the characters that UTS-46 maps to it.
 pub(super) const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];

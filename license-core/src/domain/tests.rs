@@ -35,6 +35,14 @@ fn check_exempt(typed: &str, expect: bool) {
     assert_eq!(name(typed).is_exempt(), expect, "{typed}");
 }
 
+/// Checks texts, each list with its error.
+#[track_caller]
+fn check_errors(table: &[(E, &str)]) {
+    for (error, texts) in table {
+        words(texts).for_each(|typed| check(typed, Err(error.clone())));
+    }
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_whitespace()
 }
@@ -93,10 +101,6 @@ fn invalid_host_is_rejected_with_its_reason() {
     for typed in ["", " ", "\t\r\n", "\u{3000}"] {
         check(typed, Err(E::Empty));
     }
-    for typed in ["https://", "https:///x", "https://?x", "//example.com", "/example.com", ":8080", "?", "#x"]
-    {
-        check(typed, Err(E::NoHost));
-    }
     for typed in ["exa mple.com", "exam\tple.com", "example.com\nevil.com", "https ://x", "https://x/a b"] {
         check(typed, Err(E::Whitespace));
     }
@@ -104,53 +108,41 @@ fn invalid_host_is_rejected_with_its_reason() {
     for typed in ["example.com\0", "example.com\0.evil.com", "\u{1}example.com", "example.com/\u{7f}"] {
         check(typed, Err(E::ControlCharacter));
     }
-    for typed in words(
-        "ftp://example.com file:///etc/passwd ://example.com httpss://example.com example.com://evil.com
-         javascript://example.com/%0aalert(1)",
-    ) {
-        check(typed, Err(E::Scheme));
-    }
-    for typed in words(
-        r"user@example.com https://good.com@evil.com/ https://good.com:80@evil.com https://@example.com
-          https://user:secret@example.com https://evil.com\@good.com mailto:user@example.com @",
-    ) {
-        check(typed, Err(E::UserInfo));
-    }
-    for typed in ["example.com\\x", "\\\\example.com", "https:\\\\example.com", "https://evil.com\\.good.com"]
-    {
-        check(typed, Err(E::Backslash));
-    }
-    for typed in ["%65xample.com", "example%2ecom", "example.com%00", "https://example.com%2f.evil.com", "%"]
-    {
-        check(typed, Err(E::PercentEscape));
-    }
-    for typed in words(
-        "example.com: https://example.com:/ https://example.com:99999 example.com:65536 example.com:+80
-         example.com:-1 example.com:80a example.com:80:80 example.com:٨ javascript:alert(1)
-         data:text/html,x https:example.com https:/example.com http:",
-    ) {
-        check(typed, Err(E::Port));
-    }
+    check_errors(&[
+        (E::NoHost, "https:// https:///x https://?x //example.com /example.com :8080 ? #x"),
+        (
+            E::Scheme,
+            "ftp://example.com file:///etc/passwd ://example.com httpss://example.com example.com://evil.com
+             javascript://example.com/%0aalert(1)",
+        ),
+        (
+            E::UserInfo,
+            r"user@example.com https://good.com@evil.com/ https://good.com:80@evil.com https://@example.com
+              https://user:secret@example.com https://evil.com\@good.com mailto:user@example.com @",
+        ),
+        (E::Backslash, r"example.com\x \\example.com https:\\example.com https://evil.com\.good.com"),
+        (E::PercentEscape, "%65xample.com example%2ecom example.com%00 https://example.com%2f.evil.com %"),
+        (
+            E::Port,
+            "example.com: https://example.com:/ https://example.com:99999 example.com:65536 example.com:+80
+             example.com:-1 example.com:80a example.com:80:80 example.com:٨ javascript:alert(1)
+             data:text/html,x https:example.com https:/example.com http:",
+        ),
+    ]);
 }
 
 #[test]
 fn labels_follow_host_name_rules() {
-    check("my_shop.com", Err(E::Character('_')));
-    check("_dmarc.example.com", Err(E::Character('_')));
-    check("example.com,evil.com", Err(E::Character(',')));
-    check("exa'mple.com", Err(E::Character('\'')));
-    check("<b>.com", Err(E::Character('<')));
-    check("exa[mple].com", Err(E::Character('[')));
-    check("bücher_.de", Err(E::Character('_')));
-    for typed in words("-a.com a-.com - a.-b.com a.com- bücher-.de a-。com") {
-        check(typed, Err(E::Hyphen));
-    }
-    for typed in ["a..b", ".a.com", "a.com..", ".", "..", "a.。b", "\u{ad}", "a.\u{ad}.com"] {
-        check(typed, Err(E::EmptyLabel));
-    }
-    for typed in ["a.1", "example.123", "256.1.1.1", "1.2.3.4.5", "1", "a.0x", "a.0xF", "example.com.１"] {
-        check(typed, Err(E::NumericTopLabel));
-    }
+    check_errors(&[
+        (E::Character('_'), "my_shop.com _dmarc.example.com bücher_.de"),
+        (E::Character(','), "example.com,evil.com"),
+        (E::Character('\''), "exa'mple.com"),
+        (E::Character('<'), "<b>.com"),
+        (E::Character('['), "exa[mple].com"),
+        (E::Hyphen, "-a.com a-.com - a.-b.com a.com- bücher-.de a-。com"),
+        (E::EmptyLabel, "a..b .a.com a.com.. . .. a.。b \u{ad} a.\u{ad}.com"),
+        (E::NumericTopLabel, "a.1 example.123 256.1.1.1 1.2.3.4.5 1 a.0x a.0xF example.com.１"),
+    ]);
     check("example.0xyz", Ok("example.0xyz"));
 }
 
@@ -198,8 +190,6 @@ fn internationalised_names_follow_uts_46() {
     check("fass.de", Ok("fass.de"));
     check("ශ්\u{200D}රී.com", Ok("xn--10cl1a0b660p.com"));
     check("نامه\u{200C}ای.com", Ok("xn--mgba3gch31f060k.com"));
-    check("a\u{200D}b.com", Err(E::NotIdna));
-    check("a\u{200C}b.com", Err(E::NotIdna));
     // Dropped by the mapping.
     check("exa\u{ad}mple\u{200B}.com", Ok("example.com"));
     // Full width and other full stops.
@@ -210,18 +200,14 @@ fn internationalised_names_follow_uts_46() {
     }
     check("ｗｗｗ。example。com", Ok("example.com"));
     check("example.com。。", Err(E::EmptyLabel));
-    // Characters that map to ASCII follow the ASCII rules, and never split a host.
-    for typed in ["example.com／x", "good.com＠evil.com", "example.com：80", "good.com℀evil.com", "％65x.com"]
-    {
-        check(typed, Err(E::NotIdna));
-    }
-    check("good.com？evil.com", Err(E::NotIdna));
-    check("good.com＃.evil.com", Err(E::NotIdna));
-    // Right to left text has rules of direction.
-    check("א0٠.com", Err(E::NotIdna));
-    check("\u{202E}moc.elpmaxe", Err(E::NotIdna));
-    check("\u{301}a.com", Err(E::NotIdna));
-    check("\u{FFFD}.com", Err(E::NotIdna));
+    check_errors(&[
+        // Characters that map to ASCII follow the ASCII rules, and never split a host.
+        (E::NotIdna, "example.com／x good.com＠evil.com example.com：80 good.com℀evil.com ％65x.com"),
+        (E::NotIdna, "good.com？evil.com good.com＃.evil.com"),
+        // Right to left text has rules of direction.
+        (E::NotIdna, "א0٠.com \u{202E}moc.elpmaxe \u{301}a.com \u{FFFD}.com"),
+        (E::NotIdna, "a\u{200D}b.com a\u{200C}b.com"),
+    ]);
     check("aa--é.de", Ok("xn--aa---epa.de"));
     check("☃.net", Ok("xn--n3h.net"));
     check("💩.la", Ok("xn--ls8h.la"));

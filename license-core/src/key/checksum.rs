@@ -14,8 +14,6 @@
 //! on some F always fits, and one word in 32,768 survives. The generator discards those words
 //! ([`survives_a_rotation`]), so **every rotation of an issued key is detected**.
 
-use std::ops::{BitXor, BitXorAssign};
-
 /// Number of check symbols at the end of a key.
 pub(super) const CHECK_SYMBOLS: usize = 3;
 
@@ -85,7 +83,12 @@ impl Residue {
 
     /// Adds `symbol` (0 to 31) at `power`, the number of symbols to its right.
     pub(super) fn add(&mut self, power: usize, symbol: u8) {
-        *self ^= CONTRIBUTION[power][usize::from(symbol)];
+        *self = self.minus(CONTRIBUTION[power][usize::from(symbol)]);
+    }
+
+    /// Returns the difference, which is also the sum: GF(32) has characteristic 2.
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self(self.0 ^ other.0)
     }
 
     fn of(word: &[u8]) -> Self {
@@ -94,20 +97,6 @@ impl Residue {
             residue.add(power, symbol);
         }
         residue
-    }
-}
-
-impl BitXor for Residue {
-    type Output = Self;
-
-    fn bitxor(self, other: Self) -> Self {
-        Self(self.0 ^ other.0)
-    }
-}
-
-impl BitXorAssign for Residue {
-    fn bitxor_assign(&mut self, other: Self) {
-        self.0 ^= other.0;
     }
 }
 
@@ -146,7 +135,7 @@ fn some_word_survives(target: Residue, symbols: usize, by: usize) -> bool {
 pub(super) fn complete(word: &mut [u8], target: Residue) {
     let checks = word.len() - CHECK_SYMBOLS..;
     word[checks.clone()].fill(0);
-    let missing = Residue::of(word) ^ target;
+    let missing = Residue::of(word).minus(target);
     // The check symbols are the coefficients of the parabola that adds the missing residue.
     word[checks].copy_from_slice(&parabola(missing.values()));
 }
@@ -231,19 +220,6 @@ mod tests {
                 assert_eq!(multiply(divide(a, b), b), a);
                 for c in 0..32 {
                     assert_eq!(multiply(a ^ c, b), multiply(a, b) ^ multiply(c, b));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn completed_word_has_the_target() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for symbols in LENGTHS {
-            for prefix in ["TO", "A", "ABCDEFGHIJ"] {
-                let target = target(prefix, symbols);
-                for _ in 0..500 {
-                    assert_eq!(Residue::of(&random_word(&mut rng, symbols, target)), target);
                 }
             }
         }

@@ -1,13 +1,11 @@
 //! The random keys of a database, sealed by the secret of its deployment.
 
-use std::fmt;
-
 use rand::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::Secret;
 use super::aead::{self, NONCE_BYTES, TAG_BYTES};
-use crate::clock::{ErasedRng, RngError};
+use crate::debug::opaque_debug;
 
 /// Changing the text makes every existing database unreadable.
 const SEAL_CONTEXT: &str = "license-core 2026 data keys seal v1";
@@ -19,8 +17,9 @@ const SEALED_BYTES: usize = 1 + NONCE_BYTES + ROOT_BYTES + TAG_BYTES + CHECKSUM_
 /// The random root of all keys that protect one database.
 ///
 /// A [`KeyVault`](super::KeyVault) derives one key per purpose from it: digests, seals, pseudonyms. The
-/// database holds it sealed by the [`Secret`], so the secret can change without changing what the database
-/// holds. Wiped on drop; `Debug` shows nothing.
+/// database holds it sealed by the [`Secret`]. To change the secret, open the data keys with the current one
+/// and seal them with the new one; everything else in the database stays valid. Wiped on drop; `Debug` shows
+/// nothing.
 ///
 /// ```
 /// use license_core::key::{DataKeys, DataKeysError, Secret};
@@ -78,21 +77,6 @@ impl DataKeys {
         Ok(Self(root))
     }
 
-    /// Seals data keys with another secret: the new value of the setting [`SETTING`](Self::SETTING). Digests
-    /// and sealed keys in the database stay valid.
-    ///
-    /// # Errors
-    /// Returns [`ResealError::Open`] if `sealed` does not open, or [`ResealError::Rng`] if the generator
-    /// fails.
-    pub fn reseal<R: TryCryptoRng + ?Sized>(
-        sealed: &[u8],
-        current: &Secret,
-        new: &Secret,
-        rng: &mut R,
-    ) -> Result<Vec<u8>, ResealError> {
-        Ok(Self::open(sealed, current)?.seal(new, &mut ErasedRng(rng))?)
-    }
-
     #[cfg(test)]
     pub(super) fn from_bytes(root: [u8; ROOT_BYTES]) -> Self {
         Self(Zeroizing::new(root))
@@ -110,11 +94,7 @@ fn checksum(row: &[u8]) -> [u8; CHECKSUM_BYTES] {
     checksum
 }
 
-impl fmt::Debug for DataKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DataKeys(…)")
-    }
-}
+opaque_debug!(DataKeys);
 
 /// The reason why the data keys of a database do not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,18 +111,6 @@ pub enum DataKeysError {
         DataKeys::SETTING
     )]
     Damaged,
-}
-
-/// Error returned by [`DataKeys::reseal`].
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResealError {
-    /// The data keys do not open with the current secret.
-    #[error(transparent)]
-    Open(#[from] DataKeysError),
-    /// The generator failed.
-    #[error(transparent)]
-    Rng(#[from] RngError),
 }
 
 #[cfg(test)]
@@ -207,7 +175,7 @@ mod tests {
     #[test]
     fn resealed_data_keys_open_with_new_secret_only() {
         let before = DataKeys::open(&sealed(), &secret("5a")).unwrap();
-        let resealed = DataKeys::reseal(&sealed(), &secret("5a"), &secret("5b"), &mut rng()).unwrap();
+        let resealed = before.seal(&secret("5b"), &mut rng()).unwrap();
         assert_eq!(error(&resealed, "5a"), Some(DataKeysError::WrongSecret));
         let after = DataKeys::open(&resealed, &secret("5b")).unwrap();
         let key = LicenseKey::from_canonical("TO-7K3F-M2QA-ZZ81-94FY".to_owned());
@@ -215,12 +183,6 @@ mod tests {
         assert_eq!(before.digest(&key), after.digest(&key));
         let sealed_key = before.seal(&key, "lic_1", &mut rng()).unwrap();
         assert_eq!(after.open(&sealed_key, "lic_1"), Ok(key));
-    }
-
-    #[test]
-    fn reseal_with_wrong_current_secret_is_rejected() {
-        let error = DataKeys::reseal(&sealed(), &secret("5b"), &secret("5c"), &mut rng()).unwrap_err();
-        assert!(matches!(error, ResealError::Open(DataKeysError::WrongSecret)), "{error:?}");
     }
 
     /// Databases must stay readable.

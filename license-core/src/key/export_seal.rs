@@ -1,12 +1,11 @@
 //! How license keys are sealed in an export.
 
-use std::fmt;
-
 use zeroize::Zeroizing;
 
 use super::aead::{self, NONCE_BYTES};
 use super::vault::open_key;
 use super::{LicenseKey, SealedKey, Secret, VaultError};
+use crate::debug::opaque_debug;
 
 /// Changing a text makes every existing export unreadable.
 const SEAL_CONTEXT: &str = "license-core 2026 export seal v1";
@@ -39,11 +38,7 @@ impl ExportSeal {
     }
 }
 
-impl fmt::Debug for ExportSeal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExportSeal(…)")
-    }
-}
+opaque_debug!(ExportSeal);
 
 #[cfg(test)]
 mod tests {

@@ -8,11 +8,10 @@ use super::checksum::{self, CHECK_SYMBOLS, MAX_SYMBOLS, Residue};
 use super::{KeyError, LicenseKey};
 
 const GROUP: usize = 4;
-const BITS_PER_SYMBOL: usize = 5;
 
 /// The format of a vendor's keys: a prefix and groups of four symbols; the last three are check symbols.
 ///
-/// The default is `TO-XXXX-XXXX-XXXX-XXXX` with 65 random bits. A key must be parsed with the format it was
+/// The default is `TO-XXXX-XXXX-XXXX-XXXX` with 65 random bits; each further group adds 20. A key must be parsed with the format it was
 /// issued in: the prefix and the number of groups both go into the check symbols.
 ///
 /// # What the check symbols detect
@@ -29,7 +28,6 @@ const BITS_PER_SYMBOL: usize = 5;
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 /// # let mut rng = ChaCha20Rng::seed_from_u64(1); // a program passes `rand::rngs::SysRng`
 /// let format = KeyFormat::new("ACME", 5)?;
-/// assert_eq!(format.random_bits(), 85);
 /// let key = format.generate(&mut rng)?;
 /// assert_eq!(key.reveal().len(), "ACME-XXXX-XXXX-XXXX-XXXX-XXXX".len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,12 +74,6 @@ impl KeyFormat {
     #[must_use]
     pub fn groups(&self) -> u8 {
         self.groups
-    }
-
-    /// Returns the number of random bits in a key: 65 with four groups, and 20 more for each further group.
-    #[must_use]
-    pub fn random_bits(&self) -> usize {
-        (self.symbols() - CHECK_SYMBOLS) * BITS_PER_SYMBOL
     }
 
     /// Returns the text shown instead of a key: `TO-****-****-****-****`.
@@ -180,7 +172,7 @@ impl KeyFormat {
             return Err(KeyError::Length { expected, found });
         }
         if residue != self.target {
-            let correction = checksum::correction(residue ^ self.target, symbols);
+            let correction = checksum::correction(residue.minus(self.target), symbols);
             let suggestion = correction.map(|(index, change)| {
                 word[index] ^= change;
                 self.write(word)

@@ -1,24 +1,21 @@
 //! Keys that another system issued, each in a declared format.
 
-#[cfg(not(feature = "imported-keys"))]
-mod no_pattern;
-#[cfg(feature = "imported-keys")]
-mod pattern;
-
 use std::fmt;
 
-#[cfg(not(feature = "imported-keys"))]
-use self::no_pattern::Pattern;
-#[cfg(feature = "imported-keys")]
-use self::pattern::Pattern;
 use super::LicenseKey;
 use crate::limits;
 
+#[cfg(feature = "imported-keys")]
+type Pattern = regex::bytes::Regex;
+/// Without the feature, no pattern exists.
+#[cfg(not(feature = "imported-keys"))]
+#[derive(Clone)]
+enum Pattern {}
+
 /// A format of imported keys: a name, and a regular expression that a whole key must match.
 ///
-/// Imported keys are compared exactly, since their spelling rules are unknown. Formats can only be created
-/// with the feature `imported-keys`. Without it, a service does not start on a database that has imported
-/// key formats.
+/// Imported keys are compared exactly, since their spelling rules are unknown. Without the feature
+/// `imported-keys`, no format can be created, and a service does not start on a database that has one.
 #[derive(Clone)]
 pub struct ImportedKeyFormat {
     name: String,
@@ -32,6 +29,7 @@ impl ImportedKeyFormat {
     ///
     /// ```
     /// use license_core::key::{ImportedKeyFormat, ImportedKeyFormats};
+    /// # if !cfg!(feature = "imported-keys") { return Ok(()) }
     /// let format = ImportedKeyFormat::new("old-shop", "[0-9a-f]{8}(-[0-9a-f]{4}){3}")?;
     /// let formats = ImportedKeyFormats::new([format])?;
     /// assert!(formats.read("0123abcd-0000-1111-2222").is_some());
@@ -41,15 +39,10 @@ impl ImportedKeyFormat {
     /// ```
     ///
     /// # Errors
-    /// Returns [`ImportedKeyFormatError`] if the name is not 1 to 32 of `a-z 0-9 _ -`, or the pattern is
-    /// empty, has more than 255 bytes or control characters, is invalid, or compiles to too large a program.
-    #[cfg(feature = "imported-keys")]
+    /// Returns [`ImportedKeyFormatError`] if the name is not 1 to 32 of `a-z 0-9 _ -`, the pattern is empty,
+    /// has more than 255 bytes or control characters, is invalid or compiles to too large a program, or the
+    /// feature `imported-keys` is disabled.
     pub fn new(name: &str, pattern: &str) -> Result<Self, ImportedKeyFormatError> {
-        Self::declared(name, pattern)
-    }
-
-    /// Creates a format; without the feature `imported-keys` it always fails.
-    pub(crate) fn declared(name: &str, pattern: &str) -> Result<Self, ImportedKeyFormatError> {
         let named = name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
@@ -61,7 +54,7 @@ impl ImportedKeyFormat {
         {
             return Err(ImportedKeyFormatError::Length);
         }
-        let whole = Pattern::new(pattern)?;
+        let whole = compile(pattern)?;
         Ok(Self { name: name.to_owned(), pattern: pattern.to_owned(), whole })
     }
 
@@ -69,7 +62,6 @@ impl ImportedKeyFormat {
     ///
     /// # Errors
     /// Returns [`ImportedKeyFormatError`] as [`new`](Self::new) does, or if there is no `=`.
-    #[cfg(feature = "imported-keys")]
     pub fn parse(text: &str) -> Result<Self, ImportedKeyFormatError> {
         let (name, pattern) = text.split_once('=').ok_or(ImportedKeyFormatError::Name)?;
         Self::new(name, pattern)
@@ -101,6 +93,37 @@ impl PartialEq for ImportedKeyFormat {
 }
 
 impl Eq for ImportedKeyFormat {}
+
+#[cfg(feature = "imported-keys")]
+fn compile(pattern: &str) -> Result<Pattern, ImportedKeyFormatError> {
+    /// Maximum size of a compiled pattern, in bytes: it runs on untrusted input.
+    const PROGRAM_BYTES: usize = 64 * 1024;
+    // Keys are ASCII.
+    let build =
+        |text: &str| regex::bytes::RegexBuilder::new(text).unicode(false).size_limit(PROGRAM_BYTES).build();
+    // Compiled alone first: inside the group, an invalid pattern such as `a)|(?:b` would be valid.
+    build(pattern).and_then(|_| build(&format!(r"\A(?:{pattern})\z"))).map_err(|error| {
+        // The lines before the last one only show the pattern.
+        let message = error.to_string();
+        let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        ImportedKeyFormatError::Pattern(last.to_owned())
+    })
+}
+
+#[cfg(not(feature = "imported-keys"))]
+fn compile(_: &str) -> Result<Pattern, ImportedKeyFormatError> {
+    Err(ImportedKeyFormatError::NotEnabled)
+}
+
+#[cfg(feature = "imported-keys")]
+fn matches(pattern: &Pattern, key: &[u8]) -> bool {
+    pattern.is_match(key)
+}
+
+#[cfg(not(feature = "imported-keys"))]
+fn matches(pattern: &Pattern, _: &[u8]) -> bool {
+    match *pattern {}
+}
 
 /// The imported key formats of one database, sorted by name. Normally empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,7 +177,7 @@ impl ImportedKeyFormats {
         let printable = (1..=limits::IMPORTED_KEY_BYTES).contains(&text.len())
             && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
             && text.trim() == text;
-        (printable && self.0.iter().any(|format| format.whole.matches(text.as_bytes())))
+        (printable && self.0.iter().any(|format| matches(&format.whole, text.as_bytes())))
             .then(|| LicenseKey::from_imported(text))
     }
 }
@@ -268,4 +291,11 @@ mod tests {
         assert!(many(limits::IMPORTED_KEY_FORMATS).is_ok());
         assert_eq!(many(limits::IMPORTED_KEY_FORMATS + 1), Err(ImportedKeyFormatError::TooMany));
     }
+}
+
+#[cfg(test)]
+#[cfg(not(feature = "imported-keys"))]
+#[test]
+fn format_is_rejected_without_the_feature() {
+    assert_eq!(ImportedKeyFormat::new("old", "[0-9]+"), Err(ImportedKeyFormatError::NotEnabled));
 }

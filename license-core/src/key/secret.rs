@@ -1,7 +1,6 @@
 //! The secret of a deployment.
 
-use std::fmt;
-
+use crate::debug::opaque_debug;
 use rand::TryCryptoRng;
 use zeroize::Zeroizing;
 
@@ -68,11 +67,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+opaque_debug!(Secret);
 
 /// The reason why a text is not a [`Secret`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

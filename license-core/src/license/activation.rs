@@ -1,14 +1,12 @@
 //! Activations: bindings of a license to domains and devices.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 
 use super::fingerprint::Fingerprint;
 use super::label::Label;
 use crate::domain::DomainName;
 use crate::id::LicenseId;
-use crate::text_enum::text_enum;
+use crate::text_enum::{display_as_str, text_enum};
 
 /// The id of an activation: `act_`, the suffix of its license id, and the number of its event in ten digits.
 ///
@@ -53,11 +51,7 @@ impl ActivationId {
     }
 }
 
-impl fmt::Display for ActivationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+display_as_str!(ActivationId);
 
 /// The text is not an activation id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,8 @@
 //! Customers of licenses.
 
-use std::fmt;
-
 use email_address::{EmailAddress, Options};
 
+use crate::debug::opaque_debug;
 use crate::limits;
 
 /// The e-mail address of a customer: at most 254 bytes, with ASCII letters in lower case, so that lookups
@@ -59,12 +58,7 @@ impl CustomerEmail {
     }
 }
 
-/// Hides the address, so that logs never contain it.
-impl fmt::Debug for CustomerEmail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CustomerEmail(…)")
-    }
-}
+opaque_debug!(CustomerEmail);
 
 /// The reason why a text is not an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

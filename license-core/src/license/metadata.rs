@@ -1,6 +1,6 @@
 //! Metadata that vendors store on licenses.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits;
@@ -16,8 +16,8 @@ use crate::limits;
 /// assert_eq!(metadata.as_map()["order"], "A-17");
 /// # Ok::<(), license_core::license::MetadataError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
@@ -48,6 +48,14 @@ impl Metadata {
     /// Returns the estimated heap memory in bytes.
     pub(crate) fn heap_size(&self) -> usize {
         heap_size_of_map(&self.0)
+    }
+}
+
+impl TryFrom<Value> for Metadata {
+    type Error = MetadataError;
+
+    fn try_from(value: Value) -> Result<Self, MetadataError> {
+        Self::from_json(value)
     }
 }
 

@@ -17,16 +17,18 @@ text_enum! {
     }
 }
 
-/// The events already emitted about the end of a term. A new `expires_at` resets them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ExpiryNotified {
-    /// None.
-    #[default]
-    Nothing,
-    /// `license.expiring`.
-    Expiring,
-    /// `license.expired`.
-    Expired,
+text_enum! {
+    /// The events already emitted about the end of a term. A new `expires_at` resets them.
+    #[derive(Default)]
+    ExpiryNotified {
+        /// None.
+        #[default]
+        Nothing = "nothing",
+        /// `license.expiring`.
+        Expiring = "expiring",
+        /// `license.expired`.
+        Expired = "expired",
+    }
 }
 
 impl ExpiryNotified {
@@ -39,9 +41,7 @@ impl ExpiryNotified {
     /// Parses the stored form.
     #[must_use]
     pub fn from_stored(number: i64) -> Option<Self> {
-        [Self::Nothing, Self::Expiring, Self::Expired]
-            .into_iter()
-            .find(|notified| i64::from(notified.as_number()) == number)
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::access::{
     Actor, ApiToken, AuditFilter, Audited, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName,
     TokenSecret, TokenState, Who,
 };
-use crate::clock::{RngError, whole_micros};
+use crate::clock::whole_micros;
 use crate::error::ServiceError;
 use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
 
@@ -39,34 +39,10 @@ pub struct TokenSpec {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Error returned by [`AccessService`].
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccessError {
-    /// The caller lacks a scope of the token. Nothing changed.
-    #[error("this needs the scope {0}")]
-    Lacks(Scope),
-    /// A token needs at least one scope. Nothing was created.
-    #[error("a token has at least one scope")]
-    NoScopes,
-    /// `expires_at` is not in the future. Nothing was created.
-    #[error("a token expires in the future")]
-    Expired,
-    /// No token has this id.
-    #[error("there is no such token")]
-    NotFound,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The random number generator failed. Nothing was created.
-    #[error(transparent)]
-    Rng(#[from] RngError),
-}
-
 /// Creates, checks and revokes API tokens, and reads the audit log.
 ///
 /// A caller cannot create or revoke a token with scopes it does not hold. Revocation is permanent. Every
-/// method returns [`AccessError::Store`] if the store fails.
+/// method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct AccessService {
     tokens: Arc<dyn TokenStore>,
@@ -95,38 +71,30 @@ impl AccessService {
     /// Creates a token on behalf of `by`, who holds the scopes `allowed`. The secret is returned only here.
     ///
     /// # Errors
-    /// Returns [`AccessError::Lacks`] if `allowed` lacks a scope, [`AccessError::NoScopes`] if there is none,
-    /// and [`AccessError::Expired`] if the token would be expired.
+    /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`] if there is none,
+    /// and [`ServiceError::TokenExpired`] if the token would be expired.
     pub async fn create(
         &self,
         spec: &TokenSpec,
         allowed: Scopes,
         by: &Actor,
-    ) -> Result<(ApiToken, TokenSecret), AccessError> {
+    ) -> Result<(ApiToken, TokenSecret), ServiceError> {
         let now = self.now();
         let TokenSpec { name, scopes, expires_at } = spec;
         if scopes.is_empty() {
-            return Err(AccessError::NoScopes);
+            return Err(ServiceError::TokenWithoutScopes);
         }
         if let Some(scope) = allowed.missing_of(*scopes) {
-            return Err(AccessError::Lacks(scope));
+            return Err(ServiceError::LacksScope(scope));
         }
         let expires_at = expires_at.map(whole_micros);
         if expires_at.is_some_and(|at| at <= now) {
-            return Err(AccessError::Expired);
+            return Err(ServiceError::TokenExpired);
         }
         let (id, secret) =
             self.sources.with_rng(|rng| Ok((TokenId::generate(now, rng)?, TokenSecret::generate(rng)?)))?;
-        let token = ApiToken {
-            id,
-            digest: secret.digest(),
-            name: name.clone(),
-            scopes: *scopes,
-            created_at: now,
-            last_used_at: None,
-            expires_at,
-            revoked_at: None,
-        };
+        let token = ApiToken::new(id, secret.digest(), name.clone(), *scopes, now);
+        let token = ApiToken { expires_at, ..token };
         self.tokens.create_token(&NewToken::new(token.clone(), by)).await?;
         Ok((token, secret))
     }
@@ -135,8 +103,8 @@ impl AccessService {
     /// revoked one stays revoked. If several nodes start at once, one of them gets the secret.
     ///
     /// # Errors
-    /// Returns [`AccessError::Rng`] if the generator fails.
-    pub async fn first_token(&self) -> Result<FirstToken, AccessError> {
+    /// Returns [`ServiceError::Rng`] if the generator fails.
+    pub async fn first_token(&self) -> Result<FirstToken, ServiceError> {
         let secret = self.sources.with_rng(|rng| TokenSecret::generate(rng))?;
         let stored = self.settings.put_if_absent(FIRST_TOKEN, secret.digest().as_bytes()).await?;
         let digest = <[u8; 32]>::try_from(stored).map_err(|_| StoreError::Corrupt {
@@ -147,17 +115,9 @@ impl AccessService {
         })?;
         let digest = TokenDigest::from_bytes(digest);
         let created = digest == secret.digest();
-        let token = ApiToken {
-            id: TokenId::first(),
-            digest,
-            name: TokenName::parse(FIRST_TOKEN_NAME)
-                .map_err(|error| StoreError::Unavailable { source: error.into() })?,
-            scopes: Scope::Admin.into(),
-            created_at: self.now(),
-            last_used_at: None,
-            expires_at: None,
-            revoked_at: None,
-        };
+        let name = TokenName::parse(FIRST_TOKEN_NAME)
+            .map_err(|error| StoreError::Unavailable { source: error.into() })?;
+        let token = ApiToken::new(TokenId::first(), digest, name, Scope::Admin.into(), self.now());
         match self.tokens.create_token(&NewToken::new(token, &Actor::new(Who::System))).await {
             Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -169,13 +129,9 @@ impl AccessService {
     pub async fn check(&self, typed: &str) -> Result<Checked, StoreError> {
         let Some(digest) = TokenSecret::digest_of_typed(typed) else { return Ok(Checked::Unknown) };
         let now = self.now();
-        let Some(token) = self.tokens.find_token_by_digest(&digest).await? else {
-            return Ok(Checked::Unknown);
-        };
+        let found = self.tokens.find_token_by_digest(&digest).await?;
         // Guards against a store that returns another token.
-        if token.digest != digest {
-            return Ok(Checked::Unknown);
-        }
+        let Some(token) = found.filter(|token| token.digest == digest) else { return Ok(Checked::Unknown) };
         Ok(match token.state(now) {
             TokenState::Active => Checked::Active(token),
             TokenState::Expired => Checked::Expired,
@@ -186,27 +142,27 @@ impl AccessService {
     /// Returns the token with this id.
     ///
     /// # Errors
-    /// Returns [`AccessError::NotFound`] if there is none.
-    pub async fn token(&self, id: &TokenId) -> Result<ApiToken, AccessError> {
-        self.tokens.get_token(id).await?.ok_or(AccessError::NotFound)
+    /// Returns [`ServiceError::TokenNotFound`] if there is none.
+    pub async fn token(&self, id: &TokenId) -> Result<ApiToken, ServiceError> {
+        self.tokens.get_token(id).await?.ok_or(ServiceError::TokenNotFound)
     }
 
     /// Lists all tokens, newest first.
-    pub async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, AccessError> {
+    pub async fn tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, ServiceError> {
         Ok(self.tokens.list_tokens(page).await?)
     }
 
     /// Revokes a token, permanently. After it returns, this node rejects the token.
     ///
     /// # Errors
-    /// Returns [`AccessError::NotFound`] if there is none, and [`AccessError::Lacks`] if `allowed` lacks a
+    /// Returns [`ServiceError::TokenNotFound`] if there is none, and [`ServiceError::LacksScope`] if `allowed` lacks a
     /// scope of the token.
-    pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, AccessError> {
+    pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, ServiceError> {
         // Scopes of a token never change, so reading them before the lock is safe.
         if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {
-            return Err(AccessError::Lacks(scope));
+            return Err(ServiceError::LacksScope(scope));
         }
-        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(AccessError::NotFound)
+        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(ServiceError::TokenNotFound)
     }
 
     /// Lists audit entries, newest first.
@@ -214,7 +170,7 @@ impl AccessService {
         &self,
         filter: &AuditFilter,
         page: &PageRequest<u64>,
-    ) -> Result<Page<Audited, u64>, AccessError> {
+    ) -> Result<Page<Audited, u64>, ServiceError> {
         Ok(self.audit.list_audit(filter, page).await?)
     }
 

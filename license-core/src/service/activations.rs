@@ -13,21 +13,12 @@ use crate::usage::{ActivationDetail, IdleQuery};
 /// Lists activations and releases idle devices.
 #[derive(Clone, Debug)]
 pub struct ActivationService {
-    activations: Arc<dyn ActivationStore>,
-    licenses: Arc<dyn LicenseStore>,
-    context: Arc<ServiceContext>,
+    pub(super) activations: Arc<dyn ActivationStore>,
+    pub(super) licenses: Arc<dyn LicenseStore>,
+    pub(super) context: Arc<ServiceContext>,
 }
 
 impl ActivationService {
-    /// Creates the service.
-    pub fn new(
-        activations: Arc<dyn ActivationStore>,
-        licenses: Arc<dyn LicenseStore>,
-        context: Arc<ServiceContext>,
-    ) -> Self {
-        Self { activations, licenses, context }
-    }
-
     /// Lists the activations of a license, oldest first, with when they were last seen.
     ///
     /// # Errors

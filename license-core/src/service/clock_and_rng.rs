@@ -1,12 +1,12 @@
 //! Sources of time and randomness.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use crate::clock::{Clock, ErasedRng, RngError};
+use crate::debug::partial_debug;
 
 type ServiceRng = Box<dyn TryCryptoRng<Error = RngError> + Send>;
 
@@ -16,11 +16,7 @@ pub struct ClockAndRng {
     rng: Mutex<ServiceRng>,
 }
 
-impl fmt::Debug for ClockAndRng {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClockAndRng").field("clock", &self.clock).finish_non_exhaustive()
-    }
-}
+partial_debug!(ClockAndRng { clock });
 
 impl ClockAndRng {
     /// Combines a clock and a random number generator.

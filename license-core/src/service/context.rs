@@ -1,22 +1,21 @@
 //! What all services share: keys, plans, the clock and the random number generator.
 
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use super::clock_and_rng::ClockAndRng;
-use super::data_keys::load_data_keys;
 use super::key_formats::{imported_key_formats, read_key};
 use crate::access::Actor;
 use crate::catalog::PlanCatalog;
 use crate::clock::{Clock, RngError};
 use crate::command::CommandContext;
+use crate::debug::partial_debug;
 use crate::error::SetupError;
 use crate::key::{
-    ExportSeal, IMPORTED_MASK, ImportedKeyFormats, KeyDigest, KeyError, KeyFormat, KeyVault, LicenseKey,
-    SealedKey, Secret,
+    DataKeys, ExportSeal, IMPORTED_MASK, ImportedKeyFormats, KeyDigest, KeyError, KeyFormat, KeyVault,
+    LicenseKey, SealedKey, Secret,
 };
 use crate::license::LicenseId;
 use crate::store::{LicenseStore, StoreError, TransferStore};
@@ -36,15 +35,7 @@ pub struct ServiceOptions {
     webhook_schedule: Schedule,
 }
 
-impl fmt::Debug for ServiceOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plans, key_format, .. } = self;
-        f.debug_struct("ServiceOptions")
-            .field("plans", plans)
-            .field("key_format", key_format)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(ServiceOptions { plans, key_format });
 
 impl ServiceOptions {
     /// Default plans and key format, with the secret that seals the data keys, and the sources of time and
@@ -103,16 +94,7 @@ pub struct ServiceContext {
     imported_formats: RwLock<Arc<ImportedKeyFormats>>,
 }
 
-impl fmt::Debug for ServiceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key_format, plans, sources, .. } = self;
-        f.debug_struct("ServiceContext")
-            .field("key_format", key_format)
-            .field("plans", plans)
-            .field("sources", sources)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(ServiceContext { key_format, plans, sources });
 
 impl ServiceContext {
     /// Loads the data keys of a store, or creates them on the first start, and checks that the key format is
@@ -123,7 +105,10 @@ impl ServiceContext {
     /// [`SetupError::KeyFormatDiffers`] if the database has keys of another format. Nothing is changed then.
     pub async fn open(store: &dyn LicenseStore, options: ServiceOptions) -> Result<Arc<Self>, SetupError> {
         let ServiceOptions { secret, sources, plans, key_format, webhook_schedule } = options;
-        let data_keys = load_data_keys(store, &secret, &sources).await?;
+        // Concurrent first starts all get the keys of one of them.
+        let sealed = sources.with_rng(|rng| DataKeys::generate(rng)?.seal(&secret, rng))?;
+        let stored = store.put_if_absent(DataKeys::SETTING, &sealed).await?;
+        let data_keys = DataKeys::open(&stored, &secret)?;
         let format = format!("{}-{}", key_format.prefix(), key_format.groups());
         let stored = store.put_if_absent(KEY_FORMAT, format.as_bytes()).await?;
         if stored != format.as_bytes() {
@@ -183,17 +168,15 @@ impl ServiceContext {
         CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by }
     }
 
-    pub(super) fn new_key(&self, id: &LicenseId) -> Result<(KeyDigest, SealedKey), RngError> {
-        self.with_rng(|rng| {
-            let key = self.key_format.generate(rng)?;
+    /// Returns the digest and sealed form of the given key, or of a new key.
+    pub(super) fn seal_key(
+        &self,
+        given: Option<LicenseKey>,
+        id: &LicenseId,
+    ) -> Result<(KeyDigest, SealedKey), RngError> {
+        self.sources.with_rng(|rng| {
+            let key = given.map_or_else(|| self.key_format.generate(rng), Ok)?;
             Ok((self.vault.digest(&key), self.vault.seal(&key, id.as_str(), rng)?))
         })
-    }
-
-    pub(super) fn with_rng<T>(
-        &self,
-        draw: impl FnOnce(&mut dyn TryCryptoRng<Error = RngError>) -> Result<T, RngError>,
-    ) -> Result<T, RngError> {
-        self.sources.with_rng(draw)
     }
 }

@@ -13,21 +13,12 @@ use crate::store::{AuditStore, LicenseFilter, LicenseQuery, LicenseStore, PageRe
 /// Erases customers on request.
 #[derive(Clone, Debug)]
 pub struct CustomerService {
-    licenses: Arc<dyn LicenseStore>,
-    audit: Arc<dyn AuditStore>,
-    context: Arc<ServiceContext>,
+    pub(super) licenses: Arc<dyn LicenseStore>,
+    pub(super) audit: Arc<dyn AuditStore>,
+    pub(super) context: Arc<ServiceContext>,
 }
 
 impl CustomerService {
-    /// Creates the service.
-    pub fn new(
-        licenses: Arc<dyn LicenseStore>,
-        audit: Arc<dyn AuditStore>,
-        context: Arc<ServiceContext>,
-    ) -> Self {
-        Self { licenses, audit, context }
-    }
-
     /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes their
     /// metadata and labels. Licenses keep their activations and counts. Returns the pseudonym and the number
     /// of licenses; a repeated call finds none.
@@ -43,7 +34,8 @@ impl CustomerService {
         if email.is_anonymous() {
             return Ok((Erasure { email: email.clone(), anonymous: email.clone() }, 0));
         }
-        let erasure = Erasure { email: email.clone(), anonymous: self.context.vault.pseudonym(email) };
+        let anonymous = CustomerEmail::anonymous(self.context.vault.pseudonym(email.as_str()));
+        let erasure = Erasure { email: email.clone(), anonymous };
         let licenses = self.anonymise(&erasure, by).await?;
         let entry = AuditEntry::of_erasure(&erasure, licenses, by, self.context.now());
         self.audit.erase_customer(&erasure, &entry).await?;

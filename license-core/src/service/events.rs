@@ -25,21 +25,12 @@ const POSITIONS_PER_READ: u32 = 5_000;
 /// Every method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct EventService {
-    events: Arc<dyn EventStore>,
-    licenses: Arc<dyn LicenseStore>,
-    context: Arc<ServiceContext>,
+    pub(super) events: Arc<dyn EventStore>,
+    pub(super) licenses: Arc<dyn LicenseStore>,
+    pub(super) context: Arc<ServiceContext>,
 }
 
 impl EventService {
-    /// Creates the service.
-    pub fn new(
-        events: Arc<dyn EventStore>,
-        licenses: Arc<dyn LicenseStore>,
-        context: Arc<ServiceContext>,
-    ) -> Self {
-        Self { events, licenses, context }
-    }
-
     /// Returns the time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

@@ -19,7 +19,7 @@ pub(super) async fn imported_key_formats(
     let formats = stored.iter().map(|(name, pattern)| {
         let name = name.strip_prefix(IMPORTED_FORMAT_PREFIX).unwrap_or_default();
         let pattern = std::str::from_utf8(pattern).map_err(|_| ImportedKeyFormatError::Length)?;
-        ImportedKeyFormat::declared(name, pattern)
+        ImportedKeyFormat::new(name, pattern)
     });
     let formats = formats.collect::<Result<Vec<_>, _>>().and_then(ImportedKeyFormats::new);
     formats.map_err(|error| StoreError::Corrupt {

@@ -72,8 +72,8 @@ impl LicenseService {
         let idempotency = idempotency_key.map(|key| Idempotency { key, request: spec.digest() });
         let mut attempts = 1;
         let id = loop {
-            let id = self.context.with_rng(|rng| LicenseId::generate(now, rng))?;
-            let key = self.context.new_key(&id)?;
+            let id = self.context.sources.with_rng(|rng| LicenseId::generate(now, rng))?;
+            let key = self.context.seal_key(None, &id)?;
             let created = match create(id.clone(), key, spec, idempotency.clone(), &self.context.plans, now) {
                 Ok(new) => {
                     let new = match &self.actor {
@@ -84,14 +84,13 @@ impl LicenseService {
                 }
                 // A repeated request returns its license even if it would be denied now, for example because
                 // its plan is gone.
-                Err(denial) => match &idempotency {
-                    Some(asked) => Ok(self
-                        .store
-                        .find_by_idempotency_key(asked)
-                        .await?
-                        .ok_or(ServiceError::Denied(denial))?),
-                    None => return Err(ServiceError::Denied(denial)),
-                },
+                Err(denial) => {
+                    let first = match &idempotency {
+                        Some(asked) => self.store.find_by_idempotency_key(asked).await?,
+                        None => None,
+                    };
+                    Ok(first.ok_or(ServiceError::Denied(denial))?)
+                }
             };
             match created {
                 Ok(Created::New) => break id,
@@ -177,7 +176,7 @@ impl LicenseService {
         id: &LicenseId,
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
-        let (digest, sealed) = self.context.new_key(id)?;
+        let (digest, sealed) = self.context.seal_key(None, id)?;
         self.execute(id, &Command::RotateKey { digest, sealed }, expected_version).await
     }
 
@@ -197,7 +196,7 @@ impl LicenseService {
     fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
         let license = &detail.license;
         let key = self.context.vault.open(&license.sealed_key, license.id.as_str());
-        let key = key.map_err(|_| ServiceError::SealedKey { id: license.id.clone() })?;
+        let key = key.map_err(|_| ServiceError::SealedKey(license.id.clone()))?;
         Ok(KeyedLicense { key, detail })
     }
 }

@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::command::LIMIT_EVENT_INTERVAL;
-use crate::license::ActivationKind;
-use crate::license::LicenseId;
+use crate::license::{ActivationKind, LicenseId};
 
 /// Maximum number of entries. Beyond it, expired entries are dropped and, if that is not enough, all others.
 /// Then the store is asked again.
@@ -19,10 +18,6 @@ const PAUSE: TimeDelta = TimeDelta::seconds(10);
 pub(super) struct LimitThrottle(Mutex<HashMap<(LicenseId, ActivationKind), DateTime<Utc>>>);
 
 impl LimitThrottle {
-    fn set(&self, license: &LicenseId, kind: ActivationKind, until: DateTime<Utc>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((license.clone(), kind), until);
-    }
-
     /// Returns whether to ask the store. Of concurrent callers, only one gets `true`.
     pub(super) fn begin(&self, license: &LicenseId, kind: ActivationKind, now: DateTime<Utc>) -> bool {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +37,8 @@ impl LimitThrottle {
 
     /// Records that the event was last written at `at`.
     pub(super) fn told(&self, license: &LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
-        self.set(license, kind, at + LIMIT_EVENT_INTERVAL);
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.insert((license.clone(), kind), at + LIMIT_EVENT_INTERVAL);
     }
 }
 
@@ -51,22 +47,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_is_asked_once_an_hour() {
+    fn store_is_asked_once_an_hour() {
         let notices = LimitThrottle::default();
         let id = LicenseId::parse("lic_a1").unwrap();
         let start: DateTime<Utc> = "2026-06-01T12:00:00Z".parse().unwrap();
         let asks = |seconds| notices.begin(&id, ActivationKind::Domain, start + TimeDelta::seconds(seconds));
         assert!(asks(0));
-        assert!(!asks(0) && !asks(9), "one asks, the others do not wait for it");
-        assert!(asks(10), "it did not answer");
+        assert!(!asks(0) && !asks(9), "of concurrent callers, only one asks");
+        assert!(asks(10), "the store did not answer");
         notices.told(&id, ActivationKind::Domain, start);
         assert!(!asks(3599));
-        assert!(notices.begin(&id, ActivationKind::Device, start), "the other kind is another");
+        assert!(notices.begin(&id, ActivationKind::Device, start), "each kind has its own event");
         assert!(asks(3600));
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn entries_are_bounded() {
         let notices = LimitThrottle::default();
         let now = "2026-06-01T12:00:00Z".parse().unwrap();
         for n in 0..REMEMBERED + 5 {

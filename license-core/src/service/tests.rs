@@ -1,4 +1,4 @@
-//! What the service asks of a store, and what it must not.
+//! Calls that services make to a store, and calls that they must not make.
 
 use std::sync::Arc;
 
@@ -87,21 +87,45 @@ async fn validation(store: MockLicenseStore) -> ValidationService {
 fn license() -> License {
     let vault = KeyVault::new(&data_keys());
     let key = KeyFormat::default().parse(KEY).unwrap();
-    let id = LicenseId::parse("lic_a1").unwrap();
-    let sealed = vault.seal(&key, id.as_str(), &mut ChaCha20Rng::seed_from_u64(2)).unwrap();
-    let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
-    let new = create(id, (vault.digest(&key), sealed), &spec, None, &PlanCatalog::standard(), now()).unwrap();
+    let sealed = vault.seal(&key, id().as_str(), &mut ChaCha20Rng::seed_from_u64(2)).unwrap();
+    let key = (vault.digest(&key), sealed);
+    let new = create(id(), key, &spec(), None, &PlanCatalog::standard(), now()).unwrap();
     License { activated_at: Some(now()), ..new.license }
 }
 
+fn id() -> LicenseId {
+    LicenseId::parse("lic_a1").unwrap()
+}
+
+fn spec() -> LicenseSpec {
+    LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap())
+}
+
+fn request<'a>(domain: Option<&'a str>, fingerprint: Option<&'a str>) -> ValidateRequest<'a> {
+    ValidateRequest { key: KEY, domain, fingerprint, ..Default::default() }
+}
+
+/// The store must be asked for the license by its key once, and finds it with these registered domains.
 fn finds(store: &mut MockLicenseStore, license: License, domains: &[&str]) {
-    let bindings: Vec<_> =
-        domains.iter().map(|text| Binding::Domain(DomainName::parse(text).unwrap())).collect();
-    let snapshot = LicenseSnapshot::new(Arc::new(license), bindings);
+    finds_times(1, store, license, domains);
+}
+
+fn finds_times(times: usize, store: &mut MockLicenseStore, license: License, domains: &[&str]) {
+    let domains = domains.iter().map(|text| Binding::Domain(DomainName::from_stored(text).unwrap()));
+    let snapshot = LicenseSnapshot::new(Arc::new(license), domains.collect::<Vec<_>>());
     store
         .expect_find_by_key()
-        .times(1)
+        .times(times)
         .returning(move |digest, _| Ok((*digest == snapshot.license().key_digest).then(|| snapshot.clone())));
+}
+
+/// The store returns the license by its id.
+fn gets(store: &mut MockLicenseStore, license: License) {
+    let license = Arc::new(license);
+    store.expect_get().returning(move |_| {
+        let (license, counters) = (Arc::clone(&license), Counters::default());
+        Ok(Some(LicenseDetail { license, counters, domains: vec![], devices: vec![] }))
+    });
 }
 
 fn records(store: &mut MockLicenseStore, outcome: ValidationOutcome) {
@@ -117,7 +141,7 @@ fn down() -> StoreError {
 }
 
 #[tokio::test]
-async fn a_malformed_request_touches_no_store() {
+async fn malformed_request_reaches_no_store() {
     let service = validation(store()).await;
     let of = |key, domain, fingerprint| ValidateRequest { key, domain, fingerprint, ..Default::default() };
     for (request, expected) in [
@@ -133,10 +157,10 @@ async fn a_malformed_request_touches_no_store() {
     }
 }
 
-/// The record says where it came from, which software asked, and which wildcard covered the domain where no
-/// activation has its very name.
+/// The record has the location, the client, and the wildcard that covered the domain, unless the domain
+/// itself is registered.
 #[tokio::test]
-async fn a_record_tells_what_was_told() {
+async fn record_has_location_client_and_wildcard() {
     let location = Location::of(crate::usage::Country::parse("DE").unwrap());
     for (bound, asked, covered_by) in [
         (&["*.example.com", "a.example.com"][..], Some("a.example.com"), None),
@@ -146,14 +170,7 @@ async fn a_record_tells_what_was_told() {
         (&["*.example.com"], Some("localhost"), None),
     ] {
         let mut store = store();
-        let snapshot = LicenseSnapshot::new(
-            Arc::new(license()),
-            bound
-                .iter()
-                .map(|text| Binding::Domain(DomainName::from_stored(text).unwrap()))
-                .collect::<Vec<_>>(),
-        );
-        store.expect_find_by_key().returning(move |_, _| Ok(Some(snapshot.clone())));
+        finds(&mut store, license(), bound);
         let expected = (Some(location.clone()), Client::parse("editor/2").ok());
         let covering = covered_by.map(|text| DomainName::from_stored(text).unwrap());
         store
@@ -164,42 +181,34 @@ async fn a_record_tells_what_was_told() {
                 (location, client) == (&expected.0, &expected.1) && *covered_by == covering
             })
             .returning(|_, _| Ok(()));
-        let request = ValidateRequest {
-            key: KEY,
-            domain: asked,
-            client: Some("editor/2"),
-            location: Some(&location),
-            ..Default::default()
-        };
+        let request =
+            ValidateRequest { client: Some("editor/2"), location: Some(&location), ..request(asked, None) };
         assert!(validation(store).await.validate(&request).await.unwrap().is_valid(), "{bound:?} {asked:?}");
     }
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_not_found_and_not_recorded() {
+async fn unknown_key_is_not_found_and_not_recorded() {
     let mut store = store();
     store.expect_find_by_key().times(1).returning(|_, _| Ok(None));
-    let verdict = validation(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    let verdict = validation(store).await.validate(&request(None, None)).await;
     assert_eq!(verdict.unwrap(), Verdict::NotFound);
 }
 
 #[tokio::test]
-async fn a_settled_verdict_asks_no_command() {
+async fn decided_verdict_needs_no_command() {
     let mut store = store();
     finds(&mut store, license(), &["example.com"]);
     records(&mut store, ValidationOutcome::Valid);
-    let request = ValidateRequest {
-        key: " to 7k3f m2qa zz81 94fy",
-        domain: Some("https://Example.com/x"),
-        ..Default::default()
-    };
+    let request =
+        ValidateRequest { key: " to 7k3f m2qa zz81 94fy", ..request(Some("https://Example.com/x"), None) };
     let verdict = validation(store).await.validate(&request).await.unwrap();
     let Verdict::Valid(valid) = verdict else { panic!("{verdict:?}") };
     assert_eq!((valid.plan(), valid.features().len()), ("starter", 2));
 }
 
 #[tokio::test]
-async fn a_denied_verdict_asks_no_command_and_is_recorded() {
+async fn denied_verdict_needs_no_command_and_is_recorded() {
     for (state, code) in [
         (LicenseState::Suspended, DenialCode::LicenseSuspended),
         (LicenseState::Revoked, DenialCode::LicenseRevoked),
@@ -207,19 +216,13 @@ async fn a_denied_verdict_asks_no_command_and_is_recorded() {
         let mut store = store();
         finds(&mut store, License { state, ..license() }, &[]);
         records(&mut store, ValidationOutcome::Denied(code));
-        let request = ValidateRequest {
-            key: KEY,
-            domain: Some("new.com"),
-            fingerprint: Some("d"),
-            ..Default::default()
-        };
-        let verdict = validation(store).await.validate(&request).await.unwrap();
+        let verdict = validation(store).await.validate(&request(Some("new.com"), Some("d"))).await.unwrap();
         assert!(matches!(verdict, Verdict::Denied(denial) if denial.code() == code));
     }
 }
 
 #[tokio::test]
-async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
+async fn new_domain_and_device_are_one_command_which_decides() {
     for granted in [true, false] {
         let mut store = store();
         finds(&mut store, license(), &[]);
@@ -241,35 +244,30 @@ async fn a_new_domain_and_device_are_one_command_and_its_word_counts() {
             });
         let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);
         records(&mut store, if granted { ValidationOutcome::Valid } else { denied });
-        let request = ValidateRequest {
-            key: KEY,
-            domain: Some("new.com"),
-            fingerprint: Some("d"),
-            ..Default::default()
-        };
-        assert_eq!(validation(store).await.validate(&request).await.unwrap().is_valid(), granted);
+        let verdict = validation(store).await.validate(&request(Some("new.com"), Some("d"))).await.unwrap();
+        assert_eq!(verdict.is_valid(), granted);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_recorded_is_not_answered() {
+async fn unrecorded_validation_is_not_answered() {
     let mut store = store();
     finds(&mut store, license(), &[]);
     store.expect_record().times(1).returning(|_, _| Err(down()));
-    let result = validation(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    let result = validation(store).await.validate(&request(None, None)).await;
     assert!(matches!(result, Err(ValidateError::Store(error)) if error.is_retryable()));
 }
 
 #[tokio::test]
-async fn a_license_of_an_unknown_plan_is_a_fault_not_an_answer() {
+async fn license_of_unknown_plan_is_an_error() {
     let mut store = store();
     finds(&mut store, License { plan: "gone".to_owned(), ..license() }, &[]);
-    let result = validation(store).await.validate(&ValidateRequest { key: KEY, ..Default::default() }).await;
+    let result = validation(store).await.validate(&request(None, None)).await;
     assert!(matches!(result, Err(ValidateError::PlanUnknown { plan, .. }) if plan == "gone"));
 }
 
 #[tokio::test]
-async fn a_taken_key_is_drawn_again_a_few_times() {
+async fn taken_key_is_generated_again_a_few_times() {
     for (taken, created) in [(2, true), (3, false)] {
         let mut store = store();
         let mut sequence = mockall::Sequence::new();
@@ -279,21 +277,18 @@ async fn a_taken_key_is_drawn_again_a_few_times() {
             store.expect_create().times(1).in_sequence(&mut sequence).returning(|_| Ok(Created::New));
             store.expect_get().times(1).returning(|_| Err(down()));
         }
-        let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
-        let error = licenses(store).await.issue(&spec, None).await.unwrap_err();
+        let error = licenses(store).await.issue(&spec(), None).await.unwrap_err();
         let expected = if created { "Unavailable" } else { "AlreadyExists" };
         assert!(format!("{error:?}").contains(expected), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_repeated_request_is_answered_also_where_it_would_be_denied_by_now() {
-    let mut spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
-    spec.expires_at = Some(crate::license::Expiry::At(now() - chrono::TimeDelta::days(1)));
+async fn repeated_request_is_answered_even_if_it_would_be_denied_now() {
+    let past = crate::license::Expiry::At(now() - chrono::TimeDelta::days(1));
+    let spec = LicenseSpec { expires_at: Some(past), ..spec() };
     let key = || Some(IdempotencyKey::parse("order-1").unwrap());
-    for (found, expected) in
-        [(Some(Created::Existing(LicenseId::parse("lic_a1").unwrap())), "lic_a1"), (None, "Denied(Expired")]
-    {
+    for (found, expected) in [(Some(Created::Existing(id())), "lic_a1"), (None, "Denied(Expired")] {
         let mut store = store();
         let request = spec.digest();
         store
@@ -308,32 +303,24 @@ async fn a_repeated_request_is_answered_also_where_it_would_be_denied_by_now() {
 }
 
 #[tokio::test]
-async fn the_key_comes_back_to_its_owner_and_is_nowhere_else() {
+async fn key_is_returned_to_its_owner_and_not_logged() {
     let mut store = store();
-    let kept = license();
-    store.expect_get().returning(move |_| {
-        let license = Arc::new(kept.clone());
-        Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
-    });
+    gets(&mut store, license());
     let service = Fixture::with(store, None).await;
-    let keyed = service.licenses.get(&LicenseId::parse("lic_a1").unwrap()).await.unwrap();
+    let keyed = service.licenses.get(&id()).await.unwrap();
     assert_eq!(keyed.key.reveal(), KEY);
-    let request = ValidateRequest { key: KEY, ..Default::default() };
-    for shown in [format!("{keyed:?}"), format!("{request:?}"), format!("{service:?}")] {
+    for shown in [format!("{keyed:?}"), format!("{:?}", request(None, None)), format!("{service:?}")] {
         assert!(!shown.contains("7K3F") && !shown.contains("M2QA") && !shown.contains("ZZ81"), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn a_sealed_key_of_another_license_is_a_fault() {
+async fn sealed_key_of_another_license_is_an_error() {
     let mut store = store();
-    let moved = License { id: LicenseId::parse("lic_b2").unwrap(), ..license() };
-    store.expect_get().returning(move |_| {
-        let license = Arc::new(moved.clone());
-        Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
-    });
-    let error = licenses(store).await.get(&LicenseId::parse("lic_b2").unwrap()).await.unwrap_err();
-    assert!(matches!(error, ServiceError::SealedKey { .. }));
+    let moved = LicenseId::parse("lic_b2").unwrap();
+    gets(&mut store, License { id: moved.clone(), ..license() });
+    let error = licenses(store).await.get(&moved).await.unwrap_err();
+    assert!(matches!(error, ServiceError::SealedKey(_)));
 }
 
 #[tokio::test]
@@ -347,13 +334,10 @@ async fn start_needs_fitting_secret_plans_and_key_format() {
         let error = ServiceContext::open(&store, options()).await.unwrap_err();
         assert!(matches!(error, SetupError::DataKeys(found) if found == expected), "{error:?}");
     }
-    let mut other_format = MockLicenseStore::new();
-    other_format
-        .expect_put_if_absent()
-        .with(eq(DataKeys::SETTING), always())
-        .returning(|_, _| Ok(sealed_data_keys()));
-    other_format.expect_put_if_absent().returning(|_, _| Ok(b"ACME-4".to_vec()));
-    let error = ServiceContext::open(&other_format, options()).await.unwrap_err();
+    let mut store_of_other_format = MockLicenseStore::new();
+    let mut stored = [sealed_data_keys(), b"ACME-4".to_vec()].into_iter();
+    store_of_other_format.expect_put_if_absent().times(2).returning(move |_, _| Ok(stored.next().unwrap()));
+    let error = ServiceContext::open(&store_of_other_format, options()).await.unwrap_err();
     assert!(error.to_string().contains("ACME"), "{error}");
 
     let mut catalog = MockCatalogStore::new();
@@ -368,18 +352,13 @@ async fn start_needs_fitting_secret_plans_and_key_format() {
 
 /// A change is acknowledged after the validations that may have read the license before it.
 #[tokio::test]
-async fn a_revocation_waits_for_validations_that_run() {
+async fn revocation_waits_for_running_validations() {
     let mut store = store();
-    let revoked = Arc::new(License { state: LicenseState::Revoked, ..license() });
-    let shown = Arc::clone(&revoked);
-    store.expect_execute().times(1).returning(move |_, _, _| Ok(CommandOutcome::Done(Arc::clone(&revoked))));
-    store.expect_get().returning(move |_| {
-        let license = Arc::clone(&shown);
-        Ok(Some(LicenseDetail { license, counters: Counters::default(), domains: vec![], devices: vec![] }))
-    });
+    let revoked = License { state: LicenseState::Revoked, ..license() };
+    gets(&mut store, revoked.clone());
+    store.expect_execute().times(1).return_once(|_, _, _| Ok(CommandOutcome::Done(Arc::new(revoked))));
     let service = Fixture::with(store, None).await;
-    let id = LicenseId::parse("lic_a1").unwrap();
-    let running = service.context.barrier.begin();
+    let (id, running) = (id(), service.context.barrier.begin());
     let mut revoke = std::pin::pin!(service.licenses.revoke(&id));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(revoke.as_mut().poll(&mut context).is_pending(), "one still runs");
@@ -387,9 +366,8 @@ async fn a_revocation_waits_for_validations_that_run() {
     assert_eq!(revoke.await.unwrap().detail.license.state, LicenseState::Revoked);
 }
 
-/// And a validation counts as running until its answer is there.
 #[tokio::test]
-async fn a_validation_runs_until_it_is_recorded() {
+async fn validation_runs_until_it_is_recorded() {
     let mut store = store();
     finds(&mut store, license(), &[]);
     let seen: Arc<std::sync::OnceLock<Arc<ServiceContext>>> = Arc::default();
@@ -402,25 +380,17 @@ async fn a_validation_runs_until_it_is_recorded() {
     });
     let service = Fixture::with(store, None).await;
     assert!(seen.set(Arc::clone(&service.context)).is_ok());
-    assert!(
-        service
-            .validation
-            .validate(&ValidateRequest { key: KEY, ..Default::default() })
-            .await
-            .unwrap()
-            .is_valid()
-    );
+    assert!(service.validation.validate(&request(None, None)).await.unwrap().is_valid());
 }
 
 #[tokio::test]
-async fn denials_of_commands_are_told_apart_from_faults() {
+async fn denial_of_command_differs_from_store_error() {
     let mut store = store();
     store.expect_execute().times(1).returning(|_, _, _| Ok(CommandOutcome::Denied(Denial::Revoked)));
     store.expect_execute().times(1).returning(|id, _, _| Err(StoreError::NotFound { id: id.clone() }));
     let service = licenses(store).await;
-    let id = LicenseId::parse("lic_a1").unwrap();
-    assert!(matches!(service.suspend(&id).await, Err(ServiceError::Denied(Denial::Revoked))));
-    assert!(matches!(service.suspend(&id).await, Err(ServiceError::Store(StoreError::NotFound { .. }))));
+    assert!(matches!(service.suspend(&id()).await, Err(ServiceError::Denied(Denial::Revoked))));
+    assert!(matches!(service.suspend(&id()).await, Err(ServiceError::Store(StoreError::NotFound { .. }))));
 }
 
 mod events {
@@ -434,7 +404,7 @@ mod events {
         events.expect_assign_positions().times(1).returning(|_, _| Ok(0));
         events.expect_list_events().times(1).returning(|_, _| {
             let event = Event {
-                subject: Subject::License(LicenseId::parse("lic_a1").unwrap()),
+                subject: Subject::License(id()),
                 sequence: 1,
                 event_type: EventType::LicenseCreated,
                 at: now(),
@@ -443,7 +413,7 @@ mod events {
             Ok(Page { items: vec![SequencedEvent { position: 1, event }], next: None })
         });
         let context = ServiceContext::open(&store(), options()).await.unwrap();
-        let service = EventService::new(Arc::new(events), Arc::new(store()), context);
+        let service = EventService { events: Arc::new(events), licenses: Arc::new(store()), context };
         let page = service.list(&EventFilter::default(), &PageRequest::default()).await.unwrap();
         assert_eq!(page.items[0].event.data["license"]["key"], "TO-****-****-****-****");
     }
@@ -453,12 +423,8 @@ mod events {
     async fn flood_of_denials_writes_one_limit_event() {
         for works in [true, false] {
             let license = License { domains_used: 1, max_domains: Limit::AtMost(1), ..license() };
-            let snapshot = LicenseSnapshot::new(
-                Arc::new(license),
-                [Binding::Domain(DomainName::parse("a.com").unwrap())],
-            );
             let mut store = store();
-            store.expect_find_by_key().returning(move |_, _| Ok(Some(snapshot.clone())));
+            finds_times(5, &mut store, license, &["a.com"]);
             store.expect_record().times(5).returning(|_, _| Ok(()));
             let mut events = MockEventStore::new();
             events
@@ -468,8 +434,7 @@ mod events {
                 .returning(move |notice| if works { Ok(Some(notice.at)) } else { Err(down()) });
             let service = Fixture::with(store, Some(events)).await.validation;
             for _ in 0..5 {
-                let request = ValidateRequest { key: KEY, domain: Some("b.com"), ..Default::default() };
-                let verdict = service.validate(&request).await.unwrap();
+                let verdict = service.validate(&request(Some("b.com"), None)).await.unwrap();
                 assert!(matches!(verdict, Verdict::Denied(Denial::DomainLimitReached { .. })), "{verdict:?}");
             }
         }

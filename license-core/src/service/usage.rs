@@ -11,16 +11,11 @@ use crate::usage::{Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, U
 /// Reports recorded validations.
 #[derive(Clone, Debug)]
 pub struct UsageService {
-    store: Arc<dyn UsageStore>,
-    context: Arc<ServiceContext>,
+    pub(super) store: Arc<dyn UsageStore>,
+    pub(super) context: Arc<ServiceContext>,
 }
 
 impl UsageService {
-    /// Creates the service.
-    pub fn new(store: Arc<dyn UsageStore>, context: Arc<ServiceContext>) -> Self {
-        Self { store, context }
-    }
-
     /// Reports the usage of a license, with every interval of the requested series.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Validating keys, and the customer's own deactivation.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +10,7 @@ use super::health::Health;
 use super::limit_throttle::LimitThrottle;
 use crate::access::{Actor, Who};
 use crate::command::{Command, CommandOutcome, LimitReached};
+use crate::debug::partial_debug;
 use crate::domain::DomainName;
 use crate::error::ValidateError;
 use crate::license::{ActivationKind, Binding, Fingerprint, License, LicenseId};
@@ -37,26 +37,7 @@ pub struct ValidateRequest<'a> {
     pub location: Option<&'a Location>,
 }
 
-impl fmt::Debug for ValidateRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key: _, domain, fingerprint, client, location } = self;
-        f.debug_struct("ValidateRequest")
-            .field("domain", domain)
-            .field("fingerprint", fingerprint)
-            .field("client", client)
-            .field("location", location)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A customer's request to free a slot, as received.
-#[derive(Clone, Copy)]
-pub struct DeactivateRequest<'a> {
-    /// The license key.
-    pub key: &'a str,
-    /// The domain or device that holds the slot.
-    pub holder: SlotHolder<'a>,
-}
+partial_debug!(ValidateRequest<'_> { domain, fingerprint, client, location });
 
 /// The holder of a slot, as received.
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +46,6 @@ pub enum SlotHolder<'a> {
     Domain(&'a str),
     /// A device, by its fingerprint.
     Device(&'a str),
-}
-
-impl fmt::Debug for DeactivateRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key: _, holder } = self;
-        f.debug_struct("DeactivateRequest").field("holder", holder).finish_non_exhaustive()
-    }
 }
 
 /// Result of a deactivation.
@@ -97,16 +71,7 @@ pub struct ValidationService {
     answers: Answers,
 }
 
-impl fmt::Debug for ValidationService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store, events, context, .. } = self;
-        f.debug_struct("ValidationService")
-            .field("store", store)
-            .field("events", events)
-            .field("context", context)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(ValidationService { store, events, context });
 
 impl ValidationService {
     /// Creates the service. With `events`, a reached limit writes an event.
@@ -160,35 +125,20 @@ impl ValidationService {
                 }
             }
         };
-        let outcome = match &verdict {
-            Verdict::Denied(denial) => ValidationOutcome::Denied(denial.code()),
-            Verdict::Valid(_) | Verdict::NotFound => ValidationOutcome::Valid,
-        };
-        let covered_by = match outcome {
-            ValidationOutcome::Valid => snapshot.covered_by(&claim).cloned(),
-            ValidationOutcome::Denied(_) => None,
+        let (outcome, covered_by) = match &verdict {
+            Verdict::Denied(denial) => (ValidationOutcome::Denied(denial.code()), None),
+            _ => (ValidationOutcome::Valid, snapshot.covered_by(&claim).cloned()),
         };
         let location = request.location.cloned();
-        let validation = Validation {
-            license_id: license_id.clone(),
-            at: now,
-            outcome,
-            claim,
-            covered_by,
-            location,
-            client,
-        };
-        self.store.record(&[validation], None).await?;
+        let of = Validation::new(license_id.clone(), now, outcome, claim);
+        self.store.record(&[Validation { covered_by, location, client, ..of }], None).await?;
         self.answers.count(Some(outcome));
-        match &verdict {
-            Verdict::Denied(Denial::DomainLimitReached { .. }) => {
-                self.write_limit_event(license_id, ActivationKind::Domain, now).await;
-            }
-            Verdict::Denied(Denial::DeviceLimitReached { .. }) => {
-                self.write_limit_event(license_id, ActivationKind::Device, now).await;
-            }
-            _ => {}
-        }
+        let full = match &verdict {
+            Verdict::Denied(Denial::DomainLimitReached { .. }) => ActivationKind::Domain,
+            Verdict::Denied(Denial::DeviceLimitReached { .. }) => ActivationKind::Device,
+            _ => return Ok(verdict),
+        };
+        self.write_limit_event(license_id, full, now).await;
         Ok(verdict)
     }
 
@@ -213,11 +163,12 @@ impl ValidationService {
     /// Returns [`ValidateError`] if the request is malformed or the store fails.
     pub async fn deactivate(
         &self,
-        request: &DeactivateRequest<'_>,
+        key: &str,
+        holder: SlotHolder<'_>,
         actor: Actor,
     ) -> Result<Deactivated, ValidateError> {
-        let key = self.context.read_key(request.key)?;
-        let binding = match request.holder {
+        let key = self.context.read_key(key)?;
+        let binding = match holder {
             SlotHolder::Domain(text) => Binding::Domain(DomainName::parse(text)?),
             SlotHolder::Device(text) => Binding::Device(Fingerprint::parse(text)?),
         };
@@ -248,33 +199,26 @@ impl ValidationService {
     }
 }
 
-/// Validations by outcome.
+/// Validations by outcome: valid, of unknown keys, and denied by code.
 #[derive(Debug, Default)]
-struct Answers {
-    valid: AtomicU64,
-    not_found: AtomicU64,
-    denied: [AtomicU64; DenialCode::ALL.len()],
-}
+struct Answers([AtomicU64; 2 + DenialCode::ALL.len()]);
 
 impl Answers {
     /// Counts an answer; `None` if no license has the key.
     fn count(&self, outcome: Option<ValidationOutcome>) {
-        let counter = match outcome {
-            None => &self.not_found,
-            Some(ValidationOutcome::Valid) => &self.valid,
-            Some(ValidationOutcome::Denied(code)) => &self.denied[code as usize],
+        let index = match outcome {
+            Some(ValidationOutcome::Valid) => 0,
+            None => 1,
+            Some(ValidationOutcome::Denied(code)) => 2 + code as usize,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.0[index].fetch_add(1, Ordering::Relaxed);
     }
 
     fn metric(&self) -> Metric {
-        let known = [(ValidationOutcome::Valid.as_str(), &self.valid), (NOT_FOUND, &self.not_found)];
-        let denied = DenialCode::ALL.iter().map(|code| code.as_str()).zip(&self.denied);
-        let counts = known.into_iter().chain(denied);
-        let counts: Vec<_> = counts
-            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
-            .filter(|(_, n)| *n > 0)
-            .collect();
+        let codes = DenialCode::ALL.iter().map(|code| code.as_str());
+        let names = [ValidationOutcome::Valid.as_str(), NOT_FOUND].into_iter().chain(codes);
+        let counts = names.zip(self.0.iter().map(|count| count.load(Ordering::Relaxed)));
+        let counts = counts.filter(|(_, count)| *count > 0).collect();
         Metric {
             name: "validations",
             help: "Validations by outcome",

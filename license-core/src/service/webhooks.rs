@@ -59,17 +59,12 @@ pub struct OutgoingBatch {
 /// Every method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct WebhookService {
-    store: Arc<dyn WebhookStore>,
-    events: EventService,
-    context: Arc<ServiceContext>,
+    pub(super) store: Arc<dyn WebhookStore>,
+    pub(super) events: EventService,
+    pub(super) context: Arc<ServiceContext>,
 }
 
 impl WebhookService {
-    /// Creates the service.
-    pub fn new(store: Arc<dyn WebhookStore>, events: EventService, context: Arc<ServiceContext>) -> Self {
-        Self { store, events, context }
-    }
-
     /// Returns the time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
@@ -94,7 +89,7 @@ impl WebhookService {
     ) -> Result<KeyedEndpoint, ServiceError> {
         settings.check()?;
         let now = self.context.now();
-        let (secret, endpoint) = self.context.with_rng(|rng| {
+        let (secret, endpoint) = self.context.sources.with_rng(|rng| {
             let id = EndpointId::generate(now, rng)?;
             let secret = secret.map_or_else(|| WebhookSecret::generate(rng), Ok)?;
             let sealed = self.context.vault.seal_secret(&secret, &id, rng)?;
@@ -140,7 +135,7 @@ impl WebhookService {
     /// Gives an endpoint a new secret. Deliveries are also signed with the old one for
     /// [`SECRET_OVERLAP`](crate::webhook::SECRET_OVERLAP).
     pub async fn rotate_secret(&self, id: &EndpointId) -> Result<KeyedEndpoint, ServiceError> {
-        let (secret, sealed) = self.context.with_rng(|rng| {
+        let (secret, sealed) = self.context.sources.with_rng(|rng| {
             let secret = WebhookSecret::generate(rng)?;
             let sealed = self.context.vault.seal_secret(&secret, id, rng)?;
             Ok((secret, sealed))
@@ -221,7 +216,7 @@ impl WebhookService {
     ) -> Result<OutgoingBatch, ServiceError> {
         self.events.assign_positions().await?;
         let now = self.context.now();
-        let token = self.context.with_rng(|rng| LeaseToken::generate(rng))?;
+        let token = self.context.sources.with_rng(|rng| LeaseToken::generate(rng))?;
         let request = LeaseRequest { now, lease_until: now + lease, token, limit, per_endpoint };
         let leased = self.store.lease_deliveries(&request).await?;
         let masked = self.context.masked_key();
@@ -250,7 +245,7 @@ impl WebhookService {
         sealed
             .map(open)
             .collect::<Result<_, _>>()
-            .map_err(|_| ServiceError::SealedSecret { id: endpoint.id.clone() })
+            .map_err(|_| ServiceError::SealedSecret(endpoint.id.clone()))
     }
 
     /// Records how an attempt ended. After an error the lease ends by itself, and the delivery is attempted
@@ -260,7 +255,7 @@ impl WebhookService {
     /// Returns [`ServiceError::Rng`] if the generator fails.
     pub async fn settle(&self, outgoing: &Outgoing, attempt: Attempt) -> Result<Settled, ServiceError> {
         let mut random = [0; 2];
-        self.context.with_rng(|rng| rng.try_fill_bytes(&mut random))?;
+        self.context.sources.with_rng(|rng| rng.try_fill_bytes(&mut random))?;
         let settlement = Settlement {
             endpoint_id: outgoing.delivery.endpoint_id.clone(),
             event_id: outgoing.delivery.event_id.clone(),

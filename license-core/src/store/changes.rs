@@ -3,19 +3,8 @@
 use async_trait::async_trait;
 
 use crate::access::{TokenDigest, TokenId};
-use crate::key::KeyDigest;
-use crate::license::LicenseId;
-
-/// A license was created or changed. Validations are no changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LicenseChanged {
-    /// The license.
-    pub license_id: LicenseId,
-    /// Digest of its key. A rotation is announced twice: for the old key and for the new one.
-    pub key_digest: KeyDigest,
-    /// Version after the change. A cached copy of this version or a later one is current.
-    pub version: u64,
-}
+use crate::license::LicenseChanged;
+use crate::text_enum::text_enum;
 
 /// An API token was created or revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,23 +29,13 @@ pub enum ChangeNotice {
     Missed,
 }
 
-/// Whether notices arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamState {
-    /// Every notice that the store can learn of arrives.
-    Listening,
-    /// The connection is lost and being restored. Changes of other nodes do not arrive.
-    Lost,
-}
-
-impl StreamState {
-    /// Returns `listening` or `lost`, as in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Listening => "listening",
-            Self::Lost => "lost",
-        }
+text_enum! {
+    /// Whether notices arrive.
+    StreamState {
+        /// Every notice that the store can learn of arrives.
+        Listening = "listening",
+        /// The connection is lost and being restored. Changes of other nodes do not arrive.
+        Lost = "lost",
     }
 }
 

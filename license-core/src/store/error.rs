@@ -1,59 +1,59 @@
-//! What a store reports if it fails.
+//! Errors of stores.
 
 use std::sync::Arc;
 
 use crate::license::LicenseId;
 
-/// An error of whatever lies below.
+/// An error of the database or its driver.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The store could not do what was asked. A refusal by a rule is not among these.
+/// Error returned by the storage ports. A denial by a rule is not an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// There is no such license.
+    /// No license has this id.
     #[error("there is no license {id}")]
     NotFound {
-        /// The id that was asked for.
+        /// The requested id.
         id: LicenseId,
     },
-    /// The id or the key is taken.
+    /// The id or the key is taken by another row.
     #[error("{what} is taken")]
     AlreadyExists {
-        /// What is taken.
+        /// The taken value, for people.
         what: &'static str,
     },
-    /// Others hold the license too long; nothing was done.
+    /// Another transaction held the lock for too long. Nothing changed.
     #[error("others are changing the same data")]
     Contended {
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: BoxError,
     },
-    /// A row is not as it was written.
+    /// A row cannot be read.
     #[error("{table}.{column} of {id:?} can't be read")]
     Corrupt {
-        /// Its table.
+        /// The table.
         table: &'static str,
-        /// Its column.
+        /// The column.
         column: &'static str,
-        /// Which row.
+        /// The row.
         id: String,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: BoxError,
     },
-    /// The store does not answer, or can't keep what it is given (a full disk).
+    /// The store does not answer, or cannot write, for example because its disk is full.
     #[error("the store is unavailable")]
     Unavailable {
-        /// What happened.
+        /// The cause.
         #[source]
         source: BoxError,
     },
 }
 
 impl StoreError {
-    /// The same error for each of several callers that waited for one answer.
+    /// Returns the same error for each caller that waited for one answer.
     #[must_use]
     pub fn shared(error: &Arc<Self>) -> Self {
         let source = || BoxError::from(Arc::clone(error));
@@ -68,7 +68,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Contended { .. } | Self::Unavailable { .. })

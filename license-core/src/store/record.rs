@@ -8,9 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{LicenseQuery, Page};
 use crate::command::{Changes, Command, CommandContext, NewLicense, Reads, View};
 use crate::event::Event;
-use crate::license::{
-    Activation, ActivationId, ActivationKind, Counters, Label, License, LicenseDetail, LicenseId,
-};
+use crate::license::{Activation, ActivationId, ActivationKind, Counters, License, LicenseDetail, LicenseId};
 use crate::limits;
 use crate::transfer::ImportedLicense;
 use crate::usage::{ActivationDetail, EvictionCandidate, Fold, LastSeen};
@@ -33,46 +31,46 @@ pub struct LicenseRecord {
 }
 
 impl LicenseRecord {
-    /// The record of a new license.
+    /// Creates the record of a new license.
     #[must_use]
     pub fn new(NewLicense { license, activations, .. }: &NewLicense) -> Self {
-        Self::of(license, Counters::default(), None)
-            .with(activations.iter().map(|activation| (activation, LastSeen::default())))
+        let unseen = activations.iter().map(|activation| (activation, LastSeen::default()));
+        Self::of(license, Counters::default(), None, unseen)
     }
 
-    /// The record of a license that is imported at `at`.
+    /// Creates the record of a license that is imported at `at`.
     #[must_use]
     pub fn imported(new: &ImportedLicense, at: DateTime<Utc>) -> Self {
         let ImportedLicense { license, counters, activations, .. } = new;
-        Self::of(license, *counters, Some(at))
-            .with(activations.iter().map(|detail| (&detail.activation, detail.last_seen)))
+        let seen = activations.iter().map(|detail| (&detail.activation, detail.last_seen));
+        Self::of(license, *counters, Some(at), seen)
     }
 
-    fn of(license: &License, counters: Counters, imported_at: Option<DateTime<Utc>>) -> Self {
-        let (activations, by_name) = (BTreeMap::new(), HashMap::new());
-        Self { license: Arc::new(license.clone()), counters, activations, by_name, imported_at }
+    fn of<'a>(
+        license: &License,
+        counters: Counters,
+        imported_at: Option<DateTime<Utc>>,
+        all: impl Iterator<Item = (&'a Activation, LastSeen)>,
+    ) -> Self {
+        let (license, activations, by_name) = (Arc::new(license.clone()), BTreeMap::new(), HashMap::new());
+        let mut record = Self { license, counters, activations, by_name, imported_at };
+        all.for_each(|(activation, last_seen)| record.insert(activation, last_seen));
+        record
     }
 
-    fn with<'a>(mut self, activations: impl Iterator<Item = (&'a Activation, LastSeen)>) -> Self {
-        for (activation, last_seen) in activations {
-            self.insert(activation, last_seen);
-        }
-        self
-    }
-
-    /// The license.
+    /// Returns the license.
     #[must_use]
     pub fn license(&self) -> &Arc<License> {
         &self.license
     }
 
-    /// Its counters.
+    /// Returns its counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Its activations, oldest first (by id).
+    /// Returns its activations, oldest first (by id).
     pub fn activations(&self) -> impl Iterator<Item = &ActivationDetail> {
         self.activations.values()
     }
@@ -80,16 +78,8 @@ impl LicenseRecord {
     /// Returns what [`LicenseStore::get`](super::LicenseStore::get) answers.
     #[must_use]
     pub fn detail(&self) -> LicenseDetail {
-        let listed = |kind| {
-            let found = self.of_kind(kind).map(|detail| detail.activation.clone());
-            found.take(limits::LISTED_ACTIVATIONS as usize).collect()
-        };
-        LicenseDetail {
-            license: Arc::clone(&self.license),
-            counters: self.counters,
-            domains: listed(ActivationKind::Domain),
-            devices: listed(ActivationKind::Device),
-        }
+        let activations = self.activations().map(|detail| &detail.activation);
+        LicenseDetail::new(Arc::clone(&self.license), self.counters, activations, limits::LISTED_ACTIVATIONS)
     }
 
     /// Returns what [`LicenseStore::list`](super::LicenseStore::list) answers, if `records` are ordered by
@@ -146,8 +136,10 @@ impl LicenseRecord {
         for activation in added {
             self.insert(activation, LastSeen::default());
         }
-        if let Some((id, label)) = labelled {
-            self.label(id, label.clone());
+        if let Some((id, label)) = labelled
+            && let Some(detail) = self.activations.get_mut(id)
+        {
+            detail.activation.label.clone_from(label);
         }
         if erased.is_some() {
             self.activations.values_mut().for_each(|detail| detail.activation.label = None);
@@ -209,12 +201,6 @@ impl LicenseRecord {
         self.by_name.insert(name(activation), activation.id.clone());
         let detail = ActivationDetail { activation: activation.clone(), last_seen };
         self.activations.insert(activation.id.clone(), detail);
-    }
-
-    fn label(&mut self, id: &ActivationId, label: Option<Label>) {
-        if let Some(detail) = self.activations.get_mut(id) {
-            detail.activation.label = label;
-        }
     }
 }
 

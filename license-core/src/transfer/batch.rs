@@ -1,4 +1,4 @@
-//! Batches of an import, and what becomes of each license.
+//! Batches of an import, and the result for each license.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,39 +8,38 @@ use chrono::{DateTime, Utc};
 use crate::access::{Actor, AuditEntry};
 use crate::event::Event;
 use crate::key::KeyDigest;
-use crate::license::{Counters, License, LicenseId};
-use crate::store::LicenseChanged;
+use crate::license::{Counters, License, LicenseChanged, LicenseId};
 use crate::usage::ActivationDetail;
 
-/// Licenses to keep in one commit.
+/// Licenses to store in one commit.
 #[derive(Clone, Debug)]
 pub struct ImportBatch {
     /// The licenses.
     pub licenses: Vec<ImportedLicense>,
-    /// When.
+    /// The time of the import.
     pub at: DateTime<Utc>,
     /// The actor for the audit; `None` writes no entry.
     pub by: Option<Arc<Actor>>,
 }
 
-/// A license as it is to be kept.
+/// A license to store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportedLicense {
     /// The license.
     pub license: License,
-    /// What validations counted where it comes from.
+    /// Its counters in the system that it comes from.
     pub counters: Counters,
-    /// All that is bound to it, in the order of ids, with what validations said of it where it comes from.
+    /// All its activations, ordered by id, with their last-seen data in the system that they come from.
     pub activations: Vec<ActivationDetail>,
-    /// Its events, complete: normally none.
+    /// Its complete events; normally none.
     pub events: Vec<Event>,
-    /// Whether its id is its own, or was made up by the import.
+    /// Whether the line has an id; otherwise the import derived one.
     pub id_given: bool,
-    /// Whether its key is its own.
+    /// Whether the line has a key; otherwise the import generated one.
     pub key_given: bool,
 }
 
-/// A license that a store has.
+/// An existing license.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its id.
@@ -49,39 +48,39 @@ pub struct Holder {
     pub key_digest: KeyDigest,
 }
 
-/// What became of a license of an import.
+/// The result for one license of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// Kept.
+    /// The license was stored.
     New,
-    /// It was there, and is left as it is.
+    /// It existed before, and was not changed.
     Existing,
     /// A license with this id has another key.
     IdTaken,
     /// Another license has this key.
     KeyTaken {
-        /// The other one.
+        /// The other license.
         by: LicenseId,
     },
 }
 
-/// What became of a rollup of an import.
+/// The result for one rollup of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportedRollup {
-    /// Kept.
+    /// The rollup was stored.
     New,
-    /// There was one, and it is left as it is.
+    /// It existed before, and was not changed.
     Existing,
-    /// There is no such license.
+    /// No license has its id.
     NoLicense,
-    /// Rollups of its day are [not kept any longer](crate::usage::RetainedUsage::has_rollups_of): it may be one
-    /// of those that were removed, and are in the totals.
+    /// Rollups of its day were [pruned](crate::usage::RetainedUsage::has_rollups_of), so this one may already
+    /// be in the totals.
     Pruned,
 }
 
 impl ImportBatch {
-    /// Decides of each license whether it is new, where the store has `holders`: at least all with an id or a
-    /// key of the batch. Pure.
+    /// Decides which licenses are new. `holders` must contain all existing licenses with an id or key of the
+    /// batch. Pure.
     #[must_use]
     pub fn settle(&self, holders: &[Holder]) -> Vec<Imported> {
         let by_id: HashMap<_, _> = holders.iter().map(|holder| (&holder.id, holder)).collect();
@@ -100,13 +99,13 @@ impl ImportBatch {
         settled.collect()
     }
 
-    /// Those of the batch that are new.
+    /// Returns the new licenses of the batch.
     pub fn new_ones<'a>(&'a self, settled: &'a [Imported]) -> impl Iterator<Item = &'a ImportedLicense> {
         let pairs = self.licenses.iter().zip(settled);
         pairs.filter_map(|(license, settled)| (*settled == Imported::New).then_some(license))
     }
 
-    /// The entry to add to the audit: one for all that are new. Pure.
+    /// Returns the audit entry: one for all new licenses. Pure.
     #[must_use]
     pub fn audit(&self, settled: &[Imported]) -> Option<AuditEntry> {
         let mut ids = self.new_ones(settled).map(|one| &one.license.id);
@@ -115,13 +114,9 @@ impl ImportBatch {
         self.by.as_ref().map(|by| AuditEntry::of_import(first, count, by, self.at))
     }
 
-    /// What to tell listeners: the keys of the new ones are no longer unknown.
+    /// Returns the notices for caches, since the keys of new licenses are no longer unknown.
     #[must_use]
     pub fn notices(&self, settled: &[Imported]) -> Vec<LicenseChanged> {
-        let notice = |one: &ImportedLicense| {
-            let License { id, key_digest, version, .. } = &one.license;
-            LicenseChanged { license_id: id.clone(), key_digest: *key_digest, version: *version }
-        };
-        self.new_ones(settled).map(notice).collect()
+        self.new_ones(settled).map(|one| LicenseChanged::from(&one.license)).collect()
     }
 }

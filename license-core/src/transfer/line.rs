@@ -1,28 +1,31 @@
-//! Parses the JSON lines of an import.
+//! The JSON lines of exports and imports.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
-use serde::de::DeserializeOwned;
+use std::fmt::Display;
+
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::error::ImportLineError;
 use crate::catalog::Limit;
 use crate::clock::whole_micros;
+use crate::debug::opaque_debug;
 use crate::domain::DomainName;
-use crate::key::{ImportedKeyFormat, SealedKey};
+use crate::key::{ImportedKeyFormat, LicenseKey, SealedKey};
 use crate::license::{
-    ActivationId, Binding, Counters, CustomerEmail, Expiry, ExpiryNotified, Fingerprint, Label, LicenseId,
-    LicenseState, Metadata,
+    Activation, ActivationId, ActivationKind, Binding, Counters, CustomerEmail, Expiry, ExpiryNotified,
+    Fingerprint, Label, License, LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
-use crate::usage::{Country, Day, LastSeen, Rollup, RollupKey, UsageSum, ValidationOutcome};
+use crate::usage::{
+    ActivationDetail, Country, Day, LastSeen, Rollup, RollupKey, UsageSum, ValidationOutcome,
+};
 
-/// Format of days.
-pub(crate) const DAY: &str = "%Y-%m-%d";
 /// The export format version; only this one is read.
-pub(crate) const VERSION: u64 = 1;
+const VERSION: u64 = 1;
 
 /// A parsed line.
 #[derive(Debug)]
@@ -36,39 +39,67 @@ pub(crate) enum Line {
     Rollup(Box<Rollup>),
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportFields {
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFormatFields {
+    name: String,
+    pattern: String,
+}
+
 /// A license as given in a line. Fields that are `None` come from the plan or the time of the import.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LicenseLine {
     pub(crate) id: Option<LicenseId>,
-    pub(crate) key: Option<KeyLine>,
-    pub(crate) state: LicenseState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<ClearKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sealed_key: Option<SealedKey>,
+    pub(crate) state: Option<LicenseState>,
     pub(crate) plan: String,
     pub(crate) customer_email: CustomerEmail,
+    #[serde(default, deserialize_with = "given")]
     pub(crate) max_domains: Option<Limit>,
+    #[serde(default, deserialize_with = "given")]
     pub(crate) max_devices: Option<Limit>,
-    /// Activations listed in the line of the license.
-    pub(crate) bindings: Vec<Binding>,
-    pub(crate) created_at: Option<DateTime<Utc>>,
-    pub(crate) activated_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: Option<Time>,
+    pub(crate) activated_at: Option<Time>,
+    #[serde(default, deserialize_with = "given")]
     pub(crate) expires_at: Option<Expiry>,
+    #[serde(default)]
     pub(crate) metadata: Metadata,
-    pub(crate) version: u64,
+    pub(crate) version: Option<u64>,
     pub(crate) last_event: Option<u64>,
+    #[serde(rename = "expiry_told")]
     pub(crate) expiry_notified: Option<ExpiryNotified>,
-    pub(crate) counters: Counters,
+    pub(crate) validation_count: Option<u64>,
+    pub(crate) last_validated_at: Option<Time>,
+    /// Domains and devices without lines of their own. An export has a line for each activation.
+    #[serde(default, skip_serializing, deserialize_with = "registered")]
+    pub(crate) domains: Vec<DomainName>,
+    #[serde(skip_serializing)]
+    pub(crate) devices: Option<Vec<Fingerprint>>,
 }
 
-/// A key as given in a line.
-pub(crate) enum KeyLine {
-    Clear(Zeroizing<String>),
-    Sealed(SealedKey),
-}
-
-/// Hides the key.
-impl std::fmt::Debug for KeyLine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::Clear(_)) { "Clear(…)" } else { "Sealed(…)" })
-    }
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActivationFields {
+    license: LicenseId,
+    id: Option<ActivationId>,
+    kind: ActivationKind,
+    value: String,
+    created_at: Option<Time>,
+    label: Option<Label>,
+    first_seen_at: Option<Time>,
+    last_seen_at: Option<Time>,
+    validations: Option<u64>,
+    country: Option<Country>,
 }
 
 /// An activation as given in a line.
@@ -77,40 +108,55 @@ pub(crate) struct ActivationLine {
     pub(crate) license: LicenseId,
     pub(crate) id: Option<ActivationId>,
     pub(crate) binding: Binding,
-    pub(crate) created_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: Option<Time>,
     pub(crate) label: Option<Label>,
     pub(crate) last_seen: LastSeen,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollupFields {
+    day: Day,
+    license: LicenseId,
+    outcome: ValidationOutcome,
+    domain: Option<DomainName>,
+    device: Option<Fingerprint>,
+    country: Option<Country>,
+    count: u64,
+    first_at: Time,
+    last_at: Time,
 }
 
 impl Line {
     /// Parses a line. An unknown field is an error, since ignoring it could lose data.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, ImportLineError> {
         if line.len() > limits::IMPORT_LINE_BYTES {
-            return Err(ImportLineError::TooLong);
+            return Err(ImportLineError::too_long());
         }
-        let fields: Map<String, Value> = serde_json::from_slice(line)
-            .map_err(|error| ImportLineError::Unreadable(format!("not a JSON object: {error}")))?;
-        let mut fields = Fields(fields);
-        let of_type: String = fields.need("type")?;
-        let line = match of_type.as_str() {
-            "export" => match fields.need("version")? {
-                VERSION => Self::Export,
-                found => return Err(ImportLineError::Version { found }),
+        let mut fields: Map<String, Value> = serde_json::from_slice(line)
+            .map_err(|error| ImportLineError::new(format!("not a JSON object: {error}")))?;
+        let of_type = fields.remove("type").ok_or_else(|| ImportLineError::missing_field("type"))?;
+        Ok(match of_type.as_str().unwrap_or_default() {
+            "export" => match read(fields)? {
+                ExportFields { version: VERSION } => Self::Export,
+                ExportFields { version } => {
+                    let why = "is not supported: import with a newer version of this software";
+                    return Err(ImportLineError::new(format!("export format version {version} {why}")));
+                }
             },
             "key_format" => {
-                let (name, pattern): (String, String) = (fields.need("name")?, fields.need("pattern")?);
-                let format = ImportedKeyFormat::declared(&name, &pattern);
-                Self::KeyFormat(format.map_err(|error| ImportLineError::field("pattern", &error))?)
+                let KeyFormatFields { name, pattern } = read(fields)?;
+                let format = ImportedKeyFormat::new(&name, &pattern);
+                Self::KeyFormat(format.map_err(|error| ImportLineError::field("pattern", error))?)
             }
-            "license" => return LicenseLine::read(fields.0).map(|line| Self::License(line.into())),
-            "activation" => Self::Activation(ActivationLine::read(&mut fields)?),
-            "rollup" => Self::Rollup(rollup(&mut fields)?.into()),
-            other => {
+            "license" => Self::License(LicenseLine::read(fields)?.into()),
+            "activation" => Self::Activation(read::<ActivationFields>(fields)?.try_into()?),
+            "rollup" => Self::Rollup(Box::new(read::<RollupFields>(fields)?.try_into()?)),
+            _ => {
                 let known = "types are export, key_format, license, activation and rollup";
-                return Err(ImportLineError::field("type", &format!("{other:?} is unknown; {known}")));
+                return Err(ImportLineError::field("type", format!("{of_type} is unknown; {known}")));
             }
-        };
-        fields.end().map(|()| line)
+        })
     }
 }
 
@@ -126,233 +172,312 @@ pub(crate) fn is_of_activation(line: &[u8]) -> bool {
 impl LicenseLine {
     /// Parses a license from the fields of an exported line, or with lists `domains` and `devices`.
     pub(crate) fn read(fields: Map<String, Value>) -> Result<Self, ImportLineError> {
-        let mut fields = Fields(fields);
-        let key = match (fields.take::<String>("key")?, fields.take::<String>("sealed_key")?) {
-            (Some(text), None) => Some(KeyLine::Clear(Zeroizing::new(text))),
-            (None, Some(text)) => {
-                let sealed =
-                    BASE64.decode(text).map_err(|error| ImportLineError::field("sealed_key", &error))?;
-                Some(KeyLine::Sealed(SealedKey::from_bytes(sealed)))
-            }
-            (None, None) => None,
-            (Some(_), Some(_)) => {
-                return Err(ImportLineError::field("sealed_key", "the line also has a key in clear"));
-            }
-        };
-        let mut bindings = Vec::new();
-        for text in fields.take::<Vec<String>>("domains")?.unwrap_or_default() {
-            bindings.push(domain("domains", &text)?);
+        let line: Self = read(fields)?;
+        if line.key.is_some() && line.sealed_key.is_some() {
+            return Err(ImportLineError::field("sealed_key", "the line also has a key in clear"));
         }
-        for text in fields.take::<Vec<String>>("devices")?.unwrap_or_default() {
-            bindings.push(device("devices", &text)?);
-        }
-        let line = Self {
-            id: fields.parsed("id", LicenseId::parse)?,
-            key,
-            state: fields.parsed("state", state)?.unwrap_or(LicenseState::Active),
-            plan: fields.need("plan")?,
-            customer_email: fields
-                .parsed("customer_email", CustomerEmail::parse)?
-                .ok_or_else(|| missing("customer_email"))?,
-            max_domains: fields.limit("max_domains")?,
-            max_devices: fields.limit("max_devices")?,
-            bindings,
-            created_at: fields.time("created_at")?,
-            activated_at: fields.time("activated_at")?,
-            expires_at: match fields.0.get("expires_at") {
-                Some(Value::Null) => fields.0.remove("expires_at").map(|_| Expiry::Never),
-                _ => fields.time("expires_at")?.map(Expiry::At),
-            },
-            metadata: match fields.0.remove("metadata") {
-                None => Metadata::default(),
-                Some(value) => {
-                    Metadata::from_json(value).map_err(|error| ImportLineError::field("metadata", &error))?
-                }
-            },
-            version: fields.count("version")?.unwrap_or(1),
-            last_event: fields.count("last_event")?,
-            expiry_notified: fields.parsed("expiry_told", notified)?,
-            counters: Counters {
-                validation_count: fields.count("validation_count")?.unwrap_or_default(),
-                last_validated_at: fields.time("last_validated_at")?,
-                as_of: None,
-            },
-        };
-        if line.version == 0 {
+        if line.version == Some(0) {
             return Err(ImportLineError::field("version", "it must be at least 1"));
         }
-        fields.end().map(|()| line)
+        stored_count("version", line.version)?;
+        stored_count("last_event", line.last_event)?;
+        stored_count("validation_count", line.validation_count)?;
+        Ok(line)
+    }
+
+    /// Returns the line of a license with neither key. Slots follow from the lines of its activations.
+    pub(crate) fn of(license: &License, counters: &Counters) -> Self {
+        let License {
+            id,
+            key_digest: _,
+            sealed_key: _,
+            state,
+            plan,
+            customer_email,
+            max_domains,
+            max_devices,
+            domains_used: _,
+            devices_used: _,
+            created_at,
+            activated_at,
+            expires_at,
+            metadata,
+            version,
+            last_event,
+            expiry_notified,
+        } = license.clone();
+        let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
+        Self {
+            id: Some(id),
+            key: None,
+            sealed_key: None,
+            state: Some(state),
+            plan,
+            customer_email,
+            max_domains: Some(max_domains),
+            max_devices: Some(max_devices),
+            created_at: Some(Time(created_at)),
+            activated_at: activated_at.map(Time),
+            expires_at: Some(expires_at.map_or(Expiry::Never, Expiry::At)),
+            metadata,
+            version: Some(version),
+            last_event: Some(last_event),
+            expiry_notified: Some(expiry_notified),
+            validation_count: Some(validation_count),
+            last_validated_at: last_validated_at.map(Time),
+            domains: Vec::new(),
+            devices: None,
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            validation_count: self.validation_count.unwrap_or_default(),
+            last_validated_at: self.last_validated_at.map(|time| time.0),
+            as_of: None,
+        }
     }
 }
 
 impl ActivationLine {
-    fn read(fields: &mut Fields) -> Result<Self, ImportLineError> {
-        let (kind, value): (String, String) = (fields.need("kind")?, fields.need("value")?);
-        let binding = match kind.as_str() {
-            "domain" => domain("value", &value)?,
-            "device" => device("value", &value)?,
-            _ => return Err(ImportLineError::field("kind", "it must be domain or device")),
-        };
-        Ok(Self {
-            license: fields.parsed("license", LicenseId::parse)?.ok_or_else(|| missing("license"))?,
-            id: fields.parsed("id", ActivationId::parse)?,
-            binding,
-            created_at: fields.time("created_at")?,
-            label: fields.parsed("label", Label::parse)?,
-            last_seen: used(fields)?,
-        })
+    /// Creates an activation that its license lists without a line of its own.
+    pub(crate) fn listed(license: &LicenseId, binding: Binding) -> Self {
+        let (license, last_seen) = (license.clone(), LastSeen::default());
+        Self { license, id: None, binding, created_at: None, label: None, last_seen }
     }
 }
 
-/// Parses the last-seen data of an activation; empty if the line has none.
-fn used(fields: &mut Fields) -> Result<LastSeen, ImportLineError> {
-    let usage = LastSeen {
-        first_seen_at: fields.time("first_seen_at")?,
-        last_seen_at: fields.time("last_seen_at")?,
-        validations: fields.count("validations")?.unwrap_or_default(),
-        country: fields.parsed("country", country)?,
-        as_of: None,
-    };
-    if usage.last_seen_at.is_some() != (usage.validations > 0) {
-        return Err(ImportLineError::field(
-            "validations",
-            "it must be above 0 exactly if there is a last_seen_at",
-        ));
-    }
-    if usage.last_seen_at.is_some_and(|last| usage.first_seen_at.is_none_or(|first| first > last)) {
-        return Err(ImportLineError::field(
-            "first_seen_at",
-            "it must not be after last_seen_at, nor missing if that is given",
-        ));
-    }
-    Ok(usage)
-}
+impl TryFrom<ActivationFields> for ActivationLine {
+    type Error = ImportLineError;
 
-fn country(text: &str) -> Result<Country, &'static str> {
-    Country::parse(text).ok_or("a country must be two letters")
-}
-
-fn rollup(fields: &mut Fields) -> Result<Rollup, ImportLineError> {
-    let date: String = fields.need("day")?;
-    let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
-    let day = NaiveDate::parse_from_str(&date, DAY).map(|date| Day::of(midnight(date)));
-    let day = day.map_err(|_| ImportLineError::field("day", "this must be a date such as 2027-01-31"))?;
-    let parsed = ValidationOutcome::from_stored;
-    let key = RollupKey {
-        day,
-        license_id: fields.parsed("license", LicenseId::parse)?.ok_or_else(|| missing("license"))?,
-        outcome: fields
-            .parsed("outcome", |text| parsed(text).ok_or("unknown outcome"))?
-            .ok_or_else(|| missing("outcome"))?,
-        domain: fields.parsed("domain", DomainName::from_stored)?,
-        device: fields.parsed("device", Fingerprint::parse)?,
-        country: fields.parsed("country", country)?,
-    };
-    let count = fields.count("count")?.filter(|count| *count > 0).ok_or_else(|| missing("count"))?;
-    let of_day = |name, time: Option<DateTime<Utc>>| {
-        let time = time.ok_or_else(|| missing(name))?;
-        if Day::of(time) == day {
-            Ok(time)
-        } else {
-            Err(ImportLineError::field(name, "it must be within the day"))
-        }
-    };
-    let first_at = of_day("first_at", fields.time("first_at")?)?;
-    let last_at = of_day("last_at", fields.time("last_at")?)?;
-    if last_at < first_at {
-        return Err(ImportLineError::field("last_at", "it must not be before first_at"));
-    }
-    Ok(Rollup { key, sum: UsageSum { count, first_at, last_at } })
-}
-
-fn domain(field: &str, text: &str) -> Result<Binding, ImportLineError> {
-    DomainName::parse_registered(text)
-        .map(Binding::Domain)
-        .map_err(|error| ImportLineError::field(field, &error))
-}
-
-fn device(field: &str, text: &str) -> Result<Binding, ImportLineError> {
-    Fingerprint::parse(text).map(Binding::Device).map_err(|error| ImportLineError::field(field, &error))
-}
-
-fn state(text: &str) -> Result<LicenseState, &'static str> {
-    LicenseState::parse(text).ok_or("it must be active, suspended or revoked")
-}
-
-fn notified(text: &str) -> Result<ExpiryNotified, &'static str> {
-    let notified = [ExpiryNotified::Nothing, ExpiryNotified::Expiring, ExpiryNotified::Expired];
-    notified
-        .into_iter()
-        .find(|notified| notified_name(*notified) == text)
-        .ok_or("it must be nothing, expiring or expired")
-}
-
-pub(crate) fn notified_name(notified: ExpiryNotified) -> &'static str {
-    match notified {
-        ExpiryNotified::Nothing => "nothing",
-        ExpiryNotified::Expiring => "expiring",
-        ExpiryNotified::Expired => "expired",
-    }
-}
-
-fn time(field: &str, text: &str) -> Result<DateTime<Utc>, ImportLineError> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| whole_micros(time.to_utc())).ok();
-    let time = time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year()));
-    time.ok_or_else(|| ImportLineError::field(field, "this must be a time such as 2027-01-31T00:00:00Z"))
-}
-
-fn missing(field: &str) -> ImportLineError {
-    ImportLineError::field(field, "it is missing")
-}
-
-/// The fields of a line that are not parsed yet.
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    /// Takes a field that may be missing or `null`.
-    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, ImportLineError> {
-        let Some(value) = self.0.remove(name) else { return Ok(None) };
-        serde_json::from_value(value).map_err(|error| ImportLineError::field(name, &error))
-    }
-
-    /// Takes a limit, where `null` means unlimited.
-    fn limit(&mut self, name: &str) -> Result<Option<Limit>, ImportLineError> {
-        let Some(value) = self.0.remove(name) else { return Ok(None) };
-        serde_json::from_value(value).map(Some).map_err(|error| ImportLineError::field(name, &error))
-    }
-
-    fn need<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, ImportLineError> {
-        self.take(name)?.ok_or_else(|| missing(name))
-    }
-
-    fn parsed<T, E: ToString>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, ImportLineError> {
-        let text = self.take::<String>(name)?;
-        text.map(|text| parse(&text).map_err(|error| ImportLineError::field(name, &error))).transpose()
-    }
-
-    fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, ImportLineError> {
-        self.take::<String>(name)?.map(|text| time(name, &text)).transpose()
-    }
-
-    /// Takes a whole number that fits into an `i64` column.
-    fn count(&mut self, name: &str) -> Result<Option<u64>, ImportLineError> {
-        let count = self.take::<u64>(name)?;
-        match count {
-            Some(count) if i64::try_from(count).is_err() => {
-                Err(ImportLineError::field(name, "it is too large"))
+    fn try_from(fields: ActivationFields) -> Result<Self, ImportLineError> {
+        let ActivationFields { license, id, kind, value, created_at, label, .. } = fields;
+        let wrong = |error: &dyn Display| ImportLineError::field("value", error);
+        let binding = match kind {
+            ActivationKind::Domain => {
+                Binding::Domain(DomainName::parse_registered(&value).map_err(|error| wrong(&error))?)
             }
-            count => Ok(count),
+            ActivationKind::Device => {
+                Binding::Device(Fingerprint::parse(&value).map_err(|error| wrong(&error))?)
+            }
+        };
+        stored_count("validations", fields.validations)?;
+        let last_seen = LastSeen {
+            first_seen_at: fields.first_seen_at.map(|time| time.0),
+            last_seen_at: fields.last_seen_at.map(|time| time.0),
+            validations: fields.validations.unwrap_or_default(),
+            country: fields.country,
+            as_of: None,
+        };
+        let LastSeen { first_seen_at, last_seen_at, validations, .. } = last_seen;
+        if last_seen_at.is_some() != (validations > 0) {
+            let why = "it must be above 0 exactly if there is a last_seen_at";
+            return Err(ImportLineError::field("validations", why));
         }
+        if last_seen_at.is_some_and(|last| first_seen_at.is_none_or(|first| first > last)) {
+            let why = "it must not be after last_seen_at, nor missing if that is given";
+            return Err(ImportLineError::field("first_seen_at", why));
+        }
+        Ok(Self { license, id, binding, created_at, label, last_seen })
+    }
+}
+
+impl TryFrom<RollupFields> for Rollup {
+    type Error = ImportLineError;
+
+    fn try_from(fields: RollupFields) -> Result<Self, ImportLineError> {
+        let RollupFields { day, license, outcome, domain, device, country, count, .. } = fields;
+        let (Time(first_at), Time(last_at)) = (fields.first_at, fields.last_at);
+        if count == 0 {
+            return Err(ImportLineError::missing_field("count"));
+        }
+        stored_count("count", Some(count))?;
+        for (name, time) in [("first_at", first_at), ("last_at", last_at)] {
+            if Day::of(time) != day {
+                return Err(ImportLineError::field(name, "it must be within the day"));
+            }
+        }
+        if last_at < first_at {
+            return Err(ImportLineError::field("last_at", "it must not be before first_at"));
+        }
+        let key = RollupKey { day, license_id: license, outcome, domain, device, country };
+        Ok(Self { key, sum: UsageSum { count, first_at, last_at } })
+    }
+}
+
+/// Checks that a count fits into a column of a database.
+fn stored_count(field: &str, count: Option<u64>) -> Result<(), ImportLineError> {
+    match count.map(i64::try_from) {
+        Some(Err(_)) => Err(ImportLineError::field(field, "it is too large")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the first line of an export.
+pub(crate) fn export_line() -> String {
+    written("export", &ExportFields { version: VERSION })
+}
+
+pub(crate) fn key_format_line(format: &ImportedKeyFormat) -> String {
+    let (name, pattern) = (format.name().to_owned(), format.pattern().to_owned());
+    written("key_format", &KeyFormatFields { name, pattern })
+}
+
+pub(crate) fn license_line(line: &LicenseLine) -> Zeroizing<String> {
+    Zeroizing::new(written("license", line))
+}
+
+pub(crate) fn activation_line(license: &LicenseId, detail: &ActivationDetail) -> String {
+    let ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen } = detail;
+    let LastSeen { first_seen_at, last_seen_at, validations, country, as_of: _ } = *last_seen;
+    written(
+        "activation",
+        &ActivationFields {
+            license: license.clone(),
+            id: Some(id.clone()),
+            kind: binding.kind(),
+            value: binding.value().to_owned(),
+            created_at: Some(Time(*created_at)),
+            label: label.clone(),
+            first_seen_at: first_seen_at.map(Time),
+            last_seen_at: last_seen_at.map(Time),
+            validations: Some(validations),
+            country,
+        },
+    )
+}
+
+pub(crate) fn rollup_line(rollup: &Rollup) -> String {
+    let Rollup { key, sum: UsageSum { count, first_at, last_at } } = rollup.clone();
+    let RollupKey { day, license_id: license, outcome, domain, device, country } = key;
+    let (first_at, last_at) = (Time(first_at), Time(last_at));
+    let fields = RollupFields { day, license, outcome, domain, device, country, count, first_at, last_at };
+    written("rollup", &fields)
+}
+
+/// Writes a line, its type first.
+fn written(of_type: &str, fields: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Typed<'a, F> {
+        r#type: &'a str,
+        #[serde(flatten)]
+        fields: &'a F,
+    }
+    // Serialising these types to JSON cannot fail.
+    serde_json::to_string(&Typed { r#type: of_type, fields }).unwrap_or_default()
+}
+
+fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, ImportLineError> {
+    T::deserialize(MapAccessDeserializer::new(Fields { rest: fields.into_iter(), value: None }))
+}
+
+/// The fields of a line. The error of a value names its field.
+struct Fields {
+    rest: serde_json::map::IntoIter,
+    value: Option<(String, Value)>,
+}
+
+impl<'de> MapAccess<'de> for Fields {
+    type Error = ImportLineError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Self::Error> {
+        self.value = self.rest.next();
+        self.value.as_ref().map(|(name, _)| seed.deserialize(name.as_str().into_deserializer())).transpose()
     }
 
-    fn end(self) -> Result<(), ImportLineError> {
-        match self.0.into_iter().next() {
-            Some((field, _)) => Err(ImportLineError::UnknownField { field }),
-            None => Ok(()),
-        }
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Self::Error> {
+        let (name, value) = self.value.take().unwrap_or_default();
+        seed.deserialize(value).map_err(|error| ImportLineError::field(name, error))
     }
+}
+
+/// Reads a field in which `null` is a value.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+fn registered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DomainName>, D::Error> {
+    let texts = Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default();
+    let domains = texts.iter().map(|text| DomainName::parse_registered(text));
+    domains.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
+/// A time in RFC 3339.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time(pub(crate) DateTime<Utc>);
+
+impl Time {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let time = DateTime::parse_from_rfc3339(text).map(|time| whole_micros(time.to_utc())).ok();
+        let time = time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year()));
+        time.map(Self).ok_or("this must be a time such as 2027-01-31T00:00:00Z")
+    }
+
+    fn to_text(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+}
+
+impl Serialize for Expiry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.moment().map(Time).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expiry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<Time>::deserialize(deserializer)?.map_or(Self::Never, |time| Self::At(time.0)))
+    }
+}
+
+/// A license key in clear.
+pub(crate) struct ClearKey(Zeroizing<String>);
+
+opaque_debug!(ClearKey);
+
+impl ClearKey {
+    pub(crate) fn of(key: &LicenseKey) -> Self {
+        Self(Zeroizing::new(key.reveal().to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Implements the JSON form of types that are texts: how to parse and how to write one.
+macro_rules! json_texts {
+    ($($type:ty: $parse:expr, $text:ident;)+) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.$text())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $parse(&Zeroizing::new(String::deserialize(deserializer)?)).map_err(D::Error::custom)
+            }
+        }
+    )+};
+}
+
+json_texts! {
+    LicenseId: LicenseId::parse, as_str;
+    ActivationId: ActivationId::parse, as_str;
+    CustomerEmail: CustomerEmail::parse, as_str;
+    DomainName: DomainName::from_stored, as_str;
+    Fingerprint: Fingerprint::parse, as_str;
+    Label: Label::parse, as_str;
+    ClearKey: |text: &str| Ok::<_, &str>(ClearKey(Zeroizing::new(text.to_owned()))), as_str;
+    SealedKey: SealedKey::from_base64, to_base64;
+    Time: Time::parse, to_text;
+    Day: |text: &str| Day::parse(text).ok_or("this must be a date such as 2027-01-31"), to_string;
+    Country: |text: &str| Country::parse(text).ok_or("a country must be two letters"), as_str;
+    ActivationKind: |text: &str| ActivationKind::parse(text).ok_or("it must be domain or device"), as_str;
+    LicenseState:
+        |text: &str| LicenseState::parse(text).ok_or("it must be active, suspended or revoked"), as_str;
+    ExpiryNotified:
+        |text: &str| ExpiryNotified::parse(text).ok_or("it must be nothing, expiring or expired"), as_str;
+    ValidationOutcome: |text: &str| ValidationOutcome::from_stored(text).ok_or("unknown outcome"), as_str;
 }

@@ -4,24 +4,11 @@ use serde_json::{Map, Value};
 
 use super::{ImportLineError, LicenseLine};
 use crate::limits;
+use crate::usage::Day;
 
 /// Fields that a column can map to, in addition to `metadata.NAME`.
-const FIELDS: [&str; 14] = [
-    "id",
-    "key",
-    "state",
-    "plan",
-    "customer_email",
-    "max_domains",
-    "max_devices",
-    "domains",
-    "devices",
-    "created_at",
-    "activated_at",
-    "expires_at",
-    "validation_count",
-    "last_validated_at",
-];
+const FIELDS: &str = "id, key, state, plan, customer_email, max_domains, max_devices, domains, devices, \
+                      created_at, activated_at, expires_at, validation_count, last_validated_at";
 /// Prefix of columns that map to metadata.
 const METADATA: &str = "metadata.";
 
@@ -54,18 +41,15 @@ impl Columns {
     /// # Errors
     /// Returns [`ColumnsError`] if a mapping is invalid or a required field is missing.
     pub fn new(header: &[&str], map: &[String], set: &[String]) -> Result<Self, ColumnsError> {
-        let split = |text: &str| match text.rsplit_once('=') {
-            Some((column, field)) => Ok((column.to_owned(), field.to_owned())),
-            None => Err(ColumnsError::NoPair { text: text.to_owned() }),
+        let pair = |text: &str, split: Option<(&str, &str)>| {
+            let (left, right) = split.ok_or_else(|| {
+                ColumnsError(format!("{text:?} has no =; write COLUMN=FIELD or FIELD=VALUE"))
+            })?;
+            Ok((left.to_owned(), right.to_owned()))
         };
-        let mut map = map.iter().map(|text| split(text)).collect::<Result<Vec<_>, _>>()?;
-        let set = set
-            .iter()
-            .map(|text| match text.split_once('=') {
-                Some((field, value)) => Ok((field.to_owned(), value.to_owned())),
-                None => Err(ColumnsError::NoPair { text: text.clone() }),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut map =
+            map.iter().map(|text| pair(text, text.rsplit_once('='))).collect::<Result<Vec<_>, _>>()?;
+        let set = set.iter().map(|text| pair(text, text.split_once('='))).collect::<Result<Vec<_>, _>>()?;
         let mut fields: Vec<Option<String>> = Vec::new();
         let mut left_out = Vec::new();
         for column in header {
@@ -78,21 +62,23 @@ impl Columns {
             fields.push(field);
         }
         if let Some((column, _)) = map.into_iter().next() {
-            return Err(ColumnsError::NoColumn { column });
+            return Err(ColumnsError(format!("the table has no column {column:?}")));
         }
         let mut named = Vec::new();
         for field in fields.iter().flatten().chain(set.iter().map(|(field, _)| field)) {
             if !is_field(field) {
-                return Err(ColumnsError::NoField { field: field.clone() });
+                let known = format!("fields are {FIELDS} and metadata.NAME");
+                return Err(ColumnsError(format!("{field:?} is not a field; {known}")));
             }
             if named.contains(&field) {
-                return Err(ColumnsError::Twice { field: field.clone() });
+                return Err(ColumnsError(format!("{field} is given twice")));
             }
             named.push(field);
         }
         for needed in ["plan", "customer_email"] {
             if !named.iter().any(|field| *field == needed) {
-                return Err(ColumnsError::Missing { field: needed });
+                let how = format!("map one with COLUMN={needed}, or set it for all rows");
+                return Err(ColumnsError(format!("no column is {needed}: {how}")));
             }
         }
         Ok(Self { fields, left_out, set })
@@ -113,11 +99,11 @@ impl Columns {
     /// Returns [`ImportLineError`] with the name of the field.
     pub fn license(&self, row: &[&str]) -> Result<LicenseLine, ImportLineError> {
         if row.iter().map(|cell| cell.len()).sum::<usize>() > limits::IMPORT_LINE_BYTES {
-            return Err(ImportLineError::TooLong);
+            return Err(ImportLineError::too_long());
         }
         if row.len() != self.fields.len() {
             let why = format!("it has {} cells, but the header has {}", row.len(), self.fields.len());
-            return Err(ImportLineError::Unreadable(why));
+            return Err(ImportLineError::new(why));
         }
         let cells = self.fields.iter().zip(row).filter_map(|(field, cell)| Some((field.as_deref()?, *cell)));
         let set = self.set.iter().map(|(field, value)| (field.as_str(), value.as_str()));
@@ -140,7 +126,8 @@ impl Columns {
 }
 
 fn is_field(name: &str) -> bool {
-    FIELDS.contains(&name) || name.strip_prefix(METADATA).is_some_and(|name| !name.is_empty())
+    FIELDS.split(", ").any(|field| field == name)
+        || name.strip_prefix(METADATA).is_some_and(|name| !name.is_empty())
 }
 
 /// Converts a cell to the value of a JSON line.
@@ -161,47 +148,14 @@ fn value(field: &str, cell: &str) -> Value {
             // Expiry follows from `expires_at`, not from the state.
             if state == "expired" { "active".into() } else { state.into() }
         }
-        "created_at" | "activated_at" | "expires_at" | "last_validated_at"
-            if chrono::NaiveDate::parse_from_str(cell, "%Y-%m-%d").is_ok() =>
-        {
+        "created_at" | "activated_at" | "expires_at" | "last_validated_at" if Day::parse(cell).is_some() => {
             format!("{cell}T00:00:00Z").into()
         }
         _ => cell.into(),
     }
 }
 
-/// The reason why the columns of a table cannot be mapped.
+/// The reason why the columns of a table cannot be mapped, for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ColumnsError {
-    /// A mapping without `=`.
-    #[error("{text:?} has no =; write COLUMN=FIELD or FIELD=VALUE")]
-    NoPair {
-        /// The text.
-        text: String,
-    },
-    /// The table has no such column.
-    #[error("the table has no column {column:?}")]
-    NoColumn {
-        /// The name.
-        column: String,
-    },
-    /// A license has no such field.
-    #[error("{field:?} is not a field; fields are {} and metadata.NAME", FIELDS.join(", "))]
-    NoField {
-        /// The name.
-        field: String,
-    },
-    /// Two columns map to one field.
-    #[error("{field} is given twice")]
-    Twice {
-        /// The name.
-        field: String,
-    },
-    /// No column maps to a required field.
-    #[error("no column is {field}: map one with COLUMN={field}, or set it for all rows")]
-    Missing {
-        /// The name.
-        field: &'static str,
-    },
-}
+#[error("{0}")]
+pub struct ColumnsError(String);

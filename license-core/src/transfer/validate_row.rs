@@ -9,15 +9,15 @@ use serde_json::json;
 use super::batch::ImportedLicense;
 use super::error::ImportLineError;
 use super::line::{ActivationLine, LicenseLine};
-use crate::catalog::{Limit, PlanCatalog};
+use crate::catalog::PlanCatalog;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, ActivationKind, Binding, Counters, Expiry, ExpiryNotified, License,
-    LicenseDetail, LicenseId,
+    Activation, ActivationId, Binding, Counters, ExpiryNotified, License, LicenseDetail, LicenseId,
+    LicenseState,
 };
 use crate::limits;
-use crate::usage::{ActivationDetail, LastSeen};
+use crate::usage::ActivationDetail;
 use crate::validation::Denial;
 
 /// The rules for all lines of an import.
@@ -44,19 +44,17 @@ pub(crate) fn validate_row(
     activations: Vec<(u64, ActivationLine)>,
     rules: &Rules<'_>,
 ) -> Result<ImportedLicense, Rejection> {
-    let own = |fault| (None, fault);
-    let unknown = || own(ImportLineError::Denied(Denial::PlanUnknown { plan: line.plan.clone() }));
+    let own = |fault: ImportLineError| (None, fault);
+    let unknown = || own(Denial::PlanUnknown { plan: line.plan.clone() }.into());
     let plan = rules.plans.get(&line.plan).ok_or_else(unknown)?;
-    let created_at = line.created_at.unwrap_or(rules.now);
-    let expires_at = match line.expires_at {
-        Some(expiry) => Expiry::moment(expiry),
-        None => match plan.term() {
-            None => None,
-            Some(term) => {
-                let end = crate::command::supported_time(created_at.checked_add_signed(term));
-                Some(end.map_err(|denial| own(ImportLineError::Denied(denial)))?)
-            }
-        },
+    let created_at = line.created_at.map_or(rules.now, |time| time.0);
+    let expires_at = match (line.expires_at, plan.term()) {
+        (Some(expiry), _) => expiry.moment(),
+        (None, None) => None,
+        (None, Some(term)) => {
+            let end = crate::command::supported_time(created_at.checked_add_signed(term));
+            Some(end.map_err(|denial| own(denial.into()))?)
+        }
     };
     // No event is due for a term that ended before the import.
     let notified = if expires_at.is_some_and(|at| at <= rules.now) {
@@ -64,12 +62,13 @@ pub(crate) fn validate_row(
     } else {
         ExpiryNotified::Nothing
     };
-    let key_given = line.key.is_some();
+    let key_given = line.key.is_some() || line.sealed_key.is_some();
+    let counters = line.counters();
     let mut license = License {
         id,
         key_digest,
         sealed_key,
-        state: line.state,
+        state: line.state.unwrap_or(LicenseState::Active),
         plan: line.plan,
         customer_email: line.customer_email,
         max_domains: line.max_domains.unwrap_or(plan.max_domains),
@@ -77,64 +76,55 @@ pub(crate) fn validate_row(
         domains_used: 0,
         devices_used: 0,
         created_at,
-        activated_at: line.activated_at,
+        activated_at: line.activated_at.map(|time| time.0),
         expires_at,
         metadata: line.metadata,
-        version: line.version,
+        version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
         expiry_notified: line.expiry_notified.unwrap_or(notified),
     };
     let mut slots = RowSlots::default();
+    let domains = line.domains.into_iter().map(Binding::Domain);
+    let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
+    let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
+    activations.extend(listed.map(|binding| (None, ActivationLine::listed(&license.id, binding))));
     // Activations with ids first, so that the others get later numbers.
-    let (numbered, bare): (Vec<_>, Vec<_>) = activations.into_iter().partition(|(_, line)| line.id.is_some());
-    for (at, ActivationLine { license: _, id, binding, created_at: since, label, last_seen }) in numbered {
-        let Some(id) = id else { continue };
-        let number = id.number_of(&license.id).ok_or((Some(at), ImportLineError::ActivationId))?;
-        match line.last_event {
-            None => license.last_event = license.last_event.max(number),
-            Some(last) if number > last => return Err((Some(at), ImportLineError::ActivationId)),
-            Some(_) => {}
-        }
-        let activation = Activation { id, binding, created_at: since.unwrap_or(rules.now), label };
-        let detail = ActivationDetail { activation, last_seen };
-        slots.take(detail, plan.exempt_hosts).map_err(|fault| (Some(at), fault))?;
-    }
-    let bare = bare
-        .into_iter()
-        .map(|(at, line)| (Some(at), line.binding, line.created_at, line.label, line.last_seen));
-    let listed = line.bindings.into_iter().map(|binding| (None, binding, None, None, LastSeen::default()));
-    for (at, binding, since, label, last_seen) in bare.chain(listed) {
-        license.last_event += 1;
-        let id = ActivationId::new(&license.id, license.last_event);
-        let activation = Activation { id, binding, created_at: since.unwrap_or(rules.now), label };
-        let detail = ActivationDetail { activation, last_seen };
+    activations.sort_by_key(|(_, line)| line.id.is_none());
+    for (at, ActivationLine { license: _, id, binding, created_at, label, last_seen }) in activations {
+        let id = if let Some(id) = id {
+            let number = id.number_of(&license.id);
+            let number = number.filter(|number| line.last_event.is_none_or(|last| *number <= last));
+            let why = "it is not of this license, or of a number after its last_event";
+            let number = number.ok_or_else(|| (at, ImportLineError::field("id", why)))?;
+            license.last_event = license.last_event.max(number);
+            id
+        } else {
+            license.last_event += 1;
+            ActivationId::new(&license.id, license.last_event)
+        };
+        let created_at = created_at.map_or(rules.now, |time| time.0);
+        let detail =
+            ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen };
         slots.take(detail, plan.exempt_hosts).map_err(|fault| (at, fault))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
-        for (kind, held, limit) in [
-            (ActivationKind::Domain, slots.domains, license.max_domains),
-            (ActivationKind::Device, slots.devices, license.max_devices),
-        ] {
-            if matches!(limit, Limit::AtMost(limit) if held > u64::from(limit)) {
-                return Err(own(ImportLineError::OverLimit { kind, held, limit }));
+        for (slots, held, limit) in
+            [("domains", slots.domains, license.max_domains), ("devices", slots.devices, license.max_devices)]
+        {
+            if limit.as_number().is_some_and(|limit| held > u64::from(limit)) {
+                let why = format!("it holds {held} {slots}, but its limit is {limit}");
+                return Err(own(ImportLineError::new(why)));
             }
         }
     }
     slots.activations.sort_unstable_by(|a, b| a.activation.id.cmp(&b.activation.id));
     let events = if rules.events {
-        imported_event(&mut license, line.counters, &slots.activations, rules.now)
+        imported_event(&mut license, counters, &slots.activations, rules.now)
     } else {
         Vec::new()
     };
-    Ok(ImportedLicense {
-        license,
-        counters: line.counters,
-        activations: slots.activations,
-        events,
-        id_given,
-        key_given,
-    })
+    Ok(ImportedLicense { license, counters, activations: slots.activations, events, id_given, key_given })
 }
 
 /// The activations of a license, without duplicates.
@@ -152,16 +142,16 @@ impl RowSlots {
         let ActivationDetail { activation, .. } = &detail;
         match &activation.binding {
             Binding::Domain(domain) if exempt_hosts && domain.is_exempt() => {
-                return Err(ImportLineError::Denied(Denial::DomainExempt { domain: domain.clone() }));
+                return Err(Denial::DomainExempt { domain: domain.clone() }.into());
             }
             Binding::Domain(_) => self.domains += 1,
             Binding::Device(_) => self.devices += 1,
         }
         if self.activations.len() >= limits::IMPORT_ACTIVATIONS {
-            return Err(ImportLineError::TooManyActivations);
+            return Err(ImportLineError::too_many_activations());
         }
         if !self.ids.insert(activation.id.clone()) || !self.bindings.insert(activation.binding.clone()) {
-            return Err(ImportLineError::ActivationTwice);
+            return Err(ImportLineError::new("the license has this activation already"));
         }
         self.activations.push(detail);
         Ok(())
@@ -184,15 +174,7 @@ fn imported_event(
         at: now,
         data: json!({}),
     });
-    let of_kind = |kind| {
-        let activations = activations.iter().map(|one| &one.activation);
-        let found = activations.filter(move |one| one.binding.kind() == kind);
-        found.take(limits::EVENT_ACTIVATIONS as usize).cloned().collect()
-    };
-    events.complete(&LicenseDetail {
-        license: Arc::new(license.clone()),
-        counters,
-        domains: of_kind(ActivationKind::Domain),
-        devices: of_kind(ActivationKind::Device),
-    })
+    let activations = activations.iter().map(|one| &one.activation);
+    let license = Arc::new(license.clone());
+    events.complete(&LicenseDetail::new(license, counters, activations, limits::EVENT_ACTIVATIONS))
 }

@@ -1,10 +1,9 @@
 //! The software that validates licenses.
 
-use std::fmt;
-
 use smol_str::SmolStr;
 
 use crate::limits;
+use crate::text_enum::display_as_str;
 
 /// The name of the licensed software, with an optional version: `name` or `name/version` in printable ASCII.
 ///
@@ -60,11 +59,7 @@ impl Client {
     }
 }
 
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+display_as_str!(Client);
 
 /// The reason why a text is not a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Usage queries, and the sources they are answered from.
 
-use chrono::{DateTime, Months, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Months, TimeDelta, Utc};
 
 use super::{Day, ValidationCursor};
 use crate::limits;
@@ -28,7 +28,7 @@ text_enum! {
         Domain = "domain",
         /// The device.
         Device = "device",
-/// The country.
+        /// The country.
         Country = "country",
     }
 }
@@ -39,16 +39,8 @@ impl Interval {
     /// Returns the start of the interval that contains a time.
     #[must_use]
     pub fn start_of(self, at: DateTime<Utc>) -> DateTime<Utc> {
-        match self {
-            Self::Hour => Self::hour(at.timestamp_micros().div_euclid(Self::HOUR_MICROS)),
-            Self::Day => Day::of(at).start(),
-            Self::Month => {
-                use chrono::Datelike;
-                let day = Day::of(at).start();
-                day.checked_sub_signed(TimeDelta::days(i64::from(day.day0())))
-                    .unwrap_or(DateTime::<Utc>::MIN_UTC)
-            }
-        }
+        let start = Self::slot_start(Some(self), Self::slot_of(Some(self), at));
+        if self == Self::Month { start.with_day(1).unwrap_or(start) } else { start }
     }
 
     /// Returns the start of the next interval after the one that begins at `start`.
@@ -61,16 +53,14 @@ impl Interval {
         }
     }
 
-    fn hour(number: i64) -> DateTime<Utc> {
-        let micros = number.checked_mul(Self::HOUR_MICROS);
-        micros.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<Utc>::MIN_UTC)
-    }
-
     /// Returns the start of a slot. Stores sum by slots: hours if hours are requested, days otherwise.
     #[must_use]
     pub fn slot_start(interval: Option<Self>, slot: i64) -> DateTime<Utc> {
         match interval {
-            Some(Self::Hour) => Self::hour(slot),
+            Some(Self::Hour) => {
+                let micros = slot.checked_mul(Self::HOUR_MICROS);
+                micros.and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<Utc>::MIN_UTC)
+            }
             Some(Self::Day | Self::Month) | None => Day::from_number(slot).start(),
         }
     }
@@ -130,12 +120,9 @@ impl UsageQuery {
         if from >= to {
             return UsageSources { days: NONE, records: [NONE; 2], range: NONE, earlier: false };
         }
-        if self.interval == Some(Interval::Hour) {
-            return UsageSources { days: NONE, records: [range, NONE], range, earlier };
-        }
         let first = self.from.map_or(i64::MIN, |at| Day::not_before(at).number());
         let last = self.to.map_or(i64::MAX, |at| Day::of(at).number());
-        if first > last {
+        if self.interval == Some(Interval::Hour) || first > last {
             return UsageSources { days: NONE, records: [range, NONE], range, earlier };
         }
         let edge = |day: i64| day.saturating_mul(Day::MICROS);

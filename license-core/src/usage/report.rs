@@ -108,8 +108,7 @@ impl UsageReport {
         }
         let shares = match query.group_by {
             Some(UsageGroup::Outcome) => {
-                let shares = sums.iter().map(|(outcome, sum)| (Some(outcome.as_str().to_owned()), *sum));
-                most_frequent(shares.collect())
+                most_frequent(sums.iter().map(|(outcome, sum)| (Some(outcome.to_string()), *sum)))
             }
             _ => shares,
         };
@@ -170,8 +169,8 @@ impl UsagePoint {
 }
 
 /// Returns the most frequent values, at most [`limits::USAGE_SHARES`]; equal counts are sorted by value.
-fn most_frequent(shares: Vec<(Option<String>, UsageSum)>) -> Vec<UsageShare> {
-    let mut shares: Vec<_> = shares.into_iter().map(|(value, sum)| UsageShare { value, sum }).collect();
+fn most_frequent(shares: impl Iterator<Item = (Option<String>, UsageSum)>) -> Vec<UsageShare> {
+    let mut shares: Vec<_> = shares.map(|(value, sum)| UsageShare { value, sum }).collect();
     shares.sort_by(|a, b| (Reverse(a.sum.count), &a.value).cmp(&(Reverse(b.sum.count), &b.value)));
     shares.truncate(limits::USAGE_SHARES);
     shares
@@ -275,7 +274,7 @@ impl<'a> UsageTally<'a> {
             sum: *sum,
         });
         let shares = self.shares.iter().map(|(value, sum)| (value.clone(), *sum));
-        UsageReport::new(self.query, cells, earlier, most_frequent(shares.collect()))
+        UsageReport::new(self.query, cells, earlier, most_frequent(shares))
     }
 
     /// Returns the overview. `plan_of` returns the plan of a license.

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::{Validation, ValidationOutcome};
 use crate::domain::DomainName;
@@ -49,6 +50,20 @@ impl Day {
     pub fn start(self) -> DateTime<Utc> {
         let outside = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         self.0.checked_mul(Self::MICROS).and_then(DateTime::from_timestamp_micros).unwrap_or(outside)
+    }
+
+    /// Parses a date such as `2027-01-31`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let date: NaiveDate = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        Some(Self::of(date.and_time(NaiveTime::MIN).and_utc()))
+    }
+}
+
+/// Writes the date, such as `2027-01-31`.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.start().format("%Y-%m-%d").fmt(f)
     }
 }
 

@@ -1,78 +1,46 @@
 //! The bindings of one license, searched by claim.
 
+use std::sync::Arc;
+
 use crate::domain::DomainName;
 use crate::license::{ActivationKind, Binding, Fingerprint};
 
-/// Number of bindings stored inline; most licenses have no more.
-const INLINE: usize = 3;
-
-/// The bindings that were read with a license.
+/// The bindings that were read with a license, sorted by kind and value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Bindings {
-    Inline([Option<Binding>; INLINE]),
-    /// Sorted by kind and value, for binary search.
-    Many(Box<[Binding]>),
-}
+pub(super) struct Bindings(Arc<[Binding]>);
 
-/// The sort key of [`Bindings::Many`].
 fn sort_key(binding: &Binding) -> (ActivationKind, &str) {
     (binding.kind(), binding.value())
 }
 
-/// Returns the binding with this kind and value.
-fn search<'a>(sorted: &'a [Binding], kind: ActivationKind, value: &str) -> Option<&'a Binding> {
-    let index = sorted.binary_search_by(|binding| sort_key(binding).cmp(&(kind, value))).ok()?;
-    sorted.get(index)
-}
-
-fn as_domain(binding: &Binding) -> Option<&DomainName> {
-    if let Binding::Domain(domain) = binding { Some(domain) } else { None }
-}
-
 impl Bindings {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Binding> {
-        let (few, many): (&[_], &[_]) = match self {
-            Self::Inline(few) => (few, &[]),
-            Self::Many(many) => (&[], many),
-        };
-        few.iter().flatten().chain(many)
+        self.0.iter()
+    }
+
+    /// Returns the binding with this kind and value.
+    fn get(&self, kind: ActivationKind, value: &str) -> Option<&Binding> {
+        let index = self.0.binary_search_by(|binding| sort_key(binding).cmp(&(kind, value))).ok()?;
+        self.0.get(index)
     }
 
     /// Returns the nearest registered domain that covers `asked`: the domain itself before a wildcard.
     pub(super) fn covering(&self, asked: &DomainName) -> Option<&DomainName> {
-        match self {
-            Self::Inline(few) => {
-                let domains = || few.iter().flatten().filter_map(as_domain);
-                domains().find(|domain| *domain == asked).or_else(|| {
-                    let wildcards = domains().filter(|domain| domain.covers(asked));
-                    wildcards.max_by_key(|domain| domain.as_str().len())
-                })
-            }
-            Self::Many(many) => {
-                let named = |name: &str| search(many, ActivationKind::Domain, name).and_then(as_domain);
-                let wildcard = || asked.covering_names().iter().find_map(|name| named(name));
-                named(asked.as_str()).or_else(wildcard)
-            }
-        }
+        let named = |name: &str| match self.get(ActivationKind::Domain, name)? {
+            Binding::Domain(domain) => Some(domain),
+            Binding::Device(_) => None,
+        };
+        named(asked.as_str()).or_else(|| asked.covering_names().iter().find_map(|name| named(name)))
     }
 
     pub(super) fn has_device(&self, asked: &Fingerprint) -> bool {
-        match self {
-            Self::Inline(few) => few
-                .iter()
-                .flatten()
-                .any(|binding| matches!(binding, Binding::Device(device) if device == asked)),
-            Self::Many(many) => search(many, ActivationKind::Device, asked.as_str()).is_some(),
-        }
+        self.get(ActivationKind::Device, asked.as_str()).is_some()
     }
 
     /// Returns the estimated heap memory in bytes.
     pub(super) fn heap_size(&self) -> usize {
         let texts: usize = self.iter().map(|binding| heap_size_of_text(binding.value())).sum();
-        match self {
-            Self::Inline(_) => texts,
-            Self::Many(many) => texts + size_of_val(&**many),
-        }
+        2 * size_of::<usize>() + size_of_val(&*self.0) + texts
     }
 }
 
@@ -83,12 +51,9 @@ fn heap_size_of_text(text: &str) -> usize {
 
 impl FromIterator<Binding> for Bindings {
     fn from_iter<I: IntoIterator<Item = Binding>>(bindings: I) -> Self {
-        let mut rest = bindings.into_iter();
-        let few = std::array::from_fn(|_| rest.next());
-        let Some(next) = rest.next() else { return Self::Inline(few) };
-        let mut many: Box<[_]> = few.into_iter().flatten().chain([next]).chain(rest).collect();
-        many.sort_unstable_by(|a, b| sort_key(a).cmp(&sort_key(b)));
-        Self::Many(many)
+        let mut sorted: Vec<_> = bindings.into_iter().collect();
+        sorted.sort_unstable_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+        Self(sorted.into())
     }
 }
 
@@ -104,13 +69,11 @@ mod tests {
         Binding::Device(Fingerprint::parse(text).unwrap())
     }
 
-    /// Returns these bindings alone, and among so many others that they are searched.
+    /// Returns these bindings alone, and among many others.
     fn few_and_many(bindings: &[Binding]) -> [Bindings; 2] {
         let others = (0..500).flat_map(|n| [registered(&format!("o{n}.net")), device(&format!("o{n}"))]);
         let many = bindings.iter().rev().cloned().chain(others).collect();
-        let few = bindings.iter().cloned().collect();
-        assert!(matches!((&few, &many), (Bindings::Inline(_), Bindings::Many(_))));
-        [few, many]
+        [bindings.iter().cloned().collect(), many]
     }
 
     #[test]

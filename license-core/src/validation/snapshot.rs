@@ -35,22 +35,9 @@ impl HeldSlots {
 }
 
 /// A license as read for one claim: all that a verdict needs, as of one moment. Cloning is cheap.
-///
-/// A license with inline bindings is one allocation, to save cache misses.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LicenseSnapshot(Found);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Found {
-    Whole(Arc<Bound<License>>),
-    /// Read for one claim. All claims on a license can share the license.
-    Part(Arc<Bound<Arc<License>>>),
-}
-
-/// A license with its bindings.
-#[derive(Clone, Debug, PartialEq)]
-struct Bound<L> {
-    license: L,
+pub struct LicenseSnapshot {
+    license: Arc<License>,
     bindings: Bindings,
 }
 
@@ -59,75 +46,50 @@ impl LicenseSnapshot {
     /// bindings](License::has_inline_bindings), otherwise those that could cover the claim.
     #[must_use]
     pub fn new(license: Arc<License>, bindings: impl IntoIterator<Item = Binding>) -> Self {
-        let license = without_key(license);
-        let bindings = bindings.into_iter().collect();
-        Self(if license.has_inline_bindings() {
-            Found::Whole(Arc::new(Bound { license: Arc::unwrap_or_clone(license), bindings }))
-        } else {
-            Found::Part(Arc::new(Bound { license, bindings }))
-        })
+        Self { license: without_key(license), bindings: bindings.into_iter().collect() }
     }
 
     /// Returns the license, [without its key](without_key).
     #[must_use]
     pub fn license(&self) -> &License {
-        match &self.0 {
-            Found::Whole(whole) => &whole.license,
-            Found::Part(part) => &part.license,
-        }
+        &self.license
     }
 
     /// Returns the bindings that were read, in no particular order.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        self.all_bindings().iter()
-    }
-
-    fn all_bindings(&self) -> &Bindings {
-        match &self.0 {
-            Found::Whole(whole) => &whole.bindings,
-            Found::Part(part) => &part.bindings,
-        }
+        self.bindings.iter()
     }
 
     /// Returns the estimated heap memory in bytes. It includes the license even if other claims share it.
     #[must_use]
     pub fn heap_size(&self) -> usize {
         let counters = 2 * size_of::<usize>();
-        let own = match &self.0 {
-            Found::Whole(_) => counters + size_of::<Bound<License>>(),
-            Found::Part(_) => 2 * counters + size_of::<Bound<Arc<License>>>() + size_of::<License>(),
-        };
         let License { plan, customer_email, metadata, .. } = self.license();
         let texts = plan.capacity() + customer_email.as_str().len() + metadata.heap_size();
-        own + texts + self.all_bindings().heap_size()
+        counters + size_of::<License>() + texts + self.bindings.heap_size()
     }
 
     /// Shares the license of `other` if both are equal and were read for one claim each.
     #[must_use]
     pub fn sharing(self, other: &Self) -> Self {
-        match (self.0, &other.0) {
-            (Found::Part(part), Found::Part(other)) if part.license == other.license => {
-                let Bound { bindings, .. } = Arc::unwrap_or_clone(part);
-                Self(Found::Part(Arc::new(Bound { license: Arc::clone(&other.license), bindings })))
-            }
-            (own, _) => Self(own),
-        }
+        let shared = !self.license.has_inline_bindings() && self.license == other.license;
+        let license = if shared { Arc::clone(&other.license) } else { self.license };
+        Self { license, ..self }
     }
 
     /// Returns the nearest wildcard that covers the claimed domain, unless the domain itself is registered.
     #[must_use]
     pub fn covered_by(&self, claim: &Claim) -> Option<&DomainName> {
         let asked = claim.domain.as_ref()?;
-        self.all_bindings().covering(asked).filter(|registered| *registered != asked)
+        self.bindings.covering(asked).filter(|registered| *registered != asked)
     }
 
     /// Returns the slots that `claim` holds. Without inline bindings, it must be the claim of the read.
     #[must_use]
     pub fn held(&self, claim: &Claim) -> HeldSlots {
-        let bindings = self.all_bindings();
         HeldSlots {
-            domain: claim.domain.as_ref().is_some_and(|domain| bindings.covering(domain).is_some()),
-            device: claim.fingerprint.as_ref().is_some_and(|device| bindings.has_device(device)),
+            domain: claim.domain.as_ref().is_some_and(|domain| self.bindings.covering(domain).is_some()),
+            device: claim.fingerprint.as_ref().is_some_and(|device| self.bindings.has_device(device)),
         }
     }
 }

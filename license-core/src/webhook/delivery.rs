@@ -14,9 +14,6 @@ use crate::id::{EndpointId, random_id};
 use crate::limits;
 use crate::text_enum::text_enum;
 
-/// Default schedule: seconds before each try.
-pub const SCHEDULE: [u32; 10] =
-    [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 /// An endpoint without success for this long is disabled.
 pub const DISABLE_AFTER: TimeDelta = TimeDelta::days(5);
 /// Longest pause that a receiver can request.

@@ -1,17 +1,16 @@
 //! Webhook endpoints.
 
-use std::collections::BTreeSet;
-use std::fmt;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, json};
+use std::collections::BTreeSet;
 
+use crate::debug::partial_debug;
 use crate::event::{Event, EventType, Subject};
 use crate::limits;
 use crate::text_enum::text_enum;
 
-use super::secret::SealedSecret;
 use crate::id::EndpointId;
+use crate::key::SealedSecret;
 
 /// How long deliveries are also signed with the old secret after a rotation.
 pub const SECRET_OVERLAP: TimeDelta = TimeDelta::hours(24);
@@ -99,14 +98,8 @@ impl EndpointSettings {
     }
 }
 
-/// Hides the URL, which often contains credentials.
-impl fmt::Debug for EndpointSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, events, description } = self;
-        let mut shown = f.debug_struct("EndpointSettings");
-        shown.field("events", events).field("description", description).finish_non_exhaustive()
-    }
-}
+// Hides the URL, which often contains credentials.
+partial_debug!(EndpointSettings { events, description });
 
 /// The reason why settings are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -240,10 +233,8 @@ impl Endpoint {
         self.last_event += 1;
         let subject = Subject::Endpoint(self.id.clone());
         let event = Event { subject, sequence: self.last_event, event_type, at, data: special };
-        let mut data = Map::new();
         let described = json!({ "id": self.id.as_str(), "description": self.settings.description });
-        data.insert("endpoint".to_owned(), described);
-        event.completed(data)
+        event.completed(Map::from_iter([("endpoint".to_owned(), described)]))
     }
 }
 

@@ -4,8 +4,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::SCHEDULE;
-
+/// Default schedule: seconds before each try.
+pub const SCHEDULE: [u32; 10] =
+    [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 /// Maximum number of tries.
 const MAX_TRIES: usize = 50;
 /// Longest pause between tries.

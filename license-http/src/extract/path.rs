@@ -43,7 +43,7 @@ path_extractor!(
     |text| ActivationId::parse(text).ok(),
     Code::ActivationNotFound.into()
 );
-path_extractor!(TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound.into());
+path_extractor!(TokenPath(TokenId), "token_id", |text| TokenId::parse(text).ok(), Code::TokenNotFound.into());
 path_extractor!(
     CustomerPath(CustomerEmail),
     "email",
@@ -54,7 +54,7 @@ path_extractor!(
     #[cfg(feature = "webhooks")]
     EndpointPath(EndpointId),
     "id",
-    EndpointId::parse,
+    |text| EndpointId::parse(text).ok(),
     Code::EndpointNotFound.into()
 );
 path_extractor!(

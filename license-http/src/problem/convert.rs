@@ -5,7 +5,6 @@ use std::error::Error;
 use axum::http::StatusCode;
 use license_core::error::{ServiceError, ValidateError};
 use license_core::key::KeyError;
-use license_core::service::AccessError;
 use license_core::store::StoreError;
 use license_core::validation::Denial;
 use license_core::webhook::EndpointSettingsError;
@@ -71,6 +70,10 @@ impl From<ServiceError> for Problem {
                 Self::invalid_field(field, sentence(&error))
             }
             ServiceError::Usage(error) => Self::bad_request(error.parameter(), sentence(&error)),
+            ServiceError::LacksScope(scope) => Self::lacks(scope),
+            ServiceError::TokenWithoutScopes => Self::invalid_field("scopes", sentence(&error)),
+            ServiceError::TokenExpired => Self::invalid_field("expires_at", sentence(&error)),
+            ServiceError::TokenNotFound => Code::TokenNotFound.into(),
             ServiceError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "request failed");
@@ -114,22 +117,6 @@ impl From<ValidateError> for Problem {
             ValidateError::Store(error) => error.into(),
             error => {
                 tracing::error!(error = %Chain(&error), "validation failed");
-                Self::internal()
-            }
-        }
-    }
-}
-
-impl From<AccessError> for Problem {
-    fn from(error: AccessError) -> Self {
-        match error {
-            AccessError::Lacks(scope) => Self::lacks(scope),
-            AccessError::NoScopes => Self::invalid_field("scopes", sentence(&error)),
-            AccessError::Expired => Self::invalid_field("expires_at", sentence(&error)),
-            AccessError::NotFound => Code::TokenNotFound.into(),
-            AccessError::Store(error) => error.into(),
-            error => {
-                tracing::error!(error = %Chain(&error), "request failed");
                 Self::internal()
             }
         }

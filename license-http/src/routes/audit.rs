@@ -91,7 +91,7 @@ pub(super) async fn list(
     let [from, to] = query.time_range()?;
     let filter = AuditFilter {
         license_id: query.take("license", "the id of a license", |text| LicenseId::parse(text).ok())?,
-        token_id: query.take("token", "the id of a token", TokenId::parse)?,
+        token_id: query.take("token", "the id of a token", |text| TokenId::parse(text).ok())?,
         action: query.take("action", "an action such as license.revoke", action)?,
         from,
         to,

@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use license_core::access::{Actor, Who};
-use license_core::service::{DeactivateRequest, Deactivated, SlotHolder};
+use license_core::service::{Deactivated, SlotHolder};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -56,8 +56,7 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Refused
         OwnedSlotHolder::Device(text) => SlotHolder::Device(text),
     };
     let actor = Actor { request_id, ..Actor::new(Who::Customer) };
-    let request = DeactivateRequest { key: &key, holder };
-    Ok(match state.services.validation.deactivate(&request, actor).await.map_err(Problem::from)? {
+    Ok(match state.services.validation.deactivate(&key, holder, actor).await.map_err(Problem::from)? {
         Deactivated::Released(license) => {
             let usage = SlotsUsed::from(&*license);
             wire::json(StatusCode::OK, &Released { released: true, usage })

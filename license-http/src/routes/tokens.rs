@@ -79,7 +79,7 @@ pub(super) async fn list(
     State(services): State<Arc<Services>>,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let page = query.page(TokenId::parse)?;
+    let page = query.page(|text| TokenId::parse(text).ok())?;
     query.finish()?;
     let (now, found) = (services.access.now(), services.access.tokens(&page).await?);
     Ok(wire::json(StatusCode::OK, &PageJson::new(&found, |token| TokenJson::new(token, now))))

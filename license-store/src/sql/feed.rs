@@ -124,7 +124,7 @@ fn read_payload(text: &str) -> Option<ChangeNotice> {
         *byte = u8::from_str_radix(&hex[pair..pair + 2], 16).ok()?;
     }
     if first == TOKEN {
-        let (token_id, digest) = (TokenId::parse(second)?, TokenDigest::from_bytes(digest));
+        let (token_id, digest) = (TokenId::parse(second).ok()?, TokenDigest::from_bytes(digest));
         return Some(ChangeNotice::TokenChanged(TokenChanged { token_id, digest }));
     }
     Some(ChangeNotice::LicenseChanged(LicenseChanged {

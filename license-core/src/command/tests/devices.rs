@@ -17,10 +17,6 @@ fn device(name: &str) -> Command {
     Command::Activate(claim(None, Some(name)))
 }
 
-fn names(bench: &Bench) -> Vec<&str> {
-    bench.activations.iter().map(|one| one.binding.value()).collect()
-}
-
 fn see(bench: &mut Bench, name: &str, at: DateTime<Utc>) {
     let id = bench.activations.iter().find(|one| one.binding.value() == name).unwrap().id.clone();
     bench.seen.insert(id, at);
@@ -39,7 +35,7 @@ fn new_device_evicts_the_least_recently_seen() {
         Ok(vec!["activation.released", "activation.created"]),
         "one commit, the release first"
     );
-    assert_eq!(names(&bench), ["b", "c"], "no device was seen after its activation");
+    assert_eq!(bench.names(), ["b", "c"], "no device was seen after its activation");
     let now = bench.now;
     see(&mut bench, "b", now + hour);
     bench.now += hour + hour;
@@ -55,7 +51,7 @@ fn denied_claim_evicts_no_device() {
         bench.done(&device(name));
     }
     assert_eq!(bench.activate(Some("c.com"), Some("c")), Err(DenialCode::DomainLimitReached));
-    assert_eq!(names(&bench), ["a.com", "b.com", "a", "b"]);
+    assert_eq!(bench.names(), ["a.com", "b.com", "a", "b"]);
 }
 
 /// A lowered limit applies to the next new device, unless too many devices would be evicted.
@@ -87,10 +83,7 @@ fn unread_devices_are_not_evicted() {
     for name in ["a", "b"] {
         bench.done(&device(name));
     }
-    let context = CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None };
-    let view =
-        View { license: bench.license.clone(), activations: Vec::new(), eviction_candidates: Vec::new() };
-    let Decision { outcome, changes } = decide(view, &device("c"), &context);
+    let Decision { outcome, changes } = decide(bare_view(&bench.license), &device("c"), &context());
     let expected = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
     assert_eq!((outcome, changes), (CommandOutcome::Denied(expected), None));
 }
@@ -114,7 +107,7 @@ fn idle_time_is_exact_to_the_microsecond() {
         "only the unseen device"
     );
     assert_eq!(released(&mut bench, &Command::ReleaseIdle), none, "once");
-    assert_eq!(names(&bench), ["a.com", "b"]);
+    assert_eq!(bench.names(), ["a.com", "b"]);
     bench.now = now() + TimeDelta::days(31) + micro;
     bench.done(&Command::Change(LicensePatch { plan: Some("large".to_owned()), ..Default::default() }));
     assert_eq!(released(&mut bench, &Command::ReleaseIdle), none, "the plan has no idle time");
@@ -192,11 +185,9 @@ fn label_is_stored_and_emits_an_event() {
 fn audit_keeps_labels_apart_from_permanent_data() {
     let bench = Bench::new("small", &["a.com"]);
     let by = Some(Arc::new(Actor::new(Who::CommandLine)));
-    let context = CommandContext { plans: plans().into(), now: now(), expected_version: None, by };
-    let activations = bench.activations;
-    let command = Command::Label(activations[0].id.clone(), Label::parse("Shop").ok());
-    let view = View { license: bench.license, activations, eviction_candidates: Vec::new() };
-    let entry = decide(view, &command, &context).changes.unwrap().audit.unwrap();
+    let command = Command::Label(bench.activations[0].id.clone(), Label::parse("Shop").ok());
+    let view = View { activations: bench.activations, ..bare_view(&bench.license) };
+    let entry = decide(view, &command, &CommandContext { by, ..context() }).changes.unwrap().audit.unwrap();
     assert_eq!(entry.action, "activation.label");
     assert_eq!(entry.metadata, Some(json!({ "before": { "label": null }, "after": { "label": "Shop" } })));
     assert_eq!(entry.changes["activations"]["after"][0]["name"], "a.com");

@@ -1,17 +1,18 @@
 //! Exports licenses as JSON lines, in a stable order.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{TransferError, TransferService};
+use super::TransferService;
+use crate::debug::partial_debug;
+use crate::error::ServiceError;
 use crate::key::ImportedKeyFormats;
 use crate::license::{ActivationId, Counters, License, LicenseId};
 use crate::store::TransferSnapshot;
-use crate::transfer::write_line::{
-    ShownKey, activation_line, export_line, key_format_line, license_line, rollup_line,
+use crate::transfer::line::{
+    ClearKey, LicenseLine, activation_line, export_line, key_format_line, license_line, rollup_line,
 };
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
@@ -45,14 +46,7 @@ pub struct Exporter<'a> {
     written: u64,
 }
 
-impl fmt::Debug for Exporter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter")
-            .field("keys", &self.keys)
-            .field("written", &self.written)
-            .finish_non_exhaustive()
-    }
-}
+partial_debug!(Exporter<'_> { keys, written });
 
 /// Items read ahead, and whether there are more.
 struct Read<T> {
@@ -82,20 +76,17 @@ impl<'a> Exporter<'a> {
         formats: &ImportedKeyFormats,
         snapshot: Box<dyn TransferSnapshot + 'a>,
     ) -> Self {
-        let head = std::iter::once(export_line()).chain(formats.iter().map(key_format_line)).collect();
-        let (licenses, activations) = (Read::new(), Read::new());
-        let (last_activation, rollups, last_rollup, of) = (None, Read::new(), None, None);
         Self {
             service,
             keys,
             snapshot,
-            head,
-            licenses,
-            activations,
-            last_activation,
-            rollups,
-            last_rollup,
-            of,
+            head: std::iter::once(export_line()).chain(formats.iter().map(key_format_line)).collect(),
+            licenses: Read::new(),
+            activations: Read::new(),
+            last_activation: None,
+            rollups: Read::new(),
+            last_rollup: None,
+            of: None,
             written: 0,
         }
     }
@@ -103,8 +94,8 @@ impl<'a> Exporter<'a> {
     /// Returns the next line without line end, or `None` at the end.
     ///
     /// # Errors
-    /// Returns [`TransferError`] if the store fails or a key does not open.
-    pub async fn next_line(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+    /// Returns [`ServiceError`] if the store fails or a key does not open.
+    pub async fn next_line(&mut self) -> Result<Option<Zeroizing<String>>, ServiceError> {
         if let Some(line) = self.head.pop_front() {
             return Ok(Some(Zeroizing::new(line)));
         }
@@ -133,18 +124,17 @@ impl<'a> Exporter<'a> {
         self.written += 1;
         let id = license.id.as_str();
         let key = self.service.context.vault.open(&license.sealed_key, id);
-        let key = key.map_err(|_| TransferError::SealedKey { id: license.id.clone() })?;
-        Ok(Some(match self.keys {
-            ExportKeys::Sealed => {
-                let sealed = self.service.context.export_seal.seal(&key, id);
-                license_line(&license, &counters, &ShownKey::Sealed(&sealed))
-            }
-            ExportKeys::Clear => license_line(&license, &counters, &ShownKey::Clear(&key)),
-        }))
+        let key = key.map_err(|_| ServiceError::SealedKey(license.id.clone()))?;
+        let mut line = LicenseLine::of(&license, &counters);
+        match self.keys {
+            ExportKeys::Sealed => line.sealed_key = Some(self.service.context.export_seal.seal(&key, id)),
+            ExportKeys::Clear => line.key = Some(ClearKey::of(&key)),
+        }
+        Ok(Some(license_line(&line)))
     }
 
     /// Returns the next rollup line. Rollups follow the licenses.
-    async fn next_rollup(&mut self) -> Result<Option<Zeroizing<String>>, TransferError> {
+    async fn next_rollup(&mut self) -> Result<Option<Zeroizing<String>>, ServiceError> {
         if self.rollups.wants_more() {
             let rollups = self.snapshot.rollups(self.last_rollup.as_ref(), READ).await?;
             self.rollups.add(rollups);

@@ -2,16 +2,17 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
 use super::super::key_formats::read_key;
-use super::{TransferError, TransferService};
+use super::TransferService;
 use crate::access::Actor;
-use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest, LicenseKey, SealedKey};
+use crate::debug::partial_debug;
+use crate::error::ServiceError;
+use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest, KeyError, LicenseKey};
 use crate::license::LicenseId;
 use crate::limits;
-use crate::transfer::line::{ActivationLine, KeyLine, Line, is_of_activation};
+use crate::transfer::line::{ActivationLine, Line, is_of_activation};
 use crate::transfer::validate_row::{Rules, validate_row};
 use crate::transfer::{ImportBatch, ImportLineError, Imported, ImportedLicense, ImportedRollup, LicenseLine};
 use crate::usage::{Day, Rollup, RollupKey, UsageSum};
@@ -74,12 +75,7 @@ pub struct Importer<'a> {
     faults: Vec<(u64, ImportLineError)>,
 }
 
-impl fmt::Debug for Importer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { options, report, .. } = self;
-        f.debug_struct("Importer").field("options", options).field("report", report).finish_non_exhaustive()
-    }
-}
+partial_debug!(Importer<'_> { options, report });
 
 /// The license whose lines are being read.
 enum CurrentLicense {
@@ -91,6 +87,26 @@ enum CurrentLicense {
     },
     /// Rejected, together with its following activation lines.
     Rejected,
+}
+
+/// The reason why a license is not imported.
+enum Fault {
+    /// A line is rejected; `None` is the line of the license.
+    Line(Option<u64>, ImportLineError),
+    /// The import cannot continue.
+    Import(ServiceError),
+}
+
+impl From<ImportLineError> for Fault {
+    fn from(fault: ImportLineError) -> Self {
+        Self::Line(None, fault)
+    }
+}
+
+impl From<ServiceError> for Fault {
+    fn from(error: ServiceError) -> Self {
+        Self::Import(error)
+    }
 }
 
 impl<'a> Importer<'a> {
@@ -115,14 +131,14 @@ impl<'a> Importer<'a> {
         }
     }
 
-    pub(super) async fn declare_given(&mut self) -> Result<(), TransferError> {
+    pub(super) async fn declare_given(&mut self) -> Result<(), ServiceError> {
         for format in std::mem::take(&mut self.options.key_formats) {
             self.declare(format).await?;
         }
         Ok(())
     }
 
-    async fn declare(&mut self, format: ImportedKeyFormat) -> Result<(), TransferError> {
+    async fn declare(&mut self, format: ImportedKeyFormat) -> Result<(), ServiceError> {
         self.formats = std::mem::take(&mut self.formats).with(format.clone())?;
         if self.options.dry_run { Ok(()) } else { self.service.declare(&format).await }
     }
@@ -130,9 +146,9 @@ impl<'a> Importer<'a> {
     /// Processes the JSON line with this number. Empty lines are skipped.
     ///
     /// # Errors
-    /// Returns [`TransferError`] if the import cannot continue. [`take_faults`](Self::take_faults) has
+    /// Returns [`ServiceError`] if the import cannot continue. [`take_faults`](Self::take_faults) has
     /// rejected lines.
-    pub async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), TransferError> {
+    pub async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), ServiceError> {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
@@ -163,12 +179,12 @@ impl<'a> Importer<'a> {
     /// Processes the license in the table row with this number.
     ///
     /// # Errors
-    /// Returns [`TransferError`] as [`line`](Self::line) does.
+    /// Returns [`ServiceError`] as [`line`](Self::line) does.
     pub async fn row(
         &mut self,
         number: u64,
         row: Result<LicenseLine, ImportLineError>,
-    ) -> Result<(), TransferError> {
+    ) -> Result<(), ServiceError> {
         self.license(number, row.map(Box::new)).await
     }
 
@@ -176,7 +192,7 @@ impl<'a> Importer<'a> {
         &mut self,
         number: u64,
         line: Result<Box<LicenseLine>, ImportLineError>,
-    ) -> Result<(), TransferError> {
+    ) -> Result<(), ServiceError> {
         self.close().await?;
         match line {
             Ok(line) => self.current = CurrentLicense::License { number, line, activations: Vec::new() },
@@ -191,24 +207,25 @@ impl<'a> Importer<'a> {
     fn activation(&mut self, number: u64, line: ActivationLine) {
         let fault = match &mut self.current {
             CurrentLicense::Rejected => return,
-            CurrentLicense::None => ImportLineError::Stray,
-            CurrentLicense::License { line: license, activations, .. } => match &license.id {
-                Some(id) if *id == line.license && activations.len() < limits::IMPORT_ACTIVATIONS => {
+            CurrentLicense::License { line: license, activations, .. }
+                if license.id.as_ref() == Some(&line.license) =>
+            {
+                if activations.len() < limits::IMPORT_ACTIVATIONS {
                     activations.push((number, line));
                     return;
                 }
-                Some(id) if *id == line.license => ImportLineError::TooManyActivations,
-                _ => ImportLineError::Stray,
-            },
+                self.current = CurrentLicense::Rejected;
+                ImportLineError::too_many_activations()
+            }
+            // A stray activation does not affect the license before it.
+            CurrentLicense::License { .. } | CurrentLicense::None => {
+                ImportLineError::new("it does not follow the line of its license")
+            }
         };
-        // A stray activation does not affect the license before it.
-        if fault == ImportLineError::TooManyActivations {
-            self.current = CurrentLicense::Rejected;
-        }
         self.reject(number, fault);
     }
 
-    async fn rollup(&mut self, number: u64, rollup: Rollup) -> Result<(), TransferError> {
+    async fn rollup(&mut self, number: u64, rollup: Rollup) -> Result<(), ServiceError> {
         self.close().await?;
         let Rollup { key, sum } = rollup;
         // Allows clocks that are up to a day ahead.
@@ -219,7 +236,7 @@ impl<'a> Importer<'a> {
         match self.rollups.entry(key) {
             Entry::Occupied(before) => {
                 let line = before.get().0;
-                self.reject(number, ImportLineError::Twice { line, what: "rollup key" });
+                self.reject(number, same_as(line, "rollup key"));
             }
             Entry::Vacant(entry) => {
                 entry.insert((number, sum));
@@ -229,7 +246,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Writes the collected rollups, after the licenses they may belong to.
-    async fn write_rollups(&mut self) -> Result<(), TransferError> {
+    async fn write_rollups(&mut self) -> Result<(), ServiceError> {
         self.write_batch().await?;
         if self.rollups.is_empty() {
             return Ok(());
@@ -248,10 +265,12 @@ impl<'a> Importer<'a> {
             match settled {
                 // In a dry run, licenses of earlier lines are not stored.
                 ImportedRollup::NoLicense if !(self.options.dry_run && self.ids.contains_key(&id)) => {
-                    self.reject(number, ImportLineError::NoLicense { id });
+                    self.reject(number, ImportLineError::new(format!("there is no license {id}")));
                 }
                 ImportedRollup::New | ImportedRollup::NoLicense => self.report.rollups += 1,
-                ImportedRollup::Pruned => self.reject(number, ImportLineError::Gone),
+                ImportedRollup::Pruned => {
+                    self.reject(number, ImportLineError::new("usage of this day has been removed here"));
+                }
                 ImportedRollup::Existing => {}
             }
         }
@@ -264,13 +283,13 @@ impl<'a> Importer<'a> {
     }
 
     /// Validates the license whose lines are complete.
-    async fn close(&mut self) -> Result<(), TransferError> {
+    async fn close(&mut self) -> Result<(), ServiceError> {
         let CurrentLicense::License { number, line, activations } =
             std::mem::replace(&mut self.current, CurrentLicense::None)
         else {
             return Ok(());
         };
-        match self.validate(number, *line, activations)? {
+        match self.validate(number, *line, activations) {
             Ok(license) => {
                 self.batch_activations += license.activations.len();
                 self.batch.push((number, license));
@@ -278,7 +297,8 @@ impl<'a> Importer<'a> {
                     self.write_batch().await?;
                 }
             }
-            Err((at, fault)) => self.reject(at, fault),
+            Err(Fault::Line(at, fault)) => self.reject(at.unwrap_or(number), fault),
+            Err(Fault::Import(error)) => return Err(error),
         }
         Ok(())
     }
@@ -288,90 +308,69 @@ impl<'a> Importer<'a> {
         number: u64,
         line: LicenseLine,
         activations: Vec<(u64, ActivationLine)>,
-    ) -> Result<Result<ImportedLicense, (u64, ImportLineError)>, TransferError> {
-        let now = self.service.context.now();
-        let key = match self.key(number, &line)? {
-            Ok(key) => key,
-            Err(fault) => return Ok(Err((number, fault))),
-        };
-        let digest = key.as_ref().map(|key| self.service.context.vault.digest(key));
+    ) -> Result<ImportedLicense, Fault> {
+        let context = &self.service.context;
+        let now = context.now();
+        let key = self.key(number, &line)?;
+        let digest = key.as_ref().map(|key| context.vault.digest(key));
         let (id, id_given) = match (&line.id, &digest) {
             (Some(id), _) => (id.clone(), true),
             (None, Some(digest)) => {
                 let mut last = [0; 10];
                 last.copy_from_slice(&blake3::derive_key(ID_CONTEXT, digest.as_bytes())[..10]);
-                (LicenseId::derived(line.created_at.unwrap_or(now), last), false)
+                (LicenseId::derived(line.created_at.map_or(now, |time| time.0), last), false)
             }
-            (None, None) => return Ok(Err((number, ImportLineError::Nameless))),
+            (None, None) => {
+                let why = "a license needs a key or an id, so that it is imported once";
+                return Err(ImportLineError::new(why).into());
+            }
         };
-        let duplicate = self.ids.get(&id).map(|line| (*line, "id"));
-        let duplicate =
-            duplicate.or_else(|| digest.and_then(|digest| self.keys.get(&digest)).map(|line| (*line, "key")));
-        if let Some((line, what)) = duplicate {
-            return Ok(Err((number, ImportLineError::Twice { line, what })));
+        if let Some(line) = self.ids.get(&id) {
+            return Err(same_as(*line, "id").into());
         }
-        let key = self.sealed(key, &id)?;
-        let Self { service, options, .. } = self;
-        let ImportOptions { over_limit, events, .. } = *options;
-        let rules = Rules { plans: &service.context.plans, now, over_limit, events };
-        Ok(match validate_row((id, id_given), key, line, activations, &rules) {
-            Ok(license) => {
-                self.ids.insert(license.license.id.clone(), number);
-                self.keys.insert(license.license.key_digest, number);
-                Ok(license)
-            }
-            Err((at, fault)) => Err((at.unwrap_or(number), fault)),
-        })
+        if let Some(line) = digest.and_then(|digest| self.keys.get(&digest)) {
+            return Err(same_as(*line, "key").into());
+        }
+        let key = context.seal_key(key, &id).map_err(ServiceError::from)?;
+        let ImportOptions { over_limit, events, .. } = self.options;
+        let rules = Rules { plans: &context.plans, now, over_limit, events };
+        let license = validate_row((id, id_given), key, line, activations, &rules)
+            .map_err(|(at, fault)| Fault::Line(at, fault))?;
+        self.ids.insert(license.license.id.clone(), number);
+        self.keys.insert(license.license.key_digest, number);
+        Ok(license)
     }
 
     /// Returns the key given in a line.
-    fn key(
-        &mut self,
-        number: u64,
-        line: &LicenseLine,
-    ) -> Result<Result<Option<LicenseKey>, ImportLineError>, TransferError> {
-        let opened = match (&line.key, &line.id) {
-            (None, _) => return Ok(Ok(None)),
-            (Some(KeyLine::Clear(text)), _) => return Ok(self.read(text).map(Some)),
-            (Some(KeyLine::Sealed(_)), None) => return Ok(Err(ImportLineError::Sealed)),
-            (Some(KeyLine::Sealed(sealed)), Some(id)) => {
-                match self.service.context.export_seal.open(sealed, id.as_str()) {
-                    Ok(opened) => opened,
-                    Err(_) if self.has_opened_a_key => return Ok(Err(ImportLineError::Sealed)),
-                    Err(_) => return Err(TransferError::OtherSecret { line: number }),
-                }
-            }
+    fn key(&mut self, number: u64, line: &LicenseLine) -> Result<Option<LicenseKey>, Fault> {
+        let why = "it was altered, or sealed for another license or with another secret";
+        let unopened = || Fault::from(ImportLineError::field("sealed_key", why));
+        let (sealed, id) = match (&line.key, &line.sealed_key, &line.id) {
+            (Some(key), ..) => return Ok(Some(self.read(key.as_str())?)),
+            (None, None, _) => return Ok(None),
+            (None, Some(sealed), id) => (sealed, id.as_ref().ok_or_else(unopened)?),
+        };
+        let opened = match self.service.context.export_seal.open(sealed, id.as_str()) {
+            Ok(opened) => opened,
+            Err(_) if self.has_opened_a_key => return Err(unopened()),
+            Err(_) => return Err(ServiceError::OtherSecret { line: number }.into()),
         };
         self.has_opened_a_key = true;
         // A key with another prefix was the other database's own; here it is an imported key.
-        Ok(self.read(opened.reveal()).map(Some))
+        Ok(Some(self.read(opened.reveal())?))
     }
 
     fn read(&self, text: &str) -> Result<LicenseKey, ImportLineError> {
-        let mut imported = false;
-        let key = read_key(text, &self.service.context.key_format, || {
-            imported = true;
-            self.formats.read(text)
-        });
-        key.map_err(|error| if imported { ImportLineError::KeyForm } else { ImportLineError::Key(error) })
-    }
-
-    /// Returns the digest and sealed form of the given key, or of a new key.
-    fn sealed(
-        &self,
-        given: Option<LicenseKey>,
-        id: &LicenseId,
-    ) -> Result<(KeyDigest, SealedKey), TransferError> {
-        let context = &self.service.context;
-        let sealed = context.with_rng(|rng| {
-            let key = given.map_or_else(|| context.key_format.generate(rng), Ok)?;
-            Ok((context.vault.digest(&key), context.vault.seal(&key, id.as_str(), rng)?))
-        });
-        Ok(sealed?)
+        let key = read_key(text, &self.service.context.key_format, || self.formats.read(text));
+        let other = "it is neither a key of this server nor in a declared key format";
+        key.map_err(|error| {
+            let mistyped = matches!(error, KeyError::Check { .. });
+            ImportLineError::field("key", if mistyped { error.to_string() } else { other.to_owned() })
+        })
     }
 
     /// Writes the collected licenses in one commit.
-    async fn write_batch(&mut self) -> Result<(), TransferError> {
+    async fn write_batch(&mut self) -> Result<(), ServiceError> {
         self.batch_activations = 0;
         if self.batch.is_empty() {
             return Ok(());
@@ -392,9 +391,12 @@ impl<'a> Importer<'a> {
                 }
                 Imported::Existing => self.report.existing += 1,
                 Imported::IdTaken => {
-                    self.reject(number, ImportLineError::IdTaken { id: one.license.id.clone() });
+                    let why = format!("there is another license {}", one.license.id);
+                    self.reject(number, ImportLineError::new(why));
                 }
-                Imported::KeyTaken { by } => self.reject(number, ImportLineError::KeyTaken { by }),
+                Imported::KeyTaken { by } => {
+                    self.reject(number, ImportLineError::new(format!("the license {by} has this key")));
+                }
             }
         }
         Ok(())
@@ -414,10 +416,14 @@ impl<'a> Importer<'a> {
     /// Writes the remaining licenses and rollups.
     ///
     /// # Errors
-    /// Returns [`TransferError`] as [`line`](Self::line) does.
-    pub async fn finish(&mut self) -> Result<ImportReport, TransferError> {
+    /// Returns [`ServiceError`] as [`line`](Self::line) does.
+    pub async fn finish(&mut self) -> Result<ImportReport, ServiceError> {
         self.close().await?;
         self.write_rollups().await?;
         Ok(self.report)
     }
+}
+
+fn same_as(line: u64, what: &str) -> ImportLineError {
+    ImportLineError::new(format!("line {line} has the same {what}"))
 }

@@ -117,14 +117,3 @@ fn series_length_is_limited() {
         assert_eq!(query.intervals(None, None, from).map(|starts| starts.len()), expected, "{days} days");
     }
 }
-
-#[test]
-fn names_parse_back() {
-    for interval in Interval::ALL {
-        assert_eq!(Interval::parse(interval.as_str()), Some(interval));
-    }
-    for group in UsageGroup::ALL {
-        assert_eq!(UsageGroup::parse(group.as_str()), Some(group));
-    }
-    assert_eq!((Interval::parse("Day"), UsageGroup::parse("")), (None, None));
-}

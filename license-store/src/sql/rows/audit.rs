@@ -64,7 +64,7 @@ impl<R: SqlRow> Reader<'_, R> {
             actor,
             action: self.text("action")?,
             license_id: self.maybe_parsed("license_id", LicenseId::parse)?,
-            token_id: self.maybe_parsed("token_id", |text| TokenId::parse(text).ok_or("no id"))?,
+            token_id: self.maybe_parsed("token_id", TokenId::parse)?,
             changes: self.json("changes")?,
             metadata: self.maybe_parsed("metadata", |text| serde_json::from_str(text))?,
         };

@@ -24,7 +24,7 @@ pub(crate) fn token_values<'a>(token: &'a ApiToken, scopes: &'a str) -> [Value<'
 impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn token(&self) -> Result<ApiToken, StoreError> {
         Ok(ApiToken {
-            id: self.parsed("id", |text| TokenId::parse(text).ok_or("no id"))?,
+            id: self.parsed("id", TokenId::parse)?,
             digest: TokenDigest::from_bytes(self.digest("digest")?),
             name: self.parsed("name", TokenName::parse)?,
             scopes: self.parsed("scopes", Scopes::parse)?,

@@ -17,7 +17,7 @@ use crate::sql::dialect::{SqlRow, Value};
 
 impl<R: SqlRow> Reader<'_, R> {
     fn endpoint_id(&self, column: &'static str) -> Result<EndpointId, StoreError> {
-        self.parsed(column, |text| EndpointId::parse(text).ok_or("no id"))
+        self.parsed(column, EndpointId::parse)
     }
 
     pub(crate) fn endpoint(&self) -> Result<Endpoint, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::debug::opaque_debug;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rand::TryCryptoRng;
@@ -57,11 +58,7 @@ impl WebhookSecret {
     }
 }
 
-impl fmt::Debug for WebhookSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookSecret(…)")
-    }
-}
+opaque_debug!(WebhookSecret);
 
 /// The text is not a webhook secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

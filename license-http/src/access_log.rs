@@ -1,8 +1,5 @@
 //! The access log: one line per request, with an id that the response carries too.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -10,26 +7,13 @@ use std::task::{Context, Poll};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use rand::TryCryptoRng;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
 /// Path of validations, without the prefix of the host app.
 const VALIDATE: &str = "/api/v1/validate";
-
-macro_rules! log_request {
-    ($level:ident, $method:ident, $route:ident, $status:ident, $started:ident, $request_id:ident) => {
-        tracing::event!(
-            tracing::Level::$level,
-            method = $method,
-            route = $route,
-            status = $status.as_u16(),
-            duration_us = u64::try_from($started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            request_id = %$request_id,
-            "request"
-        )
-    };
-}
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,13 +27,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// An `x-request-id` of the caller is kept if it is 8 to 48 hex digits and hyphens, such as a UUID. No key,
 /// token or e-mail address has that form.
 #[derive(Clone, Debug)]
-pub struct AccessLogLayer(Arc<RequestIds>);
-
-/// Generator of ids: `<process>-<number>`, where `process` is random.
-#[derive(Debug)]
-struct RequestIds {
+pub struct AccessLogLayer {
+    /// Random. An id is `<process>-<number>`.
     process: u32,
-    next: AtomicU64,
+    next: Arc<AtomicU64>,
 }
 
 impl AccessLogLayer {
@@ -58,12 +39,12 @@ impl AccessLogLayer {
     /// # Errors
     /// Returns the error of the generator.
     pub fn new<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, R::Error> {
-        Ok(Self(Arc::new(RequestIds { process: rng.try_next_u32()?, next: AtomicU64::new(1) })))
+        Ok(Self { process: rng.try_next_u32()?, next: Arc::new(AtomicU64::new(1)) })
     }
 
     fn next_id(&self) -> RequestId {
-        let RequestIds { process, next } = &*self.0;
-        RequestId::Generated { process: *process, number: next.fetch_add(1, Ordering::Relaxed) }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        RequestId(format!("{:08x}-{number}", self.process).into())
     }
 }
 
@@ -88,7 +69,7 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+    type Future = BoxFuture<'static, Result<Response, S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -104,14 +85,16 @@ where
         Box::pin(async move {
             let mut response = answer.await?;
             let route = route.as_ref().map_or("-", MatchedPath::as_str);
-            let status = response.status();
+            let (status, request_id) = (response.status(), &*request_id.0);
+            let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let status_code = status.as_u16();
             // Validations are frequent, and metrics count them.
             if route.ends_with(VALIDATE) && !status.is_server_error() {
-                log_request!(DEBUG, method, route, status, started, request_id);
+                tracing::debug!(method, route, status = status_code, duration_us, request_id, "request");
             } else {
-                log_request!(INFO, method, route, status, started, request_id);
+                tracing::info!(method, route, status = status_code, duration_us, request_id, "request");
             }
-            if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
+            if let Ok(id) = HeaderValue::from_str(request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
             Ok(response)
@@ -121,46 +104,22 @@ where
 
 /// Id of a request; an extension of it.
 #[derive(Clone, Debug)]
-pub(crate) enum RequestId {
-    /// Sent by the caller.
-    Received(HeaderValue),
-    /// See [`RequestIds`].
-    Generated { process: u32, number: u64 },
-}
+pub(crate) struct RequestId(pub(crate) Arc<str>);
 
 impl RequestId {
     /// Returns the id that the caller sent, if it is well formed.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(REQUEST_ID).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
-        let text = value.as_bytes();
+        let text = value.to_str().ok()?;
         let well_formed = (8..=48).contains(&text.len())
-            && text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
-        well_formed.then(|| Self::Received(value.clone()))
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Received(value) => f.write_str(value.to_str().unwrap_or_default()),
-            Self::Generated { process, number } => write!(f, "{process:08x}-{number}"),
-        }
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        well_formed.then(|| Self(text.into()))
     }
 }
 
 /// Returns a standard method, or `-`. A custom method may be any word, even a key.
 fn method_name(method: &Method) -> &'static str {
-    static STANDARD: [Method; 9] = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::HEAD,
-        Method::OPTIONS,
-        Method::PATCH,
-        Method::CONNECT,
-        Method::TRACE,
-    ];
-    STANDARD.iter().find(|standard| *standard == method).map_or("-", Method::as_str)
+    let standard = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
+    standard.into_iter().find(|standard| *standard == method.as_str()).unwrap_or("-")
 }

@@ -143,5 +143,5 @@ fn public(options: &LimitOptions) -> Router<HttpState> {
 
 /// Adds the fallback last, since two routers with a fallback cannot be merged.
 fn finish(router: Router<HttpState>, state: StateInner) -> Router {
-    router.fallback(routes::not_found()).with_state(HttpState(Arc::new(state)))
+    router.fallback(routes::not_found()).with_state(Arc::new(state))
 }

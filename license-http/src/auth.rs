@@ -81,7 +81,7 @@ impl From<AuthError> for Problem {
             }
             AuthError::Invalid(reason) => {
                 let challenge = format!(r#"Bearer error="invalid_token", error_description="{reason}""#);
-                Self::new(Code::Unauthorized, format!("{reason}.")).with_challenge(challenge)
+                Self::new(Code::Unauthorized, format!("{reason}.")).with_challenge(&challenge)
             }
         }
     }
@@ -177,8 +177,7 @@ impl Authenticator for TokenAuth {
     }
 }
 
-/// Returns the token of `Authorization: Bearer <token>`. Two such headers are refused: a proxy may have
-/// checked the other one.
+/// Returns the bearer token. Two such headers are refused: a proxy may have checked the other one.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -212,7 +211,7 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
 /// Returns the id of a request for the audit: that of the access log, otherwise the caller's own.
 pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
     let id = extensions.get::<RequestId>().cloned().or_else(|| RequestId::from_headers(headers));
-    id.map(|id| id.to_string())
+    id.map(|id| id.0.to_string())
 }
 
 /// Middleware that rejects unauthenticated requests before the body is read.

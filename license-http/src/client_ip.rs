@@ -6,9 +6,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::http::header::FORWARDED;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use ipnet::IpNet;
-use license_core::usage::Location;
 
 use forwarding::{Addresses, forwarded_addresses, list_addresses};
 
@@ -50,26 +49,6 @@ impl ClientAddress {
 /// headers of other requests are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByTrustedProxy;
-
-/// Where a request comes from, according to its extensions.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RequestOrigin {
-    pub(crate) address: Option<ClientAddress>,
-    /// See [`ByTrustedProxy`].
-    pub(crate) by_trusted_proxy: bool,
-    /// Set by the host app; overrides headers and the database.
-    pub(crate) location: Option<Location>,
-}
-
-impl RequestOrigin {
-    pub(crate) fn of(extensions: &Extensions) -> Self {
-        Self {
-            address: extensions.get::<ClientAddress>().copied(),
-            by_trusted_proxy: extensions.get::<ByTrustedProxy>().is_some(),
-            location: extensions.get::<Location>().cloned(),
-        }
-    }
-}
 
 /// The header in which trusted proxies report the client address.
 ///
@@ -128,11 +107,9 @@ impl TrustedProxies {
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
         let mut client = peer.to_canonical();
         if self.trusts(client) {
-            let (name, addresses) = match self.header {
-                ForwardingHeader::XForwardedFor => {
-                    (X_FORWARDED_FOR, list_addresses as fn(&str) -> Addresses<'_>)
-                }
-                ForwardingHeader::Forwarded => (FORWARDED, forwarded_addresses as _),
+            let (name, addresses): (_, fn(&str) -> Addresses<'_>) = match self.header {
+                ForwardingHeader::XForwardedFor => (X_FORWARDED_FOR, list_addresses),
+                ForwardingHeader::Forwarded => (FORWARDED, forwarded_addresses),
             };
             // A line that is not text ends the search, like an entry that is not an address.
             let lines = headers.get_all(name).iter().rev().map(HeaderValue::to_str);

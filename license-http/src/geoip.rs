@@ -4,12 +4,14 @@
 #[cfg(feature = "geoip")]
 mod database;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "geoip")]
 use license_core::metrics::Metric;
 use license_core::usage::{Country, Location};
 
-use crate::client_ip::RequestOrigin;
+use crate::client_ip::ByTrustedProxy;
+#[cfg(feature = "geoip")]
+use crate::client_ip::ClientAddress;
 
 #[cfg(feature = "geoip")]
 pub use database::{GeoIpDatabase, GeoIpError};
@@ -47,21 +49,19 @@ impl GeoIp {
     }
 
     /// Returns the location of a request, if any source knows it.
-    pub(crate) fn location(&self, headers: &HeaderMap, origin: &RequestOrigin) -> Option<Location> {
-        if origin.location.is_some() {
-            return origin.location.clone();
+    pub(crate) fn location(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Location> {
+        if let Some(known) = extensions.get::<Location>() {
+            return Some(known.clone());
         }
-        let location = self.location_in_header(headers, origin);
+        let location = extensions.get::<ByTrustedProxy>().and_then(|_| self.location_in_header(headers));
         #[cfg(feature = "geoip")]
-        let location = location.or_else(|| self.database.as_ref()?.location(origin.address?.0));
+        let location =
+            location.or_else(|| self.database.as_ref()?.location(extensions.get::<ClientAddress>()?.0));
         location
     }
 
-    fn location_in_header(&self, headers: &HeaderMap, origin: &RequestOrigin) -> Option<Location> {
+    fn location_in_header(&self, headers: &HeaderMap) -> Option<Location> {
         let name = self.country_header.as_ref()?;
-        if !origin.by_trusted_proxy {
-            return None;
-        }
         // The last header is the nearest proxy's; a caller may have sent others before it.
         let text =
             headers.get_all(name).iter().next_back().and_then(|value| HeaderValue::to_str(value).ok())?;
@@ -77,10 +77,7 @@ impl GeoIp {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Extensions;
-
     use super::*;
-    use crate::client_ip::ByTrustedProxy;
 
     fn location(lines: &[&str], trusted: bool) -> Option<String> {
         let geoip = GeoIp::default().country_header(HeaderName::from_static("cf-ipcountry"));
@@ -92,7 +89,7 @@ mod tests {
         if trusted {
             extensions.insert(ByTrustedProxy);
         }
-        geoip.location(&headers, &RequestOrigin::of(&extensions)).map(|location| location.country.to_string())
+        geoip.location(&headers, &extensions).map(|location| location.country.to_string())
     }
 
     #[test]
@@ -113,17 +110,5 @@ mod tests {
             assert_eq!(location(lines, true).as_deref(), expected, "{lines:?}");
             assert_eq!(location(lines, false), None, "{lines:?}, untrusted");
         }
-    }
-
-    #[test]
-    fn extension_of_the_host_app_overrides_all_sources() {
-        let known = Location::of(Country::parse("SE").unwrap());
-        let mut extensions = Extensions::new();
-        extensions.insert(known.clone());
-        assert_eq!(
-            GeoIp::default().location(&HeaderMap::new(), &RequestOrigin::of(&extensions)),
-            Some(known)
-        );
-        assert_eq!(GeoIp::default().location(&HeaderMap::new(), &RequestOrigin::default()), None);
     }
 }

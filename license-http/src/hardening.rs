@@ -1,92 +1,39 @@
 //! Hardening of every route: limits of the request head, panics as responses, security headers.
 
-use std::any::Any;
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use futures_util::future::{CatchUnwind, Either, Map, Ready, ready};
 use license_core::limits;
-use tower::{Layer, Service};
 
-use crate::problem::{Code, Problem, RenderProblem};
+use crate::problem::{Code, Problem};
 
 const NO_CONTENT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-type Caught = Result<Result<Response, Infallible>, Box<dyn Any + Send>>;
-
-/// Layer that refuses oversized heads, answers for handlers that panic, and adds security headers.
-///
-/// It allocates nothing, since every validation passes it. (The catch-panic layer of tower-http boxes each
-/// body.)
-#[derive(Clone, Copy)]
-pub(crate) struct Hardening {
-    render: RenderProblem,
-    after: fn(Caught) -> Result<Response, Infallible>,
+/// Middleware that hardens routes whose errors are problem details.
+pub(crate) async fn harden(request: Request, next: Next) -> Response {
+    guard(request, Problem::into_response, |request| next.run(request)).await
 }
 
-impl Hardening {
-    /// For routes that answer errors with problem details.
-    pub(crate) fn problems() -> Self {
-        Self {
-            render: Problem::into_response,
-            after: |caught| Ok(secure(caught.unwrap_or_else(|_| Ok(panic_problem().into_response()))?)),
-        }
-    }
-
-    /// For `/validate` and `/deactivate`.
-    pub(crate) fn refusals() -> Self {
-        Self {
-            render: Problem::into_refusal,
-            after: |caught| Ok(secure(caught.unwrap_or_else(|_| Ok(panic_problem().into_refusal()))?)),
-        }
-    }
-}
-
-type HardenedFuture<F> = Either<
-    Ready<Result<Response, Infallible>>,
-    Map<CatchUnwind<AssertUnwindSafe<F>>, fn(Caught) -> Result<Response, Infallible>>,
->;
-
-impl<S> Layer<S> for Hardening {
-    type Service = HardeningService<S>;
-
-    fn layer(&self, inner: S) -> HardeningService<S> {
-        HardeningService { hardening: *self, inner }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct HardeningService<S> {
-    hardening: Hardening,
-    inner: S,
-}
-
-impl<S> Service<Request> for HardeningService<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = HardenedFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Hardening { render, after } = self.hardening;
-        if let Err(problem) = check_head(&request) {
-            return Either::Left(ready(Ok(secure(render(problem)))));
-        }
+/// Calls a handler, unless the head is too large, and answers for it if it panics. Boxes nothing.
+pub(crate) async fn guard<F: Future<Output = Response>>(
+    request: Request,
+    render: fn(Problem) -> Response,
+    handler: impl FnOnce(Request) -> F,
+) -> Response {
+    let response = match check_head(&request) {
         // A panic drops the state of the handler. The service protects its own.
-        Either::Right(AssertUnwindSafe(self.inner.call(request)).catch_unwind().map(after))
-    }
+        Ok(()) => AssertUnwindSafe(async { handler(request).await })
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| render(panic_problem())),
+        Err(problem) => render(problem),
+    };
+    secure(response)
 }
 
 /// Adds security headers. A route may set its own content policy and caching.

@@ -6,6 +6,5 @@ mod rate_limit;
 mod request_limits;
 
 pub use rate::{Rate, RateError, RateLimits};
-pub(crate) use rate_limit::RateLimited;
 pub use request_limits::LimitOptions;
 pub(crate) use request_limits::{RequestLimits, limit_admin_calls, limit_unauthorized};

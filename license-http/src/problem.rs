@@ -6,7 +6,7 @@ mod convert;
 use std::borrow::Cow;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use license_core::access::Scope;
 use license_core::key::LicenseKey;
@@ -32,12 +32,8 @@ pub(crate) struct Problem {
     detail: ProblemText,
     field: Option<ProblemText>,
     suggestion: Option<LicenseKey>,
-    /// `WWW-Authenticate` of RFC 6750.
-    challenge: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
-
-/// Renders a problem in the form of a route: [`Problem::into_response`] or [`Problem::into_refusal`].
-pub(crate) type RenderProblem = fn(Problem) -> Response;
 
 impl From<Code> for Problem {
     /// Uses the meaning of the code as the detail.
@@ -49,7 +45,7 @@ impl From<Code> for Problem {
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<ProblemText>) -> Self {
         let (status, code) = (code.status(), code.as_str());
-        Self { status, code, detail: detail.into(), field: None, suggestion: None, challenge: None }
+        Self { status, code, detail: detail.into(), field: None, suggestion: None, headers: Vec::new() }
     }
 
     /// Replaces the code and its status.
@@ -58,9 +54,17 @@ impl Problem {
         self
     }
 
-    /// Adds a `WWW-Authenticate` challenge.
-    pub(crate) fn with_challenge(self, challenge: impl Into<String>) -> Self {
-        Self { challenge: Some(challenge.into()), ..self }
+    /// Adds a `WWW-Authenticate` challenge of RFC 6750.
+    pub(crate) fn with_challenge(self, challenge: &str) -> Self {
+        self.with_headers(HeaderValue::from_str(challenge).map(|challenge| (WWW_AUTHENTICATE, challenge)))
+    }
+
+    pub(crate) fn with_headers(
+        mut self,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// Names the field, parameter or header at fault.
@@ -92,7 +96,7 @@ impl Problem {
     pub(crate) fn lacks(scope: Scope) -> Self {
         let detail = format!("This call needs the scope {scope}, which the caller does not have.");
         Self::new(Code::InsufficientScope, detail)
-            .with_challenge(format!(r#"Bearer error="insufficient_scope", scope="{scope}""#))
+            .with_challenge(&format!(r#"Bearer error="insufficient_scope", scope="{scope}""#))
     }
 
     /// Renders the problem in the form of `/validate`.
@@ -104,15 +108,15 @@ impl Problem {
             suggestion: self.suggestion.as_ref().map(LicenseKey::reveal),
             field: self.field.as_deref(),
         };
-        self.with_headers(wire::json(self.status, &refusal))
+        let response = wire::json(self.status, &refusal);
+        self.add_headers(response)
     }
 
-    fn with_headers(&self, mut response: Response) -> Response {
-        if let Some(Ok(challenge)) = self.challenge.as_deref().map(HeaderValue::from_str) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
+    fn add_headers(self, mut response: Response) -> Response {
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
         }
+        response.headers_mut().extend(self.headers);
         response
     }
 }
@@ -168,7 +172,7 @@ impl IntoResponse for Problem {
         };
         let mut response = wire::json(self.status, &json);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        self.with_headers(response)
+        self.add_headers(response)
     }
 }
 
@@ -177,17 +181,4 @@ pub(crate) fn sentence(error: &(impl std::fmt::Display + ?Sized)) -> String {
     let text = error.to_string();
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body_util::BodyExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn fallback_of_wire_equals_an_internal_problem() {
-        let body = Problem::internal().into_response().into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(body, wire::INTERNAL);
-    }
 }

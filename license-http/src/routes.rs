@@ -9,7 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod health;
 mod key_request;
-mod licenses;
+pub(crate) mod licenses;
 mod metrics;
 pub(crate) mod tokens;
 pub(crate) mod usage;
@@ -20,25 +20,21 @@ pub(crate) mod webhook_endpoints;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::handler::Handler;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, Method};
-use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodFilter, MethodRouter, any, get, on, post};
 use license_core::access::Scope;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::auth::{AuthConfig, authenticate, require_scopes};
-use crate::hardening::Hardening;
+use crate::hardening::harden;
 use crate::limits::{LimitOptions, RequestLimits, limit_admin_calls, limit_unauthorized};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 const VALIDATE: &str = "/api/v1/validate";
 const DEACTIVATE: &str = "/api/v1/deactivate";
-
-/// Time for which a browser may cache the answer to a preflight request.
-const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// A route and the scopes it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,21 +71,16 @@ struct AdminRoute {
     handler: MethodRouter<HttpState>,
 }
 
-/// One line per route. The method is also the function that makes the handler, so the two cannot disagree.
+/// One line per route.
 macro_rules! table {
     ($($method:ident $path:literal [$($scope:ident),+] $handler:path;)+) => {
         vec![$(AdminRoute {
-            method: table!(@ $method),
+            method: Method::$method,
             path: $path,
             scopes: &[$(Scope::$scope),+],
-            handler: $method($handler),
+            handler: on(MethodFilter::$method, $handler),
         }),+]
     };
-    (@ get) => { Method::GET };
-    (@ post) => { Method::POST };
-    (@ put) => { Method::PUT };
-    (@ patch) => { Method::PATCH };
-    (@ delete) => { Method::DELETE };
 }
 
 fn probe_table() -> [(&'static str, MethodRouter<HttpState>); 3] {
@@ -98,23 +89,23 @@ fn probe_table() -> [(&'static str, MethodRouter<HttpState>); 3] {
 
 fn license_table() -> Vec<AdminRoute> {
     table! {
-        post "/api/v1/licenses" [LicensesWrite] licenses::create;
-        get "/api/v1/licenses" [LicensesRead] licenses::list;
-        get "/api/v1/licenses/{id}" [LicensesRead] licenses::get;
-        put "/api/v1/licenses/{id}" [LicensesWrite] licenses::change;
-        delete "/api/v1/licenses/{id}" [LicensesWrite] licenses::revoke;
-        post "/api/v1/licenses/{id}/suspend" [LicensesWrite] licenses::suspend;
-        post "/api/v1/licenses/{id}/reinstate" [LicensesWrite] licenses::reinstate;
-        post "/api/v1/licenses/{id}/renew" [LicensesWrite] licenses::renew;
-        post "/api/v1/licenses/{id}/rotate-key" [LicensesWrite] licenses::rotate_key;
-        get "/api/v1/licenses/{id}/activations" [LicensesRead] activations::list;
-        delete "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
-        patch "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::label;
-        get "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
-        get "/api/v1/usage" [UsageRead] usage::overview;
-        get "/api/v1/events" [LicensesRead] events::list;
-        delete "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
-        get "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
+        POST "/api/v1/licenses" [LicensesWrite] licenses::create;
+        GET "/api/v1/licenses" [LicensesRead] licenses::list;
+        GET "/api/v1/licenses/{id}" [LicensesRead] licenses::get;
+        PUT "/api/v1/licenses/{id}" [LicensesWrite] licenses::change;
+        DELETE "/api/v1/licenses/{id}" [LicensesWrite] licenses::revoke;
+        POST "/api/v1/licenses/{id}/suspend" [LicensesWrite] licenses::suspend;
+        POST "/api/v1/licenses/{id}/reinstate" [LicensesWrite] licenses::reinstate;
+        POST "/api/v1/licenses/{id}/renew" [LicensesWrite] licenses::renew;
+        POST "/api/v1/licenses/{id}/rotate-key" [LicensesWrite] licenses::rotate_key;
+        GET "/api/v1/licenses/{id}/activations" [LicensesRead] activations::list;
+        DELETE "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
+        PATCH "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::label;
+        GET "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
+        GET "/api/v1/usage" [UsageRead] usage::overview;
+        GET "/api/v1/events" [LicensesRead] events::list;
+        DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
+        GET "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
     }
 }
 
@@ -122,18 +113,18 @@ fn license_table() -> Vec<AdminRoute> {
 fn webhook_table() -> Vec<AdminRoute> {
     use webhook_endpoints as endpoints;
     table! {
-        post "/api/v1/webhook-endpoints" [WebhooksWrite] endpoints::create;
-        get "/api/v1/webhook-endpoints" [WebhooksRead] endpoints::list;
-        get "/api/v1/webhook-endpoints/{id}" [WebhooksRead] endpoints::get;
-        put "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::set;
-        delete "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::delete;
-        post "/api/v1/webhook-endpoints/{id}/enable" [WebhooksWrite] endpoints::enable;
-        post "/api/v1/webhook-endpoints/{id}/disable" [WebhooksWrite] endpoints::disable;
-        post "/api/v1/webhook-endpoints/{id}/rotate-secret" [WebhooksWrite] endpoints::rotate_secret;
-        post "/api/v1/webhook-endpoints/{id}/test" [WebhooksWrite] endpoints::test;
-        post "/api/v1/webhook-endpoints/{id}/replay" [WebhooksWrite] endpoints::replay;
-        get "/api/v1/webhook-endpoints/{id}/deliveries" [WebhooksRead] deliveries::list;
-        post "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay" [WebhooksWrite] deliveries::replay;
+        POST "/api/v1/webhook-endpoints" [WebhooksWrite] endpoints::create;
+        GET "/api/v1/webhook-endpoints" [WebhooksRead] endpoints::list;
+        GET "/api/v1/webhook-endpoints/{id}" [WebhooksRead] endpoints::get;
+        PUT "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::set;
+        DELETE "/api/v1/webhook-endpoints/{id}" [WebhooksWrite] endpoints::delete;
+        POST "/api/v1/webhook-endpoints/{id}/enable" [WebhooksWrite] endpoints::enable;
+        POST "/api/v1/webhook-endpoints/{id}/disable" [WebhooksWrite] endpoints::disable;
+        POST "/api/v1/webhook-endpoints/{id}/rotate-secret" [WebhooksWrite] endpoints::rotate_secret;
+        POST "/api/v1/webhook-endpoints/{id}/test" [WebhooksWrite] endpoints::test;
+        POST "/api/v1/webhook-endpoints/{id}/replay" [WebhooksWrite] endpoints::replay;
+        GET "/api/v1/webhook-endpoints/{id}/deliveries" [WebhooksRead] deliveries::list;
+        POST "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay" [WebhooksWrite] deliveries::replay;
     }
 }
 
@@ -142,26 +133,21 @@ fn webhook_table() -> Vec<AdminRoute> {
     Vec::new()
 }
 
-/// Routes that need an [`AccessService`](license_core::service::AccessService). No scope only reads tokens:
-/// a caller that may create tokens may list them.
+/// Tokens and the audit. No scope only reads tokens: a caller that may create tokens may list them.
 fn access_table() -> Vec<AdminRoute> {
     table! {
-        post "/api/v1/tokens" [TokensWrite] tokens::create;
-        get "/api/v1/tokens" [TokensWrite] tokens::list;
-        get "/api/v1/tokens/{token_id}" [TokensWrite] tokens::get;
-        delete "/api/v1/tokens/{token_id}" [TokensWrite] tokens::revoke;
-        get "/api/v1/audit" [AuditRead] audit::list;
+        POST "/api/v1/tokens" [TokensWrite] tokens::create;
+        GET "/api/v1/tokens" [TokensWrite] tokens::list;
+        GET "/api/v1/tokens/{token_id}" [TokensWrite] tokens::get;
+        DELETE "/api/v1/tokens/{token_id}" [TokensWrite] tokens::revoke;
+        GET "/api/v1/audit" [AuditRead] audit::list;
     }
 }
 
 /// Builds the routes that need no authentication.
 pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
-    // The layer is around the handlers. Around the route it would clone the route and box a future for each
-    // request.
-    let validate = post(validate::validate.layer(Hardening::refusals()))
-        .fallback(key_request::method_not_allowed.layer(Hardening::refusals()));
-    let deactivate = post(deactivate::deactivate.layer(Hardening::refusals()))
-        .fallback(key_request::method_not_allowed.layer(Hardening::refusals()));
+    let validate = post(validate::validate).fallback(key_request::method_not_allowed);
+    let deactivate = post(deactivate::deactivate).fallback(key_request::method_not_allowed);
     let (validate, deactivate) = match cors(options) {
         Some(cors) => (validate.layer(cors.clone()), deactivate.layer(cors)),
         None => (validate, deactivate),
@@ -177,13 +163,10 @@ pub(crate) fn open(
         .into_iter()
         .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(Hardening::problems())
+        .route_layer(from_fn(harden))
 }
 
-/// Builds the routes that need scopes.
-///
-/// An existing path authenticates first, even for an unsupported method. An unknown path is 404 for every
-/// caller, since paths are not secret.
+/// Builds the routes that need scopes. They authenticate first, even for an unsupported method.
 pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestLimits>) -> Router<HttpState> {
     let access = if with_access { access_table() } else { Vec::new() };
     license_table()
@@ -197,12 +180,12 @@ pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestL
         .route_layer(from_fn_with_state(Arc::clone(limits), limit_admin_calls))
         .route_layer(from_fn_with_state(config, authenticate))
         .route_layer(from_fn_with_state(Arc::clone(limits), limit_unauthorized))
-        .route_layer(Hardening::problems())
+        .route_layer(from_fn(harden))
 }
 
 /// Answers unknown paths.
 pub(crate) fn not_found() -> MethodRouter<HttpState> {
-    any((async || Problem::from(Code::RouteNotFound)).layer(Hardening::problems()))
+    any(async || Problem::from(Code::RouteNotFound)).layer(from_fn(harden))
 }
 
 /// Returns a CORS layer if web pages may call at all. The layer boxes futures, so it is not added otherwise.
@@ -213,16 +196,14 @@ fn cors(options: &LimitOptions) -> Option<CorsLayer> {
     let all = options.cors_origins.iter().any(|origin| origin == "*");
     let origins =
         if all { AllowOrigin::any() } else { AllowOrigin::list(options.cors_origins.iter().cloned()) };
-    let exposed = ["ratelimit", "ratelimit-policy", "x-request-id", "x-license-store"];
+    let exposed = ["ratelimit", "ratelimit-policy", "x-request-id", "x-license-store", "retry-after"];
     Some(
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::POST])
             .allow_headers([CONTENT_TYPE])
-            .expose_headers(
-                exposed.map(HeaderName::from_static).into_iter().chain([RETRY_AFTER]).collect::<Vec<_>>(),
-            )
-            .max_age(PREFLIGHT_MAX_AGE),
+            .expose_headers(exposed.map(HeaderName::from_static))
+            .max_age(std::time::Duration::from_hours(1)),
     )
 }
 

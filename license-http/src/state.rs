@@ -1,9 +1,7 @@
 //! State shared by all routes.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use license_core::metrics::Histogram;
 use license_core::service::Services;
 
@@ -11,8 +9,7 @@ use crate::geoip::GeoIp;
 use crate::limits::RequestLimits;
 
 /// State of a router. axum clones it for each request, so it is one pointer.
-#[derive(Clone, Debug)]
-pub(crate) struct HttpState(pub(crate) Arc<StateInner>);
+pub(crate) type HttpState = Arc<StateInner>;
 
 /// Services, settings and HTTP metrics.
 #[derive(Debug)]
@@ -36,19 +33,5 @@ impl StateInner {
             geoip: GeoIp::default(),
             validate_seconds: Histogram::new(Histogram::SECONDS),
         }
-    }
-}
-
-impl Deref for HttpState {
-    type Target = StateInner;
-
-    fn deref(&self) -> &StateInner {
-        &self.0
-    }
-}
-
-impl FromRef<HttpState> for Arc<Services> {
-    fn from_ref(state: &HttpState) -> Self {
-        Self::clone(&state.services)
     }
 }

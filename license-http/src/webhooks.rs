@@ -13,11 +13,34 @@ mod destination;
 mod dispatcher;
 mod metrics;
 mod public_address;
-mod router_settings;
 mod sender;
+
+use std::sync::Arc;
+
+use license_core::metrics::Metric;
+
+use metrics::DispatcherMetrics;
 
 pub use destination::{DestinationError, Destinations, NameResolver};
 pub use dispatcher::Dispatcher;
 pub use ipnet::IpNet;
-pub use router_settings::Webhooks;
 pub use sender::SenderError;
+
+/// Settings of the webhook routes: the allowed destinations, and the metrics of a dispatcher in this process.
+#[derive(Clone, Debug, Default)]
+pub struct Webhooks {
+    pub(crate) destinations: Destinations,
+    metrics: Option<Arc<DispatcherMetrics>>,
+}
+
+impl Webhooks {
+    /// Uses these destinations, without a dispatcher in this process.
+    #[must_use]
+    pub fn elsewhere(destinations: Destinations) -> Self {
+        Self { destinations, metrics: None }
+    }
+
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        self.metrics.as_ref().map(|metrics| metrics.all()).unwrap_or_default()
+    }
+}

@@ -2,48 +2,24 @@
 
 use std::fmt::Display;
 
-use axum::body::Body;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use license_core::clock::whole_micros;
-pub(crate) use license_core::json::{time, time_or_null};
 use license_core::store::Page;
 use serde::Serialize;
 
-/// Header capacity of a response: content type, four security headers and the request id. With one more,
-/// the map would double in size.
-const HEADERS: usize = 6;
-
-/// Body of the response if serialization fails. It equals `Problem::internal()`.
-pub(crate) const INTERNAL: &str = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"Internal error. The server's log has the details.","code":"INTERNAL","error":"INTERNAL"}"#;
-
 /// Returns a JSON response.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // One allocation for most bodies.
-    let mut text = Vec::with_capacity(512);
-    let (status, content_type, text) = match serde_json::to_writer(&mut text, body) {
-        Ok(()) => (status, "application/json", text),
-        Err(error) => {
-            tracing::error!(%error, "response body could not be serialized");
-            (StatusCode::INTERNAL_SERVER_ERROR, "application/problem+json", INTERNAL.into())
-        }
-    };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+    // A panic would be answered as an internal error.
+    let text = serde_json::to_vec(body).expect("types of this crate always serialize");
+    (status, [(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-/// Sets `Location`. It is relative to the request path, so that it works under every prefix and behind
-/// every proxy.
-pub(crate) fn with_location(mut response: Response, location: String) -> Response {
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    response
+/// Sets `Location`, relative to the request path, so that it works under every prefix and proxy.
+pub(crate) fn with_location(response: Response, location: String) -> Response {
+    ([(LOCATION, location)], response).into_response()
 }
 
 /// Formats a time as RFC 3339 in UTC, with no more digits than needed.
@@ -74,7 +50,6 @@ pub(crate) struct PageJson<T> {
 pub(crate) struct WithAsOf<T> {
     #[serde(flatten)]
     answer: T,
-    #[serde(serialize_with = "time")]
     as_of: DateTime<Utc>,
 }
 
@@ -89,8 +64,7 @@ impl<T> PageJson<T> {
 impl<T> WithAsOf<T> {
     /// Adds the earliest of `counted`, the `as_of` of each item. An item without one is complete as of `now`.
     ///
-    /// Read the clock before the store. Otherwise validations answered between the two may be missing from
-    /// the counters.
+    /// Read the clock before the store: validations between the two may be missing from the counters.
     pub(crate) fn new(
         answer: T,
         counted: impl IntoIterator<Item = Option<DateTime<Utc>>>,

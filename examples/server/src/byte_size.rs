@@ -34,24 +34,8 @@ mod tests {
         {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
-    }
-
-    #[test]
-    fn other_texts_are_rejected() {
-        for text in [
-            "",
-            "0",
-            "0MiB",
-            "MiB",
-            "256MB",
-            "256M",
-            "256mib",
-            "256 MiB",
-            "+1MiB",
-            "-1",
-            "1.5GiB",
-            "17179869184GiB",
-        ] {
+        let others = ",0,0MiB,MiB,256MB,256M,256mib,256 MiB,+1MiB,-1,1.5GiB,17179869184GiB";
+        for text in others.split(',') {
             assert_eq!(text.parse::<ByteSize>(), Err(ERROR), "{text:?}");
         }
     }

@@ -53,8 +53,8 @@ impl Database {
             }
             "postgres" | "postgresql" => {
                 let options = PostgresOptions {
-                    max_connections: flags.database_connections.into(),
-                    acquire_timeout: Duration::from_secs(flags.database_timeout.into()),
+                    max_connections: flags.database_connections.get().into(),
+                    acquire_timeout: Duration::from_secs(flags.database_timeout.get().into()),
                     transaction_pooler: flags.database_pooler,
                     listen_url: flags.database_listen.clone(),
                     ..PostgresOptions::default()

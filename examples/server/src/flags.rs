@@ -1,14 +1,14 @@
 //! Command-line flags. Each has an environment variable.
 
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::audit::AuditFlags;
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
 use crate::network::NetworkFlags;
-use crate::usage::UsageFlags;
+use crate::retention::RetentionFlags;
 use chrono::TimeDelta;
 use clap::{Args, Parser, ValueEnum};
 use license_core::catalog::PlanCatalog;
@@ -52,10 +52,7 @@ pub(crate) struct Flags {
     pub(crate) network: NetworkFlags,
 
     #[command(flatten)]
-    pub(crate) audit: AuditFlags,
-
-    #[command(flatten)]
-    pub(crate) usage: UsageFlags,
+    pub(crate) retention: RetentionFlags,
 
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,
@@ -95,14 +92,18 @@ pub(crate) struct DatabaseFlags {
     pub(crate) database: String,
 
     /// PostgreSQL: maximum number of connections of this node
-    #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10,
-        value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) database_connections: u16,
+    #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value = "10")]
+    pub(crate) database_connections: NonZero<u16>,
 
     /// PostgreSQL: seconds that a call waits for a connection; then it is answered 503
-    #[arg(long, global = true, env = "LICENSE_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
-        value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) database_timeout: u16,
+    #[arg(
+        long,
+        global = true,
+        env = "LICENSE_DATABASE_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "5"
+    )]
+    pub(crate) database_timeout: NonZero<u16>,
 
     /// PostgreSQL: --database is a pooler in transaction mode, such as pgbouncer; see docs/postgres.md
     #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER")]
@@ -186,8 +187,7 @@ impl WebhookFlags {
         if self.allow_http { rules.allow_http() } else { rules }
     }
 
-    /// Returns the timeout of an attempt.
-    pub(crate) fn attempt_time(&self) -> Duration {
+    pub(crate) fn attempt_timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 }
@@ -296,8 +296,8 @@ impl Flags {
     pub(crate) fn jobs(&self) -> JobOptions {
         JobOptions {
             expiring: TimeDelta::days(self.webhooks.expiring_days.into()),
-            usage_retention: self.usage.retention(),
-            audit_days: self.audit.audit_days,
+            usage_retention: self.retention.usage(),
+            audit_days: self.retention.audit_days,
             ..JobOptions::default()
         }
     }

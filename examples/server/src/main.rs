@@ -2,7 +2,6 @@
 //! `license-server --help`
 //! lists the flags.
 
-mod audit;
 mod byte_size;
 mod command;
 #[cfg(test)]
@@ -10,11 +9,11 @@ mod configuration;
 mod database;
 mod flags;
 mod network;
+mod retention;
 mod secret;
 mod startup_message;
 mod tokens;
 mod transfer;
-mod usage;
 
 use std::process::ExitCode;
 
@@ -91,7 +90,7 @@ async fn run(flags: Flags) -> Result<(), String> {
 
     let served = async {
         let dispatcher = Dispatcher::new(engine.services().webhooks, flags.webhooks.destinations());
-        let dispatcher = dispatcher.map_err(text)?.attempt_timeout(flags.webhooks.attempt_time());
+        let dispatcher = dispatcher.map_err(text)?.attempt_timeout(flags.webhooks.attempt_timeout());
         let webhooks = dispatcher.webhooks();
         engine.spawn(dispatcher);
         let (auth, admin_token) = auth(&engine, given_token).await?;
@@ -100,7 +99,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             .webhooks(webhooks)
             .limits(flags.network.limits())
             .geoip(geoip)
-            .store_addresses(flags.audit.store_addresses)
+            .store_addresses(flags.retention.store_addresses)
             .router()
             .layer(log);
         StartupMessage {

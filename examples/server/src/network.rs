@@ -1,5 +1,6 @@
 //! Network flags: trusted proxies, geography, rate limits, connections, timeouts, CORS and TLS.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,46 +54,38 @@ pub(crate) struct NetworkFlags {
     rate_per_token: Rate,
 
     /// Maximum number of open connections
-    #[arg(long, env = "LICENSE_CONNECTIONS", value_name = "N", default_value_t = 4096,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    connections: u32,
+    #[arg(long, env = "LICENSE_CONNECTIONS", value_name = "N", default_value = "4096")]
+    connections: NonZero<usize>,
 
     /// Maximum number of open connections per address; trusted proxies are exempt
-    #[arg(long, env = "LICENSE_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = 512,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    connections_per_address: u32,
+    #[arg(long, env = "LICENSE_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value = "512")]
+    connections_per_address: NonZero<usize>,
 
     /// Maximum number of validations in flight; further ones are answered 503 at once
-    #[arg(long, env = "LICENSE_VALIDATIONS_AT_ONCE", value_name = "N", default_value_t = 2048,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    validations_at_once: u32,
+    #[arg(long, env = "LICENSE_VALIDATIONS_AT_ONCE", value_name = "N", default_value = "2048")]
+    validations_at_once: NonZero<usize>,
 
     /// Maximum number of admin calls in flight, counted apart from validations; further ones are answered
     /// 503 at once
-    #[arg(long, env = "LICENSE_ADMIN_CALLS_AT_ONCE", value_name = "N", default_value_t = 64,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    admin_calls_at_once: u32,
+    #[arg(long, env = "LICENSE_ADMIN_CALLS_AT_ONCE", value_name = "N", default_value = "64")]
+    admin_calls_at_once: NonZero<usize>,
 
     /// Seconds that a client has to send a request's head, from its first byte, or to finish a TLS handshake
-    #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
-        value_parser = clap::value_parser!(u16).range(1..))]
-    head_timeout: u16,
+    #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value = "10")]
+    head_timeout: NonZero<u16>,
 
     /// Seconds without a request after which a connection is closed; set it above the idle timeout of your
     /// load balancer
-    #[arg(long, env = "LICENSE_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 75,
-        value_parser = clap::value_parser!(u16).range(1..))]
-    idle_timeout: u16,
+    #[arg(long, env = "LICENSE_IDLE_TIMEOUT", value_name = "SECONDS", default_value = "75")]
+    idle_timeout: NonZero<u16>,
 
     /// Seconds that a client has to send a request's body
-    #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
-        value_parser = clap::value_parser!(u16).range(1..))]
-    body_timeout: u16,
+    #[arg(long, env = "LICENSE_BODY_TIMEOUT", value_name = "SECONDS", default_value = "10")]
+    body_timeout: NonZero<u16>,
 
     /// Seconds that a client has to read its answer
-    #[arg(long, env = "LICENSE_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
-        value_parser = clap::value_parser!(u16).range(1..))]
-    write_timeout: u16,
+    #[arg(long, env = "LICENSE_WRITE_TIMEOUT", value_name = "SECONDS", default_value = "30")]
+    write_timeout: NonZero<u16>,
 
     #[arg(long = "cors-origin", env = "LICENSE_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',',
         value_parser = origin, help = "Origin of web pages that may call /validate and /deactivate from a browser, such as \
@@ -128,7 +121,6 @@ impl NetworkFlags {
             ProxyHeader::XForwardedFor => ForwardingHeader::XForwardedFor,
             ProxyHeader::Forwarded => ForwardingHeader::Forwarded,
         };
-        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {
                 Some(Tls::load(certificate, key).map_err(|error| format!("TLS: {error}"))?)
@@ -137,8 +129,8 @@ impl NetworkFlags {
         };
         Ok(ListenOptions {
             trusted_proxies: TrustedProxies::new(self.trusted_proxies.iter().copied(), header),
-            max_connections: size(self.connections),
-            max_connections_per_address: size(self.connections_per_address),
+            max_connections: self.connections.get(),
+            max_connections_per_address: self.connections_per_address.get(),
             timeouts: Timeouts {
                 head: seconds(self.head_timeout),
                 idle: seconds(self.idle_timeout),
@@ -148,7 +140,7 @@ impl NetworkFlags {
         })
     }
 
-    /// How it is found out where callers are; reads the file, which is to be watched.
+    /// Returns the sources of the country, and the database to watch.
     pub(crate) fn geoip(&self) -> Result<(GeoIp, Option<GeoIpDatabase>), String> {
         let mut geography = GeoIp::default();
         if let Some(name) = &self.country_header {
@@ -171,16 +163,16 @@ impl NetworkFlags {
         limits.per_token = self.rate_per_token;
         let mut options = LimitOptions::default();
         options.rate_limits = (self.rate_limit == Switch::On).then_some(limits);
-        options.validations_at_once = size(self.validations_at_once);
-        options.admin_calls_at_once = size(self.admin_calls_at_once);
-        options.body_timeout = Duration::from_secs(self.body_timeout.into());
+        options.validations_at_once = self.validations_at_once.get();
+        options.admin_calls_at_once = self.admin_calls_at_once.get();
+        options.body_timeout = seconds(self.body_timeout);
         options.cors_origins.clone_from(&self.cors_origins);
         options
     }
 }
 
-fn size(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+fn seconds(seconds: NonZero<u16>) -> Duration {
+    Duration::from_secs(seconds.get().into())
 }
 
 fn header_name(text: &str) -> Result<HeaderName, &'static str> {

@@ -168,10 +168,9 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
     };
     let bar = progress(size);
     let input = BufReader::with_capacity(1 << 16, bar.wrap_read(input));
-    let reporter = Reporter { shown, bar };
     let report = with_service(flags, &database, args.dry_run, async |service| {
         let importer = service.import(args.options()).await.map_err(|error| error.to_string())?;
-        let mut importing = Importing { importer, reporter: &reporter };
+        let mut importing = Importing { importer, shown: &shown, bar: &bar };
         match format {
             Format::Jsonl => importing.lines(input).await?,
             Format::Csv => importing.rows(input, &args.map, &args.set).await?,
@@ -179,7 +178,7 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
         importing.finish().await
     });
     let report = report.await;
-    reporter.bar.finish_and_clear();
+    bar.finish_and_clear();
     let ImportReport { imported, activations, rollups, existing, refused } = report?;
     let what = if args.dry_run { "would be imported" } else { "imported" };
     note(&format!(
@@ -229,25 +228,6 @@ fn progress(size: Option<u64>) -> ProgressBar {
     }
 }
 
-/// Reports progress and invalid lines on standard error.
-struct Reporter {
-    shown: String,
-    bar: ProgressBar,
-}
-
-impl Reporter {
-    fn faults(&self, faults: Vec<(u64, ImportLineError)>) {
-        if faults.is_empty() {
-            return;
-        }
-        self.bar.suspend(|| {
-            for (line, fault) in faults {
-                note(&format!("{}:{line}: {fault}", self.shown));
-            }
-        });
-    }
-}
-
 #[expect(clippy::print_stderr, reason = "message to the user of the command")]
 fn note(text: &str) {
     eprintln!("{text}");
@@ -255,7 +235,8 @@ fn note(text: &str) {
 
 struct Importing<'a> {
     importer: Importer<'a>,
-    reporter: &'a Reporter,
+    shown: &'a str,
+    bar: &'a ProgressBar,
 }
 
 impl Importing<'_> {
@@ -288,10 +269,9 @@ impl Importing<'_> {
         let header = table.headers().map_err(|error| self.unreadable(&error))?;
         // Spreadsheets write a byte order mark.
         let header: Vec<_> = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim()).collect();
-        let columns =
-            Columns::new(&header, map, set).map_err(|error| format!("{}: {error}", self.reporter.shown))?;
+        let columns = Columns::new(&header, map, set).map_err(|error| format!("{}: {error}", self.shown))?;
         if !columns.left_out().is_empty() {
-            note(&format!("{}: ignored columns: {}", self.reporter.shown, columns.left_out().join(", ")));
+            note(&format!("{}: ignored columns: {}", self.shown, columns.left_out().join(", ")));
         }
         let mut row = csv::StringRecord::new();
         loop {
@@ -314,14 +294,21 @@ impl Importing<'_> {
     }
 
     fn unreadable(&self, error: &dyn std::fmt::Display) -> String {
-        format!("{}: {error}", self.reporter.shown)
+        format!("{}: {error}", self.shown)
     }
 
-    /// Reports progress, and the invalid lines since the last call.
+    /// Reports progress, and the invalid lines since the last call, on standard error.
     fn report(&mut self) {
-        self.reporter.faults(self.importer.take_faults());
+        let faults = self.importer.take_faults();
+        if !faults.is_empty() {
+            self.bar.suspend(|| {
+                for (line, fault) in faults {
+                    note(&format!("{}:{line}: {fault}", self.shown));
+                }
+            });
+        }
         let ImportReport { imported, existing, refused, .. } = self.importer.report();
-        self.reporter.bar.set_message(format!("{imported} new, {existing} existing, {refused} rejected"));
+        self.bar.set_message(format!("{imported} new, {existing} existing, {refused} rejected"));
     }
 
     async fn finish(mut self) -> Result<ImportReport, String> {

@@ -9,8 +9,7 @@ pub(super) fn list_addresses(line: &str) -> Addresses<'_> {
     Box::new(line.rsplit(',').map(|entry| address(entry.trim())))
 }
 
-/// Splits and counts quotes from the right. So text that a caller wrote to the left of the proxy's entry,
-/// such as a single quote, cannot change how the entry is read.
+/// Splits and counts quotes from the right, so that text of the caller cannot change how the proxy's is read.
 pub(super) fn forwarded_addresses(line: &str) -> Addresses<'_> {
     let mut rest = Some(line);
     Box::new(std::iter::from_fn(move || {
@@ -37,8 +36,7 @@ fn last_outside_quotes(text: &str, separator: u8) -> Option<usize> {
     (!quoted).then_some(0)
 }
 
-/// Returns the address of the only `for` in pairs such as `for="[2001:db8::1]:4711";proto=https`. An escape
-/// is refused: no address needs one, and quotes could not be counted from the right.
+/// Returns the address of the only `for`. Escapes are refused: with them, quotes could not be counted so.
 fn address_of_element(element: &str) -> Option<IpAddr> {
     if element.contains('\\') {
         return None;

@@ -3,8 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-/// Returns the preferred one of the `offered` media types. The first is the default: if any type is
-/// accepted, or none of those offered.
+/// Returns the preferred one of the `offered` media types. The first is the default.
 pub(crate) fn preferred<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let mut best: Option<(f32, &str)> = None;

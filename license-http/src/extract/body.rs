@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{FromRequest, Request};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -13,18 +13,10 @@ use tokio::time::timeout;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
-/// Bytes of a body whose content type is JSON. They are not parsed yet.
-#[derive(Debug)]
-pub(crate) struct JsonBytes(pub(crate) Bytes);
-
-impl FromRequest<HttpState> for JsonBytes {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        check_type(&parts.headers)?;
-        read(body, state.limits.body_timeout).await.map(Self)
-    }
+/// Reads a body whose content type is JSON.
+pub(crate) async fn read_json(request: Request, state: &HttpState) -> Result<Bytes, Problem> {
+    check_type(request.headers())?;
+    read(request.into_body(), state.limits.body_timeout).await
 }
 
 pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
@@ -35,10 +27,7 @@ pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
     match timeout(time, Limited::new(body, limits::BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
-        Ok(Err(_)) => {
-            let detail = "The body ended before it was complete.";
-            Err(Problem::new(Code::BadRequest, detail))
-        }
+        Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "The body ended before it was complete.")),
         Err(_) => {
             let detail = format!("The body did not arrive within {} seconds.", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
@@ -72,8 +61,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Accepts `application/json` and `application/…+json`. A charset must be UTF-8; other parameters are
-/// ignored.
+/// Accepts `application/json` and `application/…+json`, in UTF-8. Other parameters are ignored.
 fn is_json(value: &HeaderValue) -> bool {
     // Fast path for the usual spelling.
     if value.as_bytes() == b"application/json" {

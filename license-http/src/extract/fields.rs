@@ -9,11 +9,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-use super::body::JsonBytes;
+use super::body::{check_type, read, read_json};
+use super::query::NoQuery;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
-/// Fields of a JSON object. No name occurs twice, at any depth.
+/// Fields of a JSON object. No name occurs twice, at any depth. As an extractor, it refuses a query.
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 
@@ -21,8 +22,27 @@ impl FromRequest<HttpState> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
-        let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
-        Self::parse(&bytes)
+        NoQuery::check(request.uri())?;
+        Self::parse(&read_json(request, state).await?)
+    }
+}
+
+/// Accepts no query, and an empty body or `{}`. A field that is ignored would be a broken promise.
+#[derive(Debug)]
+pub(crate) struct NoInput;
+
+impl FromRequest<HttpState> for NoInput {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        NoQuery::check(request.uri())?;
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, state.limits.body_timeout).await?;
+        if !bytes.is_empty() {
+            check_type(&parts.headers)?;
+            Fields::parse(&bytes)?.only(&[])?;
+        }
+        Ok(Self)
     }
 }
 
@@ -36,10 +56,7 @@ impl Fields {
         match (value, duplicate) {
             (Ok(Value::Object(map)), _) => Ok(Self(map)),
             (_, Some(field)) => Err(Problem::invalid_field(field, "This field occurs twice.")),
-            (Ok(_), _) => {
-                let detail = "The body must be a JSON object.";
-                Err(Problem::new(Code::InvalidField, detail))
-            }
+            (Ok(_), _) => Err(Problem::new(Code::InvalidField, "The body must be a JSON object.")),
             (Err(error), _) => Err(malformed(&error)),
         }
     }
@@ -62,7 +79,6 @@ impl Fields {
         self.0.remove(name).map(|value| read(name, value)).transpose()
     }
 
-    /// Takes a required field.
     pub(crate) fn require<T>(
         &mut self,
         name: &'static str,
@@ -80,8 +96,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(Code::MalformedJson, detail)
 }
 
-/// Path of a value in the body. It is a linked list that is formatted only for an error: a string per value
-/// would make a long name over many items expensive.
+/// Path of a value in the body, formatted only for an error: a long name over many items would be expensive.
 enum JsonPath<'a> {
     Root,
     Name(&'a JsonPath<'a>, &'a str),

@@ -1,12 +1,20 @@
-//! Request headers of admin calls.
+//! Heads of admin calls.
+
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
 use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
+use license_core::access::Actor;
 use license_core::command::IdempotencyKey;
+use license_core::license::LicenseId;
+use license_core::service::Services;
 
+use super::path::LicensePath;
+use crate::auth::Authenticated;
 use crate::problem::{Problem, sentence};
+use crate::state::HttpState;
 
 /// The `Idempotency-Key`, if sent.
 #[derive(Debug)]
@@ -81,6 +89,26 @@ impl IfMatch {
 
 fn multiple_tags() -> Problem {
     Problem::bad_request("If-Match", "This must have only one entity tag.")
+}
+
+/// The target of a command, with its actor and the version that the license must have.
+#[derive(Debug)]
+pub(crate) struct LicenseCommand {
+    pub(crate) services: Arc<Services>,
+    pub(crate) actor: Arc<Actor>,
+    pub(crate) license: LicenseId,
+    pub(crate) version: Option<u64>,
+}
+
+impl FromRequestParts<HttpState> for LicenseCommand {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Problem> {
+        let Authenticated { actor, .. } = Authenticated::from_request_parts(parts, state).await?;
+        let LicensePath(license) = LicensePath::from_request_parts(parts, state).await?;
+        let IfMatch(version) = IfMatch::from_request_parts(parts, state).await?;
+        Ok(Self { services: Arc::clone(&state.services), actor, license, version })
+    }
 }
 
 #[cfg(test)]

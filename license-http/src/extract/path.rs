@@ -5,16 +5,15 @@ use axum::http::request::Parts;
 use license_core::access::TokenId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
-use license_core::license::LicenseId;
-use license_core::license::{ActivationId, CustomerEmail};
+use license_core::license::{ActivationId, CustomerEmail, LicenseId};
 #[cfg(feature = "webhooks")]
 use license_core::webhook::EndpointId;
 
 use crate::problem::{Code, Problem};
 
-/// Defines an extractor of one path parameter, with its parser and the problem of a malformed value.
-macro_rules! path_extractor {
-    ($(#[$attribute:meta])* $name:ident($id:ty), $parameter:literal, $parse:expr, $problem:expr) => {
+/// Defines extractors of one path parameter, each with its parser and the problem of a malformed value.
+macro_rules! path_extractors {
+    ($($(#[$attribute:meta])* $name:ident($id:ty), $parameter:literal, $parse:expr, $problem:expr;)+) => {$(
         $(#[$attribute])*
         #[derive(Debug)]
         pub(crate) struct $name(pub(crate) $id);
@@ -25,48 +24,25 @@ macro_rules! path_extractor {
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
                 let text = parameter(parts, $parameter).await;
-                text.and_then(|text| $parse(&text)).map(Self).ok_or_else(|| $problem)
+                text.and_then(|text| $parse(&text)).map(Self).ok_or_else(|| $problem.into())
             }
         }
-    };
+    )+};
 }
 
-path_extractor!(
-    LicensePath(LicenseId),
-    "id",
-    |text| LicenseId::parse(text).ok(),
-    Code::LicenseNotFound.into()
-);
-path_extractor!(
-    ActivationPath(ActivationId),
-    "activation_id",
-    |text| ActivationId::parse(text).ok(),
-    Code::ActivationNotFound.into()
-);
-path_extractor!(TokenPath(TokenId), "token_id", |text| TokenId::parse(text).ok(), Code::TokenNotFound.into());
-path_extractor!(
-    CustomerPath(CustomerEmail),
-    "email",
-    |text| CustomerEmail::parse(text).ok(),
-    Problem::bad_request("email", "This must be a percent-encoded e-mail address.")
-);
-path_extractor!(
+path_extractors! {
+    LicensePath(LicenseId), "id", |text| LicenseId::parse(text).ok(), Code::LicenseNotFound;
+    ActivationPath(ActivationId), "activation_id", |text| ActivationId::parse(text).ok(), Code::ActivationNotFound;
+    TokenPath(TokenId), "token_id", |text| TokenId::parse(text).ok(), Code::TokenNotFound;
+    CustomerPath(CustomerEmail), "email", |text| CustomerEmail::parse(text).ok(),
+        Problem::bad_request("email", "This must be a percent-encoded e-mail address.");
     #[cfg(feature = "webhooks")]
-    EndpointPath(EndpointId),
-    "id",
-    |text| EndpointId::parse(text).ok(),
-    Code::EndpointNotFound.into()
-);
-path_extractor!(
+    EndpointPath(EndpointId), "id", |text| EndpointId::parse(text).ok(), Code::EndpointNotFound;
     #[cfg(feature = "webhooks")]
-    DeliveryPath(EventId),
-    "delivery_id",
-    |text| EventId::parse(text).ok(),
-    Code::DeliveryNotFound.into()
-);
+    DeliveryPath(EventId), "delivery_id", |text| EventId::parse(text).ok(), Code::DeliveryNotFound;
+}
 
-/// Returns the last parameter of that name. An earlier one belongs to the prefix under which a host app
-/// mounted the router.
+/// Returns the last parameter of that name. An earlier one belongs to the prefix of a host app.
 async fn parameter(parts: &mut Parts, name: &str) -> Option<String> {
     // Fails if a parameter is not UTF-8 after percent-decoding.
     let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;

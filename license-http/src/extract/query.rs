@@ -1,6 +1,7 @@
 //! Query parameters: each at most once, none unknown.
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use license_core::limits;
@@ -28,9 +29,14 @@ pub(crate) struct NoQuery;
 impl<S: Sync> FromRequestParts<S> for NoQuery {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Query::from_request_parts(parts, state).await?.finish()?;
-        Ok(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::check(&parts.uri)
+    }
+}
+
+impl NoQuery {
+    pub(super) fn check(uri: &Uri) -> Result<Self, Problem> {
+        Query::parse(uri.query().unwrap_or_default())?.finish().map(|()| Self)
     }
 }
 
@@ -51,12 +57,11 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// Takes a parameter and parses it with `read`. Returns `None` if it is absent. `expected` describes
-    /// valid values.
+    /// Takes a parameter, if present, and parses it with `read`. `expected` describes valid values.
     pub(crate) fn take<T>(
         &mut self,
         name: &'static str,
-        expected: &'static str,
+        expected: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         let Some(index) = self.0.iter().position(|(known, _)| known == name) else { return Ok(None) };
@@ -64,7 +69,6 @@ impl Query {
         read(&value).map(Some).ok_or_else(|| Problem::bad_request(name, format!("This must be {expected}.")))
     }
 
-    /// Takes `from` and `to`.
     pub(crate) fn time_range(&mut self) -> Result<[Option<DateTime<Utc>>; 2], Problem> {
         let (from, to) = (self.time("from")?, self.time("to")?);
         if let (Some(from), Some(to)) = (from, to)
@@ -79,7 +83,6 @@ impl Query {
         self.take(name, "a percent-encoded RFC 3339 time", wire::parse_time)
     }
 
-    /// Takes `limit` and `cursor`.
     pub(crate) fn page<C>(
         &mut self,
         cursor: impl FnOnce(&str) -> Option<C>,
@@ -88,7 +91,7 @@ impl Query {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|limit| digits && (1..=limits::PAGE_ITEMS).contains(limit))
         };
-        let limit = self.take("limit", LIMIT_EXPECTED, limit)?;
+        let limit = self.take("limit", &format!("a whole number from 1 to {}", limits::PAGE_ITEMS), limit)?;
         let after = self.take("cursor", "the next_cursor of another page", cursor)?;
         Ok(PageRequest { after, limit: limit.unwrap_or(limits::PAGE_ITEMS_DEFAULT) })
     }
@@ -101,8 +104,6 @@ impl Query {
         }
     }
 }
-
-const LIMIT_EXPECTED: &str = "a whole number from 1 to 100";
 
 /// Decodes form encoding. Returns `None` for a broken escape and for invalid UTF-8.
 fn decode(text: &str) -> Option<String> {
@@ -141,10 +142,5 @@ mod tests {
         ] {
             assert_eq!(decode(text).as_deref(), expected, "{text:?}");
         }
-    }
-
-    #[test]
-    fn expected_limit_names_the_maximum() {
-        assert!(LIMIT_EXPECTED.ends_with(&format!("1 to {}", limits::PAGE_ITEMS)));
     }
 }

@@ -1,5 +1,7 @@
 //! Parsers of single JSON values. Their errors name the field and never repeat the value, which may be a key.
 
+use std::fmt::Display;
+
 use license_core::license::Expiry;
 use license_core::limits;
 use serde_json::Value;
@@ -7,7 +9,6 @@ use serde_json::Value;
 use crate::problem::{Problem, sentence};
 use crate::wire::parse_time;
 
-/// Reads a string.
 pub(crate) fn text(field: &str, value: Value) -> Result<String, Problem> {
     match value {
         Value::String(text) => Ok(text),
@@ -15,7 +16,6 @@ pub(crate) fn text(field: &str, value: Value) -> Result<String, Problem> {
     }
 }
 
-/// Reads a string, or null.
 pub(crate) fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Problem> {
     match value {
         Value::Null => Ok(None),
@@ -24,8 +24,14 @@ pub(crate) fn text_or_null(field: &str, value: Value) -> Result<Option<String>, 
     }
 }
 
-/// Reads a list of strings with at most `max` items. `parse` gets the name of each item, such as
-/// `domains[2]`.
+/// Returns a reader of a string that a domain type parses.
+pub(crate) fn parsed<T, E: Display>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> impl FnOnce(&'static str, Value) -> Result<T, Problem> {
+    |field, value| parse(&text(field, value)?).map_err(|error| invalid(field, &error))
+}
+
+/// Reads a list of at most `max` strings. `parse` gets the name of each item, such as `domains[2]`.
 pub(crate) fn list<T>(
     field: &str,
     value: Value,
@@ -60,17 +66,15 @@ pub(crate) fn expiry(field: &'static str, value: Value) -> Result<Expiry, Proble
     }
 }
 
-/// Returns whether a plan can have this name.
 pub(crate) fn is_plan_name(text: &str) -> bool {
     (1..=limits::PLAN_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Turns the error of a domain type into a problem.
-pub(crate) fn invalid(field: &str, error: &impl std::fmt::Display) -> Problem {
+pub(crate) fn invalid(field: &str, error: &impl Display) -> Problem {
     Problem::invalid_field(field.to_owned(), sentence(error))
 }
 
-/// A value of the wrong JSON type.
 pub(crate) fn wrong_type(field: &str, expected: &str, found: &Value) -> Problem {
     let found = match found {
         Value::Null => "null",

@@ -1,9 +1,8 @@
 //! A MaxMind database file that is reloaded when it changes.
 
 use std::fmt;
-use std::fs::Metadata;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -11,24 +10,10 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use license_core::metrics::{Metric, MetricValue};
 use license_core::usage::{Country, Location, Region};
-use maxminddb::{PathElement, Reader};
+use maxminddb::{PathElement, Reader, path};
 
 /// Interval between checks of the file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Paths of the country in a record: MaxMind's layout, and the flat layout of other vendors.
-const COUNTRY: [&[PathElement<'_>]; 2] =
-    [&[PathElement::Key("country"), PathElement::Key("iso_code")], &[PathElement::Key("country_code")]];
-/// Paths of the region in a record: its code, otherwise its name.
-const REGION: [&[PathElement<'_>]; 2] = [
-    &[PathElement::Key("subdivisions"), PathElement::Index(0), PathElement::Key("iso_code")],
-    &[
-        PathElement::Key("subdivisions"),
-        PathElement::Index(0),
-        PathElement::Key("names"),
-        PathElement::Key("en"),
-    ],
-];
 
 /// Countries by IP address, from a MaxMind database such as GeoLite2-Country, GeoLite2-City or DB-IP's. If
 /// the database has subdivisions, the first one is the region.
@@ -53,22 +38,16 @@ impl fmt::Debug for GeoIpDatabase {
     }
 }
 
-/// Tells a file from its replacement, even if it was renamed over the old one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
+/// Time, length and inode, which tell a file from its replacement, even if it was renamed over the old one.
+type FileIdentity = (Option<SystemTime>, u64, u64);
 
-impl FileIdentity {
-    fn of(file: &Metadata) -> Self {
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(file);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Self { modified: file.modified().ok(), length: file.len(), inode }
-    }
+fn identity(path: &Path) -> Option<FileIdentity> {
+    let file = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&file);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((file.modified().ok(), file.len(), inode))
 }
 
 /// Error returned by [`GeoIpDatabase::load`]. Its message names the file.
@@ -84,7 +63,7 @@ impl GeoIpDatabase {
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, GeoIpError> {
         let path = path.into();
         // Before the read: a file that is replaced meanwhile is reloaded.
-        let loaded = std::fs::metadata(&path).as_ref().map(FileIdentity::of).ok();
+        let loaded = identity(&path);
         let reader = ArcSwap::from_pointee(read(&path)?);
         let (reloaded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self(Arc::new(LoadedDatabase { path, reader, loaded, reloaded, refused })))
@@ -109,7 +88,7 @@ impl GeoIpDatabase {
     /// Reloads the file unless it is the one that was `seen`. Returns the identity of the current file.
     fn reload_if_changed(&self, seen: Option<FileIdentity>) -> Option<FileIdentity> {
         let LoadedDatabase { path, reader, reloaded, refused, .. } = &*self.0;
-        let now = std::fs::metadata(path).as_ref().map(FileIdentity::of).ok();
+        let now = identity(path);
         if now == seen {
             return now;
         }
@@ -133,8 +112,12 @@ impl GeoIpDatabase {
         let reader = self.0.reader.load();
         let found = reader.lookup(address.to_canonical()).ok()?;
         let text = |path: &[PathElement<'_>]| found.decode_path::<&str>(path).ok().flatten();
-        let country = COUNTRY.iter().find_map(|path| Country::parse(text(path)?))?;
-        let region = REGION.iter().find_map(|path| Region::parse(text(path)?));
+        let country = |path: &[PathElement<'_>]| Country::parse(text(path)?);
+        let region = |path: &[PathElement<'_>]| Region::parse(text(path)?);
+        // MaxMind's layout, and the flat layout of other vendors. The region has a code, or only a name.
+        let country = country(&path!["country", "iso_code"]).or_else(|| country(&path!["country_code"]))?;
+        let region = region(&path!["subdivisions", 0, "iso_code"])
+            .or_else(|| region(&path!["subdivisions", 0, "names", "en"]));
         Some(Location { country, region })
     }
 
@@ -157,7 +140,7 @@ impl GeoIpDatabase {
     }
 }
 
-fn read(path: &std::path::Path) -> Result<Reader<Vec<u8>>, GeoIpError> {
+fn read(path: &Path) -> Result<Reader<Vec<u8>>, GeoIpError> {
     let refused = |cause: &dyn fmt::Display| GeoIpError(format!("{}: {cause}", path.display()));
     // Not memory-mapped: truncating a mapped file would kill the process.
     let bytes = std::fs::read(path).map_err(|error| refused(&error))?;
@@ -168,8 +151,6 @@ fn read(path: &std::path::Path) -> Result<Reader<Vec<u8>>, GeoIpError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn fixture(name: &str) -> PathBuf {

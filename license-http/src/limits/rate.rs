@@ -20,7 +20,7 @@ use std::time::Duration;
 pub struct Rate {
     calls: NonZero<u32>,
     unit: Unit,
-    burst: NonZero<u32>,
+    pub(super) burst: NonZero<u32>,
 }
 
 /// Symbol and seconds of a unit of time.
@@ -34,10 +34,6 @@ impl Rate {
     /// Returns the time after which one more call is allowed.
     pub(super) fn interval(self) -> Duration {
         Duration::from_secs(self.unit.1) / self.calls.get()
-    }
-
-    pub(super) fn burst(self) -> NonZero<u32> {
-        self.burst
     }
 
     const fn of(calls: u32, unit: Unit, burst: u32) -> Self {

@@ -1,4 +1,4 @@
-//! A rate limiter over a bounded number of callers, based on `governor`.
+//! A rate limiter over a bounded number of callers.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,49 +10,16 @@ use std::time::Duration;
 
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderName, HeaderValue};
-use axum::response::Response;
-use governor::clock::Clock;
-use governor::middleware::StateInformationMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed, StateStore};
-use governor::{Quota, RateLimiter as Governor};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use super::rate::Rate;
 use crate::client_ip::ClientAddress;
-use crate::problem::{Code, Problem, RenderProblem};
+use crate::problem::{Code, Problem};
 
 /// Header fields of draft-ietf-httpapi-ratelimit-headers-10.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// Clock shared by all limiters. Each request reads the time once and advances it.
-#[derive(Clone, Debug)]
-pub(super) struct SharedClock {
-    started: Instant,
-    nanos: Arc<AtomicU64>,
-}
-
-impl SharedClock {
-    pub(super) fn new(started: Instant) -> Self {
-        Self { started, nanos: Arc::new(AtomicU64::new(0)) }
-    }
-
-    /// Moves forward only: requests may arrive in another order than they read the time.
-    pub(super) fn advance(&self, now: Instant) {
-        let nanos = now.saturating_duration_since(self.started).as_nanos();
-        self.nanos.fetch_max(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-}
-
-impl Clock for SharedClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(self.nanos.load(Ordering::Relaxed))
-    }
-}
 
 /// The caller whose calls are counted. Keys and tokens are hashed with a seed of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,43 +32,6 @@ impl RateLimitSubject {
             // The network. It cannot equal an IPv4 address, since assigned networks are larger numbers.
             IpAddr::V6(six) => u64::try_from(six.to_bits() >> 64).unwrap_or_default(),
         })
-    }
-}
-
-/// A lookup of a subject. `count` is false if the call must not be counted.
-#[derive(Clone, Hash, PartialEq, Eq)]
-struct QuotaLookup {
-    subject: RateLimitSubject,
-    count: bool,
-}
-
-/// The time of the next allowed call by subject. A full cache evicts the subjects that call least. So a
-/// flood of addresses that call once evicts itself, and frequent callers stay limited.
-struct Subjects(Cache<RateLimitSubject, Arc<InMemoryState>>);
-
-impl StateStore for Subjects {
-    type Key = QuotaLookup;
-
-    fn measure_and_replace<T, F, E>(&self, lookup: &QuotaLookup, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        if lookup.count {
-            let made = self.0.get_or_insert_with(&lookup.subject, || Ok::<_, Infallible>(Arc::default()));
-            let state = made.unwrap_or_else(|never| match never {});
-            return state.measure_and_replace(&NotKeyed::NonKey, measure);
-        }
-        let Some(state) = self.0.get(&lookup.subject) else {
-            return measure(None).map(|(outcome, _)| outcome);
-        };
-        // An error leaves the state unchanged.
-        let looked = state.measure_and_replace(&NotKeyed::NonKey, |earlier| {
-            Err::<(Infallible, Nanos), _>(measure(earlier).map(|(outcome, _)| outcome))
-        });
-        match looked {
-            Ok(never) => match never {},
-            Err(outcome) => outcome,
-        }
     }
 }
 
@@ -119,15 +49,12 @@ pub(super) struct RateLimitState {
 }
 
 impl RateLimitState {
-    pub(super) fn write_headers(&self, response: &mut Response) {
+    pub(super) fn headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let Self { name, quota, window, remaining, seconds } = self;
+        let policy = (RATE_LIMIT_POLICY, format!("\"{name}\";q={quota};w={window}"));
+        let state = (RATE_LIMIT, format!("\"{name}\";r={remaining};t={seconds}"));
         // Names are constants and the rest are numbers, so both are valid header values.
-        let policy = HeaderValue::try_from(format!("\"{name}\";q={quota};w={window}"));
-        let state = HeaderValue::try_from(format!("\"{name}\";r={remaining};t={seconds}"));
-        if let (Ok(policy), Ok(state)) = (policy, state) {
-            response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
-            response.headers_mut().insert(RATE_LIMIT, state);
-        }
+        [policy, state].into_iter().filter_map(|(name, text)| Some((name, text.try_into().ok()?)))
     }
 }
 
@@ -135,74 +62,81 @@ impl RateLimitState {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RateLimited(RateLimitState);
 
-impl RateLimited {
-    pub(crate) fn response(self, render: RenderProblem) -> Response {
-        let Self(state) = self;
+impl From<RateLimited> for Problem {
+    fn from(RateLimited(state): RateLimited) -> Self {
         let detail = format!("Too many calls. Try again in {} s.", state.seconds);
-        let mut response = render(Problem::new(Code::RateLimited, detail));
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(state.seconds));
-        state.write_headers(&mut response);
-        response
+        Self::new(Code::RateLimited, detail)
+            .with_headers([(RETRY_AFTER, state.seconds.into())])
+            .with_headers(state.headers())
     }
 }
 
+/// Counts calls by the generic cell rate algorithm: a call delays the time when the quota is full again.
 pub(super) struct RateLimiter {
     pub(super) name: &'static str,
     rate: Rate,
-    calls: Governor<QuotaLookup, Subjects, SharedClock, StateInformationMiddleware>,
-    clock: SharedClock,
+    started: Instant,
+    /// Nanoseconds since the start. A flood of subjects that call once evicts itself, not frequent callers.
+    full_at: Cache<RateLimitSubject, Arc<AtomicU64>>,
     seed: RandomState,
     pub(super) refused: AtomicU64,
     max_tracked: usize,
 }
 
 impl RateLimiter {
-    pub(super) fn new(name: &'static str, rate: Rate, max_tracked: usize, clock: &SharedClock) -> Self {
-        let quota = Quota::with_period(rate.interval()).unwrap_or(Quota::per_second(rate.burst()));
-        let quota = quota.allow_burst(rate.burst());
-        let calls: Governor<_, _, _, StateInformationMiddleware> =
-            Governor::new(quota, Subjects(Cache::new(max_tracked)), clock.clone());
-        Self {
-            name,
-            rate,
-            calls,
-            clock: clock.clone(),
-            seed: RandomState::new(),
-            refused: AtomicU64::new(0),
-            max_tracked,
-        }
+    pub(super) fn new(name: &'static str, rate: Rate, max_tracked: usize) -> Self {
+        let (started, full_at) = (Instant::now(), Cache::new(max_tracked));
+        let (seed, refused) = (RandomState::new(), AtomicU64::new(0));
+        Self { name, rate, started, full_at, seed, refused, max_tracked }
     }
 
     /// Counts one call.
     pub(super) fn check(&self, subject: RateLimitSubject) -> Result<RateLimitState, RateLimited> {
-        self.look_up(&QuotaLookup { subject, count: true })
+        let made = self.full_at.get_or_insert_with(&subject, || Ok::<_, Infallible>(Arc::default()));
+        let full_at = made.unwrap_or_else(|never| match never {});
+        let now = nanos(self.started.elapsed());
+        let (Ok(before) | Err(before)) =
+            full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+                self.after_call(before, now).ok().map(|wait| now + wait)
+            });
+        self.verdict(before, now)
     }
 
     /// Returns an error if a call would be refused. Nothing is counted.
     pub(super) fn peek(&self, subject: RateLimitSubject) -> Result<(), RateLimited> {
-        self.look_up(&QuotaLookup { subject, count: false }).map(drop)
+        let full_at = self.full_at.get(&subject).map_or(0, |full_at| full_at.load(Ordering::Relaxed));
+        self.verdict(full_at, nanos(self.started.elapsed())).map(drop)
     }
 
-    fn look_up(&self, lookup: &QuotaLookup) -> Result<RateLimitState, RateLimited> {
-        match self.calls.check_key(lookup) {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                let used = self.rate.burst().get().saturating_sub(remaining);
-                Ok(self.state(remaining, self.rate.interval() * used))
+    fn verdict(&self, full_at: u64, now: u64) -> Result<RateLimitState, RateLimited> {
+        let (interval, quota) = (nanos(self.rate.interval()), self.rate.burst.get());
+        let state = |remaining, wait| RateLimitState {
+            name: self.name,
+            quota,
+            window: whole_seconds(interval * u64::from(quota)),
+            remaining,
+            seconds: whole_seconds(wait),
+        };
+        match self.after_call(full_at, now) {
+            Ok(wait) => {
+                let used = u32::try_from(wait.div_ceil(interval)).unwrap_or(u32::MAX);
+                Ok(state(quota.saturating_sub(used), wait))
             }
-            Err(until) => {
+            Err(wait) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                let wait = until.wait_time_from(self.clock.now());
-                // Never 0 seconds: the caller would retry too early.
-                Err(RateLimited(self.state(0, wait.max(Duration::from_nanos(1)))))
+                Err(RateLimited(state(0, wait)))
             }
         }
     }
 
-    fn state(&self, remaining: u32, wait: Duration) -> RateLimitState {
-        let quota = self.rate.burst().get();
-        let window = whole_seconds(self.rate.interval() * quota);
-        RateLimitState { name: self.name, quota, window, remaining, seconds: whole_seconds(wait) }
+    /// Returns the time until the quota is full after one more call, or the time to wait for that call.
+    fn after_call(&self, full_at: u64, now: u64) -> Result<u64, u64> {
+        let interval = nanos(self.rate.interval());
+        let wait = full_at.saturating_sub(now) + interval;
+        match wait.saturating_sub(interval * u64::from(self.rate.burst.get())) {
+            0 => Ok(wait),
+            too_early => Err(too_early),
+        }
     }
 
     /// Hashes a key as its parser reads it: case, separators and look-alike letters do not matter.
@@ -231,46 +165,47 @@ impl fmt::Debug for RateLimiter {
     }
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Rounds up, so that a caller that waits this long is not too early.
-fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+fn whole_seconds(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000_000_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn limiter(rate: &str, max_tracked: usize) -> (RateLimiter, impl FnMut(u64)) {
-        let mut now = Instant::now();
-        let clock = SharedClock::new(now);
-        let limiter = RateLimiter::new("test", rate.parse().unwrap(), max_tracked, &clock);
-        let advance = move |millis| {
-            now += Duration::from_millis(millis);
-            clock.advance(now);
-        };
-        (limiter, advance)
+    fn limiter(rate: &str, max_tracked: usize) -> RateLimiter {
+        RateLimiter::new("test", rate.parse().unwrap(), max_tracked)
+    }
+
+    async fn advance(millis: u64) {
+        tokio::time::advance(Duration::from_millis(millis)).await;
     }
 
     fn allowed(limiter: &RateLimiter, subject: u64, calls: usize) -> usize {
         (0..calls).filter(|_| limiter.check(RateLimitSubject(subject)).is_ok()).count()
     }
 
-    #[test]
-    fn calls_after_a_burst_follow_the_rate() {
-        let (limiter, mut advance) = limiter("2/s:5", 100);
+    #[tokio::test(start_paused = true)]
+    async fn calls_after_a_burst_follow_the_rate() {
+        let limiter = limiter("2/s:5", 100);
         assert_eq!(allowed(&limiter, 1, 20), 5);
         assert_eq!(allowed(&limiter, 2, 20), 5, "each subject has its own burst");
-        advance(499);
+        advance(499).await;
         assert_eq!(allowed(&limiter, 1, 20), 0);
-        advance(1);
+        advance(1).await;
         assert_eq!(allowed(&limiter, 1, 20), 1);
-        advance(60_000);
+        advance(60_000).await;
         assert_eq!(allowed(&limiter, 1, 20), 5, "unused calls accumulate up to the burst");
     }
 
-    #[test]
-    fn peek_counts_nothing() {
-        let (limiter, mut advance) = limiter("1/s:2", 100);
+    #[tokio::test(start_paused = true)]
+    async fn peek_counts_nothing() {
+        let limiter = limiter("1/s:2", 100);
         for _ in 0..10 {
             limiter.peek(RateLimitSubject(1)).unwrap();
         }
@@ -278,30 +213,30 @@ mod tests {
         for _ in 0..10 {
             limiter.peek(RateLimitSubject(1)).unwrap_err();
         }
-        advance(1000);
+        advance(1000).await;
         limiter.peek(RateLimitSubject(1)).unwrap();
         assert_eq!(allowed(&limiter, 1, 3), 1);
     }
 
-    #[test]
-    fn state_has_whole_seconds_rounded_up() {
-        let (limiter, mut advance) = limiter("1/m:2", 100);
+    #[tokio::test(start_paused = true)]
+    async fn state_has_whole_seconds_rounded_up() {
+        let limiter = limiter("1/m:2", 100);
         let state =
             |remaining, seconds| RateLimitState { name: "test", quota: 2, window: 120, remaining, seconds };
         assert_eq!(limiter.check(RateLimitSubject(1)).unwrap(), state(1, 60));
         assert_eq!(limiter.check(RateLimitSubject(1)).unwrap(), state(0, 120));
-        advance(500);
+        advance(500).await;
         assert_eq!(limiter.check(RateLimitSubject(1)).unwrap_err().0, state(0, 60));
-        advance(59_400);
+        advance(59_400).await;
         assert_eq!(limiter.check(RateLimitSubject(1)).unwrap_err().0, state(0, 1));
-        advance(100);
+        advance(100).await;
         assert_eq!(limiter.check(RateLimitSubject(1)).unwrap(), state(0, 120));
     }
 
     /// A million addresses that call once neither fill the memory nor evict a frequent caller.
     #[test]
     fn flood_of_addresses_does_not_evict_a_frequent_caller() {
-        let (limiter, _) = limiter("1/h:10", 1000);
+        let limiter = limiter("1/h:10", 1000);
         assert_eq!(allowed(&limiter, 7, 20), 10);
         for address in 1000..1_001_000 {
             assert_eq!(allowed(&limiter, address, 1), 1);
@@ -309,13 +244,12 @@ mod tests {
                 assert_eq!(allowed(&limiter, 7, 1), 0, "evicted after {address}");
             }
         }
-        let Subjects(subjects) = limiter.calls.into_state_store();
-        assert!(subjects.len() <= 1000, "{}", subjects.len());
+        assert!(limiter.full_at.len() <= 1000, "{}", limiter.full_at.len());
     }
 
     #[test]
     fn spellings_of_a_key_are_one_subject() {
-        let (limiter, _) = limiter("1/s", 10);
+        let limiter = limiter("1/s", 10);
         let of = |text: &str| limiter.subject_of_key(text).0;
         let key = of("TO-0123-ABCD-1111-4567");
         for spelling in ["to01 23abcd11114567", " TO–O123-abcd-iLIl-4567 "] {
@@ -326,7 +260,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_subject() {
-        let (limiter, _) = limiter("1/s", 10);
+        let limiter = limiter("1/s", 10);
         limiter.check(RateLimitSubject(4_711)).unwrap();
         let shown = format!("{limiter:?}");
         assert!(shown.contains("max_tracked: 10") && !shown.contains("4711"), "{shown}");

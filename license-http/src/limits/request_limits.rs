@@ -10,11 +10,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use license_core::metrics::{Metric, MetricValue};
-use tokio::time::Instant;
 
 use super::concurrency_limit::ConcurrencyLimit;
 use super::rate::RateLimits;
-use super::rate_limit::{RateLimitSubject, RateLimited, RateLimiter, SharedClock};
+use super::rate_limit::{RateLimitState, RateLimitSubject, RateLimiter};
 use crate::client_ip::ClientAddress;
 use crate::problem::Problem;
 
@@ -62,7 +61,6 @@ pub(crate) struct RequestLimits {
 
 #[derive(Debug)]
 struct Limiters {
-    clock: SharedClock,
     addresses: RateLimiter,
     keys: RateLimiter,
     failures: RateLimiter,
@@ -72,14 +70,12 @@ struct Limiters {
 impl RequestLimits {
     pub(crate) fn new(options: &LimitOptions) -> Self {
         let rates = options.rate_limits.as_ref().map(|limits| {
-            let clock = SharedClock::new(Instant::now());
-            let limiter = |name, rate| RateLimiter::new(name, rate, limits.max_tracked, &clock);
+            let limiter = |name, rate| RateLimiter::new(name, rate, limits.max_tracked);
             Limiters {
                 addresses: limiter("address", limits.per_address),
                 keys: limiter("key", limits.per_key),
                 failures: limiter("failures", limits.failures),
                 tokens: limiter("token", limits.per_token),
-                clock,
             }
         });
         Self {
@@ -92,31 +88,28 @@ impl RequestLimits {
     }
 
     /// Counts a validation of this address. Refuses it if the address has too many failures or validations.
-    pub(crate) fn check_address(
-        &self,
-        client: Option<ClientAddress>,
-        now: Instant,
-    ) -> Result<(), RateLimited> {
+    pub(crate) fn check_address(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
-        rates.clock.advance(now);
         let subject = RateLimitSubject::of_client(client);
         rates.failures.peek(subject)?;
-        rates.addresses.check(subject).map(drop)
+        rates.addresses.check(subject)?;
+        Ok(())
     }
 
     /// Counts a validation of this key. All spellings of a key count as one.
-    pub(crate) fn check_key(&self, key: &str) -> Result<(), RateLimited> {
+    pub(crate) fn check_key(&self, key: &str) -> Result<(), Problem> {
         let Some(rates) = &self.rates else { return Ok(()) };
-        rates.keys.check(rates.keys.subject_of_key(key)).map(drop)
+        rates.keys.check(rates.keys.subject_of_key(key))?;
+        Ok(())
     }
 
     /// Counts a call that was malformed, unauthorized or about an unknown license.
-    pub(crate) fn count_failure(&self, client: Option<ClientAddress>) -> Result<(), RateLimited> {
+    pub(crate) fn count_failure(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
-        rates.failures.check(RateLimitSubject::of_client(client)).map(drop)
+        rates.failures.check(RateLimitSubject::of_client(client))?;
+        Ok(())
     }
 
-    /// Returns the number of refused calls by reason.
     pub(crate) fn metric(&self) -> Metric {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let limits = [
@@ -125,7 +118,7 @@ impl RequestLimits {
             ("probes", &self.probes),
         ];
         let mut counts: Vec<_> = limits.map(|(name, limit)| (name, count(&limit.refused))).into();
-        if let Some(Limiters { clock: _, addresses, keys, failures, tokens }) = &self.rates {
+        if let Some(Limiters { addresses, keys, failures, tokens }) = &self.rates {
             counts.extend([addresses, keys, failures, tokens].map(|one| (one.name, count(&one.refused))));
         }
         let help = "Calls refused by a rate limit (address, key, token, failures) or by a concurrency limit (the others)";
@@ -138,43 +131,30 @@ pub(crate) async fn limit_admin_calls(
     State(limits): State<Arc<RequestLimits>>,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, Problem> {
     let rate = limits.rates.as_ref().map(|rates| {
-        rates.clock.advance(Instant::now());
         let token = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         rates.tokens.check(rates.tokens.subject_of_token(token))
     });
-    let rate = match rate.transpose() {
-        Ok(rate) => rate,
-        Err(limited) => return limited.response(Problem::into_response),
-    };
+    let rate = rate.transpose()?;
     let mut response = match limits.admin_calls.acquire() {
         Ok(_permit) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
-    if let Some(rate) = rate {
-        rate.write_headers(&mut response);
-    }
-    response
+    response.headers_mut().extend(rate.into_iter().flat_map(RateLimitState::headers));
+    Ok(response)
 }
 
-/// Middleware that slows down clients that guess tokens. It runs outside authentication, so a valid token
-/// always passes.
+/// Middleware that slows down guesses of tokens. It is outside authentication: a valid token always passes.
 pub(crate) async fn limit_unauthorized(
     State(limits): State<Arc<RequestLimits>>,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, Problem> {
     let client = request.extensions().get::<ClientAddress>().copied();
     let response = next.run(request).await;
-    if response.status() != StatusCode::UNAUTHORIZED {
-        return response;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        limits.count_failure(client)?;
     }
-    if let Some(rates) = &limits.rates {
-        rates.clock.advance(Instant::now());
-    }
-    match limits.count_failure(client) {
-        Ok(()) => response,
-        Err(limited) => limited.response(Problem::into_response),
-    }
+    Ok(response)
 }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use license_core::validation::DenialCode;
-use utoipa::openapi::{AllOfBuilder, Content, Header, ObjectBuilder, Ref, RefOr, Response, Schema, Type};
+use serde_json::{Map, Value, json};
 
-use super::schema::{count, matching, named, one_of, string};
+use super::schema::{about, count, matching, named, one_of, string};
 use crate::problem::Code;
 
+type Codes = BTreeSet<&'static str>;
+
 /// The error statuses of a route, and their codes.
-#[derive(Clone, Default)]
-pub(super) struct ErrorResponses(BTreeMap<u16, BTreeSet<&'static str>>);
+#[derive(Default)]
+pub(super) struct ErrorResponses(BTreeMap<u16, Codes>);
 
 impl ErrorResponses {
     pub(super) fn add(&mut self, codes: &[Code]) {
@@ -24,31 +26,32 @@ impl ErrorResponses {
         self.0.entry(status.as_u16()).or_default().extend(denials.iter().map(|code| code.as_str()));
     }
 
-    /// Returns problem details. The name is made of the codes, so that routes with the same codes share a
-    /// response.
-    pub(super) fn problems(&self) -> impl Iterator<Item = (u16, String, Response)> + '_ {
+    /// Returns problem details, named by their codes: routes with the same codes share a response.
+    pub(super) fn problems(&self) -> impl Iterator<Item = (u16, String, Value)> + '_ {
         self.0.iter().map(|(status, codes)| {
             let names: Vec<_> = codes.iter().map(|code| camel_case(code)).collect();
-            (*status, names.join("Or"), problem(*status, codes))
+            let mut response = response(*status, codes, "application/problem+json", problem(*status, codes));
+            add_headers(&mut response, &["RateLimit", "RateLimit-Policy", "X-Request-Id"]);
+            (*status, names.join("Or"), response)
         })
     }
 
     /// Returns responses in the form of `/validate`.
-    pub(super) fn refusals(&self) -> impl Iterator<Item = (u16, Response)> + '_ {
+    pub(super) fn refusals(&self) -> impl Iterator<Item = (String, Value)> + '_ {
         self.0.iter().map(|(status, codes)| {
             let mut response = response(*status, codes, "application/json", refusal(codes));
             if *status == 503 {
                 // Without a free connection, the server answers before it knows the path.
-                let overloaded = BTreeSet::from([Code::Overloaded.as_str()]);
-                response.content.extend(problem(*status, &overloaded).content);
+                let schema = problem(*status, &Codes::from([Code::Overloaded.as_str()]));
+                response["content"]["application/problem+json"] = json!({ "schema": schema });
             }
-            (*status, response)
+            (status.to_string(), response)
         })
     }
 }
 
 /// Returns the responses to unknown paths and unsupported methods.
-pub(super) fn unrouted() -> BTreeMap<String, Response> {
+pub(super) fn unrouted() -> Map<String, Value> {
     let mut errors = ErrorResponses::default();
     errors.add(&[Code::RouteNotFound, Code::MethodNotAllowed]);
     errors.problems().map(|(_, name, response)| (name, response)).collect()
@@ -56,61 +59,48 @@ pub(super) fn unrouted() -> BTreeMap<String, Response> {
 
 /// Converts `LIKE_THIS` to `LikeThis`.
 fn camel_case(code: &str) -> String {
-    let word = |word: &str| {
-        word.get(..1).unwrap_or_default().to_owned() + &word.get(1..).unwrap_or_default().to_lowercase()
-    };
-    code.split('_').map(word).collect()
+    code.split('_').map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect()
 }
 
-fn refusal(codes: &BTreeSet<&'static str>) -> RefOr<Schema> {
-    if codes.iter().eq([Code::LicenseNotFound.as_str()].iter()) {
+fn refusal(codes: &Codes) -> Value {
+    if codes.iter().eq([&Code::LicenseNotFound.as_str()]) {
         return named("NotFound");
     }
-    let narrowed =
-        ObjectBuilder::new().schema_type(Type::Object).property("error", one_of(codes.iter().copied()));
-    AllOfBuilder::new().item(named("Refusal")).item(narrowed).into()
+    let narrowed = json!({ "type": "object", "properties": { "error": one_of(codes.iter().copied()) } });
+    json!({ "allOf": [named("Refusal"), narrowed] })
 }
 
-fn problem(status: u16, codes: &BTreeSet<&'static str>) -> Response {
-    let code = || one_of(codes.iter().copied());
-    let narrowed = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .property("status", ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([status])))
-        .property("code", code())
-        .property("error", code());
-    let schema: RefOr<Schema> = AllOfBuilder::new().item(named("Problem")).item(narrowed).into();
-    let mut response = response(status, codes, "application/problem+json", schema);
-    let always = ["RateLimit", "RateLimit-Policy", "X-Request-Id"];
-    response.headers.extend(always.map(|name| (name.to_owned(), header(name))));
-    response
+fn problem(status: u16, codes: &Codes) -> Value {
+    let code = one_of(codes.iter().copied());
+    let status = json!({ "type": "integer", "enum": [status] });
+    let narrowed = json!({ "status": status, "code": code, "error": code });
+    json!({ "allOf": [named("Problem"), { "type": "object", "properties": narrowed }] })
 }
 
-fn response(
-    status: u16,
-    codes: &BTreeSet<&'static str>,
-    content_type: &str,
-    schema: RefOr<Schema>,
-) -> Response {
+fn response(status: u16, codes: &Codes, content_type: &str, schema: Value) -> Value {
     let lines: Vec<_> = codes.iter().map(|code| format!("`{code}`: {}", meaning(code))).collect();
-    let mut response = Response::new(lines.join("\n\n"));
-    let names: &[&str] = match status {
-        401 | 403 => &["WWW-Authenticate"],
-        405 => &["Allow"],
-        429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
-        503 => &["Retry-After"],
-        _ => &[],
-    };
-    response.content.insert(content_type.to_owned(), Content::new(Some(schema)).into());
-    response.headers.extend(names.iter().map(|name| ((*name).to_owned(), header(name))));
+    let mut response =
+        json!({ "description": lines.join("\n\n"), "content": { content_type: { "schema": schema } } });
+    add_headers(
+        &mut response,
+        match status {
+            401 | 403 => &["WWW-Authenticate"],
+            405 => &["Allow"],
+            429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
+            503 => &["Retry-After"],
+            _ => &[],
+        },
+    );
     response
 }
 
-pub(super) fn header(name: &str) -> RefOr<Header> {
-    RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
+pub(super) fn add_headers(response: &mut Value, names: &[&str]) {
+    for name in names {
+        response["headers"][*name] = json!({ "$ref": format!("#/components/headers/{name}") });
+    }
 }
 
-/// Returns the headers that responses may have.
-pub(super) fn headers() -> Vec<(&'static str, Header)> {
+pub(super) fn headers() -> Map<String, Value> {
     [
         ("ETag", matching("^\"[0-9]+\"$"), "Version of the license, for If-Match."),
         ("Location", string(), "URL of the new resource, relative to the request path."),
@@ -122,39 +112,29 @@ pub(super) fn headers() -> Vec<(&'static str, Header)> {
         ("X-Request-Id", string(), "Id of the request in the server's log and in the audit. An id that the caller sent is kept if it has 8 to 48 hex digits and hyphens."),
         ("X-License-Store", one_of(["down"]), "Sent only while the store is down: the license is as last read."),
     ]
+    .map(|(name, schema, description)| (name.to_owned(), about(json!({ "schema": schema }), description)))
     .into_iter()
-    .map(|(name, schema, about)| {
-        let mut header = Header::new(schema);
-        header.description = Some(about.to_owned());
-        (name, header)
-    })
     .collect()
 }
 
-/// Returns the meaning of a code.
-pub(super) fn meaning(code: &str) -> &'static str {
+fn meaning(code: &str) -> &'static str {
     if let Some(known) = Code::ALL.iter().find(|known| known.as_str() == code) {
         return known.meaning();
     }
-    match DenialCode::ALL.iter().find(|known| known.as_str() == code) {
-        Some(DenialCode::LicenseRevoked) => "The license was revoked.",
-        Some(DenialCode::LicenseSuspended) => "The license is suspended.",
-        Some(DenialCode::LicenseExpired) => "The license has expired, and so has its grace period.",
-        Some(DenialCode::DomainLimitReached) => "All domain slots are in use.",
-        Some(DenialCode::DomainNotAllowed) => {
-            "The plan allows registered domains only, and this domain is not registered."
-        }
-        Some(DenialCode::DeviceLimitReached) => "All device slots are in use.",
-        Some(DenialCode::ReleaseNotAllowed) => "The plan allows only the vendor to release slots.",
-        Some(DenialCode::DomainRegistered) => "Only the vendor can release a registered domain.",
-        Some(DenialCode::LicenseStale) => "The license has changed since the version in If-Match.",
-        Some(DenialCode::LicensePerpetual) => "The license never expires, so it cannot be renewed.",
-        Some(DenialCode::ExpiryTooFar) => "The license would expire after the last supported year.",
-        Some(DenialCode::DomainExempt) => "A domain of the list is always allowed and needs no slot.",
-        Some(DenialCode::TooManyDomains) => {
-            "The license has too many domains for one list; release them one by one."
-        }
-        Some(DenialCode::PlanUnknown) => "There is no such plan.",
-        _ => "",
-    }
+    let meanings = [
+        (DenialCode::LicenseRevoked, "The license was revoked."),
+        (DenialCode::LicenseExpired, "The license has expired, and so has its grace period."),
+        (DenialCode::DomainLimitReached, "All domain slots are in use."),
+        (DenialCode::LicenseStale, "The license has changed since the version in If-Match."),
+        (DenialCode::LicensePerpetual, "The license never expires, so it cannot be renewed."),
+        (DenialCode::ExpiryTooFar, "The license would expire after the last supported year."),
+        (DenialCode::DomainExempt, "A domain of the list is always allowed and needs no slot."),
+        (
+            DenialCode::TooManyDomains,
+            "The license has too many domains for one list; release them one by one.",
+        ),
+        (DenialCode::PlanUnknown, "There is no such plan."),
+    ];
+    let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
+    found.map_or("", |(_, meaning)| meaning)
 }

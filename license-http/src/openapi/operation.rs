@@ -1,24 +1,17 @@
 //! Builder of one operation.
 
-use std::collections::BTreeMap;
-
 use axum::http::{Method, StatusCode};
 use license_core::access::Scope;
 use license_core::limits;
 use license_core::validation::DenialCode;
-use serde_json::Value;
-use utoipa::openapi::path::{
-    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
-};
-use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
+use serde_json::{Map, Value, json};
 
-use super::error_responses::{ErrorResponses, header};
-use super::schema::{activation_id, email, event_id, id, matching, named, string, text, whole};
+use super::error_responses::{ErrorResponses, add_headers};
+use super::schema::{about, activation_id, email, event_id, id, matching, named, string, text, whole, with};
 use crate::problem::Code;
 
-/// Name of the security scheme.
+/// Prefix of most paths.
+pub(super) const API: &str = "/api/v1";
 pub(super) const TOKEN: &str = "token";
 
 /// Errors of a call that reads a body.
@@ -31,15 +24,23 @@ const BODY: [Code; 6] = [
     Code::InvalidField,
 ];
 
+/// Errors of a call that needs scopes.
+const SCOPED: [Code; 5] = [
+    Code::BadRequest,
+    Code::Unauthorized,
+    Code::InsufficientScope,
+    Code::RateLimited,
+    Code::StoreUnavailable,
+];
+
 pub(super) struct Op {
     pub(super) method: Method,
+    /// Without [`API`].
     pub(super) path: &'static str,
-    id: &'static str,
-    summary: &'static str,
     about: &'static str,
-    parameters: Vec<Parameter>,
-    body: Option<RequestBody>,
-    good: Vec<(StatusCode, Response)>,
+    json: Value,
+    /// Status of the response that was added last.
+    status: StatusCode,
     errors: ErrorResponses,
     refusals: bool,
 }
@@ -55,41 +56,37 @@ macro_rules! constructors {
 constructors! { get GET, post POST, put PUT, patch PATCH, delete DELETE, }
 
 impl Op {
-    fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Self {
-        let mut errors = ErrorResponses::default();
+    fn new(method: Method, path: &'static str, id: &str, summary: &str) -> Self {
+        let json = json!({ "tags": [tag(path)], "summary": summary, "operationId": id, "parameters": [] });
+        let (status, errors) = (StatusCode::OK, ErrorResponses::default());
+        let op = Self { method, path, about: "", json, status, errors, refusals: false };
         // Errors of every route.
-        errors.add(&[Code::UriTooLong, Code::HeadersTooLarge, Code::Internal, Code::Overloaded]);
-        let (about, parameters, body, good) = ("", Vec::new(), None, Vec::new());
-        Self { method, path, id, summary, about, parameters, body, good, errors, refusals: false }
+        op.errors(&[Code::UriTooLong, Code::HeadersTooLarge, Code::Internal, Code::Overloaded])
             .path_parameters()
-    }
-
-    fn tag(&self) -> &'static str {
-        match self.path.trim_start_matches("/api/v1/").split('/').next() {
-            Some("validate" | "deactivate") => "validation",
-            Some("licenses" | "usage") => "licenses",
-            Some("customers") => "customers",
-            Some("events") => "events",
-            Some("webhook-endpoints") => "webhooks",
-            Some("tokens") => "tokens",
-            Some("audit") => "audit",
-            _ => "server",
-        }
     }
 
     fn path_parameters(mut self) -> Self {
         for name in self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
-            let of_endpoint = self.path.contains("/webhook-endpoints/");
+            let of_endpoint = self.path.starts_with("/webhook-endpoints/");
             let (schema, about, missing) = match name {
                 "activation_id" => (activation_id(), "Id of the activation.", Some(Code::ActivationNotFound)),
                 "token_id" => (id("tok"), "Id of the token.", Some(Code::TokenNotFound)),
                 "delivery_id" => (event_id(), "Id of the delivered event.", Some(Code::DeliveryNotFound)),
-                "email" => (email(limits::EMAIL_BYTES), "E-mail address of the customer.", None),
+                "email" => (email(), "E-mail address of the customer.", None),
                 _ if of_endpoint => (id("whe"), "Id of the endpoint.", Some(Code::EndpointNotFound)),
                 _ => (id("lic"), "Id of the license.", Some(Code::LicenseNotFound)),
             };
-            self.parameters.push(parameter(ParameterIn::Path, name, schema, about));
-            self.errors.add(missing.as_slice());
+            self = self.parameter("path", name, schema, about).errors(missing.as_slice());
+        }
+        self
+    }
+
+    fn parameter(mut self, location: &str, name: &str, schema: Value, about: &str) -> Self {
+        let required = location == "path";
+        if let Some(parameters) = self.json["parameters"].as_array_mut() {
+            parameters.push(json!({
+                "name": name, "in": location, "description": about, "required": required, "schema": schema
+            }));
         }
         self
     }
@@ -98,65 +95,50 @@ impl Op {
         Self { about, ..self }
     }
 
-    pub(super) fn query(mut self, name: &str, schema: ObjectBuilder, about: &str) -> Self {
-        self.parameters.push(parameter(ParameterIn::Query, name, schema, about));
-        self
+    pub(super) fn query(self, name: &str, schema: Value, about: &str) -> Self {
+        self.parameter("query", name, schema, about)
     }
 
-    /// Adds `limit` and `cursor`.
-    pub(super) fn pages(self, cursor: ObjectBuilder) -> Self {
-        let limit = whole(1, limits::PAGE_ITEMS).default(Some(Value::from(limits::PAGE_ITEMS_DEFAULT)));
-        self.query("limit", limit, "Maximum number of items.").query(
-            "cursor",
-            cursor,
-            "The `next_cursor` of the previous page.",
-        )
+    pub(super) fn pages(self, cursor: Value) -> Self {
+        let limit = with(whole(1, limits::PAGE_ITEMS), "default", limits::PAGE_ITEMS_DEFAULT);
+        let op = self.query("limit", limit, "Maximum number of items.");
+        op.query("cursor", cursor, "The `next_cursor` of the previous page.")
     }
 
-    /// Answers with a page of this schema.
-    pub(super) fn lists(self, schema: &str, cursor: ObjectBuilder) -> Self {
+    pub(super) fn lists(self, schema: &str, cursor: Value) -> Self {
         self.pages(cursor).answers(schema, "One page.")
     }
 
-    /// Adds `If-Match`.
-    pub(super) fn versioned(mut self) -> Self {
+    pub(super) fn versioned(self) -> Self {
         let schema = matching(r#"^(\*|(W/)?"[!#-~]*")$"#);
         let about = "ETag that the license must have; otherwise nothing is changed.";
-        self.parameters.push(parameter(ParameterIn::Header, "If-Match", schema, about));
-        self.errors.deny(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale]);
-        self.errors(&[Code::BadRequest])
+        self.parameter("header", "If-Match", schema, about)
+            .denials(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale])
+            .errors(&[Code::BadRequest])
     }
 
-    /// Adds `Idempotency-Key`.
-    pub(super) fn idempotent(mut self) -> Self {
-        let schema = text(limits::IDEMPOTENCY_KEY_BYTES).pattern(Some("^[ -~]+$"));
+    pub(super) fn idempotent(self) -> Self {
+        let schema = with(text(limits::IDEMPOTENCY_KEY_BYTES), "pattern", "^[ -~]+$");
         let about = "Your key for this request. If it is repeated with the same key, it is executed once and answered as the first time.";
-        self.parameters.push(parameter(ParameterIn::Header, "Idempotency-Key", schema, about));
-        self.errors(&[Code::BadRequest, Code::IdempotencyKeyReused])
+        self.parameter("header", "Idempotency-Key", schema, about)
+            .errors(&[Code::BadRequest, Code::IdempotencyKeyReused])
     }
 
-    /// Adds a required body.
     pub(super) fn reads(self, schema: &str) -> Self {
         self.reads_or(schema, &BODY)
     }
 
     /// Adds a required body with these errors.
-    pub(super) fn reads_or(mut self, schema: &str, errors: &[Code]) -> Self {
-        self.body = Some(body(schema, Required::True));
-        self.errors(errors)
+    pub(super) fn reads_or(self, schema: &str, errors: &[Code]) -> Self {
+        self.body(schema, true).errors(errors)
     }
 
-    /// Accepts no body, or an empty object.
-    pub(super) fn reads_nothing(mut self) -> Self {
-        // RFC 9110 gives the body of a DELETE no meaning, so it is not documented. A body with fields is
-        // refused.
-        if self.method != Method::DELETE {
-            self.body = Some(body("Nothing", Required::False));
-        }
-        self.errors(&BODY)
+    fn body(mut self, schema: &str, required: bool) -> Self {
+        let content = json!({ "application/json": { "schema": named(schema) } });
+        self.json["requestBody"] = json!({ "content": content, "required": required });
+        self
     }
 
-    /// Answers 200 with this schema.
     pub(super) fn answers(self, schema: &str, about: &str) -> Self {
         self.answers_status(StatusCode::OK, schema, about)
     }
@@ -166,31 +148,29 @@ impl Op {
     }
 
     /// Answers 200 with this media type.
-    pub(super) fn answers_as(self, content_type: &str, schema: ObjectBuilder, about: &str) -> Self {
-        self.success(StatusCode::OK, content_type, schema.into(), about)
+    pub(super) fn answers_as(self, content_type: &str, schema: Value, about: &str) -> Self {
+        self.success(StatusCode::OK, content_type, schema, about)
     }
 
-    fn success(mut self, status: StatusCode, content_type: &str, schema: RefOr<Schema>, about: &str) -> Self {
-        let content = Content::new(Some(schema));
-        self.good
-            .push((status, ResponseBuilder::new().description(about).content(content_type, content).build()));
+    fn success(mut self, status: StatusCode, content_type: &str, schema: Value, about: &str) -> Self {
+        self.status = status;
+        *self.response() = json!({ "description": about, "content": { content_type: { "schema": schema } } });
         self
+    }
+
+    /// Returns the response that was added last.
+    fn response(&mut self) -> &mut Value {
+        &mut self.json["responses"][self.status.as_str()]
     }
 
     /// Adds another media type to the last response.
-    pub(super) fn or_as(mut self, content_type: &str, about: &str) -> Self {
-        if let Some((_, response)) = self.good.last_mut() {
-            let schema = string().description(Some(about));
-            response.content.insert(content_type.to_owned(), Content::new(Some(schema)).into());
-        }
+    pub(super) fn or_as(mut self, content_type: &str, description: &str) -> Self {
+        self.response()["content"][content_type] = json!({ "schema": about(string(), description) });
         self
     }
 
-    /// Adds a header to the last response.
     pub(super) fn with_header(mut self, name: &str) -> Self {
-        if let Some((_, response)) = self.good.last_mut() {
-            response.headers.insert(name.to_owned(), header(name));
-        }
+        add_headers(self.response(), &[name]);
         self
     }
 
@@ -218,75 +198,57 @@ impl Op {
     }
 
     /// Builds the operation. Problem responses go to `shared`.
-    pub(super) fn build(
-        mut self,
-        scopes: Option<&[Scope]>,
-        shared: &mut BTreeMap<String, Response>,
-    ) -> (HttpMethod, Operation) {
-        let mut about = self.about.to_owned();
+    pub(super) fn build(mut self, scopes: Option<&[Scope]>, shared: &mut Map<String, Value>) -> Value {
+        let mut paragraphs: Vec<_> =
+            Some(self.about.to_owned()).filter(|about| !about.is_empty()).into_iter().collect();
         if let Some(scopes) = scopes {
-            let names: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
-            let gap = if about.is_empty() { "" } else { "\n\n" };
-            about = format!("{about}{gap}Needs {}.", names.join(" and "));
-            self.errors.add(&[
-                Code::BadRequest,
-                Code::Unauthorized,
-                Code::InsufficientScope,
-                Code::RateLimited,
-                Code::StoreUnavailable,
-            ]);
+            let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+            paragraphs.push(format!("Needs `{}`.", names.join("` and `")));
+            self.json["security"] = json!([{ TOKEN: names }]);
+            self = self.errors(&SCOPED);
         }
-        let mut operation = OperationBuilder::new()
-            .operation_id(Some(self.id))
-            .tag(self.tag())
-            .summary(Some(self.summary))
-            .description((!about.is_empty()).then_some(about))
-            .parameters(Some(self.parameters))
-            .request_body(self.body);
-        let good = self.good.into_iter().map(|(status, response)| (status.as_u16(), response));
-        let refusals: Vec<_> = if self.refusals { self.errors.refusals().collect() } else { Vec::new() };
-        let further: &[&str] = match (scopes, self.refusals) {
+        if [Method::POST, Method::DELETE].contains(&self.method) && self.json.get("requestBody").is_none() {
+            // No body, or an empty object. That of a DELETE has no meaning (RFC 9110), so it is not described.
+            let op = if self.method == Method::DELETE { self } else { self.body("Nothing", false) };
+            self = op.errors(&BODY);
+        }
+        let Self { mut json, errors, refusals, .. } = self;
+        if !paragraphs.is_empty() {
+            json["description"] = paragraphs.join("\n\n").into();
+        }
+        let further: &[&str] = match (scopes, refusals) {
             (Some(_), _) => &["RateLimit", "RateLimit-Policy", "X-Request-Id"],
             (_, true) => &["X-License-Store", "X-Request-Id"],
             _ => &["X-Request-Id"],
         };
-        for (status, mut response) in good.chain(refusals) {
-            response.headers.extend(further.iter().map(|name| ((*name).to_owned(), header(name))));
-            operation = operation.response(status.to_string(), response);
+        if refusals {
+            for (status, response) in errors.refusals() {
+                json["responses"][status] = response;
+            }
         }
-        if !self.refusals {
-            for (status, name, response) in self.errors.problems() {
-                operation = operation.response(status.to_string(), Ref::from_response_name(&name));
+        for response in json["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            add_headers(response, further);
+        }
+        if !refusals {
+            for (status, name, response) in errors.problems() {
+                let reference = format!("#/components/responses/{name}");
+                json["responses"][status.to_string()] = json!({ "$ref": reference });
                 shared.insert(name, response);
             }
         }
-        if let Some(scopes) = scopes {
-            operation = operation
-                .security(SecurityRequirement::new(TOKEN, scopes.iter().map(|scope| scope.as_str())));
-        }
-        let method = match self.method {
-            Method::POST => HttpMethod::Post,
-            Method::PUT => HttpMethod::Put,
-            Method::PATCH => HttpMethod::Patch,
-            Method::DELETE => HttpMethod::Delete,
-            _ => HttpMethod::Get,
-        };
-        (method, operation.build())
+        json
     }
 }
 
-fn parameter(location: ParameterIn, name: &str, schema: ObjectBuilder, about: &str) -> Parameter {
-    let required = if matches!(location, ParameterIn::Path) { Required::True } else { Required::False };
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(location)
-        .required(required)
-        .description(Some(about))
-        .schema(Some(schema))
-        .build()
-}
-
-fn body(schema: &str, required: Required) -> RequestBody {
-    let content = Content::new(Some(named(schema)));
-    RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build()
+fn tag(path: &str) -> &'static str {
+    match path.split('/').nth(1) {
+        Some("validate" | "deactivate") => "validation",
+        Some("licenses" | "usage") => "licenses",
+        Some("customers") => "customers",
+        Some("events") => "events",
+        Some("webhook-endpoints") => "webhooks",
+        Some("tokens") => "tokens",
+        Some("audit") => "audit",
+        _ => "server",
+    }
 }

@@ -1,7 +1,6 @@
 //! Descriptions of all routes.
 
 use axum::http::StatusCode;
-use license_core::event::EventType;
 use license_core::license::{ActivationKind, Status};
 use license_core::limits;
 use license_core::usage::{Interval, UsageGroup};
@@ -9,7 +8,9 @@ use license_core::validation::DenialCode;
 use license_core::webhook::DeliveryStatus;
 
 use super::operation::{Op, delete, get, patch, post, put};
-use super::schema::{activation_id, email, id, matching, one_of, open_object, string, text, time};
+use super::schema::{
+    activation_id, email, event_type, id, matching, one_of, open_object, string, text, time, with,
+};
 use crate::problem::Code;
 
 pub(super) const TAGS: [(&str, &str); 8] = [
@@ -25,10 +26,12 @@ pub(super) const TAGS: [(&str, &str); 8] = [
 
 const POSITION: &str = "^[0-9]{1,18}$";
 
-/// Errors of the body in `/validate` and `/deactivate`, which have one code for all invalid fields.
-const KEY_BODY: [Code; 4] =
-    [Code::BadRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType];
-const KEY_ERRORS: [Code; 6] = [
+/// Errors of `/validate` and `/deactivate`, which have one code for all invalid fields of the body.
+const KEY_ERRORS: [Code; 10] = [
+    Code::BadRequest,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
     Code::LicenseKeyMalformed,
     Code::DomainInvalid,
     Code::FingerprintInvalid,
@@ -38,7 +41,7 @@ const KEY_ERRORS: [Code; 6] = [
 ];
 
 pub(super) fn operations() -> Vec<Op> {
-    let mut operations = vec![validate(), deactivate()];
+    let mut operations = Vec::from(validation());
     operations.extend(licenses());
     operations.extend(commands());
     operations.extend(customers());
@@ -49,37 +52,32 @@ pub(super) fn operations() -> Vec<Op> {
     operations
 }
 
-fn validate() -> Op {
-    post("/api/v1/validate", "validate", "Validate a license")
+fn validation() -> [Op; 2] {
+    [post("/validate", "validate", "Validate a license")
         .about(
             "A new domain or device takes a free slot. A denied license is answered 200 too: check `valid`. A malformed \
              request is answered 400 and not counted.",
         )
         .refuses()
-        .reads_or("ValidateRequest", &KEY_BODY)
+        .reads_or("ValidateRequest", &KEY_ERRORS)
         .answers("Validated", "The verdict.")
-        .errors(&KEY_ERRORS)
-        .errors(&[Code::ClientInvalid])
-}
-
-fn deactivate() -> Op {
-    post("/api/v1/deactivate", "deactivate", "Release a slot as the customer")
+        .errors(&[Code::ClientInvalid]),
+    post("/deactivate", "deactivate", "Release a slot as the customer")
         .about(
             "For a customer who moves to another machine or site. The license key suffices if the plan has \
              `customer_release`. Send exactly one of domain and fingerprint. If it holds no slot, for example on a repeated \
              call, `error` is `ACTIVATION_NOT_FOUND`.",
         )
         .refuses()
-        .reads_or("DeactivateRequest", &KEY_BODY)
-        .answers("Deactivated", "Whether the slot was released.")
-        .errors(&KEY_ERRORS)
+        .reads_or("DeactivateRequest", &KEY_ERRORS)
+        .answers("Deactivated", "Whether the slot was released.")]
 }
 
 fn licenses() -> [Op; 5] {
     let invalid = [DenialCode::PlanUnknown, DenialCode::DomainExempt, DenialCode::ExpiryTooFar];
-    let plan = text(limits::PLAN_NAME_BYTES).pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"));
+    let plan = with(text(limits::PLAN_NAME_BYTES), "pattern", r"^[^\u0000-\u001f\u007f-\u009f]+$");
     [
-        post("/api/v1/licenses", "createLicense", "Issue a license")
+        post("/licenses", "createLicense", "Issue a license")
             .idempotent()
             .reads("NewLicense")
             .answers_status(StatusCode::CREATED, "LicenseAnswer", "The license, with its key.")
@@ -88,13 +86,13 @@ fn licenses() -> [Op; 5] {
             .conflicts(&[DenialCode::DomainLimitReached])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired]),
-        get("/api/v1/licenses", "listLicenses", "List licenses, newest first")
+        get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan.")
-            .query("customer_email", email(limits::EMAIL_BYTES), "Only licenses of this customer.")
+            .query("customer_email", email(), "Only licenses of this customer.")
             .lists("LicensePage", id("lic")),
-        get("/api/v1/licenses/{id}", "getLicense", "Get a license").license(),
-        put("/api/v1/licenses/{id}", "changeLicense", "Change a license")
+        get("/licenses/{id}", "getLicense", "Get a license").license(),
+        put("/licenses/{id}", "changeLicense", "Change a license")
             .about(
                 "Omitted fields keep their values. A new plan sets its limits, unless the request sets them too.",
             )
@@ -107,34 +105,33 @@ fn licenses() -> [Op; 5] {
                 DenialCode::TooManyDomains,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
-        delete("/api/v1/licenses/{id}", "revokeLicense", "Revoke a license")
+        delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about("Revocation is permanent. A repeated call gets the same answer.")
             .versioned()
-            .reads_nothing()
             .license(),
     ]
 }
 
 fn commands() -> [Op; 8] {
     let changes = |op: Op| op.versioned().license().conflicts(&[DenialCode::LicenseRevoked]);
-    let command = |path, id, summary| changes(post(path, id, summary).reads_nothing());
+    let command = |path, id, summary| changes(post(path, id, summary));
     let kinds = [ActivationKind::Domain, ActivationKind::Device].map(ActivationKind::as_str);
-    let activation = "/api/v1/licenses/{id}/activations/{activation_id}";
+    let activation = "/licenses/{id}/activations/{activation_id}";
     [
-        command("/api/v1/licenses/{id}/suspend", "suspendLicense", "Suspend a license"),
-        command("/api/v1/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
-        command("/api/v1/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
+        command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license"),
+        command("/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
+        command("/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
             .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar]),
-        command("/api/v1/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
+        command("/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
             .about("The old key is unknown from then on."),
-        get("/api/v1/licenses/{id}/activations", "listActivations", "List the activations of a license")
+        get("/licenses/{id}/activations", "listActivations", "List the activations of a license")
             .query("kind", one_of(kinds), "Only activations of this kind.")
             .lists("ActivationPage", activation_id()),
-        changes(delete(activation, "releaseActivation", "Release an activation").reads_nothing()),
+        changes(delete(activation, "releaseActivation", "Release an activation")),
         changes(patch(activation, "labelActivation", "Label an activation").reads("ActivationLabel")).about(
             "The label is shown in the list of activations. It is removed when the customer is anonymised.",
         ),
-        usage(get("/api/v1/licenses/{id}/usage", "getUsage", "Get the usage of a license"), "UsageAnswer")
+        usage(get("/licenses/{id}/usage", "getUsage", "Get the usage of a license"), "UsageAnswer")
             .or_as("image/svg+xml", "Chart of the series, by day without `interval`."),
     ]
 }
@@ -157,20 +154,18 @@ fn usage(op: Op, schema: &str) -> Op {
 }
 
 fn customers() -> [Op; 4] {
-    let types = one_of(EventType::ALL.iter().map(|kind| kind.as_str()));
     [
-        usage(get("/api/v1/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
-        delete("/api/v1/customers/{email}", "anonymiseCustomer", "Anonymise a customer")
+        usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
+        delete("/customers/{email}", "anonymiseCustomer", "Anonymise a customer")
             .about(
                 "Replaces the e-mail address in all licenses and removes the metadata. The licenses keep working and stay \
                  grouped.",
             )
-            .reads_nothing()
             .answers("Anonymised", "The replacement address."),
-        get("/api/v1/customers/{email}/export", "exportCustomer", "Export the data of a customer")
+        get("/customers/{email}/export", "exportCustomer", "Export the data of a customer")
             .answers("Export", "All data. If the export fails midway, the response is not valid JSON."),
-        get("/api/v1/events", "listEvents", "List events, newest first")
-            .query("type", types, "Only events of this type.")
+        get("/events", "listEvents", "List events, newest first")
+            .query("type", event_type(), "Only events of this type.")
             .query("license", id("lic"), "Only events of this license.")
             .query("from", time(), "Events at or after this time.")
             .query("to", time(), "Events before this time.")
@@ -179,7 +174,7 @@ fn customers() -> [Op; 4] {
 }
 
 fn endpoints() -> [Op; 5] {
-    let (all, one) = ("/api/v1/webhook-endpoints", "/api/v1/webhook-endpoints/{id}");
+    let (all, one) = ("/webhook-endpoints", "/webhook-endpoints/{id}");
     [
         post(all, "createWebhookEndpoint", "Create an endpoint")
             .reads("WebhookEndpointSettings")
@@ -194,43 +189,37 @@ fn endpoints() -> [Op; 5] {
             .answers("WebhookEndpoint", "The endpoint."),
         delete(one, "deleteWebhookEndpoint", "Delete an endpoint")
             .about("Deletes its deliveries too.")
-            .reads_nothing()
             .answers("Deleted", "The endpoint was deleted."),
     ]
 }
 
 fn endpoint_commands() -> [Op; 7] {
-    let command = |path, id, summary| post(path, id, summary).reads_nothing();
     let statuses = one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str));
     [
-        command("/api/v1/webhook-endpoints/{id}/enable", "enableWebhookEndpoint", "Enable an endpoint")
+        post("/webhook-endpoints/{id}/enable", "enableWebhookEndpoint", "Enable an endpoint")
             .answers("WebhookEndpoint", "The endpoint."),
-        command("/api/v1/webhook-endpoints/{id}/disable", "disableWebhookEndpoint", "Disable an endpoint")
+        post("/webhook-endpoints/{id}/disable", "disableWebhookEndpoint", "Disable an endpoint")
             .answers("WebhookEndpoint", "The endpoint."),
-        command(
-            "/api/v1/webhook-endpoints/{id}/rotate-secret",
+        post(
+            "/webhook-endpoints/{id}/rotate-secret",
             "rotateWebhookSecret",
             "Replace the secret of an endpoint",
         )
         .about("The old secret signs too for one day.")
         .answers("WebhookEndpoint", "The endpoint, with its secret."),
-        command("/api/v1/webhook-endpoints/{id}/test", "testWebhookEndpoint", "Send a test event")
+        post("/webhook-endpoints/{id}/test", "testWebhookEndpoint", "Send a test event")
             .about("Delivers it like any other event, and waits up to 20 seconds for the first attempt.")
             .answers("Delivery", "The delivery with its first attempt.")
             .answers_status(StatusCode::ACCEPTED, "Delivery", "No attempt was made in time.")
             .errors(&[Code::EndpointDisabled]),
-        post("/api/v1/webhook-endpoints/{id}/replay", "replayEvents", "Deliver events again")
+        post("/webhook-endpoints/{id}/replay", "replayEvents", "Deliver events again")
             .reads("ReplayRequest")
             .answers("Replayed", "Number of events."),
-        get(
-            "/api/v1/webhook-endpoints/{id}/deliveries",
-            "listDeliveries",
-            "List deliveries, newest event first",
-        )
-        .query("status", statuses, "Only deliveries of this status.")
-        .lists("DeliveryPage", matching(POSITION)),
-        command(
-            "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay",
+        get("/webhook-endpoints/{id}/deliveries", "listDeliveries", "List deliveries, newest event first")
+            .query("status", statuses, "Only deliveries of this status.")
+            .lists("DeliveryPage", matching(POSITION)),
+        post(
+            "/webhook-endpoints/{id}/deliveries/{delivery_id}/replay",
             "replayDelivery",
             "Deliver one event again",
         )
@@ -239,21 +228,20 @@ fn endpoint_commands() -> [Op; 7] {
 }
 
 fn access() -> [Op; 5] {
-    let action = text(limits::ACTION_BYTES).pattern(Some("^[a-z._]+$"));
+    let action = with(text(limits::ACTION_BYTES), "pattern", "^[a-z._]+$");
     [
-        post("/api/v1/tokens", "createToken", "Create a token")
+        post("/tokens", "createToken", "Create a token")
             .about("The token can only have scopes that the caller has.")
             .reads("NewToken")
             .answers_status(StatusCode::CREATED, "Token", "The token. Only this response has the secret.")
             .with_header("Location"),
-        get("/api/v1/tokens", "listTokens", "List tokens").lists("TokenPage", id("tok")),
-        get("/api/v1/tokens/{token_id}", "getToken", "Get a token")
+        get("/tokens", "listTokens", "List tokens").lists("TokenPage", id("tok")),
+        get("/tokens/{token_id}", "getToken", "Get a token")
             .answers("Token", "The token, without its secret."),
-        delete("/api/v1/tokens/{token_id}", "revokeToken", "Revoke a token")
+        delete("/tokens/{token_id}", "revokeToken", "Revoke a token")
             .about("Takes effect at once, on every node. The caller must have all scopes of the token.")
-            .reads_nothing()
             .answers("Token", "The revoked token."),
-        get("/api/v1/audit", "listAudit", "List changes, newest first")
+        get("/audit", "listAudit", "List changes, newest first")
             .query("license", id("lic"), "Changes of this license.")
             .query("token", id("tok"), "Changes of this token, or by it.")
             .query("action", action, "Changes with this action, such as license.revoke.")
@@ -264,6 +252,10 @@ fn access() -> [Op; 5] {
 }
 
 fn server() -> [Op; 6] {
+    let file = |path, id, summary, content_type, about| {
+        get(path, id, summary).answers_as(content_type, string(), about)
+    };
+    let (metrics, docs) = ("application/openmetrics-text", "text/html");
     [
         get("/health", "getHealth", "Check that the process is alive")
             .about("Does not ask the store: a failed database is no reason to restart the process.")
@@ -271,20 +263,18 @@ fn server() -> [Op; 6] {
         get("/ready", "getReadiness", "Check that the server can work")
             .answers("Readiness", "The store answers.")
             .errors(&[Code::StoreUnavailable]),
-        get("/metrics", "getMetrics", "Get metrics for Prometheus").answers_as(
-            "application/openmetrics-text",
-            string(),
-            "Metrics as OpenMetrics text.",
-        ),
+        file("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, "Metrics as OpenMetrics text."),
         get("/openapi.json", "getContract", "Get this document").answers_as(
             "application/json",
             open_object(),
             "This document.",
         ),
-        get("/docs", "getDocs", "Show this document").answers_as("text/html", string(), "An HTML page."),
-        get("/docs/style.css", "getDocsStyle", "Get the style sheet of the page").answers_as(
+        file("/docs", "getDocs", "Show this document", docs, "An HTML page."),
+        file(
+            "/docs/style.css",
+            "getDocsStyle",
+            "Get the style sheet of the page",
             "text/css",
-            string(),
             "A style sheet.",
         ),
     ]

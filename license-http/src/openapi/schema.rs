@@ -1,119 +1,110 @@
-//! Builders of small schemas.
+//! Small schemas.
 
 use license_core::event::EventType;
-use utoipa::openapi::schema::{AdditionalProperties, Object, SchemaType};
-use utoipa::openapi::{ArrayBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type};
+use license_core::limits;
+use serde_json::{Value, json};
 
-pub(super) fn string() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
+pub(super) fn string() -> Value {
+    json!({ "type": "string" })
 }
 
-/// A string of 1 to `max` characters. If the limit is in bytes, a shorter string that is not ASCII may be
-/// refused.
-pub(super) fn text(max: usize) -> ObjectBuilder {
-    string().min_length(Some(1)).max_length(Some(max))
+/// A string of 1 to `max` characters. If the limit is in bytes, fewer that are not ASCII may be refused.
+pub(super) fn text(max: usize) -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": max })
 }
 
-pub(super) fn matching(pattern: impl Into<String>) -> ObjectBuilder {
-    string().pattern(Some(pattern))
+pub(super) fn matching(pattern: &str) -> Value {
+    json!({ "type": "string", "pattern": pattern })
 }
 
 /// An id with this prefix.
-pub(super) fn id(prefix: &str) -> ObjectBuilder {
-    matching(format!("^{prefix}_[0-9a-z]{{1,40}}$"))
+pub(super) fn id(prefix: &str) -> Value {
+    matching(&format!("^{prefix}_[0-9a-z]{{1,40}}$"))
 }
 
-pub(super) fn activation_id() -> ObjectBuilder {
+pub(super) fn activation_id() -> Value {
     matching("^act_[0-9a-z_]{1,68}$")
 }
 
-pub(super) fn event_id() -> ObjectBuilder {
+pub(super) fn event_id() -> Value {
     matching("^evt_(whe_)?[0-9a-z]{1,40}_[0-9]{10,19}$")
 }
 
+pub(super) fn event_type() -> Value {
+    one_of(EventType::ALL.iter().map(|kind| kind.as_str()))
+}
+
 /// The event types that an endpoint may select.
-pub(super) fn selectable_events() -> ArrayBuilder {
+pub(super) fn selectable_events() -> Value {
     // A test event is delivered without being selected.
     let types = EventType::ALL.iter().filter(|kind| **kind != EventType::EndpointTest);
     array(one_of(["*"].into_iter().chain(types.map(|kind| kind.as_str()))))
 }
 
-pub(super) fn time() -> ObjectBuilder {
-    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+pub(super) fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
 }
 
-pub(super) fn email(max: usize) -> ObjectBuilder {
-    text(max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+pub(super) fn email() -> Value {
+    with(text(limits::EMAIL_BYTES), "format", "email")
 }
 
-pub(super) fn whole(min: u32, max: u32) -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(f64::from(min)))
-        .maximum(Some(f64::from(max)))
+pub(super) fn whole(min: u32, max: u32) -> Value {
+    json!({ "type": "integer", "minimum": min, "maximum": max })
 }
 
 /// A whole number of at least 0.
-pub(super) fn count() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
-}
-
-pub(super) fn boolean() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Boolean)
+pub(super) fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
 }
 
 /// A boolean that always has this value.
-pub(super) fn constant(value: bool) -> ObjectBuilder {
-    boolean().enum_values(Some([value]))
+pub(super) fn constant(value: bool) -> Value {
+    json!({ "type": "boolean", "enum": [value] })
 }
 
-pub(super) fn one_of(values: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
-    string().enum_values(Some(values))
+pub(super) fn one_of(values: impl IntoIterator<Item = &'static str>) -> Value {
+    json!({ "type": "string", "enum": values.into_iter().collect::<Vec<_>>() })
 }
 
-pub(super) fn array(items: impl Into<RefOr<Schema>>) -> ArrayBuilder {
-    ArrayBuilder::new().items(items.into())
+pub(super) fn array(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
 }
 
-/// Allows null too.
-pub(super) fn nullable(schema: ObjectBuilder) -> ObjectBuilder {
-    let mut object: Object = schema.build();
-    if let SchemaType::Type(one) = object.schema_type {
-        object.schema_type = SchemaType::from_iter([one, Type::Null]);
+pub(super) fn nullable(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.push(Value::Null);
     }
-    if let Some(values) = &mut object.enum_values {
-        values.push(serde_json::Value::Null);
-    }
-    object.into()
+    schema
 }
 
 /// An object with exactly these fields. Those that are not optional are required.
-pub(super) fn object<S: Into<RefOr<Schema>>>(
-    fields: impl IntoIterator<Item = (&'static str, S)>,
-    optional: &[&str],
-) -> ObjectBuilder {
-    fields.into_iter().fold(
-        closed(ObjectBuilder::new().schema_type(Type::Object)),
-        |object, (name, field)| {
-            let object = object.property(name, field);
-            if optional.contains(&name) { object } else { object.required(name) }
-        },
-    )
+pub(super) fn object(fields: impl IntoIterator<Item = (&'static str, Value)>, optional: &[&str]) -> Value {
+    let fields: Vec<_> = fields.into_iter().collect();
+    let required: Vec<_> =
+        fields.iter().map(|(name, _)| *name).filter(|name| !optional.contains(name)).collect();
+    let mut object = json!({ "type": "object", "additionalProperties": false, "required": required });
+    for (name, schema) in fields {
+        object["properties"][name] = schema;
+    }
+    object
 }
 
-/// Forbids other fields.
-pub(super) fn closed(object: ObjectBuilder) -> ObjectBuilder {
-    object.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+pub(super) fn open_object() -> Value {
+    json!({ "type": "object", "additionalProperties": true })
 }
 
-/// An object with any fields.
-pub(super) fn open_object() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(true)))
+pub(super) fn named(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// A reference to a schema.
-pub(super) fn named(name: &str) -> RefOr<Schema> {
-    RefOr::Ref(Ref::from_schema_name(name))
+/// Adds a keyword to a schema.
+pub(super) fn with(mut schema: Value, keyword: &str, value: impl Into<Value>) -> Value {
+    schema[keyword] = value.into();
+    schema
+}
+
+pub(super) fn about(schema: Value, description: &str) -> Value {
+    with(schema, "description", description)
 }

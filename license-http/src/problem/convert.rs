@@ -28,6 +28,11 @@ impl Problem {
         error.into()
     }
 
+    fn unexpected(error: &dyn Error) -> Self {
+        tracing::error!(error = %Chain(error), "request failed");
+        Self::internal()
+    }
+
     fn denied(status: StatusCode, denial: &Denial) -> Self {
         Self { status, code: denial.code().as_str(), ..Self::new(Code::BadRequest, denial.to_string()) }
     }
@@ -45,10 +50,7 @@ impl From<StoreError> for Problem {
                 tracing::error!(table, column, id, error = %Chain(&error), "corrupt row");
                 Self::internal()
             }
-            error => {
-                tracing::error!(error = %Chain(error), "store failed");
-                Self::internal()
-            }
+            error => Self::unexpected(error),
         }
     }
 }
@@ -75,10 +77,7 @@ impl From<ServiceError> for Problem {
             ServiceError::TokenExpired => Self::invalid_field("expires_at", sentence(&error)),
             ServiceError::TokenNotFound => Code::TokenNotFound.into(),
             ServiceError::Store(error) => error.into(),
-            error => {
-                tracing::error!(error = %Chain(&error), "request failed");
-                Self::internal()
-            }
+            error => Self::unexpected(&error),
         }
     }
 }
@@ -115,10 +114,7 @@ impl From<ValidateError> for Problem {
             ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
             ValidateError::Client(error) => bad(Code::ClientInvalid, &error).at("client"),
             ValidateError::Store(error) => error.into(),
-            error => {
-                tracing::error!(error = %Chain(&error), "validation failed");
-                Self::internal()
-            }
+            error => Self::unexpected(&error),
         }
     }
 }
@@ -128,12 +124,8 @@ struct Chain<'a>(&'a dyn Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut sources = std::iter::successors(self.0.source(), |&error| error.source());
         write!(f, "{}", self.0)?;
-        let mut below = self.0.source();
-        while let Some(source) = below {
-            write!(f, ": {source}")?;
-            below = source.source();
-        }
-        Ok(())
+        sources.try_for_each(|source| write!(f, ": {source}"))
     }
 }

@@ -1,22 +1,19 @@
 //! `/api/v1/licenses/{id}/activations`: list, label and release activations.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::command::Command;
 use license_core::license::{Activation, ActivationId, ActivationKind, Label};
-use license_core::service::Services;
 use license_core::usage::{ActivationDetail, Country, LastSeen};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::licenses::{answer, execute};
-use crate::auth::Authenticated;
-use crate::extract::{ActivationPath, Fields, IfMatch, LicenseCommand, LicensePath, NoQuery, Query, value};
+use super::licenses::execute;
+use crate::extract::{ActivationPath, Fields, LicenseCommand, LicensePath, NoInput, Query, value};
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, PageJson, WithAsOf};
 
 #[derive(Serialize)]
@@ -31,13 +28,10 @@ pub(crate) struct ActivationJson<'a> {
     /// Your label; null if it has none.
     label: Option<&'a str>,
     /// When the slot was taken.
-    #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
     /// When it was first validated; null if never.
-    #[serde(serialize_with = "wire::time_or_null")]
     first_seen_at: Option<DateTime<Utc>>,
     /// When it was last validated; null if never.
-    #[serde(serialize_with = "wire::time_or_null")]
     last_seen_at: Option<DateTime<Utc>>,
     /// Number of valid answers.
     validations: u64,
@@ -64,7 +58,7 @@ impl<'a> From<&'a ActivationDetail> for ActivationJson<'a> {
 }
 
 pub(super) async fn list(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     LicensePath(id): LicensePath,
     mut query: Query,
 ) -> Result<Response, Problem> {
@@ -73,8 +67,8 @@ pub(super) async fn list(
     })?;
     let page = query.page(|text| ActivationId::parse(text).ok())?;
     query.finish()?;
-    let now = services.now();
-    let found = services.activations.list(&id, kind, &page).await?;
+    let now = state.services.now();
+    let found = state.services.activations.list(&id, kind, &page).await?;
     let page = PageJson::new(&found, ActivationJson::from);
     let counted = found.items.iter().map(|item| item.last_seen.as_of);
     Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
@@ -83,22 +77,18 @@ pub(super) async fn list(
 pub(super) async fn release(
     ActivationPath(activation): ActivationPath,
     command: LicenseCommand,
+    _: NoInput,
 ) -> Result<Response, Problem> {
     execute(command, Command::Release(activation)).await
 }
 
 pub(super) async fn label(
-    State(services): State<Arc<Services>>,
-    LicensePath(id): LicensePath,
     ActivationPath(activation): ActivationPath,
-    Authenticated { actor, .. }: Authenticated,
-    _: NoQuery,
-    IfMatch(version): IfMatch,
+    command: LicenseCommand,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let label = fields.only(&["label"])?.require("label", read_label)?;
-    let command = Command::Label(activation, label);
-    answer(&services, services.licenses.by(&actor).execute(&id, &command, version)).await
+    execute(command, Command::Label(activation, label)).await
 }
 
 fn read_label(field: &'static str, value: Value) -> Result<Option<Label>, Problem> {

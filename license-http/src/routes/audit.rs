@@ -1,7 +1,5 @@
 //! `/api/v1/audit`: the log of changes.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,12 +7,12 @@ use chrono::{DateTime, Utc};
 use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, TokenId};
 use license_core::license::LicenseId;
 use license_core::limits;
-use license_core::service::Services;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::extract::Query;
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, PageJson, parse_position};
 
 #[derive(Serialize)]
@@ -23,7 +21,6 @@ pub(crate) struct AuditJson<'a> {
     /// Position in the log; it grows with time.
     id: u64,
     /// When the change was made.
-    #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
     /// Who made the change.
     actor: ActorJson<'a>,
@@ -34,7 +31,6 @@ pub(crate) struct AuditJson<'a> {
     /// The changed token.
     token_id: Option<&'a str>,
     /// Changed fields with their values before and after. Never contains a key or a secret.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     changes: Map<String, Value>,
     /// The X-Request-Id of the request.
     request_id: Option<&'a str>,
@@ -79,10 +75,7 @@ impl<'a> From<&'a Audited> for AuditJson<'a> {
     }
 }
 
-pub(super) async fn list(
-    State(services): State<Arc<Services>>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let action = |text: &str| {
         let well_formed = (1..=limits::ACTION_BYTES).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte));
@@ -98,6 +91,6 @@ pub(super) async fn list(
     };
     let page = query.page(parse_position)?;
     query.finish()?;
-    let found = services.access.audit(&filter, &page).await?;
+    let found = state.services.access.audit(&filter, &page).await?;
     Ok(wire::json(StatusCode::OK, &PageJson::new(&found, AuditJson::from)))
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use license_core::error::ServiceError;
+use license_core::event::Event;
 use license_core::license::{CustomerEmail, LicenseId};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
@@ -23,8 +24,9 @@ use super::activations::ActivationJson;
 use super::licenses::license_json;
 use super::usage::json::{RollupJson, ValidationJson};
 use crate::auth::Authenticated;
-use crate::extract::{CustomerPath, NoContent, NoQuery};
+use crate::extract::{CustomerPath, NoInput, NoQuery};
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire;
 
 /// Number of chunks of an export that are buffered for a slow client.
@@ -40,13 +42,12 @@ pub(crate) struct Anonymised<'a> {
 }
 
 pub(super) async fn anonymise(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     CustomerPath(email): CustomerPath,
     Authenticated { actor, .. }: Authenticated,
-    _: NoQuery,
-    _: NoContent,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    let (erasure, licenses) = services.customers.erase(&email, &actor).await?;
+    let (erasure, licenses) = state.services.customers.erase(&email, &actor).await?;
     let json = Anonymised { customer_email: erasure.anonymous.as_str(), licenses };
     Ok(wire::json(StatusCode::OK, &json))
 }
@@ -60,36 +61,41 @@ pub(crate) struct CustomerEventJson<'a> {
     #[serde(rename = "type")]
     event_type: &'static str,
     /// When it happened.
-    #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
     /// The license at that time, and fields specific to the type.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     data: &'a Value,
 }
 
-/// Streams the export page by page, since its size is unknown. If a page fails, the response ends early and
-/// is not valid JSON.
+impl<'a> From<&'a Event> for CustomerEventJson<'a> {
+    fn from(event: &'a Event) -> Self {
+        let event_type = event.event_type.as_str();
+        Self { sequence: event.sequence, event_type, at: event.at, data: &event.data }
+    }
+}
+
+/// Streams the export page by page. If a page fails, the response ends early and is not valid JSON.
 pub(super) async fn export(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     CustomerPath(email): CustomerPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let filter = LicenseFilter { customer_email: Some(email), ..LicenseFilter::default() };
-    let now = services.now();
-    let first =
-        services.licenses.list(&LicenseQuery { filter: filter.clone(), at: now, page: first_page() }).await?;
+    let now = state.services.now();
+    let first = state
+        .services
+        .licenses
+        .list(&LicenseQuery { filter: filter.clone(), at: now, page: first_page() })
+        .await?;
     let (sender, chunks) = mpsc::channel(BUFFERED_CHUNKS);
     tokio::spawn(async move {
-        let mut export = Export { services, now, sender };
+        let mut export = Export { services: Arc::clone(&state.services), now, sender };
         if let Err(ExportError::Failed(error)) = export.run(&filter, first).await {
             tracing::error!(%error, "customer export failed");
             let _ = export.sender.send(Err("the export failed")).await;
         }
     });
     let chunks = stream::unfold(chunks, async |mut chunks| Some((chunks.recv().await?, chunks)));
-    let mut response = Response::new(Body::from_stream(chunks));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(chunks)).into_response())
 }
 
 fn first_page<C>() -> PageRequest<C> {
@@ -97,16 +103,12 @@ fn first_page<C>() -> PageRequest<C> {
 }
 
 /// The reason why an export ends early.
+#[derive(Debug, thiserror::Error)]
 enum ExportError {
-    /// The client has disconnected.
+    #[error("the client has disconnected")]
     Disconnected,
-    Failed(ServiceError),
-}
-
-impl From<ServiceError> for ExportError {
-    fn from(error: ServiceError) -> Self {
-        Self::Failed(error)
-    }
+    #[error(transparent)]
+    Failed(#[from] ServiceError),
 }
 
 struct Export {
@@ -126,8 +128,7 @@ impl Export {
         let (mut page, mut comma) = (first, "");
         loop {
             for license in &page.items {
-                self.text(comma.to_owned()).await?;
-                self.license(license).await?;
+                self.license(comma, license).await?;
                 comma = ",";
             }
             let Some(after) = page.next else { break };
@@ -141,76 +142,51 @@ impl Export {
         self.text("]}".to_owned()).await
     }
 
-    async fn license(&mut self, license: &KeyedLicense) -> Result<(), ExportError> {
+    async fn license(&mut self, comma: &str, license: &KeyedLicense) -> Result<(), ExportError> {
         let id = &license.detail.license.id;
-        self.text(format!(r#"{{"license":{},"activations":["#, json(&license_json(license, self.now))))
-            .await?;
-        let (mut request, mut comma) = (first_page(), "");
-        loop {
-            let page = self.services.activations.list(id, None, &request).await?;
-            self.items(&mut comma, page.items.iter().map(|item| json(&ActivationJson::from(item)))).await?;
-            match page.next {
-                Some(after) => request.after = Some(after),
-                None => break,
-            }
-        }
-        self.text(r#"],"events":["#.to_owned()).await?;
-        let (mut after, mut comma) = (0, "");
-        loop {
-            let events = self.services.events.of_license(id, after, limits::PAGE_ITEMS).await?;
-            let Some(last) = events.last() else { break };
-            after = last.sequence;
-            let json = events.iter().map(|event| {
-                json(&CustomerEventJson {
-                    sequence: event.sequence,
-                    event_type: event.event_type.as_str(),
-                    at: event.at,
-                    data: &event.data,
-                })
-            });
-            self.items(&mut comma, json).await?;
-        }
-        self.text(r#"],"validations":["#.to_owned()).await?;
-        let (mut query, mut comma) = (UsageQuery { page: first_page(), ..UsageQuery::default() }, "");
-        loop {
-            let page = self.services.usage.report(id, &query).await?.recent;
-            self.items(&mut comma, page.items.iter().map(|item| json(&ValidationJson::from(item)))).await?;
-            match page.next {
-                Some(after) => query.page.after = Some(after),
-                None => break,
-            }
-        }
-        self.text(r#"],"usage":["#.to_owned()).await?;
-        let (filter, mut request, mut comma) =
-            (RollupFilter { license_id: Some(id.clone()) }, first_page(), "");
-        loop {
-            let page = self.services.usage.rollups(&filter, &request).await?;
-            self.items(&mut comma, page.items.iter().map(|item| json(&RollupJson::from(item)))).await?;
-            match page.next {
-                Some(after) => request.after = Some(after),
-                None => break,
-            }
-        }
-        self.text("]}".to_owned()).await
+        self.text(format!(r#"{comma}{{"license":{}"#, json(&license_json(license, self.now)))).await?;
+        let services = Arc::clone(&self.services);
+        let (services, filter) = (&*services, &RollupFilter { license_id: Some(id.clone()) });
+        let page = |page| async move { services.activations.list(id, None, &page).await };
+        self.list("activations", page, |item| json(&ActivationJson::from(item))).await?;
+        let page = |page: PageRequest<u64>| async move {
+            let items = services.events.of_license(id, page.after.unwrap_or(0), page.limit).await?;
+            Ok(Page { next: items.last().map(|last| last.sequence), items })
+        };
+        self.list("events", page, |event| json(&CustomerEventJson::from(event))).await?;
+        let page = |page| async move {
+            let query = UsageQuery { page, ..UsageQuery::default() };
+            Ok(services.usage.report(id, &query).await?.recent)
+        };
+        self.list("validations", page, |item| json(&ValidationJson::from(item))).await?;
+        let page = |page| async move { services.usage.rollups(filter, &page).await };
+        self.list("usage", page, |item| json(&RollupJson::from(item))).await?;
+        self.text("}".to_owned()).await
     }
 
-    async fn items(
+    /// Sends all pages of a list, as a field that follows others.
+    async fn list<I, C, F: Future<Output = Result<Page<I, C>, ServiceError>>>(
         &mut self,
-        comma: &mut &'static str,
-        items: impl Iterator<Item = String>,
+        name: &str,
+        page: impl Fn(PageRequest<C>) -> F,
+        json: impl Fn(&I) -> String,
     ) -> Result<(), ExportError> {
-        let text = items.fold(String::new(), |text, item| {
-            let text = text + comma + &item;
-            *comma = ",";
-            text
-        });
-        self.text(text).await
+        self.text(format!(r#","{name}":["#)).await?;
+        let (mut request, mut comma) = (first_page(), "");
+        loop {
+            let page = page(request).await?;
+            let text = page.items.iter().map(&json).collect::<Vec<_>>().join(",");
+            if !text.is_empty() {
+                self.text(format!("{comma}{text}")).await?;
+                comma = ",";
+            }
+            let Some(after) = page.next else { break };
+            request = PageRequest { after: Some(after), ..first_page() };
+        }
+        self.text("]".to_owned()).await
     }
 
     async fn text(&mut self, text: String) -> Result<(), ExportError> {
-        if text.is_empty() {
-            return Ok(());
-        }
         self.sender.send(Ok(text.into())).await.map_err(|_| ExportError::Disconnected)
     }
 }

@@ -1,18 +1,16 @@
 //! `/api/v1/webhook-endpoints/{id}/deliveries`: deliveries of an endpoint and their attempts.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::service::Services;
 use license_core::store::DeliveryDetail;
 use license_core::webhook::{Attempt, AttemptResult, DeliveryStatus};
 use serde::Serialize;
 
-use crate::extract::{DeliveryPath, EndpointPath, EndpointTarget, Query};
+use crate::extract::{DeliveryPath, EndpointPath, NoInput, Query};
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, PageJson, parse_position};
 
 #[derive(Serialize)]
@@ -27,10 +25,8 @@ pub(crate) struct DeliveryJson<'a> {
     /// Number of attempts since the delivery was created or last replayed.
     tries: u32,
     /// When the delivery was created.
-    #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
     /// When the next attempt is due; null if there will be none.
-    #[serde(serialize_with = "wire::time_or_null")]
     next_attempt_at: Option<DateTime<Utc>>,
     /// The last attempts, oldest first.
     attempts: Vec<AttemptJson<'a>>,
@@ -40,7 +36,6 @@ pub(crate) struct DeliveryJson<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Attempt))]
 pub(crate) struct AttemptJson<'a> {
     /// When the attempt began.
-    #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
     /// Duration in milliseconds.
     duration_ms: u64,
@@ -80,23 +75,24 @@ impl<'a> From<&'a DeliveryDetail> for DeliveryJson<'a> {
 }
 
 pub(super) async fn list(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let status = query.take("status", "pending, succeeded or failed", DeliveryStatus::parse)?;
     let page = query.page(parse_position)?;
     query.finish()?;
-    let found = services.webhooks.deliveries(&id, status, &page).await?;
+    let found = state.services.webhooks.deliveries(&id, status, &page).await?;
     Ok(wire::json(StatusCode::OK, &PageJson::new(&found, DeliveryJson::from)))
 }
 
 pub(super) async fn replay(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     DeliveryPath(event): DeliveryPath,
-    EndpointTarget(id): EndpointTarget,
+    EndpointPath(id): EndpointPath,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    services.webhooks.get(&id).await?;
-    let delivery = services.webhooks.replay(&id, &event).await?;
+    state.services.webhooks.get(&id).await?;
+    let delivery = state.services.webhooks.replay(&id, &event).await?;
     Ok(wire::json(StatusCode::OK, &DeliveryJson::from(&delivery)))
 }

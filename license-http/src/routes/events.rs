@@ -1,20 +1,18 @@
 //! `/api/v1/events`: the event log, newest first.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::event::EventType;
 use license_core::license::LicenseId;
-use license_core::service::Services;
 use license_core::store::{EventFilter, SequencedEvent};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::extract::Query;
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, PageJson, parse_position};
 
 #[derive(Serialize)]
@@ -29,10 +27,8 @@ pub(crate) struct EventJson<'a> {
     /// Number within the license or endpoint: 1, 2, 3 … without gaps.
     sequence: u64,
     /// When it happened.
-    #[serde(serialize_with = "wire::time")]
     timestamp: DateTime<Utc>,
     /// The license at that time, without its key, and fields specific to the type.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     data: &'a Value,
 }
 
@@ -49,10 +45,7 @@ impl<'a> From<&'a SequencedEvent> for EventJson<'a> {
     }
 }
 
-pub(super) async fn list(
-    State(services): State<Arc<Services>>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let [from, to] = query.time_range()?;
     let filter = EventFilter {
         event_type: query.take("type", "an event type such as license.created", EventType::parse)?,
@@ -62,6 +55,6 @@ pub(super) async fn list(
     };
     let page = query.page(parse_position)?;
     query.finish()?;
-    let found = services.events.list(&filter, &page).await?;
+    let found = state.services.events.list(&filter, &page).await?;
     Ok(wire::json(StatusCode::OK, &PageJson::new(&found, EventJson::from)))
 }

@@ -1,49 +1,52 @@
 //! `/api/v1/licenses`: licenses and the commands for one license.
 
-use std::sync::Arc;
-
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::ETAG;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use license_core::command::Command;
+use license_core::catalog::Limit;
+use license_core::command::{Command, LicensePatch, LicenseSpec, TargetState};
+use license_core::domain::DomainName;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
-use license_core::license::{CustomerEmail, LicenseId, Status};
+use license_core::license::{CustomerEmail, LicenseId, Metadata, Status};
+use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
 use license_core::store::{LicenseFilter, LicenseQuery};
+use serde_json::Value;
 
 use crate::auth::Authenticated;
-use crate::extract::value::is_plan_name;
 use crate::extract::{
-    Fields, IdempotencyHeader, IfMatch, LicenseCommand, LicensePath, NoQuery, Query, license_body,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, value,
 };
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, PageJson, WithAsOf};
 
+pub(crate) const SPEC_FIELDS: [&str; 7] =
+    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata"];
+pub(crate) const CHANGE_FIELDS: [&str; 8] =
+    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
+
 pub(super) async fn create(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     Authenticated { actor, .. }: Authenticated,
-    _: NoQuery,
     IdempotencyHeader(idempotency_key): IdempotencyHeader,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let spec = license_body::spec(fields)?;
-    let now = services.now();
-    let issued = services.licenses.by(&actor).issue(&spec, idempotency_key).await;
+    let spec = read_spec(fields)?;
+    let now = state.services.now();
+    let issued = state.services.licenses.by(&actor).issue(&spec, idempotency_key).await;
     // A repeated request gets the same answer as the first one.
     let license = issued.map_err(Problem::from_body_error)?;
     let response = license_response(StatusCode::CREATED, &license, now);
     Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
 }
 
-pub(super) async fn list(
-    State(services): State<Arc<Services>>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
-    let plan = |text: &str| is_plan_name(text).then(|| text.to_owned());
+    let plan = |text: &str| value::is_plan_name(text).then(|| text.to_owned());
     let filter = LicenseFilter {
         status: query.take("status", "active, suspended, expired or revoked", status)?,
         plan: query.take("plan", "the name of a plan", plan)?,
@@ -52,52 +55,48 @@ pub(super) async fn list(
     };
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
-    let now = services.now();
-    let found = services.licenses.list(&LicenseQuery { filter, at: now, page }).await?;
+    let now = state.services.now();
+    let found = state.services.licenses.list(&LicenseQuery { filter, at: now, page }).await?;
     let page = PageJson::new(&found, |license| license_json(license, now));
     let counted = found.items.iter().map(|license| license.detail.counters.as_of);
     Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
 }
 
 pub(super) async fn get(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     LicensePath(id): LicensePath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    answer(&services, services.licenses.get(&id)).await
+    answer(&state.services, state.services.licenses.get(&id)).await
 }
 
 pub(super) async fn change(
-    State(services): State<Arc<Services>>,
-    LicensePath(id): LicensePath,
-    Authenticated { actor, .. }: Authenticated,
-    _: NoQuery,
-    IfMatch(version): IfMatch,
+    LicenseCommand { services, actor, license, version }: LicenseCommand,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let change = license_body::change(fields)?;
+    let change = read_patch(fields)?;
     let now = services.now();
-    let changed = services.licenses.by(&actor).execute(&id, &Command::Change(change), version).await;
+    let changed = services.licenses.by(&actor).execute(&license, &Command::Change(change), version).await;
     Ok(license_response(StatusCode::OK, &changed.map_err(Problem::from_body_error)?, now))
 }
 
-pub(super) async fn revoke(command: LicenseCommand) -> Result<Response, Problem> {
+pub(super) async fn revoke(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
     execute(command, Command::Revoke).await
 }
 
-pub(super) async fn suspend(command: LicenseCommand) -> Result<Response, Problem> {
+pub(super) async fn suspend(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
     execute(command, Command::Suspend).await
 }
 
-pub(super) async fn reinstate(command: LicenseCommand) -> Result<Response, Problem> {
+pub(super) async fn reinstate(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
     execute(command, Command::Reinstate).await
 }
 
-pub(super) async fn renew(command: LicenseCommand) -> Result<Response, Problem> {
+pub(super) async fn renew(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
     execute(command, Command::Renew).await
 }
 
-pub(super) async fn rotate_key(command: LicenseCommand) -> Result<Response, Problem> {
+pub(super) async fn rotate_key(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
     let LicenseCommand { services, actor, license, version } = command;
     answer(&services, services.licenses.by(&actor).rotate_key(&license, version)).await
 }
@@ -120,14 +119,94 @@ pub(super) async fn answer(
 /// Returns a license with its key, and its version as `ETag`. `now` is the time when the call began.
 fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
     let counted = [license.detail.counters.as_of];
-    let mut response = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", license.detail.license.version)) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    response
+    let tag = format!("\"{}\"", license.detail.license.version);
+    let json = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
+    ([(ETAG, tag)], json).into_response()
 }
 
 /// Returns a license with its key, as admins see it.
 pub(super) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJson<'_> {
     LicenseJson::new(&keyed.detail, Some(keyed.key.reveal()), now, usize::MAX)
+}
+
+fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
+    let mut fields = fields.only(&SPEC_FIELDS)?;
+    Ok(LicenseSpec {
+        plan: fields.require("plan", read_plan)?,
+        customer_email: fields.require("customer_email", value::parsed(CustomerEmail::parse))?,
+        max_domains: fields.take("max_domains", read_limit)?,
+        max_devices: fields.take("max_devices", read_limit)?,
+        domains: fields.take("domains", read_domains)?.unwrap_or_default(),
+        expires_at: fields.take("expires_at", value::expiry)?,
+        metadata: fields.take("metadata", read_metadata)?.unwrap_or_default(),
+    })
+}
+
+fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
+    let mut fields = fields.only(&CHANGE_FIELDS)?;
+    Ok(LicensePatch {
+        plan: fields.take("plan", read_plan)?,
+        customer_email: fields.take("customer_email", value::parsed(CustomerEmail::parse))?,
+        max_domains: fields.take("max_domains", read_limit)?,
+        max_devices: fields.take("max_devices", read_limit)?,
+        domains: fields.take("domains", read_domains)?,
+        expires_at: fields.take("expires_at", value::expiry)?,
+        metadata: fields.take("metadata", read_metadata)?,
+        state: fields.take("status", read_state)?,
+    })
+}
+
+fn read_plan(field: &'static str, value: Value) -> Result<String, Problem> {
+    let text = value::text(field, value)?;
+    if value::is_plan_name(&text) {
+        return Ok(text);
+    }
+    let detail = format!("This must have 1 to {} bytes and no control characters.", limits::PLAN_NAME_BYTES);
+    Err(Problem::invalid_field(field, detail))
+}
+
+fn read_limit(field: &'static str, value: Value) -> Result<Limit, Problem> {
+    let number = match value {
+        Value::Null => return Ok(Limit::Unlimited),
+        // JSON has one type of number: 3.0 is 3.
+        Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0),
+        other => return Err(value::wrong_type(field, "a whole number, or null for unlimited", &other)),
+    };
+    let within = number.filter(|number| (0.0..=f64::from(limits::MAX_SLOTS)).contains(number));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within its bounds"
+    )]
+    within.map(|number| Limit::AtMost(number as u32)).ok_or_else(|| {
+        let detail =
+            format!("This must be a whole number from 0 to {}, or null for unlimited.", limits::MAX_SLOTS);
+        Problem::invalid_field(field, detail)
+    })
+}
+
+fn read_domains(field: &'static str, value: Value) -> Result<Vec<DomainName>, Problem> {
+    value::list(field, value, (limits::DOMAINS_PER_REQUEST, "domains"), |field, text| {
+        DomainName::parse_registered(&text).map_err(|error| value::invalid(field, &error))
+    })
+}
+
+fn read_metadata(field: &'static str, value: Value) -> Result<Metadata, Problem> {
+    match value {
+        value @ Value::Object(_) => Metadata::from_json(value).map_err(|error| value::invalid(field, &error)),
+        other => Err(value::wrong_type(field, "an object", &other)),
+    }
+}
+
+fn read_state(field: &'static str, value: Value) -> Result<TargetState, Problem> {
+    let text = value::text(field, value)?;
+    match Status::ALL.into_iter().find(|status| status.as_str() == text) {
+        Some(Status::Active) => Ok(TargetState::Active),
+        Some(Status::Suspended) => Ok(TargetState::Suspended),
+        Some(Status::Revoked) => Ok(TargetState::Revoked),
+        Some(Status::Expired) => {
+            Err(Problem::invalid_field(field, "A license expires at its expires_at; set that field instead."))
+        }
+        None => Err(Problem::invalid_field(field, "This must be active, suspended or revoked.")),
+    }
 }

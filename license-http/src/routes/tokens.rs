@@ -1,20 +1,19 @@
 //! `/api/v1/tokens`: API tokens.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Scope, Scopes, TokenId, TokenName};
 use license_core::license::Expiry;
-use license_core::service::{Services, TokenSpec};
+use license_core::service::TokenSpec;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::auth::Authenticated;
-use crate::extract::{Fields, NoContent, NoQuery, Query, TokenPath, value};
+use crate::extract::{Fields, NoInput, NoQuery, Query, TokenPath, value};
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, PageJson};
 
 #[derive(Serialize)]
@@ -29,16 +28,12 @@ pub(crate) struct TokenJson<'a> {
     /// Status now.
     status: &'static str,
     /// When it was created.
-    #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
     /// When it was last used, to about a minute.
-    #[serde(serialize_with = "wire::time_or_null")]
     last_used_at: Option<DateTime<Utc>>,
     /// When it expires; null if never.
-    #[serde(serialize_with = "wire::time_or_null")]
     expires_at: Option<DateTime<Utc>>,
     /// When it was revoked; null if it was not.
-    #[serde(serialize_with = "wire::time_or_null")]
     revoked_at: Option<DateTime<Utc>>,
     /// The secret token, only in the answer that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,61 +59,53 @@ impl<'a> TokenJson<'a> {
 }
 
 pub(super) async fn create(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     Authenticated { caller, actor }: Authenticated,
-    _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let spec = spec(fields)?;
-    let (token, secret) = services.access.create(&spec, caller.scopes, &actor).await?;
-    let json = TokenJson { token: Some(secret.reveal()), ..TokenJson::new(&token, services.access.now()) };
+    let (token, secret) = state.services.access.create(&spec, caller.scopes, &actor).await?;
+    let json =
+        TokenJson { token: Some(secret.reveal()), ..TokenJson::new(&token, state.services.access.now()) };
     Ok(wire::with_location(wire::json(StatusCode::CREATED, &json), format!("tokens/{}", token.id)))
 }
 
-pub(super) async fn list(
-    State(services): State<Arc<Services>>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let page = query.page(|text| TokenId::parse(text).ok())?;
     query.finish()?;
-    let (now, found) = (services.access.now(), services.access.tokens(&page).await?);
+    let (now, found) = (state.services.access.now(), state.services.access.tokens(&page).await?);
     Ok(wire::json(StatusCode::OK, &PageJson::new(&found, |token| TokenJson::new(token, now))))
 }
 
 pub(super) async fn get(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     TokenPath(id): TokenPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let token = services.access.token(&id).await?;
-    Ok(wire::json(StatusCode::OK, &TokenJson::new(&token, services.access.now())))
+    let token = state.services.access.token(&id).await?;
+    Ok(wire::json(StatusCode::OK, &TokenJson::new(&token, state.services.access.now())))
 }
 
 pub(super) async fn revoke(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     TokenPath(id): TokenPath,
     Authenticated { caller, actor }: Authenticated,
-    _: NoQuery,
-    _: NoContent,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    let token = services.access.revoke(&id, caller.scopes, &actor).await?;
-    Ok(wire::json(StatusCode::OK, &TokenJson::new(&token, services.access.now())))
+    let token = state.services.access.revoke(&id, caller.scopes, &actor).await?;
+    Ok(wire::json(StatusCode::OK, &TokenJson::new(&token, state.services.access.now())))
 }
 
 fn spec(fields: Fields) -> Result<TokenSpec, Problem> {
     let mut fields = fields.only(&["name", "scopes", "expires_at"])?;
     Ok(TokenSpec {
-        name: fields.require("name", name)?,
+        name: fields.require("name", value::parsed(TokenName::parse))?,
         scopes: fields.require("scopes", scopes)?,
         expires_at: match fields.take("expires_at", value::expiry)? {
             Some(Expiry::At(time)) => Some(time),
             Some(Expiry::Never) | None => None,
         },
     })
-}
-
-fn name(field: &'static str, value: Value) -> Result<TokenName, Problem> {
-    TokenName::parse(&value::text(field, value)?).map_err(|error| value::invalid(field, &error))
 }
 
 fn scopes(field: &'static str, value: Value) -> Result<Scopes, Problem> {

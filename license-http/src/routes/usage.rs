@@ -6,19 +6,16 @@ mod chart;
 pub(crate) mod json;
 mod table;
 
-use std::sync::Arc;
-
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
-use license_core::service::Services;
 use license_core::usage::{Interval, UsageGroup, UsageQuery, UsageReport, ValidationCursor};
 
 use crate::extract::{LicensePath, Query, preferred};
 use crate::problem::Problem;
+use crate::state::HttpState;
 use crate::wire::{self, WithAsOf, parse_position};
 use json::{OverviewJson, UsageJson};
 
@@ -26,6 +23,9 @@ const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 #[cfg(feature = "charts")]
 const SVG: &str = "image/svg+xml";
+
+/// Tells caches that the response depends on `Accept`.
+const VARIES: [(HeaderName, &str); 1] = [(VARY, "accept")];
 
 /// Parses a cursor: `<microseconds>_<sequence>`.
 fn parse_cursor(text: &str) -> Option<ValidationCursor> {
@@ -47,7 +47,7 @@ fn parse(mut query: Query, default_interval: Option<Interval>) -> Result<UsageQu
 }
 
 pub(super) async fn usage(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     LicensePath(id): LicensePath,
     headers: HeaderMap,
     query: Query,
@@ -61,72 +61,59 @@ pub(super) async fn usage(
     match preferred(&headers, &offered) {
         Some(CSV) => {
             let query = parse(query, Some(Interval::Day))?;
-            table(&services.usage.report(&id, &query).await?)
+            table(&state.services.usage.report(&id, &query).await?)
         }
         #[cfg(feature = "charts")]
         Some(SVG) => {
             let query = parse(query, Some(Interval::Day))?;
             let interval = query.interval.unwrap_or(Interval::Day);
             let title = format!("Validations of {id} by {}", interval.as_str());
-            chart(&services.usage.report(&id, &query).await?, interval, &title)
+            chart(&state.services.usage.report(&id, &query).await?, interval, &title)
         }
         _ => {
             let query = parse(query, None)?;
-            let now = services.now();
-            let report = services.usage.report(&id, &query).await?;
+            let now = state.services.now();
+            let report = state.services.usage.report(&id, &query).await?;
             let json = UsageJson::new(&report, query.interval.is_some());
-            Ok(vary_by_accept(wire::json(StatusCode::OK, &WithAsOf::new(json, [report.as_of], now))))
+            Ok((VARIES, wire::json(StatusCode::OK, &WithAsOf::new(json, [report.as_of], now)))
+                .into_response())
         }
     }
 }
 
 pub(super) async fn overview(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
     if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
         let query = parse(query, Some(Interval::Day))?;
-        return table(&services.usage.overview(&query).await?.usage);
+        return table(&state.services.usage.overview(&query).await?.usage);
     }
     let query = parse(query, None)?;
-    let now = services.now();
-    let overview = services.usage.overview(&query).await?;
+    let now = state.services.now();
+    let overview = state.services.usage.overview(&query).await?;
     let json = OverviewJson::new(&overview, query.interval.is_some());
-    Ok(vary_by_accept(wire::json(StatusCode::OK, &WithAsOf::new(json, [overview.usage.as_of], now))))
+    Ok((VARIES, wire::json(StatusCode::OK, &WithAsOf::new(json, [overview.usage.as_of], now)))
+        .into_response())
 }
 
 fn table(report: &UsageReport) -> Result<Response, Problem> {
-    let text = table::csv(report).map_err(|error| {
-        tracing::error!(%error, "usage could not be written as CSV");
-        Problem::internal()
-    })?;
-    let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-    Ok(answer(csv, text))
+    let text = table::csv(report).map_err(|error| unwritable(&error))?;
+    let csv = "text/csv; charset=utf-8; header=present";
+    Ok((VARIES, [(CONTENT_TYPE, csv)], text).into_response())
 }
 
 #[cfg(feature = "charts")]
 fn chart(report: &UsageReport, interval: Interval, title: &str) -> Result<Response, Problem> {
     use axum::http::header::CONTENT_SECURITY_POLICY;
-    let text = chart::svg(report, interval, title).map_err(|error| {
-        tracing::error!(%error, "usage chart could not be drawn");
-        Problem::internal()
-    })?;
-    let mut response = answer(HeaderValue::from_static(SVG), text.into_bytes());
+    let text = chart::svg(report, interval, title).map_err(|error| unwritable(&*error))?;
     // Inline styles adapt the chart to dark mode. Scripts and other resources are blocked.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    Ok(response)
+    Ok((VARIES, [(CONTENT_TYPE, SVG), (CONTENT_SECURITY_POLICY, policy)], text).into_response())
 }
 
-fn answer(content_type: HeaderValue, text: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    vary_by_accept(response)
-}
-
-/// Tells caches that the response depends on `Accept`.
-fn vary_by_accept(mut response: Response) -> Response {
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
-    response
+fn unwritable(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(%error, "usage could not be written");
+    Problem::internal()
 }

@@ -1,8 +1,6 @@
 //! `POST /api/v1/validate`, the hot path.
 
-use std::borrow::Cow;
-
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -10,13 +8,11 @@ use license_core::catalog::{Features, Limit};
 use license_core::license::{ActivationKind, License, Slots};
 use license_core::service::ValidateRequest;
 use license_core::validation::{DenialCode, Verdict};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::Instant;
 
-use super::key_request::{self, RefusedKeyRequest};
-use crate::client_ip::RequestOrigin;
-use crate::extract::value::{text, text_or_null};
-use crate::extract::{Fields, JsonBytes};
+use super::key_request::{self, KeyBody};
+use crate::extract::read_json;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 use crate::wire;
@@ -30,23 +26,6 @@ pub(crate) const DENIALS: [DenialCode; 6] = [
     DenialCode::DomainNotAllowed,
     DenialCode::DeviceLimitReached,
 ];
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ValidateBody<'a> {
-    #[serde(borrow)]
-    key: Text<'a>,
-    #[serde(borrow, default)]
-    domain: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    fingerprint: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    client: Option<Text<'a>>,
-}
-
-/// Borrows from the body even inside an `Option`, unlike a bare `Cow`.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Answer for a valid license. Its fields are the only ones of the API in camel case.
 #[derive(Serialize)]
@@ -66,7 +45,7 @@ pub(crate) struct ValidLicenseJson<'a> {
     /// Name of the plan.
     plan: &'a str,
     /// When the license expires; null if never.
-    #[serde(rename = "expiresAt", serialize_with = "wire::time_or_null")]
+    #[serde(rename = "expiresAt")]
     expires_at: Option<DateTime<Utc>>,
     /// Features of the plan by name.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
@@ -129,32 +108,27 @@ pub(crate) struct Denied {
 }
 
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
-    let (origin, started) = (RequestOrigin::of(request.extensions()), Instant::now());
-    let answer = answer(&state, request, &origin);
-    let response = key_request::call(&state, origin.address, started, answer).await;
+    let started = Instant::now();
+    let response = key_request::call(&state, request, async |request| answer(&state, request).await).await;
     state.validate_seconds.observe_duration(started.elapsed());
     response
 }
 
-async fn answer(
-    state: &HttpState,
-    request: Request,
-    origin: &RequestOrigin,
-) -> Result<Response, RefusedKeyRequest> {
-    let location = state.geoip.location(request.headers(), origin);
-    let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
+async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem> {
+    let location = state.geoip.location(request.headers(), request.extensions());
+    let bytes = read_json(request, state).await?;
     // After the body is read: slow bodies must not take the places of complete ones.
     let _permit = state.limits.validations.acquire()?;
-    let body = parse(&bytes)?;
-    state.limits.check_key(&body.key.0)?;
+    let body = KeyBody::parse(&bytes, &["key", "domain", "fingerprint", "client"])?;
+    state.limits.check_key(&body.key)?;
     let request = ValidateRequest {
-        key: &body.key.0,
-        domain: body.domain.as_ref().map(|text| &*text.0),
-        fingerprint: body.fingerprint.as_ref().map(|text| &*text.0),
-        client: body.client.as_ref().map(|text| &*text.0),
+        key: &body.key,
+        domain: body.domain.as_deref(),
+        fingerprint: body.fingerprint.as_deref(),
+        client: body.client.as_deref(),
         location: location.as_ref(),
     };
-    Ok(match state.services.validation.validate(&request).await.map_err(Problem::from)? {
+    Ok(match state.services.validation.validate(&request).await? {
         Verdict::Valid(valid) => {
             let license = ValidLicenseJson {
                 plan: valid.plan(),
@@ -170,29 +144,4 @@ async fn answer(
             wire::json(StatusCode::OK, &denied)
         }
     })
-}
-
-fn parse(bytes: &[u8]) -> Result<ValidateBody<'_>, Problem> {
-    // serde accepts a list for a struct too.
-    let object = bytes.trim_ascii_start().starts_with(b"{");
-    match serde_json::from_slice(bytes) {
-        Ok(body) if object => Ok(body),
-        _ => Err(explain(bytes)),
-    }
-}
-
-/// Parses the body a second time to name its error.
-#[cold]
-fn explain(bytes: &[u8]) -> Problem {
-    let find = || -> Result<(), Problem> {
-        let mut fields = Fields::parse(bytes)?.only(&["key", "domain", "fingerprint", "client"])?;
-        fields.require("key", text)?;
-        for optional in ["domain", "fingerprint", "client"] {
-            fields.take(optional, text_or_null)?;
-        }
-        Ok(())
-    };
-    let other = || Problem::new(Code::BadRequest, "The body cannot be read.");
-    // This route has one code for all errors of a body.
-    find().err().unwrap_or_else(other).with_code(Code::BadRequest)
 }

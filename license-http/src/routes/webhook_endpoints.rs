@@ -1,20 +1,22 @@
 //! `/api/v1/webhook-endpoints`: webhook endpoints.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use license_core::service::{KeyedEndpoint, Services};
-use license_core::webhook::{Endpoint, EndpointCommand, EndpointState, WebhookSecret};
+use license_core::limits;
+use license_core::service::KeyedEndpoint;
+use license_core::webhook::{
+    Endpoint, EndpointCommand, EndpointSettings, EndpointState, EventSelection, WebhookSecret,
+};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::deliveries::DeliveryJson;
-use crate::extract::endpoint_body::{self, EndpointBody};
-use crate::extract::{EndpointPath, EndpointTarget, Fields, NoQuery, value};
+use crate::extract::{EndpointPath, Fields, NoInput, NoQuery, value};
 use crate::problem::Problem;
 use crate::state::{HttpState, StateInner};
 use crate::webhooks::Webhooks;
@@ -40,22 +42,16 @@ pub(crate) struct EndpointJson<'a> {
     /// Why it is disabled; null if it is enabled.
     disabled_reason: Option<&'static str>,
     /// When it was disabled; null if it is enabled.
-    #[serde(serialize_with = "wire::time_or_null")]
     disabled_at: Option<DateTime<Utc>>,
     /// When it was created.
-    #[serde(serialize_with = "wire::time")]
     created_at: DateTime<Utc>,
     /// When its settings last changed.
-    #[serde(serialize_with = "wire::time")]
     updated_at: DateTime<Utc>,
     /// When a delivery last succeeded; null if none has.
-    #[serde(serialize_with = "wire::time_or_null")]
     last_success_at: Option<DateTime<Utc>>,
     /// Since when deliveries have failed; null while they succeed.
-    #[serde(serialize_with = "wire::time_or_null")]
     failing_since: Option<DateTime<Utc>>,
     /// Until when the previous secret signs too; null if it does not.
-    #[serde(serialize_with = "wire::time_or_null")]
     previous_secret_until: Option<DateTime<Utc>>,
     /// Signing secret, only in the answer that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,20 +90,9 @@ fn secret_response(status: StatusCode, endpoint: &Endpoint, secret: &WebhookSecr
     wire::json(status, &EndpointJson::new(endpoint, Some(&secret.reveal())))
 }
 
-/// Refuses a URL to which webhooks may not be sent, before anything is stored.
-async fn check_url(webhooks: &Webhooks, body: &EndpointBody) -> Result<(), Problem> {
-    webhooks.destinations.check(&body.settings.url).await.map_err(|error| value::invalid("url", &error))
-}
-
-pub(super) async fn create(
-    State(state): State<HttpState>,
-    _: NoQuery,
-    fields: Fields,
-) -> Result<Response, Problem> {
+pub(super) async fn create(State(state): State<HttpState>, fields: Fields) -> Result<Response, Problem> {
     let StateInner { services, webhooks, .. } = &*state;
-    let body = endpoint_body::endpoint(fields)?;
-    check_url(webhooks, &body).await?;
-    let EndpointBody { settings, enabled } = body;
+    let (settings, enabled) = read_endpoint(webhooks, fields).await?;
     let KeyedEndpoint { mut endpoint, secret } = services.webhooks.create(settings, None).await?;
     if enabled == Some(false) {
         endpoint = services.webhooks.execute(&endpoint.id, &EndpointCommand::Disable).await?;
@@ -117,30 +102,27 @@ pub(super) async fn create(
 }
 
 /// Lists all endpoints on one page, since there are few.
-pub(super) async fn list(State(services): State<Arc<Services>>, _: NoQuery) -> Result<Response, Problem> {
-    let endpoints = services.webhooks.list().await?;
+pub(super) async fn list(State(state): State<HttpState>, _: NoQuery) -> Result<Response, Problem> {
+    let endpoints = state.services.webhooks.list().await?;
     let data = endpoints.iter().map(|endpoint| EndpointJson::new(endpoint, None)).collect();
     Ok(wire::json(StatusCode::OK, &PageJson { data, next_cursor: None }))
 }
 
 pub(super) async fn get(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    Ok(endpoint_response(&services.webhooks.get(&id).await?))
+    Ok(endpoint_response(&state.services.webhooks.get(&id).await?))
 }
 
 pub(super) async fn set(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
-    _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let StateInner { services, webhooks, .. } = &*state;
-    let body = endpoint_body::endpoint(fields)?;
-    check_url(webhooks, &body).await?;
-    let EndpointBody { settings, enabled } = body;
+    let (settings, enabled) = read_endpoint(webhooks, fields).await?;
     let mut endpoint = services.webhooks.execute(&id, &EndpointCommand::Set(settings)).await?;
     // Without a change, the endpoint keeps the reason and time of its disabling.
     if let Some(enabled) = enabled.filter(|enabled| *enabled != endpoint.is_enabled()) {
@@ -160,44 +142,49 @@ pub(crate) struct Deleted<'a> {
 }
 
 pub(super) async fn delete(
-    State(services): State<Arc<Services>>,
-    EndpointTarget(id): EndpointTarget,
+    State(state): State<HttpState>,
+    EndpointPath(id): EndpointPath,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    services.webhooks.delete(&id).await?;
+    state.services.webhooks.delete(&id).await?;
     Ok(wire::json(StatusCode::OK, &Deleted { id: id.as_str(), deleted: true }))
 }
 
 pub(super) async fn enable(
-    State(services): State<Arc<Services>>,
-    EndpointTarget(id): EndpointTarget,
+    State(state): State<HttpState>,
+    EndpointPath(id): EndpointPath,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    Ok(endpoint_response(&services.webhooks.execute(&id, &EndpointCommand::Enable).await?))
+    Ok(endpoint_response(&state.services.webhooks.execute(&id, &EndpointCommand::Enable).await?))
 }
 
 pub(super) async fn disable(
-    State(services): State<Arc<Services>>,
-    EndpointTarget(id): EndpointTarget,
+    State(state): State<HttpState>,
+    EndpointPath(id): EndpointPath,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    Ok(endpoint_response(&services.webhooks.execute(&id, &EndpointCommand::Disable).await?))
+    Ok(endpoint_response(&state.services.webhooks.execute(&id, &EndpointCommand::Disable).await?))
 }
 
 pub(super) async fn rotate_secret(
-    State(services): State<Arc<Services>>,
-    EndpointTarget(id): EndpointTarget,
+    State(state): State<HttpState>,
+    EndpointPath(id): EndpointPath,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    let KeyedEndpoint { endpoint, secret } = services.webhooks.rotate_secret(&id).await?;
+    let KeyedEndpoint { endpoint, secret } = state.services.webhooks.rotate_secret(&id).await?;
     Ok(secret_response(StatusCode::OK, &endpoint, &secret))
 }
 
 /// Sends a test event. Answers 200 with the first attempt, or 202 if none was made in time.
 pub(super) async fn test(
-    State(services): State<Arc<Services>>,
-    EndpointTarget(id): EndpointTarget,
+    State(state): State<HttpState>,
+    EndpointPath(id): EndpointPath,
+    _: NoInput,
 ) -> Result<Response, Problem> {
-    let event = services.webhooks.test(&id).await?;
+    let event = state.services.webhooks.test(&id).await?;
     let until = Instant::now() + TEST_TIMEOUT;
     loop {
-        let delivery = services.webhooks.delivery(&id, &event).await?;
+        let delivery = state.services.webhooks.delivery(&id, &event).await?;
         let tried = !delivery.attempts.is_empty();
         if tried || Instant::now() >= until {
             let status = if tried { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -215,12 +202,55 @@ pub(crate) struct ReplayJson {
 }
 
 pub(super) async fn replay(
-    State(services): State<Arc<Services>>,
+    State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
-    _: NoQuery,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let since = endpoint_body::since(fields)?;
-    let replayed = services.webhooks.replay_since(&id, since).await?;
+    let since = read_since(fields)?;
+    let replayed = state.services.webhooks.replay_since(&id, since).await?;
     Ok(wire::json(StatusCode::OK, &ReplayJson { replayed }))
+}
+
+/// Reads settings, and whether the endpoint is enabled. Checks the URL before anything is stored.
+async fn read_endpoint(
+    webhooks: &Webhooks,
+    fields: Fields,
+) -> Result<(EndpointSettings, Option<bool>), Problem> {
+    let mut fields = fields.only(&["url", "events", "description", "enabled"])?;
+    let settings = EndpointSettings {
+        url: fields.require("url", value::text)?,
+        events: fields.require("events", read_events)?,
+        description: fields.take("description", value::text_or_null)?.flatten(),
+    };
+    let enabled = fields.take("enabled", read_boolean)?;
+    let checked = webhooks.destinations.check(&settings.url).await;
+    checked.map_err(|error| value::invalid("url", &error))?;
+    Ok((settings, enabled))
+}
+
+fn read_since(fields: Fields) -> Result<DateTime<Utc>, Problem> {
+    fields.only(&["since"])?.require("since", |field, value| {
+        let detail = "This must be an RFC 3339 time such as 2027-01-31T00:00:00Z.";
+        wire::parse_time(&value::text(field, value)?).ok_or_else(|| Problem::invalid_field(field, detail))
+    })
+}
+
+fn read_events(field: &'static str, value: Value) -> Result<EventSelection, Problem> {
+    let texts = value::list(field, value, (limits::EVENTS_PER_ENDPOINT, "event types"), |field, text| {
+        let detail = "This must be an event type such as license.created, or * for all.";
+        match EventSelection::parse([text.as_str()]) {
+            Ok(_) => Ok(text),
+            Err(_) => Err(Problem::invalid_field(field.to_owned(), detail)),
+        }
+    })?;
+    EventSelection::parse(texts.iter().map(String::as_str)).map_err(|_| {
+        Problem::invalid_field(field, "This list must have at least one event type, or * for all.")
+    })
+}
+
+fn read_boolean(field: &'static str, value: Value) -> Result<bool, Problem> {
+    match value {
+        Value::Bool(value) => Ok(value),
+        other => Err(value::wrong_type(field, "true or false", &other)),
+    }
 }

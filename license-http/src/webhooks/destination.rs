@@ -137,8 +137,7 @@ impl Destinations {
             return Err(DestinationError::Form);
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(DestinationError::Form)?;
-        // The parser normalises every notation of an address: 127.1, 0x7f000001, 2130706433, ①②⑦.0.0.1. The
-        // client connects to such a host without the resolver.
+        // The client connects to an address, normalised from any notation such as 0x7f.1, without the resolver.
         match literal(host) {
             Some(address) if !self.matches(address) => Err(DestinationError::Address),
             _ => Ok(url),
@@ -156,7 +155,9 @@ impl Destinations {
         addresses.retain(|address| self.matches(*address));
         match (addresses.is_empty(), any) {
             (false, _) => Ok(addresses),
-            (true, true) => Err(io::Error::new(io::ErrorKind::PermissionDenied, AddressRefused)),
+            (true, true) => {
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, "every address of the name is refused"))
+            }
             (true, false) => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
         }
     }
@@ -179,11 +180,6 @@ fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
 }
-
-/// All addresses of a name are refused.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("every address of the name is refused")]
-pub(super) struct AddressRefused;
 
 /// Error returned by [`Destinations::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

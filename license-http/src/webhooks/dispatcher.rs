@@ -16,13 +16,12 @@ use license_core::webhook::Attempt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Webhooks;
 use super::destination::Destinations;
 use super::metrics::DispatcherMetrics;
-use super::router_settings::Webhooks;
 use super::sender::{Sender, SenderError};
 
-/// Duration of a lease in attempt timeouts: one for the attempt, the rest to record its result while the
-/// store is slow.
+/// Duration of a lease in attempt timeouts: one for the attempt, the rest to record its result.
 const LEASE_ATTEMPTS: u32 = 4;
 /// Default number of concurrent deliveries per endpoint.
 const PER_ENDPOINT: NonZero<u32> = NonZero::new(8).expect("not zero");
@@ -62,16 +61,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 #[must_use]
 pub struct Dispatcher {
-    worker: Worker,
-    per_endpoint: NonZero<u32>,
-}
-
-/// State shared by all attempts.
-#[derive(Clone, Debug)]
-struct Worker {
     service: WebhookService,
     sender: Sender,
     metrics: Arc<DispatcherMetrics>,
+    per_endpoint: NonZero<u32>,
 }
 
 impl Dispatcher {
@@ -80,14 +73,14 @@ impl Dispatcher {
     /// # Errors
     /// Returns [`SenderError`] if the HTTPS client cannot be set up.
     pub fn new(service: WebhookService, destinations: Destinations) -> Result<Self, SenderError> {
-        let worker = Worker { service, sender: Sender::new(destinations)?, metrics: Arc::default() };
-        Ok(Self { worker, per_endpoint: PER_ENDPOINT })
+        let sender = Sender::new(destinations)?;
+        Ok(Self { service, sender, metrics: Arc::default(), per_endpoint: PER_ENDPOINT })
     }
 
     /// Sets the timeout of an attempt; the default is 15 seconds. If a process is killed, others take over
     /// its deliveries after four times this timeout.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.worker.sender.attempt_timeout = timeout;
+        self.sender.attempt_timeout = timeout;
         self
     }
 
@@ -101,24 +94,25 @@ impl Dispatcher {
     /// Returns the settings for [`Api::webhooks`](crate::Api::webhooks).
     #[must_use]
     pub fn webhooks(&self) -> Webhooks {
-        let Worker { service: _, sender, metrics } = &self.worker;
-        Webhooks::of_dispatcher(sender.destinations().clone(), Arc::clone(metrics))
+        let metrics = Some(Arc::clone(&self.metrics));
+        Webhooks { destinations: self.sender.destinations.clone(), metrics }
     }
 
     /// Starts due deliveries. Returns the time until the next poll.
-    async fn start_due(&self, attempts: &mut JoinSet<()>) -> Result<Duration, ServiceError> {
-        let Worker { service, metrics, .. } = &self.worker;
-        let slots = self.per_endpoint.get().saturating_mul(ENDPOINTS);
+    async fn start_due(self: &Arc<Self>, attempts: &mut JoinSet<()>) -> Result<Duration, ServiceError> {
+        let slots =
+            self.per_endpoint.get().saturating_mul(u32::try_from(limits::ENDPOINTS).unwrap_or(u32::MAX));
         let free = slots.saturating_sub(u32::try_from(attempts.len()).unwrap_or(u32::MAX));
         if free == 0 {
             return Ok(MAX_WAIT);
         }
-        let batch = service.lease(free, self.per_endpoint.get(), self.worker.lease()).await?;
+        let lease = TimeDelta::from_std(self.lease()).unwrap_or(TimeDelta::MAX);
+        let batch = self.service.lease(free, self.per_endpoint.get(), lease).await?;
         for outgoing in batch.deliveries {
-            attempts.spawn(self.worker.clone().deliver(outgoing));
+            attempts.spawn(Arc::clone(self).deliver(outgoing));
         }
-        metrics.set_running(attempts.len());
-        Ok(wait(batch.next_due, service.now()))
+        self.metrics.set_running(attempts.len());
+        Ok(wait(batch.next_due, self.service.now()))
     }
 }
 
@@ -132,35 +126,38 @@ impl BackgroundJob for Dispatcher {
     }
 
     async fn run(self: Box<Self>, mut shutdown: Shutdown) {
-        let mut changes = self.worker.service.events().changes();
+        let dispatcher: Arc<Self> = self.into();
+        let mut changes = dispatcher.service.events().changes();
         let mut attempts = JoinSet::new();
-        let mut backoff = Backoff::default();
+        let mut backoff = None;
         loop {
             let started = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                started = self.start_due(&mut attempts) => started,
+                started = dispatcher.start_due(&mut attempts) => started,
             };
             let wake_at = Instant::now()
                 + match started {
                     Ok(wait) => {
-                        backoff.reset();
+                        if backoff.take().is_some() {
+                            tracing::info!("webhook delivery resumed");
+                        }
                         wait
                     }
-                    Err(error) => backoff.next(&error),
+                    Err(error) => next_pause(&mut backoff, &error),
                 };
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 () = tokio::time::sleep_until(wake_at) => {}
-                () = notified(&mut *changes), if backoff.is_zero() => {}
-                () = finished(&mut attempts, &self.worker.metrics), if backoff.is_zero() && !attempts.is_empty() => {}
+                () = notified(&mut *changes), if backoff.is_none() => {}
+                () = finished(&mut attempts, &dispatcher.metrics), if backoff.is_none() && !attempts.is_empty() => {}
             }
         }
         let running = attempts.len();
         let all = async {
             while !attempts.is_empty() {
-                finished(&mut attempts, &self.worker.metrics).await;
+                finished(&mut attempts, &dispatcher.metrics).await;
             }
         };
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
@@ -170,11 +167,7 @@ impl BackgroundJob for Dispatcher {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "fifty")]
-const ENDPOINTS: u32 = limits::ENDPOINTS as u32;
-
-/// Returns the time until the next delivery is due. A due delivery without a free slot waits for a running
-/// attempt, whose end wakes the dispatcher.
+/// Returns the time until the next poll. The end of an attempt wakes the dispatcher before it.
 fn wait(next_due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
     let until = next_due.map_or(MAX_WAIT, |due| (due - now).to_std().unwrap_or_default());
     until.clamp(MIN_WAIT, MAX_WAIT)
@@ -199,22 +192,21 @@ async fn finished(attempts: &mut JoinSet<()>, metrics: &DispatcherMetrics) {
     metrics.set_running(attempts.len());
 }
 
-impl Worker {
-    fn lease(&self) -> TimeDelta {
-        TimeDelta::from_std(self.sender.attempt_timeout * LEASE_ATTEMPTS).unwrap_or(TimeDelta::MAX)
+impl Dispatcher {
+    fn lease(&self) -> Duration {
+        self.sender.attempt_timeout * LEASE_ATTEMPTS
     }
 
-    async fn deliver(self, outgoing: Outgoing) {
+    async fn deliver(self: Arc<Self>, outgoing: Outgoing) {
         let began = Instant::now();
         let attempt = self.sender.deliver(&outgoing, self.service.now()).await;
-        self.metrics.attempted(&attempt);
+        self.metrics.attempt_seconds.observe_duration(attempt.duration);
         self.settle(&outgoing, attempt, began).await;
     }
 
-    /// Records the result of an attempt. Retries until the lease expires, since an unrecorded delivery is
-    /// sent again.
+    /// Records the result, with retries until the lease expires: an unrecorded delivery is sent again.
     async fn settle(&self, outgoing: &Outgoing, attempt: Attempt, began: Instant) {
-        let until = began + self.sender.attempt_timeout * LEASE_ATTEMPTS;
+        let until = began + self.lease();
         let mut pause = BACKOFF[0];
         loop {
             match self.service.settle(outgoing, attempt.clone()).await {
@@ -232,28 +224,12 @@ impl Worker {
     }
 }
 
-/// Exponential backoff while the store fails. Only the first failure is logged as a warning.
-#[derive(Debug, Default)]
-struct Backoff(Option<Duration>);
-
-impl Backoff {
-    fn is_zero(&self) -> bool {
-        self.0.is_none()
+/// Returns the next pause while the store fails. Only the first failure is logged as a warning.
+fn next_pause(backoff: &mut Option<Duration>, error: &ServiceError) -> Duration {
+    if backoff.is_none() {
+        tracing::warn!(%error, "webhook deliveries could not be leased; retrying");
+    } else {
+        tracing::debug!(%error, "webhook deliveries could not be leased");
     }
-
-    fn next(&mut self, error: &ServiceError) -> Duration {
-        if self.is_zero() {
-            tracing::warn!(%error, "webhook deliveries could not be leased; retrying");
-        } else {
-            tracing::debug!(%error, "webhook deliveries could not be leased");
-        }
-        let pause = self.0.map_or(BACKOFF[0], |pause| (pause * 2).min(BACKOFF[1]));
-        *self.0.insert(pause)
-    }
-
-    fn reset(&mut self) {
-        if self.0.take().is_some() {
-            tracing::info!("webhook delivery resumed");
-        }
-    }
+    *backoff.insert(backoff.map_or(BACKOFF[0], |pause| (pause * 2).min(BACKOFF[1])))
 }

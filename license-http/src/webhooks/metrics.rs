@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use license_core::metrics::{Histogram, Metric, MetricValue};
-use license_core::webhook::{Attempt, Settled};
+use license_core::webhook::Settled;
 
 /// Counters of this node since its start.
 #[derive(Debug)]
 pub(super) struct DispatcherMetrics {
     /// Attempts by [outcome](OUTCOMES).
     attempts: [AtomicU64; 4],
-    attempt_seconds: Histogram,
+    pub(super) attempt_seconds: Histogram,
     running: AtomicU64,
 }
 
@@ -31,10 +31,6 @@ impl Default for DispatcherMetrics {
 }
 
 impl DispatcherMetrics {
-    pub(super) fn attempted(&self, attempt: &Attempt) {
-        self.attempt_seconds.observe_duration(attempt.duration);
-    }
-
     pub(super) fn settled(&self, settled: Settled) {
         let [succeeded, to_retry, failed, taken_over] = &self.attempts;
         let counter = match settled {

@@ -33,9 +33,6 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 /// Accepts global unicast (`2000::/3`) without the ranges that embed another address or have a special use.
-///
-/// Everything else is refused: unspecified, loopback, IPv4-mapped and -compatible, NAT64, unique-local,
-/// link-local, multicast, and unassigned ranges.
 #[expect(clippy::unnested_or_patterns, reason = "one line for each range")]
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use license_core::limits;
 use license_core::service::Outgoing;
 use license_core::webhook::{Attempt, AttemptResult, WebhookSecret};
-use license_core::{json, limits};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
 use rustls::ClientConfig;
@@ -43,7 +43,6 @@ pub(super) struct Message<'a> {
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
-    #[serde(serialize_with = "json::time")]
     timestamp: DateTime<Utc>,
     data: &'a Value,
 }
@@ -52,7 +51,7 @@ struct Body<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     client: Client,
-    destinations: Destinations,
+    pub(super) destinations: Destinations,
     pub(super) attempt_timeout: Duration,
 }
 
@@ -86,10 +85,6 @@ impl Sender {
             .build()
             .map_err(|error| SenderError(error.into()))?;
         Ok(Self { client, destinations, attempt_timeout: ATTEMPT_TIMEOUT })
-    }
-
-    pub(super) fn destinations(&self) -> &Destinations {
-        &self.destinations
     }
 
     /// Makes one attempt. A failure is a result, not an error.

@@ -1,6 +1,6 @@
 //! Stream with a read deadline and a write timeout.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -45,7 +45,15 @@ impl<S> TimedStream<S> {
         }
     }
 
-    fn poll_write_timeout<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    /// Ends a write that has been blocked for too long.
+    fn or_timeout<T>(
+        &mut self,
+        write: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if write.is_ready() {
+            return write;
+        }
         let timeout = self.activity.timeouts().write;
         let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(timer.as_mut().poll(context));
@@ -84,42 +92,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(context, bytes) {
-            Poll::Pending => self.poll_write_timeout(context),
-            written @ Poll::Ready(_) => written,
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
-            Poll::Pending => self.poll_write_timeout(context),
-            written @ Poll::Ready(_) => written,
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        let write = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.or_timeout(write, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_flush(context) {
-            Poll::Pending => self.poll_write_timeout(context),
-            flushed @ Poll::Ready(_) => {
-                self.write_timer = None;
-                flushed
-            }
+        let flush = Pin::new(&mut self.stream).poll_flush(context);
+        if flush.is_ready() {
+            self.write_timer = None;
         }
+        self.or_timeout(flush, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_shutdown(context) {
-            Poll::Pending => self.poll_write_timeout(context),
-            shut @ Poll::Ready(_) => shut,
-        }
+        let shutdown = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.or_timeout(shutdown, context)
     }
 }
 

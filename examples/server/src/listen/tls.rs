@@ -43,16 +43,9 @@ type Contents = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 type FileDigest = Option<[u8; 32]>;
 
 /// Error returned if a certificate or its key cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct TlsError(String);
-
-impl std::fmt::Display for TlsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for TlsError {}
 
 impl Tls {
     /// Loads the certificate chain and the key.

@@ -11,8 +11,6 @@ use license_core::usage::{
 };
 use serde::Serialize;
 
-use crate::wire;
-
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Usage))]
 pub(crate) struct UsageJson<'a> {
@@ -21,25 +19,20 @@ pub(crate) struct UsageJson<'a> {
     /// Denied answers.
     denied: u64,
     /// Last valid answer in the range; null if there is none.
-    #[serde(serialize_with = "wire::time_or_null")]
     last_validated_at: Option<DateTime<Utc>>,
     /// Number of answers by outcome: VALID, or the code of a denial.
     by_outcome: BTreeMap<&'static str, u64>,
     /// First answer in the range, valid or denied.
-    #[serde(serialize_with = "wire::time_or_null")]
     first_at: Option<DateTime<Utc>>,
     /// Last answer in the range, valid or denied.
-    #[serde(serialize_with = "wire::time_or_null")]
     last_at: Option<DateTime<Utc>>,
     /// All intervals of the range, in order; null without `interval`.
     series: Option<Vec<PointJson>>,
     /// Breakdown by `group_by`; null without it.
     breakdown: Option<BreakdownJson<'a>>,
     /// Start of the single validations kept; earlier ones are counted by day. Null if all are kept.
-    #[serde(serialize_with = "wire::time_or_null")]
     records_from: Option<DateTime<Utc>>,
     /// Start of the days kept; earlier ones are in the all-time counts only. Null if all are kept.
-    #[serde(serialize_with = "wire::time_or_null")]
     days_from: Option<DateTime<Utc>>,
     /// One page of single validations, newest first.
     recent: Vec<ValidationJson<'a>>,
@@ -51,7 +44,6 @@ pub(crate) struct UsageJson<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsagePoint))]
 pub(crate) struct PointJson {
     /// Start of the interval.
-    #[serde(serialize_with = "wire::time")]
     start: DateTime<Utc>,
     /// Valid answers in the interval.
     total: u64,
@@ -84,10 +76,8 @@ pub(crate) struct ShareJson<'a> {
     /// Share of all validations, from 0 to 1.
     share: f64,
     /// First validation with this value.
-    #[serde(serialize_with = "wire::time")]
     first_at: DateTime<Utc>,
     /// Last validation with this value.
-    #[serde(serialize_with = "wire::time")]
     last_at: DateTime<Utc>,
 }
 
@@ -99,7 +89,6 @@ pub(crate) struct ValidationJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     license_id: Option<&'a str>,
     /// Time of the validation.
-    #[serde(serialize_with = "wire::time")]
     at: DateTime<Utc>,
     /// VALID, or the code of the denial.
     outcome: &'static str,
@@ -132,10 +121,8 @@ pub(crate) struct RollupJson<'a> {
     /// Number of validations.
     count: u64,
     /// First validation.
-    #[serde(serialize_with = "wire::time")]
     first_at: DateTime<Utc>,
     /// Last validation.
-    #[serde(serialize_with = "wire::time")]
     last_at: DateTime<Utc>,
 }
 
@@ -276,27 +263,23 @@ impl<'a> OverviewJson<'a> {
         for (json, validation) in usage.recent.iter_mut().zip(&overview.usage.recent.items) {
             json.license_id = Some(validation.license_id.as_str());
         }
-        let top = overview.top_licenses.iter();
-        let plans = overview.by_plan.iter();
+        let license = |one: &'a LicenseUsage| LicenseUsageJson {
+            license_id: one.license_id.as_str(),
+            total: one.total,
+        };
+        let plan = |PlanUsage { plan, active_licenses, total, denied }: &'a PlanUsage| PlanUsageJson {
+            plan,
+            active_licenses: *active_licenses,
+            total: *total,
+            denied: *denied,
+        };
         Self {
             usage,
             active_licenses: overview.active_licenses,
             active_domains: overview.active_domains,
             active_devices: overview.active_devices,
-            top_licenses: top
-                .map(|LicenseUsage { license_id, total }| LicenseUsageJson {
-                    license_id: license_id.as_str(),
-                    total: *total,
-                })
-                .collect(),
-            by_plan: plans
-                .map(|PlanUsage { plan, active_licenses, total, denied }| PlanUsageJson {
-                    plan,
-                    active_licenses: *active_licenses,
-                    total: *total,
-                    denied: *denied,
-                })
-                .collect(),
+            top_licenses: overview.top_licenses.iter().map(license).collect(),
+            by_plan: overview.by_plan.iter().map(plan).collect(),
         }
     }
 }

@@ -48,8 +48,32 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a case panics if the contract is broken")]
 
+/// Lists the cases of a capability, and defines the macro that makes tests of them. `$d` is the dollar sign
+/// of the inner macro.
+macro_rules! cases {
+    ($d:tt $tests:ident $port:ident $capability:ident $($group:ident: $($case:ident),+;)+) => {
+        #[doc = concat!("Makes a test of each case for `", stringify!($port), "`.")]
+        #[macro_export]
+        macro_rules! $tests {
+            ($d harness:expr) => {
+                $crate::conformance_tests! { $d harness; $capability $($group: $($case),+;)+ }
+            };
+        }
+
+        #[doc = concat!("Every case with its name, `", stringify!($capability), "::group::case`.")]
+        pub const CASES: &[(&str, $crate::conformance::Case)] = &[$($((
+            concat!(stringify!($capability), "::", stringify!($group), "::", stringify!($case)),
+            |harness| Box::pin(async {
+                let stores = $crate::conformance::Stores::open(harness).await;
+                $group::$case(&stores).await;
+            }),
+        )),+),+];
+    };
+}
+
 pub mod activations;
 pub mod audit;
+mod calls;
 pub mod catalog;
 pub mod events;
 mod fixture;
@@ -67,7 +91,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use handle::Handle;
+pub use handle::{Handle, Stores};
 
 /// A set of data, empty at first.
 #[async_trait]
@@ -89,6 +113,12 @@ pub enum StreamScope {
     OwnHandle,
     /// Those of all handles, for example of a database server.
     AllHandles,
+}
+
+impl StreamScope {
+    fn has_stream(self) -> bool {
+        self != Self::Nothing
+    }
 }
 
 /// A case. Panics if the contract is broken.
@@ -114,17 +144,11 @@ macro_rules! full_store_tests {
     };
 }
 
-/// Expands a list of cases to tests or to a list of functions.
+/// Makes the tests of one capability.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! conformance_cases {
-    ([@list] $capability:ident $($group:ident: $($case:ident),+;)+) => {
-        &[$($((
-            concat!(stringify!($capability), "::", stringify!($group), "::", stringify!($case)),
-            |harness| Box::pin($crate::conformance::$capability::$group::$case(harness)),
-        )),+),+]
-    };
-    ([$harness:expr] $capability:ident $($group:ident: $($case:ident),+;)+) => {
+macro_rules! conformance_tests {
+    ($harness:expr; $capability:ident $($group:ident: $($case:ident),+;)+) => {
         mod $capability {
             #[allow(unused_imports, reason = "the expression may name items of the module around")]
             use super::*;
@@ -134,7 +158,8 @@ macro_rules! conformance_cases {
                 $(#[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $case() {
                     let harness = $harness;
-                    $crate::conformance::$capability::$group::$case(&harness).await;
+                    let stores = $crate::conformance::Stores::open(&harness).await;
+                    $crate::conformance::$capability::$group::$case(&stores).await;
                 })+
             })+
         }

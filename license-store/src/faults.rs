@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use license_core::store::ChangeNotice;
 use tokio::task::yield_now;
 
+use crate::Result;
 use crate::layer::prelude::*;
 use crate::layer::{Layer, METHODS, impl_ports};
 pub use fault::{Fault, Hold};
@@ -221,8 +222,8 @@ impl Layer for FaultStore {
     async fn around<T: Send>(
         &self,
         method: &'static str,
-        call: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
         let _in_progress = InProgress::new(&self.in_progress);
         let fault = {
             let script = &mut *self.script_mut();
@@ -261,17 +262,13 @@ impl Layer for FaultStore {
         metrics.map_or_else(|| self.inner.metrics(), |metrics| metrics())
     }
 
-    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         self.script_mut().batches.push(ReceivedBatch { batch, validations: validations.to_vec() });
         self.around("record", self.inner.record(validations, batch)).await
     }
 
     /// A database gives every reader its own copy of a license, so this does too.
-    async fn find_by_key(
-        &self,
-        digest: &KeyDigest,
-        claim: &Claim,
-    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+    async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<LicenseSnapshot>> {
         let lookup = {
             let script = &mut *self.script_mut();
             let lookups = script.lookups.entry(*digest).or_default();
@@ -291,13 +288,13 @@ impl Layer for FaultStore {
         self.around("find_by_key", call).await
     }
 
-    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>> {
         let mut detail = self.around("get", self.inner.get(id)).await?;
         self.stamp(detail.as_mut().map(|detail| &mut detail.counters.as_of));
         Ok(detail)
     }
 
-    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>> {
         let mut found = self.around("list", self.inner.list(query)).await?;
         self.stamp(found.items.iter_mut().map(|detail| &mut detail.counters.as_of));
         Ok(found)
@@ -308,19 +305,19 @@ impl Layer for FaultStore {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>> {
         let mut found = self.around("list_activations", self.inner.list_activations(id, kind, page)).await?;
         self.stamp(found.items.iter_mut().map(|detail| &mut detail.last_seen.as_of));
         Ok(found)
     }
 
-    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
         let mut report = self.around("report", self.inner.report(id, query)).await?;
         self.stamp([&mut report.as_of]);
         Ok(report)
     }
 
-    async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+    async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
         let mut overview = self.around("overview", self.inner.overview(query)).await?;
         self.stamp([&mut overview.usage.as_of]);
         Ok(overview)

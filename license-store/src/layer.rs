@@ -205,31 +205,17 @@ macro_rules! impl_ports {
 pub(crate) mod prelude {
     pub(crate) use async_trait::async_trait;
     pub(crate) use chrono::{DateTime, Utc};
-    pub(crate) use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, Erasure};
-    pub(crate) use license_core::access::{ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
-    pub(crate) use license_core::command::{
-        Command, CommandContext, CommandOutcome, Idempotency, LimitReached, NewLicense,
-    };
-    pub(crate) use license_core::event::{Event, EventId};
+    pub(crate) use license_core::access::*;
+    pub(crate) use license_core::command::*;
+    pub(crate) use license_core::event::*;
     pub(crate) use license_core::key::KeyDigest;
-    pub(crate) use license_core::license::{ActivationId, ActivationKind};
-    pub(crate) use license_core::license::{LicenseDetail, LicenseId};
+    pub(crate) use license_core::license::*;
     pub(crate) use license_core::metrics::Metric;
-    pub(crate) use license_core::store::{
-        AnomalyScan, Created, DeliveryDetail, EndpointOutcome, EventFilter, EventRetention, ExpiryScan,
-        FullStore, LeaseRequest, LeasedDeliveries, LicenseQuery, Page, PageRequest, Replay, Replayed,
-        SequencedEvent, StoreError, TransferSnapshot,
-    };
-    pub(crate) use license_core::store::{ChangeStream, StreamState};
-    pub(crate) use license_core::transfer::{ImportBatch, Imported, ImportedRollup};
-    pub(crate) use license_core::usage::{ActivationDetail, IdleQuery};
-    pub(crate) use license_core::usage::{
-        BatchId, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
-        Validation,
-    };
-    pub(crate) use license_core::validation::{Claim, LicenseSnapshot};
-    pub(crate) use license_core::webhook::{Delivery, DeliveryStatus, LeaseToken, Settled, Settlement};
-    pub(crate) use license_core::webhook::{Endpoint, EndpointCommand, EndpointId};
+    pub(crate) use license_core::store::*;
+    pub(crate) use license_core::transfer::*;
+    pub(crate) use license_core::usage::*;
+    pub(crate) use license_core::validation::*;
+    pub(crate) use license_core::webhook::*;
 }
 
 pub(crate) use {define_layer, impl_ports, implement_ports, with_ports};

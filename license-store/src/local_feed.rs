@@ -34,24 +34,19 @@ impl LocalFeed {
     /// Starts a stream of the changes from now on.
     #[must_use]
     pub fn listen(&self) -> Box<dyn ChangeStream> {
-        Box::new(FeedListener(self.0.subscribe(), self.0.clone()))
+        Box::new(FeedListener { changes: self.0.subscribe(), _sender: self.0.clone() })
     }
 }
 
-/// Has the sender too, so that the stream never ends.
-struct FeedListener(
-    broadcast::Receiver<ChangeNotice>,
-    #[expect(dead_code, reason = "only keeps the channel open")] broadcast::Sender<ChangeNotice>,
-);
+struct FeedListener {
+    changes: broadcast::Receiver<ChangeNotice>,
+    /// Keeps the channel open, so that the stream never ends.
+    _sender: broadcast::Sender<ChangeNotice>,
+}
 
 #[async_trait]
 impl ChangeStream for FeedListener {
     async fn next(&mut self) -> ChangeNotice {
-        match self.0.recv().await {
-            Ok(change) => change,
-            Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {
-                ChangeNotice::Missed
-            }
-        }
+        self.changes.recv().await.unwrap_or(ChangeNotice::Missed)
     }
 }

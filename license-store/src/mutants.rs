@@ -13,11 +13,12 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use license_core::event::Event;
 use license_core::license::{Binding, LicenseId};
-use license_core::store::{LicenseRecord, StoreError};
+use license_core::store::LicenseRecord;
 use license_core::transfer::ImportedLicense;
 use license_core::usage::{LastSeen, Validation};
 use tokio::sync::Mutex;
 
+use crate::Result;
 use crate::conformance::{
     Case, Handle, Harness, StreamScope, activations, audit, catalog, events, licenses as license_cases,
     tokens, transfer, usage, webhooks,
@@ -47,11 +48,7 @@ async fn gap() {
 }
 
 /// Changes a stored license in ways that no command can.
-fn tamper(
-    data: &mut Data,
-    id: &LicenseId,
-    change: impl FnOnce(&mut ImportedLicense),
-) -> Result<(), StoreError> {
+fn tamper(data: &mut Data, id: &LicenseId, change: impl FnOnce(&mut ImportedLicense)) -> Result<()> {
     let record = data.record(id)?;
     let mut stored = ImportedLicense {
         license: (**record.license()).clone(),

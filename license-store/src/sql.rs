@@ -18,6 +18,7 @@ mod licenses;
 mod migrations;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod prelude;
 mod retry;
 mod rows;
 #[cfg(feature = "sqlite")]

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use license_core::error::ServiceError;
 use license_core::service::EventService;
-use license_core::store::ChangeStream;
-use license_core::store::SequencedEvent;
+use license_core::store::{ChangeStream, SequencedEvent};
 use tokio::time::timeout;
 
 /// Events per read.

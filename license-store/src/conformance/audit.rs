@@ -3,21 +3,8 @@
 pub mod entries;
 pub mod erasure;
 
-use super::Case;
-
-/// Makes a test of each case for [`AuditStore`](license_core::store::AuditStore).
-#[macro_export]
-macro_rules! audit_store_tests {
-    ($($mode:tt)+) => {
-        $crate::conformance_cases! {
-            [$($mode)+] audit
-            entries: changes_are_audited_with_actor, unattributed_or_denied_commands_are_not_audited,
-                repeated_request_is_not_audited, entries_are_filtered_and_paged,
-                old_entries_are_pruned_in_batches;
-            erasure: customer_is_erased_from_audit_and_events;
-        }
-    };
+cases! { $ audit_store_tests AuditStore audit
+    entries: changes_are_audited_with_actor, unattributed_or_denied_commands_are_not_audited,
+        repeated_request_is_not_audited, entries_are_filtered_and_paged, old_entries_are_pruned_in_batches;
+    erasure: customer_is_erased_from_audit_and_events;
 }
-
-/// Every case with its name, `audit::group::case`.
-pub const CASES: &[(&str, Case)] = crate::audit_store_tests!(@list);

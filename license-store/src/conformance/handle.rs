@@ -9,6 +9,27 @@ use license_core::store::{
     TransferStore, UsageStore, WebhookStore,
 };
 
+use super::{Harness, StreamScope};
+
+/// Two handles on one set of data.
+#[derive(Debug)]
+pub struct Stores {
+    pub(super) store: Handle,
+    pub(super) other: Handle,
+    /// The same two.
+    pub(super) handles: [Handle; 2],
+    pub(super) scope: StreamScope,
+}
+
+impl Stores {
+    /// Opens the handles.
+    pub async fn open(harness: &dyn Harness) -> Self {
+        let handles = [harness.open().await, harness.open().await];
+        let [store, other] = handles.clone();
+        Self { store, other, handles, scope: harness.stream_scope() }
+    }
+}
+
 /// A [`LicenseStore`], to which it dereferences, and the further capabilities that the store has. Cheap to
 /// clone.
 #[derive(Clone)]

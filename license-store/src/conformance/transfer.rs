@@ -5,24 +5,12 @@ pub mod imports;
 pub mod rollups;
 pub mod snapshots;
 
-use super::Case;
-
-/// Makes a test of each case for [`TransferStore`](license_core::store::TransferStore).
-#[macro_export]
-macro_rules! transfer_store_tests {
-    ($($mode:tt)+) => {
-        $crate::conformance_cases! {
-            [$($mode)+] transfer
-            imports: imported_license_is_stored_unchanged, imported_license_can_be_used,
-                existing_license_is_not_changed, dry_run_writes_nothing, import_is_audited,
-                imported_events_are_stored, import_is_announced, racing_imports_store_each_license_once,
-                unseen_imported_device_is_not_idle, empty_import_does_nothing;
-            snapshots: snapshot_is_ordered, snapshot_is_of_one_moment, snapshot_rollups_are_ordered,
-                settings_are_listed_by_prefix;
-            rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again;
-        }
-    };
+cases! { $ transfer_store_tests TransferStore transfer
+    imports: imported_license_is_stored_unchanged, imported_license_can_be_used,
+        existing_license_is_not_changed, dry_run_writes_nothing, import_is_audited,
+        imported_events_are_stored, import_is_announced, racing_imports_store_each_license_once,
+        unseen_imported_device_is_not_idle, empty_import_does_nothing;
+    snapshots: snapshot_is_ordered, snapshot_is_of_one_moment, snapshot_rollups_are_ordered,
+        settings_are_listed_by_prefix;
+    rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again;
 }
-
-/// Every case with its name, `transfer::group::case`.
-pub const CASES: &[(&str, Case)] = crate::transfer_store_tests!(@list);

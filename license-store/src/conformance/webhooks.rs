@@ -5,27 +5,13 @@ pub mod endpoints;
 pub mod leases;
 pub mod sweeps;
 
-use super::Case;
-
-/// Makes a test of each case for [`WebhookStore`](license_core::store::WebhookStore).
-#[macro_export]
-macro_rules! webhook_store_tests {
-    ($($mode:tt)+) => {
-        $crate::conformance_cases! {
-            [$($mode)+] webhooks
-            endpoints: every_endpoint_field_is_stored, number_of_endpoints_is_limited,
-                deleted_endpoint_loses_its_deliveries, test_event_goes_to_its_endpoint_only;
-            leases: lease_excludes_others_until_it_ends, racing_leases_get_each_delivery_once,
-                first_attempts_follow_license_order, endpoints_get_equal_shares,
-                returned_delivery_is_due_at_once;
-            deliveries: endpoints_receive_chosen_events, attempts_are_stored,
-                gone_endpoint_is_disabled_with_event, deliveries_can_be_replayed,
-                pruning_keeps_undelivered_and_unread_events;
-            sweeps: swept_events_are_delivered_in_order, sweeps_race_with_position_assignment,
-                new_endpoint_receives_later_sweeps;
-        }
-    };
+cases! { $ webhook_store_tests WebhookStore webhooks
+    endpoints: every_endpoint_field_is_stored, number_of_endpoints_is_limited,
+        deleted_endpoint_loses_its_deliveries, test_event_goes_to_its_endpoint_only;
+    leases: lease_excludes_others_until_it_ends, racing_leases_get_each_delivery_once,
+        first_attempts_follow_license_order, endpoints_get_equal_shares, returned_delivery_is_due_at_once;
+    deliveries: endpoints_receive_chosen_events, attempts_are_stored, gone_endpoint_is_disabled_with_event,
+        deliveries_can_be_replayed, pruning_keeps_undelivered_and_unread_events;
+    sweeps: swept_events_are_delivered_in_order, sweeps_race_with_position_assignment,
+        new_endpoint_receives_later_sweeps;
 }
-
-/// Every case with its name, `webhooks::group::case`.
-pub const CASES: &[(&str, Case)] = crate::webhook_store_tests!(@list);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use license_core::store::StoreError;
 use tokio::sync::Semaphore;
 
+use crate::Result;
+
 /// What goes wrong with a call, before it reaches the inner store; see [`after`](Self::after).
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -37,7 +39,7 @@ impl Fault {
         Self::After(Box::new(self))
     }
 
-    pub(super) async fn strike(&self) -> Result<(), StoreError> {
+    pub(super) async fn strike(&self) -> Result<()> {
         Err(match self {
             Self::Unavailable => StoreError::Unavailable { source: "refused at db.internal:5432".into() },
             Self::Contended => StoreError::Contended { source: "deadlock".into() },
@@ -85,7 +87,7 @@ impl Hold {
         self.0[1].add_permits(1);
     }
 
-    async fn wait(&self) -> Result<(), StoreError> {
+    async fn wait(&self) -> Result<()> {
         self.0[0].add_permits(1);
         self.0[1].acquire().await.expect("the semaphore is open").forget();
         Ok(())

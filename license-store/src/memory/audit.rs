@@ -5,18 +5,15 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::{AuditEntry, AuditFilter, Audited, Erasure};
-use license_core::store::{AuditStore, Page, PageRequest, StoreError};
+use license_core::store::{AuditStore, Page, PageRequest};
 
 use super::audit_log::erase_from;
 use super::store::MemoryStore;
+use crate::Result;
 
 #[async_trait]
 impl AuditStore for MemoryStore {
-    async fn list_audit(
-        &self,
-        filter: &AuditFilter,
-        page: &PageRequest<u64>,
-    ) -> Result<Page<Audited, u64>, StoreError> {
+    async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest<u64>) -> Result<Page<Audited, u64>> {
         let data = self.data();
         let below = page.after.unwrap_or(u64::MAX);
         let found = data.audit.entries.range(..below).rev().filter(|(_, entry)| filter.matches(entry));
@@ -26,7 +23,7 @@ impl AuditStore for MemoryStore {
         Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
     }
 
-    async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
         let mut data = self.data();
         let mut old: Vec<_> = data
             .audit
@@ -43,7 +40,7 @@ impl AuditStore for MemoryStore {
         Ok(old.len() as u64)
     }
 
-    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<()> {
         let mut data = self.data();
         let mut last = BTreeMap::new();
         for (sequence, entry) in &mut data.audit.entries {

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use license_core::access::Erasure;
-use license_core::access::{ApiToken, TokenId};
+use license_core::access::{ApiToken, Erasure, TokenId};
 use license_core::command::{Changes, Idempotency};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
@@ -13,7 +12,8 @@ use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
 use super::audit_log::{AuditLog, erase_from};
 use super::event_log::EventLog;
-use super::usage_log::{HistoryEntry, UsageLog};
+use super::usage_log::UsageLog;
+use crate::Result;
 
 #[derive(Debug, Default)]
 pub(crate) struct Data {
@@ -33,7 +33,7 @@ pub(crate) struct Data {
 pub(crate) struct LicenseEntry {
     pub(crate) record: LicenseRecord,
     /// In the order of recording.
-    pub(crate) validations: Vec<HistoryEntry>,
+    pub(crate) validations: Vec<(ValidationCursor, Validation)>,
 }
 
 impl Data {
@@ -42,7 +42,7 @@ impl Data {
         Some(Created::repeated(request, before, first.clone()))
     }
 
-    pub(crate) fn record(&self, id: &LicenseId) -> Result<&LicenseRecord, StoreError> {
+    pub(crate) fn record(&self, id: &LicenseId) -> Result<&LicenseRecord> {
         let entry = self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         Ok(&entry.record)
     }
@@ -54,7 +54,7 @@ impl Data {
     }
 
     /// Writes a decision.
-    pub(crate) fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<(), StoreError> {
+    pub(crate) fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<()> {
         let digest = changes.license.key_digest;
         let before = self.record(id)?.license().key_digest;
         if digest != before {
@@ -89,11 +89,11 @@ impl Data {
                 entry.record.record(&fold);
             }
         }
-        for Validation { license_id, at, outcome, claim, covered_by, location, client } in pending {
+        for validation in pending {
             self.usage.last_sequence += 1;
-            let cursor = ValidationCursor { at, sequence: self.usage.last_sequence };
-            if let Some(entry) = self.licenses.get_mut(&license_id) {
-                entry.validations.push(HistoryEntry { cursor, outcome, claim, covered_by, location, client });
+            let cursor = ValidationCursor { at: validation.at, sequence: self.usage.last_sequence };
+            if let Some(entry) = self.licenses.get_mut(&validation.license_id) {
+                entry.validations.push((cursor, validation));
             }
         }
     }

@@ -36,15 +36,10 @@ pub(crate) struct StoredDelivery {
 }
 
 impl StoredDelivery {
-    pub(crate) fn new(
-        endpoint: &EndpointId,
-        position: u64,
-        (subject, sequence): &Key,
-        now: DateTime<Utc>,
-    ) -> Self {
+    pub(crate) fn new(endpoint: &EndpointId, position: u64, event: &Key, now: DateTime<Utc>) -> Self {
         let delivery = Delivery {
             endpoint_id: endpoint.clone(),
-            event_id: EventId::new(subject.clone(), *sequence),
+            event_id: EventId::new(event.0.clone(), event.1),
             position,
             status: DeliveryStatus::Pending,
             tries: 0,

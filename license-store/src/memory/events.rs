@@ -10,12 +10,13 @@ use license_core::event::{Event, Subject};
 use license_core::license::LicenseId;
 use license_core::store::{
     AnomalyScan, ChangeNotice, EventFilter, EventRetention, EventStore, ExpiryScan, Page, PageRequest,
-    SequencedEvent, StoreError, position_order,
+    SequencedEvent, position_order,
 };
 
 use super::data::Data;
 use super::event_log::StoredDelivery;
 use super::store::MemoryStore;
+use crate::Result;
 
 impl Data {
     /// Returns licenses that get expiry events.
@@ -29,17 +30,12 @@ impl Data {
 
 #[async_trait]
 impl EventStore for MemoryStore {
-    async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
-        let data = self.data();
-        Ok(data
-            .events
-            .of_subject(&Subject::License(id.clone()), after)
-            .take(limit as usize)
-            .cloned()
-            .collect())
+    async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let (data, subject) = (self.data(), Subject::License(id.clone()));
+        Ok(data.events.of_subject(&subject, after).take(limit as usize).cloned().collect())
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
         let mut data = self.data();
         let mut written = 0;
         for id in data.expiring(sweep) {
@@ -55,7 +51,7 @@ impl EventStore for MemoryStore {
         Ok(written)
     }
 
-    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>> {
         let LimitReached { license_id, kind, at } = notice;
         let mut data = self.data();
         let license = (**data.record(license_id)?.license()).clone();
@@ -68,7 +64,7 @@ impl EventStore for MemoryStore {
         Ok(Some(*at))
     }
 
-    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError> {
+    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32> {
         let mut data = self.current();
         let mut scanned = 0;
         for (id, counts) in data.anomalies(scan) {
@@ -90,7 +86,7 @@ impl EventStore for MemoryStore {
         Ok(scanned)
     }
 
-    async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
+    async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32> {
         let mut data = self.data();
         let events = &mut data.events;
         let taken: Vec<_> = events.without_position.iter().take(limit as usize).cloned().collect();
@@ -124,7 +120,7 @@ impl EventStore for MemoryStore {
         &self,
         filter: &EventFilter,
         page: &PageRequest<u64>,
-    ) -> Result<Page<SequencedEvent, u64>, StoreError> {
+    ) -> Result<Page<SequencedEvent, u64>> {
         let data = self.data();
         let below = page.after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = data.events.sequenced((Bound::Unbounded, below)).rev();
@@ -133,28 +129,28 @@ impl EventStore for MemoryStore {
         Ok(Page::from_one_more(items, page.limit, |event: &SequencedEvent| event.position))
     }
 
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<SequencedEvent>, StoreError> {
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<SequencedEvent>> {
         let data = self.data();
         let found = data.events.sequenced((Bound::Excluded(position), Bound::Unbounded));
         Ok(found.take(limit as usize).collect())
     }
 
-    async fn last_position(&self) -> Result<u64, StoreError> {
+    async fn last_position(&self) -> Result<u64> {
         Ok(self.data().events.last_position)
     }
 
-    async fn acknowledged(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    async fn acknowledged(&self, name: &str) -> Result<Option<u64>> {
         Ok(self.data().events.acknowledged.get(name).copied())
     }
 
-    async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
+    async fn acknowledge(&self, name: &str, position: u64) -> Result<()> {
         let mut data = self.data();
         let acknowledged = data.events.acknowledged.entry(name.to_owned()).or_default();
         *acknowledged = position.max(*acknowledged);
         Ok(())
     }
 
-    async fn prune_events(&self, retention: &EventRetention) -> Result<u32, StoreError> {
+    async fn prune_events(&self, retention: &EventRetention) -> Result<u32> {
         let EventRetention { deliveries_before, events_before, limit } = retention;
         let mut data = self.data();
         let events = &mut data.events;

@@ -18,6 +18,7 @@ use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
 use license_core::validation::{Claim, LicenseSnapshot};
 
 use super::data::Data;
+use crate::Result;
 use crate::local_feed::LocalFeed;
 
 /// Keeps everything in this process, behind one lock, for tests and demonstrations.
@@ -58,7 +59,7 @@ impl MemoryStore {
 
 #[async_trait]
 impl LicenseStore for MemoryStore {
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+    async fn create(&self, new: &NewLicense) -> Result<Created> {
         let mut data = self.data();
         if let Some(created) = new.idempotency.as_ref().and_then(|idempotency| data.find_created(idempotency))
         {
@@ -87,7 +88,7 @@ impl LicenseStore for MemoryStore {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
+    ) -> Result<CommandOutcome> {
         let mut data = self.current();
         let record = data.record(id)?;
         let before = record.license().key_digest;
@@ -99,7 +100,7 @@ impl LicenseStore for MemoryStore {
         Ok(outcome)
     }
 
-    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         let mut data = self.data();
         if let Some(BatchId { recorder, number }) = batch {
             let last = data.last_batches.entry(recorder).or_default();
@@ -112,35 +113,28 @@ impl LicenseStore for MemoryStore {
         Ok(())
     }
 
-    async fn find_by_key(
-        &self,
-        digest: &KeyDigest,
-        claim: &Claim,
-    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+    async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<LicenseSnapshot>> {
         let data = self.data();
         let entry = data.by_key.get(digest).and_then(|id| data.licenses.get(id));
         Ok(entry.map(|entry| entry.record.snapshot(claim)))
     }
 
-    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>> {
         Ok(self.current().licenses.get(id).map(|entry| entry.record.detail()))
     }
 
-    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>> {
         let data = self.current();
         let below = query.page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let newest_first = data.licenses.range::<LicenseId, _>((Bound::Unbounded, below)).rev();
         Ok(LicenseRecord::page(newest_first.map(|(_, entry)| &entry.record), query))
     }
 
-    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         Ok(self.data().settings.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
     }
 
-    async fn find_by_idempotency_key(
-        &self,
-        idempotency: &Idempotency,
-    ) -> Result<Option<Created>, StoreError> {
+    async fn find_by_idempotency_key(&self, idempotency: &Idempotency) -> Result<Option<Created>> {
         Ok(self.data().find_created(idempotency))
     }
 
@@ -156,7 +150,7 @@ impl ActivationStore for MemoryStore {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>> {
         let data = self.current();
         let found = data.record(id)?.activations();
         let found = found.filter(|detail| {
@@ -167,7 +161,7 @@ impl ActivationStore for MemoryStore {
         Ok(Page::from_one_more(items, page.limit, |detail: &ActivationDetail| detail.activation.id.clone()))
     }
 
-    async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+    async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
         let IdleQuery { plan, before, limit } = *query;
         let data = self.current();
         let records = data.licenses.values().map(|entry| &entry.record);
@@ -184,7 +178,7 @@ impl ActivationStore for MemoryStore {
 
 #[async_trait]
 impl CatalogStore for MemoryStore {
-    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+    async fn plans_in_use(&self) -> Result<Vec<String>> {
         let data = self.data();
         let plans: BTreeSet<_> = data.licenses.values().map(|entry| &entry.record.license().plan).collect();
         Ok(plans.into_iter().cloned().collect())

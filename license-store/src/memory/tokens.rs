@@ -10,6 +10,7 @@ use license_core::access::{
 use license_core::store::{ChangeNotice, Page, PageRequest, StoreError, TokenChanged, TokenStore};
 
 use super::store::MemoryStore;
+use crate::Result;
 
 fn changed(token: &ApiToken) -> ChangeNotice {
     ChangeNotice::TokenChanged(TokenChanged { token_id: token.id.clone(), digest: token.digest })
@@ -17,7 +18,7 @@ fn changed(token: &ApiToken) -> ChangeNotice {
 
 #[async_trait]
 impl TokenStore for MemoryStore {
-    async fn create_token(&self, NewToken { token, audit }: &NewToken) -> Result<(), StoreError> {
+    async fn create_token(&self, NewToken { token, audit }: &NewToken) -> Result<()> {
         let mut data = self.data();
         let tokens = &mut data.tokens;
         if tokens.values().any(|known| known.id == token.id || known.digest == token.digest) {
@@ -29,12 +30,7 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
-    async fn revoke_token(
-        &self,
-        id: &TokenId,
-        by: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<Option<ApiToken>, StoreError> {
+    async fn revoke_token(&self, id: &TokenId, by: &Actor, now: DateTime<Utc>) -> Result<Option<ApiToken>> {
         let mut data = self.data();
         let Some(known) = data.tokens.get_mut(id) else { return Ok(None) };
         if let Some(TokenRevocation { token, audit }) = revoke(known, by, now) {
@@ -46,15 +42,15 @@ impl TokenStore for MemoryStore {
         Ok(Some(known.clone()))
     }
 
-    async fn find_token_by_digest(&self, digest: &TokenDigest) -> Result<Option<ApiToken>, StoreError> {
+    async fn find_token_by_digest(&self, digest: &TokenDigest) -> Result<Option<ApiToken>> {
         Ok(self.data().tokens.values().find(|token| token.digest == *digest).cloned())
     }
 
-    async fn get_token(&self, id: &TokenId) -> Result<Option<ApiToken>, StoreError> {
+    async fn get_token(&self, id: &TokenId) -> Result<Option<ApiToken>> {
         Ok(self.data().tokens.get(id).cloned())
     }
 
-    async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError> {
+    async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>> {
         let data = self.data();
         let below = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let found = data.tokens.range::<TokenId, _>((Bound::Unbounded, below)).rev();
@@ -62,7 +58,7 @@ impl TokenStore for MemoryStore {
         Ok(Page::from_one_more(items, page.limit, |token: &ApiToken| token.id.clone()))
     }
 
-    async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
+    async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<()> {
         let mut data = self.data();
         for TokenUse { id, at } in uses {
             if let Some(token) = data.tokens.get_mut(id) {

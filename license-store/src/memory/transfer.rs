@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::license::{ActivationId, Counters, License, LicenseId};
-use license_core::store::{LicenseRecord, PageRequest, StoreError, TransferSnapshot, TransferStore};
+use license_core::store::{LicenseRecord, PageRequest, TransferSnapshot, TransferStore};
 use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
 use license_core::usage::{ActivationDetail, Rollup, RollupFilter, RollupKey};
 
 use super::data::Data;
 use super::store::MemoryStore;
+use crate::Result;
 
 impl Data {
     fn settle(&self, batch: &ImportBatch) -> Vec<Imported> {
@@ -41,7 +42,7 @@ impl Data {
 
 #[async_trait]
 impl TransferStore for MemoryStore {
-    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         let mut data = self.data();
         let settled = data.settle(batch);
         for new in batch.new_ones(&settled) {
@@ -54,11 +55,11 @@ impl TransferStore for MemoryStore {
         Ok(settled)
     }
 
-    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         Ok(self.data().settle(batch))
     }
 
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
         let mut data = self.current();
         let settled = data.settle_rollups(rollups);
         for (rollup, settled) in rollups.iter().zip(&settled) {
@@ -69,12 +70,12 @@ impl TransferStore for MemoryStore {
         Ok(settled)
     }
 
-    async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+    async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
         Ok(self.current().settle_rollups(rollups))
     }
 
     /// Copies everything, so that later changes do not show.
-    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError> {
+    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
         let data = self.current();
         let page = PageRequest { after: None, limit: u32::MAX };
         let mut copy = MemorySnapshot {
@@ -90,7 +91,7 @@ impl TransferStore for MemoryStore {
         Ok(Box::new(copy))
     }
 
-    async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let data = self.data();
         let found = data.settings.iter().filter(|(name, _)| name.starts_with(prefix));
         let mut found: Vec<_> = found.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -119,7 +120,7 @@ impl TransferSnapshot for MemorySnapshot {
         &mut self,
         after: Option<&LicenseId>,
         limit: u32,
-    ) -> Result<Vec<(Arc<License>, Counters)>, StoreError> {
+    ) -> Result<Vec<(Arc<License>, Counters)>> {
         Ok(page(&self.licenses, limit, |(license, _)| after.is_none_or(|after| license.id > *after)))
     }
 
@@ -127,14 +128,14 @@ impl TransferSnapshot for MemorySnapshot {
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>> {
         let is_after = |(license, detail): &(LicenseId, ActivationDetail)| {
             after.is_none_or(|after| (license, &detail.activation.id) > after)
         };
         Ok(page(&self.activations, limit, is_after))
     }
 
-    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         Ok(page(&self.rollups, limit, |rollup| after.is_none_or(|after| rollup.key > *after)))
     }
 }

@@ -8,62 +8,62 @@ use chrono::{DateTime, Utc};
 use license_core::catalog::Plan;
 use license_core::command::{AnomalyKind, DailyCounts, anomaly_events};
 use license_core::license::{Fingerprint, LicenseId};
-use license_core::store::{AnomalyScan, Page, PageRequest, StoreError, UsageStore};
+use license_core::store::{AnomalyScan, Page, PageRequest, UsageStore};
 use license_core::usage::{
     Country, Rollup, RollupFilter, RollupKey, UsageOverview, UsageQuery, UsageReport, UsageRetention,
-    UsageSources, UsageTally, Validation, ValidationCursor, ValidationOutcome,
+    UsageSum, UsageTally, Validation, ValidationCursor, ValidationOutcome,
 };
 
-use super::data::{Data, LicenseEntry};
+use super::data::Data;
 use super::store::MemoryStore;
-use super::usage_log::{HistoryEntry, UsageLog};
+use super::usage_log::UsageLog;
+use crate::Result;
 
 fn within((start, end): (i64, i64), value: i64) -> bool {
     start <= value && value < end
 }
 
+/// What a query counts.
+struct Counted<'a> {
+    tally: UsageTally<'a>,
+    pruned: Vec<(ValidationOutcome, UsageSum)>,
+    recent: Page<Validation, ValidationCursor>,
+}
+
 impl Data {
-    fn rollups_of<'a>(&'a self, sources: &'a UsageSources) -> impl Iterator<Item = Rollup> + 'a {
-        let found = self.usage.rollups.iter().filter(|(key, _)| within(sources.days, key.day.number()));
-        found.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum })
-    }
-
-    fn entry(&self, id: &LicenseId) -> Result<&LicenseEntry, StoreError> {
-        self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })
-    }
-
-    pub(crate) fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        let (entry, sources) = (self.entry(id)?, query.sources());
-        let mut tally = UsageTally::new(query);
-        for rollup in self.rollups_of(&sources).filter(|rollup| rollup.key.license_id == *id) {
-            tally.add(&rollup);
+    /// Counts the usage of one license or of all.
+    fn count<'a>(&self, id: Option<&LicenseId>, query: &'a UsageQuery) -> Counted<'a> {
+        let (sources, mut tally, mut recent) = (query.sources(), UsageTally::new(query), Vec::new());
+        let is_asked = |license: &LicenseId| id.is_none_or(|id| id == license);
+        for (key, sum) in self.usage.rollups.iter().filter(|(key, _)| is_asked(&key.license_id)) {
+            if within(sources.days, key.day.number()) {
+                tally.add(&Rollup { key: key.clone(), sum: *sum });
+            }
         }
-        for rollup in entry.of_cut_days(id, &sources) {
-            tally.add(&rollup);
+        let entries = self.licenses.iter().filter(|(license, _)| is_asked(license));
+        for (cursor, validation) in entries.flat_map(|(_, entry)| &entry.validations) {
+            let at = cursor.at.timestamp_micros();
+            // Single validations of days that the range cuts.
+            if sources.records.iter().any(|range| within(*range, at)) {
+                tally.add(&Rollup::of(validation));
+            }
+            if within(sources.range, at) && query.page.after.is_none_or(|after| *cursor < after) {
+                recent.push((*cursor, validation));
+            }
         }
-        let pruned = self.usage.pruned.iter().filter(|((license, _), _)| sources.earlier && license == id);
-        let report = tally.report(pruned.map(|((_, outcome), sum)| (*outcome, *sum)));
-        let recent = entry.recent(id, sources.range);
-        Ok(UsageReport { recent: page(recent, query), kept: self.usage.kept, ..report })
-    }
-
-    pub(crate) fn overview(&self, query: &UsageQuery) -> UsageOverview {
-        let sources = query.sources();
-        let mut tally = UsageTally::new(query);
-        for rollup in self.rollups_of(&sources) {
-            tally.add(&rollup);
+        recent.sort_unstable_by_key(|(cursor, _)| Reverse(*cursor));
+        recent.truncate(query.page.limit as usize + 1);
+        let Page { items, next } = Page::from_one_more(recent, query.page.limit, |(cursor, _)| *cursor);
+        let pruned =
+            self.usage.pruned.iter().filter(|((license, _), _)| sources.earlier && is_asked(license));
+        Counted {
+            tally,
+            pruned: pruned.map(|((_, outcome), sum)| (*outcome, *sum)).collect(),
+            recent: Page {
+                items: items.into_iter().map(|(_, validation)| validation.clone()).collect(),
+                next,
+            },
         }
-        for rollup in self.licenses.iter().flat_map(|(id, entry)| entry.of_cut_days(id, &sources)) {
-            tally.add(&rollup);
-        }
-        let pruned = self.usage.pruned.iter().filter(|_| sources.earlier);
-        let mut overview = tally.overview(pruned.map(|((_, outcome), sum)| (*outcome, *sum)), |id| {
-            self.licenses.get(id).map(|entry| entry.record.license().plan.clone())
-        });
-        let recent = self.licenses.iter().flat_map(|(id, entry)| entry.recent(id, sources.range));
-        overview.usage.recent = page(recent.collect(), query);
-        overview.usage.kept = self.usage.kept;
-        overview
     }
 
     pub(crate) fn rollups(
@@ -77,65 +77,6 @@ impl Data {
         let items = items.map(|(key, sum)| Rollup { key: key.clone(), sum: *sum }).collect();
         Page::from_one_more(items, request.limit, |rollup: &Rollup| rollup.key.clone())
     }
-
-    pub(crate) fn prune_usage(&mut self, retention: UsageRetention, now: DateTime<Utc>, limit: u32) -> u64 {
-        let keep = retention.at(now);
-        self.usage.kept = self.usage.kept.and(keep);
-        let mut deleted = 0;
-        for entry in self.licenses.values_mut() {
-            let limit = u64::from(limit);
-            entry.validations.retain(|entry| {
-                let is_old = keep.records_from.is_some_and(|from| entry.cursor.at < from) && deleted < limit;
-                deleted += u64::from(is_old);
-                !is_old
-            });
-        }
-        let UsageLog { rollups, pruned, .. } = &mut self.usage;
-        for _ in 0..limit {
-            let Some(oldest) = rollups.first_entry() else { break };
-            if keep.rollups_from.is_none_or(|from| oldest.key().day >= from) {
-                break;
-            }
-            let (key, sum) = oldest.remove_entry();
-            let total = pruned.entry((key.license_id, key.outcome));
-            total.and_modify(|sums| sums.add(&sum)).or_insert(sum);
-            deleted += 1;
-        }
-        deleted
-    }
-}
-
-impl LicenseEntry {
-    /// Returns the single validations of days that the range cuts.
-    fn of_cut_days<'a>(
-        &'a self,
-        id: &'a LicenseId,
-        sources: &'a UsageSources,
-    ) -> impl Iterator<Item = Rollup> + 'a {
-        let times = |entry: &HistoryEntry| entry.cursor.at.timestamp_micros();
-        let cut =
-            move |entry: &&HistoryEntry| sources.records.iter().any(|range| within(*range, times(entry)));
-        self.validations.iter().filter(cut).map(|entry| Rollup::of(&entry.validation(id)))
-    }
-
-    fn recent(&self, id: &LicenseId, range: (i64, i64)) -> Vec<(ValidationCursor, Validation)> {
-        let found = self.validations.iter();
-        let found = found.filter(|entry| within(range, entry.cursor.at.timestamp_micros()));
-        found.map(|entry| (entry.cursor, entry.validation(id))).collect()
-    }
-}
-
-/// Returns the page of a query, newest first.
-fn page(
-    mut found: Vec<(ValidationCursor, Validation)>,
-    UsageQuery { page, .. }: &UsageQuery,
-) -> Page<Validation, ValidationCursor> {
-    found.retain(|(cursor, _)| page.after.is_none_or(|after| *cursor < after));
-    found.sort_unstable_by_key(|(cursor, _)| Reverse(*cursor));
-    found.truncate(page.limit as usize + 1);
-    let Page { items, next } =
-        Page::from_one_more(found, page.limit, |(cursor, _): &(ValidationCursor, _)| *cursor);
-    Page { items: items.into_iter().map(|(_, validation)| validation).collect(), next }
 }
 
 impl Data {
@@ -176,28 +117,55 @@ impl Data {
 
 #[async_trait]
 impl UsageStore for MemoryStore {
-    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
-        self.current().report(id, query)
+    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
+        let data = self.current();
+        data.record(id)?;
+        let Counted { tally, pruned, recent } = data.count(Some(id), query);
+        Ok(UsageReport { recent, kept: data.usage.kept, ..tally.report(pruned) })
     }
 
-    async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
-        Ok(self.current().overview(query))
+    async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
+        let data = self.current();
+        let Counted { tally, pruned, recent } = data.count(None, query);
+        let plan = |id: &LicenseId| data.licenses.get(id).map(|entry| entry.record.license().plan.clone());
+        let overview = tally.overview(pruned, plan);
+        let usage = UsageReport { recent, kept: data.usage.kept, ..overview.usage };
+        Ok(UsageOverview { usage, ..overview })
     }
 
     async fn list_rollups(
         &self,
         filter: &RollupFilter,
         page: &PageRequest<RollupKey>,
-    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+    ) -> Result<Page<Rollup, RollupKey>> {
         Ok(self.current().rollups(filter, page))
     }
 
-    async fn prune_usage(
-        &self,
-        retention: &UsageRetention,
-        now: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        Ok(self.current().prune_usage(*retention, now, limit))
+    async fn prune_usage(&self, retention: &UsageRetention, now: DateTime<Utc>, limit: u32) -> Result<u64> {
+        let mut data = self.current();
+        let data = &mut *data;
+        let keep = retention.at(now);
+        data.usage.kept = data.usage.kept.and(keep);
+        let mut deleted = 0;
+        for entry in data.licenses.values_mut() {
+            let limit = u64::from(limit);
+            entry.validations.retain(|(cursor, _)| {
+                let is_old = keep.records_from.is_some_and(|from| cursor.at < from) && deleted < limit;
+                deleted += u64::from(is_old);
+                !is_old
+            });
+        }
+        let UsageLog { rollups, pruned, .. } = &mut data.usage;
+        for _ in 0..limit {
+            let Some(oldest) = rollups.first_entry() else { break };
+            if keep.rollups_from.is_none_or(|from| oldest.key().day >= from) {
+                break;
+            }
+            let (key, sum) = oldest.remove_entry();
+            let total = pruned.entry((key.license_id, key.outcome));
+            total.and_modify(|sums| sums.add(&sum)).or_insert(sum);
+            deleted += 1;
+        }
+        Ok(deleted)
     }
 }

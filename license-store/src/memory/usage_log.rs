@@ -2,39 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use license_core::domain::DomainName;
 use license_core::license::LicenseId;
-use license_core::usage::Client;
-use license_core::usage::{
-    Location, RetainedUsage, Rollup, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome,
-};
-use license_core::validation::Claim;
-
-/// A validation without its license.
-#[derive(Debug)]
-pub(crate) struct HistoryEntry {
-    pub(super) cursor: ValidationCursor,
-    pub(super) outcome: ValidationOutcome,
-    pub(super) claim: Claim,
-    pub(super) covered_by: Option<DomainName>,
-    pub(super) location: Option<Location>,
-    pub(super) client: Option<Client>,
-}
-
-impl HistoryEntry {
-    pub(crate) fn validation(&self, id: &LicenseId) -> Validation {
-        let Self { cursor, outcome, claim, covered_by, location, client } = self;
-        Validation {
-            license_id: id.clone(),
-            at: cursor.at,
-            outcome: *outcome,
-            claim: claim.clone(),
-            covered_by: covered_by.clone(),
-            location: location.clone(),
-            client: client.clone(),
-        }
-    }
-}
+use license_core::usage::{RetainedUsage, Rollup, RollupKey, UsageSum, Validation, ValidationOutcome};
 
 #[derive(Debug, Default)]
 pub(crate) struct UsageLog {

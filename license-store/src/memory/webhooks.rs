@@ -17,10 +17,11 @@ use license_core::webhook::{
 
 use super::event_log::{StoredDelivery, key};
 use super::store::MemoryStore;
+use crate::Result;
 
 #[async_trait]
 impl WebhookStore for MemoryStore {
-    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool> {
         let mut data = self.data();
         let endpoints = &mut data.events.endpoints;
         if endpoints.contains_key(&endpoint.id) {
@@ -33,11 +34,11 @@ impl WebhookStore for MemoryStore {
         Ok(room)
     }
 
-    async fn list_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+    async fn list_endpoints(&self) -> Result<Vec<Endpoint>> {
         Ok(self.data().events.endpoints.values().cloned().collect())
     }
 
-    async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+    async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>> {
         Ok(self.data().events.endpoints.get(id).cloned())
     }
 
@@ -46,7 +47,7 @@ impl WebhookStore for MemoryStore {
         id: &EndpointId,
         command: &EndpointCommand,
         now: DateTime<Utc>,
-    ) -> Result<EndpointOutcome, StoreError> {
+    ) -> Result<EndpointOutcome> {
         let mut data = self.data();
         let events = &mut data.events;
         let Some(before) = events.endpoints.get(id).cloned() else { return Ok(EndpointOutcome::NotFound) };
@@ -65,13 +66,13 @@ impl WebhookStore for MemoryStore {
         Ok(EndpointOutcome::Done(decision.endpoint.into()))
     }
 
-    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
+    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool> {
         let mut data = self.data();
         data.events.deliveries.retain(|(endpoint, _), _| endpoint != id);
         Ok(data.events.endpoints.remove(id).is_some())
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError> {
+    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
         let mut data = self.data();
         let events = &mut data.events;
         let enabled = events.endpoints.values().filter(|endpoint| endpoint.is_enabled());
@@ -90,7 +91,7 @@ impl WebhookStore for MemoryStore {
         Ok(LeasedDeliveries { deliveries, next_due })
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
         let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
         let mut data = self.data();
         let events = &mut data.events;
@@ -120,7 +121,7 @@ impl WebhookStore for MemoryStore {
         delivery: &Delivery,
         token: LeaseToken,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let mut data = self.data();
         let stored = data.events.find(&delivery.endpoint_id, &delivery.event_id);
         if let Some(stored) = stored.filter(|stored| stored.token == Some(token)) {
@@ -136,22 +137,18 @@ impl WebhookStore for MemoryStore {
         endpoint: &EndpointId,
         status: Option<DeliveryStatus>,
         page: &PageRequest<u64>,
-    ) -> Result<Page<DeliveryDetail, u64>, StoreError> {
+    ) -> Result<Page<DeliveryDetail, u64>> {
         let data = self.data();
         let found = data.events.of_endpoint(endpoint).rev().filter(|stored| {
             status.is_none_or(|status| stored.delivery.status == status)
                 && page.after.is_none_or(|after| stored.delivery.position < after)
         });
-        let items =
-            found.filter_map(|stored| data.events.detail(stored)).take(page.limit as usize + 1).collect();
+        let found = found.filter_map(|stored| data.events.detail(stored));
+        let items = found.take(page.limit as usize + 1).collect();
         Ok(Page::from_one_more(items, page.limit, |item: &DeliveryDetail| item.delivery.position))
     }
 
-    async fn get_delivery(
-        &self,
-        endpoint: &EndpointId,
-        event: &EventId,
-    ) -> Result<Option<DeliveryDetail>, StoreError> {
+    async fn get_delivery(&self, endpoint: &EndpointId, event: &EventId) -> Result<Option<DeliveryDetail>> {
         let data = self.data();
         let position = data.events.events.get(&key(event)).and_then(|(_, position)| *position);
         let stored = position.and_then(|position| data.events.deliveries.get(&(endpoint.clone(), position)));
@@ -163,7 +160,7 @@ impl WebhookStore for MemoryStore {
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let mut data = self.data();
         let Some(stored) = data.events.find(endpoint, event) else { return Ok(false) };
         stored.replay(now);
@@ -171,7 +168,7 @@ impl WebhookStore for MemoryStore {
         Ok(true)
     }
 
-    async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+    async fn replay_since(&self, replay: &Replay) -> Result<Replayed> {
         let Replay { endpoint_id, since, after, limit, now } = replay;
         let mut data = self.data();
         let events = &mut data.events;

@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use license_core::command::{Changes, Command, CommandContext, CommandOutcome, Decision, View, decide};
 use license_core::event::{NewEvents, Subject};
-use license_core::license::LicenseId;
-use license_core::license::{Activation, ActivationKind, Binding};
-use license_core::store::{LicenseRecord, LicenseStore, StoreError};
+use license_core::license::{Activation, ActivationKind, Binding, LicenseId};
+use license_core::store::{LicenseRecord, LicenseStore};
 use license_core::usage::{BatchId, EvictionCandidate, Validation, ValidationOutcome};
 use license_core::validation::{Claim, HeldSlots, LicenseSnapshot};
 
 use super::{Fault, Mutant, gap, tamper};
+use crate::Result;
+
+/// A license, a command on it, and its context.
+pub(super) type Call<'a> = (&'a LicenseId, &'a Command, &'a CommandContext);
 
 impl Mutant {
     /// Executes a command with a spoiled view or spoiled changes.
     fn spoiled(
         &self,
-        id: &LicenseId,
-        command: &Command,
-        context: &CommandContext,
+        (id, command, context): Call<'_>,
         spoil_view: impl FnOnce(&LicenseRecord, &mut View),
         spoil_changes: impl FnOnce(&mut Changes),
-    ) -> Result<CommandOutcome, StoreError> {
+    ) -> Result<CommandOutcome> {
         let mut data = self.inner.current();
         let record = data.record(id)?;
         let mut view = record.view(command, context);
@@ -34,12 +35,7 @@ impl Mutant {
         Ok(outcome)
     }
 
-    async fn in_two_steps(
-        &self,
-        id: &LicenseId,
-        command: &Command,
-        context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
+    async fn in_two_steps(&self, (id, command, context): Call<'_>) -> Result<CommandOutcome> {
         let view = self.inner.current().record(id)?.view(command, context);
         let Decision { outcome, changes } = decide(view, command, context);
         gap().await;
@@ -49,31 +45,27 @@ impl Mutant {
         Ok(outcome)
     }
 
-    pub(super) async fn mutated_execute(
-        &self,
-        id: &LicenseId,
-        command: &Command,
-        context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
+    pub(super) async fn mutated_execute(&self, call: Call<'_>) -> Result<CommandOutcome> {
+        let (id, command, context) = call;
         let forward = || self.inner.execute(id, command, context);
         let keep_view = |_: &LicenseRecord, _: &mut View| {};
         match (self.fault, command) {
-            (Fault::CheckThenAct, _) => self.in_two_steps(id, command, context).await,
+            (Fault::CheckThenAct, _) => self.in_two_steps(call).await,
             (Fault::InProcessMutexOnly, _) => {
                 let _guard = self.mutex.lock().await;
-                self.in_two_steps(id, command, context).await
+                self.in_two_steps(call).await
             }
-            (Fault::ForgetsEvents, _) => self.spoiled(id, command, context, keep_view, |changes| {
+            (Fault::ForgetsEvents, _) => self.spoiled(call, keep_view, |changes| {
                 changes.events = NewEvents::default();
             }),
-            (Fault::ForgetsReleases, _) => self.spoiled(id, command, context, keep_view, |changes| {
+            (Fault::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
                 changes.released.clear();
             }),
             (Fault::OversellsByOne, Command::Activate(_)) => {
                 let fewer_used = |_: &LicenseRecord, view: &mut View| {
                     view.license.devices_used = view.license.devices_used.saturating_sub(1);
                 };
-                self.spoiled(id, command, context, fewer_used, |_| {})
+                self.spoiled(call, fewer_used, |_| {})
             }
             (Fault::EvictsByAge, Command::Activate(_)) => {
                 let by_age = |record: &LicenseRecord, view: &mut View| {
@@ -84,13 +76,13 @@ impl Mutant {
                         view.eviction_candidates = wanted.select(candidates);
                     }
                 };
-                self.spoiled(id, command, context, by_age, |_| {})
+                self.spoiled(call, by_age, |_| {})
             }
             (Fault::ReleasesByStaleLastSeen, Command::ReleaseIdle) => {
                 let stale = self.inner.current().record(id)?.view(command, context).eviction_candidates;
                 gap().await;
                 let use_stale = |_: &LicenseRecord, view: &mut View| view.eviction_candidates = stale;
-                self.spoiled(id, command, context, use_stale, |_| {})
+                self.spoiled(call, use_stale, |_| {})
             }
             (Fault::IgnoresVersion, _) => {
                 let context = CommandContext { expected_version: None, ..context.clone() };
@@ -129,17 +121,12 @@ impl Mutant {
                 self.inner.data().by_key.insert(before, id.clone());
                 outcome
             }
-            _ => self.with_spoiled_events(id, command, context).await,
+            _ => self.with_spoiled_events(call).await,
         }
     }
 
     /// Executes a command, and spoils the events that it writes.
-    async fn with_spoiled_events(
-        &self,
-        id: &LicenseId,
-        command: &Command,
-        context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
+    async fn with_spoiled_events(&self, (id, command, context): Call<'_>) -> Result<CommandOutcome> {
         let forward = || self.inner.execute(id, command, context);
         match self.fault {
             Fault::WritesEventsWithoutLicense => {
@@ -198,7 +185,7 @@ impl Mutant {
         &self,
         validations: &[Validation],
         batch: Option<BatchId>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         match self.fault {
             Fault::ForgetsBatchNumber => self.inner.record(validations, None).await,
             Fault::CommitsCountLate => {

@@ -9,6 +9,7 @@ use license_core::store::{EventStore, LicenseRecord, LicenseStore, TransferStore
 use license_core::usage::{Day, UsageTally};
 
 use super::{Fault, Mutant, gap, tamper};
+use crate::Result;
 use crate::layer::prelude::*;
 use crate::layer::{Layer, impl_ports};
 use crate::memory::MemoryStore;
@@ -19,7 +20,7 @@ impl Layer for Mutant {
         &self.inner
     }
 
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+    async fn create(&self, new: &NewLicense) -> Result<Created> {
         let mut new = new.clone();
         match (self.fault, &mut new.idempotency) {
             (Fault::ChecksIdempotencyFirst, asked @ Some(_)) => {
@@ -45,19 +46,15 @@ impl Layer for Mutant {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
-        self.mutated_execute(id, command, context).await
+    ) -> Result<CommandOutcome> {
+        self.mutated_execute((id, command, context)).await
     }
 
-    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         self.mutated_record(validations, batch).await
     }
 
-    async fn find_by_key(
-        &self,
-        digest: &KeyDigest,
-        claim: &Claim,
-    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+    async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<LicenseSnapshot>> {
         let Some(snapshot) = self.inner.find_by_key(digest, claim).await? else { return Ok(None) };
         let bindings = self.mutated_bindings(&snapshot, claim).await;
         Ok(Some(match bindings {
@@ -66,7 +63,7 @@ impl Layer for Mutant {
         }))
     }
 
-    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>> {
         if self.fault != Fault::PagesByOffset {
             return self.inner.list(query).await;
         }
@@ -80,14 +77,14 @@ impl Layer for Mutant {
         Ok(Page::from_one_more(all, *limit, |_| next))
     }
 
-    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         if self.fault == Fault::KeepsLastValue {
             self.inner.data().settings.remove(name);
         }
         self.inner.put_if_absent(name, value).await
     }
 
-    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+    async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
         let mut query = query.clone();
         if self.fault == Fault::CountsWholeDays {
             query.from = query.from.map(|from| Day::of(from).start());
@@ -95,8 +92,8 @@ impl Layer for Mutant {
         let report = self.inner.report(id, &query).await?;
         if self.fault == Fault::CountsHistoryOnly {
             let mut tally = UsageTally::new(&query);
-            for recorded in self.inner.data().licenses.get(id).iter().flat_map(|entry| &entry.validations) {
-                tally.add(&Rollup::of(&recorded.validation(id)));
+            for (_, kept) in self.inner.data().licenses.get(id).iter().flat_map(|entry| &entry.validations) {
+                tally.add(&Rollup::of(kept));
             }
             return Ok(tally.report([]));
         }
@@ -107,7 +104,7 @@ impl Layer for Mutant {
         &self,
         filter: &RollupFilter,
         page: &PageRequest<RollupKey>,
-    ) -> Result<Page<Rollup, RollupKey>, StoreError> {
+    ) -> Result<Page<Rollup, RollupKey>> {
         let mut found = self.inner.list_rollups(filter, page).await?;
         if self.fault == Fault::RollsUpLate && found.next.is_none() {
             found.items.pop();
@@ -115,12 +112,7 @@ impl Layer for Mutant {
         Ok(found)
     }
 
-    async fn prune_usage(
-        &self,
-        retention: &UsageRetention,
-        now: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
+    async fn prune_usage(&self, retention: &UsageRetention, now: DateTime<Utc>, limit: u32) -> Result<u64> {
         let limit = if self.fault == Fault::PrunesAllAtOnce { u32::MAX } else { limit };
         let pruned = self.inner.prune_usage(retention, now, limit).await?;
         if self.fault == Fault::ForgetsTotals {
@@ -129,7 +121,7 @@ impl Layer for Mutant {
         Ok(pruned)
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
         let swept = self.inner.write_expiry_events(sweep).await?;
         if self.fault == Fault::ForgetsExpiryNotices {
             let data = &mut self.inner.data();
@@ -140,7 +132,7 @@ impl Layer for Mutant {
         Ok(swept)
     }
 
-    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>> {
         if self.fault != Fault::AnnouncesLimitPerNode {
             return self.inner.write_limit_event(notice).await;
         }
@@ -152,14 +144,14 @@ impl Layer for Mutant {
         Ok(*announced)
     }
 
-    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError> {
+    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32> {
         if self.fault == Fault::RepeatsAnomalies {
             self.inner.data().events.anomaly_events_on.clear();
         }
         self.inner.write_anomaly_events(scan).await
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError> {
+    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
         let mut request = *request;
         if self.fault == Fault::LeasesForNoTime {
             request.lease_until = request.now;
@@ -167,7 +159,7 @@ impl Layer for Mutant {
         self.inner.lease_deliveries(&request).await
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
         let mut settlement = settlement.clone();
         if self.fault == Fault::SettlesForAnyToken {
             let events = &mut self.inner.data().events;
@@ -177,7 +169,7 @@ impl Layer for Mutant {
         self.inner.settle(&settlement).await
     }
 
-    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         let mut batch = batch.clone();
         match self.fault {
             Fault::ImportsInTwoSteps => {
@@ -213,14 +205,14 @@ impl Layer for Mutant {
         self.inner.import(&batch).await
     }
 
-    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         match self.fault {
             Fault::WritesDryRuns => self.inner.import(batch).await,
             _ => self.inner.dry_run(batch).await,
         }
     }
 
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
         if self.fault != Fault::ImportsRollupsTwice {
             return self.inner.import_rollups(rollups).await;
         }
@@ -234,7 +226,7 @@ impl Layer for Mutant {
         Ok(settled)
     }
 
-    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError> {
+    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
         match self.fault {
             Fault::ReadsLiveSnapshots => Ok(Box::new(Live(self.inner.clone()))),
             _ => self.inner.snapshot().await,
@@ -253,7 +245,7 @@ impl TransferSnapshot for Live {
         &mut self,
         after: Option<&LicenseId>,
         limit: u32,
-    ) -> Result<Vec<(Arc<License>, Counters)>, StoreError> {
+    ) -> Result<Vec<(Arc<License>, Counters)>> {
         self.0.snapshot().await?.licenses(after, limit).await
     }
 
@@ -261,11 +253,11 @@ impl TransferSnapshot for Live {
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>> {
         self.0.snapshot().await?.activations(after, limit).await
     }
 
-    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         self.0.snapshot().await?.rollups(after, limit).await
     }
 }

@@ -2,11 +2,10 @@
 
 use async_trait::async_trait;
 use license_core::license::{ActivationId, ActivationKind, LicenseId};
-use license_core::store::{ActivationStore, Page, PageRequest, StoreError};
+use license_core::store::{ActivationStore, Page, PageRequest};
 use license_core::usage::{ActivationDetail, Day, IdleQuery};
 
-use super::database::{Row, reader};
-use super::dialect::{Dialect, values};
+use super::prelude::*;
 use super::store::SqlStore;
 
 #[async_trait]
@@ -16,7 +15,7 @@ impl<D: Dialect> ActivationStore for SqlStore<D> {
         id: &LicenseId,
         kind: Option<ActivationKind>,
         page: &PageRequest<ActivationId>,
-    ) -> Result<Page<ActivationDetail, ActivationId>, StoreError> {
+    ) -> Result<Page<ActivationDetail, ActivationId>> {
         self.catch_up().await;
         let (database, sql) = (&*self.database, &self.database.sql.activations);
         let mut connection = database.reader().await?;
@@ -30,18 +29,17 @@ impl<D: Dialect> ActivationStore for SqlStore<D> {
                 database.fetch(&mut connection, &sql.list_of_kind, values).await?
             }
         };
-        let read = |row: &Row<D>| reader::<D>(row, "activations", id.as_str()).activation_detail();
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let items = rows.all("activations", id.as_str(), Reader::activation_detail)?;
         Ok(Page::from_one_more(items, page.limit, |detail: &ActivationDetail| detail.activation.id.clone()))
     }
 
-    async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError> {
+    async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
         let IdleQuery { plan, before, limit } = *query;
         let values = values![plan, Day::of(before).number(), before.timestamp_micros(), i64::from(limit)];
         let rows = self.database.read(&self.database.sql.activations.idle, values).await?;
         let mut idle: Vec<LicenseId> = Vec::new();
-        for row in &rows {
-            let id = reader::<D>(row, "activations", "").license_id("license_id")?;
+        for row in rows.iter("activations", "") {
+            let id = row.license_id("license_id")?;
             if !idle.contains(&id) {
                 idle.push(id);
             }

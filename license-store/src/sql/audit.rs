@@ -5,12 +5,10 @@ use chrono::{DateTime, Utc};
 use license_core::access::{AuditEntry, AuditFilter, Audited, Erasure};
 use license_core::event::Subject;
 use license_core::license::LicenseId;
-use license_core::store::{AuditStore, Page, PageRequest, StoreError};
-use serde_json::json;
+use license_core::store::{AuditStore, Page, PageRequest};
 
-use super::database::{Row, SqlDatabase, Tx, reader};
-use super::dialect::{Dialect, Durability, values};
-use super::rows::{AuditTexts, int, json_rows};
+use super::prelude::*;
+use super::rows::audit_values;
 use super::statements::AuditStatements;
 use super::store::SqlStore;
 
@@ -19,9 +17,8 @@ const ERASED_EVENTS: i64 = 500;
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Adds an entry, in the commit of the change that it describes.
-    pub(super) async fn insert_audit(&self, tx: &mut Tx<D>, entry: &AuditEntry) -> Result<(), StoreError> {
-        let texts = AuditTexts::new(entry);
-        self.fetch(tx, &self.sql.audit.insert, &texts.values(entry)).await.map(drop)
+    pub(super) async fn insert_audit(&self, tx: &mut Tx<D>, entry: &AuditEntry) -> Result<()> {
+        self.fetch(tx, &self.sql.audit.insert, &audit_values(entry)).await.map(drop)
     }
 
     /// Replaces a customer's address in the audit entries and events of a license.
@@ -30,7 +27,7 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         id: &LicenseId,
         erasure: &Erasure,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let (email, anonymous) = erasure.replacement();
         let values = values![email.as_str(), anonymous.as_str(), id.as_str()];
         self.fetch(tx, &self.sql.audit.erase_of_license, values).await?;
@@ -38,20 +35,14 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Works in steps: there may be many events, and each is read and written as JSON.
-    async fn erase_from_events(
-        &self,
-        tx: &mut Tx<D>,
-        id: &LicenseId,
-        erasure: &Erasure,
-    ) -> Result<(), StoreError> {
+    async fn erase_from_events(&self, tx: &mut Tx<D>, id: &LicenseId, erasure: &Erasure) -> Result<()> {
         let mut after = 0;
         loop {
             let values = values![id.as_str(), int(after), ERASED_EVENTS];
             let rows = self.fetch(tx, &self.sql.events.of_license, values).await?;
             let mut erased = Vec::new();
-            for row in &rows {
-                let mut event =
-                    reader::<D>(row, "events", id.as_str()).event(Subject::License(id.clone()))?;
+            for row in rows.iter("events", id.as_str()) {
+                let mut event = row.event(Subject::License(id.clone()))?;
                 after = event.sequence;
                 if erasure.erase_from_event(&mut event.data) {
                     erased.push(json!([event.sequence, event.data.to_string()]));
@@ -59,7 +50,7 @@ impl<D: Dialect> SqlDatabase<D> {
             }
             if !erased.is_empty() {
                 let rows = json_rows(erased.into_iter());
-                self.fetch(tx, &self.sql.events.update_data, values![rows.as_str(), id.as_str()]).await?;
+                self.fetch(tx, &self.sql.events.update_data, values![rows, id.as_str()]).await?;
             }
             if rows.is_empty() {
                 return Ok(());
@@ -67,7 +58,7 @@ impl<D: Dialect> SqlDatabase<D> {
         }
     }
 
-    async fn try_prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+    async fn try_prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         let values = values![before.timestamp_micros(), i64::from(limit)];
         let deleted = self.fetch(&mut tx, &self.sql.audit.prune, values).await?.len();
@@ -75,13 +66,13 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(deleted as u64)
     }
 
-    async fn try_erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn try_erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<()> {
         let (email, anonymous) = erasure.replacement();
         let values = values![email.as_str(), anonymous.as_str()];
         let (mut tx, sql) = (self.begin(Durability::PowerLoss).await?, &self.sql.audit);
         // The entries say which licenses had the address, so they are erased last.
-        for row in &self.fetch(&mut tx, &sql.licenses_with_address, values).await? {
-            let id = reader::<D>(row, "audit", "").license_id("license_id")?;
+        let rows = self.fetch(&mut tx, &sql.licenses_with_address, values).await?;
+        for id in rows.all("audit", "", |row| row.license_id("license_id"))? {
             self.erase_from_events(&mut tx, &id, erasure).await?;
         }
         self.fetch(&mut tx, &sql.erase_metadata, values).await?;
@@ -93,26 +84,18 @@ impl<D: Dialect> SqlDatabase<D> {
 
 #[async_trait]
 impl<D: Dialect> AuditStore for SqlStore<D> {
-    async fn list_audit(
-        &self,
-        filter: &AuditFilter,
-        page: &PageRequest<u64>,
-    ) -> Result<Page<Audited, u64>, StoreError> {
+    async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest<u64>) -> Result<Page<Audited, u64>> {
         let (sql, values) = AuditStatements::list(filter, page);
         let rows = self.database.read(&sql, &values).await?;
-        let read = |row: &Row<D>| {
-            let sequence = reader::<D>(row, "audit", "").int("sequence")?.to_string();
-            reader::<D>(row, "audit", &sequence).audited()
-        };
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let items = rows.all("audit", "", Reader::audited)?;
         Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
     }
 
-    async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.database.retry.run(|| self.database.try_prune_audit(before, limit)).await
+    async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        retry(|| self.database.try_prune_audit(before, limit)).await
     }
 
-    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.database.retry.run(|| self.database.try_erase_customer(erasure, entry)).await
+    async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<()> {
+        retry(|| self.database.try_erase_customer(erasure, entry)).await
     }
 }

@@ -8,6 +8,8 @@ use license_core::store::StoreError;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::Result;
+
 /// If this many validations wait, recorders wait for the compactor.
 const MAX_WAITING: u64 = 500_000;
 /// Maximum time that a recorder waits. After it, the store counts as down, and validations wait in memory.
@@ -72,7 +74,7 @@ impl Backlog {
     ///
     /// # Errors
     /// Returns [`StoreError::Unavailable`] after a second without room.
-    pub(super) async fn wait_for_room(&self) -> Result<(), StoreError> {
+    pub(super) async fn wait_for_room(&self) -> Result<()> {
         if self.waiting() < MAX_WAITING {
             return Ok(());
         }

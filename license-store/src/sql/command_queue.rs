@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use license_core::command::{Command, CommandContext, CommandOutcome};
 use license_core::license::LicenseId;
-use license_core::store::StoreError;
 use tokio::sync::oneshot;
+
+use crate::Result;
 
 /// One command and what its decision needs.
 #[derive(Clone, Debug)]
@@ -21,12 +22,12 @@ pub(super) struct CommandRequest {
 #[derive(Debug)]
 pub(super) struct QueuedCommand {
     pub(super) request: CommandRequest,
-    answer: oneshot::Sender<Result<CommandOutcome, StoreError>>,
+    answer: oneshot::Sender<Result<CommandOutcome>>,
 }
 
 impl QueuedCommand {
     /// Answers the caller, if it still waits.
-    pub(super) fn answer(self, result: Result<CommandOutcome, StoreError>) {
+    pub(super) fn answer(self, result: Result<CommandOutcome>) {
         let _ = self.answer.send(result);
     }
 }
@@ -48,10 +49,7 @@ impl CommandQueue {
     }
 
     /// Appends a command. Returns its answer, and whether the caller must start a task.
-    pub(super) fn push(
-        &self,
-        request: CommandRequest,
-    ) -> (oneshot::Receiver<Result<CommandOutcome, StoreError>>, bool) {
+    pub(super) fn push(&self, request: CommandRequest) -> (oneshot::Receiver<Result<CommandOutcome>>, bool) {
         let (answer, answered) = oneshot::channel();
         let mut queue = self.queue();
         queue.commands.push_back(QueuedCommand { request, answer });

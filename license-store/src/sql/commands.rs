@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use license_core::command::{Command, CommandOutcome};
 use license_core::store::ChangeNotice;
-use license_core::store::StoreError;
 use tokio::time::Instant;
 
 use super::command_queue::{CommandRequest, QueuedCommand, TaskGuard};
 use super::compaction::Compaction;
-use super::database::SqlDatabase;
 use super::decisions::Execution;
-use super::dialect::{Dialect, Durability};
+use super::prelude::*;
 
 /// Maximum number of commands in one transaction.
 const BATCH: usize = 64;
@@ -35,7 +33,7 @@ impl<D: Dialect> SqlDatabase<D> {
         self: &Arc<Self>,
         compaction: &Arc<Compaction>,
         request: CommandRequest,
-    ) -> Result<CommandOutcome, StoreError> {
+    ) -> Result<CommandOutcome> {
         if !D::SINGLE_WRITER {
             return self.execute_alone(compaction, request).await;
         }
@@ -59,7 +57,7 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         compaction: &Compaction,
         mut request: CommandRequest,
-    ) -> Result<CommandOutcome, StoreError> {
+    ) -> Result<CommandOutcome> {
         loop {
             let attempt = async || {
                 let mut tx = self.begin(Durability::PowerLoss).await?;
@@ -72,7 +70,7 @@ impl<D: Dialect> SqlDatabase<D> {
                 }
                 Ok(execution)
             };
-            match self.retry.run(attempt).await? {
+            match retry(attempt).await? {
                 Execution::Done(outcome, _) => return Ok(outcome),
                 Execution::NeedsCatchUp => {
                     self.catch_up_for(compaction, &request.command).await?;
@@ -85,7 +83,7 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Waits for the compactor, for a command that needs to know when devices were last seen. If that takes
     /// too long, an eviction continues with what is compacted, since the new device must not wait. Idle
     /// devices can be released later.
-    async fn catch_up_for(&self, compaction: &Compaction, command: &Command) -> Result<(), StoreError> {
+    async fn catch_up_for(&self, compaction: &Compaction, command: &Command) -> Result<()> {
         let complete = compaction.catch_up(self).await?;
         if !complete && matches!(command, Command::ReleaseIdle) {
             return Err(StoreError::Contended { source: "validations wait to be compacted".into() });
@@ -131,11 +129,8 @@ impl<D: Dialect> SqlDatabase<D> {
         });
     }
 
-    async fn try_batch(
-        &self,
-        batch: &mut Vec<QueuedCommand>,
-    ) -> Result<Vec<Result<Execution, StoreError>>, BatchFault> {
-        let mut tx = self.retry.run(|| self.begin(Durability::PowerLoss)).await.map_err(BatchFault::Begin)?;
+    async fn try_batch(&self, batch: &mut Vec<QueuedCommand>) -> Result<Vec<Result<Execution>>, BatchFault> {
+        let mut tx = retry(|| self.begin(Durability::PowerLoss)).await.map_err(BatchFault::Begin)?;
         let (begun, mut results, mut changes) = (Instant::now(), Vec::new(), Vec::new());
         while batch.len() < BATCH
             && begun.elapsed() < BATCH_TIME

@@ -1,16 +1,13 @@
 //! Creates licenses and settings, each once.
 
 use license_core::command::{Idempotency, NewLicense};
-use license_core::store::ChangeNotice;
-use license_core::store::{Created, StoreError};
-use serde_json::json;
+use license_core::store::{ChangeNotice, Created};
 
-use super::database::{Connection, SqlDatabase, reader};
-use super::dialect::{Dialect, Durability, values};
+use super::prelude::*;
 use super::rows::license_values;
 
 impl<D: Dialect> SqlDatabase<D> {
-    pub(super) async fn try_create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+    pub(super) async fn try_create(&self, new: &NewLicense) -> Result<Created> {
         let NewLicense { license, activations, events, idempotency, audit } = new;
         let mut tx = self.begin(Durability::PowerLoss).await?;
         if let Some(Idempotency { key, request }) = idempotency {
@@ -22,9 +19,7 @@ impl<D: Dialect> SqlDatabase<D> {
                 return self.find_created(&mut tx, key.as_str(), request).await?.ok_or_else(missing);
             }
         }
-        let metadata = json!(license.metadata).to_string();
-        let values = license_values(license, &metadata);
-        if self.fetch(&mut tx, &self.sql.licenses.insert, &values).await?.is_empty() {
+        if self.fetch(&mut tx, &self.sql.licenses.insert, &license_values(license)).await?.is_empty() {
             return Err(StoreError::AlreadyExists { what: "the license id or key" });
         }
         self.insert_activations(&mut tx, license, activations).await?;
@@ -41,19 +36,19 @@ impl<D: Dialect> SqlDatabase<D> {
         connection: &mut Connection<D>,
         key: &str,
         request: &[u8; 32],
-    ) -> Result<Option<Created>, StoreError> {
+    ) -> Result<Option<Created>> {
         let rows = self.fetch(connection, &self.sql.licenses.idempotency_key, values![key]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let row = reader::<D>(row, "idempotency_keys", key);
-        Ok(Some(Created::repeated(request, &row.digest("request")?, row.license_id("license_id")?)))
+        rows.first("idempotency_keys", key, |row| {
+            Ok(Created::repeated(request, &row.digest("request")?, row.license_id("license_id")?))
+        })
     }
 
-    pub(super) async fn try_put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(super) async fn try_put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.fetch(&mut tx, &self.sql.settings.insert, values![name, value]).await?;
         let rows = self.fetch(&mut tx, &self.sql.settings.get, values![name]).await?;
         let missing = || StoreError::Contended { source: "the setting was deleted".into() };
-        let stored = reader::<D>(rows.first().ok_or_else(missing)?, "settings", name).bytes("value")?;
+        let stored = rows.first("settings", name, |row| row.bytes("value"))?.ok_or_else(missing)?;
         self.commit(tx).await?;
         Ok(stored)
     }

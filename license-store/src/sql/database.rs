@@ -3,8 +3,7 @@
 use std::fmt;
 use std::ops::DerefMut;
 
-use license_core::store::ChangeNotice;
-use license_core::store::StoreError;
+use license_core::store::{ChangeNotice, StoreError};
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, SqlStr, Transaction};
 use tokio::sync::Mutex;
@@ -14,9 +13,9 @@ use super::command_queue::CommandQueue;
 use super::dialect::{Dialect, Durability, Value, values};
 use super::fault::store_error;
 use super::feed::{self, Feed};
-use super::retry::Retry;
-use super::rows::Reader;
+use super::rows::Rows;
 use super::statements::Statements;
+use crate::Result;
 
 pub(super) type Connection<D> = <<D as Dialect>::Db as Database>::Connection;
 pub(super) type Row<D> = <<D as Dialect>::Db as Database>::Row;
@@ -31,7 +30,6 @@ pub(super) struct SqlDatabase<D: Dialect> {
     writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     pub(super) sql: Statements,
-    pub(super) retry: Retry,
     pub(super) feed: Feed,
     pub(super) backlog: Backlog,
     pub(super) commands: CommandQueue,
@@ -39,6 +37,8 @@ pub(super) struct SqlDatabase<D: Dialect> {
     pub(super) positions: Mutex<()>,
     /// Held during an overview: each reads all rollups of its range.
     pub(super) overviews: Mutex<()>,
+    #[cfg(test)]
+    pub(super) fault: super::test_fixture::StatementFault,
 }
 
 impl<D: Dialect> fmt::Debug for SqlDatabase<D> {
@@ -54,12 +54,13 @@ impl<D: Dialect> SqlDatabase<D> {
             dialect,
             writer,
             readers,
-            retry: Retry::default(),
             feed,
             backlog: Backlog::default(),
             commands: CommandQueue::default(),
             positions: Mutex::default(),
             overviews: Mutex::default(),
+            #[cfg(test)]
+            fault: super::test_fixture::StatementFault::default(),
         }
     }
 
@@ -75,37 +76,36 @@ impl<D: Dialect> SqlDatabase<D> {
         connection: &mut Connection<D>,
         sql: &SqlStr,
         values: &[Value<'_>],
-    ) -> Result<Vec<Row<D>>, StoreError> {
-        self.dialect.fetch(connection, sql.clone(), values).await.map_err(store_error::<D>)
+    ) -> Result<Rows<Row<D>>> {
+        let rows = self.dialect.fetch(connection, sql.clone(), values);
+        #[cfg(test)]
+        let rows = self.fault.around(rows);
+        rows.await.map(Rows).map_err(store_error::<D>)
     }
 
     /// Runs one statement that reads.
-    pub(super) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Vec<Row<D>>, StoreError> {
+    pub(super) async fn read(&self, sql: &SqlStr, values: &[Value<'_>]) -> Result<Rows<Row<D>>> {
         self.fetch(&mut *self.reader().await?, sql, values).await
     }
 
     /// Returns a connection for reads of one statement each.
-    pub(super) async fn reader(&self) -> Result<ReadConnection<D>, StoreError> {
+    pub(super) async fn reader(&self) -> Result<ReadConnection<D>> {
         if self.dialect.needs_transactions() {
             return Ok(Box::new(self.begin_read().await?));
         }
         Ok(Box::new(self.read_connection().await?))
     }
 
-    pub(super) async fn read_connection(&self) -> Result<PoolConnection<D::Db>, StoreError> {
+    pub(super) async fn read_connection(&self) -> Result<PoolConnection<D::Db>> {
         self.readers.acquire().await.map_err(store_error::<D>)
     }
 
     /// Begins a transaction that reads from one snapshot. It needs no commit: no reader waits for its end.
-    pub(super) async fn begin_read(&self) -> Result<Tx<D>, StoreError> {
+    pub(super) async fn begin_read(&self) -> Result<Tx<D>> {
         self.begin_on(self.read_connection().await?, self.dialect.begin_read()).await
     }
 
-    pub(super) async fn begin_on(
-        &self,
-        connection: PoolConnection<D::Db>,
-        begin: SqlStr,
-    ) -> Result<Tx<D>, StoreError> {
+    pub(super) async fn begin_on(&self, connection: PoolConnection<D::Db>, begin: SqlStr) -> Result<Tx<D>> {
         let begin = Transaction::begin(connection, Some(begin));
         if D::SINGLE_WRITER {
             return begin.await.map_err(store_error::<D>);
@@ -119,29 +119,25 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Waits for the writer and begins a transaction on it.
-    pub(super) async fn begin(&self, durability: Durability) -> Result<Tx<D>, StoreError> {
+    pub(super) async fn begin(&self, durability: Durability) -> Result<Tx<D>> {
         let connection = self.writer.acquire().await.map_err(store_error::<D>)?;
         self.begin_on(connection, self.dialect.begin_write(durability)).await
     }
 
     /// Waits for the lock of the compactor, if the dialect has one.
-    pub(super) async fn lock_compaction(&self, tx: &mut Tx<D>) -> Result<(), StoreError> {
+    pub(super) async fn lock_compaction(&self, tx: &mut Tx<D>) -> Result<()> {
         match D::LOCK_COMPACTION {
             Some(lock) => self.fetch(tx, &SqlStr::from_static(lock), &[]).await.map(drop),
             None => Ok(()),
         }
     }
 
-    pub(super) async fn commit(&self, tx: Tx<D>) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, tx: Tx<D>) -> Result<()> {
         tx.commit().await.map_err(store_error::<D>)
     }
 
     /// Commits and announces changes: in the commit if other nodes listen, otherwise after it.
-    pub(super) async fn commit_and_notify(
-        &self,
-        mut tx: Tx<D>,
-        changes: Vec<ChangeNotice>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn commit_and_notify(&self, mut tx: Tx<D>, changes: Vec<ChangeNotice>) -> Result<()> {
         let Some(notify) = D::NOTIFY.map(SqlStr::from_static) else {
             self.commit(tx).await?;
             self.feed.notify(changes);
@@ -154,24 +150,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     #[cfg(test)]
-    pub(super) fn pools(&self) -> (Pool<D::Db>, Pool<D::Db>) {
-        (self.writer.clone(), self.readers.clone())
+    pub(super) async fn write_connection(&self) -> PoolConnection<D::Db> {
+        self.writer.acquire().await.expect("a connection")
     }
-}
-
-pub(super) fn reader<'a, D: Dialect>(
-    row: &'a Row<D>,
-    table: &'static str,
-    id: &'a str,
-) -> Reader<'a, Row<D>> {
-    Reader { row, table, id }
-}
-
-/// Reads a number from the only row of an answer; 0 if there is no row.
-pub(super) fn first_count<D: Dialect>(
-    rows: &[Row<D>],
-    table: &'static str,
-    column: &'static str,
-) -> Result<u64, StoreError> {
-    rows.first().map_or(Ok(0), |row| reader::<D>(row, table, "").count(column))
 }

@@ -2,17 +2,14 @@
 
 use license_core::command::{Changes, CommandOutcome, Decision, Reads, View, decide};
 use license_core::event::Event;
-use license_core::license::{Activation, ActivationId, Label};
-use license_core::license::{License, LicenseId};
-use license_core::store::{LicenseChanged, StoreError};
+use license_core::license::{Activation, ActivationId, Label, License, LicenseId};
+use license_core::store::LicenseChanged;
 use license_core::usage::{Day, EvictionCandidate, LastSeen, LeastRecentlySeen};
-use serde_json::json;
 
 use super::command_queue::CommandRequest;
-use super::database::{SqlDatabase, Tx, reader};
-use super::dialect::{Dialect, values};
 use super::fault::{is_taken, store_error};
-use super::rows::{self, json_rows};
+use super::prelude::*;
+use super::rows;
 
 /// Result of a command before its commit.
 pub(super) enum Execution {
@@ -28,7 +25,7 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         tx: &mut Tx<D>,
         CommandRequest { id, command, context, caught_up }: &CommandRequest,
-    ) -> Result<Execution, StoreError> {
+    ) -> Result<Execution> {
         let license = self.lock_license(tx, id).await?.ok_or_else(|| not_found(id))?;
         let wanted = command.eviction_candidates(&license, context);
         if wanted.is_some() && !caught_up && !self.fetch(tx, &self.sql.journal.any, &[]).await?.is_empty() {
@@ -47,13 +44,9 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(Execution::Done(outcome, changes.notices(&before.key_digest)))
     }
 
-    pub(super) async fn lock_license(
-        &self,
-        tx: &mut Tx<D>,
-        id: &LicenseId,
-    ) -> Result<Option<License>, StoreError> {
+    pub(super) async fn lock_license(&self, tx: &mut Tx<D>, id: &LicenseId) -> Result<Option<License>> {
         let rows = self.fetch(tx, &self.sql.licenses.lock, values![id.as_str()]).await?;
-        rows.first().map(|row| reader::<D>(row, "licenses", id.as_str()).license()).transpose()
+        rows.first("licenses", id.as_str(), Reader::license)
     }
 
     async fn read_activations(
@@ -61,7 +54,7 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         id: &LicenseId,
         reads: &Reads,
-    ) -> Result<Vec<Activation>, StoreError> {
+    ) -> Result<Vec<Activation>> {
         let (license, sql) = (id.as_str(), &self.sql.activations);
         let rows = match reads {
             Reads::Nothing => return Ok(Vec::new()),
@@ -69,11 +62,11 @@ impl<D: Dialect> SqlDatabase<D> {
             Reads::Domains => self.fetch(tx, &sql.domains, values![license]).await?,
             Reads::Claim { domains, fingerprint } => {
                 let domains = json!(domains).to_string();
-                let values = values![license, domains.as_str(), fingerprint.as_deref()];
+                let values = values![license, domains, fingerprint.as_deref()];
                 self.fetch(tx, &sql.of_claim, values).await?
             }
         };
-        rows.iter().map(|row| reader::<D>(row, "activations", license).activation()).collect()
+        rows.all("activations", license, Reader::activation)
     }
 
     async fn read_least_recently_seen(
@@ -81,7 +74,7 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         id: &LicenseId,
         LeastRecentlySeen { before, limit }: LeastRecentlySeen,
-    ) -> Result<Vec<EvictionCandidate>, StoreError> {
+    ) -> Result<Vec<EvictionCandidate>> {
         let (license, limit, sql) = (id.as_str(), i64::from(limit), &self.sql.activations);
         let rows = match before {
             None => self.fetch(tx, &sql.least_recently_seen, values![license, limit]).await?,
@@ -90,7 +83,7 @@ impl<D: Dialect> SqlDatabase<D> {
                 self.fetch(tx, &sql.least_recently_seen_before, values).await?
             }
         };
-        rows.iter().map(|row| reader::<D>(row, "activations", license).eviction_candidate()).collect()
+        rows.all("activations", license, Reader::eviction_candidate)
     }
 
     /// Writes a decision on the license `before`.
@@ -99,13 +92,13 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         before: &License,
         changes: &Changes,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let Changes { license, added, released, labelled, events, audit, erased } = changes;
         let (id, sql) = (&license.id, &self.sql.activations);
         self.update_license(tx, before, license).await?;
         if !released.is_empty() {
             let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
-            self.fetch(tx, &sql.delete, values![id.as_str(), ids.as_str()]).await?;
+            self.fetch(tx, &sql.delete, values![id.as_str(), ids]).await?;
         }
         self.insert_activations(tx, license, added).await?;
         if let Some((activation, label)) = labelled {
@@ -116,8 +109,7 @@ impl<D: Dialect> SqlDatabase<D> {
             self.fetch(tx, &sql.clear_labels, values![id.as_str()]).await?;
         }
         let rows = self.fetch(tx, &self.sql.licenses.event_detail, values![id.as_str()]).await?;
-        let row = rows.first().ok_or_else(|| not_found(id))?;
-        let detail = reader::<D>(row, "licenses", id.as_str()).detail()?;
+        let detail = rows.first("licenses", "", Reader::detail)?.ok_or_else(|| not_found(id))?;
         self.insert_events(tx, &events.complete(&detail)).await?;
         if let Some(audit) = audit {
             self.insert_audit(tx, audit).await?;
@@ -128,16 +120,8 @@ impl<D: Dialect> SqlDatabase<D> {
         }
     }
 
-    async fn update_license(
-        &self,
-        tx: &mut Tx<D>,
-        before: &License,
-        license: &License,
-    ) -> Result<(), StoreError> {
-        let (old_metadata, metadata) =
-            (json!(before.metadata).to_string(), json!(license.metadata).to_string());
-        let (old, new) =
-            (rows::license_values(before, &old_metadata), rows::license_values(license, &metadata));
+    async fn update_license(&self, tx: &mut Tx<D>, before: &License, license: &License) -> Result<()> {
+        let (old, new) = (rows::license_values(before), rows::license_values(license));
         let indexed = rows::INDEXED_COLUMNS.iter().any(|column| old[*column] != new[*column]);
         let sql = if indexed { &self.sql.licenses.update } else { &self.sql.licenses.update_unindexed };
         let updated = self.dialect.fetch(tx, sql.clone(), &new).await;
@@ -160,7 +144,7 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         license: &License,
         activations: &[Activation],
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         if activations.is_empty() {
             return Ok(());
         }
@@ -169,15 +153,15 @@ impl<D: Dialect> SqlDatabase<D> {
             json_rows(activations.iter().map(|activation| {
                 rows::activation_row(license, activation, &never_seen, activation.created_at)
             }));
-        self.fetch(tx, &self.sql.activations.insert, values![rows.as_str()]).await.map(drop)
+        self.fetch(tx, &self.sql.activations.insert, values![rows]).await.map(drop)
     }
 
-    pub(super) async fn insert_events(&self, tx: &mut Tx<D>, events: &[Event]) -> Result<(), StoreError> {
+    pub(super) async fn insert_events(&self, tx: &mut Tx<D>, events: &[Event]) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
         let rows = json_rows(events.iter().map(|event| rows::event_row(event).into()));
-        self.fetch(tx, &self.sql.events.insert, values![rows.as_str()]).await.map(drop)
+        self.fetch(tx, &self.sql.events.insert, values![rows]).await.map(drop)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What differs between databases.
 
+use std::borrow::Cow;
+use std::convert::identity;
 use std::fmt;
 use std::future::Future;
 
@@ -91,32 +93,33 @@ pub enum Durability {
 }
 
 /// A parameter of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// A whole number or `NULL`.
     Int(Option<i64>),
     /// A text or `NULL`.
-    Text(Option<&'a str>),
+    Text(Option<Cow<'a, str>>),
     /// Bytes or `NULL`.
     Bytes(Option<&'a [u8]>),
 }
 
 macro_rules! into_value {
-    ($($type:ty => $variant:ident),*) => {$(
+    ($($type:ty => $variant:ident($convert:expr)),*) => {$(
         impl<'a> From<$type> for Value<'a> {
             fn from(value: $type) -> Self {
-                Self::$variant(Some(value))
+                Self::$variant(Some($convert(value)))
             }
         }
 
         impl<'a> From<Option<$type>> for Value<'a> {
             fn from(value: Option<$type>) -> Self {
-                Self::$variant(value)
+                Self::$variant(value.map($convert))
             }
         }
     )*};
 }
-into_value!(i64 => Int, &'a str => Text, &'a [u8] => Bytes);
+into_value!(i64 => Int(identity), &'a [u8] => Bytes(identity));
+into_value!(&'a str => Text(Cow::Borrowed), String => Text(Cow::Owned));
 
 /// The parameters of a statement, in order.
 macro_rules! values {
@@ -167,10 +170,10 @@ macro_rules! driver {
             use sqlx::Arguments;
             let mut arguments = <$arguments>::default();
             for value in values {
-                match *value {
-                    $crate::sql::dialect::Value::Int(value) => arguments.add(value),
-                    $crate::sql::dialect::Value::Text(value) => arguments.add(value),
-                    $crate::sql::dialect::Value::Bytes(value) => arguments.add(value),
+                match value {
+                    $crate::sql::dialect::Value::Int(value) => arguments.add(*value),
+                    $crate::sql::dialect::Value::Text(value) => arguments.add(value.as_deref()),
+                    $crate::sql::dialect::Value::Bytes(value) => arguments.add(*value),
                 }
                 .map_err(sqlx::Error::Encode)?;
             }

@@ -18,13 +18,10 @@ use license_core::event::{Event, Subject};
 use license_core::license::LicenseId;
 use license_core::store::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, Page, PageRequest, SequencedEvent,
-    StoreError,
 };
 use tokio::task::yield_now;
 
-use super::database::{SqlDatabase, first_count, reader};
-use super::dialect::{Dialect, Durability, values};
-use super::rows::int;
+use super::prelude::*;
 use super::statements::EventStatements;
 use super::store::SqlStore;
 
@@ -32,13 +29,13 @@ use super::store::SqlStore;
 const PARSE_BATCH: usize = 50;
 
 impl<D: Dialect> SqlDatabase<D> {
-    async fn try_acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
+    async fn try_acknowledge(&self, name: &str, position: u64) -> Result<()> {
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &self.sql.events.acknowledge, values![name, int(position)]).await?;
         self.commit(tx).await
     }
 
-    async fn try_prune_events(&self, retention: &EventRetention) -> Result<u32, StoreError> {
+    async fn try_prune_events(&self, retention: &EventRetention) -> Result<u32> {
         let EventRetention { deliveries_before, events_before, limit } = retention;
         let limit = i64::from(*limit);
         let mut tx = self.begin(Durability::ProcessCrash).await?;
@@ -56,74 +53,71 @@ impl<D: Dialect> SqlDatabase<D> {
 
 #[async_trait]
 impl<D: Dialect> EventStore for SqlStore<D> {
-    async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>> {
         let values = values![id.as_str(), int(after), i64::from(limit)];
         let rows = self.database.read(&self.database.sql.events.of_license, values).await?;
-        rows.iter()
-            .map(|row| reader::<D>(row, "events", id.as_str()).event(Subject::License(id.clone())))
-            .collect()
+        rows.all("events", id.as_str(), |row| row.event(Subject::License(id.clone())))
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
-        self.database.retry.run(|| self.database.try_write_expiry_events(sweep)).await
+    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
+        retry(|| self.database.try_write_expiry_events(sweep)).await
     }
 
-    async fn write_limit_event(&self, limit: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.database.retry.run(|| self.database.try_write_limit_event(limit)).await
+    async fn write_limit_event(&self, limit: &LimitReached) -> Result<Option<DateTime<Utc>>> {
+        retry(|| self.database.try_write_limit_event(limit)).await
     }
 
-    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError> {
-        self.database.retry.run(|| self.database.try_write_anomaly_events(scan)).await
+    async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32> {
+        retry(|| self.database.try_write_anomaly_events(scan)).await
     }
 
-    async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError> {
+    async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32> {
         // Every reader calls this, so it takes the lock only if there is something to do.
         if self.database.read(&self.database.sql.events.any_without_position, &[]).await?.is_empty() {
             return Ok(0);
         }
-        self.database.retry.run(|| self.database.try_assign_positions(now, limit)).await
+        retry(|| self.database.try_assign_positions(now, limit)).await
     }
 
     async fn list_events(
         &self,
         filter: &EventFilter,
         page: &PageRequest<u64>,
-    ) -> Result<Page<SequencedEvent, u64>, StoreError> {
+    ) -> Result<Page<SequencedEvent, u64>> {
         let (sql, values) = EventStatements::list(filter, page);
         let rows = self.database.read(&sql, &values).await?;
-        let read = |row| reader::<D>(row, "events", "").sequenced_event();
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let items = rows.all("events", "", Reader::sequenced_event)?;
         Ok(Page::from_one_more(items, page.limit, |event: &SequencedEvent| event.position))
     }
 
-    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<SequencedEvent>, StoreError> {
+    async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<SequencedEvent>> {
         let values = values![int(position), i64::from(limit)];
         let rows = self.database.read(&self.database.sql.events.after, values).await?;
         let mut events = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(PARSE_BATCH) {
-            for row in rows {
-                events.push(reader::<D>(row, "events", "").sequenced_event()?);
+        for (row, number) in rows.0.iter().zip(1..) {
+            events.push(Reader { row, table: "events", id: "" }.sequenced_event()?);
+            if number % PARSE_BATCH == 0 {
+                yield_now().await;
             }
-            yield_now().await;
         }
         Ok(events)
     }
 
-    async fn last_position(&self) -> Result<u64, StoreError> {
+    async fn last_position(&self) -> Result<u64> {
         let rows = self.database.read(&self.database.sql.events.last_position, &[]).await?;
-        first_count::<D>(&rows, "position_counter", "last_position")
+        rows.count("position_counter", "last_position")
     }
 
-    async fn acknowledged(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    async fn acknowledged(&self, name: &str) -> Result<Option<u64>> {
         let rows = self.database.read(&self.database.sql.events.acknowledged, values![name]).await?;
-        rows.first().map(|row| reader::<D>(row, "event_cursors", name).count("position")).transpose()
+        rows.first("event_cursors", name, |row| row.count("position"))
     }
 
-    async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError> {
-        self.database.retry.run(|| self.database.try_acknowledge(name, position)).await
+    async fn acknowledge(&self, name: &str, position: u64) -> Result<()> {
+        retry(|| self.database.try_acknowledge(name, position)).await
     }
 
-    async fn prune_events(&self, retention: &EventRetention) -> Result<u32, StoreError> {
-        self.database.retry.run(|| self.database.try_prune_events(retention)).await
+    async fn prune_events(&self, retention: &EventRetention) -> Result<u32> {
+        retry(|| self.database.try_prune_events(retention)).await
     }
 }

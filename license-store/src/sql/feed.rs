@@ -7,8 +7,8 @@ use license_core::access::{TokenDigest, TokenId};
 use license_core::key::KeyDigest;
 use license_core::license::LicenseId;
 use license_core::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState, TokenChanged};
+use serde::{Deserialize, Serialize};
 
-use super::rows::hex;
 use crate::local_feed::LocalFeed;
 
 /// The listeners of a store, and the task that receives changes of other nodes.
@@ -85,25 +85,27 @@ impl RemoteChanges {
     }
 }
 
-/// First word of the payload of a token; that of a license begins with its id.
-const TOKEN: &str = "token";
-/// The payload of new events.
-const EVENTS: &str = "events";
+/// A change as JSON text. PostgreSQL allows less than 8000 bytes.
+#[derive(Serialize, Deserialize)]
+enum Payload {
+    License(String, u64, [u8; 32]),
+    Token(String, [u8; 32]),
+    Events,
+}
 
-/// A change as text: a license as id, version and digest in hex; a token as [`TOKEN`], id and digest.
-/// PostgreSQL allows less than 8000 bytes. `None` for missed changes, which are not announced.
+/// The payload of a change. `None` for missed changes, which are not announced.
 pub(super) fn payload(notice: &ChangeNotice) -> Option<String> {
-    let (text, digest) = match notice {
+    let payload = match notice {
         ChangeNotice::LicenseChanged(LicenseChanged { license_id, key_digest, version }) => {
-            (format!("{license_id} {version} "), key_digest.as_bytes())
+            Payload::License(license_id.to_string(), *version, *key_digest.as_bytes())
         }
         ChangeNotice::TokenChanged(TokenChanged { token_id, digest }) => {
-            (format!("{TOKEN} {token_id} "), digest.as_bytes())
+            Payload::Token(token_id.to_string(), *digest.as_bytes())
         }
-        ChangeNotice::Events => return Some(EVENTS.to_owned()),
+        ChangeNotice::Events => Payload::Events,
         ChangeNotice::Missed => return None,
     };
-    Some(text + &hex(digest))
+    serde_json::to_string(&payload).ok()
 }
 
 #[cfg_attr(
@@ -111,27 +113,17 @@ pub(super) fn payload(notice: &ChangeNotice) -> Option<String> {
     expect(dead_code, reason = "only PostgreSQL has changes of other nodes")
 )]
 fn read_payload(text: &str) -> Option<ChangeNotice> {
-    if text == EVENTS {
-        return Some(ChangeNotice::Events);
-    }
-    let mut parts = text.split(' ');
-    let (first, second, hex) = (parts.next()?, parts.next()?, parts.next()?);
-    let mut digest = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() || parts.next().is_some() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&hex[pair..pair + 2], 16).ok()?;
-    }
-    if first == TOKEN {
-        let (token_id, digest) = (TokenId::parse(second).ok()?, TokenDigest::from_bytes(digest));
-        return Some(ChangeNotice::TokenChanged(TokenChanged { token_id, digest }));
-    }
-    Some(ChangeNotice::LicenseChanged(LicenseChanged {
-        license_id: LicenseId::parse(first).ok()?,
-        key_digest: KeyDigest::from_bytes(digest),
-        version: second.parse().ok()?,
-    }))
+    Some(match serde_json::from_str(text).ok()? {
+        Payload::License(id, version, digest) => {
+            let (license_id, key_digest) = (LicenseId::parse(&id).ok()?, KeyDigest::from_bytes(digest));
+            ChangeNotice::LicenseChanged(LicenseChanged { license_id, key_digest, version })
+        }
+        Payload::Token(id, digest) => {
+            let (token_id, digest) = (TokenId::parse(&id).ok()?, TokenDigest::from_bytes(digest));
+            ChangeNotice::TokenChanged(TokenChanged { token_id, digest })
+        }
+        Payload::Events => ChangeNotice::Events,
+    })
 }
 
 #[cfg(test)]
@@ -140,30 +132,26 @@ mod tests {
 
     #[test]
     fn payload_is_parsed_back() {
-        let change = LicenseChanged {
+        let license = ChangeNotice::LicenseChanged(LicenseChanged {
             license_id: LicenseId::parse("lic_a1").expect("an id"),
             key_digest: KeyDigest::from_bytes(std::array::from_fn(|n| u8::try_from(n * 8).expect("a byte"))),
             version: 17,
-        };
+        });
         let token = ChangeNotice::TokenChanged(TokenChanged {
             token_id: TokenId::parse("tok_a1").expect("an id"),
             digest: TokenDigest::from_bytes([0xa7; 32]),
         });
-        let text = payload(&token).expect("a text");
-        assert_eq!(read_payload(&text), Some(token));
-        assert_eq!(read_payload(&text.replace("tok_", "lic_")), None);
-        assert_eq!(
-            payload(&ChangeNotice::Events).as_deref().and_then(read_payload),
-            Some(ChangeNotice::Events)
-        );
+        let [license_text, token_text, _] = [license, token, ChangeNotice::Events].map(|notice| {
+            let text = payload(&notice).expect("a text");
+            assert_eq!(read_payload(&text), Some(notice), "{text}");
+            text
+        });
         assert_eq!(payload(&ChangeNotice::Missed), None);
-        let change = ChangeNotice::LicenseChanged(change);
-        let text = payload(&change).expect("a text");
-        assert_eq!(read_payload(&text), Some(change));
-        let (shorter, other) = (&text[..text.len() - 1], text.replace("17", "x"));
-        for broken in
-            ["", "lic_a1", "lic_a1 1 zz", shorter, &format!("{text} x"), &other, &text.replace("lic", "cil")]
-        {
+        let (shorter, longer) =
+            (license_text.replace("[0,8,", "[8,"), license_text.replace("[0,8,", "[0,0,8,"));
+        let (other, no_id) = (license_text.replace("17", "\"x\""), license_text.replace("lic", "cil"));
+        let no_token = token_text.replace("tok_", "lic_");
+        for broken in ["", "lic_a1", &license_text[1..], &shorter, &longer, &other, &no_id, &no_token] {
             assert_eq!(read_payload(broken), None, "{broken:?}");
         }
     }

@@ -4,16 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use license_core::domain::DomainName;
-use license_core::license::Fingerprint;
-use license_core::license::LicenseId;
-use license_core::store::StoreError;
+use license_core::license::{Fingerprint, LicenseId};
 use license_core::usage::{BatchId, Client, Country, Location, Region, Validation, ValidationOutcome};
 use license_core::validation::Claim;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::database::SqlDatabase;
-use super::dialect::{Dialect, Durability, values};
-use super::rows::{int, time};
+use super::prelude::*;
+use super::rows::time;
 
 /// Maximum number of validations in a batch. The sequence of a validation is the id of its row times this,
 /// plus its index.
@@ -71,12 +68,10 @@ impl<'a> JournalEntry<'a> {
             text.map(|text| parse("domain", &text, DomainName::from_stored)).transpose()
         };
         let fingerprint = device.map(|text| parse("device", &text, Fingerprint::parse)).transpose()?;
-        let location = country
-            .map(|text| {
-                let country = Country::parse(&text).ok_or_else(|| format!("{text:?} is no country"))?;
-                Ok::<_, String>(Location { country, region: region.as_deref().and_then(Region::parse) })
-            })
-            .transpose()?;
+        let region = region.as_deref().and_then(Region::parse);
+        let country =
+            country.map(|text| Country::parse(&text).ok_or_else(|| format!("{text:?} is no country")));
+        let location = country.transpose()?.map(|country| Location { country, region });
         Ok(Validation {
             license_id: parse("license", &license_id, LicenseId::parse)?,
             at: time(at).map_err(|reason| format!("time {at}: {reason}"))?,
@@ -111,13 +106,10 @@ pub(super) struct SequencedValidation {
 /// Returns the reason if an entry cannot be read.
 pub(super) fn decode(id: u64, entries: &str) -> Result<Vec<SequencedValidation>, String> {
     let entries: Vec<JournalEntry<'_>> = serde_json::from_str(entries).map_err(|error| error.to_string())?;
-    let sequenced = |(index, entry): (u64, JournalEntry<'_>)| {
-        Ok(SequencedValidation {
-            sequence: id.saturating_mul(MAX_BATCH) + index,
-            validation: entry.validation()?,
-        })
+    let sequenced = |(sequence, entry): (u64, JournalEntry<'_>)| {
+        Ok(SequencedValidation { sequence, validation: entry.validation()? })
     };
-    (0..).zip(entries).map(sequenced).collect()
+    (id.saturating_mul(MAX_BATCH)..).zip(entries).map(sequenced).collect()
 }
 
 /// A batch as parameters of [`Dialect::RECORD`].
@@ -133,7 +125,9 @@ impl JournalBatch {
     pub(super) fn new(validations: &[Validation]) -> Self {
         let times = validations.iter().map(|validation| validation.at.timestamp_micros());
         let mut entries = Vec::with_capacity(2 + 96 * validations.len());
-        let written = serde_json::to_writer(&mut entries, &JournalEntries(validations));
+        // One by one, without collecting them first.
+        let written =
+            serde_json::Serializer::new(&mut entries).collect_seq(validations.iter().map(JournalEntry::new));
         debug_assert!(written.is_ok(), "texts and numbers are always JSON: {written:?}");
         Self {
             size: validations.len() as u64,
@@ -144,21 +138,8 @@ impl JournalBatch {
     }
 }
 
-/// Serializes entries one by one, without collecting them first.
-struct JournalEntries<'a>(&'a [Validation]);
-
-impl Serialize for JournalEntries<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(JournalEntry::new))
-    }
-}
-
 impl<D: Dialect> SqlDatabase<D> {
-    pub(super) async fn try_record(
-        &self,
-        batch: &JournalBatch,
-        id: Option<BatchId>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn try_record(&self, batch: &JournalBatch, id: Option<BatchId>) -> Result<()> {
         let writer = id.map_or([0; 16], |id| *id.recorder.as_bytes());
         let number = id.map_or(0, |id| int(id.number));
         let JournalBatch { size, earliest, latest, entries } = batch;

@@ -7,26 +7,19 @@ use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency
 use license_core::key::KeyDigest;
 use license_core::license::{Fingerprint, LicenseDetail, LicenseId};
 use license_core::store::{
-    CatalogStore, ChangeStream, Created, LicenseQuery, LicenseStore, Page, StoreError, StoreProfile,
-    StreamState,
+    CatalogStore, ChangeStream, Created, LicenseQuery, LicenseStore, Page, StoreProfile, StreamState,
 };
 use license_core::usage::{BatchId, Validation};
 use license_core::validation::{Claim, LicenseSnapshot};
-use serde_json::json;
 
 use super::command_queue::CommandRequest;
-use super::database::{Connection, Row, SqlDatabase, reader};
 use super::decisions::not_found;
-use super::dialect::{Dialect, values};
 use super::journal::{self, JournalBatch};
+use super::prelude::*;
 use super::store::SqlStore;
 
 impl<D: Dialect> SqlDatabase<D> {
-    pub(super) async fn check_exists(
-        &self,
-        connection: &mut Connection<D>,
-        id: &LicenseId,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn check_exists(&self, connection: &mut Connection<D>, id: &LicenseId) -> Result<()> {
         let rows = self.fetch(connection, &self.sql.licenses.exists, values![id.as_str()]).await?;
         if rows.is_empty() { Err(not_found(id)) } else { Ok(()) }
     }
@@ -34,14 +27,14 @@ impl<D: Dialect> SqlDatabase<D> {
 
 #[async_trait]
 impl<D: Dialect> LicenseStore for SqlStore<D> {
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        self.database.retry.run(|| self.database.try_create(new)).await
+    async fn create(&self, new: &NewLicense) -> Result<Created> {
+        retry(|| self.database.try_create(new)).await
     }
 
     async fn find_by_idempotency_key(
         &self,
         Idempotency { key, request }: &Idempotency,
-    ) -> Result<Option<Created>, StoreError> {
+    ) -> Result<Option<Created>> {
         self.database.find_created(&mut *self.database.reader().await?, key.as_str(), request).await
     }
 
@@ -50,13 +43,13 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
+    ) -> Result<CommandOutcome> {
         let (id, command, context) = (id.clone(), command.clone(), context.clone());
         let request = CommandRequest { id, command, context, caught_up: false };
         self.database.execute_command(&self.compaction, request).await
     }
 
-    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         if validations.is_empty() {
             return Ok(());
         }
@@ -66,36 +59,29 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         }
         self.database.backlog.wait_for_room().await?;
         let entries = JournalBatch::new(validations);
-        self.database.retry.run(|| self.database.try_record(&entries, batch)).await?;
+        retry(|| self.database.try_record(&entries, batch)).await?;
         self.compaction.recorded(&self.database, entries.size);
         Ok(())
     }
 
-    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>> {
         self.catch_up().await;
         let rows = self.database.read(&self.database.sql.licenses.detail, values![id.as_str()]).await?;
-        rows.first().map(|row| reader::<D>(row, "licenses", id.as_str()).detail()).transpose()
+        rows.first("licenses", id.as_str(), Reader::detail)
     }
 
-    async fn find_by_key(
-        &self,
-        digest: &KeyDigest,
-        claim: &Claim,
-    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+    async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<LicenseSnapshot>> {
         let domains = match &claim.domain {
             Some(domain) => json!(domain.covering_names()).to_string(),
             None => "[]".to_owned(),
         };
         let fingerprint = claim.fingerprint.as_ref().map(Fingerprint::as_str);
-        let values = values![digest.as_bytes().as_slice(), domains.as_str(), fingerprint];
+        let values = values![digest.as_bytes().as_slice(), domains, fingerprint];
         let rows = self.database.read(&self.database.sql.licenses.find_by_key, values).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let id = reader::<D>(row, "licenses", "").text("id")?;
-        let row = reader::<D>(row, "licenses", &id);
-        Ok(Some(LicenseSnapshot::new(row.license()?.into(), row.bindings()?)))
+        rows.first("licenses", "", Reader::snapshot)
     }
 
-    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>> {
         // The filter is any text. No plan has a NUL in its name, and PostgreSQL rejects NUL.
         if query.filter.plan.as_ref().is_some_and(|plan| plan.contains('\0')) {
             return Ok(Page::default());
@@ -103,19 +89,15 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         self.catch_up().await;
         let (sql, values) = self.database.sql.licenses.list(query);
         let rows = self.database.read(&sql, &values).await?;
-        let read = |row: &Row<D>| {
-            let id = reader::<D>(row, "licenses", "").text("id")?;
-            reader::<D>(row, "licenses", &id).detail()
-        };
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let items = rows.all("licenses", "", Reader::detail)?;
         Ok(Page::from_one_more(items, query.page.limit, |detail: &LicenseDetail| detail.license.id.clone()))
     }
 
-    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.database.retry.run(|| self.database.try_put_if_absent(name, value)).await
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
+        retry(|| self.database.try_put_if_absent(name, value)).await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<()> {
         self.database.read(&self.database.sql.settings.ping, &[]).await.map(drop)
     }
 
@@ -143,8 +125,8 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
 
 #[async_trait]
 impl<D: Dialect> CatalogStore for SqlStore<D> {
-    async fn plans_in_use(&self) -> Result<Vec<String>, StoreError> {
+    async fn plans_in_use(&self) -> Result<Vec<String>> {
         let rows = self.database.read(&self.database.sql.licenses.plans_in_use, &[]).await?;
-        rows.iter().map(|row| reader::<D>(row, "licenses", "").text("plan")).collect()
+        rows.all("licenses", "", |row| row.text("plan"))
     }
 }

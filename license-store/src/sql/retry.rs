@@ -1,57 +1,47 @@
 //! Retries of transactions that met a lock.
 
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use license_core::store::StoreError;
+
+use crate::Result;
 
 /// Maximum number of attempts.
 pub(super) const ATTEMPTS: u32 = 3;
 /// Maximum pause before the second attempt; twice this before the third.
 const MAX_PAUSE: Duration = Duration::from_millis(30);
 
-/// Retries whole transactions with jitter. The pauses of one call are at most 90 ms in total.
-#[derive(Debug, Default)]
-pub(super) struct Retry {
-    pauses: AtomicU64,
+/// Runs the transaction `attempt` until it is not contended, up to [`ATTEMPTS`] times, with pauses of at most
+/// 90 ms in total.
+///
+/// A contended attempt has written nothing. If the answer is missing, above all to a `COMMIT`, the attempt
+/// may have succeeded, and a retry could count twice: that is [`StoreError::Unavailable`], which is not
+/// retried.
+pub(super) async fn retry<T, F>(attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for number in 1..ATTEMPTS {
+        match attempt().await {
+            Err(StoreError::Contended { .. }) => tokio::time::sleep(pause(number)).await,
+            result => return result,
+        }
+    }
+    attempt().await
 }
 
-impl Retry {
-    /// Runs `attempt` until it is not contended, up to [`ATTEMPTS`] times.
-    ///
-    /// A contended attempt has written nothing. If the answer is missing, above all to a `COMMIT`, the
-    /// attempt may have succeeded, and a retry could count twice: that is [`StoreError::Unavailable`], which
-    /// is not retried.
-    pub(super) async fn run<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        for number in 1..ATTEMPTS {
-            match attempt().await {
-                Err(StoreError::Contended { .. }) => tokio::time::sleep(self.pause(number)).await,
-                result => return result,
-            }
-        }
-        attempt().await
-    }
-
-    /// Returns a pause that differs between calls and processes, so that callers that met once do not meet
-    /// again.
-    fn pause(&self, attempt: u32) -> Duration {
-        let mut hash = DefaultHasher::new();
-        // In containers all nodes may have the same process id, but their addresses differ.
-        let address = std::ptr::from_ref(self).addr();
-        (address, std::process::id(), self.pauses.fetch_add(1, Ordering::Relaxed)).hash(&mut hash);
-        let permille = u32::try_from(hash.finish() % 1_000).unwrap_or(0);
-        MAX_PAUSE * attempt * permille / 1_000
-    }
+/// Returns a pause that differs between calls and processes, so that callers that met once do not meet again.
+fn pause(attempt: u32) -> Duration {
+    let permille = RandomState::new().hash_one(attempt) % 1_000;
+    MAX_PAUSE * attempt * u32::try_from(permille).unwrap_or(0) / 1_000
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
@@ -59,13 +49,13 @@ mod tests {
         StoreError::Contended { source: "busy".into() }
     }
 
-    async fn run(fail: usize, error: fn() -> StoreError) -> (Result<(), StoreError>, usize) {
+    async fn run(fail: usize, error: fn() -> StoreError) -> (Result<()>, usize) {
         let attempts = AtomicU64::new(0);
         let attempt = async || {
             let before = usize::try_from(attempts.fetch_add(1, Ordering::Relaxed)).expect("few");
             if before < fail { Err(error()) } else { Ok(()) }
         };
-        let result = Retry::default().run(attempt).await;
+        let result = retry(attempt).await;
         (result, usize::try_from(attempts.into_inner()).expect("few"))
     }
 
@@ -91,11 +81,10 @@ mod tests {
 
     #[test]
     fn pauses_are_short_and_differ() {
-        let retry = Retry::default();
-        let pauses: BTreeSet<_> = (0..100).map(|_| retry.pause(1)).collect();
+        let pauses: BTreeSet<_> = (0..100).map(|_| pause(1)).collect();
         assert!(pauses.len() > 80, "{} different pauses of 100", pauses.len());
         for _ in 0..1_000 {
-            assert!(retry.pause(1) + retry.pause(2) <= Duration::from_millis(100));
+            assert!(pause(1) + pause(2) <= Duration::from_millis(100));
         }
     }
 }

@@ -10,10 +10,10 @@ mod usage;
 mod webhooks;
 
 pub(super) use activations::{activation_row, idle_plan};
-pub(super) use audit::AuditTexts;
+pub(super) use audit::audit_values;
 pub(super) use events::event_row;
 pub(super) use licenses::{INDEXED_COLUMNS, imported_row, license_values};
-pub(super) use reader::{Reader, hex, int, json_rows, micros, time};
+pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};
 pub(super) use tokens::token_values;
 pub(super) use usage::rollup_row;
 pub(super) use webhooks::{attempt_rows, delivery_row, endpoint_values, event_types};

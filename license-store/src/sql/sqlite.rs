@@ -55,14 +55,7 @@ impl Default for SqliteOptions {
 #[derive(Debug)]
 pub struct Sqlite {
     /// Runs until the store is closed or dropped.
-    checkpoints: Option<Checkpoints>,
-}
-
-impl Sqlite {
-    #[cfg(test)]
-    pub(super) fn without_checkpoints() -> Self {
-        Self { checkpoints: None }
-    }
+    checkpoints: Checkpoints,
 }
 
 /// A store in an SQLite file: one machine, any number of processes.
@@ -147,9 +140,7 @@ impl Dialect for Sqlite {
     }
 
     async fn close(&self) {
-        if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.stop().await;
-        }
+        self.checkpoints.stop().await;
     }
 
     fn is_contended(code: &str) -> bool {
@@ -218,7 +209,7 @@ impl SqlStore<Sqlite> {
         let readers = pool().max_connections(readers);
         let readers = readers.connect_with(options.clone().read_only(true)).await.map_err(open_error)?;
         let checkpoints = Checkpoints::start(options, writer.clone());
-        Ok(Self::new(Sqlite { checkpoints: Some(checkpoints) }, writer, readers, Feed::default()))
+        Ok(Self::new(Sqlite { checkpoints }, writer, readers, Feed::default()))
     }
 }
 

@@ -5,7 +5,7 @@
 //! prepares the statement again each time.
 
 /// Defines a struct of statements, each with its doc, its name and its SQL in one place. The SQL may use `D`,
-/// the dialect, and the variables that follow `where`.
+/// the dialect, the variables that follow `where`, and `#3` as in [`fragments::statement`].
 macro_rules! statements {
     ($(#[$attribute:meta])* $name:ident {
         $($(#[$doc:meta])* $field:ident: $sql:expr,)*
@@ -21,7 +21,7 @@ macro_rules! statements {
                 // Some SQL is the same for all dialects.
                 let _ = std::marker::PhantomData::<D>;
                 $($($setup)*)?
-                Self { $($field: $crate::sql::statements::fragments::IntoSql::into_sql($sql),)* }
+                Self { $($field: $crate::sql::statements::fragments::statement($sql),)* }
             }
         }
     };

@@ -1,30 +1,25 @@
 //! The store over an SQL database. The files of the capabilities implement the storage ports for it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use license_core::metrics::Metric;
-use license_core::store::{StoreError, StoreHealth};
-use sqlx::{Database, Pool};
+use license_core::store::StoreHealth;
+use sqlx::Pool;
 
 use super::compaction::Compaction;
 use super::database::SqlDatabase;
 use super::dialect::Dialect;
 use super::feed::Feed;
+use crate::Result;
 
 /// A store in an SQL database.
 ///
 /// Commands and new licenses survive a power loss once they are acknowledged. Validations survive `kill -9`;
 /// on SQLite, a power loss may lose the last moments of counts, never a command.
+#[derive(Debug)]
 pub struct SqlStore<D: Dialect> {
     pub(super) database: Arc<SqlDatabase<D>>,
     pub(super) compaction: Arc<Compaction>,
-}
-
-impl<D: Dialect> fmt::Debug for SqlStore<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlStore").field("database", &<D::Db as Database>::NAME).finish_non_exhaustive()
-    }
 }
 
 impl<D: Dialect> SqlStore<D> {
@@ -39,7 +34,7 @@ impl<D: Dialect> SqlStore<D> {
     /// # Errors
     /// Returns [`StoreError::Unavailable`] if the database fails. What was compacted before that stays
     /// compacted.
-    pub async fn compact(&self) -> Result<(), StoreError> {
+    pub async fn compact(&self) -> Result<()> {
         self.compaction.run_now().await
     }
 

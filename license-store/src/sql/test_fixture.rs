@@ -1,26 +1,102 @@
-//! Licenses for the tests of SQL stores.
+//! Licenses, faults and databases for the tests of SQL stores.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use license_core::catalog::{Plan, PlanCatalog};
-use license_core::command::{Command, CommandContext, CommandOutcome, LicenseSpec, create};
+use license_core::command::{Command, CommandContext, CommandOutcome, LicenseSpec, NewLicense, create};
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::{CustomerEmail, Fingerprint, LicenseId};
+use license_core::license::{CustomerEmail, Expiry, Fingerprint, LicenseId};
 use license_core::store::LicenseStore;
 use license_core::validation::Claim;
 
-/// Issues a license with a device called `one`.
-pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<Utc>) -> LicenseId {
-    let plans = PlanCatalog::new([Plan::new("open")]).expect("plans in bounds");
+fn plans() -> PlanCatalog {
+    PlanCatalog::new([Plan::new("open")]).expect("plans in bounds")
+}
+
+/// Issues a license that expires at a time.
+pub(super) async fn issue_until(
+    store: &impl LicenseStore,
+    number: u8,
+    now: DateTime<Utc>,
+    expires_at: Option<Expiry>,
+) -> NewLicense {
     let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
     let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
     let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
-    let new = create(id, key, &spec, None, &plans, now).expect("in bounds");
+    let new = create(id, key, &LicenseSpec { expires_at, ..spec }, None, &plans(), now).expect("in bounds");
     store.create(&new).await.expect("created");
+    new
+}
+
+/// Issues a license with a device called `one`.
+pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<Utc>) -> LicenseId {
+    let new = issue_until(store, number, now, None).await;
     let claim = Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("a fingerprint")) };
-    let context = CommandContext { plans: Arc::new(plans), now, expected_version: None, by: None };
+    let context = CommandContext { plans: Arc::new(plans()), now, expected_version: None, by: None };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
     assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");
     new.license.id
 }
+
+/// Lets one statement of a database fail.
+#[derive(Debug, Default)]
+pub(super) struct StatementFault {
+    /// How many statements from now the fault is; 0 if there is none.
+    distance: AtomicU64,
+    /// Whether the statement that fails is executed all the same.
+    after: AtomicBool,
+}
+
+impl StatementFault {
+    pub(super) fn set(&self, distance: u64, after: bool) {
+        self.distance.store(distance, Ordering::SeqCst);
+        self.after.store(after, Ordering::SeqCst);
+    }
+
+    pub(super) async fn around<T>(
+        &self,
+        statement: impl Future<Output = sqlx::Result<T>>,
+    ) -> sqlx::Result<T> {
+        let count_down = |distance: u64| distance.checked_sub(1);
+        let fails = self.distance.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down) == Ok(1);
+        let fault = || Err(sqlx::Error::Io(std::io::Error::other("a fault of the test")));
+        if fails && !self.after.load(Ordering::SeqCst) {
+            return fault();
+        }
+        let rows = statement.await?;
+        if fails { fault() } else { Ok(rows) }
+    }
+}
+
+#[cfg(feature = "postgres")]
+pub(super) async fn connect(database: &test_database::TestDatabase) -> crate::PostgresStore {
+    let options = crate::PostgresOptions::default();
+    crate::PostgresStore::connect(&database.url(), &options).await.expect("a store")
+}
+
+/// Makes a test of each check for each database. A check gets a function that opens a store.
+macro_rules! test_each_database {
+    ($($(#[$test:meta])+ $name:ident: $check:ident;)+) => {
+        #[cfg(feature = "sqlite")]
+        mod sqlite {
+            $($(#[$test])+
+            async fn $name() {
+                let folder = tempfile::tempdir().expect("a folder");
+                let path = folder.path().join("licenses.db");
+                super::$check(async || crate::SqliteStore::open(&path).await.expect("a database")).await;
+            })+
+        }
+
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $($(#[$test])+
+            async fn $name() {
+                let Some(database) = test_database::TestDatabase::new().await else { return };
+                super::$check(async || crate::sql::test_fixture::connect(&database).await).await;
+            })+
+        }
+    };
+}
+pub(super) use test_each_database;

@@ -3,17 +3,14 @@
 mod snapshot;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use license_core::event::Event;
-use license_core::license::{Counters, License};
-use license_core::store::{ChangeNotice, StoreError, TransferSnapshot, TransferStore};
+use license_core::license::Counters;
+use license_core::store::{ChangeNotice, TransferSnapshot, TransferStore};
 use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
 use license_core::usage::{ActivationDetail, RetainedUsage, Rollup};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use super::database::{Connection, Row, SqlDatabase, reader};
-use super::dialect::{Dialect, Durability, values};
-use super::rows::{activation_row, event_row, hex, imported_row, int, json_rows, micros, rollup_row};
+use super::prelude::*;
+use super::rows::{activation_row, event_row, hex, imported_row, rollup_row};
 use super::store::SqlStore;
 use snapshot::SqlSnapshot;
 
@@ -28,23 +25,20 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         connection: &mut Connection<D>,
         batch: &ImportBatch,
-    ) -> Result<Vec<Imported>, StoreError> {
+    ) -> Result<Vec<Imported>> {
         let licenses = || batch.licenses.iter().map(|one| &one.license);
         let ids = json!(licenses().map(|license| license.id.as_str()).collect::<Vec<_>>()).to_string();
         let digests = licenses().map(|license| hex(license.key_digest.as_bytes()));
         let digests = json!(digests.collect::<Vec<_>>()).to_string();
-        let values = values![ids.as_str(), digests.as_str()];
+        let values = values![ids, digests];
         let found = self.fetch(connection, &self.sql.transfer.holders, values).await?;
-        let holder = |row: &Row<D>| {
-            let id = reader::<D>(row, "licenses", "").license_id("id")?;
-            let key_digest = reader::<D>(row, "licenses", id.as_str()).key_digest()?;
-            Ok(Holder { id, key_digest })
-        };
-        let holders = found.iter().map(holder).collect::<Result<Vec<_>, StoreError>>()?;
+        let holders = found.all("licenses", "", |row| {
+            Ok(Holder { id: row.license_id("id")?, key_digest: row.key_digest()? })
+        })?;
         Ok(batch.settle(&holders))
     }
 
-    async fn try_import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn try_import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         let settled = self.settle_import(&mut tx, batch).await?;
         let new: Vec<&ImportedLicense> = batch.new_ones(&settled).collect();
@@ -52,25 +46,36 @@ impl<D: Dialect> SqlDatabase<D> {
             return Ok(settled);
         }
         let licenses = json_rows(new.iter().map(|one| imported_row(&one.license)));
-        let inserted =
-            self.fetch(&mut tx, &self.sql.transfer.insert_licenses, values![licenses.as_str()]).await?;
+        let inserted = self.fetch(&mut tx, &self.sql.transfer.insert_licenses, values![licenses]).await?;
         if inserted.len() != new.len() {
             // Another license took an id or a key since the holders were read. The retry reads them again.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }
-        let ImportRows { counters, activations, events } = ImportRows::new(&new);
+        let counted = new.iter().filter(|one| one.counters != Counters::default()).map(|one| {
+            let Counters { validation_count, last_validated_at, as_of: _ } = one.counters;
+            json!([one.license.id.as_str(), int(validation_count), micros(last_validated_at)])
+        });
+        let counters: Vec<Json> = counted.collect();
         if !counters.is_empty() {
             let rows = json_rows(counters.into_iter());
-            self.fetch(&mut tx, &self.sql.transfer.insert_counters, values![rows.as_str()]).await?;
+            self.fetch(&mut tx, &self.sql.transfer.insert_counters, values![rows]).await?;
         }
+        let activations = new.iter().flat_map(|one| one.activations.iter().map(|held| (&one.license, held)));
+        let activations: Vec<_> = activations.collect();
         for chunk in activations.chunks(ROWS) {
+            // An activation that was never seen counts as seen now, so that it is not idle for lack of data.
             let rows =
-                json_rows(chunk.iter().map(|(license, one)| imported_activation(license, one, batch.at)));
-            self.fetch(&mut tx, &self.sql.activations.insert, values![rows.as_str()]).await?;
+                json_rows(chunk.iter().map(|(license, ActivationDetail { activation, last_seen })| {
+                    let seen_at =
+                        last_seen.last_seen_at.unwrap_or_else(|| batch.at.max(activation.created_at));
+                    activation_row(license, activation, last_seen, seen_at)
+                }));
+            self.fetch(&mut tx, &self.sql.activations.insert, values![rows]).await?;
         }
+        let events: Vec<_> = new.iter().flat_map(|one| &one.events).collect();
         for chunk in events.chunks(ROWS) {
             let rows = json_rows(chunk.iter().map(|event| event_row(event).into()));
-            self.fetch(&mut tx, &self.sql.events.insert, values![rows.as_str()]).await?;
+            self.fetch(&mut tx, &self.sql.events.insert, values![rows]).await?;
         }
         if let Some(audit) = batch.audit(&settled) {
             self.insert_audit(&mut tx, &audit).await?;
@@ -85,13 +90,12 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         connection: &mut Connection<D>,
         rollups: &[Rollup],
-    ) -> Result<Vec<ImportedRollup>, StoreError> {
+    ) -> Result<Vec<ImportedRollup>> {
         let rows = indexed_rows(rollups.iter().enumerate());
-        let found = self.fetch(connection, &self.sql.transfer.find_rollups, values![rows.as_str()]).await?;
+        let found = self.fetch(connection, &self.sql.transfer.find_rollups, values![rows]).await?;
         let kept = self.usage_kept(connection).await?;
         let mut settled = vec![ImportedRollup::NoLicense; rollups.len()];
-        for row in &found {
-            let row = reader::<D>(row, "rollups", "");
+        for row in found.iter("rollups", "") {
             let index = usize::try_from(row.count("item")?).unwrap_or(usize::MAX);
             if let (Some(settled), Some(rollup)) = (settled.get_mut(index), rollups.get(index))
                 && row.int("license_exists")? == 1
@@ -106,13 +110,13 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(settled)
     }
 
-    async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+    async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         let settled = self.settle_rollups(&mut tx, rollups).await?;
         let new = rollups.iter().enumerate().filter(|(index, _)| settled[*index] == ImportedRollup::New);
         let Some(newest) = new.clone().map(|(_, rollup)| rollup.key.day).max() else { return Ok(settled) };
         let rows = indexed_rows(new.clone());
-        let inserted = self.fetch(&mut tx, &self.sql.transfer.insert_rollups, values![rows.as_str()]).await?;
+        let inserted = self.fetch(&mut tx, &self.sql.transfer.insert_rollups, values![rows]).await?;
         if inserted.len() != new.count() {
             return Err(StoreError::Contended { source: "a rollup was just inserted".into() });
         }
@@ -132,71 +136,33 @@ fn indexed_rows<'a>(rollups: impl Iterator<Item = (usize, &'a Rollup)>) -> Strin
     }))
 }
 
-/// The rows of other tables that belong to new licenses.
-struct ImportRows<'a> {
-    counters: Vec<Json>,
-    activations: Vec<(&'a License, &'a ActivationDetail)>,
-    events: Vec<&'a Event>,
-}
-
-impl<'a> ImportRows<'a> {
-    fn new(new: &[&'a ImportedLicense]) -> Self {
-        let mut rows = Self { counters: Vec::new(), activations: Vec::new(), events: Vec::new() };
-        for one in new {
-            let Counters { validation_count, last_validated_at, as_of: _ } = one.counters;
-            if one.counters != Counters::default() {
-                let last = micros(last_validated_at);
-                rows.counters.push(json!([one.license.id.as_str(), int(validation_count), last]));
-            }
-            rows.activations.extend(one.activations.iter().map(|activation| (&one.license, activation)));
-            rows.events.extend(&one.events);
-        }
-        rows
-    }
-}
-
-/// An activation that was never seen counts as seen at the import, so that it is not idle for lack of data.
-fn imported_activation(
-    license: &License,
-    ActivationDetail { activation, last_seen }: &ActivationDetail,
-    imported_at: DateTime<Utc>,
-) -> Json {
-    let last_seen_at = last_seen.last_seen_at.unwrap_or_else(|| imported_at.max(activation.created_at));
-    activation_row(license, activation, last_seen, last_seen_at)
-}
-
 #[async_trait]
 impl<D: Dialect> TransferStore for SqlStore<D> {
-    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
-        self.database.retry.run(|| self.database.try_import(batch)).await
+    async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
+        retry(|| self.database.try_import(batch)).await
     }
 
-    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         self.database.settle_import(&mut *self.database.reader().await?, batch).await
     }
 
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
-        self.database.retry.run(|| self.database.try_import_rollups(rollups)).await
+    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
+        retry(|| self.database.try_import_rollups(rollups)).await
     }
 
-    async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError> {
+    async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
         self.database.settle_rollups(&mut *self.database.reader().await?, rollups).await
     }
 
-    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError> {
+    async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
         // An export has every validation that was recorded before it, however long compaction takes.
         self.compact().await?;
         Ok(Box::new(SqlSnapshot::begin(&self.database).await?))
     }
 
-    async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let end = format!("{prefix}{LAST}");
-        let rows =
-            self.database.read(&self.database.sql.settings.list, values![prefix, end.as_str()]).await?;
-        let read = |row: &Row<D>| {
-            let row = reader::<D>(row, "settings", prefix);
-            Ok((row.text("name")?, row.bytes("value")?))
-        };
-        rows.iter().map(read).collect()
+        let rows = self.database.read(&self.database.sql.settings.list, values![prefix, end]).await?;
+        rows.all("settings", prefix, |row| Ok((row.text("name")?, row.bytes("value")?)))
     }
 }

@@ -8,31 +8,29 @@ use chrono::{DateTime, Utc};
 use license_core::event::EventId;
 use license_core::store::{
     DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed,
-    StoreError, WebhookStore,
+    WebhookStore,
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
 };
-use serde_json::json;
 
-use super::database::reader;
-use super::dialect::{Dialect, values};
+use super::prelude::*;
 use super::statements::WebhookStatements;
 use super::store::SqlStore;
 
 #[async_trait]
 impl<D: Dialect> WebhookStore for SqlStore<D> {
-    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
-        self.database.retry.run(|| self.database.try_create_endpoint(endpoint)).await
+    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool> {
+        retry(|| self.database.try_create_endpoint(endpoint)).await
     }
 
-    async fn list_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+    async fn list_endpoints(&self) -> Result<Vec<Endpoint>> {
         self.database.read_endpoints(&mut *self.database.reader().await?).await
     }
 
-    async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError> {
+    async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>> {
         let rows = self.database.read(&self.database.sql.webhooks.endpoint, values![id.as_str()]).await?;
-        rows.first().map(|row| reader::<D>(row, "endpoints", id.as_str()).endpoint()).transpose()
+        rows.first("endpoints", id.as_str(), Reader::endpoint)
     }
 
     async fn execute_endpoint(
@@ -40,33 +38,31 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         id: &EndpointId,
         command: &EndpointCommand,
         now: DateTime<Utc>,
-    ) -> Result<EndpointOutcome, StoreError> {
-        self.database.retry.run(|| self.database.try_execute_endpoint(id, command, now)).await
+    ) -> Result<EndpointOutcome> {
+        retry(|| self.database.try_execute_endpoint(id, command, now)).await
     }
 
-    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
-        self.database.retry.run(|| self.database.try_delete_endpoint(id)).await
+    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool> {
+        retry(|| self.database.try_delete_endpoint(id)).await
     }
 
-    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError> {
+    async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
         let (now, sql) = (request.now.timestamp_micros(), &self.database.sql.webhooks);
         let due = self.database.read(&sql.due_endpoints, values![now]).await?;
-        let due = due.iter().map(|row| reader::<D>(row, "endpoints", "").text("id"));
-        let due: Vec<String> = due.collect::<Result<_, _>>()?;
+        let due = due.all("endpoints", "", |row| row.text("id"))?;
         let deliveries = if due.is_empty() {
             Vec::new()
         } else {
             let due = json!(due).to_string();
-            self.database.retry.run(|| self.database.try_lease(request, &due)).await?
+            retry(|| self.database.try_lease(request, &due)).await?
         };
         let rows = self.database.read(&sql.next_due, values![now]).await?;
-        let next_due =
-            rows.first().map_or(Ok(None), |row| reader::<D>(row, "deliveries", "").maybe_time("due_at"))?;
+        let next_due = rows.first("deliveries", "", |row| row.maybe_time("due_at"))?.flatten();
         Ok(LeasedDeliveries { deliveries, next_due })
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
-        self.database.retry.run(|| self.database.try_settle(settlement)).await
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
+        retry(|| self.database.try_settle(settlement)).await
     }
 
     async fn return_delivery(
@@ -74,8 +70,8 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         delivery: &Delivery,
         token: LeaseToken,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        self.database.retry.run(|| self.database.try_return_delivery(delivery, token, now)).await
+    ) -> Result<()> {
+        retry(|| self.database.try_return_delivery(delivery, token, now)).await
     }
 
     async fn list_deliveries(
@@ -83,22 +79,17 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         endpoint: &EndpointId,
         status: Option<DeliveryStatus>,
         page: &PageRequest<u64>,
-    ) -> Result<Page<DeliveryDetail, u64>, StoreError> {
+    ) -> Result<Page<DeliveryDetail, u64>> {
         let status = status.map(DeliveryStatus::as_str);
         let (sql, values) = WebhookStatements::deliveries(endpoint.as_str(), status, page);
         let rows = self.database.read(&sql, &values).await?;
-        let read = |row| reader::<D>(row, "deliveries", "").delivery_detail();
-        let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let items = rows.all("deliveries", "", Reader::delivery_detail)?;
         Ok(Page::from_one_more(items, page.limit, |item: &DeliveryDetail| item.delivery.position))
     }
 
-    async fn get_delivery(
-        &self,
-        endpoint: &EndpointId,
-        event: &EventId,
-    ) -> Result<Option<DeliveryDetail>, StoreError> {
-        let row = self.database.find_delivery(&mut *self.database.reader().await?, endpoint, event).await?;
-        row.map(|row| reader::<D>(&row, "deliveries", "").delivery_detail()).transpose()
+    async fn get_delivery(&self, endpoint: &EndpointId, event: &EventId) -> Result<Option<DeliveryDetail>> {
+        let rows = self.database.find_delivery(&mut *self.database.reader().await?, endpoint, event).await?;
+        rows.first("deliveries", "", Reader::delivery_detail)
     }
 
     async fn replay_delivery(
@@ -106,11 +97,11 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        self.database.retry.run(|| self.database.try_replay(endpoint, event, now)).await
+    ) -> Result<bool> {
+        retry(|| self.database.try_replay(endpoint, event, now)).await
     }
 
-    async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
-        self.database.retry.run(|| self.database.try_replay_since(replay)).await
+    async fn replay_since(&self, replay: &Replay) -> Result<Replayed> {
+        retry(|| self.database.try_replay_since(replay)).await
     }
 }

@@ -1,35 +1,32 @@
 //! Cases for `find_idle`.
 
-use crate::conformance::licenses::evictions::{ask_at, devices, record, seen};
+use crate::conformance::licenses::evictions::{devices, record, seen};
 use crate::conformance::prelude::*;
 
 /// Licenses with a device that was idle for as long as their plan allows are found, and the command
 /// releases that device only.
-pub async fn idle_devices_are_found(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
+pub async fn idle_devices_are_found(Stores { store, other, .. }: &Stores) {
     let idle = TimeDelta::days(30);
-    let mut with_domain = spec("roaming");
-    with_domain.domains = vec![domain("a.com")];
-    let license = issue(&store, &with_domain).await;
-    let elsewhere = issue(&store, &spec("small")).await;
-    let revoked = issue(&store, &spec("roaming")).await;
-    let moved = issue(&store, &spec("small")).await;
+    let license = issue(store, &LicenseSpec { domains: vec![domain("a.com")], ..spec("roaming") }).await;
+    let elsewhere = issue(store, &spec("small")).await;
+    let revoked = issue(store, &spec("roaming")).await;
+    let moved = issue(store, &spec("small")).await;
     for (license, names) in
         [(&license, &["a", "b"][..]), (&elsewhere, &["a"]), (&revoked, &["a"]), (&moved, &["a"])]
     {
         for name in names {
-            ask(&store, &license.id, &activate(None, Some(name))).await.expect("free");
+            ask(store, &license.id, &activate(None, Some(name))).await.expect("free");
         }
     }
-    ask(&store, &revoked.id, &Command::Revoke).await.expect("active");
-    let to_roaming = LicensePatch { plan: Some("roaming".to_owned()), ..LicensePatch::default() };
-    ask(&store, &moved.id, &Command::Change(to_roaming)).await.expect("active");
+    ask(store, &revoked.id, &Command::Revoke).await.expect("active");
+    let to_roaming = patch("roaming");
+    ask(store, &moved.id, &Command::Change(to_roaming)).await.expect("active");
     // One of the two devices was seen.
-    record(&other, &[seen(&license.id, "b", 86_400)]).await;
+    record(other, &[seen(&license.id, "b", 86_400)]).await;
 
     let found = async |before: DateTime<Utc>| {
         let query = IdleQuery { plan: "roaming", before, limit: 9 };
-        other.activations().find_idle(&query).await.expect("find_idle")
+        ok!(other.activations().find_idle(&query))
     };
     let now = at(60) + idle;
     assert_eq!(found(now - idle).await, [], "seen exactly 30 days ago");
@@ -38,16 +35,16 @@ pub async fn idle_devices_are_found(harness: &dyn Harness) {
     due.sort();
     assert_eq!(due, [license.id.clone(), moved.id.clone()], "active licenses of this plan");
     for id in [&elsewhere.id, &revoked.id] {
-        let refused = ask_at(&store, id, &Command::ReleaseIdle, now).await;
+        let refused = ask_at(store, id, &Command::ReleaseIdle, now).await;
         assert!(refused.is_err(), "{refused:?}");
     }
     let by = Some(Arc::new(Actor::new(Who::System)));
-    let context = CommandContext { plans: plans().into(), now, expected_version: None, by };
-    let swept = store.execute(&license.id, &Command::ReleaseIdle, &context).await.expect("execute");
+    let as_system = CommandContext { by, ..context(now) };
+    let swept = ok!(store.execute(&license.id, &Command::ReleaseIdle, &as_system));
     assert!(matches!(swept, CommandOutcome::Done(_)), "{swept:?}");
-    assert_eq!(devices(&other, &license.id).await, ["b"], "the seen device stays");
-    assert_eq!(detail(&other, &license.id).await.domains.len(), 1, "domains stay");
-    let again = ask_at(&other, &license.id, &Command::ReleaseIdle, now).await;
+    assert_eq!(devices(other, &license.id).await, ["b"], "the seen device stays");
+    assert_eq!(detail(other, &license.id).await.domains.len(), 1, "domains stay");
+    let again = ask_at(other, &license.id, &Command::ReleaseIdle, now).await;
     assert_eq!(again, Err(DenialCode::ActivationNotFound), "no device is idle");
     // `find_idle` may ignore recent validations; the command does not.
     assert!(found(now - idle).await.contains(&moved.id), "the other license still has an idle device");

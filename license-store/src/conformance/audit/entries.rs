@@ -15,7 +15,7 @@ pub(in crate::conformance) fn actor() -> Actor {
 /// Returns the audit entries that match, newest first.
 pub(in crate::conformance) async fn entries(store: &dyn AuditStore, filter: &AuditFilter) -> Vec<AuditEntry> {
     let page = PageRequest { after: None, limit: 100 };
-    let found = store.list_audit(filter, &page).await.expect("list_audit").items;
+    let found = ok!(store.list_audit(filter, &page)).items;
     assert!(found.is_sorted_by(|a, b| a.sequence > b.sequence), "newest first");
     found.into_iter().map(|Audited { entry, .. }| entry).collect()
 }
@@ -29,7 +29,7 @@ pub(in crate::conformance) async fn all_entries(store: &dyn AuditStore) -> Vec<A
 pub(super) async fn ask_as(store: &Handle, id: &LicenseId, command: &Command, by: Option<Actor>) {
     let by = by.map(Arc::new);
     let context = CommandContext { plans: plans().into(), now: at(60), expected_version: None, by };
-    store.execute(id, command, &context).await.expect("execute");
+    ok!(store.execute(id, command, &context));
 }
 
 /// Creates a license, which writes an audit entry of `actor`.
@@ -38,25 +38,26 @@ async fn create_audited(store: &Handle, at: DateTime<Utc>, actor: &Actor) -> Lic
     if let Some(audit) = &mut new.audit {
         audit.at = at;
     }
-    store.create(&new).await.expect("create");
+    ok!(store.create(&new));
     new.license
 }
 
 /// An entry commits with its change, as the core made it.
-pub async fn changes_are_audited_with_actor(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let mut spec = spec("small");
-    spec.metadata = Metadata::from_json(json!({ "order": "A-17" })).expect("metadata");
+pub async fn changes_are_audited_with_actor(Stores { store, other, .. }: &Stores) {
+    let spec = LicenseSpec {
+        metadata: Metadata::from_json(json!({ "order": "A-17" })).expect("metadata"),
+        ..spec("small")
+    };
     let new = new_license(&spec).audited(&actor());
-    assert_eq!(store.create(&new).await.expect("create"), Created::New);
+    assert_eq!(ok!(store.create(&new)), Created::New);
     let id = &new.license.id;
     let rotate = Command::RotateKey { digest: fresh_digest(), sealed: SealedKey::from_bytes(vec![1]) };
     for command in
         [activate(Some("a.com"), None), Command::Suspend, Command::Reinstate, rotate, Command::Revoke]
     {
-        ask_as(&store, id, &command, Some(actor())).await;
+        ask_as(store, id, &command, Some(actor())).await;
     }
-    for store in [&store, &other] {
+    for store in [store, other] {
         let entries = all_entries(store.audit()).await;
         let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
         let expected = [
@@ -75,29 +76,27 @@ pub async fn changes_are_audited_with_actor(harness: &dyn Harness) {
 }
 
 /// Commands without an actor, without a change or denied write no entry.
-pub async fn unattributed_or_denied_commands_are_not_audited(harness: &dyn Harness) {
-    let store = harness.open().await;
+pub async fn unattributed_or_denied_commands_are_not_audited(Stores { store, .. }: &Stores) {
     let new = new_license(&spec("small"));
-    store.create(&new).await.expect("create");
+    ok!(store.create(&new));
     let id = &new.license.id;
-    ask_as(&store, id, &activate(Some("a.com"), None), None).await;
-    ask_as(&store, id, &Command::Reinstate, Some(actor())).await;
-    ask_as(&store, id, &Command::Revoke, None).await;
-    ask_as(&store, id, &Command::Suspend, Some(actor())).await;
+    ask_as(store, id, &activate(Some("a.com"), None), None).await;
+    ask_as(store, id, &Command::Reinstate, Some(actor())).await;
+    ask_as(store, id, &Command::Revoke, None).await;
+    ask_as(store, id, &Command::Suspend, Some(actor())).await;
     assert_eq!(all_entries(store.audit()).await, []);
 }
 
 /// A repeated request and a rejected create write no entry.
-pub async fn repeated_request_is_not_audited(harness: &dyn Harness) {
-    let store = harness.open().await;
+pub async fn repeated_request_is_not_audited(Stores { store, .. }: &Stores) {
     let (mut first, mut second) = (new_license(&spec("small")), new_license(&spec("small")));
     let key = IdempotencyKey::parse("order 1").expect("a key");
     for new in [&mut first, &mut second] {
         new.idempotency = Some(Idempotency { key: key.clone(), request: [1; 32] });
     }
     let (first, second) = (first.audited(&actor()), second.audited(&actor()));
-    store.create(&first).await.expect("create");
-    assert_eq!(store.create(&second).await.expect("create"), Created::Existing(first.license.id.clone()));
+    ok!(store.create(&first));
+    assert_eq!(ok!(store.create(&second)), Created::Existing(first.license.id.clone()));
     let mut taken = new_license(&spec("small")).audited(&actor());
     taken.license.id = first.license.id.clone();
     store.create(&taken).await.expect_err("taken");
@@ -105,14 +104,13 @@ pub async fn repeated_request_is_not_audited(harness: &dyn Harness) {
 }
 
 /// Entries are listed by each field of the filter, newest first, in pages.
-pub async fn entries_are_filtered_and_paged(harness: &dyn Harness) {
-    let store = harness.open().await;
+pub async fn entries_are_filtered_and_paged(Stores { store, .. }: &Stores) {
     let id = TokenId::parse("tok_other").expect("an id");
     let other = Actor::new(Who::Token { id: id.clone(), name: "other".to_owned() });
-    create_audited(&store, at(1), &actor()).await;
-    let license = create_audited(&store, at(2), &Actor::new(Who::CommandLine)).await;
-    ask_as(&store, &license.id, &Command::Revoke, Some(actor())).await;
-    create_audited(&store, at(100), &other).await;
+    create_audited(store, at(1), &actor()).await;
+    let license = create_audited(store, at(2), &Actor::new(Who::CommandLine)).await;
+    ask_as(store, &license.id, &Command::Revoke, Some(actor())).await;
+    create_audited(store, at(100), &other).await;
     let every = all_entries(store.audit()).await;
     assert_eq!(every.len(), 4);
     let none = AuditFilter::default;
@@ -134,13 +132,12 @@ pub async fn entries_are_filtered_and_paged(harness: &dyn Harness) {
 }
 
 /// The oldest entries are deleted first, in bounded batches.
-pub async fn old_entries_are_pruned_in_batches(harness: &dyn Harness) {
-    let store = harness.open().await;
+pub async fn old_entries_are_pruned_in_batches(Stores { store, .. }: &Stores) {
     for second in 1..=5 {
-        create_audited(&store, at(second), &actor()).await;
+        create_audited(store, at(second), &actor()).await;
     }
     for (pruned, left) in [(2, 3), (1, 2), (0, 2)] {
-        assert_eq!(store.audit().prune_audit(at(4), 2).await.expect("prune_audit"), pruned);
+        assert_eq!(ok!(store.audit().prune_audit(at(4), 2)), pruned);
         assert_eq!(all_entries(store.audit()).await.len(), left);
     }
     let times: Vec<_> = all_entries(store.audit()).await.iter().map(|entry| entry.at).collect();

@@ -3,20 +3,19 @@
 use crate::conformance::prelude::*;
 
 /// Each plan that a license has is listed once.
-pub async fn plans_in_use_are_listed_once(harness: &dyn Harness) {
-    let store = harness.open().await;
-    assert_eq!(store.catalog().plans_in_use().await.expect("plans"), Vec::<String>::new());
-    let first = issue(&store, &spec("open")).await;
-    issue(&store, &spec("open")).await;
-    issue(&store, &spec("small")).await;
+pub async fn plans_in_use_are_listed_once(Stores { store, .. }: &Stores) {
+    assert_eq!(ok!(store.catalog().plans_in_use()), Vec::<String>::new());
+    let first = issue(store, &spec("open")).await;
+    issue(store, &spec("open")).await;
+    issue(store, &spec("small")).await;
     let found = async || {
-        let plans = store.catalog().plans_in_use().await.expect("plans");
+        let plans = ok!(store.catalog().plans_in_use());
         let set: BTreeSet<_> = plans.iter().cloned().collect();
         assert_eq!(set.len(), plans.len(), "each once");
         set
     };
     assert_eq!(found().await, BTreeSet::from(["open".to_owned(), "small".to_owned()]));
-    let small = LicensePatch { plan: Some("small".to_owned()), ..LicensePatch::default() };
-    ask(&store, &first.id, &Command::Change(small)).await.expect("allowed");
+    let small = patch("small");
+    ask(store, &first.id, &Command::Change(small)).await.expect("allowed");
     assert_eq!(found().await.len(), 2, "another license still has the old plan");
 }

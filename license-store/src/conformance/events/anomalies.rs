@@ -9,11 +9,11 @@ const SCANS: usize = 100_000;
 
 async fn scan(store: &Handle) {
     let scan = AnomalyScan { plans: plans().into(), now: at(60), limit: 10 };
-    store.events().write_anomaly_events(&scan).await.expect("write_anomaly_events");
+    ok!(store.events().write_anomaly_events(&scan));
 }
 
 async fn anomalies(store: &Handle, id: &LicenseId) -> Vec<Event> {
-    let events = store.events().license_events(id, 0, 100).await.expect("license_events");
+    let events = license_events(store, id, 0).await.expect("the store has events");
     events.into_iter().filter(|event| event.event_type == EventType::LicenseUnusualUsage).collect()
 }
 
@@ -34,18 +34,17 @@ fn from(id: &LicenseId, when: i64, device: &str, country: &str) -> Validation {
     Validation {
         claim: claim(None, Some(device)),
         location: Country::parse(country).map(Location::of),
-        ..validation(id, when, ValidationOutcome::Valid)
+        ..validation(id, when, VALID)
     }
 }
 
 /// More countries or devices in a day than the plan allows are announced once a day for each kind, by any
 /// number of nodes.
-pub async fn anomaly_is_announced_once_a_day(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
+pub async fn anomaly_is_announced_once_a_day(Stores { store, other, .. }: &Stores) {
     // Only usage after the first scan with a plan counts.
-    scan(&store).await;
-    let (watched, usual) = (issue(&store, &spec("watched")).await, issue(&store, &spec("watched")).await);
-    let free = issue(&store, &spec("open")).await;
+    scan(store).await;
+    let (watched, usual) = (issue(store, &spec("watched")).await, issue(store, &spec("watched")).await);
+    let free = issue(store, &spec("open")).await;
     let mut recorded = Vec::new();
     for (device, country) in [("a", "DE"), ("a", "FR"), ("b", "FR"), ("b", "")] {
         recorded.push(from(&usual.id, 0, device, country));
@@ -58,8 +57,8 @@ pub async fn anomaly_is_announced_once_a_day(harness: &dyn Harness) {
             recorded.push(from(id, 2, device, country));
         }
     }
-    store.record(&recorded, None).await.expect("record");
-    let events = scan_until(&store, &watched.id, 2).await;
+    ok!(store.record(&recorded, None));
+    let events = scan_until(store, &watched.id, 2).await;
     let figures: Vec<_> = events.iter().map(|event| (&event.data["kind"], &event.data["count"])).collect();
     assert_eq!(figures, [(&"countries".into(), &3.into()), (&"devices".into(), &3.into())]);
     assert_eq!(events[0].data["limit"], 2, "the threshold of the plan");
@@ -67,30 +66,29 @@ pub async fn anomaly_is_announced_once_a_day(harness: &dyn Harness) {
     assert_eq!(day, at(2).format("%Y-%m-%d").to_string());
 
     // Another device on the same day, and three devices on the next day.
-    store.record(&[from(&watched.id, 3, "d", "US")], None).await.expect("record");
+    ok!(store.record(&[from(&watched.id, 3, "d", "US")], None));
     let next = ["a", "b", "c"].map(|device| from(&watched.id, DAY + 3, device, "DE"));
-    store.record(&next, None).await.expect("record");
-    let events = scan_until(&other, &watched.id, 3).await;
-    for store in [&store, &other] {
+    ok!(store.record(&next, None));
+    let events = scan_until(other, &watched.id, 3).await;
+    for store in [store, other] {
         scan(store).await;
     }
     let days: Vec<_> = events.iter().map(|event| (&event.data["kind"], &event.data["day"])).collect();
     let after = at(DAY + 3).format("%Y-%m-%d").to_string();
     assert_eq!(days[2..], [(&"devices".into(), &after.into())], "once a day of each kind");
-    assert_eq!(anomalies(&store, &watched.id).await.len(), 3, "once a day of each kind");
+    assert_eq!(anomalies(store, &watched.id).await.len(), 3, "once a day of each kind");
     for (license, why) in [(&usual, "within the thresholds"), (&free, "no thresholds")] {
-        assert_eq!(anomalies(&store, &license.id).await, [], "{why}");
+        assert_eq!(anomalies(store, &license.id).await, [], "{why}");
     }
 }
 
 /// Concurrent scans announce an anomaly once.
-pub async fn racing_scans_announce_once(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
+pub async fn racing_scans_announce_once(Stores { handles, .. }: &Stores) {
     scan(&handles[0]).await;
     let license = issue(&handles[0], &spec("watched")).await;
     let recorded = ["a", "b", "c"].map(|device| from(&license.id, 0, device, ""));
-    handles[0].record(&recorded, None).await.expect("record");
-    race(&handles, 8, |_, store| {
+    ok!(handles[0].record(&recorded, None));
+    race(handles, 8, |_, store| {
         let id = license.id.clone();
         async move { scan_until(&store, &id, 1).await.len() }
     })

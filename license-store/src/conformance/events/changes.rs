@@ -1,87 +1,77 @@
 //! Cases for the events that commands write, and for `license_events`.
 
-use crate::conformance::licenses::evictions::ask_at;
 use crate::conformance::prelude::*;
 
 async fn events_after(store: &Handle, id: &LicenseId, after: u64) -> Vec<Event> {
-    store.events().license_events(id, after, 1_000).await.expect("license_events")
+    license_events(store, id, after).await.expect("the store has events")
 }
 
 /// The events of a new license are stored with it.
-pub async fn new_license_has_its_events(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let mut two = spec("open");
-    two.domains = vec![domain("a.com"), domain("b.com")];
+pub async fn new_license_has_its_events(Stores { store, other, .. }: &Stores) {
+    let two = LicenseSpec { domains: vec![domain("a.com"), domain("b.com")], ..spec("open") };
     let new = new_license(&two);
-    store.create(&new).await.expect("create");
-    assert_eq!(events_after(&other, &new.license.id, 0).await, new.events, "one created, two activations");
+    ok!(store.create(&new));
+    assert_eq!(events_after(other, &new.license.id, 0).await, new.events, "one created, two activations");
 }
 
 /// A rejected create writes no event.
-pub async fn rejected_create_has_no_events(harness: &dyn Harness) {
-    let store = harness.open().await;
+pub async fn rejected_create_has_no_events(Stores { store, .. }: &Stores) {
     let (first, mut second) = (new_license(&spec("open")), new_license(&spec("small")));
-    store.create(&first).await.expect("create");
+    ok!(store.create(&first));
     second.license.key_digest = first.license.key_digest;
     store.create(&second).await.expect_err("the key is taken");
-    assert_eq!(events_after(&store, &second.license.id, 0).await, []);
+    assert_eq!(events_after(store, &second.license.id, 0).await, []);
 }
 
 /// Events are numbered 1, 2, 3 and so on.
-pub async fn events_are_numbered_without_gaps(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue_with_slots(&store, 50).await;
+pub async fn events_are_numbered_without_gaps(Stores { store, .. }: &Stores) {
+    let license = issue_with_slots(store, 50).await;
     for n in 0..9 {
-        ask(&store, &license.id, &activate(Some(&format!("d{n}.com")), Some(&format!("d{n}"))))
-            .await
-            .expect("free");
-        ask(&store, &license.id, &Command::Suspend).await.expect("active");
-        ask(&store, &license.id, &Command::Reinstate).await.expect("suspended");
+        let claim = activate(Some(&format!("d{n}.com")), Some(&format!("d{n}")));
+        for command in [claim, Command::Suspend, Command::Reinstate] {
+            ask(store, &license.id, &command).await.expect("allowed");
+        }
     }
-    let events = events_after(&store, &license.id, 0).await;
+    let events = events_after(store, &license.id, 0).await;
     let numbers: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
-    assert_eq!(detail(&store, &license.id).await.license.last_event, events.len() as u64);
+    assert_eq!(detail(store, &license.id).await.license.last_event, events.len() as u64);
 }
 
 /// When a command returns, its events are stored with their data.
-pub async fn change_commits_with_its_events(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let license = issue(&store, &spec("small")).await;
-    let rotate = Command::RotateKey { digest: fresh_digest(), sealed: SealedKey::from_bytes(vec![7, 0, 7]) };
+pub async fn change_commits_with_its_events(Stores { store, other, .. }: &Stores) {
+    let license = issue(store, &spec("small")).await;
     for (command, expected) in [
         (activate(Some("a.com"), None), vec!["license.activated", "activation.created"]),
         (Command::Suspend, vec!["license.suspended"]),
         (Command::Suspend, vec![]),
         (Command::Reinstate, vec!["license.reinstated"]),
         (Command::Renew, vec!["license.renewed"]),
-        (rotate, vec!["license.key_rotated"]),
+        (rotate(), vec!["license.key_rotated"]),
         (Command::Revoke, vec!["license.revoked"]),
     ] {
-        let before = detail(&store, &license.id).await.license.last_event;
-        ask(&store, &license.id, &command).await.expect("allowed");
-        let events = events_after(&other, &license.id, before).await;
-        let types: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
-        assert_eq!(types, expected, "events of {command:?}");
+        let before = detail(store, &license.id).await.license.last_event;
+        ask(store, &license.id, &command).await.expect("allowed");
+        let events = events_after(other, &license.id, before).await;
+        assert_eq!(types(&events), expected, "events of {command:?}");
         assert!(events.iter().all(|event| event.at == at(60) && event.license_id() == Some(&license.id)));
     }
-    let events = events_after(&store, &license.id, 0).await;
+    let events = events_after(store, &license.id, 0).await;
     assert_eq!(events[2].data["activation"]["name"], "a.com", "the data of activation.created");
 }
 
 /// An event has the license after its change: state, activations and counters, but no key.
-pub async fn event_shows_license_after_change(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("small")).await;
-    ask(&store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
-    let valid = validation(&license.id, 5, ValidationOutcome::Valid);
-    store.record(&[valid.clone(), valid], None).await.expect("record");
+pub async fn event_shows_license_after_change(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("small")).await;
+    ask(store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
+    let valid = validation(&license.id, 5, VALID);
+    ok!(store.record(&[valid.clone(), valid], None));
     // A store may count later, but has counted what it returned.
-    assert_eq!(detail(&store, &license.id).await.counters.validation_count, 2);
-    ask(&store, &license.id, &Command::Suspend).await.expect("active");
-    let events = events_after(&store, &license.id, 0).await;
+    assert_eq!(detail(store, &license.id).await.counters.validation_count, 2);
+    ask(store, &license.id, &Command::Suspend).await.expect("active");
+    let events = events_after(store, &license.id, 0).await;
     let shown = &events.last().expect("events").data["license"];
-    let now = detail(&store, &license.id).await;
+    let now = detail(store, &license.id).await;
     let json = LicenseJson::new(&now, None, at(60), usize::MAX);
     assert_eq!(*shown, serde_json::to_value(json).expect("JSON"), "an event has the JSON of the API");
     assert_eq!((&shown["status"], &shown["validation_count"]), (&"suspended".into(), &2.into()));
@@ -92,31 +82,29 @@ pub async fn event_shows_license_after_change(harness: &dyn Harness) {
 }
 
 /// Events are listed after a number, up to a limit.
-pub async fn license_events_start_after_a_number(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("open")).await;
+pub async fn license_events_start_after_a_number(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("open")).await;
     for command in [Command::Suspend, Command::Reinstate, Command::Renew] {
-        ask(&store, &license.id, &command).await.expect("allowed");
+        ask(store, &license.id, &command).await.expect("allowed");
     }
     for (after, limit, expected) in
         [(0, 100, 1..5), (2, 100, 3..5), (1, 2, 2..4), (4, 100, 5..5), (99, 9, 5..5)]
     {
-        let events = store.events().license_events(&license.id, after, limit).await.expect("license_events");
+        let events = ok!(store.events().license_events(&license.id, after, limit));
         let found: Vec<_> = events.iter().map(|event| event.sequence).collect();
         assert_eq!(found, expected.collect::<Vec<u64>>(), "after {after}, at most {limit}");
     }
     let unknown = new_license(&spec("open")).license.id;
-    assert_eq!(store.events().license_events(&unknown, 0, 9).await.expect("license_events"), []);
+    assert_eq!(ok!(store.events().license_events(&unknown, 0, 9)), []);
 }
 
 /// An eviction writes a release event with its reason, then the activation event.
-pub async fn eviction_is_announced_before_activation(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("roaming")).await;
+pub async fn eviction_is_announced_before_activation(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("roaming")).await;
     for name in ["a", "b", "c"] {
-        ask(&store, &license.id, &activate(None, Some(name))).await.expect("free, or evicts");
+        ask(store, &license.id, &activate(None, Some(name))).await.expect("free, or evicts");
     }
-    let events = events_after(&store, &license.id, 0).await;
+    let events = events_after(store, &license.id, 0).await;
     let [.., released, created] = &events[..] else { panic!("{events:?}") };
     let types = (released.event_type, created.event_type);
     assert_eq!(types, (EventType::ActivationReleased, EventType::ActivationCreated));
@@ -124,12 +112,11 @@ pub async fn eviction_is_announced_before_activation(harness: &dyn Harness) {
 }
 
 /// The release of an idle device writes an event with its reason.
-pub async fn idle_release_has_its_reason(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("roaming")).await;
-    ask(&store, &license.id, &activate(None, Some("a"))).await.expect("free");
-    ask_at(&store, &license.id, &Command::ReleaseIdle, at(40 * 86_400)).await.expect("idle");
-    let events = events_after(&store, &license.id, 0).await;
+pub async fn idle_release_has_its_reason(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("roaming")).await;
+    ask(store, &license.id, &activate(None, Some("a"))).await.expect("free");
+    ask_at(store, &license.id, &Command::ReleaseIdle, at(40 * 86_400)).await.expect("idle");
+    let events = events_after(store, &license.id, 0).await;
     let last = events.last().expect("an event");
     assert_eq!((last.event_type, &last.data["reason"]), (EventType::ActivationReleased, &"idle".into()));
 }

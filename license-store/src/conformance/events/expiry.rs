@@ -5,89 +5,84 @@ use crate::conformance::prelude::*;
 /// Writes expiry events at a time, with a notice of 100 seconds.
 pub(in crate::conformance) async fn sweep(store: &Handle, seconds: i64, limit: u32) -> u32 {
     let sweep = ExpiryScan { now: at(seconds), expiring_until: at(seconds + 100), limit };
-    store.events().write_expiry_events(&sweep).await.expect("write_expiry_events")
+    ok!(store.events().write_expiry_events(&sweep))
 }
 
 /// Creates a license that expires at a time.
 pub(in crate::conformance) async fn issue_until(store: &Handle, seconds: i64) -> LicenseId {
-    let mut spec = spec("small");
-    spec.expires_at = Some(Expiry::At(at(seconds)));
+    let spec = LicenseSpec { expires_at: Some(Expiry::At(at(seconds))), ..spec("small") };
     issue(store, &spec).await.id
+}
+
+/// Creates licenses that expire at a time.
+pub(in crate::conformance) async fn many_until(store: &Handle, seconds: i64, count: usize) -> Vec<LicenseId> {
+    let mut ids = Vec::with_capacity(count);
+    for _ in 0..count {
+        ids.push(issue_until(store, seconds).await);
+    }
+    ids
 }
 
 /// Returns the types of a license's events after its creation.
 pub(in crate::conformance) async fn types_of(store: &Handle, id: &LicenseId) -> Vec<&'static str> {
-    event_types(store.events(), id, 1).await
+    event_types(store, id, 1).await
 }
 
 /// A license gets one event before it expires and one when it has expired, to the microsecond, by any
 /// number of sweeps.
-pub async fn expiry_is_announced_once(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let id = issue_until(&store, 500).await;
-    let version = detail(&store, &id).await.license.version;
+pub async fn expiry_is_announced_once(Stores { store, other, .. }: &Stores) {
+    let id = issue_until(store, 500).await;
+    let version = detail(store, &id).await.license.version;
     for (seconds, expected) in [(399, 0), (400, 1), (401, 0), (499, 0), (500, 1), (501, 0), (9_000_000, 0)] {
-        let swept = sweep(&store, seconds, 10).await;
+        let swept = sweep(store, seconds, 10).await;
         assert_eq!(swept, expected, "at {seconds} s");
-        assert_eq!(sweep(&other, seconds, 10).await, 0, "already written");
+        assert_eq!(sweep(other, seconds, 10).await, 0, "already written");
     }
-    assert_eq!(types_of(&store, &id).await, ["license.expiring", "license.expired"]);
-    let events = store.events().license_events(&id, 1, 100).await.expect("license_events");
+    assert_eq!(types_of(store, &id).await, ["license.expiring", "license.expired"]);
+    let events = license_events(store, &id, 1).await.expect("the store has events");
     assert_eq!(events[1].at, at(500));
     assert_eq!(events[1].data["license"]["status"], "expired");
-    let after = detail(&store, &id).await.license;
+    let after = detail(store, &id).await.license;
     assert_eq!((after.version, after.last_event), (version, 3), "the version is unchanged");
 }
 
 /// An expired license gets its event however late the sweep is, unless it was renewed before.
-pub async fn renewed_license_has_no_expiry_event(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (renewed, ended) = (issue_until(&store, 50).await, issue_until(&store, 50).await);
-    ask(&store, &renewed, &Command::Renew).await.expect("a plan with a term");
-    assert_eq!(sweep(&store, 1_000, 10).await, 1);
-    assert_eq!(types_of(&store, &ended).await, ["license.expired"]);
-    assert_eq!(types_of(&store, &renewed).await, ["license.renewed"]);
-    ask(&store, &ended, &Command::Renew).await.expect("a plan with a term");
+pub async fn renewed_license_has_no_expiry_event(Stores { store, .. }: &Stores) {
+    let (renewed, ended) = (issue_until(store, 50).await, issue_until(store, 50).await);
+    ask(store, &renewed, &Command::Renew).await.expect("a plan with a term");
+    assert_eq!(sweep(store, 1_000, 10).await, 1);
+    assert_eq!(types_of(store, &ended).await, ["license.expired"]);
+    assert_eq!(types_of(store, &renewed).await, ["license.renewed"]);
+    ask(store, &ended, &Command::Renew).await.expect("a plan with a term");
     let month = TimeDelta::days(30).num_seconds();
-    assert_eq!(sweep(&store, 60 + month, 10).await, 2, "the next terms");
-    assert_eq!(types_of(&store, &ended).await, ["license.expired", "license.renewed", "license.expired"]);
+    assert_eq!(sweep(store, 60 + month, 10).await, 2, "the next terms");
+    assert_eq!(types_of(store, &ended).await, ["license.expired", "license.renewed", "license.expired"]);
 }
 
 /// Suspended, revoked and perpetual licenses get no event. A reinstated license does.
-pub async fn inactive_and_perpetual_licenses_are_skipped(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (suspended, revoked) = (issue_until(&store, 500).await, issue_until(&store, 500).await);
-    let mut perpetual = spec("small");
-    perpetual.expires_at = Some(Expiry::Never);
-    issue(&store, &perpetual).await;
-    ask(&store, &suspended, &Command::Suspend).await.expect("active");
-    ask(&store, &revoked, &Command::Revoke).await.expect("active");
-    assert_eq!(sweep(&store, 1_000, 10).await, 0);
-    ask(&store, &suspended, &Command::Reinstate).await.expect("suspended");
-    assert_eq!(sweep(&store, 1_000, 10).await, 1);
-    assert_eq!(types_of(&store, &revoked).await, ["license.revoked"]);
+pub async fn inactive_and_perpetual_licenses_are_skipped(Stores { store, .. }: &Stores) {
+    let (suspended, revoked) = (issue_until(store, 500).await, issue_until(store, 500).await);
+    issue(store, &LicenseSpec { expires_at: Some(Expiry::Never), ..spec("small") }).await;
+    ask(store, &suspended, &Command::Suspend).await.expect("active");
+    ask(store, &revoked, &Command::Revoke).await.expect("active");
+    assert_eq!(sweep(store, 1_000, 10).await, 0);
+    ask(store, &suspended, &Command::Reinstate).await.expect("suspended");
+    assert_eq!(sweep(store, 1_000, 10).await, 1);
+    assert_eq!(types_of(store, &revoked).await, ["license.revoked"]);
 }
 
 /// Concurrent small sweeps reach every license once.
-pub async fn racing_sweeps_announce_once(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
-    let mut ids = Vec::new();
-    for _ in 0..30 {
-        ids.push(issue_until(&handles[0], 500).await);
-    }
-    let swept = race(&handles, 8, |_, store| async move {
+pub async fn racing_sweeps_announce_once(Stores { handles, .. }: &Stores) {
+    let ids = many_until(&handles[0], 500, 30).await;
+    let swept = race(handles, 8, |_, store| async move {
         let swept = sweep(&store, 1_000, 7).await;
         assert!(swept <= 7, "{swept} licenses in a sweep of 7");
         swept
     })
     .await;
     let mut swept = swept.iter().sum::<u32>();
-    loop {
-        let more = sweep(&handles[0], 1_000, 7).await;
+    while let more @ 1.. = sweep(&handles[0], 1_000, 7).await {
         swept += more;
-        if more == 0 {
-            break;
-        }
     }
     for id in &ids {
         assert_eq!(types_of(&handles[0], id).await, ["license.expired"], "one event of each license");
@@ -97,14 +92,10 @@ pub async fn racing_sweeps_announce_once(harness: &dyn Harness) {
 
 /// A license that is renewed during a sweep gets its expiry event before the renewal or not at all. Its
 /// next term ends as usual.
-pub async fn renewal_races_with_sweep(harness: &dyn Harness) {
+pub async fn renewal_races_with_sweep(Stores { handles, .. }: &Stores) {
     const EACH: usize = 4;
-    let handles = [harness.open().await, harness.open().await];
-    let mut ids = Vec::new();
-    for _ in 0..6 * EACH {
-        ids.push(issue_until(&handles[0], 50).await);
-    }
-    race(&handles, 12, |task, store| {
+    let ids = many_until(&handles[0], 50, 6 * EACH).await;
+    race(handles, 12, |task, store| {
         let renewed = ids[task % 6 * EACH..][..EACH].to_vec();
         async move {
             if task < 6 {
@@ -121,10 +112,8 @@ pub async fn renewal_races_with_sweep(harness: &dyn Harness) {
     let mut before = Vec::new();
     for id in &ids {
         let types = types_of(&handles[0], id).await;
-        assert!(
-            matches!(types[..], ["license.renewed"] | ["license.expired", "license.renewed"]),
-            "{types:?} of a license that was renewed during the sweep"
-        );
+        let is_expected = matches!(types[..], ["license.renewed"] | ["license.expired", "license.renewed"]);
+        assert!(is_expected, "{types:?} of a license that was renewed during the sweep");
         before.push(types);
     }
     let end = 60 + TimeDelta::days(30).num_seconds();
@@ -136,14 +125,12 @@ pub async fn renewal_races_with_sweep(harness: &dyn Harness) {
 }
 
 /// A sweep that wrote events announces them on the change stream.
-pub async fn sweep_is_announced_on_the_stream(harness: &dyn Harness) {
-    if harness.stream_scope() == StreamScope::Nothing {
+pub async fn sweep_is_announced_on_the_stream(Stores { store, scope, .. }: &Stores) {
+    if !scope.has_stream() {
         return;
     }
-    let store = harness.open().await;
-    issue_until(&store, 500).await;
+    issue_until(store, 500).await;
     let mut stream = store.changes();
-    sweep(&store, 1_000, 7).await;
-    let announced = async { while stream.next().await != ChangeNotice::Events {} };
-    tokio::time::timeout(NOTICE_TIMEOUT, announced).await.expect("the events are announced");
+    sweep(store, 1_000, 7).await;
+    next_notice(&mut *stream, |notice| (notice == ChangeNotice::Events).then_some(())).await;
 }

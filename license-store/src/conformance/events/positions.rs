@@ -5,54 +5,45 @@ use tokio::task::JoinHandle;
 
 /// Assigns positions to all events and lists them.
 pub(in crate::conformance) async fn assign_all(store: &Handle) -> Vec<SequencedEvent> {
-    while store.events().assign_positions(at(90), 7).await.expect("publish") > 0 {}
-    store.events().events_after(0, 100_000).await.expect("events_after")
-}
-
-fn types(events: &[SequencedEvent]) -> Vec<&'static str> {
-    events.iter().map(|published| published.event.event_type.as_str()).collect()
+    while ok!(store.events().assign_positions(at(90), 7)) > 0 {}
+    ok!(store.events().events_after(0, 100_000))
 }
 
 /// Once a change is acknowledged, every handle reads its events.
-pub async fn committed_change_has_its_events(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let license = issue(&store, &spec("small")).await;
-    assert_eq!(types(&assign_all(&other).await), ["license.created"]);
+pub async fn committed_change_has_its_events(Stores { store, other, .. }: &Stores) {
+    let license = issue(store, &spec("small")).await;
+    let assigned = async || assign_all(other).await.into_iter().map(|one| one.event).collect::<Vec<_>>();
+    assert_eq!(types(&assigned().await), ["license.created"]);
     for (command, expected) in [
         (Command::Suspend, vec!["license.suspended"]),
         (Command::Reinstate, vec!["license.reinstated"]),
         (activate(Some("a.com"), None), vec!["license.activated", "activation.created"]),
         (Command::Revoke, vec!["license.revoked"]),
     ] {
-        let before = other.events().last_position().await.expect("last_position");
-        ask(&store, &license.id, &command).await.expect("allowed");
-        let new = assign_all(&other).await.split_off(usize::try_from(before).expect("few"));
+        let before = ok!(other.events().last_position());
+        ask(store, &license.id, &command).await.expect("allowed");
+        let new = assigned().await.split_off(usize::try_from(before).expect("few"));
         assert_eq!(types(&new), expected, "events once {command:?} is acknowledged");
     }
 }
 
 /// Positions are 1, 2, 3 and so on, in the order of the event numbers of each license.
-pub async fn positions_follow_event_numbers(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let licenses = [issue(&store, &spec("small")).await, issue(&store, &spec("small")).await];
+pub async fn positions_follow_event_numbers(Stores { store, .. }: &Stores) {
+    let licenses = [issue(store, &spec("small")).await, issue(store, &spec("small")).await];
     for n in 0..10 {
         let command = if n % 4 < 2 { Command::Suspend } else { Command::Reinstate };
-        ask(&store, &licenses[n % 2].id, &command).await.expect("allowed");
+        ask(store, &licenses[n % 2].id, &command).await.expect("allowed");
         if n == 5 {
-            assign_all(&store).await;
+            assign_all(store).await;
         }
     }
-    check_order(&assign_all(&store).await, 12);
+    check_order(&assign_all(store).await, 12);
 }
 
 /// Asserts that positions have no gaps, and that events of each license are in order.
 pub(in crate::conformance) fn check_order(events: &[SequencedEvent], expected: usize) {
     let positions: Vec<_> = events.iter().map(|event| event.position).collect();
-    assert_eq!(
-        positions,
-        (1..=expected as u64).collect::<Vec<_>>(),
-        "each position is assigned once, without gaps"
-    );
+    assert!(positions.iter().copied().eq(1..=expected as u64), "each once, without gaps: {positions:?}");
     let mut numbers = BTreeMap::new();
     for SequencedEvent { event, .. } in events {
         let number = numbers.entry(event.subject.clone()).or_insert(0);
@@ -70,8 +61,8 @@ pub(in crate::conformance) fn read_on(
         let (mut seen, mut cursor) = (Vec::new(), 0);
         loop {
             let last = done.load(Ordering::SeqCst);
-            store.events().assign_positions(at(90), 5).await.expect("assign_positions");
-            let new = store.events().events_after(cursor, 5).await.expect("events_after");
+            ok!(store.events().assign_positions(at(90), 5));
+            let new = ok!(store.events().events_after(cursor, 5));
             if last && new.is_empty() {
                 return seen;
             }
@@ -83,16 +74,11 @@ pub(in crate::conformance) fn read_on(
 }
 
 /// A reader that continues at its last position misses no event that commits meanwhile.
-pub async fn reader_misses_no_event(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let mut licenses = Vec::new();
-    for _ in 0..8 {
-        licenses.push(issue(&store, &spec("small")).await.id);
-    }
+pub async fn reader_misses_no_event(Stores { store, other, handles, .. }: &Stores) {
+    let licenses = issue_many(store, "small", 8).await;
     let done = Arc::new(AtomicBool::new(false));
     let reader = read_on(other.clone(), Arc::clone(&done));
-    let handles = [store, other];
-    race(&handles, 8, |task, store| {
+    race(handles, 8, |task, store| {
         let id = licenses[task].clone();
         async move {
             for n in 0..10 {
@@ -106,33 +92,27 @@ pub async fn reader_misses_no_event(harness: &dyn Harness) {
     let seen = reader.await.expect("the reader does not panic");
     assert_eq!(seen.len(), 8 * 11, "events that the reader has read");
     check_order(&seen, 8 * 11);
-    assert_eq!(handles[0].events().events_after(0, 1_000).await.expect("events_after"), seen);
+    assert_eq!(ok!(handles[0].events().events_after(0, 1_000)), seen);
 }
 
 /// Concurrent callers assign each position once.
-pub async fn racing_callers_assign_each_position_once(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
-    for _ in 0..20 {
-        issue(&handles[0], &spec("small")).await;
-    }
-    let assigned = race(&handles, 16, |_, store| async move {
-        store.events().assign_positions(at(90), 3).await.expect("assign_positions")
-    })
-    .await;
+pub async fn racing_callers_assign_each_position_once(Stores { handles, .. }: &Stores) {
+    issue_many(&handles[0], "small", 20).await;
+    let assigned =
+        race(handles, 16, |_, store| async move { ok!(store.events().assign_positions(at(90), 3)) }).await;
     assert!(assigned.iter().sum::<u32>() <= 20, "{assigned:?} of 20 events got a position");
     check_order(&assign_all(&handles[0]).await, 20);
 }
 
 /// Events are listed by type, license and time, newest first, in pages.
-pub async fn events_are_filtered_and_paged(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let licenses = [issue(&store, &spec("small")).await, issue(&store, &spec("small")).await];
+pub async fn events_are_filtered_and_paged(Stores { store, .. }: &Stores) {
+    let licenses = [issue(store, &spec("small")).await, issue(store, &spec("small")).await];
     for license in &licenses {
         for command in [Command::Suspend, Command::Reinstate, Command::Suspend] {
-            ask(&store, &license.id, &command).await.expect("allowed");
+            ask(store, &license.id, &command).await.expect("allowed");
         }
     }
-    let all = assign_all(&store).await;
+    let all = assign_all(store).await;
     let of = |event_type, license: Option<usize>, from: Option<i64>, to: Option<i64>| EventFilter {
         event_type,
         license_id: license.map(|n| licenses[n].id.clone()),
@@ -160,12 +140,11 @@ pub async fn events_are_filtered_and_paged(harness: &dyn Harness) {
 }
 
 /// Every handle reads the acknowledged position of a subscription, which only moves forward.
-pub async fn acknowledged_position_only_moves_forward(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    assert_eq!(store.events().acknowledged("a").await.expect("acknowledged"), None);
+pub async fn acknowledged_position_only_moves_forward(Stores { store, other, .. }: &Stores) {
+    assert_eq!(ok!(store.events().acknowledged("a")), None);
     for (position, expected) in [(5, 5), (3, 5), (9, 9), (0, 9)] {
-        store.events().acknowledge("a", position).await.expect("acknowledge");
-        assert_eq!(other.events().acknowledged("a").await.expect("acknowledged"), Some(expected));
+        ok!(store.events().acknowledge("a", position));
+        assert_eq!(ok!(other.events().acknowledged("a")), Some(expected));
     }
-    assert_eq!(other.events().acknowledged("b").await.expect("acknowledged"), None, "another subscription");
+    assert_eq!(ok!(other.events().acknowledged("b")), None, "another subscription");
 }

@@ -10,71 +10,49 @@ pub(in crate::conformance) async fn devices(store: &Handle, id: &LicenseId) -> V
     found.devices.into_iter().map(|held| held.binding.value().to_owned()).collect()
 }
 
-/// Executes a command at a time. `Err` has the code of a denial.
-pub(in crate::conformance) async fn ask_at(
-    store: &Handle,
-    id: &LicenseId,
-    command: &Command,
-    now: DateTime<Utc>,
-) -> Result<Arc<License>, DenialCode> {
-    let context = CommandContext { plans: plans().into(), now, expected_version: None, by: None };
-    let mut result = store.execute(id, command, &context).await;
-    // A command that evicts needs all validations counted, which may take longer under load.
-    for _ in 0..20 {
-        if !matches!(result, Err(StoreError::Contended { .. })) {
-            break;
-        }
-        result = store.execute(id, command, &context).await;
-    }
-    match result.expect("execute") {
-        CommandOutcome::Done(license) => Ok(license),
-        CommandOutcome::Denied(denial) => Err(denial.code()),
-    }
-}
-
 /// A valid validation of a device.
 pub(in crate::conformance) fn seen(id: &LicenseId, device: &str, when: i64) -> Validation {
-    Validation { claim: claim(None, Some(device)), ..validation(id, when, ValidationOutcome::Valid) }
+    Validation { claim: claim(None, Some(device)), ..validation(id, when, VALID) }
 }
 
 pub(in crate::conformance) async fn record(store: &Handle, validations: &[Validation]) {
-    store.record(validations, None).await.expect("record");
+    ok!(store.record(validations, None));
 }
 
 /// If the plan evicts, a new device takes the slot of the device that was not seen for the longest, by all
 /// recorded validations.
-pub async fn new_device_evicts_least_recently_seen(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let license = issue(&store, &spec("roaming")).await;
+pub async fn new_device_evicts_least_recently_seen(Stores { store, other, .. }: &Stores) {
+    let license = issue(store, &spec("roaming")).await;
     let id = &license.id;
     for (when, name) in [(61, "a"), (62, "b")] {
-        ask_at(&store, id, &activate(None, Some(name)), at(when)).await.expect("free");
+        ask_at(store, id, &activate(None, Some(name)), at(when)).await.expect("free");
     }
-    record(&other, &[seen(id, "a", 63)]).await;
+    record(other, &[seen(id, "a", 63)]).await;
     let expected = [("c", ["a", "c"]), ("d", ["c", "d"]), ("e", ["d", "e"])];
     for (when, (name, left)) in (70..).zip(expected) {
-        ask_at(&store, id, &activate(None, Some(name)), at(when)).await.expect("it evicts");
-        let held = devices(&other, id).await;
+        ask_at(store, id, &activate(None, Some(name)), at(when)).await.expect("it evicts");
+        let held = devices(other, id).await;
         assert_eq!(held, left, "{name} evicts the least recently seen device");
     }
-    let seen_twice = ask_at(&store, id, &activate(None, Some("e")), at(80)).await.expect("held");
+    let seen_twice = ask_at(store, id, &activate(None, Some("e")), at(80)).await.expect("held");
     assert_eq!(seen_twice.devices_used, 2, "a device that holds a slot evicts none");
 }
 
 /// Racing new devices on a full license each get a slot, and no more devices than slots remain.
-pub async fn evictions_never_oversell(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
+pub async fn evictions_never_oversell(Stores { handles, .. }: &Stores) {
     for round in 0..ROUNDS {
         for slots in [1, 3_u32] {
-            let mut full = spec("roaming");
-            full.max_devices = Some(Limit::AtMost(slots));
-            let license = issue(&handles[0], &full).await;
+            let license = issue(
+                &handles[0],
+                &LicenseSpec { max_devices: Some(Limit::AtMost(slots)), ..spec("roaming") },
+            )
+            .await;
             for n in 0..slots {
                 ask(&handles[0], &license.id, &activate(None, Some(&format!("before {n}"))))
                     .await
                     .expect("free");
             }
-            let won = race(&handles, CALLERS, |task, store| {
+            let won = race(handles, CALLERS, |task, store| {
                 let (id, command) = (license.id.clone(), activate(None, Some(&format!("new {task}"))));
                 async move { ask(&store, &id, &command).await.map(|license| license.devices_used) }
             })
@@ -89,14 +67,13 @@ pub async fn evictions_never_oversell(harness: &dyn Harness) {
 }
 
 /// An idle device is released once, or a validation that was recorded before keeps it.
-pub async fn idle_release_races_with_validations(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
+pub async fn idle_release_races_with_validations(Stores { handles, .. }: &Stores) {
     let day = 86_400;
     for round in 0..ROUNDS * 2 {
         let license = issue(&handles[0], &spec("roaming")).await;
         ask(&handles[0], &license.id, &activate(None, Some("d"))).await.expect("free");
         let recorded = Arc::new(AtomicBool::new(false));
-        let swept = race(&handles, 8, |task, store| {
+        let swept = race(handles, 8, |task, store| {
             let (id, recorded) = (license.id.clone(), Arc::clone(&recorded));
             async move {
                 if task == 0 {
@@ -106,10 +83,8 @@ pub async fn idle_release_races_with_validations(harness: &dyn Harness) {
                 }
                 let seen_before = recorded.load(Ordering::SeqCst);
                 let released = ask_at(&store, &id, &Command::ReleaseIdle, at(40 * day)).await.is_ok();
-                assert!(
-                    !(released && seen_before),
-                    "round {round}: a device was released as idle after its validation was acknowledged"
-                );
+                let why = "a device was released as idle after its validation was acknowledged";
+                assert!(!(released && seen_before), "round {round}: {why}");
                 released
             }
         })
@@ -117,11 +92,7 @@ pub async fn idle_release_races_with_validations(harness: &dyn Harness) {
         let times = swept.iter().filter(|released| **released).count();
         let held = devices(&handles[1], &license.id).await;
         assert!(times <= 1, "round {round}: one slot was released {times} times");
-        assert_eq!(
-            held.is_empty(),
-            times == 1,
-            "round {round}: released {times} times, and held by {held:?}"
-        );
+        assert!(held.is_empty() == (times == 1), "round {round}: released {times} times, held by {held:?}");
         let late = ask_at(&handles[1], &license.id, &Command::ReleaseIdle, at(40 * day)).await;
         assert_eq!(late.err(), Some(DenialCode::ActivationNotFound), "a device that stayed was seen");
         if let Some(activations) = &handles[0].activations {

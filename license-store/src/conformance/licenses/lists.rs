@@ -5,23 +5,20 @@ use crate::conformance::prelude::*;
 
 async fn list(store: &Handle, filter: LicenseFilter, now: DateTime<Utc>) -> Vec<LicenseId> {
     let query = LicenseQuery { filter, at: now, page: PageRequest::default() };
-    let page = store.list(&query).await.expect("list");
+    let page = ok!(store.list(&query));
     page.items.into_iter().map(|detail| detail.license.id.clone()).collect()
 }
 
 /// `expired` depends on the clock, to the microsecond, and applies to active licenses only.
-pub async fn status_filter_is_exact_to_the_microsecond(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let mut ending = spec("open");
-    ending.expires_at = Some(Expiry::At(at(100)));
-    let mut forever = spec("open");
-    forever.expires_at = Some(Expiry::Never);
-    let ending_active = issue(&store, &ending).await.id;
-    let ending_suspended = issue(&store, &ending).await.id;
-    let ending_revoked = issue(&store, &ending).await.id;
-    let perpetual = issue(&store, &forever).await.id;
-    ask(&store, &ending_suspended, &Command::Suspend).await.expect("active");
-    ask(&store, &ending_revoked, &Command::Revoke).await.expect("active");
+pub async fn status_filter_is_exact_to_the_microsecond(Stores { store, .. }: &Stores) {
+    let ending = LicenseSpec { expires_at: Some(Expiry::At(at(100))), ..spec("open") };
+    let forever = LicenseSpec { expires_at: Some(Expiry::Never), ..spec("open") };
+    let ending_active = issue(store, &ending).await.id;
+    let ending_suspended = issue(store, &ending).await.id;
+    let ending_revoked = issue(store, &ending).await.id;
+    let perpetual = issue(store, &forever).await.id;
+    ask(store, &ending_suspended, &Command::Suspend).await.expect("active");
+    ask(store, &ending_revoked, &Command::Revoke).await.expect("active");
     let micro = TimeDelta::microseconds(1);
     for (now, status, expected) in [
         (at(100) - micro, Status::Active, vec![&perpetual, &ending_active]),
@@ -33,19 +30,14 @@ pub async fn status_filter_is_exact_to_the_microsecond(harness: &dyn Harness) {
     ] {
         let filter = LicenseFilter { status: Some(status), ..LicenseFilter::default() };
         let expected: Vec<_> = expected.into_iter().cloned().collect();
-        assert_eq!(list(&store, filter, now).await, expected, "{status:?} at {now}");
+        assert_eq!(list(store, filter, now).await, expected, "{status:?} at {now}");
     }
-    assert_eq!(
-        list(&store, LicenseFilter::default(), at(0)).await,
-        [perpetual, ending_revoked, ending_suspended, ending_active],
-        "newest first"
-    );
+    let all = list(store, LicenseFilter::default(), at(0)).await;
+    assert_eq!(all, [perpetual, ending_revoked, ending_suspended, ending_active], "newest first");
 }
 
 /// A license must match every field of a filter.
-pub async fn plan_and_customer_filters_combine(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let email = |text: &str| CustomerEmail::parse(text).expect("an address");
+pub async fn plan_and_customer_filters_combine(Stores { store, .. }: &Stores) {
     let mut ids = Vec::new();
     for (plan, customer) in [
         ("open", "a@x.com"),
@@ -54,11 +46,10 @@ pub async fn plan_and_customer_filters_combine(harness: &dyn Harness) {
         ("small", "b@x.com"),
         ("open", "a@x.com"),
     ] {
-        let mut spec = spec(plan);
-        spec.customer_email = email(customer);
-        ids.push(issue(&store, &spec).await.id);
+        let spec = LicenseSpec { customer_email: email(customer), ..spec(plan) };
+        ids.push(issue(store, &spec).await.id);
     }
-    ask(&store, &ids[4], &Command::Suspend).await.expect("active");
+    ask(store, &ids[4], &Command::Suspend).await.expect("active");
     let filter = |plan: Option<&str>, customer: Option<&str>, status| LicenseFilter {
         plan: plan.map(str::to_owned),
         customer_email: customer.map(email),
@@ -75,24 +66,20 @@ pub async fn plan_and_customer_filters_combine(harness: &dyn Harness) {
         (filter(None, Some("%@x.com"), None), vec![]),
     ] {
         let expected: Vec<_> = expected.into_iter().map(|n: usize| ids[n].clone()).collect();
-        assert_eq!(list(&store, filter.clone(), at(0)).await, expected, "{filter:?}");
+        assert_eq!(list(store, filter.clone(), at(0)).await, expected, "{filter:?}");
     }
 }
 
 /// Pages list each license once while licenses are added and changed.
-pub async fn license_pages_are_stable(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let mut before = Vec::new();
-    for _ in 0..23 {
-        before.push(issue(&store, &spec("open")).await.id);
-    }
+pub async fn license_pages_are_stable(Stores { store, other, .. }: &Stores) {
+    let mut before = issue_many(store, "open", 23).await;
     before.reverse();
     for limit in [1, 5, 23, 100] {
         let found = all_pages!(limit, |page| async {
             let query = LicenseQuery { filter: LicenseFilter::default(), at: at(0), page };
             let page = store.list(&query).await;
-            issue(&other, &spec("small")).await;
-            ask(&other, &before[7], &Command::Renew).await.expect("active");
+            issue(other, &spec("small")).await;
+            ask(other, &before[7], &Command::Renew).await.expect("active");
             page
         });
         let found = found.into_iter().map(|detail| detail.license.id.clone());
@@ -102,24 +89,20 @@ pub async fn license_pages_are_stable(harness: &dyn Harness) {
 }
 
 /// A license lists a bounded number of activations of each kind, and counts all.
-pub async fn long_activation_lists_are_truncated(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue_with_slots(&store, 5_000).await;
+pub async fn long_activation_lists_are_truncated(Stores { store, .. }: &Stores) {
+    let license = issue_with_slots(store, 5_000).await;
     let count = limits::LISTED_ACTIVATIONS as usize;
-    let domains = |from: usize| LicensePatch {
-        domains: Some((from..count).map(|n| domain(&format!("d{n}.com"))).collect()),
-        ..LicensePatch::default()
-    };
-    ask(&store, &license.id, &Command::Change(domains(0))).await.expect("a list");
-    ask(&store, &license.id, &activate(Some("one-more.com"), None)).await.expect("free");
-    let found = detail(&store, &license.id).await;
+    let domains = set_domains((0..count).map(|n| format!("d{n}.com")));
+    ask(store, &license.id, &domains).await.expect("a list");
+    ask(store, &license.id, &activate(Some("one-more.com"), None)).await.expect("free");
+    let found = detail(store, &license.id).await;
     assert_eq!(found.license.domains_used, count as u64 + 1);
     assert_eq!(found.domains.len(), count);
     assert!(found.domains.is_sorted_by(|a, b| a.id < b.id), "oldest first");
     assert!(
-        found.domains.iter().all(|activation| activation.binding.value() != "one-more.com"),
+        found.domains.iter().all(|one| one.binding.value() != "one-more.com"),
         "the newest is not listed"
     );
-    let held = held_of(&store, &license, &claim(Some("one-more.com"), None)).await;
+    let held = held_of(store, &license, &claim(Some("one-more.com"), None)).await;
     assert!(held.domain, "it is held nevertheless");
 }

@@ -1,18 +1,17 @@
 //! Races for versions, keys and counts, through two handles.
 
-use super::slots::{CALLERS, ROUNDS, handles};
+use super::slots::{CALLERS, ROUNDS};
 use crate::conformance::prelude::*;
 
 const SLOTS_FOR_ALL: u32 = 1_000;
 
 /// One of many changes that expect the same version is made.
-pub async fn one_change_of_a_version_wins(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn one_change_of_a_version_wins(Stores { handles, .. }: &Stores) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], SLOTS_FOR_ALL).await;
-        let changed = race(&handles, CALLERS, |task, store| {
+        let changed = race(handles, CALLERS, |task, store| {
             let (id, command) = (license.id.clone(), activate(None, Some(&format!("d{task}"))));
-            async move { ask_version(&store, &id, &command, Some(1)).await }
+            async move { ask_in(&store, &id, &command, &expecting(Some(1))).await }
         })
         .await;
         let wins = changed.iter().filter(|result| result.is_ok()).count();
@@ -22,12 +21,11 @@ pub async fn one_change_of_a_version_wins(harness: &dyn Harness) {
 }
 
 /// Once a revocation is acknowledged on any handle, no claim that begins is granted.
-pub async fn revoked_license_grants_nothing(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn revoked_license_grants_nothing(Stores { handles, .. }: &Stores) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 100_000).await;
         let revoked = Arc::new(AtomicBool::new(false));
-        let late = race(&handles, 9, |task, store| {
+        let late = race(handles, 9, |task, store| {
             let (id, revoked) = (license.id.clone(), Arc::clone(&revoked));
             async move {
                 if task == 0 {
@@ -72,14 +70,13 @@ async fn hammer(store: &Handle, id: &LicenseId, task: usize, revoked: &AtomicBoo
 }
 
 /// One of many creates with the same idempotency key stores its license, and all return its id.
-pub async fn one_create_per_idempotency_key_wins(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn one_create_per_idempotency_key_wins(Stores { handles, .. }: &Stores) {
     for round in 0..ROUNDS {
         let key = IdempotencyKey::parse(&format!("order {round}")).expect("a key");
-        let created = race(&handles, CALLERS, |_, store| {
+        let created = race(handles, CALLERS, |_, store| {
             let mut new = new_license(&spec("open"));
             new.idempotency = Some(Idempotency { key: key.clone(), request: [1; 32] });
-            async move { (new.license.id.clone(), store.create(&new).await.expect("create")) }
+            async move { (new.license.id.clone(), ok!(store.create(&new))) }
         })
         .await;
         let winners: Vec<_> = created.iter().filter(|(_, created)| *created == Created::New).collect();
@@ -87,55 +84,43 @@ pub async fn one_create_per_idempotency_key_wins(harness: &dyn Harness) {
         let first = &winners[0].0;
         for (id, created) in &created {
             assert!(*created == Created::New || *created == Created::Existing(first.clone()), "{created:?}");
-            let exists = handles[1].get(id).await.expect("get").is_some();
+            let exists = ok!(handles[1].get(id)).is_some();
             assert_eq!(exists, id == first, "one license is stored");
         }
     }
 }
 
 /// Every acknowledged validation is counted.
-pub async fn concurrent_validations_are_all_counted(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn concurrent_validations_are_all_counted(Stores { handles, .. }: &Stores) {
     let license = issue(&handles[0], &spec("open")).await;
-    race(&handles, CALLERS, |task, store| {
+    race(handles, CALLERS, |task, store| {
         let id = license.id.clone();
         async move {
             for n in 0..10 {
                 let seconds = i64::try_from(task).expect("few tasks") * 10 + n;
-                store
-                    .record(&[validation(&id, seconds, ValidationOutcome::Valid)], None)
-                    .await
-                    .expect("record");
+                ok!(store.record(&[validation(&id, seconds, VALID)], None));
             }
         }
     })
     .await;
     let counted = detail(&handles[1], &license.id).await.counters.validation_count;
-    assert_eq!(
-        counted,
-        10 * CALLERS as u64,
-        "{counted} of {} acknowledged validations are counted",
-        10 * CALLERS
-    );
-    if let Some(usage) = &handles[1].usage {
-        let report = usage_report(&**usage, &license.id, &UsageQuery::default()).await;
+    let expected = 10 * CALLERS as u64;
+    assert_eq!(counted, expected, "{counted} of {expected} acknowledged validations are counted");
+    if handles[1].usage.is_some() {
+        let report = usage_report(&handles[1], &license.id, &UsageQuery::default()).await;
         assert_eq!(report.total(), counted, "the report equals the counter");
     }
 }
 
 /// Concurrent commands and validations on one license lose no count and no change.
-pub async fn commands_and_validations_lose_no_count(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn commands_and_validations_lose_no_count(Stores { handles, .. }: &Stores) {
     let license = issue_with_slots(&handles[0], SLOTS_FOR_ALL).await;
-    race(&handles, CALLERS, |task, store| {
+    race(handles, CALLERS, |task, store| {
         let id = license.id.clone();
         async move {
             for n in 0..5 {
                 if task % 2 == 0 {
-                    store
-                        .record(&[validation(&id, 1, ValidationOutcome::Valid)], None)
-                        .await
-                        .expect("record");
+                    ok!(store.record(&[validation(&id, 1, VALID)], None));
                 } else {
                     ask(&store, &id, &activate(None, Some(&format!("d{task} {n}")))).await.expect("free");
                 }

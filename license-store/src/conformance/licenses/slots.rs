@@ -7,31 +7,24 @@ pub(super) const CALLERS: usize = 24;
 
 pub(super) const ROUNDS: usize = 5;
 
-pub(super) async fn handles(harness: &dyn Harness) -> [Handle; 2] {
-    [harness.open().await, harness.open().await]
-}
-
 /// Lets `CALLERS` claims race for the slots of a license, each with its own domain or device.
 async fn race_for_slots(
-    harness: &dyn Harness,
+    Stores { handles, .. }: &Stores,
     full: DenialCode,
     kind: &str,
     claim: impl Fn(usize) -> Command,
 ) {
-    let handles = handles(harness).await;
     for round in 0..ROUNDS {
         for slots in [1, 3, 7_u32] {
             let license = issue_with_slots(&handles[0], slots).await;
-            let won = race(&handles, CALLERS, |task, store| {
+            let won = race(handles, CALLERS, |task, store| {
                 let (id, command) = (license.id.clone(), claim(task));
                 async move { ask(&store, &id, &command).await }
             })
             .await;
             let wins = won.iter().filter(|result| result.is_ok()).count();
-            let message = format!(
-                "round {round}: {wins} of {CALLERS} racing claims won a {slots}-slot license ({kind})"
-            );
-            assert_eq!(wins, slots as usize, "{message}");
+            let message = format!("{wins} of {CALLERS} racing claims won a {slots}-slot license");
+            assert_eq!(wins, slots as usize, "round {round}: {message} ({kind})");
             assert!(won.iter().all(|result| result.is_ok() || *result == Err(full)), "{won:?}");
             let detail = detail(&handles[1], &license.id).await;
             assert_counts(&detail);
@@ -41,31 +34,30 @@ async fn race_for_slots(
 }
 
 /// As many domains get a slot as there are slots.
-pub async fn domains_are_never_oversold_nor_undersold(harness: &dyn Harness) {
-    race_for_slots(harness, DenialCode::DomainLimitReached, "domains", |task| {
+pub async fn domains_are_never_oversold_nor_undersold(stores: &Stores) {
+    race_for_slots(stores, DenialCode::DomainLimitReached, "domains", |task| {
         activate(Some(&format!("d{task}.com")), None)
     })
     .await;
 }
 
 /// As many devices get a slot as there are slots.
-pub async fn devices_are_never_oversold_nor_undersold(harness: &dyn Harness) {
-    race_for_slots(harness, DenialCode::DeviceLimitReached, "devices", |task| {
+pub async fn devices_are_never_oversold_nor_undersold(stores: &Stores) {
+    race_for_slots(stores, DenialCode::DeviceLimitReached, "devices", |task| {
         activate(None, Some(&format!("device {task}")))
     })
     .await;
 }
 
 /// Each of many licenses has one winner, with its own domain and events. The winner needs no second slot.
-pub async fn concurrent_claims_stay_on_their_license(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn concurrent_claims_stay_on_their_license(Stores { handles, .. }: &Stores) {
     let most = CALLERS / 3;
     for _ in 0..ROUNDS {
         let mut licenses = Vec::new();
         for _ in 0..most {
             licenses.push(issue_with_slots(&handles[0], 1).await);
         }
-        let won = race(&handles, CALLERS, |task, store| {
+        let won = race(handles, CALLERS, |task, store| {
             let (id, domain) = (licenses[task % most].id.clone(), format!("d{task}.com"));
             async move { ask(&store, &id, &activate(Some(&domain), None)).await.is_ok().then_some(domain) }
         })
@@ -76,16 +68,14 @@ pub async fn concurrent_claims_stay_on_their_license(harness: &dyn Harness) {
             assert_counts(&found);
             let held: Vec<_> = found.domains.iter().map(|held| held.binding.value()).collect();
             assert_eq!(winners, held, "the winner of a 1-slot license holds its slot");
-            if let Some(events) = &handles[0].events {
-                let events = events.license_events(&license.id, 1, 100).await.expect("license_events");
-                let found: Vec<_> =
-                    events.iter().map(|event| (event.event_type.as_str(), event.sequence)).collect();
-                assert_eq!(found, [("license.activated", 2), ("activation.created", 3)]);
+            if let Some(events) = license_events(&handles[0], &license.id, 1).await {
+                assert_eq!(types(&events), ["license.activated", "activation.created"]);
+                assert_eq!((events[0].sequence, events[1].sequence), (2, 3));
                 assert_eq!(events[1].data["activation"]["name"], *held[0]);
                 assert_eq!(events[1].data["license"]["domains"], serde_json::json!(held));
             }
         }
-        let again = race(&handles, most, |task, store| {
+        let again = race(handles, most, |task, store| {
             let id = licenses[task].id.clone();
             let domain = won.iter().skip(task).step_by(most).flatten().next().cloned().unwrap_or_default();
             async move { ask(&store, &id, &activate(Some(&domain), None)).await }
@@ -96,11 +86,10 @@ pub async fn concurrent_claims_stay_on_their_license(harness: &dyn Harness) {
 }
 
 /// A claim for a domain and a device takes both slots or none.
-pub async fn domain_and_device_are_claimed_together(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn domain_and_device_are_claimed_together(Stores { handles, .. }: &Stores) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 3).await;
-        let won = race(&handles, CALLERS, |task, store| {
+        let won = race(handles, CALLERS, |task, store| {
             let (id, name) = (license.id.clone(), format!("d{task}.com"));
             async move { ask(&store, &id, &activate(Some(&name), Some(&name))).await.is_ok().then_some(name) }
         })
@@ -119,11 +108,10 @@ pub async fn domain_and_device_are_claimed_together(harness: &dyn Harness) {
 }
 
 /// Concurrent first calls from one domain and device take one slot of each, and write one event of each.
-pub async fn repeated_claim_takes_one_slot(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn repeated_claim_takes_one_slot(Stores { handles, .. }: &Stores) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 7).await;
-        let won = race(&handles, CALLERS, |_, store| {
+        let won = race(handles, CALLERS, |_, store| {
             let id = license.id.clone();
             async move { ask(&store, &id, &activate(Some("a.com"), Some("d"))).await }
         })
@@ -132,23 +120,21 @@ pub async fn repeated_claim_takes_one_slot(harness: &dyn Harness) {
         let found = detail(&handles[1], &license.id).await;
         assert_counts(&found);
         assert_eq!((found.domains.len(), found.devices.len()), (1, 1));
-        if let Some(events) = &handles[1].events {
-            let expected = ["license.activated", "activation.created", "activation.created"];
-            assert_eq!(event_types(&**events, &license.id, 1).await, expected);
+        if let Some(events) = license_events(&handles[1], &license.id, 1).await {
+            assert_eq!(types(&events), ["license.activated", "activation.created", "activation.created"]);
         }
     }
 }
 
 /// One of many concurrent releases of an activation frees its slot.
-pub async fn racing_releases_free_one_slot(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn racing_releases_free_one_slot(Stores { handles, .. }: &Stores) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 7).await;
         for name in ["d1", "d2"] {
             ask(&handles[0], &license.id, &activate(None, Some(name))).await.expect("free");
         }
         let held = detail(&handles[0], &license.id).await.devices.remove(0).id;
-        let released = race(&handles, CALLERS, |_, store| {
+        let released = race(handles, CALLERS, |_, store| {
             let (id, command) = (license.id.clone(), Command::Release(held.clone()));
             async move { ask(&store, &id, &command).await }
         })
@@ -162,10 +148,9 @@ pub async fn racing_releases_free_one_slot(harness: &dyn Harness) {
 }
 
 /// Concurrent claims and releases never exceed the slots, and counts equal activations.
-pub async fn claims_and_releases_keep_counts_exact(harness: &dyn Harness) {
-    let handles = handles(harness).await;
+pub async fn claims_and_releases_keep_counts_exact(Stores { handles, .. }: &Stores) {
     let license = issue_with_slots(&handles[0], 3).await;
-    let taken = race(&handles, CALLERS, |task, store| {
+    let taken = race(handles, CALLERS, |task, store| {
         let (id, name) = (license.id.clone(), format!("d{task}"));
         async move {
             let mut taken = 0;
@@ -188,8 +173,7 @@ pub async fn claims_and_releases_keep_counts_exact(harness: &dyn Harness) {
     assert_counts(&found);
     assert_eq!(found.devices.len(), 0, "all were released");
     let taken: usize = taken.iter().sum();
-    if let Some(events) = &handles[1].events {
-        let count = event_types(&**events, &license.id, 0).await.len();
-        assert_eq!(count, 2 + 2 * taken, "created, activated, and two events of each claim");
+    if let Some(events) = license_events(&handles[1], &license.id, 0).await {
+        assert_eq!(events.len(), 2 + 2 * taken, "created, activated, and two events of each claim");
     }
 }

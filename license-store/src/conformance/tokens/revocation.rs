@@ -5,38 +5,28 @@ use crate::conformance::audit::entries::{actor, all_entries};
 use crate::conformance::prelude::*;
 
 /// Every handle reads a revocation at once. A second one changes nothing.
-pub async fn revocation_is_final_and_audited_once(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let made = make(&store, 1).await;
+pub async fn revocation_is_final_and_audited_once(Stores { store, other, .. }: &Stores) {
+    let made = make(store, 1).await;
     let expected = ApiToken { revoked_at: Some(at(10)), ..made.clone() };
     for now in [at(10), at(11)] {
-        let revoked = store.tokens().revoke_token(&made.id, &actor(), now).await.expect("revoke_token");
+        let revoked = ok!(store.tokens().revoke_token(&made.id, &actor(), now));
         assert_eq!(revoked, Some(expected.clone()));
-        assert_eq!(
-            other.tokens().find_token_by_digest(&made.digest).await.expect("the store answers"),
-            Some(expected.clone())
-        );
+        assert_eq!(ok!(other.tokens().find_token_by_digest(&made.digest)), Some(expected.clone()));
     }
-    assert_eq!(
-        store.tokens().revoke_token(&TokenId::first(), &actor(), at(10)).await.expect("revoke_token"),
-        None
-    );
+    assert_eq!(ok!(store.tokens().revoke_token(&TokenId::first(), &actor(), at(10))), None);
     let Some(audit) = &store.audit else { return };
     let entries = all_entries(&**audit).await;
     let [revoked, _] = &entries[..] else { panic!("two entries: {entries:?}") };
-    assert_eq!(
-        (revoked.action.as_str(), &revoked.token_id, &revoked.actor),
-        ("token.revoke", &Some(made.id), &actor())
-    );
+    let found = (revoked.action.as_str(), &revoked.token_id, &revoked.actor);
+    assert_eq!(found, ("token.revoke", &Some(made.id), &actor()));
 }
 
 /// One of many concurrent revocations is made, and all callers see its time.
-pub async fn racing_revocations_are_audited_once(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
+pub async fn racing_revocations_are_audited_once(Stores { handles, .. }: &Stores) {
     let made = make(&handles[0], 1).await;
-    let revoked = race(&handles, 16, |task, store| {
+    let revoked = race(handles, 16, |task, store| {
         let (id, now) = (made.id.clone(), at(i64::try_from(task).expect("few")));
-        async move { store.tokens().revoke_token(&id, &actor(), now).await.expect("revoke_token") }
+        async move { ok!(store.tokens().revoke_token(&id, &actor(), now)) }
     });
     let times: BTreeSet<_> =
         revoked.await.into_iter().map(|token| token.expect("the token exists").revoked_at).collect();

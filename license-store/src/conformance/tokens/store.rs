@@ -19,7 +19,7 @@ fn token(number: u8) -> ApiToken {
 /// Stores a new token.
 pub(in crate::conformance) async fn make(store: &Handle, number: u8) -> ApiToken {
     let token = token(number);
-    store.tokens().create_token(&NewToken::new(token.clone(), &actor())).await.expect("create");
+    ok!(store.tokens().create_token(&NewToken::new(token.clone(), &actor())));
     token
 }
 
@@ -31,46 +31,39 @@ pub(super) async fn assert_audited(store: &Handle, count: usize, context: &str) 
 }
 
 /// Every handle reads each field of a token, by id and by digest.
-pub async fn token_is_stored_unchanged(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let made = make(&store, 1).await;
-    for store in [&store, &other] {
-        assert_eq!(store.tokens().get_token(&made.id).await.expect("the store answers"), Some(made.clone()));
-        assert_eq!(
-            store.tokens().find_token_by_digest(&made.digest).await.expect("the store answers"),
-            Some(made.clone())
-        );
+pub async fn token_is_stored_unchanged(Stores { store, other, .. }: &Stores) {
+    let made = make(store, 1).await;
+    for store in [store, other] {
+        assert_eq!(ok!(store.tokens().get_token(&made.id)), Some(made.clone()));
+        assert_eq!(ok!(store.tokens().find_token_by_digest(&made.digest)), Some(made.clone()));
     }
     let unknown = TokenDigest::from_bytes([9; 32]);
-    assert_eq!(store.tokens().find_token_by_digest(&unknown).await.expect("the store answers"), None);
-    assert_eq!(store.tokens().get_token(&TokenId::first()).await.expect("the store answers"), None);
+    assert_eq!(ok!(store.tokens().find_token_by_digest(&unknown)), None);
+    assert_eq!(ok!(store.tokens().get_token(&TokenId::first())), None);
     if let Some(audit) = &store.audit {
         assert_eq!(all_entries(&**audit).await, [NewToken::new(made, &actor()).audit]);
     }
 }
 
 /// An id or digest is used once.
-pub async fn taken_token_is_rejected(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let made = make(&store, 1).await;
+pub async fn taken_token_is_rejected(Stores { store, .. }: &Stores) {
+    let made = make(store, 1).await;
     let (same_id, same_digest) = (
         ApiToken { digest: TokenDigest::from_bytes([2; 32]), ..made.clone() },
         ApiToken { id: TokenId::first(), ..made.clone() },
     );
     for taken in [same_id, same_digest] {
-        let error = store.tokens().create_token(&NewToken::new(taken, &actor())).await.expect_err("taken");
-        assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error:?}");
+        assert_error!(store.tokens().create_token(&NewToken::new(taken, &actor())).await, AlreadyExists);
     }
-    assert_eq!(store.tokens().get_token(&made.id).await.expect("the store answers"), Some(made));
-    assert_audited(&store, 1, "after two rejected tokens").await;
+    assert_eq!(ok!(store.tokens().get_token(&made.id)), Some(made));
+    assert_audited(store, 1, "after two rejected tokens").await;
 }
 
 /// Tokens are listed by descending id, in pages.
-pub async fn tokens_are_listed_newest_first(harness: &dyn Harness) {
-    let store = harness.open().await;
+pub async fn tokens_are_listed_newest_first(Stores { store, .. }: &Stores) {
     let mut made = Vec::new();
     for number in 1..=5 {
-        made.push(make(&store, number).await);
+        made.push(make(store, number).await);
     }
     made.reverse();
     let found = all_pages!(2, |page| store.tokens().list_tokens(&page));
@@ -78,46 +71,37 @@ pub async fn tokens_are_listed_newest_first(harness: &dyn Harness) {
 }
 
 /// The time of the last use only moves forward. Unknown tokens are ignored.
-pub async fn last_use_only_moves_forward(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (one, two) = (make(&store, 1).await, make(&store, 2).await);
+pub async fn last_use_only_moves_forward(Stores { store, .. }: &Stores) {
+    let (one, two) = (make(store, 1).await, make(store, 2).await);
     let used = |token: &ApiToken, second| TokenUse { id: token.id.clone(), at: at(second) };
     let unknown = TokenUse { id: TokenId::first(), at: at(5) };
     for uses in [vec![used(&one, 5), unknown, used(&two, 6)], vec![used(&one, 4)], vec![]] {
-        store.tokens().record_token_uses(&uses).await.expect("record_token_uses");
+        ok!(store.tokens().record_token_uses(&uses));
     }
     for (token, second) in [(&one, 5), (&two, 6)] {
-        let read =
-            store.tokens().get_token(&token.id).await.expect("the store answers").expect("the token exists");
+        let read = ok!(store.tokens().get_token(&token.id)).expect("the token exists");
         assert_eq!(read, ApiToken { last_used_at: Some(at(second)), ..token.clone() });
     }
-    assert_audited(&store, 2, "after uses").await;
+    assert_audited(store, 2, "after uses").await;
 }
 
 async fn next_token(stream: &mut dyn ChangeStream) -> TokenChanged {
-    let wanted = async {
-        loop {
-            if let ChangeNotice::TokenChanged(change) = stream.next().await {
-                break change;
-            }
-        }
-    };
-    tokio::time::timeout(NOTICE_TIMEOUT, wanted).await.expect("a token change is announced")
+    let select = |notice| if let ChangeNotice::TokenChanged(change) = notice { Some(change) } else { None };
+    next_notice(stream, select).await
 }
 
 /// New and revoked tokens are announced after the commit, on other handles if the harness says so.
-pub async fn token_changes_are_announced(harness: &dyn Harness) {
-    if harness.stream_scope() == StreamScope::Nothing {
+pub async fn token_changes_are_announced(Stores { store, other, scope, .. }: &Stores) {
+    if !scope.has_stream() {
         return;
     }
-    let (store, other) = (harness.open().await, harness.open().await);
     let (mut stream, mut other) = (store.changes(), other.changes());
-    let made = make(&store, 1).await;
+    let made = make(store, 1).await;
     let change = TokenChanged { token_id: made.id.clone(), digest: made.digest };
     assert_eq!(next_token(&mut *stream).await, change);
-    store.tokens().revoke_token(&made.id, &actor(), at(1)).await.expect("revoke_token");
+    ok!(store.tokens().revoke_token(&made.id, &actor(), at(1)));
     assert_eq!(next_token(&mut *stream).await, change);
-    if harness.stream_scope() == StreamScope::AllHandles {
+    if *scope == StreamScope::AllHandles {
         let found = [next_token(&mut *other).await, next_token(&mut *other).await];
         assert_eq!(found, [change.clone(), change]);
     }

@@ -60,34 +60,37 @@ pub(super) async fn import(
     store: &Handle,
     licenses: impl IntoIterator<Item = ImportedLicense>,
 ) -> Vec<Imported> {
-    store.transfer().import(&batch(licenses)).await.expect("import")
+    ok!(store.transfer().import(&batch(licenses)))
 }
 
 pub(super) type Counted = (Arc<License>, Counters);
 pub(super) type BoundTo = (LicenseId, ActivationDetail);
 
+/// Reads a table of a snapshot in pages.
+macro_rules! all_rows {
+    ($limit:expr, |$found:ident| $page:expr) => {{
+        let mut $found = Vec::new();
+        loop {
+            let page = ok!($page);
+            assert!(page.len() <= $limit as usize, "a page of {} has {} rows", $limit, page.len());
+            if page.is_empty() {
+                break $found;
+            }
+            $found.extend(page);
+        }
+    }};
+}
+pub(super) use all_rows;
+
 /// Reads the licenses and activations of a snapshot, in pages.
 pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<Counted>, Vec<BoundTo>) {
-    let mut snapshot = store.transfer().snapshot().await.expect("snapshot");
-    let (mut licenses, mut activations) = (Vec::<Counted>::new(), Vec::<BoundTo>::new());
-    loop {
-        let after = licenses.last().map(|(license, _)| license.id.clone());
-        let page = snapshot.licenses(after.as_ref(), limit).await.expect("licenses");
-        assert!(page.len() <= limit as usize, "a page of {limit} has {} licenses", page.len());
-        if page.is_empty() {
-            break;
-        }
-        licenses.extend(page);
-    }
-    loop {
-        let after = activations.last().map(|(license, one)| (license.clone(), one.activation.id.clone()));
-        let after = after.as_ref().map(|(license, id)| (license, id));
-        let page = snapshot.activations(after, limit).await.expect("activations");
-        assert!(page.len() <= limit as usize, "a page of {limit} has {} activations", page.len());
-        if page.is_empty() {
-            break;
-        }
-        activations.extend(page);
-    }
+    let mut snapshot = ok!(store.transfer().snapshot());
+    let licenses = all_rows!(limit, |found| {
+        snapshot.licenses(found.last().map(|(license, _): &Counted| &license.id), limit)
+    });
+    let activations = all_rows!(limit, |found| {
+        snapshot
+            .activations(found.last().map(|(license, one): &BoundTo| (license, &one.activation.id)), limit)
+    });
     (licenses, activations)
 }

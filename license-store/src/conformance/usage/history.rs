@@ -2,13 +2,9 @@
 
 use crate::conformance::prelude::*;
 
-const EXPIRED: ValidationOutcome = ValidationOutcome::Denied(DenialCode::LicenseExpired);
-const VALID: ValidationOutcome = ValidationOutcome::Valid;
-
 /// The history has location, client and covering domain of each validation, if they are known.
-pub async fn history_stores_every_field(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let license = issue(&store, &spec("open")).await;
+pub async fn history_stores_every_field(Stores { store, other, .. }: &Stores) {
+    let license = issue(store, &spec("open")).await;
     let location = |country, region| {
         let country = Country::parse(country).expect("a country");
         Some(Location { country, region: Region::parse(region) })
@@ -28,19 +24,18 @@ pub async fn history_stores_every_field(harness: &dyn Harness) {
         let plain = validation(&license.id, recorded.len().try_into().expect("few"), VALID);
         recorded.push(Validation { claim, location, client, covered_by, ..plain });
     }
-    record_and_count(&store, &recorded).await;
+    record_and_count(store, &recorded).await;
     recorded.reverse();
-    let report = usage_report(other.usage(), &license.id, &UsageQuery::default()).await;
+    let report = usage_report(other, &license.id, &UsageQuery::default()).await;
     assert_eq!(report.recent.items, recorded, "location, client and covering domain of each validation");
 }
 
 /// A range includes its start and excludes its end.
-pub async fn range_is_half_open(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("open")).await;
+pub async fn range_is_half_open(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("open")).await;
     for seconds in 0..10 {
         let outcome = if seconds == 6 { EXPIRED } else { VALID };
-        record_and_count(&store, &[validation(&license.id, seconds, outcome)]).await;
+        record_and_count(store, &[validation(&license.id, seconds, outcome)]).await;
     }
     for (from, to, total, denied, latest) in [
         (None, None, 9, 1, Some(9)),
@@ -52,20 +47,16 @@ pub async fn range_is_half_open(harness: &dyn Harness) {
         (Some(10), None, 0, 0, None),
     ] {
         let query = UsageQuery { from: from.map(at), to: to.map(at), ..UsageQuery::default() };
-        let report = usage_report(store.usage(), &license.id, &query).await;
-        assert_eq!(
-            (report.total(), report.denied(), report.last_validated_at),
-            (total, denied, latest.map(at)),
-            "{query:?}"
-        );
+        let report = usage_report(store, &license.id, &query).await;
+        let found = (report.total(), report.denied(), report.last_validated_at);
+        assert_eq!(found, (total, denied, latest.map(at)), "{query:?}");
         assert_eq!(report.recent.items.len() as u64, total + denied, "{query:?}");
     }
 }
 
 /// Pages run from the newest validation to the oldest, and list each once, also if times are equal.
-pub async fn history_pages_run_newest_first(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("open")).await;
+pub async fn history_pages_run_newest_first(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("open")).await;
     // Four at each time, with different devices.
     let batch: Vec<_> = (0..40_i64)
         .map(|n| {
@@ -73,7 +64,7 @@ pub async fn history_pages_run_newest_first(harness: &dyn Harness) {
             Validation { claim: claim(None, Some(&format!("d{n}"))), ..validation }
         })
         .collect();
-    record_and_count(&store, &batch).await;
+    record_and_count(store, &batch).await;
     let expected: Vec<_> = batch.iter().rev().cloned().collect();
     for limit in [1, 3, 7, 40] {
         let found = all_pages!(limit, |page| async {
@@ -85,19 +76,18 @@ pub async fn history_pages_run_newest_first(harness: &dyn Harness) {
 }
 
 /// The usage of an unknown license is `NotFound`.
-pub async fn unknown_license_is_not_found(harness: &dyn Harness) {
+pub async fn unknown_license_is_not_found(Stores { store, .. }: &Stores) {
     let unknown = new_license(&spec("open")).license.id;
-    let result = harness.open().await.usage().report(&unknown, &UsageQuery::default()).await;
-    assert!(matches!(result, Err(StoreError::NotFound { .. })), "expected NotFound, got {result:?}");
+    let result = store.usage().report(&unknown, &UsageQuery::default()).await;
+    assert_error!(result, NotFound);
 }
 
 /// Validations of unknown licenses are not in the overview.
-pub async fn unknown_license_is_not_counted(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let license = issue(&store, &spec("open")).await;
+pub async fn unknown_license_is_not_counted(Stores { store, .. }: &Stores) {
+    let license = issue(store, &spec("open")).await;
     let unknown = new_license(&spec("open")).license.id;
     let batch = [validation(&license.id, 1, VALID), validation(&unknown, 2, VALID)];
-    record_and_count(&store, &batch).await;
-    let overview = usage_overview(store.usage(), &UsageQuery::default()).await;
+    record_and_count(store, &batch).await;
+    let overview = usage_overview(store, &UsageQuery::default()).await;
     assert_eq!((overview.usage.total(), overview.usage.recent.items.len()), (1, 1));
 }

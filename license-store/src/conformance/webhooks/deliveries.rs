@@ -1,22 +1,21 @@
 //! Cases for deliveries: their attempts, replays and retention.
 
 use super::endpoints::{command, register};
-use super::leases::{TOKEN, lease, request, sequences, settle, statuses, with_events};
+use super::leases::{TOKEN, endpoint_with_events, lease, request, sequences, settle, statuses, with_events};
 use crate::conformance::events::positions::assign_all;
 use crate::conformance::prelude::*;
 
 /// An event with a position has deliveries to the enabled endpoints that chose it.
-pub async fn endpoints_receive_chosen_events(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (all, some) = (register(&store, &["*"]).await, register(&store, &["license.suspended"]).await);
-    let disabled = register(&store, &["*"]).await;
-    command(&store, &disabled.id, &EndpointCommand::Disable).await;
-    with_events(&store, 3).await;
-    assign_all(&store).await;
+pub async fn endpoints_receive_chosen_events(Stores { store, .. }: &Stores) {
+    let (all, some) = (register(store, &["*"]).await, register(store, &["license.suspended"]).await);
+    let disabled = register(store, &["*"]).await;
+    command(store, &disabled.id, &EndpointCommand::Disable).await;
+    with_events(store, 3).await;
+    assign_all(store).await;
     for (endpoint, expected) in [(&all, 3), (&some, 1), (&disabled, 0)] {
-        assert_eq!(statuses(&store, &endpoint.id).await, vec!["pending"; expected]);
+        assert_eq!(statuses(store, &endpoint.id).await, vec!["pending"; expected]);
     }
-    let taken = lease(&store, &request(90, TOKEN)).await;
+    let taken = lease(store, &request(90, TOKEN)).await;
     assert_eq!(taken.len(), 2, "the first event of the license for each endpoint");
     let to_some = taken.iter().find(|taken| taken.endpoint.id == some.id).expect("one for each");
     assert_eq!(to_some.event.event_type.as_str(), "license.suspended");
@@ -26,25 +25,16 @@ pub async fn endpoints_receive_chosen_events(harness: &dyn Harness) {
 }
 
 /// Attempts are stored with their answers. Deliveries are listed by status, in pages, newest first.
-pub async fn attempts_are_stored(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let endpoint = register(&store, &["*"]).await;
-    with_events(&store, 3).await;
-    assign_all(&store).await;
+pub async fn attempts_are_stored(Stores { store, other, .. }: &Stores) {
+    let endpoint = endpoint_with_events(store, 3).await;
     for (seconds, status) in [(90, 500), (95, 200)] {
-        let taken = lease(&store, &request(seconds, TOKEN)).await;
+        let taken = lease(store, &request(seconds, TOKEN)).await;
         let first = taken.iter().find(|taken| taken.event.sequence == 1).expect("the first");
-        settle(&store, first, (seconds, TOKEN, status)).await;
+        settle(store, first, (seconds, TOKEN, status)).await;
     }
     let page = |status, after, limit| {
-        let (other, id) = (&other, &endpoint.id);
-        async move {
-            other
-                .webhooks()
-                .list_deliveries(id, status, &PageRequest { after, limit })
-                .await
-                .expect("list_deliveries")
-        }
+        let (other, id) = (other, &endpoint.id);
+        async move { ok!(other.webhooks().list_deliveries(id, status, &PageRequest { after, limit })) }
     };
     let succeeded = page(Some(DeliveryStatus::Succeeded), None, 10).await.items;
     assert_eq!(succeeded.len(), 1);
@@ -53,123 +43,84 @@ pub async fn attempts_are_stored(harness: &dyn Harness) {
     assert_eq!(attempts.collect::<Vec<_>>(), [(at(90), body(500)), (at(95), body(200))]);
     assert_eq!(succeeded[0].event_type.as_str(), "license.created");
     let event = &succeeded[0].delivery.event_id;
-    assert_eq!(
-        other.webhooks().get_delivery(&endpoint.id, event).await.expect("get_delivery").as_ref(),
-        succeeded.first()
-    );
+    assert_eq!(ok!(other.webhooks().get_delivery(&endpoint.id, event)).as_ref(), succeeded.first());
     let newest = page(None, None, 2).await;
     assert_eq!(newest.items.iter().map(|item| item.delivery.position).collect::<Vec<_>>(), [3, 2]);
     let last = page(None, newest.next, 2).await;
     assert_eq!((last.items, last.next), (succeeded, None));
-    let known =
-        store.webhooks().get_endpoint(&endpoint.id).await.expect("get_endpoint").expect("the endpoint");
+    let known = ok!(store.webhooks().get_endpoint(&endpoint.id)).expect("the endpoint");
     assert_eq!((known.last_success_at, known.failing_since), (Some(at(95)), None));
 }
 
 /// An endpoint that answers 410 is disabled with an event. Once enabled, it gets its pending deliveries.
-pub async fn gone_endpoint_is_disabled_with_event(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (gone, watcher) = (
-        register(&store, &["license.created"]).await,
-        register(&store, &["webhook_endpoint.disabled"]).await,
-    );
-    issue(&store, &spec("small")).await;
-    issue(&store, &spec("small")).await;
-    assign_all(&store).await;
-    let taken = lease(&store, &LeaseRequest { limit: 1, ..request(90, TOKEN) }).await;
-    assert_eq!(settle(&store, &taken[0], (91, TOKEN, 410)).await, Settled::Failed);
-    let state =
-        store.webhooks().get_endpoint(&gone.id).await.expect("get_endpoint").expect("the endpoint").state;
+pub async fn gone_endpoint_is_disabled_with_event(Stores { store, .. }: &Stores) {
+    let (gone, watcher) =
+        (register(store, &["license.created"]).await, register(store, &["webhook_endpoint.disabled"]).await);
+    issue(store, &spec("small")).await;
+    issue(store, &spec("small")).await;
+    assign_all(store).await;
+    let taken = lease(store, &LeaseRequest { limit: 1, ..request(90, TOKEN) }).await;
+    assert_eq!(settle(store, &taken[0], (91, TOKEN, 410)).await, Settled::Failed);
+    let state = ok!(store.webhooks().get_endpoint(&gone.id)).expect("the endpoint").state;
     assert_eq!(state, EndpointState::Disabled { since: at(91), reason: DisabledReason::Gone });
-    assign_all(&store).await;
-    let taken = lease(&store, &request(92, TOKEN)).await;
+    assign_all(store).await;
+    let taken = lease(store, &request(92, TOKEN)).await;
     assert_eq!(taken.len(), 1, "none to the disabled endpoint");
     assert_eq!((&taken[0].endpoint.id, &taken[0].event.data["reason"]), (&watcher.id, &"gone".into()));
     assert_eq!(taken[0].event.data["endpoint"]["id"], gone.id.as_str());
-    command(&store, &gone.id, &EndpointCommand::Enable).await;
-    assert_eq!(statuses(&store, &gone.id).await, ["failed", "pending"]);
-    assert_eq!(lease(&store, &request(93, TOKEN)).await.len(), 1, "the pending delivery");
+    command(store, &gone.id, &EndpointCommand::Enable).await;
+    assert_eq!(statuses(store, &gone.id).await, ["failed", "pending"]);
+    assert_eq!(lease(store, &request(93, TOKEN)).await.len(), 1, "the pending delivery");
 }
 
 /// One delivery can be repeated, or all since a time, also events that were never sent because the endpoint
 /// was disabled.
-pub async fn deliveries_can_be_replayed(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let endpoint = register(&store, &["*"]).await;
-    with_events(&store, 1).await;
-    assign_all(&store).await;
-    let taken = lease(&store, &request(90, TOKEN)).await;
+pub async fn deliveries_can_be_replayed(Stores { store, .. }: &Stores) {
+    let endpoint = endpoint_with_events(store, 1).await;
+    let taken = lease(store, &request(90, TOKEN)).await;
     let event = &taken[0].delivery.event_id;
-    assert!(store.webhooks().replay_delivery(&endpoint.id, event, at(91)).await.expect("replay_delivery"));
-    assert_eq!(
-        settle(&store, &taken[0], (92, TOKEN, 200)).await,
-        Settled::Succeeded,
-        "the lease is unchanged"
-    );
-    assert!(store.webhooks().replay_delivery(&endpoint.id, event, at(93)).await.expect("replay_delivery"));
-    let again = lease(&store, &request(93, TOKEN)).await;
+    assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(91))));
+    let settled = settle(store, &taken[0], (92, TOKEN, 200)).await;
+    assert_eq!(settled, Settled::Succeeded, "the lease is unchanged");
+    assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(93))));
+    let again = lease(store, &request(93, TOKEN)).await;
     assert_eq!((&again[0].delivery.event_id, again[0].delivery.tries), (event, 0), "same id");
-    settle(&store, &again[0], (94, TOKEN, 200)).await;
+    settle(store, &again[0], (94, TOKEN, 200)).await;
 
-    command(&store, &endpoint.id, &EndpointCommand::Disable).await;
-    let unsent = with_events(&store, 2).await;
-    assign_all(&store).await;
+    command(store, &endpoint.id, &EndpointCommand::Disable).await;
+    let unsent = with_events(store, 2).await;
+    assign_all(store).await;
     let none = EventId::new(Subject::License(unsent), 1);
-    assert!(
-        !store.webhooks().replay_delivery(&endpoint.id, &none, at(95)).await.expect("replay_delivery"),
-        "no delivery exists"
-    );
-    command(&store, &endpoint.id, &EndpointCommand::Enable).await;
+    assert!(!ok!(store.webhooks().replay_delivery(&endpoint.id, &none, at(95))), "no delivery exists");
+    command(store, &endpoint.id, &EndpointCommand::Enable).await;
     let (mut count, mut after) = (0, Some(0));
     while let Some(position) = after {
         let replay =
             Replay { endpoint_id: endpoint.id.clone(), since: at(0), after: position, limit: 1, now: at(96) };
-        let replayed = store.webhooks().replay_since(&replay).await.expect("replay_since");
+        let replayed = ok!(store.webhooks().replay_since(&replay));
         (count, after) = (count + replayed.count, replayed.next);
     }
     assert_eq!(count, 3);
-    assert_eq!(statuses(&store, &endpoint.id).await, ["pending"; 3]);
+    assert_eq!(statuses(store, &endpoint.id).await, ["pending"; 3]);
     let later = Replay { endpoint_id: endpoint.id.clone(), since: at(60), after: 0, limit: 9, now: at(96) };
-    assert_eq!(
-        store.webhooks().replay_since(&later).await.expect("replay_since").count,
-        1,
-        "since that time"
-    );
+    assert_eq!(ok!(store.webhooks().replay_since(&later)).count, 1, "since that time");
 }
 
 /// Pruning keeps pending deliveries and events that a subscription has not read.
-pub async fn pruning_keeps_undelivered_and_unread_events(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let endpoint = register(&store, &["*"]).await;
-    with_events(&store, 2).await;
-    assign_all(&store).await;
-    let taken = lease(&store, &request(90, TOKEN)).await;
-    settle(&store, &taken[0], (91, TOKEN, 200)).await;
-    store.events().acknowledge("reader", 0).await.expect("acknowledge");
+pub async fn pruning_keeps_undelivered_and_unread_events(Stores { store, .. }: &Stores) {
+    let endpoint = endpoint_with_events(store, 2).await;
+    let taken = lease(store, &request(90, TOKEN)).await;
+    settle(store, &taken[0], (91, TOKEN, 200)).await;
+    ok!(store.events().acknowledge("reader", 0));
     let retention = EventRetention { deliveries_before: at(90), events_before: Some(at(9_999)), limit: 10 };
-    assert_eq!(
-        store.events().prune_events(&retention).await.expect("prune_events"),
-        0,
-        "created at 90 s, and not read"
-    );
+    assert_eq!(ok!(store.events().prune_events(&retention)), 0, "created at 90 s, and not read");
     let later = EventRetention { deliveries_before: at(9_999), ..retention };
-    assert_eq!(store.events().prune_events(&later).await.expect("prune_events"), 1, "the settled delivery");
-    assert_eq!(statuses(&store, &endpoint.id).await, ["pending"]);
-    store.events().acknowledge("reader", 2).await.expect("acknowledge");
-    assert_eq!(
-        store
-            .events()
-            .prune_events(&EventRetention { events_before: None, ..later })
-            .await
-            .expect("prune_events"),
-        0
-    );
-    assert_eq!(
-        store.events().prune_events(&later).await.expect("prune_events"),
-        1,
-        "the event without readers and deliveries"
-    );
-    let left = store.events().events_after(0, 10).await.expect("events_after");
+    assert_eq!(ok!(store.events().prune_events(&later)), 1, "the settled delivery");
+    assert_eq!(statuses(store, &endpoint.id).await, ["pending"]);
+    ok!(store.events().acknowledge("reader", 2));
+    assert_eq!(ok!(store.events().prune_events(&EventRetention { events_before: None, ..later })), 0);
+    assert_eq!(ok!(store.events().prune_events(&later)), 1, "the event without readers and deliveries");
+    let left = ok!(store.events().events_after(0, 10));
     assert_eq!(left.iter().map(|event| event.position).collect::<Vec<_>>(), [2]);
-    assert_eq!(sequences(&lease(&store, &request(99, TOKEN)).await), [2], "the pending delivery remains");
+    assert_eq!(sequences(&lease(store, &request(99, TOKEN)).await), [2], "the pending delivery remains");
 }

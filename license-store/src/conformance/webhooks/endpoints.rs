@@ -18,26 +18,22 @@ pub(super) fn new_endpoint(types: &[&str]) -> Endpoint {
 /// Stores a new endpoint.
 pub(super) async fn register(store: &Handle, types: &[&str]) -> Endpoint {
     let endpoint = new_endpoint(types);
-    assert!(
-        store.webhooks().create_endpoint(&endpoint).await.expect("create_endpoint"),
-        "the limit is not reached"
-    );
+    assert!(ok!(store.webhooks().create_endpoint(&endpoint)), "the limit is not reached");
     endpoint
 }
 
 /// Executes a command on an endpoint.
 pub(super) async fn command(store: &Handle, id: &EndpointId, command: &EndpointCommand) -> Endpoint {
-    match store.webhooks().execute_endpoint(id, command, at(60)).await.expect("execute_endpoint") {
+    match ok!(store.webhooks().execute_endpoint(id, command, at(60))) {
         EndpointOutcome::Done(endpoint) => *endpoint,
         other => panic!("{command:?} is done, not {other:?}"),
     }
 }
 
 /// Every handle reads each field, after each command.
-pub async fn every_endpoint_field_is_stored(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    let first = register(&store, &["license.created", "license.revoked"]).await;
-    assert_eq!(other.webhooks().get_endpoint(&first.id).await.expect("get_endpoint"), Some(first.clone()));
+pub async fn every_endpoint_field_is_stored(Stores { store, other, .. }: &Stores) {
+    let first = register(store, &["license.created", "license.revoked"]).await;
+    assert_eq!(ok!(other.webhooks().get_endpoint(&first.id)), Some(first.clone()));
     let settings = EndpointSettings {
         url: "https://bücher.de/".to_owned(),
         events: EventSelection::All,
@@ -51,83 +47,63 @@ pub async fn every_endpoint_field_is_stored(harness: &dyn Harness) {
         EndpointCommand::Disable,
         EndpointCommand::Enable,
     ] {
-        let changed = command(&store, &first.id, &asked).await;
-        assert_eq!(
-            other.webhooks().get_endpoint(&first.id).await.expect("get_endpoint"),
-            Some(changed),
-            "after {asked:?}"
-        );
+        let changed = command(store, &first.id, &asked).await;
+        assert_eq!(ok!(other.webhooks().get_endpoint(&first.id)), Some(changed), "after {asked:?}");
     }
-    let second = register(&other, &["*"]).await;
-    let ids: Vec<_> = store
-        .webhooks()
-        .list_endpoints()
-        .await
-        .expect("list_endpoints")
-        .into_iter()
-        .map(|one| one.id)
-        .collect();
+    let second = register(other, &["*"]).await;
+    let ids: Vec<_> = ok!(store.webhooks().list_endpoints()).into_iter().map(|one| one.id).collect();
     assert_eq!(ids, [first.id, second.id.clone()], "oldest first");
-    let again = store.webhooks().create_endpoint(&second).await;
-    assert!(matches!(again, Err(StoreError::AlreadyExists { .. })), "{again:?}");
+    assert_error!(store.webhooks().create_endpoint(&second).await, AlreadyExists);
     let unknown = new_endpoint(&["*"]).id;
-    assert_eq!(store.webhooks().get_endpoint(&unknown).await.expect("get_endpoint"), None);
+    assert_eq!(ok!(store.webhooks().get_endpoint(&unknown)), None);
     let outcome = store.webhooks().execute_endpoint(&unknown, &EndpointCommand::Enable, at(60)).await;
     assert_eq!(outcome.expect("execute_endpoint"), EndpointOutcome::NotFound);
 }
 
 /// The number of endpoints is limited, also if several are created at once.
-pub async fn number_of_endpoints_is_limited(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
+pub async fn number_of_endpoints_is_limited(Stores { handles, .. }: &Stores) {
     for _ in 3..limits::ENDPOINTS {
         register(&handles[0], &["*"]).await;
     }
-    let created = race(&handles, 8, |_, store| async move {
-        store.webhooks().create_endpoint(&new_endpoint(&["*"])).await.expect("create_endpoint")
-    })
-    .await;
+    let created =
+        race(
+            handles,
+            8,
+            |_, store| async move { ok!(store.webhooks().create_endpoint(&new_endpoint(&["*"]))) },
+        )
+        .await;
     assert_eq!(created.iter().filter(|created| **created).count(), 3, "three were created: {created:?}");
-    let endpoints = handles[0].webhooks().list_endpoints().await.expect("list_endpoints");
+    let endpoints = ok!(handles[0].webhooks().list_endpoints());
     assert_eq!(endpoints.len(), limits::ENDPOINTS);
 }
 
 /// A deleted endpoint loses its deliveries and gets no more.
-pub async fn deleted_endpoint_loses_its_deliveries(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (gone, other) = (register(&store, &["*"]).await, register(&store, &["*"]).await);
-    issue(&store, &spec("small")).await;
-    assign_all(&store).await;
-    assert!(store.webhooks().delete_endpoint(&gone.id).await.expect("delete_endpoint"));
-    assert!(!store.webhooks().delete_endpoint(&gone.id).await.expect("delete_endpoint"), "again");
-    issue(&store, &spec("small")).await;
-    assign_all(&store).await;
+pub async fn deleted_endpoint_loses_its_deliveries(Stores { store, .. }: &Stores) {
+    let (gone, other) = (register(store, &["*"]).await, register(store, &["*"]).await);
+    issue(store, &spec("small")).await;
+    assign_all(store).await;
+    assert!(ok!(store.webhooks().delete_endpoint(&gone.id)));
+    assert!(!ok!(store.webhooks().delete_endpoint(&gone.id)), "again");
+    issue(store, &spec("small")).await;
+    assign_all(store).await;
     for (endpoint, expected) in [(&gone, 0), (&other, 2)] {
-        let page = store
-            .webhooks()
-            .list_deliveries(&endpoint.id, None, &PageRequest::default())
-            .await
-            .expect("list_deliveries");
+        let page = ok!(store.webhooks().list_deliveries(&endpoint.id, None, &PageRequest::default()));
         assert_eq!(page.items.len(), expected);
     }
-    assert_eq!(store.webhooks().list_endpoints().await.expect("list_endpoints"), [other]);
+    assert_eq!(ok!(store.webhooks().list_endpoints()), [other]);
 }
 
 /// A test event goes to its endpoint only, and is refused if the endpoint is disabled.
-pub async fn test_event_goes_to_its_endpoint_only(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let (tested, other) = (register(&store, &["license.created"]).await, register(&store, &["*"]).await);
-    command(&store, &tested.id, &EndpointCommand::Test).await;
-    let events = assign_all(&store).await;
+pub async fn test_event_goes_to_its_endpoint_only(Stores { store, .. }: &Stores) {
+    let (tested, other) = (register(store, &["license.created"]).await, register(store, &["*"]).await);
+    command(store, &tested.id, &EndpointCommand::Test).await;
+    let events = assign_all(store).await;
     assert_eq!(events[0].event.event_type.as_str(), "webhook_endpoint.test");
     for (endpoint, expected) in [(&tested, 1), (&other, 0)] {
-        let page = store
-            .webhooks()
-            .list_deliveries(&endpoint.id, None, &PageRequest::default())
-            .await
-            .expect("list_deliveries");
+        let page = ok!(store.webhooks().list_deliveries(&endpoint.id, None, &PageRequest::default()));
         assert_eq!(page.items.len(), expected);
     }
-    command(&store, &tested.id, &EndpointCommand::Disable).await;
+    command(store, &tested.id, &EndpointCommand::Disable).await;
     let refused = store.webhooks().execute_endpoint(&tested.id, &EndpointCommand::Test, at(60)).await;
     assert_eq!(refused.expect("execute_endpoint"), EndpointOutcome::Disabled);
 }

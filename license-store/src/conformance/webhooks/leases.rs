@@ -11,7 +11,7 @@ pub(super) fn request(seconds: i64, token: LeaseToken) -> LeaseRequest {
 }
 
 pub(super) async fn lease(store: &Handle, request: &LeaseRequest) -> Vec<LeasedDelivery> {
-    store.webhooks().lease_deliveries(request).await.expect("lease_deliveries").deliveries
+    ok!(store.webhooks().lease_deliveries(request)).deliveries
 }
 
 pub(super) async fn settle(
@@ -29,15 +29,11 @@ pub(super) async fn settle(
         schedule: Schedule::default(),
         now: at(seconds),
     };
-    store.webhooks().settle(&settlement).await.expect("settle")
+    ok!(store.webhooks().settle(&settlement))
 }
 
 pub(super) async fn statuses(store: &Handle, id: &EndpointId) -> Vec<&'static str> {
-    let page = store
-        .webhooks()
-        .list_deliveries(id, None, &PageRequest { after: None, limit: 100 })
-        .await
-        .expect("list_deliveries");
+    let page = ok!(store.webhooks().list_deliveries(id, None, &PageRequest { after: None, limit: 100 }));
     page.items.iter().rev().map(|item| item.delivery.status.as_str()).collect()
 }
 
@@ -55,42 +51,41 @@ pub(super) async fn with_events(store: &Handle, events: usize) -> LicenseId {
     id
 }
 
+/// Creates an endpoint, and a license with this number of events, which have positions.
+pub(super) async fn endpoint_with_events(store: &Handle, events: usize) -> Endpoint {
+    let endpoint = register(store, &["*"]).await;
+    with_events(store, events).await;
+    assign_all(store).await;
+    endpoint
+}
+
 /// A leased delivery is not leased again until the lease ends.
-pub async fn lease_excludes_others_until_it_ends(harness: &dyn Harness) {
-    let (store, other) = (harness.open().await, harness.open().await);
-    register(&store, &["*"]).await;
-    with_events(&store, 1).await;
-    assign_all(&store).await;
-    assert_eq!(lease(&store, &request(89, TOKEN)).await, [], "due at 90 s");
+pub async fn lease_excludes_others_until_it_ends(Stores { store, other, .. }: &Stores) {
+    endpoint_with_events(store, 1).await;
+    assert_eq!(lease(store, &request(89, TOKEN)).await, [], "due at 90 s");
     let LeasedDeliveries { deliveries: first, next_due } =
-        store.webhooks().lease_deliveries(&request(90, TOKEN)).await.expect("lease_deliveries");
+        ok!(store.webhooks().lease_deliveries(&request(90, TOKEN)));
     assert_eq!((first.len(), next_due), (1, Some(at(120))));
     let second = LeaseToken::from_bytes([2; 16]);
-    assert_eq!(lease(&other, &request(119, second)).await, [], "the lease holds");
-    let taken = lease(&other, &request(120, second)).await;
+    assert_eq!(lease(other, &request(119, second)).await, [], "the lease holds");
+    let taken = lease(other, &request(120, second)).await;
     assert_eq!(taken.len(), 1, "the lease has ended");
     assert_eq!(taken[0].event, first[0].event);
-    assert_eq!(
-        settle(&store, &first[0], (121, TOKEN, 200)).await,
-        Settled::Refused,
-        "the token does not own the delivery"
-    );
-    assert_eq!(statuses(&other, &first[0].endpoint.id).await, ["pending"], "nothing was written");
-    assert_eq!(settle(&other, &taken[0], (122, second, 200)).await, Settled::Succeeded);
-    assert_eq!(settle(&other, &taken[0], (122, second, 200)).await, Settled::Refused, "already settled");
-    assert_eq!(lease(&store, &request(9_000, TOKEN)).await, [], "delivered");
+    let settled = settle(store, &first[0], (121, TOKEN, 200)).await;
+    assert_eq!(settled, Settled::Refused, "the token does not own the delivery");
+    assert_eq!(statuses(other, &first[0].endpoint.id).await, ["pending"], "nothing was written");
+    assert_eq!(settle(other, &taken[0], (122, second, 200)).await, Settled::Succeeded);
+    assert_eq!(settle(other, &taken[0], (122, second, 200)).await, Settled::Refused, "already settled");
+    assert_eq!(lease(store, &request(9_000, TOKEN)).await, [], "delivered");
 }
 
 /// Racing lease requests on several nodes get each delivery once.
-pub async fn racing_leases_get_each_delivery_once(harness: &dyn Harness) {
-    let handles = [harness.open().await, harness.open().await];
+pub async fn racing_leases_get_each_delivery_once(Stores { handles, .. }: &Stores) {
     let store = &handles[0];
     let endpoints = [register(store, &["*"]).await, register(store, &["*"]).await];
-    for _ in 0..30 {
-        issue(store, &spec("small")).await;
-    }
+    issue_many(store, "small", 30).await;
     assign_all(store).await;
-    let taken = race(&handles, 12, |task, store| {
+    let taken = race(handles, 12, |task, store| {
         let own = LeaseToken::from_bytes([u8::try_from(task).expect("few"); 16]);
         async move {
             let mut taken = Vec::new();
@@ -114,66 +109,58 @@ pub async fn racing_leases_get_each_delivery_once(harness: &dyn Harness) {
 }
 
 /// First attempts follow the event order of a license. A failed attempt does not delay later events.
-pub async fn first_attempts_follow_license_order(harness: &dyn Harness) {
-    let store = harness.open().await;
-    register(&store, &["*"]).await;
-    with_events(&store, 3).await;
-    with_events(&store, 1).await;
-    assign_all(&store).await;
-    let taken = lease(&store, &request(90, TOKEN)).await;
+pub async fn first_attempts_follow_license_order(Stores { store, .. }: &Stores) {
+    register(store, &["*"]).await;
+    with_events(store, 3).await;
+    with_events(store, 1).await;
+    assign_all(store).await;
+    let taken = lease(store, &request(90, TOKEN)).await;
     assert_eq!(sequences(&taken), [1, 1], "the first of each license");
-    assert_eq!(lease(&store, &request(91, TOKEN)).await, [], "the second waits for the first attempt");
+    assert_eq!(lease(store, &request(91, TOKEN)).await, [], "the second waits for the first attempt");
     let first = taken.iter().find(|taken| taken.delivery.position == 1).expect("the first");
-    let retry = settle(&store, first, (92, TOKEN, 500)).await;
+    let retry = settle(store, first, (92, TOKEN, 500)).await;
     assert_eq!(retry, Settled::Retry(at(97)));
-    let second = lease(&store, &request(93, TOKEN)).await;
+    let second = lease(store, &request(93, TOKEN)).await;
     assert_eq!(sequences(&second), [2], "not delayed by a failed attempt");
-    assert_eq!(settle(&store, &second[0], (94, TOKEN, 200)).await, Settled::Succeeded);
-    let rest = lease(&store, &request(97, TOKEN)).await;
-    assert_eq!(
-        rest.iter().map(|taken| taken.event.sequence).collect::<BTreeSet<_>>(),
-        BTreeSet::from([1, 3])
-    );
+    assert_eq!(settle(store, &second[0], (94, TOKEN, 200)).await, Settled::Succeeded);
+    let rest = lease(store, &request(97, TOKEN)).await;
+    let mut rest = sequences(&rest);
+    rest.sort_unstable();
+    assert_eq!(rest, [1, 3]);
 }
 
 /// Endpoints get equal shares, and no endpoint has more leased deliveries than requested.
-pub async fn endpoints_get_equal_shares(harness: &dyn Harness) {
-    let store = harness.open().await;
-    let busy = register(&store, &["license.created"]).await;
-    for _ in 0..20 {
-        issue(&store, &spec("small")).await;
-    }
-    assign_all(&store).await;
-    let quiet = register(&store, &["license.suspended"]).await;
+pub async fn endpoints_get_equal_shares(Stores { store, .. }: &Stores) {
+    let busy = register(store, &["license.created"]).await;
+    issue_many(store, "small", 20).await;
+    assign_all(store).await;
+    let quiet = register(store, &["license.suspended"]).await;
     for _ in 0..3 {
-        with_events(&store, 2).await;
+        with_events(store, 2).await;
     }
-    assign_all(&store).await;
+    assign_all(store).await;
     let some = LeaseRequest { limit: 4, per_endpoint: 5, ..request(90, TOKEN) };
-    let taken = lease(&store, &some).await;
+    let taken = lease(store, &some).await;
     let of = |taken: &[LeasedDelivery], id| taken.iter().filter(|taken| taken.endpoint.id == id).count();
     assert_eq!((of(&taken, busy.id.clone()), of(&taken, quiet.id.clone())), (2, 2), "equal shares of 4");
-    let more = lease(&store, &LeaseRequest { limit: 100, ..some }).await;
+    let more = lease(store, &LeaseRequest { limit: 100, ..some }).await;
     assert_eq!(of(&more, busy.id.clone()), 3, "at most five are leased");
     assert_eq!(of(&more, quiet.id.clone()), 1);
     let to_busy = taken.iter().find(|taken| taken.endpoint.id == busy.id).expect("two");
-    settle(&store, to_busy, (91, TOKEN, 200)).await;
-    assert_eq!(lease(&store, &LeaseRequest { limit: 100, ..some }).await.len(), 1, "one was settled");
-    let lapsed = lease(&store, &LeaseRequest { limit: 100, per_endpoint: 100, ..request(200, TOKEN) }).await;
+    settle(store, to_busy, (91, TOKEN, 200)).await;
+    assert_eq!(lease(store, &LeaseRequest { limit: 100, ..some }).await.len(), 1, "one was settled");
+    let lapsed = lease(store, &LeaseRequest { limit: 100, per_endpoint: 100, ..request(200, TOKEN) }).await;
     assert_eq!(of(&lapsed, busy.id), 22, "all leases have ended");
 }
 
 /// A returned delivery is due at once, without an attempt.
-pub async fn returned_delivery_is_due_at_once(harness: &dyn Harness) {
-    let store = harness.open().await;
-    register(&store, &["*"]).await;
-    with_events(&store, 2).await;
-    assign_all(&store).await;
-    let taken = lease(&store, &request(90, TOKEN)).await;
+pub async fn returned_delivery_is_due_at_once(Stores { store, .. }: &Stores) {
+    endpoint_with_events(store, 2).await;
+    let taken = lease(store, &request(90, TOKEN)).await;
     let other = LeaseToken::from_bytes([2; 16]);
-    store.webhooks().return_delivery(&taken[0].delivery, other, at(91)).await.expect("return_delivery");
-    assert_eq!(lease(&store, &request(91, other)).await, [], "another token returns nothing");
-    store.webhooks().return_delivery(&taken[0].delivery, TOKEN, at(91)).await.expect("return_delivery");
-    let again = lease(&store, &request(91, other)).await;
+    ok!(store.webhooks().return_delivery(&taken[0].delivery, other, at(91)));
+    assert_eq!(lease(store, &request(91, other)).await, [], "another token returns nothing");
+    ok!(store.webhooks().return_delivery(&taken[0].delivery, TOKEN, at(91)));
+    let again = lease(store, &request(91, other)).await;
     assert_eq!((sequences(&again), again[0].delivery.tries), (vec![1], 0));
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use license_core::domain::DomainName;
-use license_core::license::{Binding, Fingerprint};
-use license_core::license::{Counters, LicenseId};
+use license_core::license::{Binding, Counters, Fingerprint, LicenseId};
 use license_core::usage::{Client, Day, Fold, Region, Sighting, Validation, fold};
 use license_core::validation::Claim;
-use serde_json::json;
 
 use crate::sql::journal::SequencedValidation;
-use crate::sql::rows::{int, json_rows, micros, rollup_row};
+use crate::sql::prelude::*;
+use crate::sql::rows::rollup_row;
 
 /// When bindings of each license were seen.
 pub(super) type Sightings = BTreeMap<LicenseId, BTreeMap<Binding, Vec<Sighting>>>;

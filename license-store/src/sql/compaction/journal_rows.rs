@@ -3,13 +3,9 @@
 use std::collections::BTreeSet;
 
 use license_core::license::LicenseId;
-use license_core::store::StoreError;
-use serde_json::json;
 
-use crate::sql::database::{Connection, SqlDatabase, Tx, first_count, reader};
-use crate::sql::dialect::{Dialect, values};
 use crate::sql::journal::{SequencedValidation, decode};
-use crate::sql::rows::{int, json_rows};
+use crate::sql::prelude::*;
 
 /// Maximum number of journal rows in one pass.
 const ROWS: i64 = 20_000;
@@ -47,15 +43,10 @@ impl DecodedRows {
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Returns the ids of the oldest rows: up to `limit` validations, but at least one row.
-    pub(super) async fn oldest_rows(
-        &self,
-        connection: &mut Connection<D>,
-        limit: u64,
-    ) -> Result<Vec<u64>, StoreError> {
+    pub(super) async fn oldest_rows(&self, connection: &mut Connection<D>, limit: u64) -> Result<Vec<u64>> {
         let rows = self.fetch(connection, &self.sql.journal.oldest, values![ROWS]).await?;
         let (mut ids, mut total) = (Vec::new(), 0);
-        for row in &rows {
-            let row = reader::<D>(row, "journal", "");
+        for row in rows.iter("journal", "") {
             total += row.count("size")?;
             if total > limit && !ids.is_empty() {
                 break;
@@ -71,28 +62,24 @@ impl<D: Dialect> SqlDatabase<D> {
         connection: &mut Connection<D>,
         first: u64,
         last: u64,
-    ) -> Result<Vec<JournalRow>, StoreError> {
+    ) -> Result<Vec<JournalRow>> {
         let rows = self.fetch(connection, &self.sql.journal.range, values![int(first), int(last)]).await?;
-        let read = |row| {
-            let row = reader::<D>(row, "journal", "");
-            Ok(JournalRow { id: row.count("id")?, entries: row.text("entries")? })
-        };
-        rows.iter().map(read).collect()
+        rows.all("journal", "", |row| Ok(JournalRow { id: row.count("id")?, entries: row.text("entries")? }))
     }
 
     /// Counts the validations that wait, those of other processes included.
-    pub(super) async fn count_backlog(&self) -> Result<(), StoreError> {
+    pub(super) async fn count_backlog(&self) -> Result<()> {
         let before = self.backlog.waiting();
         let rows = self.read(&self.sql.journal.count_validations, &[]).await?;
-        self.backlog.correct(before, first_count::<D>(&rows, "journal", "n")?);
+        self.backlog.correct(before, rows.count("journal", "n")?);
         Ok(())
     }
 
-    pub(super) async fn newest_row(&self) -> Result<u64, StoreError> {
-        first_count::<D>(&self.read(&self.sql.journal.newest, &[]).await?, "journal", "id")
+    pub(super) async fn newest_row(&self) -> Result<u64> {
+        self.read(&self.sql.journal.newest, &[]).await?.count("journal", "id")
     }
 
-    pub(super) async fn has_rows_up_to(&self, id: u64) -> Result<bool, StoreError> {
+    pub(super) async fn has_rows_up_to(&self, id: u64) -> Result<bool> {
         Ok(!self.read(&self.sql.journal.any_up_to, values![int(id)]).await?.is_empty())
     }
 
@@ -101,24 +88,19 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         connection: &mut Connection<D>,
         validations: &mut Vec<SequencedValidation>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let mut ids: Vec<_> = validations.iter().map(|one| one.validation.license_id.as_str()).collect();
         ids.dedup();
         let ids = json_rows(ids.into_iter().map(|id| json!([id])));
-        let rows =
-            self.fetch(connection, &self.sql.compaction.unknown_licenses, values![ids.as_str()]).await?;
-        let unknown = rows.iter().map(|row| reader::<D>(row, "licenses", "").license_id("id"));
-        let unknown = unknown.collect::<Result<BTreeSet<LicenseId>, _>>()?;
+        let rows = self.fetch(connection, &self.sql.compaction.unknown_licenses, values![ids]).await?;
+        let unknown: BTreeSet<LicenseId> =
+            rows.iter("licenses", "").map(|row| row.license_id("id")).collect::<Result<_, _>>()?;
         validations.retain(|one| !unknown.contains(&one.validation.license_id));
         Ok(())
     }
 
     /// Moves unreadable rows to `journal_rejected`, so that compaction goes on.
-    pub(super) async fn reject_rows(
-        &self,
-        tx: &mut Tx<D>,
-        rejected: &[(u64, String)],
-    ) -> Result<(), StoreError> {
+    pub(super) async fn reject_rows(&self, tx: &mut Tx<D>, rejected: &[(u64, String)]) -> Result<()> {
         for (id, reason) in rejected {
             tracing::error!(journal_row = id, %reason, "validations cannot be read; moved to journal_rejected");
             self.fetch(tx, &self.sql.journal.reject, values![int(*id), reason.as_str()]).await?;
@@ -128,8 +110,8 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(())
     }
 
-    pub(super) async fn delete_rows(&self, tx: &mut Tx<D>, ids: &[u64]) -> Result<(), StoreError> {
+    pub(super) async fn delete_rows(&self, tx: &mut Tx<D>, ids: &[u64]) -> Result<()> {
         let ids = json_rows(ids.iter().map(|id| json!([id])));
-        self.fetch(tx, &self.sql.journal.delete, values![ids.as_str()]).await.map(drop)
+        self.fetch(tx, &self.sql.journal.delete, values![ids]).await.map(drop)
     }
 }

@@ -1,14 +1,10 @@
 //! Compaction of a database with one writer, in many short transactions. Recorders and commands get the
 //! writer in between.
 
-use license_core::store::StoreError;
-
 use super::fold_rows::FoldRows;
 use super::journal_rows::DecodedRows;
-use crate::sql::database::{SqlDatabase, reader};
-use crate::sql::dialect::{Dialect, Durability, values};
 use crate::sql::journal::SequencedValidation;
-use crate::sql::rows::int;
+use crate::sql::prelude::*;
 
 /// Validations of one fold. In a larger fold, more validations share pages, but it takes more memory.
 const FOLD: u64 = 100_000;
@@ -43,7 +39,7 @@ impl<D: Dialect> SqlDatabase<D> {
     ///
     /// If another process works on the same fold, a transaction finds that the marker has moved, and this
     /// call returns. The next call skips validations that are already compacted.
-    pub(super) async fn compact_slices(&self) -> Result<(), StoreError> {
+    pub(super) async fn compact_slices(&self) -> Result<()> {
         let Some(mut marker) = self.start_fold().await? else { return Ok(()) };
         let connection = &mut *self.reader().await?;
         let rows = self.journal_rows(connection, marker.first, marker.last).await?;
@@ -66,12 +62,11 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Returns the marker of the fold that is under way, or starts the next one.
-    async fn start_fold(&self) -> Result<Option<Marker>, StoreError> {
+    async fn start_fold(&self) -> Result<Option<Marker>> {
         loop {
             let connection = &mut *self.reader().await?;
             let rows = self.fetch(connection, &self.sql.compaction.marker, &[]).await?;
-            if let Some(row) = rows.first() {
-                let row = reader::<D>(row, "compaction", "");
+            if let Some(row) = rows.iter("compaction", "").next() {
                 let (first, last) = (row.count("first")?, row.count("last")?);
                 if last > 0 {
                     let (license, sequence) = (row.text("after_license")?, row.count("after_sequence")?);
@@ -89,11 +84,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Writes a slice and moves the marker. Returns `false` if another process has moved the marker.
-    async fn compact_slice(
-        &self,
-        marker: &mut Marker,
-        slice: &[SequencedValidation],
-    ) -> Result<bool, StoreError> {
+    async fn compact_slice(&self, marker: &mut Marker, slice: &[SequencedValidation]) -> Result<bool> {
         let Some(end) = slice.last() else { return Ok(true) };
         let rows = FoldRows::new(slice);
         let mut tx = self.begin(Durability::ProcessCrash).await?;
@@ -115,7 +106,7 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Deletes compacted rows. The marker stays until the last of them is deleted, so none is folded again
     /// after a crash.
-    async fn delete_compacted_rows(&self, marker: &Marker, ids: &[u64]) -> Result<(), StoreError> {
+    async fn delete_compacted_rows(&self, marker: &Marker, ids: &[u64]) -> Result<()> {
         for some in ids.chunks(DELETED_ROWS) {
             let mut tx = self.begin(Durability::ProcessCrash).await?;
             self.delete_rows(&mut tx, some).await?;

@@ -1,18 +1,15 @@
 //! Compaction of a database with many writers: one transaction, which blocks no recorder and no command.
 
-use license_core::store::StoreError;
-
 use super::fold_rows::FoldRows;
 use super::journal_rows::DecodedRows;
-use crate::sql::database::SqlDatabase;
-use crate::sql::dialect::{Dialect, Durability};
+use crate::sql::prelude::*;
 
 /// Validations of one transaction.
 const FOLD: u64 = 5_000;
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Folds the oldest rows of the journal. Other nodes wait for the lock, and then fold the next rows.
-    pub(super) async fn compact_step(&self) -> Result<(), StoreError> {
+    pub(super) async fn compact_step(&self) -> Result<()> {
         let mut tx = self.begin(Durability::Repeatable).await?;
         self.lock_compaction(&mut tx).await?;
         // Only the ids that were read: identity numbers commit out of order, so a smaller one may appear

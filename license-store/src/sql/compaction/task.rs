@@ -6,13 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use license_core::store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::sql::database::SqlDatabase;
-use crate::sql::dialect::Dialect;
+use crate::sql::prelude::*;
 
 /// A pass begins when this many validations wait, or after [`MAX_DELAY`]. Large folds are cheaper: their
 /// validations share pages.
@@ -79,7 +77,7 @@ impl Compaction {
     ///
     /// On a quiet system this starts a pass. With a backlog it only waits, since passes are under way. A
     /// failed pass is not an error for the reader: the disk may be full, or another node may be compacting.
-    pub(crate) async fn catch_up<D: Dialect>(&self, database: &SqlDatabase<D>) -> Result<bool, StoreError> {
+    pub(crate) async fn catch_up<D: Dialect>(&self, database: &SqlDatabase<D>) -> Result<bool> {
         if database.read(&database.sql.journal.any, &[]).await?.is_empty() {
             return Ok(true);
         }
@@ -91,7 +89,7 @@ impl Compaction {
     ///
     /// # Errors
     /// Returns [`StoreError::Unavailable`] if a pass fails.
-    pub(crate) async fn run_now(&self) -> Result<(), StoreError> {
+    pub(crate) async fn run_now(&self) -> Result<()> {
         if self.next_pass(true).await {
             return Ok(());
         }
@@ -169,7 +167,7 @@ async fn wait<D: Dialect>(database: &SqlDatabase<D>, requests: &Requests, number
 }
 
 /// Compacts the validations that wait now. Returns whether it compacted all of them.
-async fn pass<D: Dialect>(database: &SqlDatabase<D>) -> Result<bool, StoreError> {
+async fn pass<D: Dialect>(database: &SqlDatabase<D>) -> Result<bool> {
     let newest = database.newest_row().await?;
     loop {
         database.count_backlog().await?;
@@ -179,6 +177,6 @@ async fn pass<D: Dialect>(database: &SqlDatabase<D>) -> Result<bool, StoreError>
         let compact = async || {
             if D::SINGLE_WRITER { database.compact_slices().await } else { database.compact_step().await }
         };
-        database.retry.run(compact).await?;
+        retry(compact).await?;
     }
 }

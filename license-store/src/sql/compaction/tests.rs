@@ -1,108 +1,25 @@
 //! Compaction that fails, is cut short, or races: every validation is counted once.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::license::{Fingerprint, LicenseId};
+use license_core::license::{Counters, Fingerprint, LicenseId};
 use license_core::store::{
-    ActivationStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, UsageStore,
+    ActivationStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, UsageStore,
 };
-use license_core::usage::{RollupFilter, UsageQuery, Validation, roll_up};
-use license_core::validation::Claim;
-use sqlx::{Database, SqlStr};
+use license_core::usage::{RollupFilter, UsageQuery, Validation, ValidationOutcome, fold, roll_up};
+use license_core::validation::{Claim, DenialCode};
+use sqlx::SqlStr;
 
 use crate::sql::SqlStore;
-use crate::sql::database::{SqlDatabase, reader};
-use crate::sql::dialect::{Dialect, Durability, Value, values};
 use crate::sql::fault::store_error;
-use crate::sql::feed::Feed;
 use crate::sql::journal::JournalBatch;
-use crate::sql::rows::int;
-use crate::sql::test_fixture::issue;
-
-/// A dialect whose statements fail as asked.
-#[derive(Debug)]
-struct Faulty<D> {
-    dialect: D,
-    /// So many more statements succeed. Negative: all do.
-    left: AtomicI64,
-    /// Whether the statement that fails was executed all the same.
-    after: bool,
-}
-
-impl<D> Faulty<D> {
-    fn new(dialect: D, left: i64, after: bool) -> Self {
-        Self { dialect, left: AtomicI64::new(left), after }
-    }
-}
-
-impl<D: Dialect> Dialect for Faulty<D> {
-    type Db = D::Db;
-    const FOR_UPDATE: &'static str = D::FOR_UPDATE;
-    const SKIP_LOCKED: &'static str = D::SKIP_LOCKED;
-    const SINGLE_WRITER: bool = D::SINGLE_WRITER;
-    const STEP_ROWS: u32 = D::STEP_ROWS;
-    const NOTIFY: Option<&'static str> = D::NOTIFY;
-    const RECORD: &'static str = D::RECORD;
-    const LOCK_COMPACTION: Option<&'static str> = D::LOCK_COMPACTION;
-
-    fn begin_write(&self, durability: Durability) -> SqlStr {
-        self.dialect.begin_write(durability)
-    }
-    fn begin_read(&self) -> SqlStr {
-        self.dialect.begin_read()
-    }
-    fn begin_snapshot(&self) -> SqlStr {
-        self.dialect.begin_snapshot()
-    }
-    fn needs_transactions(&self) -> bool {
-        self.dialect.needs_transactions()
-    }
-    fn items(n: u8) -> String {
-        D::items(n)
-    }
-    fn items_of(n: u8, name: &str) -> String {
-        D::items_of(n, name)
-    }
-    fn is_one_of(column: &str, n: u8) -> String {
-        D::is_one_of(column, n)
-    }
-    fn is_one_of_hex(column: &str, n: u8) -> String {
-        D::is_one_of_hex(column, n)
-    }
-    fn unhex(text: &str) -> String {
-        D::unhex(text)
-    }
-    fn json_rows(columns: &str, select: &str) -> String {
-        D::json_rows(columns, select)
-    }
-    fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String {
-        D::looked_up(each, table, columns, condition)
-    }
-    fn is_contended(code: &str) -> bool {
-        D::is_contended(code)
-    }
-    async fn close(&self) {
-        self.dialect.close().await;
-    }
-
-    async fn fetch(
-        &self,
-        connection: &mut <Self::Db as Database>::Connection,
-        sql: SqlStr,
-        values: &[Value<'_>],
-    ) -> sqlx::Result<Vec<<Self::Db as Database>::Row>> {
-        let fails = self.left.fetch_sub(1, Ordering::SeqCst) == 0;
-        let fault = || sqlx::Error::Io(std::io::Error::other("a fault of the test"));
-        if fails && !self.after {
-            return Err(fault());
-        }
-        let rows = self.dialect.fetch(connection, sql, values).await?;
-        if fails { Err(fault()) } else { Ok(rows) }
-    }
-}
+use crate::sql::prelude::*;
+#[cfg(feature = "postgres")]
+use crate::sql::test_fixture::connect;
+use crate::sql::test_fixture::{issue, test_each_database};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")
@@ -114,16 +31,10 @@ async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) 
     for batch in 0..3_i64 {
         let validations: Vec<_> = (0..400_i64)
             .map(|n| {
-                let claim =
-                    Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("one")) };
+                let claim = Claim { domain: None, fingerprint: Fingerprint::parse("one").ok() };
                 let id = &ids[usize::try_from(n * n + batch).expect("small") % ids.len()];
-                let outcome = if n % 5 == 0 {
-                    license_core::usage::ValidationOutcome::Denied(
-                        license_core::validation::DenialCode::LicenseExpired,
-                    )
-                } else {
-                    license_core::usage::ValidationOutcome::Valid
-                };
+                let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
+                let outcome = if n % 5 == 0 { denied } else { ValidationOutcome::Valid };
                 let at = now() + TimeDelta::hours(7 * batch) + TimeDelta::microseconds(round * 1_000 + n);
                 Validation::new(id.clone(), at, outcome, claim)
             })
@@ -134,19 +45,25 @@ async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) 
     all
 }
 
-/// Every figure is that of the validations recorded so far.
-async fn check<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation], when: &str) {
-    store.compact().await.expect("compacted");
+/// Asserts that rollups and counters are those of the validations recorded so far.
+async fn check_totals<D: Dialect>(store: &SqlStore<D>, recorded: &[Validation], when: &str) {
     let page = PageRequest { after: None, limit: 1_000 };
     let rollups = store.list_rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
-    let found: std::collections::BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
+    let found: BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
     assert_eq!(found, roll_up(recorded), "rollups {when}");
-    let fold = license_core::usage::fold(recorded);
+    for (id, counters) in fold(recorded).counters {
+        let detail = store.get(&id).await.expect("a license").expect("it exists");
+        assert_eq!(detail.counters, counters, "counters of {id} {when}");
+    }
+}
+
+/// Compacts, and asserts that every figure is that of the validations recorded so far.
+async fn check<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation], when: &str) {
+    store.compact().await.expect("compacted");
+    check_totals(store, recorded, when).await;
+    let fold = fold(recorded);
     for id in ids {
-        let detail = store.get(id).await.expect("a license").expect("it exists");
-        assert_eq!(detail.counters, fold.counters[id], "counters of {id} {when}");
-        let activations =
-            store.list_activations(id, None, &PageRequest::default()).await.expect("activations");
+        let activations = store.list_activations(id, None, &PageRequest::default()).await.expect("a page");
         let seen = &fold.sightings[id][&activations.items[0].activation.binding];
         assert_eq!(
             activations.items[0].last_seen.validations,
@@ -169,15 +86,14 @@ async fn licenses<D: Dialect>(store: &SqlStore<D>) -> Vec<LicenseId> {
     ids
 }
 
-async fn compact_once<D: Dialect>(database: &SqlDatabase<D>) -> Result<(), StoreError> {
+async fn compact_once<D: Dialect>(database: &SqlDatabase<D>) -> Result<()> {
     if D::SINGLE_WRITER { database.compact_slices().await } else { database.compact_step().await }
 }
 
 /// Compacts what is left, as a process does that starts afterwards.
 async fn compact_the_rest<D: Dialect>(database: &SqlDatabase<D>) {
     for _ in 0..100 {
-        let connection = &mut *database.reader().await.expect("a connection");
-        let waiting = database.fetch(connection, &database.sql.journal.any, &[]).await.expect("rows");
+        let waiting = database.read(&database.sql.journal.any, &[]).await.expect("rows");
         if waiting.is_empty() {
             return;
         }
@@ -187,7 +103,8 @@ async fn compact_the_rest<D: Dialect>(database: &SqlDatabase<D>) {
 }
 
 /// A fault before or after each statement loses nothing and counts nothing twice.
-async fn check_faults<D: Dialect>(store: SqlStore<D>, dialect: impl Fn() -> D) {
+async fn check_faults<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let store = open().await;
     let ids = licenses(&store).await;
     store.compaction.stop().await;
     let mut recorded = Vec::new();
@@ -195,35 +112,21 @@ async fn check_faults<D: Dialect>(store: SqlStore<D>, dialect: impl Fn() -> D) {
         for statement in 0.. {
             assert!(statement < 100, "a pass of so many statements");
             recorded.extend(record(&store, &ids, statement * 2 + i64::from(after)).await);
-            let faulty = Faulty::new(dialect(), statement, after);
-            let (writer, readers) = store.database.pools();
-            let faulty = SqlDatabase::new(faulty, writer, readers, Feed::default());
-            let failed = compact_once(&faulty).await.is_err();
+            store.database.fault.set(statement.unsigned_abs() + 1, after);
+            let failed = compact_once(&store.database).await.is_err();
+            store.database.fault.set(0, after);
             assert!(statement > 5 || failed, "statement {statement} is executed");
             if !failed {
                 break;
             }
         }
         compact_the_rest(&store.database).await;
-        check_without_task(&store, &ids, &recorded).await;
+        check_totals(&store, &recorded, "after faults").await;
     }
-}
-
-/// As [`check`], of a store whose task was stopped.
-async fn check_without_task<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation]) {
-    let fold = license_core::usage::fold(recorded);
-    for id in ids {
-        let detail = store.get(id).await.expect("a license").expect("it exists");
-        assert_eq!(detail.counters, fold.counters[id], "counters of {id} after faults");
-    }
-    let page = PageRequest { after: None, limit: 1_000 };
-    let rollups = store.list_rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
-    let found: std::collections::BTreeMap<_, _> = rollups.into_iter().map(|one| (one.key, one.sum)).collect();
-    assert_eq!(found, roll_up(recorded), "rollups after faults");
 }
 
 /// Polls a future so many times, then drops it.
-async fn cut_short(polls: usize, work: impl Future<Output = Result<(), StoreError>>) {
+async fn cut_short(polls: usize, work: impl Future<Output = Result<()>>) {
     let mut work = Box::pin(work);
     let mut left = polls;
     poll_fn(|context| {
@@ -245,7 +148,8 @@ async fn cut_short(polls: usize, work: impl Future<Output = Result<(), StoreErro
 }
 
 /// A compaction that is cut short at any await goes on where it was.
-async fn check_cuts<D: Dialect>(store: SqlStore<D>) {
+async fn check_cuts<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let store = open().await;
     let ids = licenses(&store).await;
     store.compaction.stop().await;
     let mut recorded = Vec::new();
@@ -256,11 +160,12 @@ async fn check_cuts<D: Dialect>(store: SqlStore<D>) {
         cut_short(usize::try_from(polls).expect("small"), compact_once(&*store.database)).await;
     }
     compact_the_rest(&store.database).await;
-    check_without_task(&store, &ids, &recorded).await;
+    check_totals(&store, &recorded, "after faults").await;
 }
 
 /// Two compactors at the same time, and readers that wait for either.
-async fn check_races<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
+async fn check_races<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let (first, second) = (open().await, open().await);
     let ids = licenses(&first).await;
     let mut recorded = Vec::new();
     for round in 0..6 {
@@ -272,7 +177,8 @@ async fn check_races<D: Dialect>(first: SqlStore<D>, second: SqlStore<D>) {
 }
 
 /// A row that cannot be read is set aside with its reason; those before and behind it are counted.
-async fn check_rejected<D: Dialect>(store: SqlStore<D>) {
+async fn check_rejected<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let store = open().await;
     let ids = licenses(&store).await;
     let mut recorded = record(&store, &ids, 0).await;
     let insert = SqlStr::from_static("INSERT INTO journal (at, size, entries) VALUES (1, 7, 'rubbish')");
@@ -282,31 +188,31 @@ async fn check_rejected<D: Dialect>(store: SqlStore<D>) {
     recorded.extend(record(&store, &ids, 1).await);
     check(&store, &ids, &recorded, "beside a row that cannot be read").await;
     let rejected = SqlStr::from_static("SELECT reason, entries FROM journal_rejected");
-    let rows = store.database.fetch(&mut *store.database.reader().await.expect("one"), &rejected, &[]).await;
-    let rows = rows.expect("rows");
-    assert_eq!(rows.len(), 1);
-    let row = reader::<D>(&rows[0], "journal_rejected", "");
-    assert_eq!(row.text("entries").expect("a text"), "rubbish");
-    assert!(row.text("reason").expect("a text").contains("expected value"));
+    let rows = store.database.read(&rejected, &[]).await.expect("rows");
+    let rows = rows.all("journal_rejected", "", |row| Ok((row.text("entries")?, row.text("reason")?)));
+    let rows = rows.expect("texts");
+    let [(entries, reason)] = &rows[..] else { panic!("one row: {rows:?}") };
+    assert_eq!(entries, "rubbish");
+    assert!(reason.contains("expected value"), "{reason}");
 }
 
 /// While validations wait, readers are answered with what is compacted, and told how far that reaches.
-async fn check_as_of<D: Dialect>(store: SqlStore<D>) {
+async fn check_as_of<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let store = open().await;
     let ids = licenses(&store).await;
     let recorded = record(&store, &ids, 0).await;
     check(&store, &ids, &recorded, "on a quiet system").await;
     store.compaction.stop().await;
     let waiting = record(&store, &ids, 1).await;
     let oldest = waiting.iter().take(400).map(|one| one.at).min();
-    let fold = license_core::usage::fold(&recorded);
+    let fold = fold(&recorded);
     let detail = store.get(&ids[0]).await.expect("a license").expect("it exists");
-    let expected = license_core::license::Counters { as_of: oldest, ..fold.counters[&ids[0]] };
+    let expected = Counters { as_of: oldest, ..fold.counters[&ids[0]] };
     assert_eq!(detail.counters, expected);
     let query = LicenseQuery { filter: LicenseFilter::default(), at: now(), page: PageRequest::default() };
     let page = store.list(&query).await.expect("list");
     assert!(page.items.iter().all(|one| one.counters.as_of == oldest));
-    let activations =
-        store.list_activations(&ids[0], None, &PageRequest::default()).await.expect("activations");
+    let activations = store.list_activations(&ids[0], None, &PageRequest::default()).await.expect("a page");
     assert!(activations.items.iter().all(|one| one.last_seen.as_of == oldest));
     let report = store.report(&ids[0], &UsageQuery::default()).await.expect("usage");
     assert_eq!((report.as_of, report.total()), (oldest, expected.validation_count));
@@ -314,124 +220,54 @@ async fn check_as_of<D: Dialect>(store: SqlStore<D>) {
     assert_eq!(overview.usage.as_of, oldest);
 }
 
+/// A process that was held up must not start a fold again that others have finished: a third one, which
+/// still has its rows in memory, would count them twice.
 #[cfg(feature = "sqlite")]
-mod sqlite {
-    use super::*;
-    use crate::sql::sqlite::{Sqlite, SqliteStore};
-
-    async fn open(folder: &tempfile::TempDir) -> SqliteStore {
-        SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database")
-    }
-
-    fn folder() -> tempfile::TempDir {
-        tempfile::tempdir().expect("a folder")
-    }
-
-    #[tokio::test]
-    async fn fault_of_a_statement_is_made_up_for() {
-        let folder = folder();
-        check_faults(open(&folder).await, Sqlite::without_checkpoints).await;
-    }
-
-    #[tokio::test]
-    async fn compaction_cut_short_is_resumed() {
-        let folder = folder();
-        check_cuts(open(&folder).await).await;
-    }
-
-    /// A process that was held up must not start a fold again that others have finished: a third one, which
-    /// still has its rows in memory, would count them twice.
-    #[tokio::test]
-    async fn finished_fold_is_not_started_again() {
-        let folder = folder();
-        let store = open(&folder).await;
-        let ids = licenses(&store).await;
-        store.compaction.stop().await;
-        record(&store, &ids, 0).await;
-        let database = &store.database;
-        let rows =
-            database.oldest_rows(&mut *database.reader().await.expect("one"), u64::MAX).await.expect("ids");
-        compact_the_rest(database).await;
-        let mut tx = database.begin(Durability::ProcessCrash).await.expect("a transaction");
-        let values = values![int(rows[0]), int(rows[rows.len() - 1])];
-        database.fetch(&mut tx, &database.sql.compaction.start, values).await.expect("no fault");
-        let marker = database.fetch(&mut tx, &database.sql.compaction.marker, &[]).await.expect("a row");
-        assert_eq!(reader::<Sqlite>(&marker[0], "compaction", "").count("last").expect("a number"), 0);
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn racing_compactors_count_once() {
-        let folder = folder();
-        check_races(open(&folder).await, open(&folder).await).await;
-    }
-
-    #[tokio::test]
-    async fn unreadable_row_is_set_aside() {
-        let folder = folder();
-        check_rejected(open(&folder).await).await;
-    }
-
-    #[tokio::test]
-    async fn readers_are_told_how_far_counters_reach() {
-        let folder = folder();
-        check_as_of(open(&folder).await).await;
-    }
+#[tokio::test]
+async fn finished_fold_is_not_started_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = crate::SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
+    let ids = licenses(&store).await;
+    store.compaction.stop().await;
+    record(&store, &ids, 0).await;
+    let database = &store.database;
+    let rows =
+        database.oldest_rows(&mut *database.reader().await.expect("one"), u64::MAX).await.expect("ids");
+    compact_the_rest(database).await;
+    let mut tx = database.begin(Durability::ProcessCrash).await.expect("a transaction");
+    let values = values![int(rows[0]), int(rows[rows.len() - 1])];
+    database.fetch(&mut tx, &database.sql.compaction.start, values).await.expect("no fault");
+    let marker = database.fetch(&mut tx, &database.sql.compaction.marker, &[]).await.expect("a row");
+    assert_eq!(marker.first("compaction", "", |row| row.count("last")).expect("a number"), Some(0));
 }
 
-#[cfg(feature = "postgres")]
-mod postgres {
-    use super::*;
-    use crate::sql::postgres::{Postgres, PostgresOptions, PostgresStore};
-    use test_database::TestDatabase;
-
-    async fn connect(database: &TestDatabase) -> PostgresStore {
-        PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store")
-    }
-
+test_each_database! {
     #[tokio::test]
-    async fn fault_of_a_statement_is_made_up_for() {
-        let Some(database) = TestDatabase::new().await else { return };
-        check_faults(connect(&database).await, || Postgres::new(&PostgresOptions::default())).await;
-    }
-
+    fault_of_a_statement_is_made_up_for: check_faults;
     #[tokio::test]
-    async fn compaction_cut_short_is_resumed() {
-        let Some(database) = TestDatabase::new().await else { return };
-        check_cuts(connect(&database).await).await;
-    }
-
+    compaction_cut_short_is_resumed: check_cuts;
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn racing_compactors_count_once() {
-        let Some(database) = TestDatabase::new().await else { return };
-        check_races(connect(&database).await, connect(&database).await).await;
-    }
-
+    racing_compactors_count_once: check_races;
     #[tokio::test]
-    async fn unreadable_row_is_set_aside() {
-        let Some(database) = TestDatabase::new().await else { return };
-        check_rejected(connect(&database).await).await;
-    }
-
+    unreadable_row_is_set_aside: check_rejected;
     #[tokio::test]
-    async fn readers_are_told_how_far_counters_reach() {
-        let Some(database) = TestDatabase::new().await else { return };
-        check_as_of(connect(&database).await).await;
-    }
+    readers_are_told_how_far_counters_reach: check_as_of;
+}
 
-    /// Another node holds the lock of the compactor for longer than a reader waits.
-    #[tokio::test]
-    async fn held_lock_fails_no_reader() {
-        let Some(database) = TestDatabase::new().await else { return };
-        let store = connect(&database).await;
-        let ids = licenses(&store).await;
-        store.compact().await.expect("compacted");
-        let mut other = database.connect().await;
-        let lock = format!("BEGIN; {}", Postgres::LOCK_COMPACTION.expect("a lock"));
-        sqlx::Executor::execute(&mut other, sqlx::AssertSqlSafe(lock)).await.expect("the lock");
-        let recorded = record(&store, &ids, 0).await;
-        let detail = store.get(&ids[0]).await.expect("a reader is answered").expect("it exists");
-        assert_eq!((detail.counters.validation_count, detail.counters.as_of), (0, Some(recorded[0].at)));
-        sqlx::Executor::execute(&mut other, "ROLLBACK").await.expect("released");
-        check(&store, &ids, &recorded, "when the lock is free").await;
-    }
+/// Another node holds the lock of the compactor for longer than a reader waits.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn held_lock_fails_no_reader() {
+    let Some(database) = test_database::TestDatabase::new().await else { return };
+    let store = connect(&database).await;
+    let ids = licenses(&store).await;
+    store.compact().await.expect("compacted");
+    let mut other = database.connect().await;
+    let lock = format!("BEGIN; {}", crate::sql::postgres::Postgres::LOCK_COMPACTION.expect("a lock"));
+    sqlx::Executor::execute(&mut other, sqlx::AssertSqlSafe(lock)).await.expect("the lock");
+    let recorded = record(&store, &ids, 0).await;
+    let detail = store.get(&ids[0]).await.expect("a reader is answered").expect("it exists");
+    assert_eq!((detail.counters.validation_count, detail.counters.as_of), (0, Some(recorded[0].at)));
+    sqlx::Executor::execute(&mut other, "ROLLBACK").await.expect("released");
+    check(&store, &ids, &recorded, "when the lock is free").await;
 }

@@ -2,18 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use license_core::license::LicenseId;
-use license_core::store::StoreError;
 use license_core::usage::{ActivationDetail, Country, Day, LastSeen};
-use serde_json::json;
 
 use super::fold_rows::{FoldRows, Sightings};
-use crate::sql::database::{SqlDatabase, Tx, reader};
-use crate::sql::dialect::{Dialect, values};
-use crate::sql::rows::{int, json_rows, micros};
+use crate::sql::prelude::*;
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Adds a fold to all tables.
-    pub(super) async fn write_fold(&self, tx: &mut Tx<D>, rows: &FoldRows) -> Result<(), StoreError> {
+    pub(super) async fn write_fold(&self, tx: &mut Tx<D>, rows: &FoldRows) -> Result<()> {
         let FoldRows { history, rollups, counters, sightings } = rows;
         let sql = &self.sql.compaction;
         self.fetch(tx, &sql.insert_validations, values![history.as_str()]).await?;
@@ -27,17 +23,16 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Adds sightings to the activations that exist. Sightings from before an activation are not counted.
-    async fn write_last_seen(&self, tx: &mut Tx<D>, sightings: &Sightings) -> Result<(), StoreError> {
+    async fn write_last_seen(&self, tx: &mut Tx<D>, sightings: &Sightings) -> Result<()> {
         if sightings.is_empty() {
             return Ok(());
         }
         let keys = json_rows(sightings.iter().flat_map(|(license, bindings)| {
             bindings.keys().map(|binding| json!([license.as_str(), binding.kind().as_str(), binding.value()]))
         }));
-        let found = self.fetch(tx, &self.sql.compaction.activations, values![keys.as_str()]).await?;
+        let found = self.fetch(tx, &self.sql.compaction.activations, values![keys]).await?;
         let mut updates = Vec::new();
-        for row in &found {
-            let row = reader::<D>(row, "activations", "");
+        for row in found.iter("activations", "") {
             let license = row.license_id("license_id")?;
             let mut detail = match row.activation_detail() {
                 Ok(detail) => detail,
@@ -59,7 +54,7 @@ impl<D: Dialect> SqlDatabase<D> {
             return Ok(());
         }
         let updates = json_rows(updates.into_iter());
-        self.fetch(tx, &self.sql.compaction.update_last_seen, values![updates.as_str()]).await.map(drop)
+        self.fetch(tx, &self.sql.compaction.update_last_seen, values![updates]).await.map(drop)
     }
 }
 

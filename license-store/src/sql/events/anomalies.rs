@@ -2,21 +2,16 @@
 
 use license_core::command::{AnomalyKind, DailyCounts, anomaly_events};
 use license_core::license::LicenseId;
-use license_core::store::ChangeNotice;
-use license_core::store::{AnomalyScan, StoreError};
+use license_core::store::{AnomalyScan, ChangeNotice};
 use license_core::usage::Day;
-use serde_json::json;
 
-use crate::sql::database::{SqlDatabase, Tx, reader};
-use crate::sql::dialect::{Dialect, Durability, values};
-use crate::sql::rows::json_rows;
+use crate::sql::prelude::*;
 
 impl<D: Dialect> SqlDatabase<D> {
-    pub(super) async fn try_write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError> {
+    pub(super) async fn try_write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32> {
         self.watch_plans(scan).await?;
         let candidates = self.read(&self.sql.anomalies.candidates, values![i64::from(scan.limit)]).await?;
-        for row in &candidates {
-            let row = reader::<D>(row, "anomaly_candidates", "");
+        for row in candidates.iter("anomaly_candidates", "") {
             self.scan_day(&row.license_id("license_id")?, Day::from_number(row.int("day")?), scan).await?;
         }
         Ok(u32::try_from(candidates.len()).unwrap_or(u32::MAX))
@@ -24,10 +19,9 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Stores which plans are watched, if that has changed. Nodes must have the same plans; otherwise they
     /// keep changing this.
-    async fn watch_plans(&self, scan: &AnomalyScan) -> Result<(), StoreError> {
+    async fn watch_plans(&self, scan: &AnomalyScan) -> Result<()> {
         let rows = self.read(&self.sql.anomalies.watched_plans, &[]).await?;
-        let known = rows.iter().map(|row| reader::<D>(row, "watched_plans", "").text("plan"));
-        let known: Vec<String> = known.collect::<Result<_, _>>()?;
+        let known = rows.all("watched_plans", "", |row| row.text("plan"))?;
         let watched = scan.plans.iter().filter(|plan| plan.watches_usage());
         let watched: Vec<&str> = watched.map(|plan| plan.name.as_str()).collect();
         if known == watched {
@@ -37,14 +31,14 @@ impl<D: Dialect> SqlDatabase<D> {
         let removed = json!(removed).to_string();
         let watched = json_rows(watched.into_iter().map(|plan| json!([plan])));
         let mut tx = self.begin(Durability::ProcessCrash).await?;
-        self.fetch(&mut tx, &self.sql.anomalies.unwatch, values![removed.as_str()]).await?;
-        self.fetch(&mut tx, &self.sql.anomalies.watch, values![watched.as_str()]).await?;
+        self.fetch(&mut tx, &self.sql.anomalies.unwatch, values![removed]).await?;
+        self.fetch(&mut tx, &self.sql.anomalies.watch, values![watched]).await?;
         self.commit(tx).await
     }
 
     /// Writes the events of one day of a license. Removes the candidate before it reads: a compaction that
     /// adds to the day at the same time makes this wait, or lists the day again.
-    async fn scan_day(&self, id: &LicenseId, day: Day, scan: &AnomalyScan) -> Result<(), StoreError> {
+    async fn scan_day(&self, id: &LicenseId, day: Day, scan: &AnomalyScan) -> Result<()> {
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &self.sql.anomalies.remove_candidate, values![id.as_str(), day.number()]).await?;
         let Some(mut license) = self.lock_license(&mut tx, id).await? else { return self.commit(tx).await };
@@ -73,20 +67,10 @@ impl<D: Dialect> SqlDatabase<D> {
         self.commit_and_notify(tx, announced).await
     }
 
-    async fn daily_counts(
-        &self,
-        tx: &mut Tx<D>,
-        id: &LicenseId,
-        day: Day,
-    ) -> Result<DailyCounts, StoreError> {
+    async fn daily_counts(&self, tx: &mut Tx<D>, id: &LicenseId, day: Day) -> Result<DailyCounts> {
         let values = values![id.as_str(), day.number()];
         let rows = self.fetch(tx, &self.sql.anomalies.daily_counts, values).await?;
-        let mut counts = DailyCounts { day, countries: 0, devices: 0 };
-        if let Some(row) = rows.first() {
-            let row = reader::<D>(row, "rollups", id.as_str());
-            let count = |column| row.count(column).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-            (counts.countries, counts.devices) = (count("countries")?, count("devices")?);
-        }
-        Ok(counts)
+        let count = |column| rows.count("rollups", column).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        Ok(DailyCounts { day, countries: count("countries")?, devices: count("devices")? })
     }
 }

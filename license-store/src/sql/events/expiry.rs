@@ -4,13 +4,12 @@ use chrono::{DateTime, Utc};
 use license_core::command::{Changes, expiry_events};
 use license_core::event::EventId;
 use license_core::license::{License, LicenseDetail};
-use license_core::store::{ChangeNotice, ExpiryScan, StoreError};
+use license_core::store::{ChangeNotice, ExpiryScan};
 use license_core::webhook::Endpoint;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use crate::sql::database::{SqlDatabase, Tx, reader};
-use crate::sql::dialect::{Dialect, Durability, Value, values};
-use crate::sql::rows::{delivery_row, event_row, event_types, json_rows};
+use crate::sql::prelude::*;
+use crate::sql::rows::{delivery_row, event_row, event_types};
 
 /// The events of some licenses, as the parameters of the statements.
 struct ExpiryBatch {
@@ -26,32 +25,22 @@ impl ExpiryBatch {
         let (mut licenses, mut events, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
         for (detail, Changes { license, events: emitted, .. }) in decisions {
             let (before, notified) = (&detail.license, license.expiry_notified.as_number());
-            licenses.push(json!([
-                license.id.as_str(),
-                before.version,
-                before.last_event,
-                notified,
-                license.last_event
-            ]));
+            let (id, last) = (license.id.as_str(), license.last_event);
+            licenses.push(json!([id, before.version, before.last_event, notified, last]));
             for event in emitted.complete(detail) {
                 // Positions count from the first one that is reserved.
                 let position = events.len() as u64 + 1;
                 let mut row = event_row(&event);
-                row.extend([license.last_event.into(), position.into()]);
+                row.extend([last.into(), position.into()]);
                 events.push(Json::from(row));
                 let id = EventId::new(event.subject, event.sequence);
-                let wanting =
-                    endpoints.iter().filter(|endpoint| endpoint.wants(event.event_type, id.subject()));
-                deliveries.extend(wanting.map(|endpoint| delivery_row(&endpoint.id, position, &id, now)));
+                let wanting = endpoints.iter().filter(|one| one.wants(event.event_type, id.subject()));
+                deliveries.extend(wanting.map(|one| delivery_row(&one.id, position, &id, now)));
             }
         }
         let event_count = events.len();
-        let endpoints: Vec<_> = endpoints
-            .iter()
-            .map(|endpoint| {
-                json!([endpoint.id.as_str(), event_types(endpoint), i64::from(endpoint.is_enabled())])
-            })
-            .collect();
+        let row = |one: &Endpoint| json!([one.id.as_str(), event_types(one), i64::from(one.is_enabled())]);
+        let endpoints: Vec<_> = endpoints.iter().map(row).collect();
         let counts = json!([[licenses.len(), event_count, endpoints.len()]]);
         let decided = json!({
             "licenses": licenses, "counts": counts, "endpoints": endpoints, "deliveries": deliveries
@@ -63,7 +52,7 @@ impl ExpiryBatch {
 impl<D: Dialect> SqlDatabase<D> {
     /// Reads and decides before anything is locked, and writes in batches. Licenses that change meanwhile are
     /// left for the next call.
-    pub(super) async fn try_write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError> {
+    pub(super) async fn try_write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
         let (decisions, endpoints) = self.read_expiring(sweep).await?;
         let mut written = 0;
         for decisions in decisions.chunks(D::STEP_ROWS as usize) {
@@ -76,7 +65,7 @@ impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn read_expiring(
         &self,
         sweep: &ExpiryScan,
-    ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>), StoreError> {
+    ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>)> {
         let ExpiryScan { now, expiring_until, limit } = *sweep;
         let mut decisions: Vec<(LicenseDetail, Changes)> = Vec::new();
         let mut connection = self.reader().await?;
@@ -84,9 +73,8 @@ impl<D: Dialect> SqlDatabase<D> {
         for (last_notified, until) in [(1_i64, now), (0, expiring_until)] {
             let room = i64::from(limit) - i64::try_from(decisions.len()).unwrap_or(i64::MAX);
             let values = values![last_notified, until.timestamp_micros(), room];
-            for row in &self.fetch(&mut connection, &self.sql.expiry.expiring, values).await? {
-                let id = reader::<D>(row, "licenses", "").text("id")?;
-                let detail = reader::<D>(row, "licenses", &id).detail()?;
+            let rows = self.fetch(&mut connection, &self.sql.expiry.expiring, values).await?;
+            for detail in rows.all("licenses", "", Reader::detail)? {
                 let changes = expiry_events(License::clone(&detail.license), now, expiring_until);
                 decisions.extend(changes.map(|changes| (detail, changes)));
             }
@@ -104,7 +92,7 @@ impl<D: Dialect> SqlDatabase<D> {
         decisions: &[(LicenseDetail, Changes)],
         endpoints: &[Endpoint],
         now: DateTime<Utc>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<usize> {
         let batch = ExpiryBatch::new(decisions, endpoints, now);
         let values = [batch.decided.as_str().into(), batch.events.as_str().into()];
         // A task of this process that holds this has read the last position, and would find that it has
@@ -132,7 +120,7 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         values: &[Value<'_>; 2],
         event_count: usize,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let sql = &self.sql.expiry;
         for statement in [&sql.reserve_positions, &sql.update_all_licenses] {
             if self.fetch(tx, statement, &values[..1]).await?.is_empty() {

@@ -3,17 +3,13 @@
 use chrono::{DateTime, Utc};
 use license_core::command::{LimitReached, limit_event};
 use license_core::license::LicenseId;
-use license_core::store::{ChangeNotice, StoreError};
+use license_core::store::ChangeNotice;
 
-use crate::sql::database::{SqlDatabase, Tx, reader};
 use crate::sql::decisions::not_found;
-use crate::sql::dialect::{Dialect, Durability, values};
+use crate::sql::prelude::*;
 
 impl<D: Dialect> SqlDatabase<D> {
-    pub(super) async fn try_write_limit_event(
-        &self,
-        limit: &LimitReached,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+    pub(super) async fn try_write_limit_event(&self, limit: &LimitReached) -> Result<Option<DateTime<Utc>>> {
         let LimitReached { license_id, kind, at } = limit;
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         let license = self.lock_license(&mut tx, license_id).await?.ok_or_else(|| not_found(license_id))?;
@@ -32,8 +28,8 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         id: &LicenseId,
         kind: &str,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+    ) -> Result<Option<DateTime<Utc>>> {
         let rows = self.fetch(tx, &self.sql.anomalies.last_written, values![id.as_str(), kind]).await?;
-        rows.first().map(|row| reader::<D>(row, "event_throttles", id.as_str()).time("at")).transpose()
+        rows.first("event_throttles", id.as_str(), |row| row.time("at"))
     }
 }

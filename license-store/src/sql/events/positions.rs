@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use license_core::event::{EventId, EventType};
-use license_core::store::{StoreError, position_order};
-use serde_json::json;
+use license_core::store::position_order;
 
-use crate::sql::database::{Connection, SqlDatabase, Tx, first_count, reader};
-use crate::sql::dialect::{Dialect, Durability, values};
+use crate::sql::prelude::*;
 use crate::sql::rows::delivery_row;
 
 /// Attempts without the lock.
@@ -19,11 +17,7 @@ impl<D: Dialect> SqlDatabase<D> {
     /// with the positions after those of the one before. An endpoint that changes meanwhile may miss events
     /// that were committed before the change. After several attempts that other nodes overtook, it locks
     /// first.
-    pub(super) async fn try_assign_positions(
-        &self,
-        now: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<u32, StoreError> {
+    pub(super) async fn try_assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32> {
         let _positions = self.positions.lock().await;
         for _ in 0..ATTEMPTS {
             let plans = self.plan_positions(&mut *self.reader().await?, now, limit).await?;
@@ -53,7 +47,7 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Assigns the positions of a plan. Returns how many; 0 if others have assigned positions since, and
     /// nothing was written.
-    async fn write_positions(&self, tx: &mut Tx<D>, plan: &str) -> Result<u32, StoreError> {
+    async fn write_positions(&self, tx: &mut Tx<D>, plan: &str) -> Result<u32> {
         if self.fetch(tx, &self.sql.events.advance, values![plan]).await?.is_empty() {
             return Ok(0);
         }
@@ -69,10 +63,10 @@ impl<D: Dialect> SqlDatabase<D> {
         connection: &mut Connection<D>,
         now: DateTime<Utc>,
         limit: u32,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<String>> {
         // Before the events: if it is still the last position when they are written, they have none.
         let last = self.fetch(connection, &self.sql.events.last_position, &[]).await?;
-        let last = first_count::<D>(&last, "position_counter", "last_position")?;
+        let last = last.count("position_counter", "last_position")?;
         let values = values![i64::from(limit)];
         let rows = self.fetch(connection, &self.sql.events.without_position, values).await?;
         if rows.is_empty() {
@@ -80,8 +74,7 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         let mut types: BTreeMap<EventId, EventType> = BTreeMap::new();
         let mut order = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let row = reader::<D>(row, "events", "");
+        for row in rows.iter("events", "") {
             let (subject, sequence) = (row.subject()?, row.count("sequence")?);
             types.insert(EventId::new(subject.clone(), sequence), row.event_type()?);
             order.push((subject, sequence, row.time("at")?));

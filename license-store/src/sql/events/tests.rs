@@ -1,36 +1,29 @@
-//! What no two callers can be made to do at one moment.
+//! Changes in the middle of a sweep.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::catalog::{Plan, PlanCatalog};
-use license_core::command::{LicenseSpec, create};
-use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::{CustomerEmail, Expiry, LicenseId};
-use license_core::store::{EventStore, ExpiryScan, LicenseStore, PageRequest, WebhookStore};
+use license_core::license::Expiry;
+use license_core::store::{EventStore, ExpiryScan, PageRequest, WebhookStore};
 use license_core::webhook::{Endpoint, EndpointId, EndpointSettings, EventSelection, SealedSecret};
 
-use crate::sql::dialect::Dialect;
+use crate::sql::prelude::*;
 use crate::sql::store::SqlStore;
+use crate::sql::test_fixture::{issue_until, test_each_database};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")
 }
 
-/// Between the reading of endpoints and the telling one is made: what is told goes to those that are there
-/// then.
-async fn check_endpoints_that_change<D: Dialect>(store: &SqlStore<D>) {
-    let plans = PlanCatalog::new([Plan::new("open")]).expect("plans in bounds");
+/// An endpoint that is created after a sweep has read the endpoints gets the events of the sweep.
+async fn check_endpoints_that_change<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let store = open().await;
     let sweep =
         ExpiryScan { now: now() + TimeDelta::days(2), expiring_until: now() + TimeDelta::days(2), limit: 10 };
     let page = PageRequest { after: None, limit: 100 };
     for number in 1..=2_u8 {
-        let mut spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
-        spec.expires_at = Some(Expiry::At(now() + TimeDelta::days(1)));
-        let id = LicenseId::parse(&format!("lic_{number}")).expect("an id");
-        let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
-        store.create(&create(id, key, &spec, None, &plans, now()).expect("in bounds")).await.expect("create");
+        issue_until(&store, number, now(), Some(Expiry::At(now() + TimeDelta::days(1)))).await;
         while store.assign_positions(now(), 100).await.expect("assign_positions") > 0 {}
-        let (told, endpoints) = store.database.read_expiring(&sweep).await.expect("reads");
-        assert_eq!((told.len(), endpoints.len()), (1, usize::from(number) - 1));
+        let (decisions, endpoints) = store.database.read_expiring(&sweep).await.expect("reads");
+        assert_eq!((decisions.len(), endpoints.len()), (1, usize::from(number) - 1));
         let settings = EndpointSettings {
             url: "https://example.com/".to_owned(),
             events: EventSelection::All,
@@ -39,27 +32,17 @@ async fn check_endpoints_that_change<D: Dialect>(store: &SqlStore<D>) {
         let id = EndpointId::parse(&format!("whe_{number:020}")).expect("an id");
         let endpoint = Endpoint::new(id, settings, SealedSecret::from_bytes(vec![1]), now());
         assert!(store.create_endpoint(&endpoint).await.expect("create_endpoint"));
-        assert_eq!(store.database.write_expiry_batch(&told, &endpoints, sweep.now).await.expect("tells"), 1);
+        assert_eq!(
+            store.database.write_expiry_batch(&decisions, &endpoints, sweep.now).await.expect("writes"),
+            1
+        );
         while store.assign_positions(sweep.now, 100).await.expect("assign_positions") > 0 {}
-        let delivered =
-            store.list_deliveries(&endpoint.id, None, &page).await.expect("list_deliveries").items;
-        assert_eq!(delivered.len(), 1, "the endpoint that came between is told");
+        let delivered = store.list_deliveries(&endpoint.id, None, &page).await.expect("a page").items;
+        assert_eq!(delivered.len(), 1, "the new endpoint gets the event");
     }
 }
 
-#[cfg(feature = "sqlite")]
-#[tokio::test]
-async fn endpoints_that_change_amid_a_sweep_on_sqlite() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = crate::sql::sqlite::SqliteStore::open(folder.path().join("licenses.db")).await;
-    check_endpoints_that_change(&store.expect("a database")).await;
-}
-
-#[cfg(feature = "postgres")]
-#[tokio::test]
-async fn endpoints_that_change_amid_a_sweep_on_postgres() {
-    use crate::sql::postgres::{PostgresOptions, PostgresStore};
-    let Some(database) = test_database::TestDatabase::new().await else { return };
-    let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await;
-    check_endpoints_that_change(&store.expect("a database")).await;
+test_each_database! {
+    #[tokio::test]
+    endpoint_created_during_a_sweep_gets_its_events: check_endpoints_that_change;
 }

@@ -5,20 +5,16 @@ use license_core::domain::DomainName;
 use license_core::license::{
     Activation, ActivationId, ActivationKind, Binding, Fingerprint, Label, License, LicenseState,
 };
-use license_core::store::StoreError;
 use license_core::usage::{ActivationDetail, Country, Day, EvictionCandidate, LastSeen};
 use serde_json::json;
 
 use super::reader::{Reader, int, micros, time};
+use crate::Result;
 use crate::sql::dialect::SqlRow;
 
 impl<R: SqlRow> Reader<'_, R> {
     /// Reads a JSON array of `[id, value, created_at, label]`, from rows of `activations`.
-    pub(crate) fn listed(
-        &self,
-        column: &'static str,
-        kind: ActivationKind,
-    ) -> Result<Vec<Activation>, StoreError> {
+    pub(crate) fn listed(&self, column: &'static str, kind: ActivationKind) -> Result<Vec<Activation>> {
         let listed: Vec<(String, String, i64, Option<String>)> = self.json(column)?;
         let row = Reader { table: "activations", ..*self };
         let mut activations = Vec::with_capacity(listed.len());
@@ -31,23 +27,23 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 
     /// Reads a JSON array of `[kind, value]`, from rows of `activations`.
-    pub(crate) fn bindings(&self) -> Result<Vec<Binding>, StoreError> {
+    pub(crate) fn bindings(&self) -> Result<Vec<Binding>> {
         let listed: Vec<(String, String)> = self.json("bindings")?;
         let row = Reader { table: "activations", ..*self };
         listed.into_iter().map(|(kind, value)| row.binding(row.kind(&kind)?, &value)).collect()
     }
 
-    pub(crate) fn activation(&self) -> Result<Activation, StoreError> {
+    pub(crate) fn activation(&self) -> Result<Activation> {
         let (id, kind, value) = (self.text("id")?, self.text("kind")?, self.text("value")?);
         let label = self.maybe_text("label")?;
         self.activation_of(&id, self.kind(&kind)?, &value, self.int("created_at")?, label.as_deref())
     }
 
-    pub(crate) fn eviction_candidate(&self) -> Result<EvictionCandidate, StoreError> {
+    pub(crate) fn eviction_candidate(&self) -> Result<EvictionCandidate> {
         Ok(EvictionCandidate { activation: self.activation()?, seen_at: self.time("last_seen_at")? })
     }
 
-    pub(crate) fn activation_detail(&self) -> Result<ActivationDetail, StoreError> {
+    pub(crate) fn activation_detail(&self) -> Result<ActivationDetail> {
         let last_seen = LastSeen {
             first_seen_at: self.maybe_time("first_seen_at")?,
             last_seen_at: self.maybe_time("last_validated_at")?,
@@ -58,13 +54,13 @@ impl<R: SqlRow> Reader<'_, R> {
         Ok(ActivationDetail { activation: self.activation()?, last_seen })
     }
 
-    fn kind(&self, text: &str) -> Result<ActivationKind, StoreError> {
+    fn kind(&self, text: &str) -> Result<ActivationKind> {
         let kinds = [ActivationKind::Domain, ActivationKind::Device];
         let kind = kinds.into_iter().find(|known| known.as_str() == text);
         kind.ok_or_else(|| self.corrupt("kind", "no known kind"))
     }
 
-    fn binding(&self, kind: ActivationKind, value: &str) -> Result<Binding, StoreError> {
+    fn binding(&self, kind: ActivationKind, value: &str) -> Result<Binding> {
         Ok(match kind {
             ActivationKind::Domain => Binding::Domain(self.parse("value", value, DomainName::from_stored)?),
             ActivationKind::Device => Binding::Device(self.parse("value", value, Fingerprint::parse)?),
@@ -78,7 +74,7 @@ impl<R: SqlRow> Reader<'_, R> {
         value: &str,
         created_at: i64,
         label: Option<&str>,
-    ) -> Result<Activation, StoreError> {
+    ) -> Result<Activation> {
         let binding = self.binding(kind, value)?;
         let id = self.parse("id", id, ActivationId::parse)?;
         let label = label.map(|text| self.parse("label", text, Label::parse)).transpose()?;

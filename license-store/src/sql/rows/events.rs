@@ -1,27 +1,28 @@
 //! Rows of events.
 
 use license_core::event::{Event, EventType, Subject};
-use license_core::store::{SequencedEvent, StoreError};
+use license_core::store::SequencedEvent;
 use serde_json::Value as Json;
 
 use super::reader::Reader;
+use crate::Result;
 use crate::sql::dialect::SqlRow;
 
 impl<R: SqlRow> Reader<'_, R> {
     /// Reads what an event is about: a license or an endpoint.
-    pub(crate) fn subject(&self) -> Result<Subject, StoreError> {
+    pub(crate) fn subject(&self) -> Result<Subject> {
         self.parsed("license_id", |text| Subject::from_stored(text).ok_or("no known id"))
     }
 
-    pub(crate) fn sequenced_event(&self) -> Result<SequencedEvent, StoreError> {
+    pub(crate) fn sequenced_event(&self) -> Result<SequencedEvent> {
         Ok(SequencedEvent { position: self.count("position")?, event: self.event(self.subject()?)? })
     }
 
-    pub(crate) fn event_type(&self) -> Result<EventType, StoreError> {
+    pub(crate) fn event_type(&self) -> Result<EventType> {
         self.parsed("event_type", |text| EventType::parse(text).ok_or("no known type"))
     }
 
-    pub(crate) fn event(&self, subject: Subject) -> Result<Event, StoreError> {
+    pub(crate) fn event(&self, subject: Subject) -> Result<Event> {
         Ok(Event {
             subject,
             sequence: self.count("sequence")?,

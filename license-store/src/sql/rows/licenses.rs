@@ -2,24 +2,23 @@
 
 use license_core::catalog::Limit;
 use license_core::key::{KeyDigest, SealedKey};
-use license_core::license::ActivationKind;
 use license_core::license::{
-    Counters, CustomerEmail, ExpiryNotified, License, LicenseDetail, LicenseState, Metadata,
+    ActivationKind, Counters, CustomerEmail, ExpiryNotified, License, LicenseDetail, LicenseState, Metadata,
 };
-use license_core::store::StoreError;
+use license_core::validation::LicenseSnapshot;
 use serde_json::json;
 
 use super::reader::{Reader, hex, int, micros};
+use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
 impl<R: SqlRow> Reader<'_, R> {
-    fn limit(&self, column: &'static str) -> Result<Limit, StoreError> {
-        let number =
-            self.maybe_int(column)?.map(|value| self.parse(column, value, u32::try_from)).transpose()?;
+    fn limit(&self, column: &'static str) -> Result<Limit> {
+        let number = self.maybe_int(column)?.map(|n| self.parse(column, n, u32::try_from)).transpose()?;
         Ok(number.into())
     }
 
-    pub(crate) fn license(&self) -> Result<License, StoreError> {
+    pub(crate) fn license(&self) -> Result<License> {
         Ok(License {
             id: self.license_id("id")?,
             key_digest: self.key_digest()?,
@@ -43,11 +42,11 @@ impl<R: SqlRow> Reader<'_, R> {
         })
     }
 
-    pub(crate) fn key_digest(&self) -> Result<KeyDigest, StoreError> {
+    pub(crate) fn key_digest(&self) -> Result<KeyDigest> {
         self.digest("key_digest").map(KeyDigest::from_bytes)
     }
 
-    pub(crate) fn counters(&self) -> Result<Counters, StoreError> {
+    pub(crate) fn counters(&self) -> Result<Counters> {
         let counters = Reader { table: "license_counters", ..*self };
         Ok(Counters {
             validation_count: counters.count("validation_count")?,
@@ -56,13 +55,17 @@ impl<R: SqlRow> Reader<'_, R> {
         })
     }
 
-    pub(crate) fn detail(&self) -> Result<LicenseDetail, StoreError> {
+    pub(crate) fn detail(&self) -> Result<LicenseDetail> {
         Ok(LicenseDetail {
             license: self.license()?.into(),
             counters: self.counters()?,
             domains: self.listed("domains", ActivationKind::Domain)?,
             devices: self.listed("devices", ActivationKind::Device)?,
         })
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<LicenseSnapshot> {
+        Ok(LicenseSnapshot::new(self.license()?.into(), self.bindings()?))
     }
 }
 
@@ -76,7 +79,7 @@ fn parse_metadata(text: &str) -> Result<Metadata, String> {
 pub(crate) const INDEXED_COLUMNS: [usize; 6] = [1, 3, 4, 5, 12, 16];
 
 /// The parameters of a license, in the order of the columns.
-pub(crate) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Value<'a>; 17] {
+pub(crate) fn license_values(license: &License) -> [Value<'_>; 17] {
     let License {
         id,
         key_digest,
@@ -91,7 +94,7 @@ pub(crate) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
         created_at,
         activated_at,
         expires_at,
-        metadata: _,
+        metadata,
         version,
         last_event,
         expiry_notified,
@@ -110,7 +113,7 @@ pub(crate) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
         created_at.timestamp_micros().into(),
         micros(*activated_at).into(),
         micros(*expires_at).into(),
-        metadata.into(),
+        json!(metadata).to_string().into(),
         int(*version).into(),
         int(*last_event).into(),
         i64::from(expiry_notified.as_number()).into(),
@@ -119,8 +122,7 @@ pub(crate) fn license_values<'a>(license: &'a License, metadata: &'a str) -> [Va
 
 /// A license as a JSON row of its parameters, bytes in hex.
 pub(crate) fn imported_row(license: &License) -> serde_json::Value {
-    let metadata = json!(license.metadata).to_string();
-    let values = license_values(license, &metadata).into_iter().map(|value| match value {
+    let values = license_values(license).into_iter().map(|value| match value {
         Value::Int(value) => json!(value),
         Value::Text(value) => json!(value),
         Value::Bytes(value) => json!(value.map(hex)),

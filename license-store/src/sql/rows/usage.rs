@@ -1,28 +1,27 @@
 //! Rows of usage: validations and rollups.
 
-use license_core::store::StoreError;
-use license_core::usage::Client;
 use license_core::usage::{
-    Day, Location, Region, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome,
+    Client, Day, Location, Region, RollupKey, UsageSum, Validation, ValidationCursor, ValidationOutcome,
 };
 use license_core::validation::Claim;
 use serde_json::Value as Json;
 
 use super::reader::{Reader, int};
+use crate::Result;
 use crate::sql::dialect::SqlRow;
 
 impl<R: SqlRow> Reader<'_, R> {
-    pub(crate) fn outcome(&self) -> Result<ValidationOutcome, StoreError> {
+    pub(crate) fn outcome(&self) -> Result<ValidationOutcome> {
         self.parsed("outcome", |text| ValidationOutcome::from_stored(text).ok_or("no known outcome"))
     }
 
     /// Reads the columns `n`, `first_at` and `last_at`.
-    pub(crate) fn usage_sum(&self) -> Result<UsageSum, StoreError> {
+    pub(crate) fn usage_sum(&self) -> Result<UsageSum> {
         let (first_at, last_at) = (self.time("first_at")?, self.time("last_at")?);
         Ok(UsageSum { count: self.count("n")?, first_at, last_at })
     }
 
-    pub(crate) fn rollup_key(&self) -> Result<RollupKey, StoreError> {
+    pub(crate) fn rollup_key(&self) -> Result<RollupKey> {
         // Columns of a key are never NULL; an unknown value is empty.
         let is_known = |column| self.text(column).map(|text| !text.is_empty());
         Ok(RollupKey {
@@ -35,15 +34,10 @@ impl<R: SqlRow> Reader<'_, R> {
         })
     }
 
-    pub(crate) fn validation(&self) -> Result<(ValidationCursor, Validation), StoreError> {
+    pub(crate) fn validation(&self) -> Result<(ValidationCursor, Validation)> {
         let at = self.time("at")?;
-        let location = match self.maybe_country()? {
-            None => None,
-            Some(country) => Some(Location {
-                country,
-                region: self.maybe_text("region")?.as_deref().and_then(Region::parse),
-            }),
-        };
+        let region = self.maybe_text("region")?.as_deref().and_then(Region::parse);
+        let location = self.maybe_country()?.map(|country| Location { country, region });
         let validation = Validation {
             license_id: self.license_id("license_id")?,
             at,

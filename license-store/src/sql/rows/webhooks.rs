@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use license_core::event::EventId;
 use license_core::limits;
-use license_core::store::{DeliveryDetail, StoreError};
+use license_core::store::DeliveryDetail;
 use license_core::webhook::{
     Attempt, AttemptResult, Delivery, DeliveryStatus, DisabledReason, Endpoint, EndpointId, EndpointSettings,
     EndpointState, EventSelection, LeaseToken, PreviousSecret, SealedSecret,
@@ -13,31 +13,29 @@ use license_core::webhook::{
 use serde_json::{Value as Json, json};
 
 use super::reader::{Reader, int, json_rows, micros, time};
+use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
 impl<R: SqlRow> Reader<'_, R> {
-    fn endpoint_id(&self, column: &'static str) -> Result<EndpointId, StoreError> {
+    fn endpoint_id(&self, column: &'static str) -> Result<EndpointId> {
         self.parsed(column, EndpointId::parse)
     }
 
-    pub(crate) fn endpoint(&self) -> Result<Endpoint, StoreError> {
+    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
         let types: Vec<String> = self.json("event_types")?;
         let types = types.iter().map(String::as_str);
+        let parse_reason = |text: &str| DisabledReason::parse(text).ok_or("no known reason");
         let state = match self.maybe_time("disabled_at")? {
             None => EndpointState::Enabled,
             Some(since) => {
-                let reason = self
-                    .parsed("disabled_reason", |text| DisabledReason::parse(text).ok_or("no known reason"))?;
-                EndpointState::Disabled { since, reason }
+                EndpointState::Disabled { since, reason: self.parsed("disabled_reason", parse_reason)? }
             }
         };
-        let previous_secret = match self.maybe_bytes("previous_secret")? {
-            None => None,
-            Some(bytes) => Some(PreviousSecret {
-                sealed: SealedSecret::from_bytes(bytes),
-                until: self.time("previous_secret_until")?,
-            }),
+        let previous = |bytes| {
+            let until = self.time("previous_secret_until")?;
+            Ok(PreviousSecret { sealed: SealedSecret::from_bytes(bytes), until })
         };
+        let previous_secret = self.maybe_bytes("previous_secret")?.map(previous).transpose()?;
         Ok(Endpoint {
             id: self.endpoint_id("id")?,
             settings: EndpointSettings {
@@ -58,7 +56,7 @@ impl<R: SqlRow> Reader<'_, R> {
         })
     }
 
-    pub(crate) fn delivery(&self) -> Result<Delivery, StoreError> {
+    pub(crate) fn delivery(&self) -> Result<Delivery> {
         let tries = self.int("tries")?;
         Ok(Delivery {
             endpoint_id: self.endpoint_id("endpoint_id")?,
@@ -71,11 +69,11 @@ impl<R: SqlRow> Reader<'_, R> {
         })
     }
 
-    pub(crate) fn is_leased_to(&self, token: &LeaseToken) -> Result<bool, StoreError> {
+    pub(crate) fn is_leased_to(&self, token: &LeaseToken) -> Result<bool> {
         Ok(self.maybe_bytes("token")?.as_deref() == Some(token.as_bytes()))
     }
 
-    pub(crate) fn attempts(&self) -> Result<Vec<Attempt>, StoreError> {
+    pub(crate) fn attempts(&self) -> Result<Vec<Attempt>> {
         let rows: Vec<AttemptRow> = self.json("attempts")?;
         let read = |(at, millis, status, retry_after, text): AttemptRow| {
             let at = self.parse("attempts", at, time)?;
@@ -91,7 +89,7 @@ impl<R: SqlRow> Reader<'_, R> {
         rows.into_iter().map(read).collect()
     }
 
-    pub(crate) fn delivery_detail(&self) -> Result<DeliveryDetail, StoreError> {
+    pub(crate) fn delivery_detail(&self) -> Result<DeliveryDetail> {
         let (delivery, attempts) = (self.delivery()?, self.attempts()?);
         Ok(DeliveryDetail { delivery, event_type: self.event_type()?, attempts })
     }
@@ -116,7 +114,7 @@ pub(crate) fn attempt_rows(attempts: &[Attempt]) -> String {
 }
 
 /// The parameters of an endpoint, in the order of the columns.
-pub(crate) fn endpoint_values<'a>(endpoint: &'a Endpoint, types: &'a str) -> [Value<'a>; 14] {
+pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 14] {
     let Endpoint {
         id,
         settings: EndpointSettings { url, events: _, description },
@@ -137,7 +135,7 @@ pub(crate) fn endpoint_values<'a>(endpoint: &'a Endpoint, types: &'a str) -> [Va
     [
         id.as_str().into(),
         url.as_str().into(),
-        types.into(),
+        event_types(endpoint).into(),
         description.as_deref().into(),
         micros(disabled_at).into(),
         reason.into(),

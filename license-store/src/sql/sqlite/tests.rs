@@ -39,10 +39,7 @@ async fn activations_are_looked_up_by_index() {
         ("update_last_seen", &compaction.update_last_seen),
     ];
     // The writer has made the tables, the reader has opened them.
-    let mut connections = [
-        database.pools().0.acquire().await.expect("a connection"),
-        database.read_connection().await.expect("one"),
-    ];
+    let mut connections = [database.write_connection().await, database.read_connection().await.expect("one")];
     for connection in &mut connections {
         for (name, sql) in named {
             let plan = plan(connection, sql.as_str()).await;

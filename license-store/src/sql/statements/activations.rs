@@ -2,7 +2,7 @@
 
 use license_core::limits;
 
-use super::fragments::{AS_OF, int};
+use super::fragments::AS_OF;
 
 /// The columns that a decision reads.
 const ACTIVATION: &str = "id, kind, value, created_at, label";
@@ -17,13 +17,8 @@ statements! {
     ActivationStatements {
         insert: format!(
             "INSERT INTO activations (license_id, kind, value, id, created_at, label, plan, first_seen_at, last_seen_at, \
-             last_seen_day, validations, country) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, {}, \
-             value ->> 5, value ->> 6, {}, {}, {}, {}, value ->> 11 FROM {}",
-            int(4),
-            int(7),
-            int(8),
-            int(9),
-            int(10),
+             last_seen_day, validations, country) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, #4, \
+             value ->> 5, value ->> 6, #7, #8, #9, #10, value ->> 11 FROM {}",
             D::items(1)
         ),
         delete: format!(

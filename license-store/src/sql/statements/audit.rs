@@ -1,7 +1,6 @@
 //! SQL on the audit log.
 
-use license_core::access::AuditFilter;
-use license_core::access::TokenId;
+use license_core::access::{AuditFilter, TokenId};
 use license_core::license::LicenseId;
 use license_core::store::PageRequest;
 use sqlx::SqlStr;

@@ -2,7 +2,7 @@
 
 use license_core::usage::ValidationOutcome;
 
-use super::fragments::{ROLLUP_KEY, int};
+use super::fragments::{ROLLUP_KEY, qualified};
 
 statements! {
     CompactionStatements {
@@ -13,43 +13,33 @@ statements! {
         ),
         insert_validations: format!(
             "INSERT INTO validations (day, license_id, at, sequence, outcome, domain, device, country, region, client, \
-             covered_by) SELECT {}, value ->> 1, {}, {}, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
-             value ->> 8, value ->> 9, value ->> 10 FROM {items}",
-            int(0),
-            int(2),
-            int(3)
+             covered_by) SELECT #0, value ->> 1, #2, #3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
+             value ->> 8, value ->> 9, value ->> 10 FROM {items}"
         ),
         /// Lists days of watched licenses that get a new rollup with a device or a country.
         // The first table is empty unless a plan is watched; then nothing else is read. Updating a
         // candidate that exists makes a scan that is about to remove it wait for this commit.
         insert_anomaly_candidates: format!(
-            "INSERT INTO anomaly_candidates (license_id, day) SELECT DISTINCT value ->> 1, {day} \
+            "INSERT INTO anomaly_candidates (license_id, day) SELECT DISTINCT value ->> 1, #0 \
              FROM (SELECT 1 FROM watched_plans LIMIT 1) AS watching CROSS JOIN {items} \
              WHERE value ->> 2 = '{valid}' AND (value ->> 4 <> '' OR value ->> 5 <> '') \
              AND EXISTS (SELECT 1 FROM licenses l JOIN watched_plans w ON w.plan = l.plan WHERE l.id = value ->> 1) \
-             AND NOT EXISTS (SELECT 1 FROM rollups r WHERE r.day = {day} AND r.license_id = value ->> 1 \
+             AND NOT EXISTS (SELECT 1 FROM rollups r WHERE r.day = #0 AND r.license_id = value ->> 1 \
              AND r.outcome = value ->> 2 AND r.domain = value ->> 3 AND r.device = value ->> 4 \
-             AND r.country = value ->> 5) ON CONFLICT (license_id, day) DO UPDATE SET day = excluded.day",
-            day = int(0)
+             AND r.country = value ->> 5) ON CONFLICT (license_id, day) DO UPDATE SET day = excluded.day"
         ),
         add_rollups: format!(
-            "INSERT INTO rollups ({ROLLUP_KEY}, count, first_at, last_at) SELECT {}, value ->> 1, value ->> 2, \
-             value ->> 3, value ->> 4, value ->> 5, {}, {}, {} FROM {items} WHERE 1 = 1 \
+            "INSERT INTO rollups ({ROLLUP_KEY}, count, first_at, last_at) SELECT #0, value ->> 1, value ->> 2, \
+             value ->> 3, value ->> 4, value ->> 5, #6, #7, #8 FROM {items} WHERE 1 = 1 \
              ON CONFLICT ({ROLLUP_KEY}) DO UPDATE SET count = rollups.count + excluded.count, first_at = {}, last_at = {}",
-            int(0),
-            int(6),
-            int(7),
-            int(8),
             earlier("rollups", "first_at"),
             later("rollups", "last_at")
         ),
         add_counters: format!(
             "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
-             SELECT value ->> 0, {}, {} FROM {items} WHERE 1 = 1 ON CONFLICT (license_id) DO UPDATE SET \
+             SELECT value ->> 0, #1, #2 FROM {items} WHERE 1 = 1 ON CONFLICT (license_id) DO UPDATE SET \
              validation_count = license_counters.validation_count + excluded.validation_count, \
              last_validated_at = {}",
-            int(1),
-            int(2),
             later("license_counters", "last_validated_at")
         ),
         activations: format!(
@@ -66,15 +56,10 @@ statements! {
         update_last_seen: format!(
             "UPDATE activations SET first_seen_at = s.first, last_seen_at = s.last, last_seen_day = s.last_day, \
              validations = s.n, country = s.country FROM (SELECT value ->> 0 AS license_id, value ->> 1 AS kind, \
-             value ->> 2 AS value, {} AS created_at, {} AS first, {} AS last, {} AS last_day, {} AS n, \
+             value ->> 2 AS value, #3 AS created_at, #4 AS first, #5 AS last, #6 AS last_day, #7 AS n, \
              value ->> 8 AS country FROM {items}) AS s \
              WHERE activations.license_id = s.license_id AND activations.kind = s.kind \
-             AND activations.value = s.value AND activations.created_at = s.created_at",
-            int(3),
-            int(4),
-            int(5),
-            int(6),
-            int(7)
+             AND activations.value = s.value AND activations.created_at = s.created_at"
         ),
         /// The marker: which rows of the journal are being compacted, and how far.
         marker: "SELECT first, last, after_license, after_sequence FROM compaction",
@@ -90,8 +75,7 @@ statements! {
         let items = D::items(1);
         let valid = ValidationOutcome::Valid;
         let columns = "license_id, kind, value, id, created_at, label, first_seen_at, last_seen_at, validations, country";
-        let qualified = columns.split(", ").map(|column| format!("activations.{column}"));
-        let qualified = qualified.collect::<Vec<_>>().join(", ");
+        let qualified = qualified("activations", columns);
     }
 }
 

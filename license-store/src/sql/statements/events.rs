@@ -5,7 +5,6 @@ use license_core::license::LicenseId;
 use license_core::store::{EventFilter, PageRequest};
 use sqlx::SqlStr;
 
-use super::fragments::int;
 use super::list_query::ListQuery;
 use super::webhooks::insert_deliveries;
 use crate::sql::dialect::Value;
@@ -13,16 +12,14 @@ use crate::sql::dialect::Value;
 const EVENT: &str = "license_id, sequence, event_type, at, data, position";
 
 /// The columns of an event without a position, from a JSON row.
-pub(crate) const EVENT_ITEMS: &str =
-    "value ->> 0, CAST(value ->> 1 AS BIGINT), value ->> 2, CAST(value ->> 3 AS BIGINT), value ->> 4";
+pub(crate) const EVENT_ITEMS: &str = "value ->> 0, #1, value ->> 2, #3, value ->> 4";
 
 statements! {
     EventStatements {
         insert: format!("{} FROM {items}", insert_events()),
         update_data: format!(
-            "UPDATE events SET data = erased.data FROM (SELECT {} AS sequence, value ->> 1 AS data FROM {items}) \
-             AS erased WHERE events.license_id = $2 AND events.sequence = erased.sequence",
-            int(0)
+            "UPDATE events SET data = erased.data FROM (SELECT #0 AS sequence, value ->> 1 AS data FROM {items}) \
+             AS erased WHERE events.license_id = $2 AND events.sequence = erased.sequence"
         ),
         of_license:
             "SELECT sequence, event_type, at, data FROM events \
@@ -31,8 +28,7 @@ statements! {
             "SELECT {EVENT} FROM events WHERE position > $1 ORDER BY position LIMIT $2 + 0"
         ),
         at_positions: format!(
-            "SELECT {EVENT} FROM events WHERE position IN (SELECT {} FROM {items})",
-            int(0)
+            "SELECT {EVENT} FROM events WHERE position IN (SELECT #0 FROM {items})"
         ),
         /// Events from the time `$2` on, after the position `$1`, without their data.
         since:
@@ -51,17 +47,15 @@ statements! {
             range(0)
         ),
         set_positions: format!(
-            "UPDATE events SET position = p.position FROM (SELECT value ->> 0 AS license_id, {} AS sequence, \
-             {} AS position FROM {}) AS p \
+            "UPDATE events SET position = p.position FROM (SELECT value ->> 0 AS license_id, #1 AS sequence, \
+             #2 AS position FROM {}) AS p \
              WHERE events.license_id = p.license_id AND events.sequence = p.sequence RETURNING events.sequence",
-            int(1),
-            int(2),
             D::items_of(1, "positions")
         ),
         // An endpoint may have been deleted since it was read.
         insert_deliveries: format!(
             "{} WHERE EXISTS (SELECT 1 FROM endpoints WHERE id = value ->> 0) ON CONFLICT DO NOTHING",
-            insert_deliveries(&D::items_of(1, "deliveries"), &int(1))
+            insert_deliveries(&D::items_of(1, "deliveries"), "#1")
         ),
         acknowledged: "SELECT position FROM event_cursors WHERE name = $1",
         acknowledge:
@@ -74,7 +68,7 @@ statements! {
              WHERE d.position = e.position) ORDER BY e.at LIMIT $2 + 0) RETURNING position",
     } where {
         let items = D::items(1);
-        let range = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "range"));
+        let range = |n| format!("(SELECT #{n} FROM {})", D::items_of(1, "range"));
     }
 }
 

@@ -6,7 +6,6 @@
 use license_core::limits;
 
 use super::events::{EVENT_ITEMS, insert_events};
-use super::fragments::int;
 use super::licenses::detail;
 use super::webhooks::insert_deliveries;
 
@@ -35,23 +34,20 @@ statements! {
         /// As `insert_events`, with the reserved positions.
         insert_sequenced_events: format!(
             "INSERT INTO events (license_id, sequence, event_type, at, data, position) \
-             SELECT {EVENT_ITEMS}, {first_position} + {} {of_updated}",
-            int(6)
+             SELECT {EVENT_ITEMS}, {first_position} + #6 {of_updated}"
         ),
         insert_deliveries: insert_deliveries(
             &D::items_of(1, "deliveries"),
-            &format!("{first_position} + {}", int(1)),
+            &format!(
+                "{first_position} + #1"
+            ),
         ),
     } where {
         let (events, skip_locked) = (D::items(2), D::SKIP_LOCKED);
-        let count = |n| format!("(SELECT {} FROM {})", int(n), D::items_of(1, "counts"));
+        let count = |n| format!("(SELECT #{n} FROM {})", D::items_of(1, "counts"));
         let unchanged = format!(
-            "(SELECT value ->> 0 AS id, {} AS version, {} AS old_last_event, {} AS expiry_notified, {} AS last_event FROM {}) \
+            "(SELECT value ->> 0 AS id, #1 AS version, #2 AS old_last_event, #3 AS expiry_notified, #4 AS last_event FROM {}) \
              AS d JOIN licenses l ON l.id = d.id WHERE l.version = d.version AND l.last_event = d.old_last_event",
-            int(1),
-            int(2),
-            int(3),
-            int(4),
             D::items_of(1, "licenses")
         );
         let update_licenses = |condition: &str| {
@@ -63,17 +59,15 @@ statements! {
         };
         // A license has been updated if its last event is the one of the row, and that event was not there.
         let of_updated = format!(
-            "FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = {} \
-             ON CONFLICT DO NOTHING RETURNING license_id",
-            int(5)
+            "FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = #5 \
+             ON CONFLICT DO NOTHING RETURNING license_id"
         );
         let all_sequenced = " AND NOT EXISTS (SELECT 1 FROM events WHERE events.license_id = l.id AND events.position IS NULL)";
         let same_endpoints = format!(
             "{count} = (SELECT COUNT(*) FROM endpoints) AND {count} = (SELECT COUNT(*) FROM {} JOIN endpoints e ON \
              e.id = value ->> 0 AND e.event_types = value ->> 1 \
-             AND CASE WHEN e.disabled_at IS NULL THEN 1 ELSE 0 END = {})",
+             AND CASE WHEN e.disabled_at IS NULL THEN 1 ELSE 0 END = #2)",
             D::items_of(1, "endpoints"),
-            int(2),
             count = count(2)
         );
         // If the statement before had to wait for a lock, what it read may have changed since.

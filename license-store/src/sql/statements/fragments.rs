@@ -9,31 +9,24 @@ pub(crate) const AS_OF: &str = "(SELECT at FROM journal ORDER BY id LIMIT 1) AS 
 /// The key of a rollup.
 pub(crate) const ROLLUP_KEY: &str = "day, license_id, outcome, domain, device, country";
 
+/// The columns with the name of their table.
+pub(crate) fn qualified(table: &str, columns: &str) -> String {
+    columns.split(", ").map(|column| format!("{table}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
 /// Marks a text as safe. It must consist of constants only: values are always parameters.
 pub(crate) fn sql(text: String) -> SqlStr {
     AssertSqlSafe(text).into_sql_str()
 }
 
-/// A text of a statement.
-pub(crate) trait IntoSql {
-    fn into_sql(self) -> SqlStr;
-}
-
-impl IntoSql for &'static str {
-    fn into_sql(self) -> SqlStr {
-        SqlStr::from_static(self)
-    }
-}
-
-impl IntoSql for String {
-    fn into_sql(self) -> SqlStr {
-        sql(self)
-    }
-}
-
-/// The whole number at index `n` of a JSON row.
-pub(crate) fn int(n: u8) -> String {
-    format!("CAST(value ->> {n} AS BIGINT)")
+/// A statement, in which `#3` is the whole number at index 3 of a JSON row.
+pub(crate) fn statement(text: impl Into<String>) -> SqlStr {
+    let expand = |(number, part): (usize, &str)| {
+        let rest = part.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        let index = &part[..part.len() - rest.len()];
+        if number == 0 { part.to_owned() } else { format!("CAST(value ->> {index} AS BIGINT){rest}") }
+    };
+    sql(text.into().split('#').enumerate().map(expand).collect())
 }
 
 /// The number of the day of a time. Division truncates towards zero in SQL, and days do not.

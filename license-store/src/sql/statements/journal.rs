@@ -1,7 +1,5 @@
 //! SQL on the journal.
 
-use super::fragments::int;
-
 statements! {
     JournalStatements {
         /// See [`Dialect::RECORD`](crate::sql::Dialect::RECORD).
@@ -16,7 +14,10 @@ statements! {
         oldest: "SELECT id, size FROM journal ORDER BY id LIMIT $1 + 0",
         /// The rows from the id `$1` to the id `$2`.
         range: "SELECT id, entries FROM journal WHERE id BETWEEN $1 AND $2 ORDER BY id",
-        delete: format!("DELETE FROM journal WHERE id IN (SELECT {} FROM {})", int(0), D::items(1)),
+        delete: format!(
+            "DELETE FROM journal WHERE id IN (SELECT #0 FROM {})",
+            D::items(1)
+        ),
         /// Copies a row to `journal_rejected`.
         reject:
             "INSERT INTO journal_rejected (id, at, size, entries, reason) \

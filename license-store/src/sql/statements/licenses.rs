@@ -1,7 +1,6 @@
 //! SQL on licenses.
 
-use license_core::license::CustomerEmail;
-use license_core::license::{LicenseId, LicenseState, Status};
+use license_core::license::{CustomerEmail, LicenseId, LicenseState, Status};
 use license_core::limits;
 use license_core::store::{LicenseFilter, LicenseQuery};
 use sqlx::SqlStr;

@@ -4,7 +4,6 @@ use license_core::access::TokenId;
 use license_core::store::PageRequest;
 use sqlx::SqlStr;
 
-use super::fragments::int;
 use super::list_query::ListQuery;
 use crate::sql::dialect::Value;
 
@@ -20,9 +19,8 @@ statements! {
         find_by_digest: format!("SELECT {TOKEN} FROM tokens WHERE digest = $1"),
         get: format!("SELECT {TOKEN} FROM tokens WHERE id = $1"),
         record_uses: format!(
-            "UPDATE tokens SET last_used_at = used.at FROM (SELECT value ->> 0 AS id, {} AS at FROM {}) AS used \
+            "UPDATE tokens SET last_used_at = used.at FROM (SELECT value ->> 0 AS id, #1 AS at FROM {}) AS used \
              WHERE tokens.id = used.id AND (tokens.last_used_at IS NULL OR tokens.last_used_at < used.at)",
-            int(1),
             D::items(1)
         ),
     }

@@ -1,7 +1,7 @@
 //! SQL of import and export.
 
 use super::activations::list_all;
-use super::fragments::{AS_OF, ROLLUP_KEY, int};
+use super::fragments::{AS_OF, ROLLUP_KEY};
 use super::licenses::{COLUMNS, COUNTED_LICENSES, COUNTERS};
 
 statements! {
@@ -26,39 +26,31 @@ statements! {
         ),
         insert_counters: format!(
             "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
-             SELECT value ->> 0, {}, {} FROM {items}",
-            int(1),
-            int(2)
+             SELECT value ->> 0, #1, #2 FROM {items}"
         ),
         /// For each rollup, by its index: whether its license exists, and whether the rollup does.
         find_rollups: format!(
-            "SELECT {} AS item, {} AS license_exists, {} AS rollup_exists FROM {items}",
-            int(9),
-            exists("SELECT 1 FROM licenses WHERE licenses.id = value ->> 1".to_owned()),
-            exists(format!(
-                "SELECT 1 FROM rollups WHERE day = {} AND license_id = value ->> 1 AND outcome = value ->> 2 \
-                 AND domain = value ->> 3 AND device = value ->> 4 AND country = value ->> 5",
-                int(0)
-            ))
+            "SELECT #9 AS item, {} AS license_exists, {} AS rollup_exists FROM {items}",
+            exists("SELECT 1 FROM licenses WHERE licenses.id = value ->> 1"),
+            exists(
+                "SELECT 1 FROM rollups WHERE day = #0 AND license_id = value ->> 1 AND outcome = value ->> 2 \
+                 AND domain = value ->> 3 AND device = value ->> 4 AND country = value ->> 5"
+            )
         ),
         insert_rollups: format!(
-            "INSERT INTO rollups ({ROLLUP_KEY}, count, first_at, last_at) SELECT {}, value ->> 1, value ->> 2, \
-             value ->> 3, value ->> 4, value ->> 5, {}, {}, {} FROM {items} WHERE 1 = 1 \
-             ON CONFLICT DO NOTHING RETURNING day",
-            int(0),
-            int(6),
-            int(7),
-            int(8)
+            "INSERT INTO rollups ({ROLLUP_KEY}, count, first_at, last_at) SELECT #0, value ->> 1, value ->> 2, \
+             value ->> 3, value ->> 4, value ->> 5, #6, #7, #8 FROM {items} WHERE 1 = 1 \
+             ON CONFLICT DO NOTHING RETURNING day"
         ),
     } where {
         let items = D::items(1);
         let column = |n| match n {
             1 | 2 => D::unhex(&format!("value ->> {n}")),
             0 | 3..=5 | 13 => format!("value ->> {n}"),
-            _ => int(n),
+            _ => format!("#{n}"),
         };
         let columns = (0..17).map(column).collect::<Vec<_>>().join(", ");
         let exists =
-            |select: String| format!("CAST(CASE WHEN EXISTS ({select}) THEN 1 ELSE 0 END AS BIGINT)");
+            |select: &str| format!("CAST(CASE WHEN EXISTS ({select}) THEN 1 ELSE 0 END AS BIGINT)");
     }
 }

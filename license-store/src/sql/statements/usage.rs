@@ -1,7 +1,7 @@
 //! SQL on rollups, and on the retention of usage.
 
 use super::compaction::{earlier, later};
-use super::fragments::{ROLLUP_KEY, int};
+use super::fragments::{ROLLUP_KEY, qualified};
 use super::reports::{days_of, rollups_of_days};
 
 statements! {
@@ -43,19 +43,15 @@ statements! {
         ),
         add_pruned: format!(
             "INSERT INTO pruned_usage (license_id, outcome, count, first_at, last_at) \
-             SELECT value ->> 0, value ->> 1, {}, {}, {} FROM {} WHERE 1 = 1 ORDER BY 1, 2 \
+             SELECT value ->> 0, value ->> 1, #2, #3, #4 FROM {} WHERE 1 = 1 ORDER BY 1, 2 \
              ON CONFLICT (license_id, outcome) DO UPDATE SET count = pruned_usage.count + excluded.count, \
              first_at = {}, last_at = {}",
-            int(2),
-            int(3),
-            int(4),
             D::items(1),
             earlier("pruned_usage", "first_at"),
             later("pruned_usage", "last_at")
         ),
     } where {
         let (key, descending) = (ROLLUP_KEY, ROLLUP_KEY.replace(',', " DESC,"));
-        let qualified =
-            key.split(", ").map(|column| format!("rollups.{column}")).collect::<Vec<_>>().join(", ");
+        let qualified = qualified("rollups", key);
     }
 }

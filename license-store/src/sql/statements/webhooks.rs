@@ -3,7 +3,6 @@
 use license_core::store::PageRequest;
 use sqlx::SqlStr;
 
-use super::fragments::int;
 use super::list_query::ListQuery;
 use crate::sql::dialect::Value;
 
@@ -57,15 +56,14 @@ statements! {
         ),
         lease: format!(
             "UPDATE deliveries SET due_at = $2, token = $3 FROM (SELECT value ->> 0 AS endpoint_id, \
-             {} AS position FROM {items}) AS leased \
-             WHERE deliveries.endpoint_id = leased.endpoint_id AND deliveries.position = leased.position",
-            int(1)
+             #1 AS position FROM {items}) AS leased \
+             WHERE deliveries.endpoint_id = leased.endpoint_id AND deliveries.position = leased.position"
         ),
         replay: format!(
             "{} WHERE 1 = 1 ON CONFLICT (endpoint_id, position) DO UPDATE SET status = 'pending', tries = 0, \
              due_at = excluded.due_at, token = NULL \
              WHERE deliveries.token IS NULL OR deliveries.due_at <= excluded.due_at RETURNING position",
-            insert_deliveries(&items, &int(1))
+            insert_deliveries(&items, "#1")
         ),
         update_delivery:
             "UPDATE deliveries SET status = $3, tries = $4, due_at = $5, token = NULL, attempts = $6 \
@@ -110,8 +108,6 @@ impl WebhookStatements {
 pub(crate) fn insert_deliveries(items: &str, position: &str) -> String {
     format!(
         "INSERT INTO deliveries (endpoint_id, position, license_id, sequence, status, tries, due_at, created_at, \
-         attempts) SELECT value ->> 0, {position}, value ->> 2, {}, 'pending', 0, {due}, {due}, '[]' FROM {items}",
-        int(3),
-        due = int(4)
+         attempts) SELECT value ->> 0, {position}, value ->> 2, #3, 'pending', 0, #4, #4, '[]' FROM {items}"
     )
 }

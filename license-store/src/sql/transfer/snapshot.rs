@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use license_core::license::{ActivationId, Counters, License, LicenseId};
-use license_core::store::{StoreError, TransferSnapshot};
+use license_core::store::TransferSnapshot;
 use license_core::usage::{ActivationDetail, Rollup, RollupKey};
 
-use crate::sql::database::{Row, SqlDatabase, Tx, reader};
-use crate::sql::dialect::{Dialect, values};
+use crate::sql::prelude::*;
 
 /// A transaction that reads from one snapshot.
 pub(super) struct SqlSnapshot<'a, D: Dialect> {
@@ -17,7 +16,7 @@ pub(super) struct SqlSnapshot<'a, D: Dialect> {
 }
 
 impl<'a, D: Dialect> SqlSnapshot<'a, D> {
-    pub(super) async fn begin(database: &'a SqlDatabase<D>) -> Result<Self, StoreError> {
+    pub(super) async fn begin(database: &'a SqlDatabase<D>) -> Result<Self> {
         let connection = database.read_connection().await?;
         let mut tx = database.begin_on(connection, database.dialect.begin_snapshot()).await?;
         database.fetch(&mut tx, &database.sql.transfer.first_read, &[]).await?;
@@ -31,35 +30,25 @@ impl<D: Dialect> TransferSnapshot for SqlSnapshot<'_, D> {
         &mut self,
         after: Option<&LicenseId>,
         limit: u32,
-    ) -> Result<Vec<(Arc<License>, Counters)>, StoreError> {
+    ) -> Result<Vec<(Arc<License>, Counters)>> {
         let values = values![after.map_or("", LicenseId::as_str), i64::from(limit)];
         let found = self.database.fetch(&mut self.tx, &self.database.sql.transfer.licenses, values).await?;
-        let read = |row: &Row<D>| {
-            let id = reader::<D>(row, "licenses", "").text("id")?;
-            let row = reader::<D>(row, "licenses", &id);
-            Ok((row.license()?.into(), row.counters()?))
-        };
-        found.iter().map(read).collect()
+        found.all("licenses", "", |row| Ok((row.license()?.into(), row.counters()?)))
     }
 
     async fn activations(
         &mut self,
         after: Option<(&LicenseId, &ActivationId)>,
         limit: u32,
-    ) -> Result<Vec<(LicenseId, ActivationDetail)>, StoreError> {
+    ) -> Result<Vec<(LicenseId, ActivationDetail)>> {
         let (license, id) = after.map_or(("", ""), |(license, id)| (license.as_str(), id.as_str()));
         let values = values![license, id, i64::from(limit)];
         let found =
             self.database.fetch(&mut self.tx, &self.database.sql.transfer.activations, values).await?;
-        let read = |row: &Row<D>| {
-            let license = reader::<D>(row, "activations", "").license_id("license_id")?;
-            let activation = reader::<D>(row, "activations", license.as_str()).activation_detail()?;
-            Ok((license, activation))
-        };
-        found.iter().map(read).collect()
+        found.all("activations", "", |row| Ok((row.license_id("license_id")?, row.activation_detail()?)))
     }
 
-    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError> {
+    async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         self.database.read_rollups(&mut self.tx, None, after, i64::from(limit)).await
     }
 }

@@ -1,25 +1,19 @@
 //! Usage reports.
 
 use license_core::license::LicenseId;
-use license_core::store::{Page, StoreError};
+use license_core::store::Page;
 use license_core::usage::{
     Day, LicenseUsage, PlanUsage, UsageCell, UsageOverview, UsageQuery, UsageReport, UsageShare, Validation,
     ValidationCursor,
 };
 
-use crate::sql::database::{SqlDatabase, Tx, reader};
-use crate::sql::dialect::{Dialect, Value, values};
-use crate::sql::rows::int;
+use crate::sql::prelude::*;
 
 /// Single validations with their cursors, newest first.
 type History = Vec<(ValidationCursor, Validation)>;
 
 impl<D: Dialect> SqlDatabase<D> {
-    pub(super) async fn report_of_license(
-        &self,
-        id: &LicenseId,
-        query: &UsageQuery,
-    ) -> Result<UsageReport, StoreError> {
+    pub(super) async fn report_of_license(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
         // One snapshot for all statements.
         let mut tx = self.begin_read().await?;
         self.check_exists(&mut tx, id).await?;
@@ -27,7 +21,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Runs one overview at a time: each reads all rollups of its range several times.
-    pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError> {
+    pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
         let _overview = self.overviews.lock().await;
         let (mut tx, sql) = (self.begin_read().await?, &self.sql.reports);
         let usage = self.usage_report(&mut tx, None, query).await?;
@@ -36,31 +30,23 @@ impl<D: Dialect> SqlDatabase<D> {
         let top = self.fetch(&mut tx, &sql.top_licenses, &values).await?;
         let plans = self.fetch(&mut tx, &sql.by_plan, &values).await?;
         drop(tx);
-        let (mut active_domains, mut active_devices) = (0, 0);
-        if let Some(row) = active.first() {
-            let row = reader::<D>(row, "rollups", "");
-            (active_domains, active_devices) = (row.count("domains")?, row.count("devices")?);
-        }
-        let top = top.iter().map(|row| {
-            let row = reader::<D>(row, "rollups", "");
+        let top_licenses = top.all("rollups", "", |row| {
             Ok(LicenseUsage { license_id: row.license_id("license_id")?, total: row.count("n")? })
-        });
-        let plans = plans.iter().map(|row| {
-            let row = reader::<D>(row, "rollups", "");
+        })?;
+        let by_plan = plans.all("rollups", "", |row| {
             Ok(PlanUsage {
                 plan: row.text("plan")?,
                 active_licenses: row.count("active")?,
                 total: row.count("valid")?,
                 denied: row.count("denied")?,
             })
-        });
-        let by_plan: Vec<PlanUsage> = plans.collect::<Result<_, StoreError>>()?;
+        })?;
         Ok(UsageOverview {
             usage,
             active_licenses: by_plan.iter().map(|plan| plan.active_licenses).sum(),
-            active_domains,
-            active_devices,
-            top_licenses: top.collect::<Result<_, StoreError>>()?,
+            active_domains: active.count("rollups", "domains")?,
+            active_devices: active.count("rollups", "devices")?,
+            top_licenses,
             by_plan,
         })
     }
@@ -70,46 +56,32 @@ impl<D: Dialect> SqlDatabase<D> {
         tx: &mut Tx<D>,
         id: Option<&LicenseId>,
         query: &UsageQuery,
-    ) -> Result<UsageReport, StoreError> {
+    ) -> Result<UsageReport> {
         let reports = &self.sql.reports;
         let sql = if id.is_some() { &reports.of_license } else { &reports.of_all };
         let license = id.map_or("", LicenseId::as_str);
         let values = source_values(id, query);
-        let sums = self.fetch(tx, sql.sums(query), &values).await?;
+        let sums = self.fetch(tx, sql.sums(query), &values).await?.all("rollups", license, |row| {
+            Ok(UsageCell { slot: row.int("slot")?, outcome: row.outcome()?, sum: row.usage_sum()? })
+        })?;
         let shares = match query.group_by.and_then(|group| sql.shares(group)) {
-            Some(shares) => self.fetch(tx, shares, &values).await?,
+            Some(shares) => self.fetch(tx, shares, &values).await?.all("rollups", license, |row| {
+                Ok(UsageShare { value: row.maybe_text("value")?, sum: row.usage_sum()? })
+            })?,
             None => Vec::new(),
         };
         let license_value = if id.is_some() { &values[..1] } else { &[] };
-        let pruned = if query.sources().earlier {
-            self.fetch(tx, &sql.pruned, license_value).await?
-        } else {
-            Vec::new()
-        };
+        let mut pruned = Vec::new();
+        if query.sources().earlier {
+            let rows = self.fetch(tx, &sql.pruned, license_value).await?;
+            pruned = rows.all("pruned_usage", license, |row| Ok((row.outcome()?, row.usage_sum()?)))?;
+        }
         let kept = self.usage_kept(tx).await?;
         let as_of = self.fetch(tx, &reports.as_of, &[]).await?;
-        let as_of =
-            as_of.first().map_or(Ok(None), |row| reader::<D>(row, "journal", license).maybe_time("as_of"))?;
+        let as_of = as_of.first("journal", license, |row| row.maybe_time("as_of"))?.flatten();
         let recent = self.recent(tx, id, query).await?;
 
-        let sums = sums.iter().map(|row| {
-            let row = reader::<D>(row, "rollups", license);
-            Ok(UsageCell { slot: row.int("slot")?, outcome: row.outcome()?, sum: row.usage_sum()? })
-        });
-        let pruned = pruned.iter().map(|row| {
-            let row = reader::<D>(row, "pruned_usage", license);
-            Ok((row.outcome()?, row.usage_sum()?))
-        });
-        let shares = shares.iter().map(|row| {
-            let row = reader::<D>(row, "rollups", license);
-            Ok(UsageShare { value: row.maybe_text("value")?, sum: row.usage_sum()? })
-        });
-        let report = UsageReport::new(
-            query,
-            sums.collect::<Result<Vec<_>, StoreError>>()?,
-            pruned.collect::<Result<Vec<_>, StoreError>>()?,
-            shares.collect::<Result<_, StoreError>>()?,
-        );
+        let report = UsageReport::new(query, sums, pruned, shares);
         let cursor = |(cursor, _): &(ValidationCursor, Validation)| *cursor;
         let Page { items, next } = Page::from_one_more(recent, query.page.limit, cursor);
         let items = items.into_iter().map(|(_, validation)| validation).collect();
@@ -118,12 +90,7 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Reads the single validations of a page, and one more if there is a next page. Those of one license are
     /// looked up day by day, latest first.
-    async fn recent(
-        &self,
-        tx: &mut Tx<D>,
-        id: Option<&LicenseId>,
-        query: &UsageQuery,
-    ) -> Result<History, StoreError> {
+    async fn recent(&self, tx: &mut Tx<D>, id: Option<&LicenseId>, query: &UsageQuery) -> Result<History> {
         let (from, to) = query.sources().range;
         let (at, sequence) = query
             .page
@@ -133,7 +100,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let Some(id) = id else {
             let values = values![from, to, at, sequence, i64::from(query.page.limit) + 1];
             let rows = self.fetch(tx, &self.sql.reports.recent_of_all, values).await?;
-            return rows.iter().map(|row| reader::<D>(row, "validations", "").validation()).collect();
+            return rows.all("validations", "", Reader::validation);
         };
         let day = |micros: i64| micros.div_euclid(Day::MICROS);
         let (first, mut last) = (day(from), day(to.saturating_sub(1).min(at)));
@@ -141,14 +108,12 @@ impl<D: Dialect> SqlDatabase<D> {
         while found.len() < limit {
             let values = values![first, last, id.as_str()];
             let days = self.fetch(tx, &self.sql.reports.recent_day, values).await?;
-            let day =
-                days.first().map_or(Ok(None), |row| reader::<D>(row, "validations", "").maybe_int("day"))?;
+            let day = days.first("validations", "", |row| row.maybe_int("day"))?.flatten();
             let Some(day) = day else { break };
             let missing = int((limit - found.len()) as u64);
             let values = values![day, id.as_str(), from, to, at, sequence, missing];
-            for row in &self.fetch(tx, &self.sql.reports.recent_of_day, values).await? {
-                found.push(reader::<D>(row, "validations", id.as_str()).validation()?);
-            }
+            let rows = self.fetch(tx, &self.sql.reports.recent_of_day, values).await?;
+            found.extend(rows.all("validations", id.as_str(), Reader::validation)?);
             last = day.saturating_sub(1);
         }
         Ok(found)

@@ -4,19 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use license_core::event::EventId;
-use license_core::store::{
-    ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed, SequencedEvent, StoreError,
-};
+use license_core::store::{ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed};
 use license_core::webhook::{Delivery, Endpoint, EndpointId, LeaseToken, Settled, Settlement, settle};
-use serde_json::json;
 
-use crate::sql::database::{Connection, Row, SqlDatabase, Tx, reader};
-use crate::sql::dialect::{Dialect, Durability, values};
-use crate::sql::rows::{Reader, attempt_rows, delivery_row, int, json_rows, micros};
-
-fn read_delivery<D: Dialect>(row: &Row<D>) -> Reader<'_, Row<D>> {
-    reader::<D>(row, "deliveries", "")
-}
+use crate::sql::prelude::*;
+use crate::sql::rows::{attempt_rows, delivery_row};
 
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn find_delivery(
@@ -24,17 +16,12 @@ impl<D: Dialect> SqlDatabase<D> {
         connection: &mut Connection<D>,
         endpoint: &EndpointId,
         event: &EventId,
-    ) -> Result<Option<Row<D>>, StoreError> {
+    ) -> Result<Rows<Row<D>>> {
         let values = values![endpoint.as_str(), event.subject().as_str(), int(event.sequence())];
-        Ok(self.fetch(connection, &self.sql.webhooks.delivery, values).await?.pop())
+        self.fetch(connection, &self.sql.webhooks.delivery, values).await
     }
 
-    async fn update_delivery(
-        &self,
-        tx: &mut Tx<D>,
-        delivery: &Delivery,
-        attempts: &str,
-    ) -> Result<(), StoreError> {
+    async fn update_delivery(&self, tx: &mut Tx<D>, delivery: &Delivery, attempts: &str) -> Result<()> {
         let Delivery { endpoint_id, event_id: _, position, status, tries, due_at, created_at: _ } = delivery;
         let values = values![
             endpoint_id.as_str(),
@@ -48,25 +35,19 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Leases deliveries to the endpoints `due`, a JSON array of ids.
-    pub(super) async fn try_lease(
-        &self,
-        request: &LeaseRequest,
-        due: &str,
-    ) -> Result<Vec<LeasedDelivery>, StoreError> {
+    pub(super) async fn try_lease(&self, request: &LeaseRequest, due: &str) -> Result<Vec<LeasedDelivery>> {
         let (now, sql) = (request.now.timestamp_micros(), &self.sql.webhooks);
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         let locked = self.fetch(&mut tx, &sql.lock_endpoints, values![due]).await?;
         let mut ready: Vec<(usize, Endpoint, Delivery)> = Vec::new();
-        for row in &locked {
-            let endpoint = reader::<D>(row, "endpoints", "").endpoint()?;
+        for endpoint in locked.all("endpoints", "", Reader::endpoint)? {
             let values = values![endpoint.id.as_str(), now];
-            let rows = self.fetch(&mut tx, &sql.count_leased, values).await?;
-            let leased = rows.first().map_or(Ok(0), |row| read_delivery::<D>(row).int("n"))?;
-            let room = (i64::from(request.per_endpoint) - leased).clamp(0, i64::from(request.limit));
-            let values = values![endpoint.id.as_str(), now, room];
-            for (rank, row) in self.fetch(&mut tx, &sql.ready, values).await?.iter().enumerate() {
-                ready.push((rank, endpoint.clone(), read_delivery::<D>(row).delivery()?));
-            }
+            let leased = self.fetch(&mut tx, &sql.count_leased, values).await?.count("deliveries", "n")?;
+            let room = u64::from(request.per_endpoint).saturating_sub(leased).min(request.limit.into());
+            let values = values![endpoint.id.as_str(), now, int(room)];
+            let rows = self.fetch(&mut tx, &sql.ready, values).await?;
+            let deliveries = rows.all("deliveries", "", Reader::delivery)?;
+            ready.extend((0..).zip(deliveries).map(|(rank, delivery)| (rank, endpoint.clone(), delivery)));
         }
         // Equal shares: the first delivery of each endpoint, then the second of each, and so on.
         ready.sort_by_key(|(rank, ..)| *rank);
@@ -77,15 +58,12 @@ impl<D: Dialect> SqlDatabase<D> {
         let keys =
             json_rows(ready.iter().map(|(_, endpoint, it)| json!([endpoint.id.as_str(), it.position])));
         let lease_until = request.lease_until.timestamp_micros();
-        let values = values![keys.as_str(), lease_until, request.token.as_bytes().as_slice()];
+        let values = values![keys, lease_until, request.token.as_bytes().as_slice()];
         self.fetch(&mut tx, &sql.lease, values).await?;
         let positions = json_rows(ready.iter().map(|(_, _, it)| json!([it.position])));
-        let rows = self.fetch(&mut tx, &self.sql.events.at_positions, values![positions.as_str()]).await?;
-        let mut events = BTreeMap::new();
-        for row in &rows {
-            let SequencedEvent { position, event } = reader::<D>(row, "events", "").sequenced_event()?;
-            events.insert(position, event);
-        }
+        let rows = self.fetch(&mut tx, &self.sql.events.at_positions, values![positions]).await?;
+        let events = rows.all("events", "", Reader::sequenced_event)?.into_iter();
+        let events: BTreeMap<_, _> = events.map(|one| (one.position, one.event)).collect();
         self.commit(tx).await?;
         let leased = ready.into_iter().filter_map(|(_, endpoint, mut delivery)| {
             delivery.due_at = Some(request.lease_until);
@@ -95,22 +73,23 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(leased.collect())
     }
 
-    pub(super) async fn try_settle(&self, settlement: &Settlement) -> Result<Settled, StoreError> {
+    pub(super) async fn try_settle(&self, settlement: &Settlement) -> Result<Settled> {
         let Settlement { endpoint_id, event_id, token, attempt, .. } = settlement;
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
             return Ok(Settled::Refused);
         };
-        let Some(row) = self.find_delivery(&mut tx, endpoint_id, event_id).await? else {
+        let rows = self.find_delivery(&mut tx, endpoint_id, event_id).await?;
+        let Some((delivery, mut attempts)) = rows
+            .first("deliveries", "", |row| {
+                Ok(row.is_leased_to(token)?.then_some((row.delivery()?, row.attempts()?)))
+            })?
+            .flatten()
+        else {
             return Ok(Settled::Refused);
         };
-        let row = read_delivery::<D>(&row);
-        if !row.is_leased_to(token)? {
-            return Ok(Settled::Refused);
-        }
-        let mut attempts = row.attempts()?;
         attempts.push(attempt.clone());
-        let decision = settle(row.delivery()?, endpoint, settlement);
+        let decision = settle(delivery, endpoint, settlement);
         let settled = decision.settled();
         self.update_delivery(&mut tx, &decision.delivery, &attempt_rows(&attempts)).await?;
         self.update_endpoint(&mut tx, &decision.endpoint).await?;
@@ -125,15 +104,16 @@ impl<D: Dialect> SqlDatabase<D> {
         delivery: &Delivery,
         token: LeaseToken,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.lock_endpoint(&mut tx, &delivery.endpoint_id).await?;
-        let row = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
-        let Some(row) = &row else { return Ok(()) };
-        let row = read_delivery::<D>(row);
-        if row.is_leased_to(&token)? {
-            let returned = Delivery { due_at: Some(now), ..row.delivery()? };
-            self.update_delivery(&mut tx, &returned, &row.text("attempts")?).await?;
+        let rows = self.find_delivery(&mut tx, &delivery.endpoint_id, &delivery.event_id).await?;
+        let leased = rows.first("deliveries", "", |row| {
+            Ok(row.is_leased_to(&token)?.then_some((row.delivery()?, row.text("attempts")?)))
+        })?;
+        if let Some((leased, attempts)) = leased.flatten() {
+            let returned = Delivery { due_at: Some(now), ..leased };
+            self.update_delivery(&mut tx, &returned, &attempts).await?;
             self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
         }
         Ok(())
@@ -144,18 +124,19 @@ impl<D: Dialect> SqlDatabase<D> {
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_endpoint(&mut tx, endpoint).await?;
-        let Some(row) = self.find_delivery(&mut tx, endpoint, event).await? else { return Ok(false) };
-        let position = read_delivery::<D>(&row).delivery()?.position;
+        let rows = self.find_delivery(&mut tx, endpoint, event).await?;
+        let position = rows.first("deliveries", "", |row| row.count("position"))?;
+        let Some(position) = position else { return Ok(false) };
         let rows = json_rows([delivery_row(endpoint, position, event, now)].into_iter());
-        self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows.as_str()]).await?;
+        self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows]).await?;
         self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
         Ok(true)
     }
 
-    pub(super) async fn try_replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError> {
+    pub(super) async fn try_replay_since(&self, replay: &Replay) -> Result<Replayed> {
         let Replay { endpoint_id, since, after, limit, now } = replay;
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
@@ -165,8 +146,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let values = values![int(*after), since.timestamp_micros(), i64::from(*limit)];
         let found = self.fetch(&mut tx, &self.sql.events.since, values).await?;
         let (mut selected, mut last) = (Vec::new(), None);
-        for row in &found {
-            let row = reader::<D>(row, "events", "");
+        for row in found.iter("events", "") {
             let (subject, position) = (row.subject()?, row.count("position")?);
             last = Some(position);
             if endpoint.selects(row.event_type()?, &subject) {
@@ -179,7 +159,7 @@ impl<D: Dialect> SqlDatabase<D> {
             return Ok(Replayed { count: 0, next });
         }
         let rows = json_rows(selected.into_iter());
-        let replayed = self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows.as_str()]).await?;
+        let replayed = self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows]).await?;
         self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
         Ok(Replayed { count: u32::try_from(replayed.len()).unwrap_or(u32::MAX), next })
     }

@@ -2,55 +2,40 @@
 
 use chrono::{DateTime, Utc};
 use license_core::limits;
-use license_core::store::{ChangeNotice, EndpointOutcome, StoreError};
+use license_core::store::{ChangeNotice, EndpointOutcome};
 use license_core::webhook::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
 
-use crate::sql::database::{Connection, SqlDatabase, Tx, first_count, reader};
-use crate::sql::dialect::{Dialect, Durability, values};
-use crate::sql::rows::{endpoint_values, event_types};
+use crate::sql::prelude::*;
+use crate::sql::rows::endpoint_values;
 
 impl<D: Dialect> SqlDatabase<D> {
     /// Locks the position counter. Its holder assigns positions and changes endpoints.
-    pub(crate) async fn lock_positions(&self, tx: &mut Tx<D>) -> Result<(), StoreError> {
+    pub(crate) async fn lock_positions(&self, tx: &mut Tx<D>) -> Result<()> {
         self.fetch(tx, &self.sql.webhooks.lock_positions, &[]).await.map(drop)
     }
 
-    pub(crate) async fn read_endpoints(
-        &self,
-        connection: &mut Connection<D>,
-    ) -> Result<Vec<Endpoint>, StoreError> {
+    pub(crate) async fn read_endpoints(&self, connection: &mut Connection<D>) -> Result<Vec<Endpoint>> {
         let rows = self.fetch(connection, &self.sql.webhooks.endpoints, &[]).await?;
-        rows.iter().map(|row| reader::<D>(row, "endpoints", "").endpoint()).collect()
+        rows.all("endpoints", "", Reader::endpoint)
     }
 
-    pub(super) async fn lock_endpoint(
-        &self,
-        tx: &mut Tx<D>,
-        id: &EndpointId,
-    ) -> Result<Option<Endpoint>, StoreError> {
+    pub(super) async fn lock_endpoint(&self, tx: &mut Tx<D>, id: &EndpointId) -> Result<Option<Endpoint>> {
         let rows = self.fetch(tx, &self.sql.webhooks.lock_endpoint, values![id.as_str()]).await?;
-        rows.first().map(|row| reader::<D>(row, "endpoints", "").endpoint()).transpose()
+        rows.first("endpoints", "", Reader::endpoint)
     }
 
-    pub(super) async fn update_endpoint(
-        &self,
-        tx: &mut Tx<D>,
-        endpoint: &Endpoint,
-    ) -> Result<(), StoreError> {
-        let types = event_types(endpoint);
-        let values = endpoint_values(endpoint, &types);
-        self.fetch(tx, &self.sql.webhooks.update_endpoint, &values).await.map(drop)
+    pub(super) async fn update_endpoint(&self, tx: &mut Tx<D>, endpoint: &Endpoint) -> Result<()> {
+        self.fetch(tx, &self.sql.webhooks.update_endpoint, &endpoint_values(endpoint)).await.map(drop)
     }
 
-    pub(super) async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError> {
+    pub(super) async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         let rows = self.fetch(&mut tx, &self.sql.webhooks.count_endpoints, &[]).await?;
-        if first_count::<D>(&rows, "endpoints", "n")? >= limits::ENDPOINTS as u64 {
+        if rows.count("endpoints", "n")? >= limits::ENDPOINTS as u64 {
             return Ok(false);
         }
-        let types = event_types(endpoint);
-        let values = endpoint_values(endpoint, &types);
+        let values = endpoint_values(endpoint);
         if self.fetch(&mut tx, &self.sql.webhooks.insert_endpoint, &values).await?.is_empty() {
             return Err(StoreError::AlreadyExists { what: "the endpoint id" });
         }
@@ -63,7 +48,7 @@ impl<D: Dialect> SqlDatabase<D> {
         id: &EndpointId,
         command: &EndpointCommand,
         now: DateTime<Utc>,
-    ) -> Result<EndpointOutcome, StoreError> {
+    ) -> Result<EndpointOutcome> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         let Some(before) = self.lock_endpoint(&mut tx, id).await? else {
@@ -83,7 +68,7 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(EndpointOutcome::Done(decision.endpoint.into()))
     }
 
-    pub(super) async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError> {
+    pub(super) async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         self.lock_endpoint(&mut tx, id).await?;

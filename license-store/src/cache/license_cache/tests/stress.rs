@@ -56,7 +56,10 @@ async fn concurrent_calls_never_find_an_older_version_than_acknowledged() {
         assert_eq!(node.version(&license, Duration::ZERO).await, Some(revoked.version));
         from_memory += calls - node.reads(&license).min(calls);
     }
-    assert!(from_memory > ROUNDS, "only {from_memory} calls were answered from memory, too few to prove anything");
+    assert!(
+        from_memory > ROUNDS,
+        "only {from_memory} calls were answered from memory, too few to prove anything"
+    );
 }
 
 /// Asks until the round has ended, and counts the calls.

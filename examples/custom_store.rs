@@ -22,6 +22,8 @@ use license_core::validation::{Claim, LicenseSnapshot};
 use license_store::conformance::{Handle, Harness, StreamScope};
 use tokio::sync::Mutex;
 
+type Result<T> = std::result::Result<T, StoreError>;
+
 /// Licenses in memory. Clones share them. The lock covers everything; a database locks one license.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MapStore(Arc<Mutex<Data>>);
@@ -32,7 +34,7 @@ struct Data {
     /// Request and license of each idempotency key.
     idempotency: HashMap<String, ([u8; 32], LicenseId)>,
     settings: HashMap<String, Vec<u8>>,
-    /// The last batch of each recorder.
+    /// The last batch of each writer.
     batches: HashMap<WriterId, u64>,
 }
 
@@ -50,7 +52,7 @@ impl Data {
 
 #[async_trait]
 impl LicenseStore for MapStore {
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+    async fn create(&self, new: &NewLicense) -> Result<Created> {
         let (data, license) = (&mut *self.0.lock().await, &new.license);
         if let Some(created) = new.idempotency.as_ref().and_then(|asked| data.created(asked)) {
             return Ok(created);
@@ -70,7 +72,7 @@ impl LicenseStore for MapStore {
         id: &LicenseId,
         command: &Command,
         context: &CommandContext,
-    ) -> Result<CommandOutcome, StoreError> {
+    ) -> Result<CommandOutcome> {
         let data = &mut *self.0.lock().await;
         let record = data.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         let Decision { outcome, changes } = decide(record.view(command, context), command, context);
@@ -85,14 +87,13 @@ impl LicenseStore for MapStore {
         Ok(outcome)
     }
 
-    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<(), StoreError> {
+    async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         let data = &mut *self.0.lock().await;
-        if let Some(BatchId { recorder, number }) = batch {
-            let last = data.batches.entry(recorder).or_default();
-            if number <= *last {
+        if let Some(BatchId { writer, number }) = batch {
+            if data.batches.get(&writer).is_some_and(|last| number <= *last) {
                 return Ok(());
             }
-            *last = number;
+            data.batches.insert(writer, number);
         }
         let fold = fold(validations);
         for id in fold.counters.keys() {
@@ -101,28 +102,24 @@ impl LicenseStore for MapStore {
         Ok(())
     }
 
-    async fn find_by_key(
-        &self,
-        digest: &KeyDigest,
-        claim: &Claim,
-    ) -> Result<Option<LicenseSnapshot>, StoreError> {
+    async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<LicenseSnapshot>> {
         Ok(self.0.lock().await.find(digest).map(|record| record.snapshot(claim)))
     }
 
-    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>, StoreError> {
+    async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>> {
         Ok(self.0.lock().await.licenses.get(id).map(LicenseRecord::detail))
     }
 
-    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>, StoreError> {
+    async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>> {
         let data = self.0.lock().await;
         Ok(LicenseRecord::page(data.licenses.values().rev(), query))
     }
 
-    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         Ok(self.0.lock().await.settings.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
     }
 
-    async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>, StoreError> {
+    async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>> {
         Ok(self.0.lock().await.created(asked))
     }
 }

@@ -46,7 +46,7 @@ struct Usage {
     pruned: BTreeMap<(LicenseId, ValidationOutcome), UsageSum>,
     kept: RetainedUsage,
     recorded: u64,
-    /// The last batch of each recorder.
+    /// The last batch of each writer.
     batches: HashMap<WriterId, u64>,
 }
 
@@ -180,8 +180,8 @@ impl LicenseStore for ReportingStore {
             }
         }
         self.licenses.record(&known, batch).await?;
-        if let Some(BatchId { recorder, number }) = batch {
-            let last = usage.batches.entry(recorder).or_default();
+        if let Some(BatchId { writer, number }) = batch {
+            let last = usage.batches.entry(writer).or_default();
             if number <= *last {
                 return Ok(());
             }

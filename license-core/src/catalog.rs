@@ -92,7 +92,7 @@ pub enum PlanCatalogError {
     Plan {
         /// The name of the plan.
         plan: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The file is not TOML, or not a catalog.

@@ -39,8 +39,8 @@ pub(crate) use lifecycle::supported_time;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Takes the slots that a claim needs, for domain and device together or not at all, and records the
-    /// first valid answer. Changes nothing if the claim already holds its slots.
+    /// Takes all slots that a claim needs, or none, and sets `activated_at` if it is not set. Changes nothing
+    /// if the claim already holds its slots.
     Activate(Claim),
     /// Frees one slot.
     Release(ActivationId),
@@ -144,7 +144,7 @@ impl Command {
     }
 }
 
-/// Everything a decision depends on in addition to the license.
+/// The inputs of a decision other than the license and the command.
 #[derive(Clone, Debug)]
 pub struct CommandContext {
     /// The plan catalog.
@@ -178,7 +178,7 @@ pub enum CommandOutcome {
     Denied(Denial),
 }
 
-/// What to write and what to answer.
+/// The result of a decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The answer.
@@ -287,7 +287,7 @@ impl Draft {
         Self { license, now, added, released, labelled: None, events, erased: None }
     }
 
-    /// Adds an event. A draft without events is unchanged.
+    /// Adds an event. Each change must add one, because a draft without events is not written.
     fn emit(&mut self, event_type: EventType, data: Value) {
         self.license.last_event += 1;
         self.events.push(Event {

@@ -32,8 +32,8 @@ mod error;
 mod host;
 mod normalise;
 
-/// Suffixes that are never counted. The leading dot restricts them to whole labels, and excludes the bare
-/// words: `test` alone may be a machine on a network.
+/// Suffixes of exempt names. The leading dot matches whole labels only, and does not match the bare word:
+/// `test` alone may be a machine on a network.
 const EXEMPT_BELOW: [&str; 4] = [".localhost", ".test", ".local", ".internal"];
 
 /// A host name in canonical form, an exempt address, or a wildcard registered by an admin.
@@ -60,13 +60,13 @@ const EXEMPT_BELOW: [&str; 4] = [".localhost", ".test", ".local", ".internal"];
 pub struct DomainName {
     /// Inline for most names: each license in memory has several, and each recorded validation has a copy.
     text: SmolStr,
-    kind: Kind,
+    kind: DomainKind,
     had_www: bool,
 }
 
-/// Follows from the text; stored so that it is computed once.
+/// Derived from the text. Stored so that it is computed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum DomainKind {
     Name,
     Address,
     Wildcard,
@@ -80,7 +80,7 @@ impl DomainName {
     /// them if a port follows. An IPv4 address mapped into IPv6 is read as IPv4.
     ///
     /// # Errors
-    /// Returns a [`DomainError`] that says why the text is not a host. Parsing is stricter than in a
+    /// Returns a [`DomainError`] with the reason why the text is not a host. Parsing is stricter than in a
     /// browser: user names, escapes, backslashes, addresses in unusual notations (`127.1`, `0x7f000001`),
     /// empty ports and inner white space are rejected, since parsers disagree about the host they mean.
     ///
@@ -106,7 +106,7 @@ impl DomainName {
     /// `*.www.example.com` keeps its `www.`. Exempt names and addresses take no wildcard.
     ///
     /// # Errors
-    /// Returns a [`DomainError`] that says what is wrong with the host or the wildcard.
+    /// Returns a [`DomainError`] with the reason why the host or the wildcard is invalid.
     ///
     /// ```
     /// use license_core::domain::{DomainError, DomainName};
@@ -166,7 +166,7 @@ impl DomainName {
     /// Returns whether this is a wildcard, which only [`parse_registered`](Self::parse_registered) accepts.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
-        self.kind == Kind::Wildcard
+        self.kind == DomainKind::Wildcard
     }
 
     /// Returns whether this is a development host, which most plans allow and never count.
@@ -188,9 +188,9 @@ impl DomainName {
     #[must_use]
     pub fn is_exempt(&self) -> bool {
         match self.kind {
-            Kind::Address => true,
-            Kind::Wildcard => false,
-            Kind::Name => {
+            DomainKind::Address => true,
+            DomainKind::Wildcard => false,
+            DomainKind::Name => {
                 self.as_str() == "localhost" || EXEMPT_BELOW.iter().any(|end| self.text.ends_with(end))
             }
         }
@@ -204,7 +204,7 @@ impl DomainName {
     }
 
     fn name(canonical: &str) -> Self {
-        Self { text: canonical.into(), kind: Kind::Name, had_www: false }
+        Self { text: canonical.into(), kind: DomainKind::Name, had_www: false }
     }
 
     fn from_host(host: Host<'_>) -> Result<Self, DomainError> {
@@ -215,7 +215,7 @@ impl DomainName {
                 if !ends_in_number(&name) {
                     return Ok(Self::name(&name));
                 }
-                // Resolvers read this as an address, in whatever notation (`127.1`, `010.0.0.1`).
+                // Resolvers read this as an address, in any notation (`127.1`, `010.0.0.1`).
                 let address: Ipv4Addr = name.parse().map_err(|_| DomainError::NumericTopLabel)?;
                 Self::address(address.into())
             }
@@ -234,7 +234,7 @@ impl DomainName {
         if !local {
             return Err(DomainError::PublicAddress);
         }
-        Ok(Self { text: address.to_string().into(), kind: Kind::Address, had_www: false })
+        Ok(Self { text: address.to_string().into(), kind: DomainKind::Address, had_www: false })
     }
 
     fn wildcard(base: &str) -> Result<Self, DomainError> {
@@ -249,11 +249,11 @@ impl DomainName {
             return Err(DomainError::WildcardTooWide);
         }
         let text = format!("*.{base}");
-        // A longer wildcard could not cover any host: the shortest has one letter for the star.
+        // A longer wildcard could cover no host: a covered host has a letter or more in place of the star.
         if text.len() > MAX_NAME_LEN {
             return Err(DomainError::NameTooLong);
         }
-        Ok(Self { text: text.into(), kind: Kind::Wildcard, had_www: false })
+        Ok(Self { text: text.into(), kind: DomainKind::Wildcard, had_www: false })
     }
 
     fn fold_www(mut self) -> Self {

@@ -1,4 +1,4 @@
-//! Errors of the services.
+//! Errors of services.
 
 use crate::access::Scope;
 use crate::clock::RngError;
@@ -15,7 +15,7 @@ use crate::webhook::{EndpointId, EndpointSettingsError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// A rule denied the change. Nothing changed.
+    /// A rule denied the command. Nothing changed.
     #[error("{0}")]
     Denied(Denial),
     /// The idempotency key was used for another request. Nothing changed.
@@ -27,8 +27,8 @@ pub enum ServiceError {
     /// The random number generator failed. Nothing changed.
     #[error(transparent)]
     Rng(#[from] RngError),
-    /// A sealed key does not open, because its row was altered.
-    #[error("the sealed key of {0} can't be opened")]
+    /// The sealed key cannot be opened, because its row was altered.
+    #[error("the sealed key of {0} cannot be opened")]
     SealedKey(LicenseId),
     /// No endpoint has this id.
     #[error("there is no such endpoint")]
@@ -45,14 +45,14 @@ pub enum ServiceError {
     /// The settings of an endpoint are invalid.
     #[error(transparent)]
     EndpointSettings(#[from] EndpointSettingsError),
-    /// A sealed secret does not open, because its row was altered.
-    #[error("the sealed secret of {0} can't be opened")]
+    /// The sealed secret cannot be opened, because its row was altered.
+    #[error("the sealed secret of {0} cannot be opened")]
     SealedSecret(EndpointId),
-    /// The requested usage is not kept, or has too many intervals.
+    /// The query asks for usage that is no longer kept, or for too many intervals.
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// The name of a subscription is empty, too long or has control characters.
-    #[error("a subscription's name has 1 to {} bytes", limits::SUBSCRIPTION_NAME_BYTES)]
+    #[error("a subscription name must have 1 to {} bytes", limits::SUBSCRIPTION_NAME_BYTES)]
     SubscriptionName,
     /// The caller lacks a scope of the token. Nothing changed.
     #[error("this needs the scope {0}")]
@@ -99,7 +99,7 @@ pub enum ValidateError {
     /// The store failed. Nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The catalog lacks the plan of the license: an error of the set-up.
+    /// The catalog lacks the plan of the license: a configuration error.
     #[error("the plan {plan:?} of {id} is not in the catalog")]
     PlanUnknown {
         /// The license.

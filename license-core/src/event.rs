@@ -104,7 +104,7 @@ impl EventId {
         Self { subject, sequence }
     }
 
-    /// Parses an id. Whether the event exists is for the store to say.
+    /// Parses an id. Does not check whether the event exists.
     ///
     /// # Errors
     /// Returns [`EventIdError`] if the form is wrong.
@@ -165,8 +165,8 @@ pub struct Event {
     pub event_type: EventType,
     /// The time.
     pub at: DateTime<Utc>,
-    /// A JSON object: the `license` as in the API at that commit, without its key; the `sequence`; and
-    /// fields of the type.
+    /// A JSON object: the `sequence`, fields of the type, and the `endpoint` or the `license`. The license is
+    /// as in the API at that commit, without its key.
     pub data: Value,
 }
 
@@ -197,8 +197,8 @@ impl Event {
 // Hides the data, which contains the customer.
 partial_debug!(Event { subject, sequence, event_type, at });
 
-/// Events of one decision, without the license. A decision reads only a part of the license, so the store
-/// reads all of it within the commit and [completes](Self::complete) the events.
+/// Events of one decision, whose data lacks the license. A decision reads only a part of the license: the
+/// store reads all of it in the same commit and [completes](Self::complete) the events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewEvents(Vec<Event>);
 

@@ -66,7 +66,7 @@ macro_rules! ordered_id {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
-            /// The text, padded with zeros, so that ids sort as their texts do.
+            /// The text, padded with zeros, so that ids sort like their texts.
             bytes: [u8; ID_BYTES],
             len: u8,
         }
@@ -92,7 +92,7 @@ macro_rules! ordered_id {
                 Self::after_prefix(&symbols_of(at, last))
             }
 
-            /// Parses an id. Whether it exists is for the store to say.
+            /// Parses an id. Does not check whether it exists.
             ///
             /// # Errors
             /// Returns [`IdError`] if the form is wrong.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 /// Resolves when the engine shuts down.
 pub type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A task that runs beside the requests until the engine shuts down.
+/// A background task that runs until the engine shuts down.
 ///
 /// The `Engine` of license-store runs its own jobs and those that it is given: `engine.spawn(job)`.
 #[async_trait]

@@ -1,33 +1,13 @@
 //! JSON forms shared by the API and events.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::catalog::Limit;
 use crate::debug::partial_debug;
-use crate::license::Activation;
-use crate::license::{LicenseDetail, Metadata};
+use crate::license::{Activation, LicenseDetail, Metadata};
 
-/// Serializes a time as RFC 3339 in UTC with `Z` and no more digits than needed, for `serialize_with`.
-///
-/// # Errors
-/// Returns the error of the serializer.
-pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
-}
-
-/// Serializes an optional time as [`time`] does, or as `null`.
-///
-/// # Errors
-/// Returns the error of the serializer.
-pub fn time_or_null<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => time(value, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// The JSON of a license. The first fourteen names and their order are fixed.
+/// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
 pub struct LicenseJson<'a> {
     id: &'a str,
@@ -40,17 +20,13 @@ pub struct LicenseJson<'a> {
     domains: Vec<&'a str>,
     max_devices: Limit,
     devices: Vec<&'a str>,
-    #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
-    #[serde(serialize_with = "time_or_null")]
     expires_at: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "time_or_null")]
     last_validated_at: Option<DateTime<Utc>>,
     validation_count: u64,
     metadata: &'a Metadata,
     domains_used: u64,
     devices_used: u64,
-    #[serde(serialize_with = "time_or_null")]
     activated_at: Option<DateTime<Utc>>,
     version: u64,
 }

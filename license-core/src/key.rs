@@ -2,8 +2,8 @@
 //!
 //! A [`LicenseKey`] comes from [`KeyFormat::generate`], [`KeyFormat::parse`] or, for keys of other systems,
 //! [`ImportedKeyFormats::read`], so it is always well-formed. Stores never see it. They store the
-//! [`KeyDigest`], to find the license, and the [`SealedKey`], to show it to the owner; [`KeyVault`] creates
-//! both.
+//! [`KeyDigest`], to find the license, and the [`SealedKey`], from which the key is shown to its owner.
+//! [`KeyVault`] creates both.
 //!
 //! ```
 //! use license_core::key::{KeyError, KeyFormat};
@@ -55,7 +55,7 @@ pub(crate) const IMPORTED_MASK: &str = "****";
 /// Minimum length of an imported key to show its last characters.
 const IMPORTED_SUFFIX_SHOWN_FROM: usize = 16;
 
-/// A license key in its canonical text: upper case with hyphens, `TO-7K3F-…`. Imported keys are unchanged.
+/// A license key in its canonical text: `TO-7K3F-…`, or for an imported key its unchanged text.
 ///
 /// The text proves the purchase, so only [`reveal`](Self::reveal) returns it. There is no `Display` and no
 /// `Serialize`; `Debug` is [masked](Self::masked); memory is wiped on drop.

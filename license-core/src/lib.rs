@@ -1,14 +1,14 @@
-//! The pure core of a licensing engine: it decides, and leaves keeping and speaking to others.
+//! The rules of a licensing engine, without I/O. Other crates store licenses and serve HTTP.
 //!
-//! - [`service::Services`] are the use cases: issue, validate, manage, report.
-//! - [`store`] has the storage ports; `license-store` implements them in memory and for SQL databases.
-//! - [`command::decide`] and [`validation::evaluate`] are the rules: pure functions of a license, a question and a time.
-//! - [`key`], [`domain`], [`catalog`], [`license`], [`validation`], [`event`], [`usage`], [`webhook`] and [`access`]
-//!   are the nouns.
+//! - [`service::Services`]: the use cases, such as issuing, validating and reporting.
+//! - [`store`]: the storage ports. `license-store` implements them in memory and for SQL databases.
+//! - [`command::decide`] and [`validation::evaluate`]: the rules, as pure functions.
+//! - [`key`], [`domain`], [`catalog`], [`license`], [`event`], [`usage`], [`webhook`] and [`access`]: the
+//!   domain types.
 //!
-//! Architecture invariant: no I/O, no runtime, no clock and no generator of its own. Times and randomness
-//! come in as arguments; only the feature `system` adds the machine's own, for the edge. The feature
-//! `plan-files` reads plans from TOML, and `imported-keys` accepts keys of other systems.
+//! Architecture invariant: no I/O, no runtime, no clock and no random generator. Times and randomness are
+//! arguments. Only the feature `system` adds those of the machine. The feature `plan-files` reads plans from
+//! TOML, and `imported-keys` accepts keys of other systems.
 //!
 //! ```
 //! use license_core::catalog::PlanCatalog;

@@ -143,7 +143,7 @@ pub struct LicenseDetail {
     /// Activated domains, oldest first; at most
     /// [`limits::LISTED_ACTIVATIONS`](crate::limits::LISTED_ACTIVATIONS).
     pub domains: Vec<Activation>,
-    /// Activated devices, oldest first; at most as many.
+    /// Activated devices, oldest first, with the same maximum.
     pub devices: Vec<Activation>,
 }
 

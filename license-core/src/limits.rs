@@ -12,11 +12,11 @@ pub const HEADERS: usize = 100;
 pub const TARGET_BYTES: usize = 4 * 1024;
 /// Domains in one list of a request.
 pub const DOMAINS_PER_REQUEST: usize = 1_000;
-/// Activations of one kind that a license lists; more are counted and paged only.
+/// Activations of one kind that a license lists. Further ones are counted, and listed only page by page.
 pub const LISTED_ACTIVATIONS: u32 = 1_000;
 /// Activations of one kind that an event lists, with their total.
 pub const EVENT_ACTIVATIONS: u32 = 100;
-/// Most bindings of a license that is read with all of them, so that every claim is answered from the cache.
+/// Most bindings of a license that is read with all its bindings, so that the cache answers every claim.
 pub const MAX_INLINE_BINDINGS: u64 = 1_000;
 /// Longest device fingerprint, in bytes.
 pub const FINGERPRINT_BYTES: usize = 255;

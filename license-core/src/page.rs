@@ -2,7 +2,7 @@
 
 use crate::limits;
 
-/// Asks for one page of a list.
+/// A request for one page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<C> {
     /// The page starts after this item; `None` starts at the first.
@@ -33,7 +33,7 @@ impl<T, C> Default for Page<T, C> {
 }
 
 impl<T, C> Page<T, C> {
-    /// Creates a page from up to `limit + 1` items. The extra item shows that there is a next page.
+    /// Creates a page from up to `limit + 1` items. The additional item shows that there is a next page.
     #[must_use]
     pub fn from_one_more(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> C) -> Self {
         let limit = limit as usize;

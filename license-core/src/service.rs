@@ -76,7 +76,7 @@ pub struct Services {
     pub validation: Arc<ValidationService>,
     /// Lists activations.
     pub activations: ActivationService,
-    /// Erases customers.
+    /// Anonymises customers.
     pub customers: CustomerService,
     /// Reports usage.
     pub usage: UsageService,
@@ -177,7 +177,7 @@ impl Services {
         metrics
     }
 
-    /// Reads again which formats of imported keys exist, since another node may have declared one.
+    /// Reloads the formats of imported keys, because another node may have declared one.
     ///
     /// # Errors
     /// Returns [`ServiceError::Store`] if the store fails; known formats are kept.

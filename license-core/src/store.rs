@@ -1,8 +1,7 @@
-//! The storage ports: what the engine asks of a database.
+//! The storage ports, through which the engine uses a database.
 //!
-//! Core decides, the store isolates. A store locks, reads what a decision needs, calls
-//! [`decide`](crate::command::decide), writes the [`Changes`](crate::command::Changes) and commits. It
-//! repeats no rule.
+//! A store locks a license, reads what a decision needs, calls [`decide`](crate::command::decide), writes
+//! the [`Changes`](crate::command::Changes) and commits. It contains no rules of its own.
 //!
 //! Each port is one capability. A store implements those that it offers; only [`LicenseStore`] is required to
 //! issue and validate licenses. `examples/custom_store.rs` is a complete [`LicenseStore`], and
@@ -21,11 +20,11 @@
 //! | [`FullStore`] | all of these |
 //!
 //! Contract of every method of every port:
-//! - It is one atomic operation: it happens completely or not at all, also if the process is killed or the future is dropped.
-//! - What it acknowledged is durable, and later reads on every handle to the same data see it.
+//! - It is atomic, even if the process is killed or the future is dropped.
+//! - An acknowledged write is durable, and later reads on every handle to the same data see it.
 //! - It reads no clock and draws no random number. Times have whole microseconds and are returned unchanged.
-//! - It returns [`StoreError::Unavailable`] if the database does not answer, and [`StoreError::Corrupt`] if a row cannot be
-//!   read. Documentation of a method lists only errors that it adds.
+//! - It returns [`StoreError::Unavailable`] if the database does not answer, and [`StoreError::Corrupt`] if a
+//!   row is damaged. The documentation of a method lists only further errors.
 
 mod activations;
 mod audit;

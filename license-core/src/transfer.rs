@@ -1,9 +1,8 @@
 //! Lines of exports and imports.
 //!
-//! An export is lines of JSON: each license in the order of ids, followed by its activations, and behind them
-//! the rollups of all licenses, by day. An import reads such lines, or rows of a table by way of [`Columns`],
-//! checks each by the rules, and stores what is new. [`TransferService`](crate::service::TransferService)
-//! does both.
+//! An export is lines of JSON: each license in the order of ids, followed by its activations, and then the
+//! rollups of all licenses, by day. An import reads such lines, or table rows with [`Columns`], validates
+//! them, and stores new licenses and rollups. See [`TransferService`](crate::service::TransferService).
 
 mod batch;
 mod error;

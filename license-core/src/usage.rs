@@ -86,17 +86,17 @@ impl Validation {
 }
 
 random_id! {
-    /// A stream of batches of one process. Random, so that ids are unique.
+    /// Identifies a writer, which sends one stream of batches. Random, so that ids are unique.
     WriterId
 }
 
 /// Identifies a batch of validations, so that it is recorded once even if it is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchId {
-    /// The recorder.
-    pub recorder: WriterId,
-    /// The number of the batch. A recorder sends its batches one at a time with ascending numbers, so a
-    /// number not above the last recorded one belongs to a batch that is already recorded.
+    /// The writer.
+    pub writer: WriterId,
+    /// The number of the batch. A writer sends its batches one at a time with ascending numbers, so a
+    /// batch is already recorded if its number is at most the last recorded one.
     pub number: u64,
 }
 

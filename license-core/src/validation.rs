@@ -32,8 +32,8 @@ pub(crate) struct Needed {
     pub(crate) first: bool,
 }
 
-/// Returns what a claim needs to be valid, or why it is denied. Both validations and the command that takes
-/// slots use this rule.
+/// Returns the changes that a claim needs to be valid, or the denial. Validations and the command that takes
+/// slots both use this rule.
 ///
 /// Denials are checked in this order: revoked, suspended, expired, domain, device.
 pub(crate) fn assess(

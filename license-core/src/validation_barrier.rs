@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Number of epochs. Only waiting starts one, so up to this many waiters wait for no later validation.
+/// Number of epochs. Only a waiter starts one, so up to this many waiters wait for no later validation.
 const EPOCHS: usize = 8;
 
 /// Counts the running validations of a service by the epoch in which they began. Starting and ending a
 /// validation takes no lock.
 ///
 /// All accesses are sequentially consistent. A validation counts itself before it checks that its epoch is
-/// current, and a waiter ends the epoch before it reads the count, so one of them sees the other. In the
-/// same way, an ending validation is seen by the waiter or sees that it waits.
+/// current, and a waiter ends the epoch before it reads the count, so one of them sees the other. For
+/// the same reason, a waiter sees that a validation has ended, or the validation sees the waiter.
 #[derive(Debug, Default)]
 pub(crate) struct ValidationBarrier {
     epoch: AtomicU64,
@@ -44,7 +44,7 @@ impl ValidationBarrier {
             if self.epoch.load(Ordering::SeqCst) == epoch {
                 return running;
             }
-            // The epoch ended, perhaps before the count was seen: start again.
+            // The epoch has ended, perhaps without seeing the count: try again.
         }
     }
 
@@ -55,7 +55,7 @@ impl ValidationBarrier {
         poll_fn(|context| self.poll_waiting(&mut last, context)).await;
     }
 
-    /// `last` is the last epoch to wait for, once that epoch has ended.
+    /// Polls a waiter. `last` is the last epoch to wait for, set as soon as that epoch has ended.
     fn poll_waiting(&self, last: &mut Option<u64>, context: &mut Context<'_>) -> Poll<()> {
         // Held throughout, so that waiters take turns and none is woken before it is registered.
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +66,7 @@ impl ValidationBarrier {
                 current += 1;
                 self.epoch.store(current, Ordering::SeqCst);
             }
-            // A count of an older epoch belongs to a newer one that reuses its slot.
+            // The slots of older epochs count newer ones.
             let oldest = (current + 1).saturating_sub(EPOCHS as u64);
             last.is_some_and(|last| (oldest..=last).all(|epoch| self.of(epoch).load(Ordering::SeqCst) == 0))
         };

@@ -29,13 +29,8 @@ pub fn router_with_webhooks(services: Services, auth: impl Authenticator, webhoo
     Api::new(services, auth).webhooks(webhooks).router()
 }
 
-/// Returns a router with the routes that need no authentication, without rate limits.
-pub fn public_router(services: Services) -> Router {
-    public_router_with(services, &LimitOptions::default())
-}
-
-/// Returns a router with the routes that need no authentication, within limits.
-pub fn public_router_with(services: Services, options: &LimitOptions) -> Router {
+/// Returns a router with the routes that need no authentication, with these limits.
+pub fn public_router(services: Services, options: &LimitOptions) -> Router {
     let limits = Arc::new(RequestLimits::new(options));
     finish(public(options), StateInner::new(services, limits))
 }
@@ -81,7 +76,7 @@ impl Api {
         }
     }
 
-    /// Adds `/api/v1/tokens` and `/api/v1/audit`, for callers that authenticate by API tokens.
+    /// Adds `/api/v1/tokens` and `/api/v1/audit`. Tokens are useful only with `TokenAuth`.
     pub fn token_routes(self) -> Self {
         Self { token_routes: true, ..self }
     }

@@ -62,7 +62,7 @@ impl<T: Authenticator + ?Sized> Authenticator for Arc<T> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// The request has no credentials.
+    /// The request has no credentials. The answer asks for a Bearer token.
     Missing,
     /// The credentials are not valid. The text is shown to the caller; it must not contain quotation marks.
     Invalid(&'static str),
@@ -177,7 +177,7 @@ impl Authenticator for TokenAuth {
     }
 }
 
-/// Returns the bearer token. Two such headers are refused: a proxy may have checked the other one.
+/// Returns the bearer token. Refuses two such headers, because a proxy may have checked only one of them.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -193,7 +193,7 @@ pub(crate) struct AuthConfig {
     pub(crate) store_addresses: bool,
 }
 
-/// The authenticated caller; an extension of the request, and an extractor.
+/// The authenticated caller. The middleware stores it as a request extension, and handlers extract it.
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticated {
     pub(crate) caller: Caller,
@@ -208,7 +208,7 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
     }
 }
 
-/// Returns the id of a request for the audit: that of the access log, otherwise the caller's own.
+/// Returns the id of a request for the audit: that of the access log, otherwise the header of the caller.
 pub(crate) fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
     let id = extensions.get::<RequestId>().cloned().or_else(|| RequestId::from_headers(headers));
     id.map(|id| id.0.to_string())

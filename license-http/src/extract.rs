@@ -1,4 +1,4 @@
-//! Extractors and request parsers. axum's own extractors answer in plain text and repeat what was sent.
+//! Extractors and request parsers. axum's answer in plain text and repeat the input.
 
 mod accept;
 mod body;

@@ -4,7 +4,7 @@
 //!   its two halves, for separate ports. [`Api`] sets everything up.
 //! - [`Authenticator`] identifies callers: [`TokenAuth`] by API tokens, [`AdminAuth`] by fixed tokens, or
 //!   your own. [`routes()`] lists the scopes of each route.
-//! - [`ClientAddress`] is where a request comes from. [`TrustedProxies`] determines it behind proxies.
+//! - [`ClientAddress`] is the address of the caller. [`TrustedProxies`] determines it behind proxies.
 //! - [`GeoIp`] finds the country of the caller, from a database (feature `geoip`) or the header of a
 //!   trusted proxy.
 //! - [`LimitOptions`] sets rate limits, concurrency limits and CORS origins.
@@ -59,7 +59,7 @@ mod wire;
 pub use access_log::{AccessLogLayer, AccessLogService};
 #[cfg(feature = "webhooks")]
 pub use api::router_with_webhooks;
-pub use api::{Api, admin_router, public_router, public_router_with, router, routes};
+pub use api::{Api, admin_router, public_router, router, routes};
 pub use auth::{AdminAuth, AuthError, Authenticator, TokenAuth};
 pub use axum::http::{HeaderName, HeaderValue};
 pub use client_ip::{ByTrustedProxy, ClientAddress, ForwardingHeader, NetworkError, TrustedProxies};

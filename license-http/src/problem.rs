@@ -121,7 +121,7 @@ impl Problem {
     }
 }
 
-/// Problem details of RFC 9457. The code has two names, since callers look for either.
+/// Problem details of RFC 9457. The code is in `code` and `error`, because clients expect either name.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Problem))]
 pub(crate) struct ProblemJson<'a> {

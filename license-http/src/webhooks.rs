@@ -34,7 +34,7 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Uses these destinations, without a dispatcher in this process.
+    /// Uses these destinations. For processes whose dispatcher runs in another process.
     #[must_use]
     pub fn elsewhere(destinations: Destinations) -> Self {
         Self { destinations, metrics: None }

@@ -64,7 +64,7 @@ macro_rules! cases {
         pub const CASES: &[(&str, $crate::conformance::Case)] = &[$($((
             concat!(stringify!($capability), "::", stringify!($group), "::", stringify!($case)),
             |harness| Box::pin(async {
-                let stores = $crate::conformance::Stores::open(harness).await;
+                let stores = $crate::conformance::Handles::open(harness).await;
                 $group::$case(&stores).await;
             }),
         )),+),+];
@@ -91,7 +91,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use handle::{Handle, Stores};
+pub use handle::{Handle, Handles};
 
 /// A set of data, empty at first.
 #[async_trait]
@@ -158,7 +158,7 @@ macro_rules! conformance_tests {
                 $(#[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $case() {
                     let harness = $harness;
-                    let stores = $crate::conformance::Stores::open(&harness).await;
+                    let stores = $crate::conformance::Handles::open(&harness).await;
                     $crate::conformance::$capability::$group::$case(&stores).await;
                 })+
             })+

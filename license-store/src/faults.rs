@@ -131,7 +131,7 @@ impl FaultStore {
         self.script_mut().next.entry(method(name)).or_default().extend(faults);
     }
 
-    /// Returns how many scripted faults no call has met.
+    /// Returns the number of scripted faults that no call has met.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.script_mut().next.values().map(VecDeque::len).sum()
@@ -159,7 +159,7 @@ impl FaultStore {
         self.script_mut().calls.get(method(name)).copied().unwrap_or_default()
     }
 
-    /// Returns how many calls have not returned.
+    /// Returns the number of calls that have not returned.
     #[must_use]
     pub fn in_progress(&self) -> usize {
         self.in_progress.load(Ordering::Relaxed)

@@ -49,7 +49,7 @@ macro_rules! with_ports {
             }
             port EventStore {
                 async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Vec<Event>;
-                async fn write_expiry_events(&self, sweep: &ExpiryScan) -> u32;
+                async fn write_expiry_events(&self, scan: &ExpiryScan) -> u32;
                 async fn write_limit_event(&self, notice: &LimitReached) -> Option<DateTime<Utc>>;
                 async fn write_anomaly_events(&self, scan: &AnomalyScan) -> u32;
                 async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> u32;

@@ -142,7 +142,7 @@ async fn each_mutant_fails_at_its_case() {
 }
 
 #[test]
-fn every_fault_has_an_expected_case_and_stands_in_the_guide() {
+fn every_fault_has_a_case_and_is_in_the_guide() {
     let guide = include_str!("../../docs/implementing-a-store.md");
     for (fault, case) in EXPECTED {
         let row = guide.lines().find(|line| line.starts_with(&format!("| `{fault:?}` |")));

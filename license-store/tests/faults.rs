@@ -134,7 +134,7 @@ async fn assert_corrupt(store: &dyn FullStore, new: &NewLicense, broken: &Broken
     match found {
         Err(error @ StoreError::Corrupt { .. }) => {
             let text = error.to_string();
-            assert_eq!(text, format!("{table}.{column} of {row:?} can't be read"), "with {value}");
+            assert_eq!(text, format!("{table}.{column} of {row:?} cannot be read"), "with {value}");
             assert!(!error.is_retryable());
         }
         other => panic!("{table}.{column} = {value} is read: {other:?}"),

@@ -325,7 +325,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (line(r#""id":"lic_a5b","last_event":5"#), ""),
         (
             act(r#","id":"act_a5b_0000000006""#).replace("lic_a5", "lic_a5b"),
-            "id: it is not of this license, or of a number after its last_event",
+            "id: it belongs to another license, or its number is above the license's last_event",
         ),
         (line(r#""id":"lic_a7""#), ""),
         (act(r#","kinds":1"#).replace("lic_a5", "lic_a7"), "kinds: unknown field"),
@@ -346,12 +346,12 @@ async fn bad_lines_are_reported_and_others_imported() {
         (line(r#""id":"lic_a8""#), ""),
         (
             act(r#","validations":1"#).replace("lic_a5", "lic_a8"),
-            "validations: it must be above 0 exactly if there is a last_seen_at",
+            "validations: it must be above 0 if there is a last_seen_at, and 0 otherwise",
         ),
         (line(r#""id":"lic_a9""#), ""),
         (
             act(r#","validations":1,"last_seen_at":"2026-02-01T00:00:00Z""#).replace("lic_a5", "lic_a9"),
-            "first_seen_at: it must not be after last_seen_at, nor missing if that is given",
+            "first_seen_at: it is required if last_seen_at is given, and must not be after it",
         ),
         (line(r#""id":"lic_a10""#), ""),
         (

@@ -121,7 +121,7 @@ impl fmt::Display for Database {
             Self::Postgres(url, _) => {
                 let rest = url.split_once("://").map_or("", |(_, rest)| rest);
                 let rest = rest.split(['?', '#']).next().unwrap_or_default();
-                // A password may hold an @ of its own: what stands behind the last one is the host.
+                // A password may contain an @, so the host begins after the last one.
                 let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
                 write!(f, "postgres://{place}")
             }

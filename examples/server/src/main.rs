@@ -67,7 +67,7 @@ async fn run(flags: Flags) -> Result<(), String> {
     let log = AccessLogLayer::new(&mut SystemRng).map_err(text)?;
     let (geoip, geoip_file) = flags.network.geoip()?;
     let listener = TcpListener::bind(&flags.listen).await;
-    let listener = listener.map_err(|error| format!("can't listen on {}: {error}", flags.listen))?;
+    let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(text)?;
 
     let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };

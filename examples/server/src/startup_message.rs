@@ -6,7 +6,7 @@ use std::sync::Arc;
 use license_core::access::TokenSecret;
 use license_core::catalog::{Limit, Plan};
 
-/// Where the admin token comes from.
+/// Source of the admin token.
 #[derive(Debug)]
 pub(crate) enum AdminToken {
     /// Generated now, and shown only once.

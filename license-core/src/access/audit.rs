@@ -1,4 +1,4 @@
-//! The audit log: who changed what, written in the same commit as the change.
+//! Entries of the audit log, written in the same commit as the change.
 
 use std::net::IpAddr;
 
@@ -104,7 +104,7 @@ pub struct AuditEntry {
     pub token_id: Option<TokenId>,
     /// The changed fields, each `{"before": …, "after": …}`. Never a key, secret or digest.
     pub changes: Map<String, Value>,
-    /// The changed metadata, or a label. Separate, since anonymising a customer removes all of it.
+    /// The changed metadata, or a label. Separate, because anonymising a customer removes it.
     pub metadata: Option<Value>,
 }
 

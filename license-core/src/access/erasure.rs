@@ -1,28 +1,28 @@
-//! The removal of a customer from events and audit entries.
+//! Removes a customer from events and audit entries.
 
 use serde_json::{Value, json};
 
 use crate::license::CustomerEmail;
 
-/// An anonymised customer.
+/// The replacement of a customer's address by a pseudonym.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    /// The address before.
+    /// The customer's address.
     pub email: CustomerEmail,
-    /// The address that replaces it.
+    /// The pseudonym.
     pub anonymous: CustomerEmail,
 }
 
 impl Erasure {
-    /// Returns the old and the new address as whole JSON strings, for replacement in JSON text.
+    /// Returns the address and the pseudonym as quoted JSON strings, for replacement in JSON text.
     #[must_use]
     pub fn replacement(&self) -> (String, String) {
         let quoted = |email: &CustomerEmail| Value::from(email.as_str()).to_string();
         (quoted(&self.email), quoted(&self.anonymous))
     }
 
-    /// Replaces the address in the data of an event, and removes the metadata if it was found. Returns
-    /// whether it was found.
+    /// Replaces the address in the data of an event. If the address is found, also empties the metadata, and
+    /// returns `true`.
     pub fn erase_from_event(&self, data: &mut Value) -> bool {
         let found = self.erase_from(data);
         if found {
@@ -31,7 +31,7 @@ impl Erasure {
         found
     }
 
-    /// Replaces the address in JSON. Returns whether it was found.
+    /// Replaces the address in JSON. Returns whether the address was found.
     pub fn erase_from(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) if *text == self.email.as_str() => {

@@ -64,7 +64,7 @@ impl Scopes {
         needed.iter().copied().find(|scope| !self.has(Scope::Admin) && !self.has(*scope))
     }
 
-    /// Returns the first scope of `other` that is not granted.
+    /// Returns the first scope that `other` has and `self` does not grant.
     #[must_use]
     pub fn missing_of(self, other: Self) -> Option<Scope> {
         other.iter().find(|scope| self.missing(&[*scope]).is_some())

@@ -1,4 +1,4 @@
-//! API tokens as their owners hold them, and their digests.
+//! The secret texts of API tokens, and their digests.
 
 use crate::debug::opaque_debug;
 use crate::id::stored_bytes;
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 const PREFIX: &str = "lkt_";
 /// 256 random bits in hex.
 const RANDOM_DIGITS: usize = 64;
-/// Check digits at the end: one typo in 2^32 passes.
+/// Check digits at the end. One typo in 2^32 is not detected.
 const CHECK_DIGITS: usize = 8;
 
-/// A new API token: `lkt_`, 256 random bits and 32 check bits, in hex. Stores keep the
+/// A new API token: `lkt_`, 256 random bits and 32 check bits, in hex. Stores have only the
 /// [`digest`](Self::digest).
 ///
 /// Wiped on drop; `Debug` shows nothing.
@@ -85,7 +85,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     text.extend(nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)));
 }
 
-/// Does not reveal the stored digest, which also covers the check digits.
+/// Returns the check digits. They reveal nothing about the stored digest, whose input includes them.
 fn check(token: &str) -> [u8; CHECK_DIGITS / 2] {
     let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let mut check = [0; CHECK_DIGITS / 2];

@@ -63,7 +63,7 @@ pub struct ApiToken {
 }
 
 text_enum! {
-    /// Whether a token grants access.
+    /// The state of a token.
     TokenState {
         /// It grants access.
         Active = "active",

@@ -1,4 +1,4 @@
-//! Plans: limits, terms and policies that licenses are sold with.
+//! Plans: the limits, terms and policies of licenses.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::feature::{FeatureValue, Features};
 use super::limit::Limit;
 use crate::limits;
 
-/// Whether an unregistered domain can take a free slot.
+/// The policy for unregistered domains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DomainPolicy {
@@ -22,7 +22,7 @@ pub enum DomainPolicy {
     RegisteredOnly,
 }
 
-/// What happens to a new device if no slot is free.
+/// The policy for a new device if no slot is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DevicePolicy {
@@ -64,13 +64,13 @@ pub struct Plan {
     /// Days after `expires_at` during which validations stay valid.
     #[serde(default)]
     pub grace_days: u32,
-    /// Whether unregistered domains can take a slot.
+    /// The policy for unregistered domains.
     #[serde(default)]
     pub domain_policy: DomainPolicy,
     /// Whether development hosts such as `localhost` and `*.test` are allowed and never counted.
     #[serde(default = "yes")]
     pub exempt_hosts: bool,
-    /// What happens to a new device if no slot is free.
+    /// The policy for a new device if no slot is free.
     #[serde(default)]
     pub device_policy: DevicePolicy,
     /// Days after which an unseen device loses its slot; `None` is never.

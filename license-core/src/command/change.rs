@@ -39,7 +39,7 @@ pub struct LicensePatch {
     pub max_domains: Option<Limit>,
     /// The device limit.
     pub max_devices: Option<Limit>,
-    /// All registered domains: others are released, missing ones are added.
+    /// The complete list of domains. Domains missing from the list are released, and new ones are added.
     pub domains: Option<Vec<DomainName>>,
     /// The expiry, which can be in the past.
     pub expires_at: Option<Expiry>,
@@ -130,8 +130,8 @@ fn replace_domains(
     register(draft, plan, new)
 }
 
-/// Registers `domains`, none of which holds a slot, as an admin: the limit applies, the domain policy does
-/// not. Duplicates take one slot.
+/// Registers `domains` for an admin: the limit applies, the domain policy does not. None of them may hold a
+/// slot yet. Duplicates take one slot.
 pub(super) fn register<'a>(
     draft: &mut Draft,
     plan: &Plan,

@@ -92,11 +92,10 @@ impl AnomalyKind {
         }
     }
 
-    /// Returns whether an event about `day` is possible, whatever the counts are. `last` is the last reported
-    /// day.
+    /// Returns whether sufficiently high counts of `day` cause an event. `last` is the last reported day.
     ///
     /// The plan must define unusual usage, and the day must be later than `last`. The day must also be
-    /// yesterday or later: events about older data, which was compacted or imported late, are of no use.
+    /// yesterday or later, because events about older data, compacted or imported late, are useless.
     #[must_use]
     pub fn may_be_reported(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {
         let is_news = day.number() + 1 >= Day::of(now).number() && last.is_none_or(|last| last < day);

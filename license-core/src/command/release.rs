@@ -45,7 +45,7 @@ pub(super) fn deactivate(
         (Binding::Domain(registered), Binding::Domain(domain)) => registered.covers(domain),
         (held, asked) => held == asked,
     };
-    // The domain itself before a wildcard that covers it.
+    // The domain itself comes before a wildcard that covers it.
     let exact = activations.iter().find(|held| held.binding == *binding);
     let held = exact.or_else(|| activations.iter().find(holds)).ok_or(Denial::ActivationNotFound)?;
     if let Binding::Domain(domain) = &held.binding

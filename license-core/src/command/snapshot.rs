@@ -7,8 +7,8 @@ use crate::license::{Binding, License};
 use crate::validation::LicenseSnapshot;
 
 impl Command {
-    /// Returns what a read of the license would return after this command changed it from `before` to `after`,
-    /// so that a cache can replace its entry. Returns `None` if `before` does not tell which bindings are left.
+    /// Returns the snapshot after this command changed a license from `before` to `after`, with which a cache
+    /// replaces its entry. Returns `None` if the remaining bindings cannot be derived from `before`.
     #[must_use]
     pub fn replace_snapshot(
         &self,
@@ -23,7 +23,7 @@ impl Command {
         let added = match self {
             Self::Activate(claim) => {
                 let device = claim.fingerprint.clone().filter(|_| !before.held(claim).device);
-                // An eviction frees one slot for another, so the bindings that are left are unknown.
+                // An eviction frees one slot for another, so the remaining bindings are unknown.
                 if license.devices_used + u64::from(device.is_some()) != after.devices_used {
                     return None;
                 }

@@ -69,7 +69,7 @@ fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
 }
 
 /// Runs commands one after the other on one license, without a store.
-struct Bench {
+struct TestLicense {
     license: License,
     activations: Vec<Activation>,
     events: Vec<Event>,
@@ -78,7 +78,7 @@ struct Bench {
     now: DateTime<Utc>,
 }
 
-impl Bench {
+impl TestLicense {
     fn new(plan: &str, domains: &[&str]) -> Self {
         let mut spec = LicenseSpec::new(plan, email());
         spec.domains = domains.iter().map(|text| domain(text)).collect();
@@ -94,15 +94,15 @@ impl Bench {
     }
 
     fn in_status(status: Status) -> Self {
-        let mut bench = Self::new("small", &["example.com"]);
+        let mut tested = Self::new("small", &["example.com"]);
         match status {
             Status::Active => {}
-            Status::Suspended => bench.done(&Command::Suspend),
-            Status::Revoked => bench.done(&Command::Revoke),
-            Status::Expired => bench.now = now() + TimeDelta::days(33),
+            Status::Suspended => tested.done(&Command::Suspend),
+            Status::Revoked => tested.done(&Command::Revoke),
+            Status::Expired => tested.now = now() + TimeDelta::days(33),
         }
-        assert_eq!(bench.license.status(bench.now), status);
-        bench
+        assert_eq!(tested.license.status(tested.now), status);
+        tested
     }
 
     fn decide(&self, command: &Command) -> Decision {
@@ -198,14 +198,14 @@ impl Bench {
     }
 }
 
-fn every_command(bench: &Bench) -> Vec<(&'static str, Command)> {
+fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
     let rotate =
         Command::RotateKey { digest: KeyDigest::from_bytes([2; 32]), sealed: SealedKey::from_bytes(vec![2]) };
     vec![
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
-        ("release", Command::Release(bench.activations[0].id.clone())),
-        ("label", Command::Label(bench.activations[0].id.clone(), Label::parse("Build server").ok())),
-        ("deactivate", Command::Deactivate(bench.activations[0].binding.clone())),
+        ("release", Command::Release(tested.activations[0].id.clone())),
+        ("label", Command::Label(tested.activations[0].id.clone(), Label::parse("Build server").ok())),
+        ("deactivate", Command::Deactivate(tested.activations[0].binding.clone())),
         ("release_idle", Command::ReleaseIdle),
         ("suspend", Command::Suspend),
         ("reinstate", Command::Reinstate),
@@ -244,10 +244,10 @@ fn commands_follow_the_status_table() {
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];
         for (status, expected) in statuses.into_iter().zip(expected) {
-            let mut bench = Bench::in_status(status);
-            let (command_name, command) = every_command(&bench).swap_remove(row);
+            let mut tested = TestLicense::in_status(status);
+            let (command_name, command) = every_command(&tested).swap_remove(row);
             assert_eq!(name, command_name);
-            let found = match bench.run(&command) {
+            let found = match tested.run(&command) {
                 Ok(events) => events.join(" "),
                 Err(denial) => denial.code().to_string(),
             };
@@ -258,180 +258,181 @@ fn commands_follow_the_status_table() {
 
 #[test]
 fn revoked_license_stays_revoked() {
-    let mut bench = Bench::in_status(Status::Revoked);
-    let before = bench.license.clone();
-    for (name, command) in every_command(&bench) {
-        let _ = bench.run(&command);
-        assert_eq!(bench.license, before, "{name}");
+    let mut tested = TestLicense::in_status(Status::Revoked);
+    let before = tested.license.clone();
+    for (name, command) in every_command(&tested) {
+        let _ = tested.run(&command);
+        assert_eq!(tested.license, before, "{name}");
     }
     for state in [TargetState::Active, TargetState::Suspended, TargetState::Revoked] {
         let plan = Some("large".to_owned());
         let change = LicensePatch { plan, state: Some(state), ..Default::default() };
-        assert_eq!(bench.change(change), Err(DenialCode::LicenseRevoked), "{state:?}");
+        assert_eq!(tested.change(change), Err(DenialCode::LicenseRevoked), "{state:?}");
     }
     let again = LicensePatch { state: Some(TargetState::Revoked), ..Default::default() };
-    assert_eq!(bench.change(again), Ok(vec![]), "revoking again is not denied");
-    assert_eq!(bench.license, before);
+    assert_eq!(tested.change(again), Ok(vec![]), "revoking again is not denied");
+    assert_eq!(tested.license, before);
 }
 
 #[test]
 fn claim_takes_both_slots_or_none() {
-    let mut bench = Bench::new("small", &[]);
+    let mut tested = TestLicense::new("small", &[]);
     assert_eq!(
-        bench.activate(Some("a.com"), Some("d1")),
+        tested.activate(Some("a.com"), Some("d1")),
         Ok(vec!["license.activated", "activation.created", "activation.created"])
     );
-    assert_eq!(bench.activate(Some("a.com"), Some("d1")), Ok(vec![]), "already held");
-    let before = bench.license.clone();
-    assert_eq!(bench.activate(Some("b.com"), Some("d2")), Err(DenialCode::DomainLimitReached));
-    assert_eq!(bench.license, before, "the device took no slot");
-    assert_eq!(bench.activate(None, Some("d2")), Ok(vec!["activation.created"]));
-    assert_eq!(bench.activate(Some("a.com"), Some("d3")), Err(DenialCode::DeviceLimitReached));
-    assert_eq!(bench.activate(None, None), Ok(vec![]));
+    assert_eq!(tested.activate(Some("a.com"), Some("d1")), Ok(vec![]), "already held");
+    let before = tested.license.clone();
+    assert_eq!(tested.activate(Some("b.com"), Some("d2")), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.license, before, "the device took no slot");
+    assert_eq!(tested.activate(None, Some("d2")), Ok(vec!["activation.created"]));
+    assert_eq!(tested.activate(Some("a.com"), Some("d3")), Err(DenialCode::DeviceLimitReached));
+    assert_eq!(tested.activate(None, None), Ok(vec![]));
 }
 
 #[test]
 fn first_valid_answer_emits_one_event() {
-    let mut bench = Bench::new("small", &["a.com"]);
-    assert_eq!(bench.activate(Some("a.com"), None), Ok(vec!["license.activated"]));
-    assert_eq!(bench.license.activated_at, Some(now()));
-    assert_eq!(bench.activate(Some("a.com"), None), Ok(vec![]));
+    let mut tested = TestLicense::new("small", &["a.com"]);
+    assert_eq!(tested.activate(Some("a.com"), None), Ok(vec!["license.activated"]));
+    assert_eq!(tested.license.activated_at, Some(now()));
+    assert_eq!(tested.activate(Some("a.com"), None), Ok(vec![]));
 }
 
 #[test]
 fn limit_denial_has_used_and_limit() {
-    let mut bench = Bench::new("small", &["a.com"]);
-    let denial = bench.run(&Command::Activate(claim(Some("b.com"), None))).unwrap_err();
+    let mut tested = TestLicense::new("small", &["a.com"]);
+    let denial = tested.run(&Command::Activate(claim(Some("b.com"), None))).unwrap_err();
     assert_eq!(denial.to_string(), "1 of 1 domains are in use.");
 }
 
 #[test]
 fn wildcard_covers_hosts_and_counts_once() {
-    let mut bench = Bench::new("small", &["*.example.com"]);
+    let mut tested = TestLicense::new("small", &["*.example.com"]);
     for covered in ["a.example.com", "b.c.example.com", "www.example.com"] {
-        assert!(bench.activate(Some(covered), None).is_ok(), "{covered}");
+        assert!(tested.activate(Some(covered), None).is_ok(), "{covered}");
     }
-    assert_eq!(bench.license.domains_used, 1);
-    assert_eq!(bench.activate(Some("example.com"), None), Err(DenialCode::DomainLimitReached));
-    assert_eq!(bench.activate(Some("evil-example.com"), None), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.license.domains_used, 1);
+    assert_eq!(tested.activate(Some("example.com"), None), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.activate(Some("evil-example.com"), None), Err(DenialCode::DomainLimitReached));
 }
 
 #[test]
 fn exempt_hosts_take_no_slot_unless_plan_counts_them() {
-    let mut bench = Bench::new("small", &["a.com"]);
+    let mut tested = TestLicense::new("small", &["a.com"]);
     for host in ["localhost", "shop.test", "192.168.0.7"] {
-        assert!(bench.activate(Some(host), None).is_ok(), "{host}");
+        assert!(tested.activate(Some(host), None).is_ok(), "{host}");
     }
-    assert_eq!(bench.license.domains_used, 1);
-    let mut bench = Bench::new("strict", &[]);
-    assert!(bench.activate(Some("localhost"), None).is_ok());
-    assert!(bench.activate(Some("192.168.0.7"), None).is_ok());
-    assert_eq!(bench.activate(Some("shop.test"), None), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.license.domains_used, 1);
+    let mut tested = TestLicense::new("strict", &[]);
+    assert!(tested.activate(Some("localhost"), None).is_ok());
+    assert!(tested.activate(Some("192.168.0.7"), None).is_ok());
+    assert_eq!(tested.activate(Some("shop.test"), None), Err(DenialCode::DomainLimitReached));
     let mut spec = LicenseSpec::new("small", email());
     spec.domains = vec![domain("localhost")];
-    assert_eq!(Bench::of(&spec).err().map(|denial| denial.code()), Some(DenialCode::DomainExempt));
+    assert_eq!(TestLicense::of(&spec).err().map(|denial| denial.code()), Some(DenialCode::DomainExempt));
 }
 
 #[test]
 fn registered_only_plan_denies_new_domains() {
-    let mut bench = Bench::new("closed", &["a.com"]);
-    assert!(bench.activate(Some("a.com"), None).is_ok());
-    assert_eq!(bench.activate(Some("b.com"), None), Err(DenialCode::DomainNotAllowed));
-    assert!(bench.activate(Some("localhost"), None).is_ok(), "exempt");
+    let mut tested = TestLicense::new("closed", &["a.com"]);
+    assert!(tested.activate(Some("a.com"), None).is_ok());
+    assert_eq!(tested.activate(Some("b.com"), None), Err(DenialCode::DomainNotAllowed));
+    assert!(tested.activate(Some("localhost"), None).is_ok(), "exempt");
     let domains = Some(vec![domain("a.com"), domain("b.com")]);
-    assert_eq!(bench.change(LicensePatch { domains, ..Default::default() }), Ok(vec!["activation.created"]));
-    assert!(bench.activate(Some("b.com"), None).is_ok());
+    assert_eq!(tested.change(LicensePatch { domains, ..Default::default() }), Ok(vec!["activation.created"]));
+    assert!(tested.activate(Some("b.com"), None).is_ok());
 }
 
 #[test]
 fn denials_are_checked_in_order() {
-    let mut bench = Bench::new("closed", &[]);
+    let mut tested = TestLicense::new("closed", &[]);
     let devices = LicensePatch { max_devices: Some(Limit::AtMost(0)), ..Default::default() };
-    assert!(bench.change(devices).is_ok());
-    let full = |bench: &mut Bench| bench.activate(Some("x.com"), Some("d")).unwrap_err();
-    assert_eq!(full(&mut bench), DenialCode::DomainNotAllowed, "before the device");
+    assert!(tested.change(devices).is_ok());
+    let full = |tested: &mut TestLicense| tested.activate(Some("x.com"), Some("d")).unwrap_err();
+    assert_eq!(full(&mut tested), DenialCode::DomainNotAllowed, "before the device");
     let plan = LicensePatch { plan: Some("small".to_owned()), ..Default::default() };
     let none =
         LicensePatch { max_domains: Some(Limit::AtMost(0)), max_devices: Some(Limit::AtMost(0)), ..plan };
-    assert!(bench.change(none).is_ok());
-    assert_eq!(full(&mut bench), DenialCode::DomainLimitReached, "before the device");
+    assert!(tested.change(none).is_ok());
+    assert_eq!(full(&mut tested), DenialCode::DomainLimitReached, "before the device");
     let past = Some(Expiry::At(now() - TimeDelta::days(9)));
-    assert!(bench.change(LicensePatch { expires_at: past, ..Default::default() }).is_ok());
-    assert_eq!(full(&mut bench), DenialCode::LicenseExpired, "before the domain");
-    bench.done(&Command::Suspend);
-    assert_eq!(full(&mut bench), DenialCode::LicenseSuspended, "before expired");
-    bench.done(&Command::Revoke);
-    assert_eq!(full(&mut bench), DenialCode::LicenseRevoked, "before suspended");
+    assert!(tested.change(LicensePatch { expires_at: past, ..Default::default() }).is_ok());
+    assert_eq!(full(&mut tested), DenialCode::LicenseExpired, "before the domain");
+    tested.done(&Command::Suspend);
+    assert_eq!(full(&mut tested), DenialCode::LicenseSuspended, "before expired");
+    tested.done(&Command::Revoke);
+    assert_eq!(full(&mut tested), DenialCode::LicenseRevoked, "before suspended");
 }
 
 #[test]
 fn lowered_limit_keeps_existing_activations() {
-    let mut bench = Bench::new("large", &["a.com", "b.com", "c.com"]);
+    let mut tested = TestLicense::new("large", &["a.com", "b.com", "c.com"]);
     let lower = LicensePatch { max_domains: Some(Limit::AtMost(1)), ..Default::default() };
-    assert_eq!(bench.change(lower), Ok(vec!["license.updated"]));
-    assert!(bench.activate(Some("c.com"), None).is_ok(), "existing domains stay");
-    assert_eq!(bench.activate(Some("d.com"), None), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.change(lower), Ok(vec!["license.updated"]));
+    assert!(tested.activate(Some("c.com"), None).is_ok(), "existing domains stay");
+    assert_eq!(tested.activate(Some("d.com"), None), Err(DenialCode::DomainLimitReached));
     let list = |texts: &[&str]| LicensePatch {
         domains: Some(texts.iter().map(|text| domain(text)).collect()),
         ..Default::default()
     };
-    assert_eq!(bench.change(list(&["a.com", "b.com", "d.com"])), Err(DenialCode::DomainLimitReached));
-    assert_eq!(bench.names(), ["a.com", "b.com", "c.com"], "a denied list changes nothing");
-    assert_eq!(bench.change(list(&["a.com", "b.com"])), Ok(vec!["activation.released"]), "fewer is allowed");
+    assert_eq!(tested.change(list(&["a.com", "b.com", "d.com"])), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.names(), ["a.com", "b.com", "c.com"], "a denied list changes nothing");
+    assert_eq!(tested.change(list(&["a.com", "b.com"])), Ok(vec!["activation.released"]), "fewer is allowed");
     assert_eq!(
-        bench.change(list(&["d.com"])),
+        tested.change(list(&["d.com"])),
         Ok(vec!["activation.released", "activation.released", "activation.created"])
     );
-    assert_eq!(bench.change(list(&["d.com", "www.d.com"])), Ok(vec![]), "duplicates count once");
+    assert_eq!(tested.change(list(&["d.com", "www.d.com"])), Ok(vec![]), "duplicates count once");
 }
 
 #[test]
 fn new_plan_sets_its_limits_unless_the_change_does() {
-    let mut bench = Bench::new("small", &[]);
+    let mut tested = TestLicense::new("small", &[]);
     let plan = Some("large".to_owned());
     let change = LicensePatch { plan, max_devices: Some(Limit::AtMost(4)), ..Default::default() };
-    assert_eq!(bench.change(change), Ok(vec!["license.updated"]));
-    assert_eq!((bench.license.max_domains, bench.license.max_devices), (Limit::AtMost(9), Limit::AtMost(4)));
-    assert_eq!(bench.license.expires_at, Some(now() + TimeDelta::days(30)), "the expiry stays");
-    let fields = bench.events.last().unwrap().data["fields"].clone();
+    assert_eq!(tested.change(change), Ok(vec!["license.updated"]));
+    let found = (tested.license.max_domains, tested.license.max_devices);
+    assert_eq!(found, (Limit::AtMost(9), Limit::AtMost(4)));
+    assert_eq!(tested.license.expires_at, Some(now() + TimeDelta::days(30)), "the expiry stays");
+    let fields = tested.events.last().unwrap().data["fields"].clone();
     assert_eq!(fields, json!(["plan", "max_domains", "max_devices"]));
     let same = LicensePatch { plan: Some("large".to_owned()), ..Default::default() };
-    assert_eq!(bench.change(same), Ok(vec![]), "the same plan again keeps the limits");
-    assert_eq!(bench.license.max_devices, Limit::AtMost(4));
+    assert_eq!(tested.change(same), Ok(vec![]), "the same plan again keeps the limits");
+    assert_eq!(tested.license.max_devices, Limit::AtMost(4));
     let unknown = LicensePatch { plan: Some("none".to_owned()), ..Default::default() };
-    assert_eq!(bench.change(unknown), Err(DenialCode::PlanUnknown));
+    assert_eq!(tested.change(unknown), Err(DenialCode::PlanUnknown));
 }
 
 #[test]
 fn change_with_state_is_one_step() {
-    let mut bench = Bench::new("small", &["a.com"]);
+    let mut tested = TestLicense::new("small", &["a.com"]);
     let metadata = Some(Metadata::from_json(json!({"order": 7})).unwrap());
     let state = Some(TargetState::Suspended);
     let change = LicensePatch { metadata, state, ..Default::default() };
-    assert_eq!(bench.change(change), Ok(vec!["license.updated", "license.suspended"]));
+    assert_eq!(tested.change(change), Ok(vec!["license.updated", "license.suspended"]));
     let domains = Some(vec![domain("a.com"), domain("b.com")]);
     let refused = LicensePatch { domains, state: Some(TargetState::Active), ..Default::default() };
-    assert_eq!(bench.change(refused), Err(DenialCode::DomainLimitReached));
-    assert_eq!(bench.license.state, LicenseState::Suspended, "a denied change changes nothing");
+    assert_eq!(tested.change(refused), Err(DenialCode::DomainLimitReached));
+    assert_eq!(tested.license.state, LicenseState::Suspended, "a denied change changes nothing");
 }
 
 #[test]
 fn renewal_extends_the_later_of_now_and_expiry() {
     let end = now() + TimeDelta::days(30);
-    let after = |setup: &dyn Fn(&mut Bench)| {
-        let mut bench = Bench::new("small", &[]);
-        setup(&mut bench);
-        bench.run(&Command::Renew).map(|_| bench.license.expires_at).map_err(|denial| denial.code())
+    let after = |setup: &dyn Fn(&mut TestLicense)| {
+        let mut tested = TestLicense::new("small", &[]);
+        setup(&mut tested);
+        tested.run(&Command::Renew).map(|_| tested.license.expires_at).map_err(|denial| denial.code())
     };
     assert_eq!(after(&|_| {}), Ok(Some(end + TimeDelta::days(30))), "before the end: added to the end");
     assert_eq!(
-        after(&|bench| bench.now = end + TimeDelta::days(5)),
+        after(&|tested| tested.now = end + TimeDelta::days(5)),
         Ok(Some(end + TimeDelta::days(35))),
         "after the end: added to now"
     );
     let to = |expires_at| {
-        move |bench: &mut Bench| {
-            bench.change(LicensePatch { expires_at: Some(expires_at), ..Default::default() }).unwrap();
+        move |tested: &mut TestLicense| {
+            tested.change(LicensePatch { expires_at: Some(expires_at), ..Default::default() }).unwrap();
         }
     };
     assert_eq!(after(&to(Expiry::Never)), Err(DenialCode::LicensePerpetual));
@@ -439,7 +440,7 @@ fn renewal_extends_the_later_of_now_and_expiry() {
     assert_eq!(after(&to(Expiry::At(last))), Err(DenialCode::ExpiryTooFar));
     let forever = LicensePatch { plan: Some("forever".to_owned()), ..Default::default() };
     assert_eq!(
-        after(&|bench| drop(bench.change(forever.clone()))),
+        after(&|tested| drop(tested.change(forever.clone()))),
         Ok(None),
         "a perpetual plan makes it perpetual"
     );
@@ -447,12 +448,12 @@ fn renewal_extends_the_later_of_now_and_expiry() {
 
 #[test]
 fn stale_version_changes_nothing() {
-    let bench = Bench::new("small", &[]);
+    let tested = TestLicense::new("small", &[]);
     for (expected_version, denial) in
         [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]
     {
         let context = CommandContext { expected_version, ..context() };
-        let found = match decide(bare_view(&bench.license), &Command::Suspend, &context).outcome {
+        let found = match decide(bare_view(&tested.license), &Command::Suspend, &context).outcome {
             CommandOutcome::Done(_) => None,
             CommandOutcome::Denied(denial) => Some(denial),
         };
@@ -462,19 +463,19 @@ fn stale_version_changes_nothing() {
 
 #[test]
 fn expiry_and_grace_are_exact_to_the_microsecond() {
-    let bench = Bench::new("small", &[]);
+    let tested = TestLicense::new("small", &[]);
     let end = now() + TimeDelta::days(30);
     let micro = TimeDelta::microseconds(1);
     let grace = TimeDelta::days(3);
     let plans = plans();
-    let snapshot = LicenseSnapshot::new(Arc::new(bench.license.clone()), []);
+    let snapshot = LicenseSnapshot::new(Arc::new(tested.license.clone()), []);
     for (time, status, denied) in [
         (end - micro, Status::Active, false),
         (end, Status::Expired, false),
         (end + grace - micro, Status::Expired, false),
         (end + grace, Status::Expired, true),
     ] {
-        assert_eq!(bench.license.status(time), status, "{time}");
+        assert_eq!(tested.license.status(time), status, "{time}");
         let evaluation = evaluate(&snapshot, &Claim::default(), &plans, time).unwrap();
         let expired = evaluation == Evaluation::Decided(Verdict::Denied(Denial::Expired { since: end }));
         assert_eq!(expired, denied, "{time}");
@@ -483,7 +484,7 @@ fn expiry_and_grace_are_exact_to_the_microsecond() {
 
 #[test]
 fn snapshot_holds_every_given_binding() {
-    let license = Arc::new(Bench::new("small", &[]).license);
+    let license = Arc::new(TestLicense::new("small", &[]).license);
     let all = ["d.com", "b.com", "e.com", "a.com", "c.com"].map(|name| claim(Some(name), None));
     for count in 0..=all.len() {
         let bindings = all[..count].iter().map(|claim| Binding::Domain(claim.domain.clone().unwrap()));
@@ -500,7 +501,7 @@ fn snapshot_holds_every_given_binding() {
 
 #[test]
 fn evaluate_and_activate_agree() {
-    let mut bench = Bench::new("small", &[]);
+    let mut tested = TestLicense::new("small", &[]);
     let plans = plans();
     for (domain, fingerprint) in [
         (None, None),
@@ -510,10 +511,10 @@ fn evaluate_and_activate_agree() {
         (Some("a.com"), Some("e")),
     ] {
         let claim = claim(domain, fingerprint);
-        let bindings = bench.activations.iter().map(|activation| activation.binding.clone());
-        let snapshot = LicenseSnapshot::new(Arc::new(bench.license.clone()), bindings);
+        let bindings = tested.activations.iter().map(|activation| activation.binding.clone());
+        let snapshot = LicenseSnapshot::new(Arc::new(tested.license.clone()), bindings);
         let evaluation = evaluate(&snapshot, &claim, &plans, now()).unwrap();
-        match (evaluation, bench.run(&Command::Activate(claim))) {
+        match (evaluation, tested.run(&Command::Activate(claim))) {
             (Evaluation::Decided(Verdict::Denied(evaluated)), Err(decided)) => assert_eq!(evaluated, decided),
             (Evaluation::Decided(Verdict::Valid(_)), Ok(events)) => assert!(events.is_empty()),
             (Evaluation::NeedsActivation, Ok(events)) => assert!(!events.is_empty()),
@@ -527,19 +528,20 @@ fn creation_applies_plan_and_spec() {
     let make = |edit: &dyn Fn(&mut LicenseSpec)| {
         let mut spec = LicenseSpec::new("small", email());
         edit(&mut spec);
-        Bench::of(&spec).map_err(|denial| denial.code())
+        TestLicense::of(&spec).map_err(|denial| denial.code())
     };
-    let bench = make(&|_| {}).ok().unwrap();
-    assert_eq!((bench.license.max_domains, bench.license.max_devices), (Limit::AtMost(1), Limit::AtMost(2)));
-    assert_eq!(bench.license.expires_at, Some(now() + TimeDelta::days(30)));
-    assert_eq!((bench.license.version, bench.license.last_event), (1, 1));
-    let bench = make(&|spec| {
+    let tested = make(&|_| {}).ok().unwrap();
+    let found = (tested.license.max_domains, tested.license.max_devices);
+    assert_eq!(found, (Limit::AtMost(1), Limit::AtMost(2)));
+    assert_eq!(tested.license.expires_at, Some(now() + TimeDelta::days(30)));
+    assert_eq!((tested.license.version, tested.license.last_event), (1, 1));
+    let tested = make(&|spec| {
         spec.max_domains = Some(Limit::Unlimited);
         spec.expires_at = Some(Expiry::Never);
         spec.domains = vec![domain("a.com"), domain("b.com"), domain("www.a.com")];
     });
-    let bench = bench.ok().unwrap();
-    assert_eq!((bench.license.expires_at, bench.license.domains_used), (None, 2));
+    let tested = tested.ok().unwrap();
+    assert_eq!((tested.license.expires_at, tested.license.domains_used), (None, 2));
     for (edit, code) in [
         (
             &(|spec: &mut LicenseSpec| spec.plan = "none".to_owned()) as &dyn Fn(&mut LicenseSpec),
@@ -580,91 +582,91 @@ fn request_digest_depends_on_every_field() {
     assert_eq!(digests.len(), edits.len());
 }
 
-/// One event before the end and one after it, and again after `expires_at` changes. The version stays.
+/// Each term has one event before its end and one after it. The version does not change.
 #[test]
 fn expiry_events_are_emitted_once_per_term() {
-    let due = |bench: &mut Bench, days: i64| {
-        let moment = bench.license.expires_at.unwrap() + TimeDelta::days(days);
-        let changes = expiry_events(bench.license.clone(), moment, moment + TimeDelta::days(7))?;
-        assert_eq!(changes.license.version, bench.license.version);
-        assert_eq!(changes.license.last_event, bench.license.last_event + 1);
-        bench.license = (*changes.license).clone();
+    let due = |tested: &mut TestLicense, days: i64| {
+        let moment = tested.license.expires_at.unwrap() + TimeDelta::days(days);
+        let changes = expiry_events(tested.license.clone(), moment, moment + TimeDelta::days(7))?;
+        assert_eq!(changes.license.version, tested.license.version);
+        assert_eq!(changes.license.last_event, tested.license.last_event + 1);
+        tested.license = (*changes.license).clone();
         changes.events.types().next().map(EventType::as_str)
     };
-    let mut bench = Bench::new("small", &[]);
-    assert_eq!(due(&mut bench, -8), None);
-    assert_eq!(due(&mut bench, -7), Some("license.expiring"));
-    assert_eq!(due(&mut bench, -6), None, "once");
-    bench.done(&Command::Renew);
-    assert_eq!(due(&mut bench, -7), Some("license.expiring"), "another term");
-    assert_eq!(due(&mut bench, 0), Some("license.expired"));
-    assert_eq!(due(&mut bench, 9), None, "once");
-    bench.done(&Command::Renew);
-    assert_eq!(due(&mut bench, 9), Some("license.expired"), "both are due: only the end is reported");
-    assert_eq!(due(&mut bench, -1), None, "a clock that goes back");
-    let same = Expiry::At(bench.license.expires_at.unwrap());
-    bench.done(&Command::Change(LicensePatch { plan: Some("large".to_owned()), ..Default::default() }));
-    bench.run(&Command::Change(LicensePatch { expires_at: Some(same), ..Default::default() })).unwrap();
-    assert_eq!(due(&mut bench, 9), None, "the same term");
+    let mut tested = TestLicense::new("small", &[]);
+    assert_eq!(due(&mut tested, -8), None);
+    assert_eq!(due(&mut tested, -7), Some("license.expiring"));
+    assert_eq!(due(&mut tested, -6), None, "once");
+    tested.done(&Command::Renew);
+    assert_eq!(due(&mut tested, -7), Some("license.expiring"), "another term");
+    assert_eq!(due(&mut tested, 0), Some("license.expired"));
+    assert_eq!(due(&mut tested, 9), None, "once");
+    tested.done(&Command::Renew);
+    assert_eq!(due(&mut tested, 9), Some("license.expired"), "if both are due, only the expiry is reported");
+    assert_eq!(due(&mut tested, -1), None, "a clock that goes back");
+    let same = Expiry::At(tested.license.expires_at.unwrap());
+    tested.done(&Command::Change(LicensePatch { plan: Some("large".to_owned()), ..Default::default() }));
+    tested.run(&Command::Change(LicensePatch { expires_at: Some(same), ..Default::default() })).unwrap();
+    assert_eq!(due(&mut tested, 9), None, "the same term");
     let other = Expiry::At(now());
-    bench.done(&Command::Change(LicensePatch { expires_at: Some(other), ..Default::default() }));
-    assert_eq!(due(&mut bench, 9), Some("license.expired"), "a term set to the past");
+    tested.done(&Command::Change(LicensePatch { expires_at: Some(other), ..Default::default() }));
+    assert_eq!(due(&mut tested, 9), Some("license.expired"), "a term set to the past");
 }
 
 #[test]
 fn expiry_events_are_for_active_licenses_only() {
     for status in [Status::Suspended, Status::Revoked] {
-        let bench = Bench::in_status(status);
-        let end = bench.license.expires_at.unwrap();
-        assert_eq!(expiry_events(bench.license.clone(), end, end), None, "{status:?}");
+        let tested = TestLicense::in_status(status);
+        let end = tested.license.expires_at.unwrap();
+        assert_eq!(expiry_events(tested.license.clone(), end, end), None, "{status:?}");
     }
-    let mut bench = Bench::in_status(Status::Suspended);
-    bench.done(&Command::Reinstate);
-    let end = bench.license.expires_at.unwrap();
-    assert!(expiry_events(bench.license, end, end).is_some(), "reinstated after its end");
+    let mut tested = TestLicense::in_status(Status::Suspended);
+    tested.done(&Command::Reinstate);
+    let end = tested.license.expires_at.unwrap();
+    assert!(expiry_events(tested.license, end, end).is_some(), "reinstated after its end");
 }
 
-/// Once an hour, to the microsecond, and only while no slot is free.
+/// Exact to the microsecond, and only while no slot is free.
 #[test]
 fn limit_event_is_emitted_once_an_hour() {
-    let mut bench = Bench::new("small", &["a.com"]);
-    let due = |bench: &Bench, kind, after: TimeDelta| {
-        let notice = LimitReached { license_id: bench.license.id.clone(), kind, at: now() + after };
-        limit_event(bench.license.clone(), &notice, Some(now()))
+    let mut tested = TestLicense::new("small", &["a.com"]);
+    let due = |tested: &TestLicense, kind, after: TimeDelta| {
+        let notice = LimitReached { license_id: tested.license.id.clone(), kind, at: now() + after };
+        limit_event(tested.license.clone(), &notice, Some(now()))
     };
     let hour = TimeDelta::hours(1);
-    assert_eq!(due(&bench, ActivationKind::Domain, hour - TimeDelta::microseconds(1)), None);
-    assert_eq!(due(&bench, ActivationKind::Device, hour), None, "devices have slots free");
-    let changes = due(&bench, ActivationKind::Domain, hour).unwrap();
-    let License { last_event, ref version, .. } = bench.license;
+    assert_eq!(due(&tested, ActivationKind::Domain, hour - TimeDelta::microseconds(1)), None);
+    assert_eq!(due(&tested, ActivationKind::Device, hour), None, "devices have slots free");
+    let changes = due(&tested, ActivationKind::Domain, hour).unwrap();
+    let License { last_event, ref version, .. } = tested.license;
     assert_eq!(
         *changes.license,
-        License { last_event: last_event + 1, version: *version, ..bench.license.clone() }
+        License { last_event: last_event + 1, version: *version, ..tested.license.clone() }
     );
-    let event = &changes.events.complete(&bench.detail())[0];
+    let event = &changes.events.complete(&tested.detail())[0];
     assert_eq!(
         (&event.data["kind"], &event.data["used"], &event.data["limit"]),
         (&json!("domain"), &json!(1), &json!(1))
     );
-    bench.done(&Command::Suspend);
-    assert_eq!(due(&bench, ActivationKind::Domain, hour), None, "the limit denies no validation");
+    tested.done(&Command::Suspend);
+    assert_eq!(due(&tested, ActivationKind::Domain, hour), None, "the limit denies no validation");
 }
 
-/// The license as in the API after the change, without its key, and the event number.
+/// The data has the license, as the API shows it after the change, without its key, and the event number.
 #[test]
 fn events_contain_the_license() {
-    let mut bench = Bench::new("small", &["a.com"]);
-    assert_eq!(bench.events[0].data["license"]["domains"], json!(["a.com"]), "when it is created");
-    bench.done(&Command::Suspend);
-    let data = &bench.events.last().unwrap().data;
-    assert_eq!(data["sequence"], json!(bench.license.last_event));
+    let mut tested = TestLicense::new("small", &["a.com"]);
+    assert_eq!(tested.events[0].data["license"]["domains"], json!(["a.com"]), "when it is created");
+    tested.done(&Command::Suspend);
+    let data = &tested.events.last().unwrap().data;
+    assert_eq!(data["sequence"], json!(tested.license.last_event));
     let license = data["license"].as_object().unwrap();
     assert_eq!(license.get("key"), None);
     assert_eq!(license["status"], "suspended");
     assert_eq!(license["version"], 2);
     assert_eq!(license["validation_count"], 7);
     assert_eq!(license["customer_email"], "dev@example.com");
-    assert!(!format!("{:?}", bench.events).contains("dev@"), "logs do not contain the customer");
+    assert!(!format!("{:?}", tested.events).contains("dev@"), "logs do not contain the customer");
 }
 
 /// An event lists few activations and the total.
@@ -674,8 +676,8 @@ fn event_lists_are_bounded() {
     let max = limits::EVENT_ACTIVATIONS as usize;
     for (bound, listed) in [(max, max), (max + 1, max)] {
         spec.domains = (0..bound).map(|n| domain(&format!("d{n}.com"))).collect();
-        let bench = Bench::of(&spec).unwrap();
-        let license = &bench.events.last().unwrap().data["license"];
+        let tested = TestLicense::of(&spec).unwrap();
+        let license = &tested.events.last().unwrap().data["license"];
         assert_eq!(license["domains"].as_array().unwrap().len(), listed);
         assert_eq!(license["domains_used"], bound);
     }

@@ -1,11 +1,11 @@
-//! Which registrations allow a host.
+//! Decides which registrations allow a host.
 
-use super::{DomainName, Kind};
+use super::{DomainKind, DomainName};
 
 impl DomainName {
     /// Returns whether a registration of `self` allows `host`: the same name, or a wildcard above it.
     ///
-    /// A wildcard does not cover its apex, but it covers the apex typed with `www.`. Pass `host` as parsed:
+    /// A wildcard covers the domain after its star only if that was typed with `www.`. Pass `host` as parsed:
     /// a stored name no longer knows its `www.`. A wildcard as `host` is covered by itself only.
     ///
     /// ```
@@ -22,7 +22,7 @@ impl DomainName {
         if self == host {
             return true;
         }
-        let (Kind::Name, Some(apex)) = (host.kind, self.text.strip_prefix("*.")) else { return false };
+        let (DomainKind::Name, Some(apex)) = (host.kind, self.text.strip_prefix("*.")) else { return false };
         match host.text.strip_suffix(apex) {
             Some("") => host.had_www,
             Some(above) => above.ends_with('.'),
@@ -47,7 +47,7 @@ impl DomainName {
     #[must_use]
     pub fn covering_names(&self) -> Vec<String> {
         let mut names = vec![self.as_str().to_owned()];
-        if self.kind != Kind::Name || self.is_exempt() {
+        if self.kind != DomainKind::Name || self.is_exempt() {
             return names;
         }
         let mut apex = if self.had_www { Some(self.as_str()) } else { parent(self.as_str()) };

@@ -1,4 +1,4 @@
-//! Limits of domains, and the reasons why a text is not one.
+//! Errors and length limits of domain names.
 
 /// Maximum length of an input text, in bytes. Longer texts are rejected without being parsed.
 pub const MAX_TYPED_LEN: usize = 2048;
@@ -14,7 +14,7 @@ pub enum DomainError {
     #[error("the domain is empty")]
     Empty,
     /// More than [`MAX_TYPED_LEN`] bytes.
-    #[error("the domain is longer than {MAX_TYPED_LEN} octets")]
+    #[error("the domain is longer than {MAX_TYPED_LEN} bytes")]
     TooLong,
     /// A scheme, port or path without a host.
     #[error("the host name is missing")]
@@ -50,10 +50,10 @@ pub enum DomainError {
     #[error("a host name cannot have an empty part (a dot too many)")]
     EmptyLabel,
     /// A label of more than 63 bytes in its ASCII form.
-    #[error("a part of a host name cannot be longer than {MAX_LABEL_LEN} octets in its ASCII form")]
+    #[error("a part of a host name cannot be longer than {MAX_LABEL_LEN} bytes in its ASCII form")]
     LabelTooLong,
     /// More than 253 bytes in its ASCII form.
-    #[error("a host name cannot be longer than {MAX_NAME_LEN} octets in its ASCII form")]
+    #[error("a host name cannot be longer than {MAX_NAME_LEN} bytes in its ASCII form")]
     NameTooLong,
     /// The last label is a number, but the name is not an IPv4 address of four decimal numbers.
     #[error("a host name cannot end in a number")]

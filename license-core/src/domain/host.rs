@@ -56,7 +56,7 @@ fn split_authority(authority: &str) -> Result<Host<'_>, DomainError> {
         }
         return parse_v6(address).unwrap_or(Err(DomainError::MalformedAddress));
     }
-    // An IPv6 address first, since its first colon is not the one before a port.
+    // IPv6 comes first, because its first colon does not begin a port.
     if let Some(address) = parse_v6(authority) {
         return address;
     }

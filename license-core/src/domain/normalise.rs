@@ -9,7 +9,7 @@ use super::error::{DomainError, MAX_LABEL_LEN, MAX_NAME_LEN};
 /// The full stop, and the characters that UTS-46 maps to it.
 pub(super) const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
 
-/// Whether this is a bare host in which UTS-46 has nothing to map, decode or reject.
+/// Returns whether this is a bare host in which UTS-46 has nothing to map, decode or reject.
 pub(super) fn is_plain(typed: &str) -> bool {
     typed.len() <= MAX_NAME_LEN
         && !ends_in_number(typed)
@@ -24,8 +24,7 @@ pub(super) fn is_plain(typed: &str) -> bool {
 
 /// Returns the UTS-46 ASCII form of a host, without the root dot.
 pub(super) fn normalise(host: &str) -> Result<Cow<'_, str>, DomainError> {
-    // Punycode is quadratic (1 ms for MAX_TYPED_LEN bytes), and real names are short. One more for the root
-    // dot.
+    // Punycode is quadratic (1 ms for MAX_TYPED_LEN bytes), and real names are short. `+ 1`: the root dot.
     if host.chars().nth(MAX_NAME_LEN + 1).is_some() {
         return Err(DomainError::NameTooLong);
     }
@@ -33,7 +32,7 @@ pub(super) fn normalise(host: &str) -> Result<Cow<'_, str>, DomainError> {
     let ascii = Uts46::new()
         .to_ascii(host.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore)
         .map_err(|_| why_refused(host))?;
-    // Removed after the mapping: before it, `a..` would become valid and `a。` would keep its full stop.
+    // Removed after the mapping. Before it, `a。` would keep its dot, and `a..` would become valid.
     let name = match ascii {
         Cow::Borrowed(name) => Cow::Borrowed(name.strip_suffix('.').unwrap_or(name)),
         Cow::Owned(mut name) => {
@@ -55,7 +54,7 @@ pub(super) fn normalise(host: &str) -> Result<Cow<'_, str>, DomainError> {
     Ok(name)
 }
 
-/// Finds a reason that a person can see; UTS-46 itself gives none.
+/// Returns the reason why UTS-46 rejects the host, which its error does not name.
 fn why_refused(host: &str) -> DomainError {
     let odd = |c: &char| c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.');
     if let Some(c) = host.chars().find(odd) {

@@ -166,7 +166,7 @@ fn lengths_are_checked_at_the_edge_and_one_past_it() {
     let umlauts = |letters| format!("{}.de", "ü".repeat(letters));
     assert_eq!(name(&umlauts(57)).as_str().len(), 63 + 3);
     check(&umlauts(58), Err(E::LabelTooLong));
-    // Each label fits, but the name takes more than 12 bytes a label.
+    // Each label fits, but the whole name is too long.
     let grows = "üüüüüü.".repeat(32) + "de";
     assert!(grows.chars().count() < MAX_NAME_LEN);
     check(&grows, Err(E::NameTooLong));
@@ -223,7 +223,7 @@ fn invalid_punycode_is_rejected() {
         "xn---.com",
         "xn--a-ä.com",
         "xn--99999999.com",
-        // An encoded upper case Ü: mapping would change what it decodes to.
+        // An encoded upper-case Ü, which mapping would change.
         "xn--bcher-2pa.de",
         "xn--bücher.de",
         // An encoded "-é", and an encoded joiner between "a" and "b".

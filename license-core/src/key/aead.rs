@@ -1,4 +1,4 @@
-//! XChaCha20-Poly1305 as this crate uses it: the nonce in front, the owner as associated data.
+//! XChaCha20-Poly1305 with the nonce before the ciphertext and the owner as associated data.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -15,7 +15,7 @@ pub(super) fn seal<R: TryCryptoRng + ?Sized>(
     owner: &str,
     rng: &mut R,
 ) -> Result<Vec<u8>, R::Error> {
-    // 24 random bytes never repeat, so no counter must survive restarts.
+    // 24 random bytes never repeat, so no counter is needed.
     let mut nonce = [0; NONCE_BYTES];
     rng.try_fill_bytes(&mut nonce)?;
     Ok(seal_with_nonce(key, nonce, clear, owner))

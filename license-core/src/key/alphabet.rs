@@ -1,4 +1,4 @@
-//! The characters of a key, and what typed characters stand for.
+//! The symbols of keys, and the meaning of typed characters.
 
 /// Crockford's base32: without I, L and O (read as 1, 1 and 0), and without U.
 pub(super) const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -43,7 +43,7 @@ pub(super) fn meaning(character: char) -> u8 {
     }
 }
 
-/// Whether word processors, chats or right-to-left pages leave this character in a pasted key.
+/// Returns whether word processors, chats or right-to-left pages add this character to pasted keys.
 #[cold]
 fn separates(character: char) -> bool {
     character.is_whitespace()

@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    /// All other differences are left alone.
+    /// Other differences are not corrected.
     #[test]
     fn other_differences_are_not_corrected() {
         for symbols in LENGTHS {
@@ -275,7 +275,7 @@ mod tests {
         {
             let target = target(prefix, symbols);
             for _ in 0..5_000 {
-                // Not screened by the generator.
+                // The generator does not exclude such words.
                 let mut word = random_word(&mut rng, symbols, target);
                 for by in [1, 1, symbols - 3, symbols - 1] {
                     // Left by 1, by 2, by n − 1 and by n − 2.

@@ -1,4 +1,4 @@
-//! How license keys are sealed in an export.
+//! Seals of license keys in an export.
 
 use zeroize::Zeroizing;
 
@@ -11,7 +11,7 @@ use crate::debug::opaque_debug;
 const SEAL_CONTEXT: &str = "license-core 2026 export seal v1";
 const NONCE_CONTEXT: &str = "license-core 2026 export nonce v1";
 
-/// Seals license keys by the [`Secret`] alone, so that another database with the same secret can open them.
+/// Seals license keys by the [`Secret`] alone: a database with the same secret can open them.
 pub(crate) struct ExportSeal {
     seal_key: Zeroizing<[u8; 32]>,
     nonce_key: Zeroizing<[u8; 32]>,
@@ -26,7 +26,7 @@ impl ExportSeal {
     pub(crate) fn seal(&self, key: &LicenseKey, license_id: &str) -> SealedKey {
         let clear = key.sealed_text().as_bytes();
         let mut hasher = blake3::Hasher::new_keyed(&self.nonce_key);
-        // No id contains a zero byte, so no other pair has the same input.
+        // No id contains a zero byte, so different pairs of id and key have different inputs.
         hasher.update(license_id.as_bytes()).update(&[0]).update(clear);
         let mut nonce = [0; NONCE_BYTES];
         hasher.finalize_xof().fill(&mut nonce);

@@ -11,14 +11,14 @@ const GROUP: usize = 4;
 
 /// The format of a vendor's keys: a prefix and groups of four symbols; the last three are check symbols.
 ///
-/// The default is `TO-XXXX-XXXX-XXXX-XXXX` with 65 random bits; each further group adds 20. A key must be parsed with the format it was
-/// issued in: the prefix and the number of groups both go into the check symbols.
+/// The default is `TO-XXXX-XXXX-XXXX-XXXX` with 65 random bits; each further group adds 20. A key must be
+/// parsed with the format it was issued in: the check symbols cover the prefix and the number of groups.
 ///
 /// # What the check symbols detect
 ///
 /// - One, two or three wrong symbols, and any two symbols swapped.
 /// - Any rotation of an issued key's symbols.
-/// - Any key with another prefix, even if the prefix is corrected, since the prefix is part of the check.
+/// - Any key with another prefix. The check symbols cover the prefix, so replacing it does not help.
 ///   Prefixes that look alike (`TO` and `T0`) are told apart by the check alone: always up to two
 ///   characters, and for all but one in 32,768 longer pairs.
 /// - All but one in 32,768 of all other texts of the right form.
@@ -89,8 +89,8 @@ impl KeyFormat {
 
     /// Generates a key with a cryptographic generator, such as `rand::rngs::SysRng`.
     ///
-    /// All keys of the format are equally likely, except for about one in 3,000 of which some rotation is a
-    /// valid key too. Those are not issued.
+    /// About one key in 3,000 is never issued, because some rotation of its symbols is valid too. All others
+    /// are equally likely.
     ///
     /// # Errors
     /// Returns the error of the generator.

@@ -1,4 +1,4 @@
-//! Keys that another system issued, each in a declared format.
+//! License keys issued by other systems, in declared formats.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ enum Pattern {}
 
 /// A format of imported keys: a name, and a regular expression that a whole key must match.
 ///
-/// Imported keys are compared exactly, since their spelling rules are unknown. Without the feature
+/// Imported keys are compared exactly, because their spelling rules are unknown. Without the feature
 /// `imported-keys`, no format can be created, and a service does not start on a database that has one.
 #[derive(Clone)]
 pub struct ImportedKeyFormat {
@@ -101,7 +101,7 @@ fn compile(pattern: &str) -> Result<Pattern, ImportedKeyFormatError> {
     // Keys are ASCII.
     let build =
         |text: &str| regex::bytes::RegexBuilder::new(text).unicode(false).size_limit(PROGRAM_BYTES).build();
-    // Compiled alone first: inside the group, an invalid pattern such as `a)|(?:b` would be valid.
+    // Compiled alone first, because an invalid pattern such as `a)|(?:b` would be valid inside the group.
     build(pattern).and_then(|_| build(&format!(r"\A(?:{pattern})\z"))).map_err(|error| {
         // The lines before the last one only show the pattern.
         let message = error.to_string();

@@ -1,4 +1,4 @@
-//! Digests and seals of license keys: a store finds a key by its digest and shows it from its sealed copy.
+//! Digests and sealed copies of license keys. Stores find a license by the digest of its key.
 
 use std::fmt;
 
@@ -13,6 +13,7 @@ use crate::id::EndpointId;
 
 /// One context per purpose. Changing a text makes every existing database unreadable.
 const DIGEST_CONTEXT: &str = "license-core 2025 license key digest v1";
+// "foreign" is the stored name of imported keys.
 const IMPORTED_DIGEST_CONTEXT: &str = "license-core 2026 foreign license key digest v1";
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
 const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
@@ -55,8 +56,8 @@ impl KeyVault {
         }
     }
 
-    /// Returns the pseudonym of a customer: keyed BLAKE3 of the address, so it cannot be reversed by trying
-    /// addresses without the key.
+    /// Returns the pseudonym of a customer: keyed BLAKE3 of the address. Without the key, trying addresses
+    /// does not reverse it.
     pub(crate) fn pseudonym(&self, email: &str) -> [u8; 16] {
         let mut pseudonym = [0; 16];
         pseudonym.copy_from_slice(&blake3::keyed_hash(&self.pseudonym, email.as_bytes()).as_bytes()[..16]);

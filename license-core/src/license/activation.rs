@@ -22,7 +22,7 @@ impl ActivationId {
         Self(format!("act_{}_{sequence:010}", license.suffix()))
     }
 
-    /// Parses an id. Whether the activation exists is for the store to say.
+    /// Parses an id. Does not check whether the activation exists.
     ///
     /// # Errors
     /// Returns [`ActivationIdError`] if the text is not `act_` and 1 to 68 of `a–z 0–9 _`.

@@ -68,11 +68,11 @@ impl AccessService {
         self.sources.now()
     }
 
-    /// Creates a token on behalf of `by`, who holds the scopes `allowed`. The secret is returned only here.
+    /// Creates a token on behalf of `by`, who has the scopes `allowed`. Only this call returns the secret.
     ///
     /// # Errors
-    /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`] if there is none,
-    /// and [`ServiceError::TokenExpired`] if the token would be expired.
+    /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`]
+    /// if there is none, and [`ServiceError::TokenExpired`] if `expires_at` is not in the future.
     pub async fn create(
         &self,
         spec: &TokenSpec,
@@ -155,8 +155,8 @@ impl AccessService {
     /// Revokes a token, permanently. After it returns, this node rejects the token.
     ///
     /// # Errors
-    /// Returns [`ServiceError::TokenNotFound`] if there is none, and [`ServiceError::LacksScope`] if `allowed` lacks a
-    /// scope of the token.
+    /// Returns [`ServiceError::TokenNotFound`] if there is none, and [`ServiceError::LacksScope`] if
+    /// `allowed` lacks a scope of the token.
     pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, ServiceError> {
         // Scopes of a token never change, so reading them before the lock is safe.
         if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {
@@ -174,7 +174,7 @@ impl AccessService {
         Ok(self.audit.list_audit(filter, page).await?)
     }
 
-    /// Deletes a batch of audit entries older than `days`. Returns how many; call repeatedly until it is 0.
+    /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0.
     pub async fn prune_audit(&self, days: u32) -> Result<u64, ServiceError> {
         let before = self.now() - TimeDelta::days(days.into());
         Ok(self.audit.prune_audit(before, PRUNE_BATCH).await?)

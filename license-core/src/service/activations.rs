@@ -1,4 +1,4 @@
-//! Listing activations, and freeing the slots of idle devices.
+//! Lists activations, and frees the slots of idle devices.
 
 use std::sync::Arc;
 
@@ -33,16 +33,16 @@ impl ActivationService {
         Ok(self.activations.list_activations(id, kind, page).await?)
     }
 
-    /// Frees the slots of devices that were not seen for as long as their plans say, of at most `limit`
-    /// licenses of each plan. Returns how many licenses lost a device; call repeatedly until it is 0. Safe on
-    /// any number of nodes at once.
+    /// Frees the slots of devices that were unseen for the idle time of their plan, in at most `limit`
+    /// licenses per plan. Returns the number of changed licenses. Call repeatedly until it returns 0. Several
+    /// nodes may call it at once.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Store`] if the store fails. A fault with one license does not stop the others.
+    /// Returns the last [`ServiceError::Store`]. An error with one license does not stop the others.
     pub async fn release_idle(&self, limit: u32) -> Result<u32, ServiceError> {
         let now = self.context.now();
         let context = self.context.command(now, None, Some(Arc::new(Actor::new(Who::System))));
-        let (mut released, mut fault) = (0, None);
+        let (mut released, mut failure) = (0, None);
         for plan in self.context.plans.iter() {
             let Some(before) = plan.idle().and_then(|idle| now.checked_sub_signed(idle)) else { continue };
             let query = IdleQuery { plan: &plan.name, before, limit };
@@ -51,10 +51,10 @@ impl ActivationService {
                     Ok(CommandOutcome::Done(_)) => released += 1,
                     // The device was seen since, or another node was first.
                     Ok(CommandOutcome::Denied(_)) => {}
-                    Err(error) => fault = Some(error),
+                    Err(error) => failure = Some(error),
                 }
             }
         }
-        fault.map_or(Ok(released), |error| Err(error.into()))
+        failure.map_or(Ok(released), |error| Err(error.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! What all services share: keys, plans, the clock and the random number generator.
+//! State that all services share: keys, plans, the clock and the random number generator.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -38,8 +38,8 @@ pub struct ServiceOptions {
 partial_debug!(ServiceOptions { plans, key_format });
 
 impl ServiceOptions {
-    /// Default plans and key format, with the secret that seals the data keys, and the sources of time and
-    /// randomness. The feature `system` has [`SystemClock`](crate::clock) and `SystemRng`.
+    /// Creates options with the default plans and key format. `secret` seals the data keys. The feature
+    /// `system` provides [`SystemClock`](crate::clock) and `SystemRng`.
     pub fn new(secret: &Secret, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
         Self {
             secret: secret.clone(),
@@ -81,7 +81,7 @@ impl ServiceOptions {
     }
 }
 
-/// What all services share.
+/// State that all services share.
 pub struct ServiceContext {
     pub(super) vault: KeyVault,
     pub(super) export_seal: ExportSeal,
@@ -90,22 +90,22 @@ pub struct ServiceContext {
     pub(super) webhook_schedule: Schedule,
     pub(super) barrier: ValidationBarrier,
     pub(super) sources: Arc<ClockAndRng>,
-    /// Read only for keys that are not in the engine's own format.
+    /// Used only for keys that are not in the engine's own format.
     imported_formats: RwLock<Arc<ImportedKeyFormats>>,
 }
 
 partial_debug!(ServiceContext { key_format, plans, sources });
 
 impl ServiceContext {
-    /// Loads the data keys of a store, or creates them on the first start, and checks that the key format is
-    /// the database's.
+    /// Loads the data keys of a store, or creates them on the first start. Checks that the database has this
+    /// key format.
     ///
     /// # Errors
     /// Returns [`SetupError::DataKeys`] if the secret does not open the data keys, and
     /// [`SetupError::KeyFormatDiffers`] if the database has keys of another format. Nothing is changed then.
     pub async fn open(store: &dyn LicenseStore, options: ServiceOptions) -> Result<Arc<Self>, SetupError> {
         let ServiceOptions { secret, sources, plans, key_format, webhook_schedule } = options;
-        // Concurrent first starts all get the keys of one of them.
+        // If several nodes start at once, all get the keys of one node.
         let sealed = sources.with_rng(|rng| DataKeys::generate(rng)?.seal(&secret, rng))?;
         let stored = store.put_if_absent(DataKeys::SETTING, &sealed).await?;
         let data_keys = DataKeys::open(&stored, &secret)?;
@@ -134,7 +134,7 @@ impl ServiceContext {
         self.sources.now()
     }
 
-    /// Reads again which formats of imported keys exist, since an import may have declared one.
+    /// Reloads the formats of imported keys, because an import may have declared one.
     ///
     /// # Errors
     /// Returns the store's error; known formats are kept.
@@ -153,8 +153,8 @@ impl ServiceContext {
         read_key(text, &self.key_format, || self.imported_formats().read(text))
     }
 
-    /// Text that events show instead of a key. If there are imported keys it shows no format, since events do
-    /// not say where a key comes from.
+    /// Text that events show instead of a key. If the database has imported keys, the text does not show the
+    /// format, because an event does not say which format its key has.
     pub(super) fn masked_key(&self) -> String {
         if self.imported_formats().is_empty() { self.key_format.masked() } else { IMPORTED_MASK.to_owned() }
     }

@@ -1,4 +1,4 @@
-//! Erasing a customer.
+//! Anonymises customers on request.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::license::CustomerEmail;
 use crate::limits;
 use crate::store::{AuditStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
 
-/// Erases customers on request.
+/// Anonymises customers.
 #[derive(Clone, Debug)]
 pub struct CustomerService {
     pub(super) licenses: Arc<dyn LicenseStore>,
@@ -19,13 +19,13 @@ pub struct CustomerService {
 }
 
 impl CustomerService {
-    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes their
-    /// metadata and labels. Licenses keep their activations and counts. Returns the pseudonym and the number
-    /// of licenses; a repeated call finds none.
+    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes the
+    /// metadata of the licenses and the labels of their activations. Licenses keep activations and counts.
+    /// Returns the pseudonym and the number of licenses; a repeated call finds none.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Store`] if the store fails. Licenses that were changed stay so; a repeated
-    /// call continues.
+    /// Returns [`ServiceError::Store`] if the store fails. Licenses that were already changed stay changed;
+    /// a repeated call does the rest.
     pub async fn erase(
         &self,
         email: &CustomerEmail,

@@ -1,4 +1,4 @@
-//! Reading events, and writing those that only time or usage causes.
+//! Reads events, and writes those that only time or usage causes.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::store::{
 
 /// Maximum number of events that get a position in one transaction.
 const POSITIONS_BATCH: u32 = 250;
-/// Maximum number of events that get a position before a read. During a large sweep a reader does not wait
-/// for its end.
+/// Maximum number of events that get a position before a read, so that a reader does not wait for the end of
+/// a large scan.
 const POSITIONS_PER_READ: u32 = 5_000;
 
 /// Reads events in order, and keeps named subscriptions. Keys in events are masked.
@@ -109,15 +109,15 @@ impl EventService {
     }
 
     /// Writes events for licenses that have expired or expire within `expiring`, at most `limit` licenses.
-    /// Returns how many licenses; call repeatedly until it is 0.
+    /// Returns the number of licenses that got events. Call repeatedly until it returns 0.
     pub async fn write_expiry_events(&self, expiring: TimeDelta, limit: u32) -> Result<u32, ServiceError> {
         let now = self.context.now();
         let expiring_until = now.checked_add_signed(expiring).unwrap_or(now);
         Ok(self.events.write_expiry_events(&ExpiryScan { now, expiring_until, limit }).await?)
     }
 
-    /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns how
-    /// many it looked at; call repeatedly until it is 0.
+    /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns the
+    /// number of licenses that it looked at. Call repeatedly until it returns 0.
     pub async fn write_anomaly_events(&self, limit: u32) -> Result<u32, ServiceError> {
         let plans = Arc::clone(&self.context.plans);
         Ok(self.events.write_anomaly_events(&AnomalyScan { plans, now: self.context.now(), limit }).await?)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::metrics::Metric;
 use crate::store::StoreHealth;
 
-/// The store and the layers in front of it, seen as one.
+/// Combines the health of the store and of the layers in front of it.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<[Arc<dyn StoreHealth>]>);
 

@@ -1,11 +1,11 @@
-//! Formats of imported keys, as a store keeps them, and reading keys in any format.
+//! Loads the stored formats of imported keys, and parses keys in any format.
 
 use crate::key::{
     ImportedKeyFormat, ImportedKeyFormatError, ImportedKeyFormats, KeyError, KeyFormat, LicenseKey,
 };
 use crate::store::{StoreError, TransferStore};
 
-/// Prefix of the settings that hold formats of imported keys; the rest of the name is the format's.
+/// Prefix of the settings that hold formats of imported keys; the rest is the name of the format.
 pub(super) const IMPORTED_FORMAT_PREFIX: &str = "imported_key_format/";
 
 /// Loads the formats of imported keys.
@@ -30,8 +30,8 @@ pub(super) async fn imported_key_formats(
     })
 }
 
-/// Reads a key: one in the engine's own format in any spelling, or an imported one, exactly. A key in the own
-/// format with wrong check symbols is mistyped, and never an imported one.
+/// Parses a key. Keys of the engine's format may be spelt loosely; imported keys must match exactly. A key of
+/// the engine's format with wrong check symbols is an error, even if an imported key has that text.
 ///
 /// # Errors
 /// Returns [`KeyError`] if it is neither.

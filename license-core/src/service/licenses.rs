@@ -1,4 +1,4 @@
-//! Issuing and managing licenses.
+//! Issues and manages licenses.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::key::LicenseKey;
 use crate::license::{ActivationId, LicenseDetail, LicenseId};
 use crate::store::{Created, LicenseQuery, LicenseStore, Page, StoreError};
 
-/// Attempts to create a license with a new id and key. Two collisions in a row mean a broken generator, not
-/// chance.
+/// Maximum number of attempts to create a license with a new id and key. A third collision means that the
+/// generator is broken.
 const CREATE_ATTEMPTS: usize = 3;
 
 /// A license with its key in clear, for its owner.
@@ -28,7 +28,7 @@ pub struct KeyedLicense {
 
 /// Issues and manages licenses. Clones share everything but the [actor](Self::by).
 ///
-/// Every change returns [`ServiceError::Denied`] if a rule refuses it, [`StoreError::NotFound`] as
+/// Every change returns [`ServiceError::Denied`] if a rule denies it, [`StoreError::NotFound`] as
 /// [`ServiceError::Store`] if there is no such license, and is acknowledged only after validations that began
 /// before it have ended.
 #[derive(Clone, Debug)]
@@ -112,8 +112,8 @@ impl LicenseService {
         self.with_key(detail)
     }
 
-    /// Lists licenses, newest first. Shown with their [status](crate::license::License::status) at
-    /// [`LicenseQuery::at`], none contradicts the filter.
+    /// Lists licenses, newest first. The filter applies to the
+    /// [status](crate::license::License::status) at [`LicenseQuery::at`].
     pub async fn list(&self, query: &LicenseQuery) -> Result<Page<KeyedLicense, LicenseId>, ServiceError> {
         let Page { items, next } = self.store.list(query).await?;
         let items = items.into_iter().map(|detail| self.with_key(detail)).collect::<Result<_, _>>()?;

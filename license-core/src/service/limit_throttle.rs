@@ -8,10 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::command::LIMIT_EVENT_INTERVAL;
 use crate::license::{ActivationKind, LicenseId};
 
-/// Maximum number of entries. Beyond it, expired entries are dropped and, if that is not enough, all others.
-/// Then the store is asked again.
+/// Maximum number of entries. At the maximum, expired entries are dropped. If none has expired, all are
+/// dropped, and the store is asked again for their licenses.
 const REMEMBERED: usize = 10_000;
-/// Pause before the store is asked again, if it returned no event or did not answer.
+/// Pause before the store is asked again, if it wrote no event or failed.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl LimitThrottle {
     }
 
     /// Records that the event was last written at `at`.
-    pub(super) fn told(&self, license: &LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
+    pub(super) fn record_written(&self, license: &LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         until.insert((license.clone(), kind), at + LIMIT_EVENT_INTERVAL);
     }
@@ -55,7 +55,7 @@ mod tests {
         assert!(asks(0));
         assert!(!asks(0) && !asks(9), "of concurrent callers, only one asks");
         assert!(asks(10), "the store did not answer");
-        notices.told(&id, ActivationKind::Domain, start);
+        notices.record_written(&id, ActivationKind::Domain, start);
         assert!(!asks(3599));
         assert!(notices.begin(&id, ActivationKind::Device, start), "each kind has its own event");
         assert!(asks(3600));

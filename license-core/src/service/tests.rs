@@ -1,4 +1,4 @@
-//! Calls that services make to a store, and calls that they must not make.
+//! Tests of what services ask of a store.
 
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ fn down() -> StoreError {
 }
 
 #[tokio::test]
-async fn malformed_request_reaches_no_store() {
+async fn malformed_request_does_not_reach_the_store() {
     let service = validation(store()).await;
     let of = |key, domain, fingerprint| ValidateRequest { key, domain, fingerprint, ..Default::default() };
     for (request, expected) in [
@@ -157,8 +157,8 @@ async fn malformed_request_reaches_no_store() {
     }
 }
 
-/// The record has the location, the client, and the wildcard that covered the domain, unless the domain
-/// itself is registered.
+/// The record has the location, the client, and the wildcard that covers the domain if the domain itself is
+/// not registered.
 #[tokio::test]
 async fn record_has_location_client_and_wildcard() {
     let location = Location::of(crate::usage::Country::parse("DE").unwrap());
@@ -188,7 +188,7 @@ async fn record_has_location_client_and_wildcard() {
 }
 
 #[tokio::test]
-async fn unknown_key_is_not_found_and_not_recorded() {
+async fn unknown_key_is_not_recorded() {
     let mut store = store();
     store.expect_find_by_key().times(1).returning(|_, _| Ok(None));
     let verdict = validation(store).await.validate(&request(None, None)).await;
@@ -196,7 +196,7 @@ async fn unknown_key_is_not_found_and_not_recorded() {
 }
 
 #[tokio::test]
-async fn decided_verdict_needs_no_command() {
+async fn decided_verdict_executes_no_command() {
     let mut store = store();
     finds(&mut store, license(), &["example.com"]);
     records(&mut store, ValidationOutcome::Valid);
@@ -208,7 +208,7 @@ async fn decided_verdict_needs_no_command() {
 }
 
 #[tokio::test]
-async fn denied_verdict_needs_no_command_and_is_recorded() {
+async fn denied_verdict_is_recorded_without_a_command() {
     for (state, code) in [
         (LicenseState::Suspended, DenialCode::LicenseSuspended),
         (LicenseState::Revoked, DenialCode::LicenseRevoked),
@@ -250,7 +250,7 @@ async fn new_domain_and_device_are_one_command_which_decides() {
 }
 
 #[tokio::test]
-async fn unrecorded_validation_is_not_answered() {
+async fn failed_record_is_not_answered() {
     let mut store = store();
     finds(&mut store, license(), &[]);
     store.expect_record().times(1).returning(|_, _| Err(down()));
@@ -267,7 +267,7 @@ async fn license_of_unknown_plan_is_an_error() {
 }
 
 #[tokio::test]
-async fn taken_key_is_generated_again_a_few_times() {
+async fn taken_key_is_generated_again_twice() {
     for (taken, created) in [(2, true), (3, false)] {
         let mut store = store();
         let mut sequence = mockall::Sequence::new();
@@ -284,7 +284,7 @@ async fn taken_key_is_generated_again_a_few_times() {
 }
 
 #[tokio::test]
-async fn repeated_request_is_answered_even_if_it_would_be_denied_now() {
+async fn repeated_request_is_answered_even_if_now_denied() {
     let past = crate::license::Expiry::At(now() - chrono::TimeDelta::days(1));
     let spec = LicenseSpec { expires_at: Some(past), ..spec() };
     let key = || Some(IdempotencyKey::parse("order-1").unwrap());
@@ -303,7 +303,7 @@ async fn repeated_request_is_answered_even_if_it_would_be_denied_now() {
 }
 
 #[tokio::test]
-async fn key_is_returned_to_its_owner_and_not_logged() {
+async fn key_is_returned_to_its_owner_only() {
     let mut store = store();
     gets(&mut store, license());
     let service = Fixture::with(store, None).await;
@@ -418,7 +418,7 @@ mod events {
         assert_eq!(page.items[0].event.data["license"]["key"], "TO-****-****-****-****");
     }
 
-    /// The denial stands whatever the event store answers.
+    /// An error of the event store does not change the denial.
     #[tokio::test]
     async fn flood_of_denials_writes_one_limit_event() {
         for works in [true, false] {

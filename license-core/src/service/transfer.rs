@@ -15,8 +15,8 @@ use crate::transfer::{ImportBatch, Imported};
 pub use export::{ExportKeys, Exporter};
 pub use import::{ImportOptions, ImportReport, Importer};
 
-/// Exports and imports licenses. After an error of an import, what it has stored stays; start it again to
-/// complete it.
+/// Exports and imports licenses. If an import fails, the licenses stored so far stay; a repeated import adds
+/// the rest.
 #[derive(Clone, Debug)]
 pub struct TransferService {
     pub(super) store: Arc<dyn TransferStore>,
@@ -25,7 +25,7 @@ pub struct TransferService {
 }
 
 impl TransferService {
-    /// Starts an export of everything that exists now.
+    /// Starts an export of all licenses and rollups as of now.
     pub async fn export(&self, keys: ExportKeys) -> Result<Exporter<'_>, ServiceError> {
         let formats = imported_key_formats(&*self.store).await?;
         Ok(Exporter::new(self, keys, &formats, self.store.snapshot().await?))
@@ -41,7 +41,7 @@ impl TransferService {
         Ok(importer)
     }
 
-    /// Imports a batch. The license cache knows of it before this returns.
+    /// Imports a batch, and tells the license cache about it.
     async fn store_batch(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
         let imported = self.store.import(batch).await?;
         self.licenses.invalidate(&batch.notices(&imported));

@@ -1,4 +1,4 @@
-//! Reports of usage, and its retention.
+//! Reports and retention of usage.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct UsageService {
 }
 
 impl UsageService {
-    /// Reports the usage of a license, with every interval of the requested series.
+    /// Reports the usage of a license. The series includes intervals without validations.
     ///
     /// # Errors
     /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals,
@@ -24,7 +24,7 @@ impl UsageService {
     /// is no such license.
     pub async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
         let now = self.context.now();
-        query.intervals(None, None, now)?;
+        query.intervals(None, None, now)?; // Rejects impossible queries before the store works.
         let mut report = self.store.report(id, query).await?;
         query.check(&report.kept)?;
         report.fill(query, now)?;
@@ -53,8 +53,8 @@ impl UsageService {
         Ok(self.store.list_rollups(filter, page).await?)
     }
 
-    /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns how many rows; call repeatedly
-    /// until it is 0.
+    /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns the number of deleted rows. Call
+    /// repeatedly until it returns 0.
     pub async fn prune(&self, retention: &UsageRetention, limit: u32) -> Result<u64, ServiceError> {
         Ok(self.store.prune_usage(retention, self.context.now(), limit).await?)
     }

@@ -1,4 +1,4 @@
-//! Validating keys, and the customer's own deactivation.
+//! Validates keys, and deactivates for customers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ pub struct ValidateRequest<'a> {
     pub fingerprint: Option<&'a str>,
     /// The software: `name` or `name/version`.
     pub client: Option<&'a str>,
-    /// Where the request comes from, if known.
+    /// The location of the caller, if known.
     pub location: Option<&'a Location>,
 }
 
@@ -142,8 +142,8 @@ impl ValidationService {
         Ok(verdict)
     }
 
-    /// Writes the event of a reached limit, unless it was written recently. Errors are ignored: the denial is
-    /// the answer either way.
+    /// Writes the event of a reached limit, unless it was written recently. Errors are ignored, because
+    /// the request is denied either way.
     async fn write_limit_event(&self, license_id: LicenseId, kind: ActivationKind, at: DateTime<Utc>) {
         let Some(events) = &self.events else { return };
         if self.health.is_down() || !self.limit_throttle.begin(&license_id, kind, at) {
@@ -151,7 +151,7 @@ impl ValidationService {
         }
         let notice = LimitReached { license_id, kind, at };
         if let Ok(Some(written)) = events.write_limit_event(&notice).await {
-            self.limit_throttle.told(&notice.license_id, kind, written);
+            self.limit_throttle.record_written(&notice.license_id, kind, written);
         }
     }
 

@@ -132,8 +132,8 @@ impl WebhookService {
         }
     }
 
-    /// Gives an endpoint a new secret. Deliveries are also signed with the old one for
-    /// [`SECRET_OVERLAP`](crate::webhook::SECRET_OVERLAP).
+    /// Gives an endpoint a new secret. For [`SECRET_OVERLAP`](crate::webhook::SECRET_OVERLAP), the old secret
+    /// signs too.
     pub async fn rotate_secret(&self, id: &EndpointId) -> Result<KeyedEndpoint, ServiceError> {
         let (secret, sealed) = self.context.sources.with_rng(|rng| {
             let secret = WebhookSecret::generate(rng)?;
@@ -144,7 +144,7 @@ impl WebhookService {
         Ok(KeyedEndpoint { endpoint, secret })
     }
 
-    /// Sends a test event to an endpoint. Returns the event; its delivery exists.
+    /// Sends a test event to an endpoint. Returns the id of the event, whose delivery is already stored.
     ///
     /// # Errors
     /// Returns [`ServiceError::EndpointDisabled`] if the endpoint is disabled.
@@ -190,8 +190,8 @@ impl WebhookService {
         self.delivery(id, event).await
     }
 
-    /// Delivers again all events since a moment that the endpoint has chosen. Returns how many. If an error
-    /// interrupts it, a repeated call completes it.
+    /// Delivers again all events from `since` on that the endpoint has selected. Returns the number of
+    /// deliveries. If an error interrupts it, a repeated call completes it.
     pub async fn replay_since(&self, id: &EndpointId, since: DateTime<Utc>) -> Result<u64, ServiceError> {
         self.get(id).await?;
         self.events.assign_positions().await?;
@@ -227,7 +227,7 @@ impl WebhookService {
             let outgoing = Outgoing { delivery, event, endpoint, secrets: Vec::new(), token };
             match secrets {
                 Ok(secrets) => deliveries.push(Outgoing { secrets, ..outgoing }),
-                // A damaged row stops its own endpoint only, and its deliveries say why.
+                // A damaged row stops only its own endpoint, whose attempts show the error.
                 Err(error) => {
                     let result = AttemptResult::Failed { error: error.to_string() };
                     let attempt = Attempt { at: now, duration: Duration::ZERO, result };
@@ -248,11 +248,11 @@ impl WebhookService {
             .map_err(|_| ServiceError::SealedSecret(endpoint.id.clone()))
     }
 
-    /// Records how an attempt ended. After an error the lease ends by itself, and the delivery is attempted
-    /// again.
+    /// Records how an attempt ended.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Rng`] if the generator fails.
+    /// Returns [`ServiceError::Rng`] if the generator fails. After an error, the lease expires and the
+    /// delivery is attempted again.
     pub async fn settle(&self, outgoing: &Outgoing, attempt: Attempt) -> Result<Settled, ServiceError> {
         let mut random = [0; 2];
         self.context.sources.with_rng(|rng| rng.try_fill_bytes(&mut random))?;
@@ -271,7 +271,7 @@ impl WebhookService {
     /// Returns a leased delivery that was not attempted, so that another node can take it at once.
     ///
     /// # Errors
-    /// After an error the lease ends by itself.
+    /// After an error, the lease expires and the delivery is attempted then.
     pub async fn return_delivery(&self, outgoing: &Outgoing) -> Result<(), ServiceError> {
         Ok(self.store.return_delivery(&outgoing.delivery, outgoing.token, self.context.now()).await?)
     }

@@ -1,4 +1,4 @@
-//! The port that lists activations.
+//! The storage port of activations.
 
 use std::fmt;
 
@@ -25,8 +25,7 @@ pub trait ActivationStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Page<ActivationDetail, ActivationId>, StoreError>;
 
     /// Finds licenses for which [`Command::ReleaseIdle`](crate::command::Command::ReleaseIdle) may free a
-    /// slot, those with the longest unused device first, to the day. Revoked licenses are left out.
-    /// Validations that are not compacted yet may be ignored: the command decides under the lock of the
-    /// license.
+    /// slot, ordered by the day on which their least recently seen device was last seen. Revoked licenses are
+    /// left out. Validations that are not compacted yet may be ignored: the command decides under the lock.
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>, StoreError>;
 }

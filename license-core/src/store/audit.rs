@@ -1,4 +1,4 @@
-//! The port of the audit log.
+//! The storage port of the audit log.
 
 use std::fmt;
 
@@ -20,10 +20,10 @@ pub trait AuditStore: fmt::Debug + Send + Sync + 'static {
         page: &PageRequest<u64>,
     ) -> Result<Page<Audited, u64>, StoreError>;
 
-    /// Deletes entries from before a moment, oldest first, at most `limit`, and returns how many.
+    /// Deletes entries from before a moment, oldest first, at most `limit`. Returns the number deleted.
     async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
-    /// Replaces a customer's address in audit entries and in the events of the licenses that these name,
-    /// removes the metadata of these entries, and adds `entry`.
+    /// Replaces a customer's address in audit entries and in the events of the licenses that these
+    /// entries name, removes the metadata of the entries, and adds `entry`.
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The port of plans.
+//! The storage port of plans.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use super::StoreError;
 
-/// Knows which plans are in use.
+/// Lists the plans that are in use.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
-    /// Returns the names of all plans that licenses have, each once, in any order.
+    /// Returns the names of the plans of all licenses, each once, in any order.
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The change stream: how a node learns what other nodes changed, so that its caches stay current.
+//! The change stream: notices of changes by other nodes, which keep the caches of a node current.
 
 use async_trait::async_trait;
 
@@ -24,8 +24,8 @@ pub enum ChangeNotice {
     TokenChanged(TokenChanged),
     /// Events were written without a change of a license, or deliveries became due.
     Events,
-    /// Notices may have been lost, with a connection or because the listener was too slow. Anything cached
-    /// may be stale.
+    /// Notices may have been lost, with a connection or because the listener was too slow. Cached data may
+    /// be stale.
     Missed,
 }
 
@@ -39,7 +39,7 @@ text_enum! {
     }
 }
 
-/// One listener's endless stream of notices.
+/// The endless stream of notices of one listener.
 ///
 /// Notices are sent after the commit that they announce. Two notices about one license may arrive in either
 /// order; their versions tell which is newer.

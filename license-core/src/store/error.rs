@@ -20,7 +20,7 @@ pub enum StoreError {
     /// The id or the key is taken by another row.
     #[error("{what} is taken")]
     AlreadyExists {
-        /// The taken value, for people.
+        /// Name of the taken value, for people.
         what: &'static str,
     },
     /// Another transaction held the lock for too long. Nothing changed.
@@ -30,14 +30,14 @@ pub enum StoreError {
         #[source]
         source: BoxError,
     },
-    /// A row cannot be read.
-    #[error("{table}.{column} of {id:?} can't be read")]
+    /// A row is damaged.
+    #[error("{table}.{column} of {id:?} cannot be read")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// The row.
+        /// Id of the row.
         id: String,
         /// The reason.
         #[source]
@@ -53,7 +53,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns the same error for each caller that waited for one answer.
+    /// Returns a copy of the error, for callers that share one result.
     #[must_use]
     pub fn shared(error: &Arc<Self>) -> Self {
         let source = || BoxError::from(Arc::clone(error));
@@ -68,7 +68,7 @@ impl StoreError {
         }
     }
 
-    /// Returns whether the same call may succeed later.
+    /// Returns whether a retry of the same call may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Contended { .. } | Self::Unavailable { .. })

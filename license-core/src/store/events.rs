@@ -1,4 +1,4 @@
-//! The port of events: one order of all events, and how far subscriptions have read.
+//! The storage port of events: one order of all events, and the read positions of subscriptions.
 //!
 //! Events are written in the commit of their change, without a position: numbers drawn in concurrent
 //! transactions can commit out of order, and a reader would miss the late ones.
@@ -28,14 +28,14 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Lists events of a license in order, after the one with the number `after`, at most `limit`.
     async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// Writes events for licenses that expire. Finds at most `sweep.limit` licenses that may need one, and
+    /// Writes events for licenses that expire. Finds at most `scan.limit` licenses that may need one, and
     /// writes the events that [`expiry_events`](crate::command::expiry_events) decides. Licenses that are
-    /// locked or have changed since are left for the next call. Returns how many licenses got events.
+    /// locked or have changed since are left for the next call.
     ///
-    /// Transactions are short, so a call may do less than the limit. Call repeatedly until it returns 0. The
-    /// commit may also assign positions to the events, under the lock of
-    /// [`assign_positions`](Self::assign_positions), if all earlier events of the license have positions.
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32, StoreError>;
+    /// Returns the number of licenses that got events. Call repeatedly until it returns 0, because short
+    /// transactions may do less than the limit. The commit may also assign positions to the events, under the
+    /// lock of [`assign_positions`](Self::assign_positions), if all earlier events of the license have them.
+    async fn write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32, StoreError>;
 
     /// Writes the event of a reached limit, if [`limit_event`](crate::command::limit_event) decides so under
     /// the lock of the license. Returns when the event was last written, including now; `None` if never.
@@ -45,17 +45,17 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// Writes events for unusual daily usage, as [`anomaly_events`](crate::command::anomaly_events) decides
-    /// under the lock of each license. Returns how many licenses it looked at.
+    /// under the lock of each license. Returns the number of licenses that it looked at.
     ///
     /// A scan looks at no more than `scan.limit` licenses: those with a new country or device since the last
-    /// scan, in compacted usage. Only plans that [watch usage](crate::catalog::Plan::watches_usage) count, each
-    /// from the first scan that includes it.
+    /// scan, in compacted usage, whose plan [watches usage](crate::catalog::Plan::watches_usage). Usage of a
+    /// plan counts from the first scan that includes the plan.
     async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32, StoreError>;
 
     /// Assigns positions to at most `limit` events. Events of one subject get theirs in the order of their
     /// numbers. Creates deliveries, due at `now`, to the endpoints that
-    /// [want](crate::webhook::Endpoint::wants) the events. Returns how many events got a position; 0 means
-    /// that all have one.
+    /// [want](crate::webhook::Endpoint::wants) the events. Returns the number of events that got a position;
+    /// 0 means that all events have one.
     async fn assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, StoreError>;
 
     /// Lists events that have a position and match, newest first. The cursor is the last position of a page.
@@ -77,8 +77,8 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Records that a subscription has processed all events up to `position`. Positions only move forward.
     async fn acknowledge(&self, name: &str, position: u64) -> Result<(), StoreError>;
 
-    /// Deletes at most `retention.limit` old deliveries and at most `retention.limit` old events. Returns how
-    /// many of both.
+    /// Deletes at most `retention.limit` old deliveries and at most `retention.limit` old events. Returns the
+    /// number of deleted deliveries and events.
     ///
     /// Deliveries must be settled; their attempts are deleted with them. Events must have a position and no
     /// delivery, and all subscriptions must have read them.

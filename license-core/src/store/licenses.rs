@@ -1,4 +1,4 @@
-//! The port that issues, validates and manages licenses.
+//! The storage port of licenses.
 
 use std::fmt;
 use std::future::pending;
@@ -154,8 +154,8 @@ pub enum Created {
 }
 
 impl Created {
-    /// Compares the hash of a `request` with that of the request `before`, which used the same idempotency
-    /// key and created `first`.
+    /// Returns the result for a repeated idempotency key. `request` is the digest of the new request,
+    /// `before` that of the request that created `first`.
     #[must_use]
     pub fn repeated(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
         if request == before { Self::Existing(first) } else { Self::KeyReused }

@@ -162,7 +162,7 @@ impl LicenseRecord {
         }
     }
 
-    /// Returns the earliest of the times at which each device was last seen; `None` without devices.
+    /// Returns when the least recently seen device was last seen; `None` without devices.
     #[must_use]
     pub fn least_recently_seen_at(&self) -> Option<DateTime<Utc>> {
         self.of_kind(ActivationKind::Device).map(|detail| self.seen_at(detail)).min()

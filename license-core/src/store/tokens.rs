@@ -1,4 +1,4 @@
-//! The port of API tokens.
+//! The storage port of API tokens.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Page, PageRequest, StoreError};
 use crate::access::{Actor, ApiToken, NewToken, TokenDigest, TokenId, TokenUse};
 
-/// Keeps API tokens. An embedder with an authorisation of its own needs none.
+/// Stores API tokens. A program with its own authorisation does not need this port.
 ///
 /// A created or revoked token is announced by the [change stream](crate::store::ChangeNotice::TokenChanged)
 /// after the commit.

@@ -1,4 +1,4 @@
-//! The port of export and import.
+//! The storage port of export and import.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     /// Stores the licenses of the batch that do not exist yet, with their activations, events and
     /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
     ///
-    /// Which ids and keys exist is read in the same transaction, and [`ImportBatch::settle`] decides.
+    /// Reads existing ids and keys in the same transaction, and writes what [`ImportBatch::settle`] decides.
     /// Existing licenses are not changed. A device that was never seen counts as seen at [`ImportBatch::at`],
     /// so that it is not idle at once. If no license is new, nothing is written. The change stream announces
     /// the [new ones](ImportBatch::notices).
@@ -27,8 +27,8 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each,
-    /// in order. Keys of one call must differ. From then on, single validations of these days are [not
-    /// complete](crate::usage::RetainedUsage::imported).
+    /// in order. Keys of one call must differ. From then on, the single validations of these
+    /// days count as [incomplete](crate::usage::RetainedUsage::imported).
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
 
     /// Returns what [`import_rollups`](Self::import_rollups) would return now. Writes nothing.
@@ -54,8 +54,8 @@ pub trait TransferSnapshot: Send {
         limit: u32,
     ) -> Result<Vec<(Arc<License>, Counters)>, StoreError>;
 
-    /// Lists activations after a license and id, in ascending order, at most `limit`, with when they were
-    /// last seen. Validations that are not compacted yet are counted.
+    /// Lists activations after a license id and activation id, in ascending order, at most `limit`, with
+    /// last-seen data. Validations that are not compacted yet are counted.
     ///
     /// # Errors
     /// As [`licenses`](Self::licenses).

@@ -1,4 +1,4 @@
-//! The port of usage reports.
+//! The storage port of usage reports.
 
 use std::fmt;
 
@@ -23,18 +23,18 @@ pub trait UsageStore: fmt::Debug + Send + Sync + 'static {
     /// Reports the usage of all licenses, as [`report`](Self::report) does for one.
     async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, StoreError>;
 
-    /// Lists rollups that match, ordered by key. They always equal a recount
-    /// ([`roll_up`](crate::usage::roll_up)) of what was recorded, except for days that were pruned. The
-    /// cursor is the last key of a page.
+    /// Lists rollups that match, ordered by key. They always equal the
+    /// [`roll_up`](crate::usage::roll_up) of all recorded validations, except for pruned days. The cursor is
+    /// the last key of a page.
     async fn list_rollups(
         &self,
         filter: &RollupFilter,
         page: &PageRequest<RollupKey>,
     ) -> Result<Page<Rollup, RollupKey>, StoreError>;
 
-    /// Deletes validations and rollups that `retention` does not keep at `now`, at most `limit` of each, and
-    /// returns how many. Totals of all time keep what deleted rollups counted. Call repeatedly until it
-    /// returns 0; a store may delete fewer at once.
+    /// Deletes validations and rollups that `retention` does not keep at `now`, at most `limit` of each.
+    /// Returns the number of deleted rows; a store may delete fewer than `limit` per call. Call repeatedly
+    /// until it returns 0. Totals of all time keep the counts of deleted rollups.
     async fn prune_usage(
         &self,
         retention: &UsageRetention,

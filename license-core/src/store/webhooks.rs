@@ -1,4 +1,4 @@
-//! The port of webhooks: endpoints and the deliveries to them.
+//! The storage port of webhooks: endpoints and the deliveries to them.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::webhook::{
     Attempt, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
 };
 
-/// Keeps endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions)
+/// Stores endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions)
 /// creates the deliveries.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -42,17 +42,17 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// Deletes an endpoint with its deliveries and attempts. Returns `false` if there was none.
     async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError>;
 
-    /// Leases deliveries that are due to `request.token` until `request.lease_until`: only of enabled
-    /// endpoints, at most `request.limit`, and of each endpoint so many that at most `request.per_endpoint`
-    /// are leased on all nodes. Endpoints get equal shares.
+    /// Leases due deliveries to `request.token` until `request.lease_until`: at most `request.limit`, only of
+    /// enabled endpoints. At most `request.per_endpoint` of one endpoint are leased at once, including those
+    /// of other nodes. Endpoints get equal shares.
     ///
     /// The first attempt of a delivery waits while an earlier delivery of the same subject to the same
     /// endpoint has had none. No delivery is leased twice at once; after the end of a lease it is due again.
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
 
-    /// Ends an attempt, as [`settle`](crate::webhook::settle) decides, if the delivery is still leased to
-    /// the token: stores the attempt, the delivery and its endpoint, and the event if the endpoint was
-    /// disabled.
+    /// Stores an attempt and its consequences for the delivery and the endpoint, as
+    /// [`settle`](crate::webhook::settle) decides, if the delivery is still leased to the token. If that
+    /// disables the endpoint, also stores the event.
     async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError>;
 
     /// Returns a leased delivery without an attempt, due at once, if it is still leased to the token. For a
@@ -79,7 +79,7 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
         event: &EventId,
     ) -> Result<Option<DeliveryDetail>, StoreError>;
 
-    /// Makes a delivery due at `now` with its whole schedule ahead; a leased one stays as it is. Returns
+    /// Makes a delivery due at `now` and starts its schedule again. A leased delivery is not changed. Returns
     /// `false` if there is no such delivery.
     async fn replay_delivery(
         &self,
@@ -89,7 +89,7 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
 
     /// Makes deliveries of a range of events due again, and creates those that are missing, for example
-    /// because the endpoint was disabled. Only events that the endpoint has chosen.
+    /// because the endpoint was disabled. Includes only events that the endpoint has selected.
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError>;
 }
 
@@ -104,7 +104,7 @@ pub enum EndpointOutcome {
     NotFound,
 }
 
-/// Asks for deliveries to send, and leases them.
+/// Arguments of [`WebhookStore::lease_deliveries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseRequest {
     /// The time.
@@ -124,8 +124,8 @@ pub struct LeaseRequest {
 pub struct LeasedDeliveries {
     /// The deliveries, in the order in which to start them.
     pub deliveries: Vec<LeasedDelivery>,
-    /// When the next delivery of an enabled endpoint is due or its lease ends, after now. Deliveries that are
-    /// due already but were not leased wait for others to be settled; ask again after that.
+    /// Time at which to ask again: a delivery of an enabled endpoint becomes due, or its lease ends. If due
+    /// deliveries exceed a maximum, ask again as soon as a delivery is settled.
     pub next_due: Option<DateTime<Utc>>,
 }
 

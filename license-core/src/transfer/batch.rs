@@ -11,7 +11,7 @@ use crate::key::KeyDigest;
 use crate::license::{Counters, License, LicenseChanged, LicenseId};
 use crate::usage::ActivationDetail;
 
-/// Licenses to store in one commit.
+/// Licenses to import in one commit.
 #[derive(Clone, Debug)]
 pub struct ImportBatch {
     /// The licenses.
@@ -22,7 +22,7 @@ pub struct ImportBatch {
     pub by: Option<Arc<Actor>>,
 }
 
-/// A license to store.
+/// A license to import.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportedLicense {
     /// The license.
@@ -33,13 +33,13 @@ pub struct ImportedLicense {
     pub activations: Vec<ActivationDetail>,
     /// Its complete events; normally none.
     pub events: Vec<Event>,
-    /// Whether the line has an id; otherwise the import derived one.
+    /// Whether the line has an id. Otherwise the import derived one.
     pub id_given: bool,
-    /// Whether the line has a key; otherwise the import generated one.
+    /// Whether the line has a key. Otherwise the import generated one.
     pub key_given: bool,
 }
 
-/// An existing license.
+/// An existing license with an id or key of the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its id.
@@ -108,7 +108,7 @@ impl ImportBatch {
     /// Returns the audit entry: one for all new licenses. Pure.
     #[must_use]
     pub fn audit(&self, settled: &[Imported]) -> Option<AuditEntry> {
-        let mut ids = self.new_ones(settled).map(|one| &one.license.id);
+        let mut ids = self.new_ones(settled).map(|new| &new.license.id);
         let first = ids.next()?;
         let count = 1 + ids.count();
         self.by.as_ref().map(|by| AuditEntry::of_import(first, count, by, self.at))
@@ -117,6 +117,6 @@ impl ImportBatch {
     /// Returns the notices for caches, since the keys of new licenses are no longer unknown.
     #[must_use]
     pub fn notices(&self, settled: &[Imported]) -> Vec<LicenseChanged> {
-        self.new_ones(settled).map(|one| LicenseChanged::from(&one.license)).collect()
+        self.new_ones(settled).map(|new| LicenseChanged::from(&new.license)).collect()
     }
 }

@@ -160,12 +160,12 @@ impl Line {
     }
 }
 
-/// Returns whether an invalid line seems to be that of an activation.
+/// Returns whether an invalid line probably describes an activation.
 pub(crate) fn is_of_activation(line: &[u8]) -> bool {
-    const SAYS_SO: &[u8] = b"\"activation\"";
+    const TYPE: &[u8] = b"\"activation\"";
     match serde_json::from_slice::<Map<String, Value>>(line) {
         Ok(fields) => fields.get("type") == Some(&"activation".into()),
-        Err(_) => line.windows(SAYS_SO.len()).any(|part| part == SAYS_SO),
+        Err(_) => line.windows(TYPE.len()).any(|part| part == TYPE),
     }
 }
 
@@ -271,11 +271,11 @@ impl TryFrom<ActivationFields> for ActivationLine {
         };
         let LastSeen { first_seen_at, last_seen_at, validations, .. } = last_seen;
         if last_seen_at.is_some() != (validations > 0) {
-            let why = "it must be above 0 exactly if there is a last_seen_at";
+            let why = "it must be above 0 if there is a last_seen_at, and 0 otherwise";
             return Err(ImportLineError::field("validations", why));
         }
         if last_seen_at.is_some_and(|last| first_seen_at.is_none_or(|first| first > last)) {
-            let why = "it must not be after last_seen_at, nor missing if that is given";
+            let why = "it is required if last_seen_at is given, and must not be after it";
             return Err(ImportLineError::field("first_seen_at", why));
         }
         Ok(Self { license, id, binding, created_at, label, last_seen })
@@ -368,16 +368,16 @@ fn written(of_type: &str, fields: &impl Serialize) -> String {
 }
 
 fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, ImportLineError> {
-    T::deserialize(MapAccessDeserializer::new(Fields { rest: fields.into_iter(), value: None }))
+    T::deserialize(MapAccessDeserializer::new(LineFields { rest: fields.into_iter(), value: None }))
 }
 
 /// The fields of a line. The error of a value names its field.
-struct Fields {
+struct LineFields {
     rest: serde_json::map::IntoIter,
     value: Option<(String, Value)>,
 }
 
-impl<'de> MapAccess<'de> for Fields {
+impl<'de> MapAccess<'de> for LineFields {
     type Error = ImportLineError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Self::Error> {

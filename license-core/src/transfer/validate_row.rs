@@ -29,14 +29,13 @@ pub(crate) struct Rules<'a> {
     pub(crate) events: bool,
 }
 
-/// An error and the activation line it is at; `None` means the line of the license.
+/// The number of the activation line with an error, or `None` for the line of the license; the error.
 pub(crate) type Rejection = (Option<u64>, ImportLineError);
 
 /// Builds the license with this id and key from its line and the lines of its activations. Pure.
 ///
 /// The rules are those of new licenses: the plan must exist and provides defaults, slots are not oversold
-/// unless the rules allow it, and exempt domains take no slot. Unlike for new licenses, the term may have
-/// ended.
+/// unless the rules allow it, and exempt domains take no slot. Unlike in new licenses, the term may be over.
 pub(crate) fn validate_row(
     (id, id_given): (LicenseId, bool),
     (key_digest, sealed_key): (KeyDigest, SealedKey),
@@ -44,7 +43,7 @@ pub(crate) fn validate_row(
     activations: Vec<(u64, ActivationLine)>,
     rules: &Rules<'_>,
 ) -> Result<ImportedLicense, Rejection> {
-    let own = |fault: ImportLineError| (None, fault);
+    let own = |error: ImportLineError| (None, error);
     let unknown = || own(Denial::PlanUnknown { plan: line.plan.clone() }.into());
     let plan = rules.plans.get(&line.plan).ok_or_else(unknown)?;
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
@@ -88,13 +87,13 @@ pub(crate) fn validate_row(
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
     activations.extend(listed.map(|binding| (None, ActivationLine::listed(&license.id, binding))));
-    // Activations with ids first, so that the others get later numbers.
+    // Activations with ids come first, so that the others get later numbers.
     activations.sort_by_key(|(_, line)| line.id.is_none());
     for (at, ActivationLine { license: _, id, binding, created_at, label, last_seen }) in activations {
         let id = if let Some(id) = id {
             let number = id.number_of(&license.id);
             let number = number.filter(|number| line.last_event.is_none_or(|last| *number <= last));
-            let why = "it is not of this license, or of a number after its last_event";
+            let why = "it belongs to another license, or its number is above the license's last_event";
             let number = number.ok_or_else(|| (at, ImportLineError::field("id", why)))?;
             license.last_event = license.last_event.max(number);
             id
@@ -105,7 +104,7 @@ pub(crate) fn validate_row(
         let created_at = created_at.map_or(rules.now, |time| time.0);
         let detail =
             ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen };
-        slots.take(detail, plan.exempt_hosts).map_err(|fault| (at, fault))?;
+        slots.take(detail, plan.exempt_hosts).map_err(|error| (at, error))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {

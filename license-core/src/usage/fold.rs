@@ -1,4 +1,4 @@
-//! Folds validations into what they add to each table: the one rule by which stores count.
+//! Folds validations into the sums to add to each table. All stores count with this function.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{Rollup, RollupKey, UsageSum, Validation, ValidationOutcome};
 use crate::license::{Binding, Counters, LicenseId};
 use crate::usage::Country;
 
-/// Additions to counters, rollups and activations. The history is the validations themselves.
+/// Additions to counters, rollups and activations. The history has the validations unchanged.
 ///
 /// Applying the folds of two batches, in any order, gives the same result as applying the fold of both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

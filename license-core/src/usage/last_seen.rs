@@ -1,11 +1,11 @@
-//! When activations were last seen by validations.
+//! Last-seen data of activations.
 
 use chrono::{DateTime, Utc};
 
 use crate::license::Activation;
 use crate::usage::{Country, Sighting};
 
-/// What validations say about one activation. Only valid answers since the activation was created count.
+/// The valid answers for one activation since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastSeen {
     /// Time of the first valid answer.
@@ -21,8 +21,8 @@ pub struct LastSeen {
 }
 
 impl LastSeen {
-    /// Adds sightings to an activation created at `created_at`. Earlier sightings are ignored: they belong
-    /// to an earlier activation of the same binding.
+    /// Adds sightings to an activation created at `created_at`. Earlier sightings are ignored, because
+    /// they belong to an earlier activation of the same binding.
     pub fn add(&mut self, created_at: DateTime<Utc>, sightings: &[Sighting]) {
         for Sighting { at, country } in sightings.iter().filter(|sighting| sighting.at >= created_at) {
             if self.last_seen_at.is_none_or(|last| last <= *at) || self.country.is_none() {
@@ -45,7 +45,7 @@ pub struct ActivationDetail {
 }
 
 impl ActivationDetail {
-    /// Returns when the activation was last seen, or created if it was never seen.
+    /// Returns the time when the activation was last seen, or when it was created if it was never seen.
     #[must_use]
     pub fn seen_at(&self) -> DateTime<Utc> {
         self.last_seen.last_seen_at.unwrap_or(self.activation.created_at)

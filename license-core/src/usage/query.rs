@@ -91,7 +91,7 @@ pub struct UsageQuery {
 }
 
 /// The sources that answer a query, so that each validation in its range counts once: rollups of whole days,
-/// and single validations where the range cuts a day.
+/// and single validations for days that the range covers in part.
 ///
 /// Ranges are half-open, and empty unless the end is above the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl UsageQuery {
     }
 }
 
-/// How long usage is kept.
+/// Retention times of usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsageRetention {
     /// Days to keep single validations.
@@ -201,7 +201,7 @@ impl Default for UsageRetention {
 }
 
 impl UsageRetention {
-    /// Returns what must be kept at `now`, in whole days.
+    /// Returns the usage to keep at `now`, in whole days.
     #[must_use]
     pub fn at(&self, now: DateTime<Utc>) -> RetainedUsage {
         let today = Day::of(now).number();
@@ -223,7 +223,7 @@ pub struct RetainedUsage {
 }
 
 impl RetainedUsage {
-    /// Returns what is kept after an import of rollups, without single validations, up to `newest`.
+    /// Returns the restriction after an import of rollups up to `newest`, which has no single validations.
     #[must_use]
     pub fn imported(newest: Day) -> Self {
         let next = Day::from_number(newest.number().saturating_add(1));
@@ -278,7 +278,7 @@ pub enum UsageError {
 }
 
 impl UsageError {
-    /// Returns the parameter at fault.
+    /// Returns the invalid parameter.
     #[must_use]
     pub fn parameter(&self) -> &'static str {
         match self {

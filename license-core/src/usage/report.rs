@@ -30,7 +30,7 @@ pub struct UsageReport {
     pub series: Vec<UsagePoint>,
     /// The requested breakdown, if any.
     pub breakdown: Option<Breakdown>,
-    /// Single validations in the range that are kept, newest first.
+    /// Kept single validations in the range, newest first.
     pub recent: Page<Validation, ValidationCursor>,
     /// The data that the store kept at that moment.
     pub kept: RetainedUsage,

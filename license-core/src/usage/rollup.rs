@@ -180,7 +180,7 @@ impl Rollup {
     }
 }
 
-/// Returns the rollups of these validations.
+/// Sums validations into rollups.
 #[must_use]
 pub fn roll_up<'a>(validations: impl IntoIterator<Item = &'a Validation>) -> BTreeMap<RollupKey, UsageSum> {
     let mut rollups = BTreeMap::new();

@@ -44,7 +44,7 @@ impl Bindings {
     }
 }
 
-/// Returns the estimated heap memory of a text, which is inline up to 23 bytes and has two counters beyond.
+/// Returns the estimated heap memory of a text: up to 23 bytes are inline, a longer text has two counters.
 fn heap_size_of_text(text: &str) -> usize {
     if text.len() > 23 { text.len() + 2 * size_of::<usize>() } else { 0 }
 }
@@ -69,7 +69,7 @@ mod tests {
         Binding::Device(Fingerprint::parse(text).unwrap())
     }
 
-    /// Returns these bindings alone, and among many others.
+    /// Returns these bindings alone, and with so many others that binary search is used.
     fn few_and_many(bindings: &[Binding]) -> [Bindings; 2] {
         let others = (0..500).flat_map(|n| [registered(&format!("o{n}.net")), device(&format!("o{n}"))]);
         let many = bindings.iter().rev().cloned().chain(others).collect();

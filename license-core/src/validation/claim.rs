@@ -3,7 +3,7 @@
 use crate::domain::DomainName;
 use crate::license::{Binding, Fingerprint};
 
-/// Where the licensed software claims to run. Both parts are optional.
+/// The domain and device on which licensed software claims to run. Both are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The domain it serves.

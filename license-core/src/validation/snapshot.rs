@@ -84,7 +84,7 @@ impl LicenseSnapshot {
         self.bindings.covering(asked).filter(|registered| *registered != asked)
     }
 
-    /// Returns the slots that `claim` holds. Without inline bindings, it must be the claim of the read.
+    /// Returns the slots that `claim` holds. A license without inline bindings must have been read for it.
     #[must_use]
     pub fn held(&self, claim: &Claim) -> HeldSlots {
         HeldSlots {

@@ -100,7 +100,7 @@ impl Attempt {
         matches!(self.result, AttemptResult::Answered { status: 200..=299, .. })
     }
 
-    /// Returns the attempt as stored: texts cut and without NUL characters, the duration in milliseconds.
+    /// Returns the stored form: texts are cut and have no NUL characters, the duration is in milliseconds.
     #[must_use]
     pub fn to_stored(&self) -> Self {
         let result = match &self.result {
@@ -122,7 +122,7 @@ fn cut(text: &str) -> String {
 }
 
 random_id! {
-    /// A random token that identifies the claim on a delivery.
+    /// A random token that identifies the lease of a delivery.
     LeaseToken
 }
 
@@ -133,7 +133,7 @@ pub struct Settlement {
     pub endpoint_id: EndpointId,
     /// The event.
     pub event_id: EventId,
-    /// The claim token of the attempt.
+    /// The token of the lease.
     pub token: LeaseToken,
     /// The attempt.
     pub attempt: Attempt,
@@ -154,11 +154,11 @@ pub enum Settled {
     Retry(DateTime<Utc>),
     /// Given up.
     Failed,
-    /// Nothing was written, since the lease was taken over or the delivery is gone.
+    /// Nothing was written, because the lease was taken over or the delivery is gone.
     Refused,
 }
 
-/// What to write after an attempt.
+/// The changes to write after an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SettleDecision {
     /// The new delivery.
@@ -181,7 +181,7 @@ impl SettleDecision {
     }
 }
 
-/// Decides the outcome of an attempt. Pure. The store must check that the token still holds the claim.
+/// Decides the outcome of an attempt. Pure. The store must check that the token still holds the lease.
 #[must_use]
 pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settlement) -> SettleDecision {
     let Settlement { attempt, now, .. } = settlement;
@@ -210,8 +210,7 @@ pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settl
     SettleDecision { delivery, endpoint, event }
 }
 
-/// Returns when to try again: the scheduled time plus up to 10 %, or a later time that the receiver
-/// requests.
+/// Returns the time of the next try: the scheduled pause plus up to 10 %, or a longer requested pause.
 fn next_try(delivery: &Delivery, settlement: &Settlement) -> Option<DateTime<Utc>> {
     let Settlement { attempt, jitter, schedule, now, .. } = settlement;
     let pause = TimeDelta::from_std(schedule.pause(delivery.tries)?).ok()?;

@@ -12,7 +12,7 @@ use crate::text_enum::text_enum;
 use crate::id::EndpointId;
 use crate::key::SealedSecret;
 
-/// How long deliveries are also signed with the old secret after a rotation.
+/// Time for which deliveries are also signed with the old secret after a rotation.
 pub const SECRET_OVERLAP: TimeDelta = TimeDelta::hours(24);
 
 /// The events that an endpoint receives.
@@ -34,7 +34,7 @@ impl EventSelection {
         let mut all = false;
         for text in texts {
             match EventType::parse(text) {
-                // Tests are delivered whatever the selection is.
+                // Test events are delivered for every selection.
                 Some(EventType::EndpointTest) => return Err(text),
                 Some(event_type) => _ = types.insert(event_type),
                 None if text == "*" => all = true,
@@ -128,7 +128,7 @@ text_enum! {
     }
 }
 
-/// Whether events are delivered to an endpoint.
+/// The state of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointState {
     /// Events are delivered.
@@ -158,7 +158,7 @@ pub struct Endpoint {
     pub id: EndpointId,
     /// The settings.
     pub settings: EndpointSettings,
-    /// Whether events are delivered.
+    /// Enabled or disabled.
     pub state: EndpointState,
     /// The secret that signs deliveries.
     pub secret: SealedSecret,
@@ -223,7 +223,7 @@ impl Endpoint {
         }
     }
 
-    /// Creates an event about the endpoint.
+    /// Creates an event about the endpoint. `special` are the fields of its type.
     pub(crate) fn emit(
         &mut self,
         event_type: EventType,
@@ -243,9 +243,9 @@ impl Endpoint {
 pub enum EndpointCommand {
     /// Replaces the settings.
     Set(EndpointSettings),
-    /// Enables it. Queued deliveries are due at once.
+    /// Enables the endpoint. Queued deliveries are due at once.
     Enable,
-    /// Disables it.
+    /// Disables the endpoint.
     Disable,
     /// Replaces the secret; the old one also signs for [`SECRET_OVERLAP`].
     RotateSecret(SealedSecret),
@@ -256,7 +256,7 @@ pub enum EndpointCommand {
 /// The result of an endpoint command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointDecision {
-    /// The new endpoint.
+    /// The endpoint after the command.
     pub endpoint: Endpoint,
     /// The event to append, if any.
     pub event: Option<Event>,

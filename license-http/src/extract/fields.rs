@@ -27,7 +27,7 @@ impl FromRequest<HttpState> for Fields {
     }
 }
 
-/// Accepts no query, and an empty body or `{}`. A field that is ignored would be a broken promise.
+/// Accepts no query, and an empty body or `{}`. An ignored field would mislead the caller.
 #[derive(Debug)]
 pub(crate) struct NoInput;
 
@@ -96,7 +96,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(Code::MalformedJson, detail)
 }
 
-/// Path of a value in the body, formatted only for an error: a long name over many items would be expensive.
+/// Path of a value in the body, formatted only for errors: a string per value would be slow for many items.
 enum JsonPath<'a> {
     Root,
     Name(&'a JsonPath<'a>, &'a str),

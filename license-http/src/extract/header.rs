@@ -29,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
         let mut values = parts.headers.get_all(NAME).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(Self(None)),
-            // A value that is not text is refused by the parser, as an empty key.
+            // A value that is not text becomes an empty key, which the parser refuses.
             (Some(value), None) => match IdempotencyKey::parse(value.to_str().unwrap_or_default()) {
                 Ok(key) => Ok(Self(Some(key))),
                 Err(error) => Err(refuse(sentence(&error))),

@@ -62,7 +62,7 @@ impl GeoIpDatabase {
     /// Returns [`GeoIpError`] if the file cannot be read or is not a valid database.
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, GeoIpError> {
         let path = path.into();
-        // Before the read: a file that is replaced meanwhile is reloaded.
+        // Before the read, so that a file that is replaced during the read is reloaded.
         let loaded = identity(&path);
         let reader = ArcSwap::from_pointee(read(&path)?);
         let (reloaded, refused) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -29,7 +29,7 @@ impl RateLimitSubject {
     pub(super) fn of_client(client: ClientAddress) -> Self {
         Self(match client.network() {
             IpAddr::V4(four) => four.to_bits().into(),
-            // The network. It cannot equal an IPv4 address, since assigned networks are larger numbers.
+            // The /64 network. It cannot equal an IPv4 address, because assigned networks are larger numbers.
             IpAddr::V6(six) => u64::try_from(six.to_bits() >> 64).unwrap_or_default(),
         })
     }

@@ -1,4 +1,4 @@
-//! Schemas of responses: derived from the Rust types, completed with what the types do not say.
+//! Schemas of responses: derived from the Rust types, with additions that the types lack.
 
 use license_core::access::Scope;
 use license_core::license::{ActivationKind, Status};
@@ -181,7 +181,7 @@ fn examples() -> Value {
         },
         "Refusal": {
             "valid": false, "error": "LICENSE_KEY_MALFORMED",
-            "message": "The license key is mistyped: its check symbols do not fit.", "field": "key",
+            "message": "The license key is mistyped: its check symbols do not match.", "field": "key",
         },
         "Slots": { "used": 2, "limit": 3 },
         "Denied": { "valid": false, "error": "DOMAIN_LIMIT_REACHED", "message": "3 of 3 domains are in use." },
@@ -201,7 +201,7 @@ fn examples() -> Value {
             "created_at": "2026-01-01T00:00:00Z", "first_seen_at": "2026-01-01T00:00:00Z",
             "last_seen_at": "2026-01-31T08:30:00Z", "validations": 61, "country": "DE",
         },
-        "Anonymised": { "customer_email": "anonymous-0a1b@customer.invalid", "licenses": 2 },
+        "Anonymised": { "customer_email": "anonymous-0a1b@erased.invalid", "licenses": 2 },
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
             "status": "active", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null,
@@ -225,7 +225,7 @@ fn as_of() -> Value {
     )
 }
 
-/// Returns the schema of one item as a whole answer. Only there it has `as_of`.
+/// Returns the schema of one item as a whole answer. Items of a page have no `as_of`; the page has it.
 fn answer(item: &str) -> Value {
     json!({ "allOf": [named(item), { "type": "object", "required": [AS_OF] }] })
 }

@@ -21,7 +21,7 @@ use super::destination::Destinations;
 use super::metrics::DispatcherMetrics;
 use super::sender::{Sender, SenderError};
 
-/// Duration of a lease in attempt timeouts: one for the attempt, the rest to record its result.
+/// A lease lasts this many attempt timeouts: one for the attempt, the rest to record its result.
 const LEASE_ATTEMPTS: u32 = 4;
 /// Default number of concurrent deliveries per endpoint.
 const PER_ENDPOINT: NonZero<u32> = NonZero::new(8).expect("not zero");
@@ -68,7 +68,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Creates a dispatcher. The service needs an outbox.
+    /// Creates a dispatcher.
     ///
     /// # Errors
     /// Returns [`SenderError`] if the HTTPS client cannot be set up.

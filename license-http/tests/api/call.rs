@@ -150,7 +150,7 @@ impl Reply {
         let _ = stream.write_all(bytes).await;
         let reply = Self::read(&mut stream).await;
         let line = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default());
-        // hyper itself answers what is not HTTP.
+        // hyper itself answers requests that are not HTTP.
         if let [method, target, "HTTP/1.1"] = line.split(' ').collect::<Vec<_>>()[..]
             && !reply.body.is_empty()
         {

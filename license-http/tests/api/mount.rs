@@ -1,7 +1,7 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use license_http::{admin_router, public_router};
+use license_http::{LimitOptions, admin_router, public_router};
 use serde_json::json;
 
 use super::app::{EMAIL, TestApp};
@@ -69,7 +69,7 @@ async fn router_works_below_a_prefix_of_a_host_app() {
 #[tokio::test]
 async fn public_and_admin_router_are_separate() {
     let app = TestApp::new().await;
-    let public = public_router(app.services.clone());
+    let public = public_router(app.services.clone(), &LimitOptions::default());
     let admin = admin_router(app.services.clone(), app.auth.clone());
     let host = host().nest("/public", public.clone()).nest("/internal", admin.clone());
     let license = app.issue("starter").await;

@@ -34,7 +34,7 @@ pub(super) enum Lookup<V> {
     Miss,
 }
 
-/// What becomes of an entry when its record changes.
+/// Treatment of an entry whose record changes.
 pub(super) enum Replacement<V> {
     /// The entry has the change.
     Keep,
@@ -146,7 +146,7 @@ impl<S: CacheSource> CacheEntries<S> {
         self.values.weight()
     }
 
-    /// Makes all entries stale. They are not removed, since they are served while the store is down.
+    /// Makes all entries stale. They are not removed, because they are served while the store is down.
     pub(super) fn invalidate_all(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }

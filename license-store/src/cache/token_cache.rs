@@ -159,18 +159,6 @@ impl TokenCache {
         self.tokens.source.flush_uses().await
     }
 
-    /// Returns the number of entries.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.tokens.entries.len()
-    }
-
-    /// Returns whether the cache has no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn store(&self) -> &dyn TokenStore {
         &*self.tokens.source.store
     }

@@ -134,21 +134,21 @@ pub(super) fn expecting(expected_version: Option<u64>) -> CommandContext {
 }
 
 /// The outcome of a command. `Err` has the code of a denial.
-pub(super) type Asked = Result<Arc<License>, DenialCode>;
+pub(super) type Done = Result<Arc<License>, DenialCode>;
 
 /// Executes a command.
-pub(super) async fn ask(store: &Handle, id: &LicenseId, command: &Command) -> Asked {
+pub(super) async fn ask(store: &Handle, id: &LicenseId, command: &Command) -> Done {
     ask_in(store, id, command, &context(at(60))).await
 }
 
 /// Executes a command in a context.
-pub(super) async fn ask_in(store: &Handle, id: &LicenseId, command: &Command, of: &CommandContext) -> Asked {
+pub(super) async fn ask_in(store: &Handle, id: &LicenseId, command: &Command, of: &CommandContext) -> Done {
     outcome(store.execute(id, command, of).await)
 }
 
 /// Executes a command at a time. A command that evicts needs all validations counted, which may take longer
 /// under load.
-pub(super) async fn ask_at(store: &Handle, id: &LicenseId, command: &Command, now: DateTime<Utc>) -> Asked {
+pub(super) async fn ask_at(store: &Handle, id: &LicenseId, command: &Command, now: DateTime<Utc>) -> Done {
     let mut result = store.execute(id, command, &context(now)).await;
     for _ in 0..20 {
         if matches!(result, Err(StoreError::Contended { .. })) {
@@ -158,7 +158,7 @@ pub(super) async fn ask_at(store: &Handle, id: &LicenseId, command: &Command, no
     outcome(result)
 }
 
-fn outcome(result: Result<CommandOutcome>) -> Asked {
+fn outcome(result: Result<CommandOutcome>) -> Done {
     match result.expect("execute") {
         CommandOutcome::Done(license) => Ok(license),
         CommandOutcome::Denied(denial) => Err(denial.code()),

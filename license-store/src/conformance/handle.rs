@@ -13,20 +13,20 @@ use super::{Harness, StreamScope};
 
 /// Two handles on one set of data.
 #[derive(Debug)]
-pub struct Stores {
+pub struct Handles {
     pub(super) store: Handle,
     pub(super) other: Handle,
-    /// The same two.
-    pub(super) handles: [Handle; 2],
+    /// Both of them.
+    pub(super) both: [Handle; 2],
     pub(super) scope: StreamScope,
 }
 
-impl Stores {
+impl Handles {
     /// Opens the handles.
     pub async fn open(harness: &dyn Harness) -> Self {
-        let handles = [harness.open().await, harness.open().await];
-        let [store, other] = handles.clone();
-        Self { store, other, handles, scope: harness.stream_scope() }
+        let both = [harness.open().await, harness.open().await];
+        let [store, other] = both.clone();
+        Self { store, other, both, scope: harness.stream_scope() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the cases import.
+//! Imports shared by the cases.
 
 pub(super) use std::collections::{BTreeMap, BTreeSet, HashSet};
 pub(super) use std::sync::Arc;
@@ -24,4 +24,4 @@ pub(super) use serde_json::json;
 
 pub(super) use super::calls::*;
 pub(super) use super::fixture::*;
-pub(super) use super::{Handle, NOTICE_TIMEOUT, Stores, StreamScope};
+pub(super) use super::{Handle, Handles, NOTICE_TIMEOUT, StreamScope};

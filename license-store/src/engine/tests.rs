@@ -1,4 +1,4 @@
-//! An engine that is built as in the first example has what the server has by default.
+//! An engine that is built as in the first example has the defaults of the server.
 
 use std::num::NonZero;
 use std::sync::Arc;

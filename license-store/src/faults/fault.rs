@@ -1,4 +1,4 @@
-//! What can go wrong with a call.
+//! Faults of a call.
 
 use std::future::pending;
 use std::sync::{Arc, Barrier};
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::Result;
 
-/// What goes wrong with a call, before it reaches the inner store; see [`after`](Self::after).
+/// A fault of a call, before it reaches the inner store; see [`after`](Self::after).
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Fails with [`StoreError::Unavailable`].

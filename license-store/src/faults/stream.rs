@@ -1,4 +1,4 @@
-//! A change stream that has what the test sends.
+//! A change stream that has only the notices that a test sends.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ impl ScriptedStream {
         let (sent, mut applied) = mpsc::channel(1);
         self.listeners().retain(|listener| listener.send((notice.clone(), sent.clone())).is_ok());
         drop(sent);
-        // Nothing is sent: this ends when the last listener drops its half.
+        // Listeners send nothing: the wait ends when the last of them drops its sender.
         assert_eq!(applied.recv().await, None);
     }
 
@@ -48,7 +48,7 @@ impl ScriptedStream {
 
 struct FaultListener {
     notices: mpsc::UnboundedReceiver<Sent>,
-    /// Of the notice that was returned last.
+    /// The sender of the last notice. Dropped when the next one is asked for.
     current: Option<mpsc::Sender<()>>,
 }
 

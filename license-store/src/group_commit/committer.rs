@@ -20,7 +20,7 @@ use super::queue::{Batch, Call, CallQueue, PushOutcome, RecordResult};
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// An attempt is aborted and repeated after this time: a call on a cut connection may never return.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long buffered validations collect, so that a commit has many.
+/// Time for which buffered validations are collected for one commit.
 const BUFFER_TIME: Duration = Duration::from_millis(25);
 /// Number of dropped validations between two log entries about them.
 const DROPS_PER_LOG: u64 = 10_000;
@@ -60,7 +60,7 @@ impl Committer {
     }
 
     /// Commits batch after batch, until the queue is closed and empty.
-    pub(super) async fn run(self: Arc<Self>, recorder: WriterId) {
+    pub(super) async fn run(self: Arc<Self>, writer: WriterId) {
         let mut number = 0;
         loop {
             self.queue.wait_for_calls().await;
@@ -77,7 +77,7 @@ impl Committer {
                 Some(batch) if batch.calls.is_empty() => self.queue.recycle(batch),
                 Some(batch) => {
                     number += 1;
-                    self.commit(batch, BatchId { recorder, number }).await;
+                    self.commit(batch, BatchId { writer, number }).await;
                 }
             }
         }

@@ -90,8 +90,8 @@ struct QueueState {
     validations: usize,
     /// Number of validations that were taken and are not finished.
     taken: usize,
-    /// The store is down, so callers are answered at once. Under the lock of the calls, so that committers
-    /// agree.
+    /// The store is down, so callers are answered at once. Guarded by the lock of the calls, so that all
+    /// committers see the same state.
     down: bool,
     closed: bool,
 }
@@ -230,7 +230,7 @@ impl CallQueue {
 }
 
 impl QueueState {
-    /// Drops the oldest calls until `more` validations fit. Returns how many were dropped.
+    /// Drops the oldest calls until `more` validations fit. Returns the number of dropped calls.
     fn make_room(&mut self, more: usize, limit: usize) -> usize {
         let before = self.validations;
         while self.validations + more > limit
@@ -288,7 +288,7 @@ mod tests {
         let queue = CallQueue::default();
         push(&queue, 0..10_000);
         let (_, _, large) = taken(&queue, usize::MAX);
-        // The next batch has a buffer of its own meanwhile.
+        // The next batch has its own buffer.
         push(&queue, 0..1);
         let (_, _, small) = taken(&queue, usize::MAX);
         assert!(large >= 10_000 && small < 10_000);

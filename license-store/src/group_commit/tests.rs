@@ -1,4 +1,4 @@
-//! What callers get, and what the store receives.
+//! Tests of the answers to callers and of the batches that the store receives.
 //!
 //! Most tests pause the time: it advances only if nothing else can run.
 
@@ -158,7 +158,7 @@ async fn recorded(store: &FaultStore, id: &LicenseId) -> (u64, Vec<u32>) {
     (detail.counters.validation_count, report.recent.items.iter().rev().map(number).collect())
 }
 
-/// Lets tasks run as far as they can without a timer.
+/// Lets tasks run until all of them wait for a timer.
 async fn settle() {
     pass(1).await;
 }

@@ -11,11 +11,11 @@ use tokio::time::sleep;
 
 use super::rounds::{repeat, run_batch, until};
 
-/// Interval between deletions of usage and audit entries. Days end at midnight UTC.
-pub(super) const EVERY: Duration = Duration::from_mins(10);
+/// Interval between deletions of usage and audit entries, which are kept for whole UTC days.
+pub(super) const INTERVAL: Duration = Duration::from_mins(10);
 /// Interval between deletions of events and deliveries.
-const EVENTS_EVERY: Duration = Duration::from_hours(1);
-/// Usage rows of each kind per transaction.
+const EVENTS_INTERVAL: Duration = Duration::from_hours(1);
+/// Usage rows deleted per transaction.
 pub(super) const USAGE_BATCH: u32 = 500;
 /// Events and deliveries per transaction.
 const EVENTS_BATCH: u32 = 250;
@@ -38,7 +38,7 @@ impl BackgroundJob for UsageRetentionJob {
     async fn run(self: Box<Self>, shutdown: Shutdown) {
         let Self { usage, retention } = *self;
         let prune = || usage.prune(&retention, USAGE_BATCH);
-        repeat(shutdown, EVERY, "the deletion of old usage", Some(3), prune).await;
+        repeat(shutdown, INTERVAL, "the deletion of old usage", Some(3), prune).await;
     }
 }
 
@@ -70,7 +70,7 @@ impl BackgroundJob for EventRetentionJob {
                     limit: EVENTS_BATCH,
                 };
                 while run_batch("the deletion of old events", Some(0), events.prune(&retention)).await {}
-                sleep(EVENTS_EVERY).await;
+                sleep(EVENTS_INTERVAL).await;
             }
         })
         .await;
@@ -94,7 +94,7 @@ impl BackgroundJob for AuditRetentionJob {
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
         let Self { access, days } = *self;
-        repeat(shutdown, EVERY, "the deletion of old audit entries", Some(3), || access.prune_audit(days))
+        repeat(shutdown, INTERVAL, "the deletion of old audit entries", Some(3), || access.prune_audit(days))
             .await;
     }
 }

@@ -7,10 +7,10 @@ use license_core::job::Shutdown;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-/// Minimum pause after a batch, so that other writers get their turn.
+/// Minimum pause after a batch, so that other writers can proceed.
 const MIN_PAUSE: Duration = Duration::from_millis(4);
 
-/// Runs `rounds`, which never end, until shutdown. After the next start, interrupted work is completed.
+/// Runs `rounds`, which never end, until shutdown. Interrupted work is done after the next start.
 pub(super) async fn until(mut shutdown: Shutdown, rounds: impl Future<Output = ()> + Send) {
     tokio::select! {
         () = &mut shutdown => {}
@@ -20,8 +20,8 @@ pub(super) async fn until(mut shutdown: Shutdown, rounds: impl Future<Output = (
 
 /// Runs batches until one is empty or fails, then sleeps for `every`, and so on until shutdown.
 ///
-/// After each batch it pauses for `share` times the duration of the batch, so that other writers get their
-/// turn. With `None` it does not pause: the store does.
+/// After each batch it pauses for `share` times the duration of the batch, so that other writers can
+/// proceed. With `None` it does not pause, because the store pauses.
 pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceError>> + Send>(
     shutdown: Shutdown,
     every: Duration,

@@ -128,7 +128,7 @@ async fn old_usage_is_deleted_and_totals_stay() {
     }
     for (days, records, rollups) in [(30, all, 1), (1, 0, 1), (699, 0, 1), (1, 0, 0)] {
         clock.advance(TimeDelta::days(days));
-        sleep(retention::EVERY * 2).await;
+        sleep(retention::INTERVAL * 2).await;
         let report = engine.usage.report(&id, &UsageQuery::default()).await.expect("usage");
         assert_eq!(report.recent.items.is_empty(), records == 0, "validations, {days} days later");
         let left =

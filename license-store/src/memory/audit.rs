@@ -1,4 +1,4 @@
-//! The port of the audit log.
+//! Implements `AuditStore`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The port of events.
+//! Implements `EventStore`.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -20,11 +20,11 @@ use crate::Result;
 
 impl Data {
     /// Returns licenses that get expiry events.
-    fn expiring(&self, sweep: &ExpiryScan) -> Vec<LicenseId> {
+    fn expiring(&self, scan: &ExpiryScan) -> Vec<LicenseId> {
         let expiring = self.licenses.iter().filter(|(_, entry)| {
-            expiry_events((**entry.record.license()).clone(), sweep.now, sweep.expiring_until).is_some()
+            expiry_events((**entry.record.license()).clone(), scan.now, scan.expiring_until).is_some()
         });
-        expiring.take(sweep.limit as usize).map(|(id, _)| id.clone()).collect()
+        expiring.take(scan.limit as usize).map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -35,12 +35,12 @@ impl EventStore for MemoryStore {
         Ok(data.events.of_subject(&subject, after).take(limit as usize).cloned().collect())
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
+    async fn write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
         let mut data = self.data();
         let mut written = 0;
-        for id in data.expiring(sweep) {
+        for id in data.expiring(scan) {
             let license = (**data.record(&id)?.license()).clone();
-            if let Some(changes) = expiry_events(license, sweep.now, sweep.expiring_until) {
+            if let Some(changes) = expiry_events(license, scan.now, scan.expiring_until) {
                 data.apply(&id, &changes)?;
                 written += 1;
             }

@@ -102,8 +102,8 @@ impl LicenseStore for MemoryStore {
 
     async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         let mut data = self.data();
-        if let Some(BatchId { recorder, number }) = batch {
-            let last = data.last_batches.entry(recorder).or_default();
+        if let Some(BatchId { writer, number }) = batch {
+            let last = data.last_batches.entry(writer).or_default();
             if number <= *last {
                 return Ok(());
             }

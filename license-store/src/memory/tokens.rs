@@ -1,4 +1,4 @@
-//! The port of API tokens.
+//! Implements `TokenStore`.
 
 use std::ops::Bound;
 

@@ -1,4 +1,4 @@
-//! Import and export in memory.
+//! Implements `TransferStore`.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::store::MemoryStore;
 use crate::Result;
 
 impl Data {
-    fn settle(&self, batch: &ImportBatch) -> Vec<Imported> {
+    fn import_outcomes(&self, batch: &ImportBatch) -> Vec<Imported> {
         let holder = |license: &License| Holder { id: license.id.clone(), key_digest: license.key_digest };
         let found = batch.licenses.iter().flat_map(|ImportedLicense { license, .. }| {
             let by_key = self.by_key.get(&license.key_digest);
@@ -24,14 +24,14 @@ impl Data {
         batch.settle(&holders)
     }
 
-    fn settle_rollups(&self, rollups: &[Rollup]) -> Vec<ImportedRollup> {
-        let settle = |rollup: &Rollup| match () {
+    fn rollup_outcomes(&self, rollups: &[Rollup]) -> Vec<ImportedRollup> {
+        let outcome = |rollup: &Rollup| match () {
             () if !self.licenses.contains_key(&rollup.key.license_id) => ImportedRollup::NoLicense,
             () if self.usage.has(&rollup.key) => ImportedRollup::Existing,
             () if !self.usage.kept().has_rollups_of(rollup.key.day) => ImportedRollup::Pruned,
             () => ImportedRollup::New,
         };
-        rollups.iter().map(settle).collect()
+        rollups.iter().map(outcome).collect()
     }
 
     pub(crate) fn import(&mut self, new: &ImportedLicense, at: DateTime<Utc>) {
@@ -44,7 +44,7 @@ impl Data {
 impl TransferStore for MemoryStore {
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         let mut data = self.data();
-        let settled = data.settle(batch);
+        let settled = data.import_outcomes(batch);
         for new in batch.new_ones(&settled) {
             data.import(new, batch.at);
         }
@@ -56,12 +56,12 @@ impl TransferStore for MemoryStore {
     }
 
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
-        Ok(self.data().settle(batch))
+        Ok(self.data().import_outcomes(batch))
     }
 
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
         let mut data = self.current();
-        let settled = data.settle_rollups(rollups);
+        let settled = data.rollup_outcomes(rollups);
         for (rollup, settled) in rollups.iter().zip(&settled) {
             if *settled == ImportedRollup::New {
                 data.usage.import(rollup);
@@ -71,10 +71,10 @@ impl TransferStore for MemoryStore {
     }
 
     async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
-        Ok(self.current().settle_rollups(rollups))
+        Ok(self.current().rollup_outcomes(rollups))
     }
 
-    /// Copies everything, so that later changes do not show.
+    /// Copies all data, so that the snapshot does not change.
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
         let data = self.current();
         let page = PageRequest { after: None, limit: u32::MAX };

@@ -1,4 +1,4 @@
-//! The port of usage.
+//! Implements `UsageStore`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ fn within((start, end): (i64, i64), value: i64) -> bool {
     start <= value && value < end
 }
 
-/// What a query counts.
+/// Counts for a query.
 struct Counted<'a> {
     tally: UsageTally<'a>,
     pruned: Vec<(ValidationOutcome, UsageSum)>,

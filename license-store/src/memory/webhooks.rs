@@ -1,4 +1,4 @@
-//! Webhook endpoints in memory.
+//! Implements `WebhookStore`.
 
 use std::ops::Bound;
 

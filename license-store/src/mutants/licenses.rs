@@ -1,4 +1,4 @@
-//! How mutants execute commands, record validations and find licenses by key.
+//! Mutants of commands, of recorded validations and of `find_by_key`.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use super::{Fault, Mutant, gap, tamper};
 use crate::Result;
 
 /// A license, a command on it, and its context.
-pub(super) type Call<'a> = (&'a LicenseId, &'a Command, &'a CommandContext);
+pub(super) type ExecuteCall<'a> = (&'a LicenseId, &'a Command, &'a CommandContext);
 
 impl Mutant {
     /// Executes a command with a spoiled view or spoiled changes.
     fn spoiled(
         &self,
-        (id, command, context): Call<'_>,
+        (id, command, context): ExecuteCall<'_>,
         spoil_view: impl FnOnce(&LicenseRecord, &mut View),
         spoil_changes: impl FnOnce(&mut Changes),
     ) -> Result<CommandOutcome> {
@@ -35,7 +35,7 @@ impl Mutant {
         Ok(outcome)
     }
 
-    async fn in_two_steps(&self, (id, command, context): Call<'_>) -> Result<CommandOutcome> {
+    async fn in_two_steps(&self, (id, command, context): ExecuteCall<'_>) -> Result<CommandOutcome> {
         let view = self.inner.current().record(id)?.view(command, context);
         let Decision { outcome, changes } = decide(view, command, context);
         gap().await;
@@ -45,7 +45,7 @@ impl Mutant {
         Ok(outcome)
     }
 
-    pub(super) async fn mutated_execute(&self, call: Call<'_>) -> Result<CommandOutcome> {
+    pub(super) async fn mutated_execute(&self, call: ExecuteCall<'_>) -> Result<CommandOutcome> {
         let (id, command, context) = call;
         let forward = || self.inner.execute(id, command, context);
         let keep_view = |_: &LicenseRecord, _: &mut View| {};
@@ -126,7 +126,7 @@ impl Mutant {
     }
 
     /// Executes a command, and spoils the events that it writes.
-    async fn with_spoiled_events(&self, (id, command, context): Call<'_>) -> Result<CommandOutcome> {
+    async fn with_spoiled_events(&self, (id, command, context): ExecuteCall<'_>) -> Result<CommandOutcome> {
         let forward = || self.inner.execute(id, command, context);
         match self.fault {
             Fault::WritesEventsWithoutLicense => {

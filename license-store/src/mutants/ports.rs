@@ -121,8 +121,8 @@ impl Layer for Mutant {
         Ok(pruned)
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
-        let swept = self.inner.write_expiry_events(sweep).await?;
+    async fn write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
+        let swept = self.inner.write_expiry_events(scan).await?;
         if self.fault == Fault::ForgetsExpiryNotices {
             let data = &mut self.inner.data();
             for id in data.licenses.keys().cloned().collect::<Vec<_>>() {

@@ -1,4 +1,4 @@
-//! The port of activations.
+//! Implements `ActivationStore`.
 
 use async_trait::async_trait;
 use license_core::license::{ActivationId, ActivationKind, LicenseId};

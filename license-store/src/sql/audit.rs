@@ -1,4 +1,4 @@
-//! The port of the audit log, and the erasure of a customer's address.
+//! Implements `AuditStore`, and erases a customer's address.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -70,7 +70,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let (email, anonymous) = erasure.replacement();
         let values = values![email.as_str(), anonymous.as_str()];
         let (mut tx, sql) = (self.begin(Durability::PowerLoss).await?, &self.sql.audit);
-        // The entries say which licenses had the address, so they are erased last.
+        // The audit entries name the licenses that had the address, so they are erased last.
         let rows = self.fetch(&mut tx, &sql.licenses_with_address, values).await?;
         for id in rows.all("audit", "", |row| row.license_id("license_id"))? {
             self.erase_from_events(&mut tx, &id, erasure).await?;

@@ -14,7 +14,7 @@ use crate::Result;
 const MAX_WAITING: u64 = 500_000;
 /// Maximum time that a recorder waits. After it, the store counts as down, and validations wait in memory.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// If fewer validations wait, a reader starts a pass.
+/// A reader of counters starts a compaction only if fewer validations wait.
 const QUIET: u64 = 2_000;
 
 /// An estimate: the compactor corrects it after each count, and recorders of this process add to it.
@@ -48,15 +48,15 @@ impl Backlog {
         self.waiting() < QUIET
     }
 
-    /// Corrects the estimate, which was `before` when the compactor began to count and found `waiting`. Keeps
-    /// what was added since.
+    /// Corrects the estimate after a count. `before` is the estimate at its start, `waiting` its result.
+    /// Validations added since then are kept.
     pub(super) fn correct(&self, before: u64, waiting: u64) {
         let correct = |now: u64| Some((now + waiting).saturating_sub(before));
         let _ = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
         self.counted.send_modify(|counted| *counted += 1);
     }
 
-    /// Adds recorded validations. Returns how many waited before.
+    /// Adds recorded validations. Returns the number that waited before.
     pub(super) fn add(&self, size: u64) -> u64 {
         self.waiting.fetch_add(size, Ordering::Relaxed)
     }

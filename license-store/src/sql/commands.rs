@@ -14,7 +14,7 @@ use super::prelude::*;
 
 /// Maximum number of commands in one transaction.
 const BATCH: usize = 64;
-/// After this time, a transaction begins no other command: recorders wait meanwhile.
+/// After this time, a transaction begins no other command, because recorders wait for it.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 
 /// Why a batch was not committed.
@@ -23,7 +23,7 @@ enum BatchFault {
     Begin(StoreError),
     /// A command failed: nothing was written.
     Command,
-    /// The commit failed: it may have happened.
+    /// The commit failed, but may have taken effect.
     Commit(StoreError),
 }
 
@@ -40,7 +40,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let (answered, needs_task) = self.commands.push(request);
         if needs_task {
             let (database, compaction) = (Arc::clone(self), Arc::clone(compaction));
-            // A task of its own: a caller that goes away must not cancel the commands of others.
+            // A separate task, because a cancelled caller must not cancel the commands of others.
             tokio::spawn(async move {
                 let _guard = TaskGuard(&database.commands);
                 while !database.commands.end_if_empty() {
@@ -52,7 +52,7 @@ impl<D: Dialect> SqlDatabase<D> {
         answered.await.map_err(ended)?
     }
 
-    /// Executes a command in a transaction of its own. Retries if the lock is not free.
+    /// Executes a command in its own transaction. Retries if the lock is not free.
     async fn execute_alone(
         &self,
         compaction: &Compaction,
@@ -81,7 +81,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Waits for the compactor, for a command that needs to know when devices were last seen. If that takes
-    /// too long, an eviction continues with what is compacted, since the new device must not wait. Idle
+    /// too long, an eviction uses what is compacted, because the new device must not wait. Idle
     /// devices can be released later.
     async fn catch_up_for(&self, compaction: &Compaction, command: &Command) -> Result<()> {
         let complete = compaction.catch_up(self).await?;

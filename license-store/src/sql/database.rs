@@ -27,7 +27,7 @@ pub(super) type ReadConnection<D> = Box<dyn DerefMut<Target = Connection<D>> + S
 pub(super) struct SqlDatabase<D: Dialect> {
     pub(super) dialect: D,
     /// If the database has one writer, this pool has one connection: a fair lock.
-    writer: Pool<D::Db>,
+    pub(super) writer: Pool<D::Db>,
     readers: Pool<D::Db>,
     pub(super) sql: Statements,
     pub(super) feed: Feed,
@@ -110,8 +110,8 @@ impl<D: Dialect> SqlDatabase<D> {
         if D::SINGLE_WRITER {
             return begin.await.map_err(store_error::<D>);
         }
-        // A task of its own: if the driver's BEGIN is cancelled before its answer, the connection goes back
-        // to the pool with an open transaction, which swallows what the next caller writes.
+        // A separate task: if the driver's BEGIN is cancelled before its answer, the connection goes back
+        // to the pool with an open transaction, in which the writes of the next caller are lost.
         let transaction = tokio::spawn(begin).await;
         transaction
             .map_err(|error| StoreError::Unavailable { source: error.into() })?
@@ -147,10 +147,5 @@ impl<D: Dialect> SqlDatabase<D> {
             self.fetch(&mut tx, &notify, values![payload.as_str()]).await?;
         }
         self.commit(tx).await
-    }
-
-    #[cfg(test)]
-    pub(super) async fn write_connection(&self) -> PoolConnection<D::Db> {
-        self.writer.acquire().await.expect("a connection")
     }
 }

@@ -1,4 +1,4 @@
-//! Reads what a decision on a license needs, and writes what was decided, in one transaction.
+//! Reads the input of a decision on a license and writes its result, in one transaction.
 
 use license_core::command::{Changes, CommandOutcome, Decision, Reads, View, decide};
 use license_core::event::Event;

@@ -1,4 +1,4 @@
-//! What differs between databases.
+//! Differences between databases.
 
 use std::borrow::Cow;
 use std::convert::identity;
@@ -37,7 +37,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// node can listen.
     const NOTIFY: Option<&'static str>;
 
-    /// Appends a batch to the journal, unless its number is not above the last one of its writer.
+    /// Appends a batch to the journal if its number is 0 or above the last one of its writer.
     ///
     /// Parameters: the writer, the number of the batch (0 if it has none), the time of its latest validation,
     /// the time of its earliest one, the number of validations, and the entries as JSON.
@@ -60,9 +60,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// A JSON array, as text, with an array of these columns for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 
-    /// Joins each row of `each` with the rows of `table` that match `condition`, looked up by an index. A
-    /// planner that joins the other way round would scan the table. Returns the text after `FROM`, which ends
-    /// with a condition.
+    /// Joins each row of `each` with the rows of `table` that match `condition`, found by an index. If the
+    /// planner chose the opposite join order, it would scan the table. Returns the text after `FROM`, which
+    /// ends with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
     /// Runs a statement and returns its rows.
@@ -81,14 +81,14 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn is_contended(code: &str) -> bool;
 }
 
-/// What a commit must survive.
+/// Faults that a commit must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// A power loss.
     PowerLoss,
     /// A crash of this process.
     ProcessCrash,
-    /// A crash of this process. If a crash of the database loses the commit, a job repeats the work.
+    /// A crash of this process only. If a crash of the database loses the commit, a job repeats the work.
     Repeatable,
 }
 

@@ -1,8 +1,8 @@
-//! The port of events.
+//! Implements `EventStore`.
 //!
 //! Locks are taken in this order: the position counter, endpoints by id, deliveries. A delivery is changed
-//! only under the lock of its endpoint. What the jobs write is written again if it is lost, so their commits
-//! do not wait for the disk.
+//! only under the lock of its endpoint. Jobs repeat writes that a power loss
+//! undoes, so their commits do not wait for the disk.
 
 mod anomalies;
 mod expiry;
@@ -25,7 +25,7 @@ use super::prelude::*;
 use super::statements::EventStatements;
 use super::store::SqlStore;
 
-/// Events that are parsed before other tasks of this thread get their turn.
+/// Number of events parsed between yields to the runtime.
 const PARSE_BATCH: usize = 50;
 
 impl<D: Dialect> SqlDatabase<D> {
@@ -59,8 +59,8 @@ impl<D: Dialect> EventStore for SqlStore<D> {
         rows.all("events", id.as_str(), |row| row.event(Subject::License(id.clone())))
     }
 
-    async fn write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
-        retry(|| self.database.try_write_expiry_events(sweep)).await
+    async fn write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
+        retry(|| self.database.try_write_expiry_events(scan)).await
     }
 
     async fn write_limit_event(&self, limit: &LimitReached) -> Result<Option<DateTime<Utc>>> {

@@ -97,7 +97,7 @@ mod tests {
     fn sqlite_codes_are_mapped() {
         // Busy: plain, recovery, snapshot, timeout; locked: plain, shared cache.
         let contended = ["5", "261", "517", "773", "6", "262"];
-        // I/O, full, can't open, corrupt, read-only, no database.
+        // I/O, full, cannot open, corrupt, read-only, no database.
         check::<super::super::sqlite::Sqlite>(&contended, &["10", "13", "14", "11", "8", "26", "", "busy"]);
     }
 

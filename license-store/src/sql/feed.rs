@@ -79,7 +79,7 @@ impl RemoteChanges {
         self.local.notify(ChangeNotice::Missed);
     }
 
-    /// A change was received. One that cannot be read counts as missed.
+    /// A change was received. A payload that cannot be read counts as a missed change.
     pub(super) fn received(&self, payload: &str) {
         self.local.notify(read_payload(payload).unwrap_or(ChangeNotice::Missed));
     }

@@ -140,7 +140,7 @@ impl JournalBatch {
 
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn try_record(&self, batch: &JournalBatch, id: Option<BatchId>) -> Result<()> {
-        let writer = id.map_or([0; 16], |id| *id.recorder.as_bytes());
+        let writer = id.map_or([0; 16], |id| *id.writer.as_bytes());
         let number = id.map_or(0, |id| int(id.number));
         let JournalBatch { size, earliest, latest, entries } = batch;
         let values = values![writer.as_slice(), number, *latest, *earliest, int(*size), entries.as_str()];

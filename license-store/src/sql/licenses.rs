@@ -1,4 +1,4 @@
-//! The port of licenses, and of the plans in use. Reads that show counters wait for the compactor first.
+//! Implements `LicenseStore` and `CatalogStore`. Reads that show counters wait for the compactor first.
 
 use std::num::NonZero;
 

@@ -47,7 +47,7 @@ pub(super) async fn migrate<C: Migrate>(
         Migration::new(version, (*name).into(), MigrationType::Simple, SqlStr::from_static(text), false)
     };
     let mut migrator = Migrator::with_migrations((1..).zip(schemas).map(migration).collect());
-    // Not the default name: the host application may have sqlx migrations of its own in this database.
+    // Not the default name: the host application may have its own sqlx migrations in this database.
     migrator.dangerous_set_table_name("license_migrations");
     migrator.set_locking(false);
     // Not `run`: its future is not `Send` for a borrowed connection ("`Acquire` is not general enough").

@@ -1,4 +1,4 @@
-//! What most files of the store use.
+//! Imports shared by the files of the store.
 
 pub(super) use license_core::store::StoreError;
 pub(super) use serde_json::json;

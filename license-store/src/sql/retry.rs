@@ -1,4 +1,4 @@
-//! Retries of transactions that met a lock.
+//! Retries of transactions after lock conflicts.
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -16,8 +16,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(30);
 /// Runs the transaction `attempt` until it is not contended, up to [`ATTEMPTS`] times, with pauses of at most
 /// 90 ms in total.
 ///
-/// A contended attempt has written nothing. If the answer is missing, above all to a `COMMIT`, the attempt
-/// may have succeeded, and a retry could count twice: that is [`StoreError::Unavailable`], which is not
+/// A contended attempt has written nothing. If the answer to a statement is lost, such as that of `COMMIT`,
+/// the transaction may have succeeded. A retry could then count twice, so [`StoreError::Unavailable`] is not
 /// retried.
 pub(super) async fn retry<T, F>(attempt: impl Fn() -> F) -> Result<T>
 where
@@ -32,7 +32,7 @@ where
     attempt().await
 }
 
-/// Returns a pause that differs between calls and processes, so that callers that met once do not meet again.
+/// Returns a pause that differs between calls and processes, so that callers do not conflict again.
 fn pause(attempt: u32) -> Duration {
     let permille = RandomState::new().hash_one(attempt) % 1_000;
     MAX_PAUSE * attempt * u32::try_from(permille).unwrap_or(0) / 1_000

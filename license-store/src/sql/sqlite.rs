@@ -214,7 +214,7 @@ impl SqlStore<Sqlite> {
 }
 
 /// Connects, and retries while another process opens the file: a new file gets its log under an exclusive
-/// lock, for which SQLite does not wait, whatever the timeout.
+/// lock, for which SQLite does not wait with any timeout.
 async fn connect(
     pool: &SqlitePoolOptions,
     options: &SqliteConnectOptions,

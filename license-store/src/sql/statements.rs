@@ -1,8 +1,8 @@
 //! The SQL of the stores: one file per capability, written once for all dialects, built when a store is
 //! opened.
 //!
-//! `LIMIT $1 + 0`, never `LIMIT $1`: SQLite plans for the value of a limit that is a parameter, and so
-//! prepares the statement again each time.
+//! `LIMIT $1 + 0`, never `LIMIT $1`: SQLite plans for the bound value of a plain `LIMIT $1`, and so
+//! prepares the statement again for each value.
 
 /// Defines a struct of statements, each with its doc, its name and its SQL in one place. The SQL may use `D`,
 /// the dialect, the variables that follow `where`, and `#3` as in [`fragments::statement`].

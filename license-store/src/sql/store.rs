@@ -32,14 +32,14 @@ impl<D: Dialect> SqlStore<D> {
     /// Compacts all validations that were recorded before the call, so that every counter is complete.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if the database fails. What was compacted before that stays
-    /// compacted.
+    /// Returns [`StoreError::Unavailable`] if the database fails. Validations that were compacted before
+    /// stay compacted.
     pub async fn compact(&self) -> Result<()> {
         self.compaction.run_now().await
     }
 
-    /// Waits for the compactor, so that counters are complete if that does not take long. A failure is no
-    /// error of the reader: its answer says how far the counters reach.
+    /// Waits for the compactor, so that counters are complete if that does not take long. A failure is not
+    /// an error of the reader: its answer has the time up to which counters are complete.
     pub(super) async fn catch_up(&self) {
         let _ = self.compaction.catch_up(&self.database).await;
     }

@@ -43,9 +43,9 @@ pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<U
 /// Lets one statement of a database fail.
 #[derive(Debug, Default)]
 pub(super) struct StatementFault {
-    /// How many statements from now the fault is; 0 if there is none.
+    /// Number of statements until the fault; 0 if there is none.
     distance: AtomicU64,
-    /// Whether the statement that fails is executed all the same.
+    /// Whether the failing statement takes effect.
     after: AtomicBool,
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn connect(database: &test_database::TestDatabase) -> crate::Po
     crate::PostgresStore::connect(&database.url(), &options).await.expect("a store")
 }
 
-/// Makes a test of each check for each database. A check gets a function that opens a store.
+/// Defines a test of each check for each database. A check gets a function that opens a store.
 macro_rules! test_each_database {
     ($($(#[$test:meta])+ $name:ident: $check:ident;)+) => {
         #[cfg(feature = "sqlite")]

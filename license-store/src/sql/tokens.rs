@@ -1,4 +1,4 @@
-//! The port of API tokens.
+//! Implements `TokenStore`.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

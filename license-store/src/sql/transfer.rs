@@ -1,4 +1,4 @@
-//! The port of import and export.
+//! Implements `TransferStore`.
 
 mod snapshot;
 

@@ -1,4 +1,4 @@
-//! The port of usage. Every read waits for the compactor first.
+//! Implements `UsageStore`. Every read waits for the compactor first.
 
 mod prune;
 mod reports;

@@ -1,4 +1,4 @@
-//! The port of webhooks: endpoints and the deliveries to them.
+//! Implements `WebhookStore`: endpoints and the deliveries to them.
 
 mod deliveries;
 mod endpoints;

@@ -23,7 +23,7 @@ fn assert_counted_through_kills(start: impl Fn() -> Server, max_lost: u64) {
     let body = json!({"key": license["key"], "domain": "example.com"});
     // The count at the beginning of a round. Losses of earlier rounds stay lost.
     let mut counted = 0;
-    // Of all rounds: the database may commit a request in flight at the kill after the next start.
+    // Counts all rounds: a request in flight at a kill may be committed after the next start.
     let asked = AtomicU64::new(0);
     for round in 1..=ROUNDS {
         let answered = AtomicU64::new(0);

@@ -177,8 +177,8 @@ fn failed_start_changes_no_file() {
     let (other_secret, short) = ("ab".repeat(32), "ab".repeat(31));
     let before = files(path);
     for (args, env, part) in [
-        (&["--listen", taken.as_str()][..], &[][..], "can't listen on"),
-        (&["--listen", "nonsense"], &[], "can't listen on nonsense"),
+        (&["--listen", taken.as_str()][..], &[][..], "cannot listen on"),
+        (&["--listen", "nonsense"], &[], "cannot listen on nonsense"),
         (&["--database", "mysql://user:hunter2@host/db"], &[], "unknown scheme \"mysql\""),
         (&["--database", "licenses.db"], &[], "no scheme"),
         (&["--database", "sqlite://"], &[], "names no file"),

@@ -110,7 +110,7 @@ fn database_moves_with_its_secret_or_with_clear_keys() {
     }
 }
 
-/// Servers run on both databases meanwhile.
+/// During the transfers, servers run on both databases.
 #[tokio::test]
 async fn database_moves_between_sqlite_and_postgres() {
     let Some(database) = TestDatabase::new().await else { return };

@@ -174,6 +174,6 @@ fn errors_are_short_and_never_repeat_the_input() {
     assert_eq!(E::Character('\0').to_string(), r"the character '\0' cannot be part of a host name");
     assert_eq!(
         E::LabelTooLong.to_string(),
-        "a part of a host name cannot be longer than 63 octets in its ASCII form"
+        "a part of a host name cannot be longer than 63 bytes in its ASCII form"
     );
 }

@@ -18,7 +18,7 @@ fn word(text: &str) -> Vec<u8> {
     text[3..].bytes().map(|byte| MEANING[usize::from(byte)]).filter(|&meaning| meaning < 32).collect()
 }
 
-/// Returns valid words to spoil: that of the fixed key and three seeded ones.
+/// Returns valid words, which the tests then alter: that of the fixed key and three seeded ones.
 fn words() -> Vec<Vec<u8>> {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let format = KeyFormat::default();
@@ -279,7 +279,7 @@ fn key_of_another_format_is_rejected() {
     for other in ["TA", "OT", "T", "TOO", "ACME", "1", "ABCDEFGHIJ"] {
         let key = KeyFormat::new(other, 4).unwrap().generate(&mut rng).unwrap();
         assert!(format.parse(key.reveal()).is_err(), "{other}");
-        // Nor with the prefix corrected, since it is part of the check.
+        // Replacing the prefix does not help, because the check symbols cover the prefix.
         let respelt = format!("TO{}", &key.reveal()[other.len()..]);
         assert!(matches!(format.parse(&respelt), Err(KeyError::Check { .. })), "{other}");
     }

@@ -34,7 +34,7 @@ pub struct Exporter<'a> {
     service: &'a TransferService,
     keys: ExportKeys,
     snapshot: Box<dyn TransferSnapshot + 'a>,
-    /// Lines before the licenses.
+    /// Remaining lines before the licenses.
     head: VecDeque<String>,
     licenses: Read<(Arc<License>, Counters)>,
     activations: Read<(LicenseId, ActivationDetail)>,
@@ -48,7 +48,7 @@ pub struct Exporter<'a> {
 
 partial_debug!(Exporter<'_> { keys, written });
 
-/// Items read ahead, and whether there are more.
+/// Items that were read ahead. `ended`: there are no more to read.
 struct Read<T> {
     items: VecDeque<T>,
     ended: bool,

@@ -23,13 +23,13 @@ const BATCH: usize = 1_000;
 const BATCH_ACTIVATIONS: usize = 20_000;
 /// Rollups per commit.
 const BATCH_ROLLUPS: usize = 5_000;
-/// Context to derive ids that lines do not give.
+/// Context to derive the ids of lines without one.
 const ID_CONTEXT: &str = "license-core 2026 imported license id v1";
 
 /// Options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// Finds the same errors without writing anything.
+    /// Reports the same errors, but writes nothing.
     pub dry_run: bool,
     /// Emits `license.imported` for each license. Off by default, so that webhook receivers are not flooded.
     pub events: bool,
@@ -41,7 +41,7 @@ pub struct ImportOptions {
     pub by: Option<Arc<Actor>>,
 }
 
-/// Counts of what an import did, or of what a dry run would do.
+/// Counts of an import. Those of a dry run are what an import would do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
     /// New licenses.
@@ -90,20 +90,20 @@ enum CurrentLicense {
 }
 
 /// The reason why a license is not imported.
-enum Fault {
+enum LineFault {
     /// A line is rejected; `None` is the line of the license.
     Line(Option<u64>, ImportLineError),
     /// The import cannot continue.
     Import(ServiceError),
 }
 
-impl From<ImportLineError> for Fault {
+impl From<ImportLineError> for LineFault {
     fn from(fault: ImportLineError) -> Self {
         Self::Line(None, fault)
     }
 }
 
-impl From<ServiceError> for Fault {
+impl From<ServiceError> for LineFault {
     fn from(error: ServiceError) -> Self {
         Self::Import(error)
     }
@@ -297,8 +297,8 @@ impl<'a> Importer<'a> {
                     self.write_batch().await?;
                 }
             }
-            Err(Fault::Line(at, fault)) => self.reject(at.unwrap_or(number), fault),
-            Err(Fault::Import(error)) => return Err(error),
+            Err(LineFault::Line(at, fault)) => self.reject(at.unwrap_or(number), fault),
+            Err(LineFault::Import(error)) => return Err(error),
         }
         Ok(())
     }
@@ -308,7 +308,7 @@ impl<'a> Importer<'a> {
         number: u64,
         line: LicenseLine,
         activations: Vec<(u64, ActivationLine)>,
-    ) -> Result<ImportedLicense, Fault> {
+    ) -> Result<ImportedLicense, LineFault> {
         let context = &self.service.context;
         let now = context.now();
         let key = self.key(number, &line)?;
@@ -335,16 +335,16 @@ impl<'a> Importer<'a> {
         let ImportOptions { over_limit, events, .. } = self.options;
         let rules = Rules { plans: &context.plans, now, over_limit, events };
         let license = validate_row((id, id_given), key, line, activations, &rules)
-            .map_err(|(at, fault)| Fault::Line(at, fault))?;
+            .map_err(|(at, fault)| LineFault::Line(at, fault))?;
         self.ids.insert(license.license.id.clone(), number);
         self.keys.insert(license.license.key_digest, number);
         Ok(license)
     }
 
     /// Returns the key given in a line.
-    fn key(&mut self, number: u64, line: &LicenseLine) -> Result<Option<LicenseKey>, Fault> {
+    fn key(&mut self, number: u64, line: &LicenseLine) -> Result<Option<LicenseKey>, LineFault> {
         let why = "it was altered, or sealed for another license or with another secret";
-        let unopened = || Fault::from(ImportLineError::field("sealed_key", why));
+        let unopened = || LineFault::from(ImportLineError::field("sealed_key", why));
         let (sealed, id) = match (&line.key, &line.sealed_key, &line.id) {
             (Some(key), ..) => return Ok(Some(self.read(key.as_str())?)),
             (None, None, _) => return Ok(None),
@@ -356,7 +356,7 @@ impl<'a> Importer<'a> {
             Err(_) => return Err(ServiceError::OtherSecret { line: number }.into()),
         };
         self.has_opened_a_key = true;
-        // A key with another prefix was the other database's own; here it is an imported key.
+        // A key with another prefix was issued by the exporting database. Here it is an imported key.
         Ok(Some(self.read(opened.reveal())?))
     }
 

@@ -187,7 +187,7 @@ impl Node {
         version(self.try_ask(digest, &anywhere(), time).await.unwrap().as_ref())
     }
 
-    /// Starts a look-up in a task of its own, and lets it run until it waits.
+    /// Starts a look-up in its own task, and lets it run until it waits.
     async fn begun(&self, license: &License, claim: &Claim) -> JoinHandle<Option<LicenseSnapshot>> {
         let (node, license, claim) = (self.clone(), license.clone(), claim.clone());
         let task = tokio::spawn(async move { node.ask(&license, &claim, Duration::ZERO).await });

@@ -3,9 +3,9 @@
 use crate::conformance::licenses::evictions::{devices, record, seen};
 use crate::conformance::prelude::*;
 
-/// Licenses with a device that was idle for as long as their plan allows are found, and the command
+/// Licenses with a device that was unseen for the idle time of its plan are found, and the command
 /// releases that device only.
-pub async fn idle_devices_are_found(Stores { store, other, .. }: &Stores) {
+pub async fn idle_devices_are_found(Handles { store, other, .. }: &Handles) {
     let idle = TimeDelta::days(30);
     let license = issue(store, &LicenseSpec { domains: vec![domain("a.com")], ..spec("roaming") }).await;
     let elsewhere = issue(store, &spec("small")).await;

@@ -15,7 +15,7 @@ async fn named(store: &Handle, id: &LicenseId, name: &str) -> ActivationDetail {
 }
 
 /// Activations are listed by kind and in pages, oldest first.
-pub async fn activation_pages_are_complete(Stores { store, .. }: &Stores) {
+pub async fn activation_pages_are_complete(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     for n in 0..12 {
         let claim = activate(Some(&format!("d{n}.com")), Some(&format!("d{n}")));
@@ -42,7 +42,7 @@ pub async fn activation_pages_are_complete(Stores { store, .. }: &Stores) {
 /// Valid validations count for the domain and device of their claim, and a wildcard for every name below
 /// it. Denied ones, those of other names and those of other licenses do not count. A device that is bound
 /// again starts at zero.
-pub async fn last_seen_counts_valid_validations(Stores { store, other, .. }: &Stores) {
+pub async fn last_seen_counts_valid_validations(Handles { store, other, .. }: &Handles) {
     let license =
         issue(store, &LicenseSpec { domains: vec![domain("*.shop.com"), domain("a.com")], ..spec("open") })
             .await;
@@ -93,7 +93,7 @@ pub async fn last_seen_counts_valid_validations(Stores { store, other, .. }: &St
     let again = named(other, id, "d").await;
     assert_ne!(again.activation.id, device.id);
     assert_eq!(again.last_seen.validations, 0, "a device that was bound again");
-    // A validation from before the activation belongs to the previous one.
+    // A validation before `created_at` belongs to the previous activation of this name.
     record(store, &[seen(id, "d", 99), seen(id, "d", 100)]).await;
     let LastSeen { validations, first_seen_at, .. } = named(other, id, "d").await.last_seen;
     assert_eq!((validations, first_seen_at), (1, Some(at(100))), "validations since the activation");

@@ -43,7 +43,7 @@ async fn create_audited(store: &Handle, at: DateTime<Utc>, actor: &Actor) -> Lic
 }
 
 /// An entry commits with its change, as the core made it.
-pub async fn changes_are_audited_with_actor(Stores { store, other, .. }: &Stores) {
+pub async fn changes_are_audited_with_actor(Handles { store, other, .. }: &Handles) {
     let spec = LicenseSpec {
         metadata: Metadata::from_json(json!({ "order": "A-17" })).expect("metadata"),
         ..spec("small")
@@ -76,7 +76,7 @@ pub async fn changes_are_audited_with_actor(Stores { store, other, .. }: &Stores
 }
 
 /// Commands without an actor, without a change or denied write no entry.
-pub async fn unattributed_or_denied_commands_are_not_audited(Stores { store, .. }: &Stores) {
+pub async fn unattributed_or_denied_commands_are_not_audited(Handles { store, .. }: &Handles) {
     let new = new_license(&spec("small"));
     ok!(store.create(&new));
     let id = &new.license.id;
@@ -88,7 +88,7 @@ pub async fn unattributed_or_denied_commands_are_not_audited(Stores { store, .. 
 }
 
 /// A repeated request and a rejected create write no entry.
-pub async fn repeated_request_is_not_audited(Stores { store, .. }: &Stores) {
+pub async fn repeated_request_is_not_audited(Handles { store, .. }: &Handles) {
     let (mut first, mut second) = (new_license(&spec("small")), new_license(&spec("small")));
     let key = IdempotencyKey::parse("order 1").expect("a key");
     for new in [&mut first, &mut second] {
@@ -104,7 +104,7 @@ pub async fn repeated_request_is_not_audited(Stores { store, .. }: &Stores) {
 }
 
 /// Entries are listed by each field of the filter, newest first, in pages.
-pub async fn entries_are_filtered_and_paged(Stores { store, .. }: &Stores) {
+pub async fn entries_are_filtered_and_paged(Handles { store, .. }: &Handles) {
     let id = TokenId::parse("tok_other").expect("an id");
     let other = Actor::new(Who::Token { id: id.clone(), name: "other".to_owned() });
     create_audited(store, at(1), &actor()).await;
@@ -132,7 +132,7 @@ pub async fn entries_are_filtered_and_paged(Stores { store, .. }: &Stores) {
 }
 
 /// The oldest entries are deleted first, in bounded batches.
-pub async fn old_entries_are_pruned_in_batches(Stores { store, .. }: &Stores) {
+pub async fn old_entries_are_pruned_in_batches(Handles { store, .. }: &Handles) {
     for second in 1..=5 {
         create_audited(store, at(second), &actor()).await;
     }

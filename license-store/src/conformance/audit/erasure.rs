@@ -4,7 +4,7 @@ use super::entries::{actor, all_entries, ask_as};
 use crate::conformance::prelude::*;
 
 /// An erased address is gone from licenses, events and audit entries. Data of other customers stays.
-pub async fn customer_is_erased_from_audit_and_events(Stores { store, other, .. }: &Stores) {
+pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, .. }: &Handles) {
     let erasure = Erasure { email: email("me@example.com"), anonymous: email("x@erased.invalid") };
     let issue = async |customer: &str, order: &str| {
         let spec = LicenseSpec {

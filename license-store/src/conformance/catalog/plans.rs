@@ -3,7 +3,7 @@
 use crate::conformance::prelude::*;
 
 /// Each plan that a license has is listed once.
-pub async fn plans_in_use_are_listed_once(Stores { store, .. }: &Stores) {
+pub async fn plans_in_use_are_listed_once(Handles { store, .. }: &Handles) {
     assert_eq!(ok!(store.catalog().plans_in_use()), Vec::<String>::new());
     let first = issue(store, &spec("open")).await;
     issue(store, &spec("open")).await;

@@ -40,7 +40,7 @@ fn from(id: &LicenseId, when: i64, device: &str, country: &str) -> Validation {
 
 /// More countries or devices in a day than the plan allows are announced once a day for each kind, by any
 /// number of nodes.
-pub async fn anomaly_is_announced_once_a_day(Stores { store, other, .. }: &Stores) {
+pub async fn anomaly_is_announced_once_a_day(Handles { store, other, .. }: &Handles) {
     // Only usage after the first scan with a plan counts.
     scan(store).await;
     let (watched, usual) = (issue(store, &spec("watched")).await, issue(store, &spec("watched")).await);
@@ -83,7 +83,7 @@ pub async fn anomaly_is_announced_once_a_day(Stores { store, other, .. }: &Store
 }
 
 /// Concurrent scans announce an anomaly once.
-pub async fn racing_scans_announce_once(Stores { handles, .. }: &Stores) {
+pub async fn racing_scans_announce_once(Handles { both: handles, .. }: &Handles) {
     scan(&handles[0]).await;
     let license = issue(&handles[0], &spec("watched")).await;
     let recorded = ["a", "b", "c"].map(|device| from(&license.id, 0, device, ""));

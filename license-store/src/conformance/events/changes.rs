@@ -7,7 +7,7 @@ async fn events_after(store: &Handle, id: &LicenseId, after: u64) -> Vec<Event> 
 }
 
 /// The events of a new license are stored with it.
-pub async fn new_license_has_its_events(Stores { store, other, .. }: &Stores) {
+pub async fn new_license_has_its_events(Handles { store, other, .. }: &Handles) {
     let two = LicenseSpec { domains: vec![domain("a.com"), domain("b.com")], ..spec("open") };
     let new = new_license(&two);
     ok!(store.create(&new));
@@ -15,7 +15,7 @@ pub async fn new_license_has_its_events(Stores { store, other, .. }: &Stores) {
 }
 
 /// A rejected create writes no event.
-pub async fn rejected_create_has_no_events(Stores { store, .. }: &Stores) {
+pub async fn rejected_create_has_no_events(Handles { store, .. }: &Handles) {
     let (first, mut second) = (new_license(&spec("open")), new_license(&spec("small")));
     ok!(store.create(&first));
     second.license.key_digest = first.license.key_digest;
@@ -24,7 +24,7 @@ pub async fn rejected_create_has_no_events(Stores { store, .. }: &Stores) {
 }
 
 /// Events are numbered 1, 2, 3 and so on.
-pub async fn events_are_numbered_without_gaps(Stores { store, .. }: &Stores) {
+pub async fn events_are_numbered_without_gaps(Handles { store, .. }: &Handles) {
     let license = issue_with_slots(store, 50).await;
     for n in 0..9 {
         let claim = activate(Some(&format!("d{n}.com")), Some(&format!("d{n}")));
@@ -39,7 +39,7 @@ pub async fn events_are_numbered_without_gaps(Stores { store, .. }: &Stores) {
 }
 
 /// When a command returns, its events are stored with their data.
-pub async fn change_commits_with_its_events(Stores { store, other, .. }: &Stores) {
+pub async fn change_commits_with_its_events(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("small")).await;
     for (command, expected) in [
         (activate(Some("a.com"), None), vec!["license.activated", "activation.created"]),
@@ -61,7 +61,7 @@ pub async fn change_commits_with_its_events(Stores { store, other, .. }: &Stores
 }
 
 /// An event has the license after its change: state, activations and counters, but no key.
-pub async fn event_shows_license_after_change(Stores { store, .. }: &Stores) {
+pub async fn event_shows_license_after_change(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("small")).await;
     ask(store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
     let valid = validation(&license.id, 5, VALID);
@@ -82,7 +82,7 @@ pub async fn event_shows_license_after_change(Stores { store, .. }: &Stores) {
 }
 
 /// Events are listed after a number, up to a limit.
-pub async fn license_events_start_after_a_number(Stores { store, .. }: &Stores) {
+pub async fn license_events_start_after_a_number(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     for command in [Command::Suspend, Command::Reinstate, Command::Renew] {
         ask(store, &license.id, &command).await.expect("allowed");
@@ -99,7 +99,7 @@ pub async fn license_events_start_after_a_number(Stores { store, .. }: &Stores) 
 }
 
 /// An eviction writes a release event with its reason, then the activation event.
-pub async fn eviction_is_announced_before_activation(Stores { store, .. }: &Stores) {
+pub async fn eviction_is_announced_before_activation(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("roaming")).await;
     for name in ["a", "b", "c"] {
         ask(store, &license.id, &activate(None, Some(name))).await.expect("free, or evicts");
@@ -112,7 +112,7 @@ pub async fn eviction_is_announced_before_activation(Stores { store, .. }: &Stor
 }
 
 /// The release of an idle device writes an event with its reason.
-pub async fn idle_release_has_its_reason(Stores { store, .. }: &Stores) {
+pub async fn idle_release_has_its_reason(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("roaming")).await;
     ask(store, &license.id, &activate(None, Some("a"))).await.expect("free");
     ask_at(store, &license.id, &Command::ReleaseIdle, at(40 * 86_400)).await.expect("idle");

@@ -28,9 +28,9 @@ pub(in crate::conformance) async fn types_of(store: &Handle, id: &LicenseId) -> 
     event_types(store, id, 1).await
 }
 
-/// A license gets one event before it expires and one when it has expired, to the microsecond, by any
-/// number of sweeps.
-pub async fn expiry_is_announced_once(Stores { store, other, .. }: &Stores) {
+/// A license gets one event before it expires and one when it has expired, exact to the microsecond, also if
+/// several sweeps run.
+pub async fn expiry_is_announced_once(Handles { store, other, .. }: &Handles) {
     let id = issue_until(store, 500).await;
     let version = detail(store, &id).await.license.version;
     for (seconds, expected) in [(399, 0), (400, 1), (401, 0), (499, 0), (500, 1), (501, 0), (9_000_000, 0)] {
@@ -47,7 +47,7 @@ pub async fn expiry_is_announced_once(Stores { store, other, .. }: &Stores) {
 }
 
 /// An expired license gets its event however late the sweep is, unless it was renewed before.
-pub async fn renewed_license_has_no_expiry_event(Stores { store, .. }: &Stores) {
+pub async fn renewed_license_has_no_expiry_event(Handles { store, .. }: &Handles) {
     let (renewed, ended) = (issue_until(store, 50).await, issue_until(store, 50).await);
     ask(store, &renewed, &Command::Renew).await.expect("a plan with a term");
     assert_eq!(sweep(store, 1_000, 10).await, 1);
@@ -60,7 +60,7 @@ pub async fn renewed_license_has_no_expiry_event(Stores { store, .. }: &Stores) 
 }
 
 /// Suspended, revoked and perpetual licenses get no event. A reinstated license does.
-pub async fn inactive_and_perpetual_licenses_are_skipped(Stores { store, .. }: &Stores) {
+pub async fn inactive_and_perpetual_licenses_are_skipped(Handles { store, .. }: &Handles) {
     let (suspended, revoked) = (issue_until(store, 500).await, issue_until(store, 500).await);
     issue(store, &LicenseSpec { expires_at: Some(Expiry::Never), ..spec("small") }).await;
     ask(store, &suspended, &Command::Suspend).await.expect("active");
@@ -72,7 +72,7 @@ pub async fn inactive_and_perpetual_licenses_are_skipped(Stores { store, .. }: &
 }
 
 /// Concurrent small sweeps reach every license once.
-pub async fn racing_sweeps_announce_once(Stores { handles, .. }: &Stores) {
+pub async fn racing_sweeps_announce_once(Handles { both: handles, .. }: &Handles) {
     let ids = many_until(&handles[0], 500, 30).await;
     let swept = race(handles, 8, |_, store| async move {
         let swept = sweep(&store, 1_000, 7).await;
@@ -92,7 +92,7 @@ pub async fn racing_sweeps_announce_once(Stores { handles, .. }: &Stores) {
 
 /// A license that is renewed during a sweep gets its expiry event before the renewal or not at all. Its
 /// next term ends as usual.
-pub async fn renewal_races_with_sweep(Stores { handles, .. }: &Stores) {
+pub async fn renewal_races_with_sweep(Handles { both: handles, .. }: &Handles) {
     const EACH: usize = 4;
     let ids = many_until(&handles[0], 50, 6 * EACH).await;
     race(handles, 12, |task, store| {
@@ -125,7 +125,7 @@ pub async fn renewal_races_with_sweep(Stores { handles, .. }: &Stores) {
 }
 
 /// A sweep that wrote events announces them on the change stream.
-pub async fn sweep_is_announced_on_the_stream(Stores { store, scope, .. }: &Stores) {
+pub async fn sweep_is_announced_on_the_stream(Handles { store, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }

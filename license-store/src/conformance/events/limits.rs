@@ -3,7 +3,7 @@
 use crate::conformance::prelude::*;
 
 /// A reached limit is announced once an hour for each kind, by any number of callers and nodes.
-pub async fn reached_limit_is_announced_once_an_hour(Stores { handles, .. }: &Stores) {
+pub async fn reached_limit_is_announced_once_an_hour(Handles { both: handles, .. }: &Handles) {
     let store = &handles[0];
     let license = issue_with_slots(store, 1).await;
     ask(store, &license.id, &activate(None, Some("d"))).await.expect("free");

@@ -10,7 +10,7 @@ pub(in crate::conformance) async fn assign_all(store: &Handle) -> Vec<SequencedE
 }
 
 /// Once a change is acknowledged, every handle reads its events.
-pub async fn committed_change_has_its_events(Stores { store, other, .. }: &Stores) {
+pub async fn committed_change_has_its_events(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("small")).await;
     let assigned = async || assign_all(other).await.into_iter().map(|one| one.event).collect::<Vec<_>>();
     assert_eq!(types(&assigned().await), ["license.created"]);
@@ -28,7 +28,7 @@ pub async fn committed_change_has_its_events(Stores { store, other, .. }: &Store
 }
 
 /// Positions are 1, 2, 3 and so on, in the order of the event numbers of each license.
-pub async fn positions_follow_event_numbers(Stores { store, .. }: &Stores) {
+pub async fn positions_follow_event_numbers(Handles { store, .. }: &Handles) {
     let licenses = [issue(store, &spec("small")).await, issue(store, &spec("small")).await];
     for n in 0..10 {
         let command = if n % 4 < 2 { Command::Suspend } else { Command::Reinstate };
@@ -73,8 +73,8 @@ pub(in crate::conformance) fn read_on(
     })
 }
 
-/// A reader that continues at its last position misses no event that commits meanwhile.
-pub async fn reader_misses_no_event(Stores { store, other, handles, .. }: &Stores) {
+/// A reader that continues at its last position misses no event that commits in between.
+pub async fn reader_misses_no_event(Handles { store, other, both: handles, .. }: &Handles) {
     let licenses = issue_many(store, "small", 8).await;
     let done = Arc::new(AtomicBool::new(false));
     let reader = read_on(other.clone(), Arc::clone(&done));
@@ -96,7 +96,7 @@ pub async fn reader_misses_no_event(Stores { store, other, handles, .. }: &Store
 }
 
 /// Concurrent callers assign each position once.
-pub async fn racing_callers_assign_each_position_once(Stores { handles, .. }: &Stores) {
+pub async fn racing_callers_assign_each_position_once(Handles { both: handles, .. }: &Handles) {
     issue_many(&handles[0], "small", 20).await;
     let assigned =
         race(handles, 16, |_, store| async move { ok!(store.events().assign_positions(at(90), 3)) }).await;
@@ -105,7 +105,7 @@ pub async fn racing_callers_assign_each_position_once(Stores { handles, .. }: &S
 }
 
 /// Events are listed by type, license and time, newest first, in pages.
-pub async fn events_are_filtered_and_paged(Stores { store, .. }: &Stores) {
+pub async fn events_are_filtered_and_paged(Handles { store, .. }: &Handles) {
     let licenses = [issue(store, &spec("small")).await, issue(store, &spec("small")).await];
     for license in &licenses {
         for command in [Command::Suspend, Command::Reinstate, Command::Suspend] {
@@ -140,7 +140,7 @@ pub async fn events_are_filtered_and_paged(Stores { store, .. }: &Stores) {
 }
 
 /// Every handle reads the acknowledged position of a subscription, which only moves forward.
-pub async fn acknowledged_position_only_moves_forward(Stores { store, other, .. }: &Stores) {
+pub async fn acknowledged_position_only_moves_forward(Handles { store, other, .. }: &Handles) {
     assert_eq!(ok!(store.events().acknowledged("a")), None);
     for (position, expected) in [(5, 5), (3, 5), (9, 9), (0, 9)] {
         ok!(store.events().acknowledge("a", position));

@@ -23,7 +23,7 @@ async fn next_to(version: u64, stream: &mut dyn ChangeStream, license: &License)
 }
 
 /// Each change is announced after its commit, with license, key and version. Denials and validations are not.
-pub async fn every_change_is_announced(Stores { store, scope, .. }: &Stores) {
+pub async fn every_change_is_announced(Handles { store, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }
@@ -50,7 +50,7 @@ pub async fn every_change_is_announced(Stores { store, scope, .. }: &Stores) {
 }
 
 /// A rotation is announced for the old key and for the new one.
-pub async fn rotation_is_announced_for_both_keys(Stores { store, scope, .. }: &Stores) {
+pub async fn rotation_is_announced_for_both_keys(Handles { store, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }
@@ -69,8 +69,8 @@ pub async fn rotation_is_announced_for_both_keys(Stores { store, scope, .. }: &S
     assert_eq!(found, expected);
 }
 
-/// A change is announced on other handles if the harness says so.
-pub async fn change_is_announced_on_other_handles(Stores { store, other, scope, .. }: &Stores) {
+/// A change is announced on other handles if `Harness::stream_scope` includes them.
+pub async fn change_is_announced_on_other_handles(Handles { store, other, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }
@@ -85,7 +85,7 @@ pub async fn change_is_announced_on_other_handles(Stores { store, other, scope, 
 }
 
 /// Each listener receives every change from its start on.
-pub async fn each_listener_receives_all_changes(Stores { store, scope, .. }: &Stores) {
+pub async fn each_listener_receives_all_changes(Handles { store, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }

@@ -2,7 +2,7 @@
 
 use crate::conformance::prelude::*;
 
-async fn assert_stored(Stores { store, other, .. }: &Stores, new: &NewLicense) {
+async fn assert_stored(Handles { store, other, .. }: &Handles, new: &NewLicense) {
     assert_eq!(ok!(store.create(new)), Created::New);
     let domains = new.activations.iter().filter(|one| matches!(one.binding, Binding::Domain(_)));
     let expected = LicenseDetail {
@@ -17,7 +17,7 @@ async fn assert_stored(Stores { store, other, .. }: &Stores, new: &NewLicense) {
 }
 
 /// Every handle returns each field as it was stored.
-pub async fn every_field_is_stored(stores: &Stores) {
+pub async fn every_field_is_stored(stores: &Handles) {
     let metadata = json!({
         "text": "ä 'quoted' \"twice\" \\ \u{1f511} \u{7f}", "number": 0.1, "large": u64::MAX, "small": -1e-300,
         "nested": [{"a": null}, true, []], "": ""
@@ -35,7 +35,7 @@ pub async fn every_field_is_stored(stores: &Stores) {
 }
 
 /// Every handle returns values at the limits of their ranges as they were stored.
-pub async fn extreme_values_are_stored(stores: &Stores) {
+pub async fn extreme_values_are_stored(stores: &Handles) {
     let mut new = new_license(&LicenseSpec {
         max_domains: Some(Limit::AtMost(limits::MAX_SLOTS)),
         max_devices: Some(Limit::AtMost(0)),
@@ -50,7 +50,7 @@ pub async fn extreme_values_are_stored(stores: &Stores) {
 }
 
 /// An id and a key are used once.
-pub async fn taken_id_or_key_is_rejected(Stores { store, .. }: &Stores) {
+pub async fn taken_id_or_key_is_rejected(Handles { store, .. }: &Handles) {
     let (first, [mut same_id, mut same_key]) =
         (new_license(&spec("open")), ["small"; 2].map(|plan| new_license(&spec(plan))));
     ok!(store.create(&first));
@@ -62,7 +62,7 @@ pub async fn taken_id_or_key_is_rejected(Stores { store, .. }: &Stores) {
 }
 
 /// A rejected create leaves no license and no idempotency key.
-pub async fn rejected_create_writes_nothing(Stores { store, .. }: &Stores) {
+pub async fn rejected_create_writes_nothing(Handles { store, .. }: &Handles) {
     let (first, mut second) = (new_license(&spec("open")), new_license(&spec("small")));
     ok!(store.create(&first));
     let taken = std::mem::replace(&mut second.license.key_digest, first.license.key_digest);
@@ -78,7 +78,7 @@ fn idempotency(key: &str, request: u8) -> Idempotency {
 }
 
 /// The same idempotency key and request return the first license and write nothing.
-pub async fn repeated_request_returns_existing_license(Stores { store, other, .. }: &Stores) {
+pub async fn repeated_request_returns_existing_license(Handles { store, other, .. }: &Handles) {
     let (mut first, mut second) = (new_license(&spec("open")), new_license(&spec("open")));
     first.idempotency = Some(idempotency("order-1", 1));
     second.idempotency = Some(idempotency("order-1", 1));
@@ -93,7 +93,7 @@ pub async fn repeated_request_returns_existing_license(Stores { store, other, ..
 }
 
 /// The same idempotency key with another request is a conflict and writes nothing.
-pub async fn reused_idempotency_key_is_a_conflict(Stores { store, .. }: &Stores) {
+pub async fn reused_idempotency_key_is_a_conflict(Handles { store, .. }: &Handles) {
     let (mut first, mut second) = (new_license(&spec("open")), new_license(&spec("small")));
     first.idempotency = Some(idempotency("order-1", 1));
     second.idempotency = Some(idempotency("order-1", 2));

@@ -21,7 +21,7 @@ pub(in crate::conformance) async fn record(store: &Handle, validations: &[Valida
 
 /// If the plan evicts, a new device takes the slot of the device that was not seen for the longest, by all
 /// recorded validations.
-pub async fn new_device_evicts_least_recently_seen(Stores { store, other, .. }: &Stores) {
+pub async fn new_device_evicts_least_recently_seen(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("roaming")).await;
     let id = &license.id;
     for (when, name) in [(61, "a"), (62, "b")] {
@@ -39,7 +39,7 @@ pub async fn new_device_evicts_least_recently_seen(Stores { store, other, .. }: 
 }
 
 /// Racing new devices on a full license each get a slot, and no more devices than slots remain.
-pub async fn evictions_never_oversell(Stores { handles, .. }: &Stores) {
+pub async fn evictions_never_oversell(Handles { both: handles, .. }: &Handles) {
     for round in 0..ROUNDS {
         for slots in [1, 3_u32] {
             let license = issue(
@@ -67,7 +67,7 @@ pub async fn evictions_never_oversell(Stores { handles, .. }: &Stores) {
 }
 
 /// An idle device is released once, or a validation that was recorded before keeps it.
-pub async fn idle_release_races_with_validations(Stores { handles, .. }: &Stores) {
+pub async fn idle_release_races_with_validations(Handles { both: handles, .. }: &Handles) {
     let day = 86_400;
     for round in 0..ROUNDS * 2 {
         let license = issue(&handles[0], &spec("roaming")).await;

@@ -3,7 +3,7 @@
 use crate::conformance::prelude::*;
 
 /// Every handle reads what a command decided.
-pub async fn every_command_is_stored(Stores { store, other, .. }: &Stores) {
+pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
     let license =
         issue(store, &LicenseSpec { domains: vec![domain("a.com"), domain("b.com")], ..spec("open") }).await;
     let id = &license.id;
@@ -65,7 +65,7 @@ async fn everything(store: &Handle, id: &LicenseId) -> (LicenseDetail, Option<us
 }
 
 /// A denied command leaves license, activations and events unchanged.
-pub async fn denied_command_writes_nothing(Stores { store, .. }: &Stores) {
+pub async fn denied_command_writes_nothing(Handles { store, .. }: &Handles) {
     let license = issue_with_slots(store, 1).await;
     ask(store, &license.id, &activate(Some("a.com"), None)).await.expect("a free slot");
     let before = everything(store, &license.id).await;
@@ -77,7 +77,7 @@ pub async fn denied_command_writes_nothing(Stores { store, .. }: &Stores) {
 }
 
 /// A command on an unknown license returns `NotFound` with its id.
-pub async fn unknown_license_is_not_found(Stores { store, .. }: &Stores) {
+pub async fn unknown_license_is_not_found(Handles { store, .. }: &Handles) {
     let id = new_license(&spec("open")).license.id;
     for command in [activate(None, None), Command::Revoke, Command::Suspend] {
         let result = store.execute(&id, &command, &context(at(60))).await;
@@ -86,7 +86,7 @@ pub async fn unknown_license_is_not_found(Stores { store, .. }: &Stores) {
 }
 
 /// A command that expects another version is denied.
-pub async fn stale_version_is_denied(Stores { store, .. }: &Stores) {
+pub async fn stale_version_is_denied(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("small")).await;
     let suspended = ask_in(store, &license.id, &Command::Suspend, &expecting(Some(1))).await.expect("new");
     assert_eq!(suspended.version, 2);
@@ -96,7 +96,7 @@ pub async fn stale_version_is_denied(Stores { store, .. }: &Stores) {
 }
 
 /// After a rotation only the new key finds the license.
-pub async fn rotated_key_replaces_old_key(Stores { store, other, .. }: &Stores) {
+pub async fn rotated_key_replaces_old_key(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("small")).await;
     let rotated = ask(store, &license.id, &rotate()).await.expect("rotate");
     let find = async |digest| ok!(other.find_by_key(digest, &Claim::default()));
@@ -106,7 +106,7 @@ pub async fn rotated_key_replaces_old_key(Stores { store, other, .. }: &Stores) 
 }
 
 /// A rotation to a key of another license is rejected and changes nothing.
-pub async fn rotation_to_taken_key_changes_nothing(Stores { store, .. }: &Stores) {
+pub async fn rotation_to_taken_key_changes_nothing(Handles { store, .. }: &Handles) {
     let (first, second) = (issue(store, &spec("small")).await, issue(store, &spec("small")).await);
     let before = everything(store, &second.id).await;
     let command = Command::RotateKey { digest: first.key_digest, sealed: SealedKey::from_bytes(vec![1]) };
@@ -118,7 +118,7 @@ pub async fn rotation_to_taken_key_changes_nothing(Stores { store, .. }: &Stores
 }
 
 /// A slot that one caller releases can be taken by another.
-pub async fn released_slot_is_free(Stores { store, other, .. }: &Stores) {
+pub async fn released_slot_is_free(Handles { store, other, .. }: &Handles) {
     let license = issue_with_slots(store, 1).await;
     for n in 0..3 {
         let name = format!("device {n}");
@@ -138,7 +138,7 @@ pub async fn released_slot_is_free(Stores { store, other, .. }: &Stores) {
 }
 
 /// A list of domains replaces all domains, up to the longest list.
-pub async fn domain_list_replaces_all_domains(Stores { store, .. }: &Stores) {
+pub async fn domain_list_replaces_all_domains(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let list = |range: std::ops::Range<usize>| set_domains(range.map(|n| format!("d{n}.com")));
     let longest = limits::DOMAINS_PER_REQUEST;
@@ -153,8 +153,8 @@ pub async fn domain_list_replaces_all_domains(Stores { store, .. }: &Stores) {
     }
 }
 
-/// No command changes a revoked license. To revoke it again is no denial.
-pub async fn revoked_license_is_final(Stores { store, .. }: &Stores) {
+/// No command changes a revoked license. Revoking it again is not a denial.
+pub async fn revoked_license_is_final(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("small")).await;
     ask(store, &license.id, &Command::Revoke).await.expect("revoke");
     let before = everything(store, &license.id).await;
@@ -170,7 +170,7 @@ pub async fn revoked_license_is_final(Stores { store, .. }: &Stores) {
 }
 
 /// A command changes its own license only.
-pub async fn command_leaves_other_licenses_unchanged(Stores { store, .. }: &Stores) {
+pub async fn command_leaves_other_licenses_unchanged(Handles { store, .. }: &Handles) {
     let bound = LicenseSpec { domains: vec![domain("a.com")], ..spec("open") };
     let (mine, theirs) = (issue(store, &bound).await, issue(store, &bound).await);
     ask(store, &theirs.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
@@ -183,7 +183,7 @@ pub async fn command_leaves_other_licenses_unchanged(Stores { store, .. }: &Stor
 }
 
 /// A command leaves the counters unchanged.
-pub async fn command_leaves_counters_unchanged(Stores { store, .. }: &Stores) {
+pub async fn command_leaves_counters_unchanged(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let valid = validation(&license.id, 5, VALID);
     ok!(store.record(&[valid.clone(), valid], None));
@@ -195,7 +195,7 @@ pub async fn command_leaves_counters_unchanged(Stores { store, .. }: &Stores) {
 }
 
 /// A label is stored with its activation, and erased with the customer.
-pub async fn label_is_stored_and_erased(Stores { store, other, .. }: &Stores) {
+pub async fn label_is_stored_and_erased(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let id = &license.id;
     for name in ["a", "b"] {
@@ -213,8 +213,8 @@ pub async fn label_is_stored_and_erased(Stores { store, other, .. }: &Stores) {
     assert_eq!(labels().await, [label("Anna's \u{1f4bb}"), None]);
     ask(store, id, &Command::Label(first.clone(), None)).await.expect("bound");
     assert_eq!(labels().await, [None, None], "a removed label");
-    let nobody = ActivationId::parse("act_nobody").expect("an id");
-    let unknown = ask(store, id, &Command::Label(nobody, None)).await;
+    let missing = ActivationId::parse("act_missing").expect("an id");
+    let unknown = ask(store, id, &Command::Label(missing, None)).await;
     assert_eq!(unknown, Err(DenialCode::ActivationNotFound));
 
     ask(store, id, &Command::Label(first, label("Anna"))).await.expect("bound");

@@ -3,7 +3,7 @@
 use crate::conformance::prelude::*;
 
 /// A key finds its license, and an unknown key finds none.
-pub async fn key_finds_only_its_license(Stores { store, other, .. }: &Stores) {
+pub async fn key_finds_only_its_license(Handles { store, other, .. }: &Handles) {
     let licenses = [issue(store, &spec("open")).await, issue(store, &spec("small")).await];
     for license in &licenses {
         let found = ok!(other.find_by_key(&license.key_digest, &Claim::default()));
@@ -23,7 +23,7 @@ pub(super) async fn held_of(store: &Handle, license: &License, claim: &Claim) ->
 }
 
 /// Domains match by name, by wildcard and with `www.`. Devices match exactly.
-pub async fn claim_is_matched_against_bindings(Stores { store, .. }: &Stores) {
+pub async fn claim_is_matched_against_bindings(Handles { store, .. }: &Handles) {
     let license = issue(
         store,
         &LicenseSpec { domains: vec![domain("example.com"), domain("*.example.org")], ..spec("open") },
@@ -48,9 +48,9 @@ pub async fn claim_is_matched_against_bindings(Stores { store, .. }: &Stores) {
     }
 }
 
-/// A license with up to [`limits::MAX_INLINE_BINDINGS`] bindings comes with all of them, whatever the
-/// claim. A larger one comes with those that could cover the claim, and no others.
-pub async fn inline_bindings_are_complete(Stores { store, .. }: &Stores) {
+/// A license with up to [`limits::MAX_INLINE_BINDINGS`] bindings is returned with all of them, for any
+/// claim. A larger license is returned with only those that could cover the claim.
+pub async fn inline_bindings_are_complete(Handles { store, .. }: &Handles) {
     let bound = LicenseSpec {
         domains: (1..limits::MAX_INLINE_BINDINGS).map(|n| domain(&format!("d{n}.example.com"))).collect(),
         ..spec("open")
@@ -84,7 +84,7 @@ pub async fn inline_bindings_are_complete(Stores { store, .. }: &Stores) {
 }
 
 /// A released binding is not found by key, however it was released, with few bindings and with many.
-pub async fn released_binding_is_not_held(Stores { store, other, .. }: &Stores) {
+pub async fn released_binding_is_not_held(Handles { store, other, .. }: &Handles) {
     for more in [1, limits::MAX_INLINE_BINDINGS - 1] {
         let bound = LicenseSpec {
             domains: (0..more).map(|n| domain(&format!("d{n}.example.com"))).collect(),
@@ -121,7 +121,7 @@ pub async fn released_binding_is_not_held(Stores { store, other, .. }: &Stores) 
 }
 
 /// Bindings of another license do not count.
-pub async fn bindings_of_other_licenses_are_not_held(Stores { store, .. }: &Stores) {
+pub async fn bindings_of_other_licenses_are_not_held(Handles { store, .. }: &Handles) {
     let (mine, theirs) = (issue(store, &spec("open")).await, issue(store, &spec("open")).await);
     ask(store, &theirs.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
     let held = held_of(store, &mine, &claim(Some("a.com"), Some("d"))).await;
@@ -133,6 +133,6 @@ pub async fn bindings_of_other_licenses_are_not_held(Stores { store, .. }: &Stor
 }
 
 /// A store that runs answers `ping`.
-pub async fn ping_succeeds(Stores { store, .. }: &Stores) {
+pub async fn ping_succeeds(Handles { store, .. }: &Handles) {
     ok!(store.ping());
 }

@@ -10,7 +10,7 @@ async fn list(store: &Handle, filter: LicenseFilter, now: DateTime<Utc>) -> Vec<
 }
 
 /// `expired` depends on the clock, to the microsecond, and applies to active licenses only.
-pub async fn status_filter_is_exact_to_the_microsecond(Stores { store, .. }: &Stores) {
+pub async fn status_filter_is_exact_to_the_microsecond(Handles { store, .. }: &Handles) {
     let ending = LicenseSpec { expires_at: Some(Expiry::At(at(100))), ..spec("open") };
     let forever = LicenseSpec { expires_at: Some(Expiry::Never), ..spec("open") };
     let ending_active = issue(store, &ending).await.id;
@@ -37,7 +37,7 @@ pub async fn status_filter_is_exact_to_the_microsecond(Stores { store, .. }: &St
 }
 
 /// A license must match every field of a filter.
-pub async fn plan_and_customer_filters_combine(Stores { store, .. }: &Stores) {
+pub async fn plan_and_customer_filters_combine(Handles { store, .. }: &Handles) {
     let mut ids = Vec::new();
     for (plan, customer) in [
         ("open", "a@x.com"),
@@ -71,7 +71,7 @@ pub async fn plan_and_customer_filters_combine(Stores { store, .. }: &Stores) {
 }
 
 /// Pages list each license once while licenses are added and changed.
-pub async fn license_pages_are_stable(Stores { store, other, .. }: &Stores) {
+pub async fn license_pages_are_stable(Handles { store, other, .. }: &Handles) {
     let mut before = issue_many(store, "open", 23).await;
     before.reverse();
     for limit in [1, 5, 23, 100] {
@@ -89,7 +89,7 @@ pub async fn license_pages_are_stable(Stores { store, other, .. }: &Stores) {
 }
 
 /// A license lists a bounded number of activations of each kind, and counts all.
-pub async fn long_activation_lists_are_truncated(Stores { store, .. }: &Stores) {
+pub async fn long_activation_lists_are_truncated(Handles { store, .. }: &Handles) {
     let license = issue_with_slots(store, 5_000).await;
     let count = limits::LISTED_ACTIVATIONS as usize;
     let domains = set_domains((0..count).map(|n| format!("d{n}.com")));

@@ -6,7 +6,7 @@ use crate::conformance::prelude::*;
 const SLOTS_FOR_ALL: u32 = 1_000;
 
 /// One of many changes that expect the same version is made.
-pub async fn one_change_of_a_version_wins(Stores { handles, .. }: &Stores) {
+pub async fn one_change_of_a_version_wins(Handles { both: handles, .. }: &Handles) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], SLOTS_FOR_ALL).await;
         let changed = race(handles, CALLERS, |task, store| {
@@ -20,8 +20,8 @@ pub async fn one_change_of_a_version_wins(Stores { handles, .. }: &Stores) {
     }
 }
 
-/// Once a revocation is acknowledged on any handle, no claim that begins is granted.
-pub async fn revoked_license_grants_nothing(Stores { handles, .. }: &Stores) {
+/// Once a revocation is acknowledged on any handle, no claim that begins later is granted.
+pub async fn revoked_license_grants_nothing(Handles { both: handles, .. }: &Handles) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 100_000).await;
         let revoked = Arc::new(AtomicBool::new(false));
@@ -31,7 +31,7 @@ pub async fn revoked_license_grants_nothing(Stores { handles, .. }: &Stores) {
                 if task == 0 {
                     revoke(&store, &id, &revoked).await
                 } else {
-                    hammer(&store, &id, task, &revoked).await
+                    claim_repeatedly(&store, &id, task, &revoked).await
                 }
             }
         })
@@ -52,7 +52,7 @@ async fn revoke(store: &Handle, id: &LicenseId, revoked: &AtomicBool) -> usize {
 }
 
 /// Claims until some calls after the revocation, and returns how many of those were granted.
-async fn hammer(store: &Handle, id: &LicenseId, task: usize, revoked: &AtomicBool) -> usize {
+async fn claim_repeatedly(store: &Handle, id: &LicenseId, task: usize, revoked: &AtomicBool) -> usize {
     let (mut after, mut late) = (0, 0);
     for n in 0.. {
         let began_after = revoked.load(Ordering::SeqCst);
@@ -70,7 +70,7 @@ async fn hammer(store: &Handle, id: &LicenseId, task: usize, revoked: &AtomicBoo
 }
 
 /// One of many creates with the same idempotency key stores its license, and all return its id.
-pub async fn one_create_per_idempotency_key_wins(Stores { handles, .. }: &Stores) {
+pub async fn one_create_per_idempotency_key_wins(Handles { both: handles, .. }: &Handles) {
     for round in 0..ROUNDS {
         let key = IdempotencyKey::parse(&format!("order {round}")).expect("a key");
         let created = race(handles, CALLERS, |_, store| {
@@ -91,7 +91,7 @@ pub async fn one_create_per_idempotency_key_wins(Stores { handles, .. }: &Stores
 }
 
 /// Every acknowledged validation is counted.
-pub async fn concurrent_validations_are_all_counted(Stores { handles, .. }: &Stores) {
+pub async fn concurrent_validations_are_all_counted(Handles { both: handles, .. }: &Handles) {
     let license = issue(&handles[0], &spec("open")).await;
     race(handles, CALLERS, |task, store| {
         let id = license.id.clone();
@@ -113,7 +113,7 @@ pub async fn concurrent_validations_are_all_counted(Stores { handles, .. }: &Sto
 }
 
 /// Concurrent commands and validations on one license lose no count and no change.
-pub async fn commands_and_validations_lose_no_count(Stores { handles, .. }: &Stores) {
+pub async fn commands_and_validations_lose_no_count(Handles { both: handles, .. }: &Handles) {
     let license = issue_with_slots(&handles[0], SLOTS_FOR_ALL).await;
     race(handles, CALLERS, |task, store| {
         let id = license.id.clone();

@@ -16,7 +16,7 @@ async fn assert_recorded(store: &Handle, id: &LicenseId, valid: u64, denied: u64
 }
 
 /// Valid answers move the counters. Denied ones are recorded in the history only.
-pub async fn only_valid_answers_count(Stores { store, .. }: &Stores) {
+pub async fn only_valid_answers_count(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let mut recorded = Vec::new();
     for (seconds, outcome, domain, fingerprint) in [
@@ -43,7 +43,7 @@ pub async fn only_valid_answers_count(Stores { store, .. }: &Stores) {
 }
 
 /// A validation that is recorded late does not move the latest time back.
-pub async fn last_validated_at_only_moves_forward(Stores { store, .. }: &Stores) {
+pub async fn last_validated_at_only_moves_forward(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     for (seconds, latest) in [(5, 5), (3, 5), (9, 9), (9, 9), (-7, 9)] {
         ok!(store.record(&[validation(&license.id, seconds, VALID)], None));
@@ -52,7 +52,7 @@ pub async fn last_validated_at_only_moves_forward(Stores { store, .. }: &Stores)
 }
 
 /// A validation of an unknown license is ignored. The others of its batch are recorded.
-pub async fn validation_of_unknown_license_is_ignored(Stores { store, .. }: &Stores) {
+pub async fn validation_of_unknown_license_is_ignored(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let unknown = new_license(&spec("open")).license.id;
     let batch = [
@@ -65,7 +65,7 @@ pub async fn validation_of_unknown_license_is_ignored(Stores { store, .. }: &Sto
 }
 
 /// A batch may have many validations of one license.
-pub async fn batch_adds_up_per_license(Stores { store, .. }: &Stores) {
+pub async fn batch_adds_up_per_license(Handles { store, .. }: &Handles) {
     let (first, second) = (issue(store, &spec("open")).await, issue(store, &spec("open")).await);
     let batch: Vec<_> = (0..500_u32)
         .map(|n| {
@@ -82,12 +82,12 @@ pub async fn batch_adds_up_per_license(Stores { store, .. }: &Stores) {
 
 /// A batch that is sent again is recorded once, through any handle. The next batch and those of other
 /// recorders are recorded.
-pub async fn repeated_batch_is_counted_once(Stores { store, other, .. }: &Stores) {
+pub async fn repeated_batch_is_counted_once(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let [first, second] = [1, 2].map(|byte| WriterId::from_bytes([byte; 16]));
     let batch = [validation(&license.id, 1, VALID), validation(&license.id, 2, EXPIRED)];
     let mut counted = 0;
-    for (recorder, number, new) in [
+    for (writer, number, new) in [
         (first, 1, 1),
         (first, 1, 0),
         (first, 2, 1),
@@ -98,20 +98,20 @@ pub async fn repeated_batch_is_counted_once(Stores { store, other, .. }: &Stores
     ] {
         counted += new;
         for (handle, again) in [(store, false), (other, true)] {
-            ok!(handle.record(&batch, Some(BatchId { recorder, number })));
-            let context = format!("after batch {number} of {recorder:?}, sent again: {again}");
+            ok!(handle.record(&batch, Some(BatchId { writer, number })));
+            let context = format!("after batch {number} of {writer:?}, sent again: {again}");
             assert_recorded(store, &license.id, counted, counted, &context).await;
         }
     }
 }
 
 /// An empty batch is no error.
-pub async fn empty_batch_is_accepted(Stores { store, .. }: &Stores) {
+pub async fn empty_batch_is_accepted(Handles { store, .. }: &Handles) {
     ok!(store.record(&[], None));
 }
 
 /// An acknowledged validation is counted at once, on every handle.
-pub async fn recorded_validation_is_counted_at_once(Stores { store, other, .. }: &Stores) {
+pub async fn recorded_validation_is_counted_at_once(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     for n in 1..=20 {
         ok!(store.record(&[validation(&license.id, 1, VALID)], None));

@@ -3,7 +3,7 @@
 use crate::conformance::prelude::*;
 
 /// The first value of a name is kept.
-pub async fn first_value_is_kept(Stores { store, other, .. }: &Stores) {
+pub async fn first_value_is_kept(Handles { store, other, .. }: &Handles) {
     for (name, value, expected) in [
         ("a", b"one".as_slice(), b"one".as_slice()),
         ("a", b"two", b"one"),
@@ -18,7 +18,7 @@ pub async fn first_value_is_kept(Stores { store, other, .. }: &Stores) {
 }
 
 /// Racing callers all get the first value.
-pub async fn racing_callers_get_the_first_value(Stores { handles, .. }: &Stores) {
+pub async fn racing_callers_get_the_first_value(Handles { both: handles, .. }: &Handles) {
     for round in 0..5 {
         let name = format!("round {round}");
         let stored = race(handles, 16, |task, store| {

@@ -9,7 +9,7 @@ pub(super) const ROUNDS: usize = 5;
 
 /// Lets `CALLERS` claims race for the slots of a license, each with its own domain or device.
 async fn race_for_slots(
-    Stores { handles, .. }: &Stores,
+    Handles { both: handles, .. }: &Handles,
     full: DenialCode,
     kind: &str,
     claim: impl Fn(usize) -> Command,
@@ -33,16 +33,16 @@ async fn race_for_slots(
     }
 }
 
-/// As many domains get a slot as there are slots.
-pub async fn domains_are_never_oversold_nor_undersold(stores: &Stores) {
+/// Exactly as many domains get a slot as there are slots.
+pub async fn domains_are_never_oversold_nor_undersold(stores: &Handles) {
     race_for_slots(stores, DenialCode::DomainLimitReached, "domains", |task| {
         activate(Some(&format!("d{task}.com")), None)
     })
     .await;
 }
 
-/// As many devices get a slot as there are slots.
-pub async fn devices_are_never_oversold_nor_undersold(stores: &Stores) {
+/// Exactly as many devices get a slot as there are slots.
+pub async fn devices_are_never_oversold_nor_undersold(stores: &Handles) {
     race_for_slots(stores, DenialCode::DeviceLimitReached, "devices", |task| {
         activate(None, Some(&format!("device {task}")))
     })
@@ -50,7 +50,7 @@ pub async fn devices_are_never_oversold_nor_undersold(stores: &Stores) {
 }
 
 /// Each of many licenses has one winner, with its own domain and events. The winner needs no second slot.
-pub async fn concurrent_claims_stay_on_their_license(Stores { handles, .. }: &Stores) {
+pub async fn concurrent_claims_stay_on_their_license(Handles { both: handles, .. }: &Handles) {
     let most = CALLERS / 3;
     for _ in 0..ROUNDS {
         let mut licenses = Vec::new();
@@ -86,7 +86,7 @@ pub async fn concurrent_claims_stay_on_their_license(Stores { handles, .. }: &St
 }
 
 /// A claim for a domain and a device takes both slots or none.
-pub async fn domain_and_device_are_claimed_together(Stores { handles, .. }: &Stores) {
+pub async fn domain_and_device_are_claimed_together(Handles { both: handles, .. }: &Handles) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 3).await;
         let won = race(handles, CALLERS, |task, store| {
@@ -108,7 +108,7 @@ pub async fn domain_and_device_are_claimed_together(Stores { handles, .. }: &Sto
 }
 
 /// Concurrent first calls from one domain and device take one slot of each, and write one event of each.
-pub async fn repeated_claim_takes_one_slot(Stores { handles, .. }: &Stores) {
+pub async fn repeated_claim_takes_one_slot(Handles { both: handles, .. }: &Handles) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 7).await;
         let won = race(handles, CALLERS, |_, store| {
@@ -127,7 +127,7 @@ pub async fn repeated_claim_takes_one_slot(Stores { handles, .. }: &Stores) {
 }
 
 /// One of many concurrent releases of an activation frees its slot.
-pub async fn racing_releases_free_one_slot(Stores { handles, .. }: &Stores) {
+pub async fn racing_releases_free_one_slot(Handles { both: handles, .. }: &Handles) {
     for _ in 0..ROUNDS {
         let license = issue_with_slots(&handles[0], 7).await;
         for name in ["d1", "d2"] {
@@ -148,7 +148,7 @@ pub async fn racing_releases_free_one_slot(Stores { handles, .. }: &Stores) {
 }
 
 /// Concurrent claims and releases never exceed the slots, and counts equal activations.
-pub async fn claims_and_releases_keep_counts_exact(Stores { handles, .. }: &Stores) {
+pub async fn claims_and_releases_keep_counts_exact(Handles { both: handles, .. }: &Handles) {
     let license = issue_with_slots(&handles[0], 3).await;
     let taken = race(handles, CALLERS, |task, store| {
         let (id, name) = (license.id.clone(), format!("d{task}"));

@@ -5,7 +5,7 @@ use crate::conformance::audit::entries::{actor, all_entries};
 use crate::conformance::prelude::*;
 
 /// Every handle reads a revocation at once. A second one changes nothing.
-pub async fn revocation_is_final_and_audited_once(Stores { store, other, .. }: &Stores) {
+pub async fn revocation_is_final_and_audited_once(Handles { store, other, .. }: &Handles) {
     let made = make(store, 1).await;
     let expected = ApiToken { revoked_at: Some(at(10)), ..made.clone() };
     for now in [at(10), at(11)] {
@@ -22,7 +22,7 @@ pub async fn revocation_is_final_and_audited_once(Stores { store, other, .. }: &
 }
 
 /// One of many concurrent revocations is made, and all callers see its time.
-pub async fn racing_revocations_are_audited_once(Stores { handles, .. }: &Stores) {
+pub async fn racing_revocations_are_audited_once(Handles { both: handles, .. }: &Handles) {
     let made = make(&handles[0], 1).await;
     let revoked = race(handles, 16, |task, store| {
         let (id, now) = (made.id.clone(), at(i64::try_from(task).expect("few")));

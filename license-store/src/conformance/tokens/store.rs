@@ -16,7 +16,7 @@ fn token(number: u8) -> ApiToken {
     }
 }
 
-/// Stores a new token.
+/// Handles a new token.
 pub(in crate::conformance) async fn make(store: &Handle, number: u8) -> ApiToken {
     let token = token(number);
     ok!(store.tokens().create_token(&NewToken::new(token.clone(), &actor())));
@@ -31,7 +31,7 @@ pub(super) async fn assert_audited(store: &Handle, count: usize, context: &str) 
 }
 
 /// Every handle reads each field of a token, by id and by digest.
-pub async fn token_is_stored_unchanged(Stores { store, other, .. }: &Stores) {
+pub async fn token_is_stored_unchanged(Handles { store, other, .. }: &Handles) {
     let made = make(store, 1).await;
     for store in [store, other] {
         assert_eq!(ok!(store.tokens().get_token(&made.id)), Some(made.clone()));
@@ -46,7 +46,7 @@ pub async fn token_is_stored_unchanged(Stores { store, other, .. }: &Stores) {
 }
 
 /// An id or digest is used once.
-pub async fn taken_token_is_rejected(Stores { store, .. }: &Stores) {
+pub async fn taken_token_is_rejected(Handles { store, .. }: &Handles) {
     let made = make(store, 1).await;
     let (same_id, same_digest) = (
         ApiToken { digest: TokenDigest::from_bytes([2; 32]), ..made.clone() },
@@ -60,7 +60,7 @@ pub async fn taken_token_is_rejected(Stores { store, .. }: &Stores) {
 }
 
 /// Tokens are listed by descending id, in pages.
-pub async fn tokens_are_listed_newest_first(Stores { store, .. }: &Stores) {
+pub async fn tokens_are_listed_newest_first(Handles { store, .. }: &Handles) {
     let mut made = Vec::new();
     for number in 1..=5 {
         made.push(make(store, number).await);
@@ -71,7 +71,7 @@ pub async fn tokens_are_listed_newest_first(Stores { store, .. }: &Stores) {
 }
 
 /// The time of the last use only moves forward. Unknown tokens are ignored.
-pub async fn last_use_only_moves_forward(Stores { store, .. }: &Stores) {
+pub async fn last_use_only_moves_forward(Handles { store, .. }: &Handles) {
     let (one, two) = (make(store, 1).await, make(store, 2).await);
     let used = |token: &ApiToken, second| TokenUse { id: token.id.clone(), at: at(second) };
     let unknown = TokenUse { id: TokenId::first(), at: at(5) };
@@ -90,8 +90,8 @@ async fn next_token(stream: &mut dyn ChangeStream) -> TokenChanged {
     next_notice(stream, select).await
 }
 
-/// New and revoked tokens are announced after the commit, on other handles if the harness says so.
-pub async fn token_changes_are_announced(Stores { store, other, scope, .. }: &Stores) {
+/// New and revoked tokens are announced after the commit, on the handles of `Harness::stream_scope`.
+pub async fn token_changes_are_announced(Handles { store, other, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Imported licenses and snapshots of the cases.
+//! Imported licenses and snapshots that the cases use.
 
 use crate::conformance::prelude::*;
 
@@ -38,7 +38,7 @@ pub(super) fn batch(licenses: impl IntoIterator<Item = ImportedLicense>) -> Impo
     ImportBatch { licenses: licenses.into_iter().collect(), at: at(100), by }
 }
 
-/// Returns the stored form of an imported license.
+/// Returns the detail that a store must return after the import.
 pub(super) fn shown(incoming: &ImportedLicense) -> LicenseDetail {
     let of_kind = |domains: bool| {
         let found = incoming
@@ -63,7 +63,7 @@ pub(super) async fn import(
     ok!(store.transfer().import(&batch(licenses)))
 }
 
-pub(super) type Counted = (Arc<License>, Counters);
+pub(super) type LicenseWithCounters = (Arc<License>, Counters);
 pub(super) type BoundTo = (LicenseId, ActivationDetail);
 
 /// Reads a table of a snapshot in pages.
@@ -83,10 +83,10 @@ macro_rules! all_rows {
 pub(super) use all_rows;
 
 /// Reads the licenses and activations of a snapshot, in pages.
-pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<Counted>, Vec<BoundTo>) {
+pub(super) async fn read_all(store: &Handle, limit: u32) -> (Vec<LicenseWithCounters>, Vec<BoundTo>) {
     let mut snapshot = ok!(store.transfer().snapshot());
     let licenses = all_rows!(limit, |found| {
-        snapshot.licenses(found.last().map(|(license, _): &Counted| &license.id), limit)
+        snapshot.licenses(found.last().map(|(license, _): &LicenseWithCounters| &license.id), limit)
     });
     let activations = all_rows!(limit, |found| {
         snapshot

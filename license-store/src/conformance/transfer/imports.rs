@@ -5,7 +5,7 @@ use crate::conformance::audit::entries::entries;
 use crate::conformance::prelude::*;
 
 /// Every handle reads each field of an imported license, and so does a snapshot.
-pub async fn imported_license_is_stored_unchanged(Stores { store, other, .. }: &Stores) {
+pub async fn imported_license_is_stored_unchanged(Handles { store, other, .. }: &Handles) {
     let (mut full, mut bare) = (incoming(), incoming());
     full.license.state = LicenseState::Revoked;
     full.license.max_domains = Limit::Unlimited;
@@ -39,7 +39,7 @@ pub async fn imported_license_is_stored_unchanged(Stores { store, other, .. }: &
 
 /// An imported license has free slots and counters like any other, and its events continue after the last
 /// number.
-pub async fn imported_license_can_be_used(Stores { store, .. }: &Stores) {
+pub async fn imported_license_can_be_used(Handles { store, .. }: &Handles) {
     let one = incoming();
     let id = one.license.id.clone();
     import(store, [one]).await;
@@ -57,7 +57,7 @@ pub async fn imported_license_can_be_used(Stores { store, .. }: &Stores) {
 }
 
 /// Existing licenses are not changed. The others of the batch are stored.
-pub async fn existing_license_is_not_changed(Stores { store, other, .. }: &Stores) {
+pub async fn existing_license_is_not_changed(Handles { store, other, .. }: &Handles) {
     let existing = issue(other, &spec("open")).await;
     let before = detail(store, &existing.id).await;
     let (mut same, mut named_by_key, mut new_key) = (incoming(), incoming(), incoming());
@@ -84,7 +84,7 @@ pub async fn existing_license_is_not_changed(Stores { store, other, .. }: &Store
 }
 
 /// A dry run returns what an import would return, and writes nothing.
-pub async fn dry_run_writes_nothing(Stores { store, .. }: &Stores) {
+pub async fn dry_run_writes_nothing(Handles { store, .. }: &Handles) {
     let existing = issue(store, &spec("open")).await;
     let (new, mut taken) = (incoming(), incoming());
     taken.license.id = existing.id.clone();
@@ -108,7 +108,7 @@ pub(super) async fn audited(store: &Handle) -> Vec<u64> {
 }
 
 /// Each import with new licenses writes one audit entry with their number.
-pub async fn import_is_audited(Stores { store, .. }: &Stores) {
+pub async fn import_is_audited(Handles { store, .. }: &Handles) {
     let (one, two, three) = (incoming(), incoming(), incoming());
     import(store, [one.clone(), two]).await;
     import(store, [one.clone()]).await;
@@ -119,7 +119,7 @@ pub async fn import_is_audited(Stores { store, .. }: &Stores) {
 }
 
 /// Events of an imported license are stored with it.
-pub async fn imported_events_are_stored(Stores { store, other, .. }: &Stores) {
+pub async fn imported_events_are_stored(Handles { store, other, .. }: &Handles) {
     let mut one = incoming();
     one.license.last_event = 8;
     one.events.push(Event {
@@ -135,7 +135,7 @@ pub async fn imported_events_are_stored(Stores { store, other, .. }: &Stores) {
 }
 
 /// New licenses are announced, because their keys may be cached as unknown.
-pub async fn import_is_announced(Stores { store, scope, .. }: &Stores) {
+pub async fn import_is_announced(Handles { store, scope, .. }: &Handles) {
     if !scope.has_stream() {
         return;
     }
@@ -153,7 +153,7 @@ pub async fn import_is_announced(Stores { store, scope, .. }: &Stores) {
 }
 
 /// Concurrent imports of the same licenses store each once, and one of them returns it as new.
-pub async fn racing_imports_store_each_license_once(Stores { handles, .. }: &Stores) {
+pub async fn racing_imports_store_each_license_once(Handles { both: handles, .. }: &Handles) {
     for _ in 0..3 {
         let licenses: Vec<_> = (0..20).map(|_| incoming()).collect();
         let settled = race(handles, 4, |_, store| {
@@ -174,7 +174,7 @@ pub async fn racing_imports_store_each_license_once(Stores { handles, .. }: &Sto
 }
 
 /// A device that was never seen counts as seen at the time of the import.
-pub async fn unseen_imported_device_is_not_idle(Stores { store, other, .. }: &Stores) {
+pub async fn unseen_imported_device_is_not_idle(Handles { store, other, .. }: &Handles) {
     let Some(activations) = &other.activations else { return };
     let (seen, mut unseen) = (incoming(), incoming());
     unseen.activations.iter_mut().for_each(|one| one.last_seen = LastSeen::default());
@@ -192,7 +192,7 @@ pub async fn unseen_imported_device_is_not_idle(Stores { store, other, .. }: &St
 }
 
 /// An empty import writes nothing.
-pub async fn empty_import_does_nothing(Stores { store, .. }: &Stores) {
+pub async fn empty_import_does_nothing(Handles { store, .. }: &Handles) {
     assert_eq!(import(store, []).await, []);
     assert_eq!(audited(store).await, Vec::<u64>::new());
     let (licenses, activations) = read_all(store, 10).await;

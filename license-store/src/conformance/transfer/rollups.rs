@@ -23,7 +23,7 @@ pub(super) async fn rollups(store: &Handle, limit: u32) -> Vec<Rollup> {
 }
 
 /// Rollups of existing licenses are stored once, and reports count them.
-pub async fn rollups_are_imported_once(Stores { store, other, .. }: &Stores) {
+pub async fn rollups_are_imported_once(Handles { store, other, .. }: &Handles) {
     let one = incoming();
     let id = one.license.id.clone();
     import(store, [one]).await;
@@ -50,7 +50,7 @@ pub async fn rollups_are_imported_once(Stores { store, other, .. }: &Stores) {
 
 /// A pruned rollup is in the totals and is not imported again. Single validations of imported days are
 /// missing.
-pub async fn pruned_rollup_is_not_imported_again(Stores { store, other, .. }: &Stores) {
+pub async fn pruned_rollup_is_not_imported_again(Handles { store, other, .. }: &Handles) {
     let Some(reports) = &other.usage else { return };
     let one = incoming();
     let id = one.license.id.clone();

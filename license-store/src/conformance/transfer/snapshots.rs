@@ -5,7 +5,7 @@ use super::rollups::{rollup, rollups};
 use crate::conformance::prelude::*;
 
 /// A snapshot is ordered by id, and the same with any page size.
-pub async fn snapshot_is_ordered(Stores { store, .. }: &Stores) {
+pub async fn snapshot_is_ordered(Handles { store, .. }: &Handles) {
     let mut licenses: Vec<_> = (0..7).map(|_| incoming()).collect();
     licenses.reverse();
     import(store, licenses.clone()).await;
@@ -23,7 +23,7 @@ pub async fn snapshot_is_ordered(Stores { store, .. }: &Stores) {
 }
 
 /// A snapshot has what was recorded before it, and no later commit.
-pub async fn snapshot_is_of_one_moment(Stores { store, other, .. }: &Stores) {
+pub async fn snapshot_is_of_one_moment(Handles { store, other, .. }: &Handles) {
     let (first, last) = (issue(other, &spec("open")).await, issue(other, &spec("open")).await);
     record_and_count(other, &[validation(&last.id, 5, VALID)]).await;
     let mut snapshot = ok!(store.transfer().snapshot());
@@ -39,7 +39,7 @@ pub async fn snapshot_is_of_one_moment(Stores { store, other, .. }: &Stores) {
 }
 
 /// Rollups of a snapshot are ordered by key, with any page size, and include earlier validations.
-pub async fn snapshot_rollups_are_ordered(Stores { store, .. }: &Stores) {
+pub async fn snapshot_rollups_are_ordered(Handles { store, .. }: &Handles) {
     let (one, two) = (incoming(), incoming());
     let ids = [one.license.id.clone(), two.license.id.clone()];
     import(store, [one, two]).await;
@@ -58,7 +58,7 @@ pub async fn snapshot_rollups_are_ordered(Stores { store, .. }: &Stores) {
 }
 
 /// Settings with a prefix are listed by name.
-pub async fn settings_are_listed_by_prefix(Stores { store, other, .. }: &Stores) {
+pub async fn settings_are_listed_by_prefix(Handles { store, other, .. }: &Handles) {
     assert_eq!(ok!(store.transfer().settings_with_prefix("p/")), []);
     for (name, value) in
         [("p/b", b"2".as_slice()), ("p", b"no"), ("p0", b"no"), ("P/a", b"no"), ("p/a\u{10fffe}", b"")]

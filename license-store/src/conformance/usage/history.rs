@@ -3,7 +3,7 @@
 use crate::conformance::prelude::*;
 
 /// The history has location, client and covering domain of each validation, if they are known.
-pub async fn history_stores_every_field(Stores { store, other, .. }: &Stores) {
+pub async fn history_stores_every_field(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let location = |country, region| {
         let country = Country::parse(country).expect("a country");
@@ -31,7 +31,7 @@ pub async fn history_stores_every_field(Stores { store, other, .. }: &Stores) {
 }
 
 /// A range includes its start and excludes its end.
-pub async fn range_is_half_open(Stores { store, .. }: &Stores) {
+pub async fn range_is_half_open(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     for seconds in 0..10 {
         let outcome = if seconds == 6 { EXPIRED } else { VALID };
@@ -55,7 +55,7 @@ pub async fn range_is_half_open(Stores { store, .. }: &Stores) {
 }
 
 /// Pages run from the newest validation to the oldest, and list each once, also if times are equal.
-pub async fn history_pages_run_newest_first(Stores { store, .. }: &Stores) {
+pub async fn history_pages_run_newest_first(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     // Four at each time, with different devices.
     let batch: Vec<_> = (0..40_i64)
@@ -76,14 +76,14 @@ pub async fn history_pages_run_newest_first(Stores { store, .. }: &Stores) {
 }
 
 /// The usage of an unknown license is `NotFound`.
-pub async fn unknown_license_is_not_found(Stores { store, .. }: &Stores) {
+pub async fn unknown_license_is_not_found(Handles { store, .. }: &Handles) {
     let unknown = new_license(&spec("open")).license.id;
     let result = store.usage().report(&unknown, &UsageQuery::default()).await;
     assert_error!(result, NotFound);
 }
 
 /// Validations of unknown licenses are not in the overview.
-pub async fn unknown_license_is_not_counted(Stores { store, .. }: &Stores) {
+pub async fn unknown_license_is_not_counted(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("open")).await;
     let unknown = new_license(&spec("open")).license.id;
     let batch = [validation(&license.id, 1, VALID), validation(&unknown, 2, VALID)];

@@ -12,9 +12,9 @@ fn shares(expected: &[(Option<&str>, u64, i64, i64)]) -> Vec<UsageShare> {
     expected.iter().map(share).collect()
 }
 
-/// A report counts each validation in its range once, wherever the range cuts a day, with first and last
-/// time, series and shares.
-pub async fn report_counts_its_range(Stores { store, .. }: &Stores) {
+/// A report counts each validation in its range once, even if the range begins or ends within a day. It has
+/// first and last time, series and shares.
+pub async fn report_counts_its_range(Handles { store, .. }: &Handles) {
     let (first, _, validations) = three_days(store).await;
     let all: Vec<_> = validations.iter().filter(|validation| validation.license_id == first).collect();
     let edges = [None, Some(-12), Some(0), Some(1), Some(12), Some(13), Some(36)].map(|edge| edge.map(hours));
@@ -60,7 +60,7 @@ pub async fn report_counts_its_range(Stores { store, .. }: &Stores) {
 }
 
 /// A breakdown lists the largest shares and the sum of the others.
-pub async fn breakdown_is_bounded(Stores { store, .. }: &Stores) {
+pub async fn breakdown_is_bounded(Handles { store, .. }: &Handles) {
     let id = issue(store, &spec("open")).await.id;
     let most = limits::USAGE_SHARES;
     let of = |n: usize| used(&id, hours(0), VALID, (None, Some(&format!("d{n:03}")), None));
@@ -75,7 +75,7 @@ pub async fn breakdown_is_bounded(Stores { store, .. }: &Stores) {
 }
 
 /// The overview has totals, active licenses, the most used licenses and usage by plan.
-pub async fn overview_counts_all_licenses(Stores { store, .. }: &Stores) {
+pub async fn overview_counts_all_licenses(Handles { store, .. }: &Handles) {
     let (first, second, _) = three_days(store).await;
     issue(store, &spec("open")).await;
     let query = UsageQuery {
@@ -98,7 +98,7 @@ pub async fn overview_counts_all_licenses(Stores { store, .. }: &Stores) {
     let breakdown = overview.usage.breakdown.expect("a breakdown");
     let expected = shares(&[(Some("DE"), 3, 0, 2), (None, 2, 36, 37), (Some("FR"), 2, 1, 13)]);
     assert_eq!(breakdown.shares, expected, "shares of all licenses");
-    // A range that cuts two days needs whole days and single validations.
+    // A range that begins and ends within days needs rollups of whole days and single validations.
     let cut = UsageQuery { from: Some(hours(1)), to: Some(hours(36)), ..UsageQuery::default() };
     let overview = usage_overview(store, &cut).await;
     let active = (overview.active_licenses, overview.active_domains, overview.active_devices);

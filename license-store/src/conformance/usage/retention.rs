@@ -5,7 +5,7 @@ use crate::conformance::prelude::*;
 
 /// Old usage is deleted in bounded batches. Totals of all time stay, and a report says from when on it is
 /// complete.
-pub async fn old_usage_is_pruned_in_batches(Stores { store, other, .. }: &Stores) {
+pub async fn old_usage_is_pruned_in_batches(Handles { store, other, .. }: &Handles) {
     let (id, idle) = (issue(store, &spec("open")).await.id, issue(store, &spec("open")).await.id);
     let mut recorded = Vec::new();
     // One denied and two valid validations on each day.
@@ -67,7 +67,7 @@ pub async fn old_usage_is_pruned_in_batches(Stores { store, other, .. }: &Stores
 }
 
 /// Concurrent pruning and recording neither lose nor double a count.
-pub async fn pruning_races_with_recording(Stores { handles, .. }: &Stores) {
+pub async fn pruning_races_with_recording(Handles { both: handles, .. }: &Handles) {
     let id = issue(&handles[0], &spec("open")).await.id;
     let retention = UsageRetention { record_days: 1, rollup_days: 2 };
     let now = hours(24 * 6);

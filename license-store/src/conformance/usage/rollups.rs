@@ -55,7 +55,7 @@ pub(super) async fn three_days(store: &Handle) -> (LicenseId, LicenseId, Vec<Val
 
 /// Rollups equal what was recorded at once, ordered by key, for all licenses and for one, in pages of any
 /// size.
-pub async fn rollups_are_listed_in_order(Stores { store, other, .. }: &Stores) {
+pub async fn rollups_are_listed_in_order(Handles { store, other, .. }: &Handles) {
     let (first, _, validations) = three_days(store).await;
     let expected = recounted(&validations);
     for limit in [1, 2, 3, 100] {
@@ -67,7 +67,7 @@ pub async fn rollups_are_listed_in_order(Stores { store, other, .. }: &Stores) {
 }
 
 /// A page may start after a key that no rollup has.
-pub async fn page_starts_after_any_key(Stores { store, .. }: &Stores) {
+pub async fn page_starts_after_any_key(Handles { store, .. }: &Handles) {
     let (_, second, validations) = three_days(store).await;
     let key = Rollup::of(&used(&second, noon(), VALID, (None, None, None))).key;
     let expected: Vec<_> = recounted(&validations).into_iter().filter(|rollup| rollup.key > key).collect();
@@ -147,7 +147,7 @@ async fn check(
 
 /// Rollups equal a recount, and reports equal a count of the validations in their range, in any order of
 /// recording.
-pub async fn rollups_and_reports_equal_a_recount(Stores { handles, .. }: &Stores) {
+pub async fn rollups_and_reports_equal_a_recount(Handles { both: handles, .. }: &Handles) {
     let cases = (vec(vec(recorded(), 1..40), 1..5), vec(asked(), 1..6));
     let handles = handles.clone();
     check_all(12, cases, async move |(batches, queries)| check(&handles, &batches, &queries).await).await;

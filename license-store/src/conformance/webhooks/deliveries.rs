@@ -1,15 +1,15 @@
 //! Cases for deliveries: their attempts, replays and retention.
 
-use super::endpoints::{command, register};
+use super::endpoints::{execute, register};
 use super::leases::{TOKEN, endpoint_with_events, lease, request, sequences, settle, statuses, with_events};
 use crate::conformance::events::positions::assign_all;
 use crate::conformance::prelude::*;
 
 /// An event with a position has deliveries to the enabled endpoints that chose it.
-pub async fn endpoints_receive_chosen_events(Stores { store, .. }: &Stores) {
+pub async fn endpoints_receive_chosen_events(Handles { store, .. }: &Handles) {
     let (all, some) = (register(store, &["*"]).await, register(store, &["license.suspended"]).await);
     let disabled = register(store, &["*"]).await;
-    command(store, &disabled.id, &EndpointCommand::Disable).await;
+    execute(store, &disabled.id, &EndpointCommand::Disable).await;
     with_events(store, 3).await;
     assign_all(store).await;
     for (endpoint, expected) in [(&all, 3), (&some, 1), (&disabled, 0)] {
@@ -25,7 +25,7 @@ pub async fn endpoints_receive_chosen_events(Stores { store, .. }: &Stores) {
 }
 
 /// Attempts are stored with their answers. Deliveries are listed by status, in pages, newest first.
-pub async fn attempts_are_stored(Stores { store, other, .. }: &Stores) {
+pub async fn attempts_are_stored(Handles { store, other, .. }: &Handles) {
     let endpoint = endpoint_with_events(store, 3).await;
     for (seconds, status) in [(90, 500), (95, 200)] {
         let taken = lease(store, &request(seconds, TOKEN)).await;
@@ -53,7 +53,7 @@ pub async fn attempts_are_stored(Stores { store, other, .. }: &Stores) {
 }
 
 /// An endpoint that answers 410 is disabled with an event. Once enabled, it gets its pending deliveries.
-pub async fn gone_endpoint_is_disabled_with_event(Stores { store, .. }: &Stores) {
+pub async fn gone_endpoint_is_disabled_with_event(Handles { store, .. }: &Handles) {
     let (gone, watcher) =
         (register(store, &["license.created"]).await, register(store, &["webhook_endpoint.disabled"]).await);
     issue(store, &spec("small")).await;
@@ -68,14 +68,14 @@ pub async fn gone_endpoint_is_disabled_with_event(Stores { store, .. }: &Stores)
     assert_eq!(taken.len(), 1, "none to the disabled endpoint");
     assert_eq!((&taken[0].endpoint.id, &taken[0].event.data["reason"]), (&watcher.id, &"gone".into()));
     assert_eq!(taken[0].event.data["endpoint"]["id"], gone.id.as_str());
-    command(store, &gone.id, &EndpointCommand::Enable).await;
+    execute(store, &gone.id, &EndpointCommand::Enable).await;
     assert_eq!(statuses(store, &gone.id).await, ["failed", "pending"]);
     assert_eq!(lease(store, &request(93, TOKEN)).await.len(), 1, "the pending delivery");
 }
 
 /// One delivery can be repeated, or all since a time, also events that were never sent because the endpoint
 /// was disabled.
-pub async fn deliveries_can_be_replayed(Stores { store, .. }: &Stores) {
+pub async fn deliveries_can_be_replayed(Handles { store, .. }: &Handles) {
     let endpoint = endpoint_with_events(store, 1).await;
     let taken = lease(store, &request(90, TOKEN)).await;
     let event = &taken[0].delivery.event_id;
@@ -87,12 +87,12 @@ pub async fn deliveries_can_be_replayed(Stores { store, .. }: &Stores) {
     assert_eq!((&again[0].delivery.event_id, again[0].delivery.tries), (event, 0), "same id");
     settle(store, &again[0], (94, TOKEN, 200)).await;
 
-    command(store, &endpoint.id, &EndpointCommand::Disable).await;
+    execute(store, &endpoint.id, &EndpointCommand::Disable).await;
     let unsent = with_events(store, 2).await;
     assign_all(store).await;
     let none = EventId::new(Subject::License(unsent), 1);
     assert!(!ok!(store.webhooks().replay_delivery(&endpoint.id, &none, at(95))), "no delivery exists");
-    command(store, &endpoint.id, &EndpointCommand::Enable).await;
+    execute(store, &endpoint.id, &EndpointCommand::Enable).await;
     let (mut count, mut after) = (0, Some(0));
     while let Some(position) = after {
         let replay =
@@ -107,7 +107,7 @@ pub async fn deliveries_can_be_replayed(Stores { store, .. }: &Stores) {
 }
 
 /// Pruning keeps pending deliveries and events that a subscription has not read.
-pub async fn pruning_keeps_undelivered_and_unread_events(Stores { store, .. }: &Stores) {
+pub async fn pruning_keeps_undelivered_and_unread_events(Handles { store, .. }: &Handles) {
     let endpoint = endpoint_with_events(store, 2).await;
     let taken = lease(store, &request(90, TOKEN)).await;
     settle(store, &taken[0], (91, TOKEN, 200)).await;

@@ -15,7 +15,7 @@ pub(super) fn new_endpoint(types: &[&str]) -> Endpoint {
     Endpoint::new(id.expect("an id"), settings, SealedSecret::from_bytes(vec![0, 1, 0xff]), at(0))
 }
 
-/// Stores a new endpoint.
+/// Handles a new endpoint.
 pub(super) async fn register(store: &Handle, types: &[&str]) -> Endpoint {
     let endpoint = new_endpoint(types);
     assert!(ok!(store.webhooks().create_endpoint(&endpoint)), "the limit is not reached");
@@ -23,7 +23,7 @@ pub(super) async fn register(store: &Handle, types: &[&str]) -> Endpoint {
 }
 
 /// Executes a command on an endpoint.
-pub(super) async fn command(store: &Handle, id: &EndpointId, command: &EndpointCommand) -> Endpoint {
+pub(super) async fn execute(store: &Handle, id: &EndpointId, command: &EndpointCommand) -> Endpoint {
     match ok!(store.webhooks().execute_endpoint(id, command, at(60))) {
         EndpointOutcome::Done(endpoint) => *endpoint,
         other => panic!("{command:?} is done, not {other:?}"),
@@ -31,7 +31,7 @@ pub(super) async fn command(store: &Handle, id: &EndpointId, command: &EndpointC
 }
 
 /// Every handle reads each field, after each command.
-pub async fn every_endpoint_field_is_stored(Stores { store, other, .. }: &Stores) {
+pub async fn every_endpoint_field_is_stored(Handles { store, other, .. }: &Handles) {
     let first = register(store, &["license.created", "license.revoked"]).await;
     assert_eq!(ok!(other.webhooks().get_endpoint(&first.id)), Some(first.clone()));
     let settings = EndpointSettings {
@@ -47,7 +47,7 @@ pub async fn every_endpoint_field_is_stored(Stores { store, other, .. }: &Stores
         EndpointCommand::Disable,
         EndpointCommand::Enable,
     ] {
-        let changed = command(store, &first.id, &asked).await;
+        let changed = execute(store, &first.id, &asked).await;
         assert_eq!(ok!(other.webhooks().get_endpoint(&first.id)), Some(changed), "after {asked:?}");
     }
     let second = register(other, &["*"]).await;
@@ -61,7 +61,7 @@ pub async fn every_endpoint_field_is_stored(Stores { store, other, .. }: &Stores
 }
 
 /// The number of endpoints is limited, also if several are created at once.
-pub async fn number_of_endpoints_is_limited(Stores { handles, .. }: &Stores) {
+pub async fn number_of_endpoints_is_limited(Handles { both: handles, .. }: &Handles) {
     for _ in 3..limits::ENDPOINTS {
         register(&handles[0], &["*"]).await;
     }
@@ -78,7 +78,7 @@ pub async fn number_of_endpoints_is_limited(Stores { handles, .. }: &Stores) {
 }
 
 /// A deleted endpoint loses its deliveries and gets no more.
-pub async fn deleted_endpoint_loses_its_deliveries(Stores { store, .. }: &Stores) {
+pub async fn deleted_endpoint_loses_its_deliveries(Handles { store, .. }: &Handles) {
     let (gone, other) = (register(store, &["*"]).await, register(store, &["*"]).await);
     issue(store, &spec("small")).await;
     assign_all(store).await;
@@ -94,16 +94,16 @@ pub async fn deleted_endpoint_loses_its_deliveries(Stores { store, .. }: &Stores
 }
 
 /// A test event goes to its endpoint only, and is refused if the endpoint is disabled.
-pub async fn test_event_goes_to_its_endpoint_only(Stores { store, .. }: &Stores) {
+pub async fn test_event_goes_to_its_endpoint_only(Handles { store, .. }: &Handles) {
     let (tested, other) = (register(store, &["license.created"]).await, register(store, &["*"]).await);
-    command(store, &tested.id, &EndpointCommand::Test).await;
+    execute(store, &tested.id, &EndpointCommand::Test).await;
     let events = assign_all(store).await;
     assert_eq!(events[0].event.event_type.as_str(), "webhook_endpoint.test");
     for (endpoint, expected) in [(&tested, 1), (&other, 0)] {
         let page = ok!(store.webhooks().list_deliveries(&endpoint.id, None, &PageRequest::default()));
         assert_eq!(page.items.len(), expected);
     }
-    command(store, &tested.id, &EndpointCommand::Disable).await;
+    execute(store, &tested.id, &EndpointCommand::Disable).await;
     let refused = store.webhooks().execute_endpoint(&tested.id, &EndpointCommand::Test, at(60)).await;
     assert_eq!(refused.expect("execute_endpoint"), EndpointOutcome::Disabled);
 }

@@ -60,7 +60,7 @@ pub(super) async fn endpoint_with_events(store: &Handle, events: usize) -> Endpo
 }
 
 /// A leased delivery is not leased again until the lease ends.
-pub async fn lease_excludes_others_until_it_ends(Stores { store, other, .. }: &Stores) {
+pub async fn lease_excludes_others_until_it_ends(Handles { store, other, .. }: &Handles) {
     endpoint_with_events(store, 1).await;
     assert_eq!(lease(store, &request(89, TOKEN)).await, [], "due at 90 s");
     let LeasedDeliveries { deliveries: first, next_due } =
@@ -80,7 +80,7 @@ pub async fn lease_excludes_others_until_it_ends(Stores { store, other, .. }: &S
 }
 
 /// Racing lease requests on several nodes get each delivery once.
-pub async fn racing_leases_get_each_delivery_once(Stores { handles, .. }: &Stores) {
+pub async fn racing_leases_get_each_delivery_once(Handles { both: handles, .. }: &Handles) {
     let store = &handles[0];
     let endpoints = [register(store, &["*"]).await, register(store, &["*"]).await];
     issue_many(store, "small", 30).await;
@@ -103,13 +103,13 @@ pub async fn racing_leases_get_each_delivery_once(Stores { handles, .. }: &Store
     .concat();
     let different: BTreeSet<_> = taken.iter().cloned().collect();
     assert_eq!(taken.len(), different.len(), "no delivery is leased twice");
-    // A delivery may be left if its endpoint was locked.
+    // A request skips locked endpoints, so deliveries may be left.
     let rest = lease(store, &request(90, TOKEN)).await;
     assert_eq!(different.len() + rest.len(), 30 * endpoints.len());
 }
 
 /// First attempts follow the event order of a license. A failed attempt does not delay later events.
-pub async fn first_attempts_follow_license_order(Stores { store, .. }: &Stores) {
+pub async fn first_attempts_follow_license_order(Handles { store, .. }: &Handles) {
     register(store, &["*"]).await;
     with_events(store, 3).await;
     with_events(store, 1).await;
@@ -130,7 +130,7 @@ pub async fn first_attempts_follow_license_order(Stores { store, .. }: &Stores) 
 }
 
 /// Endpoints get equal shares, and no endpoint has more leased deliveries than requested.
-pub async fn endpoints_get_equal_shares(Stores { store, .. }: &Stores) {
+pub async fn endpoints_get_equal_shares(Handles { store, .. }: &Handles) {
     let busy = register(store, &["license.created"]).await;
     issue_many(store, "small", 20).await;
     assign_all(store).await;
@@ -153,8 +153,8 @@ pub async fn endpoints_get_equal_shares(Stores { store, .. }: &Stores) {
     assert_eq!(of(&lapsed, busy.id), 22, "all leases have ended");
 }
 
-/// A returned delivery is due at once, without an attempt.
-pub async fn returned_delivery_is_due_at_once(Stores { store, .. }: &Stores) {
+/// A lease that is returned unused leaves the delivery due at once, with no attempt counted.
+pub async fn returned_delivery_is_due_at_once(Handles { store, .. }: &Handles) {
     endpoint_with_events(store, 2).await;
     let taken = lease(store, &request(90, TOKEN)).await;
     let other = LeaseToken::from_bytes([2; 16]);

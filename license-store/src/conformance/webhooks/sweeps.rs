@@ -1,6 +1,6 @@
 //! Cases for the deliveries of expiry events.
 
-use super::endpoints::{command, register};
+use super::endpoints::{execute, register};
 use crate::conformance::events::expiry::{many_until, sweep, types_of};
 use crate::conformance::events::positions::{assign_all, check_order, read_on};
 use crate::conformance::prelude::*;
@@ -14,10 +14,10 @@ async fn delivered(store: &Handle, endpoint: &EndpointId) -> Vec<EventId> {
 
 /// Swept events follow earlier events of their license, with a position or without, and go to the endpoints
 /// that chose them.
-pub async fn swept_events_are_delivered_in_order(Stores { store, .. }: &Stores) {
+pub async fn swept_events_are_delivered_in_order(Handles { store, .. }: &Handles) {
     let (all, ends) = (register(store, &["*"]).await, register(store, &["license.expired"]).await);
     let (others, disabled) = (register(store, &["license.revoked"]).await, register(store, &["*"]).await);
-    command(store, &disabled.id, &EndpointCommand::Disable).await;
+    execute(store, &disabled.id, &EndpointCommand::Disable).await;
     let mut expected = assign_all(store).await.len();
     // All, none or some of the licenses have events with a position.
     for (assigned, unassigned) in [(3, 0), (0, 3), (2, 2)] {
@@ -41,7 +41,7 @@ pub async fn swept_events_are_delivered_in_order(Stores { store, .. }: &Stores) 
 }
 
 /// Concurrent sweeps and position assignments give each event one position and one delivery.
-pub async fn sweeps_race_with_position_assignment(Stores { handles, .. }: &Stores) {
+pub async fn sweeps_race_with_position_assignment(Handles { both: handles, .. }: &Handles) {
     const EXPIRING: usize = 48;
     let endpoint = register(&handles[0], &["*"]).await;
     let mut ids = many_until(&handles[0], 500, EXPIRING / 2).await;
@@ -78,7 +78,7 @@ pub async fn sweeps_race_with_position_assignment(Stores { handles, .. }: &Store
 }
 
 /// An endpoint that is created during sweeps receives every event that is written after it exists.
-pub async fn new_endpoint_receives_later_sweeps(Stores { handles, .. }: &Stores) {
+pub async fn new_endpoint_receives_later_sweeps(Handles { both: handles, .. }: &Handles) {
     const ROUNDS: usize = 6;
     const EXPIRING: usize = 40;
     for _ in 0..ROUNDS {

@@ -78,7 +78,7 @@ async fn corrupt_row_fails_every_caller_of_its_batch() {
             "{error:?}"
         );
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
-        assert_eq!(cause, r#"licenses.plan of "lic_broken" can't be read"#);
+        assert_eq!(cause, r#"licenses.plan of "lic_broken" cannot be read"#);
     }
     fixture.record(4).await.expect("recorded");
     fixture.assert_recorded([0, 4]).await;

@@ -47,7 +47,7 @@ async fn durable_call_returns_after_its_commit() {
     }
 }
 
-/// Each concurrent commit has its own recorder, with growing numbers.
+/// Each concurrent commit has its own writer, with growing numbers.
 #[tokio::test(start_paused = true)]
 async fn concurrent_commits_are_limited() {
     for commits in [1, 3] {
@@ -72,8 +72,8 @@ async fn concurrent_commits_are_limited() {
         recorded.1.sort_unstable();
         assert_eq!(recorded, (10, (0..10).collect()));
         let mut streams: BTreeMap<[u8; 16], Vec<u64>> = BTreeMap::new();
-        for BatchId { recorder, number } in batches(&fixture.store) {
-            streams.entry(*recorder.as_bytes()).or_default().push(number);
+        for BatchId { writer, number } in batches(&fixture.store) {
+            streams.entry(*writer.as_bytes()).or_default().push(number);
         }
         assert_eq!(streams.len(), commits);
         for numbers in streams.values() {
@@ -178,7 +178,7 @@ async fn cancelled_call_is_recorded() {
     for gone in [2, 0] {
         let gone = answers.remove(gone);
         gone.abort();
-        assert!(gone.await.expect_err("was cut short").is_cancelled());
+        assert!(gone.await.expect_err("a cancelled task").is_cancelled());
     }
     assert!(waits(&answers));
     fixture.hold.release();
@@ -191,7 +191,7 @@ async fn cancelled_call_is_recorded() {
 #[tokio::test(start_paused = true)]
 async fn numbered_batch_is_forwarded() {
     let fixture = Fixture::new(buffered()).await;
-    let batch = BatchId { recorder: WriterId::from_bytes([7; 16]), number: 3 };
+    let batch = BatchId { writer: WriterId::from_bytes([7; 16]), number: 3 };
     for _ in 0..2 {
         fixture.grouped.record(&[validation(&fixture.id, 0)], Some(batch)).await.expect("recorded");
         fixture.assert_recorded([0]).await;

@@ -68,7 +68,7 @@ async fn full_queue_drops_the_oldest() {
         let lines = log.lines("recorded again");
         assert!(lines.last().expect("a line").contains("dropped=4"), "{lines:?}");
     }
-    // A call with many validations drops as many.
+    // A call with several validations drops the same number of older ones.
     fixture.store.set(Fault::Unavailable);
     for number in 20..=24 {
         fixture.record(number).await.expect("accepted");

@@ -99,7 +99,7 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(())
     }
 
-    /// Moves unreadable rows to `journal_rejected`, so that compaction goes on.
+    /// Moves unreadable rows to `journal_rejected`, so that compaction continues.
     pub(super) async fn reject_rows(&self, tx: &mut Tx<D>, rejected: &[(u64, String)]) -> Result<()> {
         for (id, reason) in rejected {
             tracing::error!(journal_row = id, %reason, "validations cannot be read; moved to journal_rejected");

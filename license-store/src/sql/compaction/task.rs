@@ -24,7 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Maximum time that a reader waits for a pass.
 const MAX_CATCH_UP: Duration = Duration::from_millis(250);
 
-/// How a pass ended.
+/// A finished pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Pass {
     /// Its number, counted from 1.
@@ -109,7 +109,7 @@ impl Compaction {
         passes.wait_for(|pass| pass.number >= number).await.is_ok_and(|pass| pass.complete)
     }
 
-    /// Aborts the task. A pass that is cut short is resumed at the next start.
+    /// Aborts the task. An aborted pass is resumed at the next start.
     pub(crate) async fn stop(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {

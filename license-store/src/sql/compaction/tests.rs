@@ -1,4 +1,4 @@
-//! Compaction that fails, is cut short, or races: every validation is counted once.
+//! Compaction counts every validation once, even if it fails, is cancelled, or runs concurrently.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -25,7 +25,7 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time in range")
 }
 
-/// Validations of three licenses around midnight, some late, some denied; recorded in several batches.
+/// Records three batches of validations around midnight, some late and some denied. Returns all of them.
 async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) -> Vec<Validation> {
     let mut all = Vec::new();
     for batch in 0..3_i64 {
@@ -45,7 +45,7 @@ async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) 
     all
 }
 
-/// Asserts that rollups and counters are those of the validations recorded so far.
+/// Asserts that rollups and counters match the recorded validations.
 async fn check_totals<D: Dialect>(store: &SqlStore<D>, recorded: &[Validation], when: &str) {
     let page = PageRequest { after: None, limit: 1_000 };
     let rollups = store.list_rollups(&RollupFilter::default(), &page).await.expect("rollups").items;
@@ -57,7 +57,7 @@ async fn check_totals<D: Dialect>(store: &SqlStore<D>, recorded: &[Validation], 
     }
 }
 
-/// Compacts, and asserts that every figure is that of the validations recorded so far.
+/// Compacts, and asserts that rollups, counters, activations and reports match the recorded validations.
 async fn check<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[Validation], when: &str) {
     store.compact().await.expect("compacted");
     check_totals(store, recorded, when).await;
@@ -68,13 +68,13 @@ async fn check<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], recorded: &[V
         assert_eq!(
             activations.items[0].last_seen.validations,
             seen.len() as u64,
-            "the device of {id} {when}"
+            "validations of the device of {id} {when}"
         );
         let mut query = UsageQuery::default();
         query.page.limit = 100_000;
         let history = store.report(id, &query).await.expect("usage").recent.items.len();
         let expected = recorded.iter().filter(|one| one.license_id == *id).count();
-        assert_eq!(history, expected, "the history of {id} {when}");
+        assert_eq!(history, expected, "validations in the report of {id} {when}");
     }
 }
 
@@ -90,8 +90,8 @@ async fn compact_once<D: Dialect>(database: &SqlDatabase<D>) -> Result<()> {
     if D::SINGLE_WRITER { database.compact_slices().await } else { database.compact_step().await }
 }
 
-/// Compacts what is left, as a process does that starts afterwards.
-async fn compact_the_rest<D: Dialect>(database: &SqlDatabase<D>) {
+/// Compacts all waiting validations, like a process that starts after a crash.
+async fn compact_all<D: Dialect>(database: &SqlDatabase<D>) {
     for _ in 0..100 {
         let waiting = database.read(&database.sql.journal.any, &[]).await.expect("rows");
         if waiting.is_empty() {
@@ -102,7 +102,7 @@ async fn compact_the_rest<D: Dialect>(database: &SqlDatabase<D>) {
     panic!("compaction does not end");
 }
 
-/// A fault before or after each statement loses nothing and counts nothing twice.
+/// No validation is lost or counted twice if any statement fails before or after it takes effect.
 async fn check_faults<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let store = open().await;
     let ids = licenses(&store).await;
@@ -110,23 +110,23 @@ async fn check_faults<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let mut recorded = Vec::new();
     for after in [false, true] {
         for statement in 0.. {
-            assert!(statement < 100, "a pass of so many statements");
+            assert!(statement < 100, "the pass does not end");
             recorded.extend(record(&store, &ids, statement * 2 + i64::from(after)).await);
             store.database.fault.set(statement.unsigned_abs() + 1, after);
             let failed = compact_once(&store.database).await.is_err();
             store.database.fault.set(0, after);
-            assert!(statement > 5 || failed, "statement {statement} is executed");
+            assert!(statement > 5 || failed, "statement {statement} did not fail");
             if !failed {
                 break;
             }
         }
-        compact_the_rest(&store.database).await;
+        compact_all(&store.database).await;
         check_totals(&store, &recorded, "after faults").await;
     }
 }
 
-/// Polls a future so many times, then drops it.
-async fn cut_short(polls: usize, work: impl Future<Output = Result<()>>) {
+/// Polls a future up to `polls` times, then drops it.
+async fn cancel_after(polls: usize, work: impl Future<Output = Result<()>>) {
     let mut work = Box::pin(work);
     let mut left = polls;
     poll_fn(|context| {
@@ -135,7 +135,7 @@ async fn cut_short(polls: usize, work: impl Future<Output = Result<()>>) {
         }
         match work.as_mut().poll(context) {
             Poll::Ready(result) => {
-                result.expect("no fault");
+                result.expect("compacted");
                 Poll::Ready(())
             }
             Poll::Pending => {
@@ -147,8 +147,8 @@ async fn cut_short(polls: usize, work: impl Future<Output = Result<()>>) {
     .await;
 }
 
-/// A compaction that is cut short at any await goes on where it was.
-async fn check_cuts<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+/// A compaction that is cancelled at any await is resumed by the next one.
+async fn check_cancellation<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let store = open().await;
     let ids = licenses(&store).await;
     store.compaction.stop().await;
@@ -157,13 +157,13 @@ async fn check_cuts<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
         if polls % 8 == 1 {
             recorded.extend(record(&store, &ids, polls).await);
         }
-        cut_short(usize::try_from(polls).expect("small"), compact_once(&*store.database)).await;
+        cancel_after(usize::try_from(polls).expect("small"), compact_once(&*store.database)).await;
     }
-    compact_the_rest(&store.database).await;
-    check_totals(&store, &recorded, "after faults").await;
+    compact_all(&store.database).await;
+    check_totals(&store, &recorded, "after cancellations").await;
 }
 
-/// Two compactors at the same time, and readers that wait for either.
+/// Two compactors run concurrently, and a reader waits for either.
 async fn check_races<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let (first, second) = (open().await, open().await);
     let ids = licenses(&first).await;
@@ -176,7 +176,7 @@ async fn check_races<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     }
 }
 
-/// A row that cannot be read is set aside with its reason; those before and behind it are counted.
+/// A row that cannot be read is moved to `journal_rejected` with the reason. The rows around it are counted.
 async fn check_rejected<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let store = open().await;
     let ids = licenses(&store).await;
@@ -186,7 +186,7 @@ async fn check_rejected<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     store.database.fetch(&mut tx, &insert, &[]).await.expect("a row");
     tx.commit().await.map_err(store_error::<D>).expect("committed");
     recorded.extend(record(&store, &ids, 1).await);
-    check(&store, &ids, &recorded, "beside a row that cannot be read").await;
+    check(&store, &ids, &recorded, "after a rejected row").await;
     let rejected = SqlStr::from_static("SELECT reason, entries FROM journal_rejected");
     let rows = store.database.read(&rejected, &[]).await.expect("rows");
     let rows = rows.all("journal_rejected", "", |row| Ok((row.text("entries")?, row.text("reason")?)));
@@ -196,12 +196,12 @@ async fn check_rejected<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     assert!(reason.contains("expected value"), "{reason}");
 }
 
-/// While validations wait, readers are answered with what is compacted, and told how far that reaches.
+/// While validations wait, reads return compacted counters and the time of the oldest waiting validation.
 async fn check_as_of<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let store = open().await;
     let ids = licenses(&store).await;
     let recorded = record(&store, &ids, 0).await;
-    check(&store, &ids, &recorded, "on a quiet system").await;
+    check(&store, &ids, &recorded, "before validations wait").await;
     store.compaction.stop().await;
     let waiting = record(&store, &ids, 1).await;
     let oldest = waiting.iter().take(400).map(|one| one.at).min();
@@ -220,11 +220,11 @@ async fn check_as_of<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     assert_eq!(overview.usage.as_of, oldest);
 }
 
-/// A process that was held up must not start a fold again that others have finished: a third one, which
-/// still has its rows in memory, would count them twice.
+/// A delayed process must not restart a fold that others have finished. Another process that still has the
+/// rows in memory would count them twice.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn finished_fold_is_not_started_again() {
+async fn finished_fold_is_not_restarted() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = crate::SqliteStore::open(folder.path().join("licenses.db")).await.expect("a database");
     let ids = licenses(&store).await;
@@ -233,31 +233,31 @@ async fn finished_fold_is_not_started_again() {
     let database = &store.database;
     let rows =
         database.oldest_rows(&mut *database.reader().await.expect("one"), u64::MAX).await.expect("ids");
-    compact_the_rest(database).await;
+    compact_all(database).await;
     let mut tx = database.begin(Durability::ProcessCrash).await.expect("a transaction");
     let values = values![int(rows[0]), int(rows[rows.len() - 1])];
-    database.fetch(&mut tx, &database.sql.compaction.start, values).await.expect("no fault");
+    database.fetch(&mut tx, &database.sql.compaction.start, values).await.expect("executed");
     let marker = database.fetch(&mut tx, &database.sql.compaction.marker, &[]).await.expect("a row");
     assert_eq!(marker.first("compaction", "", |row| row.count("last")).expect("a number"), Some(0));
 }
 
 test_each_database! {
     #[tokio::test]
-    fault_of_a_statement_is_made_up_for: check_faults;
+    failed_statement_does_not_change_totals: check_faults;
     #[tokio::test]
-    compaction_cut_short_is_resumed: check_cuts;
+    cancelled_compaction_is_resumed: check_cancellation;
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     racing_compactors_count_once: check_races;
     #[tokio::test]
-    unreadable_row_is_set_aside: check_rejected;
+    unreadable_row_is_rejected: check_rejected;
     #[tokio::test]
-    readers_are_told_how_far_counters_reach: check_as_of;
+    reads_return_as_of_while_validations_wait: check_as_of;
 }
 
-/// Another node holds the lock of the compactor for longer than a reader waits.
+/// Reads succeed while another node holds the lock of the compactor for longer than they wait.
 #[cfg(feature = "postgres")]
 #[tokio::test]
-async fn held_lock_fails_no_reader() {
+async fn held_compaction_lock_does_not_fail_reads() {
     let Some(database) = test_database::TestDatabase::new().await else { return };
     let store = connect(&database).await;
     let ids = licenses(&store).await;
@@ -266,8 +266,8 @@ async fn held_lock_fails_no_reader() {
     let lock = format!("BEGIN; {}", crate::sql::postgres::Postgres::LOCK_COMPACTION.expect("a lock"));
     sqlx::Executor::execute(&mut other, sqlx::AssertSqlSafe(lock)).await.expect("the lock");
     let recorded = record(&store, &ids, 0).await;
-    let detail = store.get(&ids[0]).await.expect("a reader is answered").expect("it exists");
+    let detail = store.get(&ids[0]).await.expect("a license").expect("it exists");
     assert_eq!((detail.counters.validation_count, detail.counters.as_of), (0, Some(recorded[0].at)));
     sqlx::Executor::execute(&mut other, "ROLLBACK").await.expect("released");
-    check(&store, &ids, &recorded, "when the lock is free").await;
+    check(&store, &ids, &recorded, "after the lock was released").await;
 }

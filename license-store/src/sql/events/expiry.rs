@@ -50,13 +50,13 @@ impl ExpiryBatch {
 }
 
 impl<D: Dialect> SqlDatabase<D> {
-    /// Reads and decides before anything is locked, and writes in batches. Licenses that change meanwhile are
-    /// left for the next call.
-    pub(super) async fn try_write_expiry_events(&self, sweep: &ExpiryScan) -> Result<u32> {
-        let (decisions, endpoints) = self.read_expiring(sweep).await?;
+    /// Reads and decides before anything is locked, and writes in batches. Licenses that change in between
+    /// are left for the next call.
+    pub(super) async fn try_write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
+        let (decisions, endpoints) = self.read_expiring(scan).await?;
         let mut written = 0;
         for decisions in decisions.chunks(D::STEP_ROWS as usize) {
-            written += self.write_expiry_batch(decisions, &endpoints, sweep.now).await?;
+            written += self.write_expiry_batch(decisions, &endpoints, scan.now).await?;
         }
         Ok(u32::try_from(written).unwrap_or(u32::MAX))
     }
@@ -64,9 +64,9 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Reads licenses that get events, and the endpoints.
     pub(super) async fn read_expiring(
         &self,
-        sweep: &ExpiryScan,
+        scan: &ExpiryScan,
     ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>)> {
-        let ExpiryScan { now, expiring_until, limit } = *sweep;
+        let ExpiryScan { now, expiring_until, limit } = *scan;
         let mut decisions: Vec<(LicenseDetail, Changes)> = Vec::new();
         let mut connection = self.reader().await?;
         // Two parts of one index: licenses that were announced as expiring, and licenses that were not.

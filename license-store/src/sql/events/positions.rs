@@ -9,14 +9,13 @@ use license_core::store::position_order;
 use crate::sql::prelude::*;
 use crate::sql::rows::delivery_row;
 
-/// Attempts without the lock.
+/// Maximum number of attempts without the lock.
 const ATTEMPTS: usize = 3;
 
 impl<D: Dialect> SqlDatabase<D> {
-    /// Reads and decides before it locks, and writes if no position was assigned since. Writes in steps, each
-    /// with the positions after those of the one before. An endpoint that changes meanwhile may miss events
-    /// that were committed before the change. After several attempts that other nodes overtook, it locks
-    /// first.
+    /// Plans the positions without the lock, then takes it and writes the plan in steps, if no position was
+    /// assigned in between. If other nodes are faster several times, it locks before it plans. An endpoint
+    /// that changes in between may miss events that were committed before the change.
     pub(super) async fn try_assign_positions(&self, now: DateTime<Utc>, limit: u32) -> Result<u32> {
         let _positions = self.positions.lock().await;
         for _ in 0..ATTEMPTS {
@@ -45,8 +44,8 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(assigned)
     }
 
-    /// Assigns the positions of a plan. Returns how many; 0 if others have assigned positions since, and
-    /// nothing was written.
+    /// Assigns the positions of a plan. Returns the number of events. If another node has assigned positions
+    /// since, returns 0 and writes nothing.
     async fn write_positions(&self, tx: &mut Tx<D>, plan: &str) -> Result<u32> {
         if self.fetch(tx, &self.sql.events.advance, values![plan]).await?.is_empty() {
             return Ok(0);
@@ -64,7 +63,7 @@ impl<D: Dialect> SqlDatabase<D> {
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<String>> {
-        // Before the events: if it is still the last position when they are written, they have none.
+        // Read before the events: if it is unchanged at the write, no other node has assigned positions.
         let last = self.fetch(connection, &self.sql.events.last_position, &[]).await?;
         let last = last.count("position_counter", "last_position")?;
         let values = values![i64::from(limit)];
@@ -80,7 +79,7 @@ impl<D: Dialect> SqlDatabase<D> {
             order.push((subject, sequence, row.time("at")?));
         }
         position_order(&mut order);
-        // After the events: an endpoint gets every event that is committed after it.
+        // Read after the events, so that an endpoint gets every event committed after its creation.
         let endpoints = self.read_endpoints(connection).await?;
         let mut plans = Vec::new();
         let lasts = (last..).step_by(D::STEP_ROWS as usize);

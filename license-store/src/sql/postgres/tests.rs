@@ -6,32 +6,32 @@ use test_database::TestDatabase;
 
 use super::*;
 
-/// What the server does for a statement, as `EXPLAIN` tells it: for these parameters, as at the first five
-/// calls, or for any, as afterwards.
+/// Returns the output of `EXPLAIN ANALYZE`. The server plans the first five executions of a statement for
+/// their parameters; later ones can use a generic plan. `mode` forces either.
 async fn plan(connection: &mut PgConnection, mode: &str, sql: &SqlStr, parameters: &str) -> String {
     let statement = format!("PREPARE planned AS {}; SET plan_cache_mode = {mode}", sql.as_str());
     connection.execute(AssertSqlSafe(statement)).await.expect("a statement");
     let explain = format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE planned ({parameters})");
     let rows = connection.fetch_all(AssertSqlSafe(explain)).await.expect("a plan");
-    connection.execute("DEALLOCATE planned").await.expect("was prepared");
+    connection.execute("DEALLOCATE planned").await.expect("a prepared statement");
     rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
 }
 
-/// The most rows that a step of the plan read or threw away.
+/// Returns the largest number of rows that a step of the plan read or filtered out.
 fn most_rows(plan: &str) -> u64 {
     let words: Vec<_> = plan.split([' ', '=', '\n', ')']).collect();
     let read =
         words.windows(4).filter(|words| words[0] == "(actual" && words[1] == "rows").map(|words| words[2]);
     let removed = plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "));
-    read.chain(removed).map(|number| number.parse::<u64>().expect("a number")).max().expect("a figure")
+    read.chain(removed).map(|number| number.parse::<u64>().expect("a number")).max().expect("a step")
 }
 
 #[tokio::test]
-async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
+async fn activations_of_large_license_are_looked_up_by_index() {
     let Some(database) = TestDatabase::new().await else { return };
     let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
     let mut connection = database.connect().await;
-    // Statistics of before one license grew: all have one domain, none has a device.
+    // The statistics are older than the rows of the large license: each license has one domain and no device.
     let fill = "
         INSERT INTO licenses SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'p', 'a@b.c',
             NULL, NULL, 1, 0, 1, NULL, NULL, '{}', 1, 1, 0 FROM generate_series(1, 20000) AS n;
@@ -48,7 +48,7 @@ async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
     let three = r#"'["x.d9998", "*.d9998", "d9998"]'"#;
     let cases = [
         ("find_by_key", &licenses.find_by_key, format!("sha256('5'), {three}, 'd9999'")),
-        ("find_by_key of few", &licenses.find_by_key, format!("sha256('6'), {three}, 'd9999'")),
+        ("find_by_key of a small license", &licenses.find_by_key, format!("sha256('6'), {three}, 'd9999'")),
         ("activations_of_claim", &activations.of_claim, format!("'lic_5', {three}, 'd9999'")),
         ("activation", &activations.get, "'lic_5', 'act_5_777'".to_owned()),
         ("activations", &activations.list, "'lic_5', '', 26".to_owned()),
@@ -60,12 +60,12 @@ async fn a_license_with_many_activations_is_looked_up_and_not_read_through() {
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let plan = plan(&mut connection, mode, sql, &parameters).await;
             let rows = most_rows(&plan);
-            assert!(rows <= 26, "{name} goes through {rows} rows:\n{plan}");
+            assert!(rows <= 26, "{name} reads {rows} rows:\n{plan}");
         }
     }
 }
 
-/// Of what is compacted at once nothing is compared each with each.
+/// Statements of the compactor find activations by index, instead of comparing all pairs of rows.
 #[tokio::test]
 async fn seen_activations_are_looked_up_by_index() {
     let Some(database) = TestDatabase::new().await else { return };
@@ -88,21 +88,21 @@ async fn seen_activations_are_looked_up_by_index() {
             [(&compaction.activations, ""), (&compaction.update_last_seen, ", 1, 5, 5, 0, 1, null")]
         {
             let plan = plan(&mut connection, mode, sql, &rows(columns)).await;
-            assert!(!plan.contains("Removed by Join Filter"), "compares each with each:\n{plan}");
+            assert!(!plan.contains("Removed by Join Filter"), "compares all pairs of rows:\n{plan}");
         }
     }
     let seen = "SELECT COUNT(*) FROM activations WHERE validations = 1";
     let seen: i64 = connection.fetch_one(seen).await.expect("a count").get(0);
-    assert_eq!(seen, 2_000, "each is updated");
+    assert_eq!(seen, 2_000, "updated activations");
 }
 
-/// Reports look up days and licenses: they scan neither all rollups of a day nor all of a license.
+/// Reports look up rollups by day and license, and scan neither all of a day nor all of a license.
 #[tokio::test]
-async fn usage_is_looked_up_and_not_read_through() {
+async fn usage_is_looked_up_by_index() {
     let Some(database) = TestDatabase::new().await else { return };
     let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
     let mut connection = database.connect().await;
-    // 40 days of 500 licenses, one validation a day.
+    // 500 licenses with one validation a day for 40 days.
     let fill = "
         INSERT INTO validations (day, sequence, license_id, at, outcome, domain)
             SELECT 20000 + day, day * 500 + n, 'lic_' || n, (20000 + day) * 86400000000 + n, 'VALID', 'd' || n || '.com'
@@ -111,7 +111,7 @@ async fn usage_is_looked_up_and_not_read_through() {
         ANALYZE";
     connection.execute(fill).await.expect("rows");
     let day = |number: i64| (20_000 + number) * 86_400_000_000;
-    // Thirty days from the middle of one to the middle of another.
+    // Thirty days that begin and end at noon.
     let (from, to) = (day(5) + 43_200_000_000, day(35) + 43_200_000_000);
     let ranges = format!("20006, 20035, {from}, {}, {}, {to}", day(6), day(35));
     for (name, text) in store.database.sql.reports.by_name() {
@@ -125,13 +125,13 @@ async fn usage_is_looked_up_and_not_read_through() {
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let plan = plan(&mut connection, mode, &AssertSqlSafe(text).into_sql_str(), &parameters).await;
             let rows = most_rows(&plan);
-            assert!(rows <= 31, "{name} goes through {rows} rows:\n{plan}");
+            assert!(rows <= 31, "{name} reads {rows} rows:\n{plan}");
         }
     }
 }
 
-/// A caller can go away at any moment of a call. If a transaction stayed open on its connection, the next call
-/// on it would lose what it writes.
+/// A call can be cancelled at any await. If its transaction stayed open, the next call on its connection
+/// would lose its writes.
 #[tokio::test]
 async fn cancelled_begin_leaves_no_transaction_open() {
     let Some(database) = TestDatabase::new().await else { return };

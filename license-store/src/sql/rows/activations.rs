@@ -82,7 +82,7 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 }
 
-/// An activation as a JSON row. `last_seen_at` is when it was last seen, or counts as last seen.
+/// An activation as a JSON row. `last_seen_at` is set even if it was never seen.
 pub(crate) fn activation_row(
     license: &License,
     activation: &Activation,
@@ -107,7 +107,7 @@ pub(crate) fn activation_row(
     ])
 }
 
-/// The plan under which idle devices of a license are found; `None` if the license is revoked.
+/// Returns the plan by which `find_idle` finds the license; `None` if it is revoked.
 pub(crate) fn idle_plan(license: &License) -> Option<&str> {
     (license.state != LicenseState::Revoked).then_some(license.plan.as_str())
 }

@@ -1,4 +1,4 @@
-//! SQL of the anomaly scan, and on when events that repeat were last written.
+//! SQL of the anomaly scan, and of the times when throttled events were last written.
 
 statements! {
     AnomalyStatements {

@@ -11,7 +11,7 @@ use super::webhooks::insert_deliveries;
 
 statements! {
     ExpiryStatements {
-        /// Licenses whose last expiry event is `$1` and that expire by `$2`, at most `$3`.
+        /// Licenses with `expiry_notified` `$1` that expire by `$2`, at most `$3`.
         expiring: format!(
             "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_notified < 2 \
              AND l.expiry_notified = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
@@ -57,7 +57,7 @@ statements! {
                  WHERE licenses.id = decided.id RETURNING licenses.id"
             )
         };
-        // A license has been updated if its last event is the one of the row, and that event was not there.
+        // A license was updated if its last event is that of the row and did not exist before.
         let of_updated = format!(
             "FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = #5 \
              ON CONFLICT DO NOTHING RETURNING license_id"
@@ -70,7 +70,7 @@ statements! {
             D::items_of(1, "endpoints"),
             count = count(2)
         );
-        // If the statement before had to wait for a lock, what it read may have changed since.
+        // The previous statement may have waited for a lock after its read, so the conditions are repeated.
         let check_again =
             if D::SINGLE_WRITER { String::new() } else { format!(" AND {same_endpoints}{all_sequenced}") };
         let first_position = format!("(SELECT last_position FROM position_counter) - {}", count(1));

@@ -2,8 +2,8 @@
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// The time of the oldest validation that waits to be compacted; NULL if none waits. Read in the snapshot of
-/// the counters.
+/// The time of the oldest validation that waits to be compacted; NULL if none waits. Read in the
+/// same statement as the counters, so that both are of one moment.
 pub(crate) const AS_OF: &str = "(SELECT at FROM journal ORDER BY id LIMIT 1) AS as_of";
 
 /// The key of a rollup.
@@ -29,7 +29,7 @@ pub(crate) fn statement(text: impl Into<String>) -> SqlStr {
     sql(text.into().split('#').enumerate().map(expand).collect())
 }
 
-/// The number of the day of a time. Division truncates towards zero in SQL, and days do not.
+/// The day number of a time. SQL division rounds towards zero, so days before 1970 are corrected by one.
 pub(crate) fn day(at: &str) -> String {
     format!("{at} / 86400000000 - CASE WHEN {at} % 86400000000 < 0 THEN 1 ELSE 0 END")
 }

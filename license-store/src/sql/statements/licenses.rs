@@ -100,7 +100,7 @@ fn bindings<D: Dialect>() -> String {
     let of = |condition: &str| {
         format!("SELECT kind, value FROM activations a WHERE a.license_id = l.id AND {condition}")
     };
-    // The limit keeps planners from scanning: their statistics say that each license has many.
+    // Without the limit, planners scan, because their statistics show many activations per license.
     let few = of(&format!("l.domains_used + l.devices_used <= {limit} ORDER BY kind, value LIMIT {limit}"));
     let inline = format!("SELECT kind, value FROM ({few}) AS few");
     let many = format!("l.domains_used + l.devices_used > {limit}");

@@ -1,4 +1,4 @@
-//! Statements that list one page of what matches a filter.
+//! Statements that list a page of rows that match a filter.
 
 use sqlx::SqlStr;
 
@@ -13,7 +13,7 @@ pub(crate) struct ListQuery<'a> {
 }
 
 impl<'a> ListQuery<'a> {
-    /// Starts a query of `limit` rows and one more, which shows that there is a next page.
+    /// Starts a query of `limit + 1` rows: the last one shows that there is a next page.
     pub(crate) fn new(limit: u32) -> Self {
         Self { conditions: String::new(), values: vec![Value::from(i64::from(limit) + 1)] }
     }

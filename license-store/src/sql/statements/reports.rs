@@ -19,7 +19,7 @@ pub(crate) struct ScopedStatements {
     by_domain: SqlStr,
     by_device: SqlStr,
     by_country: SqlStr,
-    /// What pruned rollups had counted.
+    /// Counts of pruned rollups.
     pub(crate) pruned: SqlStr,
 }
 

@@ -1,4 +1,4 @@
-//! How long an entry is trusted.
+//! Tests of the time for which an entry is served.
 
 use license_core::license::Expiry;
 use license_core::validation::{Evaluation, Verdict, evaluate, without_key};

@@ -1,4 +1,4 @@
-//! How much is cached, and what is counted.
+//! Tests of the size bound of the cache and of its metrics.
 
 use license_core::usage::ValidationOutcome;
 
@@ -45,7 +45,7 @@ async fn entry_with_many_bindings_counts_by_its_size() {
     assert!(many.cache.len() < few.cache.len() / 2, "{} and {}", many.cache.len(), few.cache.len());
 }
 
-/// Invented claims of one large license do not grow the cache.
+/// Made-up claims of one large license do not grow the cache beyond its bound.
 #[tokio::test]
 async fn claims_of_large_license_are_evicted_beyond_the_size() {
     let node = small();

@@ -1,4 +1,4 @@
-//! A changed license is never answered as it was, whichever node changes it and in any order.
+//! A changed license is never served stale: changes on this node and on others, in any order.
 
 use license_core::validation::without_key;
 
@@ -288,10 +288,10 @@ async fn command_that_changes_nothing_keeps_entry() {
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));
     let denied = node.cache.execute(&license.id, &Command::Revoke, &context(Some(7))).await.unwrap();
     assert_eq!(denied, CommandOutcome::Denied(Denial::Stale { version: 1 }));
-    let nobody = LicenseId::parse("lic_nobody").unwrap();
+    let unknown = LicenseId::parse("lic_unknown").unwrap();
     for command in [Command::Revoke, rotate_to(fresh_digest())] {
-        let result = node.cache.execute(&nobody, &command, &context(None)).await;
-        assert!(matches!(&result, Err(StoreError::NotFound { id }) if *id == nobody), "{result:?}");
+        let result = node.cache.execute(&unknown, &command, &context(None)).await;
+        assert!(matches!(&result, Err(StoreError::NotFound { id }) if *id == unknown), "{result:?}");
     }
     assert_eq!(node.here(&license.id, Command::Reinstate).await.version, 1);
     assert_eq!(node.version(&license, Duration::ZERO).await, Some(1));

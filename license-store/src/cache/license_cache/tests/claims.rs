@@ -11,7 +11,7 @@ async fn with_domains(node: &Node, domains: &[&str], count: u64) -> License {
     node.issue_elsewhere(&all).await
 }
 
-/// A license with these domains, and so many others that it is not loaded whole.
+/// A license with these domains, and so many others that its bindings are not loaded inline.
 pub(super) async fn large(node: &Node, domains: &[&str]) -> License {
     let license = with_domains(node, domains, MAX_INLINE_BINDINGS + 1).await;
     assert!(!license.has_inline_bindings());

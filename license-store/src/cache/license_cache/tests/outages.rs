@@ -43,9 +43,9 @@ async fn stale_license_is_served_while_store_is_down() {
     assert!(node.cache.is_down());
 }
 
-/// A customer who has validated once is not locked out by an outage that follows.
+/// An outage does not lock out a customer who validated once before it.
 #[tokio::test(start_paused = true)]
-async fn license_activated_by_its_single_validation_is_served_while_store_is_down() {
+async fn license_validated_once_is_served_while_store_is_down() {
     let node = node();
     let license = node.issue_elsewhere(&[]).await;
     let claim = at_domain("shop.example");
@@ -101,21 +101,21 @@ async fn entry_older_than_outage_is_not_served() {
     assert_unavailable(&node.try_ask(&license.key_digest, &anywhere(), OUTAGE).await);
 }
 
-/// A license that was changed through this node is served with its change. One that another node changed is not
-/// known any more.
+/// A license that was changed through this node is served with its change. One that another node changed is
+/// not served.
 #[tokio::test(start_paused = true)]
-async fn changed_license_is_not_served_as_it_was_while_store_is_down() {
+async fn changed_license_is_not_served_stale_while_store_is_down() {
     let node = node();
-    let (here, told) = (node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await);
-    for license in [&here, &told] {
+    let (own, foreign) = (node.issue_elsewhere(&[]).await, node.issue_elsewhere(&[]).await);
+    for license in [&own, &foreign] {
         assert_eq!(node.version(license, Duration::ZERO).await, Some(1));
     }
-    node.here(&here.id, Command::Revoke).await;
+    node.here(&own.id, Command::Revoke).await;
     node.store.set(Fault::Unavailable);
-    node.tell(&told, 2).await;
-    let revoked = node.ask(&here, &anywhere(), OLD).await.unwrap();
+    node.tell(&foreign, 2).await;
+    let revoked = node.ask(&own, &anywhere(), OLD).await.unwrap();
     assert_eq!(revoked.license().state, LicenseState::Revoked);
-    assert_unavailable(&node.try_ask(&told.key_digest, &anywhere(), Duration::ZERO).await);
+    assert_unavailable(&node.try_ask(&foreign.key_digest, &anywhere(), Duration::ZERO).await);
 }
 
 /// The old key of a license that was rotated on another node.
@@ -174,7 +174,7 @@ async fn hanging_store_delays_one_call_by_the_deadline() {
     }
 }
 
-/// Also for the callers that joined it.
+/// The callers that joined the load fail too.
 #[tokio::test(start_paused = true)]
 async fn load_fails_after_the_deadline() {
     let node = node();

@@ -4,7 +4,7 @@ use license_core::validation::without_key;
 
 use super::*;
 
-/// Also with different claims: the license is loaded with all of its bindings.
+/// Claims can differ, because the license is loaded with all of its bindings.
 #[tokio::test]
 async fn concurrent_misses_share_one_load() {
     let node = Node::new();

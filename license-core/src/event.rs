@@ -87,8 +87,8 @@ impl Subject {
     }
 }
 
-/// The id of an event: `evt_`, the suffix of its license id or its endpoint id, and its number in ten
-/// digits.
+/// The id of an event: `evt_`, the suffix of its license id or its endpoint id, and its number in at least
+/// ten digits.
 ///
 /// It is derived rather than random, so that decisions stay pure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

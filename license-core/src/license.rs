@@ -84,7 +84,7 @@ impl License {
         }
     }
 
-    /// Returns whether the license is read with all its bindings, which holds up to
+    /// Returns whether the license is read with all its bindings, because it has at most
     /// [`MAX_INLINE_BINDINGS`](crate::limits::MAX_INLINE_BINDINGS). Other licenses are read with the
     /// bindings that could cover the claim.
     #[must_use]
@@ -119,7 +119,7 @@ impl From<&License> for LicenseChanged {
 /// The slots of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
-    /// Slots in use, which exceeds the limit after the limit was lowered.
+    /// Slots in use. They can exceed a limit that was lowered.
     pub used: u64,
     /// The limit.
     pub limit: Limit,

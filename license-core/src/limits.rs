@@ -16,7 +16,7 @@ pub const DOMAINS_PER_REQUEST: usize = 1_000;
 pub const LISTED_ACTIVATIONS: u32 = 1_000;
 /// Activations of one kind that an event lists, with their total.
 pub const EVENT_ACTIVATIONS: u32 = 100;
-/// Most bindings of a license that is read with all its bindings, so that the cache answers every claim.
+/// Licenses with at most this many bindings are read with all of them, so that the cache answers every claim.
 pub const MAX_INLINE_BINDINGS: u64 = 1_000;
 /// Longest device fingerprint, in bytes.
 pub const FINGERPRINT_BYTES: usize = 255;

@@ -22,7 +22,7 @@ impl<C> Default for PageRequest<C> {
 pub struct Page<T, C> {
     /// The items in order.
     pub items: Vec<T>,
-    /// The start of the next page; `None` on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<C>,
 }
 

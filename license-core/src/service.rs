@@ -98,8 +98,8 @@ impl Services {
     /// Creates all services, after checking that the store fits the options.
     ///
     /// # Errors
-    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if a license has a
-    /// plan that is missing. Nothing is changed then, except that a new store has data keys.
+    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if the catalog lacks
+    /// the plan of a license. Nothing is changed then, but a new store keeps its data keys and key format.
     pub async fn open(stores: impl Into<Stores>, options: ServiceOptions) -> Result<Self, SetupError> {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open(&*licenses, options).await?;

@@ -17,7 +17,7 @@
 //! | [`TokenStore`], [`AuditStore`] | API tokens and the audit log |
 //! | [`TransferStore`] | export and import |
 //! | [`CatalogStore`] | which plans are in use |
-//! | [`FullStore`] | all of these |
+//! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
 //! - It is atomic, even if the process is killed or the future is dropped.

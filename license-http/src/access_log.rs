@@ -20,7 +20,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Layer that logs method, route, status, duration and id of each request. Add it to the whole app with
 /// [`Router::layer`](axum::Router::layer).
 ///
-/// The level is INFO, or DEBUG for validations that did not fail. The response has the id as
+/// The level is INFO, or DEBUG for validations without a server error. The response has the id as
 /// `x-request-id`, and so has the audit. The route is the matched pattern, or `-`. Paths, queries and
 /// headers are not logged, since they may contain a key.
 ///

@@ -35,7 +35,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// Returns what limits count as one client: an IPv4 address, or the /64 network of an IPv6 address.
+    /// Returns the unit that rate limits count: an IPv4 address, or the /64 network of an IPv6 address.
     #[must_use]
     pub fn network(self) -> IpAddr {
         match self.0.to_canonical() {
@@ -85,7 +85,7 @@ impl TrustedProxies {
     /// Parses a network such as `10.0.0.0/8`, or one address.
     ///
     /// # Errors
-    /// Returns [`NetworkError`] if the text is neither.
+    /// Returns [`NetworkError`] if the text is neither, or if it is an IPv4-mapped network.
     pub fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address),
@@ -141,7 +141,7 @@ impl TrustedProxies {
     }
 }
 
-/// The text is neither a network nor an address. Returned by [`TrustedProxies::parse_network`].
+/// The text is not a supported network or address. Returned by [`TrustedProxies::parse_network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a network such as 10.0.0.0/8 or fd00::/8, or an IP address")]
 pub struct NetworkError;

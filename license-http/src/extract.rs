@@ -1,4 +1,4 @@
-//! Extractors and request parsers. axum's answer in plain text and repeat the input.
+//! Extractors and request parsers. Those of axum answer in plain text and repeat the input.
 
 mod accept;
 mod body;

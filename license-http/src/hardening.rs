@@ -26,7 +26,7 @@ pub(crate) async fn guard<F: Future<Output = Response>>(
     handler: impl FnOnce(Request) -> F,
 ) -> Response {
     let response = match check_head(&request) {
-        // A panic drops the state of the handler. The service protects its own.
+        // Unwind-safe: a panic drops the handler's state, and the services guard theirs.
         Ok(()) => AssertUnwindSafe(async { handler(request).await })
             .catch_unwind()
             .await

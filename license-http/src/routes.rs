@@ -53,7 +53,7 @@ impl Route {
     }
 }
 
-/// Returns all routes except those of the contract. The routers are built from the same tables.
+/// Returns all routes except those of the OpenAPI document. The routers are built from the same tables.
 pub(crate) fn routes() -> Vec<Route> {
     let probes = probe_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
     let with_key = [VALIDATE, DEACTIVATE].map(|path| Route::public(Method::POST, path));
@@ -133,7 +133,7 @@ fn webhook_table() -> Vec<AdminRoute> {
     Vec::new()
 }
 
-/// Tokens and the audit. No scope only reads tokens: a caller that may create tokens may list them.
+/// Tokens and the audit log. Tokens have no read-only scope: a caller that may create tokens may list them.
 fn access_table() -> Vec<AdminRoute> {
     table! {
         POST "/api/v1/tokens" [TokensWrite] tokens::create;
@@ -155,7 +155,7 @@ pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
     open(probe_table()).route(VALIDATE, validate).route(DEACTIVATE, deactivate)
 }
 
-/// Builds routes that anyone may call without a key.
+/// Builds routes that need neither authentication nor a license key.
 pub(crate) fn open(
     table: impl IntoIterator<Item = (&'static str, MethodRouter<HttpState>)>,
 ) -> Router<HttpState> {

@@ -1,8 +1,8 @@
 //! Webhooks: signed events, delivered to endpoints at least once. Needs the feature `webhooks`.
 //!
 //! - [`Dispatcher`] delivers events. Run one beside the router, or alone.
-//! - [`Destinations`] restricts where deliveries may go: by default to the public internet over HTTPS,
-//!   whatever a host name resolves to.
+//! - [`Destinations`] restricts where deliveries may go: by default to public addresses over HTTPS. Addresses
+//!   are checked after the host name is resolved.
 //!
 //! Deliveries follow [Standard Webhooks](https://www.standardwebhooks.com) 1.0. `webhook-id` is the id of
 //! the event and the same for each attempt. `webhook-timestamp` and `webhook-signature` belong to the

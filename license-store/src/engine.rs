@@ -127,8 +127,8 @@ impl EngineBuilder<dyn LicenseStore> {
     }
 }
 
-/// All [`Services`] over one store, to which it dereferences, with the layers in front of the store and the
-/// background jobs.
+/// All services over one store, with the layers in front of the store and the background jobs. Dereferences
+/// to [`Services`].
 ///
 /// | part | what it does |
 /// |---|---|

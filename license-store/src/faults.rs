@@ -188,7 +188,7 @@ impl FaultStore {
         self.scripted_stream().set_state(state);
     }
 
-    /// Sets the `as_of` of the items of later answers, one by one; further items keep theirs.
+    /// Sets the `as_of` of the first items of every later answer, in order; further items keep theirs.
     pub fn set_as_of(&self, as_of: &[Option<DateTime<Utc>>]) {
         self.script_mut().as_of = as_of.to_vec();
     }

@@ -53,11 +53,11 @@ impl Drop for GroupCommit {
 }
 
 impl GroupCommit {
-    /// Starts to commit in front of `store`. The generator names the committers, so that a batch whose answer
-    /// was lost is not recorded twice.
+    /// Creates a group commit in front of `store`. `rng` generates the ids of the committers, by which the
+    /// store recognizes a batch that is sent again after its answer was lost.
     ///
     /// # Errors
-    /// Returns the error of the generator.
+    /// Returns the error of `rng`.
     ///
     /// # Panics
     /// Panics outside a tokio runtime, which runs the committers.

@@ -191,7 +191,7 @@ macro_rules! implement_ports {
     };
 }
 
-/// Implements every port for a [`Layer`]. Needs the imports of this module.
+/// Implements every port for a type that implements [`Layer`]. The trait must be in scope.
 macro_rules! impl_ports {
     ($layer:ty) => {
         const _: () = {

@@ -37,7 +37,7 @@ pub use sql::postgres::{PostgresOptions, PostgresStore};
 pub use sql::sqlite::SqliteStore;
 pub use subscription::Subscription;
 
-/// The result of a call of a store, unless it names another error.
+/// A result whose error is a `StoreError` by default.
 type Result<T, E = license_core::store::StoreError> = std::result::Result<T, E>;
 
 /// The guide for authors of stores, whose code runs as tests.

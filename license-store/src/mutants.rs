@@ -26,7 +26,7 @@ use crate::conformance::{
 use crate::memory::{Data, MemoryStore};
 use fault::{EXPECTED, Fault};
 
-/// A handle on a memory store with a fault. Each handle has its own mutex and memory, as each process would.
+/// A handle on a memory store with a fault. Handles share the data. Each has its own mutex and caches.
 #[derive(Debug)]
 struct Mutant {
     inner: MemoryStore,

@@ -231,7 +231,7 @@ impl ValidationFlags {
         }
     }
 
-    /// Returns the options of the recorder, with `commits` commits in flight.
+    /// Returns the options of the recorder.
     pub(crate) fn group_commit(&self) -> GroupCommitOptions {
         GroupCommitOptions {
             recording: self.recording(),

@@ -25,7 +25,7 @@ pub(crate) struct StartupMessage {
     pub(crate) database: String,
     pub(crate) secret: String,
     pub(crate) plans: String,
-    /// Plan that the commands use: the one with the fewest domains.
+    /// Plan that the commands use: the one with which they reach a limit soonest.
     pub(crate) plan: Arc<Plan>,
     pub(crate) admin_token: AdminToken,
 }

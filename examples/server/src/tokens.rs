@@ -51,7 +51,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
     time.map(|time| time.to_utc()).map_err(|_| "must be a time such as 2027-01-31T00:00:00Z")
 }
 
-/// Runs the command on an existing database. Only a server creates one, because it needs a secret.
+/// Runs the command on an existing database. A new one would need a secret, which tokens do not.
 pub(crate) async fn run(command: &TokenCommand, flags: &DatabaseFlags) -> Result<(), String> {
     let database = Database::parse(flags)?;
     if matches!(database, Database::Memory) {

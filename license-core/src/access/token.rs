@@ -1,4 +1,4 @@
-//! API tokens: ids, scopes and validity of administrative access.
+//! API tokens for administrative access: names, scopes and states.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;

@@ -18,14 +18,14 @@ impl PlanCatalog {
     ///     max_domains = 3
     ///     max_devices = "unlimited"
     ///     term_days = 365            # or "perpetual"
-    ///     grace_days = 7             # optional: 0
-    ///     domain_policy = "free_claim"    # optional; or "registered_only"
-    ///     exempt_hosts = true        # optional
-    ///     device_policy = "deny"     # optional; or "evict_oldest"
-    ///     idle_days = 90             # optional: never
-    ///     customer_release = true    # optional: false
-    ///     max_countries_per_day = 3  # optional: any
-    ///     max_devices_per_day = 20   # optional: any
+    ///     grace_days = 7             # default: 0
+    ///     domain_policy = "free_claim"    # default; or "registered_only"
+    ///     exempt_hosts = true        # default
+    ///     device_policy = "deny"     # default; or "evict_oldest"
+    ///     idle_days = 90             # default: never
+    ///     customer_release = true    # default: false
+    ///     max_countries_per_day = 3  # default: no event
+    ///     max_devices_per_day = 20   # default: no event
     ///     features = { api = true, seats = 25, support = "email" }
     /// "#)?;
     /// assert_eq!(plans.get("professional").unwrap().max_domains, Limit::AtMost(3));

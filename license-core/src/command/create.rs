@@ -124,7 +124,7 @@ pub struct NewLicense {
 }
 
 impl NewLicense {
-    /// Adds the audit entry for creation by `by`. Pure.
+    /// Adds the audit entry of the creation. `by` is the creator. Pure.
     #[must_use]
     pub fn audited(mut self, by: &Actor) -> Self {
         self.audit = Some(audit::created(&self.license, &self.activations, by));

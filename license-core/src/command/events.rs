@@ -103,7 +103,7 @@ impl AnomalyKind {
     }
 }
 
-/// Decides whether an event about unusual usage is due after the last reported day, `last`.
+/// Decides whether the counts of a day cause an event. `last` is the last reported day.
 #[must_use]
 pub fn anomaly_events(
     license: License,

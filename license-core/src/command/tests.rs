@@ -652,7 +652,7 @@ fn limit_event_is_emitted_once_an_hour() {
     assert_eq!(due(&tested, ActivationKind::Domain, hour), None, "the limit denies no validation");
 }
 
-/// The data has the license, as the API shows it after the change, without its key, and the event number.
+/// The data has the event number, and the license as the API shows it after the change, without its key.
 #[test]
 fn events_contain_the_license() {
     let mut tested = TestLicense::new("small", &["a.com"]);
@@ -669,7 +669,7 @@ fn events_contain_the_license() {
     assert!(!format!("{:?}", tested.events).contains("dev@"), "logs do not contain the customer");
 }
 
-/// An event lists few activations and the total.
+/// An event lists at most [`limits::EVENT_ACTIVATIONS`] domains, and their total number.
 #[test]
 fn event_lists_are_bounded() {
     let mut spec = LicenseSpec::new("forever", email());

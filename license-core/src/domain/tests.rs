@@ -35,7 +35,7 @@ fn check_exempt(typed: &str, expect: bool) {
     assert_eq!(name(typed).is_exempt(), expect, "{typed}");
 }
 
-/// Checks texts, each list with its error.
+/// Checks that each text of a list is rejected with the error of the list.
 #[track_caller]
 fn check_errors(table: &[(E, &str)]) {
     for (error, texts) in table {

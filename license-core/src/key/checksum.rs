@@ -275,7 +275,7 @@ mod tests {
         {
             let target = target(prefix, symbols);
             for _ in 0..5_000 {
-                // The generator does not exclude such words.
+                // Unlike `KeyFormat::generate`, `random_word` does not discard survivors.
                 let mut word = random_word(&mut rng, symbols, target);
                 for by in [1, 1, symbols - 3, symbols - 1] {
                     // Left by 1, by 2, by n − 1 and by n − 2.

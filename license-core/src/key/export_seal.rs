@@ -7,7 +7,7 @@ use super::vault::open_key;
 use super::{LicenseKey, SealedKey, Secret, VaultError};
 use crate::debug::opaque_debug;
 
-/// Changing a text makes every existing export unreadable.
+/// Changing this text makes every existing export unreadable.
 const SEAL_CONTEXT: &str = "license-core 2026 export seal v1";
 const NONCE_CONTEXT: &str = "license-core 2026 export nonce v1";
 

@@ -19,8 +19,8 @@ const GROUP: usize = 4;
 /// - One, two or three wrong symbols, and any two symbols swapped.
 /// - Any rotation of an issued key's symbols.
 /// - Any key with another prefix. The check symbols cover the prefix, so replacing it does not help.
-///   Prefixes that look alike (`TO` and `T0`) are told apart by the check alone: always up to two
-///   characters, and for all but one in 32,768 longer pairs.
+///   Prefixes that parse alike (`TO` and `T0`) differ in the check symbols alone. These always differ for
+///   prefixes of up to two characters, and for all but one in 32,768 pairs of longer prefixes.
 /// - All but one in 32,768 of all other texts of the right form.
 ///
 /// ```

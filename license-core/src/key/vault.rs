@@ -11,7 +11,7 @@ use super::{DataKeys, KeyDigest, LicenseKey, SealedSecret, WebhookSecret, aead};
 use crate::debug::opaque_debug;
 use crate::id::EndpointId;
 
-/// One context per purpose. Changing a text makes every existing database unreadable.
+/// One context per purpose. Changing a text breaks every existing database.
 const DIGEST_CONTEXT: &str = "license-core 2025 license key digest v1";
 // "foreign" is the stored name of imported keys.
 const IMPORTED_DIGEST_CONTEXT: &str = "license-core 2026 foreign license key digest v1";
@@ -66,7 +66,7 @@ impl KeyVault {
 
     /// Returns the digest that stores find a license by: keyed BLAKE3 of the canonical text.
     ///
-    /// Imported keys have a digest key of their own, so they never match an own key with the same text.
+    /// Imported keys have a separate digest key, so they never match an issued key with the same text.
     #[must_use]
     pub fn digest(&self, key: &LicenseKey) -> KeyDigest {
         let keyed = if key.is_imported() { &self.imported_digest } else { &self.digest };
@@ -97,7 +97,7 @@ impl KeyVault {
         open_key(&self.seal, sealed, license_id)
     }
 
-    /// Encrypts the secret of a webhook endpoint, with a key of its own.
+    /// Encrypts the secret of a webhook endpoint, with a separate key.
     ///
     /// # Errors
     /// Returns the error of the generator.

@@ -8,7 +8,7 @@ use crate::domain::DomainName;
 use crate::id::LicenseId;
 use crate::text_enum::{display_as_str, text_enum};
 
-/// The id of an activation: `act_`, the suffix of its license id, and the number of its event in ten digits.
+/// The id of an activation: `act_`, the license id's suffix, and its event number in at least ten digits.
 ///
 /// It is derived rather than random, so that decisions stay pure. Ids of a license sort oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

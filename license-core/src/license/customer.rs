@@ -51,7 +51,7 @@ impl CustomerEmail {
         self.0.starts_with(ANONYMOUS) && self.0.ends_with(ANONYMOUS_HOST)
     }
 
-    /// Returns the address in lower case.
+    /// Returns the address, with ASCII letters in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Labels of devices.
+//! Labels of activations.
 
 use smol_str::SmolStr;
 

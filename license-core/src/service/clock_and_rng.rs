@@ -44,7 +44,7 @@ impl ClockAndRng {
         &self,
         draw: impl FnOnce(&mut dyn TryCryptoRng<Error = RngError>) -> Result<T, RngError>,
     ) -> Result<T, RngError> {
-        // A generator that panicked has no state that matters: the next draw is as random.
+        // A poisoned lock does not matter: after a panic, the next draw is as random as before.
         draw(&mut **self.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -105,7 +105,7 @@ fn request<'a>(domain: Option<&'a str>, fingerprint: Option<&'a str>) -> Validat
     ValidateRequest { key: KEY, domain, fingerprint, ..Default::default() }
 }
 
-/// The store must be asked for the license by its key once, and finds it with these registered domains.
+/// Expects one lookup by key, which returns the license with these registered domains.
 fn finds(store: &mut MockLicenseStore, license: License, domains: &[&str]) {
     finds_times(1, store, license, domains);
 }
@@ -350,7 +350,7 @@ async fn start_needs_fitting_secret_plans_and_key_format() {
     assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog: add it");
 }
 
-/// A change is acknowledged after the validations that may have read the license before it.
+/// A change waits for running validations, because they may have read the license before it.
 #[tokio::test]
 async fn revocation_waits_for_running_validations() {
     let mut store = store();

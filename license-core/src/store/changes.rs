@@ -32,7 +32,7 @@ pub enum ChangeNotice {
 text_enum! {
     /// Whether notices arrive.
     StreamState {
-        /// Every notice that the store can learn of arrives.
+        /// All changes that the store can observe are announced.
         Listening = "listening",
         /// The connection is lost and being restored. Changes of other nodes do not arrive.
         Lost = "lost",

@@ -30,8 +30,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError>;
 
     /// Executes a command on an endpoint, exclusively, as
-    /// [`decide_endpoint`](crate::webhook::decide_endpoint) decides. [`EndpointCommand::Enable`] of a
-    /// disabled endpoint makes its pending deliveries that are not leased due at `now`.
+    /// [`decide_endpoint`](crate::webhook::decide_endpoint) decides. If [`EndpointCommand::Enable`] enables a
+    /// disabled endpoint, its pending deliveries become due at `now`, except leased ones.
     async fn execute_endpoint(
         &self,
         id: &EndpointId,
@@ -46,8 +46,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// enabled endpoints. At most `request.per_endpoint` of one endpoint are leased at once, including those
     /// of other nodes. Endpoints get equal shares.
     ///
-    /// The first attempt of a delivery waits while an earlier delivery of the same subject to the same
-    /// endpoint has had none. No delivery is leased twice at once; after the end of a lease it is due again.
+    /// A first attempt waits for the first attempts of all earlier deliveries of the same subject to the same
+    /// endpoint. No delivery is leased twice at once; after the end of a lease it is due again.
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
 
     /// Stores an attempt and its consequences for the delivery and the endpoint, as
@@ -55,8 +55,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// disables the endpoint, also stores the event.
     async fn settle(&self, settlement: &Settlement) -> Result<Settled, StoreError>;
 
-    /// Returns a leased delivery without an attempt, due at once, if it is still leased to the token. For a
-    /// node that shuts down.
+    /// Ends the lease of a delivery without an attempt, if it is still leased to the token. The delivery is
+    /// then due at once. For a node that shuts down.
     async fn return_delivery(
         &self,
         delivery: &Delivery,

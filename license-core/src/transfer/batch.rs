@@ -71,7 +71,7 @@ pub enum ImportedRollup {
     New,
     /// It existed before, and was not changed.
     Existing,
-    /// No license has its id.
+    /// The license of the rollup does not exist.
     NoLicense,
     /// Rollups of its day were [pruned](crate::usage::RetainedUsage::has_rollups_of), so this one may already
     /// be in the totals.

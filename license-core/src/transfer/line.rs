@@ -52,7 +52,7 @@ struct KeyFormatFields {
     pattern: String,
 }
 
-/// A license as given in a line. Fields that are `None` come from the plan or the time of the import.
+/// A license as given in a line. Fields that are `None` are filled in as for a new license.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseLine {
@@ -170,7 +170,7 @@ pub(crate) fn is_of_activation(line: &[u8]) -> bool {
 }
 
 impl LicenseLine {
-    /// Parses a license from the fields of an exported line, or with lists `domains` and `devices`.
+    /// Parses a license. Lines that are not from an export can list `domains` and `devices`.
     pub(crate) fn read(fields: Map<String, Value>) -> Result<Self, ImportLineError> {
         let line: Self = read(fields)?;
         if line.key.is_some() && line.sealed_key.is_some() {
@@ -185,7 +185,7 @@ impl LicenseLine {
         Ok(line)
     }
 
-    /// Returns the line of a license with neither key. Slots follow from the lines of its activations.
+    /// Returns the line of a license, without its key. An import counts slots from the activation lines.
     pub(crate) fn of(license: &License, counters: &Counters) -> Self {
         let License {
             id,
@@ -445,7 +445,7 @@ impl ClearKey {
     }
 }
 
-/// Implements the JSON form of types that are texts: how to parse and how to write one.
+/// Implements the JSON form of string types. Each row is a type, its parser, and its method to write it.
 macro_rules! json_texts {
     ($($type:ty: $parse:expr, $text:ident;)+) => {$(
         impl Serialize for $type {

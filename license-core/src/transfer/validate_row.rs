@@ -29,13 +29,13 @@ pub(crate) struct Rules<'a> {
     pub(crate) events: bool,
 }
 
-/// The number of the activation line with an error, or `None` for the line of the license; the error.
+/// The number of the rejected activation line, or `None` for the line of the license, and the error.
 pub(crate) type Rejection = (Option<u64>, ImportLineError);
 
 /// Builds the license with this id and key from its line and the lines of its activations. Pure.
 ///
 /// The rules are those of new licenses: the plan must exist and provides defaults, slots are not oversold
-/// unless the rules allow it, and exempt domains take no slot. Unlike in new licenses, the term may be over.
+/// unless the rules allow it, and exempt domains are rejected. Unlike in new licenses, the term may be over.
 pub(crate) fn validate_row(
     (id, id_given): (LicenseId, bool),
     (key_digest, sealed_key): (KeyDigest, SealedKey),

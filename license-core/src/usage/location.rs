@@ -49,8 +49,8 @@ display_as_str!(Country);
 pub struct Region(SmolStr);
 
 impl Region {
-    /// Parses 1 to [`limits::REGION_BYTES`] bytes of printable text without surrounding white space. Returns
-    /// `None` for other texts, so that odd names in a geo-IP file do not fail a request.
+    /// Trims and parses 1 to [`limits::REGION_BYTES`] bytes of printable text. Returns `None` for other
+    /// texts, so that odd names in a geo-IP file do not fail a request.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

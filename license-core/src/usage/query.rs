@@ -156,8 +156,8 @@ impl UsageQuery {
         }
     }
 
-    /// Returns the starts of the intervals in the series, from `from` or the first validation to `to` or
-    /// `now`.
+    /// Returns the starts of the intervals in the series. An open range begins at `first`, and ends at the
+    /// later of `last` and `now`.
     ///
     /// # Errors
     /// Returns [`UsageError::TooManyIntervals`] if there are more than [`limits::USAGE_INTERVALS`].
@@ -223,7 +223,7 @@ pub struct RetainedUsage {
 }
 
 impl RetainedUsage {
-    /// Returns the restriction after an import of rollups up to `newest`, which has no single validations.
+    /// Returns the restriction after an import of rollups up to `newest`, without their single validations.
     #[must_use]
     pub fn imported(newest: Day) -> Self {
         let next = Day::from_number(newest.number().saturating_add(1));

@@ -30,9 +30,9 @@ pub struct UsageReport {
     pub series: Vec<UsagePoint>,
     /// The requested breakdown, if any.
     pub breakdown: Option<Breakdown>,
-    /// Kept single validations in the range, newest first.
+    /// Single validations in the range that are still stored, newest first.
     pub recent: Page<Validation, ValidationCursor>,
-    /// The data that the store kept at that moment.
+    /// The data that the store held when it made the report.
     pub kept: RetainedUsage,
     /// All validations recorded before this time are counted; `None` means all are.
     pub as_of: Option<DateTime<Utc>>,
@@ -54,7 +54,7 @@ pub struct Breakdown {
     pub by: UsageGroup,
     /// The most frequent values, at most [`limits::USAGE_SHARES`], most frequent first.
     pub shares: Vec<UsageShare>,
-    /// Number of validations with other values, or from a time without single values.
+    /// Number of validations with other values, or in removed rollups, whose values are unknown.
     pub other: u64,
 }
 
@@ -187,7 +187,7 @@ pub struct UsageOverview {
     pub active_domains: u64,
     /// Devices with a valid answer in the range.
     pub active_devices: u64,
-    /// Licenses with the most valid answers, at most [`limits::TOP_LICENSES`], then sorted by id.
+    /// At most [`limits::TOP_LICENSES`] licenses, sorted by most valid answers, then by id.
     pub top_licenses: Vec<LicenseUsage>,
     /// Usage by current plan, sorted by name; only plans with validations in the range.
     pub by_plan: Vec<PlanUsage>,
@@ -240,8 +240,8 @@ impl<'a> UsageTally<'a> {
         }
     }
 
-    /// Adds a rollup, or [that of a validation](Rollup::of), from the [sources](UsageQuery::sources) of the
-    /// query.
+    /// Adds a rollup from the [sources](UsageQuery::sources) of the query. Single validations are added as
+    /// [rollups](Rollup::of) too.
     pub fn add(&mut self, Rollup { key, sum }: &Rollup) {
         let slot = Interval::slot_of(self.query.interval, sum.first_at);
         let cell = self.cells.entry((slot, key.outcome));

@@ -84,7 +84,7 @@ impl LicenseSnapshot {
         self.bindings.covering(asked).filter(|registered| *registered != asked)
     }
 
-    /// Returns the slots that `claim` holds. A license without inline bindings must have been read for it.
+    /// Returns the slots that `claim` holds. Without inline bindings, `self` must have been read for `claim`.
     #[must_use]
     pub fn held(&self, claim: &Claim) -> HeldSlots {
         HeldSlots {

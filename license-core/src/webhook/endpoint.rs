@@ -82,7 +82,7 @@ impl EndpointSettings {
     /// Checks lengths and characters.
     ///
     /// # Errors
-    /// Returns [`EndpointSettingsError`] if a text is too long or has control characters.
+    /// Returns [`EndpointSettingsError`] if a text is too long or has control characters, or no URL is set.
     pub fn check(&self) -> Result<(), EndpointSettingsError> {
         let Self { url, events: _, description } = self;
         let well_formed = |text: &str, max: usize| text.len() <= max && !text.chars().any(char::is_control);

@@ -9,7 +9,7 @@ pub(super) fn list_addresses(line: &str) -> Addresses<'_> {
     Box::new(line.rsplit(',').map(|entry| address(entry.trim())))
 }
 
-/// Splits and counts quotes from the right, so that text of the caller cannot change how the proxy's is read.
+/// Splits and counts quotes from the right, so that quotes sent by the caller cannot hide a proxy's entry.
 pub(super) fn forwarded_addresses(line: &str) -> Addresses<'_> {
     let mut rest = Some(line);
     Box::new(std::iter::from_fn(move || {
@@ -36,7 +36,7 @@ fn last_outside_quotes(text: &str, separator: u8) -> Option<usize> {
     (!quoted).then_some(0)
 }
 
-/// Returns the address of the only `for`. Escapes are refused: with them, quotes could not be counted so.
+/// Returns the address of the only `for`. Escapes are refused, since they would break the quote counting.
 fn address_of_element(element: &str) -> Option<IpAddr> {
     if element.contains('\\') {
         return None;

@@ -76,12 +76,12 @@ pub struct RateError;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RateLimits {
-    /// Validations per address.
+    /// Validations and deactivations per address.
     pub per_address: Rate,
-    /// Validations per license key, from all addresses.
+    /// Validations and deactivations per license key, from all addresses.
     pub per_key: Rate,
-    /// Failed calls per address: malformed, unknown license, or wrong token. Beyond it, all validations of
-    /// the address are refused.
+    /// Failed calls per address: malformed, unknown license, or wrong token. Beyond it, all validations and
+    /// deactivations of the address are refused.
     pub failures: Rate,
     /// Admin calls per token.
     pub per_token: Rate,

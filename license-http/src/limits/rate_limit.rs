@@ -102,7 +102,7 @@ impl RateLimiter {
         self.verdict(before, now)
     }
 
-    /// Returns an error if a call would be refused. Nothing is counted.
+    /// Returns an error if a call would be refused. Does not count as a call.
     pub(super) fn peek(&self, subject: RateLimitSubject) -> Result<(), RateLimited> {
         let full_at = self.full_at.get(&subject).map_or(0, |full_at| full_at.load(Ordering::Relaxed));
         self.verdict(full_at, nanos(self.started.elapsed())).map(drop)

@@ -87,7 +87,7 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a validation of this address. Refuses it if the address has too many failures or validations.
+    /// Counts a call of this address. Refuses it if the address has too many calls or failures.
     pub(crate) fn check_address(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
         let subject = RateLimitSubject::of_client(client);
@@ -96,7 +96,7 @@ impl RequestLimits {
         Ok(())
     }
 
-    /// Counts a validation of this key. All spellings of a key count as one.
+    /// Counts a call with this key. All spellings of a key count as one.
     pub(crate) fn check_key(&self, key: &str) -> Result<(), Problem> {
         let Some(rates) = &self.rates else { return Ok(()) };
         rates.keys.check(rates.keys.subject_of_key(key))?;

@@ -20,7 +20,7 @@ const ABOUT: &str = "Issue licenses, and let software check them.\n\n\
     Every response has `X-Content-Type-Options: nosniff`, `Referrer-Policy: no-referrer`, a `Content-Security-Policy`, and \
     `Cache-Control: no-store`.";
 
-/// Returns all routes, those of the contract included.
+/// Returns all routes, including those of the OpenAPI document.
 pub(crate) fn routes() -> Vec<Route> {
     let contract = [OPENAPI_JSON, DOCS, STYLE].map(|path| Route::public(Method::GET, path));
     routes::routes().into_iter().chain(contract).collect()

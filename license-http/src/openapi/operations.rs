@@ -26,7 +26,7 @@ pub(super) const TAGS: [(&str, &str); 8] = [
 
 const POSITION: &str = "^[0-9]{1,18}$";
 
-/// Errors of `/validate` and `/deactivate`, which have one code for all invalid fields of the body.
+/// Errors of `/validate` and `/deactivate`. `BadRequest` is also their code for a malformed body.
 const KEY_ERRORS: [Code; 10] = [
     Code::BadRequest,
     Code::RequestTimeout,

@@ -8,7 +8,7 @@ pub(super) fn string() -> Value {
     json!({ "type": "string" })
 }
 
-/// A string of 1 to `max` characters. If the limit is in bytes, fewer that are not ASCII may be refused.
+/// A string of 1 to `max` characters. If the limit is in bytes, a shorter non-ASCII string can exceed it.
 pub(super) fn text(max: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": max })
 }

@@ -28,7 +28,7 @@ pub(super) async fn call(
         };
         let mut response = answered.unwrap_or_else(Problem::into_refusal);
         let status = response.status();
-        // Malformed, or an unknown license. Beyond the limit of failures the caller no longer learns which.
+        // Malformed, or an unknown license. Beyond the limit of failures, the answer hides which it was.
         if status.is_client_error()
             && status != StatusCode::TOO_MANY_REQUESTS
             && let Err(limited) = state.limits.count_failure(address)

@@ -14,7 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::public_address::is_public;
 
-/// Time that the check of a new endpoint waits for its host name. A slower name is checked at each attempt.
+/// Maximum time to resolve the host name of a new endpoint. A slower name passes until the first attempt.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Resolves host names. The default is the resolver of the system.
@@ -191,7 +191,7 @@ pub enum DestinationError {
     /// The URL is too long.
     #[error("the URL must have at most {} bytes", limits::ENDPOINT_URL_BYTES)]
     TooLong,
-    /// The scheme is not HTTPS, or HTTP if that is allowed.
+    /// The scheme is neither HTTPS nor, if [allowed](Destinations::allow_http), HTTP.
     #[error("the URL must start with https://; the server does not allow plain http://")]
     Scheme,
     /// The URL has a user or a password.

@@ -167,7 +167,7 @@ impl BackgroundJob for Dispatcher {
     }
 }
 
-/// Returns the time until the next poll. The end of an attempt wakes the dispatcher before it.
+/// Returns the time until the next poll. The end of an attempt wakes the dispatcher earlier.
 fn wait(next_due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
     let until = next_due.map_or(MAX_WAIT, |due| (due - now).to_std().unwrap_or_default());
     until.clamp(MIN_WAIT, MAX_WAIT)

@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use super::options::CacheOptions;
 use super::source::CacheSource;
 
-/// Maximum number of negative entries: enough for software that repeats a few unknown keys, and too few to use much memory.
+/// Maximum number of negative entries. They are small, and software repeats only a few unknown keys.
 const ABSENT_ENTRIES: usize = 10_000;
 const ABSENT_TTL: Duration = Duration::from_secs(5);
 /// While the change stream is lost, entries older than this are stale.

@@ -113,7 +113,7 @@ async fn rotate(
             return Err(StoreError::NotFound { id: id.clone() });
         };
         let version = before.version;
-        // When the command runs, the license may have the expected version, with a key that was not read.
+        // The license may reach the expected version before the command runs, with a key that was not read.
         if context.expected_version.is_some_and(|expected| expected != version) {
             return Ok(CommandOutcome::Denied(Denial::Stale { version }));
         }

@@ -97,7 +97,7 @@ pub(super) fn new_license(spec: &LicenseSpec) -> NewLicense {
     create(id, (fresh_digest(), sealed), spec, None, &plans(), at(0)).expect("a license in bounds")
 }
 
-/// Creates a license of a plan.
+/// Creates a license.
 pub(super) async fn issue(store: &Handle, spec: &LicenseSpec) -> License {
     let new = new_license(spec);
     assert_eq!(ok!(store.create(&new)), Created::New);
@@ -123,7 +123,7 @@ pub(super) async fn issue_with_slots(store: &Handle, slots: u32) -> License {
     issue(store, &spec).await
 }
 
-/// The context of a command at a time.
+/// The context of a command that is executed at `now`.
 pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
     CommandContext { plans: plans().into(), now, expected_version: None, by: None }
 }
@@ -146,7 +146,7 @@ pub(super) async fn ask_in(store: &Handle, id: &LicenseId, command: &Command, of
     outcome(store.execute(id, command, of).await)
 }
 
-/// Executes a command at a time. A command that evicts needs all validations counted, which may take longer
+/// Executes a command at `now`. A command that evicts needs all validations counted, which may take longer
 /// under load.
 pub(super) async fn ask_at(store: &Handle, id: &LicenseId, command: &Command, now: DateTime<Utc>) -> Done {
     let mut result = store.execute(id, command, &context(now)).await;

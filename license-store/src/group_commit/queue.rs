@@ -230,7 +230,7 @@ impl CallQueue {
 }
 
 impl QueueState {
-    /// Drops the oldest calls until `more` validations fit. Returns the number of dropped calls.
+    /// Drops the oldest calls until `more` validations fit. Returns the number of dropped validations.
     fn make_room(&mut self, more: usize, limit: usize) -> usize {
         let before = self.validations;
         while self.validations + more > limit

@@ -77,7 +77,7 @@ fn keeping(max_buffered: usize) -> GroupCommitOptions {
 /// A group commit in front of a store that has one license.
 struct Fixture {
     store: Arc<FaultStore>,
-    /// Holds batches whose fault it is.
+    /// Holds the batches for which the test scripts it as a fault.
     hold: Hold,
     grouped: Grouped,
     id: LicenseId,

@@ -8,7 +8,7 @@ use license_core::service::EventService;
 
 use super::rounds::repeat;
 
-/// Licenses per batch. Each is a transaction.
+/// Days of licenses per batch. Each is a transaction.
 const BATCH: u32 = 8;
 
 /// Writes events for licenses with unusual daily usage.

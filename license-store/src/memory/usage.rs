@@ -43,7 +43,7 @@ impl Data {
         let entries = self.licenses.iter().filter(|(license, _)| is_asked(license));
         for (cursor, validation) in entries.flat_map(|(_, entry)| &entry.validations) {
             let at = cursor.at.timestamp_micros();
-            // Single validations of days that the range cuts.
+            // Days that are only partly in the range are counted from single validations.
             if sources.records.iter().any(|range| within(*range, at)) {
                 tally.add(&Rollup::of(validation));
             }
@@ -80,7 +80,7 @@ impl Data {
 }
 
 impl Data {
-    /// Returns days of licenses that get anomaly events.
+    /// Returns the licenses that must get an anomaly event, with the counts of the day it is about.
     pub(crate) fn anomalies(&self, scan: &AnomalyScan) -> Vec<(LicenseId, DailyCounts)> {
         // The rest reads all rollups, every few seconds.
         if !scan.plans.iter().any(Plan::watches_usage) {

@@ -7,7 +7,7 @@ use license_core::usage::{RetainedUsage, Rollup, RollupKey, UsageSum, Validation
 
 #[derive(Debug, Default)]
 pub(crate) struct UsageLog {
-    /// Not folded yet. Readers fold, since that costs more than a validation.
+    /// Not folded yet. Readers fold, because a fold costs more than a validation.
     pub(super) pending: Vec<Validation>,
     pub(super) last_sequence: u64,
     pub(crate) rollups: BTreeMap<RollupKey, UsageSum>,

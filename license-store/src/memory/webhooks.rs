@@ -77,7 +77,7 @@ impl WebhookStore for MemoryStore {
         let events = &mut data.events;
         let enabled = events.endpoints.values().filter(|endpoint| endpoint.is_enabled());
         let enabled: Vec<_> = enabled.map(|endpoint| endpoint.id.clone()).collect();
-        // Equal ready: the first delivery of each endpoint, then the second of each, and so on.
+        // Equal shares: the first delivery of each endpoint, then the second of each, and so on.
         let mut ready = Vec::new();
         for id in &enabled {
             ready.extend(events.ready(id, request).into_iter().enumerate().map(|(rank, at)| (rank, id, at)));

@@ -101,7 +101,7 @@ faults! {
     ImportsWithoutCounters => "transfer::imports::imported_license_is_stored_unchanged",
     /// Audits existing licenses as imported.
     AuditsExisting => "transfer::imports::import_is_audited",
-    /// Handles the licenses of a dry run.
+    /// Stores the licenses of a dry run.
     WritesDryRuns => "transfer::imports::dry_run_writes_nothing",
     /// Reads each page of a snapshot as of its own time.
     ReadsLiveSnapshots => "transfer::snapshots::snapshot_is_of_one_moment",

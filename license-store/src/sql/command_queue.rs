@@ -68,7 +68,7 @@ impl CommandQueue {
     }
 }
 
-/// Held by the task, so that the next command starts another one if it panics.
+/// Held by the task. If the task panics, the next command starts another task.
 pub(super) struct TaskGuard<'a>(pub(super) &'a CommandQueue);
 
 impl Drop for TaskGuard<'_> {

@@ -110,8 +110,8 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     fn profile(&self) -> StoreProfile {
-        // A database server works at one commit while it waits for the disk with another. SQLite has one
-        // writer, and announces nothing to other processes.
+        // A database server works on one commit while another waits for the disk. SQLite has one writer, and
+        // announces nothing to other processes.
         let concurrent_commits =
             if D::SINGLE_WRITER { NonZero::<usize>::MIN } else { const { NonZero::new(2).unwrap() } };
         StoreProfile { concurrent_commits, hears_other_processes: !D::SINGLE_WRITER }

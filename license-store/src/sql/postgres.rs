@@ -37,8 +37,8 @@ pub struct PostgresOptions {
     /// How long the server works on one statement, or waits for the next one of a transaction, before the
     /// store is unavailable. In whole milliseconds.
     pub statement_timeout: Duration,
-    /// How long a call waits in all its attempts for others that change the same license, before it is
-    /// contended. In whole milliseconds.
+    /// How long a call waits for locks, summed over its attempts, before it fails as contended. In whole
+    /// milliseconds.
     pub lock_timeout: Duration,
     /// Whether there is a pooler in transaction mode, such as pgbouncer, between node and server. Each
     /// transaction may then run on another connection, so statements are not cached, timeouts are set in each

@@ -202,8 +202,8 @@ impl SqlStore<Sqlite> {
         let writer = connect(&writing, &writer_options, lock_timeout).await.map_err(open_error)?;
         let mut tx = writer.begin_with(SqlStr::from_static(BEGIN_FULL)).await.map_err(open_error)?;
         migrate(&mut *tx, SCHEMAS).await?;
-        // Loads the statistics that the migration may have written; otherwise a connection reads them when it
-        // opens.
+        // Loads the statistics that the migration may have written. Without this, a connection keeps those
+        // from when it opened.
         tx.execute("ANALYZE sqlite_schema").await.map_err(open_error)?;
         tx.commit().await.map_err(open_error)?;
         let readers = pool().max_connections(readers);

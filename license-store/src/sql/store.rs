@@ -15,7 +15,7 @@ use crate::Result;
 /// A store in an SQL database.
 ///
 /// Commands and new licenses survive a power loss once they are acknowledged. Validations survive `kill -9`;
-/// on SQLite, a power loss may lose the last moments of counts, never a command.
+/// on SQLite, a power loss may lose the latest validations, but never a command.
 #[derive(Debug)]
 pub struct SqlStore<D: Dialect> {
     pub(super) database: Arc<SqlDatabase<D>>,
@@ -32,8 +32,8 @@ impl<D: Dialect> SqlStore<D> {
     /// Compacts all validations that were recorded before the call, so that every counter is complete.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unavailable`] if the database fails. Validations that were compacted before
-    /// stay compacted.
+    /// Returns [`Unavailable`](license_core::StoreError::Unavailable) if the database fails. Validations that
+    /// were compacted before stay compacted.
     pub async fn compact(&self) -> Result<()> {
         self.compaction.run_now().await
     }

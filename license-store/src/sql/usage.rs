@@ -16,7 +16,7 @@ use super::prelude::*;
 use super::store::SqlStore;
 
 impl<D: Dialect> SqlDatabase<D> {
-    /// Reads from when on validations and rollups are stored.
+    /// Reads since when validations and rollups are complete.
     pub(super) async fn usage_kept(&self, connection: &mut Connection<D>) -> Result<RetainedUsage> {
         let rows = self.fetch(connection, &self.sql.usage.retention, &[]).await?;
         let kept = rows.first("retention", "", |row| {
@@ -75,7 +75,7 @@ impl<D: Dialect> UsageStore for SqlStore<D> {
     }
 
     async fn prune_usage(&self, retention: &UsageRetention, now: DateTime<Utc>, limit: u32) -> Result<u64> {
-        // Deletes late validations of old days as well.
+        // So that late validations of old days are deleted as well.
         self.catch_up().await;
         retry(|| self.database.try_prune_usage(retention, now, limit)).await
     }

@@ -16,7 +16,7 @@ use crate::transfer::line::{
 };
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
-/// Licenses and activations per read.
+/// Licenses, activations or rollups per read.
 const READ: u32 = 500;
 
 /// How an export writes license keys.

@@ -146,7 +146,7 @@ impl<'a> Importer<'a> {
     /// Processes the JSON line with this number. Empty lines are skipped.
     ///
     /// # Errors
-    /// Returns [`ServiceError`] if the import cannot continue. [`take_faults`](Self::take_faults) has
+    /// Returns [`ServiceError`] if the import cannot continue. [`take_faults`](Self::take_faults) returns the
     /// rejected lines.
     pub async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), ServiceError> {
         if line.trim_ascii().is_empty() {

@@ -93,7 +93,7 @@ fn context(expected_version: Option<u64>) -> CommandContext {
     CommandContext { plans: plans().into(), now: start(), expected_version, by: None }
 }
 
-/// The version that was found, if the license was.
+/// The version of the license, if it was found.
 fn version(found: Option<&LicenseSnapshot>) -> Option<u64> {
     found.map(|snapshot| snapshot.license().version)
 }

@@ -93,7 +93,7 @@ async fn cached_token_is_loaded_again_after_ttl() {
     // The TTL has ended.
     bench.find(&token, at(300)).await.expect("found");
     bench.assert_reads(2);
-    // An entry loaded at a later time than now has no known age.
+    // The clock moved back, so the age of the entry is unknown.
     bench.find(&token, at(299)).await.expect("found");
     bench.assert_reads(3);
 }
@@ -178,7 +178,7 @@ async fn absent_digest_is_cached_until_token_is_created() {
     assert_eq!(bench.find(&token, at(5)).await.expect("found"), Some(TokenState::Active));
 }
 
-/// With a short TTL because no notification arrives from other processes, negative entries expire as soon.
+/// A TTL shorter than that of negative entries applies to them too.
 #[tokio::test]
 async fn absent_digest_is_cached_for_the_ttl_at_most() {
     let bench = Bench::with(CacheOptions { ttl: Duration::from_secs(1), ..CacheOptions::default() });

@@ -39,9 +39,9 @@ pub async fn activation_pages_are_complete(Handles { store, .. }: &Handles) {
     assert_error!(result, NotFound);
 }
 
-/// Valid validations count for the domain and device of their claim, and a wildcard for every name below
-/// it. Denied ones, those of other names and those of other licenses do not count. A device that is bound
-/// again starts at zero.
+/// Valid validations count for the domain and device of their claim. A wildcard domain counts every name
+/// below it. Denied ones, those of other names and those of other licenses do not count. A device that is
+/// bound again starts at zero.
 pub async fn last_seen_counts_valid_validations(Handles { store, other, .. }: &Handles) {
     let license =
         issue(store, &LicenseSpec { domains: vec![domain("*.shop.com"), domain("a.com")], ..spec("open") })

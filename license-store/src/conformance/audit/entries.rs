@@ -75,7 +75,7 @@ pub async fn changes_are_audited_with_actor(Handles { store, other, .. }: &Handl
     }
 }
 
-/// Commands without an actor, without a change or denied write no entry.
+/// A command that has no actor, changes nothing or is denied writes no entry.
 pub async fn unattributed_or_denied_commands_are_not_audited(Handles { store, .. }: &Handles) {
     let new = new_license(&spec("small"));
     ok!(store.create(&new));

@@ -41,7 +41,7 @@ fn from(id: &LicenseId, when: i64, device: &str, country: &str) -> Validation {
 /// More countries or devices in a day than the plan allows are announced once a day for each kind, by any
 /// number of nodes.
 pub async fn anomaly_is_announced_once_a_day(Handles { store, other, .. }: &Handles) {
-    // Only usage after the first scan with a plan counts.
+    // A plan is watched from the first scan that includes it. Earlier usage does not count.
     scan(store).await;
     let (watched, usual) = (issue(store, &spec("watched")).await, issue(store, &spec("watched")).await);
     let free = issue(store, &spec("open")).await;

@@ -66,7 +66,7 @@ pub async fn event_shows_license_after_change(Handles { store, .. }: &Handles) {
     ask(store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
     let valid = validation(&license.id, 5, VALID);
     ok!(store.record(&[valid.clone(), valid], None));
-    // A store may count later, but has counted what it returned.
+    // A store may count later, but events written after this read have at least its count.
     assert_eq!(detail(store, &license.id).await.counters.validation_count, 2);
     ask(store, &license.id, &Command::Suspend).await.expect("active");
     let events = events_after(store, &license.id, 0).await;

@@ -2,19 +2,19 @@
 
 use crate::conformance::prelude::*;
 
-/// Writes expiry events at a time, with a notice of 100 seconds.
+/// Writes the expiry events that are due at `seconds`. `license.expiring` is due 100 seconds ahead.
 pub(in crate::conformance) async fn sweep(store: &Handle, seconds: i64, limit: u32) -> u32 {
     let sweep = ExpiryScan { now: at(seconds), expiring_until: at(seconds + 100), limit };
     ok!(store.events().write_expiry_events(&sweep))
 }
 
-/// Creates a license that expires at a time.
+/// Creates a license that expires at `seconds`.
 pub(in crate::conformance) async fn issue_until(store: &Handle, seconds: i64) -> LicenseId {
     let spec = LicenseSpec { expires_at: Some(Expiry::At(at(seconds))), ..spec("small") };
     issue(store, &spec).await.id
 }
 
-/// Creates licenses that expire at a time.
+/// Creates licenses that expire at `seconds`.
 pub(in crate::conformance) async fn many_until(store: &Handle, seconds: i64, count: usize) -> Vec<LicenseId> {
     let mut ids = Vec::with_capacity(count);
     for _ in 0..count {
@@ -28,8 +28,7 @@ pub(in crate::conformance) async fn types_of(store: &Handle, id: &LicenseId) -> 
     event_types(store, id, 1).await
 }
 
-/// A license gets one event before it expires and one when it has expired, exact to the microsecond, also if
-/// several sweeps run.
+/// A license gets one event before it expires and one when it has expired, even if several sweeps run.
 pub async fn expiry_is_announced_once(Handles { store, other, .. }: &Handles) {
     let id = issue_until(store, 500).await;
     let version = detail(store, &id).await.license.version;

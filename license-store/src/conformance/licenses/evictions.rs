@@ -19,8 +19,8 @@ pub(in crate::conformance) async fn record(store: &Handle, validations: &[Valida
     ok!(store.record(validations, None));
 }
 
-/// If the plan evicts, a new device takes the slot of the device that was not seen for the longest, by all
-/// recorded validations.
+/// If the plan evicts, a new device takes the slot of the least recently seen device. All recorded
+/// validations count.
 pub async fn new_device_evicts_least_recently_seen(Handles { store, other, .. }: &Handles) {
     let license = issue(store, &spec("roaming")).await;
     let id = &license.id;

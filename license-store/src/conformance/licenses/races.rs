@@ -51,7 +51,7 @@ async fn revoke(store: &Handle, id: &LicenseId, revoked: &AtomicBool) -> usize {
     0
 }
 
-/// Claims until some calls after the revocation, and returns how many of those were granted.
+/// Claims until three calls began after the revocation. Returns how many of those were granted.
 async fn claim_repeatedly(store: &Handle, id: &LicenseId, task: usize, revoked: &AtomicBool) -> usize {
     let (mut after, mut late) = (0, 0);
     for n in 0.. {

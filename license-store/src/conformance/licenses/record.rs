@@ -1,4 +1,4 @@
-//! Cases for `record`, as far as counters show it. If the store has reports, they are checked too.
+//! Cases for `record`, which check counters, and reports if the store has them.
 
 use crate::conformance::prelude::*;
 

@@ -128,8 +128,8 @@ fn without_counters(mut event: Event) -> Event {
     event
 }
 
-/// Random sequences of 20 to 60 calls on three licenses, through two handles, have the outcomes and the end
-/// that they have in memory.
+/// Random sequences of 20 to 60 calls on three licenses, through two handles, have the same outcomes and the
+/// same final state as on the memory store.
 pub async fn any_sequence_matches_memory_store(Handles { store, other, .. }: &Handles) {
     let (store, other) = (store.clone(), other.clone());
     check_all(24, steps(), async move |steps| check(&store, &other, &steps).await).await;

@@ -16,7 +16,7 @@ fn token(number: u8) -> ApiToken {
     }
 }
 
-/// Handles a new token.
+/// Creates a token.
 pub(in crate::conformance) async fn make(store: &Handle, number: u8) -> ApiToken {
     let token = token(number);
     ok!(store.tokens().create_token(&NewToken::new(token.clone(), &actor())));

@@ -35,7 +35,7 @@ pub(super) fn recounted(validations: &[Validation]) -> Vec<Rollup> {
     roll_up(validations).into_iter().map(|(key, sum)| Rollup { key, sum }).collect()
 }
 
-/// Records validations of two licenses on three days, on which the cases agree.
+/// Records validations of two licenses on three days, which several cases share.
 pub(super) async fn three_days(store: &Handle) -> (LicenseId, LicenseId, Vec<Validation>) {
     let (first, second) = (issue(store, &spec("open")).await.id, issue(store, &spec("small")).await.id);
     let a = (Some("a.com"), Some("d1"), Some("DE"));
@@ -53,8 +53,8 @@ pub(super) async fn three_days(store: &Handle) -> (LicenseId, LicenseId, Vec<Val
     (first, second, validations)
 }
 
-/// Rollups equal what was recorded at once, ordered by key, for all licenses and for one, in pages of any
-/// size.
+/// Recorded validations are in the rollups at once. Rollups are ordered by key, for all licenses and for
+/// one, in pages of any size.
 pub async fn rollups_are_listed_in_order(Handles { store, other, .. }: &Handles) {
     let (first, _, validations) = three_days(store).await;
     let expected = recounted(&validations);

@@ -73,8 +73,8 @@ pub async fn gone_endpoint_is_disabled_with_event(Handles { store, .. }: &Handle
     assert_eq!(lease(store, &request(93, TOKEN)).await.len(), 1, "the pending delivery");
 }
 
-/// One delivery can be repeated, or all since a time, also events that were never sent because the endpoint
-/// was disabled.
+/// A replay repeats one delivery, or all since a time. The latter includes events that were never sent
+/// because the endpoint was disabled.
 pub async fn deliveries_can_be_replayed(Handles { store, .. }: &Handles) {
     let endpoint = endpoint_with_events(store, 1).await;
     let taken = lease(store, &request(90, TOKEN)).await;

@@ -15,7 +15,7 @@ pub(super) fn new_endpoint(types: &[&str]) -> Endpoint {
     Endpoint::new(id.expect("an id"), settings, SealedSecret::from_bytes(vec![0, 1, 0xff]), at(0))
 }
 
-/// Handles a new endpoint.
+/// Creates an endpoint.
 pub(super) async fn register(store: &Handle, types: &[&str]) -> Endpoint {
     let endpoint = new_endpoint(types);
     assert!(ok!(store.webhooks().create_endpoint(&endpoint)), "the limit is not reached");

@@ -12,8 +12,8 @@ async fn delivered(store: &Handle, endpoint: &EndpointId) -> Vec<EventId> {
     page.items.into_iter().rev().map(|item| item.delivery.event_id).collect()
 }
 
-/// Swept events follow earlier events of their license, with a position or without, and go to the endpoints
-/// that chose them.
+/// Expiry events follow earlier events of their license, whether those have positions or not, and go to the
+/// endpoints that chose them.
 pub async fn swept_events_are_delivered_in_order(Handles { store, .. }: &Handles) {
     let (all, ends) = (register(store, &["*"]).await, register(store, &["license.expired"]).await);
     let (others, disabled) = (register(store, &["license.revoked"]).await, register(store, &["*"]).await);

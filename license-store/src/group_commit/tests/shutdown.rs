@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Calls after that are forwarded one by one.
+/// Calls after the close are forwarded one by one.
 #[tokio::test(start_paused = true)]
 async fn close_writes_queued_validations() {
     for options in [GroupCommitOptions::default(), buffered()] {
@@ -68,7 +68,7 @@ async fn close_of_empty_queue_returns_at_once() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
-/// A caller that waits no longer knows how many validations are lost.
+/// A caller that gives up can read the number of lost validations from `waiting`.
 #[tokio::test(start_paused = true)]
 async fn close_waits_until_store_answers() {
     let fixture =

@@ -82,7 +82,7 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok((decisions, self.read_endpoints(&mut connection).await?))
     }
 
-    /// Writes the events of some licenses in one commit. Returns of how many events.
+    /// Writes the events of some licenses in one commit. Returns the number of events.
     ///
     /// The events get their positions and deliveries in the same commit if the licenses and the endpoints are
     /// as they were read, and all earlier events of the licenses have positions. Otherwise they get them from
@@ -95,8 +95,8 @@ impl<D: Dialect> SqlDatabase<D> {
     ) -> Result<usize> {
         let batch = ExpiryBatch::new(decisions, endpoints, now);
         let values = [batch.decided.as_str().into(), batch.events.as_str().into()];
-        // A task of this process that holds this has read the last position, and would find that it has
-        // moved.
+        // While another task of this process assigns positions, no position may be taken here: the task
+        // would have to plan again.
         if let Ok(_positions) = self.positions.try_lock() {
             let mut tx = self.begin(Durability::ProcessCrash).await?;
             if self.write_sequenced(&mut tx, &values, batch.event_count).await? {
@@ -113,8 +113,8 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(written)
     }
 
-    /// Writes events with their positions and deliveries. Returns `false` if one of them cannot be written
-    /// so; then the transaction must be dropped.
+    /// Writes events with their positions and deliveries. Returns `false` if that is not possible; the
+    /// caller must then drop the transaction.
     async fn write_sequenced(
         &self,
         tx: &mut Tx<D>,

@@ -175,7 +175,7 @@ pub(crate) fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {
     DateTime::from_timestamp_micros(micros).ok_or("out of range")
 }
 
-/// A count as a signed number. Counts never reach its range: one a microsecond takes 292,000 years.
+/// A count as a signed number. It never overflows: at one per microsecond, that takes 292,000 years.
 pub(crate) fn int(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -57,8 +57,7 @@ statements! {
         least_recently_seen_before: least_recently_seen(
             " AND last_seen_day <= $4 AND last_seen_at < $3",
         ),
-        /// Licenses of the plan `$1` with devices that may be idle, the least recently seen first, to the
-        /// day.
+        /// Licenses of the plan `$1` with devices that may be idle, ordered by the day of their last use.
         idle:
             "SELECT license_id FROM activations WHERE kind = 'device' AND plan IS NOT NULL \
              AND plan = $1 AND last_seen_day <= $2 AND last_seen_at < $3 ORDER BY last_seen_day LIMIT $4 + 0",

@@ -16,9 +16,9 @@ statements! {
              covered_by) SELECT #0, value ->> 1, #2, #3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
              value ->> 8, value ->> 9, value ->> 10 FROM {items}"
         ),
-        /// Lists days of watched licenses that get a new rollup with a device or a country.
-        // The first table is empty unless a plan is watched; then nothing else is read. Updating a
-        // candidate that exists makes a scan that is about to remove it wait for this commit.
+        /// Adds the days of watched licenses that get a new rollup with a device or a country.
+        // If no plan is watched, the first table is empty, and nothing else is read. An existing candidate
+        // is updated, so that a scan that is about to remove it waits for this commit.
         insert_anomaly_candidates: format!(
             "INSERT INTO anomaly_candidates (license_id, day) SELECT DISTINCT value ->> 1, #0 \
              FROM (SELECT 1 FROM watched_plans LIMIT 1) AS watching CROSS JOIN {items} \

@@ -73,8 +73,8 @@ statements! {
 }
 
 impl EventStatements {
-    /// A page of the events that match a filter, newest first. Those of one license are read in the order of
-    /// its numbers, which is the same.
+    /// A page of the events that match a filter, newest first. Events of one license are ordered by number,
+    /// which is the order of their positions too.
     pub(crate) fn list<'a>(filter: &'a EventFilter, page: &PageRequest<u64>) -> (SqlStr, Vec<Value<'a>>) {
         let EventFilter { event_type, license_id, from, to } = filter;
         let mut list = ListQuery::new(page.limit);

@@ -57,7 +57,7 @@ statements! {
                  WHERE licenses.id = decided.id RETURNING licenses.id"
             )
         };
-        // A license was updated if its last event is that of the row and did not exist before.
+        // A license was updated if its last event is that of the row. Events that existed before conflict.
         let of_updated = format!(
             "FROM {events} JOIN licenses ON licenses.id = value ->> 0 WHERE licenses.last_event = #5 \
              ON CONFLICT DO NOTHING RETURNING license_id"

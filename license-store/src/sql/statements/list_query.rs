@@ -5,7 +5,7 @@ use sqlx::SqlStr;
 use super::fragments::sql;
 use crate::sql::dialect::Value;
 
-/// A page of a list. The text has only the conditions that are asked for, so that an index serves each.
+/// A page of a list. The statement has only the requested conditions, so that each can use an index.
 pub(crate) struct ListQuery<'a> {
     conditions: String,
     /// The first one is the limit.

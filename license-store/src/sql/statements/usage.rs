@@ -32,11 +32,11 @@ statements! {
             "SELECT {key} FROM (SELECT {key} FROM rollups WHERE day < $1 ORDER BY {key} LIMIT $2 + 0) AS oldest \
              ORDER BY {descending} DESC LIMIT 1"
         ),
-        /// Deletes validations up to that one.
+        /// Deletes validations up to the given one.
         delete_validations:
             "DELETE FROM validations WHERE day <= $1 AND (day, license_id, at, sequence) <= ($1, $2, $3, $4) \
              RETURNING sequence",
-        /// Deletes rollups up to that one.
+        /// Deletes rollups up to the given one.
         delete_rollups: format!(
             "DELETE FROM rollups WHERE day <= $1 AND ({key}) <= ($1, $2, $3, $4, $5, $6) \
              RETURNING {key}, count AS n, first_at, last_at"

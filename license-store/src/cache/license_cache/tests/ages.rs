@@ -36,7 +36,7 @@ async fn entry_is_loaded_again_after_ttl() {
     assert_eq!(node.reads(&license), 2);
 }
 
-/// An entry loaded at a later time than now has no known age.
+/// The age of an entry is unknown if it was loaded later than now.
 #[tokio::test]
 async fn entry_is_loaded_again_if_clock_is_set_back() {
     let node = Node::new();

@@ -76,7 +76,7 @@ async fn command_replaces_entry_before_it_is_acknowledged() {
     assert_eq!(node.reads(&license), 1);
 }
 
-/// Commands of all kinds, with evictions and exempt domains. The replaced entry is what a read would return.
+/// Commands of several kinds, with evictions and exempt domains. The cache has what a read would return.
 #[tokio::test]
 async fn replaced_entry_equals_the_stored_license() {
     let node = Node::new();

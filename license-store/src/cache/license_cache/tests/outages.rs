@@ -145,7 +145,7 @@ async fn entry_is_served_after_lost_notifications_while_store_is_down() {
     assert_eq!(node.metric("cache_outage_answers"), 1);
 }
 
-/// A row that cannot be read is reported.
+/// The caller gets the error.
 #[tokio::test(start_paused = true)]
 async fn permanent_error_is_not_an_outage() {
     let node = node();

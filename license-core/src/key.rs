@@ -1,4 +1,4 @@
-//! License keys: their text and check symbols, and how stores find and seal them.
+//! License keys: their text and check symbols, and the forms in which they are stored.
 //!
 //! A [`LicenseKey`] comes from [`KeyFormat::generate`], [`KeyFormat::parse`] or, for keys of other systems,
 //! [`ImportedKeyFormats::read`], so it is always well-formed. Stores never see it. They store the

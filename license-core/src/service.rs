@@ -98,8 +98,8 @@ impl Services {
     /// Creates all services, after checking that the store fits the options.
     ///
     /// # Errors
-    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if the catalog lacks
-    /// the plan of a license. Nothing is changed then, but a new store keeps its data keys and key format.
+    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if the catalog
+    /// lacks the plan of a license. Then only the data keys and key format of a new store are written.
     pub async fn open(stores: impl Into<Stores>, options: ServiceOptions) -> Result<Self, SetupError> {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open(&*licenses, options).await?;

@@ -1,11 +1,11 @@
-//! An epoch barrier: a change is acknowledged after the validations that may have missed it.
+//! An epoch barrier: a change is acknowledged only after validations that may have missed it have ended.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Number of epochs. Only a waiter starts one, so up to this many waiters wait for no later validation.
+/// Number of epochs. Only a waiter starts an epoch. With fewer waiters, none waits for later validations.
 const EPOCHS: usize = 8;
 
 /// Counts the running validations of a service by the epoch in which they began. Starting and ending a
@@ -66,7 +66,7 @@ impl ValidationBarrier {
                 current += 1;
                 self.epoch.store(current, Ordering::SeqCst);
             }
-            // The slots of older epochs count newer ones.
+            // The slots of older epochs are reused by newer ones.
             let oldest = (current + 1).saturating_sub(EPOCHS as u64);
             last.is_some_and(|last| (oldest..=last).all(|epoch| self.of(epoch).load(Ordering::SeqCst) == 0))
         };

@@ -5,8 +5,8 @@ use super::{DomainKind, DomainName};
 impl DomainName {
     /// Returns whether a registration of `self` allows `host`: the same name, or a wildcard above it.
     ///
-    /// A wildcard covers the domain after its star only if that was typed with `www.`. Pass `host` as parsed:
-    /// a stored name no longer knows its `www.`. A wildcard as `host` is covered by itself only.
+    /// `*.example.com` covers `example.com` only if `host` was typed as `www.example.com`. Pass `host` as
+    /// parsed: a stored name no longer knows its `www.`. A wildcard as `host` is covered by itself only.
     ///
     /// ```
     /// # use license_core::domain::{DomainError, DomainName};

@@ -32,7 +32,7 @@ pub(super) fn normalise(host: &str) -> Result<Cow<'_, str>, DomainError> {
     let ascii = Uts46::new()
         .to_ascii(host.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore)
         .map_err(|_| why_refused(host))?;
-    // Removed after the mapping. Before it, `a。` would keep its dot, and `a..` would become valid.
+    // The root dot is removed after the mapping. Before it, `a。` would keep its dot, and `a..` would pass.
     let name = match ascii {
         Cow::Borrowed(name) => Cow::Borrowed(name.strip_suffix('.').unwrap_or(name)),
         Cow::Owned(mut name) => {

@@ -190,8 +190,8 @@ impl WebhookService {
         self.delivery(id, event).await
     }
 
-    /// Delivers all selected events at or after `since` again, and returns the number of deliveries. If an
-    /// error interrupts it, a repeated call completes it.
+    /// Redelivers all events at or after `since` that the endpoint has selected. Returns the number of
+    /// deliveries. If an error interrupts it, a repeated call completes it.
     pub async fn replay_since(&self, id: &EndpointId, since: DateTime<Utc>) -> Result<u64, ServiceError> {
         self.get(id).await?;
         self.events.assign_positions().await?;

@@ -69,7 +69,7 @@ mod tests {
         Binding::Device(Fingerprint::parse(text).unwrap())
     }
 
-    /// Returns these bindings alone, and with so many others that binary search is used.
+    /// Returns these bindings alone, and among many others.
     fn few_and_many(bindings: &[Binding]) -> [Bindings; 2] {
         let others = (0..500).flat_map(|n| [registered(&format!("o{n}.net")), device(&format!("o{n}"))]);
         let many = bindings.iter().rev().cloned().chain(others).collect();

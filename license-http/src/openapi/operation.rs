@@ -208,7 +208,7 @@ impl Op {
             self = self.errors(&SCOPED);
         }
         if [Method::POST, Method::DELETE].contains(&self.method) && self.json.get("requestBody").is_none() {
-            // No body, or an empty object. That of a DELETE has no meaning (RFC 9110), so it is not described.
+            // No body, or an empty object. A body of DELETE has no meaning (RFC 9110) and is not described.
             let op = if self.method == Method::DELETE { self } else { self.body("Nothing", false) };
             self = op.errors(&BODY);
         }

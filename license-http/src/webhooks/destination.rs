@@ -137,7 +137,7 @@ impl Destinations {
             return Err(DestinationError::Form);
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(DestinationError::Form)?;
-        // The client connects to an address, normalised from any notation such as 0x7f.1, without the resolver.
+        // The client connects to a literal address, in any notation such as 0x7f.1, without the resolver.
         match literal(host) {
             Some(address) if !self.matches(address) => Err(DestinationError::Address),
             _ => Ok(url),

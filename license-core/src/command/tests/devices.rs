@@ -154,7 +154,7 @@ fn customer_frees_only_slots_it_could_take_again() {
     assert_eq!(released(&mut tested, &fingerprint("d1")), customer("d1"));
 }
 
-/// A domain that is registered beside a covering wildcard is released itself.
+/// If a domain and a wildcard that covers it are both registered, the domain is released.
 #[test]
 fn domain_itself_is_released_before_a_wildcard() {
     let mut tested = TestLicense::new("roaming", &["a.com", "*.a.com"]);

@@ -12,7 +12,7 @@ use license_core::limits;
 
 use crate::problem::{Code, Problem};
 
-const NO_CONTENT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const NO_SUBRESOURCES: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// Middleware that hardens routes whose errors are problem details.
 pub(crate) async fn harden(request: Request, next: Next) -> Response {
@@ -41,7 +41,7 @@ fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_CONTENT);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_SUBRESOURCES);
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -1,6 +1,6 @@
-//! Mutation tests of the conformance suite: stores with one fault each must fail at a named case.
+//! Mutation tests of the conformance suite: stores with one flaw each must fail at a named case.
 
-mod fault;
+mod flaw;
 mod licenses;
 mod ports;
 
@@ -24,13 +24,13 @@ use crate::conformance::{
     tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
-use fault::{EXPECTED, Fault};
+use flaw::{EXPECTED, Flaw};
 
-/// A handle on a memory store with a fault. Handles share the data. Each has its own mutex and caches.
+/// A handle on a memory store with a flaw. Handles share the data. Each has its own mutex and caches.
 #[derive(Debug)]
 struct Mutant {
     inner: MemoryStore,
-    fault: Fault,
+    flaw: Flaw,
     /// Shared by all handles: validations that the next call counts.
     late: Arc<Mutex<Vec<Validation>>>,
     mutex: Mutex<()>,
@@ -66,7 +66,7 @@ fn tamper(data: &mut Data, id: &LicenseId, change: impl FnOnce(&mut ImportedLice
 }
 
 struct MutantHarness {
-    fault: Fault,
+    flaw: Flaw,
     inner: MemoryStore,
     late: Arc<Mutex<Vec<Validation>>>,
 }
@@ -76,7 +76,7 @@ impl Harness for MutantHarness {
     async fn open(&self) -> Handle {
         Handle::from(Arc::new(Mutant {
             inner: self.inner.clone(),
-            fault: self.fault,
+            flaw: self.flaw,
             late: Arc::clone(&self.late),
             mutex: Mutex::default(),
             late_events: Mutex::default(),
@@ -107,26 +107,26 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
 }
 
 /// Returns the message with which a case rejects a mutant, or `None` if the case passes.
-async fn failure(fault: Fault, name: &str) -> Option<String> {
+async fn failure(flaw: Flaw, name: &str) -> Option<String> {
     let (_, case) = all_cases().find(|(known, _)| *known == name).expect("a case of that name");
-    let harness = MutantHarness { fault, inner: MemoryStore::new(), late: Arc::default() };
+    let harness = MutantHarness { flaw, inner: MemoryStore::new(), late: Arc::default() };
     let panic = AssertUnwindSafe(case(&harness)).catch_unwind().await.err()?;
     let text = panic.downcast_ref::<String>().cloned();
     Some(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
 }
 
-/// Asserts that each fault is caught by its case, and returns the messages.
-async fn assert_caught(expected: &[(Fault, &str)]) -> HashMap<Fault, String> {
+/// Asserts that each flaw is caught by its case, and returns the messages.
+async fn assert_caught(expected: &[(Flaw, &str)]) -> HashMap<Flaw, String> {
     let mut caught = HashMap::new();
-    for &(fault, case) in expected {
+    for &(flaw, case) in expected {
         // On a busy machine a race may pass by chance.
         for _ in 0..20 {
-            if let Some(message) = failure(fault, case).await {
-                caught.insert(fault, message);
+            if let Some(message) = failure(flaw, case).await {
+                caught.insert(flaw, message);
                 break;
             }
         }
-        assert!(caught.contains_key(&fault), "{case} does not catch {fault:?}");
+        assert!(caught.contains_key(&flaw), "{case} does not catch {flaw:?}");
     }
     caught
 }
@@ -135,18 +135,18 @@ async fn assert_caught(expected: &[(Fault, &str)]) -> HashMap<Fault, String> {
 async fn each_mutant_fails_at_its_case() {
     let caught = assert_caught(EXPECTED).await;
     // Messages have the numbers that help an author.
-    let message = &caught[&Fault::OversellsByOne];
+    let message = &caught[&Flaw::OversellsByOne];
     assert!(message.contains("24 of 24 racing claims won a 1-slot license"), "{message}");
-    let message = &caught[&Fault::CommitsCountLate];
+    let message = &caught[&Flaw::CommitsCountLate];
     assert!(message.contains("1 valid validations are acknowledged, 0 are counted"), "{message}");
 }
 
 #[test]
-fn every_fault_has_a_case_and_is_in_the_guide() {
+fn every_flaw_has_a_case_and_is_in_the_guide() {
     let guide = include_str!("../../docs/implementing-a-store.md");
-    for (fault, case) in EXPECTED {
-        let row = guide.lines().find(|line| line.starts_with(&format!("| `{fault:?}` |")));
-        assert!(row.is_some_and(|row| row.contains(&format!("`{case}`"))), "{fault:?} fails {case}: {row:?}");
+    for (flaw, case) in EXPECTED {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{flaw:?}` |")));
+        assert!(row.is_some_and(|row| row.contains(&format!("`{case}`"))), "{flaw:?} fails {case}: {row:?}");
     }
     for (case, _) in all_cases().filter(|(case, _)| case.contains("::races::") || case.contains("::slots::"))
     {

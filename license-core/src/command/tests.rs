@@ -447,7 +447,7 @@ fn renewal_extends_the_later_of_now_and_expiry() {
 }
 
 #[test]
-fn stale_version_changes_nothing() {
+fn stale_version_is_denied() {
     let tested = TestLicense::new("small", &[]);
     for (expected_version, denial) in
         [(Some(1), None), (Some(2), Some(Denial::Stale { version: 1 })), (None, None)]

@@ -10,7 +10,7 @@ use crate::license::{ActivationKind, LicenseId};
 
 /// Maximum number of entries. At the maximum, expired entries are dropped. If none has expired, all are
 /// dropped, and the store is asked again for their licenses.
-const REMEMBERED: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 /// Pause before the store is asked again, if it wrote no event or failed.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
@@ -25,10 +25,10 @@ impl LimitThrottle {
         if until.get(&key).is_some_and(|until| now < *until) {
             return false;
         }
-        if until.len() >= REMEMBERED {
+        if until.len() >= MAX_ENTRIES {
             until.retain(|_, until| now < *until);
         }
-        if until.len() >= REMEMBERED {
+        if until.len() >= MAX_ENTRIES {
             until.clear();
         }
         until.insert(key, now + PAUSE);
@@ -65,10 +65,10 @@ mod tests {
     fn entries_are_bounded() {
         let notices = LimitThrottle::default();
         let now = "2026-06-01T12:00:00Z".parse().unwrap();
-        for n in 0..REMEMBERED + 5 {
+        for n in 0..MAX_ENTRIES + 5 {
             let id = LicenseId::parse(&format!("lic_{n}")).unwrap();
             assert!(notices.begin(&id, ActivationKind::Domain, now));
         }
-        assert!(notices.0.lock().unwrap().len() <= REMEMBERED);
+        assert!(notices.0.lock().unwrap().len() <= MAX_ENTRIES);
     }
 }

@@ -222,7 +222,7 @@ async fn denied_verdict_is_recorded_without_a_command() {
 }
 
 #[tokio::test]
-async fn new_domain_and_device_are_one_command_which_decides() {
+async fn new_domain_and_device_are_one_command() {
     for granted in [true, false] {
         let mut store = store();
         finds(&mut store, license(), &[]);

@@ -21,7 +21,7 @@ fn changes(app: &TestApp, path: &str) -> Vec<Call> {
 }
 
 #[tokio::test]
-async fn stale_version_changes_nothing() {
+async fn stale_version_is_denied() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
     app.put(&license.path, json!({ "max_devices": 9 })).await;

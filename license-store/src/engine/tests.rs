@@ -144,10 +144,10 @@ async fn outage_is_survived_by_default() {
 
 /// A job that reports its steps.
 #[derive(Debug)]
-struct Recorder(mpsc::UnboundedSender<&'static str>);
+struct ReportingJob(mpsc::UnboundedSender<&'static str>);
 
 #[async_trait]
-impl BackgroundJob for Recorder {
+impl BackgroundJob for ReportingJob {
     fn name(&self) -> &'static str {
         "recorder"
     }
@@ -164,7 +164,7 @@ impl BackgroundJob for Recorder {
 async fn spawned_job_runs_until_shutdown() {
     let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret()).start().await.expect("an engine");
     let (send, mut steps) = mpsc::unbounded_channel();
-    engine.spawn(Recorder(send));
+    engine.spawn(ReportingJob(send));
     assert_eq!(steps.recv().await, Some("started"));
     engine.shutdown().await;
     assert_eq!(steps.recv().await, Some("finished"));

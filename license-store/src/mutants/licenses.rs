@@ -9,7 +9,7 @@ use license_core::store::{LicenseRecord, LicenseStore};
 use license_core::usage::{BatchId, EvictionCandidate, Validation, ValidationOutcome};
 use license_core::validation::{Claim, HeldSlots, LicenseSnapshot};
 
-use super::{Fault, Mutant, gap, tamper};
+use super::{Flaw, Mutant, gap, tamper};
 use crate::Result;
 
 /// A license, a command on it, and its context.
@@ -49,25 +49,25 @@ impl Mutant {
         let (id, command, context) = call;
         let forward = || self.inner.execute(id, command, context);
         let keep_view = |_: &LicenseRecord, _: &mut View| {};
-        match (self.fault, command) {
-            (Fault::CheckThenAct, _) => self.in_two_steps(call).await,
-            (Fault::InProcessMutexOnly, _) => {
+        match (self.flaw, command) {
+            (Flaw::CheckThenAct, _) => self.in_two_steps(call).await,
+            (Flaw::InProcessMutexOnly, _) => {
                 let _guard = self.mutex.lock().await;
                 self.in_two_steps(call).await
             }
-            (Fault::ForgetsEvents, _) => self.spoiled(call, keep_view, |changes| {
+            (Flaw::ForgetsEvents, _) => self.spoiled(call, keep_view, |changes| {
                 changes.events = NewEvents::default();
             }),
-            (Fault::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
+            (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
                 changes.released.clear();
             }),
-            (Fault::OversellsByOne, Command::Activate(_)) => {
+            (Flaw::OversellsByOne, Command::Activate(_)) => {
                 let fewer_used = |_: &LicenseRecord, view: &mut View| {
                     view.license.devices_used = view.license.devices_used.saturating_sub(1);
                 };
                 self.spoiled(call, fewer_used, |_| {})
             }
-            (Fault::EvictsByAge, Command::Activate(_)) => {
+            (Flaw::EvictsByAge, Command::Activate(_)) => {
                 let by_age = |record: &LicenseRecord, view: &mut View| {
                     let devices = devices(record);
                     let candidates = devices
@@ -78,29 +78,29 @@ impl Mutant {
                 };
                 self.spoiled(call, by_age, |_| {})
             }
-            (Fault::ReleasesByStaleLastSeen, Command::ReleaseIdle) => {
+            (Flaw::ReleasesByStaleLastSeen, Command::ReleaseIdle) => {
                 let stale = self.inner.current().record(id)?.view(command, context).eviction_candidates;
                 gap().await;
                 let use_stale = |_: &LicenseRecord, view: &mut View| view.eviction_candidates = stale;
                 self.spoiled(call, use_stale, |_| {})
             }
-            (Fault::IgnoresVersion, _) => {
+            (Flaw::IgnoresVersion, _) => {
                 let context = CommandContext { expected_version: None, ..context.clone() };
                 self.inner.execute(id, command, &context).await
             }
-            (Fault::ClaimsInTwoSteps, Command::Activate(claim)) => {
+            (Flaw::ClaimsInTwoSteps, Command::Activate(claim)) => {
                 let device = Claim { domain: None, ..claim.clone() };
                 self.inner.execute(id, &Command::Activate(device), context).await?;
                 forward().await
             }
-            (Fault::WritesCountersBack, _) => {
+            (Flaw::WritesCountersBack, _) => {
                 let before = *self.inner.current().record(id)?.counters();
                 gap().await;
                 let outcome = forward().await?;
                 tamper(&mut self.inner.data(), id, |stored| stored.counters = before)?;
                 Ok(outcome)
             }
-            (Fault::KeepsLastSeenByName, _) => {
+            (Flaw::KeepsLastSeenByName, _) => {
                 let mut kept = self.last_seen.lock().await;
                 for detail in self.inner.current().record(id)?.activations() {
                     kept.insert(detail.activation.binding.clone(), detail.last_seen);
@@ -115,7 +115,7 @@ impl Mutant {
                 })?;
                 Ok(outcome)
             }
-            (Fault::KeepsOldKey, Command::RotateKey { .. }) => {
+            (Flaw::KeepsOldKey, Command::RotateKey { .. }) => {
                 let before = self.inner.data().record(id)?.license().key_digest;
                 let outcome = forward().await;
                 self.inner.data().by_key.insert(before, id.clone());
@@ -128,8 +128,8 @@ impl Mutant {
     /// Executes a command, and spoils the events that it writes.
     async fn with_spoiled_events(&self, (id, command, context): ExecuteCall<'_>) -> Result<CommandOutcome> {
         let forward = || self.inner.execute(id, command, context);
-        match self.fault {
-            Fault::WritesEventsWithoutLicense => {
+        match self.flaw {
+            Flaw::WritesEventsWithoutLicense => {
                 let before = self.inner.data().record(id)?.license().last_event;
                 let outcome = forward().await?;
                 for (event, _) in self.inner.data().events.events.values_mut() {
@@ -139,7 +139,7 @@ impl Mutant {
                 }
                 Ok(outcome)
             }
-            Fault::WritesEventsLate => {
+            Flaw::WritesEventsLate => {
                 let mut late = self.late_events.lock().await;
                 self.inner.data().events.append(late.drain(..));
                 let before = self.inner.data().record(id)?.license().last_event;
@@ -147,7 +147,7 @@ impl Mutant {
                 *late = self.take_events(id, before);
                 Ok(outcome)
             }
-            Fault::DrawsPositionsEarly => {
+            Flaw::DrawsPositionsEarly => {
                 let position = {
                     let events = &mut self.inner.data().events;
                     events.last_position += 1;
@@ -186,15 +186,15 @@ impl Mutant {
         validations: &[Validation],
         batch: Option<BatchId>,
     ) -> Result<()> {
-        match self.fault {
-            Fault::ForgetsBatchNumber => self.inner.record(validations, None).await,
-            Fault::CommitsCountLate => {
+        match self.flaw {
+            Flaw::ForgetsBatchNumber => self.inner.record(validations, None).await,
+            Flaw::CommitsCountLate => {
                 let mut late = self.late.lock().await;
                 self.inner.record(&late, None).await?;
                 *late = validations.to_vec();
                 Ok(())
             }
-            Fault::CountsWithoutLock => {
+            Flaw::CountsWithoutLock => {
                 for validation in validations {
                     let id = &validation.license_id;
                     let before = self.inner.current().record(id)?.counters().validation_count;
@@ -207,7 +207,7 @@ impl Mutant {
                 }
                 Ok(())
             }
-            Fault::RejectsUnknownLicenses => {
+            Flaw::RejectsUnknownLicenses => {
                 for validation in validations {
                     self.inner.data().record(&validation.license_id)?;
                 }
@@ -217,7 +217,7 @@ impl Mutant {
         }
     }
 
-    /// Returns the bindings that the fault finds with a license.
+    /// Returns the bindings that the flaw finds with a license.
     pub(super) async fn mutated_bindings(
         &self,
         snapshot: &LicenseSnapshot,
@@ -230,21 +230,21 @@ impl Mutant {
             let activations = records.flat_map(|(_, entry)| entry.record.activations());
             activations.map(|detail| detail.activation.binding.clone()).collect::<Vec<_>>()
         };
-        Some(match (self.fault, &claim.domain) {
-            (Fault::MatchesSubstrings, Some(domain)) => {
+        Some(match (self.flaw, &claim.domain) {
+            (Flaw::MatchesSubstrings, Some(domain)) => {
                 let is_suffix =
                     |bound: &Binding| domain.as_str().ends_with(bound.value().trim_start_matches("*."));
                 let bound = bindings(Some(id));
                 if bound.iter().any(is_suffix) { vec![Binding::Domain(domain.clone())] } else { bound }
             }
-            (Fault::MixesLicenses, _) => bindings(None),
-            (Fault::ReadsAllBindings, _) => bindings(Some(id)),
-            (Fault::KeepsReleasedBindings, _) => {
+            (Flaw::MixesLicenses, _) => bindings(None),
+            (Flaw::ReadsAllBindings, _) => bindings(Some(id)),
+            (Flaw::KeepsReleasedBindings, _) => {
                 let mut kept = self.bindings.lock().await;
                 kept.extend(bindings(Some(id)).into_iter().map(|bound| (id.clone(), bound)));
                 kept.iter().filter(|(of, _)| of == id).map(|(_, bound)| bound.clone()).collect()
             }
-            (Fault::ReadsClaimBindingsOnly, _) => {
+            (Flaw::ReadsClaimBindingsOnly, _) => {
                 let mut bound = bindings(Some(id));
                 bound.retain(|bound| HeldSlots::of(claim, [bound]) != HeldSlots::default());
                 bound

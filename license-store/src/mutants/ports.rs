@@ -8,7 +8,7 @@ use license_core::license::{Counters, ExpiryNotified, License};
 use license_core::store::{EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore};
 use license_core::usage::{Day, UsageTally};
 
-use super::{Fault, Mutant, gap, tamper};
+use super::{Flaw, Mutant, gap, tamper};
 use crate::Result;
 use crate::layer::prelude::*;
 use crate::layer::{Layer, impl_ports};
@@ -22,8 +22,8 @@ impl Layer for Mutant {
 
     async fn create(&self, new: &NewLicense) -> Result<Created> {
         let mut new = new.clone();
-        match (self.fault, &mut new.idempotency) {
-            (Fault::ChecksIdempotencyFirst, asked @ Some(_)) => {
+        match (self.flaw, &mut new.idempotency) {
+            (Flaw::ChecksIdempotencyFirst, asked @ Some(_)) => {
                 if let Some(Idempotency { key, request }) = asked.take() {
                     let before = self.inner.data().idempotency.get(key.as_str()).cloned();
                     if let Some((before, id)) = before {
@@ -34,8 +34,8 @@ impl Layer for Mutant {
                     self.inner.data().idempotency.insert(key.as_str().to_owned(), (request, id));
                 }
             }
-            (Fault::IgnoresRequestDigest, Some(asked)) => asked.request = [0; 32],
-            (Fault::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
+            (Flaw::IgnoresRequestDigest, Some(asked)) => asked.request = [0; 32],
+            (Flaw::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
             _ => {}
         }
         self.inner.create(&new).await
@@ -64,7 +64,7 @@ impl Layer for Mutant {
     }
 
     async fn list(&self, query: &LicenseQuery) -> Result<Page<LicenseDetail, LicenseId>> {
-        if self.fault != Fault::PagesByOffset {
+        if self.flaw != Flaw::PagesByOffset {
             return self.inner.list(query).await;
         }
         // The cursor is the number of licenses that were read, so a new license shifts the pages.
@@ -78,7 +78,7 @@ impl Layer for Mutant {
     }
 
     async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
-        if self.fault == Fault::KeepsLastValue {
+        if self.flaw == Flaw::KeepsLastValue {
             self.inner.data().settings.remove(name);
         }
         self.inner.put_if_absent(name, value).await
@@ -86,11 +86,11 @@ impl Layer for Mutant {
 
     async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
         let mut query = query.clone();
-        if self.fault == Fault::CountsWholeDays {
+        if self.flaw == Flaw::CountsWholeDays {
             query.from = query.from.map(|from| Day::of(from).start());
         }
         let report = self.inner.report(id, &query).await?;
-        if self.fault == Fault::CountsHistoryOnly {
+        if self.flaw == Flaw::CountsHistoryOnly {
             let mut tally = UsageTally::new(&query);
             for (_, kept) in self.inner.data().licenses.get(id).iter().flat_map(|entry| &entry.validations) {
                 tally.add(&Rollup::of(kept));
@@ -106,16 +106,16 @@ impl Layer for Mutant {
         page: &PageRequest<RollupKey>,
     ) -> Result<Page<Rollup, RollupKey>> {
         let mut found = self.inner.list_rollups(filter, page).await?;
-        if self.fault == Fault::RollsUpLate && found.next.is_none() {
+        if self.flaw == Flaw::RollsUpLate && found.next.is_none() {
             found.items.pop();
         }
         Ok(found)
     }
 
     async fn prune_usage(&self, retention: &UsageRetention, now: DateTime<Utc>, limit: u32) -> Result<u64> {
-        let limit = if self.fault == Fault::PrunesAllAtOnce { u32::MAX } else { limit };
+        let limit = if self.flaw == Flaw::PrunesAllAtOnce { u32::MAX } else { limit };
         let pruned = self.inner.prune_usage(retention, now, limit).await?;
-        if self.fault == Fault::ForgetsTotals {
+        if self.flaw == Flaw::ForgetsTotals {
             self.inner.data().usage.pruned.clear();
         }
         Ok(pruned)
@@ -123,7 +123,7 @@ impl Layer for Mutant {
 
     async fn write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
         let swept = self.inner.write_expiry_events(scan).await?;
-        if self.fault == Fault::ForgetsExpiryNotices {
+        if self.flaw == Flaw::ForgetsExpiryNotices {
             let data = &mut self.inner.data();
             for id in data.licenses.keys().cloned().collect::<Vec<_>>() {
                 tamper(data, &id, |stored| stored.license.expiry_notified = ExpiryNotified::Nothing)?;
@@ -133,7 +133,7 @@ impl Layer for Mutant {
     }
 
     async fn write_limit_event(&self, notice: &LimitReached) -> Result<Option<DateTime<Utc>>> {
-        if self.fault != Fault::AnnouncesLimitPerNode {
+        if self.flaw != Flaw::AnnouncesLimitPerNode {
             return self.inner.write_limit_event(notice).await;
         }
         let mut announced = self.announced_limit.lock().await;
@@ -145,7 +145,7 @@ impl Layer for Mutant {
     }
 
     async fn write_anomaly_events(&self, scan: &AnomalyScan) -> Result<u32> {
-        if self.fault == Fault::RepeatsAnomalies {
+        if self.flaw == Flaw::RepeatsAnomalies {
             self.inner.data().events.anomaly_events_on.clear();
         }
         self.inner.write_anomaly_events(scan).await
@@ -153,7 +153,7 @@ impl Layer for Mutant {
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
         let mut request = *request;
-        if self.fault == Fault::LeasesForNoTime {
+        if self.flaw == Flaw::LeasesForNoTime {
             request.lease_until = request.now;
         }
         self.inner.lease_deliveries(&request).await
@@ -161,7 +161,7 @@ impl Layer for Mutant {
 
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
         let mut settlement = settlement.clone();
-        if self.fault == Fault::SettlesForAnyToken {
+        if self.flaw == Flaw::SettlesForAnyToken {
             let events = &mut self.inner.data().events;
             let delivery = events.find(&settlement.endpoint_id, &settlement.event_id);
             settlement.token = delivery.and_then(|delivery| delivery.token).unwrap_or(settlement.token);
@@ -171,8 +171,8 @@ impl Layer for Mutant {
 
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
         let mut batch = batch.clone();
-        match self.fault {
-            Fault::ImportsInTwoSteps => {
+        match self.flaw {
+            Flaw::ImportsInTwoSteps => {
                 let settled = self.inner.dry_run(&batch).await?;
                 gap().await;
                 for new in batch.new_ones(&settled) {
@@ -180,7 +180,7 @@ impl Layer for Mutant {
                 }
                 return Ok(settled);
             }
-            Fault::ImportsOverExisting => {
+            Flaw::ImportsOverExisting => {
                 let settled = self.inner.import(&batch).await?;
                 let mut data = self.inner.data();
                 for (new, settled) in batch.licenses.iter().zip(&settled) {
@@ -190,10 +190,10 @@ impl Layer for Mutant {
                 }
                 return Ok(settled);
             }
-            Fault::ImportsWithoutCounters => {
+            Flaw::ImportsWithoutCounters => {
                 batch.licenses.iter_mut().for_each(|new| new.counters = Counters::default());
             }
-            Fault::AuditsExisting => {
+            Flaw::AuditsExisting => {
                 let settled = self.inner.import(&ImportBatch { by: None, ..batch.clone() }).await?;
                 if let Some(audit) = batch.audit(&vec![Imported::New; settled.len()]) {
                     self.inner.data().audit.add(&audit);
@@ -206,14 +206,14 @@ impl Layer for Mutant {
     }
 
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
-        match self.fault {
-            Fault::WritesDryRuns => self.inner.import(batch).await,
+        match self.flaw {
+            Flaw::WritesDryRuns => self.inner.import(batch).await,
             _ => self.inner.dry_run(batch).await,
         }
     }
 
     async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
-        if self.fault != Fault::ImportsRollupsTwice {
+        if self.flaw != Flaw::ImportsRollupsTwice {
             return self.inner.import_rollups(rollups).await;
         }
         let settled = self.inner.dry_run_rollups(rollups).await?;
@@ -227,8 +227,8 @@ impl Layer for Mutant {
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
-        match self.fault {
-            Fault::ReadsLiveSnapshots => Ok(Box::new(Live(self.inner.clone()))),
+        match self.flaw {
+            Flaw::ReadsLiveSnapshots => Ok(Box::new(Live(self.inner.clone()))),
             _ => self.inner.snapshot().await,
         }
     }

@@ -84,7 +84,7 @@ fn receiver_can_request_a_pause_up_to_a_day() {
 }
 
 #[test]
-fn gone_disables_at_once_failing_after_five_days() {
+fn endpoint_is_disabled_when_gone_or_after_five_failing_days() {
     let failing_for = |time: TimeDelta| Endpoint { failing_since: Some(now() - time), ..endpoint() };
     let days = TimeDelta::days(5);
     for (endpoint, result, reason) in [

@@ -14,14 +14,14 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_780_000_000 + seconds, 0).expect("a time")
 }
 
-struct Bench {
+struct TestCache {
     store: Arc<FaultStore>,
     clock: Arc<ManualClock>,
     cache: Arc<TokenCache>,
     by: Actor,
 }
 
-impl Bench {
+impl TestCache {
     fn new() -> Self {
         Self::with(CacheOptions::default())
     }
@@ -84,156 +84,156 @@ impl Bench {
 
 #[tokio::test]
 async fn cached_token_is_loaded_again_after_ttl() {
-    let bench = Bench::new();
-    let token = bench.make(1).await;
+    let tested = TestCache::new();
+    let token = tested.make(1).await;
     for second in 0..300 {
-        assert_eq!(bench.find(&token, at(second)).await.expect("found"), Some(TokenState::Active));
+        assert_eq!(tested.find(&token, at(second)).await.expect("found"), Some(TokenState::Active));
     }
-    bench.assert_reads(1);
+    tested.assert_reads(1);
     // The TTL has ended.
-    bench.find(&token, at(300)).await.expect("found");
-    bench.assert_reads(2);
+    tested.find(&token, at(300)).await.expect("found");
+    tested.assert_reads(2);
     // The clock moved back, so the age of the entry is unknown.
-    bench.find(&token, at(299)).await.expect("found");
-    bench.assert_reads(3);
+    tested.find(&token, at(299)).await.expect("found");
+    tested.assert_reads(3);
 }
 
 #[tokio::test]
 async fn revoked_token_is_rejected_once_acknowledged() {
-    let bench = Bench::new();
-    let token = bench.make(1).await;
-    bench.stop_listening();
-    bench.find(&token, at(0)).await.expect("found");
-    bench.cache.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke").expect("a token");
-    assert_eq!(bench.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
+    let tested = TestCache::new();
+    let token = tested.make(1).await;
+    tested.stop_listening();
+    tested.find(&token, at(0)).await.expect("found");
+    tested.cache.revoke_token(&token.id, &tested.by, at(1)).await.expect("revoke").expect("a token");
+    assert_eq!(tested.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }
 
 #[tokio::test]
 async fn token_revoked_on_other_node_is_rejected() {
-    let bench = Bench::new();
-    let token = bench.make(1).await;
-    bench.find(&token, at(0)).await.expect("found");
-    bench.store.inner().revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
-    while bench.find(&token, at(1)).await.expect("found") != Some(TokenState::Revoked) {
+    let tested = TestCache::new();
+    let token = tested.make(1).await;
+    tested.find(&token, at(0)).await.expect("found");
+    tested.store.inner().revoke_token(&token.id, &tested.by, at(1)).await.expect("revoke");
+    while tested.find(&token, at(1)).await.expect("found") != Some(TokenState::Revoked) {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
 async fn load_overtaken_by_revocation_is_discarded() {
-    let bench = Bench::new();
-    let token = bench.make(1).await;
-    bench.stop_listening();
-    let hold = bench.store.hold_answer(FIND);
-    let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
+    let tested = TestCache::new();
+    let token = tested.make(1).await;
+    tested.stop_listening();
+    let hold = tested.store.hold_answer(FIND);
+    let (cache, digest) = (Arc::clone(&tested.cache), token.digest);
     let reading = tokio::spawn(async move { cache.find_token_by_digest(&digest).await });
     hold.reached().await;
-    bench.cache.revoke_token(&token.id, &bench.by, at(1)).await.expect("revoke");
+    tested.cache.revoke_token(&token.id, &tested.by, at(1)).await.expect("revoke");
     hold.release();
     reading.await.expect("no panic").expect("read").expect("a token");
-    assert_eq!(bench.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
+    assert_eq!(tested.find(&token, at(1)).await.expect("found"), Some(TokenState::Revoked));
 }
 
 #[tokio::test]
 async fn expiry_is_evaluated_for_cached_token() {
-    let bench = Bench::new();
-    let mut token = bench.make(1).await;
+    let tested = TestCache::new();
+    let mut token = tested.make(1).await;
     token.id = TokenId::parse("tok_2").expect("an id");
     token.digest = TokenDigest::from_bytes([2; 32]);
     token.expires_at = Some(at(10));
-    bench.create(&token).await;
+    tested.create(&token).await;
     let last = at(10) - TimeDelta::microseconds(1);
-    assert_eq!(bench.find(&token, last).await.expect("found"), Some(TokenState::Active));
-    assert_eq!(bench.find(&token, at(10)).await.expect("found"), Some(TokenState::Expired));
-    bench.assert_reads(1);
+    assert_eq!(tested.find(&token, last).await.expect("found"), Some(TokenState::Active));
+    assert_eq!(tested.find(&token, at(10)).await.expect("found"), Some(TokenState::Expired));
+    tested.assert_reads(1);
 }
 
 #[tokio::test]
 async fn cached_token_is_served_while_store_is_down() {
-    let bench = Bench::new();
-    let (known, other) = (bench.make(1).await, bench.make(2).await);
-    bench.find(&known, at(0)).await.expect("found");
-    bench.store.set(Fault::Unavailable);
-    bench.cache.tokens.entries.invalidate_all();
-    assert_eq!(bench.find(&known, at(400)).await.expect("cached"), Some(TokenState::Active));
-    bench.find(&other, at(400)).await.expect_err("not cached");
-    assert_eq!(bench.find(&known, at(3_599)).await.expect("cached"), Some(TokenState::Active));
-    bench.find(&known, at(3_600)).await.expect_err("the outage is too long");
-    bench.store.set(None);
-    assert_eq!(bench.find(&other, at(3_601)).await.expect("found"), Some(TokenState::Active));
+    let tested = TestCache::new();
+    let (known, other) = (tested.make(1).await, tested.make(2).await);
+    tested.find(&known, at(0)).await.expect("found");
+    tested.store.set(Fault::Unavailable);
+    tested.cache.tokens.entries.invalidate_all();
+    assert_eq!(tested.find(&known, at(400)).await.expect("cached"), Some(TokenState::Active));
+    tested.find(&other, at(400)).await.expect_err("not cached");
+    assert_eq!(tested.find(&known, at(3_599)).await.expect("cached"), Some(TokenState::Active));
+    tested.find(&known, at(3_600)).await.expect_err("the outage is too long");
+    tested.store.set(None);
+    assert_eq!(tested.find(&other, at(3_601)).await.expect("found"), Some(TokenState::Active));
 }
 
 #[tokio::test]
 async fn absent_digest_is_cached_until_token_is_created() {
-    let bench = Bench::new();
-    bench.stop_listening();
+    let tested = TestCache::new();
+    tested.stop_listening();
     let digest = TokenDigest::from_bytes([1; 32]);
     for second in 0..5 {
-        assert_eq!(bench.find_digest(&digest, at(second)).await.expect("asked"), None);
+        assert_eq!(tested.find_digest(&digest, at(second)).await.expect("asked"), None);
     }
-    bench.assert_reads(1);
-    assert_eq!(bench.find_digest(&digest, at(5)).await.expect("asked"), None);
-    bench.assert_reads(2);
-    let token = bench.make(1).await;
-    assert_eq!(bench.find(&token, at(5)).await.expect("found"), Some(TokenState::Active));
+    tested.assert_reads(1);
+    assert_eq!(tested.find_digest(&digest, at(5)).await.expect("asked"), None);
+    tested.assert_reads(2);
+    let token = tested.make(1).await;
+    assert_eq!(tested.find(&token, at(5)).await.expect("found"), Some(TokenState::Active));
 }
 
 /// A TTL shorter than that of negative entries applies to them too.
 #[tokio::test]
 async fn absent_digest_is_cached_for_the_ttl_at_most() {
-    let bench = Bench::with(CacheOptions { ttl: Duration::from_secs(1), ..CacheOptions::default() });
+    let tested = TestCache::with(CacheOptions { ttl: Duration::from_secs(1), ..CacheOptions::default() });
     let digest = TokenDigest::from_bytes([1; 32]);
     for (second, reads) in [(0, 1), (1, 2)] {
-        assert_eq!(bench.find_digest(&digest, at(second)).await.expect("asked"), None);
-        bench.assert_reads(reads);
+        assert_eq!(tested.find_digest(&digest, at(second)).await.expect("asked"), None);
+        tested.assert_reads(reads);
     }
 }
 
 #[tokio::test]
 async fn tokens_are_evicted_beyond_the_size() {
-    let bench = Bench::with(CacheOptions { size: 10_000, ..CacheOptions::default() });
+    let tested = TestCache::with(CacheOptions { size: 10_000, ..CacheOptions::default() });
     for number in 0..100 {
-        let token = bench.make(number).await;
-        bench.find(&token, at(0)).await.expect("found");
+        let token = tested.make(number).await;
+        tested.find(&token, at(0)).await.expect("found");
     }
     assert!(
-        (10..40).contains(&bench.cache.tokens.entries.len()),
+        (10..40).contains(&tested.cache.tokens.entries.len()),
         "{} entries",
-        bench.cache.tokens.entries.len()
+        tested.cache.tokens.entries.len()
     );
-    assert!(bench.cache.tokens.entries.weight() <= 10_000);
+    assert!(tested.cache.tokens.entries.weight() <= 10_000);
 }
 
 #[tokio::test(start_paused = true)]
 async fn last_use_is_written_once_a_minute() {
-    let bench = Bench::new();
-    let (token, unused) = (bench.make(1).await, bench.make(2).await);
+    let tested = TestCache::new();
+    let (token, unused) = (tested.make(1).await, tested.make(2).await);
     for second in 0..50 {
-        bench.find(&token, at(second)).await.expect("found");
+        tested.find(&token, at(second)).await.expect("found");
     }
-    assert_eq!(bench.store.calls("record_token_uses"), 0, "a request writes nothing");
-    bench.store.set(Fault::Unavailable);
+    assert_eq!(tested.store.calls("record_token_uses"), 0, "a request writes nothing");
+    tested.store.set(Fault::Unavailable);
     tokio::time::sleep(FLUSH_INTERVAL).await;
     tokio::task::yield_now().await;
-    bench.store.set(None);
+    tested.store.set(None);
     tokio::time::sleep(FLUSH_INTERVAL).await;
     tokio::task::yield_now().await;
-    assert_eq!(bench.store.calls("record_token_uses"), 2, "once more after the failure");
-    let noted = bench.cache.get_token(&token.id).await.expect("read").expect("a token");
+    assert_eq!(tested.store.calls("record_token_uses"), 2, "once more after the failure");
+    let noted = tested.cache.get_token(&token.id).await.expect("read").expect("a token");
     assert_eq!(noted.last_used_at, Some(at(49)));
-    bench.cache.revoke_token(&unused.id, &bench.by, at(50)).await.expect("revoke");
-    bench.find(&unused, at(51)).await.expect("found");
-    bench.cache.flush_uses().await.expect("written");
-    assert_eq!(bench.cache.get_token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
+    tested.cache.revoke_token(&unused.id, &tested.by, at(50)).await.expect("revoke");
+    tested.find(&unused, at(51)).await.expect("found");
+    tested.cache.flush_uses().await.expect("written");
+    assert_eq!(tested.cache.get_token(&unused.id).await.expect("read").expect("a token").last_used_at, None);
 }
 
 #[tokio::test]
 async fn concurrent_misses_share_one_load() {
-    let bench = Bench::new();
-    let token = bench.make(1).await;
-    let hold = bench.store.hold_answer(FIND);
+    let tested = TestCache::new();
+    let token = tested.make(1).await;
+    let hold = tested.store.hold_answer(FIND);
     let calls = [(); 3].map(|()| {
-        let (cache, digest) = (Arc::clone(&bench.cache), token.digest);
+        let (cache, digest) = (Arc::clone(&tested.cache), token.digest);
         tokio::spawn(async move { cache.find_token_by_digest(&digest).await })
     });
     hold.reached().await;
@@ -242,19 +242,19 @@ async fn concurrent_misses_share_one_load() {
     for call in calls {
         assert_eq!(call.await.expect("no panic").expect("loaded"), Some(token.clone()));
     }
-    bench.assert_reads(1);
+    tested.assert_reads(1);
 }
 
 /// The first call of an outage waits for the deadline, later ones do not.
 #[tokio::test(start_paused = true)]
 async fn hanging_store_delays_one_call_by_the_deadline() {
-    let bench = Bench::new();
-    let token = bench.make(1).await;
-    bench.find(&token, at(0)).await.expect("found");
-    bench.store.set(Fault::Hang);
+    let tested = TestCache::new();
+    let token = tested.make(1).await;
+    tested.find(&token, at(0)).await.expect("found");
+    tested.store.set(Fault::Hang);
     for waited in [CacheOptions::default().deadline, Duration::ZERO] {
         let begun = tokio::time::Instant::now();
-        assert_eq!(bench.find(&token, at(400)).await.expect("cached"), Some(TokenState::Active));
+        assert_eq!(tested.find(&token, at(400)).await.expect("cached"), Some(TokenState::Active));
         assert_eq!(begun.elapsed(), waited);
     }
 }

@@ -10,7 +10,7 @@ const LICENSES: usize = 3;
 
 /// A call on one of a few licenses.
 #[derive(Clone, Debug)]
-enum Step {
+enum SequenceStep {
     Execute(Command),
     /// Releases the activation that was created with this event number, if there is one.
     Release(u64),
@@ -18,7 +18,7 @@ enum Step {
     Record(bool, i64),
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, Step, Option<u64>)>> {
+fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
     let change = (
         of(prop_oneof![Just("small".to_owned()), Just("open".to_owned())]),
         of(of(0..4_u32).prop_map(Limit::from)),
@@ -28,24 +28,24 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step, Option<u64>)>> {
     );
     let change = change.prop_map(|(plan, max_domains, domains, expires_at, state)| {
         let patch = LicensePatch { plan, max_domains, domains, expires_at, state, ..LicensePatch::default() };
-        Step::Execute(Command::Change(patch))
+        SequenceStep::Execute(Command::Change(patch))
     });
     let claim = (of(0..6_u8), of(0..4_u8)).prop_map(|(domain, device)| {
         // Software runs on a host, not on a wildcard.
         let host = domain.map(|number| name(number).replace('*', "www"));
         let device = device.map(|number| format!("device {number}"));
-        Step::Execute(activate(host.as_deref(), device.as_deref()))
+        SequenceStep::Execute(activate(host.as_deref(), device.as_deref()))
     });
     let step = prop_oneof![
         8 => claim,
-        3 => (1..12_u64).prop_map(Step::Release),
-        1 => Just(Step::Execute(Command::Suspend)),
-        2 => Just(Step::Execute(Command::Reinstate)),
-        1 => Just(Step::Execute(Command::Renew)),
+        3 => (1..12_u64).prop_map(SequenceStep::Release),
+        1 => Just(SequenceStep::Execute(Command::Suspend)),
+        2 => Just(SequenceStep::Execute(Command::Reinstate)),
+        1 => Just(SequenceStep::Execute(Command::Renew)),
         4 => change,
-        1 => Just(Step::Rotate),
-        1 => Just(Step::Execute(Command::Revoke)),
-        4 => (any::<bool>(), 0..50_i64).prop_map(|(valid, seconds)| Step::Record(valid, seconds)),
+        1 => Just(SequenceStep::Rotate),
+        1 => Just(SequenceStep::Execute(Command::Revoke)),
+        4 => (any::<bool>(), 0..50_i64).prop_map(|(valid, seconds)| SequenceStep::Record(valid, seconds)),
     ];
     vec((0..LICENSES, step, weighted(0.1, 1..6_u64)), 20..60)
 }
@@ -58,22 +58,22 @@ fn name(number: u8) -> String {
     }
 }
 
-fn command(license: &NewLicense, step: &Step) -> Option<Command> {
+fn command(license: &NewLicense, step: &SequenceStep) -> Option<Command> {
     Some(match step {
-        Step::Execute(command) => command.clone(),
-        Step::Release(sequence) => {
+        SequenceStep::Execute(command) => command.clone(),
+        SequenceStep::Release(sequence) => {
             let suffix = license.license.id.as_str().trim_start_matches("lic_");
             Command::Release(ActivationId::parse(&format!("act_{suffix}_{sequence:010}")).expect("an id"))
         }
-        Step::Rotate => rotate(),
-        Step::Record(..) => return None,
+        SequenceStep::Rotate => rotate(),
+        SequenceStep::Record(..) => return None,
     })
 }
 
 async fn check(
     store: &Handle,
     other: &Handle,
-    steps: &[(usize, Step, Option<u64>)],
+    steps: &[(usize, SequenceStep, Option<u64>)],
 ) -> Result<(), TestCaseError> {
     let memory = Handle::from(Arc::new(MemoryStore::new()));
     let licenses: Vec<_> =
@@ -90,7 +90,7 @@ async fn check(
             let expected = ok!(memory.execute(id, &command, &expecting(*version)));
             let found = ok!(store.execute(id, &command, &expecting(*version)));
             prop_assert_eq!(found, expected, "step {}: {:?}", number, step);
-        } else if let Step::Record(valid, seconds) = step {
+        } else if let SequenceStep::Record(valid, seconds) = step {
             let outcome = if *valid { VALID } else { EXPIRED };
             let claim = claim(valid.then_some("a.com"), (!valid).then_some("device"));
             let recorded = Validation { claim, ..validation(id, *seconds, outcome) };

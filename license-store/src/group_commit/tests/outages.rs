@@ -84,7 +84,7 @@ async fn full_queue_drops_the_oldest() {
 
 /// A caller that gets an error may ask again: nothing was recorded.
 #[tokio::test(start_paused = true)]
-async fn empty_queue_limit_returns_the_error() {
+async fn zero_queue_limit_returns_the_error() {
     let fixture = Fixture::new(keeping(0)).await;
     for (number, fault) in
         [(0, Fault::Unavailable), (1, Fault::Contended), (2, Fault::Hold(fixture.hold.clone()))]

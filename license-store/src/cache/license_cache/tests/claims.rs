@@ -19,7 +19,7 @@ pub(super) async fn large(node: &Node, domains: &[&str]) -> License {
 }
 
 #[tokio::test]
-async fn license_with_inline_bindings_answers_any_claim_from_one_entry() {
+async fn inline_bindings_answer_any_claim_from_one_entry() {
     let node = Node::new();
     let license = with_domains(&node, &["a.example", "*.b.example"], MAX_INLINE_BINDINGS).await;
     assert!(license.has_inline_bindings());

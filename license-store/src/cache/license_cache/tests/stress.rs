@@ -11,7 +11,7 @@ const CHANGES: usize = 40;
 /// Readers ask without pause while one writer changes the license through the cache and another one changes
 /// it in the store directly. The store notifies of both. Each load lets other tasks run before it answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_calls_never_find_an_older_version_than_acknowledged() {
+async fn concurrent_calls_find_no_older_version_than_acknowledged() {
     let store = FaultStore::new(MemoryStore::new()).with_slow_lookups(3);
     let node =
         Node::over(store, CacheOptions { deadline: Duration::from_hours(24), ..CacheOptions::default() });

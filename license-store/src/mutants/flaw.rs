@@ -1,20 +1,20 @@
-//! The faults, and the case that must catch each.
+//! The flaws, and the case that must catch each.
 
-/// Defines the faults with their docs and the case that each must fail.
-macro_rules! faults {
+/// Defines the flaws with their docs and the case that each must fail.
+macro_rules! flaws {
     ($($(#[doc = $doc:literal])+ $name:ident => $case:literal,)+) => {
         /// What a mutant does wrong.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub(super) enum Fault {
+        pub(super) enum Flaw {
             $($(#[doc = $doc])+ $name,)+
         }
 
-        /// The case that each fault fails, by capability, group and name. It may fail others too.
-        pub(super) const EXPECTED: &[(Fault, &str)] = &[$((Fault::$name, $case),)+];
+        /// The case that each flaw fails, by capability, group and name. It may fail others too.
+        pub(super) const EXPECTED: &[(Flaw, &str)] = &[$((Flaw::$name, $case),)+];
     };
 }
 
-faults! {
+flaws! {
     /// Reads and decides, lets others run, then writes.
     CheckThenAct => "licenses::slots::devices_are_never_oversold_nor_undersold",
     /// Locks within its handle only. Another process has another lock.

@@ -13,7 +13,8 @@
 //! ```
 //! use license_core::catalog::PlanCatalog;
 //! use license_core::validation::{evaluate, Claim, Evaluation, LicenseSnapshot};
-//! # use license_core::{command::{create, LicenseSpec}, key::{DataKeys, KeyFormat, KeyVault}, license::{CustomerEmail, LicenseId}};
+//! # use license_core::{command::{create, LicenseSpec}, license::{CustomerEmail, LicenseId}};
+//! # use license_core::key::{DataKeys, KeyFormat, KeyVault};
 //! # use rand_chacha::rand_core::SeedableRng;
 //! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
 //! let now = "2026-01-01T00:00:00Z".parse()?;

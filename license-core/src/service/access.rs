@@ -68,7 +68,8 @@ impl AccessService {
         self.sources.now()
     }
 
-    /// Creates a token on behalf of `by`, who has the scopes `allowed`. Only this call returns the secret.
+    /// Creates a token. The audit names `by`, and the scopes must be among `allowed`. Only this call returns the
+    /// secret.
     ///
     /// # Errors
     /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`]

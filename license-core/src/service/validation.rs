@@ -155,7 +155,7 @@ impl ValidationService {
         }
     }
 
-    /// Frees the slot of a domain or a device for the customer who holds the key, if the plan allows it. The
+    /// Frees the slot of a domain or a device at the request of the customer, if the plan allows it. The
     /// audit log records the change with the request in `actor`. After it returns, no new validation of this
     /// node sees the old activation.
     ///

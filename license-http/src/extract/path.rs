@@ -24,22 +24,22 @@ macro_rules! path_extractors {
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
                 let text = parameter(parts, $parameter).await;
-                text.and_then(|text| $parse(&text)).map(Self).ok_or_else(|| $problem.into())
+                text.and_then(|text| $parse(&text).ok()).map(Self).ok_or_else(|| $problem.into())
             }
         }
     )+};
 }
 
 path_extractors! {
-    LicensePath(LicenseId), "id", |text| LicenseId::parse(text).ok(), Code::LicenseNotFound;
-    ActivationPath(ActivationId), "activation_id", |text| ActivationId::parse(text).ok(), Code::ActivationNotFound;
-    TokenPath(TokenId), "token_id", |text| TokenId::parse(text).ok(), Code::TokenNotFound;
-    CustomerPath(CustomerEmail), "email", |text| CustomerEmail::parse(text).ok(),
+    LicensePath(LicenseId), "id", LicenseId::parse, Code::LicenseNotFound;
+    ActivationPath(ActivationId), "activation_id", ActivationId::parse, Code::ActivationNotFound;
+    TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound;
+    CustomerPath(CustomerEmail), "email", CustomerEmail::parse,
         Problem::bad_request("email", "This must be a percent-encoded e-mail address.");
     #[cfg(feature = "webhooks")]
-    EndpointPath(EndpointId), "id", |text| EndpointId::parse(text).ok(), Code::EndpointNotFound;
+    EndpointPath(EndpointId), "id", EndpointId::parse, Code::EndpointNotFound;
     #[cfg(feature = "webhooks")]
-    DeliveryPath(EventId), "delivery_id", |text| EventId::parse(text).ok(), Code::DeliveryNotFound;
+    DeliveryPath(EventId), "delivery_id", EventId::parse, Code::DeliveryNotFound;
 }
 
 /// Returns the last parameter of that name. An earlier one belongs to the prefix of a host app.

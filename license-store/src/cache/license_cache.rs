@@ -30,8 +30,8 @@ use super::read_through::{CacheCounters, ReadThrough, unavailable};
 /// A license with up to [`MAX_INLINE_BINDINGS`](license_core::limits::MAX_INLINE_BINDINGS) activations is one
 /// entry that answers any claim. A larger one has an entry for each claim.
 ///
-/// Commands are never cached or delayed. A command that has begun is completed even if its caller is cancelled,
-/// so that the cache learns of its changes.
+/// Commands are never cached or delayed. A command that has begun is completed even if its caller is
+/// cancelled, so that the cache learns of its changes.
 pub struct Cache {
     licenses: Arc<ReadThrough<Licenses>>,
     clock: Arc<dyn Clock>,

@@ -29,7 +29,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{ServiceError, SetupError};
 use crate::metrics::Metric;
-use crate::store::{CatalogStore, FullStore, LicenseStore, StreamState, TokenStore, TransferStore};
+use crate::store::{
+    CatalogStore, FullStore, HealthWarning, LicenseStore, StreamState, TokenStore, TransferStore,
+};
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
@@ -167,6 +169,12 @@ impl Services {
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.health.is_down()
+    }
+
+    /// Returns the conditions that need the operator.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<HealthWarning> {
+        self.health.warnings()
     }
 
     /// Returns the metrics of the services, the store and its layers.

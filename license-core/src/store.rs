@@ -50,7 +50,7 @@ pub use error::{BoxError, StoreError};
 pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
 };
-pub use health::StoreHealth;
+pub use health::{HealthWarning, StoreHealth};
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};
 pub use record::LicenseRecord;
 pub use tokens::TokenStore;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::metrics::Metric;
-use crate::store::StoreHealth;
+use crate::store::{HealthWarning, StoreHealth};
 
 /// Combines the health of the store and of the layers in front of it.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,15 @@ impl Health {
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.0.iter().any(|layer| layer.is_down())
+    }
+
+    /// Returns the warnings of all layers, each once, in the order of [`HealthWarning::ALL`].
+    #[must_use]
+    pub fn warnings(&self) -> Vec<HealthWarning> {
+        let mut warnings: Vec<_> = self.0.iter().flat_map(|layer| layer.warnings()).collect();
+        warnings.sort_unstable();
+        warnings.dedup();
+        warnings
     }
 
     /// Returns the metrics of all layers.

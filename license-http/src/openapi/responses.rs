@@ -3,6 +3,7 @@
 use license_core::access::Scope;
 use license_core::license::{ActivationKind, Status};
 use license_core::limits;
+use license_core::store::HealthWarning;
 use license_core::usage::UsageGroup;
 use license_core::validation::DenialCode;
 use license_core::webhook::DeliveryStatus;
@@ -122,6 +123,10 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Health.status", one_of(["ok"])),
         ("Readiness.status", one_of(["ready"])),
         ("Readiness.change_feed", one_of(["listening", "lost"])),
+        (
+            "Readiness.warnings",
+            json!({ "type": "array", "items": one_of(HealthWarning::ALL.map(HealthWarning::as_str)) }),
+        ),
         ("Valid.valid", constant(true)),
         ("ValidLicense.features", json!({ "type": "object", "additionalProperties": feature })),
         ("Slots.limit", nullable(whole(0, limits::MAX_SLOTS))),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use license_core::service::Services;
-use license_core::store::StreamState;
+use license_core::store::{HealthWarning, StreamState};
 use serde::Serialize;
 
 use crate::problem::{Code, Problem};
@@ -32,6 +32,8 @@ pub(crate) struct Readiness {
     status: &'static str,
     /// Whether this node receives the changes of other nodes.
     change_feed: &'static str,
+    /// Conditions that need the operator while this node keeps working.
+    warnings: Vec<&'static str>,
 }
 
 /// Does not ask the store: a failed database is no reason to restart this process.
@@ -51,5 +53,6 @@ pub(super) async fn check_store(services: &Services) -> Result<StreamState, Prob
 pub(super) async fn ready(State(state): State<HttpState>) -> Result<Response, Problem> {
     let _permit = state.limits.probes.acquire()?;
     let change_feed = check_store(&state.services).await?.as_str();
-    Ok(wire::json(StatusCode::OK, &Readiness { status: "ready", change_feed }))
+    let warnings = state.services.warnings().into_iter().map(HealthWarning::as_str).collect();
+    Ok(wire::json(StatusCode::OK, &Readiness { status: "ready", change_feed, warnings }))
 }

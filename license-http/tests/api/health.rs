@@ -23,7 +23,10 @@ async fn ready_asks_the_store() {
     let store = fault_store();
     let app = TestApp::over(store.clone()).await;
     let reply = Call::new("GET", "/ready").send(&app.router).await;
-    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ready", "change_feed": "listening" })));
+    assert_eq!(
+        (reply.status, reply.json()),
+        (200, json!({ "status": "ready", "change_feed": "listening", "warnings": [] }))
+    );
     store.set(Fault::Unavailable);
     let reply = Call::new("GET", "/ready").send(&app.router).await;
     assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));

@@ -4,13 +4,16 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use hyper_util::client::legacy::connect::dns::Name;
 use ipnet::IpNet;
 use license_core::limits;
-use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tower::Service;
+use url::Url;
 
 use super::public_address::is_public;
 
@@ -164,13 +167,22 @@ impl Destinations {
 }
 
 /// The client connects to these addresses only, without a second lookup.
-impl Resolve for Destinations {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Destinations {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let rules = self.clone();
         Box::pin(async move {
             let addresses = rules.addresses(name.as_str()).await?;
             // The client uses the port of the URL.
-            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
+            let with_port = |address| SocketAddr::new(address, 0);
+            Ok(addresses.into_iter().map(with_port).collect::<Vec<_>>().into_iter())
         })
     }
 }

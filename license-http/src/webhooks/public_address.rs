@@ -10,25 +10,29 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Excludes the IANA registry of special-purpose addresses.
+/// Excludes the IANA registry of special-purpose addresses, and public addresses that clouds route to
+/// services of the host.
 #[expect(clippy::unnested_or_patterns, reason = "one line for each range")]
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
+    let [a, b, c, d] = address.octets();
     !matches!(
-        (a, b, c),
-        (0, _, _) // this network, unspecified
-            | (10, _, _) // private
-            | (100, 64..=127, _) // carrier NAT
-            | (127, _, _) // loopback
-            | (169, 254, _) // link-local; the metadata of clouds
-            | (172, 16..=31, _) // private
-            | (192, 0, 0 | 2) // protocol assignments, documentation
-            | (192, 88, 99) // relays of 6to4
-            | (192, 168, _) // private
-            | (198, 18..=19, _) // benchmarking
-            | (198, 51, 100) // documentation
-            | (203, 0, 113) // documentation
-            | (224.., _, _) // multicast, reserved, broadcast
+        (a, b, c, d),
+        (0, _, _, _) // this network, unspecified
+            | (10, _, _, _) // private
+            | (100, 64..=127, _, _) // carrier NAT
+            | (127, _, _, _) // loopback
+            | (169, 254, _, _) // link-local; the metadata of clouds
+            | (161, 26, _, _) // services of IBM Cloud
+            | (166, 8..=11, _, _) // services of IBM Cloud
+            | (168, 63, 129, 16) // services of Azure
+            | (172, 16..=31, _, _) // private
+            | (192, 0, 0 | 2, _) // protocol assignments, documentation
+            | (192, 88, 99, _) // relays of 6to4
+            | (192, 168, _, _) // private
+            | (198, 18..=19, _, _) // benchmarking
+            | (198, 51, 100, _) // documentation
+            | (203, 0, 113, _) // documentation
+            | (224.., _, _, _) // multicast, reserved, broadcast
     )
 }
 
@@ -59,6 +63,9 @@ mod tests {
             ("100.64.0.0", "100.127.255.255"),
             ("127.0.0.0", "127.255.255.255"),
             ("169.254.0.0", "169.254.255.255"),
+            ("161.26.0.0", "161.26.255.255"),
+            ("166.8.0.0", "166.11.255.255"),
+            ("168.63.129.16", "168.63.129.16"),
             ("172.16.0.0", "172.31.255.255"),
             ("192.0.0.0", "192.0.0.255"),
             ("192.0.2.0", "192.0.2.255"),

@@ -2,14 +2,23 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, Request, Response};
 use chrono::{DateTime, NaiveDateTime, Utc};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::ext::on_informational;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use license_core::limits;
 use license_core::service::Outgoing;
 use license_core::webhook::{Attempt, AttemptResult, WebhookSecret};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, redirect};
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -18,6 +27,7 @@ use serde_json::Value;
 use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook, WebhookError,
 };
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::destination::Destinations;
@@ -26,6 +36,10 @@ use super::destination::Destinations;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle time after which a connection is closed. Its address was checked when it was opened.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum number of informational answers (1xx) before the answer.
+const INFORMATIONAL_ANSWERS: u32 = 8;
+/// Value of `User-Agent`.
+const AGENT: &str = concat!("license-webhooks/", env!("CARGO_PKG_VERSION"));
 /// Maximum length of a recorded error, in characters.
 const FAILURE_CHARS: usize = 200;
 
@@ -50,7 +64,7 @@ struct Body<'a> {
 /// Sends messages to allowed destinations.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
-    client: Client,
+    client: Client<HttpsConnector<HttpConnector<Destinations>>, Full<Bytes>>,
     pub(super) destinations: Destinations,
     pub(super) attempt_timeout: Duration,
 }
@@ -58,32 +72,33 @@ pub(super) struct Sender {
 /// The HTTPS client cannot be set up, for example because the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTPS client for webhooks cannot be set up")]
-pub struct SenderError(#[source] Box<dyn Error + Send + Sync>);
+pub struct SenderError(#[source] rustls::Error);
 
 /// Configures TLS with the root certificates of the machine.
 fn tls() -> Result<ClientConfig, rustls::Error> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        .with_no_client_auth())
 }
 
 impl Sender {
+    /// The client follows no redirects, uses no proxy and repeats nothing: each of them could send to an
+    /// address that was not checked.
     pub(super) fn new(destinations: Destinations) -> Result<Self, SenderError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls().map_err(|error| SenderError(error.into()))?)
-            .dns_resolver(destinations.clone())
-            .redirect(redirect::Policy::none())
-            // A proxy from the environment would connect to addresses that are not checked.
-            .no_proxy()
-            .referer(false)
-            .retry(reqwest::retry::never())
+        let mut tcp = HttpConnector::new_with_resolver(destinations.clone());
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls().map_err(SenderError)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .user_agent(concat!("license-webhooks/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| SenderError(error.into()))?;
+            .retry_canceled_requests(false)
+            .build(connector);
         Ok(Self { client, destinations, attempt_timeout: ATTEMPT_TIMEOUT })
     }
 
@@ -107,8 +122,15 @@ impl Sender {
         let answered = async {
             let url = self.destinations.url(message.url).map_err(|error| error.to_string())?;
             let headers = headers(&message, now).map_err(|error| error.to_string())?;
-            let request = self.client.post(url).headers(headers).body(message.body);
-            request.send().await.map_err(|error| failure(&error))
+            let mut request = Request::post(url.as_str())
+                .body(Full::from(message.body))
+                .map_err(|error| error.to_string())?;
+            *request.headers_mut() = headers;
+            let too_many = limit_informational(&mut request);
+            tokio::select! {
+                answer = self.client.request(request) => answer.map_err(|error| failure(&error)),
+                () = too_many.notified() => Err(format!("more than {INFORMATIONAL_ANSWERS} informational answers")),
+            }
         };
         let result = match tokio::time::timeout_at(until, answered).await {
             Err(_) => {
@@ -126,6 +148,18 @@ impl Sender {
     }
 }
 
+/// Notifies when a receiver has sent too many informational answers (1xx), of which HTTP allows any number.
+fn limit_informational(request: &mut Request<Full<Bytes>>) -> Arc<Notify> {
+    let too_many = Arc::new(Notify::new());
+    let (count, exceeded) = (AtomicU32::new(0), Arc::clone(&too_many));
+    on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::Relaxed) == INFORMATIONAL_ANSWERS {
+            exceeded.notify_one();
+        }
+    });
+    too_many
+}
+
 fn headers(message: &Message<'_>, now: DateTime<Utc>) -> Result<HeaderMap, WebhookError> {
     let seconds = now.timestamp();
     let signatures = message
@@ -139,6 +173,7 @@ fn headers(message: &Message<'_>, now: DateTime<Utc>) -> Result<HeaderMap, Webho
         .join(" ");
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert(HEADER_WEBHOOK_TIMESTAMP, seconds.into());
     for (name, value) in [(HEADER_WEBHOOK_ID, message.id), (HEADER_WEBHOOK_SIGNATURE, &signatures)] {
         let value = HeaderValue::try_from(value).map_err(|_| WebhookError::InvalidHeader(name))?;
@@ -148,12 +183,13 @@ fn headers(message: &Message<'_>, now: DateTime<Utc>) -> Result<HeaderMap, Webho
 }
 
 /// Reads the start of an answer, up to the limit.
-async fn read_start(response: &mut Response, until: Instant) -> String {
+async fn read_start(response: &mut Response<Incoming>, until: Instant) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < limits::ANSWER_BYTES {
-        match tokio::time::timeout_at(until, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => {
-                bytes.extend_from_slice(&chunk[..chunk.len().min(limits::ANSWER_BYTES - bytes.len())]);
+        match tokio::time::timeout_at(until, response.body_mut().frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                bytes.extend_from_slice(&data[..data.len().min(limits::ANSWER_BYTES - bytes.len())]);
             }
             // Complete, broken off or too slow. The status is known already.
             _ => break,
@@ -180,7 +216,7 @@ fn retry_after(value: &HeaderValue, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 /// Returns the root cause of a failure. It omits the URL, which may contain a token of the receiver.
-fn failure(error: &reqwest::Error) -> String {
+fn failure(error: &legacy::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(below) = cause.source() {
         cause = below;

@@ -121,6 +121,31 @@ async fn endless_answer_is_read_up_to_the_limit() {
     assert_eq!(was_cut.recv().await, Some(()), "the connection is closed");
 }
 
+#[tokio::test]
+async fn endless_informational_answers_end_the_attempt() {
+    let (cut, mut was_cut) = tokio::sync::mpsc::channel(1);
+    let (address, _) = receiver("127.0.0.1:0", move |mut stream| {
+        let cut = cut.clone();
+        async move {
+            read_request(&mut stream).await;
+            while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {}
+            cut.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let reply = attempt(loopback(), &format!("http://{address}/")).await;
+    assert_eq!(reply.result, failed("more than 8 informational answers"));
+    assert_eq!(was_cut.recv().await, Some(()), "the connection is closed");
+}
+
+#[tokio::test]
+async fn few_informational_answers_are_skipped() {
+    let early = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(8);
+    let answer = format!("{early}HTTP/1.1 204 No Content\r\n\r\n");
+    let (address, _) = answering("127.0.0.1:0", answer.leak()).await;
+    assert_eq!(attempt(loopback(), &format!("http://{address}/")).await.result, answered(204, ""));
+}
+
 #[tokio::test(start_paused = true)]
 async fn receiver_that_hangs_times_out_after_15_seconds() {
     let (address, _) = receiver("127.0.0.1:0", |stream| async move {

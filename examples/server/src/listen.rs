@@ -3,6 +3,7 @@
 mod activity;
 mod connection;
 mod connection_limit;
+mod host;
 mod http1;
 mod http2;
 mod refusal;

@@ -22,6 +22,7 @@ use tower::Service;
 
 use super::activity::{Activity, Protocol};
 use super::connection_limit::ConnectionPermit;
+use super::host::check_host;
 use super::timed_stream::TimedStream;
 use super::{ListenOptions, http1, http2};
 
@@ -83,8 +84,12 @@ impl HttpConnection {
         let in_flight = activity.begin_request();
         let mut request = request.map(Body::new);
         self.options.trusted_proxies.annotate(self.peer, &mut request);
+        let refusal = check_host(&request);
         let response = self.app.clone().call(request);
         async move {
+            if let Some(refusal) = refusal {
+                return Ok(refusal);
+            }
             // Keeps the request in flight until the body of its answer is dropped.
             let end = move |error| {
                 let _ = &in_flight;

@@ -32,9 +32,9 @@ async fn trickling_sockets_are_cut_off_and_block_no_caller() {
     for number in 0..TRICKLERS {
         let mut stream = server.connect().await;
         let start = match number % 3 {
-            0 => "GET /health HTTP/1.1\r\nx: ",
+            0 => "GET /health HTTP/1.1\r\nhost: a\r\nx: ",
             1 => {
-                "POST /api/v1/validate HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n"
+                "POST /api/v1/validate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n"
             }
             _ => "",
         };
@@ -164,7 +164,7 @@ async fn client_address_is_read_through_trusted_proxies_only() {
         format!("{address} {}", by_proxy.is_some())
     };
     let app = axum::Router::new().route("/", get(handler));
-    let call = b"GET / HTTP/1.1\r\nx-forwarded-for: 198.51.100.9, 203.0.113.5\r\n\r\n";
+    let call = b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 198.51.100.9, 203.0.113.5\r\n\r\n";
     for (trusted, expected) in [(None, "127.0.0.1 false"), (Some("127.0.0.1/32"), "203.0.113.5 true")] {
         let options = ListenOptions { trusted_proxies: trusting(trusted), ..ListenOptions::default() };
         let server = Listener::start(&app, options).await;

@@ -108,7 +108,7 @@ impl Reply {
 
 /// Returns a request without a body.
 pub(crate) fn get_request(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").into_bytes()
 }
 
 /// Returns a request that validates a key.
@@ -120,7 +120,7 @@ fn post_request(path: &str, headers: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\n{headers}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nhost: a\r\n{headers}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -153,7 +153,7 @@ impl TestApi {
 
     /// Returns an admin request without a body.
     pub(crate) fn admin_request(&self, path: &str) -> Vec<u8> {
-        format!("GET {path} HTTP/1.1\r\nauthorization: Bearer {}\r\n\r\n", self.token).into_bytes()
+        format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", self.token).into_bytes()
     }
 
     /// Issues a license with this metadata. Returns its key.

@@ -47,14 +47,55 @@ async fn malformed_http_gets_a_status_without_a_body() {
 #[tokio::test]
 async fn unusual_http_gets_the_answer_of_the_router() {
     let server = Listener::start(&TestApi::new().await.router, ListenOptions::default()).await;
-    let head = "POST /api/v1/validate HTTP/1.1\r\ncontent-type: application/json\r\n";
-    let headers = "x: x\r\n".repeat(limits::HEADERS);
+    let head = "POST /api/v1/validate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    let headers = "x: x\r\n".repeat(limits::HEADERS - 1);
     for (name, request, status, error) in [
         ("HTTP/1.0", "GET /health HTTP/1.0\r\n\r\n".to_owned(), 200, None),
-        ("the maximum number of headers", format!("GET /health HTTP/1.1\r\n{headers}\r\n"), 200, None),
-        ("an absolute target", "GET http://example.com/health HTTP/1.1\r\n\r\n".to_owned(), 200, None),
-        ("a path without slash", "GET health HTTP/1.1\r\n\r\n".to_owned(), 404, Some("ROUTE_NOT_FOUND")),
-        ("CONNECT", "CONNECT example.com:443 HTTP/1.1\r\n\r\n".to_owned(), 404, Some("ROUTE_NOT_FOUND")),
+        (
+            "the maximum number of headers",
+            format!("GET /health HTTP/1.1\r\nhost: a\r\n{headers}\r\n"),
+            200,
+            None,
+        ),
+        ("an empty host", "GET /health HTTP/1.1\r\nhost:\r\n\r\n".to_owned(), 200, None),
+        ("a host with a port", "GET /health HTTP/1.1\r\nhost: [::1]:80\r\n\r\n".to_owned(), 200, None),
+        ("no host", "GET /health HTTP/1.1\r\n\r\n".to_owned(), 400, Some("BAD_REQUEST")),
+        (
+            "two hosts",
+            "GET /health HTTP/1.1\r\nhost: a\r\nHost: a\r\n\r\n".to_owned(),
+            400,
+            Some("BAD_REQUEST"),
+        ),
+        (
+            "a host with a path",
+            "GET /health HTTP/1.1\r\nhost: a/b\r\n\r\n".to_owned(),
+            400,
+            Some("BAD_REQUEST"),
+        ),
+        (
+            "a host with a user",
+            "GET /health HTTP/1.1\r\nhost: u@a\r\n\r\n".to_owned(),
+            400,
+            Some("BAD_REQUEST"),
+        ),
+        (
+            "an absolute target",
+            "GET http://example.com/health HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            200,
+            None,
+        ),
+        (
+            "a path without slash",
+            "GET health HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            404,
+            Some("ROUTE_NOT_FOUND"),
+        ),
+        (
+            "CONNECT",
+            "CONNECT example.com:443 HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            404,
+            Some("ROUTE_NOT_FOUND"),
+        ),
         (
             "chunks",
             format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"),

@@ -63,7 +63,7 @@ pub(crate) async fn connect(
 
 pub(crate) async fn answers(server: &Listener, known: &CertificateDer<'static>) -> bool {
     let Ok(mut stream) = connect(server, known, &[]).await else { return false };
-    stream.write_all(b"GET /health HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     answer.starts_with(b"HTTP/1.1 200 OK\r\n")
@@ -129,7 +129,7 @@ async fn slow_handshake_is_cut_off() {
         assert_eq!(began.elapsed().as_secs(), 10, "{sent:?}");
     }
     let mut plain = server.connect().await;
-    plain.write_all(b"GET /health HTTP/1.1\r\n\r\n").await.unwrap();
+    plain.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "plain HTTP is not answered");

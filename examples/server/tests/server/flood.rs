@@ -34,8 +34,8 @@ fn trickling_sockets_are_cut_off_and_block_no_caller() {
     let (_folder, server) = Server::start_in_memory(&args);
     let license = server.issue(TOKEN, &starter());
     let starts = [
-        "GET /health HTTP/1.1\r\nx: ",
-        "POST /api/v1/validate HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n",
+        "GET /health HTTP/1.1\r\nhost: a\r\nx: ",
+        "POST /api/v1/validate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n",
         "",
     ];
     let mut sockets = Vec::new();

@@ -35,19 +35,16 @@ pub(crate) struct Needed {
 /// Returns the changes that a claim needs to be valid, or the denial. Validations and the command that takes
 /// slots both use this rule.
 ///
-/// Denials are checked in this order: revoked, suspended, expired, domain, device.
+/// Denials are checked in this order: revoked, suspended, unknown plan, expired, domain, device.
 pub(crate) fn assess(
     license: &License,
-    plan: &Plan,
+    plans: &PlanCatalog,
     held: HeldSlots,
     claim: &Claim,
     now: DateTime<Utc>,
 ) -> Result<Needed, Denial> {
-    match license.state {
-        LicenseState::Revoked => return Err(Denial::Revoked),
-        LicenseState::Suspended => return Err(Denial::Suspended),
-        LicenseState::Active => {}
-    }
+    refuse_inactive(license)?;
+    let plan = plan_of(license, plans)?;
     if let Some(since) = license.expires_at
         && license.is_past_grace(plan, now)
     {
@@ -76,6 +73,15 @@ pub(crate) fn assess(
     Ok(needed)
 }
 
+/// Denies revoked and suspended licenses. A revoked license needs no plan: the catalog may lack it.
+pub(crate) fn refuse_inactive(license: &License) -> Result<(), Denial> {
+    match license.state {
+        LicenseState::Revoked => Err(Denial::Revoked),
+        LicenseState::Suspended => Err(Denial::Suspended),
+        LicenseState::Active => Ok(()),
+    }
+}
+
 /// Returns the number of devices that a new device evicts, or `None` if the plan denies it. It is above one
 /// only if the limit was lowered.
 pub(crate) fn evicted(slots: Slots, plan: &Plan) -> Option<u32> {
@@ -100,20 +106,21 @@ pub enum Evaluation {
 /// Evaluates a claim on a license at `now`. Pure.
 ///
 /// # Errors
-/// Returns [`Denial::PlanUnknown`] if the catalog lacks the plan of the license.
+/// Returns [`Denial::PlanUnknown`] if the catalog lacks the plan of an active license.
 pub fn evaluate(
     snapshot: &LicenseSnapshot,
     claim: &Claim,
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<Evaluation, Denial> {
-    let plan = plan_of(snapshot.license(), plans)?;
-    Ok(match assess(snapshot.license(), plan, snapshot.held(claim), claim, now) {
+    let license = snapshot.license();
+    Ok(match assess(license, plans, snapshot.held(claim), claim, now) {
+        Err(unknown @ Denial::PlanUnknown { .. }) => return Err(unknown),
         Err(denial) => Evaluation::Decided(Verdict::Denied(denial)),
-        Ok(needed) if needed == Needed::default() => Evaluation::Decided(Verdict::Valid(ValidLicense {
-            snapshot: snapshot.clone(),
-            plan: Arc::clone(plan),
-        })),
+        Ok(needed) if needed == Needed::default() => {
+            let plan = Arc::clone(plan_of(license, plans)?);
+            Evaluation::Decided(Verdict::Valid(ValidLicense { snapshot: snapshot.clone(), plan }))
+        }
         Ok(_) => Evaluation::NeedsActivation,
     })
 }

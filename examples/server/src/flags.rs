@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::byte_size::ByteSize;
 use crate::command::ServerCommand;
+use crate::environment::{secret_variable, switch};
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
 use chrono::TimeDelta;
@@ -31,8 +32,8 @@ const MIN_ADMIN_TOKEN_LENGTH: usize = 16;
 #[command(
     version,
     about,
-    after_help = "LICENSE_SECRET (64 hex digits) seals the license keys. If it is not set, the secret is in a file \
-    next to the SQLite database, which the first start creates."
+    after_help = "LICENSE_SECRET (64 hex digits), or the file that LICENSE_SECRET_FILE names, seals the license keys. \
+    Without both, the secret is in a file next to the SQLite database, which the first start creates."
 )]
 pub(crate) struct Flags {
     #[command(subcommand)]
@@ -57,7 +58,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,
 
-    /// Token for admin calls, instead of the one generated on the first start
+    /// Token for admin calls, instead of the one generated on the first start; or set
+    /// LICENSE_ADMIN_TOKEN_FILE to the name of a file that has it
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
 
@@ -106,7 +108,7 @@ pub(crate) struct DatabaseFlags {
     pub(crate) database_timeout: NonZero<u16>,
 
     /// PostgreSQL: --database is a pooler in transaction mode, such as pgbouncer; see docs/postgres.md
-    #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER")]
+    #[arg(long, global = true, env = "LICENSE_DATABASE_POOLER", value_parser = switch)]
     pub(crate) database_pooler: bool,
 
     /// PostgreSQL: URL without the pooler, to listen for changes of other nodes
@@ -157,7 +159,7 @@ pub(crate) struct WebhookFlags {
     allow: Vec<IpNet>,
 
     /// Allows webhooks over plain HTTP
-    #[arg(long = "webhook-allow-http", env = "LICENSE_WEBHOOK_ALLOW_HTTP")]
+    #[arg(long = "webhook-allow-http", env = "LICENSE_WEBHOOK_ALLOW_HTTP", value_parser = switch)]
     allow_http: bool,
 
     /// Seconds that a webhook receiver has to answer
@@ -320,28 +322,25 @@ impl Flags {
 
     /// Returns the admin token if one is set.
     pub(crate) fn admin_token(&self) -> Result<Option<String>, String> {
-        match &self.admin_token {
-            Some(token)
-                if token.len() < MIN_ADMIN_TOKEN_LENGTH
-                    || !token.bytes().all(|byte| byte.is_ascii_graphic()) =>
-            {
-                Err(format!(
-                    "--admin-token must be at least {MIN_ADMIN_TOKEN_LENGTH} printable ASCII characters without spaces"
-                ))
-            }
-            token => Ok(token.clone()),
+        let from_environment = secret_variable("LICENSE_ADMIN_TOKEN")?;
+        let token = self.admin_token.as_ref().map(|token| token.trim().to_owned()).or(from_environment);
+        let is_valid = |token: &String| {
+            token.len() >= MIN_ADMIN_TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if token.as_ref().is_some_and(|token| !is_valid(token)) {
+            return Err(format!(
+                "--admin-token must be at least {MIN_ADMIN_TOKEN_LENGTH} printable ASCII characters without spaces"
+            ));
         }
+        Ok(token)
     }
 }
 
 /// Returns the secret from the environment if it is set. It is not a flag, because every user of the
 /// machine can see flags.
 pub(crate) fn secret_of_environment() -> Result<Option<Secret>, String> {
-    match std::env::var("LICENSE_SECRET") {
-        Ok(text) => Secret::from_hex(&text).map(Some).map_err(|error| format!("LICENSE_SECRET: {error}")),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err("LICENSE_SECRET must be 64 hex digits".to_owned()),
-    }
+    let text = secret_variable("LICENSE_SECRET")?;
+    text.map(|text| Secret::from_hex(&text)).transpose().map_err(|error| format!("LICENSE_SECRET: {error}"))
 }
 
 /// Returns the text of an error on one line. TOML errors have several.

@@ -7,6 +7,7 @@ mod command;
 #[cfg(test)]
 mod configuration;
 mod database;
+mod environment;
 mod flags;
 mod network;
 mod retention;
@@ -17,7 +18,6 @@ mod transfer;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use flags::Flags;
 use license_core::access::{TokenDigest, TokenId};
 use license_core::catalog::{DomainPolicy, Limit, Plan, PlanCatalog};
@@ -39,7 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = environment::parse_flags();
     flags.log_format.start(flags.log_level);
     let done = match &flags.command {
         Some(command) => command.run(&flags).await,
@@ -102,6 +102,13 @@ async fn run(flags: Flags) -> Result<(), String> {
             .store_addresses(flags.retention.store_addresses)
             .router()
             .layer(log);
+        if options.tls.is_none() && !address.ip().is_loopback() && !flags.network.has_trusted_proxy() {
+            tracing::warn!(
+                %address,
+                "the server listens without TLS: keys and tokens cross the network in clear. Set --tls-cert and \
+                --tls-key, or name the TLS proxy in front by --trusted-proxy"
+            );
+        }
         StartupMessage {
             scheme: if options.tls.is_some() { "https" } else { "http" },
             address,
@@ -165,6 +172,10 @@ fn setup_error(database: &Database, error: &SetupError) -> String {
         SetupError::KeyFormatDiffers { prefix } => {
             format!("{database}: its keys start with {prefix}; start with --key-prefix {prefix}")
         }
+        SetupError::PlanUnknown { plan } => format!(
+            "{database}: licenses have the plan {plan:?}, which --plans lacks. Add it to the file, or start without \
+            --plans and change the plan of these licenses or revoke them"
+        ),
         error => format!("{database}: {error}"),
     }
 }

@@ -4,12 +4,14 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use license_http::{
     ForwardingHeader, GeoIp, GeoIpDatabase, HeaderName, HeaderValue, IpNet, LimitOptions, Rate, RateLimits,
     TrustedProxies,
 };
 use license_server::listen::{ListenOptions, Timeouts, Tls};
+
+use crate::environment::switch;
 
 /// Flags of the listener and of the limits in front of the API.
 #[derive(Debug, Args)]
@@ -33,8 +35,9 @@ pub(crate) struct NetworkFlags {
     country_header: Option<HeaderName>,
 
     /// Whether rate limits apply
-    #[arg(long, env = "LICENSE_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
-    rate_limit: Switch,
+    #[arg(long, env = "LICENSE_RATE_LIMIT", value_name = "on|off", value_parser = switch,
+        action = ArgAction::Set, default_value = "on")]
+    rate_limit: bool,
 
     /// Rate limit of validations per address (per /64 network for IPv6), as N/s, N/m or N/h, then : and the
     /// burst
@@ -101,12 +104,6 @@ pub(crate) struct NetworkFlags {
     tls_key: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
 /// Forwarding header of proxies.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ProxyHeader {
@@ -140,6 +137,10 @@ impl NetworkFlags {
         })
     }
 
+    pub(crate) fn has_trusted_proxy(&self) -> bool {
+        !self.trusted_proxies.is_empty()
+    }
+
     /// Returns the sources of the country, and the database to watch.
     pub(crate) fn geoip(&self) -> Result<(GeoIp, Option<GeoIpDatabase>), String> {
         let mut geography = GeoIp::default();
@@ -162,7 +163,7 @@ impl NetworkFlags {
         limits.failures = self.rate_failures;
         limits.per_token = self.rate_per_token;
         let mut options = LimitOptions::default();
-        options.rate_limits = (self.rate_limit == Switch::On).then_some(limits);
+        options.rate_limits = self.rate_limit.then_some(limits);
         options.validations_at_once = self.validations_at_once.get();
         options.admin_calls_at_once = self.admin_calls_at_once.get();
         options.body_timeout = seconds(self.body_timeout);

@@ -4,6 +4,8 @@ use clap::Args;
 use license_core::limits;
 use license_core::usage::UsageRetention;
 
+use crate::environment::switch;
+
 #[derive(Debug, Args)]
 pub(crate) struct RetentionFlags {
     /// Days for which audit entries are kept
@@ -12,7 +14,7 @@ pub(crate) struct RetentionFlags {
     pub(crate) audit_days: u32,
 
     /// Stores the client address of each change in the audit log. Addresses are personal data
-    #[arg(long, env = "LICENSE_STORE_ADDRESSES")]
+    #[arg(long, env = "LICENSE_STORE_ADDRESSES", value_parser = switch)]
     pub(crate) store_addresses: bool,
 
     /// Days that single validations are kept. Reports by hour reach back as far

@@ -44,7 +44,8 @@ impl StartupMessage {
                 (format!("{} (shown only once: store it now)", token.reveal()), token.reveal())
             }
             AdminToken::Existing => (
-                "generated on the first start; if you have lost it, start with --admin-token".to_owned(),
+                "shown on the first start; if it is lost: license-server token create --name admin --scopes admin"
+                    .to_owned(),
                 "PUT-YOUR-TOKEN-HERE",
             ),
             AdminToken::Configured => ("from --admin-token".to_owned(), "PUT-YOUR-TOKEN-HERE"),

@@ -7,7 +7,7 @@ use crate::catalog::PlanCatalog;
 use crate::event::EventType;
 use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
 use crate::usage::EvictionCandidate;
-use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
+use crate::validation::{Claim, Denial, HeldSlots, assess};
 
 pub(super) fn activate(
     draft: &mut Draft,
@@ -17,7 +17,7 @@ pub(super) fn activate(
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
-    let needed = assess(&draft.license, plan_of(&draft.license, plans)?, held, claim, draft.now)?;
+    let needed = assess(&draft.license, plans, held, claim, draft.now)?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
         // The store found too few devices to evict. Denying is safer than overselling.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);

@@ -3,9 +3,9 @@
 use super::Draft;
 use super::lifecycle::refuse_revoked;
 use crate::catalog::{DomainPolicy, PlanCatalog};
-use crate::license::{Activation, ActivationId, Binding, LicenseState, ReleaseReason};
+use crate::license::{Activation, ActivationId, Binding, ReleaseReason};
 use crate::usage::EvictionCandidate;
-use crate::validation::{Denial, plan_of};
+use crate::validation::{Denial, plan_of, refuse_inactive};
 
 /// Devices that one command releases as idle. Callers repeat the command for more.
 pub(super) const IDLE_BATCH: u32 = 32;
@@ -32,11 +32,7 @@ pub(super) fn deactivate(
     binding: &Binding,
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
-    match draft.license.state {
-        LicenseState::Revoked => return Err(Denial::Revoked),
-        LicenseState::Suspended => return Err(Denial::Suspended),
-        LicenseState::Active => {}
-    }
+    refuse_inactive(&draft.license)?;
     let plan = plan_of(&draft.license, plans)?;
     if !plan.customer_release {
         return Err(Denial::ReleaseNotAllowed);

@@ -10,6 +10,6 @@ use super::StoreError;
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait CatalogStore: fmt::Debug + Send + Sync + 'static {
-    /// Returns the names of the plans of all licenses, each once, in any order.
+    /// Returns the names of the plans of all licenses that are not revoked, each once, in any order.
     async fn plans_in_use(&self) -> Result<Vec<String>, StoreError>;
 }

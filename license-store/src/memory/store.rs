@@ -180,7 +180,9 @@ impl ActivationStore for MemoryStore {
 impl CatalogStore for MemoryStore {
     async fn plans_in_use(&self) -> Result<Vec<String>> {
         let data = self.data();
-        let plans: BTreeSet<_> = data.licenses.values().map(|entry| &entry.record.license().plan).collect();
+        let licenses = data.licenses.values().map(|entry| entry.record.license());
+        let in_use = licenses.filter(|license| license.state != LicenseState::Revoked);
+        let plans: BTreeSet<_> = in_use.map(|license| &license.plan).collect();
         Ok(plans.into_iter().cloned().collect())
     }
 }

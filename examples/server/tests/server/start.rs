@@ -141,6 +141,86 @@ fn flags_and_environment_are_equivalent() {
     }
 }
 
+#[test]
+fn secret_and_token_are_read_from_files_and_trimmed() {
+    let folder = tempdir().unwrap();
+    let secret = "5a".repeat(32);
+    std::fs::write(folder.path().join("secret"), format!("{secret}\n")).unwrap();
+    std::fs::write(folder.path().join("token"), format!(" {TOKEN}\r\n")).unwrap();
+    let padded = (format!(" {secret} \n"), format!("{TOKEN}\n"));
+    for env in [
+        [("LICENSE_SECRET_FILE", "secret"), ("LICENSE_ADMIN_TOKEN_FILE", "token")],
+        [("LICENSE_SECRET", padded.0.as_str()), ("LICENSE_ADMIN_TOKEN", padded.1.as_str())],
+    ] {
+        let server = Server::start_with(folder.path(), &[], &env);
+        server.issue(TOKEN, &starter());
+        assert!(!folder.path().join("licenses.db.secret").exists());
+    }
+}
+
+#[test]
+fn blank_variable_counts_as_not_set() {
+    let folder = tempdir().unwrap();
+    let blank = [
+        ("LICENSE_SECRET", ""),
+        ("LICENSE_SECRET_FILE", " "),
+        ("LICENSE_ADMIN_TOKEN", ""),
+        ("LICENSE_PLANS", ""),
+        ("LICENSE_CACHE_SIZE", " "),
+        ("LICENSE_TRUSTED_PROXY", ""),
+        ("LICENSE_DATABASE_POOLER", ""),
+    ];
+    let server = Server::start_with(folder.path(), &[], &blank);
+    server.issue(server.token(), &starter());
+}
+
+#[test]
+fn switches_have_one_syntax_in_flags_and_variables() {
+    let folder = tempdir().unwrap();
+    for (args, value) in [(&["--rate-limit", "off"][..], "1"), (&["--rate-limit", "0"], "on")] {
+        let args = [&["--database", "memory:"], args].concat();
+        Server::start_with(folder.path(), &args, &[("LICENSE_WEBHOOK_ALLOW_HTTP", value)]);
+    }
+    let output = command(folder.path()).env("LICENSE_STORE_ADDRESSES", "maybe").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("must be on, off, true, false, 1 or 0"), "{message}");
+}
+
+/// Plans that only revoked licenses have may be missing.
+#[test]
+fn other_plans_start_after_a_try_with_the_built_in_ones() {
+    let folder = tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &["--admin-token", TOKEN], &[]);
+    let license = server.issue(TOKEN, &starter());
+    let (id, key) = (license["id"].as_str().unwrap().to_owned(), license["key"].clone());
+    server.stop("-INT");
+    let plans = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans.toml");
+    let message = failure(folder.path(), &["--plans", plans], &[]);
+    assert!(message.contains("change the plan of these licenses or revoke them"), "{message}");
+    let server = Server::start_with(folder.path(), &["--admin-token", TOKEN], &[]);
+    assert_eq!(server.call("DELETE", &format!("/api/v1/licenses/{id}"), Some(TOKEN), None).0, 200);
+    server.stop("-INT");
+    let server = Server::start_with(folder.path(), &["--admin-token", TOKEN, "--plans", plans], &[]);
+    assert_eq!(server.license(TOKEN, &id)["status"], "revoked");
+    let (_, verdict) = server.call("POST", "/api/v1/validate", None, Some(&json!({"key": key})));
+    assert_eq!(verdict["error"], "LICENSE_REVOKED");
+}
+
+#[test]
+fn public_address_without_tls_is_warned_about_once() {
+    let warning = "listens without TLS";
+    for (args, count) in [
+        (&["--listen", "0.0.0.0:0"][..], 1),
+        (&["--listen", "0.0.0.0:0", "--trusted-proxy", "10.0.0.0/8"], 0),
+        (&["--listen", "127.0.0.1:0"], 0),
+    ] {
+        let folder = tempdir().unwrap();
+        let server = Server::start_with(folder.path(), &[&["--database", "memory:"], args].concat(), &[]);
+        let (_, log) = server.stop("-INT");
+        assert_eq!(log.matches(warning).count(), count, "{args:?}: {log}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn files_are_readable_by_their_owner_only() {
@@ -172,6 +252,7 @@ fn failed_start_changes_no_file() {
         .unwrap();
     std::fs::write(path.join("text.db"), "this is no database, however long it is. ".repeat(50)).unwrap();
     std::fs::write(path.join("text.db.secret"), "5a".repeat(32)).unwrap();
+    std::fs::write(path.join("empty"), "\n").unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let (other_secret, short) = ("ab".repeat(32), "ab".repeat(31));
@@ -194,7 +275,10 @@ fn failed_start_changes_no_file() {
         (&["--admin-token", "short"], &[], "--admin-token must be at least 16"),
         (&[], &[("LICENSE_SECRET", other_secret.as_str())], "the secret does not fit this database"),
         (&[], &[("LICENSE_SECRET", short.as_str())], "LICENSE_SECRET"),
-        (&[], &[("LICENSE_SECRET", "")], "LICENSE_SECRET"),
+        (&[], &[("LICENSE_SECRET_FILE", "missing")], "LICENSE_SECRET_FILE: missing cannot be read"),
+        (&[], &[("LICENSE_SECRET_FILE", "empty")], "LICENSE_SECRET_FILE: empty is empty"),
+        (&[], &[("LICENSE_SECRET", short.as_str()), ("LICENSE_SECRET_FILE", "empty")], "set one of them"),
+        (&[], &[("LICENSE_ADMIN_TOKEN_FILE", "missing")], "LICENSE_ADMIN_TOKEN_FILE: missing cannot be read"),
     ] {
         let message = failure(path, args, env);
         assert!(message.contains(part), "{args:?} {env:?}: {message}");

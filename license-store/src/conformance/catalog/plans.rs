@@ -2,12 +2,12 @@
 
 use crate::conformance::prelude::*;
 
-/// Each plan that a license has is listed once.
+/// Each plan that an unrevoked license has is listed once.
 pub async fn plans_in_use_are_listed_once(Handles { store, .. }: &Handles) {
     assert_eq!(ok!(store.catalog().plans_in_use()), Vec::<String>::new());
     let first = issue(store, &spec("open")).await;
     issue(store, &spec("open")).await;
-    issue(store, &spec("small")).await;
+    let last = issue(store, &spec("small")).await;
     let found = async || {
         let plans = ok!(store.catalog().plans_in_use());
         let set: BTreeSet<_> = plans.iter().cloned().collect();
@@ -18,4 +18,8 @@ pub async fn plans_in_use_are_listed_once(Handles { store, .. }: &Handles) {
     let small = patch("small");
     ask(store, &first.id, &Command::Change(small)).await.expect("allowed");
     assert_eq!(found().await.len(), 2, "another license still has the old plan");
+    ask(store, &first.id, &Command::Revoke).await.expect("allowed");
+    assert_eq!(found().await.len(), 2, "another license still has the plan of the revoked one");
+    ask(store, &last.id, &Command::Revoke).await.expect("allowed");
+    assert_eq!(found().await, BTreeSet::from(["open".to_owned()]), "revoked licenses do not count");
 }

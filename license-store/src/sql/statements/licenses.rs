@@ -44,7 +44,8 @@ statements! {
             "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
             D::json_rows("kind, value", &bindings::<D>())
         ),
-        plans_in_use: "SELECT DISTINCT plan FROM licenses",
+        plans_in_use: "SELECT plan FROM (SELECT DISTINCT plan FROM licenses) AS used \
+             WHERE EXISTS (SELECT 1 FROM licenses WHERE licenses.plan = used.plan AND state <> 'revoked')",
         insert_idempotency_key:
             "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT DO NOTHING RETURNING key",

@@ -1,0 +1,110 @@
+//! Flags from the command line and from environment variables.
+
+use std::env::{self, VarError};
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, Error, FromArgMatches};
+
+use crate::flags::Flags;
+
+/// Parses the flags. A variable that is empty or blank counts as not set.
+pub(crate) fn parse_flags() -> Flags {
+    let parsed = command().try_get_matches().and_then(|matches| Flags::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| with_hint(error).exit())
+}
+
+fn command() -> Command {
+    without_blank_variables(Flags::command())
+}
+
+fn without_blank_variables(command: Command) -> Command {
+    let is_blank = |arg: &Arg| {
+        arg.get_env()
+            .is_some_and(|name| env::var_os(name).is_some_and(|value| is_blank(&value.to_string_lossy())))
+    };
+    command
+        .mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
+        .mut_subcommands(without_blank_variables)
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+/// Adds the right flag to the error of a flag that other servers have.
+fn with_hint(mut error: Error) -> Error {
+    let invalid = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    if error.kind() == ErrorKind::UnknownArgument && ["-p", "--port"].contains(&invalid.as_str()) {
+        let hint = "to set the port, use '--listen 127.0.0.1:PORT'";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    }
+    error
+}
+
+/// Parses a switch, the one syntax of all flags and variables that are on or off.
+pub(crate) fn switch(text: &str) -> Result<bool, &'static str> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "on" | "1" => Ok(true),
+        "false" | "off" | "0" => Ok(false),
+        _ => Err("must be on, off, true, false, 1 or 0"),
+    }
+}
+
+/// Returns a secret from the variable `name`, or from the file that the variable `name` + `_FILE` names.
+/// White space around it is not part of it. Errors do not repeat it.
+pub(crate) fn secret_variable(name: &str) -> Result<Option<String>, String> {
+    let value = variable(name)?;
+    let file_variable = format!("{name}_FILE");
+    let Some(file) = variable(&file_variable)? else { return Ok(value) };
+    if value.is_some() {
+        return Err(format!("{name} and {file_variable} are both set; set one of them"));
+    }
+    let path = PathBuf::from(file);
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("{file_variable}: {} cannot be read: {error}", path.display()))?;
+    if is_blank(&text) {
+        return Err(format!("{file_variable}: {} is empty", path.display()));
+    }
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn variable(name: &str) -> Result<Option<String>, String> {
+    match env::var(name) {
+        Ok(value) if is_blank(&value) => Ok(None),
+        Ok(value) => Ok(Some(value.trim().to_owned())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name} must be UTF-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switch_has_one_syntax() {
+        for (text, value) in [
+            ("true", Ok(true)),
+            ("on", Ok(true)),
+            ("1", Ok(true)),
+            (" ON ", Ok(true)),
+            ("False", Ok(false)),
+            ("off", Ok(false)),
+            ("0", Ok(false)),
+        ] {
+            assert_eq!(switch(text), value, "{text}");
+        }
+        for text in ["", "yes", "2", "disabled"] {
+            assert_eq!(switch(text), Err("must be on, off, true, false, 1 or 0"), "{text}");
+        }
+    }
+
+    #[test]
+    fn port_flag_names_the_right_one() {
+        for args in [["license-server", "-p", "80"], ["license-server", "--port", "80"]] {
+            let error = Flags::command().try_get_matches_from(args).map_err(with_hint).unwrap_err();
+            assert!(error.to_string().contains("--listen 127.0.0.1:PORT"), "{error}");
+        }
+    }
+}

@@ -40,7 +40,7 @@ impl PlanCatalog {
     }
 
     /// Returns the built-in plans, each for 365 days: starter (1 domain, 2 devices), professional (3
-    /// domains, 10 devices) and enterprise (unlimited).
+    /// domains, 10 devices) and enterprise (unlimited). They have no grace period.
     ///
     /// # Panics
     /// Never: the plans are constants.
@@ -56,14 +56,9 @@ impl PlanCatalog {
             year("professional")
                 .max_domains(Limit::AtMost(3))
                 .max_devices(Limit::AtMost(10))
-                .grace_days(7)
                 .feature("api", true)
                 .feature("support", "email"),
-            year("enterprise")
-                .grace_days(14)
-                .feature("api", true)
-                .feature("sso", true)
-                .feature("support", "priority"),
+            year("enterprise").feature("api", true).feature("sso", true).feature("support", "priority"),
         ])
         .expect("constant plans are in bounds")
     }
@@ -109,5 +104,11 @@ mod tests {
     fn standard_catalog_has_three_plans() {
         let names: Vec<_> = PlanCatalog::standard().iter().map(|plan| plan.name.clone()).collect();
         assert_eq!(names, ["enterprise", "professional", "starter"]);
+    }
+
+    /// Expired means expired at `expires_at`.
+    #[test]
+    fn standard_plans_have_no_grace() {
+        assert!(PlanCatalog::standard().iter().all(|plan| plan.grace().is_zero()));
     }
 }

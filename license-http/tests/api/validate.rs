@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::app::{EMAIL, TestApp, fault_store};
+use super::app::{EMAIL, NOW, TestApp, fault_store};
 use super::call::Call;
 use license_store::faults::Fault;
 
@@ -47,6 +47,17 @@ async fn unknown_key_is_not_found() {
     app.post(&format!("{}/rotate-key", license.path)).await;
     let reply = app.validate(json!({ "key": license.key })).await;
     assert_eq!((reply.status, reply.text()), (404, r#"{"valid":false,"error":"LICENSE_NOT_FOUND"}"#));
+}
+
+#[tokio::test]
+async fn built_in_plans_have_no_grace() {
+    let app = TestApp::new().await;
+    for plan in ["starter", "professional", "enterprise"] {
+        let license = app.issue(plan).await;
+        assert_eq!(app.put(&license.path, json!({ "expires_at": NOW })).await.status, 200);
+        let reply = app.validate(json!({ "key": license.key })).await;
+        assert_eq!(reply.json()["error"], "LICENSE_EXPIRED", "{plan}");
+    }
 }
 
 #[tokio::test]

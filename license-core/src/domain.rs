@@ -16,7 +16,6 @@
 //! ```
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -26,6 +25,7 @@ use self::error::MAX_NAME_LEN;
 pub use self::error::{DomainError, MAX_TYPED_LEN};
 use self::host::{Host, split_host};
 use self::normalise::{DOTS, ends_in_number, is_plain, normalise};
+use crate::text_value::text_value;
 
 mod cover;
 mod error;
@@ -265,11 +265,7 @@ impl DomainName {
     }
 }
 
-impl fmt::Display for DomainName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
-    }
-}
+text_value!(DomainName, DomainError);
 
 impl PartialEq for DomainName {
     fn eq(&self, other: &Self) -> bool {

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
-use crate::text_enum::display_as_str;
+use crate::text_value::text_value;
 
 /// Implements the stored form of a type that wraps bytes.
 macro_rules! stored_bytes {
@@ -126,7 +126,7 @@ macro_rules! ordered_id {
             }
         }
 
-        display_as_str!($name);
+        text_value!($name, IdError);
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

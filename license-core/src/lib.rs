@@ -31,6 +31,7 @@
 //! ```
 
 pub mod access;
+mod builder;
 pub mod catalog;
 pub mod clock;
 pub mod command;
@@ -49,6 +50,7 @@ mod page;
 pub mod service;
 pub mod store;
 mod text_enum;
+mod text_value;
 pub mod transfer;
 pub mod usage;
 pub mod validation;

@@ -9,6 +9,7 @@ use super::secret::TokenDigest;
 use crate::id::TokenId;
 use crate::limits;
 use crate::text_enum::text_enum;
+use crate::text_value::text_value;
 
 /// The name of a token, for people: 1 to 100 bytes without control characters and surrounding spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,8 @@ impl TokenName {
         &self.0
     }
 }
+
+text_value!(TokenName, TokenNameError);
 
 /// The text is not a token name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

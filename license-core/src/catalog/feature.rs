@@ -16,6 +16,26 @@ pub enum FeatureValue {
     String(String),
 }
 
+impl FeatureValue {
+    /// Returns the value if it is on or off.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Self::Bool(value) = self { Some(*value) } else { None }
+    }
+
+    /// Returns the value if it is a number.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        if let Self::Integer(value) = self { Some(*value) } else { None }
+    }
+
+    /// Returns the value if it is a text.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(value) = self { Some(value) } else { None }
+    }
+}
+
 impl From<bool> for FeatureValue {
     fn from(value: bool) -> Self {
         Self::Bool(value)

@@ -41,6 +41,12 @@ impl From<Option<u32>> for Limit {
     }
 }
 
+impl From<u32> for Limit {
+    fn from(number: u32) -> Self {
+        Self::AtMost(number)
+    }
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::PlanCatalogError;
 use super::feature::{FeatureValue, Features};
 use super::limit::Limit;
+use crate::builder::setters;
 use crate::limits;
 
 /// The policy for unregistered domains.
@@ -38,8 +39,8 @@ pub enum DevicePolicy {
 /// ```
 /// use license_core::catalog::{DomainPolicy, Limit, Plan};
 /// let plan = Plan::new("professional")
-///     .max_domains(Limit::AtMost(3))
-///     .term_days(Some(365))
+///     .max_domains(3)
+///     .term_days(365)
 ///     .feature("api", true)
 ///     .feature("seats", 25);
 /// assert_eq!(plan.max_devices, Limit::Unlimited);
@@ -113,17 +114,6 @@ fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<O
     }
 }
 
-macro_rules! setters {
-    ($($field:ident: $type:ty,)+) => {
-        $(#[doc = concat!("Sets [`", stringify!($field), "`](field@Self::", stringify!($field), ").")]
-        #[must_use]
-        pub fn $field(mut self, $field: $type) -> Self {
-            self.$field = $field;
-            self
-        })+
-    };
-}
-
 impl Plan {
     /// Creates a plan without limits and features: perpetual, free claim, exempt hosts, no customer release.
     #[must_use]
@@ -146,17 +136,17 @@ impl Plan {
     }
 
     setters! {
-        max_domains: Limit,
-        max_devices: Limit,
-        term_days: Option<u32>,
+        max_domains: impl Into<Limit>,
+        max_devices: impl Into<Limit>,
+        term_days: impl Into<Option<u32>>,
         grace_days: u32,
         domain_policy: DomainPolicy,
         exempt_hosts: bool,
         device_policy: DevicePolicy,
-        idle_days: Option<u32>,
+        idle_days: impl Into<Option<u32>>,
         customer_release: bool,
-        max_countries_per_day: Option<u32>,
-        max_devices_per_day: Option<u32>,
+        max_countries_per_day: impl Into<Option<u32>>,
+        max_devices_per_day: impl Into<Option<u32>>,
     }
 
     /// Adds or replaces a feature.

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Draft;
 use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
+use crate::builder::optional_setters;
 use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
@@ -29,6 +30,11 @@ pub enum TargetState {
 }
 
 /// Fields to change; `None` keeps a field.
+///
+/// ```
+/// use license_core::command::LicensePatch;
+/// let patch = LicensePatch::default().plan("team").max_devices(5);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LicensePatch {
     /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
@@ -47,6 +53,19 @@ pub struct LicensePatch {
     pub metadata: Option<Metadata>,
     /// The state.
     pub state: Option<TargetState>,
+}
+
+impl LicensePatch {
+    optional_setters! {
+        plan: String,
+        customer_email: CustomerEmail,
+        max_domains: Limit,
+        max_devices: Limit,
+        domains: Vec<DomainName>,
+        expires_at: Expiry,
+        metadata: Metadata,
+        state: TargetState,
+    }
 }
 
 pub(super) fn change(

@@ -8,6 +8,7 @@ use super::audit;
 use super::change::register;
 use super::lifecycle::supported_time;
 use crate::access::{Actor, AuditEntry};
+use crate::builder::{optional_setters, setters};
 use crate::catalog::{Limit, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
@@ -17,9 +18,18 @@ use crate::license::{
     LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
+use crate::text_value::text_value;
 use crate::validation::Denial;
 
 /// The fields of a new license. Those that are `None` come from its plan.
+///
+/// ```
+/// use license_core::command::LicenseSpec;
+/// let spec = LicenseSpec::new("team", "dev@example.com".parse()?)
+///     .max_devices(5)
+///     .domains(["example.com".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LicenseSpec {
     /// The name of the plan.
@@ -51,6 +61,17 @@ impl LicenseSpec {
             expires_at: None,
             metadata: Metadata::default(),
         }
+    }
+
+    optional_setters! {
+        max_domains: Limit,
+        max_devices: Limit,
+        expires_at: Expiry,
+    }
+
+    setters! {
+        domains: impl Into<Vec<DomainName>>,
+        metadata: Metadata,
     }
 
     /// Returns a digest of all fields, to compare requests.
@@ -93,6 +114,8 @@ impl IdempotencyKey {
         &self.0
     }
 }
+
+text_value!(IdempotencyKey, IdempotencyKeyError);
 
 /// The text is not an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,8 @@ use super::fingerprint::Fingerprint;
 use super::label::Label;
 use crate::domain::DomainName;
 use crate::id::LicenseId;
-use crate::text_enum::{display_as_str, text_enum};
+use crate::text_enum::text_enum;
+use crate::text_value::text_value;
 
 /// The id of an activation: `act_`, the license id's suffix, and its event number in at least ten digits.
 ///
@@ -51,7 +52,7 @@ impl ActivationId {
     }
 }
 
-display_as_str!(ActivationId);
+text_value!(ActivationId, ActivationIdError);
 
 /// The text is not an activation id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@ use email_address::{EmailAddress, Options};
 
 use crate::debug::opaque_debug;
 use crate::limits;
+use crate::text_value::text_value;
 
 /// The e-mail address of a customer: at most 254 bytes, with ASCII letters in lower case, so that lookups
 /// ignore their case. Other letters stay, since lower-casing them could exceed the limit.
@@ -57,6 +58,8 @@ impl CustomerEmail {
         &self.0
     }
 }
+
+text_value!(CustomerEmail, EmailError);
 
 opaque_debug!(CustomerEmail);
 

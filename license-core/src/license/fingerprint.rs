@@ -3,6 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::limits;
+use crate::text_value::text_value;
 
 /// The name of a device: 1 to 255 bytes of printable text, compared exactly.
 ///
@@ -40,6 +41,8 @@ impl Fingerprint {
         &self.0
     }
 }
+
+text_value!(Fingerprint, FingerprintError);
 
 /// The reason why a text is not a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::limits;
+use crate::text_value::text_value;
 
 /// A label that the vendor gives an activation, such as an owner: 1 to 100 bytes of printable text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ impl Label {
         &self.0
     }
 }
+
+text_value!(Label, LabelError);
 
 /// The text is not a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -77,3 +77,9 @@ impl Expiry {
         }
     }
 }
+
+impl From<DateTime<Utc>> for Expiry {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::At(time)
+    }
+}

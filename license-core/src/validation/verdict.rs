@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::denial::Denial;
 use super::snapshot::LicenseSnapshot;
-use crate::catalog::{Features, Plan};
+use crate::catalog::{FeatureValue, Features, Plan};
 use crate::license::License;
 
 /// The answer to a validation.
@@ -58,5 +58,11 @@ impl ValidLicense {
     #[must_use]
     pub fn features(&self) -> &Features {
         &self.plan.features
+    }
+
+    /// Returns the value of a feature, or `None` if the plan lacks it.
+    #[must_use]
+    pub fn feature(&self, name: &str) -> Option<&FeatureValue> {
+        self.features().get(name)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use license_core::clock::SystemRng;
 use license_core::{
-    CustomerEmail, Denial, LicenseSpec, Limit, Plan, PlanCatalog, Secret, ValidateRequest, Verdict,
+    CustomerEmail, Denial, LicenseSpec, Plan, PlanCatalog, Secret, ValidateRequest, Verdict,
 };
 use license_store::{Engine, SqliteStore};
 
@@ -19,10 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::generate(&mut SystemRng)?;
     let store = SqliteStore::open(folder.path().join("licenses.db")).await?;
 
-    let plans = PlanCatalog::new([Plan::new("pro")
-        .max_domains(Limit::AtMost(1))
-        .term_days(Some(365))
-        .feature("export", true)])?;
+    let plans = PlanCatalog::new([Plan::new("pro").max_domains(1).term_days(365).feature("export", true)])?;
     let engine = Engine::builder(Arc::new(store), &secret).plans(plans).start().await?;
 
     let spec = LicenseSpec::new("pro", CustomerEmail::parse("dev@example.com")?);

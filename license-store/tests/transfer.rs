@@ -16,7 +16,7 @@ use license_core::service::{
     Deactivated, ExportKeys, ImportOptions, ImportReport, ServiceOptions, Services, SlotHolder,
     ValidateRequest,
 };
-use license_core::store::{FullStore, LicenseFilter, LicenseQuery, PageRequest};
+use license_core::store::{FullStore, LicenseFilter, PageRequest};
 use license_core::transfer::Columns;
 use license_core::validation::Verdict;
 use license_store::memory::MemoryStore;
@@ -149,11 +149,7 @@ async fn identical(from: &Server, into: &Server, keys: ExportKeys) {
 async fn usable(from: &Server, into: &Server) {
     into.services.reload_key_formats().await.expect("forms");
     let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
-    let licenses = from
-        .services
-        .licenses
-        .list(&LicenseQuery { filter: LicenseFilter::default(), at: from.services.now(), page: page.clone() })
-        .await;
+    let licenses = from.services.licenses.list(&LicenseFilter::default(), &page).await;
     for license in licenses.expect("a list").items {
         let key = license.key.reveal();
         let there = into.services.licenses.get(&license.detail.license.id).await.expect("it is there");
@@ -592,16 +588,7 @@ async fn table_rows_are_imported_as_licenses() {
         ]
     );
     let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
-    let found = server
-        .services
-        .licenses
-        .list(&LicenseQuery {
-            filter: LicenseFilter::default(),
-            at: server.services.now(),
-            page: page.clone(),
-        })
-        .await
-        .expect("a list");
+    let found = server.services.licenses.list(&LicenseFilter::default(), &page).await.expect("a list");
     let one = found.items.iter().find(|one| one.key.reveal() == "K-1").expect("the first row");
     assert_eq!(one.detail.license.customer_email.as_str(), "dev@example.com");
     assert_eq!(one.detail.license.metadata.as_map()["note"], "hi");

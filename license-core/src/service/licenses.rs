@@ -9,9 +9,10 @@ use crate::command::{
     Command, CommandOutcome, Idempotency, IdempotencyKey, LicensePatch, LicenseSpec, create,
 };
 use crate::error::ServiceError;
+use crate::json::LicenseJson;
 use crate::key::LicenseKey;
 use crate::license::{ActivationId, LicenseDetail, LicenseId};
-use crate::store::{Created, LicenseQuery, LicenseStore, Page, StoreError};
+use crate::store::{Created, LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest, StoreError};
 
 /// Maximum number of attempts to create a license with a new id and key. A third collision means that the
 /// generator is broken.
@@ -112,12 +113,22 @@ impl LicenseService {
         self.with_key(detail)
     }
 
-    /// Lists licenses, newest first. The filter applies to the
-    /// [status](crate::license::License::status) at [`LicenseQuery::at`].
-    pub async fn list(&self, query: &LicenseQuery) -> Result<Page<KeyedLicense, LicenseId>, ServiceError> {
-        let Page { items, next } = self.store.list(query).await?;
+    /// Lists licenses, newest first. The cursor is the last id of a page.
+    pub async fn list(
+        &self,
+        filter: &LicenseFilter,
+        page: &PageRequest<LicenseId>,
+    ) -> Result<Page<KeyedLicense, LicenseId>, ServiceError> {
+        let query = LicenseQuery { filter: filter.clone(), at: self.context.now(), page: page.clone() };
+        let Page { items, next } = self.store.list(&query).await?;
         let items = items.into_iter().map(|detail| self.with_key(detail)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })
+    }
+
+    /// Returns a license as the JSON of the HTTP API, with its status at this moment.
+    #[must_use]
+    pub fn json<'a>(&self, license: &'a KeyedLicense) -> LicenseJson<'a> {
+        LicenseJson::new(&license.detail, Some(license.key.reveal()), self.context.now(), usize::MAX)
     }
 
     /// Executes a command and returns the license after it, if the license still has `expected_version`.

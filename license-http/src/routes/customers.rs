@@ -14,7 +14,7 @@ use license_core::event::Event;
 use license_core::license::{CustomerEmail, LicenseId};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
-use license_core::store::{LicenseFilter, LicenseQuery, Page, PageRequest};
+use license_core::store::{LicenseFilter, Page, PageRequest};
 use license_core::usage::{RollupFilter, UsageQuery};
 use serde::Serialize;
 use serde_json::Value;
@@ -81,11 +81,7 @@ pub(super) async fn export(
 ) -> Result<Response, Problem> {
     let filter = LicenseFilter { customer_email: Some(email), ..LicenseFilter::default() };
     let now = state.services.now();
-    let first = state
-        .services
-        .licenses
-        .list(&LicenseQuery { filter: filter.clone(), at: now, page: first_page() })
-        .await?;
+    let first = state.services.licenses.list(&filter, &first_page()).await?;
     let (sender, chunks) = mpsc::channel(BUFFERED_CHUNKS);
     tokio::spawn(async move {
         let mut export = Export { services: Arc::clone(&state.services), now, sender };
@@ -133,11 +129,7 @@ impl Export {
             }
             let Some(after) = page.next else { break };
             let next = PageRequest { after: Some(after), ..first_page() };
-            page = self
-                .services
-                .licenses
-                .list(&LicenseQuery { filter: filter.clone(), at: self.now, page: next })
-                .await?;
+            page = self.services.licenses.list(filter, &next).await?;
         }
         self.text("]}".to_owned()).await
     }

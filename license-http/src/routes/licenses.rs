@@ -13,7 +13,7 @@ use license_core::json::LicenseJson;
 use license_core::license::{CustomerEmail, LicenseId, Metadata, Status};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
-use license_core::store::{LicenseFilter, LicenseQuery};
+use license_core::store::LicenseFilter;
 use serde_json::Value;
 
 use crate::auth::Authenticated;
@@ -56,7 +56,7 @@ pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Re
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
     let now = state.services.now();
-    let found = state.services.licenses.list(&LicenseQuery { filter, at: now, page }).await?;
+    let found = state.services.licenses.list(&filter, &page).await?;
     let page = PageJson::new(&found, |license| license_json(license, now));
     let counted = found.items.iter().map(|license| license.detail.counters.as_of);
     Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))

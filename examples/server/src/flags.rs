@@ -58,8 +58,7 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,
 
-    /// Token for admin calls, instead of the one generated on the first start; or set
-    /// LICENSE_ADMIN_TOKEN_FILE to the name of a file that has it
+    /// Token for admin calls, instead of the one generated on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
 

@@ -38,6 +38,7 @@ mod record;
 mod tokens;
 mod transfer;
 mod usage;
+mod used_keys;
 mod webhooks;
 
 pub use crate::license::LicenseChanged;
@@ -56,6 +57,7 @@ pub use record::LicenseRecord;
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
+pub use used_keys::UsedKeys;
 pub use webhooks::{
     DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
     WebhookStore,

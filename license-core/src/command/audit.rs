@@ -32,7 +32,7 @@ pub(crate) fn decided(
     actor: &Arc<Actor>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> AuditEntry {
-    let Changes { license, added, released, labelled, events: _, audit: _, erased } = changes;
+    let Changes { license, added, released, labelled, erased, .. } = changes;
     let released: Vec<_> = read.iter().copied().filter(|held| released.contains(&held.id)).collect();
     let mut fields: Map<_, _> = changed_fields(before, license)
         .map(|(name, before, after)| (name.to_owned(), json!({ "before": before, "after": after })))

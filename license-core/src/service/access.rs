@@ -10,7 +10,7 @@ use crate::access::{
     TokenSecret, TokenState, Who,
 };
 use crate::clock::whole_micros;
-use crate::error::ServiceError;
+use crate::error::{Resource, ServiceError};
 use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
 
 /// Name of the setting that holds the digest of the first token.
@@ -73,7 +73,7 @@ impl AccessService {
     ///
     /// # Errors
     /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`]
-    /// if there is none, and [`ServiceError::TokenExpired`] if `expires_at` is not in the future.
+    /// if there is none, and [`ServiceError::TokenExpiryInPast`] if `expires_at` is not in the future.
     pub async fn create(
         &self,
         spec: &TokenSpec,
@@ -90,7 +90,7 @@ impl AccessService {
         }
         let expires_at = expires_at.map(whole_micros);
         if expires_at.is_some_and(|at| at <= now) {
-            return Err(ServiceError::TokenExpired);
+            return Err(ServiceError::TokenExpiryInPast);
         }
         let (id, secret) =
             self.sources.with_rng(|rng| Ok((TokenId::generate(now, rng)?, TokenSecret::generate(rng)?)))?;
@@ -143,9 +143,9 @@ impl AccessService {
     /// Returns the token with this id.
     ///
     /// # Errors
-    /// Returns [`ServiceError::TokenNotFound`] if there is none.
+    /// Returns [`ServiceError::NotFound`] if there is none.
     pub async fn token(&self, id: &TokenId) -> Result<ApiToken, ServiceError> {
-        self.tokens.get_token(id).await?.ok_or(ServiceError::TokenNotFound)
+        self.tokens.get_token(id).await?.ok_or(ServiceError::NotFound(Resource::Token))
     }
 
     /// Lists all tokens, newest first.
@@ -156,14 +156,14 @@ impl AccessService {
     /// Revokes a token, permanently. After it returns, this node rejects the token.
     ///
     /// # Errors
-    /// Returns [`ServiceError::TokenNotFound`] if there is none, and [`ServiceError::LacksScope`] if
+    /// Returns [`ServiceError::NotFound`] if there is none, and [`ServiceError::LacksScope`] if
     /// `allowed` lacks a scope of the token.
     pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, ServiceError> {
         // Scopes of a token never change, so reading them before the lock is safe.
         if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {
             return Err(ServiceError::LacksScope(scope));
         }
-        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(ServiceError::TokenNotFound)
+        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(ServiceError::NotFound(Resource::Token))
     }
 
     /// Lists audit entries, newest first.

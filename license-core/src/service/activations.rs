@@ -48,7 +48,7 @@ impl ActivationService {
             let query = IdleQuery { plan: &plan.name, before, limit };
             for id in self.activations.find_idle(&query).await? {
                 match self.licenses.execute(&id, &Command::ReleaseIdle, &context).await {
-                    Ok(CommandOutcome::Done(_)) => released += 1,
+                    Ok(CommandOutcome::Done(_) | CommandOutcome::Repeated(_)) => released += 1,
                     // The device was seen since, or another node was first.
                     Ok(CommandOutcome::Denied(_)) => {}
                     Err(error) => failure = Some(error),

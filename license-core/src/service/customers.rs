@@ -59,7 +59,7 @@ impl CustomerService {
             for detail in found {
                 let context = self.context.command(query.at, None, Some(Arc::clone(by)));
                 match self.licenses.execute(&detail.license.id, &command, &context).await? {
-                    CommandOutcome::Done(_) => count += 1,
+                    CommandOutcome::Done(_) | CommandOutcome::Repeated(_) => count += 1,
                     CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
                 }
             }

@@ -117,7 +117,9 @@ impl ValidationService {
                 let command = Command::Activate(claim.clone());
                 let context = self.context.command(now, None, None);
                 match self.store.execute(&license_id, &command, &context).await? {
-                    CommandOutcome::Done(license) => activated(license, plans).map_err(plan_unknown)?,
+                    CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
+                        activated(license, plans).map_err(plan_unknown)?
+                    }
                     CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
                         return Err(plan_unknown(denial));
                     }
@@ -180,7 +182,7 @@ impl ValidationService {
         let by = Arc::new(Actor { who: Who::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
         Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
-            CommandOutcome::Done(license) => {
+            CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;
                 Deactivated::Released(license)

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::context::ServiceContext;
 use super::events::EventService;
-use crate::error::ServiceError;
+use crate::error::{Resource, ServiceError};
 use crate::event::{Event, EventId, Subject};
 use crate::store::{
     DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore,
@@ -55,7 +55,7 @@ pub struct OutgoingBatch {
 
 /// Manages webhook endpoints and hands out deliveries to send.
 ///
-/// Methods that name an endpoint return [`ServiceError::EndpointNotFound`] if there is none with this id.
+/// Methods that name an endpoint return [`ServiceError::NotFound`] if there is none with this id.
 /// Every method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct WebhookService {
@@ -109,7 +109,7 @@ impl WebhookService {
 
     /// Returns the endpoint with this id.
     pub async fn get(&self, id: &EndpointId) -> Result<Endpoint, ServiceError> {
-        self.store.get_endpoint(id).await?.ok_or(ServiceError::EndpointNotFound)
+        self.store.get_endpoint(id).await?.ok_or(ServiceError::NotFound(Resource::Endpoint))
     }
 
     /// Executes a command on an endpoint and returns the endpoint after it.
@@ -128,7 +128,7 @@ impl WebhookService {
         match self.store.execute_endpoint(id, command, self.context.now()).await? {
             EndpointOutcome::Done(endpoint) => Ok(*endpoint),
             EndpointOutcome::Disabled => Err(ServiceError::EndpointDisabled),
-            EndpointOutcome::NotFound => Err(ServiceError::EndpointNotFound),
+            EndpointOutcome::NotFound => Err(ServiceError::NotFound(Resource::Endpoint)),
         }
     }
 
@@ -156,7 +156,7 @@ impl WebhookService {
 
     /// Deletes an endpoint with its deliveries.
     pub async fn delete(&self, id: &EndpointId) -> Result<(), ServiceError> {
-        if self.store.delete_endpoint(id).await? { Ok(()) } else { Err(ServiceError::EndpointNotFound) }
+        if self.store.delete_endpoint(id).await? { Ok(()) } else { Err(ServiceError::NotFound(Resource::Endpoint)) }
     }
 
     /// Lists deliveries to an endpoint, newest event first.
@@ -174,18 +174,18 @@ impl WebhookService {
     /// Returns the delivery of an event to an endpoint.
     ///
     /// # Errors
-    /// Returns [`ServiceError::DeliveryNotFound`] if there is none.
+    /// Returns [`ServiceError::NotFound`] if there is none.
     pub async fn delivery(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
-        self.store.get_delivery(id, event).await?.ok_or(ServiceError::DeliveryNotFound)
+        self.store.get_delivery(id, event).await?.ok_or(ServiceError::NotFound(Resource::Delivery))
     }
 
     /// Delivers an event again, from the start of the schedule.
     ///
     /// # Errors
-    /// Returns [`ServiceError::DeliveryNotFound`] if there is no such delivery.
+    /// Returns [`ServiceError::NotFound`] if there is no such delivery.
     pub async fn replay(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
         if !self.store.replay_delivery(id, event, self.context.now()).await? {
-            return Err(ServiceError::DeliveryNotFound);
+            return Err(ServiceError::NotFound(Resource::Delivery));
         }
         self.delivery(id, event).await
     }

@@ -36,7 +36,7 @@ pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub use idempotency::{
-    Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey, UsedKeys,
+    Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey,
 };
 pub(crate) use lifecycle::supported_time;
 
@@ -71,9 +71,9 @@ pub enum Command {
         /// The new key.
         sealed: SealedKey,
     },
-    /// Anonymises the customer, if the license still belongs to it: replaces the address, also in events and
+    /// Erases the customer, if the license still belongs to it: replaces the address, also in events and
     /// in the audit, and removes the metadata.
-    Anonymise(Erasure),
+    EraseCustomer(Erasure),
     /// Revokes the license. Final.
     Revoke,
 }
@@ -121,7 +121,7 @@ impl Command {
             | Self::Renew
             | Self::Change(_)
             | Self::RotateKey { .. }
-            | Self::Anonymise(_)
+            | Self::EraseCustomer(_)
             | Self::ReleaseIdle
             | Self::Revoke => Reads::Nothing,
         }
@@ -141,7 +141,7 @@ impl Command {
             | Self::Suspend
             | Self::Reinstate
             | Self::Change(_)
-            | Self::Anonymise(_)
+            | Self::EraseCustomer(_)
             | Self::Revoke => None,
         }
     }
@@ -295,8 +295,8 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
         Command::Change(change) => change::change(&mut draft, activations, change, &context.plans),
         Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
-        Command::Anonymise(erasure) => {
-            lifecycle::anonymise(&mut draft, erasure);
+        Command::EraseCustomer(erasure) => {
+            lifecycle::erase_customer(&mut draft, erasure);
             Ok(())
         }
         Command::Revoke => {

@@ -58,8 +58,9 @@ pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
+pub use crate::webhook::EndpointOutcome;
 pub use webhooks::{
-    DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
+    DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
     WebhookStore,
 };
 

@@ -9,7 +9,7 @@ text_enum! {
     Scope {
         /// Read licenses, their keys and activations.
         LicensesRead = "licenses:read",
-        /// Issue and change licenses; anonymise customers.
+        /// Issue and change licenses; erase customers.
         LicensesWrite = "licenses:write",
         /// Read usage.
         UsageRead = "usage:read",

@@ -62,7 +62,7 @@ pub(crate) fn decided(
     }
 }
 
-fn action(command: &Command) -> &'static str {
+pub(super) fn action(command: &Command) -> &'static str {
     match command {
         Command::Activate(_) => "activation.create",
         Command::Release(_) | Command::ReleaseIdle => "activation.release",
@@ -74,7 +74,7 @@ fn action(command: &Command) -> &'static str {
         Command::Change(_) => "license.change",
         Command::RotateKey { .. } => "license.rotate_key",
         Command::Revoke => "license.revoke",
-        Command::Anonymise(_) => "license.anonymise",
+        Command::EraseCustomer(_) => "license.erase_customer",
     }
 }
 

@@ -22,8 +22,7 @@ impl ActivationService {
     /// Lists the activations of a license, oldest first, with when they were last seen.
     ///
     /// # Errors
-    /// Returns [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if
-    /// there is no such license.
+    /// Returns [`ServiceError::NotFound`] if there is no such license.
     pub async fn list(
         &self,
         id: &LicenseId,

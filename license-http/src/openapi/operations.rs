@@ -16,7 +16,7 @@ use crate::problem::Code;
 pub(super) const TAGS: [(&str, &str); 8] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
-    ("customers", "Export and anonymisation of personal data."),
+    ("customers", "Export and erasure of personal data."),
     ("events", "The event log."),
     ("webhooks", "Webhook endpoints and deliveries."),
     ("tokens", "API tokens."),
@@ -129,7 +129,7 @@ fn commands() -> [Op; 8] {
             .lists("ActivationPage", activation_id()),
         changes(delete(activation, "releaseActivation", "Release an activation")),
         changes(patch(activation, "labelActivation", "Label an activation").reads("ActivationLabel")).about(
-            "The label is shown in the list of activations. It is removed when the customer is anonymised.",
+            "The label is shown in the list of activations. It is removed when the customer is erased.",
         ),
         usage(get("/licenses/{id}/usage", "getUsage", "Get the usage of a license"), "UsageAnswer")
             .or_as("image/svg+xml", "Chart of the series, by day without `interval`."),
@@ -156,12 +156,12 @@ fn usage(op: Op, schema: &str) -> Op {
 fn customers() -> [Op; 4] {
     [
         usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
-        delete("/customers/{email}", "anonymiseCustomer", "Anonymise a customer")
+        delete("/customers/{email}", "eraseCustomer", "Erase a customer")
             .about(
                 "Replaces the e-mail address in all licenses and removes the metadata. The licenses keep working and stay \
                  grouped.",
             )
-            .answers("Anonymised", "The replacement address."),
+            .answers("ErasedCustomer", "The replacement address."),
         get("/customers/{email}/export", "exportCustomer", "Export the data of a customer")
             .answers("Export", "All data. If the export fails midway, the response is not valid JSON."),
         get("/events", "listEvents", "List events, newest first")

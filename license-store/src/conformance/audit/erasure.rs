@@ -5,7 +5,7 @@ use crate::conformance::prelude::*;
 
 /// An erased address is gone from licenses, events and audit entries. Data of other customers stays.
 pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, .. }: &Handles) {
-    let erasure = Erasure { email: email("me@example.com"), anonymous: email("x@erased.invalid") };
+    let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
     let issue = async |customer: &str, order: &str| {
         let spec = LicenseSpec {
             customer_email: email(customer),
@@ -30,7 +30,7 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     ask_as(store, &given.id, &Command::Revoke, Some(actor())).await;
     let before = all_entries(store.audit()).await.len();
     for license in [&mine, &longer, &given] {
-        ask_as(store, &license.id, &Command::Anonymise(erasure.clone()), Some(actor())).await;
+        ask_as(store, &license.id, &Command::EraseCustomer(erasure.clone()), Some(actor())).await;
     }
     let entry = AuditEntry::of_erasure(&erasure, 1, &actor(), at(61));
     ok!(store.audit().erase_customer(&erasure, &entry));

@@ -218,7 +218,7 @@ pub async fn label_is_stored_and_erased(Handles { store, other, .. }: &Handles) 
     assert_eq!(unknown, Err(DenialCode::ActivationNotFound));
 
     ask(store, id, &Command::Label(first, label("Anna"))).await.expect("bound");
-    let (email, anonymous) = (email("dev@example.com"), email("anonymous-1@anonymous.invalid"));
-    ask(store, id, &Command::Anonymise(Erasure { email, anonymous })).await.expect("allowed");
+    let (email, pseudonym) = (email("dev@example.com"), email("erased-1@erased.invalid"));
+    ask(store, id, &Command::EraseCustomer(Erasure { email, pseudonym })).await.expect("allowed");
     assert_eq!(labels().await, [None, None], "labels of an erased customer");
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use license_core::access::{Actor, AuditEntry, Audited, TokenId, Who};
 use license_core::license::LicenseId;
+use license_core::webhook::EndpointId;
 use serde_json::json;
 
 use super::reader::Reader;
@@ -11,8 +12,8 @@ use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
 /// The parameters of an entry, in the order of the columns.
-pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 11] {
-    let AuditEntry { at, actor, action, license_id, token_id, changes, metadata } = entry;
+pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 12] {
+    let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
     let Actor { who, request_id, address } = actor;
     [
         at.timestamp_micros().into(),
@@ -24,6 +25,7 @@ pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 11] {
         action.as_str().into(),
         license_id.as_ref().map(LicenseId::as_str).into(),
         token_id.as_ref().map(TokenId::as_str).into(),
+        endpoint_id.as_ref().map(EndpointId::as_str).into(),
         json!(changes).to_string().into(),
         metadata.as_ref().map(ToString::to_string).into(),
     ]
@@ -53,6 +55,7 @@ impl<R: SqlRow> Reader<'_, R> {
             action: self.text("action")?,
             license_id: self.maybe_parsed("license_id", LicenseId::parse)?,
             token_id: self.maybe_parsed("token_id", TokenId::parse)?,
+            endpoint_id: self.maybe_parsed("endpoint_id", EndpointId::parse)?,
             changes: self.json("changes")?,
             metadata: self.maybe_parsed("metadata", |text| serde_json::from_str(text))?,
         })

@@ -45,10 +45,6 @@ statements! {
             D::json_rows("kind, value", &bindings::<D>())
         ),
         plans_in_use: "SELECT DISTINCT plan FROM licenses",
-        insert_idempotency_key:
-            "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT DO NOTHING RETURNING key",
-        idempotency_key: "SELECT request, license_id FROM idempotency_keys WHERE key = $1",
         list: format!("{detail} WHERE 1 = 1"),
     } where {
         let for_update = D::FOR_UPDATE;

@@ -35,9 +35,7 @@ pub use create::{LicenseSpec, NewLicense, create};
 pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
-pub use idempotency::{
-    Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey,
-};
+pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
 pub(crate) use lifecycle::supported_time;
 
 /// A command on one license.

@@ -43,6 +43,7 @@ mod webhooks;
 
 pub use crate::license::LicenseChanged;
 pub use crate::page::{Page, PageRequest};
+pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
@@ -58,10 +59,8 @@ pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
-pub use crate::webhook::EndpointOutcome;
 pub use webhooks::{
-    DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
-    WebhookStore,
+    DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed, WebhookStore,
 };
 
 #[cfg(any(test, feature = "mock"))]

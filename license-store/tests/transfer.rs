@@ -58,7 +58,8 @@ async fn server(secret: &str, seed: u64) -> Server {
 
 impl Server {
     async fn export(&self, keys: ExportKeys) -> String {
-        let mut exporter = self.services.transfer.export(keys).await.expect("an export");
+        let mut exporter =
+            self.services.transfer.export(keys, &Actor::new(Who::CommandLine)).await.expect("an export");
         let mut text = String::new();
         while let Some(line) = exporter.next_line().await.expect("a line") {
             text.push_str(&line);

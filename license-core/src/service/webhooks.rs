@@ -11,9 +11,7 @@ use crate::access::Actor;
 use crate::command::{Idempotency, IdempotencyKey};
 use crate::error::{Resource, ServiceError};
 use crate::event::{Event, EventId, Subject};
-use crate::store::{
-    DeliveryDetail, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore,
-};
+use crate::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore};
 use crate::validation::Denial;
 use crate::webhook::{
     Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId,

@@ -93,7 +93,8 @@ impl NewEndpoint {
     #[must_use]
     pub fn new(endpoint: Endpoint, by: Option<&Actor>) -> Self {
         let audit = by.map(|by| {
-            let changes = fields(&endpoint).into_iter().map(|(name, after)| change(name, &Value::Null, &after));
+            let changes =
+                fields(&endpoint).into_iter().map(|(name, after)| change(name, &Value::Null, &after));
             let changes = changes.collect();
             let action = "webhook_endpoint.create";
             AuditEntry::of_endpoint(action, &endpoint.id, changes, by, endpoint.created_at)

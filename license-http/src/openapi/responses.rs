@@ -17,7 +17,7 @@ use super::schema::{
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
-use crate::routes::customers::{ErasedCustomer, CustomerEventJson};
+use crate::routes::customers::{CustomerEventJson, ErasedCustomer};
 use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;

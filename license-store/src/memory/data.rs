@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use license_core::access::{ApiToken, Erasure, TokenId};
 use chrono::{DateTime, Utc};
+use license_core::access::{ApiToken, Erasure, TokenId};
 use license_core::command::{Changes, Command, CommandContext, FormerCustomer, View};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;

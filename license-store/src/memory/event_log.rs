@@ -79,7 +79,8 @@ impl EventLog {
     /// receivers may have answered with the data that they got.
     pub(crate) fn erase(&mut self, subject: &Subject, erasure: &Erasure) {
         let mut erased = BTreeSet::new();
-        for (_, (event, position)) in self.events.range_mut((subject.clone(), 0)..=(subject.clone(), u64::MAX))
+        for (_, (event, position)) in
+            self.events.range_mut((subject.clone(), 0)..=(subject.clone(), u64::MAX))
         {
             if erasure.erase_from_event(&mut event.data) {
                 erased.extend(*position);

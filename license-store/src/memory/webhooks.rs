@@ -8,8 +8,8 @@ use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::{
-    ChangeNotice, DeliveryDetail, EventFilter, LeaseRequest, LeasedDeliveries, Page,
-    PageRequest, Replay, Replayed, SequencedEvent, StoreError, WebhookStore,
+    ChangeNotice, DeliveryDetail, EventFilter, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay,
+    Replayed, SequencedEvent, StoreError, WebhookStore,
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointChanges, EndpointCommand, EndpointContext, EndpointDecision,

@@ -8,8 +8,7 @@ use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::store::{
-    DeliveryDetail, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed,
-    WebhookStore,
+    DeliveryDetail, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed, WebhookStore,
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId, EndpointOutcome,

@@ -112,11 +112,7 @@ fn endpoint_commands_are_audited_without_credentials() {
             Some(json!({ "events": { "before": ["*"], "after": ["license.created"] } })),
         ),
         (&first, EndpointCommand::Enable, None),
-        (
-            &first,
-            EndpointCommand::Disable,
-            Some(json!({ "enabled": { "before": true, "after": false } })),
-        ),
+        (&first, EndpointCommand::Disable, Some(json!({ "enabled": { "before": true, "after": false } }))),
         (&disabled, EndpointCommand::Disable, None),
         (&first, EndpointCommand::RotateSecret(SealedSecret::from_bytes(vec![2])), Some(json!({}))),
         (&first, EndpointCommand::Test, Some(json!({}))),

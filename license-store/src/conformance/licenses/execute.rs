@@ -35,6 +35,7 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
             license: (*before.license).clone(),
             activations: activations(&before),
             eviction_candidates: Vec::new(),
+            used_key: None,
         };
         let context = context(at(60));
         let Decision { outcome, changes } = decide(view, command, &context);

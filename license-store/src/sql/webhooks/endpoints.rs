@@ -31,7 +31,10 @@ impl<D: Dialect> SqlDatabase<D> {
         self.fetch(tx, &self.sql.webhooks.update_endpoint, &endpoint_values(endpoint)).await.map(drop)
     }
 
-    pub(super) async fn try_create_endpoint(&self, NewEndpoint { endpoint, audit }: &NewEndpoint) -> Result<bool> {
+    pub(super) async fn try_create_endpoint(
+        &self,
+        NewEndpoint { endpoint, audit }: &NewEndpoint,
+    ) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         let rows = self.fetch(&mut tx, &self.sql.webhooks.count_endpoints, &[]).await?;

@@ -137,7 +137,7 @@ pub(crate) async fn export(args: &ExportArgs, flags: &Flags) -> Result<ExitCode,
 async fn write(service: &TransferService, keys: ExportKeys, out: &mut impl Write) -> Result<u64, String> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let failed = |error: io::Error| format!("the export cannot be written: {error}");
-    let mut exporter = service.export(keys).await.map_err(|error| error.to_string())?;
+    let mut exporter = service.export(keys, &Actor::new(Who::CommandLine)).await.map_err(|error| error.to_string())?;
     while let Some(line) = exporter.next_line().await.map_err(|error| error.to_string())? {
         out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
     }

@@ -78,9 +78,9 @@ fn licenses() -> [Op; 5] {
     let plan = with(text(limits::PLAN_NAME_BYTES), "pattern", r"^[^\u0000-\u001f\u007f-\u009f]+$");
     [
         post("/licenses", "createLicense", "Issue a license")
-            .idempotent()
             .reads("NewLicense")
             .answers_status(StatusCode::CREATED, "LicenseAnswer", "The license, with its key.")
+            .idempotent()
             .with_header("ETag")
             .with_header("Location")
             .conflicts(&[DenialCode::DomainLimitReached])
@@ -121,9 +121,11 @@ fn commands() -> [Op; 8] {
         command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license"),
         command("/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
         command("/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
+            .idempotent()
             .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar]),
         command("/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
-            .about("The old key is unknown from then on."),
+            .about("The old key is unknown from then on.")
+            .idempotent(),
         get("/licenses/{id}/activations", "listActivations", "List the activations of a license")
             .query("kind", one_of(kinds), "Only activations of this kind.")
             .lists("ActivationPage", activation_id()),
@@ -179,6 +181,7 @@ fn endpoints() -> [Op; 5] {
         post(all, "createWebhookEndpoint", "Create an endpoint")
             .reads("WebhookEndpointSettings")
             .answers_status(StatusCode::CREATED, "WebhookEndpoint", "The endpoint, with its secret.")
+            .shows_secret()
             .with_header("Location")
             .errors(&[Code::EndpointLimitReached]),
         get(all, "listWebhookEndpoints", "List all endpoints")
@@ -206,11 +209,14 @@ fn endpoint_commands() -> [Op; 7] {
             "Replace the secret of an endpoint",
         )
         .about("The old secret signs too for one day.")
-        .answers("WebhookEndpoint", "The endpoint, with its secret."),
+        .answers("WebhookEndpoint", "The endpoint, with its secret.")
+        .shows_secret(),
         post("/webhook-endpoints/{id}/test", "testWebhookEndpoint", "Send a test event")
             .about("Delivers it like any other event, and waits up to 20 seconds for the first attempt.")
             .answers("Delivery", "The delivery with its first attempt.")
+            .idempotent()
             .answers_status(StatusCode::ACCEPTED, "Delivery", "No attempt was made in time.")
+            .with_header("Idempotent-Replayed")
             .errors(&[Code::EndpointDisabled]),
         post("/webhook-endpoints/{id}/replay", "replayEvents", "Deliver events again")
             .reads("ReplayRequest")
@@ -234,6 +240,7 @@ fn access() -> [Op; 5] {
             .about("The token can only have scopes that the caller has.")
             .reads("NewToken")
             .answers_status(StatusCode::CREATED, "Token", "The token. Only this response has the secret.")
+            .shows_secret()
             .with_header("Location"),
         get("/tokens", "listTokens", "List tokens").lists("TokenPage", id("tok")),
         get("/tokens/{token_id}", "getToken", "Get a token")
@@ -244,6 +251,7 @@ fn access() -> [Op; 5] {
         get("/audit", "listAudit", "List changes, newest first")
             .query("license", id("lic"), "Changes of this license.")
             .query("token", id("tok"), "Changes of this token, or by it.")
+            .query("endpoint", id("whe"), "Changes of this webhook endpoint.")
             .query("action", action, "Changes with this action, such as license.revoke.")
             .query("from", time(), "Changes at or after this time.")
             .query("to", time(), "Changes before this time.")

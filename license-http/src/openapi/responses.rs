@@ -163,6 +163,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Token.token", matching("^lkt_")),
         ("AuditEntry.license_id", nullable(id("lic"))),
         ("AuditEntry.token_id", nullable(id("tok"))),
+        ("AuditEntry.endpoint_id", nullable(id("whe"))),
         ("AuditEntry.changes", open_object()),
         ("Actor.kind", one_of(["token", "customer", "system", "command_line", "named"])),
         ("Actor.token_id", nullable(id("tok"))),

@@ -1,3 +1,5 @@
+use license_core::command::LicensePatch;
+use license_core::license::{CustomerEmail, LicenseId};
 use serde_json::{Value, json};
 
 use super::app::{EMAIL, TestApp};
@@ -58,6 +60,26 @@ async fn erased_customer_leaves_no_trace() {
     let of_pseudonym = app.delete(&format!("/api/v1/customers/{}", pseudonym.as_str().unwrap())).await.json();
     assert_eq!(of_pseudonym, again);
     assert_eq!(app.get(&mine.path).await.json()["customer_email"], pseudonym);
+}
+
+/// The embedder changed the customer without an actor, and the audit has no entry that names the old address.
+#[tokio::test]
+async fn former_customer_leaves_no_trace() {
+    let (app, _) = TestApp::with_access().await;
+    let license = issue(&app, EMAIL, "A-17").await;
+    let id = LicenseId::parse(&license.id).unwrap();
+    let other = CustomerEmail::parse("other@example.com").ok();
+    let change = LicensePatch { customer_email: other, ..LicensePatch::default() };
+    app.services.licenses.change(&id, change).await.unwrap();
+    app.advance(chrono::TimeDelta::days(2));
+    assert_eq!(app.services.access.prune_audit(1).await.unwrap(), 1);
+    let reply = app.delete(&format!("/api/v1/customers/{EMAIL}")).await;
+    assert_eq!((reply.status, &reply.json()["licenses"]), (200, &json!(0)), "{}", reply.text());
+    for target in ["/api/v1/events?limit=100", "/api/v1/audit?limit=100"] {
+        let text = app.get(target).await.text().to_owned();
+        assert!(!text.contains(EMAIL), "{target}: {text}");
+    }
+    assert_eq!(app.get(&license.path).await.json()["customer_email"], "other@example.com");
 }
 
 #[tokio::test]

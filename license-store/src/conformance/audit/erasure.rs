@@ -118,17 +118,17 @@ pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Hand
     let (erased, kept) = (issue_to("me@example.com").await, issue_to("b@example.com").await);
     assign_all(store).await;
     let token = LeaseToken::from_bytes([1; 16]);
-    let request = LeaseRequest { now: at(1), lease_until: at(60), token, limit: 9, per_endpoint: 9 };
+    let request = LeaseRequest { now: at(1_000), lease_until: at(1_060), token, limit: 9, per_endpoint: 9 };
     for LeasedDelivery { delivery, .. } in ok!(webhooks.lease_deliveries(&request)).deliveries {
         let result = AttemptResult::Answered { status: 200, retry_after: None, body: "got it".to_owned() };
         let settlement = Settlement {
             endpoint_id: endpoint.id.clone(),
             event_id: delivery.event_id,
             token,
-            attempt: Attempt { at: at(2), duration: Duration::ZERO, result }.to_stored(),
+            attempt: Attempt { at: at(1_001), duration: Duration::ZERO, result }.to_stored(),
             jitter: 0,
             schedule: Schedule::default(),
-            now: at(2),
+            now: at(1_001),
         };
         ok!(webhooks.settle(&settlement));
     }

@@ -183,7 +183,8 @@ impl LicenseService {
         self.execute(id, &Command::Renew, None).await
     }
 
-    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid".
+    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid". Other nodes
+    /// follow when the change stream tells them, and after the TTL of their cache at the latest.
     pub async fn revoke(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::Revoke, None).await
     }

@@ -89,7 +89,8 @@ impl ValidationService {
     ///
     /// When it returns, the store has acknowledged the record of the validation. A change through this node
     /// is acknowledged only after validations that began before it have ended. Therefore, no validation
-    /// answers "valid" after a revocation was acknowledged.
+    /// on this node answers "valid" after it acknowledged a revocation. Other nodes follow when the change
+    /// stream tells them, and after the TTL of their cache at the latest.
     ///
     /// # Errors
     /// Returns [`ValidateError`] if the request is malformed, the store fails, or the catalog lacks the plan

@@ -106,7 +106,10 @@ fn licenses() -> [Op; 5] {
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
-            .about("Revocation is permanent. A repeated call gets the same answer.")
+            .about(
+                "Revocation is permanent. After the answer, this node never answers \"valid\" for the license; other nodes follow \
+                 within about 100 ms. A repeated call gets the same answer.",
+            )
             .versioned()
             .license(),
     ]
@@ -160,8 +163,8 @@ fn customers() -> [Op; 4] {
         usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
         delete("/customers/{email}", "eraseCustomer", "Erase a customer")
             .about(
-                "Replaces the e-mail address in all licenses and removes the metadata. The licenses keep working and stay \
-                 grouped.",
+                "Replaces the e-mail address in all licenses and removes the metadata, also in events and in the audit, and \
+                 in those of licenses that belonged to the customer before. The licenses keep working and stay grouped.",
             )
             .answers("ErasedCustomer", "The replacement address."),
         get("/customers/{email}/export", "exportCustomer", "Export the data of a customer")
@@ -219,6 +222,7 @@ fn endpoint_commands() -> [Op; 7] {
             .with_header("Idempotent-Replayed")
             .errors(&[Code::EndpointDisabled]),
         post("/webhook-endpoints/{id}/replay", "replayEvents", "Deliver events again")
+            .about("A repeated call makes the same deliveries due again. Receivers recognise them by their webhook-id.")
             .reads("ReplayRequest")
             .answers("Replayed", "Number of events."),
         get("/webhook-endpoints/{id}/deliveries", "listDeliveries", "List deliveries, newest event first")
@@ -246,7 +250,10 @@ fn access() -> [Op; 5] {
         get("/tokens/{token_id}", "getToken", "Get a token")
             .answers("Token", "The token, without its secret."),
         delete("/tokens/{token_id}", "revokeToken", "Revoke a token")
-            .about("Takes effect at once, on every node. The caller must have all scopes of the token.")
+            .about(
+                "Takes effect at once on this node, and within about 100 ms on other nodes. The caller must have all scopes of the \
+                 token.",
+            )
             .answers("Token", "The revoked token."),
         get("/audit", "listAudit", "List changes, newest first")
             .query("license", id("lic"), "Changes of this license.")

@@ -234,7 +234,8 @@ async fn calls_that_show_a_secret_refuse_keys() {
         app.admin("POST", "/api/v1/webhook-endpoints").json(&settings),
         app.admin("POST", &rotate),
     ] {
-        let reply = call.header("idempotency-key", "a").send(&app.router).await;
+        let call = call.header("idempotency-key", "a");
+        let reply = call.send(&app.router).await;
         let code = "IDEMPOTENCY_KEY_UNSUPPORTED".to_owned();
         assert_eq!(reply.fault(), (400, code, Some("Idempotency-Key".to_owned())), "{}", call.target);
     }

@@ -44,7 +44,7 @@ pub use licenses::{KeyedLicense, LicenseService};
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
 pub use validation::{Deactivated, SlotHolder, ValidateRequest, ValidationService};
-pub use webhooks::{KeyedEndpoint, Outgoing, OutgoingBatch, TestEvent, WebhookService};
+pub use webhooks::{EndpointWithSecret, Outgoing, OutgoingBatch, TestEvent, WebhookService};
 
 /// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are
 /// separate.

@@ -10,7 +10,7 @@ use crate::id::{EndpointId, LicenseId, TokenId};
 
 /// The identity of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum Principal {
     /// The holder of a token.
     Token {
         /// The id of the token.
@@ -28,7 +28,7 @@ pub enum Who {
     Named(String),
 }
 
-impl Who {
+impl Principal {
     /// Returns `token`, `customer`, `system`, `command_line` or `named`, as in databases and JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -74,7 +74,7 @@ impl Who {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// The identity.
-    pub who: Who,
+    pub principal: Principal,
     /// The id of the request, as in logs.
     pub request_id: Option<String>,
     /// The address of the caller. Personal data: stored only if configured.
@@ -84,8 +84,8 @@ pub struct Actor {
 impl Actor {
     /// Creates an actor without a request.
     #[must_use]
-    pub fn new(who: Who) -> Self {
-        Self { who, request_id: None, address: None }
+    pub fn new(principal: Principal) -> Self {
+        Self { principal, request_id: None, address: None }
     }
 }
 
@@ -208,8 +208,9 @@ impl AuditFilter {
     #[must_use]
     pub fn matches(&self, entry: &AuditEntry) -> bool {
         let Self { license_id, token_id, endpoint_id, action, from, to } = self;
-        let by_or_of =
-            |id: &TokenId| entry.token_id.as_ref() == Some(id) || entry.actor.who.token_id() == Some(id);
+        let by_or_of = |id: &TokenId| {
+            entry.token_id.as_ref() == Some(id) || entry.actor.principal.token_id() == Some(id)
+        };
         license_id.as_ref().is_none_or(|id| entry.license_id.as_ref() == Some(id))
             && token_id.as_ref().is_none_or(by_or_of)
             && endpoint_id.as_ref().is_none_or(|id| entry.endpoint_id.as_ref() == Some(id))

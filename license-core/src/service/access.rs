@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock_and_rng::ClockAndRng;
 use crate::access::{
-    Actor, ApiToken, AuditFilter, Audited, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName,
-    TokenSecret, TokenState, Who,
+    Actor, ApiToken, AuditFilter, Audited, NewToken, Principal, Scope, Scopes, TokenDigest, TokenId,
+    TokenName, TokenSecret, TokenState,
 };
 use crate::clock::whole_micros;
 use crate::error::{Resource, ServiceError};
@@ -23,7 +23,7 @@ const PRUNE_BATCH: u32 = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Identity, for the audit log.
-    pub who: Who,
+    pub principal: Principal,
     /// Scopes of the caller.
     pub scopes: Scopes,
 }
@@ -85,7 +85,7 @@ impl AccessService {
         if scopes.is_empty() {
             return Err(ServiceError::TokenWithoutScopes);
         }
-        if let Some(scope) = allowed.missing_of(*scopes) {
+        if let Some(scope) = allowed.missing_scope(*scopes) {
             return Err(ServiceError::LacksScope(scope));
         }
         let expires_at = expires_at.map(whole_micros);
@@ -119,7 +119,7 @@ impl AccessService {
         let name = TokenName::parse(FIRST_TOKEN_NAME)
             .map_err(|error| StoreError::Unavailable { source: error.into() })?;
         let token = ApiToken::new(TokenId::first(), digest, name, Scope::Admin.into(), self.now());
-        match self.tokens.create_token(&NewToken::new(token, &Actor::new(Who::System))).await {
+        match self.tokens.create_token(&NewToken::new(token, &Actor::new(Principal::System))).await {
             Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -160,7 +160,7 @@ impl AccessService {
     /// `allowed` lacks a scope of the token.
     pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, ServiceError> {
         // Scopes of a token never change, so reading them before the lock is safe.
-        if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {
+        if let Some(scope) = allowed.missing_scope(self.token(id).await?.scopes) {
             return Err(ServiceError::LacksScope(scope));
         }
         self.tokens.revoke_token(id, by, self.now()).await?.ok_or(ServiceError::NotFound(Resource::Token))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::ServiceContext;
-use crate::access::{Actor, Who};
+use crate::access::{Actor, Principal};
 use crate::command::{Command, CommandOutcome};
 use crate::error::ServiceError;
 use crate::license::{ActivationId, ActivationKind, LicenseId};
@@ -40,7 +40,7 @@ impl ActivationService {
     /// Returns the last [`ServiceError::Store`]. An error with one license does not stop the others.
     pub async fn release_idle(&self, limit: u32) -> Result<u32, ServiceError> {
         let now = self.context.now();
-        let context = self.context.command(now, None, Some(Arc::new(Actor::new(Who::System))));
+        let context = self.context.command(now, None, Some(Arc::new(Actor::new(Principal::System))));
         let (mut released, mut failure) = (0, None);
         for plan in self.context.plans.iter() {
             let Some(before) = plan.idle().and_then(|idle| now.checked_sub_signed(idle)) else { continue };

@@ -179,8 +179,12 @@ impl ServiceContext {
         content: &str,
     ) -> Idempotency {
         let caller = caller.map_or(["", "", ""], |actor| {
-            let who = &actor.who;
-            [who.kind(), who.token_id().map_or("", TokenId::as_str), who.name().unwrap_or_default()]
+            let principal = &actor.principal;
+            [
+                principal.kind(),
+                principal.token_id().map_or("", TokenId::as_str),
+                principal.name().unwrap_or_default(),
+            ]
         });
         // The name of a token decides nothing: its id is unique.
         let name = if caller[1].is_empty() { caller[2] } else { "" };

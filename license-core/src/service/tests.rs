@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::access::{Actor, TokenId, Who};
+use crate::access::{Actor, Principal, TokenId};
 use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::clock::ManualClock;
 use crate::command::{Command, CommandOutcome, IdempotencyKey, LicenseSpec, UsedKey, create};
@@ -361,10 +361,10 @@ async fn start_needs_fitting_secret_plans_and_key_format() {
 async fn idempotency_keys_are_scoped() {
     let context = ServiceContext::open(&store(), options()).await.unwrap();
     let token = |id: &str, name: &str| {
-        Actor::new(Who::Token { id: TokenId::parse(id).unwrap(), name: name.to_owned() })
+        Actor::new(Principal::Token { id: TokenId::parse(id).unwrap(), name: name.to_owned() })
     };
     let (ci, renamed, other) = (token("tok_1", "ci"), token("tok_1", "renamed"), token("tok_2", "ci"));
-    let named = Actor::new(Who::Named("tok_1".to_owned()));
+    let named = Actor::new(Principal::Named("tok_1".to_owned()));
     let digest = |operation, target, caller: Option<&Actor>, key| {
         let key = IdempotencyKey::parse(key).unwrap();
         context.idempotency(&key, operation, target, caller, "").key
@@ -376,7 +376,7 @@ async fn idempotency_keys_are_scoped() {
         digest("license.renew", "lic_2", Some(&ci), "order 1"),
         digest("license.renew", "lic_1", Some(&other), "order 1"),
         digest("license.renew", "lic_1", Some(&named), "order 1"),
-        digest("license.renew", "lic_1", Some(&Actor::new(Who::CommandLine)), "order 1"),
+        digest("license.renew", "lic_1", Some(&Actor::new(Principal::CommandLine)), "order 1"),
         digest("license.renew", "lic_1", None, "order 1"),
         digest("license.renew", "lic_1", Some(&ci), "order 2"),
     ];

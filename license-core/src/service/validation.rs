@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::context::ServiceContext;
 use super::health::Health;
 use super::limit_throttle::LimitThrottle;
-use crate::access::{Actor, Who};
+use crate::access::{Actor, Principal};
 use crate::command::{Command, CommandOutcome, LimitReached};
 use crate::debug::partial_debug;
 use crate::domain::DomainName;
@@ -180,7 +180,7 @@ impl ValidationService {
             return Ok(Deactivated::NotFound);
         };
         let id = &snapshot.license().id;
-        let by = Arc::new(Actor { who: Who::Customer, ..actor });
+        let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
         Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {

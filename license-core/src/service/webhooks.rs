@@ -24,7 +24,7 @@ const REPLAY_BATCH: u32 = 250;
 
 /// An endpoint with its secret in clear, which is shown once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyedEndpoint {
+pub struct EndpointWithSecret {
     /// The endpoint.
     pub endpoint: Endpoint,
     /// Its secret. Only [`WebhookSecret::reveal`] shows it.
@@ -114,7 +114,7 @@ impl WebhookService {
         &self,
         settings: EndpointSettings,
         secret: Option<WebhookSecret>,
-    ) -> Result<KeyedEndpoint, ServiceError> {
+    ) -> Result<EndpointWithSecret, ServiceError> {
         settings.check()?;
         let now = self.context.now();
         let (secret, endpoint) = self.context.sources.with_rng(|rng| {
@@ -125,7 +125,7 @@ impl WebhookService {
         })?;
         let new = NewEndpoint::new(endpoint, self.actor.as_deref());
         if self.store.create_endpoint(&new).await? {
-            Ok(KeyedEndpoint { endpoint: new.endpoint, secret })
+            Ok(EndpointWithSecret { endpoint: new.endpoint, secret })
         } else {
             Err(ServiceError::TooManyEndpoints)
         }
@@ -178,14 +178,14 @@ impl WebhookService {
 
     /// Gives an endpoint a new secret. For [`SECRET_OVERLAP`](crate::webhook::SECRET_OVERLAP), the old secret
     /// signs too.
-    pub async fn rotate_secret(&self, id: &EndpointId) -> Result<KeyedEndpoint, ServiceError> {
+    pub async fn rotate_secret(&self, id: &EndpointId) -> Result<EndpointWithSecret, ServiceError> {
         let (secret, sealed) = self.context.sources.with_rng(|rng| {
             let secret = WebhookSecret::generate(rng)?;
             let sealed = self.context.vault.seal_secret(&secret, id, rng)?;
             Ok((secret, sealed))
         })?;
         let endpoint = self.execute(id, &EndpointCommand::RotateSecret(sealed)).await?;
-        Ok(KeyedEndpoint { endpoint, secret })
+        Ok(EndpointWithSecret { endpoint, secret })
     }
 
     /// Sends a test event to an endpoint. Returns the event, whose delivery is already stored. A repeated

@@ -23,7 +23,7 @@ pub(crate) struct AuditJson<'a> {
     id: u64,
     /// When the change was made.
     at: DateTime<Utc>,
-    /// Who made the change.
+    /// Principal made the change.
     actor: ActorJson<'a>,
     /// The action, such as license.revoke.
     action: &'a str,
@@ -56,7 +56,7 @@ pub(crate) struct ActorJson<'a> {
 impl<'a> From<&'a Audited> for AuditJson<'a> {
     fn from(Audited { sequence, entry }: &'a Audited) -> Self {
         let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
-        let Actor { who, request_id, address } = actor;
+        let Actor { principal, request_id, address } = actor;
         let mut changes = changes.clone();
         if let Some(metadata) = metadata {
             changes.insert("metadata".to_owned(), metadata.clone());
@@ -65,9 +65,9 @@ impl<'a> From<&'a Audited> for AuditJson<'a> {
             id: *sequence,
             at: *at,
             actor: ActorJson {
-                kind: who.kind(),
-                token_id: who.token_id().map(TokenId::as_str),
-                name: who.name(),
+                kind: principal.kind(),
+                token_id: principal.token_id().map(TokenId::as_str),
+                name: principal.name(),
             },
             action,
             license_id: license_id.as_ref().map(LicenseId::as_str),

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::limits;
-use license_core::service::{KeyedEndpoint, TestEvent};
+use license_core::service::{EndpointWithSecret, TestEvent};
 use license_core::webhook::{
     Endpoint, EndpointCommand, EndpointSettings, EndpointState, EventSelection, WebhookSecret,
 };
@@ -99,7 +99,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let (settings, enabled) = read_endpoint(&state.webhooks, fields).await?;
     let webhooks = state.services.webhooks.by(&actor);
-    let KeyedEndpoint { mut endpoint, secret } = webhooks.create(settings, None).await?;
+    let EndpointWithSecret { mut endpoint, secret } = webhooks.create(settings, None).await?;
     if enabled == Some(false) {
         endpoint = webhooks.execute(&endpoint.id, &EndpointCommand::Disable).await?;
     }
@@ -185,7 +185,8 @@ pub(super) async fn rotate_secret(
     _: NoIdempotencyKey,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    let KeyedEndpoint { endpoint, secret } = state.services.webhooks.by(&actor).rotate_secret(&id).await?;
+    let EndpointWithSecret { endpoint, secret } =
+        state.services.webhooks.by(&actor).rotate_secret(&id).await?;
     Ok(secret_response(StatusCode::OK, &endpoint, &secret))
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::*;
-use crate::access::{Actor, Who};
+use crate::access::{Actor, Principal};
 use crate::command::{Idempotency, IdempotencyDigest, UsedKey};
 use crate::event::EventId;
 use crate::license::LicenseId;
@@ -26,7 +26,7 @@ fn endpoint(id: &str, types: &[&str]) -> Endpoint {
 }
 
 fn decide(endpoint: &Endpoint, command: &EndpointCommand) -> Option<EndpointChanges> {
-    let by = Some(Arc::new(Actor::new(Who::CommandLine)));
+    let by = Some(Arc::new(Actor::new(Principal::CommandLine)));
     let context = EndpointContext { now: now(), by, idempotency: None };
     decide_endpoint(endpoint.clone(), None, command, &context).changes
 }
@@ -95,7 +95,7 @@ fn commands_change_the_endpoint() {
 #[test]
 fn endpoint_commands_are_audited_without_credentials() {
     let first = endpoint("whe_1", &["*"]);
-    let created = NewEndpoint::new(first.clone(), Some(&Actor::new(Who::CommandLine))).audit.unwrap();
+    let created = NewEndpoint::new(first.clone(), Some(&Actor::new(Principal::CommandLine))).audit.unwrap();
     assert_eq!(created.changes["url"], json!({ "before": null, "after": "https://example.com" }));
     let other = EndpointSettings { url: "https://example.com/other-path".to_owned(), ..settings(&["*"]) };
     let disabled = decide(&first, &EndpointCommand::Disable).unwrap().endpoint;

@@ -6,7 +6,7 @@ use crate::conformance::prelude::*;
 pub(in crate::conformance) fn actor() -> Actor {
     let id = TokenId::parse("tok_actor").expect("an id");
     Actor {
-        who: Who::Token { id, name: "CI für \"Büro\"".to_owned() },
+        principal: Principal::Token { id, name: "CI für \"Büro\"".to_owned() },
         request_id: Some("0a-1".to_owned()),
         address: Some("2001:db8::7".parse().expect("an address")),
     }
@@ -118,9 +118,9 @@ fn create_entry(endpoint_id: Option<EndpointId>) -> AuditEntry {
 /// Entries are listed by each field of the filter, newest first, in pages.
 pub async fn entries_are_filtered_and_paged(Handles { store, .. }: &Handles) {
     let id = TokenId::parse("tok_other").expect("an id");
-    let other = Actor::new(Who::Token { id: id.clone(), name: "other".to_owned() });
+    let other = Actor::new(Principal::Token { id: id.clone(), name: "other".to_owned() });
     create_audited(store, at(1), &actor()).await;
-    let license = create_audited(store, at(2), &Actor::new(Who::CommandLine)).await;
+    let license = create_audited(store, at(2), &Actor::new(Principal::CommandLine)).await;
     ask_as(store, &license.id, &Command::Revoke, Some(actor())).await;
     create_audited(store, at(100), &other).await;
     let every = all_entries(store.audit()).await;
@@ -129,7 +129,7 @@ pub async fn entries_are_filtered_and_paged(Handles { store, .. }: &Handles) {
     for filter in [
         AuditFilter { license_id: Some(license.id.clone()), ..none() },
         AuditFilter { token_id: Some(id), ..none() },
-        AuditFilter { token_id: actor().who.token_id().cloned(), ..none() },
+        AuditFilter { token_id: actor().principal.token_id().cloned(), ..none() },
         AuditFilter { action: Some("license.revoke".to_owned()), ..none() },
         AuditFilter { from: Some(at(60)), ..none() },
         AuditFilter { to: Some(at(60)), ..none() },

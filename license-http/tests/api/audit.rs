@@ -174,7 +174,9 @@ async fn every_changing_route_is_audited() {
             app.admin("POST", "/api/v1/webhook-endpoints").json(&settings("a")).send(&app.router).await;
         let endpoint = endpoint.json()["id"].as_str().unwrap().to_owned();
         let endpoint_path = format!("/api/v1/webhook-endpoints/{endpoint}");
-        let license = app.issue("roaming").await;
+        let ends = "2027-01-01T00:00:00Z";
+        let license = json!({ "plan": "roaming", "customer_email": EMAIL, "expires_at": ends });
+        let license = app.issue_with(license).await;
         app.validate(json!({ "key": license.key, "fingerprint": "a" })).await;
         let activations = app.get(&format!("{}/activations", license.path)).await.json();
         app.get(&format!("{endpoint_path}/deliveries")).await;

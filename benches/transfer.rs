@@ -12,6 +12,7 @@ mod fill;
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_core::access::{Actor, Principal};
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::service::{ExportKeys, ImportOptions, ServiceOptions, Services, TransferService};
@@ -44,7 +45,8 @@ async fn import(service: &TransferService, lines: &[String], licenses: usize) ->
 
 async fn export(service: &TransferService) -> (Vec<String>, Duration) {
     let start = now();
-    let mut exporter = service.export(ExportKeys::Sealed).await.expect("an export");
+    let mut exporter =
+        service.export(ExportKeys::Sealed, &Actor::new(Principal::CommandLine)).await.expect("an export");
     let mut lines = Vec::new();
     while let Some(line) = exporter.next_line().await.expect("a line") {
         lines.push(line.to_string());

@@ -3,20 +3,20 @@
 //! Run it: `cargo run -p license-examples --example custom_store`
 //! Test it: `cargo test -p license-examples --example custom_store`
 //!
-//! The store keeps a map of `LicenseRecord`s under a lock. A store for a database has the same shape: lock
-//! the license, read it, call
-//! `decide`, write the changes, commit. It repeats no rule.
+//! The store keeps a map of `LicenseRecord`s under a lock. A store for a database has the same shape: lock the
+//! license, read it, call `decide`, write the changes, commit. It repeats no rule.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use license_core::command::{
-    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, decide,
+    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, UsedKey, View, decide,
 };
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
-use license_core::store::{Created, LicenseQuery, LicenseRecord, LicenseStore, Page, StoreError};
+use license_core::store::{Created, LicenseQuery, LicenseRecord, LicenseStore, Page, StoreError, UsedKeys};
 use license_core::usage::{BatchId, Validation, WriterId, fold};
 use license_core::validation::{Claim, LicenseSnapshot};
 use license_store::conformance::{Handle, Harness, StreamScope};
@@ -31,8 +31,7 @@ pub(crate) struct MapStore(Arc<Mutex<Data>>);
 #[derive(Debug, Default)]
 struct Data {
     licenses: BTreeMap<LicenseId, LicenseRecord>,
-    /// Request and license of each idempotency key.
-    idempotency: HashMap<String, ([u8; 32], LicenseId)>,
+    used_keys: UsedKeys,
     settings: HashMap<String, Vec<u8>>,
     /// The last batch of each writer.
     batches: HashMap<WriterId, u64>,
@@ -43,26 +42,19 @@ impl Data {
     fn find(&self, digest: &KeyDigest) -> Option<&LicenseRecord> {
         self.licenses.values().find(|record| record.license().key_digest == *digest)
     }
-
-    fn created(&self, Idempotency { key, request }: &Idempotency) -> Option<Created> {
-        let (before, first) = self.idempotency.get(key.as_str())?;
-        Some(Created::repeated(request, before, first.clone()))
-    }
 }
 
 #[async_trait]
 impl LicenseStore for MapStore {
     async fn create(&self, new: &NewLicense) -> Result<Created> {
         let (data, license) = (&mut *self.0.lock().await, &new.license);
-        if let Some(created) = new.idempotency.as_ref().and_then(|asked| data.created(asked)) {
+        if let Some(created) = data.used_keys.created(new) {
             return Ok(created);
         }
         if data.licenses.contains_key(&license.id) || data.find(&license.key_digest).is_some() {
             return Err(StoreError::AlreadyExists { what: "the license id or key" });
         }
-        if let Some(Idempotency { key, request }) = &new.idempotency {
-            data.idempotency.insert(key.as_str().to_owned(), (*request, license.id.clone()));
-        }
+        data.used_keys.add(new.idempotency.as_ref(), &new.events);
         data.licenses.insert(license.id.clone(), LicenseRecord::new(new));
         Ok(Created::New)
     }
@@ -75,14 +67,17 @@ impl LicenseStore for MapStore {
     ) -> Result<CommandOutcome> {
         let data = &mut *self.0.lock().await;
         let record = data.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
-        let Decision { outcome, changes } = decide(record.view(command, context), command, context);
+        let used_key = data.used_keys.find(context.idempotency.as_ref());
+        let view = View { used_key, ..record.view(command, context) };
+        let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             let digest = changes.license.key_digest;
             if digest != record.license().key_digest && data.find(&digest).is_some() {
                 return Err(StoreError::AlreadyExists { what: "the license key" });
             }
-            // `apply` returns the events. A store with an `EventStore` writes them in the same commit.
-            data.licenses.get_mut(id).map(|record| record.apply(&changes));
+            // A store with an `EventStore` writes the events in the same commit.
+            let events = data.licenses.get_mut(id).map(|record| record.apply(&changes));
+            data.used_keys.add(changes.idempotency.as_ref(), &events.unwrap_or_default());
         }
         Ok(outcome)
     }
@@ -119,8 +114,12 @@ impl LicenseStore for MapStore {
         Ok(self.0.lock().await.settings.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
     }
 
-    async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>> {
-        Ok(self.0.lock().await.created(asked))
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>> {
+        Ok(self.0.lock().await.used_keys.find(Some(asked)))
+    }
+
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        Ok(self.0.lock().await.used_keys.prune(before, limit))
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense, UsedKey};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::store::{Created, LicenseQuery, LicenseStore, Page, PageRequest, StoreError, UsageStore};
@@ -224,8 +224,12 @@ impl LicenseStore for ReportingStore {
         self.licenses.put_if_absent(name, value).await
     }
 
-    async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>, StoreError> {
-        self.licenses.find_by_idempotency_key(asked).await
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>, StoreError> {
+        self.licenses.find_used_key(asked).await
+    }
+
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.licenses.prune_used_keys(before, limit).await
     }
 }
 

@@ -7,9 +7,7 @@
 use std::sync::Arc;
 
 use license_core::clock::SystemRng;
-use license_core::{
-    CustomerEmail, Denial, LicenseSpec, Plan, PlanCatalog, Secret, ValidateRequest, Verdict,
-};
+use license_core::{CustomerEmail, Denial, LicenseSpec, Plan, PlanCatalog, Secret, ValidateRequest, Verdict};
 use license_store::{Engine, SqliteStore};
 
 #[tokio::main]

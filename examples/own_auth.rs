@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use license_core::Secret;
-use license_core::access::{Scope, Who};
+use license_core::access::{Principal, Scope};
 use license_core::clock::SystemRng;
 use license_core::service::Caller;
 use license_http::{AuthError, Authenticator};
@@ -29,7 +29,7 @@ impl Authenticator for SsoProxy {
         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
         let user = user.ok_or(AuthError::Missing)?;
         let scopes = if user == "admin" { Scope::Admin } else { Scope::LicensesRead };
-        Ok(Caller { who: Who::Named(user.to_owned()), scopes: scopes.into() })
+        Ok(Caller { principal: Principal::Named(user.to_owned()), scopes: scopes.into() })
     }
 }
 

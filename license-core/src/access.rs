@@ -7,7 +7,7 @@ mod secret;
 mod token;
 
 pub use crate::id::TokenId;
-pub use audit::{Actor, AuditEntry, AuditFilter, Audited, Who};
+pub use audit::{Actor, AuditEntry, AuditFilter, Audited, Principal};
 pub use erasure::Erasure;
 pub use scope::{Scope, Scopes, ScopesError};
 pub use secret::{TokenDigest, TokenSecret};

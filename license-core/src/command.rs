@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod create;
 mod events;
+mod idempotency;
 mod label;
 mod lifecycle;
 mod release;
@@ -23,16 +24,18 @@ use crate::catalog::PlanCatalog;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, ActivationKind, Binding, Label, License, LicenseChanged, ReleaseReason,
+    Activation, ActivationId, ActivationKind, Binding, CustomerEmail, Label, License, LicenseChanged,
+    ReleaseReason,
 };
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, evicted};
 
 pub use change::{LicensePatch, TargetState};
-pub use create::{Idempotency, IdempotencyKey, IdempotencyKeyError, LicenseSpec, NewLicense, create};
+pub use create::{LicenseSpec, NewLicense, create};
 pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
+pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
 pub(crate) use lifecycle::supported_time;
 
 /// A command on one license.
@@ -66,9 +69,9 @@ pub enum Command {
         /// The new key.
         sealed: SealedKey,
     },
-    /// Anonymises the customer, if the license still belongs to it: replaces the address, also in events and
+    /// Erases the customer, if the license still belongs to it: replaces the address, also in events and
     /// in the audit, and removes the metadata.
-    Anonymise(Erasure),
+    EraseCustomer(Erasure),
     /// Revokes the license. Final.
     Revoke,
 }
@@ -116,9 +119,28 @@ impl Command {
             | Self::Renew
             | Self::Change(_)
             | Self::RotateKey { .. }
-            | Self::Anonymise(_)
+            | Self::EraseCustomer(_)
             | Self::ReleaseIdle
             | Self::Revoke => Reads::Nothing,
+        }
+    }
+
+    /// Returns the name of the operation if a repeated command has its effect again, so that an idempotency
+    /// key matters.
+    #[must_use]
+    pub fn repeatable_operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Renew | Self::RotateKey { .. } => Some(audit::action(self)),
+            Self::Activate(_)
+            | Self::Release(_)
+            | Self::Deactivate(_)
+            | Self::ReleaseIdle
+            | Self::Label(..)
+            | Self::Suspend
+            | Self::Reinstate
+            | Self::Change(_)
+            | Self::EraseCustomer(_)
+            | Self::Revoke => None,
         }
     }
 
@@ -155,6 +177,8 @@ pub struct CommandContext {
     pub expected_version: Option<u64>,
     /// The actor for the audit; `None` if the command is not audited, such as one of a validation.
     pub by: Option<Arc<Actor>>,
+    /// The idempotency key of the request, if any. It must be stored in the commit of the change.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -167,6 +191,8 @@ pub struct View {
     /// The devices that [`Command::eviction_candidates`] asks for, least recently seen first. All
     /// validations recorded before the decision count.
     pub eviction_candidates: Vec<EvictionCandidate>,
+    /// The earlier request with the key of [`CommandContext::idempotency`], if any.
+    pub used_key: Option<UsedKey>,
 }
 
 /// The outcome of a command.
@@ -174,6 +200,8 @@ pub struct View {
 pub enum CommandOutcome {
     /// Executed; the license as it is now, possibly unchanged.
     Done(Arc<License>),
+    /// Executed by an earlier request with the same idempotency key and content; the license as it is now.
+    Repeated(Arc<License>),
     /// Denied by a rule; nothing changed.
     Denied(Denial),
 }
@@ -205,6 +233,20 @@ pub struct Changes {
     /// The address to replace in the stored events and audit entries of this license, after all other
     /// writes. Metadata in the audit and all labels are removed too.
     pub erased: Option<Erasure>,
+    /// The idempotency key to add, with the first of the events.
+    pub idempotency: Option<Idempotency>,
+    /// The customer that the license belonged to before, to add to its former customers.
+    pub former_customer: Option<FormerCustomer>,
+}
+
+/// A customer that a license no longer belongs to. An erasure finds its address in old events and audit
+/// entries of the license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerCustomer {
+    /// The address.
+    pub email: CustomerEmail,
+    /// The time of the change.
+    pub until: DateTime<Utc>,
 }
 
 impl Changes {
@@ -218,15 +260,24 @@ impl Changes {
 }
 
 /// Decides a command. Pure: the same view, command and context give the same decision.
+///
+/// A used idempotency key is decided first, so that a repeated request is answered even if it would be denied
+/// now, for example because the license has changed.
 #[must_use]
 pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decision {
+    if let (Some(asked), Some(used)) = (&context.idempotency, &view.used_key) {
+        if asked.request != used.request {
+            return denied(Denial::KeyReused);
+        }
+        return Decision { outcome: CommandOutcome::Repeated(Arc::new(view.license)), changes: None };
+    }
     if let Some(expected) = context.expected_version
         && expected != view.license.version
     {
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let View { license, activations, eviction_candidates } = view;
+    let View { license, activations, eviction_candidates, used_key: _ } = view;
     let mut draft = Draft::new(license, context.now);
     let activations = &activations;
     let result = match command {
@@ -242,8 +293,8 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
         Command::Change(change) => change::change(&mut draft, activations, change, &context.plans),
         Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
-        Command::Anonymise(erasure) => {
-            lifecycle::anonymise(&mut draft, erasure);
+        Command::EraseCustomer(erasure) => {
+            lifecycle::erase_customer(&mut draft, erasure);
             Ok(())
         }
         Command::Revoke => {
@@ -255,6 +306,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(denial);
     }
     let mut decision = draft.finish();
+    if let Some(changes) = &mut decision.changes {
+        changes.idempotency = context.idempotency;
+    }
     if let (Some(changes), Some((by, before))) = (&mut decision.changes, before) {
         let read: Vec<_> = activations
             .iter()
@@ -279,12 +333,14 @@ struct Draft {
     labelled: Option<(ActivationId, Option<Label>)>,
     events: NewEvents,
     erased: Option<Erasure>,
+    former_customer: Option<FormerCustomer>,
 }
 
 impl Draft {
     fn new(license: License, now: DateTime<Utc>) -> Self {
         let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
-        Self { license, now, added, released, labelled: None, events, erased: None }
+        let (labelled, erased, former_customer) = (None, None, None);
+        Self { license, now, added, released, labelled, events, erased, former_customer }
     }
 
     /// Adds an event. Each change must add one, because a draft without events is not written.
@@ -334,8 +390,9 @@ impl Draft {
     }
 
     fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, labelled, events, erased } = self;
-        Changes { license: Arc::new(license), added, released, labelled, events, audit: None, erased }
+        let Self { license, now: _, added, released, labelled, events, erased, former_customer } = self;
+        let (license, audit, idempotency) = (Arc::new(license), None, None);
+        Changes { license, added, released, labelled, events, audit, erased, idempotency, former_customer }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Errors of services.
 
+use std::fmt;
+
 use crate::access::Scope;
 use crate::clock::RngError;
 use crate::domain::DomainError;
@@ -18,30 +20,24 @@ pub enum ServiceError {
     /// A rule denied the command. Nothing changed.
     #[error("{0}")]
     Denied(Denial),
-    /// The idempotency key was used for another request. Nothing changed.
-    #[error("this idempotency key was used for another request")]
-    IdempotencyConflict,
-    /// The store failed, or no license has the id.
+    /// Nothing has the id. Nothing changed.
+    #[error("there is no such {0}")]
+    NotFound(Resource),
+    /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The random number generator failed. Nothing changed.
     #[error(transparent)]
     Rng(#[from] RngError),
     /// The sealed key cannot be opened, because its row was altered.
     #[error("the sealed key of {0} cannot be opened")]
     SealedKey(LicenseId),
-    /// No endpoint has this id.
-    #[error("there is no such endpoint")]
-    EndpointNotFound,
     /// There are [`limits::ENDPOINTS`] endpoints already.
     #[error("there are {} endpoints already", limits::ENDPOINTS)]
     TooManyEndpoints,
     /// The command needs an enabled endpoint.
     #[error("this endpoint is disabled; enable it first")]
     EndpointDisabled,
-    /// The endpoint has no delivery of this event.
-    #[error("there is no such delivery")]
-    DeliveryNotFound,
     /// The settings of an endpoint are invalid.
     #[error(transparent)]
     EndpointSettings(#[from] EndpointSettingsError),
@@ -58,14 +54,11 @@ pub enum ServiceError {
     #[error("this needs the scope {0}")]
     LacksScope(Scope),
     /// A token needs at least one scope. Nothing was created.
-    #[error("a token has at least one scope")]
+    #[error("a token needs at least one scope; with \"admin\" it can do everything")]
     TokenWithoutScopes,
-    /// `expires_at` is not in the future. Nothing was created.
-    #[error("a token expires in the future")]
-    TokenExpired,
-    /// No token has this id.
-    #[error("there is no such token")]
-    TokenNotFound,
+    /// The `expires_at` of a new token is not in the future. Nothing was created.
+    #[error("the expires_at of a token must be in the future; leave it out for a token that does not expire")]
+    TokenExpiryInPast,
     /// The first sealed key of an import does not open, so none does.
     #[error(
         "line {line}: its key was sealed with another secret: import with the secret of the database that it comes from, \
@@ -78,6 +71,41 @@ pub enum ServiceError {
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
+}
+
+/// The kind of a resource that was not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// A license.
+    License,
+    /// A webhook endpoint.
+    Endpoint,
+    /// The delivery of an event to an endpoint.
+    Delivery,
+    /// An API token.
+    Token,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::License => "license",
+            Self::Endpoint => "endpoint",
+            Self::Delivery => "delivery",
+            Self::Token => "token",
+        })
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    /// A missing license is no failure of the store.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self::NotFound(Resource::License),
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// The reason why a validation has no verdict.

@@ -34,8 +34,8 @@ text_enum! {
         LicenseKeyRotated = "license.key_rotated",
         /// `license.revoked`
         LicenseRevoked = "license.revoked",
-        /// `license.anonymised`: the customer was anonymised.
-        LicenseAnonymised = "license.anonymised",
+        /// `license.customer_erased`: the customer was erased.
+        LicenseCustomerErased = "license.customer_erased",
         /// `license.expiring`: the term ends soon; once per term.
         LicenseExpiring = "license.expiring",
         /// `license.expired`: the term has ended; once per term. The grace period may still run.

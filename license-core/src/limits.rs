@@ -34,6 +34,8 @@ pub const EMAIL_BYTES: usize = 254;
 pub const PLAN_NAME_BYTES: usize = 64;
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Days for which a used idempotency key is kept.
+pub const IDEMPOTENCY_KEY_DAYS: u32 = 30;
 /// Longest name of an API token, in bytes.
 pub const TOKEN_NAME_BYTES: usize = 100;
 /// Longest audit action in a query, in bytes.

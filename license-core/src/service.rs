@@ -44,7 +44,7 @@ pub use licenses::{KeyedLicense, LicenseService};
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
 pub use validation::{Deactivated, SlotHolder, ValidateRequest, ValidationService};
-pub use webhooks::{KeyedEndpoint, Outgoing, OutgoingBatch, WebhookService};
+pub use webhooks::{EndpointWithSecret, Outgoing, OutgoingBatch, TestEvent, WebhookService};
 
 /// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are
 /// separate.
@@ -78,7 +78,7 @@ pub struct Services {
     pub validation: Arc<ValidationService>,
     /// Lists activations.
     pub activations: ActivationService,
-    /// Anonymises customers.
+    /// Erases customers.
     pub customers: CustomerService,
     /// Reports usage.
     pub usage: UsageService,
@@ -129,11 +129,13 @@ impl Services {
                 store: store.clone(),
                 events: events.clone(),
                 context: context.clone(),
+                actor: None,
             },
             events,
             access: AccessService::new(tokens, store.clone(), licenses.clone(), context.sources.clone()),
             transfer: TransferService {
                 store: store.clone(),
+                audit: store.clone(),
                 licenses: licenses.clone(),
                 context: context.clone(),
             },

@@ -38,10 +38,12 @@ mod record;
 mod tokens;
 mod transfer;
 mod usage;
+mod used_keys;
 mod webhooks;
 
 pub use crate::license::LicenseChanged;
 pub use crate::page::{Page, PageRequest};
+pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
@@ -56,9 +58,9 @@ pub use record::LicenseRecord;
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
+pub use used_keys::UsedKeys;
 pub use webhooks::{
-    DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
-    WebhookStore,
+    DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed, WebhookStore,
 };
 
 #[cfg(any(test, feature = "mock"))]

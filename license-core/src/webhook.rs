@@ -1,17 +1,22 @@
 //! Webhooks: endpoints, their secrets, deliveries and the schedule of attempts.
 
+mod command;
 mod delivery;
 mod endpoint;
 mod schedule;
 
 pub use crate::id::EndpointId;
 pub use crate::key::{SealedSecret, WebhookSecret, WebhookSecretError};
+pub use command::{
+    EndpointChanges, EndpointCommand, EndpointContext, EndpointDecision, EndpointOutcome, NewEndpoint,
+    ReplayedEvents, decide_endpoint, endpoint_deleted, events_replayed,
+};
 pub use delivery::{
     Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_RETRY_AFTER,
     SettleDecision, Settled, Settlement, settle,
 };
 pub use endpoint::{
-    DisabledReason, Endpoint, EndpointCommand, EndpointDecision, EndpointSettings, EndpointSettingsError,
-    EndpointState, EventSelection, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
+    DisabledReason, Endpoint, EndpointSettings, EndpointSettingsError, EndpointState, EventSelection,
+    PreviousSecret, SECRET_OVERLAP,
 };
 pub use schedule::{SCHEDULE, Schedule, ScheduleError};

@@ -1,7 +1,6 @@
 //! Types of stored texts reject NUL characters, which PostgreSQL cannot store.
 
 use license_core::catalog::{Plan, PlanCatalog};
-use license_core::command::IdempotencyKey;
 use license_core::domain::DomainName;
 use license_core::license::{ActivationId, Fingerprint};
 use license_core::license::{CustomerEmail, LicenseId, Metadata};
@@ -22,7 +21,6 @@ const TEXTS: &[(&str, &str, Accepts)] = &[
     ("activations.value, a device", "device 1", |text| Fingerprint::parse(text).is_ok()),
     ("validations.domain", "example.com", |text| DomainName::parse(text).is_ok()),
     ("validations.domain, read back", "example.com", |text| DomainName::from_stored(text).is_ok()),
-    ("idempotency_keys.key", "order 1", |text| IdempotencyKey::parse(text).is_ok()),
 ];
 
 #[test]

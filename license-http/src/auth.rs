@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
-use license_core::access::{Actor, Scope, TokenDigest, TokenId, Who};
+use license_core::access::{Actor, Principal, Scope, TokenDigest, TokenId};
 use license_core::service::{AccessService, Caller, Checked};
 use license_core::store::StoreError;
 use subtle::{Choice, ConstantTimeEq};
@@ -26,7 +26,7 @@ use crate::problem::{Code, Problem};
 ///
 /// ```
 /// use axum::http::request::Parts;
-/// use license_core::{service::Caller, access::Who, access::Scope};
+/// use license_core::{service::Caller, access::Principal, access::Scope};
 /// use license_http::{AuthError, Authenticator};
 ///
 /// /// Trusts the user header of an authenticating proxy.
@@ -38,7 +38,7 @@ use crate::problem::{Code, Problem};
 ///     async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
 ///         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
 ///         let user = user.ok_or(AuthError::Missing)?;
-///         Ok(Caller { who: Who::Named(user.to_owned()), scopes: Scope::LicensesRead.into() })
+///         Ok(Caller { principal: Principal::Named(user.to_owned()), scopes: Scope::LicensesRead.into() })
 ///     }
 /// }
 /// ```
@@ -118,7 +118,7 @@ impl AdminAuth {
     }
 
     fn admin() -> Caller {
-        Caller { who: Who::Named("admin token".to_owned()), scopes: Scope::Admin.into() }
+        Caller { principal: Principal::Named("admin token".to_owned()), scopes: Scope::Admin.into() }
     }
 }
 
@@ -167,7 +167,7 @@ impl Authenticator for TokenAuth {
         }
         match self.access.check(token).await.map_err(AuthError::Store)? {
             Checked::Active(token) if self.excluded.as_ref() != Some(&token.id) => Ok(Caller {
-                who: Who::Token { id: token.id, name: token.name.as_str().to_owned() },
+                principal: Principal::Token { id: token.id, name: token.name.as_str().to_owned() },
                 scopes: token.scopes,
             }),
             Checked::Active(_) | Checked::Unknown => Err(UNKNOWN),
@@ -224,7 +224,8 @@ pub(crate) async fn authenticate(
     let caller = config.authenticator.authenticate(&parts).await?;
     let request_id = request_id(&parts.extensions, &parts.headers);
     let address = parts.extensions.get::<ClientAddress>().filter(|_| config.store_addresses);
-    let actor = Actor { who: caller.who.clone(), request_id, address: address.map(|address| address.0) };
+    let actor =
+        Actor { principal: caller.principal.clone(), request_id, address: address.map(|address| address.0) };
     parts.extensions.insert(Authenticated { caller, actor: Arc::new(actor) });
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

@@ -11,7 +11,7 @@ pub(crate) mod value;
 pub(crate) use accept::preferred;
 pub(crate) use body::read_json;
 pub(crate) use fields::{Fields, NoInput};
-pub(crate) use header::{IdempotencyHeader, LicenseCommand};
+pub(crate) use header::{IdempotencyHeader, LicenseCommand, NoIdempotencyKey};
 pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};

@@ -104,7 +104,7 @@ fn license_table() -> Vec<AdminRoute> {
         GET "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
         GET "/api/v1/usage" [UsageRead] usage::overview;
         GET "/api/v1/events" [LicensesRead] events::list;
-        DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::anonymise;
+        DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::erase;
         GET "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use license_core::clock::whole_micros;
@@ -20,6 +20,15 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 /// Sets `Location`, relative to the request path, so that it works under every prefix and proxy.
 pub(crate) fn with_location(response: Response, location: String) -> Response {
     ([(LOCATION, location)], response).into_response()
+}
+
+/// Sets `Idempotent-Replayed` if an earlier request with the same `Idempotency-Key` made the change.
+pub(crate) fn replayed(repeated: bool, mut response: Response) -> Response {
+    if repeated {
+        let name = HeaderName::from_static("idempotent-replayed");
+        response.headers_mut().insert(name, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// Formats a time as RFC 3339 in UTC, with no more digits than needed.

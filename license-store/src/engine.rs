@@ -48,8 +48,8 @@ use tokio::task::JoinHandle;
 
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
-    AnomaliesJob, AuditRetentionJob, EventRetentionJob, ExpiryJob, IdleDevicesJob, KeyFormatsJob,
-    UsageRetentionJob,
+    AnomaliesJob, AuditRetentionJob, EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob,
+    KeyFormatsJob, UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -271,7 +271,7 @@ impl Engine {
         let JobOptions { every, expiring, usage_retention, keep_deliveries, keep_events, audit_days } =
             options;
         let services = self.services();
-        let Services { events, activations, usage, access, .. } = services.clone();
+        let Services { licenses, events, activations, usage, access, .. } = services.clone();
         self.spawn(KeyFormatsJob { services, every });
         self.spawn(ExpiryJob { events: events.clone(), every, expiring });
         self.spawn(IdleDevicesJob { activations, every });
@@ -279,5 +279,6 @@ impl Engine {
         self.spawn(EventRetentionJob { events, keep_deliveries, keep_events });
         self.spawn(UsageRetentionJob { usage, retention: usage_retention });
         self.spawn(AuditRetentionJob { access, days: audit_days });
+        self.spawn(IdempotencyRetentionJob { licenses });
     }
 }

@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
+use chrono::{DateTime, Utc};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense, UsedKey};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::metrics::Metric;
@@ -108,11 +109,12 @@ impl LicenseStore for GroupCommit {
         self.store().create(new).await
     }
 
-    async fn find_by_idempotency_key(
-        &self,
-        idempotency: &Idempotency,
-    ) -> Result<Option<Created>, StoreError> {
-        self.store().find_by_idempotency_key(idempotency).await
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>, StoreError> {
+        self.store().find_used_key(asked).await
+    }
+
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.store().prune_used_keys(before, limit).await
     }
 
     async fn execute(

@@ -11,7 +11,7 @@ pub use anomalies::AnomaliesJob;
 pub use expiry::ExpiryJob;
 pub use idle_devices::IdleDevicesJob;
 pub use key_formats::KeyFormatsJob;
-pub use retention::{AuditRetentionJob, EventRetentionJob, UsageRetentionJob};
+pub use retention::{AuditRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,8 @@ macro_rules! with_ports {
                 async fn get(&self, id: &LicenseId) -> Option<LicenseDetail>;
                 async fn list(&self, query: &LicenseQuery) -> Page<LicenseDetail, LicenseId>;
                 async fn put_if_absent(&self, name: &str, value: &[u8]) -> Vec<u8>;
-                async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Option<Created>;
+                async fn find_used_key(&self, asked: &Idempotency) -> Option<UsedKey>;
+                async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> u64;
                 async fn ping(&self) -> ();
             } also {
                 fn changes(&self) -> Box<dyn ChangeStream> {
@@ -63,13 +64,13 @@ macro_rules! with_ports {
                 async fn prune_events(&self, retention: &EventRetention) -> u32;
             }
             port WebhookStore {
-                async fn create_endpoint(&self, endpoint: &Endpoint) -> bool;
+                async fn create_endpoint(&self, new: &NewEndpoint) -> bool;
                 async fn list_endpoints(&self) -> Vec<Endpoint>;
                 async fn get_endpoint(&self, id: &EndpointId) -> Option<Endpoint>;
                 async fn execute_endpoint(
-                    &self, id: &EndpointId, command: &EndpointCommand, now: DateTime<Utc>
+                    &self, id: &EndpointId, command: &EndpointCommand, context: &EndpointContext
                 ) -> EndpointOutcome;
-                async fn delete_endpoint(&self, id: &EndpointId) -> bool;
+                async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> bool;
                 async fn lease_deliveries(&self, request: &LeaseRequest) -> LeasedDeliveries;
                 async fn settle(&self, settlement: &Settlement) -> Settled;
                 async fn return_delivery(
@@ -79,8 +80,8 @@ macro_rules! with_ports {
                     &self, endpoint: &EndpointId, status: Option<DeliveryStatus>, page: &PageRequest<u64>
                 ) -> Page<DeliveryDetail, u64>;
                 async fn get_delivery(&self, endpoint: &EndpointId, event: &EventId) -> Option<DeliveryDetail>;
-                async fn replay_delivery(
-                    &self, endpoint: &EndpointId, event: &EventId, now: DateTime<Utc>
+                async fn replay_delivery<'a>(
+                    &self, endpoint: &EndpointId, event: &EventId, now: DateTime<Utc>, audit: Option<&'a AuditEntry>
                 ) -> bool;
                 async fn replay_since(&self, replay: &Replay) -> Replayed;
             }
@@ -94,6 +95,7 @@ macro_rules! with_ports {
             }
             port AuditStore {
                 async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest<u64>) -> Page<Audited, u64>;
+                async fn add_audit(&self, entry: &AuditEntry) -> ();
                 async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> u64;
                 async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> ();
             }

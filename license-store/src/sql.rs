@@ -30,6 +30,7 @@ mod test_fixture;
 mod tokens;
 mod transfer;
 mod usage;
+mod used_keys;
 mod webhooks;
 
 pub use dialect::{Dialect, Durability, SqlRow, Value};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use license_core::catalog::{Plan, PlanCatalog};
 use license_core::command::{
-    Command, CommandContext, Idempotency, IdempotencyKey, LicenseSpec, NewLicense, create,
+    Command, CommandContext, Idempotency, IdempotencyDigest, LicenseSpec, NewLicense, create,
 };
 use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
@@ -32,8 +32,8 @@ fn license(number: u8) -> NewLicense {
     let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
     let mut spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
     spec.domains = vec![DomainName::parse("example.com").expect("a domain")];
-    let name = IdempotencyKey::parse(&format!("order {number}")).expect("a key");
-    let idempotency = Idempotency { key: name, request: [number; 32] };
+    let key_of_request = IdempotencyDigest::from_bytes([number; 32]);
+    let idempotency = Idempotency { key: key_of_request, request: [number; 32] };
     create(id, key, &spec, Some(idempotency), &plans(), now()).expect("in bounds")
 }
 
@@ -46,7 +46,13 @@ fn validation(id: &LicenseId) -> Validation {
 }
 
 async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) -> Result<(), StoreError> {
-    let context = CommandContext { plans: Arc::new(plans()), now: now(), expected_version: None, by: None };
+    let context = CommandContext {
+        plans: Arc::new(plans()),
+        now: now(),
+        expected_version: None,
+        by: None,
+        idempotency: None,
+    };
     store.execute(id, command, &context).await.map(drop)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use license_core::access::{Actor, Who};
+use license_core::access::{Actor, Principal};
 use license_core::catalog::{Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::command::{LicensePatch, LicenseSpec};
@@ -58,7 +58,12 @@ async fn server(secret: &str, seed: u64) -> Server {
 
 impl Server {
     async fn export(&self, keys: ExportKeys) -> String {
-        let mut exporter = self.services.transfer.export(keys).await.expect("an export");
+        let mut exporter = self
+            .services
+            .transfer
+            .export(keys, &Actor::new(Principal::CommandLine))
+            .await
+            .expect("an export");
         let mut text = String::new();
         while let Some(line) = exporter.next_line().await.expect("a line") {
             text.push_str(&line);
@@ -491,7 +496,7 @@ async fn imported_keys_are_validated_exactly() {
         assert!(server.validate(key).await.is_none(), "{key:?} is of no form");
     }
     assert!(refused(&typo).await.contains("mistyped"), "never a key of another system");
-    let (holder, actor) = (SlotHolder::Device("one"), Actor::new(Who::Customer));
+    let (holder, actor) = (SlotHolder::Device("one"), Actor::new(Principal::Customer));
     let released = server.services.validation.deactivate(old, holder, actor).await;
     assert!(matches!(released, Ok(Deactivated::Denied(_))), "its license is found: {released:?}");
     // A rotation replaces it by a key of this server.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
-use license_core::access::{Actor, ApiToken, Scope, Scopes, TokenId, TokenName, Who};
+use license_core::access::{Actor, ApiToken, Principal, Scope, Scopes, TokenId, TokenName};
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::service::{AccessService, ClockAndRng, TokenSpec};
 use license_core::store::PageRequest;
@@ -72,7 +72,7 @@ pub(crate) async fn run(command: &TokenCommand, flags: &DatabaseFlags) -> Result
 
 #[expect(clippy::print_stdout, reason = "output of the command")]
 async fn execute(command: &TokenCommand, access: &AccessService) -> Result<(), String> {
-    let (by, all) = (Actor::new(Who::CommandLine), Scopes::from(Scope::Admin));
+    let (by, all) = (Actor::new(Principal::CommandLine), Scopes::from(Scope::Admin));
     match command {
         TokenCommand::Create(CreateArgs { name, scopes, expires }) => {
             let spec = TokenSpec { name: name.clone(), scopes: *scopes, expires_at: *expires };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use license_core::access::{Actor, Who};
+use license_core::access::{Actor, Principal};
 use license_core::clock::{SystemClock, SystemRng};
 use license_core::key::ImportedKeyFormat;
 use license_core::limits;
@@ -137,7 +137,8 @@ pub(crate) async fn export(args: &ExportArgs, flags: &Flags) -> Result<ExitCode,
 async fn write(service: &TransferService, keys: ExportKeys, out: &mut impl Write) -> Result<u64, String> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let failed = |error: io::Error| format!("the export cannot be written: {error}");
-    let mut exporter = service.export(keys).await.map_err(|error| error.to_string())?;
+    let mut exporter =
+        service.export(keys, &Actor::new(Principal::CommandLine)).await.map_err(|error| error.to_string())?;
     while let Some(line) = exporter.next_line().await.map_err(|error| error.to_string())? {
         out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
     }
@@ -211,7 +212,7 @@ impl ImportArgs {
             events: self.events,
             over_limit: self.over_limit,
             key_formats: self.key_formats.clone(),
-            by: Some(Arc::new(Actor::new(Who::CommandLine))),
+            by: Some(Arc::new(Actor::new(Principal::CommandLine))),
         }
     }
 }

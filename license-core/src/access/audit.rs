@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::erasure::Erasure;
-use crate::id::{LicenseId, TokenId};
+use crate::id::{EndpointId, LicenseId, TokenId};
 
 /// The identity of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum Principal {
     /// The holder of a token.
     Token {
         /// The id of the token.
@@ -28,7 +28,7 @@ pub enum Who {
     Named(String),
 }
 
-impl Who {
+impl Principal {
     /// Returns `token`, `customer`, `system`, `command_line` or `named`, as in databases and JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -74,7 +74,7 @@ impl Who {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// The identity.
-    pub who: Who,
+    pub principal: Principal,
     /// The id of the request, as in logs.
     pub request_id: Option<String>,
     /// The address of the caller. Personal data: stored only if configured.
@@ -84,8 +84,8 @@ pub struct Actor {
 impl Actor {
     /// Creates an actor without a request.
     #[must_use]
-    pub fn new(who: Who) -> Self {
-        Self { who, request_id: None, address: None }
+    pub fn new(principal: Principal) -> Self {
+        Self { principal, request_id: None, address: None }
     }
 }
 
@@ -102,14 +102,16 @@ pub struct AuditEntry {
     pub license_id: Option<LicenseId>,
     /// The token, if any.
     pub token_id: Option<TokenId>,
+    /// The webhook endpoint, if any.
+    pub endpoint_id: Option<EndpointId>,
     /// The changed fields, each `{"before": …, "after": …}`. Never a key, secret or digest.
     pub changes: Map<String, Value>,
-    /// The changed metadata, or a label. Separate, because anonymising a customer removes it.
+    /// The changed metadata, or a label. Separate, because erasing a customer removes it.
     pub metadata: Option<Value>,
 }
 
 impl AuditEntry {
-    /// Creates an entry without license, token and changes.
+    /// Creates an entry without a resource and changes.
     pub(crate) fn new(action: &str, actor: &Actor, at: DateTime<Utc>) -> Self {
         Self {
             at,
@@ -117,6 +119,7 @@ impl AuditEntry {
             action: action.to_owned(),
             license_id: None,
             token_id: None,
+            endpoint_id: None,
             changes: Map::new(),
             metadata: None,
         }
@@ -133,6 +136,23 @@ impl AuditEntry {
         Self { token_id: Some(id.clone()), changes: object(changes), ..Self::new(action, actor, at) }
     }
 
+    /// Creates the entry of an action on a webhook endpoint.
+    pub(crate) fn of_endpoint(
+        action: &str,
+        id: &EndpointId,
+        changes: Map<String, Value>,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { endpoint_id: Some(id.clone()), changes, ..Self::new(action, actor, at) }
+    }
+
+    /// Creates the entry of an export. `keys` says how license keys are written.
+    pub(crate) fn of_export(keys: &str, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({ "keys": { "before": null, "after": keys } });
+        Self { changes: object(changes), ..Self::new("licenses.export", actor, at) }
+    }
+
     /// Creates the entry of an imported batch: the number of licenses and the first id.
     pub(crate) fn of_import(first: &LicenseId, count: usize, actor: &Actor, at: DateTime<Utc>) -> Self {
         let changes = json!({
@@ -146,10 +166,10 @@ impl AuditEntry {
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {
         let changes = json!({
-            "customer_email": { "before": null, "after": erasure.anonymous.as_str() },
+            "customer_email": { "before": null, "after": erasure.pseudonym.as_str() },
             "licenses": { "before": null, "after": licenses },
         });
-        Self { changes: object(changes), ..Self::new("customer.anonymise", actor, at) }
+        Self { changes: object(changes), ..Self::new("customer.erase", actor, at) }
     }
 }
 
@@ -173,6 +193,8 @@ pub struct AuditFilter {
     pub license_id: Option<LicenseId>,
     /// Entries by this token, or about it.
     pub token_id: Option<TokenId>,
+    /// Entries of this webhook endpoint.
+    pub endpoint_id: Option<EndpointId>,
     /// Entries of this action.
     pub action: Option<String>,
     /// Entries from this time on.
@@ -185,11 +207,13 @@ impl AuditFilter {
     /// Returns whether an entry matches.
     #[must_use]
     pub fn matches(&self, entry: &AuditEntry) -> bool {
-        let Self { license_id, token_id, action, from, to } = self;
-        let by_or_of =
-            |id: &TokenId| entry.token_id.as_ref() == Some(id) || entry.actor.who.token_id() == Some(id);
+        let Self { license_id, token_id, endpoint_id, action, from, to } = self;
+        let by_or_of = |id: &TokenId| {
+            entry.token_id.as_ref() == Some(id) || entry.actor.principal.token_id() == Some(id)
+        };
         license_id.as_ref().is_none_or(|id| entry.license_id.as_ref() == Some(id))
             && token_id.as_ref().is_none_or(by_or_of)
+            && endpoint_id.as_ref().is_none_or(|id| entry.endpoint_id.as_ref() == Some(id))
             && action.as_ref().is_none_or(|action| entry.action == *action)
             && from.is_none_or(|from| entry.at >= from)
             && to.is_none_or(|to| entry.at < to)

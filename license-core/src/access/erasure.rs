@@ -10,7 +10,7 @@ pub struct Erasure {
     /// The customer's address.
     pub email: CustomerEmail,
     /// The pseudonym.
-    pub anonymous: CustomerEmail,
+    pub pseudonym: CustomerEmail,
 }
 
 impl Erasure {
@@ -18,7 +18,7 @@ impl Erasure {
     #[must_use]
     pub fn replacement(&self) -> (String, String) {
         let quoted = |email: &CustomerEmail| Value::from(email.as_str()).to_string();
-        (quoted(&self.email), quoted(&self.anonymous))
+        (quoted(&self.email), quoted(&self.pseudonym))
     }
 
     /// Replaces the address in the data of an event. If the address is found, also empties the metadata, and
@@ -35,7 +35,7 @@ impl Erasure {
     pub fn erase_from(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) if *text == self.email.as_str() => {
-                self.anonymous.as_str().clone_into(text);
+                self.pseudonym.as_str().clone_into(text);
                 true
             }
             Value::Array(items) => items.iter_mut().fold(false, |found, item| self.erase_from(item) | found),

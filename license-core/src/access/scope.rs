@@ -9,7 +9,7 @@ text_enum! {
     Scope {
         /// Read licenses, their keys and activations.
         LicensesRead = "licenses:read",
-        /// Issue and change licenses; anonymise customers.
+        /// Issue and change licenses; erase customers.
         LicensesWrite = "licenses:write",
         /// Read usage.
         UsageRead = "usage:read",
@@ -66,7 +66,7 @@ impl Scopes {
 
     /// Returns the first scope that `other` has and `self` does not grant.
     #[must_use]
-    pub fn missing_of(self, other: Self) -> Option<Scope> {
+    pub fn missing_scope(self, other: Self) -> Option<Scope> {
         other.iter().find(|scope| self.missing(&[*scope]).is_some())
     }
 
@@ -137,7 +137,7 @@ mod tests {
                 let allowed = has == needed || has == Scope::Admin;
                 assert_eq!(Scopes::from(has).missing(&[needed]).is_none(), allowed, "{has} for {needed}");
                 assert_eq!(
-                    Scopes::from(has).missing_of(needed.into()).is_none(),
+                    Scopes::from(has).missing_scope(needed.into()).is_none(),
                     allowed,
                     "{has} gives {needed}"
                 );

@@ -32,7 +32,7 @@ pub(crate) fn decided(
     actor: &Arc<Actor>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> AuditEntry {
-    let Changes { license, added, released, labelled, events: _, audit: _, erased } = changes;
+    let Changes { license, added, released, labelled, erased, .. } = changes;
     let released: Vec<_> = read.iter().copied().filter(|held| released.contains(&held.id)).collect();
     let mut fields: Map<_, _> = changed_fields(before, license)
         .map(|(name, before, after)| (name.to_owned(), json!({ "before": before, "after": after })))
@@ -62,7 +62,7 @@ pub(crate) fn decided(
     }
 }
 
-fn action(command: &Command) -> &'static str {
+pub(super) fn action(command: &Command) -> &'static str {
     match command {
         Command::Activate(_) => "activation.create",
         Command::Release(_) | Command::ReleaseIdle => "activation.release",
@@ -74,7 +74,7 @@ fn action(command: &Command) -> &'static str {
         Command::Change(_) => "license.change",
         Command::RotateKey { .. } => "license.rotate_key",
         Command::Revoke => "license.revoke",
-        Command::Anonymise(_) => "license.anonymise",
+        Command::EraseCustomer(_) => "license.erase_customer",
     }
 }
 

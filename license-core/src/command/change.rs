@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::Draft;
 use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
+use super::{Draft, FormerCustomer};
 use crate::builder::optional_setters;
 use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
@@ -93,8 +93,11 @@ pub(super) fn change(
         license.max_domains = plan.max_domains;
         license.max_devices = plan.max_devices;
     }
-    if let Some(email) = customer_email {
-        license.customer_email.clone_from(email);
+    if let Some(email) = customer_email
+        && *email != license.customer_email
+    {
+        let former = std::mem::replace(&mut license.customer_email, email.clone());
+        draft.former_customer = Some(FormerCustomer { email: former, until: draft.now });
     }
     license.max_domains = max_domains.unwrap_or(license.max_domains);
     license.max_devices = max_devices.unwrap_or(license.max_devices);

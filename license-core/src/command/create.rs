@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Draft;
 use super::audit;
 use super::change::register;
+use super::idempotency::Idempotency;
 use super::lifecycle::supported_time;
 use crate::access::{Actor, AuditEntry};
 use crate::builder::{optional_setters, setters};
@@ -18,7 +19,6 @@ use crate::license::{
     LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
-use crate::text_value::text_value;
 use crate::validation::Denial;
 
 /// The fields of a new license. Those that are `None` come from its plan.
@@ -74,13 +74,12 @@ impl LicenseSpec {
         metadata: Metadata,
     }
 
-    /// Returns a digest of all fields, to compare requests.
-    #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
+    /// Returns a text that is equal for equal specs only, to compare requests.
+    pub(crate) fn content(&self) -> String {
         let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata } = self;
         let domains: Vec<_> = domains.iter().map(DomainName::as_str).collect();
         // An array of fixed length, in which `[null]` (unlimited) and `null` (not given) differ.
-        let text = json!([
+        json!([
             plan,
             customer_email.as_str(),
             max_domains.map(|limit| [limit]),
@@ -88,47 +87,9 @@ impl LicenseSpec {
             domains,
             expires_at.map(|expiry| [expiry.moment()]),
             metadata,
-        ]);
-        *blake3::hash(text.to_string().as_bytes()).as_bytes()
+        ])
+        .to_string()
     }
-}
-
-/// A caller's key for one request, so that a retry creates nothing: 1 to 255 printable ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    /// Parses a key.
-    ///
-    /// # Errors
-    /// Returns [`IdempotencyKeyError`] if the form is wrong.
-    pub fn parse(text: &str) -> Result<Self, IdempotencyKeyError> {
-        let well_formed = (1..=limits::IDEMPOTENCY_KEY_BYTES).contains(&text.len())
-            && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(IdempotencyKeyError) }
-    }
-
-    /// Returns the key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-text_value!(IdempotencyKey, IdempotencyKeyError);
-
-/// The text is not an idempotency key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an idempotency key must be 1 to {} printable ASCII characters", limits::IDEMPOTENCY_KEY_BYTES)]
-pub struct IdempotencyKeyError;
-
-/// Identifies a repeated request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The caller's key.
-    pub key: IdempotencyKey,
-    /// [`LicenseSpec::digest`] of the request.
-    pub request: [u8; 32],
 }
 
 /// A license to create, with everything that goes into the same commit.
@@ -208,7 +169,7 @@ pub fn create(
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains)?;
-    let Draft { license, now: _, added, released: _, labelled: _, events, erased: _ } = draft;
+    let Draft { license, added, events, .. } = draft;
     let listed = limits::EVENT_ACTIVATIONS;
     let detail = LicenseDetail::new(license.clone().into(), Counters::default(), added.iter(), listed);
     let events = events.complete(&detail);

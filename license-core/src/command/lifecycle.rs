@@ -1,4 +1,4 @@
-//! Suspends, reinstates, renews, anonymises and revokes licenses, and rotates keys.
+//! Suspends, reinstates, renews, erases customers and revokes licenses, and rotates keys.
 
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
@@ -54,12 +54,12 @@ pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial
 }
 
 /// Also applies to revoked licenses.
-pub(super) fn anonymise(draft: &mut Draft, erasure: &Erasure) {
+pub(super) fn erase_customer(draft: &mut Draft, erasure: &Erasure) {
     if draft.license.customer_email == erasure.email {
-        draft.license.customer_email = erasure.anonymous.clone();
+        draft.license.customer_email = erasure.pseudonym.clone();
         draft.license.metadata = Metadata::default();
         draft.erased = Some(erasure.clone());
-        draft.emit(EventType::LicenseAnonymised, json!({}));
+        draft.emit(EventType::LicenseCustomerErased, json!({}));
     }
 }
 

@@ -35,7 +35,7 @@ impl Command {
             | Self::Renew
             | Self::Revoke
             | Self::Label(..)
-            | Self::Anonymise(_) => [None, None],
+            | Self::EraseCustomer(_) => [None, None],
             Self::Change(patch) if patch.domains.is_none() => [None, None],
             Self::Release(_)
             | Self::Deactivate(_)

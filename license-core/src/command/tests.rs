@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::domain::DomainName;
-use crate::event::Event;
+use crate::event::{Event, EventId};
 use crate::license::{
     ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
     Metadata, Status,
@@ -49,12 +49,13 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn context() -> CommandContext {
-    CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None }
+    CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None, idempotency: None }
 }
 
 /// A view without activations.
 fn bare_view(license: &License) -> View {
-    View { license: license.clone(), activations: Vec::new(), eviction_candidates: Vec::new() }
+    let (activations, eviction_candidates) = (Vec::new(), Vec::new());
+    View { license: license.clone(), activations, eviction_candidates, used_key: None }
 }
 
 fn email() -> CustomerEmail {
@@ -128,6 +129,7 @@ impl TestLicense {
             license: self.license.clone(),
             activations: activations.cloned().collect(),
             eviction_candidates: candidates.unwrap_or_default(),
+            used_key: None,
         };
         decide(view, command, &context)
     }
@@ -140,13 +142,18 @@ impl TestLicense {
                 assert_eq!(changes, None, "a denial changes nothing");
                 Err(denial)
             }
-            CommandOutcome::Done(license) => {
+            CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 let Some(decided) = changes else {
                     assert_eq!(*license, self.license, "no changes, so the same license");
                     return Ok(Vec::new());
                 };
-                let Changes { license: changed, added, released, labelled, events, audit, erased } = decided;
-                assert_eq!((&license, audit, erased), (&changed, None, None));
+                let Changes { license: changed, added, released, labelled, events, .. } = decided.clone();
+                assert_eq!((&license, decided.audit, decided.erased), (&changed, None, None));
+                assert_eq!(decided.idempotency, None, "the request has no key");
+                let former = self.license.customer_email.clone();
+                let former = FormerCustomer { email: former, until: self.now };
+                let expected = (former.email != license.customer_email).then_some(former);
+                assert_eq!(decided.former_customer, expected);
                 assert_eq!(license.version, self.license.version + 1);
                 let numbers: Vec<_> = events.as_slice().iter().map(|event| event.sequence).collect();
                 let expected: Vec<_> = (self.license.last_event + 1..=license.last_event).collect();
@@ -454,7 +461,7 @@ fn stale_version_is_denied() {
     {
         let context = CommandContext { expected_version, ..context() };
         let found = match decide(bare_view(&tested.license), &Command::Suspend, &context).outcome {
-            CommandOutcome::Done(_) => None,
+            CommandOutcome::Done(_) | CommandOutcome::Repeated(_) => None,
             CommandOutcome::Denied(denial) => Some(denial),
         };
         assert_eq!(found, denial);
@@ -570,16 +577,46 @@ fn request_digest_depends_on_every_field() {
         &|spec| spec.expires_at = Some(Expiry::At(now())),
         &|spec| spec.metadata = Metadata::from_json(json!({"a": 1})).unwrap(),
     ];
-    let digests: std::collections::BTreeSet<_> = edits
+    let contents: std::collections::BTreeSet<_> = edits
         .iter()
         .map(|edit| {
             let mut spec = spec();
             edit(&mut spec);
-            assert_eq!(spec.digest(), spec.clone().digest());
-            spec.digest()
+            assert_eq!(spec.content(), spec.clone().content());
+            spec.content()
         })
         .collect();
-    assert_eq!(digests.len(), edits.len());
+    assert_eq!(contents.len(), edits.len());
+}
+
+/// A used key is decided before the version and the rules. Only a change stores the key.
+#[test]
+fn used_key_is_decided_first() {
+    let tested = TestLicense::in_status(Status::Revoked);
+    let key = IdempotencyDigest::from_bytes([1; 32]);
+    let event = EventId::new(Subject::License(tested.license.id.clone()), 1);
+    let used = |request| Some(UsedKey { request: [request; 32], event: event.clone(), at: now() });
+    let asked = Idempotency { key, request: [7; 32] };
+    let context = |license: &TestLicense| CommandContext {
+        expected_version: Some(license.license.version + 1),
+        idempotency: Some(asked),
+        ..context()
+    };
+    let repeated = CommandOutcome::Repeated(Arc::new(tested.license.clone()));
+    for (used_key, expected) in [
+        (used(7), repeated),
+        (used(8), CommandOutcome::Denied(Denial::KeyReused)),
+        (None, CommandOutcome::Denied(Denial::Stale { version: tested.license.version })),
+    ] {
+        let view = View { used_key, ..bare_view(&tested.license) };
+        let Decision { outcome, changes } = decide(view, &Command::Renew, &context(&tested));
+        assert_eq!((outcome, changes), (expected, None));
+    }
+    let active = TestLicense::in_status(Status::Active);
+    let context = CommandContext { expected_version: None, ..context(&active) };
+    let renewed = decide(bare_view(&active.license), &Command::Renew, &context).changes.unwrap();
+    assert_eq!(renewed.idempotency, Some(asked));
+    assert_eq!(decide(bare_view(&active.license), &Command::Reinstate, &context).changes, None);
 }
 
 /// Each term has one event before its end and one after it. The version does not change.

@@ -18,6 +18,7 @@ const IMPORTED_DIGEST_CONTEXT: &str = "license-core 2026 foreign license key dig
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
 const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
 const PSEUDONYM_CONTEXT: &str = "license-core 2026 customer pseudonym v1";
+const IDEMPOTENCY_CONTEXT: &str = "license-core 2026 idempotency key v1";
 
 /// Computes digests of license keys, and seals and opens them.
 ///
@@ -41,6 +42,7 @@ pub struct KeyVault {
     seal: Zeroizing<[u8; 32]>,
     pseudonym: Zeroizing<[u8; 32]>,
     secret_seal: Zeroizing<[u8; 32]>,
+    idempotency: Zeroizing<[u8; 32]>,
 }
 
 impl KeyVault {
@@ -53,7 +55,18 @@ impl KeyVault {
             seal: keys.derive(SEAL_CONTEXT),
             pseudonym: keys.derive(PSEUDONYM_CONTEXT),
             secret_seal: keys.derive(SECRET_SEAL_CONTEXT),
+            idempotency: keys.derive(IDEMPOTENCY_CONTEXT),
         }
+    }
+
+    /// Returns the digest of a request's parts: keyed BLAKE3, each part after its length. Without the key,
+    /// trying texts does not reverse it.
+    pub(crate) fn request_digest(&self, parts: &[&str]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.idempotency);
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_be_bytes()).update(part.as_bytes());
+        }
+        hasher.finalize().into()
     }
 
     /// Returns the pseudonym of a customer: keyed BLAKE3 of the address. Without the key, trying addresses
@@ -273,9 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn request_digest_separates_its_parts() {
+        let digest = |parts: &[&str]| vault().request_digest(parts);
+        assert_eq!(digest(&["a", "bc"]), digest(&["a", "bc"]));
+        for other in [["ab", "c"], ["", "abc"], ["a", "bC"]] {
+            assert_ne!(digest(&["a", "bc"]), digest(&other), "{other:?}");
+        }
+        assert_ne!(digest(&["a", "bc"]), vault_of(0xfe).request_digest(&["a", "bc"]));
+    }
+
+    #[test]
     fn each_purpose_has_its_own_key() {
-        let KeyVault { digest, imported_digest, seal, pseudonym, secret_seal } = vault();
-        let keys = [digest, imported_digest, seal, pseudonym, secret_seal];
+        let KeyVault { digest, imported_digest, seal, pseudonym, secret_seal, idempotency } = vault();
+        let keys = [digest, imported_digest, seal, pseudonym, secret_seal, idempotency];
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[..index].contains(key));
         }

@@ -18,8 +18,8 @@ use crate::text_value::text_value;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomerEmail(Box<str>);
 
-const ANONYMOUS: &str = "anonymous-";
-const ANONYMOUS_HOST: &str = "@erased.invalid";
+const PSEUDONYM: &str = "erased-";
+const PSEUDONYM_HOST: &str = "@erased.invalid";
 
 impl CustomerEmail {
     /// Parses a typed address.
@@ -39,17 +39,17 @@ impl CustomerEmail {
         Ok(Self(typed.to_ascii_lowercase().into()))
     }
 
-    /// Returns the address of an anonymised customer. Its mail domain never exists, and the same customer
+    /// Returns the address of an erased customer. Its mail domain never exists, and the same customer
     /// always gets the same address, so that its licenses stay together.
-    pub(crate) fn anonymous(pseudonym: [u8; 16]) -> Self {
-        let digits = pseudonym.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        Self(format!("{ANONYMOUS}{digits}{ANONYMOUS_HOST}").into())
+    pub(crate) fn pseudonym(digest: [u8; 16]) -> Self {
+        let digits = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        Self(format!("{PSEUDONYM}{digits}{PSEUDONYM_HOST}").into())
     }
 
-    /// Returns whether the customer was anonymised.
+    /// Returns whether the customer was erased.
     #[must_use]
-    pub fn is_anonymous(&self) -> bool {
-        self.0.starts_with(ANONYMOUS) && self.0.ends_with(ANONYMOUS_HOST)
+    pub fn is_pseudonym(&self) -> bool {
+        self.0.starts_with(PSEUDONYM) && self.0.ends_with(PSEUDONYM_HOST)
     }
 
     /// Returns the address, with ASCII letters in lower case.
@@ -113,11 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_address_is_a_valid_address() {
-        let anonymous = CustomerEmail::anonymous([0xa5; 16]);
-        assert!(anonymous.is_anonymous());
-        assert_eq!(CustomerEmail::parse(anonymous.as_str()), Ok(anonymous));
-        assert!(!CustomerEmail::parse("anonymous@example.com").unwrap().is_anonymous());
+    fn pseudonym_is_a_valid_address() {
+        let pseudonym = CustomerEmail::pseudonym([0xa5; 16]);
+        assert!(pseudonym.is_pseudonym());
+        assert_eq!(CustomerEmail::parse(pseudonym.as_str()), Ok(pseudonym));
+        assert!(!CustomerEmail::parse("pseudonym@example.com").unwrap().is_pseudonym());
     }
 
     #[test]

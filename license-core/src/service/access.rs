@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock_and_rng::ClockAndRng;
 use crate::access::{
-    Actor, ApiToken, AuditFilter, Audited, NewToken, Scope, Scopes, TokenDigest, TokenId, TokenName,
-    TokenSecret, TokenState, Who,
+    Actor, ApiToken, AuditFilter, Audited, NewToken, Principal, Scope, Scopes, TokenDigest, TokenId,
+    TokenName, TokenSecret, TokenState,
 };
 use crate::clock::whole_micros;
-use crate::error::ServiceError;
+use crate::error::{Resource, ServiceError};
 use crate::store::{AuditStore, LicenseStore, Page, PageRequest, StoreError, TokenStore};
 
 /// Name of the setting that holds the digest of the first token.
@@ -23,7 +23,7 @@ const PRUNE_BATCH: u32 = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Identity, for the audit log.
-    pub who: Who,
+    pub principal: Principal,
     /// Scopes of the caller.
     pub scopes: Scopes,
 }
@@ -73,7 +73,7 @@ impl AccessService {
     ///
     /// # Errors
     /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`]
-    /// if there is none, and [`ServiceError::TokenExpired`] if `expires_at` is not in the future.
+    /// if there is none, and [`ServiceError::TokenExpiryInPast`] if `expires_at` is not in the future.
     pub async fn create(
         &self,
         spec: &TokenSpec,
@@ -85,12 +85,12 @@ impl AccessService {
         if scopes.is_empty() {
             return Err(ServiceError::TokenWithoutScopes);
         }
-        if let Some(scope) = allowed.missing_of(*scopes) {
+        if let Some(scope) = allowed.missing_scope(*scopes) {
             return Err(ServiceError::LacksScope(scope));
         }
         let expires_at = expires_at.map(whole_micros);
         if expires_at.is_some_and(|at| at <= now) {
-            return Err(ServiceError::TokenExpired);
+            return Err(ServiceError::TokenExpiryInPast);
         }
         let (id, secret) =
             self.sources.with_rng(|rng| Ok((TokenId::generate(now, rng)?, TokenSecret::generate(rng)?)))?;
@@ -119,7 +119,7 @@ impl AccessService {
         let name = TokenName::parse(FIRST_TOKEN_NAME)
             .map_err(|error| StoreError::Unavailable { source: error.into() })?;
         let token = ApiToken::new(TokenId::first(), digest, name, Scope::Admin.into(), self.now());
-        match self.tokens.create_token(&NewToken::new(token, &Actor::new(Who::System))).await {
+        match self.tokens.create_token(&NewToken::new(token, &Actor::new(Principal::System))).await {
             Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -143,9 +143,9 @@ impl AccessService {
     /// Returns the token with this id.
     ///
     /// # Errors
-    /// Returns [`ServiceError::TokenNotFound`] if there is none.
+    /// Returns [`ServiceError::NotFound`] if there is none.
     pub async fn token(&self, id: &TokenId) -> Result<ApiToken, ServiceError> {
-        self.tokens.get_token(id).await?.ok_or(ServiceError::TokenNotFound)
+        self.tokens.get_token(id).await?.ok_or(ServiceError::NotFound(Resource::Token))
     }
 
     /// Lists all tokens, newest first.
@@ -156,14 +156,14 @@ impl AccessService {
     /// Revokes a token, permanently. After it returns, this node rejects the token.
     ///
     /// # Errors
-    /// Returns [`ServiceError::TokenNotFound`] if there is none, and [`ServiceError::LacksScope`] if
+    /// Returns [`ServiceError::NotFound`] if there is none, and [`ServiceError::LacksScope`] if
     /// `allowed` lacks a scope of the token.
     pub async fn revoke(&self, id: &TokenId, allowed: Scopes, by: &Actor) -> Result<ApiToken, ServiceError> {
         // Scopes of a token never change, so reading them before the lock is safe.
-        if let Some(scope) = allowed.missing_of(self.token(id).await?.scopes) {
+        if let Some(scope) = allowed.missing_scope(self.token(id).await?.scopes) {
             return Err(ServiceError::LacksScope(scope));
         }
-        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(ServiceError::TokenNotFound)
+        self.tokens.revoke_token(id, by, self.now()).await?.ok_or(ServiceError::NotFound(Resource::Token))
     }
 
     /// Lists audit entries, newest first.

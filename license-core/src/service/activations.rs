@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::ServiceContext;
-use crate::access::{Actor, Who};
+use crate::access::{Actor, Principal};
 use crate::command::{Command, CommandOutcome};
 use crate::error::ServiceError;
 use crate::license::{ActivationId, ActivationKind, LicenseId};
@@ -22,8 +22,7 @@ impl ActivationService {
     /// Lists the activations of a license, oldest first, with when they were last seen.
     ///
     /// # Errors
-    /// Returns [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if
-    /// there is no such license.
+    /// Returns [`ServiceError::NotFound`] if there is no such license.
     pub async fn list(
         &self,
         id: &LicenseId,
@@ -41,14 +40,14 @@ impl ActivationService {
     /// Returns the last [`ServiceError::Store`]. An error with one license does not stop the others.
     pub async fn release_idle(&self, limit: u32) -> Result<u32, ServiceError> {
         let now = self.context.now();
-        let context = self.context.command(now, None, Some(Arc::new(Actor::new(Who::System))));
+        let context = self.context.command(now, None, Some(Arc::new(Actor::new(Principal::System))));
         let (mut released, mut failure) = (0, None);
         for plan in self.context.plans.iter() {
             let Some(before) = plan.idle().and_then(|idle| now.checked_sub_signed(idle)) else { continue };
             let query = IdleQuery { plan: &plan.name, before, limit };
             for id in self.activations.find_idle(&query).await? {
                 match self.licenses.execute(&id, &Command::ReleaseIdle, &context).await {
-                    Ok(CommandOutcome::Done(_)) => released += 1,
+                    Ok(CommandOutcome::Done(_) | CommandOutcome::Repeated(_)) => released += 1,
                     // The device was seen since, or another node was first.
                     Ok(CommandOutcome::Denied(_)) => {}
                     Err(error) => failure = Some(error),

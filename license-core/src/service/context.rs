@@ -7,10 +7,10 @@ use rand::TryCryptoRng;
 
 use super::clock_and_rng::ClockAndRng;
 use super::key_formats::{imported_key_formats, read_key};
-use crate::access::Actor;
+use crate::access::{Actor, TokenId};
 use crate::catalog::PlanCatalog;
 use crate::clock::{Clock, RngError};
-use crate::command::CommandContext;
+use crate::command::{CommandContext, Idempotency, IdempotencyDigest, IdempotencyKey};
 use crate::debug::partial_debug;
 use crate::error::SetupError;
 use crate::key::{
@@ -165,7 +165,34 @@ impl ServiceContext {
         expected_version: Option<u64>,
         by: Option<Arc<Actor>>,
     ) -> CommandContext {
-        CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by }
+        CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by, idempotency: None }
+    }
+
+    /// Returns the digests of a request with an idempotency key. Keys of different operations, targets and
+    /// callers never match.
+    pub(super) fn idempotency(
+        &self,
+        key: &IdempotencyKey,
+        operation: &str,
+        target: &str,
+        caller: Option<&Actor>,
+        content: &str,
+    ) -> Idempotency {
+        let caller = caller.map_or(["", "", ""], |actor| {
+            let principal = &actor.principal;
+            [
+                principal.kind(),
+                principal.token_id().map_or("", TokenId::as_str),
+                principal.name().unwrap_or_default(),
+            ]
+        });
+        // The name of a token decides nothing: its id is unique.
+        let name = if caller[1].is_empty() { caller[2] } else { "" };
+        let parts = [operation, target, caller[0], caller[1], name, key.as_str()];
+        Idempotency {
+            key: IdempotencyDigest::from_bytes(self.vault.request_digest(&parts)),
+            request: self.vault.request_digest(&[content]),
+        }
     }
 
     /// Returns the digest and sealed form of the given key, or of a new key.

@@ -1,4 +1,4 @@
-//! Anonymises customers on request.
+//! Erases customers on request.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::license::CustomerEmail;
 use crate::limits;
 use crate::store::{AuditStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
 
-/// Anonymises customers.
+/// Erases customers.
 #[derive(Clone, Debug)]
 pub struct CustomerService {
     pub(super) licenses: Arc<dyn LicenseStore>,
@@ -31,23 +31,23 @@ impl CustomerService {
         email: &CustomerEmail,
         by: &Arc<Actor>,
     ) -> Result<(Erasure, u64), ServiceError> {
-        if email.is_anonymous() {
-            return Ok((Erasure { email: email.clone(), anonymous: email.clone() }, 0));
+        if email.is_pseudonym() {
+            return Ok((Erasure { email: email.clone(), pseudonym: email.clone() }, 0));
         }
-        let anonymous = CustomerEmail::anonymous(self.context.vault.pseudonym(email.as_str()));
-        let erasure = Erasure { email: email.clone(), anonymous };
-        let licenses = self.anonymise(&erasure, by).await?;
+        let pseudonym = CustomerEmail::pseudonym(self.context.vault.pseudonym(email.as_str()));
+        let erasure = Erasure { email: email.clone(), pseudonym };
+        let licenses = self.erase_from_licenses(&erasure, by).await?;
         let entry = AuditEntry::of_erasure(&erasure, licenses, by, self.context.now());
         self.audit.erase_customer(&erasure, &entry).await?;
         Ok((erasure, licenses))
     }
 
-    async fn anonymise(&self, erasure: &Erasure, by: &Arc<Actor>) -> Result<u64, ServiceError> {
+    async fn erase_from_licenses(&self, erasure: &Erasure, by: &Arc<Actor>) -> Result<u64, ServiceError> {
         let filter =
             LicenseFilter { customer_email: Some(erasure.email.clone()), ..LicenseFilter::default() };
         let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
         let mut query = LicenseQuery { filter, at: self.context.now(), page };
-        let command = Command::Anonymise(erasure.clone());
+        let command = Command::EraseCustomer(erasure.clone());
         let mut count = 0;
         // Changed licenses no longer match the filter, so the first page is always the next one.
         loop {
@@ -59,7 +59,7 @@ impl CustomerService {
             for detail in found {
                 let context = self.context.command(query.at, None, Some(Arc::clone(by)));
                 match self.licenses.execute(&detail.license.id, &command, &context).await? {
-                    CommandOutcome::Done(_) => count += 1,
+                    CommandOutcome::Done(_) | CommandOutcome::Repeated(_) => count += 1,
                     CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
                 }
             }

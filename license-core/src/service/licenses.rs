@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::context::ServiceContext;
 use crate::access::Actor;
 use crate::catalog::PlanCatalog;
-use crate::command::{
-    Command, CommandOutcome, Idempotency, IdempotencyKey, LicensePatch, LicenseSpec, create,
-};
-use crate::error::ServiceError;
+use crate::command::{Command, CommandOutcome, IdempotencyKey, LicensePatch, LicenseSpec, create};
+use crate::error::{Resource, ServiceError};
 use crate::json::LicenseJson;
 use crate::key::LicenseKey;
 use crate::license::{ActivationId, LicenseDetail, LicenseId};
+use crate::limits;
 use crate::store::{Created, LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest, StoreError};
+use crate::validation::Denial;
 
 /// Maximum number of attempts to create a license with a new id and key. A third collision means that the
 /// generator is broken.
 const CREATE_ATTEMPTS: usize = 3;
+/// Idempotency keys deleted in one transaction.
+const PRUNE_BATCH: u32 = 500;
 
 /// A license with its key in clear, for its owner.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,24 +29,27 @@ pub struct KeyedLicense {
     pub key: LicenseKey,
     /// The license, its counters and its activations.
     pub detail: LicenseDetail,
+    /// Whether an earlier request with the same idempotency key made the change.
+    pub repeated: bool,
 }
 
-/// Issues and manages licenses. Clones share everything but the [actor](Self::by).
+/// Issues and manages licenses. Clones share everything but the [actor](Self::by) and the
+/// [idempotency key](Self::with_idempotency_key).
 ///
-/// Every change returns [`ServiceError::Denied`] if a rule denies it, [`StoreError::NotFound`] as
-/// [`ServiceError::Store`] if there is no such license, and is acknowledged only after validations that began
-/// before it have ended.
+/// Every change returns [`ServiceError::Denied`] if a rule denies it, [`ServiceError::NotFound`] if there is
+/// no such license, and is acknowledged only after validations that began before it have ended.
 #[derive(Clone, Debug)]
 pub struct LicenseService {
     store: Arc<dyn LicenseStore>,
     context: Arc<ServiceContext>,
     actor: Option<Arc<Actor>>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl LicenseService {
     /// Creates the service.
     pub fn new(store: Arc<dyn LicenseStore>, context: Arc<ServiceContext>) -> Self {
-        Self { store, context, actor: None }
+        Self { store, context, actor: None, idempotency_key: None }
     }
 
     /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit.
@@ -52,6 +59,15 @@ impl LicenseService {
         Self { actor: Some(Arc::clone(actor)), ..self.clone() }
     }
 
+    /// Returns the service for one command with this idempotency key. A repeated renewal or key rotation of
+    /// the same license, by the same actor and with the same key, changes nothing and returns the license as
+    /// it is now. Other commands ignore the key, because a repeated one changes nothing. The key is kept for
+    /// [`limits::IDEMPOTENCY_KEY_DAYS`].
+    #[must_use]
+    pub fn with_idempotency_key(&self, key: Option<IdempotencyKey>) -> Self {
+        Self { idempotency_key: key, ..self.clone() }
+    }
+
     /// Returns the plans.
     #[must_use]
     pub fn plans(&self) -> &PlanCatalog {
@@ -59,23 +75,26 @@ impl LicenseService {
     }
 
     /// Issues a license. The plan supplies what `spec` leaves open. With an idempotency key, a repeated
-    /// request returns the first license, also if both run at once.
+    /// request of the same actor returns the first license as it is now, also if both run at once. The key is
+    /// kept for [`limits::IDEMPOTENCY_KEY_DAYS`].
     ///
     /// # Errors
-    /// Returns [`ServiceError::Denied`] as [`create`] decides, and [`ServiceError::IdempotencyConflict`] if
-    /// the idempotency key was used for another request.
+    /// Returns [`ServiceError::Denied`] as [`create`] decides, and with [`Denial::KeyReused`] if the
+    /// idempotency key was used for another request.
     pub async fn issue(
         &self,
         spec: &LicenseSpec,
         idempotency_key: Option<IdempotencyKey>,
     ) -> Result<KeyedLicense, ServiceError> {
         let now = self.context.now();
-        let idempotency = idempotency_key.map(|key| Idempotency { key, request: spec.digest() });
+        let actor = self.actor.as_deref();
+        let idempotency = idempotency_key
+            .map(|key| self.context.idempotency(&key, "license.create", "", actor, &spec.content()));
         let mut attempts = 1;
-        let id = loop {
+        let (id, repeated) = loop {
             let id = self.context.sources.with_rng(|rng| LicenseId::generate(now, rng))?;
             let key = self.context.seal_key(None, &id)?;
-            let created = match create(id.clone(), key, spec, idempotency.clone(), &self.context.plans, now) {
+            let created = match create(id.clone(), key, spec, idempotency, &self.context.plans, now) {
                 Ok(new) => {
                     let new = match &self.actor {
                         Some(actor) => new.audited(actor),
@@ -86,30 +105,28 @@ impl LicenseService {
                 // A repeated request returns its license even if it would be denied now, for example because
                 // its plan is gone.
                 Err(denial) => {
-                    let first = match &idempotency {
-                        Some(asked) => self.store.find_by_idempotency_key(asked).await?,
-                        None => None,
-                    };
-                    Ok(first.ok_or(ServiceError::Denied(denial))?)
+                    let asked = idempotency.as_ref().ok_or_else(|| ServiceError::Denied(denial.clone()))?;
+                    let used = self.store.find_used_key(asked).await?;
+                    Ok(Created::repeated(asked, &used.ok_or(ServiceError::Denied(denial))?))
                 }
             };
             match created {
-                Ok(Created::New) => break id,
-                Ok(Created::Existing(first)) => break first,
-                Ok(Created::KeyReused) => return Err(ServiceError::IdempotencyConflict),
+                Ok(Created::New) => break (id, false),
+                Ok(Created::Existing(first)) => break (first, true),
+                Ok(Created::KeyReused) => return Err(ServiceError::Denied(Denial::KeyReused)),
                 Err(StoreError::AlreadyExists { .. }) if attempts < CREATE_ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error.into()),
             }
         };
-        self.get(&id).await
+        Ok(KeyedLicense { repeated, ..self.get(&id).await? })
     }
 
     /// Returns the license with this id.
     ///
     /// # Errors
-    /// Returns [`StoreError::NotFound`] as [`ServiceError::Store`] if there is none.
+    /// Returns [`ServiceError::NotFound`] if there is none.
     pub async fn get(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
-        let detail = self.store.get(id).await?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+        let detail = self.store.get(id).await?.ok_or(ServiceError::NotFound(Resource::License))?;
         self.with_key(detail)
     }
 
@@ -142,15 +159,19 @@ impl LicenseService {
         command: &Command,
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
-        let context = self.context.command(self.context.now(), expected_version, self.actor.clone());
-        match self.store.execute(id, command, &context).await? {
-            CommandOutcome::Done(_) => {
-                // A validation that read the license before may still be about to answer "valid".
-                self.context.barrier.wait_for_earlier().await;
-                self.get(id).await
-            }
-            CommandOutcome::Denied(denial) => Err(ServiceError::Denied(denial)),
+        let mut context = self.context.command(self.context.now(), expected_version, self.actor.clone());
+        if let (Some(key), Some(operation)) = (&self.idempotency_key, command.repeatable_operation()) {
+            let actor = self.actor.as_deref();
+            context.idempotency = Some(self.context.idempotency(key, operation, id.as_str(), actor, ""));
         }
+        let repeated = match self.store.execute(id, command, &context).await? {
+            CommandOutcome::Done(_) => false,
+            CommandOutcome::Repeated(_) => true,
+            CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+        };
+        // A validation that read the license before may still be about to answer "valid".
+        self.context.barrier.wait_for_earlier().await;
+        Ok(KeyedLicense { repeated, ..self.get(id).await? })
     }
 
     /// Changes fields.
@@ -173,7 +194,8 @@ impl LicenseService {
         self.execute(id, &Command::Renew, None).await
     }
 
-    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid".
+    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid". Other nodes
+    /// follow when the change stream tells them, and after the TTL of their cache at the latest.
     pub async fn revoke(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::Revoke, None).await
     }
@@ -204,10 +226,17 @@ impl LicenseService {
         self.execute(id, &Command::Release(activation), None).await
     }
 
+    /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call repeatedly
+    /// until it returns 0.
+    pub async fn prune_idempotency_keys(&self) -> Result<u64, ServiceError> {
+        let before = self.context.now() - TimeDelta::days(limits::IDEMPOTENCY_KEY_DAYS.into());
+        Ok(self.store.prune_used_keys(before, PRUNE_BATCH).await?)
+    }
+
     fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
         let license = &detail.license;
         let key = self.context.vault.open(&license.sealed_key, license.id.as_str());
         let key = key.map_err(|_| ServiceError::SealedKey(license.id.clone()))?;
-        Ok(KeyedLicense { key, detail })
+        Ok(KeyedLicense { key, detail, repeated: false })
     }
 }

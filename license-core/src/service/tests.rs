@@ -1,5 +1,6 @@
 //! Tests of what services ask of a store.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use mockall::predicate::{always, eq, ne};
@@ -7,11 +8,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
+use crate::access::{Actor, Principal, TokenId};
 use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::clock::ManualClock;
-use crate::command::{Command, CommandOutcome, IdempotencyKey, LicenseSpec, create};
+use crate::command::{Command, CommandOutcome, IdempotencyKey, LicenseSpec, UsedKey, create};
 use crate::domain::DomainName;
-use crate::error::ValidateError;
+use crate::error::{Resource, ValidateError};
+use crate::event::{EventId, Subject};
 use crate::key::{DataKeys, DataKeysError, KeyFormat, KeyVault, Secret};
 use crate::license::{
     ActivationKind, Binding, Counters, CustomerEmail, License, LicenseDetail, LicenseId, LicenseState,
@@ -288,15 +291,18 @@ async fn repeated_request_is_answered_even_if_now_denied() {
     let past = crate::license::Expiry::At(now() - chrono::TimeDelta::days(1));
     let spec = LicenseSpec { expires_at: Some(past), ..spec() };
     let key = || Some(IdempotencyKey::parse("order-1").unwrap());
-    for (found, expected) in [(Some(Created::Existing(id())), "lic_a1"), (None, "Denied(Expired")] {
-        let mut store = store();
-        let request = spec.digest();
-        store
-            .expect_find_by_idempotency_key()
-            .times(1)
-            .withf(move |asked| asked.request == request)
-            .return_once(|_| Ok(found));
-        store.expect_get().returning(|id| Err(StoreError::NotFound { id: id.clone() }));
+    let event = EventId::new(Subject::License(id()), 1);
+    for (is_used, same, expected) in [
+        (true, true, "NotFound(License)"),
+        (true, false, "Denied(KeyReused)"),
+        (false, true, "Denied(Expired"),
+    ] {
+        let (mut store, event) = (store(), event.clone());
+        store.expect_find_used_key().times(1).return_once(move |asked| {
+            let request = if same { asked.request } else { [0; 32] };
+            Ok(is_used.then_some(UsedKey { request, event, at: now() }))
+        });
+        store.expect_get().returning(|_| Ok(None));
         let error = format!("{:?}", licenses(store).await.issue(&spec, key()).await.unwrap_err());
         assert!(error.contains(expected), "{error}");
     }
@@ -350,6 +356,54 @@ async fn start_needs_fitting_secret_plans_and_key_format() {
     assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog: add it");
 }
 
+/// The digest of a key depends on the operation, the license, the caller and the key, and on nothing else.
+#[tokio::test]
+async fn idempotency_keys_are_scoped() {
+    let context = ServiceContext::open(&store(), options()).await.unwrap();
+    let token = |id: &str, name: &str| {
+        Actor::new(Principal::Token { id: TokenId::parse(id).unwrap(), name: name.to_owned() })
+    };
+    let (ci, renamed, other) = (token("tok_1", "ci"), token("tok_1", "renamed"), token("tok_2", "ci"));
+    let named = Actor::new(Principal::Named("tok_1".to_owned()));
+    let digest = |operation, target, caller: Option<&Actor>, key| {
+        let key = IdempotencyKey::parse(key).unwrap();
+        context.idempotency(&key, operation, target, caller, "").key
+    };
+    let first = digest("license.renew", "lic_1", Some(&ci), "order 1");
+    assert_eq!(first, digest("license.renew", "lic_1", Some(&renamed), "order 1"), "a renamed token");
+    let others = [
+        digest("license.create", "lic_1", Some(&ci), "order 1"),
+        digest("license.renew", "lic_2", Some(&ci), "order 1"),
+        digest("license.renew", "lic_1", Some(&other), "order 1"),
+        digest("license.renew", "lic_1", Some(&named), "order 1"),
+        digest("license.renew", "lic_1", Some(&Actor::new(Principal::CommandLine)), "order 1"),
+        digest("license.renew", "lic_1", None, "order 1"),
+        digest("license.renew", "lic_1", Some(&ci), "order 2"),
+    ];
+    let all: HashSet<_> = others.into_iter().chain([first]).collect();
+    assert_eq!(all.len(), others.len() + 1);
+    let text = format!("{all:?}");
+    assert!(!text.contains("order"), "{text}");
+}
+
+/// Renewals and rotations pass the key on. Other commands are idempotent and ignore it.
+#[tokio::test]
+async fn only_repeatable_commands_pass_the_key() {
+    let key = || Some(IdempotencyKey::parse("order 1").unwrap());
+    for repeatable in [true, false] {
+        let mut store = store();
+        gets(&mut store, license());
+        store
+            .expect_execute()
+            .times(1)
+            .withf(move |_, _, context| context.idempotency.is_some() == repeatable)
+            .returning(|_, _, _| Ok(CommandOutcome::Repeated(Arc::new(license()))));
+        let service = licenses(store).await.with_idempotency_key(key());
+        let done = if repeatable { service.renew(&id()).await } else { service.suspend(&id()).await };
+        assert!(done.unwrap().repeated);
+    }
+}
+
 /// A change waits for running validations, because they may have read the license before it.
 #[tokio::test]
 async fn revocation_waits_for_running_validations() {
@@ -390,7 +444,7 @@ async fn denial_of_command_differs_from_store_error() {
     store.expect_execute().times(1).returning(|id, _, _| Err(StoreError::NotFound { id: id.clone() }));
     let service = licenses(store).await;
     assert!(matches!(service.suspend(&id()).await, Err(ServiceError::Denied(Denial::Revoked))));
-    assert!(matches!(service.suspend(&id()).await, Err(ServiceError::Store(StoreError::NotFound { .. }))));
+    assert!(matches!(service.suspend(&id()).await, Err(ServiceError::NotFound(Resource::License))));
 }
 
 mod events {

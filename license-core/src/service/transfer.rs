@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::context::ServiceContext;
 use super::key_formats::{IMPORTED_FORMAT_PREFIX, imported_key_formats};
+use crate::access::{Actor, AuditEntry};
 use crate::error::ServiceError;
 use crate::key::{ImportedKeyFormat, ImportedKeyFormatError};
-use crate::store::{LicenseStore, StoreError, TransferStore};
+use crate::store::{AuditStore, LicenseStore, StoreError, TransferStore};
 use crate::transfer::{ImportBatch, Imported};
 
 pub use export::{ExportKeys, Exporter};
@@ -20,13 +21,16 @@ pub use import::{ImportOptions, ImportReport, Importer};
 #[derive(Clone, Debug)]
 pub struct TransferService {
     pub(super) store: Arc<dyn TransferStore>,
+    pub(super) audit: Arc<dyn AuditStore>,
     pub(super) licenses: Arc<dyn LicenseStore>,
     pub(super) context: Arc<ServiceContext>,
 }
 
 impl TransferService {
-    /// Starts an export of all licenses and rollups as of now.
-    pub async fn export(&self, keys: ExportKeys) -> Result<Exporter<'_>, ServiceError> {
+    /// Starts an export of all licenses and rollups as of now. The audit log names `by`.
+    pub async fn export(&self, keys: ExportKeys, by: &Actor) -> Result<Exporter<'_>, ServiceError> {
+        let entry = AuditEntry::of_export(keys.as_str(), by, self.context.now());
+        self.audit.add_audit(&entry).await?;
         let formats = imported_key_formats(&*self.store).await?;
         Ok(Exporter::new(self, keys, &formats, self.store.snapshot().await?))
     }

@@ -20,8 +20,7 @@ impl UsageService {
     ///
     /// # Errors
     /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals,
-    /// and [`StoreError::NotFound`](crate::store::StoreError::NotFound) as [`ServiceError::Store`] if there
-    /// is no such license.
+    /// and [`ServiceError::NotFound`] if there is no such license.
     pub async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
         let now = self.context.now();
         query.intervals(None, None, now)?; // Rejects impossible queries before the store works.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::context::ServiceContext;
 use super::health::Health;
 use super::limit_throttle::LimitThrottle;
-use crate::access::{Actor, Who};
+use crate::access::{Actor, Principal};
 use crate::command::{Command, CommandOutcome, LimitReached};
 use crate::debug::partial_debug;
 use crate::domain::DomainName;
@@ -89,7 +89,8 @@ impl ValidationService {
     ///
     /// When it returns, the store has acknowledged the record of the validation. A change through this node
     /// is acknowledged only after validations that began before it have ended. Therefore, no validation
-    /// answers "valid" after a revocation was acknowledged.
+    /// on this node answers "valid" after it acknowledged a revocation. Other nodes follow when the change
+    /// stream tells them, and after the TTL of their cache at the latest.
     ///
     /// # Errors
     /// Returns [`ValidateError`] if the request is malformed, the store fails, or the catalog lacks the plan
@@ -117,7 +118,9 @@ impl ValidationService {
                 let command = Command::Activate(claim.clone());
                 let context = self.context.command(now, None, None);
                 match self.store.execute(&license_id, &command, &context).await? {
-                    CommandOutcome::Done(license) => activated(license, plans).map_err(plan_unknown)?,
+                    CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
+                        activated(license, plans).map_err(plan_unknown)?
+                    }
                     CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
                         return Err(plan_unknown(denial));
                     }
@@ -177,10 +180,10 @@ impl ValidationService {
             return Ok(Deactivated::NotFound);
         };
         let id = &snapshot.license().id;
-        let by = Arc::new(Actor { who: Who::Customer, ..actor });
+        let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
         Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
-            CommandOutcome::Done(license) => {
+            CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;
                 Deactivated::Released(license)

@@ -7,14 +7,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::context::ServiceContext;
 use super::events::EventService;
-use crate::error::ServiceError;
+use crate::access::Actor;
+use crate::command::{Idempotency, IdempotencyKey};
+use crate::error::{Resource, ServiceError};
 use crate::event::{Event, EventId, Subject};
-use crate::store::{
-    DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore,
-};
+use crate::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore};
+use crate::validation::Denial;
 use crate::webhook::{
-    Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId,
-    EndpointSettings, LeaseToken, Settled, Settlement, WebhookSecret,
+    Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId,
+    EndpointOutcome, EndpointSettings, LeaseToken, NewEndpoint, ReplayedEvents, Settled, Settlement,
+    WebhookSecret, endpoint_deleted, events_replayed,
 };
 
 /// Maximum number of events that a replay looks at in one transaction.
@@ -22,11 +24,28 @@ const REPLAY_BATCH: u32 = 250;
 
 /// An endpoint with its secret in clear, which is shown once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyedEndpoint {
+pub struct EndpointWithSecret {
     /// The endpoint.
     pub endpoint: Endpoint,
     /// Its secret. Only [`WebhookSecret::reveal`] shows it.
     pub secret: WebhookSecret,
+}
+
+/// A test event that was sent to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestEvent {
+    /// The id of the event.
+    pub id: EventId,
+    /// Whether an earlier request with the same idempotency key sent it.
+    pub repeated: bool,
+}
+
+/// How a command was executed.
+enum Executed {
+    /// By this call; the endpoint after it.
+    Now(Endpoint),
+    /// By an earlier request with the same idempotency key, which caused this event.
+    Before(EventId),
 }
 
 /// A leased delivery, ready to send.
@@ -53,18 +72,27 @@ pub struct OutgoingBatch {
     pub next_due: Option<DateTime<Utc>>,
 }
 
-/// Manages webhook endpoints and hands out deliveries to send.
+/// Manages webhook endpoints and hands out deliveries to send. Clones share everything but the
+/// [actor](Self::by).
 ///
-/// Methods that name an endpoint return [`ServiceError::EndpointNotFound`] if there is none with this id.
+/// Methods that name an endpoint return [`ServiceError::NotFound`] if there is none with this id.
 /// Every method returns [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct WebhookService {
     pub(super) store: Arc<dyn WebhookStore>,
     pub(super) events: EventService,
     pub(super) context: Arc<ServiceContext>,
+    pub(super) actor: Option<Arc<Actor>>,
 }
 
 impl WebhookService {
+    /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit.
+    /// Without an actor they are not.
+    #[must_use]
+    pub fn by(&self, actor: &Arc<Actor>) -> Self {
+        Self { actor: Some(Arc::clone(actor)), ..self.clone() }
+    }
+
     /// Returns the time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
@@ -86,7 +114,7 @@ impl WebhookService {
         &self,
         settings: EndpointSettings,
         secret: Option<WebhookSecret>,
-    ) -> Result<KeyedEndpoint, ServiceError> {
+    ) -> Result<EndpointWithSecret, ServiceError> {
         settings.check()?;
         let now = self.context.now();
         let (secret, endpoint) = self.context.sources.with_rng(|rng| {
@@ -95,8 +123,9 @@ impl WebhookService {
             let sealed = self.context.vault.seal_secret(&secret, &id, rng)?;
             Ok((secret, Endpoint::new(id, settings, sealed, now)))
         })?;
-        if self.store.create_endpoint(&endpoint).await? {
-            Ok(KeyedEndpoint { endpoint, secret })
+        let new = NewEndpoint::new(endpoint, self.actor.as_deref());
+        if self.store.create_endpoint(&new).await? {
+            Ok(EndpointWithSecret { endpoint: new.endpoint, secret })
         } else {
             Err(ServiceError::TooManyEndpoints)
         }
@@ -109,7 +138,7 @@ impl WebhookService {
 
     /// Returns the endpoint with this id.
     pub async fn get(&self, id: &EndpointId) -> Result<Endpoint, ServiceError> {
-        self.store.get_endpoint(id).await?.ok_or(ServiceError::EndpointNotFound)
+        self.store.get_endpoint(id).await?.ok_or(ServiceError::NotFound(Resource::Endpoint))
     }
 
     /// Executes a command on an endpoint and returns the endpoint after it.
@@ -125,38 +154,69 @@ impl WebhookService {
         if let EndpointCommand::Set(settings) = command {
             settings.check()?;
         }
-        match self.store.execute_endpoint(id, command, self.context.now()).await? {
-            EndpointOutcome::Done(endpoint) => Ok(*endpoint),
+        match self.execute_once(id, command, None).await? {
+            Executed::Now(endpoint) => Ok(endpoint),
+            Executed::Before(_) => self.get(id).await,
+        }
+    }
+
+    async fn execute_once(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Executed, ServiceError> {
+        let context = EndpointContext { now: self.context.now(), by: self.actor.clone(), idempotency };
+        match self.store.execute_endpoint(id, command, &context).await? {
+            EndpointOutcome::Done(endpoint) => Ok(Executed::Now(*endpoint)),
+            EndpointOutcome::Repeated(event) => Ok(Executed::Before(event)),
+            EndpointOutcome::KeyReused => Err(ServiceError::Denied(Denial::KeyReused)),
             EndpointOutcome::Disabled => Err(ServiceError::EndpointDisabled),
-            EndpointOutcome::NotFound => Err(ServiceError::EndpointNotFound),
+            EndpointOutcome::NotFound => Err(ServiceError::NotFound(Resource::Endpoint)),
         }
     }
 
     /// Gives an endpoint a new secret. For [`SECRET_OVERLAP`](crate::webhook::SECRET_OVERLAP), the old secret
     /// signs too.
-    pub async fn rotate_secret(&self, id: &EndpointId) -> Result<KeyedEndpoint, ServiceError> {
+    pub async fn rotate_secret(&self, id: &EndpointId) -> Result<EndpointWithSecret, ServiceError> {
         let (secret, sealed) = self.context.sources.with_rng(|rng| {
             let secret = WebhookSecret::generate(rng)?;
             let sealed = self.context.vault.seal_secret(&secret, id, rng)?;
             Ok((secret, sealed))
         })?;
         let endpoint = self.execute(id, &EndpointCommand::RotateSecret(sealed)).await?;
-        Ok(KeyedEndpoint { endpoint, secret })
+        Ok(EndpointWithSecret { endpoint, secret })
     }
 
-    /// Sends a test event to an endpoint. Returns the id of the event, whose delivery is already stored.
+    /// Sends a test event to an endpoint. Returns the event, whose delivery is already stored. A repeated
+    /// request with the same idempotency key returns the first event.
     ///
     /// # Errors
-    /// Returns [`ServiceError::EndpointDisabled`] if the endpoint is disabled.
-    pub async fn test(&self, id: &EndpointId) -> Result<EventId, ServiceError> {
-        let endpoint = self.execute(id, &EndpointCommand::Test).await?;
+    /// Returns [`ServiceError::EndpointDisabled`] if the endpoint is disabled, and [`ServiceError::Denied`]
+    /// with [`Denial::KeyReused`] if the idempotency key was used for another request.
+    pub async fn test(
+        &self,
+        id: &EndpointId,
+        idempotency_key: Option<&IdempotencyKey>,
+    ) -> Result<TestEvent, ServiceError> {
+        let (operation, actor) = ("webhook_endpoint.test", self.actor.as_deref());
+        let idempotency =
+            idempotency_key.map(|key| self.context.idempotency(key, operation, id.as_str(), actor, ""));
+        let executed = self.execute_once(id, &EndpointCommand::Test, idempotency).await?;
         self.events.assign_positions().await?;
-        Ok(EventId::new(Subject::Endpoint(endpoint.id), endpoint.last_event))
+        Ok(match executed {
+            Executed::Now(Endpoint { id, last_event, .. }) => {
+                TestEvent { id: EventId::new(Subject::Endpoint(id), last_event), repeated: false }
+            }
+            Executed::Before(id) => TestEvent { id, repeated: true },
+        })
     }
 
     /// Deletes an endpoint with its deliveries.
     pub async fn delete(&self, id: &EndpointId) -> Result<(), ServiceError> {
-        if self.store.delete_endpoint(id).await? { Ok(()) } else { Err(ServiceError::EndpointNotFound) }
+        let audit = self.actor.as_ref().map(|by| endpoint_deleted(id, by, self.context.now()));
+        let deleted = self.store.delete_endpoint(id, audit.as_ref()).await?;
+        if deleted { Ok(()) } else { Err(ServiceError::NotFound(Resource::Endpoint)) }
     }
 
     /// Lists deliveries to an endpoint, newest event first.
@@ -174,18 +234,20 @@ impl WebhookService {
     /// Returns the delivery of an event to an endpoint.
     ///
     /// # Errors
-    /// Returns [`ServiceError::DeliveryNotFound`] if there is none.
+    /// Returns [`ServiceError::NotFound`] if there is none.
     pub async fn delivery(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
-        self.store.get_delivery(id, event).await?.ok_or(ServiceError::DeliveryNotFound)
+        self.store.get_delivery(id, event).await?.ok_or(ServiceError::NotFound(Resource::Delivery))
     }
 
     /// Delivers an event again, from the start of the schedule.
     ///
     /// # Errors
-    /// Returns [`ServiceError::DeliveryNotFound`] if there is no such delivery.
+    /// Returns [`ServiceError::NotFound`] if there is no such delivery.
     pub async fn replay(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
-        if !self.store.replay_delivery(id, event, self.context.now()).await? {
-            return Err(ServiceError::DeliveryNotFound);
+        let (now, what) = (self.context.now(), ReplayedEvents::One(event.clone()));
+        let audit = self.actor.as_ref().map(|by| events_replayed(id, &what, by, now));
+        if !self.store.replay_delivery(id, event, now, audit.as_ref()).await? {
+            return Err(ServiceError::NotFound(Resource::Delivery));
         }
         self.delivery(id, event).await
     }
@@ -195,10 +257,13 @@ impl WebhookService {
     pub async fn replay_since(&self, id: &EndpointId, since: DateTime<Utc>) -> Result<u64, ServiceError> {
         self.get(id).await?;
         self.events.assign_positions().await?;
-        let now = self.context.now();
-        let (mut count, mut after) = (0, Some(0));
+        let (now, what) = (self.context.now(), ReplayedEvents::Since(since));
+        // Written with the first batch.
+        let mut audit = self.actor.as_ref().map(|by| events_replayed(id, &what, by, now));
+        let (mut count, mut after, limit) = (0, Some(0), REPLAY_BATCH);
         while let Some(position) = after {
-            let replay = Replay { endpoint_id: id.clone(), since, after: position, limit: REPLAY_BATCH, now };
+            let (endpoint_id, audit) = (id.clone(), audit.take());
+            let replay = Replay { endpoint_id, since, after: position, limit, now, audit };
             let replayed = self.store.replay_since(&replay).await?;
             count += u64::from(replayed.count);
             after = replayed.next;

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
-use crate::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
+use crate::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense, UsedKey};
+use crate::event::Subject;
 use crate::key::KeyDigest;
 use crate::license::{CustomerEmail, License, LicenseDetail, LicenseId, Status};
 use crate::store::{ChangeNotice, ChangeStream, LicenseChanged, StreamState};
@@ -31,8 +32,9 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
 
     /// Executes a command on one license, exclusively: locks the license, reads it and the activations that
-    /// [`Command::reads`] and [`Command::eviction_candidates`] name, calls
-    /// [`decide`](crate::command::decide), writes the changes, commits.
+    /// [`Command::reads`] and [`Command::eviction_candidates`] name, and the request that used the key of
+    /// [`CommandContext::idempotency`]; calls [`decide`](crate::command::decide), writes the changes,
+    /// commits.
     ///
     /// No other `execute` on this license, on any handle, runs between the read and the commit. A denial is
     /// not an error.
@@ -75,13 +77,13 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// get the first value. For settings on which all nodes must agree, such as the data keys.
     async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// Returns what `create` would return for this idempotency key, or `None` if the key is unused. Answers a
-    /// repeated request that would be denied now, for example because its plan is gone. Only
-    /// [`create`](Self::create) guarantees that a key is used once.
-    async fn find_by_idempotency_key(&self, asked: &Idempotency) -> Result<Option<Created>, StoreError> {
-        let _ = asked;
-        Ok(None)
-    }
+    /// Returns the request that used an idempotency key. Answers a repeated create that would be denied now,
+    /// for example because its plan is gone. Only [`create`](Self::create) and [`execute`](Self::execute)
+    /// guarantee that a key is used once.
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>, StoreError>;
+
+    /// Deletes idempotency keys from before a moment, at most `limit`. Returns the number deleted.
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// Checks that the database answers.
     async fn ping(&self) -> Result<(), StoreError> {
@@ -154,11 +156,13 @@ pub enum Created {
 }
 
 impl Created {
-    /// Returns the result for a repeated idempotency key. `request` is the digest of the new request,
-    /// `before` that of the request that created `first`.
+    /// Returns the result for an idempotency key that was used before.
     #[must_use]
-    pub fn repeated(request: &[u8; 32], before: &[u8; 32], first: LicenseId) -> Self {
-        if request == before { Self::Existing(first) } else { Self::KeyReused }
+    pub fn repeated(asked: &Idempotency, used: &UsedKey) -> Self {
+        match used.event.subject() {
+            Subject::License(first) if used.request == asked.request => Self::Existing(first.clone()),
+            _ => Self::KeyReused,
+        }
     }
 }
 

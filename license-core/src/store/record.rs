@@ -107,7 +107,7 @@ impl LicenseRecord {
         LicenseSnapshot::new(Arc::clone(&self.license), bindings)
     }
 
-    /// Returns what [`decide`](crate::command::decide) needs for a command.
+    /// Returns what [`decide`](crate::command::decide) needs for a command, except [`View::used_key`].
     #[must_use]
     pub fn view(&self, command: &Command, context: &CommandContext) -> View {
         let wanted = command.eviction_candidates(&self.license, context);
@@ -121,12 +121,13 @@ impl LicenseRecord {
             license: (*self.license).clone(),
             activations: self.read(&command.reads()),
             eviction_candidates: candidates.unwrap_or_default(),
+            used_key: None,
         }
     }
 
     /// Applies a decision. Returns its events, completed with the license as it is now.
     pub fn apply(&mut self, changes: &Changes) -> Vec<Event> {
-        let Changes { license, added, released, labelled, events, audit: _, erased } = changes;
+        let Changes { license, added, released, labelled, events, erased, .. } = changes;
         self.license = Arc::clone(license);
         for id in released {
             if let Some(ActivationDetail { activation, .. }) = self.activations.remove(id) {

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Page, PageRequest, StoreError};
+use crate::access::AuditEntry;
 use crate::event::{Event, EventId, EventType};
 use crate::webhook::{
-    Attempt, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
+    Attempt, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId,
+    EndpointOutcome, LeaseToken, NewEndpoint, Settled, Settlement,
 };
 
 /// Stores endpoints and deliveries. [`EventStore::assign_positions`](super::EventStore::assign_positions)
@@ -16,12 +18,12 @@ use crate::webhook::{
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores a new endpoint. Returns `false` and stores nothing if there are
+    /// Stores a new endpoint and its audit entry. Returns `false` and stores nothing if there are
     /// [`limits::ENDPOINTS`](crate::limits::ENDPOINTS) already.
     ///
     /// # Errors
     /// Returns [`StoreError::AlreadyExists`] if the id is taken.
-    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool, StoreError>;
+    async fn create_endpoint(&self, new: &NewEndpoint) -> Result<bool, StoreError>;
 
     /// Lists all endpoints, oldest first (by id).
     async fn list_endpoints(&self) -> Result<Vec<Endpoint>, StoreError>;
@@ -29,18 +31,25 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the endpoint with this id.
     async fn get_endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, StoreError>;
 
-    /// Executes a command on an endpoint, exclusively, as
-    /// [`decide_endpoint`](crate::webhook::decide_endpoint) decides. If [`EndpointCommand::Enable`] enables a
-    /// disabled endpoint, its pending deliveries become due at `now`, except leased ones.
+    /// Executes a command on an endpoint, exclusively: locks the endpoint, reads it and the request that used
+    /// the key of [`EndpointContext::idempotency`], calls
+    /// [`decide_endpoint`](crate::webhook::decide_endpoint), writes the changes, commits. If
+    /// [`EndpointChanges::makes_due`](crate::webhook::EndpointChanges::makes_due) is set, pending deliveries
+    /// of the endpoint become due, except leased ones.
     async fn execute_endpoint(
         &self,
         id: &EndpointId,
         command: &EndpointCommand,
-        now: DateTime<Utc>,
+        context: &EndpointContext,
     ) -> Result<EndpointOutcome, StoreError>;
 
-    /// Deletes an endpoint with its deliveries and attempts. Returns `false` if there was none.
-    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool, StoreError>;
+    /// Deletes an endpoint with its deliveries and attempts, and writes the audit entry. Returns `false` and
+    /// writes nothing if there was none.
+    async fn delete_endpoint<'a>(
+        &self,
+        id: &EndpointId,
+        audit: Option<&'a AuditEntry>,
+    ) -> Result<bool, StoreError>;
 
     /// Leases due deliveries to `request.token` until `request.lease_until`: at most `request.limit`, only of
     /// enabled endpoints. At most `request.per_endpoint` of one endpoint are leased at once, including those
@@ -79,29 +88,20 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
         event: &EventId,
     ) -> Result<Option<DeliveryDetail>, StoreError>;
 
-    /// Makes a delivery due at `now` and starts its schedule again. A leased delivery is not changed. Returns
-    /// `false` if there is no such delivery.
-    async fn replay_delivery(
+    /// Makes a delivery due at `now`, starts its schedule again, and writes the audit entry. A leased delivery
+    /// is not changed. Returns `false` and writes nothing if there is no such delivery.
+    async fn replay_delivery<'a>(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
+        audit: Option<&'a AuditEntry>,
     ) -> Result<bool, StoreError>;
 
     /// Makes deliveries of a range of events due again, and creates those that are missing, for example
-    /// because the endpoint was disabled. Includes only events that the endpoint has selected.
+    /// because the endpoint was disabled. Includes only events that the endpoint has selected. Writes the audit
+    /// entry even if no event is in the range.
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError>;
-}
-
-/// Result of a command to an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EndpointOutcome {
-    /// Done; the endpoint after the command.
-    Done(Box<Endpoint>),
-    /// Refused, because the endpoint is disabled.
-    Disabled,
-    /// No endpoint has this id.
-    NotFound,
 }
 
 /// Arguments of [`WebhookStore::lease_deliveries`].
@@ -153,7 +153,7 @@ pub struct DeliveryDetail {
 }
 
 /// Which events to deliver again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
     /// The endpoint.
     pub endpoint_id: EndpointId,
@@ -165,6 +165,8 @@ pub struct Replay {
     pub limit: u32,
     /// The time.
     pub now: DateTime<Utc>,
+    /// The audit entry to add.
+    pub audit: Option<AuditEntry>,
 }
 
 /// Result of a replay.

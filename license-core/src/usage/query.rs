@@ -151,7 +151,7 @@ impl UsageQuery {
             None => Ok(()),
             Some((start, _)) => {
                 let at_start = self.interval == Some(Interval::Hour) || *start == sources.range.0;
-                Err(UsageError::NotSingle { parameter: if at_start { "from" } else { "to" }, since })
+                Err(UsageError::WholeDaysOnly { parameter: if at_start { "from" } else { "to" }, since })
             }
         }
     }
@@ -263,7 +263,7 @@ pub enum UsageError {
         "hours and parts of days are available from {} on; for earlier times, ask for whole UTC days",
         rfc3339(*.since)
     )]
-    NotSingle {
+    WholeDaysOnly {
         /// The parameter.
         parameter: &'static str,
         /// The earliest available time.
@@ -282,7 +282,7 @@ impl UsageError {
     #[must_use]
     pub fn parameter(&self) -> &'static str {
         match self {
-            Self::Gone { parameter, .. } | Self::NotSingle { parameter, .. } => parameter,
+            Self::Gone { parameter, .. } | Self::WholeDaysOnly { parameter, .. } => parameter,
             Self::TooManyIntervals => "interval",
         }
     }

@@ -60,6 +60,9 @@ pub enum Denial {
         /// The current version.
         version: u64,
     },
+    /// The idempotency key was used for another request.
+    #[error("This idempotency key was used for another request.")]
+    KeyReused,
     /// A perpetual license cannot be renewed.
     #[error("This license never expires; there is nothing to renew.")]
     Perpetual,
@@ -120,6 +123,7 @@ denial_codes! {
     ReleaseNotAllowed => ReleaseNotAllowed = "RELEASE_NOT_ALLOWED",
     DomainRegistered => DomainRegistered = "DOMAIN_REGISTERED",
     Stale => LicenseStale = "LICENSE_STALE",
+    KeyReused => IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED",
     Perpetual => LicensePerpetual = "LICENSE_PERPETUAL",
     TooFar => ExpiryTooFar = "EXPIRY_TOO_FAR",
     ActivationNotFound => ActivationNotFound = "ACTIVATION_NOT_FOUND",

@@ -238,59 +238,5 @@ impl Endpoint {
     }
 }
 
-/// A command on one endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EndpointCommand {
-    /// Replaces the settings.
-    Set(EndpointSettings),
-    /// Enables the endpoint. Queued deliveries are due at once.
-    Enable,
-    /// Disables the endpoint.
-    Disable,
-    /// Replaces the secret; the old one also signs for [`SECRET_OVERLAP`].
-    RotateSecret(SealedSecret),
-    /// Sends a `webhook_endpoint.test`. The endpoint must be enabled.
-    Test,
-}
-
-/// The result of an endpoint command.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndpointDecision {
-    /// The endpoint after the command.
-    pub endpoint: Endpoint,
-    /// The event to append, if any.
-    pub event: Option<Event>,
-}
-
-/// Decides a command. Pure. Returns `None` if the command needs an enabled endpoint.
-#[must_use]
-pub fn decide_endpoint(
-    mut endpoint: Endpoint,
-    command: &EndpointCommand,
-    now: DateTime<Utc>,
-) -> Option<EndpointDecision> {
-    let mut event = None;
-    match command {
-        EndpointCommand::Set(settings) => endpoint.settings.clone_from(settings),
-        EndpointCommand::Enable => {
-            endpoint.state = EndpointState::Enabled;
-            endpoint.failing_since = None;
-        }
-        EndpointCommand::Disable => endpoint.disable(DisabledReason::Admin, now),
-        EndpointCommand::RotateSecret(sealed) => {
-            let before = std::mem::replace(&mut endpoint.secret, sealed.clone());
-            endpoint.previous_secret = Some(PreviousSecret { sealed: before, until: now + SECRET_OVERLAP });
-        }
-        EndpointCommand::Test if endpoint.is_enabled() => {
-            event = Some(endpoint.emit(EventType::EndpointTest, json!({}), now));
-        }
-        EndpointCommand::Test => return None,
-    }
-    if event.is_none() {
-        endpoint.updated_at = now;
-    }
-    Some(EndpointDecision { endpoint, event })
-}
-
 #[cfg(test)]
 mod tests;

@@ -13,8 +13,10 @@ use license_core::service::Services;
 
 use super::path::LicensePath;
 use crate::auth::Authenticated;
-use crate::problem::{Problem, sentence};
+use crate::problem::{Code, Problem, sentence};
 use crate::state::HttpState;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The `Idempotency-Key`, if sent.
 #[derive(Debug)]
@@ -24,9 +26,8 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        const NAME: HeaderName = HeaderName::from_static("idempotency-key");
         let refuse = |detail: String| Problem::bad_request("Idempotency-Key", detail);
-        let mut values = parts.headers.get_all(NAME).iter();
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(Self(None)),
             // A value that is not text becomes an empty key, which the parser refuses.
@@ -36,6 +37,22 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
             },
             (Some(_), Some(_)) => Err(refuse("This header must occur only once.".to_owned())),
         }
+    }
+}
+
+/// Refuses an `Idempotency-Key`, for calls whose answer shows a secret once: a repeated call could not show it
+/// again.
+#[derive(Debug)]
+pub(crate) struct NoIdempotencyKey;
+
+impl<S: Sync> FromRequestParts<S> for NoIdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            return Err(Problem::from(Code::IdempotencyKeyUnsupported).at("Idempotency-Key"));
+        }
+        Ok(Self)
     }
 }
 

@@ -110,6 +110,11 @@ pub(super) fn headers() -> Map<String, Value> {
         ("WWW-Authenticate", matching("^Bearer"), "Challenge of RFC 6750."),
         ("Allow", string(), "Methods that the path supports."),
         ("X-Request-Id", string(), "Id of the request in the server's log and in the audit. An id that the caller sent is kept if it has 8 to 48 hex digits and hyphens."),
+        (
+            "Idempotent-Replayed",
+            one_of(["true"]),
+            "Sent if an earlier request with the same Idempotency-Key made the change.",
+        ),
         ("X-License-Store", one_of(["down"]), "Sent only while the store is down: the license is as last read."),
     ]
     .map(|(name, schema, description)| (name.to_owned(), about(json!({ "schema": schema }), description)))
@@ -126,6 +131,7 @@ fn meaning(code: &str) -> &'static str {
         (DenialCode::LicenseExpired, "The license has expired, and so has its grace period."),
         (DenialCode::DomainLimitReached, "All domain slots are in use."),
         (DenialCode::LicenseStale, "The license has changed since the version in If-Match."),
+        (DenialCode::IdempotencyKeyReused, "This Idempotency-Key was used for another request."),
         (DenialCode::LicensePerpetual, "The license never expires, so it cannot be renewed."),
         (DenialCode::ExpiryTooFar, "The license would expire after the last supported year."),
         (DenialCode::DomainExempt, "A domain of the list is always allowed and needs no slot."),

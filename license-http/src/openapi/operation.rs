@@ -119,9 +119,17 @@ impl Op {
 
     pub(super) fn idempotent(self) -> Self {
         let schema = with(text(limits::IDEMPOTENCY_KEY_BYTES), "pattern", "^[ -~]+$");
-        let about = "Your key for this request. If it is repeated with the same key, it is executed once and answered as the first time.";
+        let about = "Your key for this request, kept for at least 30 days. A repeated request with the same key, method, path, \
+             token and content has no further effect: it is answered with the resource as it is now, and with \
+             Idempotent-Replayed. The content is compared as parsed, so white space and the order of fields do not matter.";
         self.parameter("header", "Idempotency-Key", schema, about)
-            .errors(&[Code::BadRequest, Code::IdempotencyKeyReused])
+            .with_header("Idempotent-Replayed")
+            .errors(&[Code::BadRequest])
+            .conflicts(&[DenialCode::IdempotencyKeyReused])
+    }
+
+    pub(super) fn shows_secret(self) -> Self {
+        self.errors(&[Code::IdempotencyKeyUnsupported])
     }
 
     pub(super) fn reads(self, schema: &str) -> Self {

@@ -16,7 +16,7 @@ use crate::problem::Code;
 pub(super) const TAGS: [(&str, &str); 8] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
-    ("customers", "Export and anonymisation of personal data."),
+    ("customers", "Export and erasure of personal data."),
     ("events", "The event log."),
     ("webhooks", "Webhook endpoints and deliveries."),
     ("tokens", "API tokens."),
@@ -78,9 +78,9 @@ fn licenses() -> [Op; 5] {
     let plan = with(text(limits::PLAN_NAME_BYTES), "pattern", r"^[^\u0000-\u001f\u007f-\u009f]+$");
     [
         post("/licenses", "createLicense", "Issue a license")
-            .idempotent()
             .reads("NewLicense")
             .answers_status(StatusCode::CREATED, "LicenseAnswer", "The license, with its key.")
+            .idempotent()
             .with_header("ETag")
             .with_header("Location")
             .conflicts(&[DenialCode::DomainLimitReached])
@@ -106,7 +106,10 @@ fn licenses() -> [Op; 5] {
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
-            .about("Revocation is permanent. A repeated call gets the same answer.")
+            .about(
+                "Revocation is permanent. After the answer, this node never answers \"valid\" for the license; other nodes follow \
+                 within about 100 ms. A repeated call gets the same answer.",
+            )
             .versioned()
             .license(),
     ]
@@ -121,15 +124,17 @@ fn commands() -> [Op; 8] {
         command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license"),
         command("/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
         command("/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
+            .idempotent()
             .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar]),
         command("/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
-            .about("The old key is unknown from then on."),
+            .about("The old key is unknown from then on.")
+            .idempotent(),
         get("/licenses/{id}/activations", "listActivations", "List the activations of a license")
             .query("kind", one_of(kinds), "Only activations of this kind.")
             .lists("ActivationPage", activation_id()),
         changes(delete(activation, "releaseActivation", "Release an activation")),
         changes(patch(activation, "labelActivation", "Label an activation").reads("ActivationLabel")).about(
-            "The label is shown in the list of activations. It is removed when the customer is anonymised.",
+            "The label is shown in the list of activations. It is removed when the customer is erased.",
         ),
         usage(get("/licenses/{id}/usage", "getUsage", "Get the usage of a license"), "UsageAnswer")
             .or_as("image/svg+xml", "Chart of the series, by day without `interval`."),
@@ -156,12 +161,12 @@ fn usage(op: Op, schema: &str) -> Op {
 fn customers() -> [Op; 4] {
     [
         usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
-        delete("/customers/{email}", "anonymiseCustomer", "Anonymise a customer")
+        delete("/customers/{email}", "eraseCustomer", "Erase a customer")
             .about(
-                "Replaces the e-mail address in all licenses and removes the metadata. The licenses keep working and stay \
-                 grouped.",
+                "Replaces the e-mail address in all licenses and removes the metadata, also in events and in the audit, and \
+                 in those of licenses that belonged to the customer before. The licenses keep working and stay grouped.",
             )
-            .answers("Anonymised", "The replacement address."),
+            .answers("ErasedCustomer", "The replacement address."),
         get("/customers/{email}/export", "exportCustomer", "Export the data of a customer")
             .answers("Export", "All data. If the export fails midway, the response is not valid JSON."),
         get("/events", "listEvents", "List events, newest first")
@@ -179,6 +184,7 @@ fn endpoints() -> [Op; 5] {
         post(all, "createWebhookEndpoint", "Create an endpoint")
             .reads("WebhookEndpointSettings")
             .answers_status(StatusCode::CREATED, "WebhookEndpoint", "The endpoint, with its secret.")
+            .shows_secret()
             .with_header("Location")
             .errors(&[Code::EndpointLimitReached]),
         get(all, "listWebhookEndpoints", "List all endpoints")
@@ -206,13 +212,17 @@ fn endpoint_commands() -> [Op; 7] {
             "Replace the secret of an endpoint",
         )
         .about("The old secret signs too for one day.")
-        .answers("WebhookEndpoint", "The endpoint, with its secret."),
+        .answers("WebhookEndpoint", "The endpoint, with its secret.")
+        .shows_secret(),
         post("/webhook-endpoints/{id}/test", "testWebhookEndpoint", "Send a test event")
             .about("Delivers it like any other event, and waits up to 20 seconds for the first attempt.")
             .answers("Delivery", "The delivery with its first attempt.")
+            .idempotent()
             .answers_status(StatusCode::ACCEPTED, "Delivery", "No attempt was made in time.")
+            .with_header("Idempotent-Replayed")
             .errors(&[Code::EndpointDisabled]),
         post("/webhook-endpoints/{id}/replay", "replayEvents", "Deliver events again")
+            .about("A repeated call makes the same deliveries due again. Receivers recognise them by their webhook-id.")
             .reads("ReplayRequest")
             .answers("Replayed", "Number of events."),
         get("/webhook-endpoints/{id}/deliveries", "listDeliveries", "List deliveries, newest event first")
@@ -234,16 +244,21 @@ fn access() -> [Op; 5] {
             .about("The token can only have scopes that the caller has.")
             .reads("NewToken")
             .answers_status(StatusCode::CREATED, "Token", "The token. Only this response has the secret.")
+            .shows_secret()
             .with_header("Location"),
         get("/tokens", "listTokens", "List tokens").lists("TokenPage", id("tok")),
         get("/tokens/{token_id}", "getToken", "Get a token")
             .answers("Token", "The token, without its secret."),
         delete("/tokens/{token_id}", "revokeToken", "Revoke a token")
-            .about("Takes effect at once, on every node. The caller must have all scopes of the token.")
+            .about(
+                "Takes effect at once on this node, and within about 100 ms on other nodes. The caller must have all scopes of the \
+                 token.",
+            )
             .answers("Token", "The revoked token."),
         get("/audit", "listAudit", "List changes, newest first")
             .query("license", id("lic"), "Changes of this license.")
             .query("token", id("tok"), "Changes of this token, or by it.")
+            .query("endpoint", id("whe"), "Changes of this webhook endpoint.")
             .query("action", action, "Changes with this action, such as license.revoke.")
             .query("from", time(), "Changes at or after this time.")
             .query("to", time(), "Changes before this time.")

@@ -17,7 +17,7 @@ use super::schema::{
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
-use crate::routes::customers::{Anonymised, CustomerEventJson};
+use crate::routes::customers::{CustomerEventJson, ErasedCustomer};
 use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
@@ -49,7 +49,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let derived = derive! {
         ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
-        CustomerEventJson<'_>, Anonymised<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
+        CustomerEventJson<'_>, ErasedCustomer<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
         ReplayJson, DeliveryJson<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
@@ -163,6 +163,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Token.token", matching("^lkt_")),
         ("AuditEntry.license_id", nullable(id("lic"))),
         ("AuditEntry.token_id", nullable(id("tok"))),
+        ("AuditEntry.endpoint_id", nullable(id("whe"))),
         ("AuditEntry.changes", open_object()),
         ("Actor.kind", one_of(["token", "customer", "system", "command_line", "named"])),
         ("Actor.token_id", nullable(id("tok"))),
@@ -206,7 +207,7 @@ fn examples() -> Value {
             "created_at": "2026-01-01T00:00:00Z", "first_seen_at": "2026-01-01T00:00:00Z",
             "last_seen_at": "2026-01-31T08:30:00Z", "validations": 61, "country": "DE",
         },
-        "Anonymised": { "customer_email": "anonymous-0a1b@erased.invalid", "licenses": 2 },
+        "ErasedCustomer": { "customer_email": "erased-0a1b@erased.invalid", "licenses": 2 },
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
             "status": "active", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null,

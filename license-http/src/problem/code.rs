@@ -35,6 +35,9 @@ macro_rules! codes {
 codes! {
     /// A header, a parameter or the body is invalid; `field` names it.
     BadRequest = BAD_REQUEST "BAD_REQUEST",
+    /// This call accepts no Idempotency-Key: its answer shows a secret once, so a repeated call could not show it
+    /// again. Send the request without the header.
+    IdempotencyKeyUnsupported = BAD_REQUEST "IDEMPOTENCY_KEY_UNSUPPORTED",
     /// The body is not valid JSON.
     MalformedJson = BAD_REQUEST "MALFORMED_JSON",
     /// The text is not a license key; if a single symbol is wrong, `suggestion` is the corrected key.
@@ -65,8 +68,6 @@ codes! {
     MethodNotAllowed = METHOD_NOT_ALLOWED "METHOD_NOT_ALLOWED",
     /// The body did not arrive in time.
     RequestTimeout = REQUEST_TIMEOUT "REQUEST_TIMEOUT",
-    /// This Idempotency-Key was already used for a different request.
-    IdempotencyKeyReused = CONFLICT "IDEMPOTENCY_KEY_REUSED",
     /// The maximum number of webhook endpoints is reached.
     EndpointLimitReached = CONFLICT "ENDPOINT_LIMIT_REACHED",
     /// The endpoint is disabled; enable it first.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use axum::http::StatusCode;
-use license_core::error::{ServiceError, ValidateError};
+use license_core::error::{Resource, ServiceError, ValidateError};
 use license_core::key::KeyError;
 use license_core::store::StoreError;
 use license_core::validation::Denial;
@@ -34,7 +34,9 @@ impl Problem {
     }
 
     fn denied(status: StatusCode, denial: &Denial) -> Self {
-        Self { status, code: denial.code().as_str(), ..Self::new(Code::BadRequest, denial.to_string()) }
+        let code = denial.code().as_str();
+        let problem = Self { status, code, ..Self::new(Code::BadRequest, denial.to_string()) };
+        if *denial == Denial::KeyReused { problem.at("Idempotency-Key") } else { problem }
     }
 }
 
@@ -59,9 +61,10 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Denied(denial) => denial.into(),
-            ServiceError::IdempotencyConflict => Self::from(Code::IdempotencyKeyReused).at("Idempotency-Key"),
-            ServiceError::EndpointNotFound => Code::EndpointNotFound.into(),
-            ServiceError::DeliveryNotFound => Code::DeliveryNotFound.into(),
+            ServiceError::NotFound(Resource::License) => Code::LicenseNotFound.into(),
+            ServiceError::NotFound(Resource::Endpoint) => Code::EndpointNotFound.into(),
+            ServiceError::NotFound(Resource::Delivery) => Code::DeliveryNotFound.into(),
+            ServiceError::NotFound(Resource::Token) => Code::TokenNotFound.into(),
             ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
             ServiceError::EndpointDisabled => Code::EndpointDisabled.into(),
             ServiceError::EndpointSettings(error) => {
@@ -74,8 +77,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Usage(error) => Self::bad_request(error.parameter(), sentence(&error)),
             ServiceError::LacksScope(scope) => Self::lacks(scope),
             ServiceError::TokenWithoutScopes => Self::invalid_field("scopes", sentence(&error)),
-            ServiceError::TokenExpired => Self::invalid_field("expires_at", sentence(&error)),
-            ServiceError::TokenNotFound => Code::TokenNotFound.into(),
+            ServiceError::TokenExpiryInPast => Self::invalid_field("expires_at", sentence(&error)),
             ServiceError::Store(error) => error.into(),
             error => Self::unexpected(&error),
         }

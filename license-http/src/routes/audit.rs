@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, TokenId};
 use license_core::license::LicenseId;
 use license_core::limits;
+use license_core::webhook::EndpointId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -22,7 +23,7 @@ pub(crate) struct AuditJson<'a> {
     id: u64,
     /// When the change was made.
     at: DateTime<Utc>,
-    /// Who made the change.
+    /// Principal made the change.
     actor: ActorJson<'a>,
     /// The action, such as license.revoke.
     action: &'a str,
@@ -30,7 +31,10 @@ pub(crate) struct AuditJson<'a> {
     license_id: Option<&'a str>,
     /// The changed token.
     token_id: Option<&'a str>,
-    /// Changed fields with their values before and after. Never contains a key or a secret.
+    /// The changed webhook endpoint.
+    endpoint_id: Option<&'a str>,
+    /// Changed fields with their values before and after. Never contains a key or a secret. Of a URL it has only
+    /// scheme, host and port, because the rest can be a credential.
     changes: Map<String, Value>,
     /// The X-Request-Id of the request.
     request_id: Option<&'a str>,
@@ -51,8 +55,8 @@ pub(crate) struct ActorJson<'a> {
 
 impl<'a> From<&'a Audited> for AuditJson<'a> {
     fn from(Audited { sequence, entry }: &'a Audited) -> Self {
-        let AuditEntry { at, actor, action, license_id, token_id, changes, metadata } = entry;
-        let Actor { who, request_id, address } = actor;
+        let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
+        let Actor { principal, request_id, address } = actor;
         let mut changes = changes.clone();
         if let Some(metadata) = metadata {
             changes.insert("metadata".to_owned(), metadata.clone());
@@ -61,13 +65,14 @@ impl<'a> From<&'a Audited> for AuditJson<'a> {
             id: *sequence,
             at: *at,
             actor: ActorJson {
-                kind: who.kind(),
-                token_id: who.token_id().map(TokenId::as_str),
-                name: who.name(),
+                kind: principal.kind(),
+                token_id: principal.token_id().map(TokenId::as_str),
+                name: principal.name(),
             },
             action,
             license_id: license_id.as_ref().map(LicenseId::as_str),
             token_id: token_id.as_ref().map(TokenId::as_str),
+            endpoint_id: endpoint_id.as_ref().map(EndpointId::as_str),
             changes,
             request_id: request_id.as_deref(),
             address: address.map(|address| address.to_string()),
@@ -85,6 +90,8 @@ pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Re
     let filter = AuditFilter {
         license_id: query.take("license", "the id of a license", |text| LicenseId::parse(text).ok())?,
         token_id: query.take("token", "the id of a token", |text| TokenId::parse(text).ok())?,
+        endpoint_id: query
+            .take("endpoint", "the id of a webhook endpoint", |text| EndpointId::parse(text).ok())?,
         action: query.take("action", "an action such as license.revoke", action)?,
         from,
         to,

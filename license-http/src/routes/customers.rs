@@ -1,4 +1,4 @@
-//! `/api/v1/customers/{email}`: export of personal data, and anonymisation.
+//! `/api/v1/customers/{email}`: export of personal data, and erasure.
 
 use std::sync::Arc;
 
@@ -33,22 +33,22 @@ use crate::wire;
 const BUFFERED_CHUNKS: usize = 4;
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Anonymised))]
-pub(crate) struct Anonymised<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErasedCustomer))]
+pub(crate) struct ErasedCustomer<'a> {
     /// Replacement of the e-mail address.
     customer_email: &'a str,
-    /// Number of anonymised licenses.
+    /// Number of licenses that belonged to the customer.
     licenses: u64,
 }
 
-pub(super) async fn anonymise(
+pub(super) async fn erase(
     State(state): State<HttpState>,
     CustomerPath(email): CustomerPath,
     Authenticated { actor, .. }: Authenticated,
     _: NoInput,
 ) -> Result<Response, Problem> {
     let (erasure, licenses) = state.services.customers.erase(&email, &actor).await?;
-    let json = Anonymised { customer_email: erasure.anonymous.as_str(), licenses };
+    let json = ErasedCustomer { customer_email: erasure.pseudonym.as_str(), licenses };
     Ok(wire::json(StatusCode::OK, &json))
 }
 

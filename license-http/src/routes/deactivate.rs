@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use license_core::access::{Actor, Who};
+use license_core::access::{Actor, Principal};
 use license_core::service::{Deactivated, SlotHolder};
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem
         }
     };
     state.limits.check_key(&body.key)?;
-    let actor = Actor { request_id, ..Actor::new(Who::Customer) };
+    let actor = Actor { request_id, ..Actor::new(Principal::Customer) };
     Ok(match state.services.validation.deactivate(&body.key, holder, actor).await? {
         Deactivated::Released(license) => {
             let usage = SlotsUsed::from(&*license);

@@ -8,6 +8,7 @@ use license_core::store::DeliveryDetail;
 use license_core::webhook::{Attempt, AttemptResult, DeliveryStatus};
 use serde::Serialize;
 
+use crate::auth::Authenticated;
 use crate::extract::{DeliveryPath, EndpointPath, NoInput, Query};
 use crate::problem::Problem;
 use crate::state::HttpState;
@@ -90,9 +91,10 @@ pub(super) async fn replay(
     State(state): State<HttpState>,
     DeliveryPath(event): DeliveryPath,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
     _: NoInput,
 ) -> Result<Response, Problem> {
     state.services.webhooks.get(&id).await?;
-    let delivery = state.services.webhooks.replay(&id, &event).await?;
+    let delivery = state.services.webhooks.by(&actor).replay(&id, &event).await?;
     Ok(wire::json(StatusCode::OK, &DeliveryJson::from(&delivery)))
 }

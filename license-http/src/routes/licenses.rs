@@ -38,7 +38,6 @@ pub(super) async fn create(
     let spec = read_spec(fields)?;
     let now = state.services.now();
     let issued = state.services.licenses.by(&actor).issue(&spec, idempotency_key).await;
-    // A repeated request gets the same answer as the first one.
     let license = issued.map_err(Problem::from_body_error)?;
     let response = license_response(StatusCode::CREATED, &license, now);
     Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
@@ -92,13 +91,22 @@ pub(super) async fn reinstate(command: LicenseCommand, _: NoInput) -> Result<Res
     execute(command, Command::Reinstate).await
 }
 
-pub(super) async fn renew(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
-    execute(command, Command::Renew).await
+pub(super) async fn renew(
+    LicenseCommand { services, actor, license, version }: LicenseCommand,
+    IdempotencyHeader(key): IdempotencyHeader,
+    _: NoInput,
+) -> Result<Response, Problem> {
+    let licenses = services.licenses.by(&actor).with_idempotency_key(key);
+    answer(&services, licenses.execute(&license, &Command::Renew, version)).await
 }
 
-pub(super) async fn rotate_key(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
-    let LicenseCommand { services, actor, license, version } = command;
-    answer(&services, services.licenses.by(&actor).rotate_key(&license, version)).await
+pub(super) async fn rotate_key(
+    LicenseCommand { services, actor, license, version }: LicenseCommand,
+    IdempotencyHeader(key): IdempotencyHeader,
+    _: NoInput,
+) -> Result<Response, Problem> {
+    let licenses = services.licenses.by(&actor).with_idempotency_key(key);
+    answer(&services, licenses.rotate_key(&license, version)).await
 }
 
 /// Executes a command and answers with the license.
@@ -116,12 +124,12 @@ pub(super) async fn answer(
     Ok(license_response(StatusCode::OK, &call.await?, now))
 }
 
-/// Returns a license with its key, and its version as `ETag`. `now` is the time when the call began.
+/// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the time when the call began.
 fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
     let counted = [license.detail.counters.as_of];
     let tag = format!("\"{}\"", license.detail.license.version);
     let json = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
-    ([(ETAG, tag)], json).into_response()
+    wire::replayed(license.repeated, ([(ETAG, tag)], json).into_response())
 }
 
 /// Returns a license with its key, as admins see it.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::auth::Authenticated;
-use crate::extract::{Fields, NoInput, NoQuery, Query, TokenPath, value};
+use crate::extract::{Fields, NoIdempotencyKey, NoInput, NoQuery, Query, TokenPath, value};
 use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire::{self, PageJson};
@@ -61,6 +61,7 @@ impl<'a> TokenJson<'a> {
 pub(super) async fn create(
     State(state): State<HttpState>,
     Authenticated { caller, actor }: Authenticated,
+    _: NoIdempotencyKey,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let spec = spec(fields)?;

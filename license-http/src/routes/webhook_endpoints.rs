@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::limits;
-use license_core::service::KeyedEndpoint;
+use license_core::service::{EndpointWithSecret, TestEvent};
 use license_core::webhook::{
     Endpoint, EndpointCommand, EndpointSettings, EndpointState, EventSelection, WebhookSecret,
 };
@@ -16,9 +16,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::deliveries::DeliveryJson;
-use crate::extract::{EndpointPath, Fields, NoInput, NoQuery, value};
+use crate::auth::Authenticated;
+use crate::extract::{EndpointPath, Fields, IdempotencyHeader, NoIdempotencyKey, NoInput, NoQuery, value};
 use crate::problem::Problem;
-use crate::state::{HttpState, StateInner};
+use crate::state::HttpState;
 use crate::webhooks::Webhooks;
 use crate::wire::{self, PageJson};
 
@@ -90,12 +91,17 @@ fn secret_response(status: StatusCode, endpoint: &Endpoint, secret: &WebhookSecr
     wire::json(status, &EndpointJson::new(endpoint, Some(&secret.reveal())))
 }
 
-pub(super) async fn create(State(state): State<HttpState>, fields: Fields) -> Result<Response, Problem> {
-    let StateInner { services, webhooks, .. } = &*state;
-    let (settings, enabled) = read_endpoint(webhooks, fields).await?;
-    let KeyedEndpoint { mut endpoint, secret } = services.webhooks.create(settings, None).await?;
+pub(super) async fn create(
+    State(state): State<HttpState>,
+    Authenticated { actor, .. }: Authenticated,
+    _: NoIdempotencyKey,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let (settings, enabled) = read_endpoint(&state.webhooks, fields).await?;
+    let webhooks = state.services.webhooks.by(&actor);
+    let EndpointWithSecret { mut endpoint, secret } = webhooks.create(settings, None).await?;
     if enabled == Some(false) {
-        endpoint = services.webhooks.execute(&endpoint.id, &EndpointCommand::Disable).await?;
+        endpoint = webhooks.execute(&endpoint.id, &EndpointCommand::Disable).await?;
     }
     let response = secret_response(StatusCode::CREATED, &endpoint, &secret);
     Ok(wire::with_location(response, format!("webhook-endpoints/{}", endpoint.id)))
@@ -119,15 +125,16 @@ pub(super) async fn get(
 pub(super) async fn set(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let StateInner { services, webhooks, .. } = &*state;
-    let (settings, enabled) = read_endpoint(webhooks, fields).await?;
-    let mut endpoint = services.webhooks.execute(&id, &EndpointCommand::Set(settings)).await?;
+    let (settings, enabled) = read_endpoint(&state.webhooks, fields).await?;
+    let webhooks = state.services.webhooks.by(&actor);
+    let mut endpoint = webhooks.execute(&id, &EndpointCommand::Set(settings)).await?;
     // Without a change, the endpoint keeps the reason and time of its disabling.
     if let Some(enabled) = enabled.filter(|enabled| *enabled != endpoint.is_enabled()) {
         let command = if enabled { EndpointCommand::Enable } else { EndpointCommand::Disable };
-        endpoint = services.webhooks.execute(&id, &command).await?;
+        endpoint = webhooks.execute(&id, &command).await?;
     }
     Ok(endpoint_response(&endpoint))
 }
@@ -144,34 +151,42 @@ pub(crate) struct Deleted<'a> {
 pub(super) async fn delete(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    state.services.webhooks.delete(&id).await?;
+    state.services.webhooks.by(&actor).delete(&id).await?;
     Ok(wire::json(StatusCode::OK, &Deleted { id: id.as_str(), deleted: true }))
 }
 
 pub(super) async fn enable(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    Ok(endpoint_response(&state.services.webhooks.execute(&id, &EndpointCommand::Enable).await?))
+    let webhooks = state.services.webhooks.by(&actor);
+    Ok(endpoint_response(&webhooks.execute(&id, &EndpointCommand::Enable).await?))
 }
 
 pub(super) async fn disable(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    Ok(endpoint_response(&state.services.webhooks.execute(&id, &EndpointCommand::Disable).await?))
+    let webhooks = state.services.webhooks.by(&actor);
+    Ok(endpoint_response(&webhooks.execute(&id, &EndpointCommand::Disable).await?))
 }
 
 pub(super) async fn rotate_secret(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
+    _: NoIdempotencyKey,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    let KeyedEndpoint { endpoint, secret } = state.services.webhooks.rotate_secret(&id).await?;
+    let EndpointWithSecret { endpoint, secret } =
+        state.services.webhooks.by(&actor).rotate_secret(&id).await?;
     Ok(secret_response(StatusCode::OK, &endpoint, &secret))
 }
 
@@ -179,16 +194,19 @@ pub(super) async fn rotate_secret(
 pub(super) async fn test(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
+    IdempotencyHeader(key): IdempotencyHeader,
     _: NoInput,
 ) -> Result<Response, Problem> {
-    let event = state.services.webhooks.test(&id).await?;
+    let TestEvent { id: event, repeated } =
+        state.services.webhooks.by(&actor).test(&id, key.as_ref()).await?;
     let until = Instant::now() + TEST_TIMEOUT;
     loop {
         let delivery = state.services.webhooks.delivery(&id, &event).await?;
         let tried = !delivery.attempts.is_empty();
         if tried || Instant::now() >= until {
             let status = if tried { StatusCode::OK } else { StatusCode::ACCEPTED };
-            return Ok(wire::json(status, &DeliveryJson::from(&delivery)));
+            return Ok(wire::replayed(repeated, wire::json(status, &DeliveryJson::from(&delivery))));
         }
         tokio::time::sleep(TEST_POLL_INTERVAL).await;
     }
@@ -204,10 +222,11 @@ pub(crate) struct ReplayJson {
 pub(super) async fn replay(
     State(state): State<HttpState>,
     EndpointPath(id): EndpointPath,
+    Authenticated { actor, .. }: Authenticated,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let since = read_since(fields)?;
-    let replayed = state.services.webhooks.replay_since(&id, since).await?;
+    let replayed = state.services.webhooks.by(&actor).replay_since(&id, since).await?;
     Ok(wire::json(StatusCode::OK, &ReplayJson { replayed }))
 }
 

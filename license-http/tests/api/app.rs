@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::access::{Actor, Scopes, TokenName, TokenSecret, Who};
+use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
 use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
 use license_core::key::Secret;
@@ -146,7 +146,7 @@ pub(crate) async fn token(
         expires_at,
     };
     let admin = Scopes::parse("admin").unwrap();
-    let (token, secret) = access.create(&spec, admin, &Actor::new(Who::CommandLine)).await.unwrap();
+    let (token, secret) = access.create(&spec, admin, &Actor::new(Principal::CommandLine)).await.unwrap();
     (token.id.to_string(), secret.reveal().to_owned())
 }
 

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
-use license_http::{AccessLogLayer, Api, ClientAddress};
+use axum::http::Method;
+use license_http::{AccessLogLayer, Api, ClientAddress, Route, routes};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -127,6 +128,7 @@ async fn audit_is_filtered_and_paged() {
     for query in [
         "license=x",
         "token=x",
+        "endpoint=x",
         "action=",
         "action=A",
         "from=x",
@@ -153,4 +155,76 @@ async fn address_is_stored_only_if_enabled() {
         assert_eq!(Reply::of(&app.router, request).await.status, 201);
         assert_eq!(entries(&app, "").await[0]["address"], expected);
     }
+}
+
+/// Every route that changes something writes an entry of its actor. A new route needs a body here.
+#[tokio::test(start_paused = true)]
+async fn every_changing_route_is_audited() {
+    let (app, access) = TestApp::with_access().await;
+    let (id, secret) = token(&access, "admin", None).await;
+    let by_token = json!({ "kind": "token", "token_id": id, "name": "a test" });
+    let by_customer = json!({ "kind": "customer", "token_id": null, "name": null });
+    let settings = |description: &str| json!({ "url": "https://example.com/hook", "events": ["*"], "description": description });
+    let mut routes_checked = 0;
+    for Route { method, path, scopes } in routes() {
+        if method == Method::GET || path == "/api/v1/validate" {
+            continue;
+        }
+        let endpoint =
+            app.admin("POST", "/api/v1/webhook-endpoints").json(&settings("a")).send(&app.router).await;
+        let endpoint = endpoint.json()["id"].as_str().unwrap().to_owned();
+        let endpoint_path = format!("/api/v1/webhook-endpoints/{endpoint}");
+        let ends = "2027-01-01T00:00:00Z";
+        let license = json!({ "plan": "roaming", "customer_email": EMAIL, "expires_at": ends });
+        let license = app.issue_with(license).await;
+        app.validate(json!({ "key": license.key, "fingerprint": "a" })).await;
+        let activations = app.get(&format!("{}/activations", license.path)).await.json();
+        app.get(&format!("{endpoint_path}/deliveries")).await;
+        let (token_id, _) = token(&access, "usage:read", None).await;
+        match path.rsplit('/').next() {
+            Some("enable") => _ = app.post(&format!("{endpoint_path}/disable")).await,
+            Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
+            _ => {}
+        }
+        let of_endpoint = path.starts_with("/api/v1/webhook-endpoints");
+        let target = path
+            .replace("{delivery_id}", &format!("evt_{}_0000000001", &license.id[4..]))
+            .replace("{id}", if of_endpoint { &endpoint } else { &license.id })
+            .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
+            .replace("{token_id}", &token_id)
+            .replace("{email}", EMAIL);
+        let body = match (method.as_str(), path) {
+            ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
+            ("PUT", "/api/v1/licenses/{id}") => Some(json!({ "max_domains": 2 })),
+            ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
+            ("PATCH", _) => Some(json!({ "label": "a" })),
+            ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),
+            ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(settings("b")),
+            ("POST", "/api/v1/webhook-endpoints/{id}/replay") => Some(json!({ "since": NOW })),
+            _ => None,
+        };
+        let newest = async || entries(&app, "?limit=1").await.remove(0);
+        let before = newest().await["id"].as_u64().unwrap();
+        let call = Call::new(method.as_str(), &target);
+        let call = if let Some(body) = &body { call.json(body) } else { call };
+        let call =
+            if scopes.is_some() { call.header("authorization", format!("Bearer {secret}")) } else { call };
+        let reply = call.send(&app.router).await;
+        assert!(reply.status < 300, "{method} {target}: {}", reply.text());
+        let entry = newest().await;
+        assert!(entry["id"].as_u64().unwrap() > before, "{method} {path} writes an entry");
+        let actor = if scopes.is_some() { &by_token } else { &by_customer };
+        assert_eq!(&entry["actor"], actor, "{method} {path}: {entry}");
+        for secret in ["/hook", "whsec_", "lkt_", &license.key[3..]] {
+            assert!(!entry.to_string().contains(secret), "{method} {path}: {entry}");
+        }
+        if of_endpoint && path.contains("{id}") {
+            assert_eq!(entry["endpoint_id"], json!(endpoint), "{method} {path}");
+            let found = entries(&app, &format!("?limit=1&endpoint={endpoint}")).await.remove(0);
+            assert_eq!(found, entry);
+        }
+        app.delete(&endpoint_path).await;
+        routes_checked += 1;
+    }
+    assert!(routes_checked > 18, "{routes_checked} routes change something");
 }

@@ -1,3 +1,5 @@
+use license_core::command::LicensePatch;
+use license_core::license::{CustomerEmail, LicenseId};
 use serde_json::{Value, json};
 
 use super::app::{EMAIL, TestApp};
@@ -8,7 +10,7 @@ async fn issue(app: &TestApp, email: &str, order: &str) -> super::app::Issued {
 }
 
 #[tokio::test]
-async fn anonymised_customer_leaves_no_trace() {
+async fn erased_customer_leaves_no_trace() {
     let (app, _) = TestApp::with_access().await;
     let (mine, other) = (issue(&app, EMAIL, "A-17").await, issue(&app, "other@example.com", "B-18").await);
     let revoked = issue(&app, EMAIL, "A-19").await;
@@ -24,14 +26,14 @@ async fn anonymised_customer_leaves_no_trace() {
     let erase = "/api/v1/customers/Dev%40Example.com";
     let reply = app.delete(erase).await;
     assert_eq!((reply.status, &reply.json()["licenses"]), (200, &json!(2)), "{}", reply.text());
-    let anonymous = reply.json()["customer_email"].clone();
-    assert!(anonymous.as_str().unwrap().ends_with("@erased.invalid"), "{anonymous}");
+    let pseudonym = reply.json()["customer_email"].clone();
+    assert!(pseudonym.as_str().unwrap().ends_with("@erased.invalid"), "{pseudonym}");
 
     let kept = app.get(&mine.path).await.json();
-    assert_eq!((&kept["customer_email"], &kept["metadata"]), (&anonymous, &json!({})));
+    assert_eq!((&kept["customer_email"], &kept["metadata"]), (&pseudonym, &json!({})));
     assert_eq!((&kept["validation_count"], &kept["domains"]), (&json!(1), &json!(["example.com"])));
     let state = app.get(&revoked.path).await.json();
-    assert_eq!((&state["status"], &state["customer_email"]), (&json!("revoked"), &anonymous));
+    assert_eq!((&state["status"], &state["customer_email"]), (&json!("revoked"), &pseudonym));
     assert_eq!(app.validate(json!({ "key": mine.key, "domain": "example.com" })).await.json()["valid"], true);
     assert_eq!(app.get(&other.path).await.json()["customer_email"], "other@example.com");
 
@@ -46,18 +48,38 @@ async fn anonymised_customer_leaves_no_trace() {
     let newest = &audit.json()["data"][0];
     assert_eq!(
         (&newest["action"], &newest["actor"]["name"]),
-        (&json!("customer.anonymise"), &json!("admin token"))
+        (&json!("customer.erase"), &json!("admin token"))
     );
     let list =
-        app.get(&format!("/api/v1/licenses?customer_email={}", anonymous.as_str().unwrap())).await.json();
+        app.get(&format!("/api/v1/licenses?customer_email={}", pseudonym.as_str().unwrap())).await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 2, "the licenses stay grouped");
     assert_eq!(app.get(&format!("/api/v1/licenses?customer_email={EMAIL}")).await.json()["data"], json!([]));
 
     let again = app.delete(erase).await.json();
-    assert_eq!(again, json!({ "customer_email": anonymous, "licenses": 0 }));
-    let of_anonymous = app.delete(&format!("/api/v1/customers/{}", anonymous.as_str().unwrap())).await.json();
-    assert_eq!(of_anonymous, again);
-    assert_eq!(app.get(&mine.path).await.json()["customer_email"], anonymous);
+    assert_eq!(again, json!({ "customer_email": pseudonym, "licenses": 0 }));
+    let of_pseudonym = app.delete(&format!("/api/v1/customers/{}", pseudonym.as_str().unwrap())).await.json();
+    assert_eq!(of_pseudonym, again);
+    assert_eq!(app.get(&mine.path).await.json()["customer_email"], pseudonym);
+}
+
+/// The embedder changed the customer without an actor, and the audit has no entry that names the old address.
+#[tokio::test]
+async fn former_customer_leaves_no_trace() {
+    let (app, _) = TestApp::with_access().await;
+    let license = issue(&app, EMAIL, "A-17").await;
+    let id = LicenseId::parse(&license.id).unwrap();
+    let other = CustomerEmail::parse("other@example.com").ok();
+    let change = LicensePatch { customer_email: other, ..LicensePatch::default() };
+    app.services.licenses.change(&id, change).await.unwrap();
+    app.advance(chrono::TimeDelta::days(2));
+    assert_eq!(app.services.access.prune_audit(1).await.unwrap(), 1);
+    let reply = app.delete(&format!("/api/v1/customers/{EMAIL}")).await;
+    assert_eq!((reply.status, &reply.json()["licenses"]), (200, &json!(0)), "{}", reply.text());
+    for target in ["/api/v1/events?limit=100", "/api/v1/audit?limit=100"] {
+        let text = app.get(target).await.text().to_owned();
+        assert!(!text.contains(EMAIL), "{target}: {text}");
+    }
+    assert_eq!(app.get(&license.path).await.json()["customer_email"], "other@example.com");
 }
 
 #[tokio::test]

@@ -64,11 +64,25 @@ CREATE TABLE license_counters (
     last_validated_at BIGINT
 ) WITH (fillfactor = 70);
 
+-- Keyed digests of used idempotency keys, with the first event that the request caused. `license_id` and
+-- `sequence` are as in `events`.
 CREATE TABLE idempotency_keys (
-    key        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    key        BYTEA            NOT NULL PRIMARY KEY,
     request    BYTEA            NOT NULL,
     license_id TEXT COLLATE "C" NOT NULL,
+    sequence   BIGINT           NOT NULL,
     created_at BIGINT           NOT NULL
+);
+
+CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
+
+-- Customers that a license no longer belongs to, until the change at `until`. An erasure finds its licenses
+-- here.
+CREATE TABLE former_customers (
+    customer_email TEXT COLLATE "C" NOT NULL,
+    license_id     TEXT COLLATE "C" NOT NULL,
+    until          BIGINT           NOT NULL,
+    PRIMARY KEY (customer_email, license_id)
 );
 
 -- Settings on which all nodes must agree.
@@ -273,6 +287,7 @@ CREATE TABLE audit (
     action      TEXT COLLATE "C" NOT NULL,
     license_id  TEXT COLLATE "C",
     token_id    TEXT COLLATE "C",
+    endpoint_id TEXT COLLATE "C",
     changes     TEXT COLLATE "C" NOT NULL,
     metadata    TEXT COLLATE "C"
 );
@@ -281,4 +296,5 @@ CREATE INDEX audit_by_time ON audit (at);
 CREATE INDEX audit_by_license ON audit (license_id, sequence);
 CREATE INDEX audit_by_actor ON audit (actor_token, sequence);
 CREATE INDEX audit_by_token ON audit (token_id, sequence);
+CREATE INDEX audit_by_endpoint ON audit (endpoint_id, sequence);
 CREATE INDEX audit_by_action ON audit (action, sequence);

@@ -67,11 +67,25 @@ CREATE TABLE license_counters (
     last_validated_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- Keyed digests of used idempotency keys, with the first event that the request caused. `license_id` and
+-- `sequence` are as in `events`.
 CREATE TABLE idempotency_keys (
-    key        TEXT    NOT NULL PRIMARY KEY,
+    key        BLOB    NOT NULL PRIMARY KEY,
     request    BLOB    NOT NULL,
     license_id TEXT    NOT NULL,
+    sequence   INTEGER NOT NULL,
     created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
+
+-- Customers that a license no longer belongs to, until the change at `until`. An erasure finds its licenses
+-- here.
+CREATE TABLE former_customers (
+    customer_email TEXT    NOT NULL,
+    license_id     TEXT    NOT NULL,
+    until          INTEGER NOT NULL,
+    PRIMARY KEY (customer_email, license_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Settings on which all nodes must agree.
@@ -284,6 +298,7 @@ CREATE TABLE audit (
     action      TEXT    NOT NULL,
     license_id  TEXT,
     token_id    TEXT,
+    endpoint_id TEXT,
     changes     TEXT    NOT NULL,
     metadata    TEXT
 ) STRICT;
@@ -292,4 +307,5 @@ CREATE INDEX audit_by_time ON audit (at);
 CREATE INDEX audit_by_license ON audit (license_id, sequence);
 CREATE INDEX audit_by_actor ON audit (actor_token, sequence);
 CREATE INDEX audit_by_token ON audit (token_id, sequence);
+CREATE INDEX audit_by_endpoint ON audit (endpoint_id, sequence);
 CREATE INDEX audit_by_action ON audit (action, sequence);

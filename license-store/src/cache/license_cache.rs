@@ -8,9 +8,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use license_core::clock::Clock;
-use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense, UsedKey};
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
 use license_core::metrics::Metric;
@@ -24,6 +25,9 @@ use super::entries::Replacement;
 use super::license_source::Licenses;
 use super::options::CacheOptions;
 use super::read_through::{CacheCounters, ReadThrough, unavailable};
+
+/// A version that no license has, since versions start at 1.
+const NO_VERSION: u64 = 0;
 
 /// Answers `find_by_key` from memory, and forwards all other calls to the store.
 ///
@@ -91,7 +95,7 @@ async fn execute(
         Command::RotateKey { .. } => rotate(licenses, id, command, context).await,
         _ => licenses.source.0.execute(id, command, context).await,
     };
-    if let Ok(CommandOutcome::Done(license)) = &result {
+    if let Ok(CommandOutcome::Done(license) | CommandOutcome::Repeated(license)) = &result {
         licenses.replace(&license.key_digest, |snapshot| {
             replacement(snapshot, license.version, || command.replace_snapshot(snapshot, license))
         });
@@ -114,14 +118,16 @@ async fn rotate(
         };
         let version = before.version;
         // The license may reach the expected version before the command runs, with a key that was not read.
-        if context.expected_version.is_some_and(|expected| expected != version) {
-            return Ok(CommandOutcome::Denied(Denial::Stale { version }));
-        }
-        let pinned = CommandContext { expected_version: Some(version), ..context.clone() };
+        // So a stale command must not run, but a repeated request is answered.
+        let is_stale = context.expected_version.is_some_and(|expected| expected != version);
+        let expected_version = Some(if is_stale { NO_VERSION } else { version });
+        let pinned = CommandContext { expected_version, ..context.clone() };
         let outcome = store.execute(id, command, &pinned).await?;
         match &outcome {
             CommandOutcome::Denied(Denial::Stale { .. }) if context.expected_version.is_none() => continue,
-            CommandOutcome::Done(license) => changed(licenses, &before.key_digest, license.version),
+            CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
+                changed(licenses, &before.key_digest, license.version);
+            }
             CommandOutcome::Denied(_) => {}
         }
         return Ok(outcome);
@@ -189,11 +195,12 @@ impl LicenseStore for Cache {
         self.complete(created).await
     }
 
-    async fn find_by_idempotency_key(
-        &self,
-        idempotency: &Idempotency,
-    ) -> Result<Option<Created>, StoreError> {
-        self.store().find_by_idempotency_key(idempotency).await
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>, StoreError> {
+        self.store().find_used_key(asked).await
+    }
+
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.store().prune_used_keys(before, limit).await
     }
 
     async fn execute(

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog};
 use license_core::command::{
-    Command, CommandContext, CommandOutcome, LicensePatch, LicenseSpec, NewLicense, create,
+    Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, LicensePatch, LicenseSpec,
+    NewLicense, create,
 };
 use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
@@ -125,12 +126,19 @@ pub(super) async fn issue_with_slots(store: &Handle, slots: u32) -> License {
 
 /// The context of a command that is executed at `now`.
 pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
-    CommandContext { plans: plans().into(), now, expected_version: None, by: None }
+    CommandContext { plans: plans().into(), now, expected_version: None, by: None, idempotency: None }
 }
 
 /// As [`context`], at 60 seconds, of a command that expects a version.
 pub(super) fn expecting(expected_version: Option<u64>) -> CommandContext {
     CommandContext { expected_version, ..context(at(60)) }
+}
+
+/// An idempotency key, by the start of its text, and the content of a request.
+pub(super) fn idempotency(key: &str, request: u8) -> Idempotency {
+    let mut digest = [0; 32];
+    digest.iter_mut().zip(key.bytes()).for_each(|(digit, byte)| *digit = byte);
+    Idempotency { key: IdempotencyDigest::from_bytes(digest), request: [request; 32] }
 }
 
 /// The outcome of a command. `Err` has the code of a denial.
@@ -160,7 +168,7 @@ pub(super) async fn ask_at(store: &Handle, id: &LicenseId, command: &Command, no
 
 fn outcome(result: Result<CommandOutcome>) -> Done {
     match result.expect("execute") {
-        CommandOutcome::Done(license) => Ok(license),
+        CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => Ok(license),
         CommandOutcome::Denied(denial) => Err(denial.code()),
     }
 }

@@ -4,6 +4,7 @@ pub mod changes;
 pub mod create;
 pub mod evictions;
 pub mod execute;
+pub mod idempotency;
 pub mod keys;
 pub mod lists;
 pub mod races;
@@ -21,6 +22,8 @@ cases! { $ license_store_tests LicenseStore licenses
         released_slot_is_free, domain_list_replaces_all_domains, revoked_license_is_final,
         command_leaves_other_licenses_unchanged, command_leaves_counters_unchanged,
         label_is_stored_and_erased;
+    idempotency: repeated_command_has_one_effect, repeated_rotation_keeps_the_first_key,
+        denied_command_uses_no_key, old_keys_are_pruned_in_batches;
     record: only_valid_answers_count, last_validated_at_only_moves_forward,
         validation_of_unknown_license_is_ignored, batch_adds_up_per_license, repeated_batch_is_counted_once,
         empty_batch_is_accepted, recorded_validation_is_counted_at_once;
@@ -37,6 +40,7 @@ cases! { $ license_store_tests LicenseStore licenses
         concurrent_claims_stay_on_their_license, domain_and_device_are_claimed_together,
         repeated_claim_takes_one_slot, racing_releases_free_one_slot, claims_and_releases_keep_counts_exact;
     races: one_change_of_a_version_wins, revoked_license_grants_nothing, one_create_per_idempotency_key_wins,
+        one_renewal_per_idempotency_key_wins,
         concurrent_validations_are_all_counted, commands_and_validations_lose_no_count;
     sequences: any_sequence_matches_memory_store;
 }

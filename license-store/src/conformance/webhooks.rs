@@ -7,7 +7,8 @@ pub mod sweeps;
 
 cases! { $ webhook_store_tests WebhookStore webhooks
     endpoints: every_endpoint_field_is_stored, number_of_endpoints_is_limited,
-        deleted_endpoint_loses_its_deliveries, test_event_goes_to_its_endpoint_only;
+        deleted_endpoint_loses_its_deliveries, test_event_goes_to_its_endpoint_only,
+        repeated_test_sends_one_event, endpoint_changes_are_audited;
     leases: lease_excludes_others_until_it_ends, racing_leases_get_each_delivery_once,
         first_attempts_follow_license_order, endpoints_get_equal_shares, returned_delivery_is_due_at_once;
     deliveries: endpoints_receive_chosen_events, attempts_are_stored, gone_endpoint_is_disabled_with_event,

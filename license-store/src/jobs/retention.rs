@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::{AccessService, EventService, UsageService};
+use license_core::service::{AccessService, EventService, LicenseService, UsageService};
 use license_core::{store, usage};
 use tokio::time::sleep;
 
 use super::rounds::{repeat, run_batch, until};
 
-/// Interval between deletions of usage and audit entries, which are kept for whole UTC days.
+/// Interval between deletions of usage, audit entries and idempotency keys, which are kept for days.
 pub(super) const INTERVAL: Duration = Duration::from_mins(10);
 /// Interval between deletions of events and deliveries.
 const EVENTS_INTERVAL: Duration = Duration::from_hours(1);
@@ -74,6 +74,26 @@ impl BackgroundJob for EventRetentionJob {
             }
         })
         .await;
+    }
+}
+
+/// Deletes old idempotency keys.
+#[derive(Debug)]
+pub struct IdempotencyRetentionJob {
+    /// Service of the licenses.
+    pub licenses: LicenseService,
+}
+
+#[async_trait]
+impl BackgroundJob for IdempotencyRetentionJob {
+    fn name(&self) -> &'static str {
+        "idempotency retention"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { licenses } = *self;
+        let prune = || licenses.prune_idempotency_keys();
+        repeat(shutdown, INTERVAL, "the deletion of old idempotency keys", Some(3), prune).await;
     }
 }
 

@@ -1,13 +1,10 @@
 //! Implements `AuditStore`.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::{AuditEntry, AuditFilter, Audited, Erasure};
 use license_core::store::{AuditStore, Page, PageRequest};
 
-use super::audit_log::erase_from;
 use super::store::MemoryStore;
 use crate::Result;
 
@@ -21,6 +18,11 @@ impl AuditStore for MemoryStore {
             |(sequence, entry): (&u64, &AuditEntry)| Audited { sequence: *sequence, entry: entry.clone() };
         let items = found.map(audited).take(page.limit as usize + 1).collect();
         Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
+    }
+
+    async fn add_audit(&self, entry: &AuditEntry) -> Result<()> {
+        self.data().audit.add(entry);
+        Ok(())
     }
 
     async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
@@ -42,22 +44,7 @@ impl AuditStore for MemoryStore {
 
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<()> {
         let mut data = self.data();
-        let mut last = BTreeMap::new();
-        for (sequence, entry) in &mut data.audit.entries {
-            if erase_from(entry, erasure)
-                && let Some(id) = &entry.license_id
-            {
-                last.insert(id.clone(), *sequence);
-            }
-        }
-        for (id, last) in &last {
-            for (_, entry) in data.audit.entries.range_mut(..=last) {
-                if entry.license_id.as_ref() == Some(id) {
-                    entry.metadata = None;
-                }
-            }
-            data.erase_from_events(id, erasure);
-        }
+        data.erase_former(erasure);
         data.audit.add(entry);
         Ok(())
     }

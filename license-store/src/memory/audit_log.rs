@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use license_core::access::{AuditEntry, Erasure};
-use serde_json::Value;
+use license_core::license::LicenseId;
 
 /// Audit entries by number.
 #[derive(Debug, Default)]
@@ -17,14 +18,12 @@ impl AuditLog {
         self.last += 1;
         self.entries.insert(self.last, entry.clone());
     }
-}
 
-/// Replaces the address in an entry. Returns whether it was there.
-pub(super) fn erase_from(entry: &mut AuditEntry, erasure: &Erasure) -> bool {
-    let mut changes = Value::Object(std::mem::take(&mut entry.changes));
-    let found = erasure.erase_from(&mut changes);
-    if let Value::Object(changes) = changes {
-        entry.changes = changes;
+    /// Replaces the address in the entries of a license, and removes their metadata up to a moment.
+    pub(super) fn erase(&mut self, id: &LicenseId, erasure: &Erasure, until: DateTime<Utc>) {
+        for entry in self.entries.values_mut().filter(|entry| entry.license_id.as_ref() == Some(id)) {
+            entry.metadata.take_if(|_| entry.at <= until);
+            entry.changes.values_mut().for_each(|change| _ = erasure.erase_from(change));
+        }
     }
-    found
 }

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Erasure, TokenId};
-use license_core::command::{Changes, Idempotency};
+use license_core::command::{Changes, Command, CommandContext, FormerCustomer, View};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
-use license_core::license::LicenseId;
-use license_core::store::{Created, LicenseRecord, StoreError};
+use license_core::license::{CustomerEmail, LicenseId};
+use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
-use super::audit_log::{AuditLog, erase_from};
+use super::audit_log::AuditLog;
 use super::event_log::EventLog;
 use super::usage_log::UsageLog;
 use crate::Result;
@@ -19,7 +20,9 @@ use crate::Result;
 pub(crate) struct Data {
     pub(crate) licenses: BTreeMap<LicenseId, LicenseEntry>,
     pub(crate) by_key: HashMap<KeyDigest, LicenseId>,
-    pub(crate) idempotency: HashMap<String, ([u8; 32], LicenseId)>,
+    pub(crate) used_keys: UsedKeys,
+    /// The end of the time for which a customer had a license.
+    pub(crate) former_customers: BTreeMap<(CustomerEmail, LicenseId), DateTime<Utc>>,
     pub(crate) settings: HashMap<String, Vec<u8>>,
     /// Number of the last batch of each recorder.
     pub(super) last_batches: HashMap<WriterId, u64>,
@@ -37,9 +40,10 @@ pub(crate) struct LicenseEntry {
 }
 
 impl Data {
-    pub(super) fn find_created(&self, Idempotency { key, request }: &Idempotency) -> Option<Created> {
-        let (before, first) = self.idempotency.get(key.as_str())?;
-        Some(Created::repeated(request, before, first.clone()))
+    /// Returns what a decision needs.
+    pub(crate) fn view(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> Result<View> {
+        let used_key = self.used_keys.find(context.idempotency.as_ref());
+        Ok(View { used_key, ..self.record(id)?.view(command, context) })
     }
 
     pub(crate) fn record(&self, id: &LicenseId) -> Result<&LicenseRecord> {
@@ -66,7 +70,11 @@ impl Data {
         }
         let Some(entry) = self.licenses.get_mut(id) else { return Ok(()) };
         let events = entry.record.apply(changes);
+        self.used_keys.add(changes.idempotency.as_ref(), &events);
         self.events.append(events);
+        if let Some(FormerCustomer { email, until }) = &changes.former_customer {
+            self.former_customers.insert((email.clone(), id.clone()), *until);
+        }
         if let Some(audit) = &changes.audit {
             self.audit.add(audit);
         }
@@ -100,16 +108,21 @@ impl Data {
 
     /// Replaces a customer's address in the events and audit entries of a license.
     pub(crate) fn erase(&mut self, id: &LicenseId, erasure: &Erasure) {
-        self.erase_from_events(id, erasure);
-        for entry in self.audit.entries.values_mut().filter(|entry| entry.license_id.as_ref() == Some(id)) {
-            entry.metadata = None;
-            erase_from(entry, erasure);
-        }
+        self.events.erase(&Subject::License(id.clone()), erasure);
+        self.audit.erase(id, erasure, DateTime::<Utc>::MAX_UTC);
     }
 
-    pub(super) fn erase_from_events(&mut self, id: &LicenseId, erasure: &Erasure) {
-        self.events.update_each(&Subject::License(id.clone()), |event| {
-            erasure.erase_from_event(&mut event.data);
+    /// Replaces the address of a former customer in its licenses.
+    pub(crate) fn erase_former(&mut self, erasure: &Erasure) {
+        let Erasure { email, .. } = erasure;
+        let mut found = std::mem::take(&mut self.former_customers);
+        found.retain(|(former, id), until| {
+            if former == email {
+                self.events.erase(&Subject::License(id.clone()), erasure);
+                self.audit.erase(id, erasure, *until);
+            }
+            former != email
         });
+        self.former_customers = found;
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
+use license_core::access::Erasure;
 use license_core::command::AnomalyKind;
 use license_core::event::{Event, EventId, Subject};
 use license_core::license::{ActivationKind, LicenseId};
@@ -74,11 +75,19 @@ impl EventLog {
         }
     }
 
-    /// Changes each event of a subject.
-    pub(crate) fn update_each(&mut self, subject: &Subject, mut change: impl FnMut(&mut Event)) {
-        for (_, (event, _)) in self.events.range_mut((subject.clone(), 0)..=(subject.clone(), u64::MAX)) {
-            change(event);
+    /// Replaces the address in the events of a subject. Removes the attempts of their deliveries, because
+    /// receivers may have answered with the data that they got.
+    pub(crate) fn erase(&mut self, subject: &Subject, erasure: &Erasure) {
+        let mut erased = BTreeSet::new();
+        for (_, (event, position)) in
+            self.events.range_mut((subject.clone(), 0)..=(subject.clone(), u64::MAX))
+        {
+            if erasure.erase_from_event(&mut event.data) {
+                erased.extend(*position);
+            }
         }
+        let deliveries = self.deliveries.iter_mut().filter(|((_, position), _)| erased.contains(position));
+        deliveries.for_each(|(_, stored)| stored.attempts.clear());
     }
 
     /// Returns the events of a subject after the one with this number.

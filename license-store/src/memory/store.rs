@@ -5,8 +5,9 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use license_core::command::{
-    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, decide,
+    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, UsedKey, decide,
 };
 use license_core::key::KeyDigest;
 use license_core::license::{ActivationId, ActivationKind, LicenseDetail, LicenseId, LicenseState};
@@ -61,8 +62,7 @@ impl MemoryStore {
 impl LicenseStore for MemoryStore {
     async fn create(&self, new: &NewLicense) -> Result<Created> {
         let mut data = self.data();
-        if let Some(created) = new.idempotency.as_ref().and_then(|idempotency| data.find_created(idempotency))
-        {
+        if let Some(created) = data.used_keys.created(new) {
             return Ok(created);
         }
         if data.licenses.contains_key(&new.license.id) {
@@ -71,9 +71,7 @@ impl LicenseStore for MemoryStore {
         if data.by_key.contains_key(&new.license.key_digest) {
             return Err(StoreError::AlreadyExists { what: "the license key" });
         }
-        if let Some(Idempotency { key, request }) = &new.idempotency {
-            data.idempotency.insert(key.as_str().to_owned(), (*request, new.license.id.clone()));
-        }
+        data.used_keys.add(new.idempotency.as_ref(), &new.events);
         data.insert(LicenseRecord::new(new));
         if let Some(audit) = &new.audit {
             data.audit.add(audit);
@@ -90,9 +88,9 @@ impl LicenseStore for MemoryStore {
         context: &CommandContext,
     ) -> Result<CommandOutcome> {
         let mut data = self.current();
-        let record = data.record(id)?;
-        let before = record.license().key_digest;
-        let Decision { outcome, changes } = decide(record.view(command, context), command, context);
+        let view = data.view(id, command, context)?;
+        let before = view.license.key_digest;
+        let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             data.apply(id, &changes)?;
             self.feed.notify_licenses(changes.notices(&before));
@@ -134,8 +132,12 @@ impl LicenseStore for MemoryStore {
         Ok(self.data().settings.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
     }
 
-    async fn find_by_idempotency_key(&self, idempotency: &Idempotency) -> Result<Option<Created>> {
-        Ok(self.data().find_created(idempotency))
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>> {
+        Ok(self.data().used_keys.find(Some(asked)))
+    }
+
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        Ok(self.data().used_keys.prune(before, limit))
     }
 
     fn changes(&self) -> Box<dyn ChangeStream> {

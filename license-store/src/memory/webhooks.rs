@@ -4,15 +4,16 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::{
-    ChangeNotice, DeliveryDetail, EndpointOutcome, EventFilter, LeaseRequest, LeasedDeliveries, Page,
-    PageRequest, Replay, Replayed, SequencedEvent, StoreError, WebhookStore,
+    ChangeNotice, DeliveryDetail, EventFilter, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay,
+    Replayed, SequencedEvent, StoreError, WebhookStore,
 };
 use license_core::webhook::{
-    Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
-    decide_endpoint, settle,
+    Delivery, DeliveryStatus, Endpoint, EndpointChanges, EndpointCommand, EndpointContext, EndpointDecision,
+    EndpointId, EndpointOutcome, LeaseToken, NewEndpoint, Settled, Settlement, decide_endpoint, settle,
 };
 
 use super::event_log::{StoredDelivery, key};
@@ -21,7 +22,7 @@ use crate::Result;
 
 #[async_trait]
 impl WebhookStore for MemoryStore {
-    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool> {
+    async fn create_endpoint(&self, NewEndpoint { endpoint, audit }: &NewEndpoint) -> Result<bool> {
         let mut data = self.data();
         let endpoints = &mut data.events.endpoints;
         if endpoints.contains_key(&endpoint.id) {
@@ -30,6 +31,7 @@ impl WebhookStore for MemoryStore {
         let room = endpoints.len() < limits::ENDPOINTS;
         if room {
             endpoints.insert(endpoint.id.clone(), endpoint.clone());
+            audit.iter().for_each(|audit| data.audit.add(audit));
         }
         Ok(room)
     }
@@ -46,30 +48,39 @@ impl WebhookStore for MemoryStore {
         &self,
         id: &EndpointId,
         command: &EndpointCommand,
-        now: DateTime<Utc>,
+        context: &EndpointContext,
     ) -> Result<EndpointOutcome> {
         let mut data = self.data();
-        let events = &mut data.events;
-        let Some(before) = events.endpoints.get(id).cloned() else { return Ok(EndpointOutcome::NotFound) };
-        let was_enabled = before.is_enabled();
-        let Some(decision) = decide_endpoint(before, command, now) else {
-            return Ok(EndpointOutcome::Disabled);
+        let Some(before) = data.events.endpoints.get(id).cloned() else {
+            return Ok(EndpointOutcome::NotFound);
         };
-        events.append(decision.event);
-        if decision.endpoint.is_enabled() && !was_enabled {
+        let used_key = data.used_keys.find(context.idempotency.as_ref());
+        let EndpointDecision { outcome, changes } =
+            decide_endpoint(before, used_key.as_ref(), command, context);
+        let Some(EndpointChanges { endpoint, event, makes_due, audit, idempotency }) = changes else {
+            return Ok(outcome);
+        };
+        data.used_keys.add(idempotency.as_ref(), event.as_slice());
+        data.events.append(event);
+        if makes_due {
+            let now = context.now;
             let waiting =
                 |stored: &&mut StoredDelivery| stored.delivery.due_at.is_some() && !stored.is_leased(now);
-            events.of_endpoint_mut(id).filter(waiting).for_each(|stored| stored.delivery.due_at = Some(now));
+            let waiting = data.events.of_endpoint_mut(id).filter(waiting);
+            waiting.for_each(|stored| stored.delivery.due_at = Some(now));
         }
-        events.endpoints.insert(id.clone(), decision.endpoint.clone());
+        data.events.endpoints.insert(id.clone(), endpoint);
+        audit.iter().for_each(|audit| data.audit.add(audit));
         self.feed.notify(ChangeNotice::Events);
-        Ok(EndpointOutcome::Done(decision.endpoint.into()))
+        Ok(outcome)
     }
 
-    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool> {
+    async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> Result<bool> {
         let mut data = self.data();
         data.events.deliveries.retain(|(endpoint, _), _| endpoint != id);
-        Ok(data.events.endpoints.remove(id).is_some())
+        let deleted = data.events.endpoints.remove(id).is_some();
+        audit.filter(|_| deleted).into_iter().for_each(|audit| data.audit.add(audit));
+        Ok(deleted)
     }
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
@@ -155,21 +166,23 @@ impl WebhookStore for MemoryStore {
         Ok(stored.and_then(|stored| data.events.detail(stored)))
     }
 
-    async fn replay_delivery(
+    async fn replay_delivery<'a>(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
+        audit: Option<&'a AuditEntry>,
     ) -> Result<bool> {
         let mut data = self.data();
         let Some(stored) = data.events.find(endpoint, event) else { return Ok(false) };
         stored.replay(now);
+        audit.into_iter().for_each(|audit| data.audit.add(audit));
         self.feed.notify(ChangeNotice::Events);
         Ok(true)
     }
 
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed> {
-        let Replay { endpoint_id, since, after, limit, now } = replay;
+        let Replay { endpoint_id, since, after, limit, now, audit } = replay;
         let mut data = self.data();
         let events = &mut data.events;
         let Some(endpoint) = events.endpoints.get(endpoint_id).cloned() else {
@@ -193,6 +206,7 @@ impl WebhookStore for MemoryStore {
             let stored = events.deliveries.entry((endpoint_id.clone(), position)).or_insert_with(new);
             count += u32::from(stored.replay(*now));
         }
+        audit.iter().for_each(|audit| data.audit.add(audit));
         self.feed.notify(ChangeNotice::Events);
         Ok(Replayed { count, next })
     }

@@ -43,6 +43,8 @@ flaws! {
     ChecksIdempotencyFirst => "licenses::races::one_create_per_idempotency_key_wins",
     /// Compares the idempotency key without the request.
     IgnoresRequestDigest => "licenses::create::reused_idempotency_key_is_a_conflict",
+    /// Writes the change of a command without its idempotency key.
+    ForgetsKeysOfCommands => "licenses::races::one_renewal_per_idempotency_key_wins",
     /// Rounds times to whole seconds.
     RoundsTimes => "licenses::create::extreme_values_are_stored",
     /// Evicts the oldest device, whenever it was seen.
@@ -93,6 +95,10 @@ flaws! {
     LeasesForNoTime => "webhooks::leases::racing_leases_get_each_delivery_once",
     /// Settles a delivery for any token.
     SettlesForAnyToken => "webhooks::leases::lease_excludes_others_until_it_ends",
+    /// Writes changes of endpoints without their audit entries.
+    ForgetsAuditOfEndpoints => "webhooks::endpoints::endpoint_changes_are_audited",
+    /// Does not store which customer a license belonged to before.
+    ForgetsFormerCustomers => "audit::erasure::former_customer_is_erased_without_audit",
     /// Reads which licenses exist, lets others run, then stores the rest.
     ImportsInTwoSteps => "transfer::imports::racing_imports_store_each_license_once",
     /// Replaces an existing license by the imported one.

@@ -24,9 +24,8 @@ impl Mutant {
         spoil_changes: impl FnOnce(&mut Changes),
     ) -> Result<CommandOutcome> {
         let mut data = self.inner.current();
-        let record = data.record(id)?;
-        let mut view = record.view(command, context);
-        spoil_view(record, &mut view);
+        let mut view = data.view(id, command, context)?;
+        spoil_view(data.record(id)?, &mut view);
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(mut changes) = changes {
             spoil_changes(&mut changes);
@@ -36,7 +35,7 @@ impl Mutant {
     }
 
     async fn in_two_steps(&self, (id, command, context): ExecuteCall<'_>) -> Result<CommandOutcome> {
-        let view = self.inner.current().record(id)?.view(command, context);
+        let view = self.inner.current().view(id, command, context)?;
         let Decision { outcome, changes } = decide(view, command, context);
         gap().await;
         if let Some(changes) = changes {
@@ -57,6 +56,12 @@ impl Mutant {
             }
             (Flaw::ForgetsEvents, _) => self.spoiled(call, keep_view, |changes| {
                 changes.events = NewEvents::default();
+            }),
+            (Flaw::ForgetsKeysOfCommands, _) => self.spoiled(call, keep_view, |changes| {
+                changes.idempotency = None;
+            }),
+            (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
+                changes.former_customer = None;
             }),
             (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
                 changes.released.clear();

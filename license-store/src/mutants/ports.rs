@@ -24,14 +24,13 @@ impl Layer for Mutant {
         let mut new = new.clone();
         match (self.flaw, &mut new.idempotency) {
             (Flaw::ChecksIdempotencyFirst, asked @ Some(_)) => {
-                if let Some(Idempotency { key, request }) = asked.take() {
-                    let before = self.inner.data().idempotency.get(key.as_str()).cloned();
-                    if let Some((before, id)) = before {
-                        return Ok(Created::repeated(&request, &before, id));
+                if let Some(asked) = asked.take() {
+                    let used = self.inner.data().used_keys.find(Some(&asked));
+                    if let Some(used) = used {
+                        return Ok(Created::repeated(&asked, &used));
                     }
                     gap().await;
-                    let id = new.license.id.clone();
-                    self.inner.data().idempotency.insert(key.as_str().to_owned(), (request, id));
+                    self.inner.data().used_keys.add(Some(&asked), &new.events);
                 }
             }
             (Flaw::IgnoresRequestDigest, Some(asked)) => asked.request = [0; 32],
@@ -149,6 +148,19 @@ impl Layer for Mutant {
             self.inner.data().events.anomaly_events_on.clear();
         }
         self.inner.write_anomaly_events(scan).await
+    }
+
+    async fn execute_endpoint(
+        &self,
+        id: &EndpointId,
+        command: &EndpointCommand,
+        context: &EndpointContext,
+    ) -> Result<EndpointOutcome> {
+        let mut context = context.clone();
+        if self.flaw == Flaw::ForgetsAuditOfEndpoints {
+            context.by = None;
+        }
+        self.inner.execute_endpoint(id, command, &context).await
     }
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {

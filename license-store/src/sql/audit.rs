@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::{AuditEntry, AuditFilter, Audited, Erasure};
+use license_core::command::FormerCustomer;
 use license_core::event::Subject;
 use license_core::license::LicenseId;
 use license_core::store::{AuditStore, Page, PageRequest};
@@ -28,10 +29,21 @@ impl<D: Dialect> SqlDatabase<D> {
         id: &LicenseId,
         erasure: &Erasure,
     ) -> Result<()> {
-        let (email, anonymous) = erasure.replacement();
-        let values = values![email.as_str(), anonymous.as_str(), id.as_str()];
+        let (email, pseudonym) = erasure.replacement();
+        let values = values![email.as_str(), pseudonym.as_str(), id.as_str()];
         self.fetch(tx, &self.sql.audit.erase_of_license, values).await?;
         self.erase_from_events(tx, id, erasure).await
+    }
+
+    /// Adds a former customer, in the commit of the change.
+    pub(super) async fn insert_former_customer(
+        &self,
+        tx: &mut Tx<D>,
+        id: &LicenseId,
+        FormerCustomer { email, until }: &FormerCustomer,
+    ) -> Result<()> {
+        let values = values![email.as_str(), id.as_str(), until.timestamp_micros()];
+        self.fetch(tx, &self.sql.audit.insert_former_customer, values).await.map(drop)
     }
 
     /// Works in steps: there may be many events, and each is read and written as JSON.
@@ -50,7 +62,10 @@ impl<D: Dialect> SqlDatabase<D> {
             }
             if !erased.is_empty() {
                 let rows = json_rows(erased.into_iter());
-                self.fetch(tx, &self.sql.events.update_data, values![rows, id.as_str()]).await?;
+                let values = values![rows, id.as_str()];
+                self.fetch(tx, &self.sql.events.update_data, values).await?;
+                // Receivers may have answered with the data that they got.
+                self.fetch(tx, &self.sql.webhooks.erase_attempts, values).await?;
             }
             if rows.is_empty() {
                 return Ok(());
@@ -66,17 +81,26 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(deleted as u64)
     }
 
+    async fn try_add_audit(&self, entry: &AuditEntry) -> Result<()> {
+        let mut tx = self.begin(Durability::PowerLoss).await?;
+        self.insert_audit(&mut tx, entry).await?;
+        self.commit(tx).await
+    }
+
     async fn try_erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<()> {
-        let (email, anonymous) = erasure.replacement();
-        let values = values![email.as_str(), anonymous.as_str()];
+        let (email, pseudonym) = erasure.replacement();
         let (mut tx, sql) = (self.begin(Durability::PowerLoss).await?, &self.sql.audit);
-        // The audit entries name the licenses that had the address, so they are erased last.
-        let rows = self.fetch(&mut tx, &sql.licenses_with_address, values).await?;
-        for id in rows.all("audit", "", |row| row.license_id("license_id"))? {
+        let former = values![erasure.email.as_str()];
+        let rows = self.fetch(&mut tx, &sql.former_licenses, former).await?;
+        let licenses =
+            rows.all("former_customers", "", |row| Ok((row.license_id("license_id")?, row.time("until")?)))?;
+        for (id, until) in licenses {
+            let until = until.timestamp_micros();
+            let values = values![email.as_str(), pseudonym.as_str(), id.as_str(), until];
+            self.fetch(&mut tx, &sql.erase_former, values).await?;
             self.erase_from_events(&mut tx, &id, erasure).await?;
         }
-        self.fetch(&mut tx, &sql.erase_metadata, values).await?;
-        self.fetch(&mut tx, &sql.erase, values).await?;
+        self.fetch(&mut tx, &sql.delete_former_customer, former).await?;
         self.insert_audit(&mut tx, entry).await?;
         self.commit(tx).await
     }
@@ -89,6 +113,10 @@ impl<D: Dialect> AuditStore for SqlStore<D> {
         let rows = self.database.read(&sql, &values).await?;
         let items = rows.all("audit", "", Reader::audited)?;
         Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
+    }
+
+    async fn add_audit(&self, entry: &AuditEntry) -> Result<()> {
+        retry(|| self.database.try_add_audit(entry)).await
     }
 
     async fn prune_audit(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {

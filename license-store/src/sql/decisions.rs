@@ -27,6 +27,10 @@ impl<D: Dialect> SqlDatabase<D> {
         CommandRequest { id, command, context, caught_up }: &CommandRequest,
     ) -> Result<Execution> {
         let license = self.lock_license(tx, id).await?.ok_or_else(|| not_found(id))?;
+        let used_key = match &context.idempotency {
+            Some(asked) => self.find_used_key(tx, asked).await?,
+            None => None,
+        };
         let wanted = command.eviction_candidates(&license, context);
         if wanted.is_some() && !caught_up && !self.fetch(tx, &self.sql.journal.any, &[]).await?.is_empty() {
             return Ok(Execution::NeedsCatchUp);
@@ -37,8 +41,8 @@ impl<D: Dialect> SqlDatabase<D> {
             None => Vec::new(),
         };
         let before = license.clone();
-        let Decision { outcome, changes } =
-            decide(View { license, activations, eviction_candidates }, command, context);
+        let view = View { license, activations, eviction_candidates, used_key };
+        let Decision { outcome, changes } = decide(view, command, context);
         let Some(changes) = changes else { return Ok(Execution::Done(outcome, Vec::new())) };
         self.write_changes(tx, &before, &changes).await?;
         Ok(Execution::Done(outcome, changes.notices(&before.key_digest)))
@@ -93,7 +97,17 @@ impl<D: Dialect> SqlDatabase<D> {
         before: &License,
         changes: &Changes,
     ) -> Result<()> {
-        let Changes { license, added, released, labelled, events, audit, erased } = changes;
+        let Changes {
+            license,
+            added,
+            released,
+            labelled,
+            events,
+            audit,
+            erased,
+            idempotency,
+            former_customer,
+        } = changes;
         let (id, sql) = (&license.id, &self.sql.activations);
         self.update_license(tx, before, license).await?;
         if !released.is_empty() {
@@ -110,7 +124,12 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         let rows = self.fetch(tx, &self.sql.licenses.event_detail, values![id.as_str()]).await?;
         let detail = rows.first("licenses", "", Reader::detail)?.ok_or_else(|| not_found(id))?;
-        self.insert_events(tx, &events.complete(&detail)).await?;
+        let events = events.complete(&detail);
+        self.insert_events(tx, &events).await?;
+        self.insert_unused_key(tx, idempotency.as_ref(), &events).await?;
+        if let Some(former) = former_customer {
+            self.insert_former_customer(tx, id, former).await?;
+        }
         if let Some(audit) = audit {
             self.insert_audit(tx, audit).await?;
         }

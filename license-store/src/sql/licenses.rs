@@ -3,7 +3,8 @@
 use std::num::NonZero;
 
 use async_trait::async_trait;
-use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense};
+use chrono::{DateTime, Utc};
+use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense, UsedKey};
 use license_core::key::KeyDigest;
 use license_core::license::{Fingerprint, LicenseDetail, LicenseId};
 use license_core::store::{
@@ -31,11 +32,12 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         retry(|| self.database.try_create(new)).await
     }
 
-    async fn find_by_idempotency_key(
-        &self,
-        Idempotency { key, request }: &Idempotency,
-    ) -> Result<Option<Created>> {
-        self.database.find_created(&mut *self.database.reader().await?, key.as_str(), request).await
+    async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>> {
+        self.database.find_used_key(&mut *self.database.reader().await?, asked).await
+    }
+
+    async fn prune_used_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        retry(|| self.database.try_prune_used_keys(before, limit)).await
     }
 
     async fn execute(

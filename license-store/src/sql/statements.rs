@@ -42,6 +42,7 @@ mod settings;
 mod tokens;
 mod transfer;
 mod usage;
+mod used_keys;
 mod webhooks;
 
 pub(super) use activations::ActivationStatements;
@@ -59,6 +60,7 @@ pub(super) use settings::SettingStatements;
 pub(super) use tokens::TokenStatements;
 pub(super) use transfer::TransferStatements;
 pub(super) use usage::UsageStatements;
+pub(super) use used_keys::UsedKeyStatements;
 pub(super) use webhooks::WebhookStatements;
 
 use super::dialect::Dialect;
@@ -69,6 +71,7 @@ pub(super) struct Statements {
     pub(super) licenses: LicenseStatements,
     pub(super) activations: ActivationStatements,
     pub(super) settings: SettingStatements,
+    pub(super) used_keys: UsedKeyStatements,
     pub(super) events: EventStatements,
     pub(super) expiry: ExpiryStatements,
     pub(super) anomalies: AnomalyStatements,
@@ -88,6 +91,7 @@ impl Statements {
             licenses: LicenseStatements::new::<D>(),
             activations: ActivationStatements::new::<D>(),
             settings: SettingStatements::new::<D>(),
+            used_keys: UsedKeyStatements::new::<D>(),
             events: EventStatements::new::<D>(),
             expiry: ExpiryStatements::new::<D>(),
             anomalies: AnomalyStatements::new::<D>(),

@@ -5,13 +5,14 @@ mod endpoints;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::store::{
-    DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed,
-    WebhookStore,
+    DeliveryDetail, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed, WebhookStore,
 };
 use license_core::webhook::{
-    Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId, LeaseToken, Settled, Settlement,
+    Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId, EndpointOutcome,
+    LeaseToken, NewEndpoint, Settled, Settlement,
 };
 
 use super::prelude::*;
@@ -20,8 +21,8 @@ use super::store::SqlStore;
 
 #[async_trait]
 impl<D: Dialect> WebhookStore for SqlStore<D> {
-    async fn create_endpoint(&self, endpoint: &Endpoint) -> Result<bool> {
-        retry(|| self.database.try_create_endpoint(endpoint)).await
+    async fn create_endpoint(&self, new: &NewEndpoint) -> Result<bool> {
+        retry(|| self.database.try_create_endpoint(new)).await
     }
 
     async fn list_endpoints(&self) -> Result<Vec<Endpoint>> {
@@ -37,13 +38,13 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         &self,
         id: &EndpointId,
         command: &EndpointCommand,
-        now: DateTime<Utc>,
+        context: &EndpointContext,
     ) -> Result<EndpointOutcome> {
-        retry(|| self.database.try_execute_endpoint(id, command, now)).await
+        retry(|| self.database.try_execute_endpoint(id, command, context)).await
     }
 
-    async fn delete_endpoint(&self, id: &EndpointId) -> Result<bool> {
-        retry(|| self.database.try_delete_endpoint(id)).await
+    async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> Result<bool> {
+        retry(|| self.database.try_delete_endpoint(id, audit)).await
     }
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
@@ -92,13 +93,14 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         rows.first("deliveries", "", Reader::delivery_detail)
     }
 
-    async fn replay_delivery(
+    async fn replay_delivery<'a>(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
+        audit: Option<&'a AuditEntry>,
     ) -> Result<bool> {
-        retry(|| self.database.try_replay(endpoint, event, now)).await
+        retry(|| self.database.try_replay(endpoint, event, now, audit)).await
     }
 
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed> {

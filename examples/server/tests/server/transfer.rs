@@ -49,6 +49,23 @@ fn assert_valid(server: &Server, key: &str) {
 }
 
 #[test]
+fn exports_are_audited() {
+    let folder = tempdir().unwrap();
+    fill(folder.path());
+    exported(folder.path(), &[], &[]);
+    exported(folder.path(), &["--keys"], &[]);
+    let args = ["token", "create", "--name", "auditor", "--scopes", "audit:read"];
+    let (code, token, stderr) = run(folder.path(), &args, &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let server = Server::start(folder.path());
+    let (_, audit) = server.call("GET", "/api/v1/audit?action=licenses.export", Some(token.trim()), None);
+    let entries = audit["data"].as_array().unwrap();
+    let keys: Vec<_> = entries.iter().map(|entry| &entry["changes"]["keys"]["after"]).collect();
+    assert_eq!(json!(keys), json!(["clear", "sealed"]), "newest first");
+    assert!(entries.iter().all(|entry| entry["actor"]["kind"] == "command_line"), "{audit}");
+}
+
+#[test]
 fn database_moves_with_its_secret_or_with_clear_keys() {
     let (from, into, other) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
     let keys = fill(from.path());

@@ -1,7 +1,7 @@
 //! Tests of evictions, idle devices, customer releases and labels.
 
 use super::*;
-use crate::access::Who;
+use crate::access::Principal;
 
 /// Runs a command and returns the names and reasons of the released activations.
 fn released(tested: &mut TestLicense, command: &Command) -> Result<Vec<(String, String)>, DenialCode> {
@@ -184,7 +184,7 @@ fn label_is_stored_and_emits_an_event() {
 #[test]
 fn audit_keeps_labels_apart_from_permanent_data() {
     let tested = TestLicense::new("small", &["a.com"]);
-    let by = Some(Arc::new(Actor::new(Who::CommandLine)));
+    let by = Some(Arc::new(Actor::new(Principal::CommandLine)));
     let command = Command::Label(tested.activations[0].id.clone(), Label::parse("Shop").ok());
     let view = View { activations: tested.activations, ..bare_view(&tested.license) };
     let entry = decide(view, &command, &CommandContext { by, ..context() }).changes.unwrap().audit.unwrap();

@@ -29,6 +29,17 @@ pub enum ExportKeys {
     Clear,
 }
 
+impl ExportKeys {
+    /// Returns `sealed` or `clear`, as in the audit.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed",
+            Self::Clear => "clear",
+        }
+    }
+}
+
 /// An export in progress. It holds a few hundred licenses and activations in memory.
 pub struct Exporter<'a> {
     service: &'a TransferService,

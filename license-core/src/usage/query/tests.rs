@@ -56,7 +56,7 @@ fn removed_usage_is_an_error() {
     let kept = UsageRetention::default().at(at("2026-06-15T10:00:00Z"));
     let (records, rollups) = (at("2026-05-16T00:00:00Z"), at("2024-06-15T00:00:00Z"));
     assert_eq!(kept, RetainedUsage { records_from: Some(records), rollups_from: Some(Day::of(rollups)) });
-    let single = |parameter| Err(UsageError::NotSingle { parameter, since: records });
+    let single = |parameter| Err(UsageError::WholeDaysOnly { parameter, since: records });
     let gone = |parameter| Err(UsageError::Gone { parameter, since: rollups });
     for (from, to, interval, expected) in [
         ("", "", None, Ok(())),

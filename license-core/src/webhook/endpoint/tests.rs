@@ -1,5 +1,15 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::*;
+use crate::access::{Actor, Principal};
+use crate::command::{Idempotency, IdempotencyDigest, UsedKey};
+use crate::event::EventId;
 use crate::license::LicenseId;
+use crate::webhook::command::{
+    EndpointChanges, EndpointCommand, EndpointContext, EndpointOutcome, NewEndpoint, decide_endpoint,
+};
 
 fn now() -> DateTime<Utc> {
     "2026-06-01T12:00:00Z".parse().unwrap()
@@ -15,8 +25,10 @@ fn endpoint(id: &str, types: &[&str]) -> Endpoint {
     Endpoint::new(id, settings(types), SealedSecret::from_bytes(vec![1]), now())
 }
 
-fn decide(endpoint: &Endpoint, command: &EndpointCommand) -> Option<EndpointDecision> {
-    decide_endpoint(endpoint.clone(), command, now())
+fn decide(endpoint: &Endpoint, command: &EndpointCommand) -> Option<EndpointChanges> {
+    let by = Some(Arc::new(Actor::new(Principal::CommandLine)));
+    let context = EndpointContext { now: now(), by, idempotency: None };
+    decide_endpoint(endpoint.clone(), None, command, &context).changes
 }
 
 #[test]
@@ -77,6 +89,52 @@ fn commands_change_the_endpoint() {
     assert_eq!((tested.endpoint.last_event, event.sequence), (1, 1));
     assert_eq!(event.id().to_string(), "evt_whe_1_0000000001");
     assert_eq!(event.data, json!({"endpoint": {"id": "whe_1", "description": null}, "sequence": 1}));
+}
+
+/// An entry has the changed fields. A command without effect has no entry.
+#[test]
+fn endpoint_commands_are_audited_without_credentials() {
+    let first = endpoint("whe_1", &["*"]);
+    let created = NewEndpoint::new(first.clone(), Some(&Actor::new(Principal::CommandLine))).audit.unwrap();
+    assert_eq!(created.changes["url"], json!({ "before": null, "after": "https://example.com" }));
+    let other = EndpointSettings { url: "https://example.com/other-path".to_owned(), ..settings(&["*"]) };
+    let disabled = decide(&first, &EndpointCommand::Disable).unwrap().endpoint;
+    for (endpoint, command, expected) in [
+        (&first, EndpointCommand::Set(settings(&["*"])), None),
+        (
+            &first,
+            EndpointCommand::Set(other),
+            Some(json!({ "url": { "before": "https://example.com", "after": "https://example.com" } })),
+        ),
+        (
+            &first,
+            EndpointCommand::Set(settings(&["license.created"])),
+            Some(json!({ "events": { "before": ["*"], "after": ["license.created"] } })),
+        ),
+        (&first, EndpointCommand::Enable, None),
+        (&first, EndpointCommand::Disable, Some(json!({ "enabled": { "before": true, "after": false } }))),
+        (&disabled, EndpointCommand::Disable, None),
+        (&first, EndpointCommand::RotateSecret(SealedSecret::from_bytes(vec![2])), Some(json!({}))),
+        (&first, EndpointCommand::Test, Some(json!({}))),
+    ] {
+        let entry = decide(endpoint, &command).unwrap().audit;
+        let changes = entry.as_ref().map(|entry| Value::Object(entry.changes.clone()));
+        assert_eq!(changes, expected, "{command:?}");
+        assert!(entry.is_none_or(|entry| entry.endpoint_id.as_ref() == Some(&first.id)));
+    }
+}
+
+#[test]
+fn used_key_decides_before_the_state() {
+    let disabled = decide(&endpoint("whe_1", &["*"]), &EndpointCommand::Disable).unwrap().endpoint;
+    let asked = |request| Idempotency { key: IdempotencyDigest::from_bytes([1; 32]), request: [request; 32] };
+    let event = EventId::new(Subject::Endpoint(disabled.id.clone()), 1);
+    let used = UsedKey { request: [7; 32], event: event.clone(), at: now() };
+    for (request, expected) in [(7, EndpointOutcome::Repeated(event)), (8, EndpointOutcome::KeyReused)] {
+        let context = EndpointContext { now: now(), by: None, idempotency: Some(asked(request)) };
+        let decided = decide_endpoint(disabled.clone(), Some(&used), &EndpointCommand::Test, &context);
+        assert_eq!((decided.outcome, decided.changes), (expected, None));
+    }
 }
 
 #[test]

@@ -19,8 +19,13 @@ impl Table {
             let title: String = value.chars().take(10).collect();
             self.row(format!("idempotency key {title:?}"), call, 400, "BAD_REQUEST", Some(name));
         }
-        let call = create().header("idempotency-key", "a").header("idempotency-key", "a");
-        self.row("two idempotency keys", call, 400, "BAD_REQUEST", Some(name));
+        let renew = || app.admin("POST", &format!("{}/renew", license.path));
+        for (title, call) in [("create", create()), ("renew", renew())] {
+            let call = call.header("idempotency-key", "a").header("idempotency-key", "a");
+            self.row(format!("two idempotency keys, {title}"), call, 400, "BAD_REQUEST", Some(name));
+        }
+        let call = renew().header("idempotency-key", "");
+        self.row("an empty idempotency key, renew", call, 400, "BAD_REQUEST", Some(name));
         let put = || app.admin("PUT", &license.path).json(&json!({ "max_devices": 1 }));
         for value in ["", "1", "\"1", "1\"", "\"1\" \"2\"", "\"1\", \"2\"", "*, \"1\"", "w/\"1\"", "\"a b\""]
         {

@@ -90,7 +90,7 @@ fn rotate_to(digest: KeyDigest) -> Command {
 }
 
 fn context(expected_version: Option<u64>) -> CommandContext {
-    CommandContext { plans: plans().into(), now: start(), expected_version, by: None }
+    CommandContext { plans: plans().into(), now: start(), expected_version, by: None, idempotency: None }
 }
 
 /// The version of the license, if it was found.
@@ -100,7 +100,7 @@ fn version(found: Option<&LicenseSnapshot>) -> Option<u64> {
 
 fn done(outcome: CommandOutcome) -> Arc<License> {
     match outcome {
-        CommandOutcome::Done(license) => license,
+        CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,
         CommandOutcome::Denied(denial) => panic!("{denial}"),
     }
 }

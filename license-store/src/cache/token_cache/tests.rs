@@ -1,7 +1,7 @@
 //! Which tokens are served from memory, and when they are not.
 
 use chrono::TimeDelta;
-use license_core::access::{Scope, TokenName, Who};
+use license_core::access::{Principal, Scope, TokenName};
 use license_core::clock::ManualClock;
 
 use super::*;
@@ -32,7 +32,7 @@ impl TestCache {
         let clock = Arc::new(ManualClock::at(at(0)));
         let cache =
             TokenCache::new(Arc::clone(&store) as _, Arc::new(memory), Arc::clone(&clock) as _, options);
-        Self { store, clock, cache: Arc::new(cache), by: Actor::new(Who::CommandLine) }
+        Self { store, clock, cache: Arc::new(cache), by: Actor::new(Principal::CommandLine) }
     }
 
     /// From now on the cache hears of no change, so that only its own calls can invalidate an entry.

@@ -38,7 +38,7 @@ pub async fn idle_devices_are_found(Handles { store, other, .. }: &Handles) {
         let refused = ask_at(store, id, &Command::ReleaseIdle, now).await;
         assert!(refused.is_err(), "{refused:?}");
     }
-    let by = Some(Arc::new(Actor::new(Who::System)));
+    let by = Some(Arc::new(Actor::new(Principal::System)));
     let as_system = CommandContext { by, ..context(now) };
     let swept = ok!(store.execute(&license.id, &Command::ReleaseIdle, &as_system));
     assert!(matches!(swept, CommandOutcome::Done(_)), "{swept:?}");

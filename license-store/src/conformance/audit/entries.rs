@@ -6,7 +6,7 @@ use crate::conformance::prelude::*;
 pub(in crate::conformance) fn actor() -> Actor {
     let id = TokenId::parse("tok_actor").expect("an id");
     Actor {
-        who: Who::Token { id, name: "CI für \"Büro\"".to_owned() },
+        principal: Principal::Token { id, name: "CI für \"Büro\"".to_owned() },
         request_id: Some("0a-1".to_owned()),
         address: Some("2001:db8::7".parse().expect("an address")),
     }
@@ -28,7 +28,7 @@ pub(in crate::conformance) async fn all_entries(store: &dyn AuditStore) -> Vec<A
 /// Executes a command as an actor.
 pub(super) async fn ask_as(store: &Handle, id: &LicenseId, command: &Command, by: Option<Actor>) {
     let by = by.map(Arc::new);
-    let context = CommandContext { plans: plans().into(), now: at(60), expected_version: None, by };
+    let context = CommandContext { by, ..context(at(60)) };
     ok!(store.execute(id, command, &context));
 }
 
@@ -90,9 +90,8 @@ pub async fn unattributed_or_denied_commands_are_not_audited(Handles { store, ..
 /// A repeated request and a rejected create write no entry.
 pub async fn repeated_request_is_not_audited(Handles { store, .. }: &Handles) {
     let (mut first, mut second) = (new_license(&spec("small")), new_license(&spec("small")));
-    let key = IdempotencyKey::parse("order 1").expect("a key");
     for new in [&mut first, &mut second] {
-        new.idempotency = Some(Idempotency { key: key.clone(), request: [1; 32] });
+        new.idempotency = Some(idempotency("order 1", 1));
     }
     let (first, second) = (first.audited(&actor()), second.audited(&actor()));
     ok!(store.create(&first));
@@ -103,12 +102,25 @@ pub async fn repeated_request_is_not_audited(Handles { store, .. }: &Handles) {
     assert_eq!(all_entries(store.audit()).await.len(), 1);
 }
 
+/// An entry can be added without a change.
+pub async fn action_without_change_is_audited(Handles { store, other, .. }: &Handles) {
+    let endpoint_id = EndpointId::parse("whe_1").ok();
+    let audit = create_entry(endpoint_id.clone());
+    ok!(store.audit().add_audit(&audit));
+    assert_eq!(all_entries(other.audit()).await, [audit]);
+}
+
+fn create_entry(endpoint_id: Option<EndpointId>) -> AuditEntry {
+    let erasure = Erasure { email: email("a@example.com"), pseudonym: email("x@erased.invalid") };
+    AuditEntry { endpoint_id, ..AuditEntry::of_erasure(&erasure, 1, &actor(), at(1)) }
+}
+
 /// Entries are listed by each field of the filter, newest first, in pages.
 pub async fn entries_are_filtered_and_paged(Handles { store, .. }: &Handles) {
     let id = TokenId::parse("tok_other").expect("an id");
-    let other = Actor::new(Who::Token { id: id.clone(), name: "other".to_owned() });
+    let other = Actor::new(Principal::Token { id: id.clone(), name: "other".to_owned() });
     create_audited(store, at(1), &actor()).await;
-    let license = create_audited(store, at(2), &Actor::new(Who::CommandLine)).await;
+    let license = create_audited(store, at(2), &Actor::new(Principal::CommandLine)).await;
     ask_as(store, &license.id, &Command::Revoke, Some(actor())).await;
     create_audited(store, at(100), &other).await;
     let every = all_entries(store.audit()).await;
@@ -117,7 +129,7 @@ pub async fn entries_are_filtered_and_paged(Handles { store, .. }: &Handles) {
     for filter in [
         AuditFilter { license_id: Some(license.id.clone()), ..none() },
         AuditFilter { token_id: Some(id), ..none() },
-        AuditFilter { token_id: actor().who.token_id().cloned(), ..none() },
+        AuditFilter { token_id: actor().principal.token_id().cloned(), ..none() },
         AuditFilter { action: Some("license.revoke".to_owned()), ..none() },
         AuditFilter { from: Some(at(60)), ..none() },
         AuditFilter { to: Some(at(60)), ..none() },

@@ -1,11 +1,13 @@
 //! Cases for `erase_customer`.
 
 use super::entries::{actor, all_entries, ask_as};
+use crate::conformance::events::positions::assign_all;
 use crate::conformance::prelude::*;
+use crate::conformance::webhooks::endpoints::register;
 
 /// An erased address is gone from licenses, events and audit entries. Data of other customers stays.
 pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, .. }: &Handles) {
-    let erasure = Erasure { email: email("me@example.com"), anonymous: email("x@erased.invalid") };
+    let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
     let issue = async |customer: &str, order: &str| {
         let spec = LicenseSpec {
             customer_email: email(customer),
@@ -30,7 +32,7 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     ask_as(store, &given.id, &Command::Revoke, Some(actor())).await;
     let before = all_entries(store.audit()).await.len();
     for license in [&mine, &longer, &given] {
-        ask_as(store, &license.id, &Command::Anonymise(erasure.clone()), Some(actor())).await;
+        ask_as(store, &license.id, &Command::EraseCustomer(erasure.clone()), Some(actor())).await;
     }
     let entry = AuditEntry::of_erasure(&erasure, 1, &actor(), at(61));
     ok!(store.audit().erase_customer(&erasure, &entry));
@@ -51,5 +53,91 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     }
     for other in ["\"me@example.com.org\"", "B-18", "\"other@example.com\"", "B-20", "x@erased.invalid"] {
         assert!(text.contains(other), "{other} is gone: {text}");
+    }
+}
+
+/// A customer that a license was taken from leaves no trace, even if the change had no actor and the audit was
+/// pruned. Data of the new customer stays.
+pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. }: &Handles) {
+    let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
+    let metadata = |order: &str| Metadata::from_json(json!({ "order": order })).expect("metadata");
+    let spec =
+        LicenseSpec { customer_email: email("me@example.com"), metadata: metadata("A-17"), ..spec("small") };
+    let given = async |pruned: bool| {
+        let mut new = new_license(&spec);
+        new.license.last_event = 1;
+        ok!(store.create(&new));
+        let id = new.license.id;
+        let note = LicensePatch { metadata: Some(metadata("A-18")), ..Default::default() };
+        ask_as(store, &id, &Command::Change(note), Some(actor())).await;
+        if pruned {
+            ok!(store.audit().prune_audit(at(1_000), 9));
+        }
+        for (customer, order) in
+            [("other@example.com", "B-19"), ("me@example.com", "A-20"), ("b@example.com", "B-21")]
+        {
+            let customer_email = Some(email(customer));
+            let change =
+                LicensePatch { customer_email, metadata: Some(metadata(order)), ..Default::default() };
+            ask_as(store, &id, &Command::Change(change), None).await;
+        }
+        let later = CommandContext { by: Some(Arc::new(actor())), ..context(at(100)) };
+        let note = LicensePatch { metadata: Some(metadata("B-22")), ..Default::default() };
+        ok!(store.execute(&id, &Command::Change(note), &later));
+        id
+    };
+    let licenses = [given(true).await, given(false).await];
+    let entry = AuditEntry::of_erasure(&erasure, 0, &actor(), at(101));
+    ok!(store.audit().erase_customer(&erasure, &entry));
+
+    let mut text = format!("{:?}", all_entries(other.audit()).await);
+    for id in &licenses {
+        for event in license_events(other, id, 0).await.unwrap_or_default() {
+            text += &event.data.to_string();
+        }
+    }
+    for trace in ["me@example.com", "A-17", "A-18", "A-20"] {
+        assert!(!text.contains(trace), "{trace} is left: {text}");
+    }
+    assert!(text.contains("B-22"), "the metadata of the new customer is gone: {text}");
+    if other.events.is_some() {
+        for kept in ["other@example.com", "b@example.com", "B-19", "B-21", "x@erased.invalid"] {
+            assert!(text.contains(kept), "{kept} is gone: {text}");
+        }
+    }
+}
+
+/// Receivers may answer with the data that they got, so the attempts of an erased customer's events are removed.
+pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Handles) {
+    let (Some(webhooks), Some(_)) = (&store.webhooks, &store.events) else { return };
+    let endpoint = register(store, &["*"]).await;
+    let issue_to = async |customer: &str| {
+        let spec = LicenseSpec { customer_email: email(customer), ..spec("small") };
+        issue(store, &spec).await
+    };
+    let (erased, kept) = (issue_to("me@example.com").await, issue_to("b@example.com").await);
+    assign_all(store).await;
+    let token = LeaseToken::from_bytes([1; 16]);
+    let request = LeaseRequest { now: at(1_000), lease_until: at(1_060), token, limit: 9, per_endpoint: 9 };
+    for LeasedDelivery { delivery, .. } in ok!(webhooks.lease_deliveries(&request)).deliveries {
+        let result = AttemptResult::Answered { status: 200, retry_after: None, body: "got it".to_owned() };
+        let settlement = Settlement {
+            endpoint_id: endpoint.id.clone(),
+            event_id: delivery.event_id,
+            token,
+            attempt: Attempt { at: at(1_001), duration: Duration::ZERO, result }.to_stored(),
+            jitter: 0,
+            schedule: Schedule::default(),
+            now: at(1_001),
+        };
+        ok!(webhooks.settle(&settlement));
+    }
+    let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
+    ask_as(store, &erased.id, &Command::EraseCustomer(erasure), None).await;
+    for (license, attempts) in [(&erased, 0), (&kept, 1)] {
+        let event = EventId::new(Subject::License(license.id.clone()), 1);
+        let delivery =
+            ok!(other.webhooks().get_delivery(&endpoint.id, &event)).expect("the delivery is kept");
+        assert_eq!(delivery.attempts.len(), attempts, "attempts of {}", license.id);
     }
 }

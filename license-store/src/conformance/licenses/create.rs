@@ -73,10 +73,6 @@ pub async fn rejected_create_writes_nothing(Handles { store, .. }: &Handles) {
     assert_eq!(ok!(store.create(&second)), Created::New, "the idempotency key is unused");
 }
 
-fn idempotency(key: &str, request: u8) -> Idempotency {
-    Idempotency { key: IdempotencyKey::parse(key).expect("a key"), request: [request; 32] }
-}
-
 /// The same idempotency key and request return the first license and write nothing.
 pub async fn repeated_request_returns_existing_license(Handles { store, other, .. }: &Handles) {
     let (mut first, mut second) = (new_license(&spec("open")), new_license(&spec("open")));
@@ -85,10 +81,10 @@ pub async fn repeated_request_returns_existing_license(Handles { store, other, .
     assert_eq!(ok!(store.create(&first)), Created::New);
     let before = Created::Existing(first.license.id.clone());
     assert_eq!(ok!(other.create(&second)), before);
-    let created = async |key: &str, request| ok!(other.find_by_idempotency_key(&idempotency(key, request)));
-    assert_eq!(created("order-1", 1).await, Some(before));
-    assert_eq!(created("order-1", 2).await, Some(Created::KeyReused));
-    assert_eq!(created("order-2", 1).await, None, "an unused key");
+    let used = ok!(other.find_used_key(&idempotency("order-1", 2))).expect("the key is used");
+    let event = first.events[0].id();
+    assert_eq!(used, UsedKey { request: [1; 32], event, at: first.license.created_at });
+    assert_eq!(ok!(other.find_used_key(&idempotency("order-2", 1))), None, "an unused key");
     assert_eq!(ok!(store.get(&second.license.id)), None, "the second license is not stored");
 }
 

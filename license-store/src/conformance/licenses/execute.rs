@@ -35,6 +35,7 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
             license: (*before.license).clone(),
             activations: activations(&before),
             eviction_candidates: Vec::new(),
+            used_key: None,
         };
         let context = context(at(60));
         let Decision { outcome, changes } = decide(view, command, &context);
@@ -218,7 +219,7 @@ pub async fn label_is_stored_and_erased(Handles { store, other, .. }: &Handles) 
     assert_eq!(unknown, Err(DenialCode::ActivationNotFound));
 
     ask(store, id, &Command::Label(first, label("Anna"))).await.expect("bound");
-    let (email, anonymous) = (email("dev@example.com"), email("anonymous-1@anonymous.invalid"));
-    ask(store, id, &Command::Anonymise(Erasure { email, anonymous })).await.expect("allowed");
+    let (email, pseudonym) = (email("dev@example.com"), email("erased-1@erased.invalid"));
+    ask(store, id, &Command::EraseCustomer(Erasure { email, pseudonym })).await.expect("allowed");
     assert_eq!(labels().await, [None, None], "labels of an erased customer");
 }

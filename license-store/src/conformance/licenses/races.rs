@@ -1,5 +1,6 @@
 //! Races for versions, keys and counts, through two handles.
 
+use super::idempotency::keyed;
 use super::slots::{CALLERS, ROUNDS};
 use crate::conformance::prelude::*;
 
@@ -72,10 +73,10 @@ async fn claim_repeatedly(store: &Handle, id: &LicenseId, task: usize, revoked: 
 /// One of many creates with the same idempotency key stores its license, and all return its id.
 pub async fn one_create_per_idempotency_key_wins(Handles { both: handles, .. }: &Handles) {
     for round in 0..ROUNDS {
-        let key = IdempotencyKey::parse(&format!("order {round}")).expect("a key");
+        let asked = idempotency(&format!("order {round}"), 1);
         let created = race(handles, CALLERS, |_, store| {
             let mut new = new_license(&spec("open"));
-            new.idempotency = Some(Idempotency { key: key.clone(), request: [1; 32] });
+            new.idempotency = Some(asked);
             async move { (new.license.id.clone(), ok!(store.create(&new))) }
         })
         .await;
@@ -87,6 +88,30 @@ pub async fn one_create_per_idempotency_key_wins(Handles { both: handles, .. }: 
             let exists = ok!(handles[1].get(id)).is_some();
             assert_eq!(exists, id == first, "one license is stored");
         }
+    }
+}
+
+/// One of many renewals with the same idempotency key adds a term.
+pub async fn one_renewal_per_idempotency_key_wins(Handles { both: handles, .. }: &Handles) {
+    for round in 0..ROUNDS {
+        let license = issue(&handles[0], &spec("open")).await;
+        let asked = idempotency(&format!("renewal {round}"), 1);
+        let renewed = race(handles, CALLERS, |_, store| {
+            let (id, context) = (license.id.clone(), keyed(asked));
+            async move { ok!(store.execute(&id, &Command::Renew, &context)) }
+        })
+        .await;
+        let wins = renewed.iter().filter(|outcome| matches!(outcome, CommandOutcome::Done(_))).count();
+        let repeated =
+            renewed.iter().filter(|outcome| matches!(outcome, CommandOutcome::Repeated(_))).count();
+        assert_eq!(
+            (wins, repeated),
+            (1, CALLERS - 1),
+            "{wins} of {CALLERS} renewals with one key were executed"
+        );
+        let expected = license.expires_at.map(|end| end + TimeDelta::days(30));
+        let found = detail(&handles[1], &license.id).await.license;
+        assert_eq!((found.expires_at, found.version), (expected, 2), "one term is added");
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn incoming() -> ImportedLicense {
 }
 
 pub(super) fn batch(licenses: impl IntoIterator<Item = ImportedLicense>) -> ImportBatch {
-    let by = Some(Arc::new(Actor::new(Who::CommandLine)));
+    let by = Some(Arc::new(Actor::new(Principal::CommandLine)));
     ImportBatch { licenses: licenses.into_iter().collect(), at: at(100), by }
 }
 

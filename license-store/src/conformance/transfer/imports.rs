@@ -101,7 +101,7 @@ pub(super) async fn audited(store: &Handle) -> Vec<u64> {
     let Some(audit) = &store.audit else { return Vec::new() };
     let filter = AuditFilter { action: Some("licenses.import".to_owned()), ..AuditFilter::default() };
     let count = |entry: &AuditEntry| {
-        assert_eq!((entry.at, &entry.actor), (at(100), &Actor::new(Who::CommandLine)));
+        assert_eq!((entry.at, &entry.actor), (at(100), &Actor::new(Principal::CommandLine)));
         entry.changes["licenses"]["after"].as_u64().expect("a number")
     };
     entries(&**audit, &filter).await.iter().rev().map(count).collect()

@@ -79,10 +79,10 @@ pub async fn deliveries_can_be_replayed(Handles { store, .. }: &Handles) {
     let endpoint = endpoint_with_events(store, 1).await;
     let taken = lease(store, &request(90, TOKEN)).await;
     let event = &taken[0].delivery.event_id;
-    assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(91))));
+    assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(91), None)));
     let settled = settle(store, &taken[0], (92, TOKEN, 200)).await;
     assert_eq!(settled, Settled::Succeeded, "the lease is unchanged");
-    assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(93))));
+    assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(93), None)));
     let again = lease(store, &request(93, TOKEN)).await;
     assert_eq!((&again[0].delivery.event_id, again[0].delivery.tries), (event, 0), "same id");
     settle(store, &again[0], (94, TOKEN, 200)).await;
@@ -91,18 +91,31 @@ pub async fn deliveries_can_be_replayed(Handles { store, .. }: &Handles) {
     let unsent = with_events(store, 2).await;
     assign_all(store).await;
     let none = EventId::new(Subject::License(unsent), 1);
-    assert!(!ok!(store.webhooks().replay_delivery(&endpoint.id, &none, at(95))), "no delivery exists");
+    assert!(!ok!(store.webhooks().replay_delivery(&endpoint.id, &none, at(95), None)), "no delivery exists");
     execute(store, &endpoint.id, &EndpointCommand::Enable).await;
     let (mut count, mut after) = (0, Some(0));
     while let Some(position) = after {
-        let replay =
-            Replay { endpoint_id: endpoint.id.clone(), since: at(0), after: position, limit: 1, now: at(96) };
+        let replay = Replay {
+            endpoint_id: endpoint.id.clone(),
+            since: at(0),
+            after: position,
+            limit: 1,
+            now: at(96),
+            audit: None,
+        };
         let replayed = ok!(store.webhooks().replay_since(&replay));
         (count, after) = (count + replayed.count, replayed.next);
     }
     assert_eq!(count, 3);
     assert_eq!(statuses(store, &endpoint.id).await, ["pending"; 3]);
-    let later = Replay { endpoint_id: endpoint.id.clone(), since: at(60), after: 0, limit: 9, now: at(96) };
+    let later = Replay {
+        endpoint_id: endpoint.id.clone(),
+        since: at(60),
+        after: 0,
+        limit: 9,
+        now: at(96),
+        audit: None,
+    };
     assert_eq!(ok!(store.webhooks().replay_since(&later)).count, 1, "since that time");
 }
 

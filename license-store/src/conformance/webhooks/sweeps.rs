@@ -118,6 +118,6 @@ pub async fn new_endpoint_receives_later_sweeps(Handles { both: handles, .. }: &
             let subject = Subject::License(id);
             assert!(delivered.iter().any(|event| *event.subject() == subject), "{subject:?} is delivered");
         }
-        ok!(handles[0].webhooks().delete_endpoint(&endpoint));
+        ok!(handles[0].webhooks().delete_endpoint(&endpoint, None));
     }
 }

@@ -3,7 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::license::Expiry;
 use license_core::store::{EventStore, ExpiryScan, PageRequest, WebhookStore};
-use license_core::webhook::{Endpoint, EndpointId, EndpointSettings, EventSelection, SealedSecret};
+use license_core::webhook::{
+    Endpoint, EndpointId, EndpointSettings, EventSelection, NewEndpoint, SealedSecret,
+};
 
 use crate::sql::prelude::*;
 use crate::sql::store::SqlStore;
@@ -31,7 +33,9 @@ async fn check_created_endpoint<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>)
         };
         let id = EndpointId::parse(&format!("whe_{number:020}")).expect("an id");
         let endpoint = Endpoint::new(id, settings, SealedSecret::from_bytes(vec![1]), now());
-        assert!(store.create_endpoint(&endpoint).await.expect("create_endpoint"));
+        assert!(
+            store.create_endpoint(&NewEndpoint::new(endpoint.clone(), None)).await.expect("create_endpoint")
+        );
         let written = store.database.write_expiry_batch(&decisions, &endpoints, scan.now).await;
         assert_eq!(written.expect("write_expiry_batch"), 1);
         while store.assign_positions(scan.now, 100).await.expect("assign_positions") > 0 {}

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use license_core::access::{Actor, AuditEntry, Audited, TokenId, Who};
+use license_core::access::{Actor, AuditEntry, Audited, Principal, TokenId};
 use license_core::license::LicenseId;
+use license_core::webhook::EndpointId;
 use serde_json::json;
 
 use super::reader::Reader;
@@ -11,19 +12,20 @@ use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
 /// The parameters of an entry, in the order of the columns.
-pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 11] {
-    let AuditEntry { at, actor, action, license_id, token_id, changes, metadata } = entry;
-    let Actor { who, request_id, address } = actor;
+pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 12] {
+    let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
+    let Actor { principal, request_id, address } = actor;
     [
         at.timestamp_micros().into(),
-        who.kind().into(),
-        who.token_id().map(TokenId::as_str).into(),
-        who.name().into(),
+        principal.kind().into(),
+        principal.token_id().map(TokenId::as_str).into(),
+        principal.name().into(),
         request_id.as_deref().into(),
         address.map(|address| address.to_string()).into(),
         action.as_str().into(),
         license_id.as_ref().map(LicenseId::as_str).into(),
         token_id.as_ref().map(TokenId::as_str).into(),
+        endpoint_id.as_ref().map(EndpointId::as_str).into(),
         json!(changes).to_string().into(),
         metadata.as_ref().map(ToString::to_string).into(),
     ]
@@ -39,11 +41,11 @@ impl<R: SqlRow> Reader<'_, R> {
     fn entry(&self) -> Result<AuditEntry> {
         let (kind, token, name) =
             (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);
-        let who = self.parse("actor_kind", name, |name| {
-            Who::from_stored(&kind, token.as_deref(), name).ok_or("no known actor")
+        let principal = self.parse("actor_kind", name, |name| {
+            Principal::from_stored(&kind, token.as_deref(), name).ok_or("no known actor")
         })?;
         let actor = Actor {
-            who,
+            principal,
             request_id: self.maybe_text("request_id")?,
             address: self.maybe_parsed("address", str::parse::<IpAddr>)?,
         };
@@ -53,6 +55,7 @@ impl<R: SqlRow> Reader<'_, R> {
             action: self.text("action")?,
             license_id: self.maybe_parsed("license_id", LicenseId::parse)?,
             token_id: self.maybe_parsed("token_id", TokenId::parse)?,
+            endpoint_id: self.maybe_parsed("endpoint_id", EndpointId::parse)?,
             changes: self.json("changes")?,
             metadata: self.maybe_parsed("metadata", |text| serde_json::from_str(text))?,
         })

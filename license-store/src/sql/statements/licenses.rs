@@ -46,10 +46,6 @@ statements! {
         ),
         plans_in_use: "SELECT plan FROM (SELECT DISTINCT plan FROM licenses) AS used \
              WHERE EXISTS (SELECT 1 FROM licenses WHERE licenses.plan = used.plan AND state <> 'revoked')",
-        insert_idempotency_key:
-            "INSERT INTO idempotency_keys (key, request, license_id, created_at) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT DO NOTHING RETURNING key",
-        idempotency_key: "SELECT request, license_id FROM idempotency_keys WHERE key = $1",
         list: format!("{detail} WHERE 1 = 1"),
     } where {
         let for_update = D::FOR_UPDATE;

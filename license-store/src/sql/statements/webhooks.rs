@@ -72,6 +72,11 @@ statements! {
         make_due:
             "UPDATE deliveries SET due_at = $2, token = NULL \
              WHERE endpoint_id = $1 AND due_at IS NOT NULL AND (token IS NULL OR due_at <= $2)",
+        /// Removes the attempts of the deliveries of events of the license `$2`, whose numbers are in `$1`.
+        erase_attempts: format!(
+            "UPDATE deliveries SET attempts = '[]' WHERE endpoint_id IN (SELECT id FROM endpoints) AND position IN \
+             (SELECT position FROM events WHERE license_id = $2 AND sequence IN (SELECT #0 FROM {items}))"
+        ),
         delivery: format!(
             "SELECT {DELIVERY}, e.event_type FROM events e JOIN deliveries d ON d.position = e.position \
              WHERE d.endpoint_id = $1 AND e.license_id = $2 AND e.sequence = $3 AND e.position IS NOT NULL"

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::store::{ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed};
 use license_core::webhook::{Delivery, Endpoint, EndpointId, LeaseToken, Settled, Settlement, settle};
@@ -124,6 +125,7 @@ impl<D: Dialect> SqlDatabase<D> {
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
+        audit: Option<&AuditEntry>,
     ) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_endpoint(&mut tx, endpoint).await?;
@@ -132,12 +134,15 @@ impl<D: Dialect> SqlDatabase<D> {
         let Some(position) = position else { return Ok(false) };
         let rows = json_rows([delivery_row(endpoint, position, event, now)].into_iter());
         self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows]).await?;
+        if let Some(audit) = audit {
+            self.insert_audit(&mut tx, audit).await?;
+        }
         self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
         Ok(true)
     }
 
     pub(super) async fn try_replay_since(&self, replay: &Replay) -> Result<Replayed> {
-        let Replay { endpoint_id, since, after, limit, now } = replay;
+        let Replay { endpoint_id, since, after, limit, now, audit } = replay;
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         let Some(endpoint) = self.lock_endpoint(&mut tx, endpoint_id).await? else {
@@ -155,7 +160,10 @@ impl<D: Dialect> SqlDatabase<D> {
             }
         }
         let next = last.filter(|_| found.len() >= *limit as usize);
-        if selected.is_empty() {
+        if let Some(audit) = audit {
+            self.insert_audit(&mut tx, audit).await?;
+        }
+        if selected.is_empty() && audit.is_none() {
             return Ok(Replayed { count: 0, next });
         }
         let rows = json_rows(selected.into_iter());

@@ -1,9 +1,12 @@
 //! Endpoints.
 
-use chrono::{DateTime, Utc};
+use license_core::access::AuditEntry;
 use license_core::limits;
-use license_core::store::{ChangeNotice, EndpointOutcome};
-use license_core::webhook::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
+use license_core::store::ChangeNotice;
+use license_core::webhook::{
+    Endpoint, EndpointChanges, EndpointCommand, EndpointContext, EndpointDecision, EndpointId,
+    EndpointOutcome, NewEndpoint, decide_endpoint,
+};
 
 use crate::sql::prelude::*;
 use crate::sql::rows::endpoint_values;
@@ -28,7 +31,10 @@ impl<D: Dialect> SqlDatabase<D> {
         self.fetch(tx, &self.sql.webhooks.update_endpoint, &endpoint_values(endpoint)).await.map(drop)
     }
 
-    pub(super) async fn try_create_endpoint(&self, endpoint: &Endpoint) -> Result<bool> {
+    pub(super) async fn try_create_endpoint(
+        &self,
+        NewEndpoint { endpoint, audit }: &NewEndpoint,
+    ) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         let rows = self.fetch(&mut tx, &self.sql.webhooks.count_endpoints, &[]).await?;
@@ -39,6 +45,9 @@ impl<D: Dialect> SqlDatabase<D> {
         if self.fetch(&mut tx, &self.sql.webhooks.insert_endpoint, &values).await?.is_empty() {
             return Err(StoreError::AlreadyExists { what: "the endpoint id" });
         }
+        if let Some(audit) = audit {
+            self.insert_audit(&mut tx, audit).await?;
+        }
         self.commit(tx).await?;
         Ok(true)
     }
@@ -47,34 +56,52 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         id: &EndpointId,
         command: &EndpointCommand,
-        now: DateTime<Utc>,
+        context: &EndpointContext,
     ) -> Result<EndpointOutcome> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         let Some(before) = self.lock_endpoint(&mut tx, id).await? else {
             return Ok(EndpointOutcome::NotFound);
         };
-        let was_enabled = before.is_enabled();
-        let Some(decision) = decide_endpoint(before, command, now) else {
-            return Ok(EndpointOutcome::Disabled);
+        let used_key = match &context.idempotency {
+            Some(asked) => self.find_used_key(&mut tx, asked).await?,
+            None => None,
         };
-        self.update_endpoint(&mut tx, &decision.endpoint).await?;
-        self.insert_events(&mut tx, decision.event.as_slice()).await?;
-        if decision.endpoint.is_enabled() && !was_enabled {
-            let values = values![id.as_str(), now.timestamp_micros()];
+        let EndpointDecision { outcome, changes } =
+            decide_endpoint(before, used_key.as_ref(), command, context);
+        let Some(changes) = changes else { return Ok(outcome) };
+        let EndpointChanges { endpoint, event, makes_due, audit, idempotency } = &changes;
+        self.update_endpoint(&mut tx, endpoint).await?;
+        self.insert_events(&mut tx, event.as_slice()).await?;
+        self.insert_unused_key(&mut tx, idempotency.as_ref(), event.as_slice()).await?;
+        if *makes_due {
+            let values = values![id.as_str(), context.now.timestamp_micros()];
             self.fetch(&mut tx, &self.sql.webhooks.make_due, values).await?;
         }
+        if let Some(audit) = audit {
+            self.insert_audit(&mut tx, audit).await?;
+        }
         self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
-        Ok(EndpointOutcome::Done(decision.endpoint.into()))
+        Ok(outcome)
     }
 
-    pub(super) async fn try_delete_endpoint(&self, id: &EndpointId) -> Result<bool> {
+    pub(super) async fn try_delete_endpoint(
+        &self,
+        id: &EndpointId,
+        audit: Option<&AuditEntry>,
+    ) -> Result<bool> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
         self.lock_positions(&mut tx).await?;
         self.lock_endpoint(&mut tx, id).await?;
         self.fetch(&mut tx, &self.sql.webhooks.delete_deliveries, values![id.as_str()]).await?;
         let deleted = self.fetch(&mut tx, &self.sql.webhooks.delete_endpoint, values![id.as_str()]).await?;
+        if deleted.is_empty() {
+            return Ok(false);
+        }
+        if let Some(audit) = audit {
+            self.insert_audit(&mut tx, audit).await?;
+        }
         self.commit(tx).await?;
-        Ok(!deleted.is_empty())
+        Ok(true)
     }
 }

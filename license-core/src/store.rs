@@ -17,6 +17,7 @@
 //! | [`TokenStore`], [`AuditStore`] | API tokens and the audit log |
 //! | [`TransferStore`] | export and import |
 //! | [`CatalogStore`] | which plans are in use |
+//! | [`ClockStore`] | the heartbeat of the clock |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -30,6 +31,7 @@ mod activations;
 mod audit;
 mod catalog;
 mod changes;
+mod clock;
 mod error;
 mod events;
 mod health;
@@ -46,6 +48,7 @@ pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
+pub use clock::{ClockStore, HeartbeatChange};
 pub use error::{BoxError, StoreError};
 pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
@@ -64,8 +67,8 @@ pub use webhooks::{
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, catalog::MockCatalogStore,
-    events::MockEventStore, licenses::MockLicenseStore, tokens::MockTokenStore, transfer::MockTransferStore,
-    usage::MockUsageStore, webhooks::MockWebhookStore,
+    clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore, tokens::MockTokenStore,
+    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -87,5 +90,6 @@ full_store!(
     AuditStore,
     TransferStore,
     CatalogStore,
+    ClockStore,
     StoreHealth
 );

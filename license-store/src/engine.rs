@@ -48,7 +48,7 @@ use tokio::task::JoinHandle;
 
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
-    AnomaliesJob, AuditRetentionJob, EventRetentionJob, ExpiryJob, IdleDevicesJob, KeyFormatsJob,
+    AnomaliesJob, AuditRetentionJob, ClockJob, EventRetentionJob, ExpiryJob, IdleDevicesJob, KeyFormatsJob,
     UsageRetentionJob,
 };
 
@@ -271,13 +271,14 @@ impl Engine {
         let JobOptions { every, expiring, usage_retention, keep_deliveries, keep_events, audit_days } =
             options;
         let services = self.services();
-        let Services { events, activations, usage, access, .. } = services.clone();
+        let Services { clock, events, activations, usage, access, .. } = services.clone();
+        self.spawn(ClockJob { clock: clock.clone() });
         self.spawn(KeyFormatsJob { services, every });
-        self.spawn(ExpiryJob { events: events.clone(), every, expiring });
-        self.spawn(IdleDevicesJob { activations, every });
-        self.spawn(AnomaliesJob { events: events.clone(), every });
-        self.spawn(EventRetentionJob { events, keep_deliveries, keep_events });
-        self.spawn(UsageRetentionJob { usage, retention: usage_retention });
-        self.spawn(AuditRetentionJob { access, days: audit_days });
+        self.spawn(ExpiryJob { clock: clock.clone(), events: events.clone(), every, expiring });
+        self.spawn(IdleDevicesJob { clock: clock.clone(), activations, every });
+        self.spawn(AnomaliesJob { clock: clock.clone(), events: events.clone(), every });
+        self.spawn(EventRetentionJob { clock: clock.clone(), events, keep_deliveries, keep_events });
+        self.spawn(UsageRetentionJob { clock: clock.clone(), usage, retention: usage_retention });
+        self.spawn(AuditRetentionJob { clock, access, days: audit_days });
     }
 }

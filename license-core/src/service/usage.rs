@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::context::ServiceContext;
 use crate::error::ServiceError;
 use crate::license::LicenseId;
@@ -54,8 +56,14 @@ impl UsageService {
     }
 
     /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns the number of deleted rows. Call
-    /// repeatedly until it returns 0.
-    pub async fn prune(&self, retention: &UsageRetention, limit: u32) -> Result<u64, ServiceError> {
-        Ok(self.store.prune_usage(retention, self.context.now(), limit).await?)
+    /// repeatedly until it returns 0. Take `now` from
+    /// [`ClockService::plausible_now`](super::ClockService::plausible_now).
+    pub async fn prune(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, ServiceError> {
+        Ok(self.store.prune_usage(retention, now, limit).await?)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::clock::ClockService;
 use super::context::ServiceContext;
 use super::events::EventService;
 use crate::error::ServiceError;
@@ -61,6 +62,7 @@ pub struct OutgoingBatch {
 pub struct WebhookService {
     pub(super) store: Arc<dyn WebhookStore>,
     pub(super) events: EventService,
+    pub(super) clock: ClockService,
     pub(super) context: Arc<ServiceContext>,
 }
 

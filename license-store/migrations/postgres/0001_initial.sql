@@ -71,6 +71,13 @@ CREATE TABLE idempotency_keys (
     created_at BIGINT           NOT NULL
 );
 
+-- One row: the time at which a node last had a plausible clock. NULL in a new database.
+CREATE TABLE clock (
+    heartbeat BIGINT
+);
+
+INSERT INTO clock VALUES (NULL);
+
 -- Settings on which all nodes must agree.
 CREATE TABLE settings (
     name  TEXT COLLATE "C" NOT NULL PRIMARY KEY,

@@ -74,6 +74,13 @@ CREATE TABLE idempotency_keys (
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- One row: the time at which a node last had a plausible clock. NULL in a new database.
+CREATE TABLE clock (
+    heartbeat INTEGER
+) STRICT;
+
+INSERT INTO clock VALUES (NULL);
+
 -- Settings on which all nodes must agree.
 CREATE TABLE settings (
     name  TEXT NOT NULL PRIMARY KEY,

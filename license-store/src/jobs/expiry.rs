@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::EventService;
+use license_core::service::{ClockService, EventService};
 
 use super::rounds::repeat;
 
@@ -15,6 +15,8 @@ pub(super) const BATCH: u32 = 100;
 /// Writes `license.expiring` and `license.expired`.
 #[derive(Debug)]
 pub struct ExpiryJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the events.
     pub events: EventService,
     /// Interval between scans: the maximum delay of an event.
@@ -30,10 +32,8 @@ impl BackgroundJob for ExpiryJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { events, every, expiring } = *self;
-        repeat(shutdown, every, "writing expiry events", None, || {
-            events.write_expiry_events(expiring, BATCH)
-        })
-        .await;
+        let Self { clock, events, every, expiring } = *self;
+        let batch = |now| events.write_expiry_events(now, expiring, BATCH);
+        repeat(&clock, shutdown, every, ("writing expiry events", None), batch).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Erasure, TokenId};
 use license_core::command::{Changes, Idempotency};
 use license_core::event::Subject;
@@ -27,6 +28,7 @@ pub(crate) struct Data {
     pub(crate) audit: AuditLog,
     pub(crate) events: EventLog,
     pub(crate) usage: UsageLog,
+    pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug)]

@@ -61,7 +61,7 @@ pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
 pub use webhooks::{
     DeliveryDetail, EndpointOutcome, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
-    WebhookStore,
+    WebhookStore, take_turns,
 };
 
 #[cfg(any(test, feature = "mock"))]

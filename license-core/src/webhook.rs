@@ -7,11 +7,11 @@ mod schedule;
 pub use crate::id::EndpointId;
 pub use crate::key::{SealedSecret, WebhookSecret, WebhookSecretError};
 pub use delivery::{
-    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_RETRY_AFTER,
-    SettleDecision, Settled, Settlement, settle,
+    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_LEASE, SettleDecision,
+    Settled, Settlement, lease_holds, settle,
 };
 pub use endpoint::{
     DisabledReason, Endpoint, EndpointCommand, EndpointDecision, EndpointSettings, EndpointSettingsError,
-    EndpointState, EventSelection, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
+    EndpointState, EventSelection, Failing, MAX_FAILING_GAP, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
 };
-pub use schedule::{SCHEDULE, Schedule, ScheduleError};
+pub use schedule::{MAX_RETRY_AFTER, SCHEDULE, Schedule, ScheduleError};

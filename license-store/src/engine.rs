@@ -268,13 +268,13 @@ impl EngineBuilder {
 
 impl Engine {
     fn spawn_jobs(&self, options: JobOptions) {
-        let JobOptions { every, expiring, usage_retention, keep_deliveries, keep_events, audit_days } =
+        let JobOptions { every, reminders, usage_retention, keep_deliveries, keep_events, audit_days } =
             options;
         let services = self.services();
         let Services { clock, events, activations, usage, access, .. } = services.clone();
         self.spawn(ClockJob { clock: clock.clone() });
         self.spawn(KeyFormatsJob { services, every });
-        self.spawn(ExpiryJob { clock: clock.clone(), events: events.clone(), every, expiring });
+        self.spawn(ExpiryJob { clock: clock.clone(), events: events.clone(), every, reminders });
         self.spawn(IdleDevicesJob { clock: clock.clone(), activations, every });
         self.spawn(AnomaliesJob { clock: clock.clone(), events: events.clone(), every });
         self.spawn(EventRetentionJob { clock: clock.clone(), events, keep_deliveries, keep_events });

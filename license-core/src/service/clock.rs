@@ -58,7 +58,7 @@ impl ClockService {
     }
 
     /// Compares the clock with the heartbeat of the database, and moves the heartbeat if it is due. Nodes call
-    /// it every minute.
+    /// it every minute, and more often while it is implausible.
     pub async fn look(&self) -> Result<ClockState, StoreError> {
         let heartbeat = self.store.heartbeat().await?;
         let (now, due, is_plausible) = {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::context::ServiceContext;
 use crate::error::ServiceError;
 use crate::event::Event;
-use crate::license::LicenseId;
+use crate::license::{LicenseId, Reminders};
 use crate::limits;
 use crate::store::{
     AnomalyScan, ChangeStream, EventFilter, EventRetention, EventStore, ExpiryScan, LicenseStore, Page,
@@ -110,16 +110,16 @@ impl EventService {
         Ok(())
     }
 
-    /// Writes events for licenses that have expired or expire within `expiring`, at most `limit` licenses.
+    /// Writes events for licenses that have expired, or of which a reminder is due, at most `limit` licenses.
     /// Returns the number of licenses that got events. Call repeatedly until it returns 0.
     pub async fn write_expiry_events(
         &self,
         now: DateTime<Utc>,
-        expiring: TimeDelta,
+        reminders: &Reminders,
         limit: u32,
     ) -> Result<u32, ServiceError> {
-        let expiring_until = now.checked_add_signed(expiring).unwrap_or(now);
-        Ok(self.events.write_expiry_events(&ExpiryScan { now, expiring_until, limit }).await?)
+        let scan = ExpiryScan { now, reminders: reminders.clone(), limit };
+        Ok(self.events.write_expiry_events(&scan).await?)
     }
 
     /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns the

@@ -18,7 +18,8 @@ pub struct UsageService {
 }
 
 impl UsageService {
-    /// Reports the usage of a license. The series includes intervals without validations.
+    /// Reports the usage of a license. The series includes intervals without validations. A range without an
+    /// end ends after tomorrow, because later validations were recorded by a clock that was ahead.
     ///
     /// # Errors
     /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals,
@@ -27,7 +28,7 @@ impl UsageService {
     pub async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
         let now = self.context.now();
         query.intervals(None, None, now)?; // Rejects impossible queries before the store works.
-        let mut report = self.store.report(id, query).await?;
+        let mut report = self.store.report(id, &query.bounded(now)).await?;
         query.check(&report.kept)?;
         report.fill(query, now)?;
         Ok(report)
@@ -40,7 +41,7 @@ impl UsageService {
     pub async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, ServiceError> {
         let now = self.context.now();
         query.intervals(None, None, now)?;
-        let mut overview = self.store.overview(query).await?;
+        let mut overview = self.store.overview(&query.bounded(now)).await?;
         query.check(&overview.usage.kept)?;
         overview.usage.fill(query, now)?;
         Ok(overview)

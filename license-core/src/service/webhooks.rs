@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::clock::ClockService;
 use super::context::ServiceContext;
 use super::events::EventService;
+use crate::clock::CLOCK_TOLERANCE;
 use crate::error::ServiceError;
 use crate::event::{Event, EventId, Subject};
 use crate::store::{
@@ -15,7 +16,7 @@ use crate::store::{
 };
 use crate::webhook::{
     Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointId,
-    EndpointSettings, LeaseToken, Settled, Settlement, WebhookSecret,
+    EndpointSettings, LeaseToken, MAX_LEASE, Settled, Settlement, WebhookSecret,
 };
 
 /// Maximum number of events that a replay looks at in one transaction.
@@ -52,6 +53,8 @@ pub struct OutgoingBatch {
     pub deliveries: Vec<Outgoing>,
     /// As [`LeasedDeliveries::next_due`](crate::store::LeasedDeliveries::next_due).
     pub next_due: Option<DateTime<Utc>>,
+    /// As [`LeasedDeliveries::freed`](crate::store::LeasedDeliveries::freed).
+    pub freed: u32,
 }
 
 /// Manages webhook endpoints and hands out deliveries to send.
@@ -208,7 +211,7 @@ impl WebhookService {
         Ok(count)
     }
 
-    /// Leases due deliveries for `lease`: at most `limit`, and at most `per_endpoint` of one endpoint on all
+    /// Leases due deliveries for `lease`, which is cut to [`MAX_LEASE`]: at most `limit`, and at most `per_endpoint` of one endpoint on all
     /// nodes.
     pub async fn lease(
         &self,
@@ -219,7 +222,9 @@ impl WebhookService {
         self.events.assign_positions().await?;
         let now = self.context.now();
         let token = self.context.sources.with_rng(|rng| LeaseToken::generate(rng))?;
-        let request = LeaseRequest { now, lease_until: now + lease, token, limit, per_endpoint };
+        let latest_retry = now + self.context.webhook_schedule.longest_pause() + CLOCK_TOLERANCE;
+        let lease_until = now + lease.min(MAX_LEASE);
+        let request = LeaseRequest { now, lease_until, latest_retry, token, limit, per_endpoint };
         let leased = self.store.lease_deliveries(&request).await?;
         let masked = self.context.masked_key();
         let mut deliveries = Vec::with_capacity(leased.deliveries.len());
@@ -237,7 +242,7 @@ impl WebhookService {
                 }
             }
         }
-        Ok(OutgoingBatch { deliveries, next_due: leased.next_due })
+        Ok(OutgoingBatch { deliveries, next_due: leased.next_due, freed: leased.freed })
     }
 
     fn secrets(&self, endpoint: &Endpoint, now: DateTime<Utc>) -> Result<Vec<WebhookSecret>, ServiceError> {
@@ -266,6 +271,7 @@ impl WebhookService {
             jitter: u16::from_be_bytes(random) % 1_001,
             schedule: self.context.webhook_schedule.clone(),
             now: self.context.now(),
+            clock_is_plausible: self.clock.plausible_now().is_some(),
         };
         Ok(self.store.settle(&settlement).await?)
     }

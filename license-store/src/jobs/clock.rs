@@ -9,8 +9,10 @@ use tokio::time::sleep;
 
 use super::rounds::until;
 
-/// Interval between looks at the heartbeat: the maximum time until an accepted clock is noticed.
+/// Interval between looks at the heartbeat.
 const INTERVAL: Duration = Duration::from_mins(1);
+/// Interval while the clock is implausible: the time until an accepted clock is noticed.
+const PAUSED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Compares the clock with the heartbeat of the database, and logs when it becomes implausible or plausible.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ impl BackgroundJob for ClockJob {
                         tracing::warn!(%error, "reading the heartbeat of the clock failed; it will be retried");
                     }
                 }
-                sleep(INTERVAL).await;
+                sleep(if was_plausible { INTERVAL } else { PAUSED_INTERVAL }).await;
             }
         };
         until(shutdown, rounds).await;

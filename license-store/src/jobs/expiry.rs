@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use license_core::job::{BackgroundJob, Shutdown};
+use license_core::license::Reminders;
 use license_core::service::{ClockService, EventService};
 
 use super::rounds::repeat;
@@ -21,8 +21,8 @@ pub struct ExpiryJob {
     pub events: EventService,
     /// Interval between scans: the maximum delay of an event.
     pub every: Duration,
-    /// How long before its end a license is "expiring".
-    pub expiring: TimeDelta,
+    /// When a license is "expiring".
+    pub reminders: Reminders,
 }
 
 #[async_trait]
@@ -32,8 +32,8 @@ impl BackgroundJob for ExpiryJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { clock, events, every, expiring } = *self;
-        let batch = |now| events.write_expiry_events(now, expiring, BATCH);
+        let Self { clock, events, every, reminders } = *self;
+        let batch = |now| events.write_expiry_events(now, &reminders, BATCH);
         repeat(&clock, shutdown, every, ("writing expiry events", None), batch).await;
     }
 }

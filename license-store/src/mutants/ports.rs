@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use license_core::command::LIMIT_EVENT_INTERVAL;
-use license_core::license::{Counters, ExpiryNotified, License};
+use license_core::license::{Counters, License};
 use license_core::store::{
     ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore,
 };
@@ -128,7 +128,7 @@ impl Layer for Mutant {
         if self.flaw == Flaw::ForgetsExpiryNotices {
             let data = &mut self.inner.data();
             for id in data.licenses.keys().cloned().collect::<Vec<_>>() {
-                tamper(data, &id, |stored| stored.license.expiry_notified = ExpiryNotified::Nothing)?;
+                tamper(data, &id, |stored| stored.license.expiry_notice = None)?;
             }
         }
         Ok(swept)

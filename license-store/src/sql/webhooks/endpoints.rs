@@ -5,6 +5,7 @@ use license_core::limits;
 use license_core::store::{ChangeNotice, EndpointOutcome};
 use license_core::webhook::{Endpoint, EndpointCommand, EndpointId, decide_endpoint};
 
+use super::lapsed_after;
 use crate::sql::prelude::*;
 use crate::sql::rows::endpoint_values;
 
@@ -61,7 +62,7 @@ impl<D: Dialect> SqlDatabase<D> {
         self.update_endpoint(&mut tx, &decision.endpoint).await?;
         self.insert_events(&mut tx, decision.event.as_slice()).await?;
         if decision.endpoint.is_enabled() && !was_enabled {
-            let values = values![id.as_str(), now.timestamp_micros()];
+            let values = values![id.as_str(), now.timestamp_micros(), lapsed_after(now)];
             self.fetch(&mut tx, &self.sql.webhooks.make_due, values).await?;
         }
         self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;

@@ -11,7 +11,7 @@ mod receiver;
 #[path = "clock/webhooks.rs"]
 mod webhooks;
 
-use fake_clock::Lab;
+use fake_clock::{Lab, until, warnings};
 
 /// Makes a test of each check on SQLite and on PostgreSQL.
 macro_rules! on_each_database {
@@ -51,7 +51,7 @@ async fn node_with_wrong_clock_pauses_alone() {
     let good = lab.start(&[]);
     lab.set("+1500d");
     let bad = lab.start(&[]);
-    lab.until("the bad node pauses", || lab.warnings(&bad) == ["clock_implausible"]);
+    until("the bad node pauses", || warnings(&bad) == ["clock_implausible"]);
     // The good node reads its time from a file of its own.
-    assert!(lab.warnings(&good).is_empty());
+    assert!(warnings(&good).is_empty());
 }

@@ -91,23 +91,22 @@ impl Lab {
         assert!(status.success(), "{args:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap()
     }
+}
 
-    /// Waits for a condition.
-    #[expect(clippy::unused_self, reason = "reads as the others")]
-    pub(super) fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let start = now();
-        while !condition() {
-            assert!(start.elapsed() < DEADLINE, "waited too long: {what}");
-            std::thread::yield_now();
-        }
+/// Waits for a condition.
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited too long: {what}");
+        std::thread::yield_now();
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads as the others")]
-    pub(super) fn warnings(&self, server: &Server) -> Vec<String> {
-        let (status, ready) = server.call("GET", "/ready", None, None);
-        assert_eq!(status, 200, "{ready}");
-        serde_json::from_value(ready["warnings"].clone()).unwrap()
-    }
+/// Returns the warnings of `/ready`.
+pub(super) fn warnings(server: &Server) -> Vec<String> {
+    let (status, ready) = server.call("GET", "/ready", None, None);
+    assert_eq!(status, 200, "{ready}");
+    serde_json::from_value(ready["warnings"].clone()).unwrap()
 }
 
 fn write(clock: &Path, offset: &str) {

@@ -4,7 +4,7 @@ use chrono::{Datelike, TimeDelta};
 use license_core::clock::{Clock, SystemClock};
 use serde_json::json;
 
-use super::fake_clock::{Lab, call, count, used_license, validate};
+use super::fake_clock::{Lab, call, count, until, used_license, validate, warnings};
 use crate::process::{Server, TOKEN, starter};
 
 const AUDIT: &str = "/api/v1/audit?limit=100";
@@ -19,7 +19,7 @@ fn far_ahead_start(lab: &Lab, with_validation: bool) {
 
     lab.set("+1500d");
     let server = lab.start(&[]);
-    lab.until("the clock is implausible", || lab.warnings(&server) == ["clock_implausible"]);
+    until("the clock is implausible", || warnings(&server) == ["clock_implausible"]);
     assert!(server.text("/metrics").contains("license_clock_plausible 0"));
     if with_validation {
         validate(&server, &license);
@@ -34,7 +34,7 @@ fn far_ahead_start(lab: &Lab, with_validation: bool) {
 
     lab.set("+0");
     let server = lab.start(&[]);
-    assert!(lab.warnings(&server).is_empty());
+    assert!(warnings(&server).is_empty());
     assert_eq!(count(&server, AUDIT), audited, "audit entries");
     let today = SystemClock.now().date_naive();
     for path in [format!("/api/v1/licenses/{id}/usage"), "/api/v1/usage".to_owned()] {
@@ -69,10 +69,10 @@ pub(super) fn accepted(lab: &Lab) {
     server.stop("-TERM");
     lab.set("+7d");
     let server = lab.start(&[]);
-    lab.until("the clock is implausible", || lab.warnings(&server) == ["clock_implausible"]);
+    until("the clock is implausible", || warnings(&server) == ["clock_implausible"]);
     assert!(lab.run(&["clock"]).contains("plausible     no"));
     assert!(lab.run(&["clock", "accept"]).starts_with("accepted 2"));
-    lab.until("the jobs resume", || lab.warnings(&server).is_empty());
+    until("the jobs resume", || warnings(&server).is_empty());
     let audit = call(&server, "GET", "/api/v1/audit?action=clock.accept", None);
     assert_eq!(audit["data"].as_array().unwrap().len(), 1, "{audit}");
     assert_eq!(audit["data"][0]["actor"]["kind"], "command_line");
@@ -86,13 +86,13 @@ pub(super) fn created_in_the_past(lab: &Lab) {
     lab.set("-3650d");
     let server = lab.start(&[]);
     used_license(&server);
-    assert!(lab.warnings(&server).is_empty());
+    assert!(warnings(&server).is_empty());
     server.stop("-TERM");
     lab.set("+0");
     let server = lab.start(&[]);
-    lab.until("the clock is implausible", || lab.warnings(&server) == ["clock_implausible"]);
+    until("the clock is implausible", || warnings(&server) == ["clock_implausible"]);
     lab.run(&["clock", "accept"]);
-    lab.until("the jobs resume", || lab.warnings(&server).is_empty());
+    until("the jobs resume", || warnings(&server).is_empty());
 }
 
 fn expired_events(server: &Server) -> usize {
@@ -111,12 +111,12 @@ pub(super) fn expired_too_early(lab: &Lab) {
     let server = lab.start(&[]);
     assert_eq!(expired_events(&server), 0, "the clock is implausible");
     lab.run(&["clock", "accept"]);
-    lab.until("the license expires too early", || expired_events(&server) == 1);
+    until("the license expires too early", || expired_events(&server) == 1);
     server.stop("-TERM");
     lab.set("+0");
     lab.run(&["clock", "accept"]);
     let server = lab.start(&[]);
-    assert!(lab.warnings(&server).is_empty());
+    assert!(warnings(&server).is_empty());
     lab.step("+25h");
-    lab.until("the real end is announced", || expired_events(&server) == 2);
+    until("the real end is announced", || expired_events(&server) == 2);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fake_clock::{Lab, call};
+use super::fake_clock::{Lab, call, until, warnings};
 use super::receiver::{Answer, Receiver};
 use crate::process::{TOKEN, starter};
 use crate::webhook_faults::create_endpoint;
@@ -23,16 +23,16 @@ pub(super) fn step_back(lab: &Lab) {
     let server = lab.start(&FLAGS);
     create_endpoint(&server, TOKEN, &receiver.url);
     let license = server.issue(TOKEN, &starter());
-    lab.until("license.created arrives", || receiver.calls() == 1);
+    until("license.created arrives", || receiver.calls() == 1);
     receiver.answer(Answer::Later);
     let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
     call(&server, "PUT", &path, Some(&json!({"max_domains": 2})));
-    lab.until("license.updated arrives", || receiver.calls() == 2);
+    until("license.updated arrives", || receiver.calls() == 2);
     call(&server, "PUT", &path, Some(&json!({"max_domains": 3})));
     lab.step("-1h");
     call(&server, "DELETE", &path, None);
     receiver.answer(Answer::Ok);
-    lab.until("license.revoked arrives", || receiver.types().iter().any(|one| one == "license.revoked"));
+    until("license.revoked arrives", || receiver.types().iter().any(|one| one == "license.revoked"));
     let mut types = receiver.types();
     types.dedup();
     assert_eq!(types, ["license.created", "license.updated", "license.revoked"]);
@@ -47,20 +47,20 @@ pub(super) fn leased_ahead(lab: &Lab) {
     let (endpoint, _) = create_endpoint(&server, TOKEN, &receiver.url);
     receiver.answer(Answer::Later);
     let license = server.issue(TOKEN, &starter());
-    lab.until("license.created arrives", || receiver.calls() == 1);
+    until("license.created arrives", || receiver.calls() == 1);
     let path = format!("/api/v1/licenses/{}", license["id"].as_str().unwrap());
     call(&server, "DELETE", &path, None);
     server.kill();
     receiver.answer(Answer::Ok);
     lab.set("+0");
     let server = lab.start(&FLAGS);
-    lab.until("all events arrive", || receiver.types().iter().any(|one| one == "license.revoked"));
+    until("all events arrive", || receiver.types().iter().any(|one| one == "license.revoked"));
     assert_eq!(receiver.types(), ["license.created", "license.created", "license.revoked"]);
     assert!(server.text("/metrics").contains("license_webhook_stuck_deliveries_total 1"));
     let body = json!({"since": "2026-01-01T00:00:00Z"});
     let replayed = call(&server, "POST", &format!("{endpoint}/replay"), Some(&body));
     assert_eq!(replayed["replayed"], 2, "{replayed}");
-    lab.until("the replay arrives", || receiver.calls() == 5);
+    until("the replay arrives", || receiver.calls() == 5);
 }
 
 /// An endpoint fails before and after a jump of six days. It stays enabled, also if the operator accepts the
@@ -73,13 +73,13 @@ pub(super) fn jump_between_failures(lab: &Lab) {
     let issue_and_fail = || {
         let before = receiver.calls();
         server.issue(TOKEN, &starter());
-        lab.until("an attempt fails", || receiver.calls() >= before + 3);
+        until("an attempt fails", || receiver.calls() >= before + 3);
     };
     issue_and_fail();
     lab.step("+6d");
     issue_and_fail();
     lab.run(&["clock", "accept"]);
-    lab.until("the clock is accepted", || lab.warnings(&server).is_empty());
+    until("the clock is accepted", || warnings(&server).is_empty());
     issue_and_fail();
     let endpoint = call(&server, "GET", &endpoint, None);
     assert_eq!(endpoint["enabled"], true, "{endpoint}");

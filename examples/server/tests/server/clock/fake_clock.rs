@@ -73,7 +73,7 @@ impl Lab {
         let clock = self.clocks.borrow().last().unwrap().clone();
         command.args(args).env("LD_PRELOAD", &self.library).env("FAKETIME_TIMESTAMP_FILE", clock);
         command.envs([("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("FAKETIME_NO_CACHE", "1")]);
-        command.envs([("LICENSE_ADMIN_TOKEN", TOKEN), ("LICENSE_SECRET", &"5a".repeat(32))]);
+        command.env("LICENSE_ADMIN_TOKEN", TOKEN).env("LICENSE_SECRET", "5a".repeat(32));
         if let Some(database) = &self.database {
             command.env("LICENSE_DATABASE", database.url());
         }

@@ -15,19 +15,19 @@ use fake_clock::{Lab, until, warnings};
 
 /// Makes a test of each check on SQLite and on PostgreSQL.
 macro_rules! on_each_database {
-    ($($(#[doc = $doc:literal])* $name:ident: $check:path;)+) => {
+    ($($(#[doc = $doc:literal])* $name:ident: $group:ident::$check:ident;)+) => {
         mod sqlite {
             $($(#[doc = $doc])* #[test]
             fn $name() {
                 let Some(lab) = super::Lab::on_sqlite() else { return };
-                super::$check(&lab);
+                super::$group::$check(&lab);
             })+
         }
         mod postgres {
             $($(#[doc = $doc])* #[tokio::test]
             async fn $name() {
                 let Some(lab) = super::Lab::on_postgres().await else { return };
-                super::$check(&lab);
+                super::$group::$check(&lab);
             })+
         }
     };

@@ -8,6 +8,7 @@ use license_core::store::{ChangeNotice, ExpiryScan};
 use license_core::webhook::Endpoint;
 use serde_json::Value as Json;
 
+use crate::sql::fault::store_error;
 use crate::sql::prelude::*;
 use crate::sql::rows::{NO_NOTICE, delivery_row, event_row, event_types};
 
@@ -121,6 +122,8 @@ impl<D: Dialect> SqlDatabase<D> {
                 self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
                 return Ok(batch.event_count);
             }
+            // A dropped transaction ends later. Its locks would hide the licenses from the next one.
+            tx.rollback().await.map_err(store_error::<D>)?;
         }
         let mut tx = self.begin(Durability::Repeatable).await?;
         if self.fetch(&mut tx, &self.sql.expiry.update_licenses, &values[..1]).await?.is_empty() {
@@ -132,7 +135,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Writes events with their positions and deliveries. Returns `false` if that is not possible; the
-    /// caller must then drop the transaction.
+    /// caller must then roll back.
     async fn write_sequenced(
         &self,
         tx: &mut Tx<D>,

@@ -26,7 +26,7 @@ const PER_CUSTOMER: usize = 10;
 pub(crate) const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
-    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notified) \
+    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days) \
     SELECT value ->> 0, BYTES(value ->> 1HEX), BYTES(value ->> 2HEX), value ->> 3, value ->> 4, value ->> 5, \
     CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), CAST(value ->> 9 AS BIGINT), \
     CAST(value ->> 10 AS BIGINT), CAST(value ->> 11 AS BIGINT), CAST(value ->> 12 AS BIGINT), value ->> 13, \
@@ -270,7 +270,7 @@ fn license_row(license: &License) -> Value {
         json!(license.metadata).to_string(),
         license.version,
         license.last_event,
-        license.expiry_notified.as_number(),
+        u16::MAX,
     ])
 }
 

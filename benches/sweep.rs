@@ -107,10 +107,15 @@ async fn measure(name: &str, store: Arc<dyn FullStore>, mut raw: RawConnection, 
     let running = tokio::spawn(load(Arc::clone(&service), validated, Arc::clone(&stop)));
     let (start, before) = (now(), store.last_position().await.expect("a position"));
     let events = engine.services().events;
-    let (every, expiring_within) = (JobOptions::default().every, JobOptions::default().expiring);
-    engine.spawn(ExpiryJob { events: events.clone(), every, expiring: expiring_within });
+    let JobOptions { every, reminders, .. } = JobOptions::default();
+    engine.spawn(ExpiryJob {
+        clock: engine.clock.clone(),
+        events: events.clone(),
+        every,
+        reminders: reminders.clone(),
+    });
     let moment = SystemClock.now();
-    let nothing = ExpiryScan { now: moment, expiring_until: moment, limit: 1 };
+    let nothing = ExpiryScan { now: moment, reminders, limit: 1 };
     let mut left = u64::try_from(expiring).expect("small");
     let mut position = before;
     while left > 0 {

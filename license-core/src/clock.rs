@@ -1,16 +1,30 @@
 //! Time and randomness, which callers pass as arguments.
 
+mod guard;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{TryCryptoRng, TryRng};
+
+pub use guard::{CLOCK_TOLERANCE, CONSISTENT_FOR, ClockGuard, ClockReading, HEARTBEAT_INTERVAL, MAX_GAP};
 
 /// A source of time. Services read it once per use case.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the time in whole microseconds, so that a database stores it exactly.
     fn now(&self) -> DateTime<Utc>;
+
+    /// Returns the time since a fixed moment, by a clock that is never set. Only differences of two values
+    /// have a meaning.
+    fn monotonic(&self) -> Duration;
+
+    /// Reads both clocks.
+    fn reading(&self) -> ClockReading {
+        ClockReading { wall: self.now(), monotonic: self.monotonic() }
+    }
 }
 
 /// Truncates a time to whole microseconds, the resolution of all stores. A leap second becomes the following
@@ -27,7 +41,8 @@ pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
-/// A clock that moves only when told to, for tests and simulations.
+/// A clock that moves only when told to, for tests and simulations. [`advance`](Self::advance) lets time pass;
+/// [`set`](Self::set) sets the clock, as an operator does.
 ///
 /// ```
 /// use chrono::{TimeDelta, Utc};
@@ -38,32 +53,43 @@ pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
 /// # Ok::<(), chrono::ParseError>(())
 /// ```
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    micros: AtomicI64,
+    /// Microseconds that have passed.
+    passed: AtomicU64,
+}
 
 impl ManualClock {
     /// Creates a clock that shows `time`.
     #[must_use]
     pub fn at(time: DateTime<Utc>) -> Self {
-        Self(AtomicI64::new(time.timestamp_micros()))
+        Self { micros: AtomicI64::new(time.timestamp_micros()), passed: AtomicU64::new(0) }
     }
 
-    /// Sets the clock.
+    /// Sets the wall clock. No time passes.
     pub fn set(&self, time: DateTime<Utc>) {
-        self.0.store(time.timestamp_micros(), Ordering::SeqCst);
+        self.micros.store(time.timestamp_micros(), Ordering::SeqCst);
     }
 
-    /// Moves the clock by `delta`, which may be negative.
+    /// Moves the wall clock by `delta`. If `delta` is positive, that time passes; if it is negative, the wall
+    /// clock steps back.
     ///
     /// # Panics
     /// If `delta` is longer than 292,000 years.
     pub fn advance(&self, delta: TimeDelta) {
-        self.0.fetch_add(delta.num_microseconds().expect("a delta in reach"), Ordering::SeqCst);
+        let micros = delta.num_microseconds().expect("a delta in reach");
+        self.micros.fetch_add(micros, Ordering::SeqCst);
+        self.passed.fetch_add(micros.try_into().unwrap_or(0), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.0.load(Ordering::SeqCst)).unwrap_or_default()
+        DateTime::from_timestamp_micros(self.micros.load(Ordering::SeqCst)).unwrap_or_default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.passed.load(Ordering::SeqCst))
     }
 }
 
@@ -71,6 +97,10 @@ impl Clock for ManualClock {
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> DateTime<Utc> {
         (**self).now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
     }
 }
 
@@ -110,6 +140,13 @@ impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
         whole_micros(Utc::now())
+    }
+
+    fn monotonic(&self) -> Duration {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+        static START: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
+        START.elapsed()
     }
 }
 

@@ -3,6 +3,7 @@
 mod activation;
 mod counters;
 mod customer;
+mod expiry_notice;
 mod fingerprint;
 mod label;
 mod metadata;
@@ -19,10 +20,11 @@ pub use crate::id::{IdError, LicenseId};
 pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
 pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
+pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError};
-pub use status::{Expiry, ExpiryNotified, LicenseState, Status};
+pub use status::{Expiry, LicenseState, Status};
 
 /// The part of a license that commands change. Validations change [`Counters`].
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +61,8 @@ pub struct License {
     pub version: u64,
     /// Number of the newest event, from 1. Events without a change do not change the version.
     pub last_event: u64,
-    /// The events already emitted about the end of the term.
-    pub expiry_notified: ExpiryNotified,
+    /// The last event about the end of the term.
+    pub expiry_notice: Option<ExpiryNotice>,
 }
 
 impl License {

@@ -2,6 +2,8 @@
 //!
 //! A value at the limit is accepted, and one past it is rejected.
 
+use std::ops::RangeInclusive;
+
 /// Largest request body, in bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
 /// Largest request head, in bytes: all header names and values.
@@ -78,6 +80,10 @@ pub const ENDPOINT_DESCRIPTION_BYTES: usize = 500;
 pub const ANSWER_BYTES: usize = 1_024;
 /// Longest name of a subscription, in bytes.
 pub const SUBSCRIPTION_NAME_BYTES: usize = 64;
+/// Reminders before the end of a term.
+pub const REMINDERS: usize = 10;
+/// Days before the end of a term at which a reminder can be sent.
+pub const REMINDER_DAYS: RangeInclusive<u16> = 1..=365;
 /// Attempts that a delivery lists; older ones are dropped.
 pub const LISTED_ATTEMPTS: u32 = 50;
 /// Longest imported license key, in bytes.

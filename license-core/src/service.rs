@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod clock;
 mod clock_and_rng;
 mod context;
 mod customers;
@@ -35,6 +36,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;
 pub use context::{ServiceContext, ServiceOptions};
 pub use customers::CustomerService;
@@ -90,6 +92,8 @@ pub struct Services {
     pub access: AccessService,
     /// Exports and imports.
     pub transfer: TransferService,
+    /// Tells whether the clock is plausible.
+    pub clock: ClockService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     health: Health,
@@ -101,12 +105,15 @@ impl Services {
     ///
     /// # Errors
     /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if the catalog
-    /// lacks the plan of a license. Then only the data keys and key format of a new store are written.
+    /// lacks the plan of a license. Then only the data keys and key format of a new store are written. If the
+    /// clock is implausible, the services start, and time-driven jobs wait.
     pub async fn open(stores: impl Into<Stores>, options: ServiceOptions) -> Result<Self, SetupError> {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open(&*licenses, options).await?;
         check_plans(&*store, &context).await?;
         context.reload_key_formats(&*store).await?;
+        let clock = ClockService::new(store.clone(), context.sources.clone());
+        clock.look().await?;
         let validation =
             ValidationService::new(licenses.clone(), Some(store.clone()), health.clone(), context.clone());
         let events =
@@ -128,6 +135,7 @@ impl Services {
             webhooks: WebhookService {
                 store: store.clone(),
                 events: events.clone(),
+                clock: clock.clone(),
                 context: context.clone(),
                 actor: None,
             },
@@ -139,6 +147,7 @@ impl Services {
                 licenses: licenses.clone(),
                 context: context.clone(),
             },
+            clock,
             licenses_store: licenses,
             transfer_store: store,
             health,
@@ -176,13 +185,17 @@ impl Services {
     /// Returns the conditions that need the operator.
     #[must_use]
     pub fn warnings(&self) -> Vec<HealthWarning> {
-        self.health.warnings()
+        let mut warnings = self.health.warnings();
+        warnings.extend(self.clock.warning());
+        warnings.sort_unstable();
+        warnings.dedup();
+        warnings
     }
 
     /// Returns the metrics of the services, the store and its layers.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
-        let mut metrics = vec![self.validation.metric()];
+        let mut metrics = vec![self.validation.metric(), self.clock.metric()];
         metrics.extend(self.health.metrics());
         metrics
     }

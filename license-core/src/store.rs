@@ -17,6 +17,7 @@
 //! | [`TokenStore`], [`AuditStore`] | API tokens and the audit log |
 //! | [`TransferStore`] | export and import |
 //! | [`CatalogStore`] | which plans are in use |
+//! | [`ClockStore`] | the heartbeat of the clock |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -30,6 +31,7 @@ mod activations;
 mod audit;
 mod catalog;
 mod changes;
+mod clock;
 mod error;
 mod events;
 mod health;
@@ -48,6 +50,7 @@ pub use activations::ActivationStore;
 pub use audit::AuditStore;
 pub use catalog::CatalogStore;
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
+pub use clock::{ClockStore, HeartbeatChange};
 pub use error::{BoxError, StoreError};
 pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
@@ -61,13 +64,14 @@ pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{
     DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed, WebhookStore,
+    take_turns,
 };
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, catalog::MockCatalogStore,
-    events::MockEventStore, licenses::MockLicenseStore, tokens::MockTokenStore, transfer::MockTransferStore,
-    usage::MockUsageStore, webhooks::MockWebhookStore,
+    clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore, tokens::MockTokenStore,
+    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -89,5 +93,6 @@ full_store!(
     AuditStore,
     TransferStore,
     CatalogStore,
+    ClockStore,
     StoreHealth
 );

@@ -12,11 +12,11 @@ pub use command::{
     ReplayedEvents, decide_endpoint, endpoint_deleted, events_replayed,
 };
 pub use delivery::{
-    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_RETRY_AFTER,
-    SettleDecision, Settled, Settlement, settle,
+    Attempt, AttemptResult, DISABLE_AFTER, Delivery, DeliveryStatus, LeaseToken, MAX_LEASE, SettleDecision,
+    Settled, Settlement, lease_holds, settle,
 };
 pub use endpoint::{
     DisabledReason, Endpoint, EndpointSettings, EndpointSettingsError, EndpointState, EventSelection,
-    PreviousSecret, SECRET_OVERLAP,
+    Failing, MAX_FAILING_GAP, PreviousSecret, SECRET_OVERLAP,
 };
-pub use schedule::{SCHEDULE, Schedule, ScheduleError};
+pub use schedule::{MAX_RETRY_AFTER, SCHEDULE, Schedule, ScheduleError};

@@ -37,6 +37,7 @@
 //! | [`AuditStore`](license_core::store::AuditStore) | [`audit_store_tests!`](crate::audit_store_tests) | [`audit`] |
 //! | [`TransferStore`](license_core::store::TransferStore) | [`transfer_store_tests!`](crate::transfer_store_tests) | [`transfer`] |
 //! | [`CatalogStore`](license_core::store::CatalogStore) | [`catalog_store_tests!`](crate::catalog_store_tests) | [`catalog`] |
+//! | [`ClockStore`](license_core::store::ClockStore) | [`clock_store_tests!`](crate::clock_store_tests) | [`clock`] |
 //! | all | [`full_store_tests!`](crate::full_store_tests) | |
 //!
 //! Some cases check more if the handle has further capabilities: a race for slots also checks the events of
@@ -75,6 +76,7 @@ pub mod activations;
 pub mod audit;
 mod calls;
 pub mod catalog;
+pub mod clock;
 pub mod events;
 mod fixture;
 mod handle;
@@ -141,6 +143,7 @@ macro_rules! full_store_tests {
         $crate::audit_store_tests!($harness);
         $crate::transfer_store_tests!($harness);
         $crate::catalog_store_tests!($harness);
+        $crate::clock_store_tests!($harness);
     };
 }
 

@@ -48,8 +48,8 @@ use tokio::task::JoinHandle;
 
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
-    AnomaliesJob, AuditRetentionJob, EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob,
-    KeyFormatsJob, UsageRetentionJob,
+    AnomaliesJob, AuditRetentionJob, ClockJob, EventRetentionJob, ExpiryJob, IdempotencyRetentionJob,
+    IdleDevicesJob, KeyFormatsJob, UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -268,17 +268,18 @@ impl EngineBuilder {
 
 impl Engine {
     fn spawn_jobs(&self, options: JobOptions) {
-        let JobOptions { every, expiring, usage_retention, keep_deliveries, keep_events, audit_days } =
+        let JobOptions { every, reminders, usage_retention, keep_deliveries, keep_events, audit_days } =
             options;
         let services = self.services();
-        let Services { licenses, events, activations, usage, access, .. } = services.clone();
+        let Services { clock, licenses, events, activations, usage, access, .. } = services.clone();
+        self.spawn(ClockJob { clock: clock.clone() });
         self.spawn(KeyFormatsJob { services, every });
-        self.spawn(ExpiryJob { events: events.clone(), every, expiring });
-        self.spawn(IdleDevicesJob { activations, every });
-        self.spawn(AnomaliesJob { events: events.clone(), every });
-        self.spawn(EventRetentionJob { events, keep_deliveries, keep_events });
-        self.spawn(UsageRetentionJob { usage, retention: usage_retention });
-        self.spawn(AuditRetentionJob { access, days: audit_days });
-        self.spawn(IdempotencyRetentionJob { licenses });
+        self.spawn(ExpiryJob { clock: clock.clone(), events: events.clone(), every, reminders });
+        self.spawn(IdleDevicesJob { clock: clock.clone(), activations, every });
+        self.spawn(AnomaliesJob { clock: clock.clone(), events: events.clone(), every });
+        self.spawn(EventRetentionJob { clock: clock.clone(), events, keep_deliveries, keep_events });
+        self.spawn(UsageRetentionJob { clock: clock.clone(), usage, retention: usage_retention });
+        self.spawn(AuditRetentionJob { clock: clock.clone(), access, days: audit_days });
+        self.spawn(IdempotencyRetentionJob { clock, licenses });
     }
 }

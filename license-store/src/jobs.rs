@@ -1,6 +1,7 @@
 //! Background jobs of the engine. Each is safe on any number of nodes at once.
 
 mod anomalies;
+mod clock;
 mod expiry;
 mod idle_devices;
 mod key_formats;
@@ -8,6 +9,7 @@ mod retention;
 mod rounds;
 
 pub use anomalies::AnomaliesJob;
+pub use clock::ClockJob;
 pub use expiry::ExpiryJob;
 pub use idle_devices::IdleDevicesJob;
 pub use key_formats::KeyFormatsJob;

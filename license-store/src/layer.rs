@@ -110,6 +110,10 @@ macro_rules! with_ports {
             port CatalogStore {
                 async fn plans_in_use(&self) -> Vec<String>;
             }
+            port ClockStore {
+                async fn heartbeat(&self) -> Option<DateTime<Utc>>;
+                async fn move_heartbeat(&self, change: &HeartbeatChange) -> bool;
+            }
         }
     };
 }

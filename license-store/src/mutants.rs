@@ -20,8 +20,8 @@ use tokio::sync::Mutex;
 
 use crate::Result;
 use crate::conformance::{
-    Case, Handle, Harness, StreamScope, activations, audit, catalog, events, licenses as license_cases,
-    tokens, transfer, usage, webhooks,
+    Case, Handle, Harness, StreamScope, activations, audit, catalog, clock, events,
+    licenses as license_cases, tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
 use flaw::{EXPECTED, Flaw};
@@ -102,6 +102,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         audit::CASES,
         transfer::CASES,
         catalog::CASES,
+        clock::CASES,
     ];
     lists.into_iter().flatten()
 }

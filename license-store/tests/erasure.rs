@@ -57,7 +57,7 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     services.licenses.change(id, change).await.expect("changed");
     before().await;
     clock.advance(TimeDelta::days(2));
-    assert!(services.access.prune_audit(1).await.expect("pruned") > 0);
+    assert!(services.access.prune_audit(1, services.now()).await.expect("pruned") > 0);
     let (_, erased) = services.customers.erase(&email(TRACES[0]), &actor).await.expect("erased");
     assert_eq!(erased, 0, "no license belongs to the customer");
 }

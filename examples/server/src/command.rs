@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::clock::{self, ClockCommand};
 use crate::flags::Flags;
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
@@ -18,6 +19,11 @@ pub(crate) enum ServerCommand {
     /// Imports licenses from JSON Lines or CSV; servers may be running. Existing licenses are not changed,
     /// so an import that was interrupted can be repeated
     Import(ImportArgs),
+    /// Prints the time of this machine and the last plausible time in the database; servers may be running
+    Clock {
+        #[command(subcommand)]
+        command: Option<ClockCommand>,
+    },
 }
 
 impl ServerCommand {
@@ -27,6 +33,9 @@ impl ServerCommand {
             Self::Token(command) => tokens::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS),
             Self::Export(args) => transfer::export(args, flags).await,
             Self::Import(args) => transfer::import(args, flags).await,
+            Self::Clock { command } => {
+                clock::run(command.as_ref(), &flags.database).await.map(|()| ExitCode::SUCCESS)
+            }
         }
     }
 }

@@ -64,12 +64,16 @@ fn flags() -> String {
 
 fn write_command(text: &mut String, name: &str, command: &Command) {
     let mut subcommands = command.get_subcommands().filter(|command| command.get_name() != "help").peekable();
-    if subcommands.peek().is_some() {
-        subcommands.for_each(|subcommand| {
-            write_command(text, &format!("{name} {}", subcommand.get_name()), subcommand);
-        });
-        return;
+    if subcommands.peek().is_none() || !command.is_subcommand_required_set() {
+        write_own(text, name, command);
     }
+    subcommands.for_each(|subcommand| {
+        write_command(text, &format!("{name} {}", subcommand.get_name()), subcommand);
+    });
+}
+
+/// Writes a command without its subcommands.
+fn write_own(text: &mut String, name: &str, command: &Command) {
     write_line(text, &format!("\n### `{name}`\n"));
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     write_wrapped(text, "", &format!("{about}."));

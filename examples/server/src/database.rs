@@ -99,6 +99,18 @@ impl Database {
         }
     }
 
+    /// Opens a database that exists, for a command that needs no secret. `what` it works on, for errors.
+    pub(crate) async fn open_existing(&self, what: &str) -> Result<Arc<dyn FullStore>, String> {
+        if matches!(self, Self::Memory) {
+            return Err(format!("memory: has no {what}, because it belongs to one process"));
+        }
+        if self.is_new() {
+            return Err(format!("{self} does not exist; start the server once to create it"));
+        }
+        self.check()?;
+        self.open().await
+    }
+
     /// Opens the database, and creates it if it does not exist.
     pub(crate) async fn open(&self) -> Result<Arc<dyn FullStore>, String> {
         let failed = |error| format!("{self}: {error}");

@@ -10,10 +10,10 @@ use crate::command::ServerCommand;
 use crate::environment::{secret_variable, switch};
 use crate::network::NetworkFlags;
 use crate::retention::RetentionFlags;
-use chrono::TimeDelta;
 use clap::{Args, Parser, ValueEnum};
 use license_core::catalog::PlanCatalog;
 use license_core::key::{KeyFormat, Secret};
+use license_core::license::Reminders;
 use license_core::webhook::Schedule;
 use license_http::webhooks::{Destinations, IpNet};
 use license_store::cache::CacheOptions;
@@ -175,10 +175,9 @@ pub(crate) struct WebhookFlags {
     )]
     pub(crate) schedule: Schedule,
 
-    /// Days before expiry at which the event license.expiring is sent
-    #[arg(long, env = "LICENSE_EXPIRING_DAYS", value_name = "DAYS", default_value_t = 7,
-        value_parser = clap::value_parser!(u16).range(1..=365))]
-    pub(crate) expiring_days: u16,
+    /// Days before expiry at which the event license.expiring is sent, such as 30,7,1
+    #[arg(long, env = "LICENSE_EXPIRING_DAYS", value_name = "DAYS", default_value_t = Reminders::default())]
+    pub(crate) expiring_days: Reminders,
 }
 
 impl WebhookFlags {
@@ -296,7 +295,7 @@ impl Flags {
     /// Settings of the background jobs.
     pub(crate) fn jobs(&self) -> JobOptions {
         JobOptions {
-            expiring: TimeDelta::days(self.webhooks.expiring_days.into()),
+            reminders: self.webhooks.expiring_days.clone(),
             usage_retention: self.retention.usage(),
             audit_days: self.retention.audit_days,
             ..JobOptions::default()

@@ -3,6 +3,7 @@
 //! lists the flags.
 
 mod byte_size;
+mod clock;
 mod command;
 #[cfg(test)]
 mod configuration;

@@ -53,15 +53,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
 
 /// Runs the command on an existing database. A new one would need a secret, which tokens do not.
 pub(crate) async fn run(command: &TokenCommand, flags: &DatabaseFlags) -> Result<(), String> {
-    let database = Database::parse(flags)?;
-    if matches!(database, Database::Memory) {
-        return Err("memory: has no tokens, because it belongs to one process".to_owned());
-    }
-    if database.is_new() {
-        return Err(format!("{database} does not exist; start the server once to create it"));
-    }
-    database.check()?;
-    let store = database.open().await?;
+    let store = Database::parse(flags)?.open_existing("tokens").await?;
     let sources = Arc::new(ClockAndRng::new(SystemClock, SystemRng));
     let shared = || Arc::clone(&store);
     let access = AccessService::new(shared() as _, shared() as _, shared() as _, sources);

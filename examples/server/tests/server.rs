@@ -5,6 +5,9 @@
 #[path = "server/process.rs"]
 mod process;
 
+#[cfg(target_os = "linux")]
+#[path = "server/clock.rs"]
+mod clock;
 #[path = "server/flood.rs"]
 mod flood;
 #[cfg(target_os = "linux")]

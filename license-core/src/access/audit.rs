@@ -162,6 +162,13 @@ impl AuditEntry {
         Self { changes: object(changes), ..Self::new("licenses.import", actor, at) }
     }
 
+    /// Creates the entry of a clock that an operator accepts.
+    #[must_use]
+    pub fn of_clock(before: Option<DateTime<Utc>>, at: DateTime<Utc>, actor: &Actor) -> Self {
+        let changes = json!({ "heartbeat": { "before": before, "after": at } });
+        Self { changes: object(changes), ..Self::new("clock.accept", actor, at) }
+    }
+
     /// Creates the entry of an erasure, without the erased address.
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {

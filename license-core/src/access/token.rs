@@ -1,6 +1,6 @@
 //! API tokens for administrative access: names, scopes and states.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::audit::{Actor, AuditEntry};
@@ -156,6 +156,18 @@ pub struct TokenUse {
     pub id: TokenId,
     /// The time of the use.
     pub at: DateTime<Utc>,
+}
+
+impl TokenUse {
+    /// Maximum time until a use reaches the store. A stored use that is later by more was recorded by a wrong
+    /// clock.
+    pub const MAX_DELAY: TimeDelta = TimeDelta::hours(1);
+
+    /// Returns the time of the last use after this one, if the stored one is `last`.
+    #[must_use]
+    pub fn or_later(&self, last: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        last.filter(|last| *last > self.at && *last - self.at <= Self::MAX_DELAY).unwrap_or(self.at)
+    }
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn fields(license: &License) -> [(&'static str, Value); 6] {
         metadata: _,
         version: _,
         last_event: _,
-        expiry_notified: _,
+        expiry_notice: _,
     } = license;
     [
         ("state", json!(state.as_str())),

@@ -12,8 +12,7 @@ use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, ExpiryNotified, LicenseState, Metadata,
-    ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, Metadata, ReleaseReason,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_of};
@@ -104,7 +103,7 @@ pub(super) fn change(
     if let Some(expiry) = expires_at {
         license.expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
         if license.expires_at != before.expires_at {
-            license.expiry_notified = ExpiryNotified::Nothing;
+            license.expiry_notice = None;
         }
     }
     if let Some(metadata) = metadata {

@@ -15,8 +15,8 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, Expiry, ExpiryNotified, License, LicenseChanged, LicenseDetail,
-    LicenseId, LicenseState, Metadata,
+    Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
+    LicenseState, Metadata,
 };
 use crate::limits;
 use crate::validation::Denial;
@@ -164,7 +164,7 @@ pub fn create(
         metadata: spec.metadata.clone(),
         version: 1,
         last_event: 0,
-        expiry_notified: ExpiryNotified::Nothing,
+        expiry_notice: None,
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

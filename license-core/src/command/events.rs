@@ -6,32 +6,37 @@ use serde_json::json;
 use super::{Changes, Draft};
 use crate::catalog::Plan;
 use crate::event::EventType;
-use crate::license::{ActivationKind, ExpiryNotified, License, LicenseId, LicenseState, Status};
+use crate::license::{ActivationKind, ExpiryNotice, License, LicenseId, LicenseState, Reminders, Status};
 use crate::text_enum::text_enum;
 use crate::usage::Day;
 
 /// Minimum time between two events about the same limit.
 pub const LIMIT_EVENT_INTERVAL: TimeDelta = TimeDelta::hours(1);
 
-/// Decides which event about the end of a term is due at `now`: `license.expiring` if the term ends by
-/// `expiring_until`, or `license.expired` if it has ended. Each is due once per term. A term that has ended
-/// without the first event gets only the second.
+/// Decides which event about the end of a term is due at `now`: `license.expiring` if one of the reminders is
+/// due, or `license.expired` if the term has ended. Each is due once per term. If several are due, only the
+/// latest is reported.
+///
+/// A notice that is [later](ExpiryNotice::latest) than a correct clock could have written it does not count.
 #[must_use]
-pub fn expiry_events(license: License, now: DateTime<Utc>, expiring_until: DateTime<Utc>) -> Option<Changes> {
+pub fn expiry_events(license: License, now: DateTime<Utc>, reminders: &Reminders) -> Option<Changes> {
     let expires_at = license.expires_at?;
-    let (due, event_type) = match license.status(now) {
-        Status::Expired => (ExpiryNotified::Expired, EventType::LicenseExpired),
-        Status::Active if expires_at <= expiring_until => {
-            (ExpiryNotified::Expiring, EventType::LicenseExpiring)
-        }
-        Status::Active | Status::Suspended | Status::Revoked => return None,
+    let days = match license.status(now) {
+        Status::Expired => 0,
+        Status::Active => reminders.due(expires_at - now)?,
+        Status::Suspended | Status::Revoked => return None,
     };
-    if license.expiry_notified >= due {
+    let notice = license.expiry_notice.filter(|notice| notice.at <= ExpiryNotice::latest(now));
+    if notice.is_some_and(|notice| notice.days <= days) {
         return None;
     }
     let mut draft = Draft::new(license, now);
-    draft.license.expiry_notified = due;
-    draft.emit(event_type, json!({}));
+    draft.license.expiry_notice = Some(ExpiryNotice { days, at: now });
+    if days == 0 {
+        draft.emit(EventType::LicenseExpired, json!({}));
+    } else {
+        draft.emit(EventType::LicenseExpiring, json!({ "reminder_days": days }));
+    }
     Some(draft.into_changes())
 }
 
@@ -47,12 +52,13 @@ pub struct LimitReached {
 }
 
 /// Decides whether an event about a reached limit is due: at most one per [`LIMIT_EVENT_INTERVAL`] since
-/// `last`, and only while no slot is free. `license` must be that of the notice.
+/// `last`, and only while no slot is free. A `last` further in the future was written by a wrong clock and does
+/// not count. `license` must be that of the notice.
 #[must_use]
 pub fn limit_event(license: License, notice: &LimitReached, last: Option<DateTime<Utc>>) -> Option<Changes> {
     let LimitReached { license_id: _, kind, at } = notice;
     let slots = license.slots(*kind);
-    let recent = last.is_some_and(|last| *at < last + LIMIT_EVENT_INTERVAL);
+    let recent = last.is_some_and(|last| (*at - last).abs() < LIMIT_EVENT_INTERVAL);
     if recent || slots.has_free() || license.state != LicenseState::Active {
         return None;
     }
@@ -95,10 +101,13 @@ impl AnomalyKind {
     /// Returns whether sufficiently high counts of `day` cause an event. `last` is the last reported day.
     ///
     /// The plan must define unusual usage, and the day must be later than `last`. The day must also be
-    /// yesterday or later, because events about older data, compacted or imported late, are useless.
+    /// yesterday, today or tomorrow: events about older data, compacted or imported late, are useless, and later
+    /// days are those of a wrong clock. Such a `last` does not count.
     #[must_use]
     pub fn may_be_reported(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {
-        let is_news = day.number() + 1 >= Day::of(now).number() && last.is_none_or(|last| last < day);
+        let today = Day::of(now).number();
+        let last = last.filter(|last| last.number() <= today + 1);
+        let is_news = (today - 1..=today + 1).contains(&day.number()) && last.is_none_or(|last| last < day);
         is_news && self.limit(plan).is_some()
     }
 }

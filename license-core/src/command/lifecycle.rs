@@ -8,7 +8,7 @@ use crate::access::Erasure;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{ExpiryNotified, LicenseState, Metadata};
+use crate::license::{LicenseState, Metadata};
 use crate::limits;
 use crate::validation::{Denial, plan_of};
 
@@ -46,7 +46,7 @@ pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial
         Some(term) => Some(supported_time(expires_at.max(draft.now).checked_add_signed(term))?),
     };
     if draft.license.expires_at != Some(expires_at) {
-        draft.license.expiry_notified = ExpiryNotified::Nothing;
+        draft.license.expiry_notice = None;
     }
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);

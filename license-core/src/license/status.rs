@@ -18,34 +18,6 @@ text_enum! {
 }
 
 text_enum! {
-    /// The events already emitted about the end of a term. A new `expires_at` resets them.
-    #[derive(Default)]
-    ExpiryNotified {
-        /// None.
-        #[default]
-        Nothing = "nothing",
-        /// `license.expiring`.
-        Expiring = "expiring",
-        /// `license.expired`.
-        Expired = "expired",
-    }
-}
-
-impl ExpiryNotified {
-    /// Returns 0, 1 or 2, as stored.
-    #[must_use]
-    pub fn as_number(self) -> u8 {
-        self as u8
-    }
-
-    /// Parses the stored form.
-    #[must_use]
-    pub fn from_stored(number: i64) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-}
-
-text_enum! {
     /// The status at a moment: the state, or `expired` for an active license past `expires_at`.
     Status {
         /// In force.

@@ -175,9 +175,10 @@ impl AccessService {
         Ok(self.audit.list_audit(filter, page).await?)
     }
 
-    /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0.
-    pub async fn prune_audit(&self, days: u32) -> Result<u64, ServiceError> {
-        let before = self.now() - TimeDelta::days(days.into());
+    /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0. Take `now`
+    /// from [`ClockService::plausible_now`](super::ClockService::plausible_now).
+    pub async fn prune_audit(&self, days: u32, now: DateTime<Utc>) -> Result<u64, ServiceError> {
+        let before = now - TimeDelta::days(days.into());
         Ok(self.audit.prune_audit(before, PRUNE_BATCH).await?)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::context::ServiceContext;
 use crate::access::{Actor, Principal};
 use crate::command::{Command, CommandOutcome};
@@ -34,12 +36,12 @@ impl ActivationService {
 
     /// Frees the slots of devices that were unseen for the idle time of their plan, in at most `limit`
     /// licenses per plan. Returns the number of changed licenses. Call repeatedly until it returns 0. Several
-    /// nodes may call it at once.
+    /// nodes may call it at once. Take `now` from
+    /// [`ClockService::plausible_now`](super::ClockService::plausible_now).
     ///
     /// # Errors
     /// Returns the last [`ServiceError::Store`]. An error with one license does not stop the others.
-    pub async fn release_idle(&self, limit: u32) -> Result<u32, ServiceError> {
-        let now = self.context.now();
+    pub async fn release_idle(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, ServiceError> {
         let context = self.context.command(now, None, Some(Arc::new(Actor::new(Principal::System))));
         let (mut released, mut failure) = (0, None);
         for plan in self.context.plans.iter() {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::context::ServiceContext;
 use crate::error::ServiceError;
 use crate::event::Event;
-use crate::license::LicenseId;
+use crate::license::{LicenseId, Reminders};
 use crate::limits;
 use crate::store::{
     AnomalyScan, ChangeStream, EventFilter, EventRetention, EventStore, ExpiryScan, LicenseStore, Page,
@@ -22,7 +22,9 @@ const POSITIONS_PER_READ: u32 = 5_000;
 
 /// Reads events in order, and keeps named subscriptions. Keys in events are masked.
 ///
-/// Every method returns [`ServiceError::Store`] if the store fails.
+/// Methods that take `now` act on time: take it from
+/// [`ClockService::plausible_now`](super::ClockService::plausible_now). Every method returns
+/// [`ServiceError::Store`] if the store fails.
 #[derive(Clone, Debug)]
 pub struct EventService {
     pub(super) events: Arc<dyn EventStore>,
@@ -108,19 +110,23 @@ impl EventService {
         Ok(())
     }
 
-    /// Writes events for licenses that have expired or expire within `expiring`, at most `limit` licenses.
+    /// Writes events for licenses that have expired, or of which a reminder is due, at most `limit` licenses.
     /// Returns the number of licenses that got events. Call repeatedly until it returns 0.
-    pub async fn write_expiry_events(&self, expiring: TimeDelta, limit: u32) -> Result<u32, ServiceError> {
-        let now = self.context.now();
-        let expiring_until = now.checked_add_signed(expiring).unwrap_or(now);
-        Ok(self.events.write_expiry_events(&ExpiryScan { now, expiring_until, limit }).await?)
+    pub async fn write_expiry_events(
+        &self,
+        now: DateTime<Utc>,
+        reminders: &Reminders,
+        limit: u32,
+    ) -> Result<u32, ServiceError> {
+        let scan = ExpiryScan { now, reminders: reminders.clone(), limit };
+        Ok(self.events.write_expiry_events(&scan).await?)
     }
 
     /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns the
     /// number of licenses that it looked at. Call repeatedly until it returns 0.
-    pub async fn write_anomaly_events(&self, limit: u32) -> Result<u32, ServiceError> {
+    pub async fn write_anomaly_events(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, ServiceError> {
         let plans = Arc::clone(&self.context.plans);
-        Ok(self.events.write_anomaly_events(&AnomalyScan { plans, now: self.context.now(), limit }).await?)
+        Ok(self.events.write_anomaly_events(&AnomalyScan { plans, now, limit }).await?)
     }
 
     /// Deletes old events and deliveries, as [`EventStore::prune_events`].

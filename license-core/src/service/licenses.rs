@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::context::ServiceContext;
 use crate::access::Actor;
@@ -228,8 +228,8 @@ impl LicenseService {
 
     /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call repeatedly
     /// until it returns 0.
-    pub async fn prune_idempotency_keys(&self) -> Result<u64, ServiceError> {
-        let before = self.context.now() - TimeDelta::days(limits::IDEMPOTENCY_KEY_DAYS.into());
+    pub async fn prune_idempotency_keys(&self, now: DateTime<Utc>) -> Result<u64, ServiceError> {
+        let before = now - TimeDelta::days(limits::IDEMPOTENCY_KEY_DAYS.into());
         Ok(self.store.prune_used_keys(before, PRUNE_BATCH).await?)
     }
 

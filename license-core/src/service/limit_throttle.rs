@@ -14,6 +14,11 @@ const MAX_ENTRIES: usize = 10_000;
 /// Pause before the store is asked again, if it wrote no event or failed.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
+/// Returns whether an entry counts. One that ends too far in the future was written by a wrong clock.
+fn throttles(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now < until && until - now <= LIMIT_EVENT_INTERVAL
+}
+
 #[derive(Debug, Default)]
 pub(super) struct LimitThrottle(Mutex<HashMap<(LicenseId, ActivationKind), DateTime<Utc>>>);
 
@@ -22,11 +27,11 @@ impl LimitThrottle {
     pub(super) fn begin(&self, license: &LicenseId, kind: ActivationKind, now: DateTime<Utc>) -> bool {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (license.clone(), kind);
-        if until.get(&key).is_some_and(|until| now < *until) {
+        if until.get(&key).is_some_and(|until| throttles(*until, now)) {
             return false;
         }
         if until.len() >= MAX_ENTRIES {
-            until.retain(|_, until| now < *until);
+            until.retain(|_, until| throttles(*until, now));
         }
         if until.len() >= MAX_ENTRIES {
             until.clear();
@@ -59,6 +64,8 @@ mod tests {
         assert!(!asks(3599));
         assert!(notices.begin(&id, ActivationKind::Device, start), "each kind has its own event");
         assert!(asks(3600));
+        notices.record_written(&id, ActivationKind::Domain, start + TimeDelta::days(365));
+        assert!(asks(3601), "a clock that was ahead does not silence the event");
     }
 
     #[test]

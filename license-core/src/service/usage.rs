@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::context::ServiceContext;
 use crate::error::ServiceError;
 use crate::license::LicenseId;
@@ -16,7 +18,8 @@ pub struct UsageService {
 }
 
 impl UsageService {
-    /// Reports the usage of a license. The series includes intervals without validations.
+    /// Reports the usage of a license. The series includes intervals without validations. A range without an
+    /// end ends after tomorrow, because later validations were recorded by a clock that was ahead.
     ///
     /// # Errors
     /// Returns [`ServiceError::Usage`] if the query asks for data that is not kept or for too many intervals,
@@ -24,7 +27,7 @@ impl UsageService {
     pub async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport, ServiceError> {
         let now = self.context.now();
         query.intervals(None, None, now)?; // Rejects impossible queries before the store works.
-        let mut report = self.store.report(id, query).await?;
+        let mut report = self.store.report(id, &query.bounded(now)).await?;
         query.check(&report.kept)?;
         report.fill(query, now)?;
         Ok(report)
@@ -37,7 +40,7 @@ impl UsageService {
     pub async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview, ServiceError> {
         let now = self.context.now();
         query.intervals(None, None, now)?;
-        let mut overview = self.store.overview(query).await?;
+        let mut overview = self.store.overview(&query.bounded(now)).await?;
         query.check(&overview.usage.kept)?;
         overview.usage.fill(query, now)?;
         Ok(overview)
@@ -53,8 +56,14 @@ impl UsageService {
     }
 
     /// Deletes a batch of old usage, as [`UsageStore::prune_usage`]. Returns the number of deleted rows. Call
-    /// repeatedly until it returns 0.
-    pub async fn prune(&self, retention: &UsageRetention, limit: u32) -> Result<u64, ServiceError> {
-        Ok(self.store.prune_usage(retention, self.context.now(), limit).await?)
+    /// repeatedly until it returns 0. Take `now` from
+    /// [`ClockService::plausible_now`](super::ClockService::plausible_now).
+    pub async fn prune(
+        &self,
+        retention: &UsageRetention,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, ServiceError> {
+        Ok(self.store.prune_usage(retention, now, limit).await?)
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::clock::ClockService;
 use super::context::ServiceContext;
 use super::events::EventService;
 use crate::access::Actor;
+use crate::clock::CLOCK_TOLERANCE;
 use crate::command::{Idempotency, IdempotencyKey};
 use crate::error::{Resource, ServiceError};
 use crate::event::{Event, EventId, Subject};
@@ -15,8 +17,8 @@ use crate::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, Page, PageReque
 use crate::validation::Denial;
 use crate::webhook::{
     Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId,
-    EndpointOutcome, EndpointSettings, LeaseToken, NewEndpoint, ReplayedEvents, Settled, Settlement,
-    WebhookSecret, endpoint_deleted, events_replayed,
+    EndpointOutcome, EndpointSettings, LeaseToken, MAX_LEASE, NewEndpoint, ReplayedEvents, Settled,
+    Settlement, WebhookSecret, endpoint_deleted, events_replayed,
 };
 
 /// Maximum number of events that a replay looks at in one transaction.
@@ -70,6 +72,8 @@ pub struct OutgoingBatch {
     pub deliveries: Vec<Outgoing>,
     /// As [`LeasedDeliveries::next_due`](crate::store::LeasedDeliveries::next_due).
     pub next_due: Option<DateTime<Utc>>,
+    /// As [`LeasedDeliveries::freed`](crate::store::LeasedDeliveries::freed).
+    pub freed: u32,
 }
 
 /// Manages webhook endpoints and hands out deliveries to send. Clones share everything but the
@@ -81,6 +85,7 @@ pub struct OutgoingBatch {
 pub struct WebhookService {
     pub(super) store: Arc<dyn WebhookStore>,
     pub(super) events: EventService,
+    pub(super) clock: ClockService,
     pub(super) context: Arc<ServiceContext>,
     pub(super) actor: Option<Arc<Actor>>,
 }
@@ -271,7 +276,7 @@ impl WebhookService {
         Ok(count)
     }
 
-    /// Leases due deliveries for `lease`: at most `limit`, and at most `per_endpoint` of one endpoint on all
+    /// Leases due deliveries for `lease`, which is cut to [`MAX_LEASE`]: at most `limit`, and at most `per_endpoint` of one endpoint on all
     /// nodes.
     pub async fn lease(
         &self,
@@ -282,7 +287,9 @@ impl WebhookService {
         self.events.assign_positions().await?;
         let now = self.context.now();
         let token = self.context.sources.with_rng(|rng| LeaseToken::generate(rng))?;
-        let request = LeaseRequest { now, lease_until: now + lease, token, limit, per_endpoint };
+        let latest_retry = now + self.context.webhook_schedule.longest_pause() + CLOCK_TOLERANCE;
+        let lease_until = now + lease.min(MAX_LEASE);
+        let request = LeaseRequest { now, lease_until, latest_retry, token, limit, per_endpoint };
         let leased = self.store.lease_deliveries(&request).await?;
         let masked = self.context.masked_key();
         let mut deliveries = Vec::with_capacity(leased.deliveries.len());
@@ -300,7 +307,7 @@ impl WebhookService {
                 }
             }
         }
-        Ok(OutgoingBatch { deliveries, next_due: leased.next_due })
+        Ok(OutgoingBatch { deliveries, next_due: leased.next_due, freed: leased.freed })
     }
 
     fn secrets(&self, endpoint: &Endpoint, now: DateTime<Utc>) -> Result<Vec<WebhookSecret>, ServiceError> {
@@ -329,6 +336,7 @@ impl WebhookService {
             jitter: u16::from_be_bytes(random) % 1_001,
             schedule: self.context.webhook_schedule.clone(),
             now: self.context.now(),
+            clock_is_plausible: self.clock.plausible_now().is_some(),
         };
         Ok(self.store.settle(&settlement).await?)
     }

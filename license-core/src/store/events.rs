@@ -15,7 +15,7 @@ use super::{Page, PageRequest, StoreError};
 use crate::catalog::PlanCatalog;
 use crate::command::LimitReached;
 use crate::event::{Event, EventType, Subject};
-use crate::license::LicenseId;
+use crate::license::{LicenseId, Reminders};
 use crate::limits;
 
 /// Orders events, stores subscriptions, and writes events that time or usage causes.
@@ -28,7 +28,8 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Lists events of a license in order, after the one with the number `after`, at most `limit`.
     async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
-    /// Writes events for licenses that expire. Finds at most `scan.limit` licenses that may need one, and
+    /// Writes events for licenses that expire. First forgets notices that are
+    /// [later](crate::license::ExpiryNotice::latest) than a correct clock could have written them. Finds at most `scan.limit` licenses that may need one, and
     /// writes the events that [`expiry_events`](crate::command::expiry_events) decides. Licenses that are
     /// locked or have changed since are left for the next call.
     ///
@@ -86,12 +87,12 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Arguments of [`EventStore::write_expiry_events`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiryScan {
     /// The time.
     pub now: DateTime<Utc>,
-    /// Licenses that expire by this moment are "expiring".
-    pub expiring_until: DateTime<Utc>,
+    /// When licenses are "expiring".
+    pub reminders: Reminders,
     /// Maximum number of licenses.
     pub limit: u32,
 }

@@ -38,6 +38,13 @@ impl LicenseRecord {
         Self::of(license, Counters::default(), None, unseen)
     }
 
+    /// Forgets the notice of an expiry event if it is from after `latest`.
+    pub fn forget_notice(&mut self, latest: DateTime<Utc>) {
+        if self.license.expiry_notice.is_some_and(|notice| notice.at > latest) {
+            Arc::make_mut(&mut self.license).expiry_notice = None;
+        }
+    }
+
     /// Creates the record of a license that is imported at `at`.
     #[must_use]
     pub fn imported(new: &ImportedLicense, at: DateTime<Utc>) -> Self {

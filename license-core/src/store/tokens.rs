@@ -39,6 +39,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Lists all tokens, newest first (by descending id). The cursor is the last id of a page.
     async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>, StoreError>;
 
-    /// Records when tokens were last used. Times only move forward; unknown tokens are ignored.
+    /// Records when tokens were last used. [`TokenUse::or_later`] decides which time is stored.
+    /// Unknown tokens are ignored.
     async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError>;
 }

@@ -55,8 +55,10 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// enabled endpoints. At most `request.per_endpoint` of one endpoint are leased at once, including those
     /// of other nodes. Endpoints get equal shares.
     ///
-    /// A first attempt waits for the first attempts of all earlier deliveries of the same subject to the same
-    /// endpoint. No delivery is leased twice at once; after the end of a lease it is due again.
+    /// First attempts are due at once, in the order of their positions, whatever the time. A first attempt
+    /// waits for the first attempts of all earlier deliveries of the same subject to the same endpoint. No
+    /// delivery is leased twice at once; when its lease no longer [holds](crate::webhook::lease_holds), it is
+    /// due again. First attempts and other deliveries take turns.
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries, StoreError>;
 
     /// Stores an attempt and its consequences for the delivery and the endpoint, as
@@ -88,8 +90,9 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
         event: &EventId,
     ) -> Result<Option<DeliveryDetail>, StoreError>;
 
-    /// Makes a delivery due at `now`, starts its schedule again, and writes the audit entry. A leased delivery
-    /// is not changed. Returns `false` and writes nothing if there is no such delivery.
+    /// Makes a delivery due at `now`, starts its schedule again, and writes the audit entry. A delivery whose
+    /// lease [holds](crate::webhook::lease_holds) is not changed. Returns `false` and writes nothing if there is
+    /// no such delivery.
     async fn replay_delivery<'a>(
         &self,
         endpoint: &EndpointId,
@@ -109,14 +112,32 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
 pub struct LeaseRequest {
     /// The time.
     pub now: DateTime<Utc>,
-    /// End of the lease.
+    /// End of the lease, at most [`MAX_LEASE`](crate::webhook::MAX_LEASE) from `now`.
     pub lease_until: DateTime<Utc>,
+    /// Retries that are due later were planned by a clock that has been corrected, and are due at once.
+    pub latest_retry: DateTime<Utc>,
     /// Identifies the lease; new for each request.
     pub token: LeaseToken,
     /// Maximum number of deliveries.
     pub limit: u32,
     /// Maximum number of leased deliveries of one endpoint, on all nodes.
     pub per_endpoint: u32,
+}
+
+/// Merges first attempts and other deliveries of one endpoint, so that neither delays the other: one of each in
+/// turn, at most `room`.
+#[must_use]
+pub fn take_turns<T>(first: Vec<T>, others: Vec<T>, room: usize) -> Vec<T> {
+    let (mut first, mut others) = (first.into_iter(), others.into_iter());
+    let mut merged = Vec::new();
+    loop {
+        let turn = [first.next(), others.next()];
+        if turn.iter().all(Option::is_none) || merged.len() >= room {
+            merged.truncate(room);
+            return merged;
+        }
+        merged.extend(turn.into_iter().flatten());
+    }
 }
 
 /// Leased deliveries.
@@ -127,6 +148,9 @@ pub struct LeasedDeliveries {
     /// Time at which to ask again: a delivery of an enabled endpoint becomes due, or its lease ends. If due
     /// deliveries exceed a maximum, ask again as soon as a delivery is settled.
     pub next_due: Option<DateTime<Utc>>,
+    /// How many of the deliveries had a lease or a retry so far in the future that a clock must have been
+    /// wrong.
+    pub freed: u32,
 }
 
 /// A leased delivery with what its sender needs.

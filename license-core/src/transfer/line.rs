@@ -16,7 +16,7 @@ use crate::debug::opaque_debug;
 use crate::domain::DomainName;
 use crate::key::{ImportedKeyFormat, LicenseKey, SealedKey};
 use crate::license::{
-    Activation, ActivationId, ActivationKind, Binding, Counters, CustomerEmail, Expiry, ExpiryNotified,
+    Activation, ActivationId, ActivationKind, Binding, Counters, CustomerEmail, Expiry, ExpiryNotice,
     Fingerprint, Label, License, LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
@@ -76,8 +76,8 @@ pub struct LicenseLine {
     pub(crate) metadata: Metadata,
     pub(crate) version: Option<u64>,
     pub(crate) last_event: Option<u64>,
-    #[serde(rename = "expiry_told")]
-    pub(crate) expiry_notified: Option<ExpiryNotified>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) expiry_notice: Option<Option<NoticeFields>>,
     pub(crate) validation_count: Option<u64>,
     pub(crate) last_validated_at: Option<Time>,
     /// Domains and devices without lines of their own. An export has a line for each activation.
@@ -85,6 +85,26 @@ pub struct LicenseLine {
     pub(crate) domains: Vec<DomainName>,
     #[serde(skip_serializing)]
     pub(crate) devices: Option<Vec<Fingerprint>>,
+}
+
+/// The last event about the end of a term.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoticeFields {
+    days: u16,
+    at: Time,
+}
+
+impl From<ExpiryNotice> for NoticeFields {
+    fn from(ExpiryNotice { days, at }: ExpiryNotice) -> Self {
+        Self { days, at: Time(at) }
+    }
+}
+
+impl From<NoticeFields> for ExpiryNotice {
+    fn from(NoticeFields { days, at }: NoticeFields) -> Self {
+        Self { days, at: at.0 }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -204,7 +224,7 @@ impl LicenseLine {
             metadata,
             version,
             last_event,
-            expiry_notified,
+            expiry_notice,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -222,7 +242,7 @@ impl LicenseLine {
             metadata,
             version: Some(version),
             last_event: Some(last_event),
-            expiry_notified: Some(expiry_notified),
+            expiry_notice: Some(expiry_notice.map(Into::into)),
             validation_count: Some(validation_count),
             last_validated_at: last_validated_at.map(Time),
             domains: Vec::new(),
@@ -477,7 +497,5 @@ json_texts! {
     ActivationKind: |text: &str| ActivationKind::parse(text).ok_or("it must be domain or device"), as_str;
     LicenseState:
         |text: &str| LicenseState::parse(text).ok_or("it must be active, suspended or revoked"), as_str;
-    ExpiryNotified:
-        |text: &str| ExpiryNotified::parse(text).ok_or("it must be nothing, expiring or expired"), as_str;
     ValidationOutcome: |text: &str| ValidationOutcome::from_stored(text).ok_or("unknown outcome"), as_str;
 }

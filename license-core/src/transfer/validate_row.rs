@@ -13,7 +13,7 @@ use crate::catalog::PlanCatalog;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, Binding, Counters, ExpiryNotified, License, LicenseDetail, LicenseId,
+    Activation, ActivationId, Binding, Counters, ExpiryNotice, License, LicenseDetail, LicenseId,
     LicenseState,
 };
 use crate::limits;
@@ -56,11 +56,8 @@ pub(crate) fn validate_row(
         }
     };
     // No event is due for a term that ended before the import.
-    let notified = if expires_at.is_some_and(|at| at <= rules.now) {
-        ExpiryNotified::Expired
-    } else {
-        ExpiryNotified::Nothing
-    };
+    let has_ended = expires_at.is_some_and(|at| at <= rules.now);
+    let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
     let key_given = line.key.is_some() || line.sealed_key.is_some();
     let counters = line.counters();
     let mut license = License {
@@ -80,7 +77,7 @@ pub(crate) fn validate_row(
         metadata: line.metadata,
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
-        expiry_notified: line.expiry_notified.unwrap_or(notified),
+        expiry_notice: line.expiry_notice.map_or(notice, |given| given.map(Into::into)),
     };
     let mut slots = RowSlots::default();
     let domains = line.domains.into_iter().map(Binding::Domain);

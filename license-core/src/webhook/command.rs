@@ -150,7 +150,7 @@ pub fn decide_endpoint(
         EndpointCommand::Set(settings) => endpoint.settings.clone_from(settings),
         EndpointCommand::Enable => {
             endpoint.state = EndpointState::Enabled;
-            endpoint.failing_since = None;
+            endpoint.failing = None;
         }
         EndpointCommand::Disable => endpoint.disable(DisabledReason::Admin, now),
         EndpointCommand::RotateSecret(sealed) => {

@@ -6,18 +6,19 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::endpoint::{DisabledReason, Endpoint};
-use super::schedule::Schedule;
+use super::endpoint::{DisabledReason, Endpoint, Failing};
+use super::schedule::{MAX_RETRY_AFTER, Schedule};
 use crate::clock::whole_micros;
 use crate::event::{Event, EventId, EventType};
 use crate::id::{EndpointId, random_id};
 use crate::limits;
 use crate::text_enum::text_enum;
 
-/// An endpoint without success for this long is disabled.
+/// An endpoint is disabled when its attempts have failed for this long, as [`Failing::lasted`] counts.
 pub const DISABLE_AFTER: TimeDelta = TimeDelta::days(5);
-/// Longest pause that a receiver can request.
-pub const MAX_RETRY_AFTER: TimeDelta = TimeDelta::hours(24);
+/// Longest lease of a delivery. A lease that ends later was made by a clock that has been corrected, and has
+/// lapsed.
+pub const MAX_LEASE: TimeDelta = TimeDelta::minutes(5);
 
 text_enum! {
     /// The status of a delivery.
@@ -126,6 +127,12 @@ random_id! {
     LeaseToken
 }
 
+/// Returns whether a lease until `until` holds at `now`.
+#[must_use]
+pub fn lease_holds(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now < until && until - now <= MAX_LEASE
+}
+
 /// A finished attempt, to be written by the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
@@ -143,6 +150,8 @@ pub struct Settlement {
     pub schedule: Schedule,
     /// The current time.
     pub now: DateTime<Utc>,
+    /// Whether the clock is plausible. If it is not, failures do not disable the endpoint.
+    pub clock_is_plausible: bool,
 }
 
 /// The outcome of a delivery after an attempt.
@@ -184,20 +193,24 @@ impl SettleDecision {
 /// Decides the outcome of an attempt. Pure. The store must check that the token still holds the lease.
 #[must_use]
 pub fn settle(mut delivery: Delivery, mut endpoint: Endpoint, settlement: &Settlement) -> SettleDecision {
-    let Settlement { attempt, now, .. } = settlement;
+    let Settlement { attempt, now, clock_is_plausible, .. } = settlement;
     let mut event = None;
     delivery.tries += 1;
     if attempt.is_success() {
         (delivery.status, delivery.due_at) = (DeliveryStatus::Succeeded, None);
-        endpoint.last_success_at = endpoint.last_success_at.max(Some(*now));
-        endpoint.failing_since = None;
+        (endpoint.last_success_at, endpoint.failing) = (Some(*now), None);
         return SettleDecision { delivery, endpoint, event };
     }
-    let failing_since = *endpoint.failing_since.get_or_insert(*now);
+    let failing = match endpoint.failing {
+        None => Failing::new(*now),
+        Some(failing) if *clock_is_plausible => failing.failed_again(*now),
+        Some(failing) => failing,
+    };
+    endpoint.failing = Some(failing);
     let gone = matches!(attempt.result, AttemptResult::Answered { status: 410, .. });
     let reason = match gone {
         true => Some(DisabledReason::Gone),
-        false if *now - failing_since >= DISABLE_AFTER => Some(DisabledReason::Failing),
+        false if *clock_is_plausible && failing.lasted >= DISABLE_AFTER => Some(DisabledReason::Failing),
         false => None,
     };
     if let Some(reason) = reason.filter(|_| endpoint.is_enabled()) {

@@ -15,6 +15,9 @@ use crate::key::SealedSecret;
 /// Time for which deliveries are also signed with the old secret after a rotation.
 pub const SECRET_OVERLAP: TimeDelta = TimeDelta::hours(24);
 
+/// Time between two failed attempts that counts at most towards [`DISABLE_AFTER`](super::DISABLE_AFTER).
+pub const MAX_FAILING_GAP: TimeDelta = TimeDelta::hours(24);
+
 /// The events that an endpoint receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventSelection {
@@ -123,7 +126,7 @@ text_enum! {
         Admin = "admin",
         /// It answered 410 Gone.
         Gone = "gone",
-        /// It had no success for five days.
+        /// Its attempts failed for five days.
         Failing = "failing",
     }
 }
@@ -151,6 +154,30 @@ pub struct PreviousSecret {
     pub until: DateTime<Utc>,
 }
 
+/// Failures of an endpoint since its latest success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Time of the first failed attempt.
+    pub since: DateTime<Utc>,
+    /// Time of the latest failed attempt.
+    pub last_at: DateTime<Utc>,
+    /// Sum of the times between failed attempts, of which each counts at most [`MAX_FAILING_GAP`]. A jump of the
+    /// clock adds no more than that.
+    pub lasted: TimeDelta,
+}
+
+impl Failing {
+    pub(super) fn new(at: DateTime<Utc>) -> Self {
+        Self { since: at, last_at: at, lasted: TimeDelta::zero() }
+    }
+
+    /// Adds a failed attempt.
+    pub(super) fn failed_again(self, at: DateTime<Utc>) -> Self {
+        let gap = (at - self.last_at).clamp(TimeDelta::zero(), MAX_FAILING_GAP);
+        Self { last_at: at, lasted: self.lasted + gap, ..self }
+    }
+}
+
 /// A webhook endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -170,8 +197,8 @@ pub struct Endpoint {
     pub updated_at: DateTime<Utc>,
     /// Time of the latest success.
     pub last_success_at: Option<DateTime<Utc>>,
-    /// Time of the first failure since the latest success.
-    pub failing_since: Option<DateTime<Utc>>,
+    /// Failures since the latest success.
+    pub failing: Option<Failing>,
     /// Number of the newest event.
     pub last_event: u64,
 }
@@ -189,7 +216,7 @@ impl Endpoint {
             created_at: now,
             updated_at: now,
             last_success_at: None,
-            failing_since: None,
+            failing: None,
             last_event: 0,
         }
     }

@@ -4,9 +4,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 /// Default schedule: seconds before each try.
 pub const SCHEDULE: [u32; 10] =
     [0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+/// Longest pause that a receiver can request.
+pub const MAX_RETRY_AFTER: TimeDelta = TimeDelta::hours(24);
 /// Maximum number of tries.
 const MAX_TRIES: usize = 50;
 /// Longest pause between tries.
@@ -34,6 +38,14 @@ impl Schedule {
     #[must_use]
     pub fn tries(&self) -> usize {
         self.0.len()
+    }
+
+    /// Returns the longest time between two tries, with jitter and with pauses that receivers request.
+    #[must_use]
+    pub fn longest_pause(&self) -> TimeDelta {
+        let longest = self.0.iter().max().and_then(|pause| TimeDelta::from_std(*pause).ok());
+        let longest = longest.unwrap_or_default().max(MAX_RETRY_AFTER);
+        longest + longest / 10
     }
 
     /// Returns the pause after this many tries, or `None` if there are no more.

@@ -76,7 +76,7 @@ impl<'a> EndpointJson<'a> {
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
             last_success_at: endpoint.last_success_at,
-            failing_since: endpoint.failing_since,
+            failing_since: endpoint.failing.map(|failing| failing.since),
             previous_secret_until: endpoint.previous_secret.as_ref().map(|previous| previous.until),
             secret,
         }

@@ -12,7 +12,7 @@ use license_core::job::{BackgroundJob, Shutdown};
 use license_core::limits;
 use license_core::service::{Outgoing, WebhookService};
 use license_core::store::ChangeStream;
-use license_core::webhook::Attempt;
+use license_core::webhook::{Attempt, MAX_LEASE};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ impl Dispatcher {
     }
 
     /// Sets the timeout of an attempt; the default is 15 seconds. If a process is killed, others take over
-    /// its deliveries after four times this timeout.
+    /// its deliveries after four times this timeout, or after [`MAX_LEASE`] if that is earlier.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.sender.attempt_timeout = timeout;
         self
@@ -108,6 +108,13 @@ impl Dispatcher {
         }
         let lease = TimeDelta::from_std(self.lease()).unwrap_or(TimeDelta::MAX);
         let batch = self.service.lease(free, self.per_endpoint.get(), lease).await?;
+        self.metrics.add_freed(batch.freed);
+        if batch.freed > 0 {
+            tracing::warn!(
+                deliveries = batch.freed,
+                "deliveries were planned far in the future, by a clock that was wrong; they are sent now"
+            );
+        }
         for outgoing in batch.deliveries {
             attempts.spawn(Arc::clone(self).deliver(outgoing));
         }
@@ -194,7 +201,7 @@ async fn finished(attempts: &mut JoinSet<()>, metrics: &DispatcherMetrics) {
 
 impl Dispatcher {
     fn lease(&self) -> Duration {
-        self.sender.attempt_timeout * LEASE_ATTEMPTS
+        (self.sender.attempt_timeout * LEASE_ATTEMPTS).min(MAX_LEASE.to_std().unwrap_or_default())
     }
 
     async fn deliver(self: Arc<Self>, outgoing: Outgoing) {

@@ -12,6 +12,7 @@ pub(super) struct DispatcherMetrics {
     attempts: [AtomicU64; 4],
     pub(super) attempt_seconds: Histogram,
     running: AtomicU64,
+    freed: AtomicU64,
 }
 
 const OUTCOMES: [&str; 4] = ["succeeded", "to_retry", "failed", "taken_over"];
@@ -26,6 +27,7 @@ impl Default for DispatcherMetrics {
             attempts: Default::default(),
             attempt_seconds: Histogram::new(SECONDS),
             running: AtomicU64::new(0),
+            freed: AtomicU64::new(0),
         }
     }
 }
@@ -46,6 +48,10 @@ impl DispatcherMetrics {
         self.running.store(count as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn add_freed(&self, count: u32) {
+        self.freed.fetch_add(count.into(), Ordering::Relaxed);
+    }
+
     pub(super) fn all(&self) -> Vec<Metric> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = OUTCOMES.into_iter().zip(self.attempts.iter().map(count)).collect();
@@ -59,6 +65,11 @@ impl DispatcherMetrics {
                 "webhook_attempt_seconds",
                 "Duration of delivery attempts",
                 &self.attempt_seconds,
+            ),
+            Metric::counter(
+                "webhook_stuck_deliveries",
+                "Deliveries that were planned far in the future by a wrong clock, and were sent at once",
+                &self.freed,
             ),
             Metric::gauge("webhook_under_way", "Delivery attempts that are running", count(&self.running)),
         ]

@@ -86,6 +86,11 @@ impl TestApp {
         self.clock.advance(delta);
     }
 
+    /// Sets the wall clock, although no time passes.
+    pub(crate) fn set_clock(&self, time: DateTime<Utc>) {
+        self.clock.set(time);
+    }
+
     /// Returns a call with the admin token.
     pub(crate) fn admin(&self, method: &str, target: &str) -> Call {
         Call::new(method, target).header("authorization", format!("Bearer {}", self.token))

@@ -1,5 +1,6 @@
 use std::sync::atomic::AtomicU64;
 
+use chrono::TimeDelta;
 use license_core::metrics::{Histogram, Metric};
 use serde_json::json;
 
@@ -31,6 +32,25 @@ async fn ready_asks_the_store() {
     let reply = Call::new("GET", "/ready").send(&app.router).await;
     assert_eq!(reply.fault(), (503, "STORE_UNAVAILABLE".to_owned(), None));
     assert_eq!(reply.header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
+async fn implausible_clock_is_a_warning_and_a_metric() {
+    let app = TestApp::new().await;
+    let now = app.services.now();
+    for (time, warnings, plausible) in [
+        (now, json!([]), 1),
+        (now + TimeDelta::hours(49), json!(["clock_implausible"]), 0),
+        (now - TimeDelta::hours(1), json!(["clock_implausible"]), 0),
+        (now + TimeDelta::hours(48), json!([]), 1),
+    ] {
+        app.set_clock(time);
+        let ready = Call::new("GET", "/ready").send(&app.router).await;
+        assert_eq!((ready.status, &ready.json()["warnings"]), (200, &warnings), "{time}");
+        let metrics = Call::new("GET", "/metrics").send(&app.router).await;
+        let line = format!("license_clock_plausible {plausible}");
+        assert!(metrics.text().lines().any(|found| found == line), "{time}: {}", metrics.text());
+    }
 }
 
 #[tokio::test]

@@ -165,6 +165,37 @@ async fn overview_covers_all_licenses() {
     assert_eq!(rest["usage"]["recent"].as_array().unwrap().len(), 4);
 }
 
+/// A clock that was ahead has recorded a validation. Ranges without an end do not reach it.
+#[tokio::test]
+async fn validation_in_the_future_does_not_extend_a_series() {
+    let app = TestApp::new().await;
+    let license = app.issue("starter").await;
+    let validate = async || app.validate(json!({ "key": license.key, "domain": "one.example" })).await;
+    validate().await;
+    for ahead in [TimeDelta::days(1_500), TimeDelta::days(2)] {
+        app.advance(ahead);
+        validate().await;
+        app.advance(-ahead);
+    }
+    for path in [format!("{}/usage", license.path), "/api/v1/usage".to_owned()] {
+        for (query, total, points) in [
+            ("interval=day&from=2025-12-30T00:00:00Z", 1, 3),
+            ("interval=hour&from=2025-12-31T22:00:00Z", 1, 3),
+            ("interval=day", 1, 1),
+            ("interval=day&from=2025-12-30T00:00:00Z&to=2026-01-04T00:00:00Z", 2, 5),
+        ] {
+            let reply = app.get(&format!("{path}?{query}")).await;
+            assert_eq!(reply.status, 200, "{path}?{query}: {}", reply.text());
+            let report = reply.json();
+            let report = report.get("usage").unwrap_or(&report);
+            assert_eq!(report["total"], total, "{path}?{query}");
+            assert_eq!(report["series"].as_array().unwrap().len(), points, "{path}?{query}");
+        }
+    }
+    // The counters have all validations.
+    assert_eq!(app.get(&license.path).await.json()["validation_count"], 3);
+}
+
 /// The error names the earliest time that is kept. All-time totals are unaffected.
 #[tokio::test]
 async fn range_before_retention_is_refused() {
@@ -172,7 +203,7 @@ async fn range_before_retention_is_refused() {
     let usage = used(&app).await;
     app.advance(TimeDelta::days(100));
     let retention = UsageRetention { record_days: 30, rollup_days: 90 };
-    while app.services.usage.prune(&retention, 100).await.unwrap() > 0 {}
+    while app.services.usage.prune(&retention, app.services.now(), 100).await.unwrap() > 0 {}
     let report = app.get(&usage).await.json();
     assert_eq!((&report["total"], &report["denied"], &report["recent"]), (&json!(3), &json!(1), &json!([])));
     assert_eq!(report["first_at"], "2026-01-01T00:00:00Z");

@@ -18,15 +18,18 @@ CREATE TABLE licenses (
     metadata        TEXT COLLATE "C" NOT NULL,
     version         BIGINT           NOT NULL,
     last_event      BIGINT           NOT NULL,
-    -- The last expiry event: 0 none, 1 license.expiring, 2 license.expired.
-    expiry_notified BIGINT           NOT NULL
+    -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
+    -- it was written.
+    expiry_notice_days BIGINT NOT NULL,
+    expiry_notice_at   BIGINT
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_plan ON licenses (plan, id);
 CREATE INDEX licenses_by_customer ON licenses (customer_email, id);
 CREATE INDEX licenses_by_state ON licenses (state, id);
-CREATE INDEX licenses_by_expiry ON licenses (expiry_notified, expires_at)
-    WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notified < 2;
+CREATE INDEX licenses_by_expiry ON licenses (expiry_notice_days, expires_at)
+    WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notice_days > 0;
+CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_notice_at IS NOT NULL;
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
@@ -84,6 +87,13 @@ CREATE TABLE former_customers (
     until          BIGINT           NOT NULL,
     PRIMARY KEY (customer_email, license_id)
 );
+
+-- One row: the time at which a node last had a plausible clock. NULL in a new database.
+CREATE TABLE clock (
+    heartbeat BIGINT
+);
+
+INSERT INTO clock VALUES (NULL);
 
 -- Settings on which all nodes must agree.
 CREATE TABLE settings (
@@ -225,6 +235,7 @@ CREATE TABLE event_throttles (
     PRIMARY KEY (license_id, kind)
 );
 
+-- `failing_lasted` is in microseconds.
 CREATE TABLE endpoints (
     id                    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     url                   TEXT COLLATE "C" NOT NULL,
@@ -239,6 +250,8 @@ CREATE TABLE endpoints (
     updated_at            BIGINT           NOT NULL,
     last_success_at       BIGINT,
     failing_since         BIGINT,
+    failing_last_at       BIGINT,
+    failing_lasted        BIGINT,
     last_event            BIGINT           NOT NULL
 );
 
@@ -258,7 +271,11 @@ CREATE TABLE deliveries (
     PRIMARY KEY (endpoint_id, position)
 );
 
-CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position) WHERE due_at IS NOT NULL;
+-- First attempts are due at once, in the order of their positions. Leases and retries are due by time.
+CREATE INDEX deliveries_first ON deliveries (endpoint_id, position)
+    WHERE due_at IS NOT NULL AND tries = 0 AND token IS NULL;
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position)
+    WHERE due_at IS NOT NULL AND (tries > 0 OR token IS NOT NULL);
 CREATE INDEX deliveries_untried ON deliveries (endpoint_id, license_id, sequence) WHERE tries = 0 AND due_at IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (endpoint_id, due_at) WHERE token IS NOT NULL;
 CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);

@@ -18,15 +18,18 @@ CREATE TABLE licenses (
     metadata        TEXT    NOT NULL,
     version         INTEGER NOT NULL,
     last_event      INTEGER NOT NULL,
-    -- The last expiry event: 0 none, 1 license.expiring, 2 license.expired.
-    expiry_notified INTEGER NOT NULL
+    -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
+    -- it was written.
+    expiry_notice_days INTEGER NOT NULL,
+    expiry_notice_at   INTEGER
 ) STRICT;
 
 CREATE INDEX licenses_by_plan ON licenses (plan, id);
 CREATE INDEX licenses_by_customer ON licenses (customer_email, id);
 CREATE INDEX licenses_by_state ON licenses (state, id);
-CREATE INDEX licenses_by_expiry ON licenses (expiry_notified, expires_at)
-    WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notified < 2;
+CREATE INDEX licenses_by_expiry ON licenses (expiry_notice_days, expires_at)
+    WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notice_days > 0;
+CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_notice_at IS NOT NULL;
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
@@ -87,6 +90,13 @@ CREATE TABLE former_customers (
     until          INTEGER NOT NULL,
     PRIMARY KEY (customer_email, license_id)
 ) STRICT, WITHOUT ROWID;
+
+-- One row: the time at which a node last had a plausible clock. NULL in a new database.
+CREATE TABLE clock (
+    heartbeat INTEGER
+) STRICT;
+
+INSERT INTO clock VALUES (NULL);
 
 -- Settings on which all nodes must agree.
 CREATE TABLE settings (
@@ -236,6 +246,7 @@ CREATE TABLE event_throttles (
     PRIMARY KEY (license_id, kind)
 ) STRICT;
 
+-- `failing_lasted` is in microseconds.
 CREATE TABLE endpoints (
     id                    TEXT    NOT NULL PRIMARY KEY,
     url                   TEXT    NOT NULL,
@@ -250,6 +261,8 @@ CREATE TABLE endpoints (
     updated_at            INTEGER NOT NULL,
     last_success_at       INTEGER,
     failing_since         INTEGER,
+    failing_last_at       INTEGER,
+    failing_lasted        INTEGER,
     last_event            INTEGER NOT NULL
 ) STRICT;
 
@@ -269,7 +282,11 @@ CREATE TABLE deliveries (
     PRIMARY KEY (endpoint_id, position)
 ) STRICT;
 
-CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position) WHERE due_at IS NOT NULL;
+-- First attempts are due at once, in the order of their positions. Leases and retries are due by time.
+CREATE INDEX deliveries_first ON deliveries (endpoint_id, position)
+    WHERE due_at IS NOT NULL AND tries = 0 AND token IS NULL;
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, position)
+    WHERE due_at IS NOT NULL AND (tries > 0 OR token IS NOT NULL);
 CREATE INDEX deliveries_untried ON deliveries (endpoint_id, license_id, sequence) WHERE tries = 0 AND due_at IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (endpoint_id, due_at) WHERE token IS NOT NULL;
 CREATE INDEX deliveries_by_status ON deliveries (endpoint_id, status, position);

@@ -13,7 +13,7 @@ cases! { $ event_store_tests EventStore events
     positions: committed_change_has_its_events, positions_follow_event_numbers, reader_misses_no_event,
         racing_callers_assign_each_position_once, events_are_filtered_and_paged,
         acknowledged_position_only_moves_forward;
-    expiry: expiry_is_announced_once, renewed_license_has_no_expiry_event,
+    expiry: expiry_is_announced_once, wrong_clock_does_not_suppress_the_real_end, renewed_license_has_no_expiry_event,
         inactive_and_perpetual_licenses_are_skipped, racing_sweeps_announce_once, renewal_races_with_sweep,
         sweep_is_announced_on_the_stream;
     limits: reached_limit_is_announced_once_an_hour;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use license_core::store::{
-    ActivationStore, AuditStore, CatalogStore, EventStore, FullStore, LicenseStore, TokenStore,
+    ActivationStore, AuditStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore, TokenStore,
     TransferStore, UsageStore, WebhookStore,
 };
 
@@ -44,6 +44,7 @@ pub struct Handle {
     pub(super) audit: Option<Arc<dyn AuditStore>>,
     pub(super) transfer: Option<Arc<dyn TransferStore>>,
     pub(super) catalog: Option<Arc<dyn CatalogStore>>,
+    pub(super) clock: Option<Arc<dyn ClockStore>>,
 }
 
 macro_rules! capabilities {
@@ -88,6 +89,7 @@ capabilities! {
     audit, with_audit: AuditStore;
     transfer, with_transfer: TransferStore;
     catalog, with_catalog: CatalogStore;
+    clock, with_clock: ClockStore;
 }
 
 impl Handle {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use license_core::catalog::PlanCatalog;
 use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::key::{KeyFormat, Secret};
+use license_core::license::Reminders;
 use license_core::service::ServiceOptions;
 use license_core::store::{FullStore, LicenseStore};
 use license_core::usage::UsageRetention;
@@ -17,12 +18,12 @@ use crate::cache::CacheOptions;
 use crate::group_commit::GroupCommitOptions;
 
 /// Settings of the background jobs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JobOptions {
     /// Interval between scans: the maximum delay of an expiry event and of the release of an idle device.
     pub every: Duration,
-    /// How long before its end a license is "expiring".
-    pub expiring: TimeDelta,
+    /// When a license is "expiring".
+    pub reminders: Reminders,
     /// How long usage is kept.
     pub usage_retention: UsageRetention,
     /// How long settled webhook deliveries are kept.
@@ -37,7 +38,7 @@ impl Default for JobOptions {
     fn default() -> Self {
         Self {
             every: Duration::from_secs(10),
-            expiring: TimeDelta::days(7),
+            reminders: Reminders::default(),
             usage_retention: UsageRetention::default(),
             keep_deliveries: TimeDelta::days(30),
             keep_events: None,

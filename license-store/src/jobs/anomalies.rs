@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::EventService;
+use license_core::service::{ClockService, EventService};
 
 use super::rounds::repeat;
 
@@ -14,6 +14,8 @@ const BATCH: u32 = 8;
 /// Writes events for licenses with unusual daily usage.
 #[derive(Debug)]
 pub struct AnomaliesJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the events.
     pub events: EventService,
     /// Interval between scans.
@@ -27,8 +29,8 @@ impl BackgroundJob for AnomaliesJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { events, every } = *self;
-        repeat(shutdown, every, "the scan for unusual usage", Some(1), || events.write_anomaly_events(BATCH))
-            .await;
+        let Self { clock, events, every } = *self;
+        let batch = |now| events.write_anomaly_events(now, BATCH);
+        repeat(&clock, shutdown, every, ("the scan for unusual usage", Some(1)), batch).await;
     }
 }

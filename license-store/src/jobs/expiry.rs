@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::EventService;
+use license_core::license::Reminders;
+use license_core::service::{ClockService, EventService};
 
 use super::rounds::repeat;
 
@@ -15,12 +15,14 @@ pub(super) const BATCH: u32 = 100;
 /// Writes `license.expiring` and `license.expired`.
 #[derive(Debug)]
 pub struct ExpiryJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the events.
     pub events: EventService,
     /// Interval between scans: the maximum delay of an event.
     pub every: Duration,
-    /// How long before its end a license is "expiring".
-    pub expiring: TimeDelta,
+    /// When a license is "expiring".
+    pub reminders: Reminders,
 }
 
 #[async_trait]
@@ -30,10 +32,8 @@ impl BackgroundJob for ExpiryJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { events, every, expiring } = *self;
-        repeat(shutdown, every, "writing expiry events", None, || {
-            events.write_expiry_events(expiring, BATCH)
-        })
-        .await;
+        let Self { clock, events, every, reminders } = *self;
+        let batch = |now| events.write_expiry_events(now, &reminders, BATCH);
+        repeat(&clock, shutdown, every, ("writing expiry events", None), batch).await;
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::ActivationService;
+use license_core::service::{ActivationService, ClockService};
 
 use super::rounds::repeat;
 
@@ -14,6 +14,8 @@ pub(super) const BATCH: u32 = 8;
 /// Frees the slots of devices that were not seen for the time that their plan allows.
 #[derive(Debug)]
 pub struct IdleDevicesJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the activations.
     pub activations: ActivationService,
     /// Interval between scans.
@@ -27,8 +29,8 @@ impl BackgroundJob for IdleDevicesJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { activations, every } = *self;
-        repeat(shutdown, every, "the release of idle devices", Some(1), || activations.release_idle(BATCH))
-            .await;
+        let Self { clock, activations, every } = *self;
+        let batch = |now| activations.release_idle(now, BATCH);
+        repeat(&clock, shutdown, every, ("the release of idle devices", Some(1)), batch).await;
     }
 }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::{AccessService, EventService, LicenseService, UsageService};
+use license_core::service::{AccessService, ClockService, EventService, LicenseService, UsageService};
 use license_core::{store, usage};
-use tokio::time::sleep;
 
-use super::rounds::{repeat, run_batch, until};
+use super::rounds::repeat;
 
 /// Interval between deletions of usage, audit entries and idempotency keys, which are kept for days.
 pub(super) const INTERVAL: Duration = Duration::from_mins(10);
@@ -23,6 +22,8 @@ const EVENTS_BATCH: u32 = 250;
 /// Deletes old usage.
 #[derive(Debug)]
 pub struct UsageRetentionJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the usage.
     pub usage: UsageService,
     /// How long usage is kept.
@@ -36,15 +37,17 @@ impl BackgroundJob for UsageRetentionJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { usage, retention } = *self;
-        let prune = || usage.prune(&retention, USAGE_BATCH);
-        repeat(shutdown, INTERVAL, "the deletion of old usage", Some(3), prune).await;
+        let Self { clock, usage, retention } = *self;
+        let prune = |now| usage.prune(&retention, now, USAGE_BATCH);
+        repeat(&clock, shutdown, INTERVAL, ("the deletion of old usage", Some(3)), prune).await;
     }
 }
 
 /// Deletes old events and settled deliveries.
 #[derive(Debug)]
 pub struct EventRetentionJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the events.
     pub events: EventService,
     /// How long settled deliveries are kept.
@@ -60,26 +63,26 @@ impl BackgroundJob for EventRetentionJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { events, keep_deliveries, keep_events } = *self;
-        until(shutdown, async {
-            loop {
-                let before = |kept| events.now().checked_sub_signed(kept).unwrap_or_default();
-                let retention = store::EventRetention {
-                    deliveries_before: before(keep_deliveries),
-                    events_before: keep_events.map(before),
-                    limit: EVENTS_BATCH,
-                };
-                while run_batch("the deletion of old events", Some(0), events.prune(&retention)).await {}
-                sleep(EVENTS_INTERVAL).await;
-            }
-        })
-        .await;
+        let Self { clock, events, keep_deliveries, keep_events } = *self;
+        let events = &events;
+        let prune = |now: DateTime<Utc>| {
+            let before = |kept| now.checked_sub_signed(kept).unwrap_or_default();
+            let retention = store::EventRetention {
+                deliveries_before: before(keep_deliveries),
+                events_before: keep_events.map(before),
+                limit: EVENTS_BATCH,
+            };
+            async move { events.prune(&retention).await }
+        };
+        repeat(&clock, shutdown, EVENTS_INTERVAL, ("the deletion of old events", Some(0)), prune).await;
     }
 }
 
 /// Deletes old idempotency keys.
 #[derive(Debug)]
 pub struct IdempotencyRetentionJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the licenses.
     pub licenses: LicenseService,
 }
@@ -91,15 +94,17 @@ impl BackgroundJob for IdempotencyRetentionJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { licenses } = *self;
-        let prune = || licenses.prune_idempotency_keys();
-        repeat(shutdown, INTERVAL, "the deletion of old idempotency keys", Some(3), prune).await;
+        let Self { clock, licenses } = *self;
+        let prune = |now| licenses.prune_idempotency_keys(now);
+        repeat(&clock, shutdown, INTERVAL, ("the deletion of old idempotency keys", Some(3)), prune).await;
     }
 }
 
 /// Deletes old entries of the audit log.
 #[derive(Debug)]
 pub struct AuditRetentionJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
     /// Service of the audit log.
     pub access: AccessService,
     /// How many days entries are kept.
@@ -113,8 +118,8 @@ impl BackgroundJob for AuditRetentionJob {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        let Self { access, days } = *self;
-        repeat(shutdown, INTERVAL, "the deletion of old audit entries", Some(3), || access.prune_audit(days))
-            .await;
+        let Self { clock, access, days } = *self;
+        let prune = |now| access.prune_audit(days, now);
+        repeat(&clock, shutdown, INTERVAL, ("the deletion of old audit entries", Some(3)), prune).await;
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use license_core::error::ServiceError;
 use license_core::job::Shutdown;
+use license_core::service::ClockService;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -18,20 +20,23 @@ pub(super) async fn until(mut shutdown: Shutdown, rounds: impl Future<Output = (
     }
 }
 
-/// Runs batches until one is empty or fails, then sleeps for `every`, and so on until shutdown.
+/// Runs batches until one is empty or fails, then sleeps for `every`, and so on until shutdown. While the
+/// clock is implausible, it only sleeps.
 ///
 /// After each batch it pauses for `share` times the duration of the batch, so that other writers can
 /// proceed. With `None` it does not pause, because the store pauses.
 pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceError>> + Send>(
+    clock: &ClockService,
     shutdown: Shutdown,
     every: Duration,
-    what: &'static str,
-    share: Option<u32>,
-    mut batch: impl FnMut() -> F + Send,
+    (what, share): (&'static str, Option<u32>),
+    mut batch: impl FnMut(DateTime<Utc>) -> F + Send,
 ) {
     let rounds = async move {
         loop {
-            while run_batch(what, share, batch()).await {}
+            while let Some(now) = clock.plausible_now()
+                && run_batch(what, share, batch(now)).await
+            {}
             sleep(every).await;
         }
     };
@@ -39,7 +44,7 @@ pub(super) async fn repeat<N: Into<u64>, F: Future<Output = Result<N, ServiceErr
 }
 
 /// Runs one batch. Returns whether there may be another one.
-pub(super) async fn run_batch<N: Into<u64>>(
+async fn run_batch<N: Into<u64>>(
     what: &'static str,
     share: Option<u32>,
     batch: impl Future<Output = Result<N, ServiceError>> + Send,

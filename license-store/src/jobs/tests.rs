@@ -1,12 +1,14 @@
 //! Jobs of two engines over one store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
-use license_core::clock::ManualClock;
+use license_core::access::{Actor, AuditFilter, Who};
+use license_core::clock::{Clock, ManualClock};
 use license_core::event::EventType;
 use license_core::license::Expiry;
-use license_core::store::PageRequest;
+use license_core::store::{HealthWarning, PageRequest};
 use license_core::usage::{RollupFilter, UsageQuery};
 use license_core::{CustomerEmail, LicenseSpec, Plan, PlanCatalog, Secret, ValidateRequest};
 use rand_chacha::ChaCha20Rng;
@@ -135,6 +137,49 @@ async fn old_usage_is_deleted_and_totals_stay() {
             engine.usage.rollups(&RollupFilter::default(), &PageRequest::default()).await.expect("rollups");
         assert_eq!((left.items.len(), report.total()), (rollups, all), "rollups, {days} days later");
     }
+    engine.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A clock that is set far ahead deletes nothing and writes nothing, until an operator accepts it.
+#[tokio::test(start_paused = true)]
+async fn jobs_pause_while_the_clock_is_implausible() {
+    let clock = clock();
+    let plans = PlanCatalog::new([Plan::new("p").idle_days(Some(30)).term_days(Some(365))]).expect("plans");
+    let [engine, other] = nodes(&clock, plans).await;
+    let issued = engine.licenses.issue(&spec("p"), None).await.expect("a license");
+    let id = issued.detail.license.id.clone();
+    let request = ValidateRequest {
+        key: issued.key.reveal(),
+        fingerprint: Some("laptop"),
+        ..ValidateRequest::default()
+    };
+    assert!(engine.validate(&request).await.expect("a verdict").is_valid());
+    let state = async || {
+        let report = engine.usage.report(&id, &UsageQuery::default()).await.expect("usage");
+        let audit = engine.access.audit(&AuditFilter::default(), &PageRequest::default()).await;
+        let events = engine.events.after(0, 1_000).await.expect("events").len();
+        (report.recent.items.len(), report.kept, audit.expect("audit").items.len(), events)
+    };
+    sleep(retention::INTERVAL * 2).await;
+    let before = state().await;
+    let right = clock.now();
+    for wrong in [right + TimeDelta::days(1_500), right - TimeDelta::days(3_650)] {
+        clock.set(wrong);
+        sleep(Duration::from_hours(3)).await;
+        assert_eq!(engine.services().warnings(), [HealthWarning::ClockImplausible]);
+        clock.set(right);
+        assert_eq!(state().await, before, "after {wrong}");
+        assert_eq!(engine.services().warnings(), []);
+    }
+    clock.set(right + TimeDelta::days(1_500));
+    let by = Actor::new(Who::Named("operator".to_owned()));
+    engine.clock.accept(&by).await.expect("accepted");
+    sleep(retention::INTERVAL * 2).await;
+    assert_eq!(other.services().warnings(), [], "the other node has the same time");
+    let types: Vec<_> = engine.events.after(0, 1_000).await.expect("events");
+    let types: Vec<_> = types.iter().map(|one| one.event.event_type.as_str()).collect();
+    assert!(types.contains(&"license.expired") && types.contains(&"activation.released"), "{types:?}");
     engine.shutdown().await;
     other.shutdown().await;
 }

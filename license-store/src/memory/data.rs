@@ -30,6 +30,7 @@ pub(crate) struct Data {
     pub(crate) audit: AuditLog,
     pub(crate) events: EventLog,
     pub(crate) usage: UsageLog,
+    pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug)]

@@ -8,9 +8,11 @@ use license_core::access::Erasure;
 use license_core::command::AnomalyKind;
 use license_core::event::{Event, EventId, Subject};
 use license_core::license::{ActivationKind, LicenseId};
-use license_core::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, SequencedEvent};
+use license_core::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, SequencedEvent, take_turns};
 use license_core::usage::Day;
-use license_core::webhook::{Attempt, Delivery, DeliveryStatus, Endpoint, EndpointId, LeaseToken};
+use license_core::webhook::{
+    Attempt, Delivery, DeliveryStatus, Endpoint, EndpointId, LeaseToken, lease_holds,
+};
 
 /// Identifies an event: its subject and its number.
 type Key = (Subject, u64);
@@ -51,7 +53,15 @@ impl StoredDelivery {
     }
 
     pub(crate) fn is_leased(&self, now: DateTime<Utc>) -> bool {
-        self.token.is_some() && self.delivery.due_at.is_some_and(|lease| lease > now)
+        self.token.is_some() && self.delivery.due_at.is_some_and(|until| lease_holds(until, now))
+    }
+
+    /// Returns whether the lease or the retry is so far in the future that a clock must have been wrong.
+    pub(crate) fn is_stuck(&self, request: &LeaseRequest) -> bool {
+        self.delivery.due_at.is_some_and(|due_at| match self.token {
+            Some(_) => due_at > request.now && !lease_holds(due_at, request.now),
+            None => self.delivery.tries > 0 && due_at > request.latest_retry,
+        })
     }
 
     /// Makes the delivery due with its whole schedule ahead, unless it is leased. Returns whether it did.
@@ -124,22 +134,26 @@ impl EventLog {
         self.deliveries.range_mut((id.clone(), 0)..=(id.clone(), u64::MAX)).map(|(_, stored)| stored)
     }
 
-    /// Returns the positions of deliveries to an endpoint that can be leased now, in order.
+    /// Returns the positions of deliveries to an endpoint that can be leased now, in order: first attempts and
+    /// others take turns.
     pub(crate) fn ready(&self, id: &EndpointId, request: &LeaseRequest) -> Vec<u64> {
-        let (mut ready, mut untried) = (Vec::new(), BTreeSet::new());
+        let (mut first, mut timed, mut untried) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut leased = 0;
-        for StoredDelivery { delivery, token, .. } in self.of_endpoint(id) {
+        for stored in self.of_endpoint(id) {
+            let StoredDelivery { delivery, token, .. } = stored;
             let Some(due_at) = delivery.due_at else { continue };
             let waits = delivery.tries == 0 && !untried.insert(delivery.event_id.subject());
-            if token.is_some() && due_at > request.now {
+            if stored.is_leased(request.now) {
                 leased += 1;
-            } else if due_at <= request.now && !waits {
-                ready.push((due_at, delivery.position));
+            } else if delivery.tries == 0 && token.is_none() && !waits {
+                first.push(delivery.position);
+            } else if (due_at <= request.now || stored.is_stuck(request)) && !waits {
+                timed.push((due_at, delivery.position));
             }
         }
-        ready.sort_unstable();
+        timed.sort_unstable();
         let room = (request.per_endpoint as usize).saturating_sub(leased);
-        ready.into_iter().take(room).map(|(_, position)| position).collect()
+        take_turns(first, timed.into_iter().map(|(_, position)| position).collect(), room)
     }
 
     pub(crate) fn lease(

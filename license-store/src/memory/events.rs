@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::command::{AnomalyKind, LimitReached, anomaly_events, expiry_events, limit_event};
 use license_core::event::{Event, Subject};
-use license_core::license::LicenseId;
+use license_core::license::{ExpiryNotice, LicenseId};
 use license_core::store::{
     AnomalyScan, ChangeNotice, EventFilter, EventRetention, EventStore, ExpiryScan, Page, PageRequest,
     SequencedEvent, position_order,
@@ -19,10 +19,17 @@ use super::store::MemoryStore;
 use crate::Result;
 
 impl Data {
+    /// Forgets notices from after `latest`, which a wrong clock has written.
+    fn forget_notices(&mut self, latest: DateTime<Utc>) {
+        for entry in self.licenses.values_mut() {
+            entry.record.forget_notice(latest);
+        }
+    }
+
     /// Returns licenses that get expiry events.
     fn expiring(&self, scan: &ExpiryScan) -> Vec<LicenseId> {
         let expiring = self.licenses.iter().filter(|(_, entry)| {
-            expiry_events((**entry.record.license()).clone(), scan.now, scan.expiring_until).is_some()
+            expiry_events((**entry.record.license()).clone(), scan.now, &scan.reminders).is_some()
         });
         expiring.take(scan.limit as usize).map(|(id, _)| id.clone()).collect()
     }
@@ -37,10 +44,11 @@ impl EventStore for MemoryStore {
 
     async fn write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
         let mut data = self.data();
+        data.forget_notices(ExpiryNotice::latest(scan.now));
         let mut written = 0;
         for id in data.expiring(scan) {
             let license = (**data.record(&id)?.license()).clone();
-            if let Some(changes) = expiry_events(license, scan.now, scan.expiring_until) {
+            if let Some(changes) = expiry_events(license, scan.now, &scan.reminders) {
                 data.apply(&id, &changes)?;
                 written += 1;
             }

@@ -60,9 +60,9 @@ impl TokenStore for MemoryStore {
 
     async fn record_token_uses(&self, uses: &[TokenUse]) -> Result<()> {
         let mut data = self.data();
-        for TokenUse { id, at } in uses {
-            if let Some(token) = data.tokens.get_mut(id) {
-                token.last_used_at = token.last_used_at.max(Some(*at));
+        for used in uses {
+            if let Some(token) = data.tokens.get_mut(&used.id) {
+                token.last_used_at = Some(used.or_later(token.last_used_at));
             }
         }
         Ok(())

@@ -95,11 +95,15 @@ impl WebhookStore for MemoryStore {
         }
         ready.sort_by_key(|(rank, ..)| *rank);
         ready.truncate(request.limit as usize);
+        let is_stuck = |id: &EndpointId, at| {
+            events.deliveries.get(&(id.clone(), at)).is_some_and(|stored| stored.is_stuck(request))
+        };
+        let freed = ready.iter().filter(|(_, id, at)| is_stuck(id, *at)).count();
         let deliveries = ready.into_iter().filter_map(|(_, id, at)| events.lease(id, at, request)).collect();
         let waiting = enabled.iter().flat_map(|id| events.of_endpoint(id));
         let next_due =
             waiting.filter_map(|stored| stored.delivery.due_at).filter(|due_at| *due_at > request.now).min();
-        Ok(LeasedDeliveries { deliveries, next_due })
+        Ok(LeasedDeliveries { deliveries, next_due, freed: u32::try_from(freed).unwrap_or(u32::MAX) })
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {

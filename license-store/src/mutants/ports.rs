@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use license_core::command::LIMIT_EVENT_INTERVAL;
-use license_core::license::{Counters, ExpiryNotified, License};
-use license_core::store::{EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore};
+use license_core::license::{Counters, License};
+use license_core::store::{
+    ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore,
+};
 use license_core::usage::{Day, UsageTally};
 
 use super::{Flaw, Mutant, gap, tamper};
@@ -125,7 +127,7 @@ impl Layer for Mutant {
         if self.flaw == Flaw::ForgetsExpiryNotices {
             let data = &mut self.inner.data();
             for id in data.licenses.keys().cloned().collect::<Vec<_>>() {
-                tamper(data, &id, |stored| stored.license.expiry_notified = ExpiryNotified::Nothing)?;
+                tamper(data, &id, |stored| stored.license.expiry_notice = None)?;
             }
         }
         Ok(swept)
@@ -236,6 +238,14 @@ impl Layer for Mutant {
             }
         }
         Ok(settled)
+    }
+
+    async fn move_heartbeat(&self, change: &HeartbeatChange) -> Result<bool> {
+        let mut change = change.clone();
+        if self.flaw == Flaw::MovesHeartbeatBlindly {
+            change.from = self.inner.heartbeat().await?;
+        }
+        self.inner.move_heartbeat(&change).await
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

@@ -30,6 +30,7 @@ macro_rules! statements {
 mod activations;
 mod anomalies;
 mod audit;
+mod clock;
 mod compaction;
 mod events;
 mod expiry;
@@ -48,6 +49,7 @@ mod webhooks;
 pub(super) use activations::ActivationStatements;
 pub(super) use anomalies::AnomalyStatements;
 pub(super) use audit::AuditStatements;
+pub(super) use clock::ClockStatements;
 pub(super) use compaction::CompactionStatements;
 pub(super) use events::EventStatements;
 pub(super) use expiry::ExpiryStatements;
@@ -82,6 +84,7 @@ pub(super) struct Statements {
     pub(super) reports: ReportStatements,
     pub(super) tokens: TokenStatements,
     pub(super) audit: AuditStatements,
+    pub(super) clock: ClockStatements,
     pub(super) transfer: TransferStatements,
 }
 
@@ -102,6 +105,7 @@ impl Statements {
             reports: ReportStatements::new::<D>(),
             tokens: TokenStatements::new::<D>(),
             audit: AuditStatements::new::<D>(),
+            clock: ClockStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
         }
     }

@@ -12,12 +12,17 @@ use license_core::store::{
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId, EndpointOutcome,
-    LeaseToken, NewEndpoint, Settled, Settlement,
+    LeaseToken, MAX_LEASE, NewEndpoint, Settled, Settlement,
 };
 
 use super::prelude::*;
 use super::statements::WebhookStatements;
 use super::store::SqlStore;
+
+/// Returns the time after which no lease that was made at a correct time ends.
+fn lapsed_after(now: DateTime<Utc>) -> i64 {
+    (now + MAX_LEASE).timestamp_micros()
+}
 
 #[async_trait]
 impl<D: Dialect> WebhookStore for SqlStore<D> {
@@ -49,17 +54,18 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
         let (now, sql) = (request.now.timestamp_micros(), &self.database.sql.webhooks);
-        let due = self.database.read(&sql.due_endpoints, values![now]).await?;
+        let values = values![now, lapsed_after(request.now), request.latest_retry.timestamp_micros()];
+        let due = self.database.read(&sql.due_endpoints, values).await?;
         let due = due.all("endpoints", "", |row| row.text("id"))?;
-        let deliveries = if due.is_empty() {
-            Vec::new()
+        let (deliveries, freed) = if due.is_empty() {
+            (Vec::new(), 0)
         } else {
             let due = json!(due).to_string();
             retry(|| self.database.try_lease(request, &due)).await?
         };
         let rows = self.database.read(&sql.next_due, values![now]).await?;
         let next_due = rows.first("deliveries", "", |row| row.maybe_time("due_at"))?.flatten();
-        Ok(LeasedDeliveries { deliveries, next_due })
+        Ok(LeasedDeliveries { deliveries, next_due, freed })
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {

@@ -189,7 +189,7 @@ impl ReceiverState {
     }
 }
 
-fn read(reader: &mut impl BufRead) -> Option<Call> {
+pub(crate) fn read(reader: &mut impl BufRead) -> Option<Call> {
     let mut headers = HashMap::new();
     let mut line = String::new();
     // Skips the request line.
@@ -207,7 +207,7 @@ fn read(reader: &mut impl BufRead) -> Option<Call> {
     Some(Call { headers, body: String::from_utf8(body).ok()? })
 }
 
-fn write(stream: &mut TcpStream, status: &str) -> std::io::Result<()> {
+pub(crate) fn write(stream: &mut TcpStream, status: &str) -> std::io::Result<()> {
     stream.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes())
 }
 

@@ -98,6 +98,7 @@ fn invalid_webhook_and_usage_flags_are_rejected() {
         ("--webhook-timeout", "61"),
         ("--expiring-days", "0"),
         ("--expiring-days", "366"),
+        ("--expiring-days", "30,7,"),
         ("--usage-days", "0"),
         ("--usage-days", "3654"),
         ("--rollup-days", "0"),

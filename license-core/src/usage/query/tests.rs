@@ -107,6 +107,20 @@ fn intervals_are_aligned_to_utc_and_complete() {
 }
 
 #[test]
+fn open_end_is_closed_after_tomorrow() {
+    let now = at("2026-03-02T23:59:59Z");
+    for (to, end) in [("", "2026-03-04T00:00:00Z"), ("2031-01-01T00:00:00Z", "2031-01-01T00:00:00Z")] {
+        let bounded = query("2026-03-01T00:00:00Z", to, DAY).bounded(now);
+        assert_eq!((bounded.from, bounded.to), (Some(at("2026-03-01T00:00:00Z")), Some(at(end))));
+        assert_eq!(
+            bounded.sources().records,
+            [(at("2026-03-01T00:00:00Z"), at("2026-03-01T00:00:00Z")), (at(end), at(end))]
+                .map(|(from, to)| (from.timestamp_micros(), to.timestamp_micros()))
+        );
+    }
+}
+
+#[test]
 fn series_length_is_limited() {
     let from = at("2026-01-01T00:00:00Z");
     let max = i64::try_from(limits::USAGE_INTERVALS).expect("small");

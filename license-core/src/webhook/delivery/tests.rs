@@ -25,6 +25,8 @@ fn delivery(tries: u32) -> Delivery {
     }
 }
 
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
 fn answered(status: u16, retry_after: Option<u64>) -> AttemptResult {
     let retry_after = retry_after.map(Duration::from_secs);
     AttemptResult::Answered { status, retry_after, body: String::new() }
@@ -44,6 +46,7 @@ fn run(tries: u32, endpoint: Endpoint, result: AttemptResult, jitter: u16) -> Se
         jitter,
         schedule: Schedule::default(),
         now: now(),
+        clock_is_plausible: true,
     };
     settle(delivery, endpoint, &settlement)
 }
@@ -56,7 +59,7 @@ fn only_200_to_299_is_success() {
         let decision = run(0, endpoint(), answered(status, None), 0);
         assert_eq!(decision.settled() == Settled::Succeeded, success, "{status}");
         assert_eq!(decision.endpoint.last_success_at.is_some(), success);
-        assert_eq!(decision.endpoint.failing_since.is_some(), !success);
+        assert_eq!(decision.endpoint.failing.is_some(), !success);
     }
     assert!(matches!(run(0, endpoint(), refused(), 0).settled(), Settled::Retry(_)));
 }
@@ -85,7 +88,11 @@ fn receiver_can_request_a_pause_up_to_a_day() {
 
 #[test]
 fn endpoint_is_disabled_when_gone_or_after_five_failing_days() {
-    let failing_for = |time: TimeDelta| Endpoint { failing_since: Some(now() - time), ..endpoint() };
+    let failing_for = |time: TimeDelta| {
+        // The time since the last of these failures counts too.
+        let failing = Failing { since: now() - time, last_at: now() - HOUR, lasted: time - HOUR };
+        Endpoint { failing: Some(failing), ..endpoint() }
+    };
     let days = TimeDelta::days(5);
     for (endpoint, result, reason) in [
         (endpoint(), answered(410, None), Some(DisabledReason::Gone)),
@@ -127,5 +134,67 @@ fn stored_response_is_bounded() {
         let attempt = result(text).to_stored();
         assert_eq!(attempt.result, AttemptResult::Failed { error: stored });
         assert_eq!(attempt.duration, Duration::from_millis(1));
+    }
+}
+
+/// Lets an attempt fail at each of these times, in hours. Returns the endpoint.
+fn failing_at(hours: &[i64], clock_is_plausible: bool) -> Endpoint {
+    hours.iter().fold(endpoint(), |endpoint, hours| {
+        let delivery = delivery(3);
+        let at = now() + TimeDelta::hours(*hours);
+        let settlement = Settlement {
+            endpoint_id: delivery.endpoint_id.clone(),
+            event_id: delivery.event_id.clone(),
+            token: LeaseToken::from_bytes([1; 16]),
+            attempt: Attempt { at, duration: Duration::from_millis(5), result: refused() },
+            jitter: 0,
+            schedule: Schedule::default(),
+            now: at,
+            clock_is_plausible,
+        };
+        settle(delivery, endpoint, &settlement).endpoint
+    })
+}
+
+#[test]
+fn jump_of_the_clock_does_not_disable_an_endpoint() {
+    let day = 24;
+    for (hours, disabled) in [
+        (vec![0, 6 * day], false),
+        (vec![0, 365 * day], false),
+        (vec![0, 6 * day, 0, 6 * day, 0], false),
+        // Ten attempts within minutes do not make up for the time.
+        (vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6 * day], false),
+        (vec![0, day, 2 * day, 3 * day, 4 * day, 5 * day - 1], false),
+        (vec![0, day, 2 * day, 3 * day, 4 * day, 5 * day], true),
+        ((0..=120).collect(), true),
+    ] {
+        assert_eq!(!failing_at(&hours, true).is_enabled(), disabled, "failures after {hours:?} hours");
+        assert!(failing_at(&hours, false).is_enabled(), "while the clock is implausible");
+    }
+}
+
+#[test]
+fn gone_endpoint_is_disabled_whatever_the_clock() {
+    let delivery = delivery(0);
+    let settlement = Settlement {
+        endpoint_id: delivery.endpoint_id.clone(),
+        event_id: delivery.event_id.clone(),
+        token: LeaseToken::from_bytes([1; 16]),
+        attempt: Attempt { at: now(), duration: Duration::ZERO, result: answered(410, None) },
+        jitter: 0,
+        schedule: Schedule::default(),
+        now: now(),
+        clock_is_plausible: false,
+    };
+    assert!(!settle(delivery, endpoint(), &settlement).endpoint.is_enabled());
+}
+
+#[test]
+fn lease_holds_for_at_most_five_minutes() {
+    for (seconds, holds) in
+        [(-1, false), (0, false), (1, true), (300, true), (301, false), (31_536_000, false)]
+    {
+        assert_eq!(lease_holds(now() + TimeDelta::seconds(seconds), now()), holds, "a lease for {seconds} s");
     }
 }

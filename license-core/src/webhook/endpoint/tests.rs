@@ -75,7 +75,7 @@ fn commands_change_the_endpoint() {
     let state = EndpointState::Disabled { since: now(), reason: DisabledReason::Admin };
     assert_eq!((disabled.endpoint.state, disabled.event), (state, None));
     assert_eq!(decide(&disabled.endpoint, &EndpointCommand::Test), None, "a test needs an enabled endpoint");
-    let failing = Endpoint { failing_since: Some(now()), ..disabled.endpoint };
+    let failing = Endpoint { failing: Some(Failing::new(now())), ..disabled.endpoint };
     let enabled = decide(&failing, &EndpointCommand::Enable).unwrap().endpoint;
     assert_eq!(enabled, first, "unchanged except for its failures");
 

@@ -118,7 +118,8 @@ pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Hand
     let (erased, kept) = (issue_to("me@example.com").await, issue_to("b@example.com").await);
     assign_all(store).await;
     let token = LeaseToken::from_bytes([1; 16]);
-    let request = LeaseRequest { now: at(1_000), lease_until: at(1_060), token, limit: 9, per_endpoint: 9 };
+    let (now, lease_until, latest_retry) = (at(1_000), at(1_060), at(9_000));
+    let request = LeaseRequest { now, lease_until, latest_retry, token, limit: 9, per_endpoint: 9 };
     for LeasedDelivery { delivery, .. } in ok!(webhooks.lease_deliveries(&request)).deliveries {
         let result = AttemptResult::Answered { status: 200, retry_after: None, body: "got it".to_owned() };
         let settlement = Settlement {
@@ -129,6 +130,7 @@ pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Hand
             jitter: 0,
             schedule: Schedule::default(),
             now: at(1_001),
+            clock_is_plausible: true,
         };
         ok!(webhooks.settle(&settlement));
     }

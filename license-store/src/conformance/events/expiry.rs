@@ -2,10 +2,17 @@
 
 use crate::conformance::prelude::*;
 
-/// Writes the expiry events that are due at `seconds`. `license.expiring` is due 100 seconds ahead.
+/// A day in seconds.
+const DAY: i64 = 86_400;
+
+/// Writes the expiry events that are due at `seconds`. `license.expiring` is due a week ahead.
 pub(in crate::conformance) async fn sweep(store: &Handle, seconds: i64, limit: u32) -> u32 {
-    let sweep = ExpiryScan { now: at(seconds), expiring_until: at(seconds + 100), limit };
-    ok!(store.events().write_expiry_events(&sweep))
+    sweep_with(store, seconds, limit, "7").await
+}
+
+async fn sweep_with(store: &Handle, seconds: i64, limit: u32, reminders: &str) -> u32 {
+    let reminders = reminders.parse().expect("reminders");
+    ok!(store.events().write_expiry_events(&ExpiryScan { now: at(seconds), reminders, limit }))
 }
 
 /// Creates a license that expires at `seconds`.
@@ -28,21 +35,53 @@ pub(in crate::conformance) async fn types_of(store: &Handle, id: &LicenseId) -> 
     event_types(store, id, 1).await
 }
 
-/// A license gets one event before it expires and one when it has expired, even if several sweeps run.
+/// A license gets each reminder once and one event when it has expired, even if several sweeps run.
 pub async fn expiry_is_announced_once(Handles { store, other, .. }: &Handles) {
-    let id = issue_until(store, 500).await;
+    let id = issue_until(store, 40 * DAY).await;
     let version = detail(store, &id).await.license.version;
-    for (seconds, expected) in [(399, 0), (400, 1), (401, 0), (499, 0), (500, 1), (501, 0), (9_000_000, 0)] {
-        let swept = sweep(store, seconds, 10).await;
-        assert_eq!(swept, expected, "at {seconds} s");
-        assert_eq!(sweep(other, seconds, 10).await, 0, "already written");
+    for (days, expected) in
+        [(9, 0), (10, 1), (11, 0), (32, 0), (33, 1), (39, 1), (40, 1), (41, 0), (9_000, 0)]
+    {
+        for seconds in [days * DAY, days * DAY + 1] {
+            let expected = if seconds == days * DAY { expected } else { 0 };
+            let swept = sweep_with(store, seconds, 10, "30,7,1").await;
+            assert_eq!(swept, expected, "at {seconds} s");
+            assert_eq!(sweep_with(other, seconds, 10, "30,7,1").await, 0, "already written");
+        }
     }
-    assert_eq!(types_of(store, &id).await, ["license.expiring", "license.expired"]);
     let events = license_events(store, &id, 1).await.expect("the store has events");
-    assert_eq!(events[1].at, at(500));
-    assert_eq!(events[1].data["license"]["status"], "expired");
+    let found: Vec<_> = events
+        .iter()
+        .map(|event| (event.event_type.as_str(), event.at, event.data["reminder_days"].as_u64()))
+        .collect();
+    let expiring = |days, reminder| ("license.expiring", at(days * DAY), Some(reminder));
+    let expected =
+        [expiring(10, 30), expiring(33, 7), expiring(39, 1), ("license.expired", at(40 * DAY), None)];
+    assert_eq!(found, expected);
+    assert_eq!(events[3].data["license"]["status"], "expired");
     let after = detail(store, &id).await.license;
-    assert_eq!((after.version, after.last_event), (version, 3), "the version is unchanged");
+    assert_eq!((after.version, after.last_event), (version, 5), "the version is unchanged");
+}
+
+/// Events that a clock ahead of time has written do not suppress those of the real end, even if a term ended
+/// while that clock ran.
+pub async fn wrong_clock_does_not_suppress_the_real_end(Handles { store, .. }: &Handles) {
+    let ids = many_until(store, 40 * DAY, 3).await;
+    for ahead in [1_500 * DAY, 40 * DAY + 1] {
+        assert_eq!(sweep(store, ahead, 10).await, 3, "a clock that is ahead");
+        assert_eq!(sweep(store, 9 * DAY, 10).await, 0, "the clock is corrected");
+    }
+    for (days, expected) in [(33, 3), (39, 0), (40, 3), (41, 0)] {
+        assert_eq!(sweep(store, days * DAY, 10).await, expected, "after {days} days");
+    }
+    for id in &ids {
+        let types = types_of(store, id).await;
+        assert_eq!(types, ["license.expired", "license.expired", "license.expiring", "license.expired"]);
+    }
+    // Clocks of nodes differ a little.
+    issue_until(store, 50 * DAY).await;
+    assert_eq!(sweep(store, 50 * DAY + 60, 10).await, 1);
+    assert_eq!(sweep(store, 50 * DAY, 10).await, 0);
 }
 
 /// An expired license gets its event however late the sweep is, unless it was renewed before.

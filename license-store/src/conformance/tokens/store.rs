@@ -82,6 +82,12 @@ pub async fn last_use_only_moves_forward(Handles { store, .. }: &Handles) {
         let read = ok!(store.tokens().get_token(&token.id)).expect("the token exists");
         assert_eq!(read, ApiToken { last_used_at: Some(at(second)), ..token.clone() });
     }
+    // A clock that was a year ahead.
+    for at in [at(31_536_000), at(7)] {
+        ok!(store.tokens().record_token_uses(&[TokenUse { id: one.id.clone(), at }]));
+        let read = ok!(store.tokens().get_token(&one.id)).expect("the token exists");
+        assert_eq!(read.last_used_at, Some(at));
+    }
     assert_audited(store, 2, "after uses").await;
 }
 

@@ -11,7 +11,7 @@ pub async fn imported_license_is_stored_unchanged(Handles { store, other, .. }: 
     full.license.max_domains = Limit::Unlimited;
     full.license.expires_at = Some("9999-12-31T23:59:59.999999Z".parse().expect("a time"));
     full.license.created_at = DateTime::from_timestamp_micros(-1).expect("a time");
-    full.license.expiry_notified = ExpiryNotified::Expired;
+    full.license.expiry_notice = Some(ExpiryNotice { days: 0, at: at(7) });
     full.license.metadata =
         Metadata::from_json(json!({"ä '\"\\": [0.1, u64::MAX, null], "": {}})).expect("metadata");
     full.license.sealed_key = SealedKey::from_bytes((0..=255).collect());

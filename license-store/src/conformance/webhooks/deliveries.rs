@@ -49,7 +49,7 @@ pub async fn attempts_are_stored(Handles { store, other, .. }: &Handles) {
     let last = page(None, newest.next, 2).await;
     assert_eq!((last.items, last.next), (succeeded, None));
     let known = ok!(store.webhooks().get_endpoint(&endpoint.id)).expect("the endpoint");
-    assert_eq!((known.last_success_at, known.failing_since), (Some(at(95)), None));
+    assert_eq!((known.last_success_at, known.failing), (Some(at(95)), None));
 }
 
 /// An endpoint that answers 410 is disabled with an event. Once enabled, it gets its pending deliveries.

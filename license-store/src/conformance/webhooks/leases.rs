@@ -5,9 +5,13 @@ use crate::conformance::events::positions::assign_all;
 use crate::conformance::prelude::*;
 
 pub(super) const TOKEN: LeaseToken = LeaseToken::from_bytes([1; 16]);
+/// A second token.
+const OTHER: LeaseToken = LeaseToken::from_bytes([2; 16]);
+const DAY: i64 = 86_400;
 
 pub(super) fn request(seconds: i64, token: LeaseToken) -> LeaseRequest {
-    LeaseRequest { now: at(seconds), lease_until: at(seconds + 30), token, limit: 100, per_endpoint: 100 }
+    let (now, lease_until, latest_retry) = (at(seconds), at(seconds + 30), at(seconds + DAY));
+    LeaseRequest { now, lease_until, latest_retry, token, limit: 100, per_endpoint: 100 }
 }
 
 pub(super) async fn lease(store: &Handle, request: &LeaseRequest) -> Vec<LeasedDelivery> {
@@ -28,6 +32,7 @@ pub(super) async fn settle(
         jitter: 0,
         schedule: Schedule::default(),
         now: at(seconds),
+        clock_is_plausible: true,
     };
     ok!(store.webhooks().settle(&settlement))
 }
@@ -62,8 +67,7 @@ pub(super) async fn endpoint_with_events(store: &Handle, events: usize) -> Endpo
 /// A leased delivery is not leased again until the lease ends.
 pub async fn lease_excludes_others_until_it_ends(Handles { store, other, .. }: &Handles) {
     endpoint_with_events(store, 1).await;
-    assert_eq!(lease(store, &request(89, TOKEN)).await, [], "due at 90 s");
-    let LeasedDeliveries { deliveries: first, next_due } =
+    let LeasedDeliveries { deliveries: first, next_due, .. } =
         ok!(store.webhooks().lease_deliveries(&request(90, TOKEN)));
     assert_eq!((first.len(), next_due), (1, Some(at(120))));
     let second = LeaseToken::from_bytes([2; 16]);
@@ -163,4 +167,101 @@ pub async fn returned_delivery_is_due_at_once(Handles { store, .. }: &Handles) {
     ok!(store.webhooks().return_delivery(&taken[0].delivery, TOKEN, at(91)));
     let again = lease(store, &request(91, other)).await;
     assert_eq!((sequences(&again), again[0].delivery.tries), (vec![1], 0));
+}
+
+/// If the clock steps back, events keep the order of their positions, and first attempts are due at once.
+pub async fn first_attempts_do_not_wait_for_the_clock(Handles { store, .. }: &Handles) {
+    register(store, &["*"]).await;
+    let id = issue(store, &spec("small")).await.id;
+    let assign = async |seconds| while ok!(store.events().assign_positions(at(seconds), 100)) > 0 {};
+    // The first event is delivered by a clock that is an hour ahead.
+    assign(90 + 3_600).await;
+    ask(store, &id, &Command::Suspend).await.expect("active");
+    assign(90 + 3_600).await;
+    ask(store, &id, &Command::Revoke).await.expect("suspended");
+    assign(90).await;
+    for (seconds, sequence) in [(90, 1), (91, 2), (92, 3)] {
+        let taken = lease(store, &request(seconds, TOKEN)).await;
+        assert_eq!(sequences(&taken), [sequence], "at {seconds} s");
+        assert_eq!(settle(store, &taken[0], (seconds, TOKEN, 200)).await, Settled::Succeeded);
+    }
+    let ids = [with_events(store, 1).await, with_events(store, 1).await];
+    assign(91 + 3_600).await;
+    let later = with_events(store, 1).await;
+    assign(90).await;
+    let taken = lease(store, &request(93, TOKEN)).await;
+    let subjects: Vec<_> = taken.iter().map(|one| one.delivery.position).collect();
+    assert_eq!(subjects, [4, 5, 6], "the order of positions: {ids:?}, then {later:?}");
+}
+
+/// A lease that ends later than any correct clock could have made it has lapsed, also for a replay.
+pub async fn lease_of_a_wrong_clock_has_lapsed(Handles { store, other, .. }: &Handles) {
+    let year = 365 * DAY;
+    for (ahead, lapsed) in [(0, false), (MAX_LEASE.num_seconds() - 30, false), (year, true)] {
+        let endpoint = endpoint_with_events(store, 2).await;
+        let taken = lease(store, &request(90 + ahead, TOKEN)).await;
+        assert_eq!(sequences(&taken), [1]);
+        let LeasedDeliveries { deliveries, freed, .. } =
+            ok!(other.webhooks().lease_deliveries(&request(90, OTHER)));
+        let expected = if lapsed { vec![1] } else { vec![] };
+        assert_eq!((sequences(&deliveries), freed), (expected, u32::from(lapsed)), "{ahead} s ahead");
+        if lapsed {
+            let settled = settle(store, &taken[0], (91, TOKEN, 200)).await;
+            assert_eq!(settled, Settled::Refused, "the delivery was taken over");
+        }
+        ok!(store.webhooks().delete_endpoint(&endpoint.id, None));
+    }
+    for how in ["replay of one", "replay of all", "enable"] {
+        let endpoint = endpoint_with_events(store, 1).await;
+        let taken = lease(store, &request(90 + year, TOKEN)).await;
+        match how {
+            "replay of one" => {
+                let event = &taken[0].delivery.event_id;
+                assert!(ok!(store.webhooks().replay_delivery(&endpoint.id, event, at(90), None)));
+            }
+            "replay of all" => {
+                let endpoint_id = endpoint.id.clone();
+                let replay =
+                    Replay { endpoint_id, since: at(0), after: 0, limit: 1_000, now: at(90), audit: None };
+                assert!(ok!(store.webhooks().replay_since(&replay)).count > 0);
+            }
+            _ => {
+                let context = EndpointContext { now: at(90), by: None, idempotency: None };
+                for command in [EndpointCommand::Disable, EndpointCommand::Enable] {
+                    ok!(store.webhooks().execute_endpoint(&endpoint.id, &command, &context));
+                }
+            }
+        }
+        let detail = ok!(store.webhooks().get_delivery(&endpoint.id, &taken[0].delivery.event_id));
+        assert_eq!(detail.expect("a delivery").delivery.due_at, Some(at(90)), "{how} ends the lease");
+        ok!(store.webhooks().delete_endpoint(&endpoint.id, None));
+    }
+}
+
+/// A retry that is due later than any correct clock could have planned it is due at once.
+pub async fn retry_of_a_wrong_clock_is_due(Handles { store, .. }: &Handles) {
+    endpoint_with_events(store, 1).await;
+    let year = 365 * DAY;
+    let taken = lease(store, &request(90 + year, TOKEN)).await;
+    let retry = settle(store, &taken[0], (90 + year, TOKEN, 500)).await;
+    assert_eq!(retry, Settled::Retry(at(95 + year)));
+    assert_eq!(lease(store, &request(95 + year - DAY, TOKEN)).await, [], "due in a day");
+    let LeasedDeliveries { deliveries, freed, .. } =
+        ok!(store.webhooks().lease_deliveries(&request(95 + year - DAY - 1, TOKEN)));
+    assert_eq!((sequences(&deliveries), deliveries[0].delivery.tries, freed), (vec![1], 1, 1));
+}
+
+/// First attempts and retries take turns, so that neither delays the other.
+pub async fn first_attempts_and_retries_take_turns(Handles { store, .. }: &Handles) {
+    register(store, &["license.created"]).await;
+    issue_many(store, "small", 6).await;
+    assign_all(store).await;
+    for failed in lease(store, &request(90, TOKEN)).await {
+        settle(store, &failed, (90, TOKEN, 500)).await;
+    }
+    issue_many(store, "small", 6).await;
+    assign_all(store).await;
+    let taken = lease(store, &LeaseRequest { limit: 5, ..request(95, TOKEN) }).await;
+    let tries: Vec<_> = taken.iter().map(|one| one.delivery.tries).collect();
+    assert_eq!(tries, [0, 1, 0, 1, 0]);
 }

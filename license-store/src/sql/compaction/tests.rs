@@ -7,9 +7,12 @@ use std::task::Poll;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::license::{Counters, Fingerprint, LicenseId};
 use license_core::store::{
-    ActivationStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, UsageStore,
+    ActivationStore, ClockStore, HeartbeatChange, LicenseFilter, LicenseQuery, LicenseStore, PageRequest,
+    UsageStore,
 };
-use license_core::usage::{RollupFilter, UsageQuery, Validation, ValidationOutcome, fold, roll_up};
+use license_core::usage::{
+    BatchId, RollupFilter, UsageQuery, Validation, ValidationOutcome, WriterId, fold, roll_up,
+};
 use license_core::validation::{Claim, DenialCode};
 use sqlx::SqlStr;
 
@@ -241,7 +244,29 @@ async fn finished_fold_is_not_restarted() {
     assert_eq!(marker.first("compaction", "", |row| row.count("last")).expect("a number"), Some(0));
 }
 
+/// A writer whose clock is years ahead does not make the database forget the batches of other writers.
+async fn check_writer_ahead<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
+    let store = open().await;
+    let ids = licenses(&store).await;
+    let change = HeartbeatChange { from: None, to: now(), audit: None };
+    assert!(store.move_heartbeat(&change).await.expect("moved"));
+    let record = async |writer, at| {
+        let claim = Claim { domain: None, fingerprint: None };
+        let validation = Validation::new(ids[0].clone(), at, ValidationOutcome::Valid, claim);
+        let batch = BatchId { writer: WriterId::from_bytes([writer; 16]), number: 1 };
+        store.record(&[validation], Some(batch)).await.expect("recorded");
+        store.compact().await.expect("compacted");
+    };
+    record(1, now()).await;
+    record(2, now() + TimeDelta::days(1_500)).await;
+    record(1, now()).await;
+    let detail = store.get(&ids[0]).await.expect("a license").expect("it exists");
+    assert_eq!(detail.counters.validation_count, 2, "a repeated batch is counted once");
+}
+
 test_each_database! {
+    #[tokio::test]
+    writer_ahead_of_time_does_not_make_batches_count_twice: check_writer_ahead;
     #[tokio::test]
     failed_statement_does_not_change_totals: check_faults;
     #[tokio::test]

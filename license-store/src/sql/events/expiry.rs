@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use license_core::command::{Changes, expiry_events};
 use license_core::event::EventId;
-use license_core::license::{License, LicenseDetail};
+use license_core::license::{ExpiryNotice, License, LicenseDetail};
 use license_core::store::{ChangeNotice, ExpiryScan};
 use license_core::webhook::Endpoint;
 use serde_json::Value as Json;
 
+use crate::sql::fault::store_error;
 use crate::sql::prelude::*;
-use crate::sql::rows::{delivery_row, event_row, event_types};
+use crate::sql::rows::{NO_NOTICE, delivery_row, event_row, event_types};
 
 /// The events of some licenses, as the parameters of the statements.
 struct ExpiryBatch {
@@ -24,9 +25,11 @@ impl ExpiryBatch {
     fn new(decisions: &[(LicenseDetail, Changes)], endpoints: &[Endpoint], now: DateTime<Utc>) -> Self {
         let (mut licenses, mut events, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
         for (detail, Changes { license, events: emitted, .. }) in decisions {
-            let (before, notified) = (&detail.license, license.expiry_notified.as_number());
+            let (before, notice) = (&detail.license, license.expiry_notice);
             let (id, last) = (license.id.as_str(), license.last_event);
-            licenses.push(json!([id, before.version, before.last_event, notified, last]));
+            let days = notice.map_or(NO_NOTICE, |notice| notice.days);
+            let at = micros(notice.map(|notice| notice.at));
+            licenses.push(json!([id, before.version, before.last_event, days, last, at]));
             for event in emitted.complete(detail) {
                 // Positions count from the first one that is reserved.
                 let position = events.len() as u64 + 1;
@@ -53,6 +56,7 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Reads and decides before anything is locked, and writes in batches. Licenses that change in between
     /// are left for the next call.
     pub(super) async fn try_write_expiry_events(&self, scan: &ExpiryScan) -> Result<u32> {
+        self.forget_notices(ExpiryNotice::latest(scan.now)).await?;
         let (decisions, endpoints) = self.read_expiring(scan).await?;
         let mut written = 0;
         for decisions in decisions.chunks(D::STEP_ROWS as usize) {
@@ -61,21 +65,36 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(u32::try_from(written).unwrap_or(u32::MAX))
     }
 
+    /// Forgets notices from after `latest`, which a wrong clock has written.
+    async fn forget_notices(&self, latest: DateTime<Utc>) -> Result<()> {
+        let latest = latest.timestamp_micros();
+        while !self.read(&self.sql.expiry.any_later_notice, values![latest]).await?.is_empty() {
+            let mut tx = self.begin(Durability::ProcessCrash).await?;
+            let values = values![latest, i64::from(D::STEP_ROWS)];
+            self.fetch(&mut tx, &self.sql.expiry.forget_notices, values).await?;
+            self.commit(tx).await?;
+        }
+        Ok(())
+    }
+
     /// Reads licenses that get events, and the endpoints.
     pub(super) async fn read_expiring(
         &self,
         scan: &ExpiryScan,
     ) -> Result<(Vec<(LicenseDetail, Changes)>, Vec<Endpoint>)> {
-        let ExpiryScan { now, expiring_until, limit } = *scan;
+        let ExpiryScan { now, reminders, limit } = scan;
         let mut decisions: Vec<(LicenseDetail, Changes)> = Vec::new();
         let mut connection = self.reader().await?;
-        // Two parts of one index: licenses that were announced as expiring, and licenses that were not.
-        for (last_notified, until) in [(1_i64, now), (0, expiring_until)] {
-            let room = i64::from(limit) - i64::try_from(decisions.len()).unwrap_or(i64::MAX);
-            let values = values![last_notified, until.timestamp_micros(), room];
+        // One part of the index for each reminder that was the last notice of a license, then those without one.
+        let notices = self.fetch(&mut connection, &self.sql.expiry.notice_days, &[]).await?;
+        for days in notices.all("licenses", "", |row| row.int("days"))? {
+            let last = u16::try_from(days).ok().filter(|days| *days != NO_NOTICE);
+            let until = reminders.ends_until(last, *now);
+            let room = i64::from(*limit) - i64::try_from(decisions.len()).unwrap_or(i64::MAX);
+            let values = values![days, until.timestamp_micros(), room];
             let rows = self.fetch(&mut connection, &self.sql.expiry.expiring, values).await?;
             for detail in rows.all("licenses", "", Reader::detail)? {
-                let changes = expiry_events(License::clone(&detail.license), now, expiring_until);
+                let changes = expiry_events(License::clone(&detail.license), *now, reminders);
                 decisions.extend(changes.map(|changes| (detail, changes)));
             }
         }
@@ -103,6 +122,8 @@ impl<D: Dialect> SqlDatabase<D> {
                 self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
                 return Ok(batch.event_count);
             }
+            // A dropped transaction ends later. Its locks would hide the licenses from the next one.
+            tx.rollback().await.map_err(store_error::<D>)?;
         }
         let mut tx = self.begin(Durability::Repeatable).await?;
         if self.fetch(&mut tx, &self.sql.expiry.update_licenses, &values[..1]).await?.is_empty() {
@@ -114,7 +135,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     /// Writes events with their positions and deliveries. Returns `false` if that is not possible; the
-    /// caller must then drop the transaction.
+    /// caller must then roll back.
     async fn write_sequenced(
         &self,
         tx: &mut Tx<D>,

@@ -1,7 +1,7 @@
 //! Endpoints that are created between the read and the write of an expiry scan.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::license::Expiry;
+use license_core::license::{Expiry, Reminders};
 use license_core::store::{EventStore, ExpiryScan, PageRequest, WebhookStore};
 use license_core::webhook::{
     Endpoint, EndpointId, EndpointSettings, EventSelection, NewEndpoint, SealedSecret,
@@ -18,8 +18,7 @@ fn now() -> DateTime<Utc> {
 /// An endpoint that is created after a scan has read the endpoints still receives the events of that scan.
 async fn check_created_endpoint<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let store = open().await;
-    let scan =
-        ExpiryScan { now: now() + TimeDelta::days(2), expiring_until: now() + TimeDelta::days(2), limit: 10 };
+    let scan = ExpiryScan { now: now() + TimeDelta::days(2), reminders: Reminders::default(), limit: 10 };
     let page = PageRequest { after: None, limit: 100 };
     for number in 1..=2_u8 {
         issue_until(&store, number, now(), Some(Expiry::At(now() + TimeDelta::days(1)))).await;

@@ -3,7 +3,7 @@
 use license_core::catalog::Limit;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{
-    ActivationKind, Counters, CustomerEmail, ExpiryNotified, License, LicenseDetail, LicenseState, Metadata,
+    ActivationKind, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState, Metadata,
 };
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
@@ -36,10 +36,14 @@ impl<R: SqlRow> Reader<'_, R> {
             metadata: self.parsed("metadata", parse_metadata)?,
             version: self.count("version")?,
             last_event: self.count("last_event")?,
-            expiry_notified: self.parse("expiry_notified", self.int("expiry_notified")?, |number| {
-                ExpiryNotified::from_stored(number).ok_or("no known number")
-            })?,
+            expiry_notice: self.expiry_notice()?,
         })
+    }
+
+    fn expiry_notice(&self) -> Result<Option<ExpiryNotice>> {
+        let Some(at) = self.maybe_time("expiry_notice_at")? else { return Ok(None) };
+        let days = self.parse("expiry_notice_days", self.int("expiry_notice_days")?, u16::try_from)?;
+        Ok(Some(ExpiryNotice { days, at }))
     }
 
     pub(crate) fn key_digest(&self) -> Result<KeyDigest> {
@@ -74,12 +78,14 @@ fn parse_metadata(text: &str) -> Result<Metadata, String> {
     Metadata::from_json(value).map_err(|error| error.to_string())
 }
 
-/// The parameters of a license that are in an index: key, state, plan, customer, expiry and the last expiry
-/// event.
-pub(crate) const INDEXED_COLUMNS: [usize; 6] = [1, 3, 4, 5, 12, 16];
+/// Stored instead of the days of a notice if there was none.
+pub(crate) const NO_NOTICE: u16 = u16::MAX;
+
+/// The parameters of a license that are in an index: key, state, plan, customer, expiry and the last notice.
+pub(crate) const INDEXED_COLUMNS: [usize; 7] = [1, 3, 4, 5, 12, 16, 17];
 
 /// The parameters of a license, in the order of the columns.
-pub(crate) fn license_values(license: &License) -> [Value<'_>; 17] {
+pub(crate) fn license_values(license: &License) -> [Value<'_>; 18] {
     let License {
         id,
         key_digest,
@@ -97,7 +103,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; 17] {
         metadata,
         version,
         last_event,
-        expiry_notified,
+        expiry_notice,
     } = license;
     [
         id.as_str().into(),
@@ -116,7 +122,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; 17] {
         json!(metadata).to_string().into(),
         int(*version).into(),
         int(*last_event).into(),
-        i64::from(expiry_notified.as_number()).into(),
+        i64::from(expiry_notice.map_or(NO_NOTICE, |notice| notice.days)).into(),
+        micros(expiry_notice.map(|notice| notice.at)).into(),
     ]
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::DeliveryDetail;
 use license_core::webhook::{
     Attempt, AttemptResult, Delivery, DeliveryStatus, DisabledReason, Endpoint, EndpointId, EndpointSettings,
-    EndpointState, EventSelection, LeaseToken, PreviousSecret, SealedSecret,
+    EndpointState, EventSelection, Failing, LeaseToken, PreviousSecret, SealedSecret,
 };
 use serde_json::{Value as Json, json};
 
@@ -35,6 +35,10 @@ impl<R: SqlRow> Reader<'_, R> {
             let until = self.time("previous_secret_until")?;
             Ok(PreviousSecret { sealed: SealedSecret::from_bytes(bytes), until })
         };
+        let failing = |since| {
+            let lasted = TimeDelta::microseconds(self.int("failing_lasted")?);
+            Ok(Failing { since, last_at: self.time("failing_last_at")?, lasted })
+        };
         let previous_secret = self.maybe_bytes("previous_secret")?.map(previous).transpose()?;
         Ok(Endpoint {
             id: self.endpoint_id("id")?,
@@ -51,7 +55,7 @@ impl<R: SqlRow> Reader<'_, R> {
             created_at: self.time("created_at")?,
             updated_at: self.time("updated_at")?,
             last_success_at: self.maybe_time("last_success_at")?,
-            failing_since: self.maybe_time("failing_since")?,
+            failing: self.maybe_time("failing_since")?.map(failing).transpose()?,
             last_event: self.count("last_event")?,
         })
     }
@@ -114,7 +118,7 @@ pub(crate) fn attempt_rows(attempts: &[Attempt]) -> String {
 }
 
 /// The parameters of an endpoint, in the order of the columns.
-pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 14] {
+pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 16] {
     let Endpoint {
         id,
         settings: EndpointSettings { url, events: _, description },
@@ -124,7 +128,7 @@ pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 14] {
         created_at,
         updated_at,
         last_success_at,
-        failing_since,
+        failing,
         last_event,
     } = endpoint;
     let (disabled_at, reason) = match state {
@@ -145,7 +149,9 @@ pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 14] {
         created_at.timestamp_micros().into(),
         updated_at.timestamp_micros().into(),
         micros(*last_success_at).into(),
-        micros(*failing_since).into(),
+        micros(failing.map(|failing| failing.since)).into(),
+        micros(failing.map(|failing| failing.last_at)).into(),
+        failing.map(|failing| failing.lasted.num_microseconds().unwrap_or(i64::MAX)).into(),
         int(*last_event).into(),
     ]
 }

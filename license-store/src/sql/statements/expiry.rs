@@ -8,13 +8,32 @@ use license_core::limits;
 use super::events::{EVENT_ITEMS, insert_events};
 use super::licenses::detail;
 use super::webhooks::insert_deliveries;
+use crate::sql::rows::NO_NOTICE;
+
+/// Licenses that may get an event; as in the index `licenses_by_expiry`.
+const PENDING: &str = "l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_notice_days > 0";
 
 statements! {
     ExpiryStatements {
-        /// Licenses with `expiry_notified` `$1` that expire by `$2`, at most `$3`.
+        /// Returns a row if there is a notice from after `$1`.
+        any_later_notice: "SELECT id FROM licenses WHERE expiry_notice_at IS NOT NULL AND expiry_notice_at > $1 LIMIT 1",
+        /// Forgets notices from after `$1`, of at most `$2` licenses.
+        forget_notices: format!(
+            "UPDATE licenses SET expiry_notice_days = {NO_NOTICE}, expiry_notice_at = NULL WHERE expiry_notice_at > $1 \
+             AND id IN (SELECT id FROM licenses WHERE expiry_notice_at IS NOT NULL AND expiry_notice_at > $1 \
+             LIMIT $2 + 0) RETURNING id"
+        ),
+        /// The different `expiry_notice_days` of licenses that may get an event: one look into the index for
+        /// each.
+        notice_days: format!(
+            "WITH RECURSIVE notices (days) AS (SELECT MIN(expiry_notice_days) FROM licenses l WHERE {PENDING} UNION ALL \
+             SELECT (SELECT MIN(l.expiry_notice_days) FROM licenses l WHERE {PENDING} AND l.expiry_notice_days > notices.days) \
+             FROM notices WHERE notices.days IS NOT NULL) SELECT days FROM notices WHERE days IS NOT NULL"
+        ),
+        /// Licenses with `expiry_notice_days` `$1` that expire by `$2`, at most `$3`.
         expiring: format!(
-            "{} WHERE l.state = 'active' AND l.expires_at IS NOT NULL AND l.expiry_notified < 2 \
-             AND l.expiry_notified = $1 AND l.expires_at <= $2 ORDER BY l.expires_at LIMIT $3 + 0",
+            "{} WHERE {PENDING} AND l.expiry_notice_days = $1 AND l.expires_at <= $2 \
+             ORDER BY l.expires_at LIMIT $3 + 0",
             detail::<D>(limits::EVENT_ACTIVATIONS)
         ),
         /// Updates licenses that have not changed since they were read.
@@ -46,14 +65,15 @@ statements! {
         let (events, skip_locked) = (D::items(2), D::SKIP_LOCKED);
         let count = |n| format!("(SELECT #{n} FROM {})", D::items_of(1, "counts"));
         let unchanged = format!(
-            "(SELECT value ->> 0 AS id, #1 AS version, #2 AS old_last_event, #3 AS expiry_notified, #4 AS last_event FROM {}) \
+            "(SELECT value ->> 0 AS id, #1 AS version, #2 AS old_last_event, #3 AS notice_days, #4 AS last_event, #5 AS notice_at FROM {}) \
              AS d JOIN licenses l ON l.id = d.id WHERE l.version = d.version AND l.last_event = d.old_last_event",
             D::items_of(1, "licenses")
         );
         let update_licenses = |condition: &str| {
             format!(
-                "UPDATE licenses SET expiry_notified = decided.expiry_notified, last_event = decided.last_event \
-                 FROM (SELECT l.id, d.expiry_notified, d.last_event FROM {unchanged}{condition}{skip_locked}) AS decided \
+                "UPDATE licenses SET expiry_notice_days = decided.notice_days, expiry_notice_at = decided.notice_at, \
+                 last_event = decided.last_event \
+                 FROM (SELECT l.id, d.notice_days, d.notice_at, d.last_event FROM {unchanged}{condition}{skip_locked}) AS decided \
                  WHERE licenses.id = decided.id RETURNING licenses.id"
             )
         };

@@ -22,8 +22,8 @@ statements! {
         reject:
             "INSERT INTO journal_rejected (id, at, size, entries, reason) \
              SELECT id, at, size, entries, $2 FROM journal WHERE id = $1",
-        /// Deletes writers that sent nothing for a week, by the time of validations. No batch is repeated
-        /// after so long.
-        prune_writers: "DELETE FROM writers WHERE at < (SELECT MAX(at) FROM writers) - 604800000000",
+        /// Deletes writers that sent nothing for the week before the heartbeat of the clock. No batch is
+        /// repeated after so long. The latest writer is no measure: its clock may be wrong.
+        prune_writers: "DELETE FROM writers WHERE at < (SELECT heartbeat FROM clock) - 604800000000",
     }
 }

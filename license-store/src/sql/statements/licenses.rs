@@ -9,9 +9,10 @@ use super::fragments::AS_OF;
 use super::list_query::ListQuery;
 use crate::sql::dialect::{Dialect, Value};
 
-/// The columns of `licenses`, in the order of the parameters `$1` to `$17` that write them.
+/// The columns of `licenses`, in the order of the parameters `$1` to `$18` that write them.
 pub(crate) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
-    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notified";
+    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days, \
+    expiry_notice_at";
 
 /// The counters of [`COUNTED_LICENSES`]. A license that was never validated has no row.
 pub(crate) const COUNTERS: &str = "CAST(COALESCE(c.validation_count, 0) AS BIGINT) AS validation_count, c.last_validated_at AS last_validated_at";
@@ -21,14 +22,14 @@ statements! {
     LicenseStatements {
         insert: format!(
             "INSERT INTO licenses ({COLUMNS}) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
              ON CONFLICT DO NOTHING RETURNING id"
         ),
         update:
             "UPDATE licenses SET key_digest = $2, sealed_key = $3, state = $4, plan = $5, customer_email = $6, \
              max_domains = $7, max_devices = $8, domains_used = $9, devices_used = $10, created_at = $11, \
              activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16, \
-             expiry_notified = $17 WHERE id = $1",
+             expiry_notice_days = $17, expiry_notice_at = $18 WHERE id = $1",
         /// Updates only columns without an index. Takes the same parameters.
         update_unindexed:
             "UPDATE licenses SET sealed_key = $3, max_domains = $7, max_devices = $8, domains_used = $9, \

@@ -1,6 +1,6 @@
 //! SQL on API tokens.
 
-use license_core::access::TokenId;
+use license_core::access::{TokenId, TokenUse};
 use license_core::store::PageRequest;
 use sqlx::SqlStr;
 
@@ -20,9 +20,12 @@ statements! {
         get: format!("SELECT {TOKEN} FROM tokens WHERE id = $1"),
         record_uses: format!(
             "UPDATE tokens SET last_used_at = used.at FROM (SELECT value ->> 0 AS id, #1 AS at FROM {}) AS used \
-             WHERE tokens.id = used.id AND (tokens.last_used_at IS NULL OR tokens.last_used_at < used.at)",
+             WHERE tokens.id = used.id AND (tokens.last_used_at IS NULL OR tokens.last_used_at < used.at \
+             OR tokens.last_used_at > used.at + {max_delay})",
             D::items(1)
         ),
+    } where {
+        let max_delay = TokenUse::MAX_DELAY.num_microseconds().unwrap_or(i64::MAX);
     }
 }
 

@@ -49,7 +49,7 @@ statements! {
             0 | 3..=5 | 13 => format!("value ->> {n}"),
             _ => format!("#{n}"),
         };
-        let columns = (0..17).map(column).collect::<Vec<_>>().join(", ");
+        let columns = (0..18).map(column).collect::<Vec<_>>().join(", ");
         let exists =
             |select: &str| format!("CAST(CASE WHEN EXISTS ({select}) THEN 1 ELSE 0 END AS BIGINT)");
     }

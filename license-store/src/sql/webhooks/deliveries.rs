@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::event::EventId;
-use license_core::store::{ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed};
+use license_core::store::{ChangeNotice, LeaseRequest, LeasedDelivery, Replay, Replayed, take_turns};
 use license_core::webhook::{Delivery, Endpoint, EndpointId, LeaseToken, Settled, Settlement, settle};
 
+use super::lapsed_after;
 use crate::sql::prelude::*;
 use crate::sql::rows::{attempt_rows, delivery_row};
 
@@ -35,43 +36,59 @@ impl<D: Dialect> SqlDatabase<D> {
         self.fetch(tx, &self.sql.webhooks.update_delivery, values).await.map(drop)
     }
 
-    /// Leases deliveries to the endpoints `due`, a JSON array of ids.
-    pub(super) async fn try_lease(&self, request: &LeaseRequest, due: &str) -> Result<Vec<LeasedDelivery>> {
+    /// Leases deliveries to the endpoints `due`, a JSON array of ids. Returns them, and how many were stuck.
+    pub(super) async fn try_lease(
+        &self,
+        request: &LeaseRequest,
+        due: &str,
+    ) -> Result<(Vec<LeasedDelivery>, u32)> {
         let (now, sql) = (request.now.timestamp_micros(), &self.sql.webhooks);
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         let locked = self.fetch(&mut tx, &sql.lock_endpoints, values![due]).await?;
-        let mut ready: Vec<(usize, Endpoint, Delivery)> = Vec::new();
+        let (lapsed_after, latest_retry) =
+            (lapsed_after(request.now), request.latest_retry.timestamp_micros());
+        let mut ready: Vec<(usize, Endpoint, Delivery, bool)> = Vec::new();
         for endpoint in locked.all("endpoints", "", Reader::endpoint)? {
-            let values = values![endpoint.id.as_str(), now];
+            let id = endpoint.id.as_str();
+            let values = values![id, now, lapsed_after];
             let leased = self.fetch(&mut tx, &sql.count_leased, values).await?.count("deliveries", "n")?;
             let room = u64::from(request.per_endpoint).saturating_sub(leased).min(request.limit.into());
-            let values = values![endpoint.id.as_str(), now, int(room)];
-            let rows = self.fetch(&mut tx, &sql.ready, values).await?;
-            let deliveries = rows.all("deliveries", "", Reader::delivery)?;
-            ready.extend((0..).zip(deliveries).map(|(rank, delivery)| (rank, endpoint.clone(), delivery)));
+            let first = self.fetch(&mut tx, &sql.ready_first, values![id, int(room)]).await?;
+            let first = first.all("deliveries", "", |row| Ok((row.delivery()?, false)))?;
+            let values = values![id, now, int(room), lapsed_after, latest_retry];
+            let timed = self.fetch(&mut tx, &sql.ready_timed, values).await?;
+            let timed = timed.all("deliveries", "", |row| {
+                let delivery = row.delivery()?;
+                let is_stuck = delivery.due_at.is_some_and(|due_at| due_at > request.now);
+                Ok((delivery, is_stuck))
+            })?;
+            let deliveries = take_turns(first, timed, usize::try_from(room).unwrap_or(usize::MAX));
+            let ranked = (0..).zip(deliveries);
+            ready.extend(ranked.map(|(rank, (delivery, stuck))| (rank, endpoint.clone(), delivery, stuck)));
         }
         // Equal shares: the first delivery of each endpoint, then the second of each, and so on.
         ready.sort_by_key(|(rank, ..)| *rank);
         ready.truncate(request.limit as usize);
         if ready.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
         let keys =
-            json_rows(ready.iter().map(|(_, endpoint, it)| json!([endpoint.id.as_str(), it.position])));
+            json_rows(ready.iter().map(|(_, endpoint, it, _)| json!([endpoint.id.as_str(), it.position])));
         let lease_until = request.lease_until.timestamp_micros();
         let values = values![keys, lease_until, request.token.as_bytes().as_slice()];
         self.fetch(&mut tx, &sql.lease, values).await?;
-        let positions = json_rows(ready.iter().map(|(_, _, it)| json!([it.position])));
+        let positions = json_rows(ready.iter().map(|(_, _, it, _)| json!([it.position])));
         let rows = self.fetch(&mut tx, &self.sql.events.at_positions, values![positions]).await?;
         let events = rows.all("events", "", Reader::sequenced_event)?.into_iter();
         let events: BTreeMap<_, _> = events.map(|one| (one.position, one.event)).collect();
         self.commit(tx).await?;
-        let leased = ready.into_iter().filter_map(|(_, endpoint, mut delivery)| {
+        let freed = ready.iter().filter(|(.., is_stuck)| *is_stuck).count();
+        let leased = ready.into_iter().filter_map(|(_, endpoint, mut delivery, _)| {
             delivery.due_at = Some(request.lease_until);
             let event = events.get(&delivery.position)?.clone();
             Some(LeasedDelivery { delivery, event, endpoint })
         });
-        Ok(leased.collect())
+        Ok((leased.collect(), u32::try_from(freed).unwrap_or(u32::MAX)))
     }
 
     pub(super) async fn try_settle(&self, settlement: &Settlement) -> Result<Settled> {
@@ -133,7 +150,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let position = rows.first("deliveries", "", |row| row.count("position"))?;
         let Some(position) = position else { return Ok(false) };
         let rows = json_rows([delivery_row(endpoint, position, event, now)].into_iter());
-        self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows]).await?;
+        self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows, lapsed_after(now)]).await?;
         if let Some(audit) = audit {
             self.insert_audit(&mut tx, audit).await?;
         }
@@ -167,7 +184,8 @@ impl<D: Dialect> SqlDatabase<D> {
             return Ok(Replayed { count: 0, next });
         }
         let rows = json_rows(selected.into_iter());
-        let replayed = self.fetch(&mut tx, &self.sql.webhooks.replay, values![rows]).await?;
+        let values = values![rows, lapsed_after(*now)];
+        let replayed = self.fetch(&mut tx, &self.sql.webhooks.replay, values).await?;
         self.commit_and_notify(tx, vec![ChangeNotice::Events]).await?;
         Ok(Replayed { count: u32::try_from(replayed.len()).unwrap_or(u32::MAX), next })
     }

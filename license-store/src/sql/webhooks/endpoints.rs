@@ -8,6 +8,7 @@ use license_core::webhook::{
     EndpointOutcome, NewEndpoint, decide_endpoint,
 };
 
+use super::lapsed_after;
 use crate::sql::prelude::*;
 use crate::sql::rows::endpoint_values;
 
@@ -75,7 +76,8 @@ impl<D: Dialect> SqlDatabase<D> {
         self.insert_events(&mut tx, event.as_slice()).await?;
         self.insert_unused_key(&mut tx, idempotency.as_ref(), event.as_slice()).await?;
         if *makes_due {
-            let values = values![id.as_str(), context.now.timestamp_micros()];
+            let now = context.now;
+            let values = values![id.as_str(), now.timestamp_micros(), lapsed_after(now)];
             self.fetch(&mut tx, &self.sql.webhooks.make_due, values).await?;
         }
         if let Some(audit) = audit {

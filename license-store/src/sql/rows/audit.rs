@@ -6,7 +6,7 @@ use license_core::access::{Actor, AuditEntry, Audited, TokenId, Who};
 use license_core::license::LicenseId;
 use serde_json::json;
 
-use super::reader::Reader;
+use super::reader::{Reader, unknown};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
@@ -40,7 +40,7 @@ impl<R: SqlRow> Reader<'_, R> {
         let (kind, token, name) =
             (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);
         let who = self.parse("actor_kind", name, |name| {
-            Who::from_stored(&kind, token.as_deref(), name).ok_or("no known actor")
+            Who::from_stored(&kind, token.as_deref(), name).ok_or_else(|| unknown(&kind))
         })?;
         let actor = Actor {
             who,

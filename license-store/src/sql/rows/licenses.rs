@@ -8,7 +8,7 @@ use license_core::license::{
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
 
-use super::reader::{Reader, hex, int, micros};
+use super::reader::{Reader, hex, int, micros, unknown};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
@@ -23,7 +23,7 @@ impl<R: SqlRow> Reader<'_, R> {
             id: self.license_id("id")?,
             key_digest: self.key_digest()?,
             sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
-            state: self.parsed("state", |text| LicenseState::parse(text).ok_or("no known state"))?,
+            state: self.known("state", LicenseState::parse)?,
             plan: self.text("plan")?,
             customer_email: self.parsed("customer_email", CustomerEmail::parse)?,
             max_domains: self.limit("max_domains")?,
@@ -37,7 +37,7 @@ impl<R: SqlRow> Reader<'_, R> {
             version: self.count("version")?,
             last_event: self.count("last_event")?,
             expiry_notified: self.parse("expiry_notified", self.int("expiry_notified")?, |number| {
-                ExpiryNotified::from_stored(number).ok_or("no known number")
+                ExpiryNotified::from_stored(number).ok_or_else(|| unknown(number))
             })?,
         })
     }

@@ -76,7 +76,8 @@ impl Secret {
         if let Some(secret) = Self::load(path)? {
             return Ok(secret);
         }
-        let secret = Self::generate(&mut SystemRng).map_err(|error| SecretFileError::Random(error.to_string()))?;
+        let secret =
+            Self::generate(&mut SystemRng).map_err(|error| SecretFileError::Random(error.to_string()))?;
         if secret.create_file(path)? {
             return Ok(secret);
         }

@@ -78,11 +78,7 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 
     /// Reads a text that must be one of those that this version knows.
-    pub(crate) fn known<T>(
-        &self,
-        column: &'static str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T> {
+    pub(crate) fn known<T>(&self, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T> {
         self.parsed(column, |text| read(text).ok_or_else(|| unknown(text)))
     }
 
@@ -176,7 +172,9 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 
     pub(crate) fn maybe_country(&self) -> Result<Option<Country>> {
-        self.maybe_parsed("country", |text| Country::parse(text).ok_or_else(|| format!("{text:?} is not a country code of two letters")))
+        self.maybe_parsed("country", |text| {
+            Country::parse(text).ok_or_else(|| format!("{text:?} is not a country code of two letters"))
+        })
     }
 }
 

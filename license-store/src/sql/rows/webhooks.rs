@@ -26,9 +26,10 @@ impl<R: SqlRow> Reader<'_, R> {
         let types = types.iter().map(String::as_str);
         let state = match self.maybe_time("disabled_at")? {
             None => EndpointState::Enabled,
-            Some(since) => {
-                EndpointState::Disabled { since, reason: self.known("disabled_reason", DisabledReason::parse)? }
-            }
+            Some(since) => EndpointState::Disabled {
+                since,
+                reason: self.known("disabled_reason", DisabledReason::parse)?,
+            },
         };
         let previous = |bytes| {
             let until = self.time("previous_secret_until")?;

@@ -1,11 +1,13 @@
 //! SQLite: one file, one machine, any number of processes.
 
+pub mod backup;
 mod checkpoint;
 mod files;
 #[cfg(test)]
 mod tests;
 mod time_limit;
 
+use std::error::Error;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,13 +24,13 @@ use tokio::time::{Instant, sleep};
 
 use super::database::Pools;
 use super::dialect::{Dialect, Durability, Value, driver};
-use super::fault::is_contended;
+use super::fault::{has_code, is_contended};
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::ATTEMPTS;
 use super::store::SqlStore;
 use checkpoint::Checkpoints;
-use files::{DatabaseFiles, create_private};
+use files::{DatabaseFiles, beside, create_private};
 
 /// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. Normally the checkpoint task does
 /// so earlier.
@@ -229,8 +231,17 @@ impl SqlStore<Sqlite> {
     /// # Errors
     /// Returns [`OpenError`] like [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, OpenError> {
-        let SqliteOptions { lock_timeout, readers, list_readers, list_timeout } = *options;
         let path = path.as_ref();
+        // Before it is opened: the last connection that closes removes the log, even if it does not fit.
+        let has_log = log_of(path).is_ok_and(|log| log.len() > 0);
+        Self::open_files(path, options).await.map_err(|error| match error {
+            OpenError::Database(source) if is_damaged(&*source) => OpenError::Damaged { has_log, source },
+            error => error,
+        })
+    }
+
+    async fn open_files(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
+        let SqliteOptions { lock_timeout, readers, list_readers, list_timeout } = *options;
         let file_error = |source| OpenError::File { source };
         match create_private(path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(file_error(error)),
@@ -293,6 +304,19 @@ impl SqlStore<Sqlite> {
         let dialect = Sqlite { checkpoints, files, list_timeout };
         Ok(Self::new(dialect, Pools { writer, readers, list_readers }, Feed::default()))
     }
+}
+
+/// Returns the log of a database that is not open.
+fn log_of(path: &Path) -> std::io::Result<std::fs::Metadata> {
+    std::fs::metadata(beside(&std::fs::canonicalize(path)?, "-wal"))
+}
+
+/// Returns whether SQLite says that the file is damaged or no database.
+fn is_damaged(error: &(dyn Error + 'static)) -> bool {
+    // SQLITE_CORRUPT and SQLITE_NOTADB, of which extended codes have the low byte.
+    let is_damage = |code: &str| code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 11 | 26));
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    causes.filter_map(|error| error.downcast_ref()).any(|error| has_code(error, is_damage))
 }
 
 /// Opens all connections of a pool.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::flags::Flags;
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
@@ -18,6 +19,10 @@ pub(crate) enum ServerCommand {
     /// Imports licenses from JSON Lines or CSV; servers may be running. Existing licenses are not changed,
     /// so an import that was interrupted can be repeated
     Import(ImportArgs),
+    /// Writes a copy of the SQLite database to a new file; servers may be running
+    Backup(BackupArgs),
+    /// Replaces the SQLite database by a backup; stop the server first
+    Restore(RestoreArgs),
 }
 
 impl ServerCommand {
@@ -27,6 +32,8 @@ impl ServerCommand {
             Self::Token(command) => tokens::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS),
             Self::Export(args) => transfer::export(args, flags).await,
             Self::Import(args) => transfer::import(args, flags).await,
+            Self::Backup(args) => backup::backup(args, &flags.database).await,
+            Self::Restore(args) => backup::restore(args, &flags.database).await,
         }
     }
 }

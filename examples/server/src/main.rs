@@ -2,11 +2,13 @@
 //! `license-server --help`
 //! lists the flags.
 
+mod backup;
 mod byte_size;
 mod command;
 #[cfg(test)]
 mod configuration;
 mod database;
+mod database_url;
 mod flags;
 mod network;
 mod retention;
@@ -39,7 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = Flags::try_parse().unwrap_or_else(|error| exit_without_urls(&error));
     flags.log_format.start(flags.log_level);
     let done = match &flags.command {
         Some(command) => command.run(&flags).await,
@@ -57,6 +59,27 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Prints an error of the flags and exits. An argument with a URL may contain a password, and is not repeated.
+fn exit_without_urls(error: &clap::Error) -> ! {
+    let urls: Vec<_> = std::env::args().filter(|argument| argument.contains("://")).collect();
+    if urls.is_empty() {
+        error.exit();
+    }
+    let mut text = error.to_string();
+    for url in urls {
+        text = text.replace(&url, "…");
+        // A flag of the form --name=URL is shown in parts.
+        if let Some((_, value)) = url.split_once('=') {
+            text = text.replace(value, "…");
+        }
+    }
+    #[expect(clippy::print_stderr, reason = "the error of the flags")]
+    {
+        eprint!("{text}");
+    }
+    std::process::exit(error.exit_code())
+}
+
 /// Starts, serves until a signal, and stops. Wrong settings are found before anything is created.
 async fn run(flags: Flags) -> Result<(), String> {
     let key_format = flags.key_format()?;
@@ -70,11 +93,15 @@ async fn run(flags: Flags) -> Result<(), String> {
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(text)?;
 
+    // Others that start meanwhile wait, and find the secret and the database of this start.
+    let starting = database.lock_folder();
     let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };
     database.check()?;
     let stop = stop_signal().map_err(text)?;
-    let secret = secret::load(&database)?;
+    let secret = secret::load(&database, flags.database.create)?;
     let store = database.open().await.inspect_err(|_| secret.discard())?;
+    drop(starting);
+    database.warn_about_readable_files();
     let (plan, names) = (plan_for_commands(&plans), plan_names(&plans));
     let engine = Engine::builder(store, &secret.secret)
         .plans(plans)

@@ -7,7 +7,7 @@ use clap::Args;
 use license_core::key::Secret;
 use license_store::sql::sqlite::backup::{self, BackupError, Target};
 
-use crate::database::Database;
+use crate::database::{Database, beside};
 use crate::flags::{DatabaseFlags, secret_of_environment};
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct RestoreArgs {
 pub(crate) async fn backup(args: &BackupArgs, flags: &DatabaseFlags) -> Result<ExitCode, String> {
     let database = Database::parse(flags)?;
     let path = sqlite(&database)?;
-    let (file, secret_file) = (&args.file, secret_beside(&args.file));
+    let (file, secret_file) = (&args.file, beside(&args.file, ".secret"));
     let from_environment = secret_of_environment()?;
     let own = database.secret_file().unwrap_or_default();
     let source = if from_environment.is_some() { "LICENSE_SECRET".into() } else { own.display().to_string() };
@@ -94,10 +94,10 @@ pub(crate) async fn restore(args: &RestoreArgs, flags: &DatabaseFlags) -> Result
 
 /// Returns the secret of the backup if the database has none. Another one is not overwritten.
 fn new_secret(database: &Database, file: &Path) -> Result<Option<Secret>, String> {
-    let (beside, own) = (secret_beside(file), database.secret_file().unwrap_or_default());
-    match (Secret::load(&beside).map_err(text)?, Secret::load(&own).map_err(text)?) {
+    let (given, own) = (beside(file, ".secret"), database.secret_file().unwrap_or_default());
+    match (Secret::load(&given).map_err(text)?, Secret::load(&own).map_err(text)?) {
         (Some(restored), Some(existing)) if restored.to_hex() != existing.to_hex() => {
-            Err(format!("{} and {} differ; move the wrong one away", beside.display(), own.display()))
+            Err(format!("{} and {} differ; move the wrong one away", given.display(), own.display()))
         }
         (restored, None) => Ok(restored),
         _ => Ok(None),
@@ -111,12 +111,6 @@ fn sqlite(database: &Database) -> Result<&Path, String> {
         Database::Memory => Err("memory: cannot be backed up, because it belongs to one process".to_owned()),
         Database::Postgres(..) => Err("use pg_dump and pg_restore for PostgreSQL".to_owned()),
     }
-}
-
-fn secret_beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".secret");
-    name.into()
 }
 
 #[expect(clippy::print_stdout, reason = "output of the command")]

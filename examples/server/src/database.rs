@@ -84,11 +84,7 @@ impl Database {
     pub(crate) fn secret_file(&self) -> Option<PathBuf> {
         match self {
             Self::Memory | Self::Postgres(..) => None,
-            Self::Sqlite(path) => {
-                let mut name = path.clone().into_os_string();
-                name.push(".secret");
-                Some(name.into())
-            }
+            Self::Sqlite(path) => Some(beside(path, ".secret")),
         }
     }
 
@@ -133,6 +129,13 @@ impl Database {
     /// yet: closing the file would drop the locks of SQLite.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self::Sqlite(path) = self else { return Ok(()) };
+        let log = beside(path, "-wal");
+        if self.is_new() && std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(format!(
+                "{self} is missing or empty, but its log {} exists: put the database back, or move the log away",
+                log.display()
+            ));
+        }
         if path.is_dir() {
             return Err(format!("{self} is a folder; write the path of a file, such as {self}/licenses.db"));
         }
@@ -163,6 +166,13 @@ impl Database {
             }
         })
     }
+}
+
+/// Returns the path with a suffix, such as `.secret`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// The URL without user, password and parameters.

@@ -92,7 +92,7 @@ pub(crate) struct DatabaseFlags {
     pub(crate) database: String,
 
     /// Create a new database although its secret exists; without this flag, a missing database is an error
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub(crate) create: bool,
 
     /// PostgreSQL: maximum number of connections of this node, without three for lists and changes

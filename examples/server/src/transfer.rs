@@ -95,8 +95,8 @@ async fn with_service<T>(
     let is_new = database.is_new();
     let target = if is_new && dry_run { &Database::Memory } else { database };
     let has_secret = database.secret_file().is_some_and(|file| file.exists());
-    let create = flags.database.create || dry_run;
-    let secret = secret::load(if has_secret { database } else { target }, create)?;
+    // An import is one way to fill a new database whose secret was copied from another machine.
+    let secret = secret::load(if has_secret { database } else { target }, true)?;
     let store = target.open().await.inspect_err(|_| secret.discard())?;
     drop(starting);
     if is_new && !dry_run {

@@ -253,16 +253,16 @@ fn all_licenses() -> LicenseQuery {
 
 #[tokio::test]
 async fn validation_does_not_wait_for_lists() {
-    let (_folder, store, id) = open_with_license().await;
-    let mut lists = Vec::new();
-    for _ in 0..SqliteOptions::default().list_readers {
-        lists.push(store.database.begin_list().await.expect("a connection"));
-    }
-    let claim = Claim::default();
-    let found = store.find_by_key(&KeyDigest::from_bytes([1; 32]), &claim).await.expect("an answer");
-    assert!(found.is_some());
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = SqliteOptions { readers: 1, list_readers: 1, ..SqliteOptions::default() };
+    let store = SqliteStore::open_with(folder.path().join("licenses.db"), &options).await;
+    let store = store.expect("a database");
+    let id = crate::sql::test_fixture::issue(&store, 1, START).await;
+    let list = store.database.begin_list().await.expect("the only connection for lists");
+    let found = store.find_by_key(&KeyDigest::from_bytes([1; 32]), &Claim::default()).await;
+    assert!(found.expect("an answer").is_some());
     assert!(store.get(&id).await.expect("an answer").is_some());
-    drop(lists);
+    drop(list);
     store.close().await;
 }
 

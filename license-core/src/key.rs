@@ -31,6 +31,8 @@ mod export_seal;
 mod format;
 mod imported;
 mod secret;
+#[cfg(feature = "system")]
+mod secret_file;
 mod vault;
 mod webhook_secret;
 
@@ -45,6 +47,8 @@ pub(crate) use self::export_seal::ExportSeal;
 pub use self::format::{KeyFormat, KeyFormatError};
 pub use self::imported::{ImportedKeyFormat, ImportedKeyFormatError, ImportedKeyFormats};
 pub use self::secret::{Secret, SecretError};
+#[cfg(feature = "system")]
+pub use self::secret_file::SecretFileError;
 pub use self::vault::{KeyVault, SealedKey, VaultError};
 pub use self::webhook_secret::{SealedSecret, WebhookSecret, WebhookSecretError};
 

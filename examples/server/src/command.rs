@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::clock::{self, ClockCommand};
 use crate::flags::Flags;
 use crate::tokens::{self, TokenCommand};
@@ -24,6 +25,10 @@ pub(crate) enum ServerCommand {
         #[command(subcommand)]
         command: Option<ClockCommand>,
     },
+    /// Writes a copy of the SQLite database to a new file; servers may be running
+    Backup(BackupArgs),
+    /// Replaces the SQLite database by a backup; stop the server first
+    Restore(RestoreArgs),
 }
 
 impl ServerCommand {
@@ -36,6 +41,8 @@ impl ServerCommand {
             Self::Clock { command } => {
                 clock::run(command.as_ref(), &flags.database).await.map(|()| ExitCode::SUCCESS)
             }
+            Self::Backup(args) => backup::backup(args, &flags.database).await,
+            Self::Restore(args) => backup::restore(args, &flags.database).await,
         }
     }
 }

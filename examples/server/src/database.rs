@@ -1,16 +1,19 @@
 //! The database that `--database` names.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::store::FullStore;
 use license_store::memory::MemoryStore;
+use license_store::sql::OpenError;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use license_store::sql::sqlite::SqliteStore;
 
+use crate::database_url;
 use crate::flags::DatabaseFlags;
 
 /// First bytes of every SQLite database file.
@@ -30,28 +33,40 @@ pub(crate) enum Database {
 impl Database {
     /// Parses the flags. No error repeats text that may contain a password.
     pub(crate) fn parse(flags: &DatabaseFlags) -> Result<Self, String> {
-        let known = "known are sqlite://FILE, postgres://… and memory:";
+        let known = "the forms are sqlite://FILE, postgres://USER:PASSWORD@HOST/NAME and memory:";
         let text = &flags.database;
         if text == "memory:" {
             return Ok(Self::Memory);
         }
         let Some((scheme, rest)) = text.split_once(':') else {
-            return Err(format!("--database has no scheme; {known}"));
+            return Err(if text.is_empty() || text.contains('@') {
+                format!("--database has no scheme; {known}")
+            } else {
+                format!("--database has no scheme; for this file, write --database sqlite://{text}")
+            });
         };
         match scheme {
             "sqlite" => {
                 let path = rest.strip_prefix("//").unwrap_or(rest);
                 if path == ":memory:" || path.starts_with("file:") {
                     return Err(
-                        "--database sqlite://FILE takes the name of a file; in memory is memory:".to_owned()
+                        "--database sqlite://FILE takes the path of a file; for a database in memory, write \
+                         --database memory:"
+                            .to_owned(),
                     );
                 }
                 if path.is_empty() || path.contains(['?', '\0']) || path.ends_with('/') {
-                    return Err("--database sqlite://FILE: names no file".to_owned());
+                    return Err(format!(
+                        "--database sqlite://{path} names no file; write the path of a file, without a ?"
+                    ));
                 }
                 Ok(Self::Sqlite(PathBuf::from(path)))
             }
             "postgres" | "postgresql" => {
+                database_url::check("--database", text)?;
+                if let Some(url) = &flags.database_listen {
+                    database_url::check("--database-listen", url)?;
+                }
                 let options = PostgresOptions {
                     max_connections: flags.database_connections.get().into(),
                     acquire_timeout: Duration::from_secs(flags.database_timeout.get().into()),
@@ -61,7 +76,7 @@ impl Database {
                 };
                 Ok(Self::Postgres(text.clone(), options))
             }
-            _ => Err(format!("--database: unknown scheme {scheme:?}; {known}")),
+            _ => Err(format!("--database has the unknown scheme {scheme:?}; {known}")),
         }
     }
 
@@ -69,11 +84,7 @@ impl Database {
     pub(crate) fn secret_file(&self) -> Option<PathBuf> {
         match self {
             Self::Memory | Self::Postgres(..) => None,
-            Self::Sqlite(path) => {
-                let mut name = path.clone().into_os_string();
-                name.push(".secret");
-                Some(name.into())
-            }
+            Self::Sqlite(path) => Some(beside(path, ".secret")),
         }
     }
 
@@ -85,11 +96,51 @@ impl Database {
         }
     }
 
-    /// Rejects a file that is not a database, before its secret is looked for.
+    /// Locks the folder of the database file until the guard is dropped. Waits for other processes that start
+    /// or restore a database in the folder. A folder that cannot be locked is no error.
+    pub(crate) fn lock_folder(&self) -> Option<File> {
+        let Self::Sqlite(path) = self else { return None };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
+        folder.lock().ok()?;
+        Some(folder)
+    }
+
+    /// Warns if other users of the machine can read the database or its secret.
+    pub(crate) fn warn_about_readable_files(&self) {
+        let Self::Sqlite(path) = self else { return };
+        for file in [Some(path.clone()), self.secret_file()].into_iter().flatten() {
+            #[cfg(unix)]
+            if let Ok(meta) = std::fs::metadata(&file) {
+                let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777;
+                if mode & 0o077 != 0 {
+                    let file = file.display();
+                    tracing::warn!(
+                        "{file} has mode {mode:o}, so other users can use it; run: chmod 600 {file}"
+                    );
+                }
+            }
+            #[cfg(not(unix))]
+            let _ = file;
+        }
+    }
+
+    /// Rejects a file that is not a database, before its secret is looked for. Nothing has the database open
+    /// yet: closing the file would drop the locks of SQLite.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self::Sqlite(path) = self else { return Ok(()) };
+        let log = beside(path, "-wal");
+        if self.is_new() && std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(format!(
+                "{self} is missing or empty, but its log {} exists: put the database back, or move the log away",
+                log.display()
+            ));
+        }
+        if path.is_dir() {
+            return Err(format!("{self} is a folder; write the path of a file, such as {self}/licenses.db"));
+        }
         let mut start = [0; SQLITE.len()];
-        match std::fs::File::open(path).and_then(|mut file| file.read(&mut start)) {
+        match File::open(path).and_then(|mut file| file.read(&mut start)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(format!("{self} cannot be opened: {error}")),
             Ok(read) if read > 0 && start != *SQLITE => {
@@ -113,7 +164,12 @@ impl Database {
 
     /// Opens the database, and creates it if it does not exist.
     pub(crate) async fn open(&self) -> Result<Arc<dyn FullStore>, String> {
-        let failed = |error| format!("{self}: {error}");
+        let failed = |error| match error {
+            OpenError::Damaged { .. } => format!(
+                "{self}: {error}; to restore a backup, run: license-server restore --force FILE --database {self}"
+            ),
+            error => format!("{self}: {error}"),
+        };
         Ok(match self {
             Self::Memory => Arc::new(MemoryStore::new()),
             Self::Sqlite(path) => Arc::new(SqliteStore::open(path).await.map_err(failed)?),
@@ -122,6 +178,13 @@ impl Database {
             }
         })
     }
+}
+
+/// Returns the path with a suffix, such as `.secret`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// The URL without user, password and parameters.

@@ -11,7 +11,7 @@ use crate::flags::Flags;
 /// Parses the flags. A variable that is empty or blank counts as not set.
 pub(crate) fn parse_flags() -> Flags {
     let parsed = command().try_get_matches().and_then(|matches| Flags::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| with_hint(error).exit())
+    parsed.unwrap_or_else(|error| exit_without_urls(&with_hint(error)))
 }
 
 fn command() -> Command {
@@ -40,6 +40,27 @@ fn with_hint(mut error: Error) -> Error {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
     }
     error
+}
+
+/// Prints an error of the flags and exits. An argument with a URL may contain a password, and is not repeated.
+fn exit_without_urls(error: &Error) -> ! {
+    let urls: Vec<_> = env::args().filter(|argument| argument.contains("://")).collect();
+    if urls.is_empty() {
+        error.exit();
+    }
+    let mut text = error.to_string();
+    for url in urls {
+        text = text.replace(&url, "…");
+        // A flag of the form --name=URL is shown in parts.
+        if let Some((_, value)) = url.split_once('=') {
+            text = text.replace(value, "…");
+        }
+    }
+    #[expect(clippy::print_stderr, reason = "the error of the flags")]
+    {
+        eprint!("{text}");
+    }
+    std::process::exit(error.exit_code())
 }
 
 /// Parses a switch, the one syntax of all flags and variables that are on or off.

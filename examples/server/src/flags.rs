@@ -79,8 +79,8 @@ pub(crate) struct Flags {
     pub(crate) log_level: LogLevel,
 }
 
-/// Flags of the database.
-#[derive(Debug, Args)]
+/// Flags of the database. `Debug` does not show the URLs, which may contain passwords.
+#[derive(Args)]
 pub(crate) struct DatabaseFlags {
     #[arg(
         long,
@@ -92,7 +92,11 @@ pub(crate) struct DatabaseFlags {
     )]
     pub(crate) database: String,
 
-    /// PostgreSQL: maximum number of connections of this node
+    /// Create a new database although its secret exists; without this flag, a missing database is an error
+    #[arg(long)]
+    pub(crate) create: bool,
+
+    /// PostgreSQL: maximum number of connections of this node, without three for lists and changes
     #[arg(long, global = true, env = "LICENSE_DATABASE_CONNECTIONS", value_name = "N", default_value = "10")]
     pub(crate) database_connections: NonZero<u16>,
 
@@ -113,6 +117,12 @@ pub(crate) struct DatabaseFlags {
     /// PostgreSQL: URL without the pooler, to listen for changes of other nodes
     #[arg(long, global = true, env = "LICENSE_DATABASE_LISTEN", hide_env_values = true, value_name = "URL")]
     pub(crate) database_listen: Option<String>,
+}
+
+impl std::fmt::Debug for DatabaseFlags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseFlags").field("create", &self.create).finish_non_exhaustive()
+    }
 }
 
 /// Flags of the cache and of the recording of validations.

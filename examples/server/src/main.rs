@@ -2,12 +2,14 @@
 //! `license-server --help`
 //! lists the flags.
 
+mod backup;
 mod byte_size;
 mod clock;
 mod command;
 #[cfg(test)]
 mod configuration;
 mod database;
+mod database_url;
 mod environment;
 mod flags;
 mod network;
@@ -71,11 +73,15 @@ async fn run(flags: Flags) -> Result<(), String> {
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(text)?;
 
+    // Others that start meanwhile wait, and find the secret and the database of this start.
+    let starting = database.lock_folder();
     let shown = if database.is_new() { format!("{database} (created)") } else { database.to_string() };
     database.check()?;
     let stop = stop_signal().map_err(text)?;
-    let secret = secret::load(&database)?;
+    let secret = secret::load(&database, flags.database.create)?;
     let store = database.open().await.inspect_err(|_| secret.discard())?;
+    drop(starting);
+    database.warn_about_readable_files();
     let (plan, names) = (plan_for_commands(&plans), plan_names(&plans));
     let engine = Engine::builder(store, &secret.secret)
         .plans(plans)

@@ -91,11 +91,14 @@ async fn with_service<T>(
     }
     let (key_format, (plans, _)) = (flags.key_format()?, flags.plans()?);
     database.check()?;
+    let starting = database.lock_folder();
     let is_new = database.is_new();
     let target = if is_new && dry_run { &Database::Memory } else { database };
     let has_secret = database.secret_file().is_some_and(|file| file.exists());
-    let secret = secret::load(if has_secret { database } else { target })?;
+    // An import is one way to fill a new database whose secret was copied from another machine.
+    let secret = secret::load(if has_secret { database } else { target }, true)?;
     let store = target.open().await.inspect_err(|_| secret.discard())?;
+    drop(starting);
     if is_new && !dry_run {
         note(&format!("{database}: new; secret: {}", secret.note));
     }

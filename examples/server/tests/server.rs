@@ -5,6 +5,9 @@
 #[path = "server/process.rs"]
 mod process;
 
+#[cfg(unix)]
+#[path = "server/backup.rs"]
+mod backup;
 #[cfg(target_os = "linux")]
 #[path = "server/clock.rs"]
 mod clock;
@@ -29,6 +32,9 @@ mod postgres_faults;
 mod secrets;
 #[path = "server/start.rs"]
 mod start;
+#[cfg(unix)]
+#[path = "server/storage.rs"]
+mod storage;
 #[path = "server/tokens.rs"]
 mod tokens;
 #[path = "server/transfer.rs"]

@@ -24,7 +24,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// Another transaction held the lock for too long. Nothing changed.
-    #[error("others are changing the same data")]
+    #[error("other calls are changing the same data; try again")]
     Contended {
         /// The error of the database.
         #[source]
@@ -40,6 +40,13 @@ pub enum StoreError {
         /// Id of the row.
         id: String,
         /// The reason.
+        #[source]
+        source: BoxError,
+    },
+    /// A list or a report took longer than the store allows. Nothing changed.
+    #[error("the query takes too long; narrow its filter or its time range")]
+    QueryTooBroad {
+        /// The error of the database.
         #[source]
         source: BoxError,
     },
@@ -64,6 +71,7 @@ impl StoreError {
             Self::Corrupt { table, column, id, .. } => {
                 Self::Corrupt { table, column, id: id.clone(), source: source() }
             }
+            Self::QueryTooBroad { .. } => Self::QueryTooBroad { source: source() },
             Self::Unavailable { .. } => Self::Unavailable { source: source() },
         }
     }

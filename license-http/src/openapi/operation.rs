@@ -106,7 +106,7 @@ impl Op {
     }
 
     pub(super) fn lists(self, schema: &str, cursor: Value) -> Self {
-        self.pages(cursor).answers(schema, "One page.")
+        self.pages(cursor).answers(schema, "One page.").errors(&[Code::QueryTooBroad])
     }
 
     pub(super) fn versioned(self) -> Self {

@@ -156,6 +156,7 @@ fn usage(op: Op, schema: &str) -> Op {
     .pages(matching("^-?[0-9]{1,18}_[0-9]{1,18}$"))
     .answers(schema, "Counts, and one page of validations.")
     .or_as("text/csv", "The breakdown or the series as a table.")
+    .errors(&[Code::QueryTooBroad])
 }
 
 fn customers() -> [Op; 4] {
@@ -166,9 +167,11 @@ fn customers() -> [Op; 4] {
                 "Replaces the e-mail address in all licenses and removes the metadata, also in events and in the audit, and \
                  in those of licenses that belonged to the customer before. The licenses keep working and stay grouped.",
             )
-            .answers("ErasedCustomer", "The replacement address."),
+            .answers("ErasedCustomer", "The replacement address.")
+            .errors(&[Code::QueryTooBroad]),
         get("/customers/{email}/export", "exportCustomer", "Export the data of a customer")
-            .answers("Export", "All data. If the export fails midway, the response is not valid JSON."),
+            .answers("Export", "All data. If the export fails midway, the response is not valid JSON.")
+            .errors(&[Code::QueryTooBroad]),
         get("/events", "listEvents", "List events, newest first")
             .query("type", event_type(), "Only events of this type.")
             .query("license", id("lic"), "Only events of this license.")

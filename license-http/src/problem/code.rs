@@ -80,6 +80,8 @@ codes! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "UNSUPPORTED_MEDIA_TYPE",
     /// A field of the body is invalid; `field` names it.
     InvalidField = UNPROCESSABLE_ENTITY "INVALID_FIELD",
+    /// The list or report takes too long; narrow its filter or its time range.
+    QueryTooBroad = UNPROCESSABLE_ENTITY "QUERY_TOO_BROAD",
     /// Too many calls; `Retry-After` says in how many seconds to try again.
     RateLimited = TOO_MANY_REQUESTS "RATE_LIMITED",
     /// The request headers are too large.

@@ -44,6 +44,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { .. } => Code::LicenseNotFound.into(),
+            StoreError::QueryTooBroad { .. } => Code::QueryTooBroad.into(),
             error if error.is_retryable() => {
                 tracing::warn!(error = %Chain(error), "store unavailable");
                 Code::StoreUnavailable.into()

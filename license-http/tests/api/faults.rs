@@ -55,6 +55,22 @@ async fn retryable_store_error_is_503() {
 }
 
 #[tokio::test]
+async fn list_that_takes_too_long_is_422() {
+    let store = fault_store();
+    let app = TestApp::over(store.clone()).await;
+    let license = app.issue("starter").await;
+    store.set(Fault::QueryTooBroad);
+    for path in
+        ["/api/v1/licenses?plan=starter&status=active".to_owned(), format!("{}/activations", license.path)]
+    {
+        let reply = app.get(&path).await;
+        assert_eq!(reply.fault(), (422, "QUERY_TOO_BROAD".to_owned(), None), "{path}");
+        assert!(reply.text().contains("narrow its filter or its time range"), "{}", reply.text());
+        assert_eq!(reply.header("retry-after"), None, "a repeated call takes as long");
+    }
+}
+
+#[tokio::test]
 async fn server_error_is_500_without_details() {
     for fault in [Fault::Corrupt, Fault::AlreadyExists, Fault::Panic] {
         check_all(fault, |target, reply| {

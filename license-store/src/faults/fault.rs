@@ -18,6 +18,8 @@ pub enum Fault {
     Contended,
     /// Fails with [`StoreError::Corrupt`].
     Corrupt,
+    /// Fails with [`StoreError::QueryTooBroad`].
+    QueryTooBroad,
     /// Fails with [`StoreError::AlreadyExists`].
     AlreadyExists,
     /// Panics.
@@ -49,6 +51,7 @@ impl Fault {
                 id: "lic_broken".to_owned(),
                 source: "not UTF-8".into(),
             },
+            Self::QueryTooBroad => StoreError::QueryTooBroad { source: "interrupted".into() },
             Self::AlreadyExists => StoreError::AlreadyExists { what: "the key" },
             Self::Panic => panic!("the store panics, as the test says"),
             Self::Hang => pending().await,

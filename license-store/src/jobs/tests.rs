@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use license_core::access::{Actor, AuditFilter, Who};
+use license_core::access::{Actor, AuditFilter, Principal};
 use license_core::clock::{Clock, ManualClock};
 use license_core::event::EventType;
 use license_core::license::Expiry;
@@ -173,7 +173,7 @@ async fn jobs_pause_while_the_clock_is_implausible() {
         assert_eq!(engine.services().warnings(), []);
     }
     clock.set(right + TimeDelta::days(1_500));
-    let by = Actor::new(Who::Named("operator".to_owned()));
+    let by = Actor::new(Principal::Named("operator".to_owned()));
     engine.clock.accept(&by).await.expect("accepted");
     sleep(retention::INTERVAL * 2).await;
     assert_eq!(other.services().warnings(), [], "the other node has the same time");

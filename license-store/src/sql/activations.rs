@@ -18,17 +18,20 @@ impl<D: Dialect> ActivationStore for SqlStore<D> {
     ) -> Result<Page<ActivationDetail, ActivationId>> {
         self.catch_up().await;
         let (database, sql) = (&*self.database, &self.database.sql.activations);
-        let mut connection = database.reader().await?;
-        database.check_exists(&mut connection, id).await?;
         let after = page.after.as_ref().map_or("", ActivationId::as_str);
         let limit = i64::from(page.limit) + 1;
-        let rows = match kind {
-            None => database.fetch(&mut connection, &sql.list, values![id.as_str(), after, limit]).await?,
-            Some(kind) => {
-                let values = values![id.as_str(), after, limit, kind.as_str()];
-                database.fetch(&mut connection, &sql.list_of_kind, values).await?
+        let read = async {
+            let mut tx = database.begin_list().await?;
+            database.check_exists(&mut tx, id).await?;
+            match kind {
+                None => database.fetch(&mut tx, &sql.list, values![id.as_str(), after, limit]).await,
+                Some(kind) => {
+                    let values = values![id.as_str(), after, limit, kind.as_str()];
+                    database.fetch(&mut tx, &sql.list_of_kind, values).await
+                }
             }
         };
+        let rows = database.limited(read).await?;
         let items = rows.all("activations", id.as_str(), Reader::activation_detail)?;
         Ok(Page::from_one_more(items, page.limit, |detail: &ActivationDetail| detail.activation.id.clone()))
     }

@@ -110,7 +110,7 @@ impl<D: Dialect> SqlDatabase<D> {
 impl<D: Dialect> AuditStore for SqlStore<D> {
     async fn list_audit(&self, filter: &AuditFilter, page: &PageRequest<u64>) -> Result<Page<Audited, u64>> {
         let (sql, values) = AuditStatements::list(filter, page);
-        let rows = self.database.read(&sql, &values).await?;
+        let rows = self.database.list(&sql, &values).await?;
         let items = rows.all("audit", "", Reader::audited)?;
         Ok(Page::from_one_more(items, page.limit, |audited: &Audited| audited.sequence))
     }
@@ -124,6 +124,8 @@ impl<D: Dialect> AuditStore for SqlStore<D> {
     }
 
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<()> {
-        retry(|| self.database.try_erase_customer(erasure, entry)).await
+        retry(|| self.database.try_erase_customer(erasure, entry)).await?;
+        self.database.dialect.erased().await;
+        Ok(())
     }
 }

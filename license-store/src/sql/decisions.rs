@@ -7,7 +7,7 @@ use license_core::store::LicenseChanged;
 use license_core::usage::{Day, EvictionCandidate, LastSeen, LeastRecentlySeen};
 
 use super::command_queue::CommandRequest;
-use super::fault::{is_taken, store_error};
+use super::fault::is_taken;
 use super::prelude::*;
 use super::rows;
 
@@ -148,7 +148,7 @@ impl<D: Dialect> SqlDatabase<D> {
             if is_taken(&error) {
                 StoreError::AlreadyExists { what: "the license key" }
             } else {
-                store_error::<D>(error)
+                self.failed(error)
             }
         })?;
         let plan = rows::idle_plan(license);

@@ -5,6 +5,7 @@ use std::convert::identity;
 use std::fmt;
 use std::future::Future;
 
+use license_core::store::BoxError;
 use sqlx::{Database, SqlStr};
 
 /// How transactions begin, rows are locked and lists are read. All other SQL is shared.
@@ -28,6 +29,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn begin_write(&self, durability: Durability) -> SqlStr;
     /// Begins a transaction that reads from one snapshot.
     fn begin_read(&self) -> SqlStr;
+    /// Begins a transaction for a list or a report. Its time is limited.
+    fn begin_list(&self) -> SqlStr;
     /// Begins a transaction that reads from one snapshot, with long pauses between the reads.
     fn begin_snapshot(&self) -> SqlStr;
     /// Returns whether a single statement needs a transaction.
@@ -73,12 +76,41 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         values: &[Value<'_>],
     ) -> impl Future<Output = sqlx::Result<Vec<<Self::Db as Database>::Row>>> + Send;
 
+    /// Sets or removes the time limit of a connection for lists. Does nothing if
+    /// [`begin_list`](Self::begin_list) sets it.
+    fn limit_time(
+        &self,
+        connection: &mut <Self::Db as Database>::Connection,
+        is_limited: bool,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Checks that the files of the database are still those that were opened. Otherwise a change would be
+    /// lost.
+    ///
+    /// # Errors
+    /// Returns the reason why changes must fail.
+    fn check_files(&self) -> Result<(), BoxError>;
+    /// Returns the result of the last check, without another one.
+    ///
+    /// # Errors
+    /// Returns the reason why reads must fail.
+    fn last_check(&self) -> Result<(), BoxError>;
+
+    /// Notes an import: the planner needs new statistics.
+    fn imported(&self);
+    /// Removes what an erasure deleted from the files of the database, as far as this process can.
+    fn erased(&self) -> impl Future<Output = ()> + Send;
+
     /// Ends the tasks that have connections of their own.
     fn close(&self) -> impl Future<Output = ()> + Send;
 
     /// Returns whether an error code of the database means that a lock was not granted and nothing was
     /// written.
     fn is_contended(code: &str) -> bool;
+    /// Returns whether an error code of the database means that the disk has no room.
+    fn is_disk_full(code: &str) -> bool;
+    /// Returns whether an error code of the database means that a time limit ended a statement.
+    fn is_time_limit(code: &str) -> bool;
 }
 
 /// Faults that a commit must survive.
@@ -89,6 +121,7 @@ pub enum Durability {
     /// A crash of this process.
     ProcessCrash,
     /// A crash of this process only. If a crash of the database loses the commit, a job repeats the work.
+    /// Deleted rows are not overwritten, so they must not be about a customer.
     Repeatable,
 }
 

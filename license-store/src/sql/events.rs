@@ -55,7 +55,7 @@ impl<D: Dialect> SqlDatabase<D> {
 impl<D: Dialect> EventStore for SqlStore<D> {
     async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>> {
         let values = values![id.as_str(), int(after), i64::from(limit)];
-        let rows = self.database.read(&self.database.sql.events.of_license, values).await?;
+        let rows = self.database.list(&self.database.sql.events.of_license, values).await?;
         rows.all("events", id.as_str(), |row| row.event(Subject::License(id.clone())))
     }
 
@@ -85,7 +85,7 @@ impl<D: Dialect> EventStore for SqlStore<D> {
         page: &PageRequest<u64>,
     ) -> Result<Page<SequencedEvent, u64>> {
         let (sql, values) = EventStatements::list(filter, page);
-        let rows = self.database.read(&sql, &values).await?;
+        let rows = self.database.list(&sql, &values).await?;
         let items = rows.all("events", "", Reader::sequenced_event)?;
         Ok(Page::from_one_more(items, page.limit, |event: &SequencedEvent| event.position))
     }

@@ -12,10 +12,27 @@ pub(super) fn store_error<D: Dialect>(error: sqlx::Error) -> StoreError {
     if contended { StoreError::Contended { source } } else { StoreError::Unavailable { source } }
 }
 
+/// Converts the error of a list or a report, whose time is limited.
+pub(super) fn list_error<D: Dialect>(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { source }
+            if source.downcast_ref().is_some_and(|error| has_code(error, D::is_time_limit)) =>
+        {
+            StoreError::QueryTooBroad { source }
+        }
+        error => error,
+    }
+}
+
 /// Returns whether a lock was not granted.
 pub(super) fn is_contended<D: Dialect>(error: &sqlx::Error) -> bool {
+    has_code(error, D::is_contended)
+}
+
+/// Returns whether an error of the database has one of these codes.
+pub(super) fn has_code(error: &sqlx::Error, is_one: impl FnOnce(&str) -> bool) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| D::is_contended(&code))
+    code.is_some_and(|code| is_one(&code))
 }
 
 /// Returns whether a unique key is taken.
@@ -92,9 +109,19 @@ mod tests {
         }
     }
 
+    fn check_lists<D: Dialect>(time_limit: &'static str, other: &'static str) {
+        let error = |code| store_error::<D>(sqlx::Error::Database(Box::new(Coded(code))));
+        assert!(matches!(list_error::<D>(error(time_limit)), StoreError::QueryTooBroad { .. }));
+        assert!(matches!(error(time_limit), StoreError::Unavailable { .. }), "only lists are too broad");
+        assert!(matches!(list_error::<D>(error(other)), StoreError::Unavailable { .. }));
+        let lost = StoreError::Unavailable { source: "no error of the driver".into() };
+        assert!(matches!(list_error::<D>(lost), StoreError::Unavailable { .. }));
+    }
+
     #[cfg(feature = "sqlite")]
     #[test]
     fn sqlite_codes_are_mapped() {
+        check_lists::<super::super::sqlite::Sqlite>("9", "13");
         // Busy: plain, recovery, snapshot, timeout; locked: plain, shared cache.
         let contended = ["5", "261", "517", "773", "6", "262"];
         // I/O, full, cannot open, corrupt, read-only, no database.
@@ -104,6 +131,7 @@ mod tests {
     #[cfg(feature = "postgres")]
     #[test]
     fn postgres_codes_are_mapped() {
+        check_lists::<super::super::postgres::Postgres>("57014", "53100");
         let unavailable = [
             ("40003", "statement_completion_unknown"),
             ("08007", "transaction_resolution_unknown"),

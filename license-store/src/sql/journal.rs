@@ -146,7 +146,9 @@ impl<D: Dialect> SqlDatabase<D> {
         let values = values![writer.as_slice(), number, *latest, *earliest, int(*size), entries.as_str()];
         if !D::SINGLE_WRITER && !self.dialect.needs_transactions() {
             // One statement is a transaction: one round trip to the server instead of three.
-            return self.read(&self.sql.journal.record, values).await.map(drop);
+            self.read(&self.sql.journal.record, values).await?;
+            self.written();
+            return Ok(());
         }
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &self.sql.journal.record, values).await?;

@@ -90,7 +90,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
         }
         self.catch_up().await;
         let (sql, values) = self.database.sql.licenses.list(query);
-        let rows = self.database.read(&sql, &values).await?;
+        let rows = self.database.list(&sql, &values).await?;
         let items = rows.all("licenses", "", Reader::detail)?;
         Ok(Page::from_one_more(items, query.page.limit, |detail: &LicenseDetail| detail.license.id.clone()))
     }
@@ -100,6 +100,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     async fn ping(&self) -> Result<()> {
+        self.database.check_files()?;
         self.database.read(&self.database.sql.settings.ping, &[]).await.map(drop)
     }
 

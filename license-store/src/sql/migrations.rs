@@ -25,6 +25,19 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// The database file is damaged, or does not fit its log.
+    #[error("{}", if *has_log {
+        "the database does not fit its log (-wal): a file was copied over the database, or one of the two was lost"
+    } else {
+        "the database is damaged"
+    })]
+    Damaged {
+        /// Whether there was a log beside the database.
+        has_log: bool,
+        /// The error of the database.
+        #[source]
+        source: BoxError,
+    },
     /// The database cannot be reached, or is not a license database.
     #[error("the database cannot be opened: {0}")]
     Database(BoxError),

@@ -4,11 +4,14 @@ mod listener;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
+use license_core::store::BoxError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, Postgres as Driver};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqlStr};
 
+use super::database::Pools;
 use super::dialect::{Dialect, Durability, Value, driver};
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
@@ -28,10 +31,16 @@ const SNAPSHOT_IDLE: &str = "10min";
 const APPLICATION: &str = "license-store";
 
 /// Settings of a [`PostgresStore`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PostgresOptions {
-    /// Maximum number of connections.
+    /// Maximum number of connections, without those for lists.
     pub max_connections: u32,
+    /// Maximum number of connections for lists, reports and exports. Validations never wait for these.
+    pub list_connections: u32,
+    /// How long the server works on a statement of a list or a report before it fails with
+    /// [`QueryTooBroad`](license_core::StoreError::QueryTooBroad). In whole milliseconds. Exports have the
+    /// `statement_timeout` for each page.
+    pub list_timeout: Duration,
     /// How long a call waits for a connection, a new one included, before the store is unavailable.
     pub acquire_timeout: Duration,
     /// How long the server works on one statement, or waits for the next one of a transaction, before the
@@ -53,6 +62,8 @@ impl Default for PostgresOptions {
     fn default() -> Self {
         Self {
             max_connections: 10,
+            list_connections: 2,
+            list_timeout: Duration::from_secs(2),
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
@@ -62,11 +73,29 @@ impl Default for PostgresOptions {
     }
 }
 
+/// Does not show `listen_url`, which may contain a password.
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("max_connections", &self.max_connections)
+            .field("list_connections", &self.list_connections)
+            .field("list_timeout", &self.list_timeout)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .field("transaction_pooler", &self.transaction_pooler)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns a timeout in PostgreSQL's unit. 0 would be no limit at all.
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1)
+}
+
 impl PostgresOptions {
     /// Sets the timeouts, for a session or, with `LOCAL`, for a transaction.
     fn timeouts(&self, local: &str) -> String {
-        // 0 would be no limit at all.
-        let millis = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1);
         let (statement, lock) = (millis(self.statement_timeout), millis(self.lock_timeout / ATTEMPTS));
         // Without the last one, a node that is suspended in a transaction holds its lock until it resumes.
         format!(
@@ -82,6 +111,7 @@ pub struct Postgres {
     begin_write: SqlStr,
     begin_repeatable: SqlStr,
     begin_read: SqlStr,
+    begin_list: SqlStr,
     transaction_pooler: bool,
 }
 
@@ -107,6 +137,10 @@ impl Postgres {
             begin_write: begin("READ COMMITTED", ""),
             begin_repeatable: begin("READ COMMITTED", "; SET LOCAL synchronous_commit = off"),
             begin_read: begin("REPEATABLE READ READ ONLY", ""),
+            begin_list: begin(
+                "REPEATABLE READ READ ONLY",
+                &format!("; SET LOCAL statement_timeout = {}", millis(options.list_timeout)),
+            ),
             transaction_pooler: options.transaction_pooler,
         }
     }
@@ -133,6 +167,10 @@ impl Dialect for Postgres {
 
     fn begin_read(&self) -> SqlStr {
         self.begin_read.clone()
+    }
+
+    fn begin_list(&self) -> SqlStr {
+        self.begin_list.clone()
     }
 
     fn begin_snapshot(&self) -> SqlStr {
@@ -201,11 +239,38 @@ impl Dialect for Postgres {
         fetch(connection, sql, values, !self.transaction_pooler).await
     }
 
+    async fn limit_time(&self, _: &mut PgConnection, _: bool) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn last_check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn imported(&self) {
+        // The server analyses changed tables itself.
+    }
+
+    async fn erased(&self) {}
+
     async fn close(&self) {}
 
     fn is_contended(code: &str) -> bool {
         // serialization_failure, deadlock_detected, lock_not_available
         matches!(code, "40001" | "40P01" | "55P03")
+    }
+
+    fn is_disk_full(code: &str) -> bool {
+        code == "53100"
+    }
+
+    fn is_time_limit(code: &str) -> bool {
+        // query_canceled
+        code == "57014"
     }
 }
 
@@ -246,12 +311,15 @@ impl SqlStore<Postgres> {
                 Box::pin(async move { connection.execute(timeouts).await.map(drop) })
             });
         }
+        let list_readers =
+            pool.clone().max_connections(options.list_connections).connect_lazy_with(server.clone());
         let pool = pool.connect_with(server).await.map_err(open_error)?;
         let dialect = Postgres::new(options);
         prepare(&mut *pool.acquire().await.map_err(open_error)?, !options.transaction_pooler).await?;
         let listener = listener::connect(&listen).await.map_err(open_error)?;
         let feed = Feed::with_receiver(|changes| listener::run(listener, listen, changes));
-        Ok(Self::new(dialect, pool.clone(), pool, feed))
+        let pools = Pools { writer: pool.clone(), readers: pool, list_readers };
+        Ok(Self::new(dialect, pools, feed))
     }
 }
 

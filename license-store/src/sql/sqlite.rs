@@ -1,37 +1,53 @@
 //! SQLite: one file, one machine, any number of processes.
 
+pub mod backup;
 mod checkpoint;
+mod files;
 #[cfg(test)]
 mod tests;
+mod time_limit;
 
+use std::error::Error;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use license_core::store::BoxError;
 
 use sqlx::sqlite::{
     Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection, Executor, SqlStr};
+use sqlx::{ConnectOptions, Connection, Executor, SqlStr};
 use tokio::time::{Instant, sleep};
 
+use super::database::Pools;
 use super::dialect::{Dialect, Durability, Value, driver};
-use super::fault::is_contended;
+use super::fault::{has_code, is_contended};
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::ATTEMPTS;
 use super::store::SqlStore;
 use checkpoint::Checkpoints;
+use files::{DatabaseFiles, beside, create_private};
 
 /// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. Normally the checkpoint task does
 /// so earlier.
 const LOG_PAGES: &str = "32768";
+/// Bytes that the log keeps when it restarts: a commit that makes the file longer takes more time.
+const LOG_BYTES: &str = "67108864";
+/// Age at which a connection for lists is replaced: a new one knows the latest statistics of the planner.
+const LIST_READER_AGE: Duration = Duration::from_secs(600);
 /// Pause between attempts to open a file that another process is opening.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 // IMMEDIATE takes the write lock at once; a transaction that reads first and writes later fails if another
 // one wrote between. In WAL mode, NORMAL hands each commit to the operating system, and FULL also waits for
-// the disk.
-const BEGIN_FULL: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
-const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+// the disk. With secure_delete, deleted rows are overwritten with zeros, so that nothing of an erased customer
+// stays in the file. FAST skips pages that become free, which would be written only for that.
+const BEGIN_FULL: &str = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
+const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
+const BEGIN_REPEATABLE: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/sqlite/0001_initial.sql"))];
 
@@ -43,11 +59,21 @@ pub struct SqliteOptions {
     pub lock_timeout: Duration,
     /// Number of connections that read. Reads take microseconds, so more connections than cores gain nothing.
     pub readers: u32,
+    /// Number of connections for lists, reports and exports. Validations never wait for these.
+    pub list_readers: u32,
+    /// How long a list or a report may take before it fails with
+    /// [`QueryTooBroad`](license_core::StoreError::QueryTooBroad). Exports have no limit.
+    pub list_timeout: Duration,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { lock_timeout: Duration::from_secs(5), readers: 4 }
+        Self {
+            lock_timeout: Duration::from_secs(5),
+            readers: 4,
+            list_readers: 3,
+            list_timeout: Duration::from_secs(2),
+        }
     }
 }
 
@@ -56,6 +82,8 @@ impl Default for SqliteOptions {
 pub struct Sqlite {
     /// Runs until the store is closed or dropped.
     checkpoints: Checkpoints,
+    files: Arc<DatabaseFiles>,
+    list_timeout: Duration,
 }
 
 /// A store in an SQLite file: one machine, any number of processes.
@@ -77,12 +105,17 @@ impl Dialect for Sqlite {
     fn begin_write(&self, durability: Durability) -> SqlStr {
         SqlStr::from_static(match durability {
             Durability::PowerLoss => BEGIN_FULL,
-            Durability::ProcessCrash | Durability::Repeatable => BEGIN_NORMAL,
+            Durability::ProcessCrash => BEGIN_NORMAL,
+            Durability::Repeatable => BEGIN_REPEATABLE,
         })
     }
 
     fn begin_read(&self) -> SqlStr {
         SqlStr::from_static("BEGIN DEFERRED")
+    }
+
+    fn begin_list(&self) -> SqlStr {
+        self.begin_read()
     }
 
     fn begin_snapshot(&self) -> SqlStr {
@@ -139,6 +172,30 @@ impl Dialect for Sqlite {
         fetch(connection, sql, values, true).await
     }
 
+    async fn limit_time(
+        &self,
+        connection: &mut sqlx::SqliteConnection,
+        is_limited: bool,
+    ) -> sqlx::Result<()> {
+        time_limit::limit_time(connection, is_limited.then_some(self.list_timeout)).await
+    }
+
+    fn check_files(&self) -> Result<(), BoxError> {
+        self.files.check()
+    }
+
+    fn last_check(&self) -> Result<(), BoxError> {
+        self.files.last_check()
+    }
+
+    fn imported(&self) {
+        self.checkpoints.imported();
+    }
+
+    async fn erased(&self) {
+        self.checkpoints.erased().await;
+    }
+
     async fn close(&self) {
         self.checkpoints.stop().await;
     }
@@ -146,6 +203,16 @@ impl Dialect for Sqlite {
     fn is_contended(code: &str) -> bool {
         // The low byte of an extended code is the code itself: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
         code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+    }
+
+    fn is_disk_full(code: &str) -> bool {
+        // SQLITE_FULL; SQLITE_IOERR_WRITE, which a quota causes; SQLITE_IOERR_SHMSIZE.
+        matches!(code, "13" | "778" | "4874")
+    }
+
+    fn is_time_limit(code: &str) -> bool {
+        // SQLITE_INTERRUPT
+        code == "9"
     }
 }
 
@@ -164,9 +231,22 @@ impl SqlStore<Sqlite> {
     /// # Errors
     /// Returns [`OpenError`] like [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, OpenError> {
-        let SqliteOptions { lock_timeout, readers } = *options;
         let path = path.as_ref();
-        create_private(path).map_err(|source| OpenError::File { source })?;
+        // Before it is opened: the last connection that closes removes the log, even if it does not fit.
+        let has_log = log_of(path).is_ok_and(|log| log.len() > 0);
+        Self::open_files(path, options).await.map_err(|error| match error {
+            OpenError::Database(source) if is_damaged(&*source) => OpenError::Damaged { has_log, source },
+            error => error,
+        })
+    }
+
+    async fn open_files(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
+        let SqliteOptions { lock_timeout, readers, list_readers, list_timeout } = *options;
+        let file_error = |source| OpenError::File { source };
+        match create_private(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(file_error(error)),
+            _ => {}
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -197,6 +277,7 @@ impl SqlStore<Sqlite> {
         let writer_options = options
             .clone()
             .pragma("wal_autocheckpoint", LOG_PAGES)
+            .pragma("journal_size_limit", LOG_BYTES)
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "memory");
         let writer = connect(&writing, &writer_options, lock_timeout).await.map_err(open_error)?;
@@ -206,11 +287,45 @@ impl SqlStore<Sqlite> {
         // from when it opened.
         tx.execute("ANALYZE sqlite_schema").await.map_err(open_error)?;
         tx.commit().await.map_err(open_error)?;
-        let readers = pool().max_connections(readers);
-        let readers = readers.connect_with(options.clone().read_only(true)).await.map_err(open_error)?;
-        let checkpoints = Checkpoints::start(options, writer.clone());
-        Ok(Self::new(Sqlite { checkpoints }, writer, readers, Feed::default()))
+        let reader_options = options.clone().read_only(true);
+        // All connections open the files now, while they are known to belong together.
+        let readers = pool().max_connections(readers).connect_with(reader_options.clone()).await;
+        let readers = readers.map_err(open_error)?;
+        open_all(&readers).await.map_err(open_error)?;
+        let list_readers = pool()
+            .max_connections(list_readers)
+            .max_lifetime(LIST_READER_AGE)
+            .connect_lazy_with(reader_options);
+        let checkpointer = options.busy_timeout(Duration::ZERO).pragma("wal_autocheckpoint", "0");
+        let mut checkpointer = checkpointer.connect().await.map_err(open_error)?;
+        checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").await.map_err(open_error)?;
+        let files = Arc::new(DatabaseFiles::of(path).map_err(file_error)?);
+        let checkpoints = Checkpoints::start(checkpointer, writer.clone(), Arc::clone(&files));
+        let dialect = Sqlite { checkpoints, files, list_timeout };
+        Ok(Self::new(dialect, Pools { writer, readers, list_readers }, Feed::default()))
     }
+}
+
+/// Returns the log of a database that is not open.
+fn log_of(path: &Path) -> std::io::Result<std::fs::Metadata> {
+    std::fs::metadata(beside(&std::fs::canonicalize(path)?, "-wal"))
+}
+
+/// Returns whether SQLite says that the file is damaged or no database.
+fn is_damaged(error: &(dyn Error + 'static)) -> bool {
+    // SQLITE_CORRUPT and SQLITE_NOTADB, of which extended codes have the low byte.
+    let is_damage = |code: &str| code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 11 | 26));
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    causes.filter_map(|error| error.downcast_ref()).any(|error| has_code(error, is_damage))
+}
+
+/// Opens all connections of a pool.
+async fn open_all(pool: &SqlitePool) -> sqlx::Result<()> {
+    let mut connections = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        connections.push(pool.acquire().await?);
+    }
+    Ok(())
 }
 
 /// Connects, and retries while another process opens the file: a new file gets its log under an exclusive
@@ -226,17 +341,5 @@ async fn connect(
             Err(error) if is_contended::<Sqlite>(&error) && Instant::now() < until => sleep(OPEN_PAUSE).await,
             result => return result,
         }
-    }
-}
-
-/// Creates the file, readable by its owner only. SQLite gives its `-wal` and `-shm` files the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use license_core::metrics::Metric;
-use license_core::store::StoreHealth;
-use sqlx::Pool;
+use license_core::store::{HealthWarning, StoreHealth};
 
 use super::compaction::Compaction;
-use super::database::SqlDatabase;
+use super::database::{Pools, SqlDatabase};
 use super::dialect::Dialect;
 use super::feed::Feed;
 use crate::Result;
@@ -23,8 +22,8 @@ pub struct SqlStore<D: Dialect> {
 }
 
 impl<D: Dialect> SqlStore<D> {
-    pub(super) fn new(dialect: D, writer: Pool<D::Db>, readers: Pool<D::Db>, feed: Feed) -> Self {
-        let database = Arc::new(SqlDatabase::new(dialect, writer, readers, feed));
+    pub(super) fn new(dialect: D, pools: Pools<D>, feed: Feed) -> Self {
+        let database = Arc::new(SqlDatabase::new(dialect, pools, feed));
         let compaction = Arc::new(Compaction::start(Arc::clone(&database)));
         Self { database, compaction }
     }
@@ -46,6 +45,11 @@ impl<D: Dialect> SqlStore<D> {
 }
 
 impl<D: Dialect> StoreHealth for SqlStore<D> {
+    fn warnings(&self) -> Vec<HealthWarning> {
+        let full = self.database.is_disk_full();
+        full.then_some(HealthWarning::DiskFull).into_iter().collect()
+    }
+
     fn metrics(&self) -> Vec<Metric> {
         self.database.backlog.metrics()
     }

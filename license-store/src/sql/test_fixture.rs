@@ -15,6 +15,19 @@ fn plans() -> PlanCatalog {
     PlanCatalog::new([Plan::new("open")]).expect("plans in bounds")
 }
 
+/// Returns a new license that is not stored yet.
+#[cfg(feature = "sqlite")]
+pub(super) fn new_license(number: u8, now: DateTime<Utc>) -> NewLicense {
+    new_license_until(number, now, None)
+}
+
+fn new_license_until(number: u8, now: DateTime<Utc>, expires_at: Option<Expiry>) -> NewLicense {
+    let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
+    let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
+    let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
+    create(id, key, &LicenseSpec { expires_at, ..spec }, None, &plans(), now).expect("in bounds")
+}
+
 /// Issues a license that expires at a time.
 pub(super) async fn issue_until(
     store: &impl LicenseStore,
@@ -22,10 +35,7 @@ pub(super) async fn issue_until(
     now: DateTime<Utc>,
     expires_at: Option<Expiry>,
 ) -> NewLicense {
-    let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
-    let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
-    let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
-    let new = create(id, key, &LicenseSpec { expires_at, ..spec }, None, &plans(), now).expect("in bounds");
+    let new = new_license_until(number, now, expires_at);
     store.create(&new).await.expect("created");
     new
 }

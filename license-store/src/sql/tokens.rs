@@ -73,7 +73,7 @@ impl<D: Dialect> TokenStore for SqlStore<D> {
 
     async fn list_tokens(&self, page: &PageRequest<TokenId>) -> Result<Page<ApiToken, TokenId>> {
         let (sql, values) = TokenStatements::list(page);
-        let rows = self.database.read(&sql, &values).await?;
+        let rows = self.database.list(&sql, &values).await?;
         let items = rows.all("tokens", "", Reader::token)?;
         Ok(Page::from_one_more(items, page.limit, |token: &ApiToken| token.id.clone()))
     }

@@ -139,7 +139,9 @@ fn indexed_rows<'a>(rollups: impl Iterator<Item = (usize, &'a Rollup)>) -> Strin
 #[async_trait]
 impl<D: Dialect> TransferStore for SqlStore<D> {
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {
-        retry(|| self.database.try_import(batch)).await
+        let imported = retry(|| self.database.try_import(batch)).await?;
+        self.database.dialect.imported();
+        Ok(imported)
     }
 
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>> {

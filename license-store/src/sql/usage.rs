@@ -54,12 +54,12 @@ impl<D: Dialect> SqlDatabase<D> {
 impl<D: Dialect> UsageStore for SqlStore<D> {
     async fn report(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
         self.catch_up().await;
-        self.database.report_of_license(id, query).await
+        self.database.limited(self.database.report_of_license(id, query)).await
     }
 
     async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
         self.catch_up().await;
-        self.database.overview(query).await
+        self.database.limited(self.database.overview(query)).await
     }
 
     async fn list_rollups(
@@ -68,9 +68,12 @@ impl<D: Dialect> UsageStore for SqlStore<D> {
         page: &PageRequest<RollupKey>,
     ) -> Result<Page<Rollup, RollupKey>> {
         self.catch_up().await;
-        let (mut connection, limit) = (self.database.reader().await?, i64::from(page.limit) + 1);
         let (license_id, after) = (license_id.as_ref(), page.after.as_ref());
-        let items = self.database.read_rollups(&mut connection, license_id, after, limit).await?;
+        let read = async {
+            let mut tx = self.database.begin_list().await?;
+            self.database.read_rollups(&mut tx, license_id, after, i64::from(page.limit) + 1).await
+        };
+        let items = self.database.limited(read).await?;
         Ok(Page::from_one_more(items, page.limit, |rollup: &Rollup| rollup.key.clone()))
     }
 

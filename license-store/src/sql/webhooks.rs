@@ -89,7 +89,7 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
     ) -> Result<Page<DeliveryDetail, u64>> {
         let status = status.map(DeliveryStatus::as_str);
         let (sql, values) = WebhookStatements::deliveries(endpoint.as_str(), status, page);
-        let rows = self.database.read(&sql, &values).await?;
+        let rows = self.database.list(&sql, &values).await?;
         let items = rows.all("deliveries", "", Reader::delivery_detail)?;
         Ok(Page::from_one_more(items, page.limit, |item: &DeliveryDetail| item.delivery.position))
     }

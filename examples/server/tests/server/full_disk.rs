@@ -55,6 +55,10 @@ fn full_disk_stops_changes_only_and_loses_nothing() {
         "reads are answered, and the failed revocation changed nothing"
     );
 
+    // A load balancer must not take the node away: it validates cached licenses.
+    let (status, ready) = server.call("GET", "/ready", None, None);
+    assert_eq!((status, &ready["warnings"]), (200, &json!(["disk_full"])), "{ready}");
+
     limit_files(&server, "unlimited");
     while server.text("/metrics").contains("license_store_outage 1\n") {
         std::thread::yield_now();
@@ -63,6 +67,7 @@ fn full_disk_stops_changes_only_and_loses_nothing() {
     for _ in 0..20 {
         assert!(!valid("device 1"), "the server recovers by itself");
     }
+    assert_eq!(server.call("GET", "/ready", None, None).1["warnings"], json!([]));
     assert_eq!(
         server.counted_license(&token, id)["validation_count"],
         90,

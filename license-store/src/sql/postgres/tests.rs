@@ -1,4 +1,7 @@
-use license_core::store::LicenseStore;
+use license_core::key::KeyDigest;
+use license_core::store::{
+    LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, TransferStore,
+};
 use license_core::usage::{Validation, ValidationOutcome};
 use license_core::validation::Claim;
 use sqlx::Row;
@@ -157,4 +160,46 @@ async fn cancelled_begin_leaves_no_transaction_open() {
         let recorded: i64 = observer.fetch_one(recorded).await.expect("a count").get(0);
         assert_eq!(recorded, polls, "cancelled after {polls} polls");
     }
+}
+
+#[tokio::test]
+async fn list_that_takes_too_long_is_too_broad() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let options = PostgresOptions { list_timeout: Duration::ZERO, ..PostgresOptions::default() };
+    let store = PostgresStore::connect(&database.url(), &options).await.expect("a store");
+    let now = chrono::DateTime::from_timestamp(1_780_000_000, 0).expect("a time");
+    crate::sql::test_fixture::issue(&store, 1, now).await;
+    // Reads of the table wait for this lock, longer than a list may take.
+    let mut other = database.connect().await;
+    other.execute("BEGIN; LOCK TABLE licenses IN ACCESS EXCLUSIVE MODE").await.expect("a lock");
+    let page = PageRequest { after: None, limit: 10 };
+    let query = LicenseQuery { filter: LicenseFilter::default(), at: now, page };
+    let list = store.list(&query).await;
+    assert!(matches!(list, Err(StoreError::QueryTooBroad { .. })), "{list:?}");
+    other.execute("ROLLBACK").await.expect("it is released");
+    // A snapshot for an export, on the same connections, has the limit of other statements.
+    let mut snapshot = store.snapshot().await.expect("a snapshot");
+    assert_eq!(snapshot.licenses(None, 10).await.expect("licenses").len(), 1);
+}
+
+#[tokio::test]
+async fn validation_does_not_wait_for_lists() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let options = PostgresOptions { max_connections: 1, ..PostgresOptions::default() };
+    let store = PostgresStore::connect(&database.url(), &options).await.expect("a store");
+    let now = chrono::DateTime::from_timestamp(1_780_000_000, 0).expect("a time");
+    crate::sql::test_fixture::issue(&store, 1, now).await;
+    let mut lists = Vec::new();
+    for _ in 0..options.list_connections {
+        lists.push(store.database.begin_list().await.expect("a connection"));
+    }
+    let found = store.find_by_key(&KeyDigest::from_bytes([1; 32]), &Claim::default()).await;
+    assert!(found.expect("an answer").is_some());
+}
+
+#[test]
+fn debug_of_options_shows_no_url() {
+    let url = Some("postgres://me:hunter2@db/licenses".to_owned());
+    let options = PostgresOptions { listen_url: url, ..PostgresOptions::default() };
+    assert!(!format!("{options:?}").contains("hunter2"), "{options:?}");
 }

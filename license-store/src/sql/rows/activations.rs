@@ -8,7 +8,7 @@ use license_core::license::{
 use license_core::usage::{ActivationDetail, Country, Day, EvictionCandidate, LastSeen};
 use serde_json::json;
 
-use super::reader::{Reader, int, micros, time};
+use super::reader::{Reader, int, micros, time, unknown};
 use crate::Result;
 use crate::sql::dialect::SqlRow;
 
@@ -57,7 +57,7 @@ impl<R: SqlRow> Reader<'_, R> {
     fn kind(&self, text: &str) -> Result<ActivationKind> {
         let kinds = [ActivationKind::Domain, ActivationKind::Device];
         let kind = kinds.into_iter().find(|known| known.as_str() == text);
-        kind.ok_or_else(|| self.corrupt("kind", "no known kind"))
+        kind.ok_or_else(|| self.corrupt("kind", unknown(text)))
     }
 
     fn binding(&self, kind: ActivationKind, value: &str) -> Result<Binding> {

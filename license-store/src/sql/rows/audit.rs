@@ -7,7 +7,7 @@ use license_core::license::LicenseId;
 use license_core::webhook::EndpointId;
 use serde_json::json;
 
-use super::reader::Reader;
+use super::reader::{Reader, unknown};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
@@ -42,7 +42,7 @@ impl<R: SqlRow> Reader<'_, R> {
         let (kind, token, name) =
             (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);
         let principal = self.parse("actor_kind", name, |name| {
-            Principal::from_stored(&kind, token.as_deref(), name).ok_or("no known actor")
+            Principal::from_stored(&kind, token.as_deref(), name).ok_or_else(|| unknown(&kind))
         })?;
         let actor = Actor {
             principal,

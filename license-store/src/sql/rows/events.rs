@@ -11,7 +11,7 @@ use crate::sql::dialect::SqlRow;
 impl<R: SqlRow> Reader<'_, R> {
     /// Reads what an event is about: a license or an endpoint.
     pub(crate) fn subject(&self) -> Result<Subject> {
-        self.parsed("license_id", |text| Subject::from_stored(text).ok_or("no known id"))
+        self.known("license_id", Subject::from_stored)
     }
 
     pub(crate) fn sequenced_event(&self) -> Result<SequencedEvent> {
@@ -19,7 +19,7 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 
     pub(crate) fn event_type(&self) -> Result<EventType> {
-        self.parsed("event_type", |text| EventType::parse(text).ok_or("no known type"))
+        self.known("event_type", EventType::parse)
     }
 
     pub(crate) fn event(&self, subject: Subject) -> Result<Event> {

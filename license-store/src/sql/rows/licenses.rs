@@ -23,7 +23,7 @@ impl<R: SqlRow> Reader<'_, R> {
             id: self.license_id("id")?,
             key_digest: self.key_digest()?,
             sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
-            state: self.parsed("state", |text| LicenseState::parse(text).ok_or("no known state"))?,
+            state: self.known("state", LicenseState::parse)?,
             plan: self.text("plan")?,
             customer_email: self.parsed("customer_email", CustomerEmail::parse)?,
             max_domains: self.limit("max_domains")?,

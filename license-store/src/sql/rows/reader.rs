@@ -74,7 +74,12 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 
     fn present<T>(&self, column: &'static str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| self.corrupt(column, "it is NULL"))
+        value.ok_or_else(|| self.corrupt(column, "it is NULL, but must have a value"))
+    }
+
+    /// Reads a text that must be one of those that this version knows.
+    pub(crate) fn known<T>(&self, column: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+        self.parsed(column, |text| read(text).ok_or_else(|| unknown(text)))
     }
 
     /// Parses a value that was read from `column`.
@@ -167,8 +172,17 @@ impl<R: SqlRow> Reader<'_, R> {
     }
 
     pub(crate) fn maybe_country(&self) -> Result<Option<Country>> {
-        self.maybe_parsed("country", |text| Country::parse(text).ok_or("no two letters"))
+        self.maybe_parsed("country", |text| {
+            Country::parse(text).ok_or_else(|| format!("{text:?} is not a country code of two letters"))
+        })
     }
+}
+
+/// Says that a value is none of those that this version knows.
+pub(crate) fn unknown(value: impl std::fmt::Debug) -> String {
+    format!(
+        "{value:?} is unknown to this version; if a later version wrote it, install that version, otherwise restore a backup"
+    )
 }
 
 pub(crate) fn time(micros: i64) -> Result<DateTime<Utc>, &'static str> {

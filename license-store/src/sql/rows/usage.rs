@@ -12,7 +12,7 @@ use crate::sql::dialect::SqlRow;
 
 impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn outcome(&self) -> Result<ValidationOutcome> {
-        self.parsed("outcome", |text| ValidationOutcome::from_stored(text).ok_or("no known outcome"))
+        self.known("outcome", ValidationOutcome::from_stored)
     }
 
     /// Reads the columns `n`, `first_at` and `last_at`.

@@ -12,7 +12,7 @@ use license_core::webhook::{
 };
 use serde_json::{Value as Json, json};
 
-use super::reader::{Reader, int, json_rows, micros, time};
+use super::reader::{Reader, int, json_rows, micros, time, unknown};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
@@ -24,12 +24,12 @@ impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn endpoint(&self) -> Result<Endpoint> {
         let types: Vec<String> = self.json("event_types")?;
         let types = types.iter().map(String::as_str);
-        let parse_reason = |text: &str| DisabledReason::parse(text).ok_or("no known reason");
         let state = match self.maybe_time("disabled_at")? {
             None => EndpointState::Enabled,
-            Some(since) => {
-                EndpointState::Disabled { since, reason: self.parsed("disabled_reason", parse_reason)? }
-            }
+            Some(since) => EndpointState::Disabled {
+                since,
+                reason: self.known("disabled_reason", DisabledReason::parse)?,
+            },
         };
         let previous = |bytes| {
             let until = self.time("previous_secret_until")?;
@@ -45,7 +45,7 @@ impl<R: SqlRow> Reader<'_, R> {
             settings: EndpointSettings {
                 url: self.text("url")?,
                 events: self.parse("event_types", types, |types| {
-                    EventSelection::parse(types).map_err(|text| format!("{text:?} is no known type"))
+                    EventSelection::parse(types).map_err(|text| unknown(text))
                 })?,
                 description: self.maybe_text("description")?,
             },
@@ -66,7 +66,7 @@ impl<R: SqlRow> Reader<'_, R> {
             endpoint_id: self.endpoint_id("endpoint_id")?,
             event_id: EventId::new(self.subject()?, self.count("sequence")?),
             position: self.count("position")?,
-            status: self.parsed("status", |text| DeliveryStatus::parse(text).ok_or("no known status"))?,
+            status: self.known("status", DeliveryStatus::parse)?,
             tries: self.parse("tries", tries, u32::try_from)?,
             due_at: self.maybe_time("due_at")?,
             created_at: self.time("created_at")?,

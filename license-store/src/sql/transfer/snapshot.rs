@@ -17,8 +17,7 @@ pub(super) struct SqlSnapshot<'a, D: Dialect> {
 
 impl<'a, D: Dialect> SqlSnapshot<'a, D> {
     pub(super) async fn begin(database: &'a SqlDatabase<D>) -> Result<Self> {
-        let connection = database.read_connection().await?;
-        let mut tx = database.begin_on(connection, database.dialect.begin_snapshot()).await?;
+        let mut tx = database.begin_snapshot().await?;
         database.fetch(&mut tx, &database.sql.transfer.first_read, &[]).await?;
         Ok(Self { database, tx })
     }

@@ -15,7 +15,7 @@ type History = Vec<(ValidationCursor, Validation)>;
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn report_of_license(&self, id: &LicenseId, query: &UsageQuery) -> Result<UsageReport> {
         // One snapshot for all statements.
-        let mut tx = self.begin_read().await?;
+        let mut tx = self.begin_list().await?;
         self.check_exists(&mut tx, id).await?;
         self.usage_report(&mut tx, Some(id), query).await
     }
@@ -23,7 +23,7 @@ impl<D: Dialect> SqlDatabase<D> {
     /// Runs one overview at a time: each reads all rollups of its range several times.
     pub(super) async fn overview(&self, query: &UsageQuery) -> Result<UsageOverview> {
         let _overview = self.overviews.lock().await;
-        let (mut tx, sql) = (self.begin_read().await?, &self.sql.reports);
+        let (mut tx, sql) = (self.begin_list().await?, &self.sql.reports);
         let usage = self.usage_report(&mut tx, None, query).await?;
         let values = source_values(None, query);
         let active = self.fetch(&mut tx, &sql.active, &values).await?;

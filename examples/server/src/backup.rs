@@ -1,0 +1,123 @@
+//! `license-server backup` and `restore`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use license_core::key::Secret;
+use license_store::sql::sqlite::backup::{self, BackupError, Target};
+
+use crate::database::{Database, beside};
+use crate::flags::{DatabaseFlags, secret_of_environment};
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// File to write; it must not exist
+    file: PathBuf,
+
+    /// Also write the secret, to FILE.secret; then the backup alone reveals all license keys
+    #[arg(long)]
+    with_secret: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// File that backup has written
+    file: PathBuf,
+
+    /// Replace a database that has data
+    #[arg(long)]
+    force: bool,
+}
+
+/// Writes a copy of the database. Servers may be running.
+pub(crate) async fn backup(args: &BackupArgs, flags: &DatabaseFlags) -> Result<ExitCode, String> {
+    let database = Database::parse(flags)?;
+    let path = sqlite(&database)?;
+    let (file, secret_file) = (&args.file, beside(&args.file, ".secret"));
+    let from_environment = secret_of_environment()?;
+    let own = database.secret_file().unwrap_or_default();
+    let source = if from_environment.is_some() { "LICENSE_SECRET".into() } else { own.display().to_string() };
+    let secret = match (args.with_secret, from_environment) {
+        (false, _) => None,
+        (true, Some(secret)) => Some(secret),
+        (true, None) => {
+            Some(Secret::load(&own).map_err(text)?.ok_or_else(|| format!("{source} is missing"))?)
+        }
+    };
+    if secret.is_some() && secret_file.exists() {
+        return Err(format!("{} exists already; choose another name", secret_file.display()));
+    }
+    backup::create(path, file).await.map_err(text)?;
+    say(&format!("{database} is in {}", file.display()));
+    let shown = secret_file.display();
+    match secret.map(|secret| secret.create_file(&secret_file)) {
+        Some(Ok(true)) => {
+            say(&format!("its secret is in {shown}: the two files together reveal all license keys"))
+        }
+        Some(Ok(false)) => return Err(format!("the secret is not backed up: {shown} exists already")),
+        Some(Err(error)) => return Err(format!("the secret is not backed up: {error}")),
+        None => say(&format!(
+            "its secret is {source}: store it too, apart from this file; without it, no license key works"
+        )),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Replaces the database by a backup.
+pub(crate) async fn restore(args: &RestoreArgs, flags: &DatabaseFlags) -> Result<ExitCode, String> {
+    let database = Database::parse(flags)?;
+    let path = sqlite(&database)?;
+    let file = &args.file;
+    let _starting = database.lock_folder();
+    let secret = new_secret(&database, file)?;
+    let target = if args.force { Target::MayHaveData } else { Target::MustBeEmpty };
+    backup::restore(file, path, target).await.map_err(|error| match &error {
+        BackupError::HasData { .. } => format!("{error}; --force replaces it"),
+        _ => text(&error),
+    })?;
+    say(&format!("{database} is restored from {}", file.display()));
+    let own = database.secret_file().unwrap_or_default();
+    let shown = own.display();
+    if secret_of_environment()?.is_some() {
+        say("its secret must be LICENSE_SECRET");
+    } else if let Some(secret) = secret {
+        secret.create_file(&own).map_err(text)?;
+        say(&format!("its secret is restored to {shown}"));
+    } else if own.exists() {
+        say(&format!("its secret must be {shown}"));
+    } else {
+        say(&format!("its secret is missing: restore {shown}, or set LICENSE_SECRET"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the secret of the backup if the database has none. Another one is not overwritten.
+fn new_secret(database: &Database, file: &Path) -> Result<Option<Secret>, String> {
+    let (given, own) = (beside(file, ".secret"), database.secret_file().unwrap_or_default());
+    match (Secret::load(&given).map_err(text)?, Secret::load(&own).map_err(text)?) {
+        (Some(restored), Some(existing)) if restored.to_hex() != existing.to_hex() => {
+            Err(format!("{} and {} differ; move the wrong one away", given.display(), own.display()))
+        }
+        (restored, None) => Ok(restored),
+        _ => Ok(None),
+    }
+}
+
+/// Returns the path of the database, which must be an SQLite file.
+fn sqlite(database: &Database) -> Result<&Path, String> {
+    match database {
+        Database::Sqlite(path) => Ok(path),
+        Database::Memory => Err("memory: cannot be backed up, because it belongs to one process".to_owned()),
+        Database::Postgres(..) => Err("use pg_dump and pg_restore for PostgreSQL".to_owned()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "output of the command")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

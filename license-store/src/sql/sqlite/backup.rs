@@ -1,0 +1,317 @@
+//! Backups of a database, while servers use it, and their restoration.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use license_store::SqliteStore;
+//! use license_store::sql::sqlite::backup::{self, Target};
+//!
+//! # let folder = std::env::temp_dir().join(format!("license-backup-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! let (database, file) = (folder.join("licenses.db"), folder.join("backup.db"));
+//! let store = SqliteStore::open(&database).await?;
+//! backup::create(&database, &file).await?; // others go on writing
+//!
+//! store.close().await;
+//! backup::restore(&file, &database, Target::MayHaveData).await?;
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use license_core::store::BoxError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
+use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
+use tokio::task::spawn_blocking;
+
+use super::SCHEMAS;
+use super::files::{beside, create_private};
+use crate::sql::fault::is_contended;
+
+/// How long a backup waits for a database that is being opened.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const NO_TABLES: &str = "it has no tables of license-server";
+
+/// What the target of a restoration may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A file that does not exist or is empty.
+    MustBeEmpty,
+    /// Any file. What it contains is replaced.
+    MayHaveData,
+}
+
+/// Error of a backup or of its restoration. The database is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is no database to back up.
+    #[error("there is no database {}", path.display())]
+    NoDatabase {
+        /// The path of the database.
+        path: PathBuf,
+    },
+    /// The file of the backup exists. It is never overwritten.
+    #[error("{} exists already; choose another name", path.display())]
+    Exists {
+        /// The path of the backup.
+        path: PathBuf,
+    },
+    /// The file is not a backup of a license database.
+    #[error("{} is not a backup of a license database: {reason}", path.display())]
+    NotABackup {
+        /// The path of the file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The backup has the schema of another version of this software.
+    #[error("{} has schema {found}, but this version restores schema {known}; use the version that wrote it", path.display())]
+    OtherSchema {
+        /// The path of the backup.
+        path: PathBuf,
+        /// Number of its schema.
+        found: i64,
+        /// The schema of this version.
+        known: i64,
+    },
+    /// The target has data, and may not be replaced.
+    #[error("{} has data already", path.display())]
+    HasData {
+        /// The path of the database.
+        path: PathBuf,
+    },
+    /// A process has the target open.
+    #[error("{} is in use; stop the server first", path.display())]
+    InUse {
+        /// The path of the database.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        source: io::Error,
+    },
+    /// The database cannot be read, or the backup cannot be written, for example because the disk is full.
+    #[error("the backup failed: {0}")]
+    Database(BoxError),
+}
+
+impl BackupError {
+    fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
+    fn not_a_backup(path: &Path, reason: impl Into<String>) -> Self {
+        Self::NotABackup { path: path.to_owned(), reason: reason.into() }
+    }
+}
+
+fn database_error(error: sqlx::Error) -> BackupError {
+    BackupError::Database(error.into())
+}
+
+/// A file under construction. Removed when dropped, unless it got its name.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    /// Creates an empty file beside `path`, on the same disk.
+    fn beside(path: &Path) -> Result<(Self, File), BackupError> {
+        let unfinished = beside(path, &format!(".unfinished-{}", std::process::id()));
+        let file = create_private(&unfinished).map_err(|error| BackupError::file(path, error))?;
+        Ok((Self(unfinished), file))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let _ = fs::remove_file(beside(&self.0, suffix));
+        }
+    }
+}
+
+/// Writes a copy of the database to the new file `file`, readable by its owner only. Servers may be running:
+/// the copy has everything that was acknowledged before the call. The copy is complete and checked before it
+/// gets its name.
+///
+/// # Errors
+/// Returns [`BackupError`] if there is no database, `file` exists, or a file cannot be read or written.
+pub async fn create(database: &Path, file: &Path) -> Result<(), BackupError> {
+    if !has_bytes(database) {
+        return Err(BackupError::NoDatabase { path: database.to_owned() });
+    }
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(BackupError::Exists { path: file.to_owned() });
+    }
+    let (unfinished, empty) = Unfinished::beside(file)?;
+    drop(empty);
+    let Some(name) = unfinished.0.to_str() else {
+        return Err(BackupError::file(file, io::Error::other("the path must be UTF-8")));
+    };
+    let mut connection = options(database).connect().await.map_err(database_error)?;
+    let copied = sqlx::query("VACUUM INTO $1").bind(name).execute(&mut connection).await;
+    let closed = connection.close().await;
+    copied.map(drop).and(closed).map_err(database_error)?;
+    check(&unfinished.0, database).await?;
+    publish_new(&unfinished.0, file).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => BackupError::Exists { path: file.to_owned() },
+        _ => BackupError::file(file, error),
+    })
+}
+
+/// Replaces the database by the backup in `file`. Until the last step, the database is as it was before. The
+/// secret is not restored: the license keys can be read only with the secret of the database that was backed
+/// up.
+///
+/// # Errors
+/// Returns [`BackupError`] if `file` is not a backup with the schema of this version, the database has data
+/// and `target` does not allow that, or a process has it open.
+pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(), BackupError> {
+    // A rename replaces a symbolic link, not its target.
+    let database = &fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    check_header(file)?;
+    if fs::canonicalize(file).is_ok_and(|file| file == *database) {
+        return Err(BackupError::not_a_backup(file, "it is the database itself"));
+    }
+    if target == Target::MustBeEmpty && has_bytes(database) {
+        return Err(BackupError::HasData { path: database.clone() });
+    }
+    let (unfinished, copy) = Unfinished::beside(database)?;
+    let source = file.to_owned();
+    let copied = spawn_blocking(move || {
+        let mut copy = copy;
+        io::copy(&mut File::open(source)?, &mut copy)?;
+        copy.sync_all()
+    });
+    let copied = copied.await.map_err(|error| BackupError::Database(error.into()))?;
+    copied.map_err(|error| BackupError::file(&unfinished.0, error))?;
+    check(&unfinished.0, file).await?;
+    if has_bytes(database) {
+        release(database).await?;
+    }
+    for suffix in ["-wal", "-shm"] {
+        // The log of the old database does not fit the backup.
+        remove_if_present(&beside(database, suffix))?;
+    }
+    let published = sync(&unfinished.0).and_then(|()| fs::rename(&unfinished.0, database));
+    published.and_then(|()| sync_folder(database)).map_err(|error| BackupError::file(database, error))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(LOCK_TIMEOUT)
+}
+
+/// Returns whether a file exists and is not empty.
+fn has_bytes(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() > 0)
+}
+
+/// Rejects what is obviously no backup, without opening it as a database.
+fn check_header(file: &Path) -> Result<(), BackupError> {
+    let meta = fs::metadata(file).map_err(|error| BackupError::file(file, error))?;
+    if meta.is_dir() {
+        return Err(BackupError::not_a_backup(file, "it is a folder"));
+    }
+    if meta.len() == 0 {
+        return Err(BackupError::not_a_backup(file, "it is empty"));
+    }
+    let log = beside(file, "-wal");
+    if has_bytes(&log) {
+        let reason = format!(
+            "it has a log, {}, so it belongs to a running server or to one that was killed",
+            log.display()
+        );
+        return Err(BackupError::not_a_backup(file, reason));
+    }
+    Ok(())
+}
+
+/// Checks the structure and the schema of `copy`. Errors name `shown`.
+async fn check(copy: &Path, shown: &Path) -> Result<(), BackupError> {
+    let failed = |error: sqlx::Error| BackupError::not_a_backup(shown, error.to_string());
+    let mut connection = options(copy).connect().await.map_err(failed)?;
+    let checked = check_tables(&mut connection, shown).await;
+    let closed = connection.close().await.map_err(failed);
+    checked.and(closed)
+}
+
+async fn check_tables(connection: &mut SqliteConnection, shown: &Path) -> Result<(), BackupError> {
+    let failed = |error: sqlx::Error| BackupError::not_a_backup(shown, error.to_string());
+    let damage = connection.fetch_one("PRAGMA quick_check(1)").await.map_err(failed)?;
+    let damage: String = damage.try_get(0).map_err(failed)?;
+    if damage != "ok" {
+        return Err(BackupError::not_a_backup(shown, format!("it is damaged: {damage}")));
+    }
+    let schema = "SELECT MAX(version) AS version FROM license_migrations";
+    let schema = connection.fetch_one(schema).await.ok();
+    let found: Option<i64> = schema.and_then(|row| row.try_get("version").ok()).flatten();
+    let known = i64::try_from(SCHEMAS.len()).unwrap_or(i64::MAX);
+    match found {
+        None => Err(BackupError::not_a_backup(shown, NO_TABLES)),
+        Some(found) if found != known => {
+            Err(BackupError::OtherSchema { path: shown.to_owned(), found, known })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Moves the log of the old database into it, so that it is whole without its log, and checks that no other
+/// process has it open. A damaged database has nothing to lose.
+async fn release(database: &Path) -> Result<(), BackupError> {
+    let options = options(database).busy_timeout(Duration::ZERO).locking_mode(SqliteLockingMode::Exclusive);
+    let result = async {
+        let mut connection = options.connect().await?;
+        // In WAL mode, every open connection holds a lock that excludes this one.
+        let locked = connection.execute("BEGIN EXCLUSIVE; COMMIT").await;
+        let closed = connection.close().await;
+        locked.map(drop).and(closed)
+    };
+    match result.await {
+        Err(error) if is_contended::<super::Sqlite>(&error) => {
+            Err(BackupError::InUse { path: database.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives a file its name, if the name is free.
+fn publish_new(unfinished: &Path, file: &Path) -> io::Result<()> {
+    sync(unfinished)?;
+    // Unlike a rename, a link fails if the name is taken. Some file systems have no links.
+    match fs::hard_link(unfinished, file) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+        Err(_) => fs::rename(unfinished, file)?,
+        Ok(()) => {}
+    }
+    sync_folder(file)
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().read(true).write(true).open(path)?.sync_all()
+}
+
+/// Waits until a new name is on the disk. Other systems than Unix do not open folders.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn remove_if_present(path: &Path) -> Result<(), BackupError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(BackupError::file(path, error)),
+        _ => Ok(()),
+    }
+}

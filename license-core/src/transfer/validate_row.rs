@@ -8,17 +8,18 @@ use serde_json::json;
 
 use super::batch::ImportedLicense;
 use super::error::ImportLineError;
-use super::line::{ActivationLine, LicenseLine};
+use super::line::{ActivationLine, LicenseLine, LineState};
+use super::note::ImportNote;
 use crate::catalog::PlanCatalog;
+use crate::command::supported_time;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, Binding, Counters, ExpiryNotified, License, LicenseDetail, LicenseId,
+    Activation, ActivationId, Binding, Counters, Expiry, ExpiryNotified, License, LicenseDetail, LicenseId,
     LicenseState,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
-use crate::validation::Denial;
 
 /// The rules for all lines of an import.
 #[derive(Debug)]
@@ -34,25 +35,38 @@ pub(crate) type Rejection = (Option<u64>, ImportLineError);
 
 /// Builds the license with this id and key from its line and the lines of its activations. Pure.
 ///
-/// The rules are those of new licenses: the plan must exist and provides defaults, slots are not oversold
-/// unless the rules allow it, and exempt domains are rejected. Unlike in new licenses, the term may be over.
+/// The rules are those of new licenses: the plan must exist and provides defaults, and slots are not oversold
+/// unless the rules allow it. Unlike in new licenses, the term may be over, exempt domains are left out, and so
+/// are repeated domains and devices of the license line.
 pub(crate) fn validate_row(
     (id, id_given): (LicenseId, bool),
     (key_digest, sealed_key): (KeyDigest, SealedKey),
-    line: LicenseLine,
+    mut line: LicenseLine,
     activations: Vec<(u64, ActivationLine)>,
     rules: &Rules<'_>,
-) -> Result<ImportedLicense, Rejection> {
+) -> Result<(ImportedLicense, Vec<ImportNote>), Rejection> {
     let own = |error: ImportLineError| (None, error);
-    let unknown = || own(Denial::PlanUnknown { plan: line.plan.clone() }.into());
-    let plan = rules.plans.get(&line.plan).ok_or_else(unknown)?;
+    let plan = rules.plans.get(&line.plan).ok_or_else(|| {
+        let plans = rules.plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("there is no such plan; the plans are {plans}");
+        own(ImportLineError::value("plan", &line.plan.as_str().into(), why))
+    })?;
+    let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
-    let expires_at = match (line.expires_at, plan.term()) {
-        (Some(expiry), _) => expiry.moment(),
-        (None, None) => None,
-        (None, Some(term)) => {
-            let end = crate::command::supported_time(created_at.checked_add_signed(term));
-            Some(end.map_err(|denial| own(denial.into()))?)
+    let given = line.expires_at.map(Expiry::moment);
+    let (state, expires_at) = match line.state {
+        Some(LineState::Expired) => {
+            let past = given.flatten().filter(|at| *at <= rules.now);
+            if past.is_none() {
+                notes.push(ImportNote::Expired { at: rules.now });
+            }
+            (LicenseState::Active, Some(past.unwrap_or(rules.now)))
+        }
+        state => {
+            let state = if let Some(LineState::State(state)) = state { state } else { LicenseState::Active };
+            let by_plan = || plan.term().map(|term| supported_time(created_at.checked_add_signed(term)));
+            let expires_at = given.map_or_else(|| by_plan().transpose(), Ok);
+            (state, expires_at.map_err(|denial| own(ImportLineError::field("expires_at", denial)))?)
         }
     };
     // No event is due for a term that ended before the import.
@@ -67,7 +81,7 @@ pub(crate) fn validate_row(
         id,
         key_digest,
         sealed_key,
-        state: line.state.unwrap_or(LicenseState::Active),
+        state,
         plan: line.plan,
         customer_email: line.customer_email,
         max_domains: line.max_domains.unwrap_or(plan.max_domains),
@@ -90,11 +104,23 @@ pub(crate) fn validate_row(
     // Activations with ids come first, so that the others get later numbers.
     activations.sort_by_key(|(_, line)| line.id.is_none());
     for (at, ActivationLine { license: _, id, binding, created_at, label, last_seen }) in activations {
+        match &binding {
+            Binding::Domain(domain) if plan.exempt_hosts && domain.is_exempt() => {
+                notes.push(ImportNote::ExemptDomain { domain: domain.clone() });
+                continue;
+            }
+            _ if at.is_none() && slots.bindings.contains(&binding) => {
+                notes.push(ImportNote::Duplicate { binding });
+                continue;
+            }
+            _ => {}
+        }
         let id = if let Some(id) = id {
             let number = id.number_of(&license.id);
             let number = number.filter(|number| line.last_event.is_none_or(|last| *number <= last));
-            let why = "it belongs to another license, or its number is above the license's last_event";
-            let number = number.ok_or_else(|| (at, ImportLineError::field("id", why)))?;
+            let why = "it must belong to the license, with a number up to the license's last_event";
+            let number =
+                number.ok_or_else(|| (at, ImportLineError::value("id", &id.as_str().into(), why)))?;
             license.last_event = license.last_event.max(number);
             id
         } else {
@@ -104,7 +130,7 @@ pub(crate) fn validate_row(
         let created_at = created_at.map_or(rules.now, |time| time.0);
         let detail =
             ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen };
-        slots.take(detail, plan.exempt_hosts).map_err(|error| (at, error))?;
+        slots.take(detail).map_err(|error| (at, error))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
@@ -112,7 +138,8 @@ pub(crate) fn validate_row(
             [("domains", slots.domains, license.max_domains), ("devices", slots.devices, license.max_devices)]
         {
             if limit.as_number().is_some_and(|limit| held > u64::from(limit)) {
-                let why = format!("it holds {held} {slots}, but its limit is {limit}");
+                let how = format!("raise max_{slots}, or accept licenses over their limit (--over-limit)");
+                let why = format!("the license has {held} {slots}, but max_{slots} is {limit}: {how}");
                 return Err(own(ImportLineError::new(why)));
             }
         }
@@ -123,10 +150,11 @@ pub(crate) fn validate_row(
     } else {
         Vec::new()
     };
-    Ok(ImportedLicense { license, counters, activations: slots.activations, events, id_given, key_given })
+    let activations = slots.activations;
+    Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
 }
 
-/// The activations of a license, without duplicates.
+/// The activations of a license.
 #[derive(Default)]
 struct RowSlots {
     activations: Vec<ActivationDetail>,
@@ -137,20 +165,22 @@ struct RowSlots {
 }
 
 impl RowSlots {
-    fn take(&mut self, detail: ActivationDetail, exempt_hosts: bool) -> Result<(), ImportLineError> {
+    fn take(&mut self, detail: ActivationDetail) -> Result<(), ImportLineError> {
         let ActivationDetail { activation, .. } = &detail;
         match &activation.binding {
-            Binding::Domain(domain) if exempt_hosts && domain.is_exempt() => {
-                return Err(Denial::DomainExempt { domain: domain.clone() }.into());
-            }
             Binding::Domain(_) => self.domains += 1,
             Binding::Device(_) => self.devices += 1,
         }
         if self.activations.len() >= limits::IMPORT_ACTIVATIONS {
             return Err(ImportLineError::too_many_activations());
         }
-        if !self.ids.insert(activation.id.clone()) || !self.bindings.insert(activation.binding.clone()) {
-            return Err(ImportLineError::new("the license has this activation already"));
+        if !self.ids.insert(activation.id.clone()) {
+            let why = "the license has another activation with this id; remove one of the lines";
+            return Err(ImportLineError::value("id", &activation.id.as_str().into(), why));
+        }
+        if !self.bindings.insert(activation.binding.clone()) {
+            let why = "the license has this activation already; remove one of the lines";
+            return Err(ImportLineError::value("value", &activation.binding.value().into(), why));
         }
         self.activations.push(detail);
         Ok(())

@@ -89,14 +89,15 @@ fn time(
         return Some((Time::supported(local(utc.trim_end())?.and_utc())?, false));
     }
     let at = match local(cell) {
-        Some(local) => zone.instant(local),
+        // Of a time that clocks show twice, the later moment, so that no license ends early.
+        Some(local) => zone.last(local),
         None => of_date(NaiveDate::parse_from_str(cell, "%Y-%m-%d").ok()?, zone),
     };
     Some((Time::supported(at?)?, true))
 }
 
 fn start_of_day(date: NaiveDate, zone: &Zone) -> Option<DateTime<Utc>> {
-    zone.instant(date.and_time(NaiveTime::MIN))
+    zone.first(date.and_time(NaiveTime::MIN))
 }
 
 /// Returns the last microsecond of a day, so that the license works on all of the day and the date stays.

@@ -10,6 +10,7 @@ mod error;
 pub(crate) mod key_shape;
 pub(crate) mod line;
 mod note;
+mod row_slots;
 mod table;
 pub(crate) mod validate_row;
 mod zone;

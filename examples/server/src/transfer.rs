@@ -9,6 +9,7 @@ use crate::database::Database;
 use crate::flags::Flags;
 use crate::{secret, setup_error};
 
+mod encoding;
 mod export;
 mod import;
 mod messages;

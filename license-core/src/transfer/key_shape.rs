@@ -151,7 +151,9 @@ mod tests {
 
     fn proposed(keys: &[&str]) -> Option<String> {
         let mut shape = KeyShape::default();
-        keys.iter().for_each(|key| shape.add(key));
+        for key in keys {
+            shape.add(key);
+        }
         shape.pattern()
     }
 

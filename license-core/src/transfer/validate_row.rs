@@ -1,6 +1,5 @@
 //! The rules of an import: turns a line into a license, or rejects it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,13 +9,13 @@ use super::batch::ImportedLicense;
 use super::error::ImportLineError;
 use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
-use crate::catalog::PlanCatalog;
+use super::row_slots::RowSlots;
+use crate::catalog::{Plan, PlanCatalog};
 use crate::command::supported_time;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, Binding, Counters, Expiry, ExpiryNotified, License, LicenseDetail, LicenseId,
-    LicenseState,
+    Binding, Counters, Expiry, ExpiryNotified, License, LicenseDetail, LicenseId, LicenseState,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -53,22 +52,8 @@ pub(crate) fn validate_row(
     })?;
     let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
-    let given = line.expires_at.map(Expiry::moment);
-    let (state, expires_at) = match line.state {
-        Some(LineState::Expired) => {
-            let past = given.flatten().filter(|at| *at <= rules.now);
-            if past.is_none() {
-                notes.push(ImportNote::Expired { at: rules.now });
-            }
-            (LicenseState::Active, Some(past.unwrap_or(rules.now)))
-        }
-        state => {
-            let state = if let Some(LineState::State(state)) = state { state } else { LicenseState::Active };
-            let by_plan = || plan.term().map(|term| supported_time(created_at.checked_add_signed(term)));
-            let expires_at = given.map_or_else(|| by_plan().transpose(), Ok);
-            (state, expires_at.map_err(|denial| own(ImportLineError::field("expires_at", denial)))?)
-        }
-    };
+    let (state, expires_at) =
+        state_and_expiry(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
     // No event is due for a term that ended before the import.
     let notified = if expires_at.is_some_and(|at| at <= rules.now) {
         ExpiryNotified::Expired
@@ -96,41 +81,15 @@ pub(crate) fn validate_row(
         last_event: line.last_event.unwrap_or_default(),
         expiry_notified: line.expiry_notified.unwrap_or(notified),
     };
-    let mut slots = RowSlots::default();
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
     activations.extend(listed.map(|binding| (None, ActivationLine::listed(&license.id, binding))));
     // Activations with ids come first, so that the others get later numbers.
     activations.sort_by_key(|(_, line)| line.id.is_none());
-    for (at, ActivationLine { license: _, id, binding, created_at, label, last_seen }) in activations {
-        match &binding {
-            Binding::Domain(domain) if plan.exempt_hosts && domain.is_exempt() => {
-                notes.push(ImportNote::ExemptDomain { domain: domain.clone() });
-                continue;
-            }
-            _ if at.is_none() && slots.bindings.contains(&binding) => {
-                notes.push(ImportNote::Duplicate { binding });
-                continue;
-            }
-            _ => {}
-        }
-        let id = if let Some(id) = id {
-            let number = id.number_of(&license.id);
-            let number = number.filter(|number| line.last_event.is_none_or(|last| *number <= last));
-            let why = "it must belong to the license, with a number up to the license's last_event";
-            let number =
-                number.ok_or_else(|| (at, ImportLineError::value("id", &id.as_str().into(), why)))?;
-            license.last_event = license.last_event.max(number);
-            id
-        } else {
-            license.last_event += 1;
-            ActivationId::new(&license.id, license.last_event)
-        };
-        let created_at = created_at.map_or(rules.now, |time| time.0);
-        let detail =
-            ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen };
-        slots.take(detail).map_err(|error| (at, error))?;
+    let mut slots = RowSlots::new(line.last_event);
+    for (at, activation) in activations {
+        slots.add(at, activation, &mut license, plan, rules.now, &mut notes).map_err(|error| (at, error))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
@@ -154,37 +113,29 @@ pub(crate) fn validate_row(
     Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
 }
 
-/// The activations of a license.
-#[derive(Default)]
-struct RowSlots {
-    activations: Vec<ActivationDetail>,
-    ids: HashSet<ActivationId>,
-    bindings: HashSet<Binding>,
-    domains: u64,
-    devices: u64,
-}
-
-impl RowSlots {
-    fn take(&mut self, detail: ActivationDetail) -> Result<(), ImportLineError> {
-        let ActivationDetail { activation, .. } = &detail;
-        match &activation.binding {
-            Binding::Domain(_) => self.domains += 1,
-            Binding::Device(_) => self.devices += 1,
+/// Returns the state, and the expiry of the line or its plan. An expired license expires now at the latest.
+fn state_and_expiry(
+    line: &LicenseLine,
+    plan: &Plan,
+    created_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    notes: &mut Vec<ImportNote>,
+) -> Result<(LicenseState, Option<DateTime<Utc>>), ImportLineError> {
+    let given = line.expires_at.map(Expiry::moment);
+    let state = match line.state {
+        Some(LineState::Expired) => {
+            let past = given.flatten().filter(|at| *at <= now);
+            if past.is_none() {
+                notes.push(ImportNote::Expired { at: now });
+            }
+            return Ok((LicenseState::Active, Some(past.unwrap_or(now))));
         }
-        if self.activations.len() >= limits::IMPORT_ACTIVATIONS {
-            return Err(ImportLineError::too_many_activations());
-        }
-        if !self.ids.insert(activation.id.clone()) {
-            let why = "the license has another activation with this id; remove one of the lines";
-            return Err(ImportLineError::value("id", &activation.id.as_str().into(), why));
-        }
-        if !self.bindings.insert(activation.binding.clone()) {
-            let why = "the license has this activation already; remove one of the lines";
-            return Err(ImportLineError::value("value", &activation.binding.value().into(), why));
-        }
-        self.activations.push(detail);
-        Ok(())
-    }
+        Some(LineState::State(state)) => state,
+        None => LicenseState::Active,
+    };
+    let by_plan = || plan.term().map(|term| supported_time(created_at.checked_add_signed(term))).transpose();
+    let expires_at = given.map_or_else(by_plan, Ok);
+    Ok((state, expires_at.map_err(|denial| ImportLineError::field("expires_at", denial))?))
 }
 
 /// Returns the event of the import.

@@ -28,7 +28,7 @@ async fn fill(server: &Server) {
     for n in 0..600 {
         let mut spec = LicenseSpec::new(if n % 2 == 0 { "open" } else { "small" }, email(n));
         if n % 3 == 0 {
-            spec.domains = vec![domain("b.com"), domain("*.a.example.org")];
+            spec.domains = vec![domain("www.www.my_shop.b.com"), domain("*.www.a.example.org")];
         }
         if n == 7 {
             spec.metadata = license_core::license::Metadata::from_json(

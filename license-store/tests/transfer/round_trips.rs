@@ -81,7 +81,7 @@ impl Odd {
             for device in &self.devices {
                 let device = json!({"type": "activation", "license": id.as_str(), "kind": "device", "value": device,
                     "label": self.label});
-                text.push_str(&format!("\n{device}"));
+                text = [text, device.to_string()].join("\n");
             }
             let key_formats = vec![ImportedKeyFormat::new("any", "K.*k").expect("a format")];
             let options = ImportOptions { key_formats, ..ImportOptions::default() };

@@ -14,6 +14,7 @@ use license_core::limits;
 use license_core::service::{ImportOptions, ImportReport, Importer};
 use license_core::transfer::Columns;
 
+use super::encoding::strip_mark;
 use super::messages::Messages;
 use super::table::{Delimiter, Table};
 use super::time_zone::TimeZone;
@@ -172,9 +173,13 @@ impl Importing<'_> {
             if read.map_err(|error| self.messages.failed(&error))? == 0 {
                 break;
             }
+            let is_cut = line.len() as u64 == max && line.last() != Some(&b'\n');
+            if number == 1 {
+                strip_mark(&mut line).map_err(|error| self.messages.failed(&error))?;
+            }
             if line.last() == Some(&b'\n') {
                 line.pop();
-            } else if line.len() as u64 == max {
+            } else if is_cut {
                 // Too long: the importer rejects it, and the rest of the line is skipped.
                 skip_line(&mut input).map_err(|error| self.messages.failed(&error))?;
             }

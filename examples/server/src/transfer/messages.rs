@@ -60,8 +60,7 @@ impl<'a> Messages<'a> {
         let unreadable = importer.report().unreadable_keys;
         if let Some(pattern) = importer.proposed_pattern() {
             self.file(&format!(
-                "{unreadable} keys are in no declared format; if they are valid, add \
-                 --key-format 'imported={pattern}'"
+                "keys in no declared format: {unreadable}; if they are valid, add --key-format 'imported={pattern}'"
             ));
         }
         for format in importer.key_formats().iter().filter(|format| format.is_guessable()) {

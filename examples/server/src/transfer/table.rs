@@ -6,9 +6,10 @@ use csv::ByteRecord;
 use license_core::limits;
 use license_core::transfer::ImportLineError;
 
-/// What to do with a table in another encoding.
-const SAVE_AS: &str = "save the table as \"CSV UTF-8\"";
-const UTF_8_MARK: &[u8] = b"\xEF\xBB\xBF";
+use super::encoding::strip_mark;
+
+/// The number of the first line of a record, and its cells.
+type Row<'a> = (u64, Result<Vec<&'a str>, ImportLineError>);
 
 /// The records of a table that are not blank, with the numbers of their first lines.
 pub(super) struct Table<R> {
@@ -26,12 +27,7 @@ impl<R: BufRead> Table<R> {
             .take(limits::IMPORT_LINE_BYTES as u64)
             .read_until(b'\n', &mut first)
             .map_err(failed)?;
-        if first.starts_with(b"\xFF\xFE") || first.starts_with(b"\xFE\xFF") || first.contains(&0) {
-            return Err(format!("the table is UTF-16, not UTF-8: {SAVE_AS}"));
-        }
-        if first.starts_with(UTF_8_MARK) {
-            first.drain(..UTF_8_MARK.len());
-        }
+        strip_mark(&mut first)?;
         let line_end = first.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(first.len());
         let (line, end) = first.split_at(line_end);
         // Excel reads and some programs write such a line.
@@ -49,8 +45,8 @@ impl<R: BufRead> Table<R> {
         Ok(Self { reader, record: ByteRecord::new() })
     }
 
-    /// Returns the number of the first line of the next record, and its cells. Records without text are skipped.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Result<Vec<&str>, ImportLineError>)>, String> {
+    /// Returns the next record. Records without text are skipped.
+    pub(super) fn next(&mut self) -> Result<Option<Row<'_>>, String> {
         let after_last = self.reader.position().line();
         loop {
             if !self.reader.read_byte_record(&mut self.record).map_err(|error| error.to_string())? {
@@ -61,7 +57,7 @@ impl<R: BufRead> Table<R> {
             }
         }
         // The reader is behind the line end of the record. The position of a record is before blank lines.
-        let within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let within = self.record.as_slice().split(|byte| *byte == b'\n').count() as u64 - 1;
         let line = self.reader.position().line() - 1 - within;
         // A quote that is open at the end takes the last line end into the record.
         let line = line.max(after_last);
@@ -70,7 +66,8 @@ impl<R: BufRead> Table<R> {
             return Ok(Some((line, Err(ImportLineError::new(why)))));
         }
         let cells = self.record.iter().map(std::str::from_utf8).collect::<Result<_, _>>();
-        let cells = cells.map_err(|_| ImportLineError::new(format!("the row is not UTF-8 text: {SAVE_AS}")));
+        let cells =
+            cells.map_err(|_| ImportLineError::new("the row is not UTF-8: save the table as \"CSV UTF-8\""));
         Ok(Some((line, cells)))
     }
 }
@@ -216,11 +213,11 @@ mod tests {
         assert_eq!(read("\u{feff}sep=;\na;b"), ["2: a|b"]);
         for (mark, big) in [(true, false), (true, true), (false, false), (false, true)] {
             let found = read(utf_16("a,b\r\n1,2\r\n", mark, big));
-            assert_eq!(found, ["the table is UTF-16, not UTF-8: save the table as \"CSV UTF-8\""]);
+            assert_eq!(found, ["the file is UTF-16, not UTF-8: save it as UTF-8, in Excel as \"CSV UTF-8\""]);
         }
         assert_eq!(
             read(b"a,b\n1,M\xFCller\n2,x\n"),
-            ["1: a|b", "2: the row is not UTF-8 text: save the table as \"CSV UTF-8\"", "3: 2|x"]
+            ["1: a|b", "2: the row is not UTF-8: save the table as \"CSV UTF-8\"", "3: 2|x"]
         );
         assert_eq!(read(""), Vec::<String>::new());
         assert_eq!(read("\u{feff}"), Vec::<String>::new());

@@ -159,7 +159,7 @@ fn csv_with_keys_of_another_system_is_imported() {
     let faults = "old.csv:3: customer_email \"nobody\": this is not an e-mail address\n\
         old.csv:5: key: it is not a key of this server, nor in a declared key format; declare its format\n\
         old.csv:6: plan \"gold\": there is no such plan; the plans are enterprise, professional, starter\n";
-    let remarks = "old.csv: 1 keys are in no declared format; if they are valid, add --key-format \
+    let remarks = "old.csv: keys in no declared format: 1; if they are valid, add --key-format \
         'imported=[a-z]{4}'\n\
         old.csv: keys of the format old have about 32 bits of entropy, so that guessing them is feasible: the \
         strict limit of unknown keys per address stays for them\n";
@@ -271,7 +271,7 @@ fn tables_of_other_programs_are_imported() {
         assert!(export.contains(expected), "{expected}: {export}");
     }
 
-    // Without keys and header names of another system: what to map is in the message.
+    // A database whose header has no names of ours: what to map is in the message.
     let (code, messages, _) = import_table("id,key,user,policy\n1,A,a@example.com,p\n", &[]);
     assert_eq!(code, Some(2));
     assert_eq!(messages, Vec::<String>::new());
@@ -305,13 +305,13 @@ fn tables_without_licenses_say_so() {
             &utf_16,
             &[],
             2,
-            "license-server: t.csv: the table is UTF-16, not UTF-8: save the table as \"CSV UTF-8\"",
+            "license-server: t.csv: the file is UTF-16, not UTF-8: save it as UTF-8, in Excel as \"CSV UTF-8\"",
         ),
         (
             b"plan,M\xFCller\n",
             &[],
             2,
-            "license-server: t.csv: the row is not UTF-8 text: save the table as \"CSV UTF-8\"",
+            "license-server: t.csv: the row is not UTF-8: save the table as \"CSV UTF-8\"",
         ),
         (
             b"plan,plan,customer_email\n",
@@ -347,6 +347,25 @@ fn tables_without_licenses_say_so() {
     }
 }
 
+/// PowerShell redirects an export to UTF-16, and editors on Windows add a byte order mark.
+#[test]
+fn byte_order_mark_of_lines_is_understood() {
+    let folder = tempdir().unwrap();
+    let import = |bytes: &[u8]| {
+        std::fs::write(folder.path().join("l.jsonl"), bytes).unwrap();
+        let (code, _, stderr) = run(folder.path(), &["import", "l.jsonl", "--dry-run"], &[]);
+        (code, stderr)
+    };
+    let text = lines(1).concat();
+    let (code, stderr) = import(format!("\u{feff}{text}").as_bytes());
+    assert_eq!(code, Some(0), "{stderr}");
+    let utf_16: Vec<_> =
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let (code, stderr) = import(&utf_16);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("l.jsonl: the file is UTF-16, not UTF-8: save it as UTF-8"), "{stderr}");
+}
+
 /// An undeclared format of keys makes every line invalid: ten are reported, and the others counted.
 #[test]
 fn many_messages_are_cut() {
@@ -356,7 +375,7 @@ fn many_messages_are_cut() {
     assert_eq!((code, messages.len()), (Some(1), 11), "{messages:?}");
     assert_eq!(
         messages[10],
-        "t.csv: 30 keys are in no declared format; if they are valid, add --key-format 'imported=[A-Z]{2}-[0-9]{4}'"
+        "t.csv: keys in no declared format: 30; if they are valid, add --key-format 'imported=[A-Z]{2}-[0-9]{4}'"
     );
     let (code, messages, _) = import_table(&table, &["--key-format", "imported=[A-Z]{2}-[0-9]{4}"]);
     assert_eq!((code, messages.len()), (Some(0), 12), "{messages:?}");

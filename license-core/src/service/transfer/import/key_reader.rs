@@ -48,12 +48,12 @@ impl KeyReader {
 
     fn read(&mut self, text: &str, context: &ServiceContext) -> Result<LicenseKey, LineFault> {
         let key = read_key(text, &context.key_format, || self.formats.read(text));
-        key.map_err(|error| match error {
-            KeyError::Check { .. } => ImportLineError::field("key", error).into(),
-            _ => {
-                self.unreadable.add(text);
-                LineFault::UnreadableKey
+        key.map_err(|error| {
+            if matches!(error, KeyError::Check { .. }) {
+                return ImportLineError::field("key", error).into();
             }
+            self.unreadable.add(text);
+            LineFault::UnreadableKey
         })
     }
 }

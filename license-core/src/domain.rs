@@ -15,6 +15,7 @@
 //! # Ok::<(), license_core::domain::DomainError>(())
 //! ```
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,9 +45,8 @@ const EXEMPT_BELOW: [&str; 4] = [".localhost", ".test", ".local", ".internal"];
 ///
 /// # `www.`
 ///
-/// A leading `www.` is removed once if at least two labels remain. So `www.com` and `www.localhost` stay,
-/// and `www.www.example.com` becomes `www.example.com`, which is not `example.com`. Read stored names with
-/// [`from_stored`](Self::from_stored); [`parse`](Self::parse) would remove a second `www.`.
+/// Each leading `www.` is removed if at least two labels remain: `www.www.example.com` is `example.com`, and
+/// `www.com` and `www.localhost` stay. So parsing a canonical text returns the same name.
 ///
 /// A parsed name remembers the removed `www.` for [`covers`](Self::covers) and
 /// [`covering_names`](Self::covering_names): the host `www.example.com` is below `*.example.com`. The stored
@@ -75,14 +75,16 @@ enum DomainKind {
 impl DomainName {
     /// Parses a host name, `host:port`, or an `http`, `https`, `ws` or `wss` URL.
     ///
-    /// Surrounding white space, scheme, port, path, query and fragment are dropped. IP addresses are
+    /// Surrounding white space, scheme, port, path, query and fragment are dropped, also a scheme whose colon
+    /// or slashes are missing (`https//example.com`). IP addresses are
     /// rejected unless they are [exempt](Self::is_exempt). An IPv6 address may be in brackets, and needs
     /// them if a port follows. An IPv4 address mapped into IPv6 is read as IPv4.
     ///
     /// # Errors
     /// Returns a [`DomainError`] with the reason why the text is not a host. Parsing is stricter than in a
     /// browser: user names, escapes, backslashes, addresses in unusual notations (`127.1`, `0x7f000001`),
-    /// empty ports and inner white space are rejected, since parsers disagree about the host they mean.
+    /// empty ports and inner white space are rejected, since parsers disagree about the host they mean. So are
+    /// `www` and the names of the four schemes, which are left over where a host is missing.
     ///
     /// ```
     /// use license_core::domain::{DomainError, DomainName};
@@ -146,7 +148,7 @@ impl DomainName {
         let name = match (text.strip_prefix("*."), text.parse()) {
             (Some(base), _) => Self::wildcard(base)?,
             (None, Ok(address)) => Self::from_host(Host::V6(address))?,
-            (None, Err(_)) => Self::from_host(Host::Text(text))?,
+            (None, Err(_)) => Self::from_host(Host::Text(text))?.fold_www(),
         };
         if name.as_str() == text { Ok(name) } else { Err(DomainError::NotCanonical) }
     }
@@ -257,12 +259,18 @@ impl DomainName {
     }
 
     fn fold_www(mut self) -> Self {
-        if let Some(parent) = self.text.strip_prefix("www.").filter(|parent| parent.contains('.')) {
+        while let Some(parent) = self.text.strip_prefix("www.").filter(|parent| parent.contains('.')) {
             self.text = SmolStr::new(parent);
             self.had_www = true;
         }
         self
     }
+}
+
+/// Returns the canonical form of a host name: the UTS-46 ASCII form in lower case, without the root dot. A
+/// leading `www.` stays.
+pub(crate) fn canonical_host(typed: &str) -> Result<Cow<'_, str>, DomainError> {
+    normalise(typed)
 }
 
 text_value!(DomainName, DomainError);

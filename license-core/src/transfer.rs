@@ -5,12 +5,18 @@
 //! them, and stores new licenses and rollups. See [`TransferService`](crate::service::TransferService).
 
 mod batch;
+mod cell;
 mod error;
+pub(crate) mod key_shape;
 pub(crate) mod line;
+mod note;
+mod row_slots;
 mod table;
 pub(crate) mod validate_row;
+mod zone;
 
 pub use batch::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
 pub use error::ImportLineError;
 pub use line::LicenseLine;
+pub use note::ImportNote;
 pub use table::{Columns, ColumnsError};

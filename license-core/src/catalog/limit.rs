@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
@@ -64,14 +65,14 @@ impl Serialize for Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = Option::<u32>::deserialize(deserializer)?;
-        match number {
-            Some(number) if number > limits::MAX_SLOTS => Err(serde::de::Error::custom(format_args!(
-                "a limit must be at most {}, or null for unlimited",
-                limits::MAX_SLOTS,
-            ))),
-            number => Ok(number.into()),
-        }
+        let wrong = || {
+            let most = limits::MAX_SLOTS;
+            D::Error::custom(format_args!(
+                "it must be a whole number from 0 to {most}, or null for unlimited"
+            ))
+        };
+        let number = Option::<u32>::deserialize(deserializer).map_err(|_| wrong())?;
+        if number.is_some_and(|number| number > limits::MAX_SLOTS) { Err(wrong()) } else { Ok(number.into()) }
     }
 }
 

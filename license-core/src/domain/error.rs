@@ -16,7 +16,7 @@ pub enum DomainError {
     /// More than [`MAX_TYPED_LEN`] bytes.
     #[error("the domain is longer than {MAX_TYPED_LEN} bytes")]
     TooLong,
-    /// A scheme, port or path without a host.
+    /// A scheme, `www`, port or path without a host.
     #[error("the host name is missing")]
     NoHost,
     /// White space inside the text.
@@ -40,7 +40,7 @@ pub enum DomainError {
     /// Not a number from 0 to 65535 after the colon.
     #[error("the text after the colon is not a port number (0 to 65535)")]
     Port,
-    /// An ASCII character other than letters, digits, hyphen and dot.
+    /// An ASCII character other than letters, digits, hyphen, underscore and dot.
     #[error("the character {0:?} cannot be part of a host name")]
     Character(char),
     /// A label that begins or ends with a hyphen.

@@ -26,18 +26,23 @@ pub(super) fn split_host(typed: &str) -> Result<Host<'_>, DomainError> {
         Some(_) => return Err(DomainError::ControlCharacter),
         None => {}
     }
-    let ends_authority = ['/', '?', '#'];
-    let (before, after) = typed.split_at(typed.find(ends_authority).unwrap_or(typed.len()));
-    let authority = match (before.strip_suffix(':'), after.strip_prefix("//")) {
-        (Some(scheme), Some(rest)) => {
-            if !["https", "http", "wss", "ws"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-                return Err(DomainError::Scheme);
-            }
-            rest.split(ends_authority).next().unwrap_or_default()
-        }
-        _ => before,
-    };
-    split_authority(authority)
+    let rest = strip_scheme(typed)?;
+    split_authority(rest.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+/// Removes a scheme: `https://`, also with its colon or slashes missing, or `//` alone.
+fn strip_scheme(typed: &str) -> Result<&str, DomainError> {
+    let word_len = typed.find(['/', '?', '#', ':']).unwrap_or(typed.len());
+    let (word, rest) = typed.split_at(word_len);
+    let is_web = ["https", "http", "wss", "ws"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let (colon, after) = rest.strip_prefix(':').map_or((false, rest), |after| (true, after));
+    match after.strip_prefix("//") {
+        Some(host) if is_web || rest == after && word.is_empty() => Ok(host),
+        // Without a colon, only a name without dots is taken for a scheme: `example.com//shop` has a path.
+        Some(_) if colon || !word.contains('.') => Err(DomainError::Scheme),
+        None if is_web && colon => Ok(after.strip_prefix('/').unwrap_or(after)),
+        _ => Ok(typed),
+    }
 }
 
 fn split_authority(authority: &str) -> Result<Host<'_>, DomainError> {

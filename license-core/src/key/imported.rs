@@ -6,6 +6,9 @@ use super::LicenseKey;
 use crate::limits;
 
 #[cfg(feature = "imported-keys")]
+mod entropy;
+
+#[cfg(feature = "imported-keys")]
 type Pattern = regex::bytes::Regex;
 /// Without the feature, no pattern exists.
 #[cfg(not(feature = "imported-keys"))]
@@ -21,6 +24,7 @@ pub struct ImportedKeyFormat {
     name: String,
     pattern: String,
     whole: Pattern,
+    entropy_bits: u32,
 }
 
 impl ImportedKeyFormat {
@@ -55,7 +59,11 @@ impl ImportedKeyFormat {
             return Err(ImportedKeyFormatError::Length);
         }
         let whole = compile(pattern)?;
-        Ok(Self { name: name.to_owned(), pattern: pattern.to_owned(), whole })
+        #[cfg(feature = "imported-keys")]
+        let entropy_bits = entropy::bits(pattern);
+        #[cfg(not(feature = "imported-keys"))]
+        let entropy_bits = 0;
+        Ok(Self { name: name.to_owned(), pattern: pattern.to_owned(), whole, entropy_bits })
     }
 
     /// Parses `NAME=PATTERN`, as given on a command line.
@@ -77,6 +85,28 @@ impl ImportedKeyFormat {
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern
+    }
+
+    /// Returns the estimated bits of entropy of the weakest keys that match, if all of them are equally likely.
+    /// Of a part that can be left out or repeated, the fewest repetitions count.
+    ///
+    /// ```
+    /// use license_core::key::ImportedKeyFormat;
+    /// # if !cfg!(feature = "imported-keys") { return Ok(()) }
+    /// assert_eq!(ImportedKeyFormat::new("hex", "[0-9a-f]{8}-[0-9a-f]{8}")?.entropy_bits(), 64);
+    /// assert_eq!(ImportedKeyFormat::new("order", "A-[0-9]{6,}")?.entropy_bits(), 19);
+    /// # Ok::<(), license_core::key::ImportedKeyFormatError>(())
+    /// ```
+    #[must_use]
+    pub fn entropy_bits(&self) -> u32 {
+        self.entropy_bits
+    }
+
+    /// Returns whether an attacker can find keys by guessing: fewer bits of entropy than
+    /// [`limits::GUESSABLE_BITS`].
+    #[must_use]
+    pub fn is_guessable(&self) -> bool {
+        self.entropy_bits < limits::GUESSABLE_BITS
     }
 }
 

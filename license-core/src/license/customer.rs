@@ -1,17 +1,25 @@
 //! Customers of licenses.
 
+use std::borrow::Cow;
+
 use email_address::{EmailAddress, Options};
 
 use crate::debug::opaque_debug;
+use crate::domain::{DomainError, canonical_host};
 use crate::limits;
 use crate::text_value::text_value;
 
-/// The e-mail address of a customer: at most 254 bytes, with ASCII letters in lower case, so that lookups
-/// ignore their case. Other letters stay, since lower-casing them could exceed the limit.
+/// The e-mail address of a customer in canonical form, at most 254 bytes.
+///
+/// The domain is in its ASCII form (`xn--…`), as mail servers send it, so that both spellings of an
+/// internationalised domain are one customer. ASCII letters of the name are in lower case. Its other letters
+/// stay, since lower-casing them could exceed the limit. Dots of the name can be anywhere
+/// (`first..last@example.com`), because some mail providers issue such addresses.
 ///
 /// ```
 /// use license_core::license::CustomerEmail;
 /// assert_eq!(CustomerEmail::parse(" Dev@Example.com ")?.as_str(), "dev@example.com");
+/// assert_eq!(CustomerEmail::parse("dev@bücher.example")?.as_str(), "dev@xn--bcher-kva.example");
 /// assert!(CustomerEmail::parse("dev@").is_err());
 /// # Ok::<(), license_core::license::EmailError>(())
 /// ```
@@ -31,12 +39,22 @@ impl CustomerEmail {
         if typed.len() > limits::EMAIL_BYTES {
             return Err(EmailError::TooLong);
         }
+        let (name, host) = typed.rsplit_once('@').ok_or(EmailError::NoAddress)?;
+        let host = canonical_host(host).map_err(|error| match error {
+            DomainError::NameTooLong => EmailError::TooLong,
+            _ => EmailError::NoAddress,
+        })?;
         let options = Options::default().without_display_text().without_domain_literal();
-        EmailAddress::parse_with_options(typed, options).map_err(|_| EmailError::NoAddress)?;
+        let checked = format!("{}@{host}", single_dots(name));
+        EmailAddress::parse_with_options(&checked, options).map_err(|_| EmailError::NoAddress)?;
         if typed.chars().any(char::is_control) {
             return Err(EmailError::NoAddress);
         }
-        Ok(Self(typed.to_ascii_lowercase().into()))
+        let canonical = format!("{}@{host}", name.to_ascii_lowercase());
+        if canonical.len() > limits::EMAIL_BYTES {
+            return Err(EmailError::TooLong);
+        }
+        Ok(Self(canonical.into()))
     }
 
     /// Returns the address of an erased customer. Its mail domain never exists, and the same customer
@@ -52,7 +70,7 @@ impl CustomerEmail {
         self.0.starts_with(PSEUDONYM) && self.0.ends_with(PSEUDONYM_HOST)
     }
 
-    /// Returns the address, with ASCII letters in lower case.
+    /// Returns the canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,11 +81,19 @@ text_value!(CustomerEmail, EmailError);
 
 opaque_debug!(CustomerEmail);
 
+/// Removes the dots of a name that RFC 5322 allows in quotes only.
+fn single_dots(name: &str) -> Cow<'_, str> {
+    if name.starts_with('"') || name.split('.').all(|part| !part.is_empty()) {
+        return name.into();
+    }
+    name.split('.').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".").into()
+}
+
 /// The reason why a text is not an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmailError {
-    /// Longer than [`limits::EMAIL_BYTES`].
+    /// Longer than [`limits::EMAIL_BYTES`] as typed or in canonical form.
     #[error("an e-mail address can have at most {} bytes", limits::EMAIL_BYTES)]
     TooLong,
     /// Not of the form `name@host`.
@@ -84,8 +110,9 @@ mod tests {
         for (typed, expected) in [
             ("dev@example.com", Ok("dev@example.com")),
             ("Dev+Tag@EXAMPLE.com", Ok("dev+tag@example.com")),
-            ("jörg@bücher.de", Ok("jörg@bücher.de")),
+            ("jörg@example.com", Ok("jörg@example.com")),
             ("JÖRG@example.com", Ok("jÖrg@example.com")),
+            ("\"John Doe\"@example.com", Ok("\"john doe\"@example.com")),
             ("", Err(EmailError::NoAddress)),
             ("dev", Err(EmailError::NoAddress)),
             ("dev@@example.com", Err(EmailError::NoAddress)),
@@ -102,11 +129,54 @@ mod tests {
         }
     }
 
+    #[test]
+    fn dots_of_the_name_can_be_anywhere() {
+        for typed in
+            ["first..last@docomo.example", "name.@docomo.example", ".name@docomo.example", "a...b.@x.example"]
+        {
+            assert_eq!(CustomerEmail::parse(typed).unwrap().as_str(), typed);
+        }
+        for typed in [".@docomo.example", "...@docomo.example", "a@b..example", "a@.b.example", "@b.example"]
+        {
+            assert_eq!(CustomerEmail::parse(typed), Err(EmailError::NoAddress), "{typed}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_a_mail_domain_are_one_customer() {
+        for typed in [
+            "dev@bücher.example",
+            "dev@xn--bcher-kva.example",
+            "dev@BÜCHER.example",
+            "dev@Bu\u{308}cher.example",
+            "dev@XN--BCHER-KVA.EXAMPLE",
+            "dev@bücher。example",
+            "dev@bücher．ｅｘａｍｐｌｅ",
+            "DEV@bücher｡example.",
+        ] {
+            assert_eq!(CustomerEmail::parse(typed).unwrap().as_str(), "dev@xn--bcher-kva.example", "{typed}");
+        }
+        assert_eq!(CustomerEmail::parse("dev@www.example.com").unwrap().as_str(), "dev@www.example.com");
+        for typed in ["dev@xn--a.example", "dev@-a.example", "dev@example.com/x", "dev＠example.com"] {
+            assert_eq!(CustomerEmail::parse(typed), Err(EmailError::NoAddress), "{typed}");
+        }
+    }
+
+    #[test]
+    fn canonical_length_is_checked() {
+        // Each `ü.` becomes `xn--tda.`: the host alone, and the whole address, grow beyond the limit.
+        let address = |name: &str, labels| format!("{name}@{}example", "ü.".repeat(labels));
+        assert_eq!(CustomerEmail::parse(&address("dev", 40)), Err(EmailError::TooLong));
+        assert_eq!(CustomerEmail::parse(&address("longer12", 30)), Err(EmailError::TooLong));
+        assert_eq!(CustomerEmail::parse(&address("longer", 30)).unwrap().as_str().len(), 254);
+    }
+
     /// Stores read addresses back with the same parser.
     #[test]
     fn parsing_is_idempotent() {
         let longest = format!("{}@example.com", "İ".repeat(32));
-        for typed in ["Dev@Example.com", "ΣΑΣ@example.com", &longest] {
+        for typed in ["Dev@Example.com", "ΣΑΣ@example.com", "dev@Bücher.example", "a..b@ﬁ.example", &longest]
+        {
             let once = CustomerEmail::parse(typed).unwrap();
             assert_eq!(CustomerEmail::parse(once.as_str()), Ok(once), "{typed}");
         }

@@ -45,8 +45,11 @@ impl TransferService {
         Ok(importer)
     }
 
-    /// Imports a batch, and tells the license cache about it.
-    async fn store_batch(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError> {
+    /// Imports a batch and tells the license cache about it, or returns what an import would return.
+    async fn settle(&self, batch: &ImportBatch, dry_run: bool) -> Result<Vec<Imported>, StoreError> {
+        if dry_run {
+            return self.store.dry_run(batch).await;
+        }
         let imported = self.store.import(batch).await?;
         self.licenses.invalidate(&batch.notices(&imported));
         Ok(imported)

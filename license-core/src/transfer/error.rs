@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
+use serde_json::Value;
+
 use crate::limits;
-use crate::validation::Denial;
 
 /// The reason why a line is not imported, for people. Never repeats a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,18 +22,36 @@ impl ImportLineError {
         Self(format!("{field}: {why}"))
     }
 
+    /// Creates the error of a value. Shows the value, unless it can be a key or is a list.
+    pub(crate) fn value(field: &str, value: &Value, why: impl Display) -> Self {
+        /// Longer values are cut.
+        const SHOWN_CHARS: usize = 60;
+        let shown = match value {
+            _ if matches!(field, "key" | "sealed_key") => None,
+            Value::String(text) => match text.char_indices().nth(SHOWN_CHARS) {
+                Some((end, _)) => Some(format!("{:?}…", &text[..end])),
+                None => Some(format!("{text:?}")),
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            Value::Array(_) | Value::Object(_) => None,
+        };
+        match shown {
+            Some(shown) => Self(format!("{field} {shown}: {why}")),
+            None => Self::field(field, why),
+        }
+    }
+
     pub(crate) fn too_long() -> Self {
-        Self(format!("the line has more than {} bytes", limits::IMPORT_LINE_BYTES))
+        Self(format!("the line is longer than {} bytes", limits::IMPORT_LINE_BYTES))
     }
 
     pub(crate) fn too_many_activations() -> Self {
         Self(format!("the license has more than {} activations", limits::IMPORT_ACTIVATIONS))
     }
-}
 
-impl From<Denial> for ImportLineError {
-    fn from(denial: Denial) -> Self {
-        Self(denial.to_string())
+    /// Creates the error of a line that repeats a value of an earlier line, which must be unique.
+    pub(crate) fn same_as(line: u64, what: &str) -> Self {
+        Self(format!("same {what} as line {line}: remove one of the two lines"))
     }
 }
 
@@ -42,10 +61,10 @@ impl serde::de::Error for ImportLineError {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::field(field, "it is missing")
+        Self::field(field, "it is required, but missing")
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self::field(field, "unknown field")
+        Self::field(field, "there is no such field; correct its name, or remove it")
     }
 }

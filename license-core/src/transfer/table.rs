@@ -1,10 +1,14 @@
 //! Table rows as licenses: maps columns to fields.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
+use chrono::{TimeZone, Utc};
+use serde_json::Map;
+
+use super::cell::value;
+use super::zone::Zone;
 use super::{ImportLineError, LicenseLine};
 use crate::limits;
-use crate::usage::Day;
 
 /// Fields that a column can map to, in addition to `metadata.NAME`.
 const FIELDS: &str = "id, key, state, plan, customer_email, max_domains, max_devices, domains, devices, \
@@ -30,58 +34,58 @@ pub struct Columns {
     fields: Vec<Option<String>>,
     left_out: Vec<String>,
     set: Vec<(String, String)>,
+    zone: Zone,
 }
 
 impl Columns {
     /// Maps the columns of a table with this header.
     ///
     /// `map` has items `COLUMN=FIELD`. Other columns map to the field of the same name, or are ignored.
-    /// `set` has items `FIELD=VALUE` for all rows.
+    /// `set` has items `FIELD=VALUE` for all rows. Names match in any case, with spaces or hyphens for
+    /// underscores.
     ///
     /// # Errors
     /// Returns [`ColumnsError`] if a mapping is invalid or a required field is missing.
     pub fn new(header: &[&str], map: &[String], set: &[String]) -> Result<Self, ColumnsError> {
-        let pair = |text: &str, split: Option<(&str, &str)>| {
-            let (left, right) = split.ok_or_else(|| {
-                ColumnsError(format!("{text:?} has no =; write COLUMN=FIELD or FIELD=VALUE"))
-            })?;
-            Ok((left.to_owned(), right.to_owned()))
+        let pair = |text: &str, split: Option<(&str, &str)>, form: &str| match split {
+            Some((left, right)) => Ok((left.trim().to_owned(), right.trim().to_owned())),
+            None => Err(ColumnsError(format!("{text:?} has no =; write {form}"))),
         };
-        let mut map =
-            map.iter().map(|text| pair(text, text.rsplit_once('='))).collect::<Result<Vec<_>, _>>()?;
-        let set = set.iter().map(|text| pair(text, text.split_once('='))).collect::<Result<Vec<_>, _>>()?;
-        let mut fields: Vec<Option<String>> = Vec::new();
-        let mut left_out = Vec::new();
-        for column in header {
-            let mapped =
-                map.iter().position(|(name, _)| name == column).map(|index| map.swap_remove(index).1);
-            let field = mapped.or_else(|| is_field(column).then(|| (*column).to_owned()));
-            if field.is_none() {
-                left_out.push((*column).to_owned());
-            }
-            fields.push(field);
+        let map = map.iter().map(|text| pair(text, text.rsplit_once('='), "COLUMN=FIELD"));
+        let map = map.collect::<Result<Vec<_>, _>>()?;
+        let set = set.iter().map(|text| pair(text, text.split_once('='), "FIELD=VALUE"));
+        let set = set.collect::<Result<Vec<_>, _>>()?;
+        let mut fields: Vec<_> = header.iter().map(|column| field(column)).collect();
+        for (column, name) in &map {
+            fields[find(header, column)?] = Some(known_field(name)?);
         }
-        if let Some((column, _)) = map.into_iter().next() {
-            return Err(ColumnsError(format!("the table has no column {column:?}")));
-        }
-        let mut named = Vec::new();
+        let set = set.into_iter().map(|(name, value)| Ok((known_field(&name)?, value)));
+        let set = set.collect::<Result<Vec<_>, ColumnsError>>()?;
+        let mut named = BTreeSet::new();
         for field in fields.iter().flatten().chain(set.iter().map(|(field, _)| field)) {
-            if !is_field(field) {
-                let known = format!("fields are {FIELDS} and metadata.NAME");
-                return Err(ColumnsError(format!("{field:?} is not a field; {known}")));
+            if !named.insert(field.as_str()) {
+                let how = "map one of its columns to metadata.NAME, or leave out --set";
+                return Err(ColumnsError(format!("{field} is given twice: {how}")));
             }
-            if named.contains(&field) {
-                return Err(ColumnsError(format!("{field} is given twice")));
-            }
-            named.push(field);
         }
+        let left_out = header.iter().zip(&fields).filter(|(_, field)| field.is_none());
+        let left_out: Vec<_> = left_out.map(|(column, _)| column.trim().to_owned()).collect();
         for needed in ["plan", "customer_email"] {
-            if !named.iter().any(|field| *field == needed) {
-                let how = format!("map one with COLUMN={needed}, or set it for all rows");
+            if !named.contains(needed) {
+                let columns =
+                    if left_out.is_empty() { String::new() } else { format!(" ({})", left_out.join(", ")) };
+                let how = format!("map one{columns} with COLUMN={needed}, or set {needed} for all rows");
                 return Err(ColumnsError(format!("no column is {needed}: {how}")));
             }
         }
-        Ok(Self { fields, left_out, set })
+        Ok(Self { fields, left_out, set, zone: Zone::new(Utc) })
+    }
+
+    /// Sets the time zone of dates, and of times without one. The default is UTC.
+    #[must_use]
+    pub fn time_zone(mut self, zone: impl TimeZone + Send + Sync + 'static) -> Self {
+        self.zone = Zone::new(zone);
+        self
     }
 
     /// Returns the ignored columns.
@@ -90,10 +94,11 @@ impl Columns {
         &self.left_out
     }
 
-    /// Parses a row. Empty cells are ignored.
+    /// Parses a row. White space around cells, empty cells, and empty cells beyond the header are ignored.
     ///
-    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates. `domains` are
-    /// separated by commas, semicolons or spaces, `devices` by semicolons.
+    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates: a license expires at the
+    /// end of its date. `domains` are separated by commas, semicolons or white space, `devices` by semicolons or
+    /// line ends.
     ///
     /// # Errors
     /// Returns [`ImportLineError`] with the name of the field.
@@ -101,58 +106,73 @@ impl Columns {
         if row.iter().map(|cell| cell.len()).sum::<usize>() > limits::IMPORT_LINE_BYTES {
             return Err(ImportLineError::too_long());
         }
-        if row.len() != self.fields.len() {
-            let why = format!("it has {} cells, but the header has {}", row.len(), self.fields.len());
+        let used = row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
+        if row.len() < self.fields.len() || used > self.fields.len() {
+            let how = "check its separators and quotes";
+            let (cells, columns) = (row.len(), self.fields.len());
+            let why = format!("the row has {cells} cells, but the header has {columns}: {how}");
             return Err(ImportLineError::new(why));
         }
         let cells = self.fields.iter().zip(row).filter_map(|(field, cell)| Some((field.as_deref()?, *cell)));
         let set = self.set.iter().map(|(field, value)| (field.as_str(), value.as_str()));
-        let (mut fields, mut metadata) = (Map::new(), Map::new());
+        let (mut fields, mut metadata, mut notes) = (Map::new(), Map::new(), Vec::new());
         for (field, cell) in cells.chain(set) {
-            let cell = if field == "key" { cell } else { cell.trim() };
+            let cell = cell.trim();
             if cell.is_empty() {
                 continue;
             }
             match field.strip_prefix(METADATA) {
                 Some(name) => metadata.insert(name.to_owned(), cell.into()),
-                None => fields.insert(field.to_owned(), value(field, cell)),
+                None => fields.insert(field.to_owned(), value(field, cell, &self.zone, &mut notes)?),
             };
         }
         if !metadata.is_empty() {
             fields.insert("metadata".to_owned(), metadata.into());
         }
-        LicenseLine::read(fields)
+        Ok(LicenseLine { notes, ..LicenseLine::read(&fields)? })
     }
 }
 
-fn is_field(name: &str) -> bool {
-    FIELDS.split(", ").any(|field| field == name)
-        || name.strip_prefix(METADATA).is_some_and(|name| !name.is_empty())
-}
-
-/// Converts a cell to the value of a JSON line.
-fn value(field: &str, cell: &str) -> Value {
-    let list = |between: &[char]| {
-        cell.split(between).map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect()
+/// Returns the index of the column with this name.
+fn find(header: &[&str], name: &str) -> Result<usize, ColumnsError> {
+    let named = |same: &dyn Fn(&str) -> bool| {
+        let mut found = (0..header.len()).filter(|index| same(header[*index].trim()));
+        (found.next(), found.next())
     };
-    match field {
-        "max_domains" | "max_devices" if cell.eq_ignore_ascii_case("unlimited") => Value::Null,
-        "expires_at" if cell.eq_ignore_ascii_case("never") => Value::Null,
-        "max_domains" | "max_devices" | "validation_count" => {
-            cell.parse::<u64>().map_or_else(|_| cell.into(), Value::from)
+    let exact = named(&|column| column == name);
+    let found =
+        if exact.0.is_some() { exact } else { named(&|column| simplified(column) == simplified(name)) };
+    match found {
+        (Some(index), None) => Ok(index),
+        (Some(_), Some(_)) => {
+            Err(ColumnsError(format!("the table has two columns {name:?}: rename one of them in its header")))
         }
-        "domains" => list(&[',', ';', ' ', '\t']),
-        "devices" => list(&[';']),
-        "state" => {
-            let state = cell.to_ascii_lowercase();
-            // Expiry follows from `expires_at`, not from the state.
-            if state == "expired" { "active".into() } else { state.into() }
+        (None, _) => {
+            let columns = header.iter().map(|column| column.trim()).collect::<Vec<_>>().join(", ");
+            Err(ColumnsError(format!("the table has no column {name:?}; its columns are {columns}")))
         }
-        "created_at" | "activated_at" | "expires_at" | "last_validated_at" if Day::parse(cell).is_some() => {
-            format!("{cell}T00:00:00Z").into()
-        }
-        _ => cell.into(),
     }
+}
+
+fn simplified(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+/// Returns the field with this name.
+fn field(name: &str) -> Option<String> {
+    let name = name.trim();
+    match name.get(..METADATA.len()).filter(|start| start.eq_ignore_ascii_case(METADATA)) {
+        Some(start) => {
+            Some(&name[start.len()..]).filter(|rest| !rest.is_empty()).map(|rest| [METADATA, rest].concat())
+        }
+        None => Some(simplified(name)).filter(|name| FIELDS.split(", ").any(|field| field == name)),
+    }
+}
+
+fn known_field(name: &str) -> Result<String, ColumnsError> {
+    field(name).ok_or_else(|| {
+        ColumnsError(format!("{name:?} is not a field; fields are {FIELDS} and metadata.NAME"))
+    })
 }
 
 /// The reason why the columns of a table cannot be mapped, for people.

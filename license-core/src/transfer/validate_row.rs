@@ -1,6 +1,5 @@
 //! The rules of an import: turns a line into a license, or rejects it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,17 +7,18 @@ use serde_json::json;
 
 use super::batch::ImportedLicense;
 use super::error::ImportLineError;
-use super::line::{ActivationLine, LicenseLine};
-use crate::catalog::PlanCatalog;
+use super::line::{ActivationLine, LicenseLine, LineState};
+use super::note::ImportNote;
+use super::row_slots::RowSlots;
+use crate::catalog::{Plan, PlanCatalog};
+use crate::command::supported_time;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, Binding, Counters, ExpiryNotice, License, LicenseDetail, LicenseId,
-    LicenseState,
+    Binding, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
-use crate::validation::Denial;
 
 /// The rules for all lines of an import.
 #[derive(Debug)]
@@ -34,27 +34,26 @@ pub(crate) type Rejection = (Option<u64>, ImportLineError);
 
 /// Builds the license with this id and key from its line and the lines of its activations. Pure.
 ///
-/// The rules are those of new licenses: the plan must exist and provides defaults, slots are not oversold
-/// unless the rules allow it, and exempt domains are rejected. Unlike in new licenses, the term may be over.
+/// The rules are those of new licenses: the plan must exist and provides defaults, and slots are not oversold
+/// unless the rules allow it. Unlike in new licenses, the term may be over, exempt domains are left out, and so
+/// are repeated domains and devices of the license line.
 pub(crate) fn validate_row(
     (id, id_given): (LicenseId, bool),
     (key_digest, sealed_key): (KeyDigest, SealedKey),
-    line: LicenseLine,
+    mut line: LicenseLine,
     activations: Vec<(u64, ActivationLine)>,
     rules: &Rules<'_>,
-) -> Result<ImportedLicense, Rejection> {
+) -> Result<(ImportedLicense, Vec<ImportNote>), Rejection> {
     let own = |error: ImportLineError| (None, error);
-    let unknown = || own(Denial::PlanUnknown { plan: line.plan.clone() }.into());
-    let plan = rules.plans.get(&line.plan).ok_or_else(unknown)?;
+    let plan = rules.plans.get(&line.plan).ok_or_else(|| {
+        let plans = rules.plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("there is no such plan; the plans are {plans}");
+        own(ImportLineError::value("plan", &line.plan.as_str().into(), why))
+    })?;
+    let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
-    let expires_at = match (line.expires_at, plan.term()) {
-        (Some(expiry), _) => expiry.moment(),
-        (None, None) => None,
-        (None, Some(term)) => {
-            let end = crate::command::supported_time(created_at.checked_add_signed(term));
-            Some(end.map_err(|denial| own(denial.into()))?)
-        }
-    };
+    let (state, expires_at) =
+        state_and_expiry(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
     // No event is due for a term that ended before the import.
     let has_ended = expires_at.is_some_and(|at| at <= rules.now);
     let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
@@ -64,7 +63,7 @@ pub(crate) fn validate_row(
         id,
         key_digest,
         sealed_key,
-        state: line.state.unwrap_or(LicenseState::Active),
+        state,
         plan: line.plan,
         customer_email: line.customer_email,
         max_domains: line.max_domains.unwrap_or(plan.max_domains),
@@ -79,29 +78,15 @@ pub(crate) fn validate_row(
         last_event: line.last_event.unwrap_or_default(),
         expiry_notice: line.expiry_notice.map_or(notice, |given| given.map(Into::into)),
     };
-    let mut slots = RowSlots::default();
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
     activations.extend(listed.map(|binding| (None, ActivationLine::listed(&license.id, binding))));
     // Activations with ids come first, so that the others get later numbers.
     activations.sort_by_key(|(_, line)| line.id.is_none());
-    for (at, ActivationLine { license: _, id, binding, created_at, label, last_seen }) in activations {
-        let id = if let Some(id) = id {
-            let number = id.number_of(&license.id);
-            let number = number.filter(|number| line.last_event.is_none_or(|last| *number <= last));
-            let why = "it belongs to another license, or its number is above the license's last_event";
-            let number = number.ok_or_else(|| (at, ImportLineError::field("id", why)))?;
-            license.last_event = license.last_event.max(number);
-            id
-        } else {
-            license.last_event += 1;
-            ActivationId::new(&license.id, license.last_event)
-        };
-        let created_at = created_at.map_or(rules.now, |time| time.0);
-        let detail =
-            ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen };
-        slots.take(detail, plan.exempt_hosts).map_err(|error| (at, error))?;
+    let mut slots = RowSlots::new(line.last_event);
+    for (at, activation) in activations {
+        slots.add(at, activation, &mut license, plan, rules.now, &mut notes).map_err(|error| (at, error))?;
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
@@ -109,7 +94,8 @@ pub(crate) fn validate_row(
             [("domains", slots.domains, license.max_domains), ("devices", slots.devices, license.max_devices)]
         {
             if limit.as_number().is_some_and(|limit| held > u64::from(limit)) {
-                let why = format!("it holds {held} {slots}, but its limit is {limit}");
+                let how = format!("raise max_{slots}, or accept licenses over their limit (--over-limit)");
+                let why = format!("the license has {held} {slots}, but max_{slots} is {limit}: {how}");
                 return Err(own(ImportLineError::new(why)));
             }
         }
@@ -120,38 +106,33 @@ pub(crate) fn validate_row(
     } else {
         Vec::new()
     };
-    Ok(ImportedLicense { license, counters, activations: slots.activations, events, id_given, key_given })
+    let activations = slots.activations;
+    Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
 }
 
-/// The activations of a license, without duplicates.
-#[derive(Default)]
-struct RowSlots {
-    activations: Vec<ActivationDetail>,
-    ids: HashSet<ActivationId>,
-    bindings: HashSet<Binding>,
-    domains: u64,
-    devices: u64,
-}
-
-impl RowSlots {
-    fn take(&mut self, detail: ActivationDetail, exempt_hosts: bool) -> Result<(), ImportLineError> {
-        let ActivationDetail { activation, .. } = &detail;
-        match &activation.binding {
-            Binding::Domain(domain) if exempt_hosts && domain.is_exempt() => {
-                return Err(Denial::DomainExempt { domain: domain.clone() }.into());
+/// Returns the state, and the expiry of the line or its plan. An expired license expires now at the latest.
+fn state_and_expiry(
+    line: &LicenseLine,
+    plan: &Plan,
+    created_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    notes: &mut Vec<ImportNote>,
+) -> Result<(LicenseState, Option<DateTime<Utc>>), ImportLineError> {
+    let given = line.expires_at.map(Expiry::moment);
+    let state = match line.state {
+        Some(LineState::Expired) => {
+            let past = given.flatten().filter(|at| *at <= now);
+            if past.is_none() {
+                notes.push(ImportNote::Expired { at: now });
             }
-            Binding::Domain(_) => self.domains += 1,
-            Binding::Device(_) => self.devices += 1,
+            return Ok((LicenseState::Active, Some(past.unwrap_or(now))));
         }
-        if self.activations.len() >= limits::IMPORT_ACTIVATIONS {
-            return Err(ImportLineError::too_many_activations());
-        }
-        if !self.ids.insert(activation.id.clone()) || !self.bindings.insert(activation.binding.clone()) {
-            return Err(ImportLineError::new("the license has this activation already"));
-        }
-        self.activations.push(detail);
-        Ok(())
-    }
+        Some(LineState::State(state)) => state,
+        None => LicenseState::Active,
+    };
+    let by_plan = || plan.term().map(|term| supported_time(created_at.checked_add_signed(term))).transpose();
+    let expires_at = given.map_or_else(by_plan, Ok);
+    Ok((state, expires_at.map_err(|denial| ImportLineError::field("expires_at", denial))?))
 }
 
 /// Returns the event of the import.

@@ -83,6 +83,24 @@ async fn former_customer_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn spellings_of_a_mail_domain_are_erased_together() {
+    let (app, _) = TestApp::with_access().await;
+    let emails = ["dev@bücher.example", "Dev@XN--BCHER-KVA.example", "dev@bücher。example"];
+    let mut paths = Vec::new();
+    for email in emails {
+        paths.push(issue(&app, email, email).await.path);
+    }
+    let found = app.get("/api/v1/licenses?customer_email=dev%40B%C3%BCcher.example").await.json();
+    let found: Vec<_> = found["data"].as_array().unwrap().iter().map(|one| &one["customer_email"]).collect();
+    assert_eq!(found, ["dev@xn--bcher-kva.example"; 3]);
+    let erased = app.delete("/api/v1/customers/dev@b%C3%BCcher.example").await.json();
+    assert_eq!(erased["licenses"], 3);
+    for path in paths {
+        assert_eq!(app.get(&path).await.json()["customer_email"], erased["customer_email"]);
+    }
+}
+
+#[tokio::test]
 async fn export_has_all_pages_of_all_data() {
     let (app, _) = TestApp::with_access().await;
     let unknown = app.get("/api/v1/customers/unknown@example.com/export").await;

@@ -173,14 +173,18 @@ fn csv_with_keys_of_another_system_is_imported() {
     let args =
         ["import", "old.csv", "--map", "Serial=key", "--map", "Mail=customer_email", "--map", "Tier=plan"];
     let args = [&args[..], &["--map", "Sites=domains", "--key-format", "old=[A-Z]{4}-[0-9]{4}"]].concat();
-    let faults = "old.csv:3: customer_email: this is not an e-mail address\n\
-        old.csv:5: key: it is neither a key of this server nor in a declared key format\n\
-        old.csv:6: There is no plan \"gold\".\n";
+    let faults = "old.csv:3: customer_email \"nobody\": this is not an e-mail address\n\
+        old.csv:5: key: it is not a key of this server, nor in a declared key format; declare its format\n\
+        old.csv:6: plan \"gold\": there is no such plan; the plans are enterprise, professional, starter\n";
+    let remarks = "old.csv: keys in no declared format: 1; if they are valid, add --key-format \
+        'imported=[a-z]{4}'\n\
+        old.csv: keys of the format old have about 32 bits of entropy, so that guessing them is feasible: the \
+        strict limit of unknown keys per address stays for them\n";
     let (code, _, stderr) = run(folder.path(), &[&args[..], &["--dry-run"]].concat(), &[]);
     assert_eq!(code, Some(1), "{stderr}");
     let end =
         "2 licenses, 3 activations and 0 rollups would be imported; 0 licenses existed; 3 lines rejected\n";
-    assert_eq!(stderr, format!("{faults}{end}"));
+    assert_eq!(stderr, format!("{faults}{remarks}{end}"));
     let (code, stdout, stderr) = run(folder.path(), &args, &[]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
     assert!(stderr.contains(faults), "{stderr}");
@@ -223,6 +227,178 @@ fn csv_with_keys_of_another_system_is_imported() {
     assert_eq!(audit["data"].as_array().unwrap().len(), 1, "{audit}");
 }
 
+/// Imports a table and returns the lines of standard error.
+fn import_table(table: impl AsRef<[u8]>, args: &[&str]) -> (Option<i32>, Vec<String>, String) {
+    let folder = tempdir().unwrap();
+    std::fs::write(folder.path().join("t.csv"), table).unwrap();
+    let dry = run(folder.path(), &[&["import", "t.csv", "--dry-run"], args].concat(), &[]);
+    let (code, _, stderr) = run(folder.path(), &[&["import", "t.csv"], args].concat(), &[]);
+    let messages = |stderr: &str| {
+        let about_file = stderr.lines().filter(|line| line.starts_with("t.csv"));
+        about_file.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!((dry.0, messages(&dry.2)), (code, messages(&stderr)), "a dry run says the same");
+    let export = if code == Some(2) { String::new() } else { exported(folder.path(), &["--keys"], &[]) };
+    (code, messages(&stderr), export)
+}
+
+/// Tables as Excel, Google Sheets and shops export them.
+#[test]
+fn tables_of_other_programs_are_imported() {
+    // Excel with a German locale: a byte order mark, semicolons, CRLF, and empty rows and cells at the end.
+    let excel = "\u{feff}Plan;Customer_Email;Domains;Expires_At;;\r\n\
+        starter; a@example.com ;a.com;2027-12-31;;\r\n;;;;;\r\n;;;;;\r\n\
+        starter;b@example.com;localhost, b.com;never;;\r\nstarter;nobody;;;;\r\n";
+    let ids = ["--set", "id=lic_1"];
+    let (code, messages, export) =
+        import_table(excel, &[&ids[..], &["--timezone", "Europe/Berlin"]].concat());
+    assert_eq!(code, Some(1), "{messages:?}");
+    assert_eq!(
+        messages,
+        [
+            "t.csv: ignored columns: , ",
+            "t.csv:5: same id as line 2: remove one of the two lines",
+            "t.csv:6: customer_email \"nobody\": this is not an e-mail address",
+            "t.csv:2: note: expires_at \"2027-12-31\" is read as 2027-12-31T22:59:59.999999Z",
+        ]
+    );
+    assert!(export.contains(r#""expires_at":"2027-12-31T22:59:59.999999Z""#), "{export}");
+
+    // A shop: names with spaces, cells with line ends, times in UTC, keys of its own.
+    let shop = "License Key,Email,Product,Purchase Date,Machines,Notes\n\
+        1A2B-3C4D,\"buyer@example.com\",starter,2024-02-29 12:00:00 UTC,\"pc 1\nmac 2\",\"first\nsecond\"\n\
+        9Z9Z-8Y8Y,other@example.com,starter,2024-03-01,,\"\"\"quoted\"\"\"\n";
+    let args = [
+        "--map=license key=key",
+        "--map=Email=customer_email",
+        "--map=Product=plan",
+        "--map=Purchase Date=created_at",
+        "--map=Machines=devices",
+        "--map=Notes=metadata.notes",
+        "--set=expires_at=never",
+        "--set=max_devices=unlimited",
+        "--key-format=shop=[0-9A-Z]{4}-[0-9A-Z]{4}",
+    ];
+    let (code, messages, export) = import_table(shop, &args);
+    assert_eq!(code, Some(0), "{messages:?}");
+    assert_eq!(messages.len(), 1, "the format has little entropy: {messages:?}");
+    for expected in
+        [r#""created_at":"2024-02-29T12:00:00Z""#, r#""value":"mac 2""#, r#""notes":"first\nsecond""#]
+    {
+        assert!(export.contains(expected), "{expected}: {export}");
+    }
+
+    // A database whose header has no names of ours: what to map is in the message.
+    let (code, messages, _) = import_table("id,key,user,policy\n1,A,a@example.com,p\n", &[]);
+    assert_eq!(code, Some(2));
+    assert_eq!(messages, Vec::<String>::new());
+}
+
+#[test]
+fn tables_without_licenses_say_so() {
+    let folder = tempdir().unwrap();
+    let import = |table: &[u8], args: &[&str]| {
+        std::fs::write(folder.path().join("t.csv"), table).unwrap();
+        let (code, _, stderr) = run(folder.path(), &[&["import", "t.csv", "--dry-run"], args].concat(), &[]);
+        (code, stderr.lines().next().unwrap().to_owned())
+    };
+    let header = "plan,customer_email,key\n".as_bytes();
+    let utf_16: Vec<_> = "plan,customer_email\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (table, args, code, message) in [
+        (
+            &b""[..],
+            &[][..],
+            2,
+            "license-server: t.csv: the table is empty: its first line must name the columns",
+        ),
+        (
+            b"\n\r\n,,\n",
+            &[],
+            2,
+            "license-server: t.csv: the table is empty: its first line must name the columns",
+        ),
+        (header, &[], 0, "t.csv: the table has a header, but no rows"),
+        (
+            &utf_16,
+            &[],
+            2,
+            "license-server: t.csv: the file is UTF-16, not UTF-8: save it as UTF-8, in Excel as \"CSV UTF-8\"",
+        ),
+        (
+            b"plan,M\xFCller\n",
+            &[],
+            2,
+            "license-server: t.csv: the row is not UTF-8: save the table as \"CSV UTF-8\"",
+        ),
+        (
+            b"plan,plan,customer_email\n",
+            &[],
+            2,
+            "license-server: t.csv: plan is given twice: map one of its columns to metadata.NAME, or leave out --set",
+        ),
+        (
+            b"Key,Mail,Tier\n",
+            &["--map", "Mail=customer_email"],
+            2,
+            "license-server: t.csv: no column is plan: map one (Tier) with COLUMN=plan, or set plan for all rows",
+        ),
+        (
+            b"plan,customer_email,id\nstarter,a@b.c,lic_1,x\n",
+            &[],
+            1,
+            "t.csv:2: the row has 4 cells, but the header has 3: check its separators and quotes",
+        ),
+        (
+            b"plan|customer_email|id\nstarter|a@b.c|lic_1\n",
+            &["--delimiter", "|"],
+            0,
+            "1 licenses, 0 activations and 0 rollups would be imported; 0 licenses existed; 0 lines rejected",
+        ),
+    ] {
+        assert_eq!(
+            import(table, args),
+            (Some(code), message.to_owned()),
+            "{}",
+            String::from_utf8_lossy(table)
+        );
+    }
+}
+
+/// PowerShell redirects an export to UTF-16, and editors on Windows add a byte order mark.
+#[test]
+fn byte_order_mark_of_lines_is_understood() {
+    let folder = tempdir().unwrap();
+    let import = |bytes: &[u8]| {
+        std::fs::write(folder.path().join("l.jsonl"), bytes).unwrap();
+        let (code, _, stderr) = run(folder.path(), &["import", "l.jsonl", "--dry-run"], &[]);
+        (code, stderr)
+    };
+    let text = lines(1).concat();
+    let (code, stderr) = import(format!("\u{feff}{text}").as_bytes());
+    assert_eq!(code, Some(0), "{stderr}");
+    let utf_16: Vec<_> =
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let (code, stderr) = import(&utf_16);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("l.jsonl: the file is UTF-16, not UTF-8: save it as UTF-8"), "{stderr}");
+}
+
+/// An undeclared format of keys makes every line invalid: ten are reported, and the others counted.
+#[test]
+fn many_messages_are_cut() {
+    let rows: Vec<_> = (0..30).map(|n| format!("AB-{n:04},starter,a@example.com,2027-01-01\n")).collect();
+    let table = format!("key,plan,customer_email,expires_at\n{}", rows.concat());
+    let (code, messages, _) = import_table(&table, &[]);
+    assert_eq!((code, messages.len()), (Some(1), 11), "{messages:?}");
+    assert_eq!(
+        messages[10],
+        "t.csv: keys in no declared format: 30; if they are valid, add --key-format 'imported=[A-Z]{2}-[0-9]{4}'"
+    );
+    let (code, messages, _) = import_table(&table, &["--key-format", "imported=[A-Z]{2}-[0-9]{4}"]);
+    assert_eq!((code, messages.len()), (Some(0), 12), "{messages:?}");
+    assert_eq!(messages[10], "t.csv: 20 more notes like these");
+}
+
 #[test]
 fn command_that_cannot_start_changes_nothing() {
     let folder = tempdir().unwrap();
@@ -232,7 +408,10 @@ fn command_that_cannot_start_changes_nothing() {
         (&["export"][..], "sqlite://licenses.db does not exist"),
         (&["import", "none.jsonl"], "none.jsonl: No such file"),
         (&["import", "a.txt"], "a.txt: unknown format"),
-        (&["import", "a.txt", "--format", "jsonl", "--map", "a=key"], "--map and --set require CSV"),
+        (
+            &["import", "a.txt", "--format", "jsonl", "--map", "a=key"],
+            "--map is for tables: leave it out, or set --format csv",
+        ),
         (&["import", "a.csv", "--dry-run"], "a.csv: no column is customer_email"),
         (&["import", "a.csv", "--dry-run", "--map", "x=key"], "a.csv: the table has no column \"x\""),
         (&["import", "a.csv", "--database", "memory:"], "memory: has no licenses"),

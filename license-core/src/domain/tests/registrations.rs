@@ -5,18 +5,19 @@ use std::collections::HashSet;
 use super::*;
 
 #[test]
-fn www_prefix_is_removed_once() {
+fn every_www_prefix_is_removed() {
     for (typed, text) in [
         ("www.example.com", "example.com"),
         ("WWW.Example.Com", "example.com"),
         ("https://www.example.com:443/", "example.com"),
         ("www.example.co.uk", "example.co.uk"),
         ("www.bücher.de", "xn--bcher-kva.de"),
-        ("www.www.example.com", "www.example.com"),
+        ("www.www.example.com", "example.com"),
+        ("www.www.www.example.com", "example.com"),
+        ("www.www.a.test", "a.test"),
         ("www.www.com", "www.com"),
         ("www.com", "www.com"),
         ("www.localhost", "www.localhost"),
-        ("www", "www"),
         ("www.a.localhost", "a.localhost"),
         ("wwww.example.com", "wwww.example.com"),
         ("www1.example.com", "www1.example.com"),
@@ -71,7 +72,8 @@ fn wildcards_need_two_labels() {
     check_registered("*.", Err(E::EmptyLabel));
     check_registered("*..example.com", Err(E::EmptyLabel));
     check_registered("*.-a.com", Err(E::Hyphen));
-    check_registered("*.my_shop.com", Err(E::Character('_')));
+    check_registered("*.my_shop.com", Ok("*.my_shop.com"));
+    check_registered("*.my+shop.com", Err(E::Character('+')));
     check("＊.example.com", Err(E::NotIdna));
     check("*@example.com", Err(E::UserInfo));
 
@@ -99,7 +101,7 @@ fn registration_covers_labels_not_substrings() {
              evil-example.com example.com.evil.com a.example.com.evil.com com",
         ),
         ("*.a.example.com", "www.a.example.com", "a.example.com b.example.com www.example.com"),
-        ("*.www.example.com", "a.www.example.com www.www.example.com", "www.example.com"),
+        ("*.www.example.com", "a.www.example.com", "www.example.com www.www.example.com"),
         ("*.www.com", "www.www.com", "www.com"),
         ("*.bücher.de", "a.xn--bcher-kva.de", ""),
         ("*.0.1.com", "", "127.0.0.1"),
@@ -122,7 +124,7 @@ fn covering_names_are_sorted_nearest_first() {
         ("www.example.com", &["example.com", "*.example.com"]),
         ("a.example.com", &["a.example.com", "*.example.com"]),
         ("www.a.example.com", &["a.example.com", "*.a.example.com", "*.example.com"]),
-        ("www.www.example.com", &["www.example.com", "*.www.example.com", "*.example.com"]),
+        ("www.www.example.com", &["example.com", "*.example.com"]),
         ("intranet", &["intranet"]),
         ("localhost", &["localhost"]),
         ("www.a.shop.test", &["a.shop.test"]),
@@ -136,7 +138,15 @@ fn covering_names_are_sorted_nearest_first() {
 
 #[test]
 fn non_canonical_stored_text_is_rejected() {
-    for text in ["Example.com", "bücher.de", "*.Example.com", "::0001", "::ffff:127.0.0.1", "example.com."] {
+    for text in [
+        "Example.com",
+        "bücher.de",
+        "*.Example.com",
+        "::0001",
+        "::ffff:127.0.0.1",
+        "example.com.",
+        "www.example.com",
+    ] {
         assert_eq!(DomainName::from_stored(text), Err(E::NotCanonical), "{text}");
     }
     for (text, expect) in [
@@ -161,12 +171,12 @@ fn non_canonical_stored_text_is_rejected() {
     assert_eq!(DomainName::from_stored(&"a".repeat(MAX_TYPED_LEN + 1)), Err(E::TooLong));
     assert!(DomainName::from_stored("fe80::1").unwrap().is_exempt());
     assert!(DomainName::from_stored("*.example.com").unwrap().is_wildcard());
-    assert!(!DomainName::from_stored("www.example.com").unwrap().had_www);
+    assert!(!DomainName::from_stored("www.com").unwrap().had_www);
 }
 
 #[test]
 fn errors_are_short_and_never_repeat_the_input() {
-    for typed in ["\u{202E}<script>alert(1)</script>", "ю".repeat(1000).as_str(), "secret@example.com", "a_b"]
+    for typed in ["\u{202E}<script>alert(1)</script>", "ю".repeat(1000).as_str(), "secret@example.com", "a+b"]
     {
         let message = DomainName::parse(typed).unwrap_err().to_string();
         assert!(message.len() < 100 && message.is_ascii() && !message.contains("secret"), "{message}");

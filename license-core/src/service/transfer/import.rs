@@ -1,78 +1,48 @@
 //! Imports licenses from lines: collects, validates, and writes them in batches.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use super::super::key_formats::read_key;
+use self::key_reader::KeyReader;
+use self::licenses::Collected;
+pub use self::options::{ImportOptions, ImportReport};
 use super::TransferService;
-use crate::access::Actor;
 use crate::debug::partial_debug;
 use crate::error::ServiceError;
-use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest, KeyError, LicenseKey};
+use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest};
 use crate::license::LicenseId;
 use crate::limits;
 use crate::transfer::line::{ActivationLine, Line, is_of_activation};
-use crate::transfer::validate_row::{Rules, validate_row};
-use crate::transfer::{ImportBatch, ImportLineError, Imported, ImportedLicense, ImportedRollup, LicenseLine};
-use crate::usage::{Day, Rollup, RollupKey, UsageSum};
+use crate::transfer::{ImportLineError, ImportNote, LicenseLine};
+use crate::usage::{RollupKey, UsageSum};
+
+mod key_reader;
+mod licenses;
+mod options;
+mod rollups;
 
 /// Licenses per commit.
 const BATCH: usize = 1_000;
 /// Activations per commit, unless one license has more.
 const BATCH_ACTIVATIONS: usize = 20_000;
-/// Rollups per commit.
-const BATCH_ROLLUPS: usize = 5_000;
-/// Context to derive the ids of lines without one.
-const ID_CONTEXT: &str = "license-core 2026 imported license id v1";
-
-/// Options of an import.
-#[derive(Clone, Debug, Default)]
-pub struct ImportOptions {
-    /// Reports the same errors, but writes nothing.
-    pub dry_run: bool,
-    /// Emits `license.imported` for each license. Off by default, so that webhook receivers are not flooded.
-    pub events: bool,
-    /// Imports licenses that hold more slots than their limit; otherwise they are rejected.
-    pub over_limit: bool,
-    /// Formats of imported keys, in addition to those in the database or the lines.
-    pub key_formats: Vec<ImportedKeyFormat>,
-    /// The actor for the audit.
-    pub by: Option<Arc<Actor>>,
-}
-
-/// Counts of an import. Those of a dry run are what an import would do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImportReport {
-    /// New licenses.
-    pub imported: u64,
-    /// Activations of new licenses.
-    pub activations: u64,
-    /// New rollups.
-    pub rollups: u64,
-    /// Existing licenses, left unchanged.
-    pub existing: u64,
-    /// Rejected licenses and lines.
-    pub refused: u64,
-}
-
+/// Reported errors of keys in no known format. An undeclared format makes every line invalid.
+const REPORTED_UNREADABLE_KEYS: u64 = 10;
 /// An import in progress. Pass all lines or rows in order, then call [`finish`](Self::finish).
 ///
 /// A license is imported with all its activations or not at all. Memory grows by about 200 bytes per
 /// license, since the ids and keys of earlier lines are remembered to detect duplicates.
 pub struct Importer<'a> {
     service: &'a TransferService,
-    formats: ImportedKeyFormats,
+    keys: KeyReader,
     options: ImportOptions,
     current: CurrentLicense,
-    batch: Vec<(u64, ImportedLicense)>,
+    batch: Vec<Collected>,
     batch_activations: usize,
     rollups: BTreeMap<RollupKey, (u64, UsageSum)>,
-    ids: HashMap<LicenseId, u64>,
-    keys: HashMap<KeyDigest, u64>,
-    has_opened_a_key: bool,
+    lines_of_ids: HashMap<LicenseId, u64>,
+    lines_of_keys: HashMap<KeyDigest, u64>,
     report: ImportReport,
     faults: Vec<(u64, ImportLineError)>,
+    notes: Vec<(u64, ImportNote)>,
 }
 
 partial_debug!(Importer<'_> { options, report });
@@ -93,6 +63,8 @@ enum CurrentLicense {
 enum LineFault {
     /// A line is rejected; `None` is the line of the license.
     Line(Option<u64>, ImportLineError),
+    /// The key is in no known format.
+    UnreadableKey,
     /// The import cannot continue.
     Import(ServiceError),
 }
@@ -117,17 +89,17 @@ impl<'a> Importer<'a> {
     ) -> Self {
         Self {
             service,
-            formats,
+            keys: KeyReader::new(formats),
             options,
             current: CurrentLicense::None,
             batch: Vec::new(),
             batch_activations: 0,
             rollups: BTreeMap::new(),
-            ids: HashMap::new(),
-            keys: HashMap::new(),
-            has_opened_a_key: false,
+            lines_of_ids: HashMap::new(),
+            lines_of_keys: HashMap::new(),
             report: ImportReport::default(),
             faults: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -139,7 +111,7 @@ impl<'a> Importer<'a> {
     }
 
     async fn declare(&mut self, format: ImportedKeyFormat) -> Result<(), ServiceError> {
-        self.formats = std::mem::take(&mut self.formats).with(format.clone())?;
+        self.keys.formats = std::mem::take(&mut self.keys.formats).with(format.clone())?;
         if self.options.dry_run { Ok(()) } else { self.service.declare(&format).await }
     }
 
@@ -219,62 +191,11 @@ impl<'a> Importer<'a> {
             }
             // A stray activation does not affect the license before it.
             CurrentLicense::License { .. } | CurrentLicense::None => {
-                ImportLineError::new("it does not follow the line of its license")
+                let why = "an activation must follow the line of its license or another of its activations";
+                ImportLineError::value("license", &line.license.as_str().into(), why)
             }
         };
         self.reject(number, fault);
-    }
-
-    async fn rollup(&mut self, number: u64, rollup: Rollup) -> Result<(), ServiceError> {
-        self.close().await?;
-        let Rollup { key, sum } = rollup;
-        // Allows clocks that are up to a day ahead.
-        if key.day.number() > Day::of(self.service.context.now()).number() + 1 {
-            self.reject(number, ImportLineError::field("day", "it must not be in the future"));
-            return Ok(());
-        }
-        match self.rollups.entry(key) {
-            Entry::Occupied(before) => {
-                let line = before.get().0;
-                self.reject(number, same_as(line, "rollup key"));
-            }
-            Entry::Vacant(entry) => {
-                entry.insert((number, sum));
-            }
-        }
-        if self.rollups.len() >= BATCH_ROLLUPS { self.write_rollups().await } else { Ok(()) }
-    }
-
-    /// Writes the collected rollups, after the licenses they may belong to.
-    async fn write_rollups(&mut self) -> Result<(), ServiceError> {
-        self.write_batch().await?;
-        if self.rollups.is_empty() {
-            return Ok(());
-        }
-        let gathered = std::mem::take(&mut self.rollups);
-        let (numbers, rollups): (Vec<_>, Vec<_>) =
-            gathered.into_iter().map(|(key, (number, sum))| (number, Rollup { key, sum })).unzip();
-        let store = &self.service.store;
-        let settled = if self.options.dry_run {
-            store.dry_run_rollups(&rollups).await?
-        } else {
-            store.import_rollups(&rollups).await?
-        };
-        for ((number, rollup), settled) in numbers.into_iter().zip(rollups).zip(settled) {
-            let id = rollup.key.license_id;
-            match settled {
-                // In a dry run, licenses of earlier lines are not stored.
-                ImportedRollup::NoLicense if !(self.options.dry_run && self.ids.contains_key(&id)) => {
-                    self.reject(number, ImportLineError::new(format!("there is no license {id}")));
-                }
-                ImportedRollup::New | ImportedRollup::NoLicense => self.report.rollups += 1,
-                ImportedRollup::Pruned => {
-                    self.reject(number, ImportLineError::new("usage of this day has been removed here"));
-                }
-                ImportedRollup::Existing => {}
-            }
-        }
-        Ok(())
     }
 
     fn reject(&mut self, number: u64, fault: ImportLineError) {
@@ -290,114 +211,25 @@ impl<'a> Importer<'a> {
             return Ok(());
         };
         match self.validate(number, *line, activations) {
-            Ok(license) => {
+            Ok((license, notes)) => {
                 self.batch_activations += license.activations.len();
-                self.batch.push((number, license));
+                self.batch.push(Collected { number, license, notes });
                 if self.batch.len() >= BATCH || self.batch_activations >= BATCH_ACTIVATIONS {
                     self.write_batch().await?;
                 }
             }
             Err(LineFault::Line(at, fault)) => self.reject(at.unwrap_or(number), fault),
+            Err(LineFault::UnreadableKey) => {
+                self.report.unreadable_keys += 1;
+                if self.report.unreadable_keys <= REPORTED_UNREADABLE_KEYS {
+                    let why =
+                        "it is not a key of this server, nor in a declared key format; declare its format";
+                    self.reject(number, ImportLineError::field("key", why));
+                } else {
+                    self.report.refused += 1;
+                }
+            }
             Err(LineFault::Import(error)) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn validate(
-        &mut self,
-        number: u64,
-        line: LicenseLine,
-        activations: Vec<(u64, ActivationLine)>,
-    ) -> Result<ImportedLicense, LineFault> {
-        let context = &self.service.context;
-        let now = context.now();
-        let key = self.key(number, &line)?;
-        let digest = key.as_ref().map(|key| context.vault.digest(key));
-        let (id, id_given) = match (&line.id, &digest) {
-            (Some(id), _) => (id.clone(), true),
-            (None, Some(digest)) => {
-                let mut last = [0; 10];
-                last.copy_from_slice(&blake3::derive_key(ID_CONTEXT, digest.as_bytes())[..10]);
-                (LicenseId::derived(line.created_at.map_or(now, |time| time.0), last), false)
-            }
-            (None, None) => {
-                let why = "a license needs a key or an id, so that it is imported once";
-                return Err(ImportLineError::new(why).into());
-            }
-        };
-        if let Some(line) = self.ids.get(&id) {
-            return Err(same_as(*line, "id").into());
-        }
-        if let Some(line) = digest.and_then(|digest| self.keys.get(&digest)) {
-            return Err(same_as(*line, "key").into());
-        }
-        let key = context.seal_key(key, &id).map_err(ServiceError::from)?;
-        let ImportOptions { over_limit, events, .. } = self.options;
-        let rules = Rules { plans: &context.plans, now, over_limit, events };
-        let license = validate_row((id, id_given), key, line, activations, &rules)
-            .map_err(|(at, fault)| LineFault::Line(at, fault))?;
-        self.ids.insert(license.license.id.clone(), number);
-        self.keys.insert(license.license.key_digest, number);
-        Ok(license)
-    }
-
-    /// Returns the key given in a line.
-    fn key(&mut self, number: u64, line: &LicenseLine) -> Result<Option<LicenseKey>, LineFault> {
-        let why = "it was altered, or sealed for another license or with another secret";
-        let unopened = || LineFault::from(ImportLineError::field("sealed_key", why));
-        let (sealed, id) = match (&line.key, &line.sealed_key, &line.id) {
-            (Some(key), ..) => return Ok(Some(self.read(key.as_str())?)),
-            (None, None, _) => return Ok(None),
-            (None, Some(sealed), id) => (sealed, id.as_ref().ok_or_else(unopened)?),
-        };
-        let opened = match self.service.context.export_seal.open(sealed, id.as_str()) {
-            Ok(opened) => opened,
-            Err(_) if self.has_opened_a_key => return Err(unopened()),
-            Err(_) => return Err(ServiceError::OtherSecret { line: number }.into()),
-        };
-        self.has_opened_a_key = true;
-        // A key with another prefix was issued by the exporting database. Here it is an imported key.
-        Ok(Some(self.read(opened.reveal())?))
-    }
-
-    fn read(&self, text: &str) -> Result<LicenseKey, ImportLineError> {
-        let key = read_key(text, &self.service.context.key_format, || self.formats.read(text));
-        let other = "it is neither a key of this server nor in a declared key format";
-        key.map_err(|error| {
-            let mistyped = matches!(error, KeyError::Check { .. });
-            ImportLineError::field("key", if mistyped { error.to_string() } else { other.to_owned() })
-        })
-    }
-
-    /// Writes the collected licenses in one commit.
-    async fn write_batch(&mut self) -> Result<(), ServiceError> {
-        self.batch_activations = 0;
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let (numbers, licenses): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batch).into_iter().unzip();
-        let batch = ImportBatch { licenses, at: self.service.context.now(), by: self.options.by.clone() };
-        let store = &self.service.store;
-        let settled = if self.options.dry_run {
-            store.dry_run(&batch).await?
-        } else {
-            self.service.store_batch(&batch).await?
-        };
-        for ((number, one), settled) in numbers.into_iter().zip(&batch.licenses).zip(settled) {
-            match settled {
-                Imported::New => {
-                    self.report.imported += 1;
-                    self.report.activations += one.activations.len() as u64;
-                }
-                Imported::Existing => self.report.existing += 1,
-                Imported::IdTaken => {
-                    let why = format!("there is another license {}", one.license.id);
-                    self.reject(number, ImportLineError::new(why));
-                }
-                Imported::KeyTaken { by } => {
-                    self.reject(number, ImportLineError::new(format!("the license {by} has this key")));
-                }
-            }
         }
         Ok(())
     }
@@ -405,6 +237,23 @@ impl<'a> Importer<'a> {
     /// Returns the rejected lines since the last call: their numbers and errors.
     pub fn take_faults(&mut self) -> Vec<(u64, ImportLineError)> {
         std::mem::take(&mut self.faults)
+    }
+
+    /// Returns the remarks on new licenses since the last call, with their lines.
+    pub fn take_notes(&mut self) -> Vec<(u64, ImportNote)> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Returns the formats of imported keys that are known so far.
+    #[must_use]
+    pub fn key_formats(&self) -> &ImportedKeyFormats {
+        &self.keys.formats
+    }
+
+    /// Proposes the pattern of a key format for the keys that no format matched, if there are any.
+    #[must_use]
+    pub fn proposed_pattern(&self) -> Option<String> {
+        self.keys.unreadable.pattern()
     }
 
     /// Returns the counts so far.
@@ -422,8 +271,4 @@ impl<'a> Importer<'a> {
         self.write_rollups().await?;
         Ok(self.report)
     }
-}
-
-fn same_as(line: u64, what: &str) -> ImportLineError {
-    ImportLineError::new(format!("line {line} has the same {what}"))
 }

@@ -73,9 +73,22 @@ impl Table {
             self.row(name, with("key", text), 400, "LICENSE_KEY_MALFORMED", Some("key"));
         }
         let long = "x".repeat(3_000);
-        for text in
-            ["", " ", "a b", "a..b", "*.example.com", "8.8.8.8", "a\0b", "user@a.com", "ftp://a.com", &long]
-        {
+        for text in [
+            "",
+            " ",
+            "a b",
+            "a..b",
+            "*.example.com",
+            "8.8.8.8",
+            "a\0b",
+            "user@a.com",
+            "ftp://a.com",
+            "http",
+            "www",
+            "ftp//a.com",
+            "https/a.com",
+            &long,
+        ] {
             let name: String = text.chars().take(20).collect();
             self.row(
                 format!("validate domain {name:?}"),

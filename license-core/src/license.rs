@@ -21,7 +21,7 @@ pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
-pub use metadata::{Metadata, MetadataError};
+pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use status::{Expiry, ExpiryNotified, LicenseState, Status};
 
 /// The part of a license that commands change. Validations change [`Counters`].

@@ -80,6 +80,8 @@ pub const SUBSCRIPTION_NAME_BYTES: usize = 64;
 pub const LISTED_ATTEMPTS: u32 = 50;
 /// Longest imported license key, in bytes.
 pub const IMPORTED_KEY_BYTES: usize = 255;
+/// Fewest bits of entropy of keys that cannot be found by guessing.
+pub const GUESSABLE_BITS: u32 = 60;
 /// Longest name of an imported key format, in bytes.
 pub const IMPORTED_FORMAT_NAME_BYTES: usize = 32;
 /// Longest pattern of an imported key format, in bytes.

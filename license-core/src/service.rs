@@ -43,7 +43,7 @@ pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
-pub use validation::{Deactivated, SlotHolder, ValidateRequest, ValidationService};
+pub use validation::{Deactivated, KeyIdentity, SlotHolder, ValidateRequest, ValidationService};
 pub use webhooks::{KeyedEndpoint, Outgoing, OutgoingBatch, WebhookService};
 
 /// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are

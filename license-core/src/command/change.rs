@@ -11,7 +11,7 @@ use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, ExpiryNotified, LicenseState, Metadata,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, ExpiryNotified, LicenseState, MetadataPatch,
     ReleaseReason,
 };
 use crate::limits;
@@ -43,8 +43,8 @@ pub struct LicensePatch {
     pub domains: Option<Vec<DomainName>>,
     /// The expiry, which can be in the past.
     pub expires_at: Option<Expiry>,
-    /// The whole metadata.
-    pub metadata: Option<Metadata>,
+    /// Members to set or to remove in the metadata.
+    pub metadata: Option<MetadataPatch>,
     /// The state.
     pub state: Option<TargetState>,
 }
@@ -86,7 +86,7 @@ pub(super) fn change(
         }
     }
     if let Some(metadata) = metadata {
-        license.metadata.clone_from(metadata);
+        license.metadata = license.metadata.merge(metadata).map_err(Denial::Metadata)?;
     }
     let mut fields: Vec<_> = changed_fields(&before, license).map(|(name, ..)| name).collect();
     if before.metadata != license.metadata {
@@ -127,15 +127,16 @@ fn replace_domains(
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
-    register(draft, plan, new)
+    register(draft, plan, new, wanted)
 }
 
 /// Registers `domains` for an admin: the limit applies, the domain policy does not. None of them may hold a
-/// slot yet. Duplicates take one slot.
+/// slot yet. Duplicates take one slot. `named` are all domains of the request.
 pub(super) fn register<'a>(
     draft: &mut Draft,
     plan: &Plan,
     domains: impl IntoIterator<Item = &'a DomainName>,
+    named: &[DomainName],
 ) -> Result<(), Denial> {
     let mut seen = BTreeSet::new();
     for domain in domains {
@@ -147,7 +148,8 @@ pub(super) fn register<'a>(
         }
         let slots = draft.license.slots(ActivationKind::Domain);
         if !slots.has_free() {
-            return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
+            let named = named.iter().collect::<BTreeSet<_>>().len();
+            return Err(Denial::DomainsOverLimit { named, limit: slots.limit });
         }
         draft.add(Binding::Domain(domain.clone()));
     }

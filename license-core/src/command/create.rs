@@ -17,7 +17,7 @@ use crate::license::{
     LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
-use crate::validation::Denial;
+use crate::validation::{Denial, plan_named};
 
 /// The fields of a new license. Those that are `None` come from its plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,7 +141,7 @@ impl NewLicense {
 /// Decides the creation of a license. Pure.
 ///
 /// # Errors
-/// Returns [`Denial::PlanUnknown`], [`Denial::DomainLimitReached`], [`Denial::DomainExempt`],
+/// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
 /// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
 pub fn create(
     id: LicenseId,
@@ -151,7 +151,7 @@ pub fn create(
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
-    let plan = plans.get(&spec.plan).ok_or_else(|| Denial::PlanUnknown { plan: spec.plan.clone() })?;
+    let plan = plan_named(&spec.plan, plans)?;
     let expires_at = match spec.expires_at {
         Some(expiry) => expiry.moment(),
         None => plan.term().map(|term| supported_time(now.checked_add_signed(term))).transpose()?,
@@ -184,7 +184,7 @@ pub fn create(
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
-    register(&mut draft, plan, &spec.domains)?;
+    register(&mut draft, plan, &spec.domains, &spec.domains)?;
     let Draft { license, now: _, added, released: _, labelled: _, events, erased: _ } = draft;
     let listed = limits::EVENT_ACTIVATIONS;
     let detail = LicenseDetail::new(license.clone().into(), Counters::default(), added.iter(), listed);

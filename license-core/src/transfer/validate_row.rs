@@ -18,7 +18,7 @@ use crate::license::{
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
-use crate::validation::Denial;
+use crate::validation::{Denial, plan_named};
 
 /// The rules for all lines of an import.
 #[derive(Debug)]
@@ -44,8 +44,7 @@ pub(crate) fn validate_row(
     rules: &Rules<'_>,
 ) -> Result<ImportedLicense, Rejection> {
     let own = |error: ImportLineError| (None, error);
-    let unknown = || own(Denial::PlanUnknown { plan: line.plan.clone() }.into());
-    let plan = rules.plans.get(&line.plan).ok_or_else(unknown)?;
+    let plan = plan_named(&line.plan, rules.plans).map_err(|denial| own(denial.into()))?;
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
     let expires_at = match (line.expires_at, plan.term()) {
         (Some(expiry), _) => expiry.moment(),

@@ -361,7 +361,7 @@ impl<'a> Importer<'a> {
     }
 
     fn read(&self, text: &str) -> Result<LicenseKey, ImportLineError> {
-        let key = read_key(text, &self.service.context.key_format, || self.formats.read(text));
+        let key = read_key(text, &self.service.context.key_format, || &self.formats);
         let other = "it is neither a key of this server nor in a declared key format";
         key.map_err(|error| {
             let mistyped = matches!(error, KeyError::Check { .. });

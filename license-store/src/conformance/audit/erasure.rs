@@ -23,7 +23,7 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     let given = issue("me@example.com", "A-19").await;
     let change = LicensePatch {
         customer_email: Some(email("other@example.com")),
-        metadata: Some(Metadata::from_json(json!({ "order": "B-20" })).expect("metadata")),
+        metadata: Some(MetadataPatch::from_json(json!({ "order": "B-20" })).expect("metadata")),
         ..Default::default()
     };
     ask_as(store, &given.id, &Command::Change(change), Some(actor())).await;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::catalog::PlanCatalog;
 use crate::error::{ServiceError, SetupError};
 use crate::metrics::Metric;
 use crate::store::{
@@ -148,6 +149,12 @@ impl Services {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.context.now()
+    }
+
+    /// Returns the plans that licenses can have.
+    #[must_use]
+    pub fn plans(&self) -> &PlanCatalog {
+        &self.context.plans
     }
 
     /// Checks that the store answers, and returns whether changes of other nodes arrive.

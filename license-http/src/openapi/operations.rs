@@ -60,8 +60,7 @@ fn validation() -> [Op; 2] {
         )
         .refuses()
         .reads_or("ValidateRequest", &KEY_ERRORS)
-        .answers("Validated", "The verdict.")
-        .errors(&[Code::ClientInvalid]),
+        .answers("Validated", "The verdict."),
     post("/deactivate", "deactivate", "Release a slot as the customer")
         .about(
             "For a customer who moves to another machine or site. The license key suffices if the plan has \

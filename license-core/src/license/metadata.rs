@@ -57,8 +57,7 @@ impl Metadata {
     }
 }
 
-/// Changes of [`Metadata`], as a merge patch of RFC 7396. It has the limits of metadata, except for the number
-/// of keys: removed keys do not count.
+/// Changes of [`Metadata`], as a merge patch of RFC 7396. It has the limits of metadata.
 ///
 /// ```
 /// use license_core::license::{Metadata, MetadataPatch};
@@ -79,6 +78,9 @@ impl MetadataPatch {
     /// Returns [`MetadataError`] if the value is not an object or exceeds a limit.
     pub fn from_json(value: Value) -> Result<Self, MetadataError> {
         let Value::Object(map) = value else { return Err(MetadataError::NoObject) };
+        if map.len() > limits::METADATA_KEYS {
+            return Err(MetadataError::TooManyKeys);
+        }
         map.iter().try_for_each(|(key, value)| check_member(key, value, limits::METADATA_DEPTH - 1))?;
         Ok(Self(map))
     }
@@ -261,7 +263,9 @@ mod tests {
         assert_eq!(merge(json!({"new": 1})), Err(MetadataError::TooManyKeys));
         assert_eq!(merge(json!({"new": 1, "k0": null})), Ok(()));
         assert_eq!(merge(json!({"k0": "x".repeat(limits::METADATA_BYTES)})), Err(MetadataError::TooLarge));
-        let removed: Map<_, _> = (0..100).map(|n| (format!("k{n}"), Value::Null)).collect();
-        assert_eq!(merge(removed.into()), Ok(()), "removed keys do not count");
+        assert_eq!(
+            MetadataPatch::from_json(keys(limits::METADATA_KEYS + 1)),
+            Err(MetadataError::TooManyKeys)
+        );
     }
 }

@@ -29,7 +29,9 @@ impl AuthRefusal {
     }
 
     fn new(status: StatusCode, code: &'static str, detail: String) -> Self {
-        Self(Problem { status, code, ..Problem::new(Code::Unauthorized, detail) })
+        let mut problem = Problem::new(Code::Unauthorized, detail);
+        (problem.status, problem.code) = (status, code);
+        Self(problem)
     }
 
     /// Adds a header, such as a `WWW-Authenticate` challenge.

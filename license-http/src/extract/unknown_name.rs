@@ -50,8 +50,16 @@ mod tests {
 
     #[test]
     fn nearest_name_is_suggested() {
-        const KNOWN: &[&str] =
-            &["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "key", "limit"];
+        const KNOWN: &[&str] = &[
+            "plan",
+            "customer_email",
+            "max_domains",
+            "max_devices",
+            "domains",
+            "expires_at",
+            "key",
+            "limit",
+        ];
         for (name, nearest) in [
             ("plna", Some("plan")),
             ("Plan", Some("plan")),

@@ -13,7 +13,8 @@ use crate::wire;
 /// Prefix of most paths.
 const API: &str = "/api/v1";
 
-static PATHS: LazyLock<Vec<&str>> = LazyLock::new(|| crate::routes().iter().map(|route| route.path).collect());
+static PATHS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| crate::routes().iter().map(|route| route.path).collect());
 
 /// Answer to `/`: where to go from there.
 #[derive(Serialize)]
@@ -68,7 +69,7 @@ fn unknown(prefix: &str, path: &str) -> Problem {
 /// repeat the path of the request, which may contain a key.
 fn nearest(path: &str) -> Option<&'static str> {
     let parts = path.split('/').filter(|part| !part.is_empty());
-    let plain: String = parts.map(|part| format!("/{}", part.to_lowercase())).collect();
+    let plain = parts.fold(String::new(), |path, part| path + "/" + &part.to_lowercase());
     let candidates = [format!("{API}{plain}"), plain];
     PATHS.iter().find(|route| candidates.iter().any(|path| matches(route, path))).copied()
 }

@@ -275,6 +275,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (old(&many), "key: it is neither a key of this server nor in a declared key format"),
         (old("abc-1 2"), ""),
         (old("abc-1 2"), "line 23 has the same id"),
+        (old(" abc-1 2\\r\\n"), "line 23 has the same id"),
         (old(&many[1..]), ""),
         (line(r#""id":"lic_b1","sealed_key":"!""#), "sealed_key: Invalid symbol 33, offset 0."),
         (
@@ -311,7 +312,10 @@ async fn bad_lines_are_reported_and_others_imported() {
             "localhost is always allowed on this plan and takes no slot; leave it out of the list.",
         ),
         (line(&metadata), "metadata: metadata can have at most 8192 bytes as JSON"),
-        (line(r#""id":"lic_b1""#).replace("open", "gone"), "There is no plan \"gone\"."),
+        (
+            line(r#""id":"lic_b1""#).replace("open", "gone"),
+            "There is no plan \"gone\". The plans are: open, small.",
+        ),
         (
             line(r#""id":"lic_b2","domains":["a.com","b.com","c.com"]"#).replace("open", "small"),
             "it holds 3 domains, but its limit is 2",
@@ -333,7 +337,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (act("").replace("lic_a5", "lic_a7").replace("x.com", "z.com"), ""),
         (line(&format!(r#""id":"lic_{suffix}x""#)), ""),
         (roll(""), ""),
-        (roll(""), "line 55 has the same rollup key"),
+        (roll(""), "line 56 has the same rollup key"),
         (roll("").replace("lic_a1", "lic_none"), "there is no license lic_none"),
         (roll("").replace("2026-01-02\"", "2026-01-32\""), "day: this must be a date such as 2027-01-31"),
         (roll("").replace("-02T01", "-03T01"), "first_at: it must be within the day"),

@@ -31,13 +31,13 @@ async fn unknown_parameter_lists_the_known_ones() {
             "/api/v1/audit?licence=lic_a",
             "licence",
             format!(
-                "{unknown}; did you mean license? Known parameters: license, token, action, from, to, limit, cursor."
+                "{unknown}; did you mean license? Known parameters: from, to, license, token, action, limit, cursor."
             ),
         ),
         (
             "/api/v1/events?kind=a",
             "kind",
-            format!("{unknown}. Known parameters: type, license, from, to, limit, cursor."),
+            format!("{unknown}. Known parameters: from, to, type, license, limit, cursor."),
         ),
         (
             &format!("{}/usage?group=domain", license.path),

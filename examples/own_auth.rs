@@ -15,7 +15,7 @@ use license_core::Secret;
 use license_core::access::{Principal, Scope};
 use license_core::clock::SystemRng;
 use license_core::service::Caller;
-use license_http::{AuthError, Authenticator};
+use license_http::{AuthError, AuthRefusal, Authenticator};
 use license_store::{Engine, MemoryStore};
 use tower::ServiceExt;
 
@@ -27,7 +27,9 @@ struct SsoProxy;
 impl Authenticator for SsoProxy {
     async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
         let user = request.headers.get("x-sso-user").and_then(|user| user.to_str().ok());
-        let user = user.ok_or(AuthError::Missing)?;
+        let refusal =
+            || AuthRefusal::unauthorized("NOT_SIGNED_IN", "Sign in at https://sso.example.com first.");
+        let user = user.ok_or_else(|| AuthError::Refused(refusal()))?;
         let scopes = if user == "admin" { Scope::Admin } else { Scope::LicensesRead };
         Ok(Caller { principal: Principal::Named(user.to_owned()), scopes: scopes.into() })
     }

@@ -9,7 +9,7 @@ use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError
 use crate::license::{FingerprintError, LicenseId};
 use crate::limits;
 use crate::store::StoreError;
-use crate::usage::{ClientError, UsageError};
+use crate::usage::UsageError;
 use crate::validation::Denial;
 use crate::webhook::{EndpointId, EndpointSettingsError};
 
@@ -121,9 +121,6 @@ pub enum ValidateError {
     /// The text is not a fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
-    /// The text is not a client.
-    #[error("{0}")]
-    Client(#[from] ClientError),
     /// The store failed. Nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),

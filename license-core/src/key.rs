@@ -27,6 +27,7 @@ mod aead;
 mod alphabet;
 mod checksum;
 mod data_keys;
+mod decoration;
 mod export_seal;
 mod format;
 mod imported;
@@ -155,6 +156,9 @@ pub enum KeyError {
     /// The text does not begin with the prefix of the format.
     #[error("the license key does not begin with the expected prefix")]
     Prefix,
+    /// The text is neither a key of this format nor an imported key.
+    #[error("the text is not in a key format of this server; copy the whole key, without other text")]
+    Unknown,
     /// A character that no key contains: punctuation, a non-ASCII letter, or `U` after the prefix.
     #[error("character {position} of the license key cannot be part of a key")]
     Symbol {

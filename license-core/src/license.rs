@@ -23,7 +23,7 @@ pub use customer::{CustomerEmail, EmailError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
-pub use metadata::{Metadata, MetadataError};
+pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use status::{Expiry, LicenseState, Status};
 
 /// The part of a license that commands change. Validations change [`Counters`].

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::catalog::PlanCatalog;
 use crate::error::{ServiceError, SetupError};
 use crate::metrics::Metric;
 use crate::store::{
@@ -45,7 +46,7 @@ pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
-pub use validation::{Deactivated, SlotHolder, ValidateRequest, ValidationService};
+pub use validation::{Deactivated, KeyIdentity, SlotHolder, ValidateRequest, ValidationService};
 pub use webhooks::{EndpointWithSecret, Outgoing, OutgoingBatch, TestEvent, WebhookService};
 
 /// The stores that [`Services`] work on. Layers in front of the store implement single ports, so these are
@@ -159,6 +160,12 @@ impl Services {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.context.now()
+    }
+
+    /// Returns the plans that licenses can have.
+    #[must_use]
+    pub fn plans(&self) -> &PlanCatalog {
+        &self.context.plans
     }
 
     /// Checks that the store answers, and returns whether changes of other nodes arrive.

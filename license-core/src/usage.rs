@@ -16,7 +16,7 @@ use crate::license::LicenseId;
 use crate::text_enum::display_as_str;
 use crate::validation::{Claim, DenialCode};
 
-pub use client::{Client, ClientError};
+pub use client::Client;
 pub use fold::{Fold, Sighting, fold};
 pub use last_seen::{ActivationDetail, EvictionCandidate, IdleQuery, LastSeen, LeastRecentlySeen};
 pub use location::{Country, Location, Region};

@@ -136,5 +136,13 @@ pub(crate) fn activated(license: Arc<License>, plans: &PlanCatalog) -> Result<Ve
 }
 
 pub(crate) fn plan_of<'a>(license: &License, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {
-    plans.get(&license.plan).ok_or_else(|| Denial::PlanUnknown { plan: license.plan.clone() })
+    plan_named(&license.plan, plans)
+}
+
+/// Returns the plan with this name, or the denial that lists all plans.
+pub(crate) fn plan_named<'a>(name: &str, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {
+    plans.get(name).ok_or_else(|| Denial::PlanUnknown {
+        plan: name.to_owned(),
+        plans: plans.iter().map(|plan| plan.name.clone()).collect(),
+    })
 }

@@ -32,7 +32,7 @@ pub fn router_with_webhooks(services: Services, auth: impl Authenticator, webhoo
 /// Returns a router with the routes that need no authentication, with these limits.
 pub fn public_router(services: Services, options: &LimitOptions) -> Router {
     let limits = Arc::new(RequestLimits::new(options));
-    finish(public(options), StateInner::new(services, limits))
+    finish(public(options), true, StateInner::new(services, limits))
 }
 
 /// Returns a router with the routes that need authentication, except tokens and the audit.
@@ -106,13 +106,13 @@ impl Api {
     /// Builds the router with all routes.
     pub fn router(self) -> Router {
         let limits = Arc::new(RequestLimits::new(&self.limits));
-        finish(public(&self.limits).merge(self.admin(&limits)), self.state(limits))
+        finish(public(&self.limits).merge(self.admin(&limits)), true, self.state(limits))
     }
 
     /// Builds a router with the routes that need authentication.
     pub fn admin_router(self) -> Router {
         let limits = Arc::new(RequestLimits::new(&self.limits));
-        finish(self.admin(&limits), self.state(limits))
+        finish(self.admin(&limits), false, self.state(limits))
     }
 
     fn admin(&self, limits: &Arc<RequestLimits>) -> Router<HttpState> {
@@ -137,6 +137,6 @@ fn public(options: &LimitOptions) -> Router<HttpState> {
 }
 
 /// Adds the fallback last, since two routers with a fallback cannot be merged.
-fn finish(router: Router<HttpState>, state: StateInner) -> Router {
-    router.fallback(routes::not_found()).with_state(Arc::new(state))
+fn finish(router: Router<HttpState>, has_index: bool, state: StateInner) -> Router {
+    router.fallback(routes::fallback(has_index)).with_state(Arc::new(state))
 }

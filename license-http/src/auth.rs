@@ -1,5 +1,7 @@
 //! Authentication and authorization of admin calls.
 
+mod refusal;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::access_log::RequestId;
 use crate::client_ip::ClientAddress;
 use crate::problem::{Code, Problem};
+
+pub use refusal::AuthRefusal;
 
 /// Identifies the caller of an admin call.
 ///
@@ -49,12 +53,21 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Returns [`AuthError`] if the caller is unknown or cannot be determined.
     async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError>;
+
+    /// Returns the answer to a caller that lacks a scope of the route; `None` for the answer of the router.
+    fn refuse_scope(&self, _caller: &Caller, _lacking: Scope) -> Option<AuthRefusal> {
+        None
+    }
 }
 
 #[async_trait]
 impl<T: Authenticator + ?Sized> Authenticator for Arc<T> {
     async fn authenticate(&self, request: &Parts) -> Result<Caller, AuthError> {
         (**self).authenticate(request).await
+    }
+
+    fn refuse_scope(&self, caller: &Caller, lacking: Scope) -> Option<AuthRefusal> {
+        (**self).refuse_scope(caller, lacking)
     }
 }
 
@@ -66,6 +79,8 @@ pub enum AuthError {
     Missing,
     /// The credentials are not valid. The text is shown to the caller; it must not contain quotation marks.
     Invalid(&'static str),
+    /// The authenticator answers in its own words.
+    Refused(AuthRefusal),
     /// The token store failed.
     Store(StoreError),
 }
@@ -75,6 +90,7 @@ impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Store(error) => error.into(),
+            AuthError::Refused(refusal) => refusal.into(),
             AuthError::Missing => {
                 let detail = "This call needs one Authorization header with a Bearer token.";
                 Self::new(Code::Unauthorized, detail).with_challenge("Bearer")
@@ -198,6 +214,7 @@ pub(crate) struct AuthConfig {
 pub(crate) struct Authenticated {
     pub(crate) caller: Caller,
     pub(crate) actor: Arc<Actor>,
+    authenticator: Arc<dyn Authenticator>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Authenticated {
@@ -226,7 +243,8 @@ pub(crate) async fn authenticate(
     let address = parts.extensions.get::<ClientAddress>().filter(|_| config.store_addresses);
     let actor =
         Actor { principal: caller.principal.clone(), request_id, address: address.map(|address| address.0) };
-    parts.extensions.insert(Authenticated { caller, actor: Arc::new(actor) });
+    let (actor, authenticator) = (Arc::new(actor), config.authenticator);
+    parts.extensions.insert(Authenticated { caller, actor, authenticator });
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
@@ -236,9 +254,12 @@ pub(crate) async fn require_scopes(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let authenticated = request.extensions().get::<Authenticated>().ok_or_else(Problem::internal)?;
-    match authenticated.caller.scopes.missing(scopes) {
+    let Authenticated { caller, authenticator, .. } =
+        request.extensions().get::<Authenticated>().ok_or_else(Problem::internal)?;
+    match caller.scopes.missing(scopes) {
         None => Ok(next.run(request).await),
-        Some(scope) => Err(Problem::lacks(scope)),
+        Some(scope) => Err(authenticator
+            .refuse_scope(caller, scope)
+            .map_or_else(|| Problem::lacks(scope), Problem::from)),
     }
 }

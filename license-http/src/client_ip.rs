@@ -4,6 +4,7 @@ mod forwarding;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
@@ -20,14 +21,20 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 ///
 /// ```
 /// use std::net::SocketAddr;
-/// use axum::extract::{ConnectInfo, Request};
+/// use axum::extract::{ConnectInfo, Request, State};
 /// use axum::middleware::Next;
 /// use axum::response::Response;
 /// use license_http::TrustedProxies;
 ///
-/// /// Add it with `axum::middleware::from_fn`, and serve `into_make_service_with_connect_info::<SocketAddr>()`.
-/// async fn client_address(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
-///     TrustedProxies::none().annotate(peer.ip(), &mut request);
+/// /// Add it with `axum::middleware::from_fn_with_state(TrustedProxies::none(), client_address)`, and serve
+/// /// `into_make_service_with_connect_info::<SocketAddr>()`.
+/// async fn client_address(
+///     State(proxies): State<TrustedProxies>,
+///     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+///     mut request: Request,
+///     next: Next,
+/// ) -> Response {
+///     proxies.annotate(peer.ip(), &mut request);
 ///     next.run(request).await
 /// }
 /// ```
@@ -50,6 +57,11 @@ impl ClientAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByTrustedProxy;
 
+/// Marks all requests since a proxy that is not trusted has sent one; an extension that
+/// [`TrustedProxies::annotate`] sets. `/ready` then has a warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UntrustedProxySeen;
+
 /// The header in which trusted proxies report the client address.
 ///
 /// Only one is read: a proxy that writes one header passes on the other as the caller sent it.
@@ -62,11 +74,12 @@ pub enum ForwardingHeader {
     Forwarded,
 }
 
-/// Networks of trusted proxies. Cloning is cheap.
+/// Networks of trusted proxies. Cloning is cheap. Create it once: clones warn of an untrusted proxy only once.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Arc<[IpNet]>,
     header: ForwardingHeader,
+    untrusted_seen: Arc<AtomicBool>,
 }
 
 impl TrustedProxies {
@@ -79,7 +92,7 @@ impl TrustedProxies {
     /// Trusts the proxies of these networks, which use this header.
     #[must_use]
     pub fn new(networks: impl IntoIterator<Item = IpNet>, header: ForwardingHeader) -> Self {
-        Self { networks: networks.into_iter().collect(), header }
+        Self { networks: networks.into_iter().collect(), header, untrusted_seen: Arc::default() }
     }
 
     /// Parses a network such as `10.0.0.0/8`, or one address.
@@ -125,12 +138,29 @@ impl TrustedProxies {
     }
 
     /// Sets the extensions of a request from `peer`: [`ClientAddress`] and, if the peer is trusted,
-    /// [`ByTrustedProxy`].
+    /// [`ByTrustedProxy`]. If a loopback or private peer that is not trusted sends a forwarding header, logs a
+    /// warning once, and `/ready` lists it.
     pub fn annotate<B>(&self, peer: IpAddr, request: &mut Request<B>) {
         let client = self.client(peer, request.headers());
         request.extensions_mut().insert(client);
-        if self.trusts(peer.to_canonical()) {
+        let peer = peer.to_canonical();
+        if self.trusts(peer) {
             request.extensions_mut().insert(ByTrustedProxy);
+        } else if is_forwarded(request.headers()) && is_local(peer) {
+            self.warn_once(peer);
+        }
+        if self.untrusted_seen.load(Ordering::Relaxed) {
+            request.extensions_mut().insert(UntrustedProxySeen);
+        }
+    }
+
+    fn warn_once(&self, peer: IpAddr) {
+        if !self.untrusted_seen.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                "this peer forwards requests but is not trusted, so all its clients count as one address; if it \
+                 is your proxy, set --trusted-proxy {peer}"
+            );
         }
     }
 
@@ -138,6 +168,23 @@ impl TrustedProxies {
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)
+}
+
+/// Returns whether a proxy of the same machine or network can have this address: loopback, private, link-local
+/// or shared (RFC 6598).
+fn is_local(peer: IpAddr) -> bool {
+    match peer {
+        IpAddr::V4(four) => {
+            let [first, second, ..] = four.octets();
+            let shared = first == 100 && second & 0xc0 == 64;
+            four.is_loopback() || four.is_private() || four.is_link_local() || shared
+        }
+        IpAddr::V6(six) => six.is_loopback() || six.is_unique_local() || six.is_unicast_link_local(),
     }
 }
 

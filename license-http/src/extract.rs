@@ -5,7 +5,9 @@ mod body;
 mod fields;
 mod header;
 mod path;
+mod prefer;
 mod query;
+mod unknown_name;
 pub(crate) mod value;
 
 pub(crate) use accept::preferred;
@@ -15,4 +17,5 @@ pub(crate) use header::{IdempotencyHeader, LicenseCommand, NoIdempotencyKey};
 pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};
+pub(crate) use prefer::prefers_lenient;
 pub(crate) use query::{NoQuery, Query};

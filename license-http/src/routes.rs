@@ -11,6 +11,7 @@ pub(crate) mod health;
 mod key_request;
 pub(crate) mod licenses;
 mod metrics;
+mod not_found;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod validate;
@@ -183,9 +184,10 @@ pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestL
         .route_layer(from_fn(harden))
 }
 
-/// Answers unknown paths.
-pub(crate) fn not_found() -> MethodRouter<HttpState> {
-    any(async || Problem::from(Code::RouteNotFound)).layer(from_fn(harden))
+/// Answers unknown paths, and `/` if the router has an index.
+pub(crate) fn fallback(has_index: bool) -> MethodRouter<HttpState> {
+    let answer = if has_index { any(not_found::index) } else { any(not_found::not_found) };
+    answer.layer(from_fn(harden))
 }
 
 /// Returns a CORS layer if web pages may call at all. The layer boxes futures, so it is not added otherwise.
@@ -196,12 +198,19 @@ fn cors(options: &LimitOptions) -> Option<CorsLayer> {
     let all = options.cors_origins.iter().any(|origin| origin == "*");
     let origins =
         if all { AllowOrigin::any() } else { AllowOrigin::list(options.cors_origins.iter().cloned()) };
-    let exposed = ["ratelimit", "ratelimit-policy", "x-request-id", "x-license-store", "retry-after"];
+    let exposed = [
+        "ratelimit",
+        "ratelimit-policy",
+        "x-request-id",
+        "x-license-store",
+        "retry-after",
+        "preference-applied",
+    ];
     Some(
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::POST])
-            .allow_headers([CONTENT_TYPE])
+            .allow_headers([CONTENT_TYPE, HeaderName::from_static("prefer")])
             .expose_headers(exposed.map(HeaderName::from_static))
             .max_age(std::time::Duration::from_hours(1)),
     )

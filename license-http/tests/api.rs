@@ -19,17 +19,22 @@ mod api {
     #[cfg(feature = "geoip")]
     mod geoip;
     mod health;
+    mod hints;
     mod idempotency;
+    mod keys;
+    mod leniency;
     mod licenses;
     mod lifecycle;
     mod limits;
     mod mount;
+    mod own_auth;
     mod paging;
     mod preconditions;
     mod scopes;
     mod security_headers;
     mod socket;
     mod tokens;
+    mod untrusted_proxy;
     mod usage;
     mod validate;
     mod webhook_endpoints;

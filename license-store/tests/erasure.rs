@@ -10,7 +10,7 @@ use license_core::access::{Actor, Principal};
 use license_core::clock::ManualClock;
 use license_core::command::{IdempotencyKey, LicensePatch, LicenseSpec};
 use license_core::key::Secret;
-use license_core::license::{CustomerEmail, Metadata};
+use license_core::license::{CustomerEmail, Metadata, MetadataPatch};
 use license_core::service::{ServiceOptions, Services};
 use license_core::store::FullStore;
 use license_core::webhook::{Attempt, AttemptResult, EndpointSettings, EventSelection};
@@ -51,7 +51,7 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
         let attempt = Attempt { at: services.now(), duration: Duration::ZERO, result };
         webhooks.settle(&outgoing, attempt).await.expect("settled");
     }
-    let metadata = Some(note("note-on-new"));
+    let metadata = Some(MetadataPatch::from_json(json!({ "note": "note-on-new" })).expect("a patch"));
     let change =
         LicensePatch { customer_email: Some(email("new@example.com")), metadata, ..Default::default() };
     services.licenses.change(id, change).await.expect("changed");

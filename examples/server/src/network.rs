@@ -40,7 +40,7 @@ pub(crate) struct NetworkFlags {
     rate_limit: bool,
 
     /// Rate limit of validations per address (per /64 network for IPv6), as N/s, N/m or N/h, then : and the
-    /// burst
+    /// burst; known keys are answered past it
     #[arg(long, env = "LICENSE_RATE_PER_ADDRESS", value_name = "RATE", default_value = "50/s:500")]
     rate_per_address: Rate,
 
@@ -48,7 +48,7 @@ pub(crate) struct NetworkFlags {
     #[arg(long, env = "LICENSE_RATE_PER_KEY", value_name = "RATE", default_value = "20/s:200")]
     rate_per_key: Rate,
 
-    /// Rate limit of malformed or unknown keys and of wrong tokens, per address
+    /// Rate limit of malformed or unknown keys and of wrong tokens, per address; known keys are answered past it
     #[arg(long, env = "LICENSE_RATE_FAILURES", value_name = "RATE", default_value = "30/m:60")]
     rate_failures: Rate,
 

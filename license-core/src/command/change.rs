@@ -12,7 +12,7 @@ use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, Metadata, ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseReason,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_of};
@@ -48,8 +48,8 @@ pub struct LicensePatch {
     pub domains: Option<Vec<DomainName>>,
     /// The expiry, which can be in the past.
     pub expires_at: Option<Expiry>,
-    /// The whole metadata.
-    pub metadata: Option<Metadata>,
+    /// Members to set or to remove in the metadata.
+    pub metadata: Option<MetadataPatch>,
     /// The state.
     pub state: Option<TargetState>,
 }
@@ -62,7 +62,7 @@ impl LicensePatch {
         max_devices: Limit,
         domains: Vec<DomainName>,
         expires_at: Expiry,
-        metadata: Metadata,
+        metadata: MetadataPatch,
         state: TargetState,
     }
 }
@@ -107,7 +107,7 @@ pub(super) fn change(
         }
     }
     if let Some(metadata) = metadata {
-        license.metadata.clone_from(metadata);
+        license.metadata = license.metadata.merge(metadata).map_err(Denial::Metadata)?;
     }
     let mut fields: Vec<_> = changed_fields(&before, license).map(|(name, ..)| name).collect();
     if before.metadata != license.metadata {
@@ -148,15 +148,16 @@ fn replace_domains(
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
-    register(draft, plan, new)
+    register(draft, plan, new, wanted)
 }
 
 /// Registers `domains` for an admin: the limit applies, the domain policy does not. None of them may hold a
-/// slot yet. Duplicates take one slot.
+/// slot yet. Duplicates take one slot. `named` are all domains of the request.
 pub(super) fn register<'a>(
     draft: &mut Draft,
     plan: &Plan,
     domains: impl IntoIterator<Item = &'a DomainName>,
+    named: &[DomainName],
 ) -> Result<(), Denial> {
     let mut seen = BTreeSet::new();
     for domain in domains {
@@ -168,7 +169,8 @@ pub(super) fn register<'a>(
         }
         let slots = draft.license.slots(ActivationKind::Domain);
         if !slots.has_free() {
-            return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
+            let named = named.iter().collect::<BTreeSet<_>>().len();
+            return Err(Denial::DomainsOverLimit { named, limit: slots.limit });
         }
         draft.add(Binding::Domain(domain.clone()));
     }

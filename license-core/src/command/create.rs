@@ -19,7 +19,7 @@ use crate::license::{
     LicenseState, Metadata,
 };
 use crate::limits;
-use crate::validation::Denial;
+use crate::validation::{Denial, plan_named};
 
 /// The fields of a new license. Those that are `None` come from its plan.
 ///
@@ -125,7 +125,7 @@ impl NewLicense {
 /// Decides the creation of a license. Pure.
 ///
 /// # Errors
-/// Returns [`Denial::PlanUnknown`], [`Denial::DomainLimitReached`], [`Denial::DomainExempt`],
+/// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
 /// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
 pub fn create(
     id: LicenseId,
@@ -135,7 +135,7 @@ pub fn create(
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
-    let plan = plans.get(&spec.plan).ok_or_else(|| Denial::PlanUnknown { plan: spec.plan.clone() })?;
+    let plan = plan_named(&spec.plan, plans)?;
     let expires_at = match spec.expires_at {
         Some(expiry) => expiry.moment(),
         None => plan.term().map(|term| supported_time(now.checked_add_signed(term))).transpose()?,
@@ -168,7 +168,7 @@ pub fn create(
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
-    register(&mut draft, plan, &spec.domains)?;
+    register(&mut draft, plan, &spec.domains, &spec.domains)?;
     let Draft { license, added, events, .. } = draft;
     let listed = limits::EVENT_ACTIVATIONS;
     let detail = LicenseDetail::new(license.clone().into(), Counters::default(), added.iter(), listed);

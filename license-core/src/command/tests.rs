@@ -1,5 +1,6 @@
 //! Tests of every status and command, and of rules that need more than a table.
 
+mod changes;
 mod devices;
 mod notices;
 
@@ -13,7 +14,7 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventId};
 use crate::license::{
     ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
-    Metadata, Reminders, Status,
+    Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
@@ -414,7 +415,7 @@ fn new_plan_sets_its_limits_unless_the_change_does() {
 #[test]
 fn change_with_state_is_one_step() {
     let mut tested = TestLicense::new("small", &["a.com"]);
-    let metadata = Some(Metadata::from_json(json!({"order": 7})).unwrap());
+    let metadata = Some(MetadataPatch::from_json(json!({"order": 7})).unwrap());
     let state = Some(TargetState::Suspended);
     let change = LicensePatch { metadata, state, ..Default::default() };
     assert_eq!(tested.change(change), Ok(vec!["license.updated", "license.suspended"]));

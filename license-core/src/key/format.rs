@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::alphabet::{INVALID, LETTER_U, MEANING, SEPARATOR, SYMBOLS, meaning};
 use super::checksum::{self, CHECK_SYMBOLS, MAX_SYMBOLS, Residue};
+use super::decoration::Undecorated;
 use super::{KeyError, LicenseKey};
 
 const GROUP: usize = 4;
@@ -114,7 +115,9 @@ impl KeyFormat {
     /// Parses a key as a person types or pastes it.
     ///
     /// Case is ignored, O is read as 0 and I or L as 1. Hyphens, dashes, white space and invisible
-    /// characters are ignored anywhere.
+    /// characters are ignored anywhere. Full-width letters and other compatibility forms are read as ASCII.
+    /// Quotes and punctuation around a key and a label before it (`License key:`, `KEY=`) are removed, unless
+    /// the label has another key.
     ///
     /// ```
     /// use license_core::key::{KeyError, KeyFormat};
@@ -124,6 +127,7 @@ impl KeyFormat {
     /// let key = format.generate(&mut rng)?;
     /// let typed = format!("  {}\u{a0}\n", key.reveal().to_lowercase().replace('-', " – "));
     /// assert_eq!(format.parse(&typed)?, key);
+    /// assert_eq!(format.parse(&format!("License key: “{}”.", key.reveal()))?, key);
     /// assert_eq!(format.parse("TO-7K3F"), Err(KeyError::Length { expected: 18, found: 6 }));
     /// assert_eq!(format.parse("ACME-7K3F"), Err(KeyError::Prefix));
     /// assert_eq!(format.parse("TO-7K?F"), Err(KeyError::Symbol { position: 6 }));
@@ -136,13 +140,50 @@ impl KeyFormat {
     /// [`Symbol`](KeyError::Symbol) at the first wrong character; [`Length`](KeyError::Length);
     /// [`Check`](KeyError::Check).
     pub fn parse(&self, typed: &str) -> Result<LicenseKey, KeyError> {
+        if typed.len() > Self::MAX_TYPED_BYTES {
+            let expected = self.prefix.len() + self.symbols();
+            return Err(KeyError::Length { expected, found: typed.len() });
+        }
+        match self.parse_plain(typed, 0) {
+            Err(error) if !matches!(error, KeyError::Check { .. }) => {
+                self.parse_decorated(typed).unwrap_or(Err(error))
+            }
+            read => read,
+        }
+    }
+
+    /// Parses a text without its decoration. Returns `None` if it has none, or if it has two keys.
+    #[cold]
+    fn parse_decorated(&self, typed: &str) -> Option<Result<LicenseKey, KeyError>> {
+        let Undecorated { before, key } = Undecorated::of(typed)?;
+        if self.has_key(before) {
+            return None;
+        }
+        Some(self.parse_plain(key, before.chars().count()))
+    }
+
+    /// Returns whether a key begins anywhere in the text, even if other text follows it.
+    fn has_key(&self, text: &str) -> bool {
+        let expected = self.prefix.len() + self.symbols();
+        text.char_indices().any(|(start, _)| {
+            let rest = &text[start..];
+            let symbols = rest.char_indices().filter(|&(_, character)| meaning(character) != SEPARATOR);
+            let end = symbols.map(|(at, character)| at + character.len_utf8()).nth(expected - 1);
+            end.is_some_and(|end| self.parse_plain(&rest[..end], 0).is_ok())
+        })
+    }
+
+    /// Returns whether the text begins with the prefix.
+    pub(crate) fn begins(&self, typed: &str) -> bool {
+        let typed = typed.chars().map(meaning).filter(|&meaning| meaning != SEPARATOR);
+        typed.take(self.prefix.len()).eq(self.prefix.bytes().map(|letter| MEANING[usize::from(letter)]))
+    }
+
+    /// Parses a text without decoration. `before` is the number of characters before it, for positions.
+    fn parse_plain(&self, typed: &str, before: usize) -> Result<LicenseKey, KeyError> {
         let prefix = self.prefix.as_bytes();
         let symbols = self.symbols();
         let expected = prefix.len() + symbols;
-        if typed.len() > Self::MAX_TYPED_BYTES {
-            return Err(KeyError::Length { expected, found: typed.len() });
-        }
-
         let mut buffer = Zeroizing::new([0; MAX_SYMBOLS]);
         let word = &mut buffer[..symbols];
         let mut residue = Residue::default();
@@ -153,14 +194,14 @@ impl KeyFormat {
                 continue;
             }
             if meaning == INVALID {
-                return Err(KeyError::Symbol { position: index + 1 });
+                return Err(KeyError::Symbol { position: before + index + 1 });
             }
             if let Some(&letter) = prefix.get(found) {
                 if meaning != MEANING[usize::from(letter)] {
                     return Err(KeyError::Prefix);
                 }
             } else if meaning == LETTER_U {
-                return Err(KeyError::Symbol { position: index + 1 });
+                return Err(KeyError::Symbol { position: before + index + 1 });
             } else if let Some(slot) = word.get_mut(found - prefix.len()) {
                 *slot = meaning;
                 residue.add(expected - 1 - found, meaning);

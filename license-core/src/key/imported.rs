@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::LicenseKey;
+use super::alphabet::is_invisible;
 use crate::limits;
 
 #[cfg(feature = "imported-keys")]
@@ -196,7 +197,8 @@ impl ImportedKeyFormats {
         self.0.iter()
     }
 
-    /// Reads a key in one of these formats: printable ASCII of at most 255 bytes, without space at its ends.
+    /// Reads a key in one of these formats: printable ASCII of at most 255 bytes. White space around it is not
+    /// part of the key.
     ///
     /// Try the server's own format first: an imported format may match its keys too.
     #[must_use]
@@ -204,11 +206,17 @@ impl ImportedKeyFormats {
         if self.0.is_empty() {
             return None;
         }
+        let text = text.trim_matches(|character: char| character.is_whitespace() || is_invisible(character));
         let printable = (1..=limits::IMPORTED_KEY_BYTES).contains(&text.len())
-            && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-            && text.trim() == text;
+            && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         (printable && self.0.iter().any(|format| matches(&format.whole, text.as_bytes())))
             .then(|| LicenseKey::from_imported(text))
+    }
+
+    /// Returns whether the key matches a format whose keys can be found by guessing.
+    pub(crate) fn is_guessable(&self, key: &LicenseKey) -> bool {
+        let key = key.reveal().as_bytes();
+        self.0.iter().any(|format| format.is_guessable() && matches(&format.whole, key))
     }
 }
 
@@ -291,8 +299,12 @@ mod tests {
             let key = some.read(text).unwrap();
             assert_eq!((key.reveal(), key.is_imported()), (text, true));
         }
-        for text in ["", "AB", "ABCD", "ABC ", " ABC", "Abc", "abc\n", "ABC\0", "ä"] {
+        for text in ["", " ", "AB", "ABCD", "A BC", "Abc", "ab\nc", "ABC\0", "ä", "\"ABC\""] {
             assert_eq!(some.read(text), None, "{text:?}");
+        }
+        // White space and invisible characters around a key are not part of it.
+        for text in ["ABC ", " ABC", "\tABC\r\n", "\u{feff}ABC\u{a0}", "\u{200b}ABC"] {
+            assert_eq!(some.read(text).unwrap().reveal(), "ABC", "{text:?}");
         }
         assert_eq!(ImportedKeyFormats::default().read("abc"), None);
     }
@@ -303,8 +315,23 @@ mod tests {
         let longest = "k".repeat(limits::IMPORTED_KEY_BYTES);
         assert!(any.read(&longest).is_some());
         assert_eq!(any.read(&format!("{longest}k")), None);
-        for text in ["a\tb", "a\u{7f}", "é", " a", "a ", ""] {
+        assert_eq!(any.read(&format!("  {longest}\n")).unwrap().reveal(), longest);
+        for text in ["a\tb", "a\u{7f}", "é", ""] {
             assert_eq!(any.read(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn key_is_guessable_if_any_of_its_formats_is() {
+        let format = |name, pattern| ImportedKeyFormat::new(name, pattern).unwrap();
+        let formats =
+            ImportedKeyFormats::new([format("digits", "[0-9]{18}"), format("hex", "[0-9a-f]{15,18}")])
+                .unwrap();
+        let bits: Vec<_> =
+            formats.iter().map(|format| (format.entropy_bits(), format.is_guessable())).collect();
+        assert_eq!(bits, [(59, true), (60, false)]);
+        for (text, guessable) in [("123456789012345678", true), ("12345678901234567f", false)] {
+            assert_eq!(formats.is_guessable(&formats.read(text).unwrap()), guessable, "{text}");
         }
     }
 

@@ -1,14 +1,15 @@
 //! Metadata that vendors store on licenses.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::limits;
 
 /// A JSON object of the vendor, which the engine stores but never reads.
 ///
 /// It has at most 64 keys, 8 KiB as JSON text, 8 levels and no NUL character. Numbers are stored as 64-bit
-/// integers or 64-bit floats; put larger numbers into strings.
+/// integers or 64-bit floats; put larger whole numbers into strings. No member of an object is null: a null
+/// removes the member.
 ///
 /// ```
 /// use license_core::license::Metadata;
@@ -21,21 +22,26 @@ use crate::limits;
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
-    /// Wraps a JSON object.
+    /// Wraps a JSON object, without its null members.
     ///
     /// # Errors
     /// Returns [`MetadataError`] if the value is not an object or exceeds a limit.
     pub fn from_json(value: Value) -> Result<Self, MetadataError> {
-        let Value::Object(map) = value else { return Err(MetadataError::NoObject) };
+        Self::default().merge(&MetadataPatch::from_json(value)?)
+    }
+
+    /// Returns the metadata after a merge patch of RFC 7396: null removes a member, an object is merged into
+    /// the object of that name, and any other value replaces the old one.
+    ///
+    /// # Errors
+    /// Returns [`MetadataError`] if the result exceeds a limit.
+    pub fn merge(&self, patch: &MetadataPatch) -> Result<Self, MetadataError> {
+        let mut map = self.0.clone();
+        merge(&mut map, &patch.0);
         if map.len() > limits::METADATA_KEYS {
             return Err(MetadataError::TooManyKeys);
         }
-        let value = Value::Object(map);
-        check(&value, limits::METADATA_DEPTH)?;
-        if value.to_string().len() > limits::METADATA_BYTES {
-            return Err(MetadataError::TooLarge);
-        }
-        let Value::Object(map) = value else { unreachable!("made an object above") };
+        check_size(&map)?;
         Ok(Self(map))
     }
 
@@ -48,6 +54,53 @@ impl Metadata {
     /// Returns the estimated heap memory in bytes.
     pub(crate) fn heap_size(&self) -> usize {
         heap_size_of_map(&self.0)
+    }
+}
+
+/// Changes of [`Metadata`], as a merge patch of RFC 7396. It has the limits of metadata.
+///
+/// ```
+/// use license_core::license::{Metadata, MetadataPatch};
+/// use serde_json::json;
+/// let metadata = Metadata::from_json(json!({"order": "A-17", "note": "new", "seats": {"eu": 3}}))?;
+/// let patch = MetadataPatch::from_json(json!({"note": null, "seats": {"us": 2}}))?;
+/// let expected = Metadata::from_json(json!({"order": "A-17", "seats": {"eu": 3, "us": 2}}))?;
+/// assert_eq!(metadata.merge(&patch)?, expected);
+/// # Ok::<(), license_core::license::MetadataError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetadataPatch(Map<String, Value>);
+
+impl MetadataPatch {
+    /// Wraps a JSON object.
+    ///
+    /// # Errors
+    /// Returns [`MetadataError`] if the value is not an object or exceeds a limit.
+    pub fn from_json(value: Value) -> Result<Self, MetadataError> {
+        let Value::Object(map) = value else { return Err(MetadataError::NoObject) };
+        if map.len() > limits::METADATA_KEYS {
+            return Err(MetadataError::TooManyKeys);
+        }
+        map.iter().try_for_each(|(key, value)| check_member(key, value, limits::METADATA_DEPTH - 1))?;
+        Ok(Self(map))
+    }
+}
+
+fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(target.remove(name)),
+            Value::Object(patch) => {
+                let member = target.entry(name).or_insert_with(|| Map::new().into());
+                if !member.is_object() {
+                    *member = Map::new().into();
+                }
+                if let Value::Object(member) = member {
+                    merge(member, patch);
+                }
+            }
+            value => drop(target.insert(name.clone(), value.clone())),
+        }
     }
 }
 
@@ -77,23 +130,41 @@ fn heap_size_of_value(value: &Value) -> usize {
     }
 }
 
+fn check_size(map: &Map<String, Value>) -> Result<(), MetadataError> {
+    // Maps of strings and numbers always serialise.
+    let bytes = serde_json::to_string(map).map_or(usize::MAX, |text| text.len());
+    if bytes > limits::METADATA_BYTES { Err(MetadataError::TooLarge) } else { Ok(()) }
+}
+
+fn check_member(key: &str, value: &Value, levels: usize) -> Result<(), MetadataError> {
+    if key.contains('\0') {
+        return Err(MetadataError::Nul);
+    }
+    check(value, levels)
+}
+
 fn check(value: &Value, levels: usize) -> Result<(), MetadataError> {
     let deeper = || levels.checked_sub(1).ok_or(MetadataError::TooDeep);
     match value {
         Value::String(text) if text.contains('\0') => Err(MetadataError::Nul),
+        Value::Number(number) if is_beyond_64_bits(number) => Err(MetadataError::Number),
         Value::Array(items) => {
             let levels = deeper()?;
             items.iter().try_for_each(|item| check(item, levels))
         }
         Value::Object(map) => {
             let levels = deeper()?;
-            if map.keys().any(|key| key.contains('\0')) {
-                return Err(MetadataError::Nul);
-            }
-            map.values().try_for_each(|item| check(item, levels))
+            map.iter().try_for_each(|(key, item)| check_member(key, item, levels))
         }
         _ => Ok(()),
     }
+}
+
+/// Returns whether a whole number was read as a float because it has more than 64 bits.
+fn is_beyond_64_bits(number: &Number) -> bool {
+    const LEAST: f64 = -9_223_372_036_854_775_808.0;
+    const PAST_ALL: f64 = 18_446_744_073_709_551_616.0;
+    number.is_f64() && number.as_f64().is_some_and(|float| float >= PAST_ALL || float <= LEAST)
 }
 
 /// The reason why metadata is invalid.
@@ -112,6 +183,9 @@ pub enum MetadataError {
     /// Deeper than [`limits::METADATA_DEPTH`].
     #[error("metadata can be at most {} levels deep", limits::METADATA_DEPTH)]
     TooDeep,
+    /// A whole number of more than 64 bits, whose digits would be lost.
+    #[error("metadata numbers must fit into 64 bits; put larger ones into strings")]
+    Number,
     /// A NUL character, which databases cannot store.
     #[error("metadata must not have NUL characters")]
     Nul,
@@ -148,10 +222,50 @@ mod tests {
             (keys(limits::METADATA_KEYS + 1), Err(MetadataError::TooManyKeys)),
             (bytes(limits::METADATA_BYTES), Ok(())),
             (bytes(limits::METADATA_BYTES + 1), Err(MetadataError::TooLarge)),
+            (json!({"a": [u64::MAX, i64::MIN, 1e15, 0.5]}), Ok(())),
+            (json!({"a": [18_446_744_073_709_551_616_f64]}), Err(MetadataError::Number)),
+            (json!({"a": {"b": -9_223_372_036_854_775_809_f64}}), Err(MetadataError::Number)),
             (json!({"a": "x\0"}), Err(MetadataError::Nul)),
             (json!({"a": [{"\0": 1}]}), Err(MetadataError::Nul)),
         ] {
             assert_eq!(Metadata::from_json(value).map(drop), expected);
         }
+    }
+
+    /// The examples of RFC 7396, appendix A, whose target is an object.
+    #[test]
+    fn merge_follows_rfc_7396() {
+        for (target, patch, expected) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+            (json!({"a": 1}), json!({"a": {"b": 2}}), json!({"a": {"b": 2}})),
+            (json!({"a": 1}), json!({}), json!({"a": 1})),
+            (json!({"a": null, "b": {"c": null}}), json!({}), json!({"b": {}})),
+            (json!({}), json!({"a": [null]}), json!({"a": [null]})),
+        ] {
+            let metadata = Metadata::from_json(target).unwrap();
+            let merged = metadata.merge(&MetadataPatch::from_json(patch.clone()).unwrap()).unwrap();
+            assert_eq!(Value::Object(merged.0), expected, "{patch}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_for_the_merged_metadata() {
+        let full = Metadata::from_json(keys(limits::METADATA_KEYS)).unwrap();
+        let merge = |patch| full.merge(&MetadataPatch::from_json(patch).unwrap()).map(drop);
+        assert_eq!(merge(json!({"new": 1})), Err(MetadataError::TooManyKeys));
+        assert_eq!(merge(json!({"new": 1, "k0": null})), Ok(()));
+        assert_eq!(merge(json!({"k0": "x".repeat(limits::METADATA_BYTES)})), Err(MetadataError::TooLarge));
+        assert_eq!(
+            MetadataPatch::from_json(keys(limits::METADATA_KEYS + 1)),
+            Err(MetadataError::TooManyKeys)
+        );
     }
 }

@@ -150,7 +150,12 @@ impl ServiceContext {
 
     /// Reads a key in the engine's own format, or in a format of imported keys.
     pub(super) fn read_key(&self, text: &str) -> Result<LicenseKey, KeyError> {
-        read_key(text, &self.key_format, || self.imported_formats().read(text))
+        read_key(text, &self.key_format, || self.imported_formats())
+    }
+
+    /// Returns whether an attacker can find keys like this one by guessing.
+    pub(super) fn is_guessable(&self, key: &LicenseKey) -> bool {
+        key.is_imported() && self.imported_formats().is_guessable(key)
     }
 
     /// Text that events show instead of a key. If the database has imported keys, the text does not show the

@@ -13,6 +13,7 @@ use crate::command::{Command, CommandOutcome, LimitReached};
 use crate::debug::partial_debug;
 use crate::domain::DomainName;
 use crate::error::ValidateError;
+use crate::key::{KeyDigest, KeyError};
 use crate::license::{ActivationKind, Binding, Fingerprint, License, LicenseId};
 use crate::metrics::{Metric, MetricValue};
 use crate::store::{EventStore, LicenseStore};
@@ -31,13 +32,23 @@ pub struct ValidateRequest<'a> {
     pub domain: Option<&'a str>,
     /// Fingerprint of the device on which the software runs.
     pub fingerprint: Option<&'a str>,
-    /// The software: `name` or `name/version`.
+    /// The software: `name` or `name/version`. Any text is accepted.
     pub client: Option<&'a str>,
     /// The location of the caller, if known.
     pub location: Option<&'a Location>,
 }
 
 partial_debug!(ValidateRequest<'_> { domain, fingerprint, client, location });
+
+/// What a text is known to be before any look-up: a well-formed key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyIdentity {
+    /// The digest, the same for all spellings of the key.
+    pub digest: KeyDigest,
+    /// Whether the key has an imported format whose keys can be found by guessing.
+    pub guessable: bool,
+}
 
 /// The holder of a slot, as received.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +96,18 @@ impl ValidationService {
         Self { store, events, health, context, limit_throttle, answers }
     }
 
+    /// Reads a key without a look-up, so that callers can limit the rate of each key.
+    ///
+    /// # Errors
+    /// Returns [`KeyError`] if the text is not a key.
+    pub fn identify(&self, key: &str) -> Result<KeyIdentity, KeyError> {
+        let key = self.context.read_key(key)?;
+        Ok(KeyIdentity {
+            digest: self.context.vault.digest(&key),
+            guessable: self.context.is_guessable(&key),
+        })
+    }
+
     /// Validates a key for a domain and a device, takes the slots it needs, and records the validation.
     ///
     /// When it returns, the store has acknowledged the record of the validation. A change through this node
@@ -101,7 +124,7 @@ impl ValidationService {
             domain: request.domain.map(DomainName::parse).transpose()?,
             fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
         };
-        let client = request.client.map(Client::parse).transpose()?;
+        let client = request.client.and_then(Client::new);
         let digest = self.context.vault.digest(&key);
         let _running = self.context.barrier.begin();
         let now = self.context.now();
@@ -232,7 +255,7 @@ impl Answers {
 
 fn plan_unknown(id: &LicenseId, denial: Denial) -> ValidateError {
     let plan = match denial {
-        Denial::PlanUnknown { plan } => plan,
+        Denial::PlanUnknown { plan, .. } => plan,
         other => other.to_string(),
     };
     ValidateError::PlanUnknown { id: id.clone(), plan }

@@ -5,51 +5,41 @@ use smol_str::SmolStr;
 use crate::limits;
 use crate::text_enum::display_as_str;
 
-/// The name of the licensed software, with an optional version: `name` or `name/version` in printable ASCII.
+/// The licensed software, as it names itself: `name`, or `name/version`.
+///
+/// It decides nothing, so every text is accepted and stored cleaned: control characters count as white space,
+/// white space is reduced to single spaces, and text past 128 bytes is cut off.
 ///
 /// ```
 /// use license_core::usage::Client;
-/// let client = Client::parse("Acme Editor/2.1.0")?;
-/// assert_eq!((client.name(), client.version()), ("Acme Editor", Some("2.1.0")));
-/// assert!(Client::parse("Acme Editor/").is_err());
-/// # Ok::<(), license_core::usage::ClientError>(())
+/// let client = Client::new(" Éditeur \t Pro/2.1.0\n").expect("a text");
+/// assert_eq!((client.name(), client.version()), ("Éditeur Pro", Some("2.1.0")));
+/// assert_eq!(Client::new(" / "), None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Client(SmolStr);
 
 impl Client {
-    /// Parses the text, without surrounding white space.
-    ///
-    /// # Errors
-    /// Returns [`ClientError`] if a part is missing or the text is too long or has other characters.
-    pub fn parse(text: &str) -> Result<Self, ClientError> {
-        let text = text.trim();
-        let mut parts = text.split('/');
-        let (name, version, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-        if text.len() > limits::CLIENT_BYTES {
-            Err(ClientError::TooLong)
-        } else if !text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-            Err(ClientError::NotPrintable)
-        } else if name.trim().is_empty()
-            || version.is_some_and(|text| text.trim().is_empty())
-            || more.is_some()
-        {
-            Err(ClientError::Form)
-        } else {
-            Ok(Self(SmolStr::new(text)))
-        }
+    /// Cleans the text. Returns `None`, for an unknown client, if it has nothing but white space and slashes.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let separates = |character: char| character.is_whitespace() || character.is_control();
+        let words: Vec<_> = text.split(separates).filter(|word| !word.is_empty()).collect();
+        let clean = words.join(" ");
+        let clean = clean[..clean.floor_char_boundary(limits::CLIENT_BYTES)].trim_matches([' ', '/']);
+        (!clean.is_empty()).then(|| Self(SmolStr::new(clean)))
     }
 
-    /// Returns the name.
+    /// Returns the name: the text before the first slash.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.split_once('/').map_or(&*self.0, |(name, _)| name)
+        self.0.split_once('/').map_or(&*self.0, |(name, _)| name.trim_end())
     }
 
-    /// Returns the version, if given.
+    /// Returns the version, if given: the text after the first slash.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
-        self.0.split_once('/').map(|(_, version)| version)
+        self.0.split_once('/').map(|(_, version)| version.trim_start())
     }
 
     /// Returns the whole text.
@@ -61,56 +51,38 @@ impl Client {
 
 display_as_str!(Client);
 
-/// The reason why a text is not a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// Longer than [`limits::CLIENT_BYTES`].
-    #[error("a client can have at most {} bytes", limits::CLIENT_BYTES)]
-    TooLong,
-    /// A character that is not printable ASCII.
-    #[error("a client must be printable ASCII")]
-    NotPrintable,
-    /// A part is missing, or there are too many.
-    #[error("a client must be a name, or a name, a slash and a version")]
-    Form,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn client_is_a_name_with_optional_version() {
+    fn any_text_is_a_client_or_unknown() {
+        let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0";
         let longest = "x".repeat(limits::CLIENT_BYTES);
-        let too_long = format!("{longest}x");
-        for (text, expected) in [
-            ("editor", Ok(("editor", None))),
-            (" Acme Editor/2.1.0-rc.1+7 ", Ok(("Acme Editor", Some("2.1.0-rc.1+7")))),
-            (&longest, Ok((&*longest, None))),
-            (&too_long, Err(ClientError::TooLong)),
-            ("", Err(ClientError::Form)),
-            (" ", Err(ClientError::Form)),
-            ("/", Err(ClientError::Form)),
-            ("/1", Err(ClientError::Form)),
-            ("a/", Err(ClientError::Form)),
-            ("a/ ", Err(ClientError::Form)),
-            ("a/1/2", Err(ClientError::Form)),
-            ("a\tb", Err(ClientError::NotPrintable)),
-            ("a\0b", Err(ClientError::NotPrintable)),
-            ("bücher", Err(ClientError::NotPrintable)),
+        let umlauts = "ü".repeat(limits::CLIENT_BYTES);
+        for (text, name, version) in [
+            ("editor", "editor", None),
+            (" Acme Editor/2.1.0-rc.1+7 ", "Acme Editor", Some("2.1.0-rc.1+7")),
+            ("Éditeur/2.0", "Éditeur", Some("2.0")),
+            ("Acme/1.0/beta", "Acme", Some("1.0/beta")),
+            (browser, "Mozilla", browser.split_once('/').map(|(_, version)| version)),
+            ("a\tb\0c \u{a0}\r\n d", "a b c d", None),
+            ("a / 1", "a", Some("1")),
+            ("/1", "1", None),
+            ("a/ ", "a", None),
+            (&format!("{longest}y"), &longest, None),
+            (&format!("{}  y", &longest[1..]), &longest[1..], None),
+            (&format!("x{umlauts}"), &format!("x{}", &umlauts[..limits::CLIENT_BYTES - 2]), None),
+            ("編集者/2", "編集者", Some("2")),
         ] {
-            let client = Client::parse(text);
-            let found =
-                client.as_ref().map(|client| (client.name(), client.version())).map_err(|error| *error);
-            assert_eq!(found, expected, "{text:?}");
+            let client = Client::new(text).expect(text);
+            assert_eq!((client.name(), client.version()), (name, version), "{text:?}");
+            assert!(client.as_str().len() <= limits::CLIENT_BYTES);
+            // Stored texts are read as the same client.
+            assert_eq!(Client::new(client.as_str()), Some(client));
         }
-    }
-
-    /// Stored texts parse to the same client.
-    #[test]
-    fn text_parses_to_the_same_client() {
-        let client = Client::parse("  a b / 1 ").expect("a client");
-        assert_eq!(Client::parse(client.as_str()), Ok(client));
+        for text in ["", " ", "/", " / / ", "\0\n\t", "\u{a0}"] {
+            assert_eq!(Client::new(text), None, "{text:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::catalog::Limit;
 use crate::domain::DomainName;
+use crate::license::MetadataError;
 use crate::limits;
 use crate::text_enum::text_enum;
 
@@ -28,6 +29,14 @@ pub enum Denial {
     DomainLimitReached {
         /// Slots in use.
         used: u64,
+        /// The limit.
+        limit: Limit,
+    },
+    /// A request names more domains than the license can have.
+    #[error("{named} {} named, the limit is {limit}.", if *named == 1 { "domain is" } else { "domains are" })]
+    DomainsOverLimit {
+        /// Domains of the request.
+        named: usize,
         /// The limit.
         limit: Limit,
     },
@@ -88,20 +97,25 @@ pub enum Denial {
         used: u64,
     },
     /// The plan of the license, or the requested one, is not in the catalog.
-    #[error("There is no plan {plan:?}.")]
+    #[error("There is no plan {plan:?}. The plans are: {}.", .plans.join(", "))]
     PlanUnknown {
         /// The name of the plan.
         plan: String,
+        /// The names of all plans.
+        plans: Vec<String>,
     },
+    /// The changed metadata would exceed a limit.
+    #[error("The metadata would be invalid: {0}.")]
+    Metadata(MetadataError),
 }
 
 macro_rules! denial_codes {
-    ($($denial:ident => $name:ident = $text:literal,)+) => {
+    ($($denial:ident $(| $other:ident)? => $name:ident = $text:literal,)+) => {
         impl Denial {
             /// Returns the code of this denial.
             #[must_use]
             pub fn code(&self) -> DenialCode {
-                match self { $(Self::$denial { .. } => DenialCode::$name,)+ }
+                match self { $(Self::$denial { .. } $(| Self::$other { .. })? => DenialCode::$name,)+ }
             }
         }
 
@@ -117,7 +131,7 @@ denial_codes! {
     Revoked => LicenseRevoked = "LICENSE_REVOKED",
     Suspended => LicenseSuspended = "LICENSE_SUSPENDED",
     Expired => LicenseExpired = "LICENSE_EXPIRED",
-    DomainLimitReached => DomainLimitReached = "DOMAIN_LIMIT_REACHED",
+    DomainLimitReached | DomainsOverLimit => DomainLimitReached = "DOMAIN_LIMIT_REACHED",
     DomainNotAllowed => DomainNotAllowed = "DOMAIN_NOT_ALLOWED",
     DeviceLimitReached => DeviceLimitReached = "DEVICE_LIMIT_REACHED",
     ReleaseNotAllowed => ReleaseNotAllowed = "RELEASE_NOT_ALLOWED",
@@ -130,4 +144,5 @@ denial_codes! {
     DomainExempt => DomainExempt = "DOMAIN_EXEMPT",
     TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
     PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
+    Metadata => MetadataInvalid = "METADATA_INVALID",
 }

@@ -25,7 +25,7 @@ pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     match timeout(time, Limited::new(body, limits::BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Ok(collected)) => Ok(without_byte_order_mark(collected.to_bytes())),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "The body ended before it was complete.")),
         Err(_) => {
@@ -33,6 +33,11 @@ pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
             Err(Problem::new(Code::RequestTimeout, detail))
         }
     }
+}
+
+/// Removes a byte order mark, which editors and some clients write before UTF-8.
+fn without_byte_order_mark(bytes: Bytes) -> Bytes {
+    if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
 }
 
 /// Returns whether a size limit caused the error, including a limit that the host app put around the body.
@@ -77,7 +82,8 @@ fn is_json(value: &HeaderValue) -> bool {
             .is_some_and(is_token);
     json && parts.all(|parameter| match parameter.split_once('=') {
         Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            let charset = charset.trim().trim_matches('"');
+            charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
         }
         _ => true,
     })

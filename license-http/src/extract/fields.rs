@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::body::{check_type, read, read_json};
 use super::query::NoQuery;
+use super::unknown_name::UnknownName;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
@@ -62,12 +63,20 @@ impl Fields {
     }
 
     /// Refuses fields with other names.
-    pub(crate) fn only(self, names: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn only(self, names: &[&'static str]) -> Result<Self, Problem> {
         let Some(unknown) = self.0.keys().find(|name| !names.contains(&name.as_str())) else {
             return Ok(self);
         };
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Err(Problem::invalid_field(unknown.clone(), format!("This field is unknown. Known fields: {known}.")))
+        let detail = UnknownName { kind: "field", name: unknown, known: names }.to_string();
+        Err(Problem::invalid_field(unknown.clone(), detail))
+    }
+
+    /// Removes fields with other names, and returns the names of these.
+    pub(crate) fn split_unknown(mut self, names: &[&str]) -> (Self, Vec<String>) {
+        let is_unknown = |name: &&String| !names.contains(&name.as_str());
+        let unknown: Vec<_> = self.0.keys().filter(is_unknown).cloned().collect();
+        self.0.retain(|name, _| names.contains(&name.as_str()));
+        (self, unknown)
     }
 
     /// Takes a field and parses it with `read`. Returns `None` if it is absent; null is not absent.

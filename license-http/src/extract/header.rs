@@ -83,7 +83,8 @@ impl IfMatch {
         if value == b"*" {
             return Ok(Self(None));
         }
-        let (weak, tag) = value.strip_prefix(b"W/").map_or((false, value), |tag| (true, tag));
+        // Proxies that compress answers make the tag weak. A tag is a version either way.
+        let tag = value.strip_prefix(b"W/").unwrap_or(value);
         let rest = tag.strip_prefix(b"\"").ok_or_else(malformed)?;
         let end = rest.iter().position(|&byte| byte == b'"').ok_or_else(malformed)?;
         let (tag, rest) = (&rest[..end], rest[end + 1..].trim_ascii());
@@ -99,8 +100,7 @@ impl IfMatch {
             // Tags are compared as text: "03" is not "3".
             (version.to_string() == text).then_some(version)
         });
-        // If-Match uses strong comparison: a weak tag matches nothing, and neither does an unknown one.
-        Ok(Self(Some(version.filter(|_| !weak).unwrap_or(NEVER))))
+        Ok(Self(Some(version.unwrap_or(NEVER))))
     }
 }
 
@@ -139,7 +139,8 @@ mod tests {
             ("\"3\"", Some(Some(3))),
             (" \"18446744073709551615\" ", Some(Some(u64::MAX))),
             ("\"18446744073709551616\"", Some(Some(NEVER))),
-            ("W/\"3\"", Some(Some(NEVER))),
+            ("W/\"3\"", Some(Some(3))),
+            ("W/\"x\"", Some(Some(NEVER))),
             ("\"03\"", Some(Some(NEVER))),
             ("\"+3\"", Some(Some(NEVER))),
             ("\"\"", Some(Some(NEVER))),

@@ -7,12 +7,25 @@ use chrono::{DateTime, Utc};
 use license_core::limits;
 use license_core::store::PageRequest;
 
+use super::unknown_name::UnknownName;
 use crate::problem::Problem;
 use crate::wire;
 
 /// Decoded query parameters. Take those that the call supports, then call [`finish`](Self::finish).
 #[derive(Debug)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query {
+    pairs: Vec<Pair>,
+    /// Names of the parameters that were taken or could have been.
+    known: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    name: String,
+    value: String,
+    /// Whether the value has a plus that is not percent-encoded, which means a space.
+    has_plus: bool,
+}
 
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;
@@ -42,19 +55,19 @@ impl NoQuery {
 
 impl Query {
     fn parse(text: &str) -> Result<Self, Problem> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
+        let mut pairs = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = decode(name) else {
                 let detail = "The name of a parameter is not percent-encoded UTF-8.";
                 return Err(Problem::bad_request("query", detail));
             };
-            let Some(value) = decode(value) else {
+            let Some(value) = decode(raw) else {
                 return Err(Problem::bad_request(name, "This parameter is not percent-encoded UTF-8."));
             };
-            pairs.push((name, value));
+            pairs.push(Pair { name, value, has_plus: raw.contains('+') });
         }
-        Ok(Self(pairs))
+        Ok(Self { pairs, known: Vec::new() })
     }
 
     /// Takes a parameter, if present, and parses it with `read`. `expected` describes valid values.
@@ -64,9 +77,13 @@ impl Query {
         expected: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        let Some(index) = self.0.iter().position(|(known, _)| known == name) else { return Ok(None) };
-        let (_, value) = self.0.swap_remove(index);
-        read(&value).map(Some).ok_or_else(|| Problem::bad_request(name, format!("This must be {expected}.")))
+        self.known.push(name);
+        let Some(index) = self.pairs.iter().position(|pair| pair.name == name) else { return Ok(None) };
+        let Pair { value, has_plus, .. } = self.pairs.swap_remove(index);
+        read(&value).map(Some).ok_or_else(|| {
+            let plus = if has_plus { " A + in a query is a space: encode + as %2B." } else { "" };
+            Problem::bad_request(name, format!("This must be {expected}.{plus}"))
+        })
     }
 
     pub(crate) fn time_range(&mut self) -> Result<[Option<DateTime<Utc>>; 2], Problem> {
@@ -98,9 +115,15 @@ impl Query {
 
     /// Refuses the remaining parameters: unknown ones, and repetitions.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        match self.0.pop() {
+        match self.pairs.pop() {
             None => Ok(()),
-            Some((name, _)) => Err(Problem::bad_request(name, "This parameter is unknown, or occurs twice.")),
+            Some(Pair { name, .. }) if self.known.contains(&name.as_str()) => {
+                Err(Problem::bad_request(name, "This parameter occurs twice."))
+            }
+            Some(Pair { name, .. }) => {
+                let detail = UnknownName { kind: "parameter", name: &name, known: &self.known }.to_string();
+                Err(Problem::bad_request(name, detail))
+            }
         }
     }
 }

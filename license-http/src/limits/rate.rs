@@ -76,12 +76,13 @@ pub struct RateError;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RateLimits {
-    /// Validations and deactivations per address.
+    /// Validations and deactivations per address. Beyond it, only calls with a known key are answered.
     pub per_address: Rate,
     /// Validations and deactivations per license key, from all addresses.
     pub per_key: Rate,
-    /// Failed calls per address: malformed, unknown license, or wrong token. Beyond it, all validations and
-    /// deactivations of the address are refused.
+    /// Malformed keys, unknown keys and wrong tokens per address. Beyond it, the address gets no other answer to
+    /// these. Its calls with a known key are answered, unless keys of that imported format can be found by
+    /// guessing.
     pub failures: Rate,
     /// Admin calls per token.
     pub per_token: Rate,

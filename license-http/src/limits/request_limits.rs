@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use license_core::metrics::{Metric, MetricValue};
+use license_core::service::KeyIdentity;
 
 use super::concurrency_limit::ConcurrencyLimit;
 use super::rate::RateLimits;
@@ -87,23 +88,25 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a call of this address. Refuses it if the address has too many calls or failures.
-    pub(crate) fn check_address(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
+    /// Counts a call of this address. Returns an error if the address has too many calls.
+    pub(crate) fn count_call(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
-        let subject = RateLimitSubject::of_client(client);
-        rates.failures.peek(subject)?;
-        rates.addresses.check(subject)?;
+        rates.addresses.check(RateLimitSubject::of_client(client))?;
         Ok(())
     }
 
-    /// Counts a call with this key. All spellings of a key count as one.
-    pub(crate) fn check_key(&self, key: &str) -> Result<(), Problem> {
+    /// Counts a call with this key. Refuses it if the key has too many calls. Also refuses a key that can be
+    /// found by guessing if the address has too many failures.
+    pub(crate) fn check_key(&self, client: Option<ClientAddress>, key: &KeyIdentity) -> Result<(), Problem> {
         let Some(rates) = &self.rates else { return Ok(()) };
-        rates.keys.check(rates.keys.subject_of_key(key))?;
+        if let Some(client) = client.filter(|_| key.guessable) {
+            rates.failures.peek(RateLimitSubject::of_client(client))?;
+        }
+        rates.keys.check(rates.keys.subject_of(key.digest.as_bytes()))?;
         Ok(())
     }
 
-    /// Counts a call that was malformed, unauthorized or about an unknown license.
+    /// Counts a call with a malformed or unknown key, or with a wrong token.
     pub(crate) fn count_failure(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
         rates.failures.check(RateLimitSubject::of_client(client))?;
@@ -134,7 +137,7 @@ pub(crate) async fn limit_admin_calls(
 ) -> Result<Response, Problem> {
     let rate = limits.rates.as_ref().map(|rates| {
         let token = request.headers().get(AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-        rates.tokens.check(rates.tokens.subject_of_token(token))
+        rates.tokens.check(rates.tokens.subject_of(token))
     });
     let rate = rate.transpose()?;
     let mut response = match limits.admin_calls.acquire() {

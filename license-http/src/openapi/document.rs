@@ -16,7 +16,8 @@ const ABOUT: &str = "Issue licenses, and let software check them.\n\n\
     Every response is JSON, errors included. Errors of `/api/v1/validate` and `/api/v1/deactivate` have `valid: false`; all \
     others are problem details of RFC 9457. Rely on `code`; texts may change. An unknown path is answered 404 \
     `ROUTE_NOT_FOUND`, and an unsupported method 405 `METHOD_NOT_ALLOWED` with `Allow`. A request that is not HTTP, or whose \
-    head is far too large, gets a status without a body. Unknown parameters and fields are errors. Times are RFC 3339 in UTC.\n\n\
+    head is far too large, gets a status without a body. Unknown parameters and fields are errors that list the known \
+    ones; calls with a license key can ask for leniency with `Prefer: handling=lenient`. `GET /` lists where to go. Times are RFC 3339 in UTC.\n\n\
     Every response has `X-Content-Type-Options: nosniff`, `Referrer-Policy: no-referrer`, a `Content-Security-Policy`, and \
     `Cache-Control: no-store`.";
 

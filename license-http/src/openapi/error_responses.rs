@@ -115,6 +115,7 @@ pub(super) fn headers() -> Map<String, Value> {
             one_of(["true"]),
             "Sent if an earlier request with the same Idempotency-Key made the change.",
         ),
+        ("Preference-Applied", one_of(["handling=lenient"]), "Sent if the call prefers lenient handling: unknown fields were ignored."),
         ("X-License-Store", one_of(["down"]), "Sent only while the store is down: the license is as last read."),
     ]
     .map(|(name, schema, description)| (name.to_owned(), about(json!({ "schema": schema }), description)))
@@ -129,7 +130,7 @@ fn meaning(code: &str) -> &'static str {
     let meanings = [
         (DenialCode::LicenseRevoked, "The license was revoked."),
         (DenialCode::LicenseExpired, "The license has expired, and so has its grace period."),
-        (DenialCode::DomainLimitReached, "All domain slots are in use."),
+        (DenialCode::DomainLimitReached, "The request names more domains than the license can have."),
         (DenialCode::LicenseStale, "The license has changed since the version in If-Match."),
         (DenialCode::IdempotencyKeyReused, "This Idempotency-Key was used for another request."),
         (DenialCode::LicensePerpetual, "The license never expires, so it cannot be renewed."),
@@ -139,7 +140,8 @@ fn meaning(code: &str) -> &'static str {
             DenialCode::TooManyDomains,
             "The license has too many domains for one list; release them one by one.",
         ),
-        (DenialCode::PlanUnknown, "There is no such plan."),
+        (DenialCode::PlanUnknown, "There is no such plan; `detail` lists the plans."),
+        (DenialCode::MetadataInvalid, "The merged metadata would exceed a limit."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

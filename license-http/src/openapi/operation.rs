@@ -117,6 +117,13 @@ impl Op {
             .errors(&[Code::BadRequest])
     }
 
+    /// Lets the caller choose that unknown fields are ignored.
+    pub(super) fn lenient(self) -> Self {
+        let about =
+            "`handling=lenient` ignores unknown fields; the answer lists them in `ignored` (RFC 7240).";
+        self.parameter("header", "Prefer", string(), about)
+    }
+
     pub(super) fn idempotent(self) -> Self {
         let schema = with(text(limits::IDEMPOTENCY_KEY_BYTES), "pattern", "^[ -~]+$");
         let about = "Your key for this request, kept for at least 30 days. A repeated request with the same key, method, path, \
@@ -226,7 +233,7 @@ impl Op {
         }
         let further: &[&str] = match (scopes, refusals) {
             (Some(_), _) => &["RateLimit", "RateLimit-Policy", "X-Request-Id"],
-            (_, true) => &["X-License-Store", "X-Request-Id"],
+            (_, true) => &["Preference-Applied", "X-License-Store", "X-Request-Id"],
             _ => &["X-Request-Id"],
         };
         if refusals {

@@ -56,18 +56,19 @@ fn validation() -> [Op; 2] {
     [post("/validate", "validate", "Validate a license")
         .about(
             "A new domain or device takes a free slot. A denied license is answered 200 too: check `valid`. A malformed \
-             request is answered 400 and not counted.",
+             request is answered 400 and not counted. A known key gets its verdict whatever others at the same address do.",
         )
+        .lenient()
         .refuses()
         .reads_or("ValidateRequest", &KEY_ERRORS)
-        .answers("Validated", "The verdict.")
-        .errors(&[Code::ClientInvalid]),
+        .answers("Validated", "The verdict."),
     post("/deactivate", "deactivate", "Release a slot as the customer")
         .about(
             "For a customer who moves to another machine or site. The license key suffices if the plan has \
              `customer_release`. Send exactly one of domain and fingerprint. If it holds no slot, for example on a repeated \
              call, `error` is `ACTIVATION_NOT_FOUND`.",
         )
+        .lenient()
         .refuses()
         .reads_or("DeactivateRequest", &KEY_ERRORS)
         .answers("Deactivated", "Whether the slot was released.")]
@@ -88,13 +89,14 @@ fn licenses() -> [Op; 5] {
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired]),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
-            .query("plan", plan, "Only licenses of this plan.")
+            .query("plan", plan, "Only licenses of this plan, which must exist.")
             .query("customer_email", email(), "Only licenses of this customer.")
             .lists("LicensePage", id("lic")),
         get("/licenses/{id}", "getLicense", "Get a license").license(),
         put("/licenses/{id}", "changeLicense", "Change a license")
             .about(
-                "Omitted fields keep their values. A new plan sets its limits, unless the request sets them too.",
+                "Omitted fields keep their values. `metadata` is merged (RFC 7396), and every other field replaces its value. A new \
+                 plan sets its limits, unless the request sets them too.",
             )
             .versioned()
             .reads("LicensePatch")
@@ -104,7 +106,8 @@ fn licenses() -> [Op; 5] {
                 DenialCode::DomainLimitReached,
                 DenialCode::TooManyDomains,
             ])
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::MetadataInvalid]),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
                 "Revocation is permanent. After the answer, this node never answers \"valid\" for the license; other nodes follow \

@@ -17,8 +17,6 @@ const PRINTABLE: &str = r"^\s*[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u0
 /// The same, without spaces around.
 const TRIMMED: &str =
     r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
-/// Syntax of a [`Client`](license_core::usage::Client).
-const CLIENT: &str = r"^\s*[!-.0-~]([ -.0-~]*)(/ *[!-.0-~]([ -.0-~]*))?\s*$";
 
 pub(super) fn schemas() -> Map<String, Value> {
     let Value::Object(mut schemas) = json!({
@@ -31,12 +29,14 @@ pub(super) fn schemas() -> Map<String, Value> {
         })),
         "ValidateRequest": {
             "properties": {
-                "key": about(string(), "License key, in any case, with or without hyphens."),
+                "key": about(string(),
+                    "License key, in any case, with or without hyphens. Quotes, punctuation and a label around it are ignored."),
                 "domain": about(printable(MAX_TYPED_LEN), "Domain that the software serves."),
                 "fingerprint": about(printable(limits::FINGERPRINT_BYTES),
                     "Unique id of the device. Surrounding spaces are removed."),
-                "client": about(nullable(pattern(limits::CLIENT_BYTES, CLIENT)),
-                    "Client software as `name` or `name/version`."),
+                "client": about(nullable(string()),
+                    "Client software as `name` or `name/version`. Any text is accepted: white space is cleaned, and text \
+                     past 128 bytes is cut off."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "domain": "example.com" }],
@@ -139,7 +139,8 @@ fn license_field(name: &str) -> Value {
         }
         "metadata" => about(
             with(open_object(), "maxProperties", limits::METADATA_KEYS),
-            "Your own data: at most 8 KiB of JSON, 8 levels deep.",
+            "Your own data: at most 8 KiB of JSON, 8 levels deep, without whole numbers of more than 64 bits. A change is \
+             merged into the current data (RFC 7396): null removes a member.",
         ),
         "status" => about(one_of(["active", "suspended", "revoked"]), "New status. Revocation is permanent."),
         // A test checks that all names are known.

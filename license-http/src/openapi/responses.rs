@@ -53,6 +53,11 @@ pub(super) fn schemas() -> Map<String, Value> {
         ReplayJson, DeliveryJson<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
+    for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased"] {
+        let ignored =
+            "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
+        schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
+    }
     for (path, mut rule) in rules() {
         let (name, field) = path.split_once('.').unwrap_or_default();
         let field = &mut schemas[name]["properties"][field];
@@ -68,6 +73,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 (name.as_str(), field.as_str()),
                 ("Problem", "field" | "valid")
                     | ("Refusal", "field" | "suggestion")
+                    | ("Valid" | "Denied" | "NotFound" | "Released" | "NotReleased", "ignored")
                     | ("Token", "token")
                     | ("Usage", "as_of")
                     | ("Validation", "license_id")

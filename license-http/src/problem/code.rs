@@ -46,8 +46,6 @@ codes! {
     DomainInvalid = BAD_REQUEST "DOMAIN_INVALID",
     /// The text is not a device fingerprint.
     FingerprintInvalid = BAD_REQUEST "FINGERPRINT_INVALID",
-    /// The text is not the name and version of a client.
-    ClientInvalid = BAD_REQUEST "CLIENT_INVALID",
     /// The API token is missing, unknown, expired or revoked.
     Unauthorized = UNAUTHORIZED "UNAUTHORIZED",
     /// The token lacks a scope; `detail` names it.

@@ -19,6 +19,7 @@ impl Problem {
                 Denial::PlanUnknown { .. } => Some("plan"),
                 Denial::DomainExempt { .. } => Some("domains"),
                 Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
+                Denial::Metadata(_) => Some("metadata"),
                 _ => None,
             };
             if let Some(field) = field {
@@ -90,7 +91,7 @@ impl From<Denial> for Problem {
         let status = match &denial {
             Denial::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Denial::ActivationNotFound => StatusCode::NOT_FOUND,
-            Denial::PlanUnknown { plan } => {
+            Denial::PlanUnknown { plan, .. } => {
                 // The plan is the license's own, not one that the request names.
                 tracing::error!(plan, "the plan of a license is not in the catalog");
                 return Self::internal();
@@ -115,7 +116,6 @@ impl From<ValidateError> for Problem {
             }
             ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
             ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
-            ValidateError::Client(error) => bad(Code::ClientInvalid, &error).at("client"),
             ValidateError::Store(error) => error.into(),
             error => Self::unexpected(&error),
         }

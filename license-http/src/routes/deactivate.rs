@@ -7,13 +7,11 @@ use license_core::access::{Actor, Principal};
 use license_core::service::{Deactivated, SlotHolder};
 use serde::Serialize;
 
-use super::key_request::{self, KeyBody};
+use super::key_request::{self, KeyCall};
 use super::validate::{NotFound, SlotsUsed};
 use crate::auth;
-use crate::extract::read_json;
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::wire;
 
 /// The slot was released.
 #[derive(Serialize)]
@@ -38,14 +36,12 @@ pub(crate) struct NotReleased {
 }
 
 pub(super) async fn deactivate(State(state): State<HttpState>, request: Request) -> Response {
-    key_request::call(&state, request, async |request| answer(&state, request).await).await
+    key_request::call(&state, request, answer).await
 }
 
-async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem> {
+async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem> {
     let request_id = auth::request_id(request.extensions(), request.headers());
-    let bytes = read_json(request, state).await?;
-    let _permit = state.limits.validations.acquire()?;
-    let body = KeyBody::parse(&bytes, &["key", "domain", "fingerprint"])?;
+    let (body, _permit) = call.read(request, &["key", "domain", "fingerprint"]).await?;
     let holder = match (&body.domain, &body.fingerprint) {
         (Some(domain), None) => SlotHolder::Domain(domain),
         (None, Some(fingerprint)) => SlotHolder::Device(fingerprint),
@@ -58,17 +54,17 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem
             return Err(Problem::bad_request("fingerprint", detail));
         }
     };
-    state.limits.check_key(&body.key)?;
+    call.check_key(&body)?;
     let actor = Actor { request_id, ..Actor::new(Principal::Customer) };
-    Ok(match state.services.validation.deactivate(&body.key, holder, actor).await? {
+    Ok(match call.state.services.validation.deactivate(&body.key, holder, actor).await? {
         Deactivated::Released(license) => {
             let usage = SlotsUsed::from(&*license);
-            wire::json(StatusCode::OK, &Released { released: true, usage })
+            body.answer(StatusCode::OK, &Released { released: true, usage })
         }
-        Deactivated::NotFound => wire::json(StatusCode::NOT_FOUND, &NotFound::new()),
+        Deactivated::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
         Deactivated::Denied(denial) => {
             let (error, message) = (denial.code().as_str(), denial.to_string());
-            wire::json(StatusCode::OK, &NotReleased { released: false, error, message })
+            body.answer(StatusCode::OK, &NotReleased { released: false, error, message })
         }
     })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,6 +10,7 @@ use license_core::service::Services;
 use license_core::store::{HealthWarning, StreamState};
 use serde::Serialize;
 
+use crate::client_ip::UntrustedProxySeen;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 use crate::wire;
@@ -50,9 +52,14 @@ pub(super) async fn check_store(services: &Services) -> Result<StreamState, Prob
 }
 
 /// A node that has lost the change feed is still ready; `change_feed` is then `lost`.
-pub(super) async fn ready(State(state): State<HttpState>) -> Result<Response, Problem> {
+pub(super) async fn ready(
+    State(state): State<HttpState>,
+    untrusted_proxy: Option<Extension<UntrustedProxySeen>>,
+) -> Result<Response, Problem> {
     let _permit = state.limits.probes.acquire()?;
     let change_feed = check_store(&state.services).await?.as_str();
-    let warnings = state.services.warnings().into_iter().map(HealthWarning::as_str).collect();
+    let untrusted_proxy = untrusted_proxy.map(|_| HealthWarning::UntrustedProxy);
+    let warnings = state.services.warnings().into_iter().chain(untrusted_proxy);
+    let warnings = warnings.map(HealthWarning::as_str).collect();
     Ok(wire::json(StatusCode::OK, &Readiness { status: "ready", change_feed, warnings }))
 }

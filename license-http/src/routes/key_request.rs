@@ -3,38 +3,46 @@
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use license_core::error::ValidateError;
+use serde::Serialize;
+use tokio::sync::SemaphorePermit;
 
 use crate::client_ip::ClientAddress;
-use crate::extract::Fields;
 use crate::extract::value::{text, text_or_null};
+use crate::extract::{Fields, prefers_lenient, read_json};
 use crate::hardening::guard;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
+use crate::wire;
 
 /// Marks answers during an outage: the license is as last read, and the validation waits in memory.
 const STORE_STATE: HeaderName = HeaderName::from_static("x-license-store");
 
-/// Answers a call, within the limits of its address.
+/// Confirms a preference of RFC 7240.
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// A call, as its handler sees it.
+pub(super) struct KeyCall<'a> {
+    pub(super) state: &'a HttpState,
+    pub(super) client: Option<ClientAddress>,
+}
+
+/// Answers a call, within the limits of its address. A call with a known key gets its verdict even past them:
+/// other customers may share the address.
 pub(super) async fn call(
     state: &HttpState,
     request: Request,
-    answer: impl AsyncFnOnce(Request) -> Result<Response, Problem>,
+    answer: impl AsyncFnOnce(KeyCall<'_>, Request) -> Result<Response, Problem>,
 ) -> Response {
     guard(request, Problem::into_refusal, async |request| {
-        let address = request.extensions().get::<ClientAddress>().copied();
-        let answered = match state.limits.check_address(address) {
-            Ok(()) => answer(request).await,
-            Err(limited) => Err(limited),
+        let client = request.extensions().get::<ClientAddress>().copied();
+        let counted = state.limits.count_call(client);
+        let answered = match answer(KeyCall { state, client }, request).await {
+            Ok(verdict) if verdict.status() == StatusCode::OK => Ok(verdict),
+            Err(problem) if !is_fault_of_caller(&problem) => Err(problem),
+            refused => counted.and_then(|()| count_guess(state, client, &refused)).and(refused),
         };
         let mut response = answered.unwrap_or_else(Problem::into_refusal);
-        let status = response.status();
-        // Malformed, or an unknown license. Beyond the limit of failures, the answer hides which it was.
-        if status.is_client_error()
-            && status != StatusCode::TOO_MANY_REQUESTS
-            && let Err(limited) = state.limits.count_failure(address)
-        {
-            response = limited.into_refusal();
-        }
         if state.services.is_down() {
             response.headers_mut().insert(STORE_STATE, HeaderValue::from_static("down"));
         }
@@ -43,29 +51,90 @@ pub(super) async fn call(
     .await
 }
 
+fn is_fault_of_caller(problem: &Problem) -> bool {
+    problem.status.is_client_error() && problem.status != StatusCode::TOO_MANY_REQUESTS
+}
+
+/// Counts an unknown or malformed key as a failure. Past the limit, the answer hides which it was.
+fn count_guess(
+    state: &HttpState,
+    client: Option<ClientAddress>,
+    refused: &Result<Response, Problem>,
+) -> Result<(), Problem> {
+    let is_guess = match refused {
+        Ok(not_found) => not_found.status() == StatusCode::NOT_FOUND,
+        Err(problem) => problem.code == Code::LicenseKeyMalformed.as_str(),
+    };
+    if is_guess { state.limits.count_failure(client) } else { Ok(()) }
+}
+
 /// The body of a call.
 pub(super) struct KeyBody {
     pub(super) key: String,
     pub(super) domain: Option<String>,
     pub(super) fingerprint: Option<String>,
     pub(super) client: Option<String>,
+    /// Unknown fields, if the caller prefers that they are ignored.
+    ignored: Option<Vec<String>>,
+}
+
+impl KeyCall<'_> {
+    /// Reads a body with the fields of these `names`, and takes a permit to answer it.
+    pub(super) async fn read(
+        &self,
+        request: Request,
+        names: &[&'static str],
+    ) -> Result<(KeyBody, SemaphorePermit<'_>), Problem> {
+        let lenient = prefers_lenient(request.headers());
+        let bytes = read_json(request, self.state).await?;
+        // After the body is read: slow bodies must not take the places of complete ones.
+        let permit = self.state.limits.validations.acquire()?;
+        // These calls have one code for all errors of a body.
+        let body = KeyBody::parse(&bytes, names, lenient);
+        let body = body.map_err(|problem| problem.with_code(Code::BadRequest))?;
+        Ok((body, permit))
+    }
+
+    /// Checks the form of the key and the limits of the key, before any look-up.
+    pub(super) fn check_key(&self, body: &KeyBody) -> Result<(), Problem> {
+        let key = self.state.services.validation.identify(&body.key).map_err(ValidateError::from)?;
+        self.state.limits.check_key(self.client, &key)
+    }
 }
 
 impl KeyBody {
-    /// Parses a body with the fields of these `names`.
-    pub(super) fn parse(bytes: &[u8], names: &[&str]) -> Result<Self, Problem> {
-        let parse = || {
-            let mut fields = Fields::parse(bytes)?.only(names)?;
-            Ok(Self {
-                key: fields.require("key", text)?,
-                domain: fields.take("domain", text_or_null)?.flatten(),
-                fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
-                client: fields.take("client", text_or_null)?.flatten(),
-            })
+    fn parse(bytes: &[u8], names: &[&'static str], lenient: bool) -> Result<Self, Problem> {
+        let (mut fields, ignored) = if lenient {
+            let (fields, unknown) = Fields::parse(bytes)?.split_unknown(names);
+            (fields, Some(unknown))
+        } else {
+            (Fields::parse(bytes)?.only(names)?, None)
         };
-        // These calls have one code for all errors of a body.
-        parse().map_err(|problem: Problem| problem.with_code(Code::BadRequest))
+        Ok(Self {
+            key: fields.require("key", text)?,
+            domain: fields.take("domain", text_or_null)?.flatten(),
+            fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
+            client: fields.take("client", text_or_null)?.flatten(),
+            ignored,
+        })
     }
+
+    /// Returns the answer to the call, with the ignored fields.
+    pub(super) fn answer(&self, status: StatusCode, answer: &impl Serialize) -> Response {
+        let Some(ignored) = &self.ignored else { return wire::json(status, answer) };
+        let mut response = wire::json(status, &WithIgnored { answer, ignored });
+        response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
+        response
+    }
+}
+
+/// An answer to a call that prefers lenient handling.
+#[derive(Serialize)]
+struct WithIgnored<'a, T> {
+    #[serde(flatten)]
+    answer: &'a T,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ignored: &'a [String],
 }
 
 pub(super) async fn method_not_allowed(request: Request) -> Response {

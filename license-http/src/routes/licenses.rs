@@ -10,7 +10,7 @@ use license_core::command::{Command, LicensePatch, LicenseSpec, TargetState};
 use license_core::domain::DomainName;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
-use license_core::license::{CustomerEmail, LicenseId, Metadata, Status};
+use license_core::license::{CustomerEmail, LicenseId, Metadata, MetadataError, MetadataPatch, Status};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
 use license_core::store::LicenseFilter;
@@ -45,10 +45,12 @@ pub(super) async fn create(
 
 pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
-    let plan = |text: &str| value::is_plan_name(text).then(|| text.to_owned());
+    let plans = state.services.plans();
+    let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
+    let plan = |text: &str| plans.get(text).map(|plan| plan.name.clone());
     let filter = LicenseFilter {
         status: query.take("status", "active, suspended, expired or revoked", status)?,
-        plan: query.take("plan", "the name of a plan", plan)?,
+        plan: query.take("plan", &format!("a plan: {}", names.join(", ")), plan)?,
         customer_email: query
             .take("customer_email", "an e-mail address", |text| CustomerEmail::parse(text).ok())?,
     };
@@ -146,7 +148,7 @@ fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
         max_devices: fields.take("max_devices", read_limit)?,
         domains: fields.take("domains", read_domains)?.unwrap_or_default(),
         expires_at: fields.take("expires_at", value::expiry)?,
-        metadata: fields.take("metadata", read_metadata)?.unwrap_or_default(),
+        metadata: fields.take("metadata", read_metadata(Metadata::from_json))?.unwrap_or_default(),
     })
 }
 
@@ -159,7 +161,7 @@ fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
         max_devices: fields.take("max_devices", read_limit)?,
         domains: fields.take("domains", read_domains)?,
         expires_at: fields.take("expires_at", value::expiry)?,
-        metadata: fields.take("metadata", read_metadata)?,
+        metadata: fields.take("metadata", read_metadata(MetadataPatch::from_json))?,
         state: fields.take("status", read_state)?,
     })
 }
@@ -199,9 +201,12 @@ fn read_domains(field: &'static str, value: Value) -> Result<Vec<DomainName>, Pr
     })
 }
 
-fn read_metadata(field: &'static str, value: Value) -> Result<Metadata, Problem> {
-    match value {
-        value @ Value::Object(_) => Metadata::from_json(value).map_err(|error| value::invalid(field, &error)),
+/// Returns a reader of metadata, or of changes to it.
+fn read_metadata<T>(
+    read: impl FnOnce(Value) -> Result<T, MetadataError>,
+) -> impl FnOnce(&'static str, Value) -> Result<T, Problem> {
+    |field, value| match value {
+        value @ Value::Object(_) => read(value).map_err(|error| value::invalid(field, &error)),
         other => Err(value::wrong_type(field, "an object", &other)),
     }
 }

@@ -60,7 +60,7 @@ impl<'a> TokenJson<'a> {
 
 pub(super) async fn create(
     State(state): State<HttpState>,
-    Authenticated { caller, actor }: Authenticated,
+    Authenticated { caller, actor, .. }: Authenticated,
     _: NoIdempotencyKey,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -90,7 +90,7 @@ pub(super) async fn get(
 pub(super) async fn revoke(
     State(state): State<HttpState>,
     TokenPath(id): TokenPath,
-    Authenticated { caller, actor }: Authenticated,
+    Authenticated { caller, actor, .. }: Authenticated,
     _: NoInput,
 ) -> Result<Response, Problem> {
     let token = state.services.access.revoke(&id, caller.scopes, &actor).await?;

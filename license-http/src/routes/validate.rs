@@ -11,11 +11,9 @@ use license_core::validation::{DenialCode, Verdict};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::key_request::{self, KeyBody};
-use crate::extract::read_json;
+use super::key_request::{self, KeyCall};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
-use crate::wire;
 
 /// Denials of a validation.
 pub(crate) const DENIALS: [DenialCode; 6] = [
@@ -109,18 +107,15 @@ pub(crate) struct Denied {
 
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
     let started = Instant::now();
-    let response = key_request::call(&state, request, async |request| answer(&state, request).await).await;
+    let response = key_request::call(&state, request, answer).await;
     state.validate_seconds.observe_duration(started.elapsed());
     response
 }
 
-async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem> {
-    let location = state.geoip.location(request.headers(), request.extensions());
-    let bytes = read_json(request, state).await?;
-    // After the body is read: slow bodies must not take the places of complete ones.
-    let _permit = state.limits.validations.acquire()?;
-    let body = KeyBody::parse(&bytes, &["key", "domain", "fingerprint", "client"])?;
-    state.limits.check_key(&body.key)?;
+async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem> {
+    let location = call.state.geoip.location(request.headers(), request.extensions());
+    let (body, _permit) = call.read(request, &["key", "domain", "fingerprint", "client"]).await?;
+    call.check_key(&body)?;
     let request = ValidateRequest {
         key: &body.key,
         domain: body.domain.as_deref(),
@@ -128,7 +123,7 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem
         client: body.client.as_deref(),
         location: location.as_ref(),
     };
-    Ok(match state.services.validation.validate(&request).await? {
+    Ok(match call.state.services.validation.validate(&request).await? {
         Verdict::Valid(valid) => {
             let license = ValidLicenseJson {
                 plan: valid.plan(),
@@ -136,12 +131,12 @@ async fn answer(state: &HttpState, request: Request) -> Result<Response, Problem
                 features: valid.features(),
             };
             let usage = SlotsUsed::from(valid.license());
-            wire::json(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
+            body.answer(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
         }
-        Verdict::NotFound => wire::json(StatusCode::NOT_FOUND, &NotFound::new()),
+        Verdict::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
         Verdict::Denied(denial) => {
             let denied = Denied { valid: false, error: denial.code().as_str(), message: denial.to_string() };
-            wire::json(StatusCode::OK, &denied)
+            body.answer(StatusCode::OK, &denied)
         }
     })
 }

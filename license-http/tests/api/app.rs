@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
 use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
 use license_core::clock::ManualClock;
-use license_core::key::Secret;
-use license_core::service::{AccessService, ServiceOptions, Services, TokenSpec};
+use license_core::key::{ImportedKeyFormat, Secret};
+use license_core::service::{AccessService, ImportOptions, ServiceOptions, Services, TokenSpec};
 use license_core::store::FullStore;
 use license_http::{AdminAuth, Api, LimitOptions, TokenAuth, router};
 use license_store::faults::FaultStore;
@@ -131,6 +131,20 @@ impl TestApp {
         let license = reply.json();
         let text = |name: &str| license[name].as_str().unwrap().to_owned();
         Issued { id: text("id"), key: text("key"), path: format!("/api/v1/licenses/{}", text("id")) }
+    }
+
+    /// Imports licenses with keys of these formats.
+    pub(crate) async fn import_keys(&self, formats: &[(&str, &str)], keys: &[&str]) {
+        let formats = formats.iter().map(|(name, pattern)| ImportedKeyFormat::new(name, pattern).unwrap());
+        let options = ImportOptions { key_formats: formats.collect(), ..ImportOptions::default() };
+        let mut importer = self.services.transfer.import(options).await.unwrap();
+        for (number, key) in (1..).zip(keys) {
+            let line =
+                json!({ "type": "license", "key": key, "plan": "enterprise", "customer_email": EMAIL });
+            importer.line(number, line.to_string().as_bytes()).await.unwrap();
+        }
+        importer.finish().await.unwrap();
+        assert_eq!(importer.take_faults(), []);
     }
 }
 

@@ -33,7 +33,7 @@ async fn change_is_recorded_with_actor_action_and_values() {
     // Validations, commands without effect and denied commands are not recorded.
     app.validate(json!({ "key": key, "fingerprint": "a" })).await;
     for (method, rest, body) in [
-        ("PUT", "", Some(json!({ "max_domains": 7, "metadata": {} }))),
+        ("PUT", "", Some(json!({ "max_domains": 7, "metadata": { "order": null } }))),
         ("POST", "/suspend", None),
         ("POST", "/suspend", None),
         ("POST", "/reinstate", None),

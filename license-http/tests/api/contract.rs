@@ -16,7 +16,7 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract {
 });
 
 /// Headers that must be in the contract if a response has them.
-const DOCUMENTED: [&str; 9] = [
+const DOCUMENTED: [&str; 10] = [
     "etag",
     "location",
     "retry-after",
@@ -26,6 +26,7 @@ const DOCUMENTED: [&str; 9] = [
     "allow",
     "x-request-id",
     "x-license-store",
+    "preference-applied",
 ];
 
 struct Contract {

@@ -33,7 +33,7 @@ async fn allowed_origins_may_validate() {
         let reply = preflight(&app, "/api/v1/validate", origin).await;
         assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, allowed));
         assert_eq!(reply.header("access-control-allow-methods"), Some("POST"));
-        assert_eq!(reply.header("access-control-allow-headers"), Some("content-type"));
+        assert_eq!(reply.header("access-control-allow-headers"), Some("content-type,prefer"));
         assert_eq!(reply.header("access-control-allow-credentials"), None);
         let call = Call::new("POST", "/api/v1/validate").header("origin", origin);
         let reply = call.json(&json!({ "key": license.key })).send(&app.router).await;

@@ -72,7 +72,7 @@ async fn former_customer_leaves_no_trace() {
     let change = LicensePatch { customer_email: other, ..LicensePatch::default() };
     app.services.licenses.change(&id, change).await.unwrap();
     app.advance(chrono::TimeDelta::days(2));
-    assert_eq!(app.services.access.prune_audit(1).await.unwrap(), 1);
+    assert_eq!(app.services.access.prune_audit(1, app.services.now()).await.unwrap(), 1);
     let reply = app.delete(&format!("/api/v1/customers/{EMAIL}")).await;
     assert_eq!((reply.status, &reply.json()["licenses"]), (200, &json!(0)), "{}", reply.text());
     for target in ["/api/v1/events?limit=100", "/api/v1/audit?limit=100"] {

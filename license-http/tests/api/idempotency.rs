@@ -292,10 +292,10 @@ async fn key_is_free_after_thirty_days() {
     let renewed = command(&app, &license, "/renew", "payment-1").await;
     let created = create(&app, "order-17", &body()).send(&app.router).await;
     app.advance(TimeDelta::days(30));
-    assert_eq!(app.services.licenses.prune_idempotency_keys().await.unwrap(), 0);
+    assert_eq!(app.services.licenses.prune_idempotency_keys(app.services.now()).await.unwrap(), 0);
     assert!(replayed(&command(&app, &license, "/renew", "payment-1").await));
     app.advance(TimeDelta::microseconds(1));
-    assert_eq!(app.services.licenses.prune_idempotency_keys().await.unwrap(), 2);
+    assert_eq!(app.services.licenses.prune_idempotency_keys(app.services.now()).await.unwrap(), 2);
     let again = command(&app, &license, "/renew", "payment-1").await;
     assert!(!replayed(&again) && again.json()["expires_at"] != renewed.json()["expires_at"]);
     let again = create(&app, "order-17", &body()).send(&app.router).await;

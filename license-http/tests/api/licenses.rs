@@ -171,7 +171,7 @@ async fn licenses_are_filtered() {
         ("?status=suspended", vec![&second]),
         ("?status=revoked", vec![&third]),
         ("?plan=professional", vec![&third, &second]),
-        ("?plan=nothing", vec![]),
+        ("?plan=enterprise", vec![]),
         ("?customer_email=A%40Example.com", vec![&third, &first]),
         ("?customer_email=a@example.com&status=expired&plan=starter&limit=100", vec![&first]),
         ("?customer_email=a%2Btag%40example.com", vec![&fourth]),
@@ -183,11 +183,34 @@ async fn licenses_are_filtered() {
         let ids: Vec<_> = found["data"].as_array().unwrap().iter().map(|license| &license["id"]).collect();
         assert_eq!(ids, expected.iter().map(|license| &license.id).collect::<Vec<_>>(), "{query}");
     }
-    let reply = app.get("/api/v1/licenses?plan=nothing").await;
+    let reply = app.get("/api/v1/licenses?plan=enterprise").await;
     assert_eq!(reply.text(), r#"{"data":[],"next_cursor":null,"as_of":"2027-01-01T00:00:00.004Z"}"#);
     let listed = app.get("/api/v1/licenses?status=expired").await;
     let mut license = app.get(&first.path).await.json();
     license.as_object_mut().unwrap().remove("as_of");
     assert_eq!(listed.json()["data"][0], license, "a list has complete licenses");
     assert_eq!(listed.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn metadata_of_a_change_is_merged() {
+    let app = TestApp::new().await;
+    let license = app.issue("starter").await;
+    for (change, expected) in [
+        (json!({"order": 7, "seats": {"eu": 1}, "drop": null}), json!({"order": 7, "seats": {"eu": 1}})),
+        (json!({"seats": {"us": 2}}), json!({"order": 7, "seats": {"eu": 1, "us": 2}})),
+        (json!({"order": null, "seats": {"eu": null}}), json!({"seats": {"us": 2}})),
+        (json!({"seats": [null]}), json!({"seats": [null]})),
+        (json!({}), json!({"seats": [null]})),
+    ] {
+        let reply = app.put(&license.path, json!({ "metadata": change })).await;
+        assert_eq!((reply.status, &reply.json()["metadata"]), (200, &expected), "{change}");
+    }
+    let keys = |n, name: &str| -> Value {
+        (0..n).map(|n| (format!("{name}{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into()
+    };
+    assert_eq!(app.put(&license.path, json!({ "metadata": keys(63, "a") })).await.status, 200);
+    let reply = app.put(&license.path, json!({ "metadata": keys(1, "b") })).await;
+    assert_eq!(reply.fault(), (422, "METADATA_INVALID".to_owned(), Some("metadata".to_owned())));
+    assert_eq!(reply.json()["detail"], "The metadata would be invalid: metadata can have at most 64 keys.");
 }

@@ -33,44 +33,54 @@ async fn validate_from(app: &TestApp, address: &str, body: &Value) -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn validations_per_address_are_limited() {
+async fn known_key_is_answered_past_the_rate_of_its_address() {
     let app = TestApp::new().await.within(&limits("1/s:3", UNLIMITED, UNLIMITED, UNLIMITED));
     let license = app.issue("starter").await;
-    let body = json!({ "key": license.key });
+    let (good, bad) = (json!({ "key": license.key }), json!({ "key": "TO-1111-2222-3333-4444" }));
     for _ in 0..3 {
-        assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 200);
+        assert_eq!(validate_from(&app, "192.0.2.1", &bad).await.status, 400);
     }
-    let reply = validate_from(&app, "192.0.2.1", &body).await;
+    let reply = validate_from(&app, "192.0.2.1", &bad).await;
     let expected = r#"{"valid":false,"error":"RATE_LIMITED","message":"Too many calls. Try again in 1 s."}"#;
     assert_eq!((reply.status, reply.text()), (429, expected));
     assert_eq!(reply.header("retry-after"), Some("1"));
     assert_eq!(reply.header("ratelimit-policy"), Some(r#""address";q=3;w=3"#));
     assert_eq!(reply.header("ratelimit"), Some(r#""address";r=0;t=1"#));
+    for _ in 0..20 {
+        assert_eq!(validate_from(&app, "192.0.2.1", &good).await.json()["valid"], true);
+    }
+    // Without a verdict, a call counts like any other.
+    for body in
+        [json!({}), json!({ "key": license.key, "domain": "-" }), json!({ "key": license.key, "x": 1 })]
+    {
+        assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 429, "{body}");
+        assert_eq!(validate_from(&app, "192.0.2.2", &body).await.status, 400, "{body}");
+    }
     // Other addresses are not limited. An IPv6 /64 network is one caller.
-    assert_eq!(validate_from(&app, "192.0.2.2", &body).await.status, 200);
     for (address, status) in [
-        ("2001:db8::1", 200),
-        ("2001:db8::2", 200),
-        ("2001:db8::3", 200),
+        ("2001:db8::1", 400),
+        ("2001:db8::2", 400),
+        ("2001:db8::3", 400),
         ("2001:db8::4", 429),
-        ("2001:db8:0:1::1", 200),
+        ("2001:db8:0:1::1", 400),
     ] {
-        assert_eq!(validate_from(&app, address, &body).await.status, status, "{address}");
+        assert_eq!(validate_from(&app, address, &bad).await.status, status, "{address}");
     }
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 200);
-    assert_eq!(validate_from(&app, "192.0.2.1", &body).await.status, 429);
+    assert_eq!(validate_from(&app, "192.0.2.1", &bad).await.status, 400);
+    assert_eq!(validate_from(&app, "192.0.2.1", &bad).await.status, 429);
     // A refused call is not counted as a validation.
-    assert_eq!(app.get(&license.path).await.json()["validation_count"], 9);
+    assert_eq!(app.get(&license.path).await.json()["validation_count"], 20);
     // Without an address, there is nothing to limit.
-    assert_eq!(app.validate(body).await.status, 200);
+    assert_eq!(app.validate(bad).await.status, 400);
 }
 
 #[tokio::test(start_paused = true)]
 async fn validations_per_key_are_limited_across_addresses() {
     let app = TestApp::new().await.within(&limits(UNLIMITED, "1/m:2", UNLIMITED, UNLIMITED));
     let (license, other) = (app.issue("starter").await, app.issue("starter").await);
-    let spelling = license.key.to_lowercase().replace('-', " ");
+    let spelling =
+        format!("License key: “{}”.", license.key.to_lowercase().replace('-', " ").replace("to", "t0"));
     for (address, key, status) in [
         ("192.0.2.1", &license.key, 200),
         ("192.0.2.2", &spelling, 200),
@@ -86,33 +96,86 @@ async fn validations_per_key_are_limited_across_addresses() {
     }
 }
 
+/// Many customers can share one address, such as that of a web host.
 #[tokio::test(start_paused = true)]
-async fn address_with_too_many_failures_is_refused() {
-    let app = TestApp::new().await.within(&limits(UNLIMITED, UNLIMITED, "1/m:4", UNLIMITED));
-    let license = app.issue("starter").await;
-    let unknown = app.issue("starter").await;
+async fn known_key_gets_its_verdict_whatever_failed_at_its_address() {
+    let store = fault_store();
+    let app = TestApp::over(store.clone()).await.within(&limits(UNLIMITED, UNLIMITED, "1/m:4", UNLIMITED));
+    let (license, revoked, unknown) =
+        (app.issue("starter").await, app.issue("starter").await, app.issue("starter").await);
+    app.delete(&revoked.path).await;
     app.post(&format!("{}/rotate-key", unknown.path)).await;
-    let good = json!({ "key": license.key });
-    for (body, status) in [
-        (json!({ "key": "TO-1111-2222-3333-4444" }), 400),
-        (json!({ "key": unknown.key }), 404),
-        (json!({}), 400),
-        (good.clone(), 200),
-        (json!({ "key": license.key, "domain": "-" }), 400),
-        (good.clone(), 429),
-        (json!({ "key": unknown.key }), 429),
-    ] {
-        let reply = validate_from(&app, "192.0.2.1", &body).await;
-        assert_eq!(reply.status, status, "{body}: {}", reply.text());
+    let malformed = json!({ "key": "TO-1111-2222-3333-4444" });
+    for (body, status) in [(&malformed, 400), (&json!({ "key": unknown.key }), 404)].repeat(2) {
+        assert_eq!(validate_from(&app, "192.0.2.1", body).await.status, status, "{body}");
     }
-    assert_eq!(validate_from(&app, "192.0.2.2", &good).await.status, 200);
-    // Denials of a known license are not failures.
-    app.delete(&license.path).await;
-    for _ in 0..9 {
-        assert_eq!(validate_from(&app, "192.0.2.3", &good).await.status, 200);
+    for _ in 0..80 {
+        assert_eq!(validate_from(&app, "192.0.2.1", &malformed).await.status, 429);
+        assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": unknown.key })).await.status, 429);
     }
+    let good = json!({ "key": license.key, "domain": "a.com" });
+    for _ in 0..20 {
+        assert_eq!(validate_from(&app, "192.0.2.1", &good).await.json()["valid"], true);
+    }
+    let reply = validate_from(&app, "192.0.2.1", &json!({ "key": revoked.key })).await;
+    assert_eq!((reply.status, reply.json()["error"].clone()), (200, json!("LICENSE_REVOKED")));
+    let release = json!({ "key": license.key, "domain": "a.com" });
+    let release = Call::new("POST", "/api/v1/deactivate").json(&release);
+    assert_eq!(send_from(&app, "192.0.2.1", &release).await.json()["error"], "RELEASE_NOT_ALLOWED");
+    // A malformed key is refused without a look-up.
+    store.set(Fault::Unavailable);
+    assert_eq!(validate_from(&app, "192.0.2.1", &malformed).await.status, 429);
+    assert_eq!(validate_from(&app, "192.0.2.1", &good).await.status, 503);
+    store.set(None);
+    // Another address, and this one after a while.
+    assert_eq!(validate_from(&app, "192.0.2.2", &malformed).await.status, 400);
     tokio::time::advance(Duration::from_mins(1)).await;
-    assert_eq!(validate_from(&app, "192.0.2.1", &good).await.json()["error"], "LICENSE_REVOKED");
+    assert_eq!(validate_from(&app, "192.0.2.1", &malformed).await.status, 400);
+    assert_eq!(validate_from(&app, "192.0.2.1", &malformed).await.status, 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_wrong_keys_and_tokens_are_failures() {
+    let app = TestApp::new().await.within(&limits(UNLIMITED, UNLIMITED, "1/h:1", UNLIMITED));
+    let license = app.issue("starter").await;
+    let validate = || Call::new("POST", "/api/v1/validate");
+    for (name, call, status) in [
+        ("a bad domain", validate().json(&json!({ "key": license.key, "domain": "-" })), 400),
+        ("a bad fingerprint", validate().json(&json!({ "key": license.key, "fingerprint": "" })), 400),
+        ("a client of a wrong type", validate().json(&json!({ "key": license.key, "client": 1 })), 400),
+        ("an unknown field", validate().json(&json!({ "key": license.key, "device": "a" })), 400),
+        ("no key", validate().json(&json!({})), 400),
+        ("a key of a wrong type", validate().json(&json!({ "key": 1 })), 400),
+        ("no JSON", validate().json_text("{"), 400),
+        ("a wrong content type", validate().header("content-type", "text/plain").body("{}"), 415),
+        ("a large body", validate().json_text(vec![b' '; license_core::limits::BODY_BYTES + 1]), 413),
+        ("a denial", validate().json(&json!({ "key": license.key, "domain": "a.com" })), 200),
+        ("a wrong method", Call::new("GET", "/api/v1/validate"), 405),
+        ("an unknown path", Call::new("GET", "/nothing"), 404),
+        ("an unknown license", app.admin("GET", "/api/v1/licenses/lic_unknown"), 404),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(send_from(&app, "192.0.2.1", &call).await.status, status, "{name}");
+        }
+    }
+    let wrong = Call::new("GET", "/api/v1/licenses").header("authorization", "Bearer lkt_wrong");
+    assert_eq!(send_from(&app, "192.0.2.1", &wrong).await.status, 401);
+    assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": "x" })).await.status, 429);
+}
+
+/// Imported keys of little entropy can be guessed, so the limit of failures protects them.
+#[tokio::test(start_paused = true)]
+async fn guessable_key_is_refused_past_the_failures_of_its_address() {
+    let app = TestApp::new().await.within(&limits(UNLIMITED, UNLIMITED, "1/h:1", UNLIMITED));
+    let (weak, strong) = ("12345678", "0123456789abcdef0123");
+    app.import_keys(&[("weak", "[0-9]{8}"), ("strong", "[0-9a-f]{20}")], &[weak, strong]).await;
+    for key in [weak, strong] {
+        assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": key })).await.json()["valid"], true);
+    }
+    assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": "87654321" })).await.status, 404);
+    assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": weak })).await.status, 429);
+    assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": strong })).await.json()["valid"], true);
+    assert_eq!(validate_from(&app, "192.0.2.2", &json!({ "key": weak })).await.json()["valid"], true);
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,7 +245,7 @@ async fn concurrency_limits_are_independent_per_kind() {
 #[tokio::test(start_paused = true)]
 async fn deactivations_share_the_limits_of_validations() {
     for (options, key) in [
-        (limits("1/h:2", UNLIMITED, UNLIMITED, UNLIMITED), None),
+        (limits("1/h:2", UNLIMITED, UNLIMITED, UNLIMITED), Some("malformed")),
         (limits(UNLIMITED, "1/h:2", UNLIMITED, UNLIMITED), None),
         (limits(UNLIMITED, UNLIMITED, "1/h:2", UNLIMITED), Some("malformed")),
     ] {

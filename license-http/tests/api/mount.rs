@@ -51,13 +51,17 @@ async fn router_works_below_a_prefix_of_a_host_app() {
         let validated = call("POST", "/api/v1/validate").json(&json!({ "key": key })).send(&host).await;
         assert_eq!(validated.json()["valid"], true);
 
-        for target in ["/nothing", "/api/v1/licenses/", "/api/v2/licenses", ""] {
+        for target in ["/nothing", "/api/v1/licenses/", "/api/v2/licenses"] {
             assert_eq!(
                 call("GET", target).send(&host).await.fault(),
                 fault("ROUTE_NOT_FOUND", 404),
                 "{target}"
             );
         }
+        let index = Call::new("GET", prefix).send(&host).await;
+        assert_eq!((index.status, &index.json()["docs"]), (200, &json!(format!("{prefix}/docs"))));
+        let detail = call("GET", "/api/v1/licenses/").send(&host).await.json()["detail"].to_string();
+        assert!(detail.contains(&format!(" {prefix}/api/v1/licenses.")), "{detail}");
         let reply = call("PATCH", "/api/v1/licenses").send(&host).await;
         assert_eq!(reply.fault(), fault("METHOD_NOT_ALLOWED", 405));
         assert_eq!(reply.header("allow"), Some("POST,GET,HEAD"));

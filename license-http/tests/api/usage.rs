@@ -329,16 +329,30 @@ async fn validations_of_the_same_moment_are_paged() {
 }
 
 #[tokio::test]
-async fn client_is_recorded_as_sent() {
+async fn client_is_recorded_cleaned_and_denies_nothing() {
     let app = TestApp::new().await;
     let license = app.issue("starter").await;
-    for client in [json!(" Acme Editor/2.1.0 "), json!("x".repeat(limits::CLIENT_BYTES)), Value::Null] {
+    let (long, browser) =
+        ("x".repeat(200), "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)");
+    for (client, recorded) in [
+        (json!(" Acme \t Editor/2.1.0\n"), json!("Acme Editor/2.1.0")),
+        (json!("Éditeur/2.0"), json!("Éditeur/2.0")),
+        (json!("Acme/1.0/beta"), json!("Acme/1.0/beta")),
+        (json!(browser), json!(browser)),
+        (json!(long), json!(long[..limits::CLIENT_BYTES])),
+        (json!("a\u{0}b"), json!("a b")),
+        (json!(""), Value::Null),
+        (json!("/"), Value::Null),
+        (Value::Null, Value::Null),
+    ] {
         let reply = app.validate(json!({ "key": license.key, "client": client })).await;
-        assert_eq!(reply.json()["valid"], true, "{client}");
+        assert_eq!(reply.json()["valid"], true, "{client}: {}", reply.text());
+        let usage = app.get(&format!("{}/usage", license.path)).await.json();
+        assert_eq!(usage["recent"][0]["client"], recorded, "{client}");
         app.advance(TimeDelta::hours(1));
     }
-    let usage = app.get(&format!("{}/usage", license.path)).await.json();
-    let clients: Vec<_> =
-        usage["recent"].as_array().unwrap().iter().map(|record| record["client"].clone()).collect();
-    assert_eq!(clients, [Value::Null, json!("x".repeat(limits::CLIENT_BYTES)), json!("Acme Editor/2.1.0")]);
+    for client in [json!(1), json!(["a"]), json!({"name": "a"}), json!(true)] {
+        let reply = app.validate(json!({ "key": license.key, "client": client })).await;
+        assert_eq!(reply.fault(), (400, "BAD_REQUEST".to_owned(), Some("client".to_owned())), "{client}");
+    }
 }

@@ -3,7 +3,7 @@
 use license_core::command::{LicensePatch, LicenseSpec};
 use license_core::domain::DomainName;
 use license_core::key::ImportedKeyFormat;
-use license_core::license::{CustomerEmail, Expiry, LicenseId, Metadata};
+use license_core::license::{CustomerEmail, Expiry, LicenseId, Metadata, MetadataPatch};
 use license_core::service::{ExportKeys, ImportOptions};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -131,7 +131,7 @@ proptest! {
                 max_devices: Some(shown.max_devices),
                 domains: Some(domains.collect::<Result<_, _>>().expect("domains")),
                 expires_at: Some(shown.expires_at.map_or(Expiry::Never, Expiry::At)),
-                metadata: Some(Metadata::from_json(json!(shown.metadata)).expect("metadata")),
+                metadata: Some(MetadataPatch::from_json(json!(shown.metadata)).expect("metadata")),
                 state: None,
             };
             server.services.licenses.change(&id, patch).await.expect("nothing to refuse");

@@ -136,6 +136,85 @@ fn typed_variants_parse_to_the_same_key() {
 }
 
 #[test]
+fn decoration_around_a_key_is_removed() {
+    let mut texts: Vec<_> =
+        [("“", "”"), ("„", "“"), ("«", "»"), ("‘", "’"), ("'", "'"), ("`", "`"), ("<", ">")]
+            .into_iter()
+            .chain([
+                ("\"", "\""),
+                ("« ", " »"),
+                ("```\n", "\n```"),
+                ("(", ")"),
+                ("[", "]"),
+                ("**", "**"),
+                ("「", "」"),
+            ])
+            .chain([
+                ("", "."),
+                ("", ","),
+                ("", ";"),
+                ("", "!"),
+                ("\"", ".\""),
+                ("(", ")."),
+                ("> ", ""),
+                ("\\\"", "\\\""),
+            ])
+            .chain([
+                ("License key: ", ""),
+                ("License key:", " ."),
+                ("Your key (10:30 h): ", ""),
+                ("Lizenzschlüssel：", ""),
+            ])
+            .chain([
+                ("NAME=", ""),
+                ("export LICENSE_SERVER_LICENSE_KEY=\"", "\";"),
+                ("key = '", "'"),
+                ("\u{feff}\"", "\"\r\n"),
+            ])
+            .chain([("\"key\": \"", "\","), ("https://shop.example/activate?order=17&key=", "")])
+            .map(|(before, after)| format!("{before}{KEY}{after}"))
+            .collect();
+    let full_width = |text: &str| -> String {
+        text.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect()
+    };
+    texts.extend([
+        full_width(KEY),
+        full_width(&KEY.to_lowercase()),
+        KEY.replace("TO", "𝐓Ⓞ"),
+        KEY.replace('7', "⁷"),
+    ]);
+    for text in texts {
+        assert_eq!(read(&text).as_deref(), Ok(KEY), "{text:?}");
+    }
+}
+
+#[test]
+fn text_with_two_keys_is_rejected() {
+    let other = KeyFormat::default().generate(&mut ChaCha8Rng::seed_from_u64(9)).unwrap();
+    for (between, other) in [" ", ", ", "\n", ": ", "=", "\" = \"", " new: ", "\"\""]
+        .into_iter()
+        .flat_map(|between| [(between, other.reveal()), (between, KEY)])
+    {
+        for text in [format!("{KEY}{between}{other}"), format!("old key: \"{KEY}\"{between}{other}.")] {
+            assert!(read(&text).is_err(), "{text:?}");
+        }
+    }
+    // The separators of a label do not join a key either.
+    for text in ["TO-7K3F-M2QA:ZZ81-94FY", "TO=7K3F-M2QA-ZZ81-94FY", "TO-7K3F-M2QA-ZZ81-94FY: x"] {
+        assert!(read(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn typo_in_a_decorated_key_is_corrected() {
+    let key = KeyFormat::default().parse(KEY).unwrap();
+    let expected = Err(KeyError::Check { suggestion: Some(key) });
+    for text in ["“TO-7K3F-M2QA-ZZ81-94FZ”", "License key: TO-7K3F-M2QA-ZZ81-94F4."] {
+        assert_eq!(KeyFormat::default().parse(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn look_alike_letters_are_read_as_digits() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let format = KeyFormat::new("OIL01U", 4).unwrap();
@@ -171,16 +250,21 @@ fn errors_name_the_fault_and_its_position() {
         ("TO-7K3U-M2QA-ZZ81-94FY", symbol(7)),
         ("to7k3u", symbol(6)),
         ("TO-7K3F-M2QA-ZZ81-94F?", symbol(22)),
-        ("TO-7K3F-M2QA-ZZ81-94FY.", symbol(23)),
+        ("TO-7K3F-M2QA-ZZ81-94FY?", symbol(23)),
         ("\u{feff}\u{a0}TO–7K_F", symbol(8)),
         ("TO-7K3F-M2QA-ZZ81-94Fé", symbol(22)),
         ("TO-🔑", symbol(4)),
         ("TO-\0", symbol(4)),
-        ("TO-ſ", symbol(4)),
-        ("TO-\u{212a}", symbol(4)), // the Kelvin sign, which lowers to k
         ("TO-ıİ", symbol(4)),
         ("TO-٣", symbol(4)),
-        ("TO-７", symbol(4)),
+        ("TO-７", length(3)),
+        ("TO-㎏", symbol(4)), // two letters in one character
+        ("TO-＂", symbol(4)),
+        // Decoration is not counted, but positions include it.
+        ("\"TO-7K3F\"", length(6)),
+        ("License key: TO-7K_F", symbol(19)),
+        ("License key: ", KeyError::Prefix),
+        ("\"\"", length(0)),
         ("Т0-7K3F", symbol(1)), // a Cyrillic Т
     ];
     for (text, error) in table {
@@ -337,5 +421,20 @@ proptest! {
             typed.push(if lower >> i & 1 == 1 { c.to_ascii_lowercase() } else { c });
         }
         prop_assert_eq!(format.parse(&typed), Ok(key));
+    }
+
+    /// Decoration never makes a wrong key right: a text that is read has the symbols of that key.
+    #[test]
+    fn decorated_key_is_read_only_with_its_symbols(
+        before in "[\"'“<(:=A-Za-z _-]{0,12}",
+        after in "[\"'”>).,:= ]{0,6}",
+        wrong in any::<bool>(),
+    ) {
+        let key = if wrong { KEY.replace("94FY", "94YF") } else { KEY.to_owned() };
+        let typed = format!("{before}{key}{after}");
+        match KeyFormat::default().parse(&typed) {
+            Ok(read) => prop_assert!(!wrong && read.reveal() == KEY, "{typed:?}"),
+            Err(_) => prop_assert!(wrong || !before.is_empty() || after.contains([':', '=']), "{typed:?}"),
+        }
     }
 }

@@ -34,7 +34,7 @@ impl Table {
         }
         let call = put().header("if-match", "\"1\"").header("if-match", "\"1\"");
         self.row("two if-matches", call, 400, "BAD_REQUEST", Some("If-Match"));
-        for value in ["\"2\"", "W/\"1\"", "\"01\"", "\"\""] {
+        for value in ["\"2\"", "W/\"2\"", "\"01\"", "\"\""] {
             let call = put().header("if-match", value);
             self.row(format!("if-match {value:?}"), call, 412, "LICENSE_STALE", None);
         }

@@ -8,7 +8,6 @@ use crate::api::app::{Issued, TestApp};
 impl Table {
     pub(super) fn paths(&mut self, app: &TestApp, license: &Issued) {
         for target in [
-            "/",
             "//",
             "/nothing",
             "/api",

@@ -105,17 +105,6 @@ impl Table {
             let name = format!("validate fingerprint {name:?}");
             self.row(name, call, 400, "FINGERPRINT_INVALID", Some("fingerprint"));
         }
-        let long = "x".repeat(limits::CLIENT_BYTES + 1);
-        for text in ["", " ", "/1", "a/", "a/1/2", "a\tb", "bücher", &long] {
-            let name: String = text.chars().take(20).collect();
-            self.row(
-                format!("validate client {name:?}"),
-                with("client", text),
-                400,
-                "CLIENT_INVALID",
-                Some("client"),
-            );
-        }
         self.types_of_validations(&key);
     }
 

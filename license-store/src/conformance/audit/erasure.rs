@@ -25,7 +25,7 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     let given = issue("me@example.com", "A-19").await;
     let change = LicensePatch {
         customer_email: Some(email("other@example.com")),
-        metadata: Some(Metadata::from_json(json!({ "order": "B-20" })).expect("metadata")),
+        metadata: Some(MetadataPatch::from_json(json!({ "order": "B-20" })).expect("metadata")),
         ..Default::default()
     };
     ask_as(store, &given.id, &Command::Change(change), Some(actor())).await;
@@ -61,6 +61,7 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
 pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. }: &Handles) {
     let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
     let metadata = |order: &str| Metadata::from_json(json!({ "order": order })).expect("metadata");
+    let order_patch = |order: &str| MetadataPatch::from_json(json!({ "order": order })).expect("a patch");
     let spec =
         LicenseSpec { customer_email: email("me@example.com"), metadata: metadata("A-17"), ..spec("small") };
     let given = async |pruned: bool| {
@@ -68,7 +69,7 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
         new.license.last_event = 1;
         ok!(store.create(&new));
         let id = new.license.id;
-        let note = LicensePatch { metadata: Some(metadata("A-18")), ..Default::default() };
+        let note = LicensePatch { metadata: Some(order_patch("A-18")), ..Default::default() };
         ask_as(store, &id, &Command::Change(note), Some(actor())).await;
         if pruned {
             ok!(store.audit().prune_audit(at(1_000), 9));
@@ -78,11 +79,11 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
         {
             let customer_email = Some(email(customer));
             let change =
-                LicensePatch { customer_email, metadata: Some(metadata(order)), ..Default::default() };
+                LicensePatch { customer_email, metadata: Some(order_patch(order)), ..Default::default() };
             ask_as(store, &id, &Command::Change(change), None).await;
         }
         let later = CommandContext { by: Some(Arc::new(actor())), ..context(at(100)) };
-        let note = LicensePatch { metadata: Some(metadata("B-22")), ..Default::default() };
+        let note = LicensePatch { metadata: Some(order_patch("B-22")), ..Default::default() };
         ok!(store.execute(&id, &Command::Change(note), &later));
         id
     };

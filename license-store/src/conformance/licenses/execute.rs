@@ -15,7 +15,7 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
         max_devices: Some(Limit::Unlimited),
         domains: Some(vec![domain("c.com"), domain("*.d.com")]),
         expires_at: Some(Expiry::At(at(86_400))),
-        metadata: Some(Metadata::from_json(json!({"a": [1, 0.1, "x"]})).expect("metadata")),
+        metadata: Some(MetadataPatch::from_json(json!({"a": [1, 0.1, "x"]})).expect("metadata")),
         state: Some(TargetState::Suspended),
     };
     let commands = [

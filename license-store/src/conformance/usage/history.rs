@@ -9,7 +9,7 @@ pub async fn history_stores_every_field(Handles { store, other, .. }: &Handles) 
         let country = Country::parse(country).expect("a country");
         Some(Location { country, region: Region::parse(region) })
     };
-    let client = |text| Client::parse(text).ok();
+    let client = Client::new;
     let covered_by = DomainName::from_stored("*.example.com").ok();
     let mut recorded = Vec::new();
     for (location, client, covered_by) in [
@@ -17,6 +17,7 @@ pub async fn history_stores_every_field(Handles { store, other, .. }: &Handles) 
         (location("FR", "Île-de-France"), None, None),
         (location("US", ""), None, None),
         (None, client("editor"), None),
+        (None, client("Éditeur/2.0/beta"), None),
         (None, None, covered_by),
         (None, None, None),
     ] {

@@ -45,7 +45,7 @@ impl<R: SqlRow> Reader<'_, R> {
             claim: Claim { domain: self.maybe_domain("domain")?, fingerprint: self.maybe_device()? },
             covered_by: self.maybe_domain("covered_by")?,
             location,
-            client: self.maybe_parsed("client", Client::parse)?,
+            client: self.maybe_text("client")?.as_deref().and_then(Client::new),
         };
         Ok((ValidationCursor { at, sequence: self.count("sequence")? }, validation))
     }

@@ -47,7 +47,7 @@ impl KeyReader {
     }
 
     fn read(&mut self, text: &str, context: &ServiceContext) -> Result<LicenseKey, LineFault> {
-        let key = read_key(text, &context.key_format, || self.formats.read(text));
+        let key = read_key(text, &context.key_format, || &self.formats);
         key.map_err(|error| {
             if matches!(error, KeyError::Check { .. }) {
                 return ImportLineError::field("key", error).into();

@@ -29,6 +29,13 @@ pub enum MetricValue {
     },
     /// A current value.
     Gauge(u64),
+    /// Current values by the values of two labels.
+    Gauges {
+        /// The labels.
+        labels: [&'static str; 2],
+        /// The value for each pair.
+        values: Vec<([String; 2], u64)>,
+    },
     /// A distribution.
     Histogram {
         /// Sum of all observations.

@@ -30,9 +30,10 @@ use chrono::{DateTime, Utc};
 
 use crate::catalog::PlanCatalog;
 use crate::error::{ServiceError, SetupError};
-use crate::metrics::Metric;
+use crate::metrics::{Metric, MetricValue};
 use crate::store::{
-    CatalogStore, FullStore, HealthWarning, LicenseStore, StreamState, TokenStore, TransferStore,
+    CatalogStore, DeliveryBacklog, FullStore, HealthWarning, LicenseStore, StreamState, TokenStore,
+    TransferStore,
 };
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
@@ -97,6 +98,7 @@ pub struct Services {
     pub clock: ClockService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
+    catalog_store: Arc<dyn CatalogStore>,
     health: Health,
     context: Arc<ServiceContext>,
 }
@@ -150,7 +152,8 @@ impl Services {
             },
             clock,
             licenses_store: licenses,
-            transfer_store: store,
+            transfer_store: store.clone(),
+            catalog_store: store,
             health,
             context,
         })
@@ -205,6 +208,33 @@ impl Services {
         let mut metrics = vec![self.validation.metric(), self.clock.metric()];
         metrics.extend(self.health.metrics());
         metrics
+    }
+
+    /// Returns metrics of the vendor's business, read from the store: licenses by plan and status, and
+    /// webhook deliveries that wait.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::Store`] if the store fails.
+    pub async fn business_metrics(&self) -> Result<Vec<Metric>, ServiceError> {
+        let now = self.now();
+        let counts = self.catalog_store.count_licenses(now).await?;
+        let values =
+            counts.into_iter().map(|one| ([one.plan, one.status.as_str().to_owned()], one.count)).collect();
+        let DeliveryBacklog { pending, oldest_due_at } = self.webhooks.store.delivery_backlog(now).await?;
+        let waited = oldest_due_at.map_or(0, |due| u64::try_from((now - due).num_seconds()).unwrap_or(0));
+        Ok(vec![
+            Metric {
+                name: "licenses",
+                help: "Licenses by plan and status",
+                value: MetricValue::Gauges { labels: ["plan", "status"], values },
+            },
+            Metric::gauge("webhook_pending_deliveries", "Deliveries that are not settled", pending),
+            Metric::gauge(
+                "webhook_oldest_due_seconds",
+                "Time since the oldest due delivery became due, 0 if none is due",
+                waited,
+            ),
+        ])
     }
 
     /// Reloads the formats of imported keys, because another node may have declared one.

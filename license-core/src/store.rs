@@ -48,7 +48,7 @@ pub use crate::page::{Page, PageRequest};
 pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
-pub use catalog::CatalogStore;
+pub use catalog::{CatalogStore, LicenseCount};
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
 pub use clock::{ClockStore, HeartbeatChange};
 pub use error::{BoxError, StoreError};
@@ -63,8 +63,8 @@ pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{
-    DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed, WebhookStore,
-    take_turns,
+    DeliveryBacklog, DeliveryDetail, LeaseRequest, LeasedDeliveries, LeasedDelivery, Replay, Replayed,
+    WebhookStore, take_turns,
 };
 
 #[cfg(any(test, feature = "mock"))]

@@ -115,6 +115,13 @@ impl Api {
         finish(self.admin(&limits), false, self.state(limits))
     }
 
+    /// Builds a router with `/metrics` alone, which shows all metrics without authentication. For a private
+    /// address.
+    pub fn metrics_router(self) -> Router {
+        let limits = Arc::new(RequestLimits::new(&self.limits));
+        finish(routes::private_metrics(), false, self.state(limits))
+    }
+
     fn admin(&self, limits: &Arc<RequestLimits>) -> Router<HttpState> {
         routes::admin(self.auth.clone(), self.token_routes, limits)
     }

@@ -12,6 +12,8 @@ mod key_request;
 pub(crate) mod licenses;
 mod metrics;
 mod not_found;
+#[cfg(all(feature = "process-metrics", target_os = "linux"))]
+mod process_metrics;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod validate;
@@ -103,6 +105,7 @@ fn license_table() -> Vec<AdminRoute> {
         DELETE "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
         PATCH "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::label;
         GET "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
+        GET "/api/v1/metrics" [UsageRead] metrics::all;
         GET "/api/v1/usage" [UsageRead] usage::overview;
         GET "/api/v1/events" [LicensesRead] events::list;
         DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::erase;
@@ -154,6 +157,11 @@ pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
         None => (validate, deactivate),
     };
     open(probe_table()).route(VALIDATE, validate).route(DEACTIVATE, deactivate)
+}
+
+/// Builds the route of all metrics for a private address.
+pub(crate) fn private_metrics() -> Router<HttpState> {
+    open([("/metrics", get(metrics::with_process))])
 }
 
 /// Builds routes that need neither authentication nor a license key.

@@ -76,6 +76,7 @@ macro_rules! with_ports {
                 async fn return_delivery(
                     &self, delivery: &Delivery, token: LeaseToken, now: DateTime<Utc>
                 ) -> ();
+                async fn delivery_backlog(&self, now: DateTime<Utc>) -> DeliveryBacklog;
                 async fn list_deliveries(
                     &self, endpoint: &EndpointId, status: Option<DeliveryStatus>, page: &PageRequest<u64>
                 ) -> Page<DeliveryDetail, u64>;
@@ -109,6 +110,7 @@ macro_rules! with_ports {
             }
             port CatalogStore {
                 async fn plans_in_use(&self) -> Vec<String>;
+                async fn count_licenses(&self, now: DateTime<Utc>) -> Vec<LicenseCount>;
             }
             port ClockStore {
                 async fn heartbeat(&self) -> Option<DateTime<Utc>>;
@@ -153,6 +155,10 @@ macro_rules! define_layer {
                 self.inner().is_down()
             }
 
+            fn warnings(&self) -> Vec<HealthWarning> {
+                self.inner().warnings()
+            }
+
             fn metrics(&self) -> Vec<Metric> {
                 self.inner().metrics()
             }
@@ -188,6 +194,10 @@ macro_rules! implement_ports {
         impl ::license_core::store::StoreHealth for $layer {
             fn is_down(&self) -> bool {
                 Layer::is_down(self)
+            }
+
+            fn warnings(&self) -> Vec<HealthWarning> {
+                Layer::warnings(self)
             }
 
             fn metrics(&self) -> Vec<Metric> {

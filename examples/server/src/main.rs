@@ -29,7 +29,7 @@ use license_core::error::SetupError;
 use license_core::service::FirstToken;
 use license_http::webhooks::Dispatcher;
 use license_http::{AccessLogLayer, AdminAuth, Api, TokenAuth};
-use license_server::listen;
+use license_server::listen::{self, ListenOptions};
 use license_store::engine::Engine;
 use tokio::net::TcpListener;
 
@@ -72,6 +72,14 @@ async fn run(flags: Flags) -> Result<(), String> {
     let listener = TcpListener::bind(&flags.listen).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", flags.listen))?;
     let address = listener.local_addr().map_err(text)?;
+    let metrics_listener = match &flags.network.metrics_listen {
+        None => None,
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?,
+        ),
+    };
 
     // Others that start meanwhile wait, and find the secret and the database of this start.
     let starting = database.lock_folder();
@@ -101,9 +109,9 @@ async fn run(flags: Flags) -> Result<(), String> {
         let webhooks = dispatcher.webhooks();
         engine.spawn(dispatcher);
         let (auth, admin_token) = auth(&engine, given_token).await?;
-        let app = Api::new(engine.services(), auth)
-            .token_routes()
-            .webhooks(webhooks)
+        let api = Api::new(engine.services(), auth).token_routes().webhooks(webhooks);
+        let metrics_app = api.clone().metrics_router();
+        let app = api
             .limits(flags.network.limits())
             .geoip(geoip)
             .store_addresses(flags.retention.store_addresses)
@@ -134,7 +142,14 @@ async fn run(flags: Flags) -> Result<(), String> {
             stop.await;
             engine.stop();
         };
+        let metrics_served = metrics_listener.map(|listener| {
+            let stopped = engine.shutdown_signal();
+            tokio::spawn(listen::serve(listener, metrics_app, ListenOptions::default(), stopped))
+        });
         let served = listen::serve(listener, app, options, stop).await;
+        if let Some(metrics_served) = metrics_served {
+            metrics_served.await.map_err(text)?.map_err(text)?;
+        }
         for watch in watched_files.into_iter().flatten() {
             watch.abort();
         }

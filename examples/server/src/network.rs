@@ -73,6 +73,10 @@ pub(crate) struct NetworkFlags {
     #[arg(long, env = "LICENSE_ADMIN_CALLS_AT_ONCE", value_name = "N", default_value = "64")]
     admin_calls_at_once: NonZero<usize>,
 
+    /// Address and port of a second listener with /metrics alone: all metrics, without a token. Keep it private
+    #[arg(long, env = "LICENSE_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
+
     /// Seconds that a client has to send a request's head, from its first byte, or to finish a TLS handshake
     #[arg(long, env = "LICENSE_HEAD_TIMEOUT", value_name = "SECONDS", default_value = "10")]
     head_timeout: NonZero<u16>,

@@ -75,6 +75,9 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 
+    /// Counts the deliveries of enabled endpoints that are not settled.
+    async fn delivery_backlog(&self, now: DateTime<Utc>) -> Result<DeliveryBacklog, StoreError>;
+
     /// Lists deliveries to an endpoint, newest event first. The cursor is the last position of a page.
     async fn list_deliveries(
         &self,
@@ -105,6 +108,15 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// because the endpoint was disabled. Includes only events that the endpoint has selected. Writes the audit
     /// entry even if no event is in the range.
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError>;
+}
+
+/// Deliveries of enabled endpoints that are not settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryBacklog {
+    /// Number of deliveries, due or not.
+    pub pending: u64,
+    /// The earliest time at which one of them became due; `None` if none is due.
+    pub oldest_due_at: Option<DateTime<Utc>>,
 }
 
 /// Arguments of [`WebhookStore::lease_deliveries`].

@@ -24,6 +24,7 @@ pub(super) const TAGS: [(&str, &str); 8] = [
     ("server", "Health, metrics and this document."),
 ];
 
+const OPENMETRICS: &str = "application/openmetrics-text";
 const POSITION: &str = "^[0-9]{1,18}$";
 
 /// Errors of `/validate` and `/deactivate`. `BadRequest` is also their code for a malformed body.
@@ -162,8 +163,11 @@ fn usage(op: Op, schema: &str) -> Op {
     .errors(&[Code::QueryTooBroad])
 }
 
-fn customers() -> [Op; 4] {
+fn customers() -> [Op; 5] {
     [
+        get("/metrics", "getAllMetrics", "Get all metrics for Prometheus")
+            .about("As `/metrics`, and licenses by plan and status, and webhook deliveries that wait.")
+            .answers_as(OPENMETRICS, string(), "Metrics as OpenMetrics text."),
         usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
         delete("/customers/{email}", "eraseCustomer", "Erase a customer")
             .about(
@@ -276,7 +280,7 @@ fn server() -> [Op; 6] {
     let file = |path, id, summary, content_type, about| {
         get(path, id, summary).answers_as(content_type, string(), about)
     };
-    let (metrics, docs) = ("application/openmetrics-text", "text/html");
+    let docs = "text/html";
     [
         get("/health", "getHealth", "Check that the process is alive")
             .about("Does not ask the store: a failed database is no reason to restart the process.")
@@ -284,7 +288,13 @@ fn server() -> [Op; 6] {
         get("/ready", "getReadiness", "Check that the server can work")
             .answers("Readiness", "The store answers.")
             .errors(&[Code::StoreUnavailable]),
-        file("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, "Metrics as OpenMetrics text."),
+        file(
+            "/metrics",
+            "getMetrics",
+            "Get metrics for Prometheus",
+            OPENMETRICS,
+            "Metrics as OpenMetrics text.",
+        ),
         get("/openapi.json", "getContract", "Get this document").answers_as(
             "application/json",
             open_object(),

@@ -1,4 +1,4 @@
-//! `GET /metrics`: metrics for Prometheus.
+//! Metrics for Prometheus: `GET /metrics` and `GET /api/v1/metrics`.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -13,18 +13,55 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::health;
+use crate::extract::NoQuery;
 use crate::problem::Problem;
 use crate::state::{HttpState, StateInner};
 
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers during an outage of the store too, and reports it.
+/// Metrics of the server without those of the vendor's business. Answers during an outage of the store too,
+/// and reports it.
 pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, Problem> {
     let _permit = state.limits.probes.acquire()?;
-    let StateInner { services, validate_seconds, limits, .. } = &*state;
+    encoded(server_metrics(&state).await, Registry::default())
+}
+
+/// All metrics except those of the process. If those of the business cannot be read, they are missing.
+pub(crate) async fn all(State(state): State<HttpState>, _: NoQuery) -> Result<Response, Problem> {
+    let _permit = state.limits.probes.acquire()?;
+    encoded(all_metrics(&state).await, Registry::default())
+}
+
+/// All metrics.
+pub(crate) async fn with_process(State(state): State<HttpState>, _: NoQuery) -> Result<Response, Problem> {
+    let _permit = state.limits.probes.acquire()?;
+    #[cfg_attr(
+        not(all(feature = "process-metrics", target_os = "linux")),
+        expect(unused_mut, reason = "there are no metrics of the process")
+    )]
+    let mut registry = Registry::default();
+    #[cfg(all(feature = "process-metrics", target_os = "linux"))]
+    match super::process_metrics::ProcessMetrics::read() {
+        Ok(process) => registry.register_collector(Box::new(process)),
+        Err(error) => tracing::warn!(%error, "metrics of the process cannot be read"),
+    }
+    encoded(all_metrics(&state).await, registry)
+}
+
+async fn all_metrics(state: &StateInner) -> Vec<Metric> {
+    let mut metrics = server_metrics(state).await;
+    match state.services.business_metrics().await {
+        Ok(business) => metrics.extend(business),
+        Err(error) => tracing::warn!(%error, "metrics of licenses and deliveries cannot be read"),
+    }
+    metrics
+}
+
+async fn server_metrics(state: &StateInner) -> Vec<Metric> {
+    let StateInner { services, validate_seconds, limits, .. } = state;
     let up = health::check_store(services).await.is_ok();
     let listening = services.stream_state() == StreamState::Listening;
-    let mut figures = vec![
+    let mut metrics = vec![
         Metric::gauge("store_up", "1 if the store answers", up.into()),
         Metric::gauge(
             "change_feed_listening",
@@ -39,14 +76,18 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
         Metric::histogram("validate_seconds", "Duration of validations over HTTP", validate_seconds),
         limits.metric(),
     ];
-    figures.extend(services.metrics());
+    metrics.extend(services.metrics());
     #[cfg(feature = "geoip")]
-    figures.extend(state.geoip.metrics());
+    metrics.extend(state.geoip.metrics());
     #[cfg(feature = "webhooks")]
-    figures.extend(state.webhooks.metrics());
-    let mut registry = Registry::with_prefix("license");
-    registry.register("build", "Version of the server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-    registry.register_collector(Box::new(Snapshot(figures)));
+    metrics.extend(state.webhooks.metrics());
+    metrics
+}
+
+fn encoded(metrics: Vec<Metric>, mut registry: Registry) -> Result<Response, Problem> {
+    let ours = registry.sub_registry_with_prefix("license");
+    ours.register("build", "Version of the server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    ours.register_collector(Box::new(Snapshot(metrics)));
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| {
         tracing::error!(%error, "metrics could not be encoded");
@@ -63,7 +104,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         for Metric { name, help, value } in &self.0 {
             let metric_type = match value {
-                MetricValue::Gauge(_) => MetricType::Gauge,
+                MetricValue::Gauge(_) | MetricValue::Gauges { .. } => MetricType::Gauge,
                 MetricValue::Histogram { .. } => MetricType::Histogram,
                 _ => MetricType::Counter,
             };
@@ -79,6 +120,12 @@ impl Collector for Snapshot {
                     }
                 }
                 MetricValue::Gauge(value) => metric.encode_gauge(value)?,
+                MetricValue::Gauges { labels: [first, second], values } => {
+                    for ([one, two], value) in values {
+                        let labels = [(*first, one.as_str()), (*second, two.as_str())];
+                        metric.encode_family(&labels)?.encode_gauge(value)?;
+                    }
+                }
                 MetricValue::Histogram { sum, buckets } => {
                     let count = buckets.iter().map(|(_, count)| count).sum();
                     metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)?;

@@ -1,6 +1,6 @@
 //! A store in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +12,8 @@ use license_core::command::{
 use license_core::key::KeyDigest;
 use license_core::license::{ActivationId, ActivationKind, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
-    ActivationStore, CatalogStore, ChangeStream, Created, LicenseQuery, LicenseRecord, LicenseStore, Page,
-    PageRequest, StoreError, StoreHealth,
+    ActivationStore, CatalogStore, ChangeStream, Created, LicenseCount, LicenseQuery, LicenseRecord,
+    LicenseStore, Page, PageRequest, StoreError, StoreHealth,
 };
 use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
 use license_core::validation::{Claim, LicenseSnapshot};
@@ -186,6 +186,16 @@ impl CatalogStore for MemoryStore {
         let in_use = licenses.filter(|license| license.state != LicenseState::Revoked);
         let plans: BTreeSet<_> = in_use.map(|license| &license.plan).collect();
         Ok(plans.into_iter().cloned().collect())
+    }
+
+    async fn count_licenses(&self, now: DateTime<Utc>) -> Result<Vec<LicenseCount>> {
+        let mut counts = BTreeMap::new();
+        for entry in self.data().licenses.values() {
+            let license = entry.record.license();
+            *counts.entry((license.plan.clone(), license.status(now))).or_default() += 1;
+        }
+        let count = |((plan, status), count)| LicenseCount { plan, status, count };
+        Ok(counts.into_iter().map(count).collect())
     }
 }
 

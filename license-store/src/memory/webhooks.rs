@@ -8,8 +8,8 @@ use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::limits;
 use license_core::store::{
-    ChangeNotice, DeliveryDetail, EventFilter, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay,
-    Replayed, SequencedEvent, StoreError, WebhookStore,
+    ChangeNotice, DeliveryBacklog, DeliveryDetail, EventFilter, LeaseRequest, LeasedDeliveries, Page,
+    PageRequest, Replay, Replayed, SequencedEvent, StoreError, WebhookStore,
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointChanges, EndpointCommand, EndpointContext, EndpointDecision,
@@ -145,6 +145,19 @@ impl WebhookStore for MemoryStore {
             self.feed.notify(ChangeNotice::Events);
         }
         Ok(())
+    }
+
+    async fn delivery_backlog(&self, now: DateTime<Utc>) -> Result<DeliveryBacklog> {
+        let events = &self.data().events;
+        let is_enabled = |id: &EndpointId| events.endpoints.get(id).is_some_and(Endpoint::is_enabled);
+        let due = events.deliveries.values().map(|stored| &stored.delivery);
+        let due =
+            due.filter(|delivery| is_enabled(&delivery.endpoint_id)).filter_map(|delivery| delivery.due_at);
+        let (pending, oldest) =
+            due.fold((0, None), |(pending, oldest): (u64, Option<DateTime<Utc>>), due| {
+                (pending + 1, Some(oldest.map_or(due, |oldest| oldest.min(due))))
+            });
+        Ok(DeliveryBacklog { pending, oldest_due_at: oldest.filter(|due| *due <= now) })
     }
 
     async fn list_deliveries(

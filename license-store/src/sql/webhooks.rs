@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::event::EventId;
 use license_core::store::{
-    DeliveryDetail, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed, WebhookStore,
+    DeliveryBacklog, DeliveryDetail, LeaseRequest, LeasedDeliveries, Page, PageRequest, Replay, Replayed,
+    WebhookStore,
 };
 use license_core::webhook::{
     Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId, EndpointOutcome,
@@ -79,6 +80,15 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         now: DateTime<Utc>,
     ) -> Result<()> {
         retry(|| self.database.try_return_delivery(delivery, token, now)).await
+    }
+
+    async fn delivery_backlog(&self, now: DateTime<Utc>) -> Result<DeliveryBacklog> {
+        let rows = self.database.list(&self.database.sql.webhooks.backlog, &[]).await?;
+        let backlog = rows.first("deliveries", "", |row| {
+            let oldest_due_at = row.maybe_time("oldest")?.filter(|due| *due <= now);
+            Ok(DeliveryBacklog { pending: row.count("n")?, oldest_due_at })
+        })?;
+        Ok(backlog.unwrap_or_default())
     }
 
     async fn list_deliveries(

@@ -137,3 +137,24 @@ pub async fn pruning_keeps_undelivered_and_unread_events(Handles { store, .. }: 
     assert_eq!(left.iter().map(|event| event.position).collect::<Vec<_>>(), [2]);
     assert_eq!(sequences(&lease(store, &request(99, TOKEN)).await), [2], "the pending delivery remains");
 }
+
+/// Deliveries of enabled endpoints are counted until they are settled.
+pub async fn waiting_deliveries_are_counted(Handles { store, other, .. }: &Handles) {
+    let backlog = async |seconds| {
+        let DeliveryBacklog { pending, oldest_due_at } = ok!(other.webhooks().delivery_backlog(at(seconds)));
+        (pending, oldest_due_at.is_some())
+    };
+    assert_eq!(backlog(90).await, (0, false));
+    let endpoint = endpoint_with_events(store, 2).await;
+    assert_eq!(backlog(90).await, (2, true));
+    let taken = lease(store, &request(90, TOKEN)).await;
+    settle(store, &taken[0], (91, TOKEN, 200)).await;
+    assert_eq!(backlog(92).await, (1, true), "a delivered one does not count");
+    let taken = lease(store, &request(92, TOKEN)).await;
+    assert_eq!(backlog(93).await, (1, false), "it is leased, so it is not due");
+    settle(store, &taken[0], (93, TOKEN, 500)).await;
+    assert_eq!(backlog(94).await, (1, false), "its retry is not due yet");
+    let context = EndpointContext { now: at(95), by: None, idempotency: None };
+    ok!(store.webhooks().execute_endpoint(&endpoint.id, &EndpointCommand::Disable, &context));
+    assert_eq!(backlog(9_000).await, (0, false), "the endpoint is disabled");
+}

@@ -19,6 +19,10 @@ statements! {
     WebhookStatements {
         /// Locks the position counter: its holder assigns positions and changes endpoints.
         lock_positions: format!("SELECT last_position FROM position_counter{for_update}"),
+        /// Deliveries of enabled endpoints that are not settled.
+        backlog:
+            "SELECT COUNT(*) AS n, MIN(due_at) AS oldest FROM deliveries \
+             WHERE due_at IS NOT NULL AND endpoint_id IN (SELECT id FROM endpoints WHERE disabled_at IS NULL)",
         count_endpoints: "SELECT COUNT(*) AS n FROM endpoints",
         insert_endpoint: format!(
             "INSERT INTO endpoints ({ENDPOINT}) \

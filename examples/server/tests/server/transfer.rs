@@ -158,7 +158,7 @@ fn csv_with_keys_of_another_system_is_imported() {
     let args = [&args[..], &["--map", "Sites=domains", "--key-format", "old=[A-Z]{4}-[0-9]{4}"]].concat();
     let faults = "old.csv:3: customer_email: this is not an e-mail address\n\
         old.csv:5: key: it is neither a key of this server nor in a declared key format\n\
-        old.csv:6: There is no plan \"gold\".\n";
+        old.csv:6: There is no plan \"gold\". The plans are: enterprise, professional, starter.\n";
     let (code, _, stderr) = run(folder.path(), &[&args[..], &["--dry-run"]].concat(), &[]);
     assert_eq!(code, Some(1), "{stderr}");
     let end =

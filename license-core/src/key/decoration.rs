@@ -1,11 +1,6 @@
-//! Decoration that mail, chats and shells put around a pasted key: quotes, punctuation, and a label before it.
+//! Decoration that mail, chats and shells put around a pasted key: quotes, punctuation, signs, and a label before
+//! it.
 
-use super::alphabet::is_invisible;
-
-/// Quotes, brackets, and marks of bold or quoted text.
-const AROUND: &str = "\"'`´<>()[]{}*_|\\“”„‟«»‹›‘’‚‛「」『』《》【】";
-/// Punctuation after a key.
-const AFTER: &str = ".,;:!。、，；：！";
 /// Ends of a label, such as `License key:` or `LICENSE_KEY=`.
 const LABEL_ENDS: [char; 4] = [':', '=', '：', '＝'];
 
@@ -20,23 +15,17 @@ pub(super) struct Undecorated<'a> {
 impl<'a> Undecorated<'a> {
     /// Removes the decoration; `None` if there is none.
     pub(super) fn of(typed: &'a str) -> Option<Self> {
-        let mut rest = trim_start(typed);
-        if let Some((at, end)) = trim_end(rest).rmatch_indices(LABEL_ENDS).next() {
-            rest = trim_start(&rest[at + end.len()..]);
+        let mut rest = typed.trim_start_matches(is_decoration);
+        if let Some((at, end)) = rest.trim_end_matches(is_decoration).rmatch_indices(LABEL_ENDS).next() {
+            rest = rest[at + end.len()..].trim_start_matches(is_decoration);
         }
-        let key = trim_end(rest);
+        let key = rest.trim_end_matches(is_decoration);
         (key.len() < typed.len()).then(|| Self { before: &typed[..typed.len() - rest.len()], key })
     }
 }
 
-fn trim_start(text: &str) -> &str {
-    text.trim_start_matches(is_around)
-}
-
-fn trim_end(text: &str) -> &str {
-    text.trim_end_matches(|character| is_around(character) || AFTER.contains(character))
-}
-
-fn is_around(character: char) -> bool {
-    character.is_whitespace() || is_invisible(character) || AROUND.contains(character)
+/// Returns whether the character at an end of the text is no part of a key. A question mark may stand for a letter
+/// that a person could not read, and control characters are no decoration.
+fn is_decoration(character: char) -> bool {
+    character.is_whitespace() || !(character.is_alphanumeric() || character.is_control() || character == '?')
 }

@@ -75,7 +75,7 @@ mod tests {
             (" 1234-ABCD\r\n", Err(KeyError::Prefix), Ok(())),
             ("\u{feff}1234-ABCD ", Err(KeyError::Prefix), Ok(())),
             ("1234_ABCD", Err(KeyError::Prefix), Err(KeyError::Unknown)),
-            ("#234-ABCD", Err(KeyError::Symbol { position: 1 }), Err(KeyError::Unknown)),
+            ("?234-ABCD", Err(KeyError::Symbol { position: 1 }), Err(KeyError::Unknown)),
             ("1234-ABC", Err(KeyError::Prefix), Err(KeyError::Unknown)),
             ("", Err(KeyError::Length { expected: 18, found: 0 }), Err(KeyError::Unknown)),
             // With the prefix, the error is that of our own keys.

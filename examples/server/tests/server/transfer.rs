@@ -199,10 +199,11 @@ fn csv_with_keys_of_another_system_is_imported() {
 
     let server = Server::start(folder.path());
     assert_valid(&server, "AAAA-1111");
+    assert_valid(&server, " AAAA-1111\r\n");
     for (key, status, code) in [
         ("AAAA-1112", 404, "LICENSE_NOT_FOUND"),
         ("aaaa-1111", 400, "LICENSE_KEY_MALFORMED"),
-        (" AAAA-1111", 400, "LICENSE_KEY_MALFORMED"),
+        ("AAAA 1111", 400, "LICENSE_KEY_MALFORMED"),
         ("TO-7K3F-M2QA-ZZ81-94FX", 400, "LICENSE_KEY_MALFORMED"),
     ] {
         let (found, body) = server.call("POST", "/api/v1/validate", None, Some(&json!({"key": key})));

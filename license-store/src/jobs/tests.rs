@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use license_core::clock::ManualClock;
+use license_core::command::IdempotencyKey;
 use license_core::event::EventType;
 use license_core::license::Expiry;
 use license_core::store::PageRequest;
@@ -134,6 +135,23 @@ async fn old_usage_is_deleted_and_totals_stay() {
         let left =
             engine.usage.rollups(&RollupFilter::default(), &PageRequest::default()).await.expect("rollups");
         assert_eq!((left.items.len(), report.total()), (rollups, all), "rollups, {days} days later");
+    }
+    engine.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A key is kept for 30 days. Then a request with it is a new one.
+#[tokio::test(start_paused = true)]
+async fn old_idempotency_keys_are_deleted() {
+    let clock = clock();
+    let [engine, other] = nodes(&clock, PlanCatalog::standard()).await;
+    let issued = engine.licenses.issue(&spec("starter"), None).await.expect("a license");
+    let licenses = engine.licenses.with_idempotency_key(IdempotencyKey::parse("payment 1").ok());
+    for (days, repeated) in [(0, false), (30, true), (1, false)] {
+        clock.advance(TimeDelta::days(days));
+        sleep(retention::INTERVAL * 2).await;
+        let renewed = licenses.renew(&issued.detail.license.id).await.expect("renewed");
+        assert_eq!(renewed.repeated, repeated, "{days} days later");
     }
     engine.shutdown().await;
     other.shutdown().await;

@@ -75,11 +75,11 @@ impl WebhookStore for MemoryStore {
         Ok(outcome)
     }
 
-    async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> Result<bool> {
+    async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> Result<bool> {
         let mut data = self.data();
         data.events.deliveries.retain(|(endpoint, _), _| endpoint != id);
         let deleted = data.events.endpoints.remove(id).is_some();
-        audit.filter(|_| deleted).into_iter().for_each(|audit| data.audit.add(audit));
+        audit.iter().filter(|_| deleted).for_each(|audit| data.audit.add(audit));
         Ok(deleted)
     }
 
@@ -166,17 +166,17 @@ impl WebhookStore for MemoryStore {
         Ok(stored.and_then(|stored| data.events.detail(stored)))
     }
 
-    async fn replay_delivery<'a>(
+    async fn replay_delivery(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-        audit: Option<&'a AuditEntry>,
+        audit: Option<AuditEntry>,
     ) -> Result<bool> {
         let mut data = self.data();
         let Some(stored) = data.events.find(endpoint, event) else { return Ok(false) };
         stored.replay(now);
-        audit.into_iter().for_each(|audit| data.audit.add(audit));
+        audit.iter().for_each(|audit| data.audit.add(audit));
         self.feed.notify(ChangeNotice::Events);
         Ok(true)
     }

@@ -31,7 +31,7 @@ impl WebhookStore for MemoryStore {
         let room = endpoints.len() < limits::ENDPOINTS;
         if room {
             endpoints.insert(endpoint.id.clone(), endpoint.clone());
-            audit.iter().for_each(|audit| data.audit.add(audit));
+            data.audit.extend(audit);
         }
         Ok(room)
     }
@@ -70,7 +70,7 @@ impl WebhookStore for MemoryStore {
             waiting.for_each(|stored| stored.delivery.due_at = Some(now));
         }
         data.events.endpoints.insert(id.clone(), endpoint);
-        audit.iter().for_each(|audit| data.audit.add(audit));
+        data.audit.extend(&audit);
         self.feed.notify(ChangeNotice::Events);
         Ok(outcome)
     }
@@ -79,7 +79,9 @@ impl WebhookStore for MemoryStore {
         let mut data = self.data();
         data.events.deliveries.retain(|(endpoint, _), _| endpoint != id);
         let deleted = data.events.endpoints.remove(id).is_some();
-        audit.iter().filter(|_| deleted).for_each(|audit| data.audit.add(audit));
+        if deleted {
+            data.audit.extend(&audit);
+        }
         Ok(deleted)
     }
 
@@ -176,7 +178,7 @@ impl WebhookStore for MemoryStore {
         let mut data = self.data();
         let Some(stored) = data.events.find(endpoint, event) else { return Ok(false) };
         stored.replay(now);
-        audit.iter().for_each(|audit| data.audit.add(audit));
+        data.audit.extend(&audit);
         self.feed.notify(ChangeNotice::Events);
         Ok(true)
     }
@@ -206,7 +208,7 @@ impl WebhookStore for MemoryStore {
             let stored = events.deliveries.entry((endpoint_id.clone(), position)).or_insert_with(new);
             count += u32::from(stored.replay(*now));
         }
-        audit.iter().for_each(|audit| data.audit.add(audit));
+        data.audit.extend(audit);
         self.feed.notify(ChangeNotice::Events);
         Ok(Replayed { count, next })
     }

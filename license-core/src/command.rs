@@ -7,6 +7,7 @@ mod activate;
 mod audit;
 mod change;
 mod create;
+mod draft;
 mod events;
 mod idempotency;
 mod label;
@@ -17,21 +18,21 @@ mod snapshot;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
 use crate::access::{Actor, AuditEntry, Erasure};
 use crate::catalog::PlanCatalog;
-use crate::event::{Event, EventType, NewEvents, Subject};
+use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
     Activation, ActivationId, ActivationKind, Binding, CustomerEmail, Label, License, LicenseChanged,
-    ReleaseReason,
 };
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, evicted};
 
 pub use change::{LicensePatch, TargetState};
 pub use create::{LicenseSpec, NewLicense, create};
+use draft::Draft;
+pub(crate) use draft::activation_json;
 pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
@@ -322,87 +323,6 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
 
 fn denied(denial: Denial) -> Decision {
     Decision { outcome: CommandOutcome::Denied(denial), changes: None }
-}
-
-/// A license during one decision. A denial drops it, so that nothing changes.
-struct Draft {
-    license: License,
-    now: DateTime<Utc>,
-    added: Vec<Activation>,
-    released: Vec<ActivationId>,
-    labelled: Option<(ActivationId, Option<Label>)>,
-    events: NewEvents,
-    erased: Option<Erasure>,
-    former_customer: Option<FormerCustomer>,
-}
-
-impl Draft {
-    fn new(license: License, now: DateTime<Utc>) -> Self {
-        let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
-        let (labelled, erased, former_customer) = (None, None, None);
-        Self { license, now, added, released, labelled, events, erased, former_customer }
-    }
-
-    /// Adds an event. Each change must add one, because a draft without events is not written.
-    fn emit(&mut self, event_type: EventType, data: Value) {
-        self.license.last_event += 1;
-        self.events.push(Event {
-            subject: Subject::License(self.license.id.clone()),
-            sequence: self.license.last_event,
-            event_type,
-            at: self.now,
-            data,
-        });
-    }
-
-    /// Takes a slot. The caller must check that one is free.
-    fn add(&mut self, binding: Binding) {
-        let id = ActivationId::new(&self.license.id, self.license.last_event + 1);
-        *self.slots(&binding) += 1;
-        let activation = Activation { id, binding, created_at: self.now, label: None };
-        self.emit(EventType::ActivationCreated, json!({ "activation": activation_json(&activation) }));
-        self.added.push(activation);
-    }
-
-    /// Frees a slot.
-    fn release(&mut self, activation: &Activation, reason: ReleaseReason) {
-        let slots = self.slots(&activation.binding);
-        *slots = slots.saturating_sub(1);
-        let data = json!({ "activation": activation_json(activation), "reason": reason.as_str() });
-        self.emit(EventType::ActivationReleased, data);
-        self.released.push(activation.id.clone());
-    }
-
-    fn slots(&mut self, binding: &Binding) -> &mut u64 {
-        match binding {
-            Binding::Domain(_) => &mut self.license.domains_used,
-            Binding::Device(_) => &mut self.license.devices_used,
-        }
-    }
-
-    fn finish(mut self) -> Decision {
-        if self.events.is_empty() {
-            return Decision { outcome: CommandOutcome::Done(Arc::new(self.license)), changes: None };
-        }
-        self.license.version += 1;
-        let changes = self.into_changes();
-        Decision { outcome: CommandOutcome::Done(Arc::clone(&changes.license)), changes: Some(changes) }
-    }
-
-    fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, labelled, events, erased, former_customer } = self;
-        let (license, audit, idempotency) = (Arc::new(license), None, None);
-        Changes { license, added, released, labelled, events, audit, erased, idempotency, former_customer }
-    }
-}
-
-/// Returns the JSON of an activation for events and the audit, without its label, which may name a person.
-pub(crate) fn activation_json(activation: &Activation) -> Value {
-    json!({
-        "id": activation.id.as_str(),
-        "kind": activation.binding.kind().as_str(),
-        "name": activation.binding.value(),
-    })
 }
 
 #[cfg(test)]

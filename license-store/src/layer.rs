@@ -70,7 +70,7 @@ macro_rules! with_ports {
                 async fn execute_endpoint(
                     &self, id: &EndpointId, command: &EndpointCommand, context: &EndpointContext
                 ) -> EndpointOutcome;
-                async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> bool;
+                async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> bool;
                 async fn lease_deliveries(&self, request: &LeaseRequest) -> LeasedDeliveries;
                 async fn settle(&self, settlement: &Settlement) -> Settled;
                 async fn return_delivery(
@@ -81,8 +81,8 @@ macro_rules! with_ports {
                     &self, endpoint: &EndpointId, status: Option<DeliveryStatus>, page: &PageRequest<u64>
                 ) -> Page<DeliveryDetail, u64>;
                 async fn get_delivery(&self, endpoint: &EndpointId, event: &EventId) -> Option<DeliveryDetail>;
-                async fn replay_delivery<'a>(
-                    &self, endpoint: &EndpointId, event: &EventId, now: DateTime<Utc>, audit: Option<&'a AuditEntry>
+                async fn replay_delivery(
+                    &self, endpoint: &EndpointId, event: &EventId, now: DateTime<Utc>, audit: Option<AuditEntry>
                 ) -> bool;
                 async fn replay_since(&self, replay: &Replay) -> Replayed;
             }

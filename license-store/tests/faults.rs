@@ -135,8 +135,8 @@ async fn read_row(store: &dyn FullStore, new: &NewLicense, read: &Read) -> Resul
 async fn assert_corrupt(store: &dyn FullStore, new: &NewLicense, broken: &Broken) {
     let Broken { table, column, value, read } = broken;
     let found = read_row(store, new, read).await;
-    // An error names the license of a row; an idempotency key is named itself.
-    let row = if *table == "idempotency_keys" { "order 1" } else { new.license.id.as_str() };
+    // An error names the license of a row.
+    let row = new.license.id.as_str();
     match found {
         Err(error @ StoreError::Corrupt { .. }) => {
             let text = error.to_string();

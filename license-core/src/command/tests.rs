@@ -7,11 +7,12 @@ mod notices;
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::TimeDelta;
+use serde_json::json;
 
 use super::*;
 use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::domain::DomainName;
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
     ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
     Metadata, MetadataPatch, Reminders, Status,

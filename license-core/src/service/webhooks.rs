@@ -1,24 +1,25 @@
 //! Webhook endpoints and deliveries.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod outgoing;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+pub use outgoing::{Outgoing, OutgoingBatch};
 
 use super::clock::ClockService;
 use super::context::ServiceContext;
 use super::events::EventService;
 use crate::access::Actor;
-use crate::clock::CLOCK_TOLERANCE;
 use crate::command::{Idempotency, IdempotencyKey};
 use crate::error::{Resource, ServiceError};
-use crate::event::{Event, EventId, Subject};
-use crate::store::{DeliveryDetail, LeaseRequest, LeasedDelivery, Page, PageRequest, Replay, WebhookStore};
+use crate::event::{EventId, Subject};
+use crate::store::{DeliveryDetail, Page, PageRequest, Replay, WebhookStore};
 use crate::validation::Denial;
 use crate::webhook::{
-    Attempt, AttemptResult, Delivery, DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId,
-    EndpointOutcome, EndpointSettings, LeaseToken, MAX_LEASE, NewEndpoint, ReplayedEvents, Settled,
-    Settlement, WebhookSecret, endpoint_deleted, events_replayed,
+    DeliveryStatus, Endpoint, EndpointCommand, EndpointContext, EndpointId, EndpointOutcome,
+    EndpointSettings, NewEndpoint, ReplayedEvents, WebhookSecret, endpoint_deleted, events_replayed,
 };
 
 /// Maximum number of events that a replay looks at in one transaction.
@@ -45,35 +46,9 @@ pub struct TestEvent {
 /// How a command was executed.
 enum Executed {
     /// By this call; the endpoint after it.
-    Now(Endpoint),
+    Now(Box<Endpoint>),
     /// By an earlier request with the same idempotency key, which caused this event.
     Before(EventId),
-}
-
-/// A leased delivery, ready to send.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outgoing {
-    /// The delivery.
-    pub delivery: Delivery,
-    /// The event; the license key in it is masked.
-    pub event: Event,
-    /// The endpoint. Never log its URL: for many receivers it is the credential.
-    pub endpoint: Endpoint,
-    /// Secrets to sign with, newest first. Each gives one signature.
-    pub secrets: Vec<WebhookSecret>,
-    /// Identifies the lease.
-    pub token: LeaseToken,
-}
-
-/// Leased deliveries, ready to send.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutgoingBatch {
-    /// The deliveries, in the order in which to start them.
-    pub deliveries: Vec<Outgoing>,
-    /// As [`LeasedDeliveries::next_due`](crate::store::LeasedDeliveries::next_due).
-    pub next_due: Option<DateTime<Utc>>,
-    /// As [`LeasedDeliveries::freed`](crate::store::LeasedDeliveries::freed).
-    pub freed: u32,
 }
 
 /// Manages webhook endpoints and hands out deliveries to send. Clones share everything but the
@@ -160,7 +135,7 @@ impl WebhookService {
             settings.check()?;
         }
         match self.execute_once(id, command, None).await? {
-            Executed::Now(endpoint) => Ok(endpoint),
+            Executed::Now(endpoint) => Ok(*endpoint),
             Executed::Before(_) => self.get(id).await,
         }
     }
@@ -173,7 +148,7 @@ impl WebhookService {
     ) -> Result<Executed, ServiceError> {
         let context = EndpointContext { now: self.context.now(), by: self.actor.clone(), idempotency };
         match self.store.execute_endpoint(id, command, &context).await? {
-            EndpointOutcome::Done(endpoint) => Ok(Executed::Now(*endpoint)),
+            EndpointOutcome::Done(endpoint) => Ok(Executed::Now(endpoint)),
             EndpointOutcome::Repeated(event) => Ok(Executed::Before(event)),
             EndpointOutcome::KeyReused => Err(ServiceError::Denied(Denial::KeyReused)),
             EndpointOutcome::Disabled => Err(ServiceError::EndpointDisabled),
@@ -210,7 +185,8 @@ impl WebhookService {
         let executed = self.execute_once(id, &EndpointCommand::Test, idempotency).await?;
         self.events.assign_positions().await?;
         Ok(match executed {
-            Executed::Now(Endpoint { id, last_event, .. }) => {
+            Executed::Now(endpoint) => {
+                let Endpoint { id, last_event, .. } = *endpoint;
                 TestEvent { id: EventId::new(Subject::Endpoint(id), last_event), repeated: false }
             }
             Executed::Before(id) => TestEvent { id, repeated: true },
@@ -220,7 +196,7 @@ impl WebhookService {
     /// Deletes an endpoint with its deliveries.
     pub async fn delete(&self, id: &EndpointId) -> Result<(), ServiceError> {
         let audit = self.actor.as_ref().map(|by| endpoint_deleted(id, by, self.context.now()));
-        let deleted = self.store.delete_endpoint(id, audit.as_ref()).await?;
+        let deleted = self.store.delete_endpoint(id, audit).await?;
         if deleted { Ok(()) } else { Err(ServiceError::NotFound(Resource::Endpoint)) }
     }
 
@@ -251,7 +227,7 @@ impl WebhookService {
     pub async fn replay(&self, id: &EndpointId, event: &EventId) -> Result<DeliveryDetail, ServiceError> {
         let (now, what) = (self.context.now(), ReplayedEvents::One(event.clone()));
         let audit = self.actor.as_ref().map(|by| events_replayed(id, &what, by, now));
-        if !self.store.replay_delivery(id, event, now, audit.as_ref()).await? {
+        if !self.store.replay_delivery(id, event, now, audit).await? {
             return Err(ServiceError::NotFound(Resource::Delivery));
         }
         self.delivery(id, event).await
@@ -274,78 +250,5 @@ impl WebhookService {
             after = replayed.next;
         }
         Ok(count)
-    }
-
-    /// Leases due deliveries for `lease`, which is cut to [`MAX_LEASE`]: at most `limit`, and at most `per_endpoint` of one endpoint on all
-    /// nodes.
-    pub async fn lease(
-        &self,
-        limit: u32,
-        per_endpoint: u32,
-        lease: TimeDelta,
-    ) -> Result<OutgoingBatch, ServiceError> {
-        self.events.assign_positions().await?;
-        let now = self.context.now();
-        let token = self.context.sources.with_rng(|rng| LeaseToken::generate(rng))?;
-        let latest_retry = now + self.context.webhook_schedule.longest_pause() + CLOCK_TOLERANCE;
-        let lease_until = now + lease.min(MAX_LEASE);
-        let request = LeaseRequest { now, lease_until, latest_retry, token, limit, per_endpoint };
-        let leased = self.store.lease_deliveries(&request).await?;
-        let masked = self.context.masked_key();
-        let mut deliveries = Vec::with_capacity(leased.deliveries.len());
-        for LeasedDelivery { delivery, mut event, endpoint } in leased.deliveries {
-            event.show_key(&masked);
-            let secrets = self.secrets(&endpoint, now);
-            let outgoing = Outgoing { delivery, event, endpoint, secrets: Vec::new(), token };
-            match secrets {
-                Ok(secrets) => deliveries.push(Outgoing { secrets, ..outgoing }),
-                // A damaged row stops only its own endpoint, whose attempts show the error.
-                Err(error) => {
-                    let result = AttemptResult::Failed { error: error.to_string() };
-                    let attempt = Attempt { at: now, duration: Duration::ZERO, result };
-                    self.settle(&outgoing, attempt).await?;
-                }
-            }
-        }
-        Ok(OutgoingBatch { deliveries, next_due: leased.next_due, freed: leased.freed })
-    }
-
-    fn secrets(&self, endpoint: &Endpoint, now: DateTime<Utc>) -> Result<Vec<WebhookSecret>, ServiceError> {
-        let previous = endpoint.previous_secret.iter().filter(|previous| now < previous.until);
-        let sealed = [&endpoint.secret].into_iter().chain(previous.map(|previous| &previous.sealed));
-        let open = |sealed| self.context.vault.open_secret(sealed, &endpoint.id);
-        sealed
-            .map(open)
-            .collect::<Result<_, _>>()
-            .map_err(|_| ServiceError::SealedSecret(endpoint.id.clone()))
-    }
-
-    /// Records how an attempt ended.
-    ///
-    /// # Errors
-    /// Returns [`ServiceError::Rng`] if the generator fails. After an error, the lease expires and the
-    /// delivery is attempted again.
-    pub async fn settle(&self, outgoing: &Outgoing, attempt: Attempt) -> Result<Settled, ServiceError> {
-        let mut random = [0; 2];
-        self.context.sources.with_rng(|rng| rng.try_fill_bytes(&mut random))?;
-        let settlement = Settlement {
-            endpoint_id: outgoing.delivery.endpoint_id.clone(),
-            event_id: outgoing.delivery.event_id.clone(),
-            token: outgoing.token,
-            attempt: attempt.to_stored(),
-            jitter: u16::from_be_bytes(random) % 1_001,
-            schedule: self.context.webhook_schedule.clone(),
-            now: self.context.now(),
-            clock_is_plausible: self.clock.plausible_now().is_some(),
-        };
-        Ok(self.store.settle(&settlement).await?)
-    }
-
-    /// Returns a leased delivery that was not attempted, so that another node can take it at once.
-    ///
-    /// # Errors
-    /// After an error, the lease expires and the delivery is attempted then.
-    pub async fn return_delivery(&self, outgoing: &Outgoing) -> Result<(), ServiceError> {
-        Ok(self.store.return_delivery(&outgoing.delivery, outgoing.token, self.context.now()).await?)
     }
 }

@@ -45,11 +45,7 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
 
     /// Deletes an endpoint with its deliveries and attempts, and writes the audit entry. Returns `false` and
     /// writes nothing if there was none.
-    async fn delete_endpoint<'a>(
-        &self,
-        id: &EndpointId,
-        audit: Option<&'a AuditEntry>,
-    ) -> Result<bool, StoreError>;
+    async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
 
     /// Leases due deliveries to `request.token` until `request.lease_until`: at most `request.limit`, only of
     /// enabled endpoints. At most `request.per_endpoint` of one endpoint are leased at once, including those
@@ -96,12 +92,12 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a delivery due at `now`, starts its schedule again, and writes the audit entry. A delivery whose
     /// lease [holds](crate::webhook::lease_holds) is not changed. Returns `false` and writes nothing if there is
     /// no such delivery.
-    async fn replay_delivery<'a>(
+    async fn replay_delivery(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-        audit: Option<&'a AuditEntry>,
+        audit: Option<AuditEntry>,
     ) -> Result<bool, StoreError>;
 
     /// Makes deliveries of a range of events due again, and creates those that are missing, for example

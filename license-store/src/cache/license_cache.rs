@@ -118,8 +118,11 @@ async fn rotate(
         };
         let version = before.version;
         // The license may reach the expected version before the command runs, with a key that was not read.
-        // So a stale command must not run, but a repeated request is answered.
         let is_stale = context.expected_version.is_some_and(|expected| expected != version);
+        if is_stale && context.idempotency.is_none() {
+            return Ok(CommandOutcome::Denied(Denial::Stale { version }));
+        }
+        // A stale command must not run, but a repeated request is answered.
         let expected_version = Some(if is_stale { NO_VERSION } else { version });
         let pinned = CommandContext { expected_version, ..context.clone() };
         let outcome = store.execute(id, command, &pinned).await?;

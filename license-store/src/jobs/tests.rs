@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use license_core::access::{Actor, AuditFilter, Principal};
 use license_core::clock::{Clock, ManualClock};
+use license_core::command::IdempotencyKey;
 use license_core::event::EventType;
 use license_core::license::Expiry;
 use license_core::store::{HealthWarning, PageRequest};
@@ -180,6 +181,23 @@ async fn jobs_pause_while_the_clock_is_implausible() {
     let types: Vec<_> = engine.events.after(0, 1_000).await.expect("events");
     let types: Vec<_> = types.iter().map(|one| one.event.event_type.as_str()).collect();
     assert!(types.contains(&"license.expired") && types.contains(&"activation.released"), "{types:?}");
+    engine.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A key is kept for 30 days. Then a request with it is a new one.
+#[tokio::test(start_paused = true)]
+async fn old_idempotency_keys_are_deleted() {
+    let clock = clock();
+    let [engine, other] = nodes(&clock, PlanCatalog::standard()).await;
+    let issued = engine.licenses.issue(&spec("starter"), None).await.expect("a license");
+    let licenses = engine.licenses.with_idempotency_key(IdempotencyKey::parse("payment 1").ok());
+    for (days, repeated) in [(0, false), (30, true), (1, false)] {
+        clock.advance(TimeDelta::days(days));
+        sleep(retention::INTERVAL * 2).await;
+        let renewed = licenses.renew(&issued.detail.license.id).await.expect("renewed");
+        assert_eq!(renewed.repeated, repeated, "{days} days later");
+    }
     engine.shutdown().await;
     other.shutdown().await;
 }

@@ -19,6 +19,12 @@ impl AuditLog {
         self.entries.insert(self.last, entry.clone());
     }
 
+    pub(super) fn extend<'a>(&mut self, entries: impl IntoIterator<Item = &'a AuditEntry>) {
+        for entry in entries {
+            self.add(entry);
+        }
+    }
+
     /// Replaces the address in the entries of a license, and removes their metadata up to a moment.
     pub(super) fn erase(&mut self, id: &LicenseId, erasure: &Erasure, until: DateTime<Utc>) {
         for entry in self.entries.values_mut().filter(|entry| entry.license_id.as_ref() == Some(id)) {

@@ -31,7 +31,7 @@ impl WebhookStore for MemoryStore {
         let room = endpoints.len() < limits::ENDPOINTS;
         if room {
             endpoints.insert(endpoint.id.clone(), endpoint.clone());
-            audit.iter().for_each(|audit| data.audit.add(audit));
+            data.audit.extend(audit);
         }
         Ok(room)
     }
@@ -70,16 +70,18 @@ impl WebhookStore for MemoryStore {
             waiting.for_each(|stored| stored.delivery.due_at = Some(now));
         }
         data.events.endpoints.insert(id.clone(), endpoint);
-        audit.iter().for_each(|audit| data.audit.add(audit));
+        data.audit.extend(&audit);
         self.feed.notify(ChangeNotice::Events);
         Ok(outcome)
     }
 
-    async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> Result<bool> {
+    async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> Result<bool> {
         let mut data = self.data();
         data.events.deliveries.retain(|(endpoint, _), _| endpoint != id);
         let deleted = data.events.endpoints.remove(id).is_some();
-        audit.filter(|_| deleted).into_iter().for_each(|audit| data.audit.add(audit));
+        if deleted {
+            data.audit.extend(&audit);
+        }
         Ok(deleted)
     }
 
@@ -183,17 +185,17 @@ impl WebhookStore for MemoryStore {
         Ok(stored.and_then(|stored| data.events.detail(stored)))
     }
 
-    async fn replay_delivery<'a>(
+    async fn replay_delivery(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-        audit: Option<&'a AuditEntry>,
+        audit: Option<AuditEntry>,
     ) -> Result<bool> {
         let mut data = self.data();
         let Some(stored) = data.events.find(endpoint, event) else { return Ok(false) };
         stored.replay(now);
-        audit.into_iter().for_each(|audit| data.audit.add(audit));
+        data.audit.extend(&audit);
         self.feed.notify(ChangeNotice::Events);
         Ok(true)
     }
@@ -223,7 +225,7 @@ impl WebhookStore for MemoryStore {
             let stored = events.deliveries.entry((endpoint_id.clone(), position)).or_insert_with(new);
             count += u32::from(stored.replay(*now));
         }
-        audit.iter().for_each(|audit| data.audit.add(audit));
+        data.audit.extend(audit);
         self.feed.notify(ChangeNotice::Events);
         Ok(Replayed { count, next })
     }

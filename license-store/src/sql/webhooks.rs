@@ -49,8 +49,8 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         retry(|| self.database.try_execute_endpoint(id, command, context)).await
     }
 
-    async fn delete_endpoint<'a>(&self, id: &EndpointId, audit: Option<&'a AuditEntry>) -> Result<bool> {
-        retry(|| self.database.try_delete_endpoint(id, audit)).await
+    async fn delete_endpoint(&self, id: &EndpointId, audit: Option<AuditEntry>) -> Result<bool> {
+        retry(|| self.database.try_delete_endpoint(id, audit.as_ref())).await
     }
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
@@ -109,14 +109,14 @@ impl<D: Dialect> WebhookStore for SqlStore<D> {
         rows.first("deliveries", "", Reader::delivery_detail)
     }
 
-    async fn replay_delivery<'a>(
+    async fn replay_delivery(
         &self,
         endpoint: &EndpointId,
         event: &EventId,
         now: DateTime<Utc>,
-        audit: Option<&'a AuditEntry>,
+        audit: Option<AuditEntry>,
     ) -> Result<bool> {
-        retry(|| self.database.try_replay(endpoint, event, now, audit)).await
+        retry(|| self.database.try_replay(endpoint, event, now, audit.as_ref())).await
     }
 
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed> {

@@ -1,5 +1,7 @@
 //! Tests of evictions, idle devices, customer releases and labels.
 
+use serde_json::Value;
+
 use super::*;
 use crate::access::Principal;
 

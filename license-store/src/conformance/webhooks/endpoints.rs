@@ -163,17 +163,17 @@ pub async fn endpoint_changes_are_audited(Handles { store, other, .. }: &Handles
     let event = assign_all(store).await[0].event.id();
     let entry = |what| events_replayed(id, &what, &by, at(61));
     let one = entry(ReplayedEvents::One(event.clone()));
-    assert!(ok!(webhooks.replay_delivery(id, &event, at(61), Some(&one))));
+    assert!(ok!(webhooks.replay_delivery(id, &event, at(61), Some(one.clone()))));
     let none = EventId::new(event.subject().clone(), 99);
-    assert!(!ok!(webhooks.replay_delivery(id, &none, at(61), Some(&one))));
+    assert!(!ok!(webhooks.replay_delivery(id, &none, at(61), Some(one.clone()))));
     for since in [at(0), at(1_000)] {
         let audit = Some(entry(ReplayedEvents::Since(since)));
         let replay = Replay { endpoint_id: id.clone(), since, after: 0, limit: 9, now: at(61), audit };
         ok!(webhooks.replay_since(&replay));
     }
     let deleted = endpoint_deleted(id, &by, at(62));
-    assert!(ok!(webhooks.delete_endpoint(id, Some(&deleted))));
-    assert!(!ok!(webhooks.delete_endpoint(id, Some(&deleted))), "again");
+    assert!(ok!(webhooks.delete_endpoint(id, Some(deleted.clone()))));
+    assert!(!ok!(webhooks.delete_endpoint(id, Some(deleted.clone()))), "again");
 
     let filter = AuditFilter { endpoint_id: Some(id.clone()), ..AuditFilter::default() };
     let found = entries(other.audit(), &filter).await;

@@ -1,0 +1,92 @@
+//! A license during one decision.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::{Changes, CommandOutcome, Decision, FormerCustomer};
+use crate::access::Erasure;
+use crate::event::{Event, EventType, NewEvents, Subject};
+use crate::license::{Activation, ActivationId, Binding, Label, License, ReleaseReason};
+
+/// A license during one decision. A denial drops it, so that nothing changes.
+pub(super) struct Draft {
+    pub(super) license: License,
+    pub(super) now: DateTime<Utc>,
+    pub(super) added: Vec<Activation>,
+    pub(super) released: Vec<ActivationId>,
+    pub(super) labelled: Option<(ActivationId, Option<Label>)>,
+    pub(super) events: NewEvents,
+    pub(super) erased: Option<Erasure>,
+    pub(super) former_customer: Option<FormerCustomer>,
+}
+
+impl Draft {
+    pub(super) fn new(license: License, now: DateTime<Utc>) -> Self {
+        let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
+        let (labelled, erased, former_customer) = (None, None, None);
+        Self { license, now, added, released, labelled, events, erased, former_customer }
+    }
+
+    /// Adds an event. Each change must add one, because a draft without events is not written.
+    pub(super) fn emit(&mut self, event_type: EventType, data: Value) {
+        self.license.last_event += 1;
+        self.events.push(Event {
+            subject: Subject::License(self.license.id.clone()),
+            sequence: self.license.last_event,
+            event_type,
+            at: self.now,
+            data,
+        });
+    }
+
+    /// Takes a slot. The caller must check that one is free.
+    pub(super) fn add(&mut self, binding: Binding) {
+        let id = ActivationId::new(&self.license.id, self.license.last_event + 1);
+        *self.slots(&binding) += 1;
+        let activation = Activation { id, binding, created_at: self.now, label: None };
+        self.emit(EventType::ActivationCreated, json!({ "activation": activation_json(&activation) }));
+        self.added.push(activation);
+    }
+
+    /// Frees a slot.
+    pub(super) fn release(&mut self, activation: &Activation, reason: ReleaseReason) {
+        let slots = self.slots(&activation.binding);
+        *slots = slots.saturating_sub(1);
+        let data = json!({ "activation": activation_json(activation), "reason": reason.as_str() });
+        self.emit(EventType::ActivationReleased, data);
+        self.released.push(activation.id.clone());
+    }
+
+    fn slots(&mut self, binding: &Binding) -> &mut u64 {
+        match binding {
+            Binding::Domain(_) => &mut self.license.domains_used,
+            Binding::Device(_) => &mut self.license.devices_used,
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Decision {
+        if self.events.is_empty() {
+            return Decision { outcome: CommandOutcome::Done(Arc::new(self.license)), changes: None };
+        }
+        self.license.version += 1;
+        let changes = self.into_changes();
+        Decision { outcome: CommandOutcome::Done(Arc::clone(&changes.license)), changes: Some(changes) }
+    }
+
+    pub(super) fn into_changes(self) -> Changes {
+        let Self { license, now: _, added, released, labelled, events, erased, former_customer } = self;
+        let (license, audit, idempotency) = (Arc::new(license), None, None);
+        Changes { license, added, released, labelled, events, audit, erased, idempotency, former_customer }
+    }
+}
+
+/// Returns the JSON of an activation for events and the audit, without its label, which may name a person.
+pub(crate) fn activation_json(activation: &Activation) -> Value {
+    json!({
+        "id": activation.id.as_str(),
+        "kind": activation.binding.kind().as_str(),
+        "name": activation.binding.value(),
+    })
+}

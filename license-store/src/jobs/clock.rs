@@ -32,11 +32,11 @@ impl BackgroundJob for ClockJob {
             let (mut was_plausible, mut next_look) = (true, Instant::now());
             loop {
                 if Instant::now() >= next_look || self.clock.plausible_now().is_none() {
+                    next_look = Instant::now() + LOOK_INTERVAL;
                     match self.clock.look().await {
                         Ok(state) => {
                             log_change(was_plausible, state);
                             was_plausible = state.is_plausible;
-                            next_look = Instant::now() + LOOK_INTERVAL;
                         }
                         Err(error) => {
                             tracing::warn!(%error, "reading the heartbeat of the clock failed; it will be retried");

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod endpoint;
+mod failing;
 mod schedule;
 
 pub use crate::id::EndpointId;
@@ -12,6 +13,7 @@ pub use delivery::{
 };
 pub use endpoint::{
     DisabledReason, Endpoint, EndpointCommand, EndpointDecision, EndpointSettings, EndpointSettingsError,
-    EndpointState, EventSelection, Failing, MAX_FAILING_GAP, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
+    EndpointState, EventSelection, PreviousSecret, SECRET_OVERLAP, decide_endpoint,
 };
+pub use failing::{Failing, MAX_FAILING_GAP};
 pub use schedule::{MAX_RETRY_AFTER, SCHEDULE, Schedule, ScheduleError};

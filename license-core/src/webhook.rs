@@ -3,6 +3,7 @@
 mod command;
 mod delivery;
 mod endpoint;
+mod failing;
 mod schedule;
 
 pub use crate::id::EndpointId;
@@ -17,6 +18,7 @@ pub use delivery::{
 };
 pub use endpoint::{
     DisabledReason, Endpoint, EndpointSettings, EndpointSettingsError, EndpointState, EventSelection,
-    Failing, MAX_FAILING_GAP, PreviousSecret, SECRET_OVERLAP,
+    PreviousSecret, SECRET_OVERLAP,
 };
+pub use failing::{Failing, MAX_FAILING_GAP};
 pub use schedule::{MAX_RETRY_AFTER, SCHEDULE, Schedule, ScheduleError};

@@ -72,8 +72,9 @@ struct Waiting {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ClockGuard {
-    /// The heartbeat at the last look; `None` before the first look.
-    known: Option<Option<DateTime<Utc>>>,
+    has_looked: bool,
+    /// The heartbeat at the last look; `None` if the database is new.
+    heartbeat: Option<DateTime<Utc>>,
     /// The last plausible reading, or the heartbeat and the moment at which it was read. `None` if the
     /// database is new.
     trusted: Option<ClockReading>,
@@ -91,17 +92,17 @@ impl ClockGuard {
     /// Returns whether there was a [`look`](Self::look) at the heartbeat.
     #[must_use]
     pub fn has_looked(&self) -> bool {
-        self.known.is_some()
+        self.has_looked
     }
 
     /// Takes a reading and the heartbeat of the database. Returns the time to which the heartbeat must be
     /// moved, if it must.
     #[must_use]
     pub fn look(&mut self, reading: ClockReading, heartbeat: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        if self.known != Some(heartbeat) {
+        if !self.has_looked || self.heartbeat != heartbeat {
             // The heartbeat of another node or of an operator counts more than what this node saw.
             let trusted = heartbeat.map(|at| ClockReading { wall: at, ..reading });
-            *self = Self { known: Some(heartbeat), trusted, ..Self::default() };
+            *self = Self { has_looked: true, heartbeat, trusted, ..Self::default() };
         }
         let is_due =
             heartbeat.is_none_or(|at| !is_near(reading.wall, at) || reading.wall - at >= HEARTBEAT_INTERVAL);
@@ -110,12 +111,12 @@ impl ClockGuard {
 
     /// Records that this node has moved the heartbeat.
     pub fn heartbeat_moved(&mut self, to: DateTime<Utc>) {
-        self.known = Some(Some(to));
+        self.heartbeat = Some(to);
     }
 
     /// Takes a reading between two looks at the heartbeat. Returns whether it is plausible.
     pub fn observe(&mut self, reading: ClockReading) -> bool {
-        if !self.has_looked() {
+        if !self.has_looked {
             return false;
         }
         self.plausible = self.trusted.is_none_or(|trusted| reading.follows(trusted));

@@ -69,7 +69,8 @@ impl ClockService {
         };
         if let Some(to) = due {
             let change = HeartbeatChange { from: heartbeat, to, audit: None };
-            if self.store.move_heartbeat(&change).await? {
+            // A full disk must not keep the server from starting. The next look tries again.
+            if matches!(self.store.move_heartbeat(&change).await, Ok(true)) {
                 self.guard().heartbeat_moved(to);
             }
         }

@@ -76,7 +76,7 @@ pub(crate) fn validate_row(
         metadata: line.metadata,
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
-        expiry_notice: line.expiry_notice.map_or(notice, |given| given.map(Into::into)),
+        expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
     };
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));

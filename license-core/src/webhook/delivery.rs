@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::endpoint::{DisabledReason, Endpoint, Failing};
+use super::endpoint::{DisabledReason, Endpoint};
+use super::failing::Failing;
 use super::schedule::{MAX_RETRY_AFTER, Schedule};
 use crate::clock::whole_micros;
 use crate::event::{Event, EventId, EventType};

@@ -9,14 +9,12 @@ use crate::event::{Event, EventType, Subject};
 use crate::limits;
 use crate::text_enum::text_enum;
 
+use super::failing::Failing;
 use crate::id::EndpointId;
 use crate::key::SealedSecret;
 
 /// Time for which deliveries are also signed with the old secret after a rotation.
 pub const SECRET_OVERLAP: TimeDelta = TimeDelta::hours(24);
-
-/// Time between two failed attempts that counts at most towards [`DISABLE_AFTER`](super::DISABLE_AFTER).
-pub const MAX_FAILING_GAP: TimeDelta = TimeDelta::hours(24);
 
 /// The events that an endpoint receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,30 +150,6 @@ pub struct PreviousSecret {
     pub sealed: SealedSecret,
     /// End of the overlap.
     pub until: DateTime<Utc>,
-}
-
-/// Failures of an endpoint since its latest success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failing {
-    /// Time of the first failed attempt.
-    pub since: DateTime<Utc>,
-    /// Time of the latest failed attempt.
-    pub last_at: DateTime<Utc>,
-    /// Sum of the times between failed attempts, of which each counts at most [`MAX_FAILING_GAP`]. A jump of the
-    /// clock adds no more than that.
-    pub lasted: TimeDelta,
-}
-
-impl Failing {
-    pub(super) fn new(at: DateTime<Utc>) -> Self {
-        Self { since: at, last_at: at, lasted: TimeDelta::zero() }
-    }
-
-    /// Adds a failed attempt.
-    pub(super) fn failed_again(self, at: DateTime<Utc>) -> Self {
-        let gap = (at - self.last_at).clamp(TimeDelta::zero(), MAX_FAILING_GAP);
-        Self { last_at: at, lasted: self.lasted + gap, ..self }
-    }
 }
 
 /// A webhook endpoint.

@@ -53,6 +53,18 @@ async fn implausible_clock_is_a_warning_and_a_metric() {
     }
 }
 
+/// A full disk does not keep the services from starting.
+#[tokio::test]
+async fn services_start_if_the_heartbeat_cannot_be_written() {
+    let store = fault_store();
+    store.script("move_heartbeat", [Some(Fault::Unavailable)]);
+    let app = TestApp::over(store.clone()).await;
+    assert_eq!(store.remaining(), 0);
+    assert_eq!(Call::new("GET", "/ready").send(&app.router).await.json()["warnings"], json!([]));
+    assert!(app.services.clock.look().await.unwrap().is_plausible);
+    assert_eq!(app.services.clock.state().await.unwrap().heartbeat, Some(app.services.now()));
+}
+
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let app = TestApp::new().await;

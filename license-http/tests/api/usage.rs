@@ -169,7 +169,7 @@ async fn overview_covers_all_licenses() {
 #[tokio::test]
 async fn validation_in_the_future_does_not_extend_a_series() {
     let app = TestApp::new().await;
-    let license = app.issue("starter").await;
+    let license = app.issue("perpetual").await;
     let validate = async || app.validate(json!({ "key": license.key, "domain": "one.example" })).await;
     validate().await;
     for ahead in [TimeDelta::days(1_500), TimeDelta::days(2)] {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use license_core::job::{BackgroundJob, Shutdown};
 use license_core::service::{ClockService, ClockState};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::rounds::until;
 
-/// Interval between looks at the heartbeat.
-const INTERVAL: Duration = Duration::from_mins(1);
-/// Interval while the clock is implausible: the time until an accepted clock is noticed.
-const PAUSED_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval between looks at the heartbeat while the clock is plausible.
+const LOOK_INTERVAL: Duration = Duration::from_mins(1);
+/// Interval between readings of the clock. While it is implausible, each reading includes a look.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Compares the clock with the heartbeat of the database, and logs when it becomes implausible or plausible.
 #[derive(Debug)]
@@ -29,18 +29,21 @@ impl BackgroundJob for ClockJob {
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
         let rounds = async {
-            let mut was_plausible = true;
+            let (mut was_plausible, mut next_look) = (true, Instant::now());
             loop {
-                match self.clock.look().await {
-                    Ok(state) => {
-                        log_change(was_plausible, state);
-                        was_plausible = state.is_plausible;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "reading the heartbeat of the clock failed; it will be retried");
+                if Instant::now() >= next_look || self.clock.plausible_now().is_none() {
+                    next_look = Instant::now() + LOOK_INTERVAL;
+                    match self.clock.look().await {
+                        Ok(state) => {
+                            log_change(was_plausible, state);
+                            was_plausible = state.is_plausible;
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "reading the heartbeat of the clock failed; it will be retried");
+                        }
                     }
                 }
-                sleep(if was_plausible { INTERVAL } else { PAUSED_INTERVAL }).await;
+                sleep(INTERVAL).await;
             }
         };
         until(shutdown, rounds).await;

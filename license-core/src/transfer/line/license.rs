@@ -42,7 +42,7 @@ pub struct LicenseLine {
     pub(crate) version: Option<u64>,
     pub(crate) last_event: Option<u64>,
     #[serde(default, deserialize_with = "given")]
-    pub(crate) expiry_notice: Option<Option<NoticeFields>>,
+    pub(crate) expiry_notice: Option<NoticeLine>,
     pub(crate) validation_count: Option<u64>,
     pub(crate) last_validated_at: Option<Time>,
     /// Domains and devices without lines of their own. An export has a line for each activation.
@@ -55,7 +55,11 @@ pub struct LicenseLine {
     pub(crate) notes: Vec<ImportNote>,
 }
 
-/// The last event about the end of a term.
+/// The last event about the end of a term, or `null`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct NoticeLine(pub(crate) Option<NoticeFields>);
+
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoticeFields {
@@ -131,7 +135,7 @@ impl LicenseLine {
             metadata,
             version: Some(version),
             last_event: Some(last_event),
-            expiry_notice: Some(expiry_notice.map(Into::into)),
+            expiry_notice: Some(NoticeLine(expiry_notice.map(Into::into))),
             validation_count: Some(validation_count),
             last_validated_at: last_validated_at.map(Time),
             domains: Vec::new(),

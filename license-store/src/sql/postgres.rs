@@ -165,6 +165,10 @@ impl Dialect for Postgres {
         }
     }
 
+    fn begin_compaction(&self) -> SqlStr {
+        self.begin_repeatable.clone()
+    }
+
     fn begin_read(&self) -> SqlStr {
         self.begin_read.clone()
     }

@@ -38,7 +38,7 @@ const LOG_PAGES: &str = "32768";
 /// Bytes that the log keeps when it restarts: a commit that makes the file longer takes more time.
 const LOG_BYTES: &str = "67108864";
 /// Age at which a connection for lists is replaced: a new one knows the latest statistics of the planner.
-const LIST_READER_AGE: Duration = Duration::from_secs(600);
+const LIST_READER_AGE: Duration = Duration::from_mins(10);
 /// Pause between attempts to open a file that another process is opening.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
 // IMMEDIATE takes the write lock at once; a transaction that reads first and writes later fails if another
@@ -47,7 +47,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(10);
 // stays in the file. FAST skips pages that become free, which would be written only for that.
 const BEGIN_FULL: &str = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
 const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
-const BEGIN_REPEATABLE: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";
+const BEGIN_COMPACTION: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/sqlite/0001_initial.sql"))];
 
@@ -105,9 +105,12 @@ impl Dialect for Sqlite {
     fn begin_write(&self, durability: Durability) -> SqlStr {
         SqlStr::from_static(match durability {
             Durability::PowerLoss => BEGIN_FULL,
-            Durability::ProcessCrash => BEGIN_NORMAL,
-            Durability::Repeatable => BEGIN_REPEATABLE,
+            Durability::ProcessCrash | Durability::Repeatable => BEGIN_NORMAL,
         })
+    }
+
+    fn begin_compaction(&self) -> SqlStr {
+        SqlStr::from_static(BEGIN_COMPACTION)
     }
 
     fn begin_read(&self) -> SqlStr {

@@ -53,7 +53,7 @@ pub(crate) async fn backup(args: &BackupArgs, flags: &DatabaseFlags) -> Result<E
     let shown = secret_file.display();
     match secret.map(|secret| secret.create_file(&secret_file)) {
         Some(Ok(true)) => {
-            say(&format!("its secret is in {shown}: the two files together reveal all license keys"))
+            say(&format!("its secret is in {shown}: the two files together reveal all license keys"));
         }
         Some(Ok(false)) => return Err(format!("the secret is not backed up: {shown} exists already")),
         Some(Err(error)) => return Err(format!("the secret is not backed up: {error}")),

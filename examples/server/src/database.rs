@@ -130,7 +130,8 @@ impl Database {
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self::Sqlite(path) = self else { return Ok(()) };
         let log = beside(path, "-wal");
-        if self.is_new() && std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        // In this order: a database that others create meanwhile has its log later than its first page.
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) && self.is_new() {
             return Err(format!(
                 "{self} is missing or empty, but its log {} exists: put the database back, or move the log away",
                 log.display()

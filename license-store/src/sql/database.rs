@@ -192,9 +192,18 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Waits for the writer and begins a transaction on it.
     pub(super) async fn begin(&self, durability: Durability) -> Result<Tx<D>> {
+        self.begin_on_writer(self.dialect.begin_write(durability)).await
+    }
+
+    /// Waits for the writer and begins a transaction of the compactor.
+    pub(super) async fn begin_compaction(&self) -> Result<Tx<D>> {
+        self.begin_on_writer(self.dialect.begin_compaction()).await
+    }
+
+    async fn begin_on_writer(&self, begin: SqlStr) -> Result<Tx<D>> {
         self.check_files()?;
         let connection = self.pools.writer.acquire().await.map_err(|error| self.failed(error))?;
-        self.begin_on(connection, self.dialect.begin_write(durability)).await
+        self.begin_on(connection, begin).await
     }
 
     /// Waits for the lock of the compactor, if the dialect has one.

@@ -27,6 +27,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Begins a transaction that writes. Names the isolation level instead of relying on the server's
     /// default.
     fn begin_write(&self, durability: Durability) -> SqlStr;
+    /// Begins a transaction of the compactor, which repeats it if a crash loses the commit. Rows that it
+    /// deletes need not be overwritten: they have no data of a customer.
+    fn begin_compaction(&self) -> SqlStr;
     /// Begins a transaction that reads from one snapshot.
     fn begin_read(&self) -> SqlStr;
     /// Begins a transaction for a list or a report. Its time is limited.
@@ -121,7 +124,6 @@ pub enum Durability {
     /// A crash of this process.
     ProcessCrash,
     /// A crash of this process only. If a crash of the database loses the commit, a job repeats the work.
-    /// Deleted rows are not overwritten, so they must not be about a customer.
     Repeatable,
 }
 

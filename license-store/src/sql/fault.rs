@@ -109,6 +109,11 @@ mod tests {
         }
     }
 
+    fn check_full_disk<D: Dialect>(full: &[&str], other: &[&str]) {
+        assert!(full.iter().all(|code| D::is_disk_full(code)), "{full:?}");
+        assert!(!other.iter().any(|code| D::is_disk_full(code)), "{other:?}");
+    }
+
     fn check_lists<D: Dialect>(time_limit: &'static str, other: &'static str) {
         let error = |code| store_error::<D>(sqlx::Error::Database(Box::new(Coded(code))));
         assert!(matches!(list_error::<D>(error(time_limit)), StoreError::QueryTooBroad { .. }));
@@ -122,6 +127,8 @@ mod tests {
     #[test]
     fn sqlite_codes_are_mapped() {
         check_lists::<super::super::sqlite::Sqlite>("9", "13");
+        // Full, a write that a quota or a limit refused, no room for the index of the log.
+        check_full_disk::<super::super::sqlite::Sqlite>(&["13", "778", "4874"], &["10", "266", "5", "9", ""]);
         // Busy: plain, recovery, snapshot, timeout; locked: plain, shared cache.
         let contended = ["5", "261", "517", "773", "6", "262"];
         // I/O, full, cannot open, corrupt, read-only, no database.
@@ -132,6 +139,7 @@ mod tests {
     #[test]
     fn postgres_codes_are_mapped() {
         check_lists::<super::super::postgres::Postgres>("57014", "53100");
+        check_full_disk::<super::super::postgres::Postgres>(&["53100"], &["53200", "57014", "40001", ""]);
         let unavailable = [
             ("40003", "statement_completion_unknown"),
             ("08007", "transaction_resolution_unknown"),

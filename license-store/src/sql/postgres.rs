@@ -1,10 +1,10 @@
 //! PostgreSQL: one database, any number of nodes.
 
 mod listener;
+mod options;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::time::Duration;
 
 use license_core::store::BoxError;
@@ -15,8 +15,9 @@ use super::database::Pools;
 use super::dialect::{Dialect, Durability, Value, driver};
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
-use super::retry::ATTEMPTS;
 use super::store::SqlStore;
+pub use options::PostgresOptions;
+use options::millis;
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/postgres/0001_initial.sql"))];
 
@@ -29,81 +30,6 @@ const PING_AFTER: Duration = Duration::from_secs(1);
 const SNAPSHOT_IDLE: &str = "10min";
 /// Name of the connections in `pg_stat_activity`, unless the URL has one.
 const APPLICATION: &str = "license-store";
-
-/// Settings of a [`PostgresStore`].
-#[derive(Clone)]
-pub struct PostgresOptions {
-    /// Maximum number of connections, without those for lists.
-    pub max_connections: u32,
-    /// Maximum number of connections for lists, reports and exports. Validations never wait for these.
-    pub list_connections: u32,
-    /// How long the server works on a statement of a list or a report before it fails with
-    /// [`QueryTooBroad`](license_core::StoreError::QueryTooBroad). In whole milliseconds. Exports have the
-    /// `statement_timeout` for each page.
-    pub list_timeout: Duration,
-    /// How long a call waits for a connection, a new one included, before the store is unavailable.
-    pub acquire_timeout: Duration,
-    /// How long the server works on one statement, or waits for the next one of a transaction, before the
-    /// store is unavailable. In whole milliseconds.
-    pub statement_timeout: Duration,
-    /// How long a call waits for locks, summed over its attempts, before it fails as contended. In whole
-    /// milliseconds.
-    pub lock_timeout: Duration,
-    /// Whether there is a pooler in transaction mode, such as pgbouncer, between node and server. Each
-    /// transaction may then run on another connection, so statements are not cached, timeouts are set in each
-    /// transaction, and every read is a transaction. Slower; off by default.
-    pub transaction_pooler: bool,
-    /// URL at which to listen for changes of other nodes; `None` for that of the database. A pooler in
-    /// transaction mode does not forward notifications; with one, set the URL of the server itself.
-    pub listen_url: Option<String>,
-}
-
-impl Default for PostgresOptions {
-    fn default() -> Self {
-        Self {
-            max_connections: 10,
-            list_connections: 2,
-            list_timeout: Duration::from_secs(2),
-            acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(5),
-            lock_timeout: Duration::from_secs(3),
-            transaction_pooler: false,
-            listen_url: None,
-        }
-    }
-}
-
-/// Does not show `listen_url`, which may contain a password.
-impl fmt::Debug for PostgresOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresOptions")
-            .field("max_connections", &self.max_connections)
-            .field("list_connections", &self.list_connections)
-            .field("list_timeout", &self.list_timeout)
-            .field("acquire_timeout", &self.acquire_timeout)
-            .field("statement_timeout", &self.statement_timeout)
-            .field("lock_timeout", &self.lock_timeout)
-            .field("transaction_pooler", &self.transaction_pooler)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Returns a timeout in PostgreSQL's unit. 0 would be no limit at all.
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX).max(1)
-}
-
-impl PostgresOptions {
-    /// Sets the timeouts, for a session or, with `LOCAL`, for a transaction.
-    fn timeouts(&self, local: &str) -> String {
-        let (statement, lock) = (millis(self.statement_timeout), millis(self.lock_timeout / ATTEMPTS));
-        // Without the last one, a node that is suspended in a transaction holds its lock until it resumes.
-        format!(
-            "SET {local} statement_timeout = {statement}; SET {local} lock_timeout = {lock}; \
-             SET {local} idle_in_transaction_session_timeout = {statement}"
-        )
-    }
-}
 
 /// The dialect of PostgreSQL.
 #[derive(Debug)]
@@ -163,6 +89,10 @@ impl Dialect for Postgres {
             Durability::PowerLoss | Durability::ProcessCrash => self.begin_write.clone(),
             Durability::Repeatable => self.begin_repeatable.clone(),
         }
+    }
+
+    fn begin_compaction(&self) -> SqlStr {
+        self.begin_repeatable.clone()
     }
 
     fn begin_read(&self) -> SqlStr {

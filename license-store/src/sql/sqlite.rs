@@ -2,35 +2,35 @@
 
 pub mod backup;
 mod checkpoint;
+mod connect;
 mod files;
+mod options;
 #[cfg(test)]
 mod tests;
 mod time_limit;
 
-use std::error::Error;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_core::store::BoxError;
-
 use sqlx::sqlite::{
-    Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
-    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Executor, SqlStr};
-use tokio::time::{Instant, sleep};
 
 use super::database::Pools;
 use super::dialect::{Dialect, Durability, Value, driver};
-use super::fault::{has_code, is_contended};
 use super::feed::Feed;
 use super::migrations::{OpenError, Schemas, migrate, open_error};
 use super::retry::ATTEMPTS;
 use super::store::SqlStore;
 use checkpoint::Checkpoints;
-use files::{DatabaseFiles, beside, create_private};
+use connect::{connect, is_damaged, log_of, open_all};
+use files::{DatabaseFiles, create_private, has_bytes};
+pub use options::SqliteOptions;
 
 /// Pages of the write-ahead log at which a commit checkpoints it: 128 MB. Normally the checkpoint task does
 /// so earlier.
@@ -38,44 +38,16 @@ const LOG_PAGES: &str = "32768";
 /// Bytes that the log keeps when it restarts: a commit that makes the file longer takes more time.
 const LOG_BYTES: &str = "67108864";
 /// Age at which a connection for lists is replaced: a new one knows the latest statistics of the planner.
-const LIST_READER_AGE: Duration = Duration::from_secs(600);
-/// Pause between attempts to open a file that another process is opening.
-const OPEN_PAUSE: Duration = Duration::from_millis(10);
+const LIST_READER_AGE: Duration = Duration::from_mins(10);
 // IMMEDIATE takes the write lock at once; a transaction that reads first and writes later fails if another
 // one wrote between. In WAL mode, NORMAL hands each commit to the operating system, and FULL also waits for
 // the disk. With secure_delete, deleted rows are overwritten with zeros, so that nothing of an erased customer
 // stays in the file. FAST skips pages that become free, which would be written only for that.
 const BEGIN_FULL: &str = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
 const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
-const BEGIN_REPEATABLE: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";
+const BEGIN_COMPACTION: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";
 
 const SCHEMAS: &Schemas = &[("initial", include_str!("../../migrations/sqlite/0001_initial.sql"))];
-
-/// Settings of a [`SqliteStore`].
-#[derive(Clone, Debug)]
-pub struct SqliteOptions {
-    /// How long a call waits for writers of this process, and then for writers of other processes, before it
-    /// is contended.
-    pub lock_timeout: Duration,
-    /// Number of connections that read. Reads take microseconds, so more connections than cores gain nothing.
-    pub readers: u32,
-    /// Number of connections for lists, reports and exports. Validations never wait for these.
-    pub list_readers: u32,
-    /// How long a list or a report may take before it fails with
-    /// [`QueryTooBroad`](license_core::StoreError::QueryTooBroad). Exports have no limit.
-    pub list_timeout: Duration,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            lock_timeout: Duration::from_secs(5),
-            readers: 4,
-            list_readers: 3,
-            list_timeout: Duration::from_secs(2),
-        }
-    }
-}
 
 /// The dialect of SQLite.
 #[derive(Debug)]
@@ -105,9 +77,12 @@ impl Dialect for Sqlite {
     fn begin_write(&self, durability: Durability) -> SqlStr {
         SqlStr::from_static(match durability {
             Durability::PowerLoss => BEGIN_FULL,
-            Durability::ProcessCrash => BEGIN_NORMAL,
-            Durability::Repeatable => BEGIN_REPEATABLE,
+            Durability::ProcessCrash | Durability::Repeatable => BEGIN_NORMAL,
         })
+    }
+
+    fn begin_compaction(&self) -> SqlStr {
+        SqlStr::from_static(BEGIN_COMPACTION)
     }
 
     fn begin_read(&self) -> SqlStr {
@@ -233,7 +208,11 @@ impl SqlStore<Sqlite> {
     pub async fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
         // Before it is opened: the last connection that closes removes the log, even if it does not fit.
-        let has_log = log_of(path).is_ok_and(|log| log.len() > 0);
+        let has_log = has_bytes(&log_of(path));
+        if has_log && !has_bytes(path) {
+            // SQLite would remove the log, and with it the last changes.
+            return Err(OpenError::Damaged { has_log, source: "the file is missing or empty".into() });
+        }
         Self::open_files(path, options).await.map_err(|error| match error {
             OpenError::Database(source) if is_damaged(&*source) => OpenError::Damaged { has_log, source },
             error => error,
@@ -303,43 +282,5 @@ impl SqlStore<Sqlite> {
         let checkpoints = Checkpoints::start(checkpointer, writer.clone(), Arc::clone(&files));
         let dialect = Sqlite { checkpoints, files, list_timeout };
         Ok(Self::new(dialect, Pools { writer, readers, list_readers }, Feed::default()))
-    }
-}
-
-/// Returns the log of a database that is not open.
-fn log_of(path: &Path) -> std::io::Result<std::fs::Metadata> {
-    std::fs::metadata(beside(&std::fs::canonicalize(path)?, "-wal"))
-}
-
-/// Returns whether SQLite says that the file is damaged or no database.
-fn is_damaged(error: &(dyn Error + 'static)) -> bool {
-    // SQLITE_CORRUPT and SQLITE_NOTADB, of which extended codes have the low byte.
-    let is_damage = |code: &str| code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 11 | 26));
-    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
-    causes.filter_map(|error| error.downcast_ref()).any(|error| has_code(error, is_damage))
-}
-
-/// Opens all connections of a pool.
-async fn open_all(pool: &SqlitePool) -> sqlx::Result<()> {
-    let mut connections = Vec::new();
-    for _ in 0..pool.options().get_max_connections() {
-        connections.push(pool.acquire().await?);
-    }
-    Ok(())
-}
-
-/// Connects, and retries while another process opens the file: a new file gets its log under an exclusive
-/// lock, for which SQLite does not wait with any timeout.
-async fn connect(
-    pool: &SqlitePoolOptions,
-    options: &SqliteConnectOptions,
-    lock_timeout: Duration,
-) -> sqlx::Result<SqlitePool> {
-    let until = Instant::now() + lock_timeout;
-    loop {
-        match pool.clone().connect_with(options.clone()).await {
-            Err(error) if is_contended::<Sqlite>(&error) && Instant::now() < until => sleep(OPEN_PAUSE).await,
-            result => return result,
-        }
     }
 }

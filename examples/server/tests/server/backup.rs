@@ -282,3 +282,43 @@ fn killed_backup_or_restore_leaves_the_old_state() {
     }
     assert!(has(path, "licenses.db", &id));
 }
+
+/// A link to a database on another disk stays a link.
+#[test]
+fn restore_follows_a_link() {
+    let (folder, id) = stopped_server();
+    let path = folder.path();
+    run(path, &["backup", "backup.db"]);
+    std::fs::create_dir(path.join("disk")).unwrap();
+    std::fs::rename(path.join("licenses.db"), path.join("disk/real.db")).unwrap();
+    std::os::unix::fs::symlink("disk/real.db", path.join("licenses.db")).unwrap();
+    run(path, &["restore", "--force", "backup.db"]);
+    assert!(std::fs::symlink_metadata(path.join("licenses.db")).unwrap().is_symlink());
+    assert_eq!(
+        std::fs::read(path.join("disk/real.db")).unwrap(),
+        std::fs::read(path.join("backup.db")).unwrap()
+    );
+    assert!(has(path, "licenses.db", &id));
+}
+
+/// The running server still has the removed log, but a backup cannot read it.
+#[test]
+fn backup_after_the_log_was_lost_fails_or_is_complete() {
+    let folder = tempdir().unwrap();
+    let path = folder.path();
+    let server = Server::start_with(path, &ADMIN, &[]);
+    let ids: Vec<_> = (0..20).map(|_| server.issue(TOKEN, &starter())["id"].clone()).collect();
+    std::fs::remove_file(path.join("licenses.db-wal")).unwrap();
+    let output = command(path).args(["backup", "--with-secret", "backup.db"]).output().unwrap();
+    assert_eq!(output.status.success(), path.join("backup.db").exists());
+    assert_eq!(server.stop("-INT").0, Some(0));
+    let mut databases = vec!["licenses.db"];
+    databases.extend(output.status.success().then_some("backup.db"));
+    for database in databases {
+        let url = format!("sqlite://{database}");
+        let server = Server::start_with(path, &["--database", &url, ADMIN[0], ADMIN[1]], &[]);
+        for id in &ids {
+            server.license(TOKEN, id.as_str().unwrap());
+        }
+    }
+}

@@ -90,6 +90,22 @@ fn stop_saves_what_is_in_a_removed_log() {
     server.license(TOKEN, &id);
 }
 
+/// The files stay in place while other processes open and close the database.
+#[test]
+fn stop_of_another_server_is_no_outage() {
+    let folder = tempdir().unwrap();
+    let (server, ..) = start(folder.path());
+    for _ in 0..3 {
+        let (other, id, _) = start(folder.path());
+        assert_eq!(other.stop("-INT").0, Some(0));
+        assert_eq!(server.call("GET", "/ready", None, None).0, 200);
+        server.license(TOKEN, &id);
+        server.issue(TOKEN, &starter());
+    }
+    let (_, log) = server.stop("-INT");
+    assert!(!log.contains("was removed or replaced"), "{log}");
+}
+
 /// A secret without its database shows that the database is lost.
 #[test]
 fn secret_without_its_database_is_refused() {

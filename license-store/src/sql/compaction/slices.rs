@@ -49,7 +49,7 @@ impl<D: Dialect> SqlDatabase<D> {
         self.retain_known(connection, &mut validations).await?;
         validations.retain(|one| !marker.has_passed(one));
         if !rejected.is_empty() {
-            let mut tx = self.begin(Durability::Repeatable).await?;
+            let mut tx = self.begin_compaction().await?;
             self.reject_rows(&mut tx, &rejected).await?;
             self.commit(tx).await?;
         }
@@ -75,7 +75,7 @@ impl<D: Dialect> SqlDatabase<D> {
             }
             let ids = self.oldest_rows(connection, FOLD).await?;
             let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(None) };
-            let mut tx = self.begin(Durability::Repeatable).await?;
+            let mut tx = self.begin_compaction().await?;
             // Another process may have started a fold since; then the next round reads its marker.
             self.fetch(&mut tx, &self.sql.compaction.start, values![int(*first), int(*last)]).await?;
             self.fetch(&mut tx, &self.sql.journal.prune_writers, &[]).await?;
@@ -87,7 +87,7 @@ impl<D: Dialect> SqlDatabase<D> {
     async fn compact_slice(&self, marker: &mut Marker, slice: &[SequencedValidation]) -> Result<bool> {
         let Some(end) = slice.last() else { return Ok(true) };
         let rows = FoldRows::new(slice);
-        let mut tx = self.begin(Durability::Repeatable).await?;
+        let mut tx = self.begin_compaction().await?;
         let values = values![
             int(marker.last),
             marker.license.as_str(),
@@ -108,11 +108,11 @@ impl<D: Dialect> SqlDatabase<D> {
     /// after a crash.
     async fn delete_compacted_rows(&self, marker: &Marker, ids: &[u64]) -> Result<()> {
         for some in ids.chunks(DELETED_ROWS) {
-            let mut tx = self.begin(Durability::Repeatable).await?;
+            let mut tx = self.begin_compaction().await?;
             self.delete_rows(&mut tx, some).await?;
             self.commit(tx).await?;
         }
-        let mut tx = self.begin(Durability::Repeatable).await?;
+        let mut tx = self.begin_compaction().await?;
         self.fetch(&mut tx, &self.sql.compaction.finish, values![int(marker.last)]).await?;
         self.commit(tx).await
     }

@@ -10,7 +10,7 @@ const FOLD: u64 = 5_000;
 impl<D: Dialect> SqlDatabase<D> {
     /// Folds the oldest rows of the journal. Other nodes wait for the lock, and then fold the next rows.
     pub(super) async fn compact_step(&self) -> Result<()> {
-        let mut tx = self.begin(Durability::Repeatable).await?;
+        let mut tx = self.begin_compaction().await?;
         self.lock_compaction(&mut tx).await?;
         // Only the ids that were read: identity numbers commit out of order, so a smaller one may appear
         // later.

@@ -44,9 +44,8 @@ impl<R: SqlRow> Reader<'_, R> {
             id: self.endpoint_id("id")?,
             settings: EndpointSettings {
                 url: self.text("url")?,
-                events: self.parse("event_types", types, |types| {
-                    EventSelection::parse(types).map_err(|text| unknown(text))
-                })?,
+                events: self
+                    .parse("event_types", types, |types| EventSelection::parse(types).map_err(unknown))?,
                 description: self.maybe_text("description")?,
             },
             state,

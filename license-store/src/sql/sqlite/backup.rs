@@ -19,19 +19,21 @@
 //! # }
 //! ```
 
+mod error;
+
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use license_core::store::BoxError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
 use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
 use tokio::task::spawn_blocking;
 
 use super::SCHEMAS;
-use super::files::{beside, create_private};
+use super::files::{beside, create_private, has_bytes};
 use crate::sql::fault::is_contended;
+pub use error::BackupError;
 
 /// How long a backup waits for a database that is being opened.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,76 +46,6 @@ pub enum Target {
     MustBeEmpty,
     /// Any file. What it contains is replaced.
     MayHaveData,
-}
-
-/// Error of a backup or of its restoration. The database is as it was before.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BackupError {
-    /// There is no database to back up.
-    #[error("there is no database {}", path.display())]
-    NoDatabase {
-        /// The path of the database.
-        path: PathBuf,
-    },
-    /// The file of the backup exists. It is never overwritten.
-    #[error("{} exists already; choose another name", path.display())]
-    Exists {
-        /// The path of the backup.
-        path: PathBuf,
-    },
-    /// The file is not a backup of a license database.
-    #[error("{} is not a backup of a license database: {reason}", path.display())]
-    NotABackup {
-        /// The path of the file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The backup has the schema of another version of this software.
-    #[error("{} has schema {found}, but this version restores schema {known}; use the version that wrote it", path.display())]
-    OtherSchema {
-        /// The path of the backup.
-        path: PathBuf,
-        /// Number of its schema.
-        found: i64,
-        /// The schema of this version.
-        known: i64,
-    },
-    /// The target has data, and may not be replaced.
-    #[error("{} has data already", path.display())]
-    HasData {
-        /// The path of the database.
-        path: PathBuf,
-    },
-    /// A process has the target open.
-    #[error("{} is in use; stop the server first", path.display())]
-    InUse {
-        /// The path of the database.
-        path: PathBuf,
-    },
-    /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        #[source]
-        source: io::Error,
-    },
-    /// The database cannot be read, or the backup cannot be written, for example because the disk is full.
-    #[error("the backup failed: {0}")]
-    Database(BoxError),
-}
-
-impl BackupError {
-    fn file(path: &Path, source: io::Error) -> Self {
-        Self::File { path: path.to_owned(), source }
-    }
-
-    fn not_a_backup(path: &Path, reason: impl Into<String>) -> Self {
-        Self::NotABackup { path: path.to_owned(), reason: reason.into() }
-    }
 }
 
 fn database_error(error: sqlx::Error) -> BackupError {
@@ -209,11 +141,6 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(LOCK_TIMEOUT)
-}
-
-/// Returns whether a file exists and is not empty.
-fn has_bytes(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
 /// Rejects what is obviously no backup, without opening it as a database.

@@ -125,6 +125,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Returns whether a file exists and is not empty.
+pub(super) fn has_bytes(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() > 0)
+}
+
 /// Creates a file, readable by its owner only. SQLite gives its `-wal` and `-shm` files the same mode.
 pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();

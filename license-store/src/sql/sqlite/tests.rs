@@ -211,6 +211,23 @@ async fn commit_into_removed_file_is_not_acknowledged() {
     store.close().await;
 }
 
+/// SQLite would remove the log, and with it changes that were acknowledged.
+#[tokio::test]
+async fn log_without_its_database_is_not_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, log) = (folder.path().join("licenses.db"), folder.path().join("licenses.db-wal"));
+    fs::write(&log, "changes").expect("it is written");
+    for is_empty in [false, true] {
+        if is_empty {
+            fs::write(&path, "").expect("it is written");
+        }
+        let error = SqliteStore::open(&path).await.expect_err("the database is lost");
+        assert!(matches!(error, OpenError::Damaged { has_log: true, .. }), "{error:?}");
+        assert_eq!(fs::read_to_string(&log).expect("the log stays"), "changes");
+        assert_eq!(path.exists(), is_empty, "nothing is created");
+    }
+}
+
 /// SQLite moves the log into the database file when it closes, even if the log has lost its name.
 #[tokio::test]
 async fn stop_saves_what_is_in_a_removed_log() {

@@ -35,7 +35,7 @@
 //! # }
 //! ```
 //!
-//! Architecture invariants: no key, e-mail or metadata is logged; every response except `/metrics`,
+//! Architecture invariants: no key, e-mail or metadata is logged; every response except metrics,
 //! `/docs`, CSV and SVG has a JSON body. The tokio runtime must have its timer enabled, as with
 //! `#[tokio::main]`.
 

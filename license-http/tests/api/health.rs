@@ -148,3 +148,59 @@ async fn ready_and_metrics_time_out_if_the_store_hangs() {
     let reply = Call::new("GET", "/metrics").send(&app.router).await;
     assert!(reply.text().lines().any(|line| line == "license_store_up 0"));
 }
+
+/// Anyone can read `/metrics`, so it shows nothing about the vendor's business.
+#[tokio::test]
+async fn metrics_of_the_business_need_a_scope() {
+    let app = TestApp::new().await;
+    app.issue("starter").await;
+    let license = app.issue("starter").await;
+    app.post(&format!("{}/suspend", license.path)).await;
+    let line = |text: &str, line: &str| text.lines().any(|found| found == line);
+    let public = Call::new("GET", "/metrics").send(&app.router).await;
+    assert!(!public.text().contains("license_licenses"), "{}", public.text());
+    assert_eq!(Call::new("GET", "/api/v1/metrics").send(&app.router).await.status, 401);
+    let private = app.api.clone().metrics_router();
+    let with_process = Call::new("GET", "/metrics").send(&private).await;
+    for reply in [app.get("/api/v1/metrics").await, with_process] {
+        for expected in [
+            "license_licenses{plan=\"starter\",status=\"active\"} 1",
+            "license_licenses{plan=\"starter\",status=\"suspended\"} 1",
+            "license_webhook_pending_deliveries 0",
+            "license_webhook_oldest_due_seconds 0",
+            "license_store_up 1",
+        ] {
+            assert!(line(reply.text(), expected), "{expected}: {}", reply.text());
+        }
+    }
+    assert_eq!(Call::new("GET", "/api/v1/licenses").send(&private).await.status, 404);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn private_metrics_show_the_process() {
+    let app = TestApp::new().await;
+    let private = app.api.clone().metrics_router();
+    let reply = Call::new("GET", "/metrics").send(&private).await;
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_threads",
+        "process_open_fds",
+        "process_max_fds",
+    ] {
+        let value = reply.text().lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value >= 0.0), "{name}: {}", reply.text());
+    }
+}
+
+/// The metrics that need the store are missing; the others are there.
+#[tokio::test]
+async fn metrics_of_an_outage_lack_those_of_the_business() {
+    let store = fault_store();
+    let app = TestApp::over(store.clone()).await;
+    store.set(Fault::Unavailable);
+    let reply = app.get("/api/v1/metrics").await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.text().contains("license_store_up 0") && !reply.text().contains("license_licenses"));
+}

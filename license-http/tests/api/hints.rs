@@ -31,7 +31,7 @@ async fn unknown_parameter_lists_the_known_ones() {
             "/api/v1/audit?licence=lic_a",
             "licence",
             format!(
-                "{unknown}; did you mean license? Known parameters: from, to, license, token, action, limit, cursor."
+                "{unknown}; did you mean license? Known parameters: from, to, license, token, endpoint, action, limit, cursor."
             ),
         ),
         (

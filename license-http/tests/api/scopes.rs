@@ -34,6 +34,7 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("PATCH", "/api/v1/licenses/{id}/activations/{activation_id}", &[Scope::LicensesWrite], 404),
     ("GET", "/api/v1/licenses/{id}/usage", &[Scope::UsageRead], 200),
     ("GET", "/api/v1/usage", &[Scope::UsageRead], 200),
+    ("GET", "/api/v1/metrics", &[Scope::UsageRead], 200),
     ("GET", "/api/v1/events", &[Scope::LicensesRead], 200),
     ("POST", "/api/v1/webhook-endpoints", &[Scope::WebhooksWrite], 422),
     ("GET", "/api/v1/webhook-endpoints", &[Scope::WebhooksRead], 200),

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::tempdir;
 
-use crate::process::{Server, TOKEN, command, failure, starter};
+use crate::process::{Server, TOKEN, agent, command, failure, starter};
 
 /// Returns all files of a folder with their contents.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -204,6 +204,24 @@ fn other_plans_start_after_a_try_with_the_built_in_ones() {
     assert_eq!(server.license(TOKEN, &id)["status"], "revoked");
     let (_, verdict) = server.call("POST", "/api/v1/validate", None, Some(&json!({"key": key})));
     assert_eq!(verdict["error"], "LICENSE_REVOKED");
+}
+
+#[test]
+fn metrics_listener_has_all_metrics_and_nothing_else() {
+    let folder = tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let server = Server::start_with(folder.path(), &["--metrics-listen", &address], &[]);
+    server.issue(server.token(), &starter());
+    let agent = agent();
+    let get = |path: &str| agent.get(format!("http://{address}{path}")).call().unwrap();
+    let text = get("/metrics").body_mut().read_to_string().unwrap();
+    for part in ["license_licenses{plan=\"starter\",status=\"active\"} 1", "process_resident_memory_bytes"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(get("/api/v1/licenses").status(), 404);
+    let message = failure(folder.path(), &["--metrics-listen", "nonsense"], &[]);
+    assert!(message.contains("cannot listen on nonsense for metrics"), "{message}");
 }
 
 #[test]

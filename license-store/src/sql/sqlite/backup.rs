@@ -3,6 +3,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use license_core::store::LicenseStore;
 //! use license_store::SqliteStore;
 //! use license_store::sql::sqlite::backup::{self, Target};
 //!

@@ -15,7 +15,7 @@ mod table;
 pub(crate) mod validate_row;
 mod zone;
 
-pub use batch::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
+pub use batch::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch};
 pub use error::ImportLineError;
 pub use line::LicenseLine;
 pub use note::ImportNote;

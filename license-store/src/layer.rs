@@ -103,9 +103,12 @@ macro_rules! with_ports {
             port TransferStore {
                 async fn import(&self, batch: &ImportBatch) -> Vec<Imported>;
                 async fn dry_run(&self, batch: &ImportBatch) -> Vec<Imported>;
-                async fn import_rollups(&self, rollups: &[Rollup]) -> Vec<ImportedRollup>;
+                async fn import_rollups(&self, batch: &RollupBatch) -> Vec<ImportedRollup>;
                 async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Vec<ImportedRollup>;
                 async fn snapshot<'a>(&'a self) -> Box<dyn TransferSnapshot + 'a>;
+                async fn declare_setting(
+                    &self, name: &str, value: &[u8], audit: Option<AuditEntry>
+                ) -> Vec<u8>;
                 async fn settings_with_prefix(&self, prefix: &str) -> Vec<(String, Vec<u8>)>;
             }
             port CatalogStore {

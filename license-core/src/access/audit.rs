@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::erasure::Erasure;
 use crate::id::{EndpointId, LicenseId, TokenId};
+use crate::key::ImportedKeyFormat;
 
 /// The identity of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +161,21 @@ impl AuditEntry {
             "first": { "before": null, "after": first.as_str() },
         });
         Self { changes: object(changes), ..Self::new("licenses.import", actor, at) }
+    }
+
+    /// Creates the entry of imported rollups.
+    pub(crate) fn of_rollups(count: usize, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({ "rollups": { "before": null, "after": count } });
+        Self { changes: object(changes), ..Self::new("usage.import", actor, at) }
+    }
+
+    /// Creates the entry of a new format of imported keys.
+    pub(crate) fn of_key_format(format: &ImportedKeyFormat, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({
+            "name": { "before": null, "after": format.name() },
+            "pattern": { "before": null, "after": format.pattern() },
+        });
+        Self { changes: object(changes), ..Self::new("key_format.declare", actor, at) }
     }
 
     /// Creates the entry of a clock that an operator accepts.

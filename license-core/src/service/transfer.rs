@@ -56,9 +56,10 @@ impl TransferService {
     }
 
     /// Stores a format of imported keys. If two calls race with one name, one of them fails.
-    async fn declare(&self, format: &ImportedKeyFormat) -> Result<(), ServiceError> {
+    async fn declare(&self, format: &ImportedKeyFormat, by: Option<&Actor>) -> Result<(), ServiceError> {
         let name = format!("{IMPORTED_FORMAT_PREFIX}{}", format.name());
-        let stored = self.licenses.put_if_absent(&name, format.pattern().as_bytes()).await?;
+        let audit = by.map(|by| AuditEntry::of_key_format(format, by, self.context.now()));
+        let stored = self.store.declare_setting(&name, format.pattern().as_bytes(), audit).await?;
         if stored != format.pattern().as_bytes() {
             return Err(ImportedKeyFormatError::Taken { name: format.name().to_owned() }.into());
         }

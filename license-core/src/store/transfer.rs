@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::access::AuditEntry;
 use crate::license::{ActivationId, Counters, License, LicenseId};
-use crate::transfer::{ImportBatch, Imported, ImportedRollup};
+use crate::transfer::{ImportBatch, Imported, ImportedRollup, RollupBatch};
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
 /// Imports many licenses at once, and exports all.
@@ -27,15 +28,25 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each,
-    /// in order. Keys of one call must differ. From then on, the single validations of these
-    /// days count as [incomplete](crate::usage::RetainedUsage::imported).
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
+    /// in order. If one is new, also writes the [audit entry](RollupBatch::audit) in the same commit, and from
+    /// then on the single validations of these days count as
+    /// [incomplete](crate::usage::RetainedUsage::imported).
+    async fn import_rollups(&self, batch: &RollupBatch) -> Result<Vec<ImportedRollup>, StoreError>;
 
     /// Returns what [`import_rollups`](Self::import_rollups) would return now. Writes nothing.
     async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>, StoreError>;
 
     /// Starts reading all licenses, activations and rollups as of one moment. Later commits are not seen.
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>, StoreError>;
+
+    /// As [`put_if_absent`](super::LicenseStore::put_if_absent). If the setting is new, also writes the audit
+    /// entry in the same commit.
+    async fn declare_setting(
+        &self,
+        name: &str,
+        value: &[u8],
+        audit: Option<AuditEntry>,
+    ) -> Result<Vec<u8>, StoreError>;
 
     /// Lists settings whose name starts with `prefix`: name and value, ordered by name.
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;

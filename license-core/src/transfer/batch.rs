@@ -9,7 +9,7 @@ use crate::access::{Actor, AuditEntry};
 use crate::event::Event;
 use crate::key::KeyDigest;
 use crate::license::{Counters, License, LicenseChanged, LicenseId};
-use crate::usage::ActivationDetail;
+use crate::usage::{ActivationDetail, Rollup};
 
 /// Licenses to import in one commit.
 #[derive(Clone, Debug)]
@@ -20,6 +20,26 @@ pub struct ImportBatch {
     pub at: DateTime<Utc>,
     /// The actor for the audit; `None` writes no entry.
     pub by: Option<Arc<Actor>>,
+}
+
+/// Rollups to import in one commit.
+#[derive(Clone, Debug)]
+pub struct RollupBatch {
+    /// The rollups, whose keys differ.
+    pub rollups: Vec<Rollup>,
+    /// The time of the import.
+    pub at: DateTime<Utc>,
+    /// The actor for the audit; `None` writes no entry.
+    pub by: Option<Arc<Actor>>,
+}
+
+impl RollupBatch {
+    /// Returns the audit entry: one for all new rollups. Pure.
+    #[must_use]
+    pub fn audit(&self, settled: &[ImportedRollup]) -> Option<AuditEntry> {
+        let count = settled.iter().filter(|settled| **settled == ImportedRollup::New).count();
+        self.by.as_ref().filter(|_| count > 0).map(|by| AuditEntry::of_rollups(count, by, self.at))
+    }
 }
 
 /// A license to import.

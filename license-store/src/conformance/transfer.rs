@@ -12,5 +12,6 @@ cases! { $ transfer_store_tests TransferStore transfer
         unseen_imported_device_is_not_idle, empty_import_does_nothing;
     snapshots: snapshot_is_ordered, snapshot_is_of_one_moment, snapshot_rollups_are_ordered,
         settings_are_listed_by_prefix;
-    rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again;
+    rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again,
+        imported_rollups_and_settings_are_audited;
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use license_core::access::AuditEntry;
 use license_core::license::{ActivationId, Counters, License, LicenseId};
 use license_core::store::{LicenseRecord, PageRequest, TransferSnapshot, TransferStore};
-use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
+use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch};
 use license_core::usage::{ActivationDetail, Rollup, RollupFilter, RollupKey};
 
 use super::data::Data;
@@ -59,14 +60,15 @@ impl TransferStore for MemoryStore {
         Ok(self.data().import_outcomes(batch))
     }
 
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
+    async fn import_rollups(&self, batch: &RollupBatch) -> Result<Vec<ImportedRollup>> {
         let mut data = self.current();
-        let settled = data.rollup_outcomes(rollups);
-        for (rollup, settled) in rollups.iter().zip(&settled) {
+        let settled = data.rollup_outcomes(&batch.rollups);
+        for (rollup, settled) in batch.rollups.iter().zip(&settled) {
             if *settled == ImportedRollup::New {
                 data.usage.import(rollup);
             }
         }
+        batch.audit(&settled).iter().for_each(|audit| data.audit.add(audit));
         Ok(settled)
     }
 
@@ -89,6 +91,15 @@ impl TransferStore for MemoryStore {
             copy.activations.extend(record.activations().map(|detail| (id.clone(), detail.clone())));
         }
         Ok(Box::new(copy))
+    }
+
+    async fn declare_setting(&self, name: &str, value: &[u8], audit: Option<AuditEntry>) -> Result<Vec<u8>> {
+        let data = &mut *self.data();
+        if !data.settings.contains_key(name) {
+            data.settings.insert(name.to_owned(), value.to_vec());
+            audit.iter().for_each(|audit| data.audit.add(audit));
+        }
+        Ok(data.settings[name].clone())
     }
 
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {

@@ -226,10 +226,11 @@ impl Layer for Mutant {
         }
     }
 
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
+    async fn import_rollups(&self, batch: &RollupBatch) -> Result<Vec<ImportedRollup>> {
         if self.flaw != Flaw::ImportsRollupsTwice {
-            return self.inner.import_rollups(rollups).await;
+            return self.inner.import_rollups(batch).await;
         }
+        let rollups = &batch.rollups;
         let settled = self.inner.dry_run_rollups(rollups).await?;
         let stored = &mut self.inner.data().usage.rollups;
         for (Rollup { key, sum }, settled) in rollups.iter().zip(&settled) {

@@ -1,5 +1,6 @@
 //! Creates licenses and settings, each once.
 
+use license_core::access::AuditEntry;
 use license_core::command::NewLicense;
 use license_core::store::{ChangeNotice, Created};
 
@@ -30,9 +31,19 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(Created::New)
     }
 
-    pub(super) async fn try_put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
+    pub(super) async fn try_put_if_absent(
+        &self,
+        name: &str,
+        value: &[u8],
+        audit: Option<&AuditEntry>,
+    ) -> Result<Vec<u8>> {
         let mut tx = self.begin(Durability::PowerLoss).await?;
-        self.fetch(&mut tx, &self.sql.settings.insert, values![name, value]).await?;
+        let inserted = self.fetch(&mut tx, &self.sql.settings.insert, values![name, value]).await?;
+        if !inserted.is_empty()
+            && let Some(audit) = audit
+        {
+            self.insert_audit(&mut tx, audit).await?;
+        }
         let rows = self.fetch(&mut tx, &self.sql.settings.get, values![name]).await?;
         let missing = || StoreError::Contended { source: "the setting was deleted".into() };
         let stored = rows.first("settings", name, |row| row.bytes("value"))?.ok_or_else(missing)?;

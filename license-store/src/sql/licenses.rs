@@ -97,7 +97,7 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     }
 
     async fn put_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
-        retry(|| self.database.try_put_if_absent(name, value)).await
+        retry(|| self.database.try_put_if_absent(name, value, None)).await
     }
 
     async fn ping(&self) -> Result<()> {

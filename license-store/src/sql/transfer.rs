@@ -3,9 +3,10 @@
 mod snapshot;
 
 use async_trait::async_trait;
+use license_core::access::AuditEntry;
 use license_core::license::Counters;
 use license_core::store::{ChangeNotice, TransferSnapshot, TransferStore};
-use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup};
+use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch};
 use license_core::usage::{ActivationDetail, RetainedUsage, Rollup};
 use serde_json::Value as Json;
 
@@ -110,7 +111,8 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(settled)
     }
 
-    async fn try_import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
+    async fn try_import_rollups(&self, batch: &RollupBatch) -> Result<Vec<ImportedRollup>> {
+        let rollups = &batch.rollups;
         let mut tx = self.begin(Durability::PowerLoss).await?;
         let settled = self.settle_rollups(&mut tx, rollups).await?;
         let new = rollups.iter().enumerate().filter(|(index, _)| settled[*index] == ImportedRollup::New);
@@ -122,6 +124,9 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         let from = micros(RetainedUsage::imported(newest).records_from);
         self.fetch(&mut tx, &self.sql.usage.retain_validations, values![from]).await?;
+        if let Some(audit) = batch.audit(&settled) {
+            self.insert_audit(&mut tx, &audit).await?;
+        }
         self.commit(tx).await?;
         Ok(settled)
     }
@@ -148,8 +153,12 @@ impl<D: Dialect> TransferStore for SqlStore<D> {
         self.database.settle_import(&mut *self.database.reader().await?, batch).await
     }
 
-    async fn import_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {
-        retry(|| self.database.try_import_rollups(rollups)).await
+    async fn import_rollups(&self, batch: &RollupBatch) -> Result<Vec<ImportedRollup>> {
+        retry(|| self.database.try_import_rollups(batch)).await
+    }
+
+    async fn declare_setting(&self, name: &str, value: &[u8], audit: Option<AuditEntry>) -> Result<Vec<u8>> {
+        retry(|| self.database.try_put_if_absent(name, value, audit.as_ref())).await
     }
 
     async fn dry_run_rollups(&self, rollups: &[Rollup]) -> Result<Vec<ImportedRollup>> {

@@ -112,7 +112,11 @@ impl<'a> Importer<'a> {
 
     async fn declare(&mut self, format: ImportedKeyFormat) -> Result<(), ServiceError> {
         self.keys.formats = std::mem::take(&mut self.keys.formats).with(format.clone())?;
-        if self.options.dry_run { Ok(()) } else { self.service.declare(&format).await }
+        if self.options.dry_run {
+            Ok(())
+        } else {
+            self.service.declare(&format, self.options.by.as_deref()).await
+        }
     }
 
     /// Processes the JSON line with this number. Empty lines are skipped.

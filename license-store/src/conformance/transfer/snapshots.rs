@@ -1,7 +1,7 @@
 //! Cases for snapshots and settings.
 
 use super::fixture::{import, incoming, read_all};
-use super::rollups::{rollup, rollups};
+use super::rollups::{batch_of, rollup, rollups};
 use crate::conformance::prelude::*;
 
 /// A snapshot is ordered by id, and the same with any page size.
@@ -48,7 +48,7 @@ pub async fn snapshot_rollups_are_ordered(Handles { store, .. }: &Handles) {
         .flatten()
         .collect();
     all.reverse();
-    ok!(store.transfer().import_rollups(&all));
+    ok!(store.transfer().import_rollups(&batch_of(&all)));
     record_and_count(store, &[validation(&ids[0], 5, VALID)]).await;
     all.push(Rollup::of(&validation(&ids[0], 5, VALID)));
     all.sort_by(|a, b| a.key.cmp(&b.key));

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 
 use super::Importer;
 use crate::error::ServiceError;
-use crate::transfer::{ImportLineError, ImportedRollup};
+use crate::transfer::{ImportLineError, ImportedRollup, RollupBatch};
 use crate::usage::{Day, Rollup};
 
 /// Rollups per commit.
@@ -46,13 +46,14 @@ impl Importer<'_> {
         let gathered = std::mem::take(&mut self.rollups);
         let (numbers, rollups): (Vec<_>, Vec<_>) =
             gathered.into_iter().map(|(key, (number, sum))| (number, Rollup { key, sum })).unzip();
+        let batch = RollupBatch { rollups, at: self.service.context.now(), by: self.options.by.clone() };
         let store = &self.service.store;
         let settled = if self.options.dry_run {
-            store.dry_run_rollups(&rollups).await?
+            store.dry_run_rollups(&batch.rollups).await?
         } else {
-            store.import_rollups(&rollups).await?
+            store.import_rollups(&batch).await?
         };
-        for ((number, rollup), settled) in numbers.into_iter().zip(rollups).zip(settled) {
+        for ((number, rollup), settled) in numbers.into_iter().zip(batch.rollups).zip(settled) {
             let id = rollup.key.license_id;
             match settled {
                 // In a dry run, licenses of earlier lines are not stored.

@@ -12,10 +12,10 @@ macro_rules! setters {
     };
 }
 
-/// Implements a setter for each field of type `Option`, which takes whatever converts into a value.
+/// Implements a setter for each field of type `Option`, which takes any value that converts into the type.
 macro_rules! optional_setters {
     ($($field:ident: $type:ty,)+) => {
-        $(#[doc = concat!("Sets [`", stringify!($field), "`](field@Self::", stringify!($field), ").")]
+        $(#[doc = concat!("Sets [`", stringify!($field), "`](field@Self::", stringify!($field), "), which is `None` without this call.")]
         #[must_use]
         pub fn $field(mut self, $field: impl Into<$type>) -> Self {
             self.$field = Some($field.into());

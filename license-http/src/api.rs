@@ -32,7 +32,7 @@ pub fn router_with_webhooks(services: Services, auth: impl Authenticator, webhoo
 /// Returns a router with the routes that need no authentication, with these limits.
 pub fn public_router(services: Services, options: &LimitOptions) -> Router {
     let limits = Arc::new(RequestLimits::new(options));
-    finish(public(options), true, StateInner::new(services, limits))
+    finish(public(options), true, Arc::new(StateInner::new(services, limits)))
 }
 
 /// Returns a router with the routes that need authentication, except tokens and the audit.
@@ -105,21 +105,23 @@ impl Api {
 
     /// Builds the router with all routes.
     pub fn router(self) -> Router {
-        let limits = Arc::new(RequestLimits::new(&self.limits));
-        finish(public(&self.limits).merge(self.admin(&limits)), true, self.state(limits))
+        self.routers().0
     }
 
-    /// Builds a router with the routes that need authentication.
+    /// Builds the router with all routes, and a second one for a private address, with `/metrics` alone: it
+    /// shows all metrics of both routers, without authentication.
+    pub fn routers(self) -> (Router, Router) {
+        let limits = Arc::new(RequestLimits::new(&self.limits));
+        let all = public(&self.limits).merge(self.admin(&limits));
+        let state = Arc::new(self.state(limits));
+        (finish(all, true, Arc::clone(&state)), finish(routes::private_metrics(), false, state))
+    }
+
+    /// Builds a router with the routes that need authentication. Its metrics do not count the calls of a
+    /// [`public_router`].
     pub fn admin_router(self) -> Router {
         let limits = Arc::new(RequestLimits::new(&self.limits));
-        finish(self.admin(&limits), false, self.state(limits))
-    }
-
-    /// Builds a router with `/metrics` alone, which shows all metrics without authentication. For a private
-    /// address.
-    pub fn metrics_router(self) -> Router {
-        let limits = Arc::new(RequestLimits::new(&self.limits));
-        finish(routes::private_metrics(), false, self.state(limits))
+        finish(self.admin(&limits), false, Arc::new(self.state(limits)))
     }
 
     fn admin(&self, limits: &Arc<RequestLimits>) -> Router<HttpState> {
@@ -144,6 +146,6 @@ fn public(options: &LimitOptions) -> Router<HttpState> {
 }
 
 /// Adds the fallback last, since two routers with a fallback cannot be merged.
-fn finish(router: Router<HttpState>, has_index: bool, state: StateInner) -> Router {
-    router.fallback(routes::fallback(has_index)).with_state(Arc::new(state))
+fn finish(router: Router<HttpState>, has_index: bool, state: HttpState) -> Router {
+    router.fallback(routes::fallback(has_index)).with_state(state)
 }

@@ -105,6 +105,8 @@ impl From<AuthError> for Problem {
 
 /// Accepts a fixed set of admin tokens that are not in the database. Cloning is cheap.
 ///
+/// All of them are one caller, with one name in the audit and one set of idempotency keys.
+///
 /// ```
 /// use license_core::access::TokenSecret;
 /// use license_http::AdminAuth;

@@ -105,7 +105,7 @@ fn license_table() -> Vec<AdminRoute> {
         DELETE "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::release;
         PATCH "/api/v1/licenses/{id}/activations/{activation_id}" [LicensesWrite] activations::label;
         GET "/api/v1/licenses/{id}/usage" [UsageRead] usage::usage;
-        GET "/api/v1/metrics" [UsageRead] metrics::all;
+        GET "/api/v1/metrics" [UsageRead] metrics::with_business;
         GET "/api/v1/usage" [UsageRead] usage::overview;
         GET "/api/v1/events" [LicensesRead] events::list;
         DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::erase;

@@ -1,6 +1,5 @@
 //! The licensing engine as a server: flags, the [engine](license_store::engine::Engine) and a listener.
-//! `license-server --help`
-//! lists the flags.
+//! `license-server --help` lists the flags.
 
 mod backup;
 mod byte_size;
@@ -109,14 +108,14 @@ async fn run(flags: Flags) -> Result<(), String> {
         let webhooks = dispatcher.webhooks();
         engine.spawn(dispatcher);
         let (auth, admin_token) = auth(&engine, given_token).await?;
-        let api = Api::new(engine.services(), auth).token_routes().webhooks(webhooks);
-        let metrics_app = api.clone().metrics_router();
-        let app = api
+        let (app, metrics_app) = Api::new(engine.services(), auth)
+            .token_routes()
+            .webhooks(webhooks)
             .limits(flags.network.limits())
             .geoip(geoip)
             .store_addresses(flags.retention.store_addresses)
-            .router()
-            .layer(log);
+            .routers();
+        let app = app.layer(log);
         if options.tls.is_none() && !address.ip().is_loopback() && !flags.network.has_trusted_proxy() {
             tracing::warn!(
                 %address,

@@ -48,7 +48,8 @@ pub(crate) struct NetworkFlags {
     #[arg(long, env = "LICENSE_RATE_PER_KEY", value_name = "RATE", default_value = "20/s:200")]
     rate_per_key: Rate,
 
-    /// Rate limit of malformed or unknown keys and of wrong tokens, per address; known keys are answered past it
+    /// Rate limit of malformed or unknown keys and of wrong tokens, per address; known keys are answered past it,
+    /// except imported ones that can be guessed
     #[arg(long, env = "LICENSE_RATE_FAILURES", value_name = "RATE", default_value = "30/m:60")]
     rate_failures: Rate,
 

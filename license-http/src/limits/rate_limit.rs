@@ -90,8 +90,13 @@ impl RateLimiter {
         Self { name, rate, started, full_at, seed, refused, max_tracked }
     }
 
-    /// Counts one call.
+    /// Counts one call. An error is counted as a refusal.
     pub(super) fn check(&self, subject: RateLimitSubject) -> Result<RateLimitState, RateLimited> {
+        self.refusing(self.count(subject))
+    }
+
+    /// Counts one call, which the caller may answer although there were too many.
+    pub(super) fn count(&self, subject: RateLimitSubject) -> Result<RateLimitState, RateLimited> {
         let made = self.full_at.get_or_insert_with(&subject, || Ok::<_, Infallible>(Arc::default()));
         let full_at = made.unwrap_or_else(|never| match never {});
         let now = nanos(self.started.elapsed());
@@ -102,10 +107,16 @@ impl RateLimiter {
         self.verdict(before, now)
     }
 
-    /// Returns an error if a call would be refused. Does not count as a call.
+    /// Returns an error, which is counted as a refusal, if a call would be refused. Does not count as a call.
     pub(super) fn peek(&self, subject: RateLimitSubject) -> Result<(), RateLimited> {
         let full_at = self.full_at.get(&subject).map_or(0, |full_at| full_at.load(Ordering::Relaxed));
-        self.verdict(full_at, nanos(self.started.elapsed())).map(drop)
+        self.refusing(self.verdict(full_at, nanos(self.started.elapsed()))).map(drop)
+    }
+
+    fn refusing<T>(&self, result: Result<T, RateLimited>) -> Result<T, RateLimited> {
+        result.inspect_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     fn verdict(&self, full_at: u64, now: u64) -> Result<RateLimitState, RateLimited> {
@@ -122,10 +133,7 @@ impl RateLimiter {
                 let used = u32::try_from(wait.div_ceil(interval)).unwrap_or(u32::MAX);
                 Ok(state(quota.saturating_sub(used), wait))
             }
-            Err(wait) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                Err(RateLimited(state(0, wait)))
-            }
+            Err(wait) => Err(RateLimited(state(0, wait))),
         }
     }
 

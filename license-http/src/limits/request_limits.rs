@@ -88,11 +88,19 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a call of this address. Returns an error if the address has too many calls.
+    /// Counts a call of this address. Returns an error if the address has too many calls; a call that is
+    /// then refused must be [counted](Self::count_refused_address) as such.
     pub(crate) fn count_call(&self, client: Option<ClientAddress>) -> Result<(), Problem> {
         let (Some(rates), Some(client)) = (&self.rates, client) else { return Ok(()) };
-        rates.addresses.check(RateLimitSubject::of_client(client))?;
+        rates.addresses.count(RateLimitSubject::of_client(client))?;
         Ok(())
+    }
+
+    /// Counts a call that was refused because its address has too many calls.
+    pub(crate) fn count_refused_address(&self) {
+        if let Some(rates) = &self.rates {
+            rates.addresses.refused.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts a call with this key. Refuses it if the key has too many calls. Also refuses a key that can be

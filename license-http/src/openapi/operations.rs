@@ -57,7 +57,8 @@ fn validation() -> [Op; 2] {
     [post("/validate", "validate", "Validate a license")
         .about(
             "A new domain or device takes a free slot. A denied license is answered 200 too: check `valid`. A malformed \
-             request is answered 400 and not counted. A known key gets its verdict whatever others at the same address do.",
+             request is answered 400 and not counted. A known key gets its verdict although other calls of its \
+             address failed, unless it is an imported key that can be guessed.",
         )
         .lenient()
         .refuses()
@@ -111,8 +112,8 @@ fn licenses() -> [Op; 5] {
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::MetadataInvalid]),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
-                "Revocation is permanent. After the answer, this node never answers \"valid\" for the license; other nodes follow \
-                 within about 100 ms. A repeated call gets the same answer.",
+                "Revocation is permanent. After the answer, this node never answers \"valid\" for the license. Other nodes follow \
+                 within about 100 ms on PostgreSQL, and always within the time to live of their cache. A repeated call gets the same answer.",
             )
             .versioned()
             .license(),
@@ -165,7 +166,7 @@ fn usage(op: Op, schema: &str) -> Op {
 
 fn customers() -> [Op; 5] {
     [
-        get("/metrics", "getAllMetrics", "Get all metrics for Prometheus")
+        get("/metrics", "getBusinessMetrics", "Get metrics of server and business for Prometheus")
             .about("As `/metrics`, and licenses by plan and status, and webhook deliveries that wait.")
             .answers_as(OPENMETRICS, string(), "Metrics as OpenMetrics text."),
         usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
@@ -261,7 +262,8 @@ fn access() -> [Op; 5] {
             .answers("Token", "The token, without its secret."),
         delete("/tokens/{token_id}", "revokeToken", "Revoke a token")
             .about(
-                "Takes effect at once on this node, and within about 100 ms on other nodes. The caller must have all scopes of the \
+                "Takes effect at once on this node, within about 100 ms on other nodes of a PostgreSQL database, and within a second \
+                 on other processes of a SQLite file. The caller must have all scopes of the \
                  token.",
             )
             .answers("Token", "The revoked token."),

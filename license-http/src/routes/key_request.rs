@@ -40,7 +40,11 @@ pub(super) async fn call(
         let answered = match answer(KeyCall { state, client }, request).await {
             Ok(verdict) if verdict.status() == StatusCode::OK => Ok(verdict),
             Err(problem) if !is_fault_of_caller(&problem) => Err(problem),
-            refused => counted.and_then(|()| count_guess(state, client, &refused)).and(refused),
+            refused => {
+                // Past the limit of calls, failures are counted too: otherwise cheap calls would hide guesses.
+                let guess = count_guess(state, client, &refused);
+                counted.inspect_err(|_| state.limits.count_refused_address()).and(guess).and(refused)
+            }
         };
         let mut response = answered.unwrap_or_else(Problem::into_refusal);
         if state.services.is_down() {

@@ -26,13 +26,13 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Result<Response, 
     encoded(server_metrics(&state).await, Registry::default())
 }
 
-/// All metrics except those of the process. If those of the business cannot be read, they are missing.
-pub(crate) async fn all(State(state): State<HttpState>, _: NoQuery) -> Result<Response, Problem> {
+/// Metrics of the server and of the business. If those of the business cannot be read, they are missing.
+pub(crate) async fn with_business(State(state): State<HttpState>, _: NoQuery) -> Result<Response, Problem> {
     let _permit = state.limits.probes.acquire()?;
-    encoded(all_metrics(&state).await, Registry::default())
+    encoded(business_metrics(&state).await, Registry::default())
 }
 
-/// All metrics.
+/// Metrics of the server, of the business and of the process.
 pub(crate) async fn with_process(State(state): State<HttpState>, _: NoQuery) -> Result<Response, Problem> {
     let _permit = state.limits.probes.acquire()?;
     #[cfg_attr(
@@ -45,10 +45,10 @@ pub(crate) async fn with_process(State(state): State<HttpState>, _: NoQuery) -> 
         Ok(process) => registry.register_collector(Box::new(process)),
         Err(error) => tracing::warn!(%error, "metrics of the process cannot be read"),
     }
-    encoded(all_metrics(&state).await, registry)
+    encoded(business_metrics(&state).await, registry)
 }
 
-async fn all_metrics(state: &StateInner) -> Vec<Metric> {
+async fn business_metrics(state: &StateInner) -> Vec<Metric> {
     let mut metrics = server_metrics(state).await;
     match state.services.business_metrics().await {
         Ok(business) => metrics.extend(business),

@@ -160,7 +160,7 @@ async fn metrics_of_the_business_need_a_scope() {
     let public = Call::new("GET", "/metrics").send(&app.router).await;
     assert!(!public.text().contains("license_licenses"), "{}", public.text());
     assert_eq!(Call::new("GET", "/api/v1/metrics").send(&app.router).await.status, 401);
-    let private = app.api.clone().metrics_router();
+    let private = app.api.clone().routers().1;
     let with_process = Call::new("GET", "/metrics").send(&private).await;
     for reply in [app.get("/api/v1/metrics").await, with_process] {
         for expected in [
@@ -176,11 +176,22 @@ async fn metrics_of_the_business_need_a_scope() {
     assert_eq!(Call::new("GET", "/api/v1/licenses").send(&private).await.status, 404);
 }
 
+/// The private router shows the calls of the other one.
+#[tokio::test]
+async fn private_metrics_count_calls_of_the_public_router() {
+    let app = TestApp::new().await;
+    let license = app.issue("starter").await;
+    let (router, private) = app.api.clone().routers();
+    Call::new("POST", "/api/v1/validate").json(&json!({ "key": license.key })).send(&router).await;
+    let reply = Call::new("GET", "/metrics").send(&private).await;
+    assert!(reply.text().contains("license_validate_seconds_count 1\n"), "{}", reply.text());
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn private_metrics_show_the_process() {
     let app = TestApp::new().await;
-    let private = app.api.clone().metrics_router();
+    let private = app.api.clone().routers().1;
     let reply = Call::new("GET", "/metrics").send(&private).await;
     for name in [
         "process_cpu_seconds_total",

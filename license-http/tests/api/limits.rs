@@ -49,6 +49,9 @@ async fn known_key_is_answered_past_the_rate_of_its_address() {
     for _ in 0..20 {
         assert_eq!(validate_from(&app, "192.0.2.1", &good).await.json()["valid"], true);
     }
+    let metrics = Call::new("GET", "/metrics").send(&app.router).await;
+    let refused = "license_requests_refused_total{reason=\"address\"} 1\n";
+    assert!(metrics.text().contains(refused), "answered calls are not refused: {}", metrics.text());
     // Without a verdict, a call counts like any other.
     for body in
         [json!({}), json!({ "key": license.key, "domain": "-" }), json!({ "key": license.key, "x": 1 })]
@@ -176,6 +179,20 @@ async fn guessable_key_is_refused_past_the_failures_of_its_address() {
     assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": weak })).await.status, 429);
     assert_eq!(validate_from(&app, "192.0.2.1", &json!({ "key": strong })).await.json()["valid"], true);
     assert_eq!(validate_from(&app, "192.0.2.2", &json!({ "key": weak })).await.json()["valid"], true);
+}
+
+/// A guesser cannot hide failures behind cheap calls that use up the rate of the address.
+#[tokio::test(start_paused = true)]
+async fn failures_count_past_the_rate_of_the_address() {
+    let app = TestApp::new().await.within(&limits("1/h:1", UNLIMITED, "1/h:2", UNLIMITED));
+    app.import_keys(&[("weak", "[0-9]{8}")], &["12345678"]).await;
+    let validate = async |key: &str| validate_from(&app, "192.0.2.1", &json!({ "key": key })).await;
+    assert_eq!(validate_from(&app, "192.0.2.1", &json!({})).await.status, 400);
+    assert_eq!(validate("12345678").await.json()["valid"], true);
+    for wrong in ["87654321", "87654322"] {
+        assert_eq!(validate(wrong).await.status, 429);
+    }
+    assert_eq!(validate("12345678").await.status, 429, "two failures were counted");
 }
 
 #[tokio::test(start_paused = true)]

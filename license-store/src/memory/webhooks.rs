@@ -67,7 +67,10 @@ impl WebhookStore for MemoryStore {
             let waiting =
                 |stored: &&mut StoredDelivery| stored.delivery.due_at.is_some() && !stored.is_leased(now);
             let waiting = data.events.of_endpoint_mut(id).filter(waiting);
-            waiting.for_each(|stored| stored.delivery.due_at = Some(now));
+            waiting.for_each(|stored| {
+                stored.delivery.due_at = Some(now);
+                stored.token = None;
+            });
         }
         data.events.endpoints.insert(id.clone(), endpoint);
         data.audit.extend(&audit);

@@ -111,7 +111,7 @@ flaws! {
     WritesDryRuns => "transfer::imports::dry_run_writes_nothing",
     /// Reads each page of a snapshot as of its own time.
     ReadsLiveSnapshots => "transfer::snapshots::snapshot_is_of_one_moment",
-    /// Moves the heartbeat of the clock, whatever it is.
+    /// Moves the heartbeat of the clock without comparing it.
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",

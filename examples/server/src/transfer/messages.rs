@@ -65,8 +65,8 @@ impl<'a> Messages<'a> {
         }
         for format in importer.key_formats().iter().filter(|format| format.is_guessable()) {
             self.file(&format!(
-                "keys of the format {} have about {} bits of entropy, so that guessing them is feasible: the strict \
-                 limit of unknown keys per address stays for them",
+                "keys of the format {} have about {} bits of entropy, so they can be guessed: past \
+                 --rate-failures they are refused even if they are valid; rotate these keys to end that",
                 format.name(),
                 format.entropy_bits()
             ));

@@ -178,8 +178,8 @@ fn csv_with_keys_of_another_system_is_imported() {
         old.csv:6: plan \"gold\": there is no such plan; the plans are enterprise, professional, starter\n";
     let remarks = "old.csv: keys in no declared format: 1; if they are valid, add --key-format \
         'imported=[a-z]{4}'\n\
-        old.csv: keys of the format old have about 32 bits of entropy, so that guessing them is feasible: the \
-        strict limit of unknown keys per address stays for them\n";
+        old.csv: keys of the format old have about 32 bits of entropy, so they can be guessed: past \
+        --rate-failures they are refused even if they are valid; rotate these keys to end that\n";
     let (code, _, stderr) = run(folder.path(), &[&args[..], &["--dry-run"]].concat(), &[]);
     assert_eq!(code, Some(1), "{stderr}");
     let end =

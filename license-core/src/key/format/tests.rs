@@ -199,8 +199,12 @@ fn text_with_two_keys_is_rejected() {
         .into_iter()
         .flat_map(|between| [(between, other.reveal()), (between, KEY)])
     {
-        for text in [format!("{KEY}{between}{other}"), format!("old key: \"{KEY}\"{between}{other}.")] {
-            assert!(read(&text).is_err(), "{text:?}");
+        let mistyped = KEY.replace("94FY", "94FZ");
+        for first in [KEY, &mistyped] {
+            for text in [format!("{first}{between}{other}"), format!("old key: \"{first}\"{between}{other}.")]
+            {
+                assert!(read(&text).is_err(), "{text:?}");
+            }
         }
     }
     // The separators of a label do not join a key either.

@@ -234,6 +234,8 @@ pub async fn lease_of_a_wrong_clock_has_lapsed(Handles { store, other, .. }: &Ha
         }
         let detail = ok!(store.webhooks().get_delivery(&endpoint.id, &taken[0].delivery.event_id));
         assert_eq!(detail.expect("a delivery").delivery.due_at, Some(at(90)), "{how} ends the lease");
+        let settled = settle(store, &taken[0], (91, TOKEN, 200)).await;
+        assert_eq!(settled, Settled::Refused, "{how} ends the lease");
         ok!(store.webhooks().delete_endpoint(&endpoint.id, None));
     }
 }

@@ -27,11 +27,14 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use license_core::clock::SystemRng;
+use rand::TryRng;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
 use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
 use tokio::task::spawn_blocking;
 
 use super::SCHEMAS;
+use super::connect::is_damaged;
 use super::files::{beside, create_private, has_bytes};
 use crate::sql::fault::is_contended;
 pub use error::BackupError;
@@ -59,8 +62,12 @@ struct Unfinished(PathBuf);
 impl Unfinished {
     /// Creates an empty file beside `path`, on the same disk.
     fn beside(path: &Path) -> Result<(Self, File), BackupError> {
-        let unfinished = beside(path, &format!(".unfinished-{}", std::process::id()));
-        let file = create_private(&unfinished).map_err(|error| BackupError::file(path, error))?;
+        // Random: in containers the process id is often the same, and a killed process leaves its file.
+        let mut suffix = [0; 8];
+        let filled = TryRng::try_fill_bytes(&mut SystemRng, &mut suffix).map_err(io::Error::other);
+        filled.map_err(|error| BackupError::file(path, error))?;
+        let unfinished = beside(path, &format!(".unfinished-{:016x}", u64::from_ne_bytes(suffix)));
+        let file = create_private(&unfinished).map_err(|error| BackupError::file(&unfinished, error))?;
         Ok((Self(unfinished), file))
     }
 }
@@ -208,6 +215,7 @@ async fn release(database: &Path) -> Result<(), BackupError> {
         Err(error) if is_contended::<super::Sqlite>(&error) => {
             Err(BackupError::InUse { path: database.to_owned() })
         }
+        Err(error) if !is_damaged(&error) => Err(database_error(error)),
         _ => Ok(()),
     }
 }

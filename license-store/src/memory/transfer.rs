@@ -68,7 +68,9 @@ impl TransferStore for MemoryStore {
                 data.usage.import(rollup);
             }
         }
-        batch.audit(&settled).iter().for_each(|audit| data.audit.add(audit));
+        if let Some(audit) = batch.audit(&settled) {
+            data.audit.add(&audit);
+        }
         Ok(settled)
     }
 
@@ -97,7 +99,9 @@ impl TransferStore for MemoryStore {
         let data = &mut *self.data();
         if !data.settings.contains_key(name) {
             data.settings.insert(name.to_owned(), value.to_vec());
-            audit.iter().for_each(|audit| data.audit.add(audit));
+            if let Some(audit) = &audit {
+                data.audit.add(audit);
+            }
         }
         Ok(data.settings[name].clone())
     }

@@ -73,16 +73,34 @@ def fit(body):
         body["url"] = CLOSED_PORT
 
 
+def storable(value):
+    """Returns metadata without NUL characters and without numbers over 64 bits."""
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, str):
+        return value.replace("\0", "0")
+    if isinstance(value, (int, float)) and abs(value) >= 2**63:
+        return 0
+    return value
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if isinstance(case.body, dict):
         fit(case.body)
+        if "metadata" in case.body and case.meta.generation.mode.is_positive:
+            case.body["metadata"] = storable(case.body["metadata"])
     # schemathesis ignores the contract's pattern for this header.
     tag = (case.headers or {}).get("If-Match")
     if tag is not None and case.meta.generation.mode.is_positive and not TAG.fullmatch(tag):
         case.headers["If-Match"] = '"1"'
-    # `from` must not be after `to`.
     query = case.query or {}
+    # Plans must be in the catalog.
+    if case.meta.generation.mode.is_positive and is_text(query.get("plan"), 64):
+        query["plan"] = PLANS[len(query["plan"]) % 3]
+    # `from` must not be after `to`.
     begin, end = moment(query.get("from")), moment(query.get("to"))
     if begin and end and begin > end:
         query["from"], query["to"] = query["to"], query["from"]

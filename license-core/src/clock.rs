@@ -41,8 +41,8 @@ pub fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
-/// A clock that moves only when told to, for tests and simulations. [`advance`](Self::advance) lets time pass;
-/// [`set`](Self::set) sets the clock, as an operator does.
+/// A clock that moves only when told to, for tests and simulations. [`advance`](Self::advance) lets time
+/// pass; [`set`](Self::set) sets the clock, as an operator does.
 ///
 /// ```
 /// use chrono::{TimeDelta, Utc};

@@ -62,8 +62,8 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     assert_eq!(erased, 0, "no license belongs to the customer");
 }
 
-/// Asserts that traces are in some table before the erasure, and in none after it. Idempotency keys are in none
-/// at any time.
+/// Asserts that traces are in some table before the erasure, and in none after it. Idempotency keys are in
+/// none at any time.
 fn assert_erased(before: &[(&str, Vec<String>)], after: &[(&str, Vec<String>)]) {
     for (trace, tables) in before {
         assert_eq!(tables.is_empty(), *trace == "order-of-old", "{trace} before the erasure: {tables:?}");

@@ -42,7 +42,8 @@ fn with_hint(mut error: Error) -> Error {
     error
 }
 
-/// Prints an error of the flags and exits. An argument with a URL may contain a password, and is not repeated.
+/// Prints an error of the flags and exits. An argument with a URL may contain a password, and is not
+/// repeated.
 fn exit_without_urls(error: &Error) -> ! {
     let urls: Vec<_> = env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())

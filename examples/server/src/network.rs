@@ -48,8 +48,8 @@ pub(crate) struct NetworkFlags {
     #[arg(long, env = "LICENSE_RATE_PER_KEY", value_name = "RATE", default_value = "20/s:200")]
     rate_per_key: Rate,
 
-    /// Rate limit of malformed or unknown keys and of wrong tokens, per address; known keys are answered past it,
-    /// except imported ones that can be guessed
+    /// Rate limit of malformed or unknown keys and of wrong tokens, per address; known keys are answered
+    /// past it, except imported ones that can be guessed
     #[arg(long, env = "LICENSE_RATE_FAILURES", value_name = "RATE", default_value = "30/m:60")]
     rate_failures: Rate,
 
@@ -74,7 +74,8 @@ pub(crate) struct NetworkFlags {
     #[arg(long, env = "LICENSE_ADMIN_CALLS_AT_ONCE", value_name = "N", default_value = "64")]
     admin_calls_at_once: NonZero<usize>,
 
-    /// Address and port of a second listener with /metrics alone: all metrics, without a token. Keep it private
+    /// Address and port of a second listener with /metrics alone: all metrics, without a token. Keep it
+    /// private
     #[arg(long, env = "LICENSE_METRICS_LISTEN", value_name = "ADDRESS")]
     pub(crate) metrics_listen: Option<String>,
 

@@ -52,8 +52,8 @@ pub struct LimitReached {
 }
 
 /// Decides whether an event about a reached limit is due: at most one per [`LIMIT_EVENT_INTERVAL`] since
-/// `last`, and only while no slot is free. A `last` further in the future was written by a wrong clock and does
-/// not count. `license` must be that of the notice.
+/// `last`, and only while no slot is free. A `last` further in the future was written by a wrong clock and
+/// does not count. `license` must be that of the notice.
 #[must_use]
 pub fn limit_event(license: License, notice: &LimitReached, last: Option<DateTime<Utc>>) -> Option<Changes> {
     let LimitReached { license_id: _, kind, at } = notice;
@@ -101,8 +101,8 @@ impl AnomalyKind {
     /// Returns whether sufficiently high counts of `day` cause an event. `last` is the last reported day.
     ///
     /// The plan must define unusual usage, and the day must be later than `last`. The day must also be
-    /// yesterday, today or tomorrow: events about older data, compacted or imported late, are useless, and later
-    /// days are those of a wrong clock. Such a `last` does not count.
+    /// yesterday, today or tomorrow: events about older data, compacted or imported late, are useless, and
+    /// later days are those of a wrong clock. Such a `last` does not count.
     #[must_use]
     pub fn may_be_reported(self, plan: &Plan, day: Day, last: Option<Day>, now: DateTime<Utc>) -> bool {
         let today = Day::of(now).number();

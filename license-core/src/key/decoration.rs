@@ -1,5 +1,5 @@
-//! Decoration that mail, chats and shells put around a pasted key: quotes, punctuation, signs, and a label before
-//! it.
+//! Decoration that mail, chats and shells put around a pasted key: quotes, punctuation, signs, and a label
+//! before it.
 
 /// Ends of a label, such as `License key:` or `LICENSE_KEY=`.
 const LABEL_ENDS: [char; 4] = [':', '=', '：', '＝'];
@@ -24,8 +24,8 @@ impl<'a> Undecorated<'a> {
     }
 }
 
-/// Returns whether the character at an end of the text is no part of a key. A question mark may stand for a letter
-/// that a person could not read, and control characters are no decoration.
+/// Returns whether the character at an end of the text is no part of a key. A question mark may stand for a
+/// letter that a person could not read, and control characters are no decoration.
 fn is_decoration(character: char) -> bool {
     character.is_whitespace() || !(character.is_alphanumeric() || character.is_control() || character == '?')
 }

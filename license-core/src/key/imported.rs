@@ -88,8 +88,8 @@ impl ImportedKeyFormat {
         &self.pattern
     }
 
-    /// Returns the estimated bits of entropy of the weakest keys that match, if all of them are equally likely.
-    /// Of a part that can be left out or repeated, the fewest repetitions count.
+    /// Returns the estimated bits of entropy of the weakest keys that match, if all of them are equally
+    /// likely. Of a part that can be left out or repeated, the fewest repetitions count.
     ///
     /// ```
     /// use license_core::key::ImportedKeyFormat;
@@ -197,8 +197,8 @@ impl ImportedKeyFormats {
         self.0.iter()
     }
 
-    /// Reads a key in one of these formats: printable ASCII of at most 255 bytes. White space around it is not
-    /// part of the key.
+    /// Reads a key in one of these formats: printable ASCII of at most 255 bytes. White space around it is
+    /// not part of the key.
     ///
     /// Try the server's own format first: an imported format may match its keys too.
     #[must_use]

@@ -37,7 +37,8 @@ pub enum SecretFileError {
 }
 
 impl Secret {
-    /// Reads the secret from a file. Returns `None` if the file does not exist. Requires the feature `system`.
+    /// Reads the secret from a file. Returns `None` if the file does not exist. Requires the feature
+    /// `system`.
     ///
     /// # Errors
     /// Returns [`SecretFileError`] if the file cannot be read, or does not contain 64 hex digits.

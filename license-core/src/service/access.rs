@@ -68,8 +68,8 @@ impl AccessService {
         self.sources.now()
     }
 
-    /// Creates a token. The audit names `by`, and the scopes must be among `allowed`. Only this call returns the
-    /// secret.
+    /// Creates a token. The audit names `by`, and the scopes must be among `allowed`. Only this call
+    /// returns the secret.
     ///
     /// # Errors
     /// Returns [`ServiceError::LacksScope`] if `allowed` lacks a scope, [`ServiceError::TokenWithoutScopes`]
@@ -175,8 +175,8 @@ impl AccessService {
         Ok(self.audit.list_audit(filter, page).await?)
     }
 
-    /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0. Take `now`
-    /// from [`ClockService::plausible_now`](super::ClockService::plausible_now).
+    /// Deletes audit entries older than `days`, a batch per call. Call repeatedly until it returns 0. Take
+    /// `now` from [`ClockService::plausible_now`](super::ClockService::plausible_now).
     pub async fn prune_audit(&self, days: u32, now: DateTime<Utc>) -> Result<u64, ServiceError> {
         let before = now - TimeDelta::days(days.into());
         Ok(self.audit.prune_audit(before, PRUNE_BATCH).await?)

@@ -57,8 +57,8 @@ impl ClockService {
         guard.observe(reading).then_some(reading.wall)
     }
 
-    /// Compares the clock with the heartbeat of the database, and moves the heartbeat if it is due. Nodes call
-    /// it every minute, and more often while it is implausible.
+    /// Compares the clock with the heartbeat of the database, and moves the heartbeat if it is due. Nodes
+    /// call it every minute, and more often while it is implausible.
     pub async fn look(&self) -> Result<ClockState, StoreError> {
         let heartbeat = self.store.heartbeat().await?;
         let (now, due, is_plausible) = {

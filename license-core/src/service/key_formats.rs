@@ -32,9 +32,9 @@ pub(super) async fn imported_key_formats(
     })
 }
 
-/// Parses a key. Keys of the engine's format may be spelt loosely; imported keys must match exactly, except for
-/// surrounding white space. A key of the engine's format with wrong check symbols is an error, even if an
-/// imported key has that text.
+/// Parses a key. Keys of the engine's format may be spelt loosely; imported keys must match exactly, except
+/// for surrounding white space. A key of the engine's format with wrong check symbols is an error, even if
+/// an imported key has that text.
 ///
 /// # Errors
 /// Returns [`KeyError`] if it is neither.

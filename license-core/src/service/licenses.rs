@@ -194,8 +194,8 @@ impl LicenseService {
         self.execute(id, &Command::Renew, None).await
     }
 
-    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid". Other nodes
-    /// follow when the change stream tells them, and after the TTL of their cache at the latest.
+    /// Revokes a license, permanently. After it returns, no validation on this node answers "valid". Other
+    /// nodes follow when the change stream tells them, and after the TTL of their cache at the latest.
     pub async fn revoke(&self, id: &LicenseId) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::Revoke, None).await
     }
@@ -226,8 +226,8 @@ impl LicenseService {
         self.execute(id, &Command::Release(activation), None).await
     }
 
-    /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call repeatedly
-    /// until it returns 0.
+    /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call
+    /// repeatedly until it returns 0.
     pub async fn prune_idempotency_keys(&self, now: DateTime<Utc>) -> Result<u64, ServiceError> {
         let before = now - TimeDelta::days(limits::IDEMPOTENCY_KEY_DAYS.into());
         Ok(self.store.prune_used_keys(before, PRUNE_BATCH).await?)

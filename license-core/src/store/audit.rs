@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::{Page, PageRequest, StoreError};
 use crate::access::{AuditEntry, AuditFilter, Audited, Erasure};
 
-/// Reads and prunes the audit log. Entries of changes are written by the methods that make the changes, in the
-/// same commit.
+/// Reads and prunes the audit log. Entries of changes are written by the methods that make the changes, in
+/// the same commit.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait AuditStore: fmt::Debug + Send + Sync + 'static {
@@ -28,8 +28,9 @@ pub trait AuditStore: fmt::Debug + Send + Sync + 'static {
 
     /// Erases a customer from the licenses that it belonged to before, and adds `entry`.
     ///
-    /// The licenses are those with this [`FormerCustomer`](crate::command::FormerCustomer). In their events and
-    /// audit entries, replaces the address. Removes the metadata of their audit entries up to the change of the
-    /// customer, and the answers of receivers in their deliveries. Then forgets the former customer.
+    /// The licenses are those with this [`FormerCustomer`](crate::command::FormerCustomer). In their events
+    /// and audit entries, replaces the address. Removes the metadata of their audit entries up to the
+    /// change of the customer, and the answers of receivers in their deliveries. Then forgets the former
+    /// customer.
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError>;
 }

@@ -29,9 +29,10 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     async fn license_events(&self, id: &LicenseId, after: u64, limit: u32) -> Result<Vec<Event>, StoreError>;
 
     /// Writes events for licenses that expire. First forgets notices that are
-    /// [later](crate::license::ExpiryNotice::latest) than a correct clock could have written them. Finds at most `scan.limit` licenses that may need one, and
-    /// writes the events that [`expiry_events`](crate::command::expiry_events) decides. Licenses that are
-    /// locked or have changed since are left for the next call.
+    /// [later](crate::license::ExpiryNotice::latest) than a correct clock could have written them. Finds at
+    /// most `scan.limit` licenses that may need one, and writes the events that
+    /// [`expiry_events`](crate::command::expiry_events) decides. Licenses that are locked or have changed
+    /// since are left for the next call.
     ///
     /// Returns the number of licenses that got events. Call repeatedly until it returns 0, because short
     /// transactions may do less than the limit. The commit may also assign positions to the events, under the

@@ -28,8 +28,8 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     async fn dry_run(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
 
     /// Stores rollups whose key does not exist yet and whose license exists, and returns the result for each,
-    /// in order. If one is new, also writes the [audit entry](RollupBatch::audit) in the same commit, and from
-    /// then on the single validations of these days count as
+    /// in order. If one is new, also writes the [audit entry](RollupBatch::audit) in the same commit, and
+    /// from then on the single validations of these days count as
     /// [incomplete](crate::usage::RetainedUsage::imported).
     async fn import_rollups(&self, batch: &RollupBatch) -> Result<Vec<ImportedRollup>, StoreError>;
 

@@ -90,8 +90,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Option<DeliveryDetail>, StoreError>;
 
     /// Makes a delivery due at `now`, starts its schedule again, and writes the audit entry. A delivery whose
-    /// lease [holds](crate::webhook::lease_holds) is not changed. Returns `false` and writes nothing if there is
-    /// no such delivery.
+    /// lease [holds](crate::webhook::lease_holds) is not changed. Returns `false` and writes nothing if
+    /// there is no such delivery.
     async fn replay_delivery(
         &self,
         endpoint: &EndpointId,
@@ -101,8 +101,8 @@ pub trait WebhookStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
 
     /// Makes deliveries of a range of events due again, and creates those that are missing, for example
-    /// because the endpoint was disabled. Includes only events that the endpoint has selected. Writes the audit
-    /// entry even if no event is in the range.
+    /// because the endpoint was disabled. Includes only events that the endpoint has selected. Writes the
+    /// audit entry even if no event is in the range.
     async fn replay_since(&self, replay: &Replay) -> Result<Replayed, StoreError>;
 }
 
@@ -132,8 +132,8 @@ pub struct LeaseRequest {
     pub per_endpoint: u32,
 }
 
-/// Merges first attempts and other deliveries of one endpoint, so that neither delays the other: one of each in
-/// turn, at most `room`.
+/// Merges first attempts and other deliveries of one endpoint, so that neither delays the other: one of
+/// each in turn, at most `room`.
 #[must_use]
 pub fn take_turns<T>(first: Vec<T>, others: Vec<T>, room: usize) -> Vec<T> {
     let (mut first, mut others) = (first.into_iter(), others.into_iter());

@@ -96,9 +96,9 @@ impl Columns {
 
     /// Parses a row. White space around cells, empty cells, and empty cells beyond the header are ignored.
     ///
-    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates: a license expires at the
-    /// end of its date. `domains` are separated by commas, semicolons or white space, `devices` by semicolons or
-    /// line ends.
+    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates: a license expires at
+    /// the end of its date. `domains` are separated by commas, semicolons or white space, `devices` by
+    /// semicolons or line ends.
     ///
     /// # Errors
     /// Returns [`ImportLineError`] with the name of the field.

@@ -35,8 +35,8 @@ pub(crate) type Rejection = (Option<u64>, ImportLineError);
 /// Builds the license with this id and key from its line and the lines of its activations. Pure.
 ///
 /// The rules are those of new licenses: the plan must exist and provides defaults, and slots are not oversold
-/// unless the rules allow it. Unlike in new licenses, the term may be over, exempt domains are left out, and so
-/// are repeated domains and devices of the license line.
+/// unless the rules allow it. Unlike in new licenses, the term may be over, exempt domains are left out,
+/// and so are repeated domains and devices of the license line.
 pub(crate) fn validate_row(
     (id, id_given): (LicenseId, bool),
     (key_digest, sealed_key): (KeyDigest, SealedKey),

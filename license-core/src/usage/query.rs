@@ -131,8 +131,8 @@ impl UsageQuery {
         UsageSources { days: (first, last), records: [before, behind], range, earlier }
     }
 
-    /// Returns the query with an open end closed after tomorrow. Later validations were recorded by a clock that
-    /// was ahead.
+    /// Returns the query with an open end closed after tomorrow. Later validations were recorded by a clock
+    /// that was ahead.
     #[must_use]
     pub fn bounded(&self, now: DateTime<Utc>) -> Self {
         let end = Day::from_number(Day::of(now).number().saturating_add(2)).start();

@@ -12,8 +12,8 @@ pub struct Failing {
     pub since: DateTime<Utc>,
     /// Time of the latest failed attempt.
     pub last_at: DateTime<Utc>,
-    /// Sum of the times between failed attempts, of which each counts at most [`MAX_FAILING_GAP`]. A jump of the
-    /// clock adds no more than that.
+    /// Sum of the times between failed attempts, of which each counts at most [`MAX_FAILING_GAP`]. A jump
+    /// of the clock adds no more than that.
     pub lasted: TimeDelta,
 }
 

@@ -134,8 +134,8 @@ impl EventLog {
         self.deliveries.range_mut((id.clone(), 0)..=(id.clone(), u64::MAX)).map(|(_, stored)| stored)
     }
 
-    /// Returns the positions of deliveries to an endpoint that can be leased now, in order: first attempts and
-    /// others take turns.
+    /// Returns the positions of deliveries to an endpoint that can be leased now, in order: first attempts
+    /// and others take turns.
     pub(crate) fn ready(&self, id: &EndpointId, request: &LeaseRequest) -> Vec<u64> {
         let (mut first, mut timed, mut untried) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut leased = 0;

@@ -41,8 +41,8 @@ const LOG_BYTES: &str = "67108864";
 const LIST_READER_AGE: Duration = Duration::from_mins(10);
 // IMMEDIATE takes the write lock at once; a transaction that reads first and writes later fails if another
 // one wrote between. In WAL mode, NORMAL hands each commit to the operating system, and FULL also waits for
-// the disk. With secure_delete, deleted rows are overwritten with zeros, so that nothing of an erased customer
-// stays in the file. FAST skips pages that become free, which would be written only for that.
+// the disk. With secure_delete, deleted rows are overwritten with zeros, so that nothing of an erased
+// customer stays in the file. FAST skips pages that become free, which would be written only for that.
 const BEGIN_FULL: &str = "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
 const BEGIN_NORMAL: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
 const BEGIN_COMPACTION: &str = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST; BEGIN IMMEDIATE";

@@ -71,7 +71,8 @@ fn odd_license() -> impl Strategy<Value = Odd> {
 }
 
 impl Odd {
-    /// Stores the license, if its values are valid: by an import if it has a key or devices, otherwise issued.
+    /// Stores the license, if its values are valid: by an import if it has a key or devices, otherwise
+    /// issued.
     async fn store(&self, server: &Server, number: usize) -> Option<LicenseId> {
         let id = LicenseId::parse(&format!("lic_{number}")).expect("an id");
         if self.key.is_some() || !self.devices.is_empty() {

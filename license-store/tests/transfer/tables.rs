@@ -105,7 +105,8 @@ fn columns() -> Columns {
     Columns::new(&["Key", " STATE ", "Expires At", "domains", "Devices"], &[], &set).expect("columns")
 }
 
-/// The result of an import: faults and notes as `line: text`, and each key with its expiry and number of slots.
+/// The result of an import: faults and notes as `line: text`, and each key with its expiry and number of
+/// slots.
 struct Table {
     faults: Vec<String>,
     notes: Vec<String>,

@@ -50,8 +50,8 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "CHARACTER", value_parser = Delimiter::parse)]
     delimiter: Option<Delimiter>,
 
-    /// CSV: time zone of dates and of times without one: an IANA name such as Europe/Berlin, or an offset such as
-    /// +02:00; by default UTC
+    /// CSV: time zone of dates and of times without one: an IANA name such as Europe/Berlin, or an offset
+    /// such as +02:00; by default UTC
     #[arg(long, value_name = "ZONE", value_parser = TimeZone::parse, allow_hyphen_values = true)]
     timezone: Option<TimeZone>,
 

@@ -18,7 +18,8 @@ pub(super) struct Table<R> {
 }
 
 impl<R: BufRead> Table<R> {
-    /// Reads the first line. Without `delimiter`, the most frequent of comma, semicolon and tab separates cells.
+    /// Reads the first line. Without `delimiter`, the most frequent of comma, semicolon and tab separates
+    /// cells.
     pub(super) fn open(mut input: R, delimiter: Option<Delimiter>) -> Result<Self, String> {
         let failed = |error: io::Error| error.to_string();
         let mut first = Vec::new();

@@ -48,7 +48,8 @@ mod tests {
         }
     }
 
-    /// Days with 23, 24 and 25 hours, midnights that clocks skip or show twice, and a day that a zone left out.
+    /// Days with 23, 24 and 25 hours, midnights that clocks skip or show twice, and a day that a zone left
+    /// out.
     #[test]
     fn expiry_is_the_end_of_the_local_day() {
         for (zone, date, expected) in [

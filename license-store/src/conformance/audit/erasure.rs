@@ -56,8 +56,8 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     }
 }
 
-/// A customer that a license was taken from leaves no trace, even if the change had no actor and the audit was
-/// pruned. Data of the new customer stays.
+/// A customer that a license was taken from leaves no trace, even if the change had no actor and the audit
+/// was pruned. Data of the new customer stays.
 pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. }: &Handles) {
     let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
     let metadata = |order: &str| Metadata::from_json(json!({ "order": order })).expect("metadata");
@@ -108,7 +108,8 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
     }
 }
 
-/// Receivers may answer with the data that they got, so the attempts of an erased customer's events are removed.
+/// Receivers may answer with the data that they got, so the attempts of an erased customer's events are
+/// removed.
 pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Handles) {
     let (Some(webhooks), Some(_)) = (&store.webhooks, &store.events) else { return };
     let endpoint = register(store, &["*"]).await;

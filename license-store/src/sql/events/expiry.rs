@@ -85,7 +85,8 @@ impl<D: Dialect> SqlDatabase<D> {
         let ExpiryScan { now, reminders, limit } = scan;
         let mut decisions: Vec<(LicenseDetail, Changes)> = Vec::new();
         let mut connection = self.reader().await?;
-        // One part of the index for each reminder that was the last notice of a license, then those without one.
+        // One part of the index for each reminder that was the last notice of a license, then those without
+        // one.
         let notices = self.fetch(&mut connection, &self.sql.expiry.notice_days, &[]).await?;
         for days in notices.all("licenses", "", |row| row.int("days"))? {
             let last = u16::try_from(days).ok().filter(|days| *days != NO_NOTICE);

@@ -35,7 +35,7 @@ const STATISTICS: &str = "PRAGMA analysis_limit = 1000; ANALYZE licenses";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Nothing,
-    /// Checkpoints again while holding the writer, so that the log begins anew.
+    /// Checkpoints again while holding the writer, so that the next write starts the log from its beginning.
     Restart,
     Truncate,
 }

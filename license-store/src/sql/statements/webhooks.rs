@@ -71,8 +71,8 @@ statements! {
             "SELECT {DELIVERY} FROM deliveries d WHERE d.endpoint_id = $1 AND {FIRST} AND {in_order} \
              ORDER BY d.position LIMIT $2 + 0"
         ),
-        /// Other deliveries to the endpoint `$1` that can be leased at `$2`, at most `$3`; `$4` and `$5` as `$2`
-        /// and `$3` of `due_endpoints`.
+        /// Other deliveries to the endpoint `$1` that can be leased at `$2`, at most `$3`; `$4` and `$5` as
+        /// `$2` and `$3` of `due_endpoints`.
         ready_timed: format!(
             "SELECT {DELIVERY} FROM deliveries d WHERE d.endpoint_id = $1 AND d.due_at IS NOT NULL AND {in_order} \
              AND d.position IN (\
@@ -98,7 +98,8 @@ statements! {
         update_delivery:
             "UPDATE deliveries SET status = $3, tries = $4, due_at = $5, token = NULL, attempts = $6 \
              WHERE endpoint_id = $1 AND position = $2",
-        /// Makes pending deliveries of the endpoint `$1` that are not leased due at `$2`. Leases that end after
+        /// Makes pending deliveries of the endpoint `$1` that are not leased due at `$2`. Leases that end
+        /// after
         /// `$3` have lapsed.
         make_due:
             "UPDATE deliveries SET due_at = $2, token = NULL \

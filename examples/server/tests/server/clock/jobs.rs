@@ -61,8 +61,8 @@ pub(super) fn far_ahead_with_validations(lab: &Lab) {
     far_ahead_start(lab, true);
 }
 
-/// `clock` shows the state, and `clock accept` resumes the jobs of a running server. The audit names the command
-/// line.
+/// `clock` shows the state, and `clock accept` resumes the jobs of a running server. The audit names the
+/// command line.
 pub(super) fn accepted(lab: &Lab) {
     let server = lab.start(&[]);
     assert!(lab.run(&["clock"]).contains("plausible     yes"));
@@ -99,8 +99,8 @@ fn expired_events(server: &Server) -> usize {
     count(server, "/api/v1/events?type=license.expired")
 }
 
-/// An operator accepts a wrong clock, so that a license expires too early. After the correction, the event of the
-/// real end is written.
+/// An operator accepts a wrong clock, so that a license expires too early. After the correction, the event
+/// of the real end is written.
 pub(super) fn expired_too_early(lab: &Lab) {
     let server = lab.start(&[]);
     let mut request = starter();

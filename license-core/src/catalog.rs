@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use feature::{FeatureValue, Features};
 pub use limit::Limit;
-pub use plan::{DevicePolicy, DomainPolicy, Plan};
+pub use plan::{DEFAULT_PRODUCT, DevicePolicy, DomainPolicy, Plan};
 
 /// The plans that licenses can have, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]

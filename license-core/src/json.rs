@@ -29,6 +29,7 @@ pub struct LicenseJson<'a> {
     devices_used: u64,
     activated_at: Option<DateTime<Utc>>,
     version: u64,
+    product: &'a str,
 }
 
 impl<'a> LicenseJson<'a> {
@@ -58,6 +59,7 @@ impl<'a> LicenseJson<'a> {
             devices_used: license.devices_used,
             activated_at: license.activated_at,
             version: license.version,
+            product: &license.product,
         }
     }
 }

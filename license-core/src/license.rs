@@ -37,6 +37,8 @@ pub struct License {
     pub sealed_key: SealedKey,
     /// Active, suspended or revoked.
     pub state: LicenseState,
+    /// The name of the product, which is that of the plan.
+    pub product: String,
     /// The name of the plan.
     pub plan: String,
     /// The customer.

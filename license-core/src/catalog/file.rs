@@ -18,6 +18,7 @@ impl PlanCatalog {
     ///     max_domains = 3
     ///     max_devices = "unlimited"
     ///     term_days = 365            # or "perpetual"
+    ///     product = "default"        # default
     ///     grace_days = 7             # default: 0
     ///     domain_policy = "free_claim"    # default; or "registered_only"
     ///     exempt_hosts = true        # default
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn toml_sets_every_field() {
         let text = entry(
-            "grace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
+            "product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
              max_countries_per_day = 2\nmax_devices_per_day = 10000000\nfeatures = {a = true, b = 7, c = \"x\"}",
         );
@@ -67,6 +68,7 @@ mod tests {
             .max_domains(Limit::AtMost(1))
             .max_devices(Limit::AtMost(1))
             .term_days(Some(30))
+            .product("editor")
             .grace_days(3)
             .domain_policy(DomainPolicy::RegisteredOnly)
             .exempt_hosts(false)
@@ -113,6 +115,7 @@ mod tests {
             (&plan("1", "0"), "term_days must be 1 to"),
             (&named("P"), "must be 1 to"),
             (&named(&long), "must be 1 to"),
+            (&entry("product = \"An Editor\""), "the name of a product must be 1 to"),
             (&entry("gracedays = 3"), "unknown field `gracedays`"),
             (&entry("grace_days = 36526"), "grace_days must be at most"),
             (&entry("domain_policy = \"any\""), "unknown variant"),

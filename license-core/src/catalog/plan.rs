@@ -34,6 +34,9 @@ pub enum DevicePolicy {
     EvictOldest,
 }
 
+/// The name of the product of plans that name none.
+pub const DEFAULT_PRODUCT: &str = "default";
+
 /// The terms of licenses of one kind.
 ///
 /// ```
@@ -53,6 +56,9 @@ pub struct Plan {
     /// The name on licenses and in JSON: 1 to 64 of `a–z 0–9 _ -`.
     #[serde(skip)]
     pub name: String,
+    /// The name of the product that the plan sells, with the same rules as `name`.
+    #[serde(default = "default_product")]
+    pub product: String,
     /// Domain limit of new licenses.
     #[serde(deserialize_with = "limit")]
     pub max_domains: Limit,
@@ -88,6 +94,10 @@ pub struct Plan {
     pub features: Arc<Features>,
 }
 
+fn default_product() -> String {
+    DEFAULT_PRODUCT.to_owned()
+}
+
 fn yes() -> bool {
     true
 }
@@ -115,11 +125,12 @@ fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<O
 }
 
 impl Plan {
-    /// Creates a plan without limits and features: perpetual, free claim, exempt hosts, no customer release.
+    /// Creates a plan of [`DEFAULT_PRODUCT`] without limits and features: perpetual, free claim, exempt hosts, no customer release.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            product: default_product(),
             max_domains: Limit::Unlimited,
             max_devices: Limit::Unlimited,
             term_days: None,
@@ -136,6 +147,7 @@ impl Plan {
     }
 
     setters! {
+        product: impl Into<String>,
         max_domains: impl Into<Limit>,
         max_devices: impl Into<Limit>,
         term_days: impl Into<Option<u32>>,
@@ -183,14 +195,13 @@ impl Plan {
     pub(super) fn check(&self) -> Result<(), PlanCatalogError> {
         let bad = |reason: String| PlanCatalogError::Plan { plan: self.name.clone(), reason };
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        if self.name.is_empty()
-            || self.name.len() > limits::PLAN_NAME_BYTES
-            || !self.name.chars().all(allowed)
-        {
-            return Err(bad(format!(
-                "the name of a plan must be 1 to {} of a–z, 0–9, _ and -",
-                limits::PLAN_NAME_BYTES
-            )));
+        for (noun, name) in [("a plan", &self.name), ("a product", &self.product)] {
+            if name.is_empty() || name.len() > limits::PLAN_NAME_BYTES || !name.chars().all(allowed) {
+                return Err(bad(format!(
+                    "the name of {noun} must be 1 to {} of a–z, 0–9, _ and -",
+                    limits::PLAN_NAME_BYTES
+                )));
+            }
         }
         let (slots, days) = (limits::MAX_SLOTS, limits::PLAN_DAYS);
         for (name, number, most) in [

@@ -83,12 +83,13 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 6] {
+fn fields(license: &License) -> [(&'static str, Value); 7] {
     let License {
         id: _,
         key_digest: _,
         sealed_key: _,
         state,
+        product,
         plan,
         customer_email,
         max_domains,
@@ -105,6 +106,7 @@ fn fields(license: &License) -> [(&'static str, Value); 6] {
     } = license;
     [
         ("state", json!(state.as_str())),
+        ("product", json!(product)),
         ("plan", json!(plan)),
         ("customer_email", json!(customer_email.as_str())),
         ("max_domains", json!(max_domains)),

@@ -89,6 +89,7 @@ pub(super) fn change(
     {
         license.plan.clone_from(name);
         let plan = plan_of(license, plans)?;
+        license.product.clone_from(&plan.product);
         license.max_domains = plan.max_domains;
         license.max_devices = plan.max_devices;
     }

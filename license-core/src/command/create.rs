@@ -152,6 +152,7 @@ pub fn create(
         key_digest,
         sealed_key,
         state: LicenseState::Active,
+        product: plan.product.clone(),
         plan: plan.name.clone(),
         customer_email: spec.customer_email.clone(),
         max_domains: spec.max_domains.unwrap_or(plan.max_domains),

@@ -64,6 +64,7 @@ pub(crate) fn validate_row(
         key_digest,
         sealed_key,
         state,
+        product: plan.product.clone(),
         plan: line.plan,
         customer_email: line.customer_email,
         max_domains: line.max_domains.unwrap_or(plan.max_domains),

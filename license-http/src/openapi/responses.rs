@@ -206,7 +206,7 @@ fn examples() -> Value {
             "domains": ["example.com"], "max_devices": 5, "devices": [], "created_at": "2026-01-01T00:00:00Z",
             "expires_at": "2027-01-01T00:00:00Z", "last_validated_at": null, "validation_count": 0,
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
-            "version": 1, "as_of": "2026-01-01T00:00:00Z",
+            "version": 1, "product": "default", "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -280,6 +280,7 @@ fn license() -> Value {
             ("devices_used", number("Device slots in use.")),
             ("activated_at", about(nullable(time()), "First valid answer; null if there is none.")),
             ("version", number("Grows with every change; same as the ETag.")),
+            ("product", about(text(limits::PLAN_NAME_BYTES), "Name of the product of the plan.")),
             (AS_OF, as_of()),
         ],
         &[AS_OF],

@@ -6,6 +6,7 @@ CREATE TABLE licenses (
     key_digest      BYTEA            NOT NULL UNIQUE,
     sealed_key      BYTEA            NOT NULL,
     state           TEXT COLLATE "C" NOT NULL,
+    product         TEXT COLLATE "C" NOT NULL,
     plan            TEXT COLLATE "C" NOT NULL,
     customer_email  TEXT COLLATE "C" NOT NULL,
     max_domains     BIGINT,
@@ -24,6 +25,7 @@ CREATE TABLE licenses (
     expiry_notice_at   BIGINT
 ) WITH (fillfactor = 80);
 
+CREATE INDEX licenses_by_product ON licenses (product, id);
 CREATE INDEX licenses_by_plan ON licenses (plan, id);
 CREATE INDEX licenses_by_customer ON licenses (customer_email, id);
 CREATE INDEX licenses_by_state ON licenses (state, id);

@@ -6,6 +6,7 @@ CREATE TABLE licenses (
     key_digest      BLOB    NOT NULL UNIQUE,
     sealed_key      BLOB    NOT NULL,
     state           TEXT    NOT NULL,
+    product         TEXT    NOT NULL,
     plan            TEXT    NOT NULL,
     customer_email  TEXT    NOT NULL,
     max_domains     INTEGER,
@@ -24,6 +25,7 @@ CREATE TABLE licenses (
     expiry_notice_at   INTEGER
 ) STRICT;
 
+CREATE INDEX licenses_by_product ON licenses (product, id);
 CREATE INDEX licenses_by_plan ON licenses (plan, id);
 CREATE INDEX licenses_by_customer ON licenses (customer_email, id);
 CREATE INDEX licenses_by_state ON licenses (state, id);

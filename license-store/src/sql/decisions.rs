@@ -10,6 +10,7 @@ use super::command_queue::CommandRequest;
 use super::fault::is_taken;
 use super::prelude::*;
 use super::rows;
+use super::statements::LICENSE_COLUMNS;
 
 /// Result of a command before its commit.
 pub(super) enum Execution {
@@ -141,7 +142,8 @@ impl<D: Dialect> SqlDatabase<D> {
 
     async fn update_license(&self, tx: &mut Tx<D>, before: &License, license: &License) -> Result<()> {
         let (old, new) = (rows::license_values(before), rows::license_values(license));
-        let indexed = rows::INDEXED_COLUMNS.iter().any(|column| old[*column] != new[*column]);
+        let indexed = (LICENSE_COLUMNS.iter().zip(old.iter().zip(&new)))
+            .any(|(column, (old, new))| column.indexed && old != new);
         let sql = if indexed { &self.sql.licenses.update } else { &self.sql.licenses.update_unindexed };
         let updated = self.dialect.fetch(tx, sql.clone(), &new).await;
         updated.map_err(|error| {

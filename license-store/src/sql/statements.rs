@@ -36,6 +36,7 @@ mod events;
 mod expiry;
 mod fragments;
 mod journal;
+mod license_columns;
 mod licenses;
 mod list_query;
 mod reports;
@@ -56,6 +57,7 @@ pub(super) use expiry::ExpiryStatements;
 #[cfg(all(test, feature = "sqlite"))]
 pub(super) use fragments::AS_OF;
 pub(super) use journal::JournalStatements;
+pub(super) use license_columns::COLUMNS as LICENSE_COLUMNS;
 pub(super) use licenses::LicenseStatements;
 pub(super) use reports::ReportStatements;
 pub(super) use settings::SettingStatements;

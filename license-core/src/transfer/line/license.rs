@@ -105,6 +105,7 @@ impl LicenseLine {
             key_digest: _,
             sealed_key: _,
             state,
+            product: _,
             plan,
             customer_email,
             max_domains,

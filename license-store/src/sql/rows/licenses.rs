@@ -11,6 +11,7 @@ use serde_json::json;
 use super::reader::{Reader, hex, int, micros};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
+use crate::sql::statements::LICENSE_COLUMNS;
 
 impl<R: SqlRow> Reader<'_, R> {
     fn limit(&self, column: &'static str) -> Result<Limit> {
@@ -24,6 +25,7 @@ impl<R: SqlRow> Reader<'_, R> {
             key_digest: self.key_digest()?,
             sealed_key: SealedKey::from_bytes(self.bytes("sealed_key")?),
             state: self.known("state", LicenseState::parse)?,
+            product: self.text("product")?,
             plan: self.text("plan")?,
             customer_email: self.parsed("customer_email", CustomerEmail::parse)?,
             max_domains: self.limit("max_domains")?,
@@ -81,16 +83,14 @@ fn parse_metadata(text: &str) -> Result<Metadata, String> {
 /// Stored instead of the days of a notice if there was none.
 pub(crate) const NO_NOTICE: u16 = u16::MAX;
 
-/// The parameters of a license that are in an index: key, state, plan, customer, expiry and the last notice.
-pub(crate) const INDEXED_COLUMNS: [usize; 7] = [1, 3, 4, 5, 12, 16, 17];
-
 /// The parameters of a license, in the order of the columns.
-pub(crate) fn license_values(license: &License) -> [Value<'_>; 18] {
+pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.len()] {
     let License {
         id,
         key_digest,
         sealed_key,
         state,
+        product,
         plan,
         customer_email,
         max_domains,
@@ -110,6 +110,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; 18] {
         key_digest.as_bytes().as_slice().into(),
         sealed_key.as_bytes().into(),
         state.as_str().into(),
+        product.as_str().into(),
         plan.as_str().into(),
         customer_email.as_str().into(),
         max_domains.as_number().map(i64::from).into(),

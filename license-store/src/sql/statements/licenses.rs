@@ -6,13 +6,9 @@ use license_core::store::{LicenseFilter, LicenseQuery};
 use sqlx::SqlStr;
 
 use super::fragments::AS_OF;
+use super::license_columns;
 use super::list_query::ListQuery;
 use crate::sql::dialect::{Dialect, Value};
-
-/// The columns of `licenses`, in the order of the parameters `$1` to `$18` that write them.
-pub(crate) const COLUMNS: &str = "id, key_digest, sealed_key, state, plan, customer_email, max_domains, max_devices, \
-    domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days, \
-    expiry_notice_at";
 
 /// The counters of [`COUNTED_LICENSES`]. A license that was never validated has no row.
 pub(crate) const COUNTERS: &str = "CAST(COALESCE(c.validation_count, 0) AS BIGINT) AS validation_count, c.last_validated_at AS last_validated_at";
@@ -21,28 +17,23 @@ pub(crate) const COUNTED_LICENSES: &str = "licenses l LEFT JOIN license_counters
 statements! {
     LicenseStatements {
         insert: format!(
-            "INSERT INTO licenses ({COLUMNS}) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
-             ON CONFLICT DO NOTHING RETURNING id"
+            "INSERT INTO licenses ({columns}) VALUES ({}) ON CONFLICT DO NOTHING RETURNING id",
+            license_columns::parameters()
         ),
-        update:
-            "UPDATE licenses SET key_digest = $2, sealed_key = $3, state = $4, plan = $5, customer_email = $6, \
-             max_domains = $7, max_devices = $8, domains_used = $9, devices_used = $10, created_at = $11, \
-             activated_at = $12, expires_at = $13, metadata = $14, version = $15, last_event = $16, \
-             expiry_notice_days = $17, expiry_notice_at = $18 WHERE id = $1",
+        update: format!("UPDATE licenses SET {} WHERE id = $1", license_columns::assignments(|_| true)),
         /// Updates only columns without an index. Takes the same parameters.
-        update_unindexed:
-            "UPDATE licenses SET sealed_key = $3, max_domains = $7, max_devices = $8, domains_used = $9, \
-             devices_used = $10, created_at = $11, activated_at = $12, metadata = $14, version = $15, \
-             last_event = $16 WHERE id = $1",
-        lock: format!("SELECT {COLUMNS} FROM licenses WHERE id = $1{for_update}"),
+        update_unindexed: format!(
+            "UPDATE licenses SET {} WHERE id = $1",
+            license_columns::assignments(|column| !column.indexed)
+        ),
+        lock: format!("SELECT {columns} FROM licenses WHERE id = $1{for_update}"),
         /// A license with its counters and activations.
         detail: format!("{detail} WHERE l.id = $1"),
         /// As `detail`, with the shorter lists of activations that events have.
         event_detail: format!("{} WHERE l.id = $1", self::detail::<D>(limits::EVENT_ACTIVATIONS)),
         exists: "SELECT id FROM licenses WHERE id = $1",
         find_by_key: format!(
-            "SELECT {COLUMNS}, {} AS bindings FROM licenses l WHERE key_digest = $1",
+            "SELECT {columns}, {} AS bindings FROM licenses l WHERE key_digest = $1",
             D::json_rows("kind, value", &bindings::<D>())
         ),
         plans_in_use: "SELECT plan FROM (SELECT DISTINCT plan FROM licenses) AS used \
@@ -52,6 +43,7 @@ statements! {
                 FROM licenses GROUP BY plan, state",
         list: format!("{detail} WHERE 1 = 1"),
     } where {
+        let columns = license_columns::names();
         let for_update = D::FOR_UPDATE;
         let detail = detail::<D>(limits::LISTED_ACTIVATIONS);
     }
@@ -88,9 +80,9 @@ pub(crate) fn detail<D: Dialect>(limit: u32) -> String {
         );
         D::json_rows("id, value, created_at, label", &select)
     };
-    let (domains, devices) = (listed("domain"), listed("device"));
+    let (columns, domains, devices) = (license_columns::names(), listed("domain"), listed("device"));
     format!(
-        "SELECT {COLUMNS}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices FROM {COUNTED_LICENSES}"
+        "SELECT {columns}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices FROM {COUNTED_LICENSES}"
     )
 }
 

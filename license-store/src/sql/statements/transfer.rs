@@ -2,14 +2,15 @@
 
 use super::activations::list_all;
 use super::fragments::{AS_OF, ROLLUP_KEY};
-use super::licenses::{COLUMNS, COUNTED_LICENSES, COUNTERS};
+use super::license_columns;
+use super::licenses::{COUNTED_LICENSES, COUNTERS};
 
 statements! {
     TransferStatements {
         /// Takes the snapshot: it begins with the first read.
         first_read: "SELECT id FROM licenses LIMIT 1",
         licenses: format!(
-            "SELECT {COLUMNS}, {COUNTERS}, {AS_OF} FROM {COUNTED_LICENSES} \
+            "SELECT {columns}, {COUNTERS}, {AS_OF} FROM {COUNTED_LICENSES} \
              WHERE l.id > $1 ORDER BY l.id LIMIT $2 + 0"
         ),
         activations: list_all(),
@@ -21,8 +22,9 @@ statements! {
         ),
         // The condition tells SQLite that `ON CONFLICT` does not belong to a join.
         insert_licenses: format!(
-            "INSERT INTO licenses ({COLUMNS}) \
-             SELECT {columns} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id"
+            "INSERT INTO licenses ({columns}) \
+             SELECT {} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
+            license_columns::of_json_row(D::unhex)
         ),
         insert_counters: format!(
             "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
@@ -44,12 +46,7 @@ statements! {
         ),
     } where {
         let items = D::items(1);
-        let column = |n| match n {
-            1 | 2 => D::unhex(&format!("value ->> {n}")),
-            0 | 3..=5 | 13 => format!("value ->> {n}"),
-            _ => format!("#{n}"),
-        };
-        let columns = (0..18).map(column).collect::<Vec<_>>().join(", ");
+        let columns = license_columns::names();
         let exists =
             |select: &str| format!("CAST(CASE WHEN EXISTS ({select}) THEN 1 ELSE 0 END AS BIGINT)");
     }

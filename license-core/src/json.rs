@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::Limit;
 use crate::debug::partial_debug;
-use crate::license::{Activation, LicenseDetail, Metadata};
+use crate::license::{Activation, CustomerEmail, CustomerName, ExternalId, LicenseDetail, Metadata};
 
 /// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
@@ -15,7 +15,7 @@ pub struct LicenseJson<'a> {
     key: Option<&'a str>,
     status: &'static str,
     plan: &'a str,
-    customer_email: &'a str,
+    customer_email: Option<&'a str>,
     max_domains: Limit,
     domains: Vec<&'a str>,
     max_devices: Limit,
@@ -30,6 +30,8 @@ pub struct LicenseJson<'a> {
     activated_at: Option<DateTime<Utc>>,
     version: u64,
     product: &'a str,
+    customer_name: Option<&'a str>,
+    external_id: Option<&'a str>,
 }
 
 impl<'a> LicenseJson<'a> {
@@ -45,7 +47,7 @@ impl<'a> LicenseJson<'a> {
             key,
             status: license.status(now).as_str(),
             plan: &license.plan,
-            customer_email: license.customer_email.as_str(),
+            customer_email: license.customer_email.as_ref().map(CustomerEmail::as_str),
             max_domains: license.max_domains,
             domains: values(&detail.domains),
             max_devices: license.max_devices,
@@ -60,6 +62,8 @@ impl<'a> LicenseJson<'a> {
             activated_at: license.activated_at,
             version: license.version,
             product: &license.product,
+            customer_name: license.customer_name.as_ref().map(CustomerName::as_str),
+            external_id: license.external_id.as_ref().map(ExternalId::as_str),
         }
     }
 }

@@ -3,7 +3,10 @@
 mod activation;
 mod counters;
 mod customer;
+mod customer_name;
+mod email_prefix;
 mod expiry_notice;
+mod external_id;
 mod fingerprint;
 mod label;
 mod metadata;
@@ -20,7 +23,10 @@ pub use crate::id::{IdError, LicenseId};
 pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
 pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
+pub use customer_name::{CustomerName, CustomerNameError};
+pub use email_prefix::{EmailDomain, EmailPrefix, EmailPrefixError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
+pub use external_id::{ExternalId, ExternalIdError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
@@ -41,8 +47,8 @@ pub struct License {
     pub product: String,
     /// The name of the plan.
     pub plan: String,
-    /// The customer.
-    pub customer_email: CustomerEmail,
+    /// The customer; `None` if the license has none yet.
+    pub customer_email: Option<CustomerEmail>,
     /// Domain limit.
     pub max_domains: Limit,
     /// Device limit.
@@ -65,6 +71,10 @@ pub struct License {
     pub last_event: u64,
     /// The last event about the end of the term.
     pub expiry_notice: Option<ExpiryNotice>,
+    /// The name of the customer.
+    pub customer_name: Option<CustomerName>,
+    /// The id of the license in another system of the vendor. No other license has it.
+    pub external_id: Option<ExternalId>,
 }
 
 impl License {
@@ -86,6 +96,13 @@ impl License {
             ActivationKind::Domain => Slots { used: self.domains_used, limit: self.max_domains },
             ActivationKind::Device => Slots { used: self.devices_used, limit: self.max_devices },
         }
+    }
+
+    /// Returns whether a limit leaves no free slot of its kind.
+    #[must_use]
+    pub fn is_at_limit(&self) -> bool {
+        let kinds = [ActivationKind::Domain, ActivationKind::Device];
+        kinds.into_iter().any(|kind| !self.slots(kind).has_free())
     }
 
     /// Returns whether the license is read with all its bindings, because it has at most

@@ -28,6 +28,10 @@ pub const CLIENT_BYTES: usize = 128;
 pub const REGION_BYTES: usize = 64;
 /// Longest label of an activation, in bytes.
 pub const LABEL_BYTES: usize = 100;
+/// Longest name of a customer, in bytes.
+pub const CUSTOMER_NAME_BYTES: usize = 200;
+/// Longest external id of a license, in bytes.
+pub const EXTERNAL_ID_BYTES: usize = 128;
 /// Devices that one new device can evict after a limit was lowered. Beyond that, the new device is denied.
 pub const EVICTIONS: u64 = 32;
 /// Longest e-mail address, in bytes (RFC 5321: 254).
@@ -44,6 +48,10 @@ pub const TOKEN_NAME_BYTES: usize = 100;
 pub const ACTION_BYTES: usize = 64;
 /// Keys at the top level of a license's metadata.
 pub const METADATA_KEYS: usize = 64;
+/// A search counts the licenses that match up to this number.
+pub const SEARCH_COUNT: u64 = 10_000;
+/// Longest text in the metadata that a search can find, and longest name of its member, in bytes.
+pub const INDEXED_METADATA_BYTES: usize = 128;
 /// Longest metadata as JSON text, in bytes.
 pub const METADATA_BYTES: usize = 8 * 1024;
 /// Deepest nesting of metadata; the object itself is level 1.

@@ -18,6 +18,7 @@
 //! | [`TransferStore`] | export and import |
 //! | [`CatalogStore`] | which plans are in use |
 //! | [`ClockStore`] | the heartbeat of the clock |
+//! | [`SearchStore`] | search licenses, list customers |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -37,6 +38,7 @@ mod events;
 mod health;
 mod licenses;
 mod record;
+mod search;
 mod tokens;
 mod transfer;
 mod usage;
@@ -58,6 +60,10 @@ pub use events::{
 pub use health::{HealthWarning, StoreHealth};
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};
 pub use record::LicenseRecord;
+pub use search::{
+    CustomerQuery, CustomerSummary, SearchCursor, SearchFilter, SearchPage, SearchQuery, SearchRange,
+    SearchSort, SearchStore, SearchTotal,
+};
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
 pub use usage::UsageStore;
@@ -70,8 +76,8 @@ pub use webhooks::{
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, catalog::MockCatalogStore,
-    clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore, tokens::MockTokenStore,
-    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
+    clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore, search::MockSearchStore,
+    tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -94,5 +100,6 @@ full_store!(
     TransferStore,
     CatalogStore,
     ClockStore,
+    SearchStore,
     StoreHealth
 );

@@ -38,6 +38,7 @@
 //! | [`TransferStore`](license_core::store::TransferStore) | [`transfer_store_tests!`](crate::transfer_store_tests) | [`transfer`] |
 //! | [`CatalogStore`](license_core::store::CatalogStore) | [`catalog_store_tests!`](crate::catalog_store_tests) | [`catalog`] |
 //! | [`ClockStore`](license_core::store::ClockStore) | [`clock_store_tests!`](crate::clock_store_tests) | [`clock`] |
+//! | [`SearchStore`](license_core::store::SearchStore) | [`search_store_tests!`](crate::search_store_tests) | [`search`] |
 //! | all | [`full_store_tests!`](crate::full_store_tests) | |
 //!
 //! Some cases check more if the handle has further capabilities: a race for slots also checks the events of
@@ -82,6 +83,7 @@ mod fixture;
 mod handle;
 pub mod licenses;
 mod prelude;
+pub mod search;
 pub mod tokens;
 pub mod transfer;
 pub mod usage;
@@ -144,6 +146,7 @@ macro_rules! full_store_tests {
         $crate::transfer_store_tests!($harness);
         $crate::catalog_store_tests!($harness);
         $crate::clock_store_tests!($harness);
+        $crate::search_store_tests!($harness);
     };
 }
 

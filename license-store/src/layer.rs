@@ -119,6 +119,10 @@ macro_rules! with_ports {
                 async fn heartbeat(&self) -> Option<DateTime<Utc>>;
                 async fn move_heartbeat(&self, change: &HeartbeatChange) -> bool;
             }
+            port SearchStore {
+                async fn search(&self, query: &SearchQuery) -> SearchPage;
+                async fn list_customers(&self, query: &CustomerQuery) -> Page<CustomerSummary, CustomerEmail>;
+            }
         }
     };
 }

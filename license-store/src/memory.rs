@@ -6,6 +6,7 @@ mod clock;
 mod data;
 mod event_log;
 mod events;
+mod search;
 mod store;
 mod tokens;
 mod transfer;

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::conformance::{
     Case, Handle, Harness, StreamScope, activations, audit, catalog, clock, events,
-    licenses as license_cases, tokens, transfer, usage, webhooks,
+    licenses as license_cases, search, tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
 use flaw::{EXPECTED, Flaw};
@@ -103,6 +103,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         transfer::CASES,
         catalog::CASES,
         clock::CASES,
+        search::CASES,
     ];
     lists.into_iter().flatten()
 }

@@ -22,6 +22,7 @@ pub mod postgres;
 mod prelude;
 mod retry;
 mod rows;
+mod search;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;

@@ -10,7 +10,7 @@ use license_core::access::{Actor, Principal};
 use license_core::clock::ManualClock;
 use license_core::command::{IdempotencyKey, LicensePatch, LicenseSpec};
 use license_core::key::Secret;
-use license_core::license::{CustomerEmail, Metadata, MetadataPatch};
+use license_core::license::{CustomerEmail, CustomerName, Metadata, MetadataPatch};
 use license_core::service::{ServiceOptions, Services};
 use license_core::store::FullStore;
 use license_core::webhook::{Attempt, AttemptResult, EndpointSettings, EventSelection};
@@ -19,7 +19,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde_json::json;
 
 /// Texts that must be in no table after the erasure, and that are in some before.
-const TRACES: [&str; 3] = ["old.customer@example.com", "order-of-old", "note-on-old"];
+const TRACES: [&str; 4] = ["old.customer@example.com", "order-of-old", "note-on-old", "name-of-old"];
 
 fn email(text: &str) -> CustomerEmail {
     CustomerEmail::parse(text).expect("an address")
@@ -39,7 +39,9 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     webhooks.create(settings, None).await.expect("an endpoint");
 
     let note = |text: &str| Metadata::from_json(json!({ "note": text })).expect("metadata");
-    let spec = LicenseSpec { metadata: note("note-on-old"), ..LicenseSpec::new("starter", email(TRACES[0])) };
+    let spec = LicenseSpec::new("starter", email(TRACES[0]))
+        .metadata(note("note-on-old"))
+        .customer_name(CustomerName::parse("name-of-old").expect("a name"));
     let key = IdempotencyKey::parse("order-of-old").ok();
     let issued = services.licenses.by(&actor).issue(&spec, key.clone()).await.expect("a license");
     let id = &issued.detail.license.id;
@@ -53,7 +55,7 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     }
     let metadata = Some(MetadataPatch::from_json(json!({ "note": "note-on-new" })).expect("a patch"));
     let change =
-        LicensePatch { customer_email: Some(email("new@example.com")), metadata, ..Default::default() };
+        LicensePatch { customer_email: Some(Some(email("new@example.com"))), metadata, ..Default::default() };
     services.licenses.change(id, change).await.expect("changed");
     before().await;
     clock.advance(TimeDelta::days(2));

@@ -86,6 +86,8 @@ const BROKEN: &[Broken] = &[
     broken("licenses", "state", "'paused'", Read::List),
     broken("licenses", "state", "'paused'", Read::Execute),
     broken("licenses", "customer_email", "'nobody'", Read::ById),
+    broken("licenses", "customer_name", "''", Read::ById),
+    broken("licenses", "external_id", "''", Read::ById),
     broken("licenses", "max_domains", "-1", Read::ById),
     broken("licenses", "max_devices", "4294967296", Read::ById),
     broken("licenses", "domains_used", "-1", Read::ByKey),

@@ -21,12 +21,13 @@ impl Erasure {
         (quoted(&self.email), quoted(&self.pseudonym))
     }
 
-    /// Replaces the address in the data of an event. If the address is found, also empties the metadata, and
-    /// returns `true`.
+    /// Replaces the address in the data of an event. If the address is found, also empties the metadata and
+    /// removes the name, and returns `true`. A name without an address counts as found, because it may be that
+    /// of the customer.
     pub fn erase_from_event(&self, data: &mut Value) -> bool {
-        let found = self.erase_from(data);
+        let found = self.erase_from(data) | has_name_only(data);
         if found {
-            empty_metadata(data);
+            empty_personal(data);
         }
         found
     }
@@ -45,14 +46,24 @@ impl Erasure {
     }
 }
 
-fn empty_metadata(value: &mut Value) {
+/// Returns whether the license of an event has the name of a customer, but no address.
+fn has_name_only(data: &Value) -> bool {
+    let license = &data["license"];
+    license["customer_email"].is_null() && license["customer_name"].is_string()
+}
+
+fn empty_personal(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
-                if name == "metadata" { *value = json!({}) } else { empty_metadata(value) }
+                match name.as_str() {
+                    "metadata" => *value = json!({}),
+                    "customer_name" => *value = Value::Null,
+                    _ => empty_personal(value),
+                }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(empty_metadata),
+        Value::Array(items) => items.iter_mut().for_each(empty_personal),
         _ => {}
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Changes, Command, activation_json};
 use crate::access::{Actor, AuditEntry};
-use crate::license::{Activation, Label, License};
+use crate::license::{Activation, CustomerEmail, CustomerName, ExternalId, Label, License};
 
 /// Creates the entry of a new license, with all its fields.
 pub(super) fn created(license: &License, activations: &[Activation], actor: &Actor) -> AuditEntry {
@@ -18,7 +18,7 @@ pub(super) fn created(license: &License, activations: &[Activation], actor: &Act
     AuditEntry {
         license_id: Some(license.id.clone()),
         changes,
-        metadata: metadata(None, license),
+        metadata: personal(None, license),
         ..AuditEntry::new("license.create", actor, license.created_at)
     }
 }
@@ -52,7 +52,7 @@ pub(crate) fn decided(
         None
     } else {
         // A label may name a person, so erasure must remove it like metadata.
-        labelled.or_else(|| metadata(Some(before), license))
+        labelled.or_else(|| personal(Some(before), license))
     };
     AuditEntry {
         license_id: Some(license.id.clone()),
@@ -83,7 +83,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 7] {
+fn fields(license: &License) -> [(&'static str, Value); 8] {
     let License {
         id: _,
         key_digest: _,
@@ -103,15 +103,18 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         version: _,
         last_event: _,
         expiry_notice: _,
+        customer_name: _,
+        external_id,
     } = license;
     [
         ("state", json!(state.as_str())),
         ("product", json!(product)),
         ("plan", json!(plan)),
-        ("customer_email", json!(customer_email.as_str())),
+        ("customer_email", json!(customer_email.as_ref().map(CustomerEmail::as_str))),
         ("max_domains", json!(max_domains)),
         ("max_devices", json!(max_devices)),
         ("expires_at", json!(expires_at)),
+        ("external_id", json!(external_id.as_ref().map(ExternalId::as_str))),
     ]
 }
 
@@ -124,10 +127,21 @@ pub(super) fn changed_fields(
     pairs.filter(|(before, after)| before != after).map(|((name, before), (_, after))| (name, before, after))
 }
 
-fn metadata(before: Option<&License>, after: &License) -> Option<Value> {
-    let of = |license: &License| json!(license.metadata);
-    let (before, after) = (before.map_or(json!({}), of), of(after));
-    (before != after).then(|| json!({ "before": before, "after": after }))
+/// Returns the changes of metadata and of the customer's name, which an erasure removes.
+fn personal(before: Option<&License>, after: &License) -> Option<Value> {
+    let metadata = |license: &License| json!(license.metadata);
+    let name = |license: &License| json!(license.customer_name.as_ref().map(CustomerName::as_str));
+    let metadata = (before.map_or(json!({}), metadata), metadata(after));
+    let name = (before.map_or(Value::Null, name), name(after));
+    let mut changes = Map::new();
+    if metadata.0 != metadata.1 {
+        changes.insert("before".to_owned(), metadata.0);
+        changes.insert("after".to_owned(), metadata.1);
+    }
+    if name.0 != name.1 {
+        changes.insert("customer_name".to_owned(), json!({ "before": name.0, "after": name.1 }));
+    }
+    (!changes.is_empty()).then(|| changes.into())
 }
 
 fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], released: &[&Activation]) {

@@ -12,7 +12,8 @@ use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, CustomerName, Expiry, ExternalId, MetadataPatch,
+    ReleaseReason,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_of};
@@ -38,8 +39,8 @@ pub enum TargetState {
 pub struct LicensePatch {
     /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
     pub plan: Option<String>,
-    /// The customer.
-    pub customer_email: Option<CustomerEmail>,
+    /// The customer; `Some(None)` removes it. The name of a former customer is removed too.
+    pub customer_email: Option<Option<CustomerEmail>>,
     /// The domain limit. Below the number in use, activations stay but no new ones fit.
     pub max_domains: Option<Limit>,
     /// The device limit.
@@ -52,18 +53,35 @@ pub struct LicensePatch {
     pub metadata: Option<MetadataPatch>,
     /// The state.
     pub state: Option<TargetState>,
+    /// The name of the customer; `Some(None)` removes it.
+    pub customer_name: Option<Option<CustomerName>>,
+    /// The external id; `Some(None)` removes it.
+    pub external_id: Option<Option<ExternalId>>,
 }
 
 impl LicensePatch {
     optional_setters! {
         plan: String,
-        customer_email: CustomerEmail,
+        customer_email: Option<CustomerEmail>,
         max_domains: Limit,
         max_devices: Limit,
         domains: Vec<DomainName>,
         expires_at: Expiry,
         metadata: MetadataPatch,
         state: TargetState,
+        customer_name: Option<CustomerName>,
+        external_id: Option<ExternalId>,
+    }
+
+    /// Returns whether a revoked license accepts the change: metadata, an external id, or another revocation.
+    fn fits_revoked(&self) -> bool {
+        let accepted = Self {
+            metadata: self.metadata.clone(),
+            external_id: self.external_id.clone(),
+            state: self.state.filter(|state| *state == TargetState::Revoked),
+            ..Self::default()
+        };
+        *self == accepted
     }
 }
 
@@ -73,14 +91,21 @@ pub(super) fn change(
     change: &LicensePatch,
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
-    let LicensePatch { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, state } =
-        change;
-    if draft.license.state == LicenseState::Revoked
-        && *change == (LicensePatch { state: Some(TargetState::Revoked), ..LicensePatch::default() })
-    {
-        return Ok(());
+    let LicensePatch {
+        plan,
+        customer_email,
+        max_domains,
+        max_devices,
+        domains,
+        expires_at,
+        metadata,
+        state,
+        customer_name,
+        external_id,
+    } = change;
+    if !change.fits_revoked() {
+        refuse_revoked(draft)?;
     }
-    refuse_revoked(draft)?;
 
     let before = draft.license.clone();
     let license = &mut draft.license;
@@ -97,7 +122,16 @@ pub(super) fn change(
         && *email != license.customer_email
     {
         let former = std::mem::replace(&mut license.customer_email, email.clone());
-        draft.former_customer = Some(FormerCustomer { email: former, until: draft.now });
+        if former.is_some() {
+            license.customer_name = None;
+        }
+        draft.former_customer = former.map(|email| FormerCustomer { email, until: draft.now });
+    }
+    if let Some(name) = customer_name {
+        license.customer_name.clone_from(name);
+    }
+    if let Some(external_id) = external_id {
+        license.external_id.clone_from(external_id);
     }
     license.max_domains = max_domains.unwrap_or(license.max_domains);
     license.max_devices = max_devices.unwrap_or(license.max_devices);
@@ -113,6 +147,9 @@ pub(super) fn change(
     let mut fields: Vec<_> = changed_fields(&before, license).map(|(name, ..)| name).collect();
     if before.metadata != license.metadata {
         fields.push("metadata");
+    }
+    if before.customer_name != license.customer_name {
+        fields.push("customer_name");
     }
     if !fields.is_empty() {
         draft.emit(EventType::LicenseUpdated, json!({ "fields": fields }));

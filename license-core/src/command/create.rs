@@ -15,8 +15,8 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
-    LicenseState, Metadata,
+    Activation, Counters, CustomerEmail, CustomerName, Expiry, ExternalId, License, LicenseChanged,
+    LicenseDetail, LicenseId, LicenseState, Metadata,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_named};
@@ -34,8 +34,8 @@ use crate::validation::{Denial, plan_named};
 pub struct LicenseSpec {
     /// The name of the plan.
     pub plan: String,
-    /// The customer.
-    pub customer_email: CustomerEmail,
+    /// The customer; `None` for a key that is made before there is one.
+    pub customer_email: Option<CustomerEmail>,
     /// The domain limit.
     pub max_domains: Option<Limit>,
     /// The device limit.
@@ -46,20 +46,32 @@ pub struct LicenseSpec {
     pub expires_at: Option<Expiry>,
     /// Notes of the vendor.
     pub metadata: Metadata,
+    /// The name of the customer.
+    pub customer_name: Option<CustomerName>,
+    /// The id of the license in another system of the vendor.
+    pub external_id: Option<ExternalId>,
 }
 
 impl LicenseSpec {
     /// Creates a spec with the defaults of the plan.
     #[must_use]
     pub fn new(plan: impl Into<String>, customer_email: CustomerEmail) -> Self {
+        Self { customer_email: Some(customer_email), ..Self::without_customer(plan) }
+    }
+
+    /// Creates a spec of a license that has no customer yet, with the defaults of the plan.
+    #[must_use]
+    pub fn without_customer(plan: impl Into<String>) -> Self {
         Self {
             plan: plan.into(),
-            customer_email,
+            customer_email: None,
             max_domains: None,
             max_devices: None,
             domains: Vec::new(),
             expires_at: None,
             metadata: Metadata::default(),
+            customer_name: None,
+            external_id: None,
         }
     }
 
@@ -67,6 +79,8 @@ impl LicenseSpec {
         max_domains: Limit,
         max_devices: Limit,
         expires_at: Expiry,
+        customer_name: CustomerName,
+        external_id: ExternalId,
     }
 
     setters! {
@@ -76,17 +90,29 @@ impl LicenseSpec {
 
     /// Returns a text that is equal for equal specs only, to compare requests.
     pub(crate) fn content(&self) -> String {
-        let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata } = self;
+        let Self {
+            plan,
+            customer_email,
+            max_domains,
+            max_devices,
+            domains,
+            expires_at,
+            metadata,
+            customer_name,
+            external_id,
+        } = self;
         let domains: Vec<_> = domains.iter().map(DomainName::as_str).collect();
         // An array of fixed length, in which `[null]` (unlimited) and `null` (not given) differ.
         json!([
             plan,
-            customer_email.as_str(),
+            customer_email.as_ref().map(CustomerEmail::as_str),
             max_domains.map(|limit| [limit]),
             max_devices.map(|limit| [limit]),
             domains,
             expires_at.map(|expiry| [expiry.moment()]),
             metadata,
+            customer_name.as_ref().map(CustomerName::as_str),
+            external_id.as_ref().map(ExternalId::as_str),
         ])
         .to_string()
     }
@@ -166,6 +192,8 @@ pub fn create(
         version: 1,
         last_event: 0,
         expiry_notice: None,
+        customer_name: spec.customer_name.clone(),
+        external_id: spec.external_id.clone(),
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

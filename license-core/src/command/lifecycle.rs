@@ -55,8 +55,9 @@ pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial
 
 /// Also applies to revoked licenses.
 pub(super) fn erase_customer(draft: &mut Draft, erasure: &Erasure) {
-    if draft.license.customer_email == erasure.email {
-        draft.license.customer_email = erasure.pseudonym.clone();
+    if draft.license.customer_email.as_ref() == Some(&erasure.email) {
+        draft.license.customer_email = Some(erasure.pseudonym.clone());
+        draft.license.customer_name = None;
         draft.license.metadata = Metadata::default();
         draft.erased = Some(erasure.clone());
         draft.emit(EventType::LicenseCustomerErased, json!({}));

@@ -154,8 +154,9 @@ impl TestLicense {
                 assert_eq!((&license, decided.audit, decided.erased), (&changed, None, None));
                 assert_eq!(decided.idempotency, None, "the request has no key");
                 let former = self.license.customer_email.clone();
-                let former = FormerCustomer { email: former, until: self.now };
-                let expected = (former.email != license.customer_email).then_some(former);
+                let expected = former
+                    .filter(|former| Some(former) != license.customer_email.as_ref())
+                    .map(|email| FormerCustomer { email, until: self.now });
                 assert_eq!(decided.former_customer, expected);
                 assert_eq!(license.version, self.license.version + 1);
                 let numbers: Vec<_> = events.as_slice().iter().map(|event| event.sequence).collect();
@@ -568,10 +569,13 @@ fn creation_applies_plan_and_spec() {
 #[test]
 fn request_digest_depends_on_every_field() {
     let spec = || LicenseSpec::new("small", email());
-    let edits: [&dyn Fn(&mut LicenseSpec); 10] = [
+    let edits: [&dyn Fn(&mut LicenseSpec); 13] = [
         &|_| {},
         &|spec| spec.plan = "large".to_owned(),
-        &|spec| spec.customer_email = CustomerEmail::parse("b@example.com").unwrap(),
+        &|spec| spec.customer_email = CustomerEmail::parse("b@example.com").ok(),
+        &|spec| spec.customer_email = None,
+        &|spec| spec.customer_name = CustomerName::parse("x").ok(),
+        &|spec| spec.external_id = ExternalId::parse("x").ok(),
         &|spec| spec.max_domains = Some(Limit::Unlimited),
         &|spec| spec.max_domains = Some(Limit::AtMost(1)),
         &|spec| spec.max_devices = Some(Limit::Unlimited),

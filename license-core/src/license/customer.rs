@@ -70,6 +70,12 @@ impl CustomerEmail {
         self.0.starts_with(PSEUDONYM) && self.0.ends_with(PSEUDONYM_HOST)
     }
 
+    /// Returns the host after the last `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, host)| host)
+    }
+
     /// Returns the canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {

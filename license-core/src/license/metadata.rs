@@ -51,6 +51,16 @@ impl Metadata {
         &self.0
     }
 
+    /// Returns the members that searches can find: texts of at most
+    /// [`limits::INDEXED_METADATA_BYTES`], whose names are no longer.
+    pub fn indexed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fits = |text: &str| text.len() <= limits::INDEXED_METADATA_BYTES;
+        self.0
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .filter(move |(name, value)| fits(name) && fits(value))
+    }
+
     /// Returns the estimated heap memory in bytes.
     pub(crate) fn heap_size(&self) -> usize {
         heap_size_of_map(&self.0)

@@ -114,6 +114,7 @@ impl LicenseService {
                 Ok(Created::New) => break (id, false),
                 Ok(Created::Existing(first)) => break (first, true),
                 Ok(Created::KeyReused) => return Err(ServiceError::Denied(Denial::KeyReused)),
+                Ok(Created::ExternalIdTaken) => return Err(ServiceError::Denied(Denial::ExternalIdTaken)),
                 Err(StoreError::AlreadyExists { .. }) if attempts < CREATE_ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error.into()),
             }

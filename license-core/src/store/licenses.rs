@@ -27,6 +27,9 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// [`Created::Existing`] for the same request and [`Created::KeyReused`] for another one. If several
     /// calls race with one key, exactly one of them creates a license.
     ///
+    /// If another license has the external id of the new one, nothing is written, and the result is
+    /// [`Created::ExternalIdTaken`].
+    ///
     /// # Errors
     /// Returns [`StoreError::AlreadyExists`] if the id or the key's digest is taken; nothing is written.
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
@@ -35,6 +38,9 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// [`Command::reads`] and [`Command::eviction_candidates`] name, and the request that used the key of
     /// [`CommandContext::idempotency`]; calls [`decide`](crate::command::decide), writes the changes,
     /// commits.
+    ///
+    /// If the changed license has the external id of another one, nothing is written, and the outcome is
+    /// denied as [`Denial::ExternalIdTaken`](crate::validation::Denial::ExternalIdTaken).
     ///
     /// No other `execute` on this license, on any handle, runs between the read and the commit. A denial is
     /// not an error.
@@ -153,6 +159,8 @@ pub enum Created {
     Existing(LicenseId),
     /// The idempotency key was used for another request.
     KeyReused,
+    /// Another license has the external id. Nothing was stored.
+    ExternalIdTaken,
 }
 
 impl Created {
@@ -184,7 +192,7 @@ impl LicenseFilter {
         let Self { status, plan, customer_email } = self;
         status.is_none_or(|status| license.status(now) == status)
             && plan.as_ref().is_none_or(|plan| *plan == license.plan)
-            && customer_email.as_ref().is_none_or(|email| *email == license.customer_email)
+            && customer_email.as_ref().is_none_or(|email| Some(email) == license.customer_email.as_ref())
     }
 }
 

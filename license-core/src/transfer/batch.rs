@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::access::{Actor, AuditEntry};
 use crate::event::Event;
 use crate::key::KeyDigest;
-use crate::license::{Counters, License, LicenseChanged, LicenseId};
+use crate::license::{Counters, ExternalId, License, LicenseChanged, LicenseId};
 use crate::usage::{ActivationDetail, Rollup};
 
 /// Licenses to import in one commit.
@@ -59,13 +59,15 @@ pub struct ImportedLicense {
     pub key_given: bool,
 }
 
-/// An existing license with an id or key of the batch.
+/// An existing license with an id, a key or an external id of the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its id.
     pub id: LicenseId,
     /// Its key.
     pub key_digest: KeyDigest,
+    /// Its external id.
+    pub external_id: Option<ExternalId>,
 }
 
 /// The result for one license of an import.
@@ -79,6 +81,11 @@ pub enum Imported {
     IdTaken,
     /// Another license has this key.
     KeyTaken {
+        /// The other license.
+        by: LicenseId,
+    },
+    /// Another license has this external id.
+    ExternalIdTaken {
         /// The other license.
         by: LicenseId,
     },
@@ -99,21 +106,31 @@ pub enum ImportedRollup {
 }
 
 impl ImportBatch {
-    /// Decides which licenses are new. `holders` must contain all existing licenses with an id or key of the
-    /// batch. Pure.
+    /// Decides which licenses are new. `holders` must contain all existing licenses with an id, a key or an
+    /// external id of the batch. Of new licenses with one external id, the first is stored. Pure.
     #[must_use]
     pub fn settle(&self, holders: &[Holder]) -> Vec<Imported> {
         let by_id: HashMap<_, _> = holders.iter().map(|holder| (&holder.id, holder)).collect();
         let by_key: HashMap<_, _> = holders.iter().map(|holder| (&holder.key_digest, holder)).collect();
+        let by_external_id = holders.iter().filter_map(|one| Some((one.external_id.as_ref()?, &one.id)));
+        let mut by_external_id: HashMap<_, _> = by_external_id.collect();
         let settled = self.licenses.iter().map(|ImportedLicense { license, id_given, key_given, .. }| {
             if let Some(holder) = by_id.get(&license.id) {
                 let same = !key_given || holder.key_digest == license.key_digest;
                 return if same { Imported::Existing } else { Imported::IdTaken };
             }
             match by_key.get(&license.key_digest) {
-                Some(holder) if *id_given => Imported::KeyTaken { by: holder.id.clone() },
-                Some(_) => Imported::Existing,
-                None => Imported::New,
+                Some(holder) if *id_given => return Imported::KeyTaken { by: holder.id.clone() },
+                Some(_) => return Imported::Existing,
+                None => {}
+            }
+            let Some(external_id) = &license.external_id else { return Imported::New };
+            match by_external_id.get(external_id) {
+                Some(by) => Imported::ExternalIdTaken { by: (*by).clone() },
+                None => {
+                    by_external_id.insert(external_id, &license.id);
+                    Imported::New
+                }
             }
         });
         settled.collect()

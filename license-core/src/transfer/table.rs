@@ -12,7 +12,8 @@ use crate::limits;
 
 /// Fields that a column can map to, in addition to `metadata.NAME`.
 const FIELDS: &str = "id, key, state, plan, customer_email, max_domains, max_devices, domains, devices, \
-                      created_at, activated_at, expires_at, validation_count, last_validated_at";
+                      created_at, activated_at, expires_at, validation_count, last_validated_at, customer_name, \
+                      external_id";
 /// Prefix of columns that map to metadata.
 const METADATA: &str = "metadata.";
 

@@ -107,6 +107,9 @@ pub enum Denial {
     /// The changed metadata would exceed a limit.
     #[error("The metadata would be invalid: {0}.")]
     Metadata(MetadataError),
+    /// Another license has the external id.
+    #[error("Another license has this external id.")]
+    ExternalIdTaken,
 }
 
 macro_rules! denial_codes {
@@ -145,4 +148,5 @@ denial_codes! {
     TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
     PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
     Metadata => MetadataInvalid = "METADATA_INVALID",
+    ExternalIdTaken => ExternalIdTaken = "EXTERNAL_ID_TAKEN",
 }

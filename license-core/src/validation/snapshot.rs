@@ -64,8 +64,11 @@ impl LicenseSnapshot {
     #[must_use]
     pub fn heap_size(&self) -> usize {
         let counters = 2 * size_of::<usize>();
-        let License { plan, customer_email, metadata, .. } = self.license();
-        let texts = plan.capacity() + customer_email.as_str().len() + metadata.heap_size();
+        let License { plan, customer_email, customer_name, external_id, metadata, .. } = self.license();
+        let customer = customer_email.as_ref().map_or(0, |email| email.as_str().len())
+            + customer_name.as_ref().map_or(0, |name| name.as_str().len());
+        let external_id = external_id.as_ref().map_or(0, |id| id.as_str().len());
+        let texts = plan.capacity() + customer + external_id + metadata.heap_size();
         counters + size_of::<License>() + texts + self.bindings.heap_size()
     }
 

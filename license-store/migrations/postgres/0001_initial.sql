@@ -8,7 +8,7 @@ CREATE TABLE licenses (
     state           TEXT COLLATE "C" NOT NULL,
     product         TEXT COLLATE "C" NOT NULL,
     plan            TEXT COLLATE "C" NOT NULL,
-    customer_email  TEXT COLLATE "C" NOT NULL,
+    customer_email  TEXT COLLATE "C",
     max_domains     BIGINT,
     max_devices     BIGINT,
     domains_used    BIGINT           NOT NULL,
@@ -22,7 +22,15 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days BIGINT NOT NULL,
-    expiry_notice_at   BIGINT
+    expiry_notice_at   BIGINT,
+    customer_name   TEXT COLLATE "C",
+    external_id     TEXT COLLATE "C",
+    -- The host of `customer_email`.
+    customer_domain TEXT COLLATE "C",
+    -- 1 if a limit leaves no free slot, otherwise 0.
+    at_limit        BIGINT           NOT NULL,
+    -- `expires_at`, or the largest number if the license never expires.
+    ends_at         BIGINT           NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -32,6 +40,12 @@ CREATE INDEX licenses_by_state ON licenses (state, id);
 CREATE INDEX licenses_by_expiry ON licenses (expiry_notice_days, expires_at)
     WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notice_days > 0;
 CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_notice_at IS NOT NULL;
+-- For searches.
+CREATE UNIQUE INDEX licenses_by_external_id ON licenses (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX licenses_by_customer_domain ON licenses (customer_domain, id) WHERE customer_domain IS NOT NULL;
+CREATE INDEX licenses_by_end ON licenses (ends_at, id, state);
+CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NULL;
+CREATE INDEX licenses_at_limit ON licenses (id) WHERE at_limit = 1;
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
@@ -55,6 +69,7 @@ CREATE TABLE activations (
 CREATE UNIQUE INDEX activations_by_id ON activations (license_id, kind, id);
 CREATE INDEX activations_by_last_seen ON activations (license_id, last_seen_day) WHERE kind = 'device';
 CREATE INDEX activations_idle ON activations (plan, last_seen_day) WHERE kind = 'device' AND plan IS NOT NULL;
+CREATE INDEX activations_by_value ON activations (kind, value, license_id);
 
 -- With statistics of a small table, the planner would scan all activations of a license that has many.
 ALTER TABLE activations
@@ -66,8 +81,12 @@ ALTER TABLE activations
 CREATE TABLE license_counters (
     license_id        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     validation_count  BIGINT           NOT NULL,
-    last_validated_at BIGINT
+    last_validated_at BIGINT,
+    last_validated_day BIGINT
 ) WITH (fillfactor = 70);
+
+-- Changes at most once a day for a license.
+CREATE INDEX license_counters_by_day ON license_counters (last_validated_day, license_id);
 
 -- Keyed digests of used idempotency keys, with the first event that the request caused. `license_id` and
 -- `sequence` are as in `events`.
@@ -88,6 +107,14 @@ CREATE TABLE former_customers (
     license_id     TEXT COLLATE "C" NOT NULL,
     until          BIGINT           NOT NULL,
     PRIMARY KEY (customer_email, license_id)
+);
+
+-- Short texts of the metadata, for searches.
+CREATE TABLE license_metadata (
+    name       TEXT COLLATE "C" NOT NULL,
+    value      TEXT COLLATE "C" NOT NULL,
+    license_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (name, value, license_id)
 );
 
 -- One row: the time at which a node last had a plausible clock. NULL in a new database.

@@ -8,7 +8,7 @@ CREATE TABLE licenses (
     state           TEXT    NOT NULL,
     product         TEXT    NOT NULL,
     plan            TEXT    NOT NULL,
-    customer_email  TEXT    NOT NULL,
+    customer_email  TEXT,
     max_domains     INTEGER,
     max_devices     INTEGER,
     domains_used    INTEGER NOT NULL,
@@ -22,7 +22,15 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days INTEGER NOT NULL,
-    expiry_notice_at   INTEGER
+    expiry_notice_at   INTEGER,
+    customer_name   TEXT,
+    external_id     TEXT,
+    -- The host of `customer_email`.
+    customer_domain TEXT,
+    -- 1 if a limit leaves no free slot, otherwise 0.
+    at_limit        INTEGER NOT NULL,
+    -- `expires_at`, or the largest number if the license never expires.
+    ends_at         INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -32,6 +40,12 @@ CREATE INDEX licenses_by_state ON licenses (state, id);
 CREATE INDEX licenses_by_expiry ON licenses (expiry_notice_days, expires_at)
     WHERE state = 'active' AND expires_at IS NOT NULL AND expiry_notice_days > 0;
 CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_notice_at IS NOT NULL;
+-- For searches.
+CREATE UNIQUE INDEX licenses_by_external_id ON licenses (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX licenses_by_customer_domain ON licenses (customer_domain, id) WHERE customer_domain IS NOT NULL;
+CREATE INDEX licenses_by_end ON licenses (ends_at, id, state);
+CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NULL;
+CREATE INDEX licenses_at_limit ON licenses (id) WHERE at_limit = 1;
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
@@ -55,6 +69,7 @@ CREATE TABLE activations (
 CREATE UNIQUE INDEX activations_by_id ON activations (license_id, kind, id);
 CREATE INDEX activations_by_last_seen ON activations (license_id, last_seen_day) WHERE kind = 'device';
 CREATE INDEX activations_idle ON activations (plan, last_seen_day) WHERE kind = 'device' AND plan IS NOT NULL;
+CREATE INDEX activations_by_value ON activations (kind, value, license_id);
 
 -- Without statistics the planner expects ten activations of a license and scans them. These say that there
 -- are many.
@@ -63,14 +78,19 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('activations', 'activations', '100000000 100000 50000 1'),
     ('activations', 'activations_by_id', '100000000 100000 50000 1'),
     ('activations', 'activations_by_last_seen', '50000000 50000 100'),
-    ('activations', 'activations_idle', '50000000 1000000 10000');
+    ('activations', 'activations_idle', '50000000 1000000 10000'),
+    ('activations', 'activations_by_value', '100000000 50000000 100 1');
 
 -- Separate from `licenses`, so that compaction rewrites narrow rows.
 CREATE TABLE license_counters (
     license_id        TEXT    NOT NULL PRIMARY KEY,
     validation_count  INTEGER NOT NULL,
-    last_validated_at INTEGER
+    last_validated_at INTEGER,
+    last_validated_day INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- Changes at most once a day for a license.
+CREATE INDEX license_counters_by_day ON license_counters (last_validated_day, license_id);
 
 -- Keyed digests of used idempotency keys, with the first event that the request caused. `license_id` and
 -- `sequence` are as in `events`.
@@ -91,6 +111,14 @@ CREATE TABLE former_customers (
     license_id     TEXT    NOT NULL,
     until          INTEGER NOT NULL,
     PRIMARY KEY (customer_email, license_id)
+) STRICT, WITHOUT ROWID;
+
+-- Short texts of the metadata, for searches.
+CREATE TABLE license_metadata (
+    name       TEXT NOT NULL,
+    value      TEXT NOT NULL,
+    license_id TEXT NOT NULL,
+    PRIMARY KEY (name, value, license_id)
 ) STRICT, WITHOUT ROWID;
 
 -- One row: the time at which a node last had a plausible clock. NULL in a new database.

@@ -7,7 +7,7 @@ use license_core::access::{ApiToken, Erasure, TokenId};
 use license_core::command::{Changes, Command, CommandContext, FormerCustomer, View};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
-use license_core::license::{CustomerEmail, LicenseId};
+use license_core::license::{CustomerEmail, ExternalId, License, LicenseId};
 use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
@@ -20,6 +20,7 @@ use crate::Result;
 pub(crate) struct Data {
     pub(crate) licenses: BTreeMap<LicenseId, LicenseEntry>,
     pub(crate) by_key: HashMap<KeyDigest, LicenseId>,
+    pub(crate) by_external_id: HashMap<ExternalId, LicenseId>,
     pub(crate) used_keys: UsedKeys,
     /// The end of the time for which a customer had a license.
     pub(crate) former_customers: BTreeMap<(CustomerEmail, LicenseId), DateTime<Utc>>,
@@ -47,6 +48,12 @@ impl Data {
         Ok(View { used_key, ..self.record(id)?.view(command, context) })
     }
 
+    /// Returns whether another license has the external id of `license`.
+    pub(crate) fn has_external_id(&self, license: &License) -> bool {
+        let holder = license.external_id.as_ref().and_then(|one| self.by_external_id.get(one));
+        holder.is_some_and(|holder| *holder != license.id)
+    }
+
     pub(crate) fn record(&self, id: &LicenseId) -> Result<&LicenseRecord> {
         let entry = self.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         Ok(&entry.record)
@@ -55,19 +62,29 @@ impl Data {
     pub(super) fn insert(&mut self, record: LicenseRecord) {
         let license = record.license();
         self.by_key.insert(license.key_digest, license.id.clone());
+        if let Some(external_id) = &license.external_id {
+            self.by_external_id.insert(external_id.clone(), license.id.clone());
+        }
         self.licenses.insert(license.id.clone(), LicenseEntry { record, validations: Vec::new() });
     }
 
     /// Writes a decision.
     pub(crate) fn apply(&mut self, id: &LicenseId, changes: &Changes) -> Result<()> {
         let digest = changes.license.key_digest;
-        let before = self.record(id)?.license().key_digest;
+        let License { key_digest: before, external_id, .. } = &**self.record(id)?.license();
+        let (before, external_id) = (*before, external_id.clone());
         if digest != before {
             if self.by_key.contains_key(&digest) {
                 return Err(StoreError::AlreadyExists { what: "the license key" });
             }
             self.by_key.remove(&before);
             self.by_key.insert(digest, id.clone());
+        }
+        if let Some(before) = &external_id {
+            self.by_external_id.remove(before);
+        }
+        if let Some(external_id) = &changes.license.external_id {
+            self.by_external_id.insert(external_id.clone(), id.clone());
         }
         let Some(entry) = self.licenses.get_mut(id) else { return Ok(()) };
         let events = entry.record.apply(changes);

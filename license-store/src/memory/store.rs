@@ -16,7 +16,7 @@ use license_core::store::{
     LicenseStore, Page, PageRequest, StoreError, StoreHealth,
 };
 use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
-use license_core::validation::{Claim, LicenseSnapshot};
+use license_core::validation::{Claim, Denial, LicenseSnapshot};
 
 use super::data::Data;
 use crate::Result;
@@ -71,6 +71,9 @@ impl LicenseStore for MemoryStore {
         if data.by_key.contains_key(&new.license.key_digest) {
             return Err(StoreError::AlreadyExists { what: "the license key" });
         }
+        if data.has_external_id(&new.license) {
+            return Ok(Created::ExternalIdTaken);
+        }
         data.used_keys.add(new.idempotency.as_ref(), &new.events);
         data.insert(LicenseRecord::new(new));
         if let Some(audit) = &new.audit {
@@ -92,6 +95,9 @@ impl LicenseStore for MemoryStore {
         let before = view.license.key_digest;
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
+            if data.has_external_id(&changes.license) {
+                return Ok(CommandOutcome::Denied(Denial::ExternalIdTaken));
+            }
             data.apply(id, &changes)?;
             self.feed.notify_licenses(changes.notices(&before));
         }

@@ -16,10 +16,18 @@ use crate::Result;
 
 impl Data {
     fn import_outcomes(&self, batch: &ImportBatch) -> Vec<Imported> {
-        let holder = |license: &License| Holder { id: license.id.clone(), key_digest: license.key_digest };
+        let holder = |license: &License| Holder {
+            id: license.id.clone(),
+            key_digest: license.key_digest,
+            external_id: license.external_id.clone(),
+        };
         let found = batch.licenses.iter().flat_map(|ImportedLicense { license, .. }| {
             let by_key = self.by_key.get(&license.key_digest);
-            [Some(&license.id), by_key].into_iter().flatten().filter_map(|id| self.licenses.get(id))
+            let by_external_id = license.external_id.as_ref().and_then(|one| self.by_external_id.get(one));
+            [Some(&license.id), by_key, by_external_id]
+                .into_iter()
+                .flatten()
+                .filter_map(|id| self.licenses.get(id))
         });
         let holders: Vec<_> = found.map(|entry| holder(entry.record.license())).collect();
         batch.settle(&holders)

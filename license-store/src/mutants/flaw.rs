@@ -115,4 +115,10 @@ flaws! {
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
+    /// Looks up the external id, lets others run, then creates.
+    ChecksExternalIdFirst => "search::external_ids::racing_callers_share_no_external_id",
+    /// Counts the licenses of the page as the total.
+    CountsThePage => "search::many::large_count_is_bounded",
+    /// Compares only the id with the cursor, whatever the order.
+    PagesByIdOnly => "search::finds::pages_follow_the_order_of_the_sort",
 }

@@ -6,7 +6,7 @@ use chrono::SubsecRound;
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
-    ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore,
+    ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore, TransferStore, UsageStore, WebhookStore,
 };
 use license_core::usage::{Day, UsageTally};
 
@@ -36,6 +36,13 @@ impl Layer for Mutant {
                 }
             }
             (Flaw::IgnoresRequestDigest, Some(asked)) => asked.request = [0; 32],
+            (Flaw::ChecksExternalIdFirst, _) => {
+                let taken = self.inner.data().has_external_id(&new.license);
+                gap().await;
+                if !taken {
+                    self.inner.data().by_external_id.clear();
+                }
+            }
             (Flaw::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
             _ => {}
         }
@@ -247,6 +254,19 @@ impl Layer for Mutant {
             change.from = self.inner.heartbeat().await?;
         }
         self.inner.move_heartbeat(&change).await
+    }
+
+    async fn search(&self, query: &SearchQuery) -> Result<SearchPage> {
+        let mut query = query.clone();
+        if let (Flaw::PagesByIdOnly, Some(after)) = (self.flaw, &mut query.page.after) {
+            after.expires_at = None;
+        }
+        let mut found = self.inner.search(&query).await?;
+        if self.flaw == Flaw::CountsThePage {
+            let count = found.page.items.len() as u64;
+            found.total = found.total.map(|_| SearchTotal { count, exact: true });
+        }
+        Ok(found)
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

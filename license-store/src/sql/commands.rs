@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use license_core::command::{Command, CommandOutcome};
 use license_core::store::ChangeNotice;
+use license_core::validation::Denial;
 use tokio::time::Instant;
 
 use super::command_queue::{CommandRequest, QueuedCommand, TaskGuard};
 use super::compaction::Compaction;
-use super::decisions::Execution;
+use super::decisions::{EXTERNAL_ID, Execution};
 use super::prelude::*;
 
 /// Maximum number of commands in one transaction.
@@ -70,12 +71,18 @@ impl<D: Dialect> SqlDatabase<D> {
                 }
                 Ok(execution)
             };
-            match retry(attempt).await? {
-                Execution::Done(outcome, _) => return Ok(outcome),
-                Execution::NeedsCatchUp => {
-                    self.catch_up_for(compaction, &request.command).await?;
-                    request.caught_up = true;
+            match retry(attempt).await {
+                // Another transaction committed the same external id since it was looked up.
+                Err(StoreError::AlreadyExists { what: EXTERNAL_ID }) => {
+                    return Ok(CommandOutcome::Denied(Denial::ExternalIdTaken));
                 }
+                executed => match executed? {
+                    Execution::Done(outcome, _) => return Ok(outcome),
+                    Execution::NeedsCatchUp => {
+                        self.catch_up_for(compaction, &request.command).await?;
+                        request.caught_up = true;
+                    }
+                },
             }
         }
     }

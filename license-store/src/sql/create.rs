@@ -5,7 +5,7 @@ use license_core::command::NewLicense;
 use license_core::store::{ChangeNotice, Created};
 
 use super::prelude::*;
-use super::rows::license_values;
+use super::rows::{license_values, metadata_rows};
 
 impl<D: Dialect> SqlDatabase<D> {
     pub(super) async fn try_create(&self, new: &NewLicense) -> Result<Created> {
@@ -20,7 +20,16 @@ impl<D: Dialect> SqlDatabase<D> {
             return Ok(Created::repeated(asked, &used));
         }
         if self.fetch(&mut tx, &self.sql.licenses.insert, &license_values(license)).await?.is_empty() {
+            if let Some(external_id) = &license.external_id
+                && self.has_external_id(&mut tx, external_id).await?
+            {
+                return Ok(Created::ExternalIdTaken);
+            }
             return Err(StoreError::AlreadyExists { what: "the license id or key" });
+        }
+        let metadata = metadata_rows(license);
+        if !metadata.is_empty() {
+            self.insert_metadata(&mut tx, json_rows(metadata.into_iter())).await?;
         }
         self.insert_activations(&mut tx, license, activations).await?;
         self.insert_events(&mut tx, events).await?;

@@ -2,15 +2,19 @@
 
 use license_core::command::{Changes, CommandOutcome, Decision, Reads, View, decide};
 use license_core::event::Event;
-use license_core::license::{Activation, ActivationId, Label, License, LicenseId};
+use license_core::license::{Activation, ActivationId, ExternalId, Label, License, LicenseId};
 use license_core::store::LicenseChanged;
 use license_core::usage::{Day, EvictionCandidate, LastSeen, LeastRecentlySeen};
+use license_core::validation::Denial;
 
 use super::command_queue::CommandRequest;
-use super::fault::is_taken;
+use super::fault::{is_taken, names};
 use super::prelude::*;
 use super::rows;
-use super::statements::LICENSE_COLUMNS;
+use super::statements::{Indexed, LICENSE_COLUMNS};
+
+/// Name of the value that two racing commands want, if the unique index denies one of them.
+pub(super) const EXTERNAL_ID: &str = "the external id";
 
 /// Result of a command before its commit.
 pub(super) enum Execution {
@@ -45,6 +49,12 @@ impl<D: Dialect> SqlDatabase<D> {
         let view = View { license, activations, eviction_candidates, used_key };
         let Decision { outcome, changes } = decide(view, command, context);
         let Some(changes) = changes else { return Ok(Execution::Done(outcome, Vec::new())) };
+        if changes.license.external_id != before.external_id
+            && let Some(external_id) = &changes.license.external_id
+            && self.has_external_id(tx, external_id).await?
+        {
+            return Ok(Execution::Done(CommandOutcome::Denied(Denial::ExternalIdTaken), Vec::new()));
+        }
         self.write_changes(tx, &before, &changes).await?;
         Ok(Execution::Done(outcome, changes.notices(&before.key_digest)))
     }
@@ -142,22 +152,50 @@ impl<D: Dialect> SqlDatabase<D> {
 
     async fn update_license(&self, tx: &mut Tx<D>, before: &License, license: &License) -> Result<()> {
         let (old, new) = (rows::license_values(before), rows::license_values(license));
-        let indexed = (LICENSE_COLUMNS.iter().zip(old.iter().zip(&new)))
-            .any(|(column, (old, new))| column.indexed && old != new);
-        let sql = if indexed { &self.sql.licenses.update } else { &self.sql.licenses.update_unindexed };
+        let changed = LICENSE_COLUMNS.iter().zip(old.iter().zip(&new)).filter(|(_, (old, new))| old != new);
+        let sql = match changed.map(|(column, _)| column.indexed).max() {
+            Some(Indexed::Yes) => &self.sql.licenses.update,
+            Some(Indexed::BySlots) => &self.sql.licenses.update_slots,
+            Some(Indexed::No) | None => &self.sql.licenses.update_unindexed,
+        };
         let updated = self.dialect.fetch(tx, sql.clone(), &new).await;
         updated.map_err(|error| {
-            if is_taken(&error) {
+            if is_taken(&error) && names(&error, "external_id") {
+                StoreError::AlreadyExists { what: EXTERNAL_ID }
+            } else if is_taken(&error) {
                 StoreError::AlreadyExists { what: "the license key" }
             } else {
                 self.failed(error)
             }
         })?;
         let plan = rows::idle_plan(license);
+        if before.metadata != license.metadata {
+            self.replace_metadata(tx, before, license).await?;
+        }
         if plan != rows::idle_plan(before) && before.devices_used > 0 {
             self.fetch(tx, &self.sql.activations.set_plan, values![license.id.as_str(), plan]).await?;
         }
         Ok(())
+    }
+
+    pub(super) async fn has_external_id(&self, tx: &mut Tx<D>, external_id: &ExternalId) -> Result<bool> {
+        let sql = &self.sql.licenses.find_by_external_id;
+        Ok(!self.fetch(tx, sql, values![external_id.as_str()]).await?.is_empty())
+    }
+
+    async fn replace_metadata(&self, tx: &mut Tx<D>, before: &License, license: &License) -> Result<()> {
+        let (old, new) = (rows::metadata_rows(before), rows::metadata_rows(license));
+        let removed: Vec<_> = old.iter().filter(|row| !new.contains(row)).cloned().collect();
+        if !removed.is_empty() {
+            let rows = json_rows(removed.into_iter());
+            self.fetch(tx, &self.sql.search.delete_metadata, values![rows]).await?;
+        }
+        let added: Vec<_> = new.into_iter().filter(|row| !old.contains(row)).collect();
+        if added.is_empty() { Ok(()) } else { self.insert_metadata(tx, json_rows(added.into_iter())).await }
+    }
+
+    pub(super) async fn insert_metadata(&self, tx: &mut Tx<D>, rows: String) -> Result<()> {
+        self.fetch(tx, &self.sql.search.insert_metadata, values![rows]).await.map(drop)
     }
 
     pub(super) async fn insert_activations(

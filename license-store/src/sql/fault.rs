@@ -40,6 +40,11 @@ pub(super) fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.kind() == ErrorKind::UniqueViolation)
 }
 
+/// Returns whether the message of an error of the database names this column, or an index that is named for it.
+pub(super) fn names(error: &sqlx::Error, column: &str) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains(column))
+}
+
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;

@@ -40,6 +40,8 @@ mod license_columns;
 mod licenses;
 mod list_query;
 mod reports;
+mod search;
+mod search_query;
 mod settings;
 mod tokens;
 mod transfer;
@@ -57,9 +59,11 @@ pub(super) use expiry::ExpiryStatements;
 #[cfg(all(test, feature = "sqlite"))]
 pub(super) use fragments::AS_OF;
 pub(super) use journal::JournalStatements;
-pub(super) use license_columns::COLUMNS as LICENSE_COLUMNS;
+pub(super) use license_columns::{COLUMNS as LICENSE_COLUMNS, Indexed};
 pub(super) use licenses::LicenseStatements;
 pub(super) use reports::ReportStatements;
+pub(super) use search::{SearchStatements, customers};
+pub(super) use search_query::{SearchSql, Source};
 pub(super) use settings::SettingStatements;
 pub(super) use tokens::TokenStatements;
 pub(super) use transfer::TransferStatements;
@@ -88,6 +92,7 @@ pub(super) struct Statements {
     pub(super) audit: AuditStatements,
     pub(super) clock: ClockStatements,
     pub(super) transfer: TransferStatements,
+    pub(super) search: SearchStatements,
 }
 
 impl Statements {
@@ -109,6 +114,7 @@ impl Statements {
             audit: AuditStatements::new::<D>(),
             clock: ClockStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
+            search: SearchStatements::new::<D>(),
         }
     }
 }

@@ -4,14 +4,14 @@ mod snapshot;
 
 use async_trait::async_trait;
 use license_core::access::AuditEntry;
-use license_core::license::Counters;
+use license_core::license::{Counters, ExternalId};
 use license_core::store::{ChangeNotice, TransferSnapshot, TransferStore};
 use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch};
-use license_core::usage::{ActivationDetail, RetainedUsage, Rollup};
+use license_core::usage::{ActivationDetail, Day, RetainedUsage, Rollup};
 use serde_json::Value as Json;
 
 use super::prelude::*;
-use super::rows::{activation_row, event_row, hex, imported_row, rollup_row};
+use super::rows::{self, activation_row, event_row, hex, imported_row, rollup_row};
 use super::store::SqlStore;
 use snapshot::SqlSnapshot;
 
@@ -31,10 +31,16 @@ impl<D: Dialect> SqlDatabase<D> {
         let ids = json!(licenses().map(|license| license.id.as_str()).collect::<Vec<_>>()).to_string();
         let digests = licenses().map(|license| hex(license.key_digest.as_bytes()));
         let digests = json!(digests.collect::<Vec<_>>()).to_string();
-        let values = values![ids, digests];
+        let external = licenses().filter_map(|license| license.external_id.as_ref().map(ExternalId::as_str));
+        let external = json!(external.collect::<Vec<_>>()).to_string();
+        let values = values![ids, digests, external];
         let found = self.fetch(connection, &self.sql.transfer.holders, values).await?;
         let holders = found.all("licenses", "", |row| {
-            Ok(Holder { id: row.license_id("id")?, key_digest: row.key_digest()? })
+            Ok(Holder {
+                id: row.license_id("id")?,
+                key_digest: row.key_digest()?,
+                external_id: row.maybe_parsed("external_id", ExternalId::parse)?,
+            })
         })?;
         Ok(batch.settle(&holders))
     }
@@ -49,17 +55,22 @@ impl<D: Dialect> SqlDatabase<D> {
         let licenses = json_rows(new.iter().map(|one| imported_row(&one.license)));
         let inserted = self.fetch(&mut tx, &self.sql.transfer.insert_licenses, values![licenses]).await?;
         if inserted.len() != new.len() {
-            // Another license took an id or a key since the holders were read. The retry reads them again.
+            // Another license took an id, a key or an external id since the holders were read. The retry reads them again.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }
         let counted = new.iter().filter(|one| one.counters != Counters::default()).map(|one| {
             let Counters { validation_count, last_validated_at, as_of: _ } = one.counters;
-            json!([one.license.id.as_str(), int(validation_count), micros(last_validated_at)])
+            let day = last_validated_at.map(|at| Day::of(at).number());
+            json!([one.license.id.as_str(), int(validation_count), micros(last_validated_at), day])
         });
         let counters: Vec<Json> = counted.collect();
         if !counters.is_empty() {
             let rows = json_rows(counters.into_iter());
             self.fetch(&mut tx, &self.sql.transfer.insert_counters, values![rows]).await?;
+        }
+        let texts: Vec<_> = new.iter().flat_map(|one| rows::metadata_rows(&one.license)).collect();
+        for chunk in texts.chunks(ROWS) {
+            self.insert_metadata(&mut tx, json_rows(chunk.iter().cloned())).await?;
         }
         let activations = new.iter().flat_map(|one| one.activations.iter().map(|held| (&one.license, held)));
         let activations: Vec<_> = activations.collect();

@@ -3,7 +3,9 @@
 use license_core::command::{LicensePatch, LicenseSpec};
 use license_core::domain::DomainName;
 use license_core::key::ImportedKeyFormat;
-use license_core::license::{CustomerEmail, Expiry, LicenseId, Metadata, MetadataPatch};
+use license_core::license::{
+    CustomerEmail, CustomerName, Expiry, ExternalId, LicenseId, Metadata, MetadataPatch,
+};
 use license_core::service::{ExportKeys, ImportOptions};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -89,6 +91,8 @@ impl Odd {
             return (server.import(&text, options).await.0.imported == 1).then_some(id);
         }
         let mut spec = LicenseSpec::new("open", CustomerEmail::parse(&self.email).ok()?);
+        spec.customer_name = CustomerName::parse(&self.email).ok();
+        spec.external_id = ExternalId::parse(&format!("{number} {}", self.email)).ok();
         spec.domains = self.domains.iter().flat_map(|text| DomainName::parse_registered(text)).collect();
         spec.metadata = Metadata::from_json(self.metadata.clone()).ok()?;
         Some(server.services.licenses.issue(&spec, None).await.ok()?.detail.license.id.clone())
@@ -127,16 +131,23 @@ proptest! {
             let domains = before.domains.iter().map(|one| DomainName::parse_registered(one.binding.value()));
             let patch = LicensePatch {
                 plan: Some(shown.plan.clone()),
-                customer_email: Some(CustomerEmail::parse(shown.customer_email.as_str()).expect("an address")),
+                customer_email: Some(parsed(shown.customer_email.as_ref())),
                 max_domains: Some(shown.max_domains),
                 max_devices: Some(shown.max_devices),
                 domains: Some(domains.collect::<Result<_, _>>().expect("domains")),
                 expires_at: Some(shown.expires_at.map_or(Expiry::Never, Expiry::At)),
                 metadata: Some(MetadataPatch::from_json(json!(shown.metadata)).expect("metadata")),
                 state: None,
+                customer_name: Some(parsed(shown.customer_name.as_ref())),
+                external_id: Some(parsed(shown.external_id.as_ref())),
             };
             server.services.licenses.change(&id, patch).await.expect("nothing to refuse");
             assert_eq!(server.store.get(&id).await.expect("read").expect("a license"), before);
         });
     }
+}
+
+/// Parses a value again, as a client would send it: from its text.
+fn parsed<T: AsRef<str> + std::str::FromStr<Err: std::fmt::Debug>>(shown: Option<&T>) -> Option<T> {
+    shown.map(|shown| shown.as_ref().parse().expect("a text that was shown"))
 }

@@ -3,7 +3,7 @@
 use chrono::SecondsFormat;
 use license_core::catalog::Limit;
 use license_core::key::ImportedKeyFormat;
-use license_core::license::Fingerprint;
+use license_core::license::{CustomerEmail, Fingerprint};
 use license_core::limits;
 use license_core::service::{ImportOptions, ImportReport};
 use license_core::store::{LicenseFilter, PageRequest};
@@ -58,7 +58,7 @@ async fn table_rows_are_imported_as_licenses() {
     let page = PageRequest { after: None, limit: limits::PAGE_ITEMS };
     let found = server.services.licenses.list(&LicenseFilter::default(), &page).await.expect("a list");
     let one = found.items.iter().find(|one| one.key.reveal() == "K-1").expect("the first row");
-    assert_eq!(one.detail.license.customer_email.as_str(), "dev@example.com");
+    assert_eq!(one.detail.license.customer_email, CustomerEmail::parse("dev@example.com").ok());
     assert_eq!(one.detail.license.metadata.as_map()["note"], "hi");
     assert_eq!(
         one.detail.license.expires_at.expect("a term").to_rfc3339(),

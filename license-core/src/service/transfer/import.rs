@@ -9,7 +9,7 @@ use super::TransferService;
 use crate::debug::partial_debug;
 use crate::error::ServiceError;
 use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest};
-use crate::license::LicenseId;
+use crate::license::{ExternalId, LicenseId};
 use crate::limits;
 use crate::transfer::line::{ActivationLine, Line, is_of_activation};
 use crate::transfer::{ImportLineError, ImportNote, LicenseLine};
@@ -40,6 +40,7 @@ pub struct Importer<'a> {
     rollups: BTreeMap<RollupKey, (u64, UsageSum)>,
     lines_of_ids: HashMap<LicenseId, u64>,
     lines_of_keys: HashMap<KeyDigest, u64>,
+    lines_of_external_ids: HashMap<ExternalId, u64>,
     report: ImportReport,
     faults: Vec<(u64, ImportLineError)>,
     notes: Vec<(u64, ImportNote)>,
@@ -97,6 +98,7 @@ impl<'a> Importer<'a> {
             rollups: BTreeMap::new(),
             lines_of_ids: HashMap::new(),
             lines_of_keys: HashMap::new(),
+            lines_of_external_ids: HashMap::new(),
             report: ImportReport::default(),
             faults: Vec::new(),
             notes: Vec::new(),

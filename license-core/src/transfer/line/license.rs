@@ -12,7 +12,8 @@ use crate::catalog::Limit;
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata,
+    Counters, CustomerEmail, CustomerName, Expiry, ExpiryNotice, ExternalId, Fingerprint, License, LicenseId,
+    Metadata,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -28,7 +29,7 @@ pub struct LicenseLine {
     pub(crate) sealed_key: Option<SealedKey>,
     pub(crate) state: Option<LineState>,
     pub(crate) plan: String,
-    pub(crate) customer_email: CustomerEmail,
+    pub(crate) customer_email: Option<CustomerEmail>,
     #[serde(default, deserialize_with = "given")]
     pub(crate) max_domains: Option<Limit>,
     #[serde(default, deserialize_with = "given")]
@@ -45,6 +46,8 @@ pub struct LicenseLine {
     pub(crate) expiry_notice: Option<NoticeLine>,
     pub(crate) validation_count: Option<u64>,
     pub(crate) last_validated_at: Option<Time>,
+    pub(crate) customer_name: Option<CustomerName>,
+    pub(crate) external_id: Option<ExternalId>,
     /// Domains and devices without lines of their own. An export has a line for each activation.
     #[serde(default, skip_serializing, deserialize_with = "registered")]
     pub(crate) domains: Vec<DomainName>,
@@ -119,6 +122,8 @@ impl LicenseLine {
             version,
             last_event,
             expiry_notice,
+            customer_name,
+            external_id,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -139,6 +144,8 @@ impl LicenseLine {
             expiry_notice: Some(NoticeLine(expiry_notice.map(Into::into))),
             validation_count: Some(validation_count),
             last_validated_at: last_validated_at.map(Time),
+            customer_name,
+            external_id,
             domains: Vec::new(),
             devices: None,
             notes: Vec::new(),

@@ -10,7 +10,8 @@ use crate::debug::opaque_debug;
 use crate::domain::DomainName;
 use crate::key::{LicenseKey, SealedKey};
 use crate::license::{
-    ActivationId, ActivationKind, CustomerEmail, Expiry, Fingerprint, Label, LicenseId, LicenseState,
+    ActivationId, ActivationKind, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, Label,
+    LicenseId, LicenseState,
 };
 use crate::limits;
 use crate::usage::{Country, Day, ValidationOutcome};
@@ -112,6 +113,8 @@ json_texts! {
     LicenseId: LicenseId::parse, as_str;
     ActivationId: ActivationId::parse, as_str;
     CustomerEmail: CustomerEmail::parse, as_str;
+    CustomerName: CustomerName::parse, as_str;
+    ExternalId: ExternalId::parse, as_str;
     DomainName: DomainName::from_stored, as_str;
     Fingerprint: Fingerprint::parse, as_str;
     Label: Label::parse, as_str;

@@ -10,7 +10,8 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
     let issue = async |customer: &str, order: &str| {
         let spec = LicenseSpec {
-            customer_email: email(customer),
+            customer_email: Some(email(customer)),
+            customer_name: CustomerName::parse(&format!("Name of {order}")).ok(),
             metadata: Metadata::from_json(json!({ "order": order })).expect("metadata"),
             ..spec("small")
         };
@@ -24,7 +25,7 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     let (mine, longer) = (issue("me@example.com", "A-17").await, issue("me@example.com.org", "B-18").await);
     let given = issue("me@example.com", "A-19").await;
     let change = LicensePatch {
-        customer_email: Some(email("other@example.com")),
+        customer_email: Some(Some(email("other@example.com"))),
         metadata: Some(MetadataPatch::from_json(json!({ "order": "B-20" })).expect("metadata")),
         ..Default::default()
     };
@@ -43,7 +44,12 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     let mut text = format!("{entries:?}");
     for license in [&mine, &longer, &given] {
         let read = ok!(other.get(&license.id)).expect("the license exists").license;
-        text += &json!([read.customer_email.as_str(), read.metadata]).to_string();
+        text += &json!([
+            read.customer_email.as_ref().map(CustomerEmail::as_str),
+            read.customer_name.as_ref().map(CustomerName::as_str),
+            read.metadata,
+        ])
+        .to_string();
         for event in license_events(other, &license.id, 0).await.unwrap_or_default() {
             text += &event.data.to_string();
         }
@@ -62,8 +68,11 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
     let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
     let metadata = |order: &str| Metadata::from_json(json!({ "order": order })).expect("metadata");
     let order_patch = |order: &str| MetadataPatch::from_json(json!({ "order": order })).expect("a patch");
-    let spec =
-        LicenseSpec { customer_email: email("me@example.com"), metadata: metadata("A-17"), ..spec("small") };
+    let spec = LicenseSpec {
+        customer_email: Some(email("me@example.com")),
+        metadata: metadata("A-17"),
+        ..spec("small")
+    };
     let given = async |pruned: bool| {
         let mut new = new_license(&spec);
         new.license.last_event = 1;
@@ -77,7 +86,7 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
         for (customer, order) in
             [("other@example.com", "B-19"), ("me@example.com", "A-20"), ("b@example.com", "B-21")]
         {
-            let customer_email = Some(email(customer));
+            let customer_email = Some(Some(email(customer)));
             let change =
                 LicensePatch { customer_email, metadata: Some(order_patch(order)), ..Default::default() };
             ask_as(store, &id, &Command::Change(change), None).await;
@@ -114,7 +123,7 @@ pub async fn answers_of_receivers_are_erased(Handles { store, other, .. }: &Hand
     let (Some(webhooks), Some(_)) = (&store.webhooks, &store.events) else { return };
     let endpoint = register(store, &["*"]).await;
     let issue_to = async |customer: &str| {
-        let spec = LicenseSpec { customer_email: email(customer), ..spec("small") };
+        let spec = LicenseSpec { customer_email: Some(email(customer)), ..spec("small") };
         issue(store, &spec).await
     };
     let (erased, kept) = (issue_to("me@example.com").await, issue_to("b@example.com").await);

@@ -28,10 +28,13 @@ pub async fn every_field_is_stored(stores: &Handles) {
         domains: ["example.com", "*.example.org", "bücher.de"].map(domain).into(),
         expires_at: Some(Expiry::Never),
         metadata: Metadata::from_json(metadata).expect("metadata in bounds"),
+        customer_name: CustomerName::parse("Åsa 'Ek'").ok(),
+        external_id: ExternalId::parse("order/17").ok(),
         ..spec("small")
     };
     assert_stored(stores, &new_license(&full)).await;
     assert_stored(stores, &new_license(&spec("small"))).await;
+    assert_stored(stores, &new_license(&LicenseSpec::without_customer("small"))).await;
 }
 
 /// Every handle returns values at the limits of their ranges as they were stored.
@@ -41,7 +44,7 @@ pub async fn extreme_values_are_stored(stores: &Handles) {
         max_devices: Some(Limit::AtMost(0)),
         expires_at: Some(Expiry::At("9999-12-31T23:59:59.999999Z".parse().expect("a time"))),
         // Letters whose lower case is longer.
-        customer_email: email(&format!("{}@{}.example.com", "İ".repeat(32), "y".repeat(60))),
+        customer_email: Some(email(&format!("{}@{}.example.com", "İ".repeat(32), "y".repeat(60)))),
         ..spec("open")
     });
     new.license.created_at = DateTime::from_timestamp_micros(-1).expect("a time");

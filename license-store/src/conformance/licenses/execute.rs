@@ -10,13 +10,15 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
     let released = detail(store, id).await.domains[0].id.clone();
     let all = LicensePatch {
         plan: Some("small".to_owned()),
-        customer_email: Some(email("new@example.com")),
+        customer_email: Some(Some(email("new@example.com"))),
         max_domains: Some(Limit::AtMost(9)),
         max_devices: Some(Limit::Unlimited),
         domains: Some(vec![domain("c.com"), domain("*.d.com")]),
         expires_at: Some(Expiry::At(at(86_400))),
         metadata: Some(MetadataPatch::from_json(json!({"a": [1, 0.1, "x"]})).expect("metadata")),
         state: Some(TargetState::Suspended),
+        customer_name: Some(CustomerName::parse("Åsa 'Ek'").ok()),
+        external_id: Some(ExternalId::parse("sub_1").ok()),
     };
     let commands = [
         activate(Some("x.a.com"), Some("device 'one'")),

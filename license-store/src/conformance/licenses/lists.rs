@@ -46,7 +46,7 @@ pub async fn plan_and_customer_filters_combine(Handles { store, .. }: &Handles) 
         ("small", "b@x.com"),
         ("open", "a@x.com"),
     ] {
-        let spec = LicenseSpec { customer_email: email(customer), ..spec(plan) };
+        let spec = LicenseSpec { customer_email: Some(email(customer)), ..spec(plan) };
         ids.push(issue(store, &spec).await.id);
     }
     ask(store, &ids[4], &Command::Suspend).await.expect("active");

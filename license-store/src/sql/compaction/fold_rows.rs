@@ -32,7 +32,8 @@ impl FoldRows {
         history.sort_by_key(|one| Day::of(one.validation.at));
         let counted =
             counters.iter().map(|(id, Counters { validation_count, last_validated_at, as_of: _ })| {
-                json!([id.as_str(), int(*validation_count), micros(*last_validated_at)])
+                let day = last_validated_at.map(|at| Day::of(at).number());
+                json!([id.as_str(), int(*validation_count), micros(*last_validated_at), day])
             });
         Self {
             history: json_rows(history.into_iter().map(history_row)),

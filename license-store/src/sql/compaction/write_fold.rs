@@ -18,6 +18,7 @@ impl<D: Dialect> SqlDatabase<D> {
         self.fetch(tx, &sql.add_rollups, values![rollups.as_str()]).await?;
         if !counters.is_empty() {
             self.fetch(tx, &sql.add_counters, values![counters.as_str()]).await?;
+            self.fetch(tx, &sql.move_days, values![counters.as_str()]).await?;
         }
         self.write_last_seen(tx, sightings).await
     }

@@ -3,7 +3,8 @@
 use license_core::catalog::Limit;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{
-    ActivationKind, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState, Metadata,
+    ActivationKind, Counters, CustomerEmail, CustomerName, ExpiryNotice, ExternalId, License, LicenseDetail,
+    LicenseState, Metadata,
 };
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
@@ -27,7 +28,7 @@ impl<R: SqlRow> Reader<'_, R> {
             state: self.known("state", LicenseState::parse)?,
             product: self.text("product")?,
             plan: self.text("plan")?,
-            customer_email: self.parsed("customer_email", CustomerEmail::parse)?,
+            customer_email: self.maybe_parsed("customer_email", CustomerEmail::parse)?,
             max_domains: self.limit("max_domains")?,
             max_devices: self.limit("max_devices")?,
             domains_used: self.count("domains_used")?,
@@ -39,6 +40,8 @@ impl<R: SqlRow> Reader<'_, R> {
             version: self.count("version")?,
             last_event: self.count("last_event")?,
             expiry_notice: self.expiry_notice()?,
+            customer_name: self.maybe_parsed("customer_name", CustomerName::parse)?,
+            external_id: self.maybe_parsed("external_id", ExternalId::parse)?,
         })
     }
 
@@ -83,6 +86,9 @@ fn parse_metadata(text: &str) -> Result<Metadata, String> {
 /// Stored instead of the days of a notice if there was none.
 pub(crate) const NO_NOTICE: u16 = u16::MAX;
 
+/// The end of a perpetual license, after all others.
+pub(crate) const NEVER: i64 = i64::MAX;
+
 /// The parameters of a license, in the order of the columns.
 pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.len()] {
     let License {
@@ -104,7 +110,10 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         version,
         last_event,
         expiry_notice,
+        customer_name,
+        external_id,
     } = license;
+    let email = customer_email.as_ref();
     [
         id.as_str().into(),
         key_digest.as_bytes().as_slice().into(),
@@ -112,7 +121,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         state.as_str().into(),
         product.as_str().into(),
         plan.as_str().into(),
-        customer_email.as_str().into(),
+        email.map(CustomerEmail::as_str).into(),
         max_domains.as_number().map(i64::from).into(),
         max_devices.as_number().map(i64::from).into(),
         int(*domains_used).into(),
@@ -125,7 +134,18 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         int(*last_event).into(),
         i64::from(expiry_notice.map_or(NO_NOTICE, |notice| notice.days)).into(),
         micros(expiry_notice.map(|notice| notice.at)).into(),
+        customer_name.as_ref().map(CustomerName::as_str).into(),
+        external_id.as_ref().map(ExternalId::as_str).into(),
+        email.map(CustomerEmail::domain).into(),
+        i64::from(license.is_at_limit()).into(),
+        expires_at.map_or(NEVER, |at| at.timestamp_micros()).into(),
     ]
+}
+
+/// The members of the metadata that searches find, as JSON rows.
+pub(crate) fn metadata_rows(license: &License) -> Vec<serde_json::Value> {
+    let row = |(name, value): (&str, &str)| json!([name, value, license.id.as_str()]);
+    license.metadata.indexed().map(row).collect()
 }
 
 /// A license as a JSON row of its parameters, bytes in hex.

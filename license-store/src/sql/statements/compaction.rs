@@ -36,11 +36,19 @@ statements! {
             later("rollups", "last_at")
         ),
         add_counters: format!(
-            "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
-             SELECT value ->> 0, #1, #2 FROM {items} WHERE 1 = 1 ON CONFLICT (license_id) DO UPDATE SET \
+            "INSERT INTO license_counters (license_id, validation_count, last_validated_at, last_validated_day) \
+             SELECT value ->> 0, #1, #2, #3 FROM {items} WHERE 1 = 1 ON CONFLICT (license_id) DO UPDATE SET \
              validation_count = license_counters.validation_count + excluded.validation_count, \
              last_validated_at = {}",
             later("license_counters", "last_validated_at")
+        ),
+        /// Moves the days of counters forward. Separate from `add_counters`, so that the index changes at
+        /// most once a day for a license.
+        move_days: format!(
+            "UPDATE license_counters SET last_validated_day = s.day FROM \
+             (SELECT value ->> 0 AS license_id, #3 AS day FROM {items}) AS s \
+             WHERE license_counters.license_id = s.license_id \
+             AND (license_counters.last_validated_day IS NULL OR license_counters.last_validated_day < s.day)"
         ),
         activations: format!(
             "SELECT {qualified}, CASE WHEN activations.validations > 0 THEN activations.last_seen_at END \

@@ -4,8 +4,19 @@
 pub(crate) struct Column {
     name: &'static str,
     kind: Kind,
-    /// Whether an index has the column, so that changes of it are written by a statement of their own.
-    pub(crate) indexed: bool,
+    /// Which indexes have the column. Those that change are written by a statement of their own.
+    pub(crate) indexed: Indexed,
+}
+
+/// Which indexes have a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Indexed {
+    /// None.
+    No,
+    /// Small ones, which change when slots are taken or freed.
+    BySlots,
+    /// Others.
+    Yes,
 }
 
 enum Kind {
@@ -15,25 +26,29 @@ enum Kind {
 }
 
 const fn int(name: &'static str) -> Column {
-    Column { name, kind: Kind::Int, indexed: false }
+    Column { name, kind: Kind::Int, indexed: Indexed::No }
 }
 
 const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text, indexed: false }
+    Column { name, kind: Kind::Text, indexed: Indexed::No }
 }
 
 const fn bytes(name: &'static str) -> Column {
-    Column { name, kind: Kind::Bytes, indexed: false }
+    Column { name, kind: Kind::Bytes, indexed: Indexed::No }
 }
 
 impl Column {
     const fn indexed(self) -> Self {
-        Self { indexed: true, ..self }
+        Self { indexed: Indexed::Yes, ..self }
+    }
+
+    const fn indexed_by_slots(self) -> Self {
+        Self { indexed: Indexed::BySlots, ..self }
     }
 }
 
 /// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
-pub(crate) const COLUMNS: [Column; 19] = [
+pub(crate) const COLUMNS: [Column; 24] = [
     text("id"),
     bytes("key_digest").indexed(),
     bytes("sealed_key"),
@@ -46,13 +61,18 @@ pub(crate) const COLUMNS: [Column; 19] = [
     int("domains_used"),
     int("devices_used"),
     int("created_at"),
-    int("activated_at"),
+    int("activated_at").indexed_by_slots(),
     int("expires_at").indexed(),
     text("metadata"),
     int("version"),
     int("last_event"),
     int("expiry_notice_days").indexed(),
     int("expiry_notice_at").indexed(),
+    text("customer_name"),
+    text("external_id").indexed(),
+    text("customer_domain").indexed(),
+    int("at_limit").indexed_by_slots(),
+    int("ends_at").indexed(),
 ];
 
 /// The names, separated by commas.

@@ -6,7 +6,7 @@ use license_core::store::{LicenseFilter, LicenseQuery};
 use sqlx::SqlStr;
 
 use super::fragments::AS_OF;
-use super::license_columns;
+use super::license_columns::{self, Indexed};
 use super::list_query::ListQuery;
 use crate::sql::dialect::{Dialect, Value};
 
@@ -24,8 +24,15 @@ statements! {
         /// Updates only columns without an index. Takes the same parameters.
         update_unindexed: format!(
             "UPDATE licenses SET {} WHERE id = $1",
-            license_columns::assignments(|column| !column.indexed)
+            license_columns::assignments(|column| column.indexed == Indexed::No)
         ),
+        /// As `update_unindexed`, and columns with an index that change with the slots.
+        update_slots: format!(
+            "UPDATE licenses SET {} WHERE id = $1",
+            license_columns::assignments(|column| column.indexed <= Indexed::BySlots)
+        ),
+        /// The license with the external id `$1`.
+        find_by_external_id: "SELECT id FROM licenses WHERE external_id = $1",
         lock: format!("SELECT {columns} FROM licenses WHERE id = $1{for_update}"),
         /// A license with its counters and activations.
         detail: format!("{detail} WHERE l.id = $1"),
@@ -73,6 +80,11 @@ impl LicenseStatements {
 /// Selects a license with its counters and at most `limit` of its domains and devices each, in one statement
 /// and so from one snapshot.
 pub(crate) fn detail<D: Dialect>(limit: u32) -> String {
+    format!("SELECT {} FROM {COUNTED_LICENSES}", detail_columns::<D>(limit))
+}
+
+/// The columns of [`detail`], of the license `l` and its counters `c`.
+pub(crate) fn detail_columns<D: Dialect>(limit: u32) -> String {
     let listed = |kind| {
         let select = format!(
             "SELECT id, value, created_at, label FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
@@ -81,9 +93,7 @@ pub(crate) fn detail<D: Dialect>(limit: u32) -> String {
         D::json_rows("id, value, created_at, label", &select)
     };
     let (columns, domains, devices) = (license_columns::names(), listed("domain"), listed("device"));
-    format!(
-        "SELECT {columns}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices FROM {COUNTED_LICENSES}"
-    )
+    format!("{columns}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices")
 }
 
 /// Selects the bindings of the license `l`: all of them up to the inline limit, otherwise those of the claim

@@ -14,11 +14,13 @@ statements! {
              WHERE l.id > $1 ORDER BY l.id LIMIT $2 + 0"
         ),
         activations: list_all(),
-        /// Licenses whose id is in `$1` or whose key digest is in `$2`.
+        /// Licenses whose id is in `$1`, whose key digest is in `$2`, or whose external id is in `$3`.
         holders: format!(
-            "SELECT id, key_digest FROM licenses WHERE {} UNION SELECT id, key_digest FROM licenses WHERE {}",
+            "SELECT {holder} WHERE {} UNION SELECT {holder} WHERE {} \
+             UNION SELECT {holder} WHERE external_id IS NOT NULL AND {}",
             D::is_one_of("id", 1),
-            D::is_one_of_hex("key_digest", 2)
+            D::is_one_of_hex("key_digest", 2),
+            D::is_one_of("external_id", 3)
         ),
         // The condition tells SQLite that `ON CONFLICT` does not belong to a join.
         insert_licenses: format!(
@@ -27,8 +29,8 @@ statements! {
             license_columns::of_json_row(D::unhex)
         ),
         insert_counters: format!(
-            "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
-             SELECT value ->> 0, #1, #2 FROM {items}"
+            "INSERT INTO license_counters (license_id, validation_count, last_validated_at, last_validated_day) \
+             SELECT value ->> 0, #1, #2, #3 FROM {items}"
         ),
         /// For each rollup, by its index: whether its license exists, and whether the rollup does.
         find_rollups: format!(
@@ -47,6 +49,7 @@ statements! {
     } where {
         let items = D::items(1);
         let columns = license_columns::names();
+        let holder = "id, key_digest, external_id FROM licenses";
         let exists =
             |select: &str| format!("CAST(CASE WHEN EXISTS ({select}) THEN 1 ELSE 0 END AS BIGINT)");
     }

@@ -48,6 +48,9 @@ impl Importer<'_> {
         if let Some(line) = self.lines_of_ids.get(&id) {
             return Err(ImportLineError::same_as(*line, "id").into());
         }
+        if let Some(line) = line.external_id.as_ref().and_then(|one| self.lines_of_external_ids.get(one)) {
+            return Err(ImportLineError::same_as(*line, "external_id").into());
+        }
         let key = context.seal_key(key, &id).map_err(ServiceError::from)?;
         let ImportOptions { over_limit, events, .. } = self.options;
         let rules = Rules { plans: &context.plans, now, over_limit, events };
@@ -55,6 +58,9 @@ impl Importer<'_> {
             .map_err(|(at, fault)| LineFault::Line(at, fault))?;
         self.lines_of_ids.insert(license.license.id.clone(), number);
         self.lines_of_keys.insert(license.license.key_digest, number);
+        if let Some(external_id) = &license.license.external_id {
+            self.lines_of_external_ids.insert(external_id.clone(), number);
+        }
         Ok((license, notes))
     }
 
@@ -87,6 +93,12 @@ impl Importer<'_> {
                     let why =
                         format!("the license {by} of the database has this key; remove the line or its id");
                     self.reject(number, ImportLineError::field("key", why));
+                }
+                Imported::ExternalIdTaken { by } => {
+                    let why = format!(
+                        "the license {by} of the database has this external id; remove it from the line"
+                    );
+                    self.reject(number, ImportLineError::field("external_id", why));
                 }
             }
         }

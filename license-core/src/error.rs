@@ -8,7 +8,7 @@ use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
 use crate::license::{FingerprintError, LicenseId};
 use crate::limits;
-use crate::store::StoreError;
+use crate::store::{SearchSort, StoreError};
 use crate::usage::UsageError;
 use crate::validation::Denial;
 use crate::webhook::{EndpointId, EndpointSettingsError};
@@ -68,6 +68,12 @@ pub enum ServiceError {
         /// The line.
         line: u64,
     },
+    /// The filter of a search does not allow this order.
+    #[error("{} sorts only searches by product, plan, status and the sorted time", .0.as_str())]
+    SortNotSupported(SearchSort),
+    /// The cursor is not from a search with this filter and order.
+    #[error("the cursor is not from a search with the same filter and sort")]
+    SearchCursor,
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
@@ -85,6 +91,8 @@ pub enum Resource {
     Delivery,
     /// An API token.
     Token,
+    /// A customer.
+    Customer,
 }
 
 impl fmt::Display for Resource {
@@ -94,6 +102,7 @@ impl fmt::Display for Resource {
             Self::Endpoint => "endpoint",
             Self::Delivery => "delivery",
             Self::Token => "token",
+            Self::Customer => "customer",
         })
     }
 }

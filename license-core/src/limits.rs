@@ -48,6 +48,8 @@ pub const TOKEN_NAME_BYTES: usize = 100;
 pub const ACTION_BYTES: usize = 64;
 /// Keys at the top level of a license's metadata.
 pub const METADATA_KEYS: usize = 64;
+/// Members of the metadata that one search can name.
+pub const SEARCHED_METADATA: usize = 8;
 /// A search counts the licenses that match up to this number.
 pub const SEARCH_COUNT: u64 = 10_000;
 /// Longest text in the metadata that a search can find, and longest name of its member, in bytes.

@@ -19,6 +19,7 @@ mod health;
 mod key_formats;
 mod licenses;
 mod limit_throttle;
+mod search;
 mod transfer;
 mod usage;
 mod validation;
@@ -45,6 +46,7 @@ pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
+pub use search::{FoundLicenses, SearchRequest, SearchService};
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
 pub use validation::{Deactivated, KeyIdentity, SlotHolder, ValidateRequest, ValidationService};
@@ -82,7 +84,7 @@ pub struct Services {
     pub validation: Arc<ValidationService>,
     /// Lists activations.
     pub activations: ActivationService,
-    /// Erases customers.
+    /// Lists and erases customers.
     pub customers: CustomerService,
     /// Reports usage.
     pub usage: UsageService,
@@ -96,6 +98,8 @@ pub struct Services {
     pub transfer: TransferService,
     /// Tells whether the clock is plausible.
     pub clock: ClockService,
+    /// Finds licenses.
+    pub search: SearchService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -132,6 +136,12 @@ impl Services {
             customers: CustomerService {
                 licenses: licenses.clone(),
                 audit: store.clone(),
+                search: store.clone(),
+                context: context.clone(),
+            },
+            search: SearchService {
+                store: store.clone(),
+                licenses: LicenseService::new(licenses.clone(), context.clone()),
                 context: context.clone(),
             },
             usage: UsageService { store: store.clone(), context: context.clone() },

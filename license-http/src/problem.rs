@@ -140,6 +140,9 @@ pub(crate) struct ProblemJson<'a> {
     /// The field, parameter or header at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// The corrected key, if a single symbol is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -169,6 +172,7 @@ impl IntoResponse for Problem {
             code: self.code,
             error: self.code,
             field: self.field.as_deref(),
+            suggestion: self.suggestion.as_ref().map(LicenseKey::reveal),
         };
         let mut response = wire::json(self.status, &json);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -9,11 +9,13 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod health;
 mod key_request;
+mod license_table;
 pub(crate) mod licenses;
 mod metrics;
 mod not_found;
 #[cfg(all(feature = "process-metrics", target_os = "linux"))]
 mod process_metrics;
+pub(crate) mod search;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod validate;
@@ -110,6 +112,9 @@ fn license_table() -> Vec<AdminRoute> {
         GET "/api/v1/events" [LicensesRead] events::list;
         DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::erase;
         GET "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
+        POST "/api/v1/licenses/search" [LicensesRead] search::search;
+        GET "/api/v1/customers" [LicensesRead] customers::list;
+        GET "/api/v1/customers/{email}" [LicensesRead] customers::get;
     }
 }
 

@@ -14,8 +14,8 @@ use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
-    ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
-    Metadata, MetadataPatch, Reminders, Status,
+    ActivationKind, Counters, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, LicenseDetail,
+    LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
@@ -283,6 +283,51 @@ fn revoked_license_stays_revoked() {
     let again = LicensePatch { state: Some(TargetState::Revoked), ..Default::default() };
     assert_eq!(tested.change(again), Ok(vec![]), "revoking again is not denied");
     assert_eq!(tested.license, before);
+}
+
+#[test]
+fn revoked_license_takes_metadata_and_external_id() {
+    let mut tested = TestLicense::in_status(Status::Revoked);
+    let note = || MetadataPatch::from_json(json!({ "refund": "R-1" })).ok();
+    let external_id = || Some(ExternalId::parse("sub_1").ok());
+    let both = LicensePatch { metadata: note(), external_id: external_id(), ..Default::default() };
+    assert_eq!(tested.change(both.clone()), Ok(vec!["license.updated"]));
+    assert_eq!(tested.license.metadata.as_map()["refund"], "R-1");
+    assert_eq!(tested.license.external_id, ExternalId::parse("sub_1").ok());
+    let again = LicensePatch { state: Some(TargetState::Revoked), ..both.clone() };
+    assert_eq!(tested.change(again), Ok(vec![]), "it is revoked already");
+    for change in [
+        LicensePatch { customer_name: Some(None), ..both.clone() },
+        LicensePatch { customer_email: Some(None), ..both.clone() },
+        LicensePatch { max_devices: Some(Limit::AtMost(1)), ..both.clone() },
+        LicensePatch { state: Some(TargetState::Active), ..both },
+    ] {
+        assert_eq!(tested.change(change.clone()), Err(DenialCode::LicenseRevoked), "{change:?}");
+    }
+    assert_eq!(tested.license.state, LicenseState::Revoked);
+}
+
+/// A name belongs to a customer: it goes with the address, unless the change names the new customer.
+#[test]
+fn name_of_former_customer_is_removed() {
+    let name = |text: &str| Some(CustomerName::parse(text).ok());
+    let address = |text: &str| Some(CustomerEmail::parse(text).ok());
+    let mut tested = TestLicense::new("small", &[]);
+    for (customer_email, customer_name, expected) in [
+        (None, name("Ada"), Some("Ada")),
+        (address("dev@example.com"), None, Some("Ada")),
+        (address("b@example.com"), None, None),
+        (address("c@example.com"), name("Bea"), Some("Bea")),
+        (Some(None), None, None),
+        (None, name("Cleo"), Some("Cleo")),
+        (address("d@example.com"), None, Some("Cleo")),
+        (None, Some(None), None),
+    ] {
+        let change = LicensePatch { customer_email, customer_name, ..Default::default() };
+        tested.change(change.clone()).unwrap();
+        let found = tested.license.customer_name.as_ref().map(CustomerName::as_str);
+        assert_eq!(found, expected, "{change:?}");
+    }
 }
 
 #[test]

@@ -1,26 +1,52 @@
-//! Erases customers on request.
+//! Lists customers, and erases them on request.
 
 use std::sync::Arc;
 
 use super::context::ServiceContext;
 use crate::access::{Actor, AuditEntry, Erasure};
 use crate::command::{Command, CommandOutcome};
-use crate::error::ServiceError;
-use crate::license::CustomerEmail;
+use crate::error::{Resource, ServiceError};
+use crate::license::{CustomerEmail, EmailPrefix};
 use crate::limits;
-use crate::store::{AuditStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
+use crate::store::{
+    AuditStore, CustomerQuery, CustomerSummary, LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest,
+    SearchStore,
+};
 
-/// Erases customers.
+/// Lists and erases customers.
 #[derive(Clone, Debug)]
 pub struct CustomerService {
     pub(super) licenses: Arc<dyn LicenseStore>,
     pub(super) audit: Arc<dyn AuditStore>,
+    pub(super) search: Arc<dyn SearchStore>,
     pub(super) context: Arc<ServiceContext>,
 }
 
 impl CustomerService {
-    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes the
-    /// metadata of the licenses and the labels of their activations. Licenses keep activations and counts.
+    /// Lists customers by address. The cursor is the last address of a page.
+    pub async fn list(
+        &self,
+        prefix: Option<EmailPrefix>,
+        page: &PageRequest<CustomerEmail>,
+    ) -> Result<Page<CustomerSummary, CustomerEmail>, ServiceError> {
+        let (at, page) = (self.context.now(), page.clone());
+        Ok(self.search.list_customers(&CustomerQuery { email: None, prefix, at, page }).await?)
+    }
+
+    /// Returns the customer with this address.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::NotFound`] if no license has the address.
+    pub async fn get(&self, email: &CustomerEmail) -> Result<CustomerSummary, ServiceError> {
+        let (email, page) = (Some(email.clone()), PageRequest { after: None, limit: 1 });
+        let query = CustomerQuery { email, prefix: None, at: self.context.now(), page };
+        let found = self.search.list_customers(&query).await?.items.pop();
+        found.ok_or(ServiceError::NotFound(Resource::Customer))
+    }
+
+    /// Replaces a customer's address by a pseudonym in licenses, events and the audit log, and removes the name,
+    /// the metadata of the licenses and the labels of their activations. Licenses keep activations, counts and
+    /// external ids.
     /// Returns the pseudonym and the number of licenses; a repeated call finds none.
     ///
     /// # Errors

@@ -234,7 +234,7 @@ impl LicenseService {
         Ok(self.store.prune_used_keys(before, PRUNE_BATCH).await?)
     }
 
-    fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
+    pub(super) fn with_key(&self, detail: LicenseDetail) -> Result<KeyedLicense, ServiceError> {
         let license = &detail.license;
         let key = self.context.vault.open(&license.sealed_key, license.id.as_str());
         let key = key.map_err(|_| ServiceError::SealedKey(license.id.clone()))?;

@@ -66,6 +66,26 @@ pub(crate) fn expiry(field: &'static str, value: Value) -> Result<Expiry, Proble
     }
 }
 
+/// Reads the name of a plan or a product, which need not exist.
+pub(crate) fn name(field: &'static str, value: Value) -> Result<String, Problem> {
+    let name = text(field, value)?;
+    if is_plan_name(&name) {
+        return Ok(name);
+    }
+    let detail = format!("This must have 1 to {} bytes and no control characters.", limits::PLAN_NAME_BYTES);
+    Err(Problem::invalid_field(field, detail))
+}
+
+/// Returns a reader of a string that a domain type parses, or of null.
+pub(crate) fn parsed_or_null<T, E: Display>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> impl FnOnce(&'static str, Value) -> Result<Option<T>, Problem> {
+    |field, value| {
+        let text = text_or_null(field, value)?;
+        text.map(|text| parse(&text).map_err(|error| invalid(field, &error))).transpose()
+    }
+}
+
 pub(crate) fn is_plan_name(text: &str) -> bool {
     (1..=limits::PLAN_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }

@@ -90,4 +90,8 @@ codes! {
     StoreUnavailable = SERVICE_UNAVAILABLE "STORE_UNAVAILABLE",
     /// The server has too many concurrent calls or connections. Nothing was changed; try again.
     Overloaded = SERVICE_UNAVAILABLE "OVERLOADED",
+    /// There is no such customer.
+    CustomerNotFound = NOT_FOUND "CUSTOMER_NOT_FOUND",
+    /// This order is possible only with filters by product, plan, status and the sorted time.
+    SortNotSupported = UNPROCESSABLE_ENTITY "SORT_NOT_SUPPORTED",
 }

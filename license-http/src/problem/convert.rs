@@ -22,11 +22,19 @@ impl Problem {
                 Denial::Metadata(_) => Some("metadata"),
                 _ => None,
             };
+            if *denial == Denial::ExternalIdTaken {
+                return Self::denied(StatusCode::CONFLICT, denial).at("external_id");
+            }
             if let Some(field) = field {
                 return Self::denied(StatusCode::UNPROCESSABLE_ENTITY, denial).at(field);
             }
         }
         error.into()
+    }
+
+    /// Converts the error of a key that is a field of a body.
+    pub(crate) fn from_body_key(error: KeyError) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, ..ValidateError::Key(error).into() }
     }
 
     fn unexpected(error: &dyn Error) -> Self {
@@ -67,6 +75,11 @@ impl From<ServiceError> for Problem {
             ServiceError::NotFound(Resource::Endpoint) => Code::EndpointNotFound.into(),
             ServiceError::NotFound(Resource::Delivery) => Code::DeliveryNotFound.into(),
             ServiceError::NotFound(Resource::Token) => Code::TokenNotFound.into(),
+            ServiceError::NotFound(Resource::Customer) => Code::CustomerNotFound.into(),
+            ServiceError::SortNotSupported(_) => {
+                Self::new(Code::SortNotSupported, sentence(&error)).at("sort")
+            }
+            ServiceError::SearchCursor => Self::bad_request("cursor", sentence(&error)),
             ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
             ServiceError::EndpointDisabled => Code::EndpointDisabled.into(),
             ServiceError::EndpointSettings(error) => {

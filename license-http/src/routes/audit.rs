@@ -58,8 +58,12 @@ impl<'a> From<&'a Audited> for AuditJson<'a> {
         let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
         let Actor { principal, request_id, address } = actor;
         let mut changes = changes.clone();
-        if let Some(metadata) = metadata {
-            changes.insert("metadata".to_owned(), metadata.clone());
+        if let Some(Value::Object(personal)) = metadata {
+            let mut personal = personal.clone();
+            changes.extend(personal.remove_entry("customer_name"));
+            if !personal.is_empty() {
+                changes.insert("metadata".to_owned(), personal.into());
+            }
         }
         Self {
             id: *sequence,

@@ -1,5 +1,6 @@
-//! `/api/v1/customers/{email}`: export of personal data, and erasure.
+//! `/api/v1/customers`: customers, export of personal data, and erasure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -11,10 +12,11 @@ use chrono::{DateTime, Utc};
 use futures_util::stream;
 use license_core::error::ServiceError;
 use license_core::event::Event;
-use license_core::license::{CustomerEmail, LicenseId};
+use license_core::json::LicenseJson;
+use license_core::license::{CustomerEmail, CustomerName, EmailPrefix, LicenseId, Status};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
-use license_core::store::{LicenseFilter, Page, PageRequest};
+use license_core::store::{CustomerSummary, LicenseFilter, Page, PageRequest};
 use license_core::usage::{RollupFilter, UsageQuery};
 use serde::Serialize;
 use serde_json::Value;
@@ -24,10 +26,10 @@ use super::activations::ActivationJson;
 use super::licenses::license_json;
 use super::usage::json::{RollupJson, ValidationJson};
 use crate::auth::Authenticated;
-use crate::extract::{CustomerPath, NoInput, NoQuery};
+use crate::extract::{CustomerPath, NoInput, NoQuery, Query};
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::wire;
+use crate::wire::{self, PageJson, WithAsOf};
 
 /// Number of chunks of an export that are buffered for a slow client.
 const BUFFERED_CHUNKS: usize = 4;
@@ -39,6 +41,68 @@ pub(crate) struct ErasedCustomer<'a> {
     customer_email: &'a str,
     /// Number of licenses that belonged to the customer.
     licenses: u64,
+}
+
+/// A customer with sums of its licenses.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Customer))]
+pub(crate) struct CustomerJson<'a> {
+    /// E-mail address.
+    customer_email: &'a str,
+    /// Name on the newest license that has one.
+    customer_name: Option<&'a str>,
+    /// Number of licenses by status.
+    license_counts: BTreeMap<&'static str, u64>,
+    /// Last valid answer for one of the licenses; null if there is none.
+    last_validated_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> From<&'a CustomerSummary> for CustomerJson<'a> {
+    fn from(customer: &'a CustomerSummary) -> Self {
+        let count = |status| customer.licenses.get(&status).copied().unwrap_or_default();
+        Self {
+            customer_email: customer.email.as_str(),
+            customer_name: customer.name.as_ref().map(CustomerName::as_str),
+            license_counts: Status::ALL.into_iter().map(|status| (status.as_str(), count(status))).collect(),
+            last_validated_at: customer.last_validated_at,
+        }
+    }
+}
+
+/// A customer with its newest licenses.
+#[derive(Serialize)]
+struct CustomerWithLicenses<'a> {
+    #[serde(flatten)]
+    customer: CustomerJson<'a>,
+    licenses: Vec<LicenseJson<'a>>,
+}
+
+pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
+    let expected = "the beginning of an e-mail address";
+    let prefix = query.take("email_prefix", expected, |text| EmailPrefix::parse(text).ok())?;
+    let page = query.page(|text| CustomerEmail::parse(text).ok())?;
+    query.finish()?;
+    let now = state.services.now();
+    let found = state.services.customers.list(prefix, &page).await?;
+    let counted = found.items.iter().map(|customer| customer.as_of);
+    let page = PageJson::new(&found, |customer| CustomerJson::from(customer));
+    Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
+}
+
+pub(super) async fn get(
+    State(state): State<HttpState>,
+    CustomerPath(email): CustomerPath,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    let now = state.services.now();
+    let customer = state.services.customers.get(&email).await?;
+    let filter = LicenseFilter { customer_email: Some(email), ..LicenseFilter::default() };
+    let found = state.services.licenses.list(&filter, &first_page()).await?;
+    let licenses = found.items.iter().map(|license| license_json(license, now)).collect();
+    let counted = found.items.iter().map(|license| license.detail.counters.as_of);
+    let counted: Vec<_> = counted.chain([customer.as_of]).collect();
+    let json = CustomerWithLicenses { customer: (&customer).into(), licenses };
+    Ok(wire::json(StatusCode::OK, &WithAsOf::new(json, counted, now)))
 }
 
 pub(super) async fn erase(

@@ -1,8 +1,8 @@
 //! `/api/v1/licenses`: licenses and the commands for one license.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::ETAG;
+use axum::http::header::{ETAG, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use license_core::catalog::Limit;
@@ -10,24 +10,48 @@ use license_core::command::{Command, LicensePatch, LicenseSpec, TargetState};
 use license_core::domain::DomainName;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
-use license_core::license::{CustomerEmail, LicenseId, Metadata, MetadataError, MetadataPatch, Status};
+use license_core::license::{
+    CustomerEmail, CustomerName, ExternalId, Metadata, MetadataError, MetadataPatch, Status,
+};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
-use license_core::store::LicenseFilter;
 use serde_json::Value;
 
+use super::{license_table, search};
 use crate::auth::Authenticated;
 use crate::extract::{
-    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, value,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, preferred, value,
 };
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::wire::{self, PageJson, WithAsOf};
+use crate::wire::{self, WithAsOf};
 
-pub(crate) const SPEC_FIELDS: [&str; 7] =
-    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata"];
-pub(crate) const CHANGE_FIELDS: [&str; 8] =
-    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
+
+pub(crate) const SPEC_FIELDS: [&str; 9] = [
+    "plan",
+    "customer_email",
+    "max_domains",
+    "max_devices",
+    "domains",
+    "expires_at",
+    "metadata",
+    "customer_name",
+    "external_id",
+];
+pub(crate) const CHANGE_FIELDS: [&str; 10] = [
+    "plan",
+    "customer_email",
+    "max_domains",
+    "max_devices",
+    "domains",
+    "expires_at",
+    "metadata",
+    "status",
+    "customer_name",
+    "external_id",
+];
 
 pub(super) async fn create(
     State(state): State<HttpState>,
@@ -43,24 +67,20 @@ pub(super) async fn create(
     Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
 }
 
-pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
-    let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
-    let plans = state.services.plans();
-    let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
-    let plan = |text: &str| plans.get(text).map(|plan| plan.name.clone());
-    let filter = LicenseFilter {
-        status: query.take("status", "active, suspended, expired or revoked", status)?,
-        plan: query.take("plan", &format!("a plan: {}", names.join(", ")), plan)?,
-        customer_email: query
-            .take("customer_email", "an e-mail address", |text| CustomerEmail::parse(text).ok())?,
-    };
-    let page = query.page(|text| LicenseId::parse(text).ok())?;
-    query.finish()?;
+pub(super) async fn list(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    let request = search::read_query(query, state.services.plans())?;
     let now = state.services.now();
-    let found = state.services.licenses.list(&filter, &page).await?;
-    let page = PageJson::new(&found, |license| license_json(license, now));
-    let counted = found.items.iter().map(|license| license.detail.counters.as_of);
-    Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
+    let found = state.services.search.search(&request).await?;
+    let page = if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
+        license_table::response(&found, now)?
+    } else {
+        search::found_response(&found, now)
+    };
+    Ok(([(VARY, "accept")], page).into_response())
 }
 
 pub(super) async fn get(
@@ -142,37 +162,32 @@ pub(super) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJ
 fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
     let mut fields = fields.only(&SPEC_FIELDS)?;
     Ok(LicenseSpec {
-        plan: fields.require("plan", read_plan)?,
-        customer_email: fields.require("customer_email", value::parsed(CustomerEmail::parse))?,
+        plan: fields.require("plan", value::name)?,
+        customer_email: fields.take("customer_email", value::parsed_or_null(CustomerEmail::parse))?.flatten(),
         max_domains: fields.take("max_domains", read_limit)?,
         max_devices: fields.take("max_devices", read_limit)?,
         domains: fields.take("domains", read_domains)?.unwrap_or_default(),
         expires_at: fields.take("expires_at", value::expiry)?,
         metadata: fields.take("metadata", read_metadata(Metadata::from_json))?.unwrap_or_default(),
+        customer_name: fields.take("customer_name", value::parsed_or_null(CustomerName::parse))?.flatten(),
+        external_id: fields.take("external_id", value::parsed_or_null(ExternalId::parse))?.flatten(),
     })
 }
 
 fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
     let mut fields = fields.only(&CHANGE_FIELDS)?;
     Ok(LicensePatch {
-        plan: fields.take("plan", read_plan)?,
-        customer_email: fields.take("customer_email", value::parsed(CustomerEmail::parse))?,
+        plan: fields.take("plan", value::name)?,
+        customer_email: fields.take("customer_email", value::parsed_or_null(CustomerEmail::parse))?,
         max_domains: fields.take("max_domains", read_limit)?,
         max_devices: fields.take("max_devices", read_limit)?,
         domains: fields.take("domains", read_domains)?,
         expires_at: fields.take("expires_at", value::expiry)?,
         metadata: fields.take("metadata", read_metadata(MetadataPatch::from_json))?,
         state: fields.take("status", read_state)?,
+        customer_name: fields.take("customer_name", value::parsed_or_null(CustomerName::parse))?,
+        external_id: fields.take("external_id", value::parsed_or_null(ExternalId::parse))?,
     })
-}
-
-fn read_plan(field: &'static str, value: Value) -> Result<String, Problem> {
-    let text = value::text(field, value)?;
-    if value::is_plan_name(&text) {
-        return Ok(text);
-    }
-    let detail = format!("This must have 1 to {} bytes and no control characters.", limits::PLAN_NAME_BYTES);
-    Err(Problem::invalid_field(field, detail))
 }
 
 fn read_limit(field: &'static str, value: Value) -> Result<Limit, Problem> {

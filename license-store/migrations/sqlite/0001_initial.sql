@@ -79,7 +79,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('activations', 'activations_by_id', '100000000 100000 50000 1'),
     ('activations', 'activations_by_last_seen', '50000000 50000 100'),
     ('activations', 'activations_idle', '50000000 1000000 10000'),
-    ('activations', 'activations_by_value', '100000000 50000000 100 1');
+    ('activations', 'activations_by_value', '100000000 50000000 1000 10');
 
 -- Separate from `licenses`, so that compaction rewrites narrow rows.
 CREATE TABLE license_counters (

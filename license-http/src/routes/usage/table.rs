@@ -42,7 +42,7 @@ pub(super) fn csv(report: &UsageReport) -> Result<Vec<u8>, csv::Error> {
 }
 
 /// Escapes a value of a caller that a spreadsheet would run as a formula (OWASP: CSV injection).
-fn escape_formula(text: &str) -> Cow<'_, str> {
+pub(in crate::routes) fn escape_formula(text: &str) -> Cow<'_, str> {
     // Spreadsheets ignore these in front of a formula, or import them as the end of the cell before.
     let ignored = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
     let starts_formula = text.trim_start_matches(ignored).starts_with([

@@ -31,6 +31,7 @@ mod api {
     mod paging;
     mod preconditions;
     mod scopes;
+    mod search;
     mod security_headers;
     mod socket;
     mod tokens;

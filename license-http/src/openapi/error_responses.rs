@@ -18,8 +18,12 @@ pub(super) struct ErrorResponses(BTreeMap<u16, Codes>);
 impl ErrorResponses {
     pub(super) fn add(&mut self, codes: &[Code]) {
         for code in codes {
-            self.0.entry(code.status().as_u16()).or_default().insert(code.as_str());
+            self.add_as(code.status(), &[*code]);
         }
+    }
+
+    pub(super) fn add_as(&mut self, status: StatusCode, codes: &[Code]) {
+        self.0.entry(status.as_u16()).or_default().extend(codes.iter().map(|code| code.as_str()));
     }
 
     pub(super) fn deny(&mut self, status: StatusCode, denials: &[DenialCode]) {
@@ -116,6 +120,7 @@ pub(super) fn headers() -> Map<String, Value> {
             "Sent if an earlier request with the same Idempotency-Key made the change.",
         ),
         ("Preference-Applied", one_of(["handling=lenient"]), "Sent if the call prefers lenient handling: unknown fields were ignored."),
+        ("X-Next-Cursor", string(), "Cursor of the next page of a table; absent on the last page."),
         ("X-License-Store", one_of(["down"]), "Sent only while the store is down: the license is as last read."),
     ]
     .map(|(name, schema, description)| (name.to_owned(), about(json!({ "schema": schema }), description)))
@@ -142,6 +147,7 @@ fn meaning(code: &str) -> &'static str {
         ),
         (DenialCode::PlanUnknown, "There is no such plan; `detail` lists the plans."),
         (DenialCode::MetadataInvalid, "The merged metadata would exceed a limit."),
+        (DenialCode::ExternalIdTaken, "Another license has this external id."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

@@ -198,6 +198,12 @@ impl Op {
         self
     }
 
+    /// Adds errors whose codes have another status elsewhere.
+    pub(super) fn errors_as(mut self, status: StatusCode, codes: &[Code]) -> Self {
+        self.errors.add_as(status, codes);
+        self
+    }
+
     pub(super) fn conflicts(self, codes: &[DenialCode]) -> Self {
         self.denials(StatusCode::CONFLICT, codes)
     }

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use license_core::license::{ActivationKind, Status};
 use license_core::limits;
+use license_core::store::SearchSort;
 use license_core::usage::{Interval, UsageGroup};
 use license_core::validation::DenialCode;
 use license_core::webhook::DeliveryStatus;
@@ -16,7 +17,7 @@ use crate::problem::Code;
 pub(super) const TAGS: [(&str, &str); 8] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
-    ("customers", "Export and erasure of personal data."),
+    ("customers", "Customers, and export and erasure of their data."),
     ("events", "The event log."),
     ("webhooks", "Webhook endpoints and deliveries."),
     ("tokens", "API tokens."),
@@ -25,6 +26,8 @@ pub(super) const TAGS: [(&str, &str); 8] = [
 ];
 
 const OPENMETRICS: &str = "application/openmetrics-text";
+/// A day in UTC.
+const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
 const POSITION: &str = "^[0-9]{1,18}$";
 
 /// Errors of `/validate` and `/deactivate`. `BadRequest` is also their code for a malformed body.
@@ -50,6 +53,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(endpoint_commands());
     operations.extend(access());
     operations.extend(server());
+    operations.extend(finding());
     operations
 }
 
@@ -86,19 +90,36 @@ fn licenses() -> [Op; 5] {
             .idempotent()
             .with_header("ETag")
             .with_header("Location")
-            .conflicts(&[DenialCode::DomainLimitReached])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired]),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan, which must exist.")
             .query("customer_email", email(), "Only licenses of this customer.")
-            .lists("LicensePage", id("lic")),
+            .query("product", string(), "Only licenses of this product.")
+            .query("external_id", string(), "Only the license with this external id.")
+            .query("expires_before", time(), "Only licenses that expire before this time.")
+            .query("expires_after", time(), "Only licenses that expire at or after this time.")
+            .query("never_activated", one_of(["true", "false"]), "Whether the license never had a valid answer.")
+            .query("last_validated_before", matching(DATE), "Only licenses with their last valid answer before this day.")
+            .query("last_validated_after", matching(DATE), "Only licenses with their last valid answer on this day or later.")
+            .query("at_limit", one_of(["true", "false"]), "Whether a limit leaves no free slot.")
+            .query("sort", one_of(SearchSort::ALL.map(SearchSort::as_str)), "The order; newest first by default.")
+            .lists("LicensePage", string())
+            .with_header("X-Next-Cursor")
+            .or_as("text/csv", "The page as a table. `X-Next-Cursor` has the cursor of the next page.")
+            .errors(&[Code::SortNotSupported])
+            .about(
+                "Orders other than newest first need filters by product, plan, status and the sorted time only. A cursor is \
+                 valid for the same filters and order only. POST /licenses/search has further filters.",
+            ),
         get("/licenses/{id}", "getLicense", "Get a license").license(),
         put("/licenses/{id}", "changeLicense", "Change a license")
             .about(
                 "Omitted fields keep their values. `metadata` is merged (RFC 7396), and every other field replaces its value. A new \
-                 plan sets its limits, unless the request sets them too.",
+                 plan sets its limits, unless the request sets them too. A new `customer_email` removes `customer_name`, unless the \
+                 request sets it. A revoked license accepts `metadata` and `external_id` only.",
             )
             .versioned()
             .reads("LicensePatch")
@@ -107,6 +128,7 @@ fn licenses() -> [Op; 5] {
                 DenialCode::LicenseRevoked,
                 DenialCode::DomainLimitReached,
                 DenialCode::TooManyDomains,
+                DenialCode::ExternalIdTaken,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::MetadataInvalid]),
@@ -172,8 +194,8 @@ fn customers() -> [Op; 5] {
         usage(get("/usage", "getUsageOverview", "Get the usage of all licenses"), "UsageOverview"),
         delete("/customers/{email}", "eraseCustomer", "Erase a customer")
             .about(
-                "Replaces the e-mail address in all licenses and removes the metadata, also in events and in the audit, and \
-                 in those of licenses that belonged to the customer before. The licenses keep working and stay grouped.",
+                "Replaces the e-mail address in all licenses and removes the name and the metadata, also in events and in the audit, and \
+                 in those of licenses that belonged to the customer before. The licenses keep working, stay grouped and keep their `external_id`.",
             )
             .answers("ErasedCustomer", "The replacement address.")
             .errors(&[Code::QueryTooBroad]),
@@ -275,6 +297,26 @@ fn access() -> [Op; 5] {
             .query("from", time(), "Changes at or after this time.")
             .query("to", time(), "Changes before this time.")
             .lists("AuditPage", matching(POSITION)),
+    ]
+}
+
+fn finding() -> [Op; 3] {
+    [
+        post("/licenses/search", "searchLicenses", "Search licenses")
+            .about(
+                "Every given filter must match. Newest first; other orders need filters by product, plan, status and the sorted \
+                 time only. The total is exact up to 10,000. A cursor is valid for the same filters and order only.",
+            )
+            .reads("LicenseSearch")
+            .answers("FoundLicenses", "One page, and the number of all licenses that match.")
+            .errors(&[Code::QueryTooBroad, Code::SortNotSupported])
+            .errors_as(StatusCode::UNPROCESSABLE_ENTITY, &[Code::LicenseKeyMalformed]),
+        get("/customers", "listCustomers", "List customers, by e-mail address")
+            .query("email_prefix", text(limits::EMAIL_BYTES), "Only addresses that begin with this text.")
+            .lists("CustomerPage", email()),
+        get("/customers/{email}", "getCustomer", "Get a customer")
+            .answers("CustomerAnswer", "The customer, with its newest licenses, at most 100.")
+            .errors(&[Code::CustomerNotFound, Code::QueryTooBroad]),
     ]
 }
 

@@ -2,13 +2,16 @@
 
 use license_core::access::Scope;
 use license_core::domain::MAX_TYPED_LEN;
+use license_core::license::Status;
 use license_core::limits;
+use license_core::store::SearchSort;
 use serde_json::{Map, Value, json};
 
 use super::schema::{
     about, array, email, nullable, one_of, open_object, selectable_events, string, text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
+use crate::routes::search::SEARCH_FIELDS;
 
 const KEY: &str = "TO-7V3K-M9XQ-2B4D-8HNP";
 
@@ -20,7 +23,7 @@ const TRIMMED: &str =
 
 pub(super) fn schemas() -> Map<String, Value> {
     let Value::Object(mut schemas) = json!({
-        "NewLicense": license(&SPEC_FIELDS, &["plan", "customer_email"], json!({
+        "NewLicense": license(&SPEC_FIELDS, &["plan"], json!({
             "plan": "professional", "customer_email": "dev@example.com", "domains": ["example.com"],
             "metadata": { "order": "A-1001" },
         })),
@@ -90,6 +93,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "examples": [{ "since": "2026-01-01T00:00:00Z" }],
         },
         "Nothing": { "examples": [{}] },
+        "LicenseSearch": search(),
     }) else {
         return Map::new();
     };
@@ -117,6 +121,71 @@ fn license(names: &[&str], required: &[&str], example: Value) -> Value {
     json!({ "properties": properties, "required": required, "examples": [example] })
 }
 
+fn search() -> Value {
+    let properties: Map<_, _> =
+        SEARCH_FIELDS.iter().map(|name| ((*name).to_owned(), search_field(name))).collect();
+    json!({ "properties": properties, "examples": [{ "email_domain": "example.com", "status": "active" }] })
+}
+
+fn search_field(name: &str) -> Value {
+    let name_of = |what: &str| {
+        about(
+            pattern(limits::PLAN_NAME_BYTES, r"^[^\u0000-\u001f\u007f-\u009f]+$"),
+            &format!("Name of the {what}."),
+        )
+    };
+    let date = || pattern(10, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$");
+    let flag = || json!({ "type": "boolean" });
+    match name {
+        "key" => about(string(), "License key, in any spelling that `/validate` accepts. Not an old key."),
+        "customer_email" => about(email(), "E-mail address of the customer."),
+        "email_prefix" => about(
+            pattern(limits::EMAIL_BYTES, PRINTABLE),
+            "Beginning of the customer's address, in any case.",
+        ),
+        "email_domain" => {
+            about(pattern(MAX_TYPED_LEN, PRINTABLE), "Host of the customer's address, without subdomains.")
+        }
+        "domain" => about(
+            pattern(MAX_TYPED_LEN, PRINTABLE),
+            "Domain that holds a slot, or that a registered wildcard covers. *.example.com finds the wildcard itself.",
+        ),
+        "fingerprint" => about(pattern(limits::FINGERPRINT_BYTES, PRINTABLE), "Device that holds a slot."),
+        "external_id" => about(pattern(limits::EXTERNAL_ID_BYTES, PRINTABLE), "The external id."),
+        "metadata" => json!({
+            "type": "object", "maxProperties": limits::SEARCHED_METADATA,
+            "additionalProperties": text(limits::INDEXED_METADATA_BYTES),
+            "description": "Members of the metadata that are strings, at most 128 bytes long.",
+        }),
+        "product" => name_of("product"),
+        "plan" => name_of("plan"),
+        "status" => about(one_of(Status::ALL.map(Status::as_str)), "Status now."),
+        "expires_before" => about(time(), "Licenses that expire before this time."),
+        "expires_after" => {
+            about(time(), "Licenses that expire at or after this time. A perpetual license never does.")
+        }
+        "never_activated" => about(flag(), "Whether the license never had a valid answer."),
+        "last_validated_before" => {
+            about(date(), "Licenses with their last valid answer before this day (UTC).")
+        }
+        "last_validated_after" => {
+            about(date(), "Licenses with their last valid answer on this day (UTC) or later.")
+        }
+        "at_limit" => about(flag(), "Whether a limit leaves no free slot."),
+        "sort" => {
+            about(one_of(SearchSort::ALL.map(SearchSort::as_str)), "The order; newest first by default.")
+        }
+        "limit" => with(
+            about(whole(1, limits::PAGE_ITEMS), "Maximum number of items."),
+            "default",
+            limits::PAGE_ITEMS_DEFAULT,
+        ),
+        "cursor" => about(nullable(string()), "The `next_cursor` of the previous page."),
+        // A test checks that all names are known.
+        _ => json!({}),
+    }
+}
+
 fn license_field(name: &str) -> Value {
     let slots = |of| {
         let description = format!("Maximum number of {of}, instead of the plan's; null if unlimited.");
@@ -127,7 +196,19 @@ fn license_field(name: &str) -> Value {
             pattern(limits::PLAN_NAME_BYTES, r"^[^\u0000-\u001f\u007f-\u009f]+$"),
             "Name of a plan, which sets term, limits and features.",
         ),
-        "customer_email" => about(email(), "E-mail address of the customer."),
+        "customer_email" => about(
+            nullable(email()),
+            "E-mail address of the customer; null or absent for a key that is made before there is one.",
+        ),
+        "customer_name" => about(
+            printable(limits::CUSTOMER_NAME_BYTES),
+            "Name of the customer; null removes it. It is removed when the customer is erased.",
+        ),
+        "external_id" => about(
+            printable(limits::EXTERNAL_ID_BYTES),
+            "Id of the license in another system of yours, such as a subscription; null removes it. No two licenses have \
+             the same one. It stays when the customer is erased, so it must not be personal data.",
+        ),
         "max_domains" => slots("domains"),
         "max_devices" => slots("devices"),
         "domains" => about(

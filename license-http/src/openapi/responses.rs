@@ -17,7 +17,7 @@ use super::schema::{
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
-use crate::routes::customers::{CustomerEventJson, ErasedCustomer};
+use crate::routes::customers::{CustomerEventJson, CustomerJson, ErasedCustomer};
 use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
@@ -49,7 +49,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let derived = derive! {
         ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
-        CustomerEventJson<'_>, ErasedCustomer<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
+        CustomerEventJson<'_>, ErasedCustomer<'_>, CustomerJson<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
         ReplayJson, DeliveryJson<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
@@ -71,7 +71,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         let required = names.filter(|field| {
             !matches!(
                 (name.as_str(), field.as_str()),
-                ("Problem", "field" | "valid")
+                ("Problem", "field" | "valid" | "suggestion")
                     | ("Refusal", "field" | "suggestion")
                     | ("Valid" | "Denied" | "NotFound" | "Released" | "NotReleased", "ignored")
                     | ("Token", "token")
@@ -101,6 +101,9 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("AuditPage", object(page("AuditEntry"), &[])),
         ("WebhookEndpointPage", object(page("WebhookEndpoint"), &[])),
         ("DeliveryPage", object(page("Delivery"), &[])),
+        ("FoundLicenses", found_licenses()),
+        ("CustomerPage", counted_page("Customer")),
+        ("CustomerAnswer", customer_answer()),
     ];
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     for (name, schema) in &mut schemas {
@@ -182,6 +185,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Delivery.id", event_id()),
         ("Delivery.type", event_type()),
         ("Delivery.status", one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str))),
+        ("Customer.license_counts", license_counts()),
+        ("Customer.customer_email", email()),
     ]
 }
 
@@ -206,7 +211,7 @@ fn examples() -> Value {
             "domains": ["example.com"], "max_devices": 5, "devices": [], "created_at": "2026-01-01T00:00:00Z",
             "expires_at": "2027-01-01T00:00:00Z", "last_validated_at": null, "validation_count": 0,
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
-            "version": 1, "product": "default", "as_of": "2026-01-01T00:00:00Z",
+            "version": 1, "product": "default", "customer_name": null, "external_id": null, "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -263,7 +268,10 @@ fn license() -> Value {
                 about(one_of(Status::ALL.map(Status::as_str)), "Status now; `expired` depends on the time."),
             ),
             ("plan", about(text(limits::PLAN_NAME_BYTES), "Name of the plan.")),
-            ("customer_email", about(email(), "E-mail address of the customer.")),
+            (
+                "customer_email",
+                about(nullable(email()), "E-mail address of the customer; null if there is none yet."),
+            ),
             ("max_domains", slots("domains")),
             ("domains", values("Domains that hold slots, oldest first; at most 1000 are listed.")),
             ("max_devices", slots("devices")),
@@ -281,10 +289,51 @@ fn license() -> Value {
             ("activated_at", about(nullable(time()), "First valid answer; null if there is none.")),
             ("version", number("Grows with every change; same as the ETag.")),
             ("product", about(text(limits::PLAN_NAME_BYTES), "Name of the product of the plan.")),
+            ("customer_name", about(nullable(text(limits::CUSTOMER_NAME_BYTES)), "Name of the customer.")),
+            (
+                "external_id",
+                about(nullable(text(limits::EXTERNAL_ID_BYTES)), "Id in another system of yours."),
+            ),
             (AS_OF, as_of()),
         ],
         &[AS_OF],
     )
+}
+
+fn found_licenses() -> Value {
+    let total = object(
+        [
+            ("count", about(count(), "Number of licenses that match, at most 10,000.")),
+            ("exact", json!({ "type": "boolean", "description": "Whether there are no more." })),
+        ],
+        &[],
+    );
+    let total = ("total", about(total, "Number of all licenses that match."));
+    object(page("License").into_iter().chain([total, (AS_OF, as_of())]), &[])
+}
+
+fn customer_answer() -> Value {
+    object(
+        customer_fields().into_iter().chain([
+            ("licenses", about(array(named("License")), "The newest licenses, at most 100.")),
+            (AS_OF, as_of()),
+        ]),
+        &[],
+    )
+}
+
+fn customer_fields() -> [(&'static str, Value); 4] {
+    [
+        ("customer_email", about(email(), "E-mail address.")),
+        ("customer_name", about(nullable(string()), "Name on the newest license that has one.")),
+        ("license_counts", license_counts()),
+        ("last_validated_at", about(nullable(time()), "Last valid answer; null if there is none.")),
+    ]
+}
+
+fn license_counts() -> Value {
+    let counts = Status::ALL.map(|status| (status.as_str(), count()));
+    about(object(counts, &[]), "Number of licenses by status.")
 }
 
 fn export() -> Value {

@@ -16,14 +16,14 @@ async fn unknown_parameter_lists_the_known_ones() {
             "/api/v1/licenses?stauts=active",
             "stauts",
             format!(
-                "{unknown}; did you mean status? Known parameters: status, plan, customer_email, limit, cursor."
+                "{unknown}; did you mean status? Known parameters: status, plan, customer_email, limit, cursor, product, external_id, expires_before, expires_after, never_activated, last_validated_before, last_validated_after, at_limit, sort."
             ),
         ),
         (
             "/api/v1/licenses?email=a",
             "email",
             format!(
-                "{unknown}; did you mean customer_email? Known parameters: status, plan, customer_email, limit, cursor."
+                "{unknown}; did you mean customer_email? Known parameters: status, plan, customer_email, limit, cursor, product, external_id, expires_before, expires_after, never_activated, last_validated_before, last_validated_after, at_limit, sort."
             ),
         ),
         ("/api/v1/licenses?plan=starter&plan=starter", "plan", twice.to_owned()),
@@ -64,13 +64,13 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
             "POST",
             "/api/v1/licenses",
             json!({ "plan": "starter", "email": EMAIL }),
-            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata.",
+            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, customer_name, external_id.",
         ),
         (
             "PUT",
             &license.path,
             json!({ "maxDomains": 3 }),
-            "This field is unknown; did you mean max_domains? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, status.",
+            "This field is unknown; did you mean max_domains? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, status, customer_name, external_id.",
         ),
         (
             "POST",

@@ -50,6 +50,9 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("POST", "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay", &[Scope::WebhooksWrite], 404),
     ("DELETE", "/api/v1/customers/{email}", &[Scope::LicensesWrite], 200),
     ("GET", "/api/v1/customers/{email}/export", &[Scope::LicensesRead, Scope::UsageRead], 200),
+    ("POST", "/api/v1/licenses/search", &[Scope::LicensesRead], 200),
+    ("GET", "/api/v1/customers", &[Scope::LicensesRead], 200),
+    ("GET", "/api/v1/customers/{email}", &[Scope::LicensesRead], 404),
     ("POST", "/api/v1/tokens", &[Scope::TokensWrite], 201),
     ("GET", "/api/v1/tokens", &[Scope::TokensWrite], 200),
     ("GET", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
@@ -74,7 +77,7 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         ("PATCH", _) => Some(json!({ "label": "a" })),
         // A scope that every creator of tokens has.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
-        ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),
+        ("POST", "/api/v1/licenses/search" | "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),
         _ => None,
     };
     match body {

@@ -118,7 +118,7 @@ flaws! {
     /// Looks up the external id, lets others run, then creates.
     ChecksExternalIdFirst => "search::external_ids::racing_callers_share_no_external_id",
     /// Counts the licenses of the page as the total.
-    CountsThePage => "search::many::large_count_is_bounded",
+    CountsThePage => "search::many::many_licenses_are_counted_and_found",
     /// Compares only the id with the cursor, whatever the order.
     PagesByIdOnly => "search::finds::pages_follow_the_order_of_the_sort",
 }

@@ -32,9 +32,16 @@ async fn import_many(store: &Handle, rare: &[u64]) -> Option<Vec<LicenseId>> {
     Some(ids)
 }
 
-/// The total is exact up to its limit, and says so beyond. Pages are complete all the same.
-pub async fn large_count_is_bounded(Handles { store, other, .. }: &Handles) {
-    let Some(ids) = import_many(store, &[]).await else { return };
+/// Among more licenses than a search counts, the total is exact up to its limit, and says so beyond. Rare
+/// licenses are found at any place.
+pub async fn many_licenses_are_counted_and_found(Handles { store, other, .. }: &Handles) {
+    let rare = [0, 5_500, MANY - 200];
+    let Some(ids) = import_many(store, &rare).await else { return };
+    assert_bounded(other, &ids).await;
+    assert_rare_found(other, &ids, rare).await;
+}
+
+async fn assert_bounded(other: &Handle, ids: &[LicenseId]) {
     let newest: Vec<_> = ids.iter().rev().take(100).cloned().collect();
     let bounded = Some(SearchTotal { count: limits::SEARCH_COUNT, exact: false });
     let prefix = SearchFilter { email_prefix: EmailPrefix::parse("dev").ok(), ..SearchFilter::default() };
@@ -52,10 +59,9 @@ pub async fn large_count_is_bounded(Handles { store, other, .. }: &Handles) {
     assert_eq!(found(other, &query(exact)).await, (newest, Some(total)), "exactly the limit");
 }
 
-/// A filter finds licenses at any place, among many that match other filters.
-pub async fn rare_license_is_found_among_many(Handles { store, other, .. }: &Handles) {
-    let Some(ids) = import_many(store, &[0, 5_500, MANY - 1]).await else { return };
-    let expected = [MANY - 1, 5_500, 0].map(|n| ids[usize::try_from(n).expect("small")].clone());
+async fn assert_rare_found(other: &Handle, ids: &[LicenseId], rare: [u64; 3]) {
+    let [first, second, third] = rare;
+    let expected = [third, second, first].map(|n| ids[usize::try_from(n).expect("small")].clone());
     let small = SearchFilter {
         plan: Some("small".to_owned()),
         status: Some(Status::Active),
@@ -71,9 +77,7 @@ pub async fn rare_license_is_found_among_many(Handles { store, other, .. }: &Han
     let common = SearchFilter { plan: None, expires: oldest, never_activated: Some(true), ..small.clone() };
     let second_newest = ids.iter().rev().skip(1).take(100).cloned().collect::<Vec<_>>();
     assert_eq!(found(other, &query(common)).await.0, second_newest);
-    for (sort, expected) in
-        [(SearchSort::EarliestEnd, [0, 5_500, MANY - 1]), (SearchSort::LatestEnd, [MANY - 1, 5_500, 0])]
-    {
+    for (sort, expected) in [(SearchSort::EarliestEnd, rare), (SearchSort::LatestEnd, [MANY - 1, 5_500, 0])] {
         let filter = SearchFilter { plan: Some("small".to_owned()), ..SearchFilter::default() };
         let expected = expected.map(|n| ids[usize::try_from(n).expect("small")].clone()).to_vec();
         assert_eq!(found(other, &SearchQuery { sort, ..query(filter) }).await.0, expected, "{sort}");

@@ -56,10 +56,12 @@ impl<'a> Condition<'a> {
         Self { is_unique: true, ..Self::on(&format!("licenses.{column} = ?"), vec![value.into()]) }
     }
 
-    /// A condition on rows of another table, which has its own index.
+    /// A condition on rows of another table, which has its own index. Each license is looked up: without the
+    /// OFFSET, a planner without statistics would compare all licenses with all rows.
     fn has(table: &str, condition: String, values: Vec<Value<'a>>) -> Self {
-        let indexed =
-            format!("EXISTS (SELECT 1 FROM {table} t WHERE t.license_id = licenses.id AND {condition})");
+        let indexed = format!(
+            "EXISTS (SELECT 1 FROM {table} t WHERE t.license_id = licenses.id AND {condition} LIMIT 1 OFFSET 0)"
+        );
         let ids = Some(format!("SELECT t.license_id FROM {table} t WHERE {condition}"));
         Self { plain: indexed.clone(), indexed, values, ids, is_exact: true, is_unique: false }
     }

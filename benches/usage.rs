@@ -41,8 +41,8 @@ const CHUNK: usize = 500_000;
 const ROLL_UP: &str = "INSERT INTO rollups (day, license_id, outcome, domain, device, country, count, first_at, last_at) \
     SELECT at / 86400000000, license_id, outcome, COALESCE(domain, ''), COALESCE(device, ''), COALESCE(country, ''), \
     COUNT(*), MIN(at), MAX(at) FROM validations GROUP BY 1, 2, 3, 4, 5, 6";
-const COUNT: &str = "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
-    SELECT license_id, COUNT(*), MAX(at) FROM validations WHERE outcome = 'VALID' GROUP BY license_id";
+const COUNT: &str = "INSERT INTO license_counters (license_id, validation_count, last_validated_at, last_validated_day) \
+    SELECT license_id, COUNT(*), MAX(at), MAX(at) / 86400000000 FROM validations WHERE outcome = 'VALID' GROUP BY license_id";
 
 /// A filled database.
 struct FilledDatabase {

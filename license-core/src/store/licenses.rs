@@ -28,7 +28,7 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// calls race with one key, exactly one of them creates a license.
     ///
     /// If another license has the external id of the new one, nothing is written, and the result is
-    /// [`Created::ExternalIdTaken`].
+    /// [`Created::ExternalIdTaken`]. A store that is no [`SearchStore`](super::SearchStore) need not check it.
     ///
     /// # Errors
     /// Returns [`StoreError::AlreadyExists`] if the id or the key's digest is taken; nothing is written.

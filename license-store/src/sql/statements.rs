@@ -41,6 +41,7 @@ mod licenses;
 mod list_query;
 mod reports;
 mod search;
+mod search_conditions;
 mod search_query;
 mod settings;
 mod tokens;

@@ -77,7 +77,8 @@ async fn assert_rare_found(other: &Handle, ids: &[LicenseId], rare: [u64; 3]) {
     let common = SearchFilter { plan: None, expires: oldest, never_activated: Some(true), ..small.clone() };
     let second_newest = ids.iter().rev().skip(1).take(100).cloned().collect::<Vec<_>>();
     assert_eq!(found(other, &query(common)).await.0, second_newest);
-    for (sort, expected) in [(SearchSort::EarliestEnd, rare), (SearchSort::LatestEnd, [third, second, first])] {
+    for (sort, expected) in [(SearchSort::EarliestEnd, rare), (SearchSort::LatestEnd, [third, second, first])]
+    {
         let filter = SearchFilter { plan: Some("small".to_owned()), ..SearchFilter::default() };
         let expected = expected.map(|n| ids[usize::try_from(n).expect("small")].clone()).to_vec();
         assert_eq!(found(other, &SearchQuery { sort, ..query(filter) }).await.0, expected, "{sort}");

@@ -1,0 +1,172 @@
+//! The filters of a search as conditions.
+
+use license_core::domain::DomainName;
+use license_core::license::{
+    CustomerEmail, EmailDomain, EmailPrefix, ExternalId, Fingerprint, LicenseState, Status,
+};
+use license_core::store::{SearchFilter, SearchQuery, SearchRange};
+use license_core::usage::Day;
+
+use super::search::end_of_prefix;
+use crate::sql::dialect::Value;
+use crate::sql::rows::NEVER;
+
+/// A filter as SQL, with `?` for its values.
+pub(super) struct Condition<'a> {
+    /// On `licenses`, in a form that can use an index.
+    pub(super) indexed: String,
+    /// The same in a form that uses no index, if an index would not give the order of the list.
+    pub(super) plain: String,
+    pub(super) values: Vec<Value<'a>>,
+    /// Selects the ids of all licenses that match, by an index.
+    pub(super) ids: Option<String>,
+    /// Whether `ids` has no others.
+    pub(super) is_exact: bool,
+    /// Whether at most one license matches.
+    pub(super) is_unique: bool,
+}
+
+impl<'a> Condition<'a> {
+    /// A condition on columns, each written as `licenses.NAME`, with an index that has the order of ids.
+    fn on(condition: &str, values: Vec<Value<'a>>) -> Self {
+        let ids = Some(format!("SELECT id AS license_id FROM licenses WHERE {condition}"));
+        let (indexed, plain) = (condition.to_owned(), condition.to_owned());
+        Self { indexed, plain, values, ids, is_exact: true, is_unique: false }
+    }
+
+    fn equal(column: &str, value: impl Into<Value<'a>>) -> Self {
+        let plain = format!("(licenses.{column} || '') = ?");
+        Self { plain, ..Self::on(&format!("licenses.{column} = ?"), vec![value.into()]) }
+    }
+
+    fn unique(column: &str, value: impl Into<Value<'a>>) -> Self {
+        Self { is_unique: true, ..Self::on(&format!("licenses.{column} = ?"), vec![value.into()]) }
+    }
+
+    /// A condition on rows of another table, which has its own index. Each license is looked up: without the
+    /// OFFSET, a planner without statistics would compare all licenses with all rows.
+    fn has(table: &str, condition: String, values: Vec<Value<'a>>) -> Self {
+        let indexed = format!(
+            "EXISTS (SELECT 1 FROM {table} t WHERE t.license_id = licenses.id AND {condition} LIMIT 1 OFFSET 0)"
+        );
+        let ids = Some(format!("SELECT t.license_id FROM {table} t WHERE {condition}"));
+        Self { plain: indexed.clone(), indexed, values, ids, is_exact: true, is_unique: false }
+    }
+}
+
+/// Numbers the parameters of a condition, and adds their values.
+pub(super) fn numbered<'a>(condition: &str, own: &[Value<'a>], values: &mut Vec<Value<'a>>) -> String {
+    let mut parts = condition.split('?');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (part, value) in parts.zip(own) {
+        values.push(value.clone());
+        text.push_str(&format!("${}{part}", values.len()));
+    }
+    text
+}
+
+/// Returns the conditions of a filter.
+pub(super) fn conditions(SearchQuery { filter, at, .. }: &SearchQuery) -> Vec<Condition<'_>> {
+    let SearchFilter {
+        key,
+        customer_email,
+        email_prefix,
+        email_domain,
+        domain,
+        fingerprint,
+        external_id,
+        metadata,
+        product,
+        plan,
+        status,
+        expires,
+        never_activated,
+        last_validated,
+        at_limit,
+    } = filter;
+    let mut all = Vec::new();
+    all.extend(key.as_ref().map(|key| Condition::unique("key_digest", key.as_bytes().as_slice())));
+    all.extend(external_id.as_ref().map(|id| Condition::unique("external_id", ExternalId::as_str(id))));
+    let email = customer_email.as_ref().map(CustomerEmail::as_str);
+    all.extend(email.map(|email| Condition::equal("customer_email", email)));
+    all.extend(email_prefix.as_ref().map(|prefix| Condition {
+        plain: "(licenses.customer_email || '') >= ? AND (licenses.customer_email || '') < ?".to_owned(),
+        ..Condition::on(
+            "licenses.customer_email >= ? AND licenses.customer_email < ?",
+            vec![EmailPrefix::as_str(prefix).into(), end_of_prefix(prefix).into()],
+        )
+    }));
+    let host = email_domain.as_ref().map(EmailDomain::as_str);
+    all.extend(host.map(|host| Condition::equal("customer_domain", host)));
+    all.extend(domain.as_ref().map(|domain| {
+        let names = DomainName::covering_names(domain);
+        let marks = vec!["?"; names.len()].join(", ");
+        let values = names.into_iter().map(Value::from).collect();
+        // A license may hold the name and a wildcard.
+        Condition {
+            is_exact: false,
+            ..Condition::has("activations", format!("t.kind = 'domain' AND t.value IN ({marks})"), values)
+        }
+    }));
+    let device = fingerprint.as_ref().map(Fingerprint::as_str);
+    all.extend(device.map(|device| {
+        Condition::has("activations", "t.kind = 'device' AND t.value = ?".to_owned(), vec![device.into()])
+    }));
+    all.extend(metadata.iter().map(|(name, value)| {
+        let values = vec![name.as_str().into(), value.as_str().into()];
+        Condition::has("license_metadata", "t.name = ? AND t.value = ?".to_owned(), values)
+    }));
+    all.extend(product.as_deref().map(|product| Condition::equal("product", product)));
+    all.extend(plan.as_deref().map(|plan| Condition::equal("plan", plan)));
+    all.extend(status.map(|status| with_status(status, at.timestamp_micros())));
+    if !expires.is_open() {
+        let SearchRange { from, before } = expires;
+        // Perpetual licenses have no end.
+        let before = before.map_or(NEVER, |before| before.timestamp_micros());
+        let from = from.map_or(i64::MIN, |from| from.timestamp_micros());
+        all.push(Condition {
+            plain: "(licenses.ends_at + 0) >= ? AND (licenses.ends_at + 0) < ?".to_owned(),
+            ..Condition::on(
+                "licenses.ends_at >= ? AND licenses.ends_at < ?",
+                vec![from.into(), before.into()],
+            )
+        });
+    }
+    all.extend(never_activated.map(|never| {
+        let is_null = if never { "IS NULL" } else { "IS NOT NULL" };
+        let condition = Condition::on(&format!("licenses.activated_at {is_null}"), Vec::new());
+        if never { condition } else { Condition { ids: None, ..condition } }
+    }));
+    if !last_validated.is_open() {
+        let SearchRange { from, before } = last_validated;
+        let from = from.map_or(i64::MIN, Day::number);
+        let before = before.map_or(i64::MAX, Day::number);
+        let values = vec![from.into(), before.into()];
+        let condition = "t.last_validated_day >= ? AND t.last_validated_day < ?".to_owned();
+        all.push(Condition::has("license_counters", condition, values));
+    }
+    all.extend(at_limit.map(|at_limit| {
+        let condition = Condition::on(&format!("licenses.at_limit = {}", i64::from(at_limit)), Vec::new());
+        if at_limit { condition } else { Condition { ids: None, ..condition } }
+    }));
+    all
+}
+
+fn with_status<'a>(status: Status, now: i64) -> Condition<'a> {
+    let active = LicenseState::Active.as_str();
+    match status {
+        Status::Active => {
+            let condition = format!("licenses.state = '{active}' AND (licenses.ends_at + 0) > ?");
+            Condition::on(&condition, vec![now.into()])
+        }
+        Status::Expired => Condition {
+            plain: format!("licenses.state = '{active}' AND (licenses.ends_at + 0) <= ?"),
+            ..Condition::on(
+                &format!("(licenses.state || '') = '{active}' AND licenses.ends_at <= ?"),
+                vec![now.into()],
+            )
+        },
+        Status::Suspended => Condition::equal("state", LicenseState::Suspended.as_str()),
+        Status::Revoked => Condition::equal("state", LicenseState::Revoked.as_str()),
+    }
+}

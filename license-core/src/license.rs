@@ -98,11 +98,11 @@ impl License {
         }
     }
 
-    /// Returns whether a limit leaves no free slot of its kind.
+    /// Returns whether slots of a kind are in use and none is free. A limit of 0 alone is not reached.
     #[must_use]
     pub fn is_at_limit(&self) -> bool {
         let kinds = [ActivationKind::Domain, ActivationKind::Device];
-        kinds.into_iter().any(|kind| !self.slots(kind).has_free())
+        kinds.into_iter().map(|kind| self.slots(kind)).any(|slots| slots.used > 0 && !slots.has_free())
     }
 
     /// Returns whether the license is read with all its bindings, because it has at most

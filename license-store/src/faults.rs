@@ -300,6 +300,12 @@ impl Layer for FaultStore {
         Ok(found)
     }
 
+    async fn search(&self, query: &SearchQuery) -> Result<SearchPage> {
+        let mut found = self.around("search", self.inner.search(query)).await?;
+        self.stamp(found.page.items.iter_mut().map(|detail| &mut detail.counters.as_of));
+        Ok(found)
+    }
+
     async fn list_activations(
         &self,
         id: &LicenseId,

@@ -104,7 +104,7 @@ fn licenses() -> [Op; 5] {
             .query("never_activated", one_of(["true", "false"]), "Whether the license never had a valid answer.")
             .query("last_validated_before", matching(DATE), "Only licenses with their last valid answer before this day.")
             .query("last_validated_after", matching(DATE), "Only licenses with their last valid answer on this day or later.")
-            .query("at_limit", one_of(["true", "false"]), "Whether a limit leaves no free slot.")
+            .query("at_limit", one_of(["true", "false"]), "Whether slots of a kind are in use and none is free.")
             .query("sort", one_of(SearchSort::ALL.map(SearchSort::as_str)), "The order; newest first by default.")
             .lists("LicensePage", string())
             .with_header("X-Next-Cursor")

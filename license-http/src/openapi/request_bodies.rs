@@ -171,7 +171,7 @@ fn search_field(name: &str) -> Value {
         "last_validated_after" => {
             about(date(), "Licenses with their last valid answer on this day (UTC) or later.")
         }
-        "at_limit" => about(flag(), "Whether a limit leaves no free slot."),
+        "at_limit" => about(flag(), "Whether slots of a kind are in use and none is free."),
         "sort" => {
             about(one_of(SearchSort::ALL.map(SearchSort::as_str)), "The order; newest first by default.")
         }

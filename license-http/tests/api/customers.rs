@@ -69,7 +69,7 @@ async fn former_customer_leaves_no_trace() {
     let license = issue(&app, EMAIL, "A-17").await;
     let id = LicenseId::parse(&license.id).unwrap();
     let other = CustomerEmail::parse("other@example.com").ok();
-    let change = LicensePatch { customer_email: other, ..LicensePatch::default() };
+    let change = LicensePatch { customer_email: Some(other), ..LicensePatch::default() };
     app.services.licenses.change(&id, change).await.unwrap();
     app.advance(chrono::TimeDelta::days(2));
     assert_eq!(app.services.access.prune_audit(1, app.services.now()).await.unwrap(), 1);

@@ -159,7 +159,7 @@ async fn cursor_is_bound_to_its_search() {
     assert_eq!(page.json()["total"], json!({ "count": 3, "exact": true }));
     let cursor = page.json()["next_cursor"].as_str().unwrap().to_owned();
     let next = search(&app, json!({ "cursor": cursor, "limit": 2, "status": "active" })).await;
-    assert_eq!(ids(&next), [second.id, first.id]);
+    assert_eq!(ids(&next), [second.id.clone(), first.id.clone()]);
     assert_eq!(next.json()["next_cursor"], Value::Null);
     for body in [
         json!({ "cursor": cursor }),
@@ -204,7 +204,7 @@ async fn list_has_filters_and_a_table() {
         format!(
             "id,key,status,product,plan,customer_email,customer_name,external_id,max_domains,domains_used,max_devices,\
              devices_used,created_at,expires_at,activated_at,last_validated_at,validation_count\r\n\
-             {id},{key},active,default,starter,ada@example.com,Ada L.,sub_1,1,1,3,0,2026-01-01T00:00:00.001Z,\
+             {id},{key},active,default,starter,ada@example.com,Ada L.,sub_1,1,1,2,0,2026-01-01T00:00:00.001Z,\
              2027-01-01T00:00:00.001Z,,,0\r\n"
         )
     );

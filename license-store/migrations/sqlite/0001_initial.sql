@@ -27,7 +27,7 @@ CREATE TABLE licenses (
     external_id     TEXT,
     -- The host of `customer_email`.
     customer_domain TEXT,
-    -- 1 if a limit leaves no free slot, otherwise 0.
+    -- 1 if slots of a kind are in use and none is free, otherwise 0.
     at_limit        INTEGER NOT NULL,
     -- `expires_at`, or the largest number if the license never expires.
     ends_at         INTEGER NOT NULL

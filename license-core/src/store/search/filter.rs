@@ -72,7 +72,7 @@ pub struct SearchFilter {
     pub never_activated: Option<bool>,
     /// Day of the last valid answer.
     pub last_validated: SearchRange<Day>,
-    /// Whether a limit leaves no free slot.
+    /// Whether slots of a kind are in use and none is free.
     pub at_limit: Option<bool>,
 }
 

@@ -93,7 +93,7 @@ impl SearchService {
     /// Returns a text that differs for other filters and orders, but does not show what is searched.
     fn digest(&self, SearchRequest { filter, sort, .. }: &SearchRequest) -> String {
         let digest = self.context.vault.request_digest(&["license.search", sort.as_str(), &filter.content()]);
-        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        digest[..8].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     fn write_cursor(&self, request: &SearchRequest, next: &SearchCursor) -> String {

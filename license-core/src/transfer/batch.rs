@@ -125,13 +125,11 @@ impl ImportBatch {
                 None => {}
             }
             let Some(external_id) = &license.external_id else { return Imported::New };
-            match by_external_id.get(external_id) {
-                Some(by) => Imported::ExternalIdTaken { by: (*by).clone() },
-                None => {
-                    by_external_id.insert(external_id, &license.id);
-                    Imported::New
-                }
+            if let Some(by) = by_external_id.get(external_id) {
+                return Imported::ExternalIdTaken { by: (*by).clone() };
             }
+            by_external_id.insert(external_id, &license.id);
+            Imported::New
         });
         settled.collect()
     }

@@ -85,7 +85,7 @@ pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Re
     let now = state.services.now();
     let found = state.services.customers.list(prefix, &page).await?;
     let counted = found.items.iter().map(|customer| customer.as_of);
-    let page = PageJson::new(&found, |customer| CustomerJson::from(customer));
+    let page = PageJson::new(&found, CustomerJson::from);
     Ok(wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now)))
 }
 

@@ -174,6 +174,7 @@ fn read_bool(field: &'static str, value: Value) -> Result<bool, Problem> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "readers of fields take the value")]
 fn read_page_limit(field: &'static str, value: Value) -> Result<u32, Problem> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     number.filter(|number| (1..=limits::PAGE_ITEMS).contains(number)).ok_or_else(|| {

@@ -111,8 +111,8 @@ pub async fn filters_combine(stores: &Handles) {
 /// Pages of every size list each license once, in the order of the sort. Equal ends are sorted by id.
 pub async fn pages_follow_the_order_of_the_sort(Handles { store, other, .. }: &Handles) {
     let mut licenses = Vec::new();
-    for n in 0..23_usize {
-        let end = [Expiry::Never, Expiry::At(at(3_000)), Expiry::At(at(2_000 + n as i64 % 5))][n % 3];
+    for (n, seconds) in (0..23_usize).zip(0..) {
+        let end = [Expiry::Never, Expiry::At(at(3_000)), Expiry::At(at(2_000 + seconds % 5))][n % 3];
         let plan = if n % 4 == 0 { "small" } else { "open" };
         licenses.push(issue(store, &LicenseSpec { expires_at: Some(end), ..spec(plan) }).await);
     }

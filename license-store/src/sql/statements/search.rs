@@ -28,7 +28,7 @@ statements! {
 }
 
 /// A page of the customers that match a query.
-pub(crate) fn customers<'a>(query: &'a CustomerQuery) -> (SqlStr, Vec<Value<'a>>) {
+pub(crate) fn customers(query: &CustomerQuery) -> (SqlStr, Vec<Value<'_>>) {
     let CustomerQuery { email, prefix, at, page } = query;
     let mut list = ListQuery::new(page.limit);
     list.filter("customer_email = ?", email.as_ref().map(CustomerEmail::as_str));

@@ -45,7 +45,7 @@ impl<'a> Condition<'a> {
 
     /// A condition on rows of another table, which has its own index. Each license is looked up: without the
     /// OFFSET, a planner without statistics would compare all licenses with all rows.
-    fn has(table: &str, condition: String, values: Vec<Value<'a>>) -> Self {
+    fn has(table: &str, condition: &str, values: Vec<Value<'a>>) -> Self {
         let indexed = format!(
             "EXISTS (SELECT 1 FROM {table} t WHERE t.license_id = licenses.id AND {condition} LIMIT 1 OFFSET 0)"
         );
@@ -60,7 +60,7 @@ pub(super) fn numbered<'a>(condition: &str, own: &[Value<'a>], values: &mut Vec<
     let mut text = parts.next().unwrap_or_default().to_owned();
     for (part, value) in parts.zip(own) {
         values.push(value.clone());
-        text.push_str(&format!("${}{part}", values.len()));
+        text = text + "$" + &values.len().to_string() + part;
     }
     text
 }
@@ -105,16 +105,16 @@ pub(super) fn conditions(SearchQuery { filter, at, .. }: &SearchQuery) -> Vec<Co
         // A license may hold the name and a wildcard.
         Condition {
             is_exact: false,
-            ..Condition::has("activations", format!("t.kind = 'domain' AND t.value IN ({marks})"), values)
+            ..Condition::has("activations", &format!("t.kind = 'domain' AND t.value IN ({marks})"), values)
         }
     }));
     let device = fingerprint.as_ref().map(Fingerprint::as_str);
     all.extend(device.map(|device| {
-        Condition::has("activations", "t.kind = 'device' AND t.value = ?".to_owned(), vec![device.into()])
+        Condition::has("activations", "t.kind = 'device' AND t.value = ?", vec![device.into()])
     }));
     all.extend(metadata.iter().map(|(name, value)| {
         let values = vec![name.as_str().into(), value.as_str().into()];
-        Condition::has("license_metadata", "t.name = ? AND t.value = ?".to_owned(), values)
+        Condition::has("license_metadata", "t.name = ? AND t.value = ?", values)
     }));
     all.extend(product.as_deref().map(|product| Condition::equal("product", product)));
     all.extend(plan.as_deref().map(|plan| Condition::equal("plan", plan)));
@@ -142,7 +142,7 @@ pub(super) fn conditions(SearchQuery { filter, at, .. }: &SearchQuery) -> Vec<Co
         let from = from.map_or(i64::MIN, Day::number);
         let before = before.map_or(i64::MAX, Day::number);
         let values = vec![from.into(), before.into()];
-        let condition = "t.last_validated_day >= ? AND t.last_validated_day < ?".to_owned();
+        let condition = "t.last_validated_day >= ? AND t.last_validated_day < ?";
         all.push(Condition::has("license_counters", condition, values));
     }
     all.extend(at_limit.map(|at_limit| {

@@ -1,17 +1,28 @@
 //! Plans and the catalog of plans.
 
+mod exempt_hosts;
 mod feature;
 #[cfg(feature = "plan-files")]
 mod file;
 mod limit;
+mod over_limit;
+mod period;
 mod plan;
+mod term;
+mod updates;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use exempt_hosts::ExemptHosts;
 pub use feature::{FeatureValue, Features};
 pub use limit::Limit;
+pub use over_limit::OverLimit;
+pub use period::Period;
+pub(crate) use period::anchor_day;
 pub use plan::{DEFAULT_PRODUCT, DevicePolicy, DomainPolicy, Plan};
+pub use term::{Term, TermStart};
+pub use updates::{AfterExpiry, Updates};
 
 /// The plans that licenses can have, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod label;
 mod lifecycle;
 mod release;
 mod snapshot;
+mod term;
 
 use std::sync::Arc;
 
@@ -23,9 +24,7 @@ use crate::access::{Actor, AuditEntry, Erasure};
 use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{
-    Activation, ActivationId, ActivationKind, Binding, CustomerEmail, Label, License, LicenseChanged,
-};
+use crate::license::{Activation, ActivationId, Binding, CustomerEmail, Label, License, LicenseChanged};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, evicted};
 
@@ -37,14 +36,14 @@ pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
-pub(crate) use lifecycle::supported_time;
+pub(crate) use term::{start_term, start_updates};
 
 /// A command on one license.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Takes all slots that a claim needs, or none, and sets `activated_at` if it is not set. Changes nothing
-    /// if the claim already holds its slots.
+    /// Takes all slots that a claim needs, or none, and sets `activated_at` if it is not set. Starts the term
+    /// if it waits for the first use. Changes nothing if the claim already holds its slots.
     Activate(Claim),
     /// Frees one slot.
     Release(ActivationId),
@@ -59,7 +58,8 @@ pub enum Command {
     Suspend,
     /// Reinstates a suspended license.
     Reinstate,
-    /// Adds the plan's term to the later of now and `expires_at`.
+    /// Adds the plan's term to the later of now and `expires_at`, and its updates window to the later of now and
+    /// `updates_until`.
     Renew,
     /// Changes fields.
     Change(LicensePatch),
@@ -155,7 +155,7 @@ impl Command {
         let plan = context.plans.get(&license.plan)?;
         match self {
             Self::Activate(Claim { fingerprint: Some(_), .. }) => {
-                let limit = evicted(license.slots(ActivationKind::Device), plan)?;
+                let limit = evicted(license, plan)?;
                 (limit > 0).then_some(LeastRecentlySeen { before: None, limit })
             }
             Self::ReleaseIdle => {

@@ -57,6 +57,9 @@ text_enum! {
         EndpointDisabled = "webhook_endpoint.disabled",
         /// `webhook_endpoint.test`: requested by an admin and delivered to that endpoint only.
         EndpointTest = "webhook_endpoint.test",
+        /// `license.over_limit`: a validation took a slot beyond the limit, as the plan allows. The data has
+        /// `kind`, `used` and `limit`.
+        LicenseOverLimit = "license.over_limit",
     }
 }
 

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::catalog::Limit;
+use crate::catalog::{Limit, TermStart};
 use crate::debug::partial_debug;
-use crate::license::{Activation, LicenseDetail, Metadata};
+use crate::license::{Activation, LicenseDetail, LicenseTerm, Metadata};
 
 /// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
@@ -30,6 +30,21 @@ pub struct LicenseJson<'a> {
     activated_at: Option<DateTime<Utc>>,
     version: u64,
     product: &'a str,
+    term: Option<TermJson>,
+    updates_until: Option<DateTime<Utc>>,
+}
+
+/// The term of a license that expires.
+#[derive(Clone, Copy, Serialize)]
+struct TermJson {
+    starts: TermStart,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl From<LicenseTerm> for TermJson {
+    fn from(LicenseTerm { starts, started_at }: LicenseTerm) -> Self {
+        Self { starts, started_at }
+    }
 }
 
 impl<'a> LicenseJson<'a> {
@@ -60,6 +75,8 @@ impl<'a> LicenseJson<'a> {
             activated_at: license.activated_at,
             version: license.version,
             product: &license.product,
+            term: license.shown_term().map(TermJson::from),
+            updates_until: license.updates_until,
         }
     }
 }

@@ -8,6 +8,7 @@ mod fingerprint;
 mod label;
 mod metadata;
 mod status;
+mod term;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use status::{Expiry, LicenseState, Status};
+pub use term::LicenseTerm;
 
 /// The part of a license that commands change. Validations change [`Counters`].
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,14 @@ pub struct License {
     pub last_event: u64,
     /// The last event about the end of the term.
     pub expiry_notice: Option<ExpiryNotice>,
+    /// The day of the month on which terms in months and years end, or the last day of a shorter month.
+    /// `None` if neither the license nor its updates window ends.
+    pub anchor_day: Option<u8>,
+    /// The start of the term.
+    pub term: LicenseTerm,
+    /// End of the updates window: versions that are released later are not covered. `None` if the plan has no
+    /// such window, or if the term has not started.
+    pub updates_until: Option<DateTime<Utc>>,
 }
 
 impl License {
@@ -86,6 +96,24 @@ impl License {
             ActivationKind::Domain => Slots { used: self.domains_used, limit: self.max_domains },
             ActivationKind::Device => Slots { used: self.devices_used, limit: self.max_devices },
         }
+    }
+
+    /// Returns the slots of one kind with the hard limit: what the plan admits beyond the limit is part of it.
+    #[must_use]
+    pub fn slots_with_over_limit(&self, kind: ActivationKind, plan: &Plan) -> Slots {
+        let more = match kind {
+            ActivationKind::Domain => plan.over_limit.domains,
+            ActivationKind::Device => plan.over_limit.devices,
+        };
+        let slots = self.slots(kind);
+        let limit = slots.limit.as_number().map(|limit| limit.saturating_add(more));
+        Slots { limit: limit.into(), ..slots }
+    }
+
+    /// Returns whether more slots of one kind are in use than its limit.
+    #[must_use]
+    pub fn is_over_limit(&self) -> bool {
+        [ActivationKind::Domain, ActivationKind::Device].into_iter().any(|kind| self.slots(kind).is_over())
     }
 
     /// Returns whether the license is read with all its bindings, because it has at most
@@ -134,6 +162,12 @@ impl Slots {
     #[must_use]
     pub fn has_free(self) -> bool {
         self.limit.admits_one_more(self.used)
+    }
+
+    /// Returns whether more slots are in use than the limit.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.limit.as_number().is_some_and(|limit| self.used > limit.into())
     }
 }
 

@@ -64,6 +64,12 @@ pub const USAGE_DAYS: u32 = 3_653;
 pub const MAX_SLOTS: u32 = 10_000_000;
 /// Longest term, grace or idle time of a plan, in days (100 years).
 pub const PLAN_DAYS: u32 = 36_525;
+/// Longest term or updates window of a plan, in months (100 years).
+pub const PLAN_MONTHS: u32 = 1_200;
+/// Longest term or updates window of a plan, in years.
+pub const PLAN_YEARS: u32 = 100;
+/// Exempt hosts that one plan lists.
+pub const EXEMPT_HOSTS: usize = 100;
 /// Features of one plan.
 pub const PLAN_FEATURES: usize = 256;
 /// Last year of a time; RFC 3339 has four digits.

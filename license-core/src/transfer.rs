@@ -11,6 +11,7 @@ pub(crate) mod key_shape;
 pub(crate) mod line;
 mod note;
 mod row_slots;
+mod row_term;
 mod table;
 pub(crate) mod validate_row;
 mod zone;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
-use crate::license::{ActivationKind, License, LicenseState, Slots};
+use crate::license::{ActivationKind, License, LicenseState};
 use crate::limits;
 
 pub use claim::Claim;
@@ -35,7 +35,7 @@ pub(crate) struct Needed {
 /// Returns the changes that a claim needs to be valid, or the denial. Validations and the command that takes
 /// slots both use this rule.
 ///
-/// Denials are checked in this order: revoked, suspended, unknown plan, expired, domain, device.
+/// Denials are checked in this order: revoked, suspended, unknown plan, expired, version, domain, device.
 pub(crate) fn assess(
     license: &License,
     plans: &PlanCatalog,
@@ -45,32 +45,47 @@ pub(crate) fn assess(
 ) -> Result<Needed, Denial> {
     refuse_inactive(license)?;
     let plan = plan_of(license, plans)?;
+    let new_domain =
+        claim.domain.as_ref().filter(|domain| !held.domain && !plan.exempt_hosts.contains(domain));
+    let new_device = claim.fingerprint.is_some() && !held.device;
     if let Some(since) = license.expires_at
         && license.is_past_grace(plan, now)
     {
-        return Err(Denial::Expired { since });
+        let is_fallback = plan.covers_old_versions() && claim.released_at.is_some();
+        if !is_fallback || new_domain.is_some() || new_device {
+            return Err(Denial::Expired { since });
+        }
     }
-    let mut needed = Needed { first: license.activated_at.is_none(), ..Needed::default() };
-    if let Some(domain) = &claim.domain
-        && !held.domain
-        && !(plan.exempt_hosts && domain.is_exempt())
-    {
+    refuse_uncovered(license, plan, claim)?;
+    let first = license.activated_at.is_none() || license.awaits_first_use();
+    let mut needed = Needed { first, ..Needed::default() };
+    if let Some(domain) = new_domain {
         if plan.domain_policy == DomainPolicy::RegisteredOnly {
             return Err(Denial::DomainNotAllowed { domain: domain.clone() });
         }
-        let slots = license.slots(ActivationKind::Domain);
-        if !slots.has_free() {
+        if !license.slots_with_over_limit(ActivationKind::Domain, plan).has_free() {
+            let slots = license.slots(ActivationKind::Domain);
             return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
         }
         needed.domain = true;
     }
-    if claim.fingerprint.is_some() && !held.device {
+    if new_device {
         let slots = license.slots(ActivationKind::Device);
         let denied = Denial::DeviceLimitReached { used: slots.used, limit: slots.limit };
-        needed.evicted = evicted(slots, plan).ok_or(denied)?;
+        needed.evicted = evicted(license, plan).ok_or(denied)?;
         needed.device = true;
     }
     Ok(needed)
+}
+
+/// Denies a version that was released after the updates window.
+fn refuse_uncovered(license: &License, plan: &Plan, claim: &Claim) -> Result<(), Denial> {
+    match (plan.updates, license.updates_until, claim.released_at) {
+        (Some(_), Some(until), Some(released_at)) if released_at > until => {
+            Err(Denial::VersionNotCovered { until })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Denies revoked and suspended licenses. A revoked license needs no plan: the catalog may lack it.
@@ -83,8 +98,9 @@ pub(crate) fn refuse_inactive(license: &License) -> Result<(), Denial> {
 }
 
 /// Returns the number of devices that a new device evicts, or `None` if the plan denies it. It is above one
-/// only if the limit was lowered.
-pub(crate) fn evicted(slots: Slots, plan: &Plan) -> Option<u32> {
+/// only if the limit was lowered. Slots beyond the limit are taken before a device is evicted.
+pub(crate) fn evicted(license: &License, plan: &Plan) -> Option<u32> {
+    let slots = license.slots_with_over_limit(ActivationKind::Device, plan);
     let Limit::AtMost(limit) = slots.limit else { return Some(0) };
     let surplus = (slots.used + 1).saturating_sub(limit.into());
     let admitted = match plan.device_policy {

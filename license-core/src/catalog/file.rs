@@ -17,17 +17,19 @@ impl PlanCatalog {
     ///     [plans.professional]
     ///     max_domains = 3
     ///     max_devices = "unlimited"
-    ///     term_days = 365            # or "perpetual"
+    ///     term = { years = 1 }       # or days, months; starts = "first_use"; short form: term_days = 365 or "perpetual"
     ///     product = "default"        # default
     ///     grace_days = 7             # default: 0
     ///     domain_policy = "free_claim"    # default; or "registered_only"
-    ///     exempt_hosts = true        # default
+    ///     exempt_hosts = ["*.staging.example.net"]    # default: true
     ///     device_policy = "deny"     # default; or "evict_oldest"
     ///     idle_days = 90             # default: never
     ///     customer_release = true    # default: false
     ///     max_countries_per_day = 3  # default: no event
     ///     max_devices_per_day = 20   # default: no event
     ///     features = { api = true, seats = 25, support = "email" }
+    ///     updates = { months = 12, after_expiry = "old_versions" }    # default: all versions
+    ///     over_limit = { devices = 1, domains = 0 }    # default
     /// "#)?;
     /// assert_eq!(plans.get("professional").unwrap().max_domains, Limit::AtMost(3));
     /// # Ok::<(), license_core::catalog::PlanCatalogError>(())
@@ -41,15 +43,33 @@ impl PlanCatalog {
         struct PlanFile {
             plans: BTreeMap<String, Plan>,
         }
-        let file: PlanFile = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
+        let invalid = |error| PlanCatalogError::Toml(Box::new(error));
+        refuse_two_terms(&toml::from_str(text).map_err(invalid)?)?;
+        let file: PlanFile = toml::from_str(text).map_err(invalid)?;
         Self::new(file.plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))
+    }
+}
+
+/// Refuses plans with a term and its short form, of which one would be ignored.
+fn refuse_two_terms(file: &toml::Table) -> Result<(), PlanCatalogError> {
+    let plans = file.get("plans").and_then(toml::Value::as_table);
+    let both = |plan: &toml::Value| plan.get("term").is_some() && plan.get("term_days").is_some();
+    match plans.into_iter().flatten().find(|(_, plan)| both(plan)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let reason = "term_days is the short form of term; give only one of the two".to_owned();
+            Err(PlanCatalogError::Plan { plan: name.clone(), reason })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{DevicePolicy, DomainPolicy, Limit};
+    use crate::catalog::{
+        AfterExpiry, DevicePolicy, DomainPolicy, ExemptHosts, Limit, OverLimit, Period, Term, TermStart,
+        Updates,
+    };
     use crate::limits;
 
     fn entry(lines: &str) -> String {
@@ -59,7 +79,8 @@ mod tests {
     #[test]
     fn toml_sets_every_field() {
         let text = entry(
-            "product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
+            "updates = {years = 1, after_expiry = \"old_versions\"}\nover_limit = {devices = 1}\n\
+             product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
              max_countries_per_day = 2\nmax_devices_per_day = 10000000\nfeatures = {a = true, b = 7, c = \"x\"}",
         );
@@ -79,8 +100,44 @@ mod tests {
             .max_devices_per_day(Some(limits::MAX_SLOTS))
             .feature("a", true)
             .feature("b", 7)
-            .feature("c", "x");
+            .feature("c", "x")
+            .updates(Updates::new(Period::Years(1)).after_expiry(AfterExpiry::OldVersions))
+            .over_limit(OverLimit { devices: 1, domains: 0 });
         assert_eq!(**plans.get("p").unwrap(), expected);
+    }
+
+    /// Periods are accepted up to their limit.
+    #[test]
+    fn toml_terms_and_short_forms_are_accepted() {
+        for (line, term) in [
+            ("term_days = 365", Some(Term::days(365))),
+            ("term_days = \"perpetual\"", None),
+            ("term = \"perpetual\"", None),
+            ("term = { days = 36525 }", Some(Term::days(limits::PLAN_DAYS))),
+            ("term = { months = 1200 }", Some(Term::months(limits::PLAN_MONTHS))),
+            ("term = { years = 100 }", Some(Term::years(limits::PLAN_YEARS))),
+            (
+                "term = { years = 1, starts = \"first_use\" }",
+                Some(Term::years(1).starts(TermStart::FirstUse)),
+            ),
+        ] {
+            let text = format!("[plans.p]\nmax_domains = 1\nmax_devices = 1\n{line}");
+            assert_eq!(PlanCatalog::from_toml(&text).unwrap().get("p").unwrap().term, term, "{line}");
+        }
+    }
+
+    #[test]
+    fn toml_lists_exempt_hosts() {
+        let plan = |hosts: usize| {
+            let hosts: Vec<_> = (0..hosts).map(|n| format!("\"h{n}.example.net\"")).collect();
+            PlanCatalog::from_toml(&entry(&format!("exempt_hosts = [{}]", hosts.join(", "))))
+        };
+        let plans = plan(limits::EXEMPT_HOSTS).unwrap();
+        assert_eq!(plans.get("p").unwrap().exempt_hosts.listed().len(), limits::EXEMPT_HOSTS);
+        let error = plan(limits::EXEMPT_HOSTS + 1).unwrap_err().to_string();
+        assert!(error.contains("exempt_hosts can list at most 100 hosts"), "{error}");
+        let plans = PlanCatalog::from_toml(&entry("exempt_hosts = true")).unwrap();
+        assert_eq!(plans.get("p").unwrap().exempt_hosts, ExemptHosts::Development);
     }
 
     #[test]
@@ -108,11 +165,27 @@ mod tests {
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
             ("plans = 3", "invalid type"),
-            ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term_days`"),
+            ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term`"),
             (&plan("-1", "1"), "expected a whole number"),
             (&plan("\"perpetual\"", "1"), "expected a whole number"),
             (&plan("10000001", "1"), "max_domains must be at most"),
-            (&plan("1", "0"), "term_days must be 1 to"),
+            (&plan("1", "0"), "term must be 1 to 36525 days"),
+            (&plan("1", "-1"), "term must be 1 to 36525 days"),
+            (&plan("1", "36526"), "term must be 1 to 36525 days"),
+            (&plan("1", "4294967296"), "term must be 1 to 36525 days"),
+            (&plan("1", "{ months = 1201 }"), "1 to 1200 months"),
+            (&plan("1", "{ years = 101 }"), "1 to 100 years"),
+            (&plan("1", "{ years = 0 }"), "1 to 100 years"),
+            (&plan("1", "{}"), "give exactly one of days, months and years"),
+            (&plan("1", "\"forever\""), "or the word \"perpetual\""),
+            (&plan("1", "1.5"), "or the word \"perpetual\""),
+            (&entry("term = { years = 1 }"), "give only one of the two"),
+            (&entry("updates = { months = 1201 }"), "updates must be 1 to"),
+            (&entry("updates = { after_expiry = \"deny\" }"), "give exactly one of days, months and years"),
+            (&entry("over_limit = { devices = 10000001 }"), "over_limit.devices must be at most"),
+            (&entry("over_limit = { domains = 10000001 }"), "over_limit.domains must be at most"),
+            (&entry("over_limit = { device = 1 }"), "unknown field `device`"),
+            (&entry("exempt_hosts = [\"*.co.uk\"]"), "wildcard of a public suffix"),
             (&named("P"), "must be 1 to"),
             (&named(&long), "must be 1 to"),
             (&entry("product = \"An Editor\""), "the name of a product must be 1 to"),

@@ -7,8 +7,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::PlanCatalogError;
+use super::exempt_hosts::ExemptHosts;
 use super::feature::{FeatureValue, Features};
 use super::limit::Limit;
+use super::over_limit::OverLimit;
+use super::term::{Term, term_or_short_form};
+use super::updates::{AfterExpiry, Updates};
 use crate::builder::setters;
 use crate::limits;
 
@@ -65,18 +69,19 @@ pub struct Plan {
     /// Device limit of new licenses.
     #[serde(deserialize_with = "limit")]
     pub max_devices: Limit,
-    /// Days until a new license expires, and days that a renewal adds; `None` is perpetual.
-    #[serde(deserialize_with = "term")]
-    pub term_days: Option<u32>,
+    /// The term of new licenses, and the time that a renewal adds; `None` is perpetual. In files, `term_days` is
+    /// its short form.
+    #[serde(alias = "term_days", deserialize_with = "term_or_short_form")]
+    pub term: Option<Term>,
     /// Days after `expires_at` during which validations stay valid.
     #[serde(default)]
     pub grace_days: u32,
     /// The policy for unregistered domains.
     #[serde(default)]
     pub domain_policy: DomainPolicy,
-    /// Whether development hosts such as `localhost` and `*.test` are allowed and never counted.
-    #[serde(default = "yes")]
-    pub exempt_hosts: bool,
+    /// Hosts that are allowed and never counted.
+    #[serde(default)]
+    pub exempt_hosts: ExemptHosts,
     /// The policy for a new device if no slot is free.
     #[serde(default)]
     pub device_policy: DevicePolicy,
@@ -92,22 +97,19 @@ pub struct Plan {
     /// Features for the licensed software.
     #[serde(default)]
     pub features: Arc<Features>,
+    /// Which versions of the software a license covers; `None` is all.
+    pub updates: Option<Updates>,
+    /// Slots that validations can take beyond the limits.
+    #[serde(default)]
+    pub over_limit: OverLimit,
 }
 
 fn default_product() -> String {
     DEFAULT_PRODUCT.to_owned()
 }
 
-fn yes() -> bool {
-    true
-}
-
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
     number_or("unlimited", deserializer).map(Limit::from)
-}
-
-fn term<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    number_or("perpetual", deserializer)
 }
 
 fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -133,16 +135,18 @@ impl Plan {
             product: default_product(),
             max_domains: Limit::Unlimited,
             max_devices: Limit::Unlimited,
-            term_days: None,
+            term: None,
             grace_days: 0,
             domain_policy: DomainPolicy::default(),
-            exempt_hosts: true,
+            exempt_hosts: ExemptHosts::default(),
             device_policy: DevicePolicy::default(),
             idle_days: None,
             customer_release: false,
             max_countries_per_day: None,
             max_devices_per_day: None,
             features: Arc::default(),
+            updates: None,
+            over_limit: OverLimit::default(),
         }
     }
 
@@ -150,15 +154,17 @@ impl Plan {
         product: impl Into<String>,
         max_domains: impl Into<Limit>,
         max_devices: impl Into<Limit>,
-        term_days: impl Into<Option<u32>>,
+        term: impl Into<Option<Term>>,
         grace_days: u32,
         domain_policy: DomainPolicy,
-        exempt_hosts: bool,
+        exempt_hosts: impl Into<ExemptHosts>,
         device_policy: DevicePolicy,
         idle_days: impl Into<Option<u32>>,
         customer_release: bool,
         max_countries_per_day: impl Into<Option<u32>>,
         max_devices_per_day: impl Into<Option<u32>>,
+        updates: impl Into<Option<Updates>>,
+        over_limit: OverLimit,
     }
 
     /// Adds or replaces a feature.
@@ -168,10 +174,16 @@ impl Plan {
         self
     }
 
-    /// Returns the term; `None` is perpetual.
+    /// Sets a [`term`](field@Self::term) of some days that starts with the issue; `None` is perpetual.
     #[must_use]
-    pub fn term(&self) -> Option<TimeDelta> {
-        self.term_days.map(|days| TimeDelta::days(days.into()))
+    pub fn term_days(self, days: impl Into<Option<u32>>) -> Self {
+        self.term(days.into().map(Term::days))
+    }
+
+    /// Returns whether an expired license allows the versions that it covers.
+    #[must_use]
+    pub fn covers_old_versions(&self) -> bool {
+        self.updates.is_some_and(|updates| updates.after_expiry == AfterExpiry::OldVersions)
     }
 
     /// Returns whether the plan defines unusual usage.
@@ -208,13 +220,14 @@ impl Plan {
             ("max_domains", self.max_domains.as_number(), slots),
             ("max_devices", self.max_devices.as_number(), slots),
             ("grace_days", Some(self.grace_days), days),
+            ("over_limit.domains", Some(self.over_limit.domains), slots),
+            ("over_limit.devices", Some(self.over_limit.devices), slots),
         ] {
             if number.is_some_and(|number| number > most) {
                 return Err(bad(format!("{name} must be at most {most}")));
             }
         }
         for (name, number, most) in [
-            ("term_days", self.term_days, days),
             ("idle_days", self.idle_days, days),
             ("max_countries_per_day", self.max_countries_per_day, slots),
             ("max_devices_per_day", self.max_devices_per_day, slots),
@@ -222,6 +235,18 @@ impl Plan {
             if number.is_some_and(|number| number == 0 || number > most) {
                 return Err(bad(format!("{name} must be 1 to {most}")));
             }
+        }
+        let (term, updates) = (self.term.map(|term| term.period), self.updates.map(|updates| updates.period));
+        for (name, period) in [("term", term), ("updates", updates)] {
+            if period.is_some_and(|period| !period.is_supported()) {
+                let (months, years) = (limits::PLAN_MONTHS, limits::PLAN_YEARS);
+                return Err(bad(format!(
+                    "{name} must be 1 to {days} days, 1 to {months} months or 1 to {years} years"
+                )));
+            }
+        }
+        if self.exempt_hosts.listed().len() > limits::EXEMPT_HOSTS {
+            return Err(bad(format!("exempt_hosts can list at most {} hosts", limits::EXEMPT_HOSTS)));
         }
         if self.features.len() > limits::PLAN_FEATURES {
             return Err(bad(format!("a plan can have at most {} features", limits::PLAN_FEATURES)));

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::Draft;
+use super::term::start_term;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
 use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
 use crate::usage::EvictionCandidate;
-use crate::validation::{Claim, Denial, HeldSlots, assess};
+use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
 
 pub(super) fn activate(
     draft: &mut Draft,
@@ -25,6 +26,10 @@ pub(super) fn activate(
     })?;
     if needed.first {
         draft.license.activated_at = Some(draft.now);
+        if draft.license.awaits_first_use() {
+            let plan = plan_of(&draft.license, plans)?;
+            start_term(&mut draft.license, plan, draft.now)?;
+        }
         draft.emit(EventType::LicenseActivated, json!({}));
     }
     for candidate in evicted {
@@ -32,9 +37,20 @@ pub(super) fn activate(
     }
     if let Some(domain) = claim.domain.as_ref().filter(|_| needed.domain) {
         draft.add(Binding::Domain(domain.clone()));
+        note_over_limit(draft, ActivationKind::Domain);
     }
     if let Some(fingerprint) = claim.fingerprint.as_ref().filter(|_| needed.device) {
         draft.add(Binding::Device(fingerprint.clone()));
+        note_over_limit(draft, ActivationKind::Device);
     }
     Ok(())
+}
+
+/// Adds an event if the slot that was taken last is beyond the limit.
+fn note_over_limit(draft: &mut Draft, kind: ActivationKind) {
+    let slots = draft.license.slots(kind);
+    if slots.is_over() {
+        let data = json!({ "kind": kind.as_str(), "used": slots.used, "limit": slots.limit });
+        draft.emit(EventType::LicenseOverLimit, data);
+    }
 }

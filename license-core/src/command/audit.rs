@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Changes, Command, activation_json};
 use crate::access::{Actor, AuditEntry};
-use crate::license::{Activation, Label, License};
+use crate::license::{Activation, Label, License, LicenseTerm};
 
 /// Creates the entry of a new license, with all its fields.
 pub(super) fn created(license: &License, activations: &[Activation], actor: &Actor) -> AuditEntry {
@@ -83,7 +83,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 7] {
+fn fields(license: &License) -> [(&'static str, Value); 9] {
     let License {
         id: _,
         key_digest: _,
@@ -103,6 +103,9 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         version: _,
         last_event: _,
         expiry_notice: _,
+        anchor_day: _,
+        term: LicenseTerm { starts, started_at },
+        updates_until,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -112,6 +115,8 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         ("max_domains", json!(max_domains)),
         ("max_devices", json!(max_devices)),
         ("expires_at", json!(expires_at)),
+        ("term", json!({ "starts": starts, "started_at": started_at })),
+        ("updates_until", json!(updates_until)),
     ]
 }
 

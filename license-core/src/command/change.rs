@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
+use super::term::{move_updates, set_expiry, start_term};
 use super::{Draft, FormerCustomer};
 use crate::builder::optional_setters;
 use crate::catalog::{Limit, Plan, PlanCatalog};
@@ -36,7 +37,8 @@ pub enum TargetState {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LicensePatch {
-    /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
+    /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays. A
+    /// license without an updates window gets that of the plan; a plan without one removes it.
     pub plan: Option<String>,
     /// The customer.
     pub customer_email: Option<CustomerEmail>,
@@ -46,7 +48,7 @@ pub struct LicensePatch {
     pub max_devices: Option<Limit>,
     /// The complete list of domains. Domains missing from the list are released, and new ones are added.
     pub domains: Option<Vec<DomainName>>,
-    /// The expiry, which can be in the past.
+    /// The expiry, which can be in the past. It ends the wait for the first use.
     pub expires_at: Option<Expiry>,
     /// Members to set or to remove in the metadata.
     pub metadata: Option<MetadataPatch>,
@@ -92,6 +94,7 @@ pub(super) fn change(
         license.product.clone_from(&plan.product);
         license.max_domains = plan.max_domains;
         license.max_devices = plan.max_devices;
+        move_updates(license, plan, draft.now)?;
     }
     if let Some(email) = customer_email
         && *email != license.customer_email
@@ -102,10 +105,12 @@ pub(super) fn change(
     license.max_domains = max_domains.unwrap_or(license.max_domains);
     license.max_devices = max_devices.unwrap_or(license.max_devices);
     if let Some(expiry) = expires_at {
-        license.expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
-        if license.expires_at != before.expires_at {
-            license.expiry_notice = None;
+        let expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
+        if license.awaits_first_use() {
+            let plan = plan_of(license, plans)?;
+            start_term(license, plan, draft.now)?;
         }
+        set_expiry(license, expires_at);
     }
     if let Some(metadata) = metadata {
         license.metadata = license.metadata.merge(metadata).map_err(Denial::Metadata)?;
@@ -162,7 +167,7 @@ pub(super) fn register<'a>(
 ) -> Result<(), Denial> {
     let mut seen = BTreeSet::new();
     for domain in domains {
-        if plan.exempt_hosts && domain.is_exempt() {
+        if plan.exempt_hosts.contains(domain) {
             return Err(Denial::DomainExempt { domain: domain.clone() });
         }
         if !seen.insert(domain) {

@@ -8,15 +8,16 @@ use super::audit;
 use super::change::register;
 use super::idempotency::Idempotency;
 use super::lifecycle::supported_time;
+use super::term::{set_expiry, start_term};
 use crate::access::{Actor, AuditEntry};
 use crate::builder::{optional_setters, setters};
-use crate::catalog::{Limit, PlanCatalog};
+use crate::catalog::{Limit, PlanCatalog, TermStart};
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
     Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
-    LicenseState, Metadata,
+    LicenseState, LicenseTerm, Metadata,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_named};
@@ -42,7 +43,7 @@ pub struct LicenseSpec {
     pub max_devices: Option<Limit>,
     /// Domains that hold a slot from the start.
     pub domains: Vec<DomainName>,
-    /// The expiry; `None` uses the plan's term.
+    /// The expiry; `None` uses the plan's term. With an expiry, the term starts with the issue.
     pub expires_at: Option<Expiry>,
     /// Notes of the vendor.
     pub metadata: Metadata,
@@ -136,18 +137,12 @@ pub fn create(
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
     let plan = plan_named(&spec.plan, plans)?;
-    let expires_at = match spec.expires_at {
-        Some(expiry) => expiry.moment(),
-        None => plan.term().map(|term| supported_time(now.checked_add_signed(term))).transpose()?,
-    };
-    if let Some(time) = expires_at {
-        supported_time(Some(time))?;
-        if time <= now {
-            return Err(Denial::Expired { since: time });
-        }
-    }
     let (key_digest, sealed_key) = key;
-    let license = License {
+    let starts = match (spec.expires_at, plan.term) {
+        (None, Some(term)) => term.starts,
+        _ => TermStart::Issue,
+    };
+    let mut license = License {
         id,
         key_digest,
         sealed_key,
@@ -161,12 +156,25 @@ pub fn create(
         devices_used: 0,
         created_at: now,
         activated_at: None,
-        expires_at,
+        expires_at: None,
         metadata: spec.metadata.clone(),
         version: 1,
         last_event: 0,
         expiry_notice: None,
+        anchor_day: None,
+        term: LicenseTerm { starts, started_at: None },
+        updates_until: None,
     };
+    if starts == TermStart::Issue {
+        start_term(&mut license, plan, now)?;
+    }
+    if let Some(expiry) = spec.expires_at {
+        let expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
+        set_expiry(&mut license, expires_at);
+    }
+    if let Some(since) = license.expires_at.filter(|at| *at <= now) {
+        return Err(Denial::Expired { since });
+    }
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains, &spec.domains)?;

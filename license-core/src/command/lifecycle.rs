@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
 
 use super::Draft;
+use super::term::extend;
 use crate::access::Erasure;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
@@ -40,14 +41,8 @@ fn set_state(draft: &mut Draft, state: LicenseState, event_type: EventType) -> R
 /// Renews the license. A plan that has become perpetual makes the license perpetual.
 pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial> {
     refuse_revoked(draft)?;
-    let expires_at = draft.license.expires_at.ok_or(Denial::Perpetual)?;
-    draft.license.expires_at = match plan_of(&draft.license, plans)?.term() {
-        None => None,
-        Some(term) => Some(supported_time(expires_at.max(draft.now).checked_add_signed(term))?),
-    };
-    if draft.license.expires_at != Some(expires_at) {
-        draft.license.expiry_notice = None;
-    }
+    let plan = plan_of(&draft.license, plans)?;
+    extend(&mut draft.license, plan, draft.now)?;
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);
     Ok(())
@@ -76,6 +71,6 @@ pub(super) fn refuse_revoked(draft: &Draft) -> Result<(), Denial> {
 }
 
 /// Returns the time if RFC 3339 can represent it.
-pub(crate) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
+pub(super) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
     time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
 }

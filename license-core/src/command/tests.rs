@@ -69,6 +69,7 @@ fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
     Claim {
         domain: domain_text.map(domain),
         fingerprint: fingerprint.map(|text| Fingerprint::parse(text).unwrap()),
+        ..Claim::default()
     }
 }
 

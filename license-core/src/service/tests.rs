@@ -233,7 +233,10 @@ async fn new_domain_and_device_are_one_command() {
             .times(1)
             .withf(|id, command, context| {
                 id.as_str() == "lic_a1"
-                    && matches!(command, Command::Activate(Claim { domain: Some(_), fingerprint: Some(_) }))
+                    && matches!(
+                        command,
+                        Command::Activate(Claim { domain: Some(_), fingerprint: Some(_), .. })
+                    )
                     && context.now == now()
             })
             .returning(move |_, _, _| {

@@ -36,6 +36,8 @@ pub struct ValidateRequest<'a> {
     pub client: Option<&'a str>,
     /// The location of the caller, if known.
     pub location: Option<&'a Location>,
+    /// When the version of the software was released.
+    pub released_at: Option<DateTime<Utc>>,
 }
 
 partial_debug!(ValidateRequest<'_> { domain, fingerprint, client, location });
@@ -123,6 +125,7 @@ impl ValidationService {
         let claim = Claim {
             domain: request.domain.map(DomainName::parse).transpose()?,
             fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
+            released_at: request.released_at,
         };
         let client = request.client.and_then(Client::new);
         let digest = self.context.vault.digest(&key);
@@ -156,7 +159,7 @@ impl ValidationService {
             _ => (ValidationOutcome::Valid, snapshot.covered_by(&claim).cloned()),
         };
         let location = request.location.cloned();
-        let of = Validation::new(license_id.clone(), now, outcome, claim);
+        let of = Validation::new(license_id.clone(), now, outcome, claim.into_slots());
         self.store.record(&[Validation { covered_by, location, client, ..of }], None).await?;
         self.answers.count(Some(outcome));
         let full = match &verdict {

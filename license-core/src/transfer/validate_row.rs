@@ -10,12 +10,13 @@ use super::error::ImportLineError;
 use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
 use super::row_slots::RowSlots;
-use crate::catalog::{Plan, PlanCatalog};
-use crate::command::supported_time;
+use super::row_term::RowTerm;
+use crate::catalog::{PlanCatalog, TermStart};
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Binding, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    ActivationKind, Binding, Counters, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    LicenseTerm, Slots,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -52,11 +53,11 @@ pub(crate) fn validate_row(
     })?;
     let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
-    let (state, expires_at) =
-        state_and_expiry(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
-    // No event is due for a term that ended before the import.
-    let has_ended = expires_at.is_some_and(|at| at <= rules.now);
-    let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
+    let state = match line.state {
+        Some(LineState::State(state)) => state,
+        Some(LineState::Expired) | None => LicenseState::Active,
+    };
+    let term = RowTerm::new(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
     let key_given = line.key.is_some() || line.sealed_key.is_some();
     let counters = line.counters();
     let mut license = License {
@@ -73,12 +74,20 @@ pub(crate) fn validate_row(
         devices_used: 0,
         created_at,
         activated_at: line.activated_at.map(|time| time.0),
-        expires_at,
+        expires_at: None,
         metadata: line.metadata,
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
-        expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
+        expiry_notice: None,
+        anchor_day: None,
+        term: LicenseTerm { starts: TermStart::Issue, started_at: None },
+        updates_until: None,
     };
+    term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
+    // No event is due for a term that ended before the import.
+    let has_ended = license.expires_at.is_some_and(|at| at <= rules.now);
+    let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
+    license.expiry_notice = line.expiry_notice.map_or(notice, |given| given.0.map(Into::into));
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
@@ -91,10 +100,9 @@ pub(crate) fn validate_row(
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
-        for (slots, held, limit) in
-            [("domains", slots.domains, license.max_domains), ("devices", slots.devices, license.max_devices)]
-        {
-            if limit.as_number().is_some_and(|limit| held > u64::from(limit)) {
+        for (slots, kind) in [("domains", ActivationKind::Domain), ("devices", ActivationKind::Device)] {
+            let Slots { used: held, limit } = license.slots(kind);
+            if license.slots_with_over_limit(kind, plan).is_over() {
                 let how = format!("raise max_{slots}, or accept licenses over their limit (--over-limit)");
                 let why = format!("the license has {held} {slots}, but max_{slots} is {limit}: {how}");
                 return Err(own(ImportLineError::new(why)));
@@ -109,31 +117,6 @@ pub(crate) fn validate_row(
     };
     let activations = slots.activations;
     Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
-}
-
-/// Returns the state, and the expiry of the line or its plan. An expired license expires now at the latest.
-fn state_and_expiry(
-    line: &LicenseLine,
-    plan: &Plan,
-    created_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-    notes: &mut Vec<ImportNote>,
-) -> Result<(LicenseState, Option<DateTime<Utc>>), ImportLineError> {
-    let given = line.expires_at.map(Expiry::moment);
-    let state = match line.state {
-        Some(LineState::Expired) => {
-            let past = given.flatten().filter(|at| *at <= now);
-            if past.is_none() {
-                notes.push(ImportNote::Expired { at: now });
-            }
-            return Ok((LicenseState::Active, Some(past.unwrap_or(now))));
-        }
-        Some(LineState::State(state)) => state,
-        None => LicenseState::Active,
-    };
-    let by_plan = || plan.term().map(|term| supported_time(created_at.checked_add_signed(term))).transpose();
-    let expires_at = given.map_or_else(by_plan, Ok);
-    Ok((state, expires_at.map_err(|denial| ImportLineError::field("expires_at", denial))?))
 }
 
 /// Returns the event of the import.

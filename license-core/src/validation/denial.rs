@@ -107,6 +107,15 @@ pub enum Denial {
     /// The changed metadata would exceed a limit.
     #[error("The metadata would be invalid: {0}.")]
     Metadata(MetadataError),
+    /// The term starts with the first use, so there is nothing to renew before it.
+    #[error("The term of this license has not started: its first use starts it.")]
+    TermNotStarted,
+    /// The version of the software was released after the updates window of the license.
+    #[error("This license covers versions released until {}.", .until.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    VersionNotCovered {
+        /// The `updates_until` of the license.
+        until: DateTime<Utc>,
+    },
 }
 
 macro_rules! denial_codes {
@@ -145,4 +154,6 @@ denial_codes! {
     TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
     PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
     Metadata => MetadataInvalid = "METADATA_INVALID",
+    TermNotStarted => TermNotStarted = "TERM_NOT_STARTED",
+    VersionNotCovered => VersionNotCovered = "VERSION_NOT_COVERED",
 }

@@ -54,6 +54,18 @@ impl ValidLicense {
         self.license().expires_at
     }
 
+    /// Returns the end of the updates window; `None` if the plan has none.
+    #[must_use]
+    pub fn updates_until(&self) -> Option<DateTime<Utc>> {
+        self.plan.updates.and(self.license().updates_until)
+    }
+
+    /// Returns whether more slots are in use than a limit allows.
+    #[must_use]
+    pub fn is_over_limit(&self) -> bool {
+        self.license().is_over_limit()
+    }
+
     /// Returns the features of the plan.
     #[must_use]
     pub fn features(&self) -> &Features {

@@ -22,7 +22,12 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days BIGINT NOT NULL,
-    expiry_notice_at   BIGINT
+    expiry_notice_at   BIGINT,
+    anchor_day      BIGINT,
+    term_starts     TEXT COLLATE "C" NOT NULL,
+    -- NULL while the term waits for the first use.
+    term_started_at BIGINT,
+    updates_until   BIGINT
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

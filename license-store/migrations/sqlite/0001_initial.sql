@@ -22,7 +22,12 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days INTEGER NOT NULL,
-    expiry_notice_at   INTEGER
+    expiry_notice_at   INTEGER,
+    anchor_day      INTEGER,
+    term_starts     TEXT    NOT NULL,
+    -- NULL while the term waits for the first use.
+    term_started_at INTEGER,
+    updates_until   INTEGER
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -51,7 +51,7 @@ pub(super) fn device(text: &str) -> Fingerprint {
 }
 
 pub(super) fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
-    Claim { domain: domain_text.map(domain), fingerprint: fingerprint.map(device) }
+    Claim { domain: domain_text.map(domain), fingerprint: fingerprint.map(device), ..Claim::default() }
 }
 
 pub(super) fn activate(domain: Option<&str>, fingerprint: Option<&str>) -> Command {

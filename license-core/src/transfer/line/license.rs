@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 use super::fields::{given, read, stored_count};
 use super::texts::{ClearKey, LineState, Time};
 use super::written;
-use crate::catalog::Limit;
+use crate::catalog::{Limit, TermStart};
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata,
+    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, LicenseTerm, Metadata,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -53,6 +53,31 @@ pub struct LicenseLine {
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) anchor_day: Option<Option<u8>>,
+    pub(crate) term: Option<TermLine>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) updates_until: Option<Option<Time>>,
+}
+
+/// The start of a term.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TermLine {
+    starts: TermStart,
+    started_at: Option<Time>,
+}
+
+impl From<LicenseTerm> for TermLine {
+    fn from(LicenseTerm { starts, started_at }: LicenseTerm) -> Self {
+        Self { starts, started_at: started_at.map(Time) }
+    }
+}
+
+impl From<TermLine> for LicenseTerm {
+    fn from(TermLine { starts, started_at }: TermLine) -> Self {
+        Self { starts, started_at: started_at.map(|time| time.0) }
+    }
 }
 
 /// The last event about the end of a term, or `null`.
@@ -119,6 +144,9 @@ impl LicenseLine {
             version,
             last_event,
             expiry_notice,
+            anchor_day,
+            term,
+            updates_until,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -142,6 +170,9 @@ impl LicenseLine {
             domains: Vec::new(),
             devices: None,
             notes: Vec::new(),
+            anchor_day: Some(anchor_day),
+            term: Some(term.into()),
+            updates_until: Some(updates_until.map(Time)),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Rows of licenses.
 
-use license_core::catalog::Limit;
+use license_core::catalog::{Limit, TermStart};
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{
-    ActivationKind, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState, Metadata,
+    ActivationKind, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState, LicenseTerm,
+    Metadata,
 };
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
@@ -39,6 +40,12 @@ impl<R: SqlRow> Reader<'_, R> {
             version: self.count("version")?,
             last_event: self.count("last_event")?,
             expiry_notice: self.expiry_notice()?,
+            anchor_day: self.anchor_day()?,
+            term: LicenseTerm {
+                starts: self.known("term_starts", TermStart::parse)?,
+                started_at: self.maybe_time("term_started_at")?,
+            },
+            updates_until: self.maybe_time("updates_until")?,
         })
     }
 
@@ -46,6 +53,10 @@ impl<R: SqlRow> Reader<'_, R> {
         let Some(at) = self.maybe_time("expiry_notice_at")? else { return Ok(None) };
         let days = self.parse("expiry_notice_days", self.int("expiry_notice_days")?, u16::try_from)?;
         Ok(Some(ExpiryNotice { days, at }))
+    }
+
+    fn anchor_day(&self) -> Result<Option<u8>> {
+        self.maybe_int("anchor_day")?.map(|day| self.parse("anchor_day", day, u8::try_from)).transpose()
     }
 
     pub(crate) fn key_digest(&self) -> Result<KeyDigest> {
@@ -104,6 +115,9 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         version,
         last_event,
         expiry_notice,
+        anchor_day,
+        term: LicenseTerm { starts, started_at },
+        updates_until,
     } = license;
     [
         id.as_str().into(),
@@ -125,6 +139,10 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         int(*last_event).into(),
         i64::from(expiry_notice.map_or(NO_NOTICE, |notice| notice.days)).into(),
         micros(expiry_notice.map(|notice| notice.at)).into(),
+        anchor_day.map(i64::from).into(),
+        starts.as_str().into(),
+        micros(*started_at).into(),
+        micros(*updates_until).into(),
     ]
 }
 

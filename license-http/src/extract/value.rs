@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use chrono::{DateTime, Utc};
 use license_core::license::Expiry;
 use license_core::limits;
 use serde_json::Value;
@@ -62,6 +63,18 @@ pub(crate) fn expiry(field: &'static str, value: Value) -> Result<Expiry, Proble
         Value::String(text) => parse_time(&text)
             .map(Expiry::At)
             .ok_or_else(|| Problem::invalid_field(field, format!("This must be {EXPECTED}."))),
+        other => Err(wrong_type(field, EXPECTED, &other)),
+    }
+}
+
+/// Reads a time, or null if it is not known.
+pub(crate) fn time_or_null(field: &str, value: Value) -> Result<Option<DateTime<Utc>>, Problem> {
+    const EXPECTED: &str = "an RFC 3339 time such as 2027-01-31T00:00:00Z, or null";
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => parse_time(&text)
+            .map(Some)
+            .ok_or_else(|| Problem::invalid_field(field.to_owned(), format!("This must be {EXPECTED}."))),
         other => Err(wrong_type(field, EXPECTED, &other)),
     }
 }

@@ -37,6 +37,9 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "client": about(nullable(string()),
                     "Client software as `name` or `name/version`. Any text is accepted: white space is cleaned, and text \
                      past 128 bytes is cut off."),
+                "released_at": about(nullable(time()),
+                    "When the version of the software was released. A version that was released after the updates window of the \
+                     license is denied."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "domain": "example.com" }],

@@ -1,6 +1,7 @@
 //! Schemas of responses: derived from the Rust types, with additions that the types lack.
 
 use license_core::access::Scope;
+use license_core::catalog::TermStart;
 use license_core::license::{ActivationKind, Status};
 use license_core::limits;
 use license_core::store::HealthWarning;
@@ -75,6 +76,8 @@ pub(super) fn schemas() -> Map<String, Value> {
                     | ("Refusal", "field" | "suggestion")
                     | ("Valid" | "Denied" | "NotFound" | "Released" | "NotReleased", "ignored")
                     | ("Token", "token")
+                    | ("Valid", "over_limit")
+                    | ("ValidLicense", "updatesUntil")
                     | ("Usage", "as_of")
                     | ("Validation", "license_id")
                     | ("WebhookEndpoint", "secret")
@@ -140,6 +143,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("NotFound.error", one_of(["LICENSE_NOT_FOUND"])),
         ("Denied.valid", constant(false)),
         ("Denied.error", one_of(DENIALS.map(DenialCode::as_str))),
+        ("Valid.over_limit", constant(true)),
+        ("ValidLicense.updatesUntil", time()),
         ("Released.released", constant(true)),
         ("NotReleased.released", constant(false)),
         ("NotReleased.error", one_of(NOT_RELEASED.map(DenialCode::as_str))),
@@ -206,7 +211,9 @@ fn examples() -> Value {
             "domains": ["example.com"], "max_devices": 5, "devices": [], "created_at": "2026-01-01T00:00:00Z",
             "expires_at": "2027-01-01T00:00:00Z", "last_validated_at": null, "validation_count": 0,
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
-            "version": 1, "product": "default", "as_of": "2026-01-01T00:00:00Z",
+            "version": 1, "product": "default",
+            "term": { "starts": "issue", "started_at": "2026-01-01T00:00:00Z" }, "updates_until": null,
+            "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -281,10 +288,31 @@ fn license() -> Value {
             ("activated_at", about(nullable(time()), "First valid answer; null if there is none.")),
             ("version", number("Grows with every change; same as the ETag.")),
             ("product", about(text(limits::PLAN_NAME_BYTES), "Name of the product of the plan.")),
+            ("term", license_term()),
+            (
+                "updates_until",
+                about(
+                    nullable(time()),
+                    "End of the updates window; null if the plan has none, or if the term has not started.",
+                ),
+            ),
             (AS_OF, as_of()),
         ],
         &[AS_OF],
     )
+}
+
+/// Returns the schema of the start of a term.
+fn license_term() -> Value {
+    let fields = [
+        ("starts", about(one_of(TermStart::ALL.map(TermStart::as_str)), "What starts the term.")),
+        (
+            "started_at",
+            about(nullable(time()), "When it started; null if the license waits for its first use."),
+        ),
+    ];
+    let term = nullable(object(fields, &[]));
+    about(term, "Start of the term; null if the license never expires.")
 }
 
 fn export() -> Value {

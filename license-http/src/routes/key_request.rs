@@ -3,12 +3,13 @@
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use license_core::error::ValidateError;
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
 
 use crate::client_ip::ClientAddress;
-use crate::extract::value::{text, text_or_null};
+use crate::extract::value::{text, text_or_null, time_or_null};
 use crate::extract::{Fields, prefers_lenient, read_json};
 use crate::hardening::guard;
 use crate::problem::{Code, Problem};
@@ -78,6 +79,7 @@ pub(super) struct KeyBody {
     pub(super) domain: Option<String>,
     pub(super) fingerprint: Option<String>,
     pub(super) client: Option<String>,
+    pub(super) released_at: Option<DateTime<Utc>>,
     /// Unknown fields, if the caller prefers that they are ignored.
     ignored: Option<Vec<String>>,
 }
@@ -119,6 +121,7 @@ impl KeyBody {
             domain: fields.take("domain", text_or_null)?.flatten(),
             fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
             client: fields.take("client", text_or_null)?.flatten(),
+            released_at: fields.take("released_at", time_or_null)?.flatten(),
             ignored,
         })
     }

@@ -16,14 +16,18 @@ use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// Denials of a validation.
-pub(crate) const DENIALS: [DenialCode; 6] = [
+pub(crate) const DENIALS: [DenialCode; 7] = [
     DenialCode::LicenseRevoked,
     DenialCode::LicenseSuspended,
     DenialCode::LicenseExpired,
     DenialCode::DomainLimitReached,
     DenialCode::DomainNotAllowed,
     DenialCode::DeviceLimitReached,
+    DenialCode::VersionNotCovered,
 ];
+
+/// Fields of a request.
+const FIELDS: [&str; 5] = ["key", "domain", "fingerprint", "client", "released_at"];
 
 /// Answer for a valid license. Its fields are the only ones of the API in camel case.
 #[derive(Serialize)]
@@ -35,6 +39,9 @@ pub(crate) struct ValidAnswer<'a> {
     license: ValidLicenseJson<'a>,
     /// Slots in use, including one that this call has taken.
     usage: SlotsUsed,
+    /// Always true: more slots are in use than the limit. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_limit: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +55,9 @@ pub(crate) struct ValidLicenseJson<'a> {
     /// Features of the plan by name.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     features: &'a Features,
+    /// End of the updates window: versions that are released later are not covered. Absent if the plan has none.
+    #[serde(rename = "updatesUntil", skip_serializing_if = "Option::is_none")]
+    updates_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -114,7 +124,7 @@ pub(super) async fn validate(State(state): State<HttpState>, request: Request) -
 
 async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem> {
     let location = call.state.geoip.location(request.headers(), request.extensions());
-    let (body, _permit) = call.read(request, &["key", "domain", "fingerprint", "client"]).await?;
+    let (body, _permit) = call.read(request, &FIELDS).await?;
     call.check_key(&body)?;
     let request = ValidateRequest {
         key: &body.key,
@@ -122,6 +132,7 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
         fingerprint: body.fingerprint.as_deref(),
         client: body.client.as_deref(),
         location: location.as_ref(),
+        released_at: body.released_at,
     };
     Ok(match call.state.services.validation.validate(&request).await? {
         Verdict::Valid(valid) => {
@@ -129,9 +140,11 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
                 plan: valid.plan(),
                 expires_at: valid.expires_at(),
                 features: valid.features(),
+                updates_until: valid.updates_until(),
             };
             let usage = SlotsUsed::from(valid.license());
-            body.answer(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
+            let over_limit = valid.is_over_limit().then_some(true);
+            body.answer(StatusCode::OK, &ValidAnswer { valid: true, license, usage, over_limit })
         }
         Verdict::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
         Verdict::Denied(denial) => {

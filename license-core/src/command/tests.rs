@@ -3,6 +3,9 @@
 mod changes;
 mod devices;
 mod notices;
+mod over_limit;
+mod terms;
+mod updates;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,7 +13,9 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::*;
-use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
+use crate::catalog::{
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, Term, TermStart, Updates,
+};
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
@@ -43,6 +48,24 @@ fn plans() -> PlanCatalog {
             .idle_days(Some(30))
             .customer_release(true),
         Plan::new("closed_self_service").domain_policy(DomainPolicy::RegisteredOnly).customer_release(true),
+        Plan::new("monthly").term(Term::months(1)),
+        Plan::new("yearly").term(Term::years(1)).updates(Updates::new(Period::Months(6))),
+        Plan::new("boxed")
+            .max_devices(1)
+            .term(Term::years(1).starts(TermStart::FirstUse))
+            .updates(Updates::new(Period::Years(1))),
+        Plan::new("maintained").updates(Updates::new(Period::Years(1))),
+        Plan::new("fallback")
+            .max_devices(1)
+            .grace_days(3)
+            .term_days(30)
+            .updates(Updates::new(Period::Days(30)).after_expiry(AfterExpiry::OldVersions)),
+        Plan::new("generous").max_domains(1).max_devices(2).over_limit(OverLimit { devices: 1, domains: 2 }),
+        Plan::new("generous_roaming")
+            .max_devices(1)
+            .over_limit(OverLimit { devices: 1, domains: 0 })
+            .device_policy(DevicePolicy::EvictOldest),
+        Plan::new("staged").max_domains(1).exempt_hosts(vec![domain("*.staging.example.net")]),
     ])
     .unwrap()
 }
@@ -341,6 +364,21 @@ fn exempt_hosts_take_no_slot_unless_plan_counts_them() {
     let mut spec = LicenseSpec::new("small", email());
     spec.domains = vec![domain("localhost")];
     assert_eq!(TestLicense::of(&spec).err().map(|denial| denial.code()), Some(DenialCode::DomainExempt));
+}
+
+#[test]
+fn listed_hosts_take_no_slot() {
+    let mut tested = TestLicense::new("staged", &["a.com"]);
+    for host in ["shop.staging.example.net", "b.c.staging.example.net", "localhost"] {
+        assert!(tested.activate(Some(host), None).is_ok(), "{host}");
+    }
+    assert_eq!(tested.license.domains_used, 1);
+    assert_eq!(tested.activate(Some("staging.example.net"), None), Err(DenialCode::DomainLimitReached));
+    let mut spec = LicenseSpec::new("staged", email());
+    for name in ["shop.staging.example.net", "*.staging.example.net"] {
+        spec.domains = vec![domain(name)];
+        assert_eq!(TestLicense::of(&spec).err().map(|denial| denial.code()), Some(DenialCode::DomainExempt));
+    }
 }
 
 #[test]

@@ -142,6 +142,10 @@ fn meaning(code: &str) -> &'static str {
         ),
         (DenialCode::PlanUnknown, "There is no such plan; `detail` lists the plans."),
         (DenialCode::MetadataInvalid, "The merged metadata would exceed a limit."),
+        (
+            DenialCode::TermNotStarted,
+            "The first use of the license starts its term; it cannot be renewed before.",
+        ),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

@@ -130,7 +130,7 @@ fn commands() -> [Op; 8] {
         command("/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
         command("/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
             .idempotent()
-            .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar]),
+            .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar, DenialCode::TermNotStarted]),
         command("/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
             .about("The old key is unknown from then on.")
             .idempotent(),

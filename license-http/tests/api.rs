@@ -33,6 +33,7 @@ mod api {
     mod scopes;
     mod security_headers;
     mod socket;
+    mod terms;
     mod tokens;
     mod untrusted_proxy;
     mod usage;

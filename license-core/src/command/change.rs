@@ -48,7 +48,7 @@ pub struct LicensePatch {
     pub max_devices: Option<Limit>,
     /// The complete list of domains. Domains missing from the list are released, and new ones are added.
     pub domains: Option<Vec<DomainName>>,
-    /// The expiry, which can be in the past. It ends the wait for the first use.
+    /// The expiry, which can be in the past. A time ends the wait for the first use.
     pub expires_at: Option<Expiry>,
     /// Members to set or to remove in the metadata.
     pub metadata: Option<MetadataPatch>,
@@ -106,7 +106,8 @@ pub(super) fn change(
     license.max_devices = max_devices.unwrap_or(license.max_devices);
     if let Some(expiry) = expires_at {
         let expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
-        if license.awaits_first_use() {
+        // A waiting license shows null: a caller who sends it back changes nothing.
+        if license.awaits_first_use() && expires_at.is_some() {
             let plan = plan_of(license, plans)?;
             start_term(license, plan, draft.now)?;
         }

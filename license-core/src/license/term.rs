@@ -6,7 +6,7 @@ use super::License;
 use crate::catalog::TermStart;
 
 /// How and when the term of a license started. Its end is [`License::expires_at`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LicenseTerm {
     /// With the issue or with the first use.
     pub starts: TermStart,

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
-use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, PlanCatalog, Term, TermStart,
+    Updates,
+};
 use license_core::clock::ManualClock;
+use license_core::domain::DomainName;
 use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::service::{AccessService, ImportOptions, ServiceOptions, Services, TokenSpec};
 use license_core::store::FullStore;
@@ -51,7 +55,17 @@ impl TestApp {
             .max_devices(Limit::AtMost(1))
             .device_policy(DevicePolicy::EvictOldest)
             .customer_release(true);
-        let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
+        let boxed = Plan::new("boxed")
+            .term(Term::years(1).starts(TermStart::FirstUse))
+            .updates(Updates::new(Period::Months(6)));
+        let fallback = Plan::new("fallback")
+            .term_days(30)
+            .updates(Updates::new(Period::Days(30)).after_expiry(AfterExpiry::OldVersions));
+        let generous = Plan::new("generous").max_devices(1).over_limit(OverLimit { devices: 1, domains: 0 });
+        let staging = DomainName::parse_registered("*.staging.example.net").unwrap();
+        let staged = Plan::new("staged").exempt_hosts(vec![staging]);
+        let own = [registered, perpetual, roaming, boxed, fallback, generous, staged];
+        let plans = PlanCatalog::new(plans.into_iter().chain(own)).unwrap();
         let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
         let services = Services::open(store, options).await.unwrap();
         let api = Api::new(services.clone(), auth.clone());

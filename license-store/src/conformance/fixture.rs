@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{
+    DevicePolicy, Limit, OverLimit, Period, Plan, PlanCatalog, Term, TermStart, Updates,
+};
 use license_core::command::{
     Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, LicensePatch, LicenseSpec,
     NewLicense, create,
@@ -38,6 +40,11 @@ pub(super) fn plans() -> PlanCatalog {
             .device_policy(DevicePolicy::EvictOldest)
             .idle_days(Some(30)),
         Plan::new("watched").max_countries_per_day(Some(2)).max_devices_per_day(Some(2)),
+        Plan::new("monthly").term(Term::months(1)),
+        Plan::new("boxed")
+            .term(Term::years(1).starts(TermStart::FirstUse))
+            .updates(Updates::new(Period::Months(12))),
+        Plan::new("generous").max_domains(2).max_devices(2).over_limit(OverLimit { devices: 1, domains: 1 }),
     ])
     .expect("plans in bounds")
 }

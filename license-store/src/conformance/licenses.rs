@@ -7,11 +7,13 @@ pub mod execute;
 pub mod idempotency;
 pub mod keys;
 pub mod lists;
+pub mod over_limit;
 pub mod races;
 pub mod record;
 pub mod sequences;
 pub mod settings;
 pub mod slots;
+pub mod terms;
 
 cases! { $ license_store_tests LicenseStore licenses
     create: every_field_is_stored, extreme_values_are_stored, taken_id_or_key_is_rejected,
@@ -43,4 +45,7 @@ cases! { $ license_store_tests LicenseStore licenses
         one_renewal_per_idempotency_key_wins,
         concurrent_validations_are_all_counted, commands_and_validations_lose_no_count;
     sequences: any_sequence_matches_memory_store;
+    terms: term_and_window_are_stored, renewals_keep_the_anchor_day, first_use_starts_the_term_once,
+        waiting_license_never_expires;
+    over_limit: slots_beyond_the_limit_are_never_oversold;
 }

@@ -113,6 +113,10 @@ flaws! {
     ReadsLiveSnapshots => "transfer::snapshots::snapshot_is_of_one_moment",
     /// Moves the heartbeat of the clock without comparing it.
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
+    /// Starts the term again with each activation.
+    RestartsTerms => "licenses::terms::first_use_starts_the_term_once",
+    /// Does not store the day of the first term.
+    ForgetsAnchorDay => "licenses::terms::renewals_keep_the_anchor_day",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
 }

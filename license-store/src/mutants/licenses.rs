@@ -63,6 +63,13 @@ impl Mutant {
             (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
                 changes.former_customer = None;
             }),
+            (Flaw::RestartsTerms, Command::Activate(_)) => {
+                let not_started = |_: &LicenseRecord, view: &mut View| view.license.term.started_at = None;
+                self.spoiled(call, not_started, |_| {})
+            }
+            (Flaw::ForgetsAnchorDay, _) => self.spoiled(call, keep_view, |changes| {
+                Arc::make_mut(&mut changes.license).anchor_day = None;
+            }),
             (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
                 changes.released.clear();
             }),

@@ -127,7 +127,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (line(&metadata), "metadata: metadata can have at most 8192 bytes as JSON"),
         (
             line(r#""id":"lic_b1""#).replace("open", "gone"),
-            "plan \"gone\": there is no such plan; the plans are open, small",
+            "plan \"gone\": there is no such plan; the plans are boxed, open, small",
         ),
         (
             line(r#""id":"lic_b2","domains":["a.com","b.com","c.com"]"#).replace("open", "small"),

@@ -180,10 +180,15 @@ fn given_expiry_ends_the_wait() {
     assert_eq!(tested.license.expires_at, Some(time("2027-05-31")), "the first use does not move it");
     assert_eq!(renewed(&mut tested, "2027-03-02"), "2028-05-31");
 
-    let mut perpetual = issued("boxed", "2027-01-31");
-    set_expiry(&mut perpetual, Expiry::Never);
-    assert!(!perpetual.license.awaits_first_use());
-    assert_eq!(perpetual.license.shown_term(), None, "it never expires");
+    let mut waiting = issued("boxed", "2027-01-31");
+    assert_eq!(
+        waiting.change(LicensePatch::default().expires_at(Expiry::Never)),
+        Ok(vec![]),
+        "as it is shown"
+    );
+    assert!(waiting.license.awaits_first_use());
+    let perpetual = issued_at(&LicenseSpec::new("boxed", email()).expires_at(Expiry::Never), now()).license;
+    assert_eq!((perpetual.awaits_first_use(), perpetual.shown_term()), (false, None), "it never expires");
 
     let spec = LicenseSpec::new("boxed", email()).expires_at(Expiry::At(time("2027-05-31")));
     let given = issued_at(&spec, time("2027-01-31")).license;

@@ -6,7 +6,8 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 
-const LICENSES: usize = 3;
+/// The plans of the licenses.
+const PLANS: [&str; 3] = ["small", "open", "boxed"];
 
 /// A call on one of a few licenses.
 #[derive(Clone, Debug)]
@@ -20,7 +21,8 @@ enum SequenceStep {
 
 fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
     let change = (
-        of(prop_oneof![Just("small".to_owned()), Just("open".to_owned())]),
+        of(proptest::sample::select(["small", "open", "monthly", "boxed", "generous"].as_slice())
+            .prop_map(str::to_owned)),
         of(of(0..4_u32).prop_map(Limit::from)),
         of(vec((0..6_u8).prop_map(|number| domain(&name(number))), 0..4)),
         of(prop_oneof![Just(Expiry::Never), (-100..1_000_i64).prop_map(|seconds| Expiry::At(at(seconds)))]),
@@ -47,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         1 => Just(SequenceStep::Execute(Command::Revoke)),
         4 => (any::<bool>(), 0..50_i64).prop_map(|(valid, seconds)| SequenceStep::Record(valid, seconds)),
     ];
-    vec((0..LICENSES, step, weighted(0.1, 1..6_u64)), 20..60)
+    vec((0..PLANS.len(), step, weighted(0.1, 1..6_u64)), 20..60)
 }
 
 fn name(number: u8) -> String {
@@ -76,8 +78,7 @@ async fn check(
     steps: &[(usize, SequenceStep, Option<u64>)],
 ) -> Result<(), TestCaseError> {
     let memory = Handle::from(Arc::new(MemoryStore::new()));
-    let licenses: Vec<_> =
-        (0..LICENSES).map(|n| new_license(&spec(if n == 0 { "small" } else { "open" }))).collect();
+    let licenses = PLANS.map(|plan| new_license(&spec(plan)));
     for new in &licenses {
         prop_assert_eq!(ok!(memory.create(new)), ok!(store.create(new)));
     }

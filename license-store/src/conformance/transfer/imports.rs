@@ -15,9 +15,14 @@ pub async fn imported_license_is_stored_unchanged(Handles { store, other, .. }: 
     full.license.metadata =
         Metadata::from_json(json!({"ä '\"\\": [0.1, u64::MAX, null], "": {}})).expect("metadata");
     full.license.sealed_key = SealedKey::from_bytes((0..=255).collect());
+    full.license.anchor_day = Some(31);
+    full.license.term = LicenseTerm { starts: TermStart::FirstUse, started_at: Some(at(5)) };
+    full.license.updates_until = Some(at(99));
     bare.activations.clear();
     (bare.license.domains_used, bare.license.devices_used) = (0, 0);
     (bare.license.expires_at, bare.license.activated_at, bare.license.last_event) = (None, None, 0);
+    bare.license.anchor_day = None;
+    bare.license.term = LicenseTerm { starts: TermStart::FirstUse, started_at: None };
     bare.counters = Counters::default();
     assert_eq!(import(store, [full.clone(), bare.clone()]).await, [Imported::New, Imported::New]);
     for one in [&full, &bare] {

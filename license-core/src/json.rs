@@ -30,11 +30,11 @@ pub struct LicenseJson<'a> {
     activated_at: Option<DateTime<Utc>>,
     version: u64,
     product: &'a str,
-    term: Option<TermJson>,
+    term: TermJson,
     updates_until: Option<DateTime<Utc>>,
 }
 
-/// The term of a license that expires.
+/// The start of a term.
 #[derive(Clone, Copy, Serialize)]
 struct TermJson {
     starts: TermStart,
@@ -75,7 +75,7 @@ impl<'a> LicenseJson<'a> {
             activated_at: license.activated_at,
             version: license.version,
             product: &license.product,
-            term: license.shown_term().map(TermJson::from),
+            term: license.term.into(),
             updates_until: license.updates_until,
         }
     }

@@ -20,10 +20,4 @@ impl License {
     pub fn awaits_first_use(&self) -> bool {
         self.term.started_at.is_none()
     }
-
-    /// Returns the term, or `None` if the license never expires.
-    #[must_use]
-    pub fn shown_term(&self) -> Option<LicenseTerm> {
-        (self.awaits_first_use() || self.expires_at.is_some()).then_some(self.term)
-    }
 }

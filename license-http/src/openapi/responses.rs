@@ -311,8 +311,7 @@ fn license_term() -> Value {
             about(nullable(time()), "When it started; null if the license waits for its first use."),
         ),
     ];
-    let term = nullable(object(fields, &[]));
-    about(term, "Start of the term; null if the license never expires.")
+    about(object(fields, &[]), "Start of the term, which ends at `expires_at`.")
 }
 
 fn export() -> Value {

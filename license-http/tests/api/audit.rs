@@ -71,6 +71,7 @@ async fn change_is_recorded_with_actor_action_and_values() {
         "state": new(json!("active")), "product": new(json!("default")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
         "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
         "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
+        "term": new(created.json()["term"].clone()), "updates_until": new(json!(null)),
     });
     assert_eq!(fields, expected);
     let state = |before: &str, after: &str| json!({ "state": changed(json!(before), json!(after)) });

@@ -17,7 +17,11 @@ async fn unknown_field_is_an_error_that_names_the_known_ones() {
     let app = TestApp::new().await;
     let key = app.issue("starter").await.key;
     for (field, prefer, message) in [
-        ("device", None, "This field is unknown. Known fields: key, domain, fingerprint, client."),
+        (
+            "device",
+            None,
+            "This field is unknown. Known fields: key, domain, fingerprint, client, released_at.",
+        ),
         (
             "device",
             Some("handling=strict"),

@@ -20,11 +20,12 @@ use crate::domain::DomainName;
 /// assert!(plan.exempt_hosts.contains(&DomainName::parse("localhost")?));
 /// # Ok::<(), license_core::domain::DomainError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ExemptHosts {
     /// None: development hosts need slots too.
     None,
     /// [Development hosts](DomainName::is_exempt) such as `localhost` and `*.test`.
+    #[default]
     Development,
     /// Development hosts, and these hosts and wildcards.
     DevelopmentAnd(Arc<[DomainName]>),
@@ -41,12 +42,6 @@ impl ExemptHosts {
     #[must_use]
     pub fn listed(&self) -> &[DomainName] {
         if let Self::DevelopmentAnd(listed) = self { listed } else { &[] }
-    }
-}
-
-impl Default for ExemptHosts {
-    fn default() -> Self {
-        Self::Development
     }
 }
 

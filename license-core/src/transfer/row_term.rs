@@ -14,9 +14,9 @@ use crate::validation::Denial;
 #[derive(Clone, Copy)]
 pub(super) struct RowTerm {
     term: LicenseTerm,
-    expires_at: Option<Option<DateTime<Utc>>>,
-    anchor_day: Option<Option<u8>>,
-    updates_until: Option<Option<DateTime<Utc>>>,
+    expires_at: Option<Expiry>,
+    anchor_day: Option<u8>,
+    updates_until: Option<Expiry>,
 }
 
 impl RowTerm {
@@ -28,13 +28,13 @@ impl RowTerm {
         now: DateTime<Utc>,
         notes: &mut Vec<ImportNote>,
     ) -> Result<Self, ImportLineError> {
-        let mut expires_at = line.expires_at.map(Expiry::moment);
+        let mut expires_at = line.expires_at;
         if line.state == Some(LineState::Expired) {
-            let past = expires_at.flatten().filter(|at| *at <= now);
+            let past = expires_at.and_then(Expiry::moment).filter(|at| *at <= now);
             if past.is_none() {
                 notes.push(ImportNote::Expired { at: now });
             }
-            expires_at = Some(past.or(Some(now)));
+            expires_at = Some(past.unwrap_or(now).into());
         }
         let activated_at = line.activated_at.map(|time| time.0);
         let term = match line.term {
@@ -46,20 +46,21 @@ impl RowTerm {
                 _ => LicenseTerm { starts: TermStart::Issue, started_at: Some(created_at) },
             },
         };
-        let updates_until = line.updates_until.map(|until| until.map(|time| time.0));
-        let row = Self { term, expires_at, anchor_day: line.anchor_day, updates_until };
+        let (anchor_day, updates_until) = (line.anchor_day, line.updates_until);
+        let row = Self { term, expires_at, anchor_day, updates_until };
         row.check(activated_at).map(|()| row)
     }
 
     fn check(&self, activated_at: Option<DateTime<Utc>>) -> Result<(), ImportLineError> {
-        if self.anchor_day.flatten().is_some_and(|day| !(1..=31).contains(&day)) {
+        if self.anchor_day.is_some_and(|day| !(1..=31).contains(&day)) {
             return Err(ImportLineError::field("anchor_day", "it must be a day of the month, from 1 to 31"));
         }
         if self.term.started_at.is_some() {
             return Ok(());
         }
-        let started = activated_at.or(self.expires_at.flatten()).or(self.updates_until.flatten());
-        if self.term.starts != TermStart::FirstUse || started.is_some() {
+        let ends = [self.expires_at, self.updates_until].map(|end| end.and_then(Expiry::moment));
+        let has_started = activated_at.is_some() || ends != [None, None];
+        if self.term.starts != TermStart::FirstUse || has_started {
             let why = "only a term that waits for the first use has no started_at; such a license has no \
                        activated_at, no expires_at and no updates_until";
             return Err(ImportLineError::field("term", why));
@@ -73,14 +74,14 @@ impl RowTerm {
         license.term = term;
         let Some(started_at) = term.started_at else { return Ok(()) };
         if let Some(expires_at) = expires_at {
-            license.expires_at = expires_at;
-            license.anchor_day = expires_at.map(|end| anchor_day(end, None));
+            license.expires_at = expires_at.moment();
+            license.anchor_day = license.expires_at.map(|end| anchor_day(end, None));
             start_updates(license, plan, started_at)?;
         } else {
             start_term(license, plan, started_at)?;
         }
-        license.updates_until = updates_until.unwrap_or(license.updates_until);
-        if let Some(given_day) = given_day {
+        license.updates_until = updates_until.map_or(license.updates_until, Expiry::moment);
+        if given_day.is_some() {
             let end = license.expires_at.or(license.updates_until);
             license.anchor_day = end.map(|end| anchor_day(end, given_day));
         }

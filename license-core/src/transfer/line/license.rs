@@ -53,11 +53,10 @@ pub struct LicenseLine {
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) anchor_day: Option<Option<u8>>,
+    pub(crate) anchor_day: Option<u8>,
     pub(crate) term: Option<TermLine>,
     #[serde(default, deserialize_with = "given")]
-    pub(crate) updates_until: Option<Option<Time>>,
+    pub(crate) updates_until: Option<Expiry>,
 }
 
 /// The start of a term.
@@ -170,9 +169,9 @@ impl LicenseLine {
             domains: Vec::new(),
             devices: None,
             notes: Vec::new(),
-            anchor_day: Some(anchor_day),
+            anchor_day,
             term: Some(term.into()),
-            updates_until: Some(updates_until.map(Time)),
+            updates_until: Some(updates_until.map_or(Expiry::Never, Expiry::At)),
         }
     }
 

@@ -1,17 +1,22 @@
 //! Plans and the catalog of plans.
 
 mod feature;
+mod feature_name;
 #[cfg(feature = "plan-files")]
 mod file;
 mod limit;
 mod plan;
+mod required_claim;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use feature::{FeatureValue, Features};
+pub use feature::{FeatureValue, FeatureValueError, Features};
+pub use feature_name::{FeatureName, FeatureNameError};
 pub use limit::Limit;
+pub(crate) use plan::is_name;
 pub use plan::{DEFAULT_PRODUCT, DevicePolicy, DomainPolicy, Plan};
+pub use required_claim::{RequiredClaim, RequiredClaims};
 
 /// The plans that licenses can have, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,8 @@ mod counters;
 mod customer;
 mod expiry_notice;
 mod fingerprint;
+mod grant;
+mod grant_source;
 mod label;
 mod metadata;
 mod status;
@@ -22,6 +24,8 @@ pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
+pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use status::{Expiry, LicenseState, Status};
@@ -65,6 +69,8 @@ pub struct License {
     pub last_event: u64,
     /// The last event about the end of the term.
     pub expiry_notice: Option<ExpiryNotice>,
+    /// Features beyond those of the plan.
+    pub grants: Grants,
 }
 
 impl License {

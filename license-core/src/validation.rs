@@ -4,6 +4,7 @@ mod assess;
 mod bindings;
 mod claim;
 mod denial;
+mod denied_license;
 mod snapshot;
 mod verdict;
 
@@ -17,6 +18,7 @@ use crate::license::License;
 pub(crate) use assess::{Needed, assess, evicted, refuse_inactive};
 pub use claim::Claim;
 pub use denial::{Denial, DenialCode};
+pub use denied_license::DeniedLicense;
 pub use snapshot::{HeldSlots, LicenseSnapshot, without_key};
 pub use verdict::{ValidLicense, Verdict};
 
@@ -40,25 +42,32 @@ pub fn evaluate(
     now: DateTime<Utc>,
 ) -> Result<Evaluation, Denial> {
     let license = snapshot.license();
-    Ok(match assess(license, plans, snapshot.held(claim), claim, now) {
-        Err(unknown @ Denial::PlanUnknown { .. }) => return Err(unknown),
-        Err(denial) => Evaluation::Decided(Verdict::Denied(denial)),
+    let plan = plan_of(license, plans);
+    Ok(match assess(license, plan.clone().map(AsRef::as_ref), snapshot.held(claim), claim, now) {
+        Err(denials) => {
+            let denied = DeniedLicense::new(denials, snapshot.shared_license())?;
+            Evaluation::Decided(Verdict::Denied(denied))
+        }
         Ok(needed) if needed == Needed::default() => {
-            let plan = Arc::clone(plan_of(license, plans)?);
-            Evaluation::Decided(Verdict::Valid(ValidLicense { snapshot: snapshot.clone(), plan }))
+            Evaluation::Decided(Verdict::Valid(ValidLicense::new(snapshot.clone(), plan?, now)))
         }
         Ok(_) => Evaluation::NeedsActivation,
     })
 }
 
-/// Returns the verdict after an activation, given the updated license.
+/// Returns the verdict after an activation at `now`, given the updated license.
 ///
 /// # Errors
 /// Returns [`Denial::PlanUnknown`] as [`evaluate`] does.
-pub(crate) fn activated(license: Arc<License>, plans: &PlanCatalog) -> Result<Verdict, Denial> {
-    let plan = Arc::clone(plan_of(&license, plans)?);
+pub(crate) fn activated(
+    license: Arc<License>,
+    plans: &PlanCatalog,
+    now: DateTime<Utc>,
+) -> Result<Verdict, Denial> {
     // The verdict shows the license only, not its bindings.
-    Ok(Verdict::Valid(ValidLicense { snapshot: LicenseSnapshot::new(license, []), plan }))
+    let snapshot = LicenseSnapshot::new(license, []);
+    let plan = plan_of(snapshot.license(), plans)?;
+    Ok(Verdict::Valid(ValidLicense::new(snapshot.clone(), plan, now)))
 }
 
 pub(crate) fn plan_of<'a>(license: &License, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {

@@ -27,6 +27,7 @@ impl PlanCatalog {
     ///     customer_release = true    # default: false
     ///     max_countries_per_day = 3  # default: no event
     ///     max_devices_per_day = 20   # default: no event
+    ///     require = ["device"]       # default: [], or ["product"] if the product is not "default"
     ///     features = { api = true, seats = 25, support = "email" }
     /// "#)?;
     /// assert_eq!(plans.get("professional").unwrap().max_domains, Limit::AtMost(3));
@@ -49,7 +50,7 @@ impl PlanCatalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{DevicePolicy, DomainPolicy, Limit};
+    use crate::catalog::{DevicePolicy, DomainPolicy, Limit, RequiredClaim};
     use crate::limits;
 
     fn entry(lines: &str) -> String {
@@ -61,7 +62,7 @@ mod tests {
         let text = entry(
             "product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
-             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nfeatures = {a = true, b = 7, c = \"x\"}",
+             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nrequire = [\"domain\", \"device\"]\nfeatures = {a = true, b = 7, c = \"x\"}",
         );
         let plans = PlanCatalog::from_toml(&text).unwrap();
         let expected = Plan::new("p")
@@ -77,6 +78,7 @@ mod tests {
             .customer_release(true)
             .max_countries_per_day(Some(2))
             .max_devices_per_day(Some(limits::MAX_SLOTS))
+            .require([RequiredClaim::Device, RequiredClaim::Domain])
             .feature("a", true)
             .feature("b", 7)
             .feature("c", "x");

@@ -7,7 +7,7 @@ use crate::catalog::PlanCatalog;
 use crate::event::EventType;
 use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
 use crate::usage::EvictionCandidate;
-use crate::validation::{Claim, Denial, HeldSlots, assess};
+use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
 
 pub(super) fn activate(
     draft: &mut Draft,
@@ -15,13 +15,14 @@ pub(super) fn activate(
     candidates: &[EvictionCandidate],
     claim: &Claim,
     plans: &PlanCatalog,
-) -> Result<(), Denial> {
+) -> Result<(), Vec<Denial>> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
-    let needed = assess(&draft.license, plans, held, claim, draft.now)?;
+    let plan = plan_of(&draft.license, plans).map(AsRef::as_ref);
+    let needed = assess(&draft.license, plan, held, claim, draft.now)?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
         // The store found too few devices to evict. Denying is safer than overselling.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);
-        Denial::DeviceLimitReached { used, limit }
+        vec![Denial::DeviceLimitReached { used, limit }]
     })?;
     if needed.first {
         draft.license.activated_at = Some(draft.now);

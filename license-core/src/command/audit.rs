@@ -75,6 +75,8 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::RotateKey { .. } => "license.rotate_key",
         Command::Revoke => "license.revoke",
         Command::EraseCustomer(_) => "license.erase_customer",
+        Command::AddGrant(_) => "license.add_grant",
+        Command::RemoveGrant(_) => "license.remove_grant",
     }
 }
 
@@ -83,7 +85,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 7] {
+fn fields(license: &License) -> [(&'static str, Value); 8] {
     let License {
         id: _,
         key_digest: _,
@@ -103,6 +105,7 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         version: _,
         last_event: _,
         expiry_notice: _,
+        grants,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -112,6 +115,7 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         ("max_domains", json!(max_domains)),
         ("max_devices", json!(max_devices)),
         ("expires_at", json!(expires_at)),
+        ("grants", json!(grants)),
     ]
 }
 

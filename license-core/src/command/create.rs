@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Draft;
 use super::audit;
 use super::change::register;
+use super::grant::new_grants;
 use super::idempotency::Idempotency;
 use super::lifecycle::supported_time;
 use crate::access::{Actor, AuditEntry};
@@ -15,7 +16,7 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
+    Activation, Counters, CustomerEmail, Expiry, Grant, License, LicenseChanged, LicenseDetail, LicenseId,
     LicenseState, Metadata,
 };
 use crate::limits;
@@ -46,6 +47,8 @@ pub struct LicenseSpec {
     pub expires_at: Option<Expiry>,
     /// Notes of the vendor.
     pub metadata: Metadata,
+    /// Features beyond those of the plan. Of two with the same feature and source, the last one counts.
+    pub grants: Vec<Grant>,
 }
 
 impl LicenseSpec {
@@ -60,6 +63,7 @@ impl LicenseSpec {
             domains: Vec::new(),
             expires_at: None,
             metadata: Metadata::default(),
+            grants: Vec::new(),
         }
     }
 
@@ -72,11 +76,13 @@ impl LicenseSpec {
     setters! {
         domains: impl Into<Vec<DomainName>>,
         metadata: Metadata,
+        grants: impl Into<Vec<Grant>>,
     }
 
     /// Returns a text that is equal for equal specs only, to compare requests.
     pub(crate) fn content(&self) -> String {
-        let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata } = self;
+        let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, grants } =
+            self;
         let domains: Vec<_> = domains.iter().map(DomainName::as_str).collect();
         // An array of fixed length, in which `[null]` (unlimited) and `null` (not given) differ.
         json!([
@@ -87,6 +93,7 @@ impl LicenseSpec {
             domains,
             expires_at.map(|expiry| [expiry.moment()]),
             metadata,
+            grants,
         ])
         .to_string()
     }
@@ -126,7 +133,8 @@ impl NewLicense {
 ///
 /// # Errors
 /// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
-/// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
+/// [`Denial::TooFar`], [`Denial::Expired`] if `expires_at` is not in the future, or [`Denial::GrantEnded`] or
+/// [`Denial::GrantLimitReached`] as [`Command::AddGrant`](super::Command::AddGrant).
 pub fn create(
     id: LicenseId,
     key: (KeyDigest, SealedKey),
@@ -166,6 +174,7 @@ pub fn create(
         version: 1,
         last_event: 0,
         expiry_notice: None,
+        grants: new_grants(&spec.grants, now)?,
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

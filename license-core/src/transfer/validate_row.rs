@@ -78,6 +78,7 @@ pub(crate) fn validate_row(
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
         expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
+        grants: line.grants,
     };
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));

@@ -12,7 +12,7 @@ use crate::catalog::Limit;
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata,
+    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, Grants, License, LicenseId, Metadata,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -50,6 +50,8 @@ pub struct LicenseLine {
     pub(crate) domains: Vec<DomainName>,
     #[serde(skip_serializing)]
     pub(crate) devices: Option<Vec<Fingerprint>>,
+    #[serde(default)]
+    pub(crate) grants: Grants,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -119,6 +121,7 @@ impl LicenseLine {
             version,
             last_event,
             expiry_notice,
+            grants,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -141,6 +144,7 @@ impl LicenseLine {
             last_validated_at: last_validated_at.map(Time),
             domains: Vec::new(),
             devices: None,
+            grants,
             notes: Vec::new(),
         }
     }

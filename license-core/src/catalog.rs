@@ -2,12 +2,14 @@
 
 mod exempt_hosts;
 mod feature;
+mod feature_name;
 #[cfg(feature = "plan-files")]
 mod file;
 mod limit;
 mod over_limit;
 mod period;
 mod plan;
+mod required_claim;
 mod term;
 mod updates;
 
@@ -15,12 +17,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use exempt_hosts::ExemptHosts;
-pub use feature::{FeatureValue, Features};
+pub use feature::{FeatureValue, FeatureValueError, Features};
+pub use feature_name::{FeatureName, FeatureNameError};
 pub use limit::Limit;
 pub use over_limit::OverLimit;
 pub use period::Period;
 pub(crate) use period::anchor_day;
+pub(crate) use plan::is_name;
 pub use plan::{DEFAULT_PRODUCT, DevicePolicy, DomainPolicy, Plan};
+pub use required_claim::{RequiredClaim, RequiredClaims};
 pub use term::{Term, TermStart};
 pub use updates::{AfterExpiry, Updates};
 

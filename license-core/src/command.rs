@@ -9,6 +9,7 @@ mod change;
 mod create;
 mod draft;
 mod events;
+mod grant;
 mod idempotency;
 mod label;
 mod lifecycle;
@@ -24,9 +25,11 @@ use crate::access::{Actor, AuditEntry, Erasure};
 use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{Activation, ActivationId, Binding, CustomerEmail, Label, License, LicenseChanged};
+use crate::license::{
+    Activation, ActivationId, Binding, CustomerEmail, Grant, GrantId, Label, License, LicenseChanged,
+};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
-use crate::validation::{Claim, Denial, evicted};
+use crate::validation::{Claim, Denial, DeniedLicense, evicted};
 
 pub use change::{LicensePatch, TargetState};
 pub use create::{LicenseSpec, NewLicense, create};
@@ -75,6 +78,10 @@ pub enum Command {
     EraseCustomer(Erasure),
     /// Revokes the license. Final.
     Revoke,
+    /// Grants a feature, in place of the grant with the same feature and source.
+    AddGrant(Grant),
+    /// Removes a grant.
+    RemoveGrant(GrantId),
 }
 
 /// The activations that a decision needs.
@@ -122,7 +129,9 @@ impl Command {
             | Self::RotateKey { .. }
             | Self::EraseCustomer(_)
             | Self::ReleaseIdle
-            | Self::Revoke => Reads::Nothing,
+            | Self::Revoke
+            | Self::AddGrant(_)
+            | Self::RemoveGrant(_) => Reads::Nothing,
         }
     }
 
@@ -141,7 +150,9 @@ impl Command {
             | Self::Reinstate
             | Self::Change(_)
             | Self::EraseCustomer(_)
-            | Self::Revoke => None,
+            | Self::Revoke
+            | Self::AddGrant(_)
+            | Self::RemoveGrant(_) => None,
         }
     }
 
@@ -205,6 +216,8 @@ pub enum CommandOutcome {
     Repeated(Arc<License>),
     /// Denied by a rule; nothing changed.
     Denied(Denial),
+    /// The claim of [`Command::Activate`] was denied; nothing changed. Has the license as read under the lock.
+    NotActivated(DeniedLicense),
 }
 
 /// The result of a decision.
@@ -283,7 +296,10 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
-            activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans)
+            match activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans) {
+                Ok(()) => Ok(()),
+                Err(denials) => return not_activated(denials, draft.license),
+            }
         }
         Command::Release(id) => release::release(&mut draft, activations, id),
         Command::Deactivate(binding) => release::deactivate(&mut draft, activations, binding, &context.plans),
@@ -302,6 +318,8 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
             lifecycle::revoke(&mut draft);
             Ok(())
         }
+        Command::AddGrant(new) => grant::add(&mut draft, new),
+        Command::RemoveGrant(id) => grant::remove(&mut draft, id),
     };
     if let Err(denial) = result {
         return denied(denial);
@@ -323,6 +341,13 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
 
 fn denied(denial: Denial) -> Decision {
     Decision { outcome: CommandOutcome::Denied(denial), changes: None }
+}
+
+fn not_activated(denials: Vec<Denial>, license: License) -> Decision {
+    match DeniedLicense::new(denials, Arc::new(license)) {
+        Ok(license) => Decision { outcome: CommandOutcome::NotActivated(license), changes: None },
+        Err(denial) => denied(denial),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::access::Scope;
+use crate::catalog::FeatureNameError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
@@ -132,6 +133,15 @@ pub enum ValidateError {
         /// Its plan.
         plan: String,
     },
+    /// The text is not the name of a product.
+    #[error("the name of a product must be 1 to {} of a–z, 0–9, _ and -", limits::PLAN_NAME_BYTES)]
+    Product,
+    /// A text is not the name of a feature.
+    #[error("{0}")]
+    Feature(#[from] FeatureNameError),
+    /// The request asks for more than [`limits::FEATURES_PER_REQUEST`] features.
+    #[error("a validation can ask for at most {} features", limits::FEATURES_PER_REQUEST)]
+    TooManyFeatures,
 }
 
 /// The reason why a service cannot start on a store.

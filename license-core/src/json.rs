@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::{Limit, TermStart};
 use crate::debug::partial_debug;
-use crate::license::{Activation, LicenseDetail, LicenseTerm, Metadata};
+use crate::license::{Activation, Grants, LicenseDetail, LicenseTerm, Metadata};
 
 /// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
@@ -32,6 +32,7 @@ pub struct LicenseJson<'a> {
     product: &'a str,
     term: TermJson,
     updates_until: Option<DateTime<Utc>>,
+    grants: &'a Grants,
 }
 
 /// The start of a term.
@@ -77,6 +78,7 @@ impl<'a> LicenseJson<'a> {
             product: &license.product,
             term: license.term.into(),
             updates_until: license.updates_until,
+            grants: &license.grants,
         }
     }
 }

@@ -5,6 +5,8 @@ mod counters;
 mod customer;
 mod expiry_notice;
 mod fingerprint;
+mod grant;
+mod grant_source;
 mod label;
 mod metadata;
 mod status;
@@ -23,6 +25,8 @@ pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
+pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use status::{Expiry, LicenseState, Status};
@@ -75,6 +79,8 @@ pub struct License {
     /// End of the updates window: versions that are released later are not covered. `None` if the plan has no
     /// such window, or if the term has not started.
     pub updates_until: Option<DateTime<Utc>>,
+    /// Features beyond those of the plan.
+    pub grants: Grants,
 }
 
 impl License {

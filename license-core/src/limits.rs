@@ -106,3 +106,13 @@ pub const IMPORTED_KEY_FORMATS: usize = 16;
 pub const IMPORT_LINE_BYTES: usize = 256 * 1024;
 /// Activations of one license in an import.
 pub const IMPORT_ACTIVATIONS: usize = 1_000_000;
+/// Longest name of a feature, in bytes.
+pub const FEATURE_NAME_BYTES: usize = 64;
+/// Longest text of a feature, in bytes.
+pub const FEATURE_TEXT_BYTES: usize = 256;
+/// Features that one validation can ask for.
+pub const FEATURES_PER_REQUEST: usize = 64;
+/// Grants of one license.
+pub const GRANTS: usize = 64;
+/// Longest source of a grant, in bytes.
+pub const GRANT_SOURCE_BYTES: usize = 100;

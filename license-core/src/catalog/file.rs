@@ -27,6 +27,7 @@ impl PlanCatalog {
     ///     customer_release = true    # default: false
     ///     max_countries_per_day = 3  # default: no event
     ///     max_devices_per_day = 20   # default: no event
+    ///     require = ["device"]       # default: [], or ["product"] if the product is not "default"
     ///     features = { api = true, seats = 25, support = "email" }
     ///     updates = { months = 12, after_expiry = "old_versions" }    # default: all versions
     ///     over_limit = { devices = 1, domains = 0 }    # default
@@ -67,8 +68,8 @@ fn refuse_two_terms(file: &toml::Table) -> Result<(), PlanCatalogError> {
 mod tests {
     use super::*;
     use crate::catalog::{
-        AfterExpiry, DevicePolicy, DomainPolicy, ExemptHosts, Limit, OverLimit, Period, Term, TermStart,
-        Updates,
+        AfterExpiry, DevicePolicy, DomainPolicy, ExemptHosts, Limit, OverLimit, Period, RequiredClaim, Term,
+        TermStart, Updates,
     };
     use crate::limits;
 
@@ -82,7 +83,7 @@ mod tests {
             "updates = {years = 1, after_expiry = \"old_versions\"}\nover_limit = {devices = 1}\n\
              product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
-             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nfeatures = {a = true, b = 7, c = \"x\"}",
+             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nrequire = [\"domain\", \"device\"]\nfeatures = {a = true, b = 7, c = \"x\"}",
         );
         let plans = PlanCatalog::from_toml(&text).unwrap();
         let expected = Plan::new("p")
@@ -98,6 +99,7 @@ mod tests {
             .customer_release(true)
             .max_countries_per_day(Some(2))
             .max_devices_per_day(Some(limits::MAX_SLOTS))
+            .require([RequiredClaim::Device, RequiredClaim::Domain])
             .feature("a", true)
             .feature("b", 7)
             .feature("c", "x")
@@ -161,6 +163,7 @@ mod tests {
         };
         let named = |name: &str| plan("1", "1").replace("plans.p", &format!("plans.{name}"));
         let long = "x".repeat(limits::PLAN_NAME_BYTES + 1);
+        let long_feature = format!("features = {{a = \"{}\"}}", "x".repeat(limits::FEATURE_TEXT_BYTES + 1));
         for (text, part) in [
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
@@ -202,6 +205,10 @@ mod tests {
             (&entry("max_countries_per_day = 0"), "max_countries_per_day must be 1 to"),
             (&entry("max_devices_per_day = 10000001"), "max_devices_per_day must be 1 to"),
             (&entry("features = {a = 1.5}"), "did not match"),
+            (&entry("features = {\"\" = 1}"), "feature \"\": the name of a feature must be 1 to"),
+            (&entry(&long_feature), "the text of a feature can have at most"),
+            (&entry("require = [\"user\"]"), "unknown variant `user`"),
+            (&entry("require = \"product\""), "invalid type"),
         ] {
             let error = PlanCatalog::from_toml(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text:?}: {error}");

@@ -9,8 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::PlanCatalogError;
 use super::exempt_hosts::ExemptHosts;
 use super::feature::{FeatureValue, Features};
+use super::feature_name::FeatureName;
 use super::limit::Limit;
 use super::over_limit::OverLimit;
+use super::required_claim::{RequiredClaim, RequiredClaims};
 use super::term::{Term, term_or_short_form};
 use super::updates::{AfterExpiry, Updates};
 use crate::builder::setters;
@@ -102,6 +104,15 @@ pub struct Plan {
     /// Slots that validations can take beyond the limits.
     #[serde(default)]
     pub over_limit: OverLimit,
+    /// The parts that every claim must have; `None` requires the product, unless it is [`DEFAULT_PRODUCT`].
+    #[serde(default)]
+    pub require: Option<RequiredClaims>,
+}
+
+/// Returns whether the text can name a plan or a product.
+pub(crate) fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    (1..=limits::PLAN_NAME_BYTES).contains(&text.len()) && text.chars().all(allowed)
 }
 
 fn default_product() -> String {
@@ -147,6 +158,7 @@ impl Plan {
             features: Arc::default(),
             updates: None,
             over_limit: OverLimit::default(),
+            require: None,
         }
     }
 
@@ -167,11 +179,27 @@ impl Plan {
         over_limit: OverLimit,
     }
 
+    /// Sets the parts that every claim must have.
+    #[must_use]
+    pub fn require(mut self, claims: impl IntoIterator<Item = RequiredClaim>) -> Self {
+        self.require = Some(claims.into_iter().collect());
+        self
+    }
+
     /// Adds or replaces a feature.
     #[must_use]
     pub fn feature(mut self, name: impl Into<String>, value: impl Into<FeatureValue>) -> Self {
         Arc::make_mut(&mut self.features).insert(name.into(), value.into());
         self
+    }
+
+    /// Returns whether every claim must have this part.
+    #[must_use]
+    pub fn requires(&self, claim: RequiredClaim) -> bool {
+        match &self.require {
+            Some(required) => required.contains(&claim),
+            None => claim == RequiredClaim::Product && self.product != DEFAULT_PRODUCT,
+        }
     }
 
     /// Sets a [`term`](field@Self::term) of some days that starts with the issue; `None` is perpetual.
@@ -206,9 +234,8 @@ impl Plan {
 
     pub(super) fn check(&self) -> Result<(), PlanCatalogError> {
         let bad = |reason: String| PlanCatalogError::Plan { plan: self.name.clone(), reason };
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         for (noun, name) in [("a plan", &self.name), ("a product", &self.product)] {
-            if name.is_empty() || name.len() > limits::PLAN_NAME_BYTES || !name.chars().all(allowed) {
+            if !is_name(name) {
                 return Err(bad(format!(
                     "the name of {noun} must be 1 to {} of a–z, 0–9, _ and -",
                     limits::PLAN_NAME_BYTES
@@ -250,6 +277,10 @@ impl Plan {
         }
         if self.features.len() > limits::PLAN_FEATURES {
             return Err(bad(format!("a plan can have at most {} features", limits::PLAN_FEATURES)));
+        }
+        for (name, value) in &*self.features {
+            FeatureName::parse(name).map_err(|error| bad(format!("feature {name:?}: {error}")))?;
+            value.check().map_err(|error| bad(format!("feature {name:?}: {error}")))?;
         }
         Ok(())
     }

@@ -16,19 +16,21 @@ pub(super) fn activate(
     candidates: &[EvictionCandidate],
     claim: &Claim,
     plans: &PlanCatalog,
-) -> Result<(), Denial> {
+) -> Result<(), Vec<Denial>> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
-    let needed = assess(&draft.license, plans, held, claim, draft.now)?;
+    let plan = plan_of(&draft.license, plans).map(AsRef::as_ref);
+    let needed = assess(&draft.license, plan, held, claim, draft.now)?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
         // The store found too few devices to evict. Denying is safer than overselling.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);
-        Denial::DeviceLimitReached { used, limit }
+        vec![Denial::DeviceLimitReached { used, limit }]
     })?;
     if needed.first {
         draft.license.activated_at = Some(draft.now);
         if draft.license.awaits_first_use() {
-            let plan = plan_of(&draft.license, plans)?;
-            start_term(&mut draft.license, plan, draft.now)?;
+            let plan = plan_of(&draft.license, plans);
+            let started = plan.and_then(|plan| start_term(&mut draft.license, plan, draft.now));
+            started.map_err(|denial| vec![denial])?;
         }
         draft.emit(EventType::LicenseActivated, json!({}));
     }

@@ -75,6 +75,8 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::RotateKey { .. } => "license.rotate_key",
         Command::Revoke => "license.revoke",
         Command::EraseCustomer(_) => "license.erase_customer",
+        Command::AddGrant(_) => "license.add_grant",
+        Command::RemoveGrant(_) => "license.remove_grant",
     }
 }
 
@@ -83,7 +85,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 9] {
+fn fields(license: &License) -> [(&'static str, Value); 10] {
     let License {
         id: _,
         key_digest: _,
@@ -106,6 +108,7 @@ fn fields(license: &License) -> [(&'static str, Value); 9] {
         anchor_day: _,
         term: LicenseTerm { starts, started_at },
         updates_until,
+        grants,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -117,6 +120,7 @@ fn fields(license: &License) -> [(&'static str, Value); 9] {
         ("expires_at", json!(expires_at)),
         ("term", json!({ "starts": starts, "started_at": started_at })),
         ("updates_until", json!(updates_until)),
+        ("grants", json!(grants)),
     ]
 }
 

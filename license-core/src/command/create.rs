@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Draft;
 use super::audit;
 use super::change::register;
+use super::grant::new_grants;
 use super::idempotency::Idempotency;
 use super::lifecycle::supported_time;
 use super::term::{set_expiry, start_term};
@@ -16,7 +17,7 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
+    Activation, Counters, CustomerEmail, Expiry, Grant, License, LicenseChanged, LicenseDetail, LicenseId,
     LicenseState, LicenseTerm, Metadata,
 };
 use crate::limits;
@@ -47,6 +48,8 @@ pub struct LicenseSpec {
     pub expires_at: Option<Expiry>,
     /// Notes of the vendor.
     pub metadata: Metadata,
+    /// Features beyond those of the plan. Of two with the same feature and source, the last one counts.
+    pub grants: Vec<Grant>,
 }
 
 impl LicenseSpec {
@@ -61,6 +64,7 @@ impl LicenseSpec {
             domains: Vec::new(),
             expires_at: None,
             metadata: Metadata::default(),
+            grants: Vec::new(),
         }
     }
 
@@ -73,11 +77,13 @@ impl LicenseSpec {
     setters! {
         domains: impl Into<Vec<DomainName>>,
         metadata: Metadata,
+        grants: impl Into<Vec<Grant>>,
     }
 
     /// Returns a text that is equal for equal specs only, to compare requests.
     pub(crate) fn content(&self) -> String {
-        let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata } = self;
+        let Self { plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, grants } =
+            self;
         let domains: Vec<_> = domains.iter().map(DomainName::as_str).collect();
         // An array of fixed length, in which `[null]` (unlimited) and `null` (not given) differ.
         json!([
@@ -88,6 +94,7 @@ impl LicenseSpec {
             domains,
             expires_at.map(|expiry| [expiry.moment()]),
             metadata,
+            grants,
         ])
         .to_string()
     }
@@ -127,7 +134,8 @@ impl NewLicense {
 ///
 /// # Errors
 /// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
-/// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
+/// [`Denial::TooFar`], [`Denial::Expired`] if `expires_at` is not in the future, or [`Denial::GrantEnded`] or
+/// [`Denial::GrantLimitReached`] as [`Command::AddGrant`](super::Command::AddGrant).
 pub fn create(
     id: LicenseId,
     key: (KeyDigest, SealedKey),
@@ -164,6 +172,7 @@ pub fn create(
         anchor_day: None,
         term: LicenseTerm { starts, started_at: None },
         updates_until: None,
+        grants: new_grants(&spec.grants, now)?,
     };
     if starts == TermStart::Issue {
         start_term(&mut license, plan, now)?;

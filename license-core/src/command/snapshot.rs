@@ -35,7 +35,9 @@ impl Command {
             | Self::Renew
             | Self::Revoke
             | Self::Label(..)
-            | Self::EraseCustomer(_) => [None, None],
+            | Self::EraseCustomer(_)
+            | Self::AddGrant(_)
+            | Self::RemoveGrant(_) => [None, None],
             Self::Change(patch) if patch.domains.is_none() => [None, None],
             Self::Release(_)
             | Self::Deactivate(_)

@@ -1,7 +1,9 @@
 //! Tests of every status and command, and of rules that need more than a table.
 
 mod changes;
+mod claims;
 mod devices;
+mod grants;
 mod notices;
 mod over_limit;
 mod terms;
@@ -14,13 +16,14 @@ use serde_json::json;
 
 use super::*;
 use crate::catalog::{
-    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, Term, TermStart, Updates,
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
+    Updates,
 };
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
-    ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
-    Metadata, MetadataPatch, Reminders, Status,
+    ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, Grant, LicenseDetail, LicenseId,
+    LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
@@ -66,6 +69,14 @@ fn plans() -> PlanCatalog {
             .over_limit(OverLimit { devices: 1, domains: 0 })
             .device_policy(DevicePolicy::EvictOldest),
         Plan::new("staged").max_domains(1).exempt_hosts(vec![domain("*.staging.example.net")]),
+        Plan::new("editor")
+            .product("editor")
+            .max_domains(1)
+            .max_devices(1)
+            .term_days(30)
+            .feature("api", true),
+        Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
+        Plan::new("free_editor").product("editor").require([]),
     ])
     .unwrap()
 }
@@ -123,6 +134,7 @@ impl TestLicense {
 
     fn in_status(status: Status) -> Self {
         let mut tested = Self::new("small", &["example.com"]);
+        tested.done(&Command::AddGrant(Grant::new("export", true).unwrap()));
         match status {
             Status::Active => {}
             Status::Suspended => tested.done(&Command::Suspend),
@@ -168,6 +180,10 @@ impl TestLicense {
             CommandOutcome::Denied(denial) => {
                 assert_eq!(changes, None, "a denial changes nothing");
                 Err(denial)
+            }
+            CommandOutcome::NotActivated(denied) => {
+                assert_eq!(changes, None, "a denial changes nothing");
+                Err(denied.reason().clone())
             }
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 let Some(decided) = changes else {
@@ -250,6 +266,8 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ),
         ("rotate_key", rotate),
         ("revoke", Command::Revoke),
+        ("add_grant", Command::AddGrant(Grant::new("seats", 5).unwrap())),
+        ("remove_grant", Command::RemoveGrant(Grant::new("export", 1).unwrap().id())),
     ]
 }
 
@@ -274,6 +292,8 @@ fn commands_follow_the_status_table() {
         ("change", [updated, updated, updated, revoked]),
         ("rotate_key", [rotated, rotated, rotated, revoked]),
         ("revoke", [revoke, revoke, revoke, ""]),
+        ("add_grant", [updated, updated, updated, revoked]),
+        ("remove_grant", [updated, updated, updated, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];
@@ -505,6 +525,7 @@ fn stale_version_is_denied() {
         let found = match decide(bare_view(&tested.license), &Command::Suspend, &context).outcome {
             CommandOutcome::Done(_) | CommandOutcome::Repeated(_) => None,
             CommandOutcome::Denied(denial) => Some(denial),
+            CommandOutcome::NotActivated(denied) => panic!("{denied:?}"),
         };
         assert_eq!(found, denial);
     }
@@ -526,8 +547,11 @@ fn expiry_and_grace_are_exact_to_the_microsecond() {
     ] {
         assert_eq!(tested.license.status(time), status, "{time}");
         let evaluation = evaluate(&snapshot, &Claim::default(), &plans, time).unwrap();
-        let expired = evaluation == Evaluation::Decided(Verdict::Denied(Denial::Expired { since: end }));
-        assert_eq!(expired, denied, "{time}");
+        let found = match evaluation {
+            Evaluation::Decided(Verdict::Denied(denied)) => Some(denied.reason().clone()),
+            _ => None,
+        };
+        assert_eq!(found, denied.then_some(Denial::Expired { since: end }), "{time}");
     }
 }
 
@@ -563,10 +587,17 @@ fn evaluate_and_activate_agree() {
         let bindings = tested.activations.iter().map(|activation| activation.binding.clone());
         let snapshot = LicenseSnapshot::new(Arc::new(tested.license.clone()), bindings);
         let evaluation = evaluate(&snapshot, &claim, &plans, now()).unwrap();
-        match (evaluation, tested.run(&Command::Activate(claim))) {
-            (Evaluation::Decided(Verdict::Denied(evaluated)), Err(decided)) => assert_eq!(evaluated, decided),
-            (Evaluation::Decided(Verdict::Valid(_)), Ok(events)) => assert!(events.is_empty()),
-            (Evaluation::NeedsActivation, Ok(events)) => assert!(!events.is_empty()),
+        let outcome = tested.decide(&Command::Activate(claim.clone())).outcome;
+        match (evaluation, outcome) {
+            (Evaluation::Decided(Verdict::Denied(evaluated)), CommandOutcome::NotActivated(decided)) => {
+                assert_eq!(evaluated, decided, "with the same facts");
+            }
+            (Evaluation::Decided(Verdict::Valid(_)), CommandOutcome::Done(_)) => {
+                assert!(tested.run(&Command::Activate(claim)).unwrap().is_empty());
+            }
+            (Evaluation::NeedsActivation, CommandOutcome::Done(_)) => {
+                assert!(!tested.run(&Command::Activate(claim)).unwrap().is_empty());
+            }
             (evaluated, decided) => panic!("{evaluated:?} but {decided:?}"),
         }
     }
@@ -607,7 +638,7 @@ fn creation_applies_plan_and_spec() {
 #[test]
 fn request_digest_depends_on_every_field() {
     let spec = || LicenseSpec::new("small", email());
-    let edits: [&dyn Fn(&mut LicenseSpec); 10] = [
+    let edits: [&dyn Fn(&mut LicenseSpec); 12] = [
         &|_| {},
         &|spec| spec.plan = "large".to_owned(),
         &|spec| spec.customer_email = CustomerEmail::parse("b@example.com").unwrap(),
@@ -618,6 +649,8 @@ fn request_digest_depends_on_every_field() {
         &|spec| spec.expires_at = Some(Expiry::Never),
         &|spec| spec.expires_at = Some(Expiry::At(now())),
         &|spec| spec.metadata = Metadata::from_json(json!({"a": 1})).unwrap(),
+        &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap()],
+        &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap().until(now()).unwrap()],
     ];
     let contents: std::collections::BTreeSet<_> = edits
         .iter()

@@ -51,7 +51,7 @@ impl ActivationService {
                 match self.licenses.execute(&id, &Command::ReleaseIdle, &context).await {
                     Ok(CommandOutcome::Done(_) | CommandOutcome::Repeated(_)) => released += 1,
                     // The device was seen since, or another node was first.
-                    Ok(CommandOutcome::Denied(_)) => {}
+                    Ok(CommandOutcome::Denied(_) | CommandOutcome::NotActivated(_)) => {}
                     Err(error) => failure = Some(error),
                 }
             }

@@ -11,7 +11,7 @@ use crate::command::{Command, CommandOutcome, IdempotencyKey, LicensePatch, Lice
 use crate::error::{Resource, ServiceError};
 use crate::json::LicenseJson;
 use crate::key::LicenseKey;
-use crate::license::{ActivationId, LicenseDetail, LicenseId};
+use crate::license::{ActivationId, Grant, GrantId, LicenseDetail, LicenseId};
 use crate::limits;
 use crate::store::{Created, LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest, StoreError};
 use crate::validation::Denial;
@@ -168,6 +168,9 @@ impl LicenseService {
             CommandOutcome::Done(_) => false,
             CommandOutcome::Repeated(_) => true,
             CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+            CommandOutcome::NotActivated(denied) => {
+                return Err(ServiceError::Denied(denied.reason().clone()));
+            }
         };
         // A validation that read the license before may still be about to answer "valid".
         self.context.barrier.wait_for_earlier().await;
@@ -224,6 +227,23 @@ impl LicenseService {
         activation: ActivationId,
     ) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::Release(activation), None).await
+    }
+
+    /// Grants a feature, in place of the grant with the same feature and source. Grants are added in order, and
+    /// the last one in force wins.
+    ///
+    /// # Errors
+    /// Returns [`Denial::GrantEnded`] or [`Denial::GrantLimitReached`] as [`ServiceError::Denied`].
+    pub async fn grant(&self, id: &LicenseId, grant: Grant) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::AddGrant(grant), None).await
+    }
+
+    /// Removes a grant.
+    ///
+    /// # Errors
+    /// Returns [`Denial::GrantNotFound`] as [`ServiceError::Denied`] if there is no such grant.
+    pub async fn remove_grant(&self, id: &LicenseId, grant: GrantId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::RemoveGrant(grant), None).await
     }
 
     /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call

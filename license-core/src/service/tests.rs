@@ -21,7 +21,7 @@ use crate::license::{
 };
 use crate::store::{BoxError, Created, MockCatalogStore, MockEventStore, MockLicenseStore, Page, StoreError};
 use crate::usage::{Client, Location, Validation, ValidationOutcome};
-use crate::validation::{Claim, Denial, DenialCode, LicenseSnapshot, Verdict};
+use crate::validation::{Claim, Denial, DenialCode, DeniedLicense, LicenseSnapshot, Verdict};
 
 const KEY: &str = "TO-7K3F-M2QA-ZZ81-94FY";
 
@@ -219,7 +219,7 @@ async fn denied_verdict_is_recorded_without_a_command() {
         finds(&mut store, License { state, ..license() }, &[]);
         records(&mut store, ValidationOutcome::Denied(code));
         let verdict = validation(store).await.validate(&request(Some("new.com"), Some("d"))).await.unwrap();
-        assert!(matches!(verdict, Verdict::Denied(denial) if denial.code() == code));
+        assert!(matches!(verdict, Verdict::Denied(denied) if denied.code() == code));
     }
 }
 
@@ -244,7 +244,8 @@ async fn new_domain_and_device_are_one_command() {
                 Ok(if granted {
                     CommandOutcome::Done(Arc::new(license()))
                 } else {
-                    CommandOutcome::Denied(full)
+                    let denied = DeniedLicense::new(vec![full], Arc::new(license())).unwrap();
+                    CommandOutcome::NotActivated(denied)
                 })
             });
         let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);
@@ -491,7 +492,10 @@ mod events {
             let service = Fixture::with(store, Some(events)).await.validation;
             for _ in 0..5 {
                 let verdict = service.validate(&request(Some("b.com"), None)).await.unwrap();
-                assert!(matches!(verdict, Verdict::Denied(Denial::DomainLimitReached { .. })), "{verdict:?}");
+                assert!(
+                    matches!(&verdict, Verdict::Denied(denied) if denied.code() == DenialCode::DomainLimitReached),
+                    "{verdict:?}"
+                );
             }
         }
     }

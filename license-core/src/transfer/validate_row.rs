@@ -82,6 +82,7 @@ pub(crate) fn validate_row(
         anchor_day: None,
         term: LicenseTerm { starts: TermStart::Issue, started_at: None },
         updates_until: None,
+        grants: line.grants,
     };
     term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
     // No event is due for a term that ended before the import.

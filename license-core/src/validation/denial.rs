@@ -116,6 +116,48 @@ pub enum Denial {
         /// The `updates_until` of the license.
         until: DateTime<Utc>,
     },
+    /// The license is for another product, which the denial does not name.
+    #[error("This license is not for the product {product:?}.")]
+    ProductMismatch {
+        /// The product of the claim.
+        product: String,
+    },
+    /// The plan requires that claims name their product.
+    #[error("The license requires that the software names its product.")]
+    ProductRequired,
+    /// The plan requires that claims name a domain.
+    #[error("The license requires that the software sends its domain.")]
+    DomainRequired,
+    /// The plan requires that claims have a fingerprint.
+    #[error("The license requires that the software sends the fingerprint of its device.")]
+    DeviceRequired,
+    /// The license lacks features that the claim asks for.
+    #[error("The license does not include {}.", .features.join(", "))]
+    FeatureMissing {
+        /// The names of the missing features.
+        features: Vec<String>,
+    },
+    /// The claim may take no slot, and the domain holds none.
+    #[error("The domain {domain} is not activated.")]
+    DomainNotActivated {
+        /// The domain of the claim.
+        domain: DomainName,
+    },
+    /// The claim may take no slot, and the device holds none.
+    #[error("This device is not activated.")]
+    DeviceNotActivated,
+    /// A new grant would have ended already.
+    #[error("The end of a grant must be in the future, and {} is not.", .until.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    GrantEnded {
+        /// The end of the grant.
+        until: DateTime<Utc>,
+    },
+    /// The license has no room for another grant.
+    #[error("A license can have at most {} grants; remove one first.", limits::GRANTS)]
+    GrantLimitReached,
+    /// The license has no such grant.
+    #[error("The license has no grant of this feature with this source.")]
+    GrantNotFound,
 }
 
 macro_rules! denial_codes {
@@ -156,4 +198,14 @@ denial_codes! {
     Metadata => MetadataInvalid = "METADATA_INVALID",
     TermNotStarted => TermNotStarted = "TERM_NOT_STARTED",
     VersionNotCovered => VersionNotCovered = "VERSION_NOT_COVERED",
+    ProductMismatch => ProductMismatch = "PRODUCT_MISMATCH",
+    ProductRequired => ProductRequired = "PRODUCT_REQUIRED",
+    DomainRequired => DomainRequired = "DOMAIN_REQUIRED",
+    DeviceRequired => DeviceRequired = "DEVICE_REQUIRED",
+    FeatureMissing => FeatureMissing = "FEATURE_MISSING",
+    DomainNotActivated => DomainNotActivated = "DOMAIN_NOT_ACTIVATED",
+    DeviceNotActivated => DeviceNotActivated = "DEVICE_NOT_ACTIVATED",
+    GrantEnded => GrantEnded = "GRANT_ENDED",
+    GrantLimitReached => GrantLimitReached = "GRANT_LIMIT_REACHED",
+    GrantNotFound => GrantNotFound = "GRANT_NOT_FOUND",
 }

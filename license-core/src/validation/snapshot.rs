@@ -55,6 +55,11 @@ impl LicenseSnapshot {
         &self.license
     }
 
+    /// Returns a new reference to the license.
+    pub(super) fn shared_license(&self) -> Arc<License> {
+        Arc::clone(&self.license)
+    }
+
     /// Returns the bindings that were read, in no particular order.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter()
@@ -64,8 +69,9 @@ impl LicenseSnapshot {
     #[must_use]
     pub fn heap_size(&self) -> usize {
         let counters = 2 * size_of::<usize>();
-        let License { plan, customer_email, metadata, .. } = self.license();
-        let texts = plan.capacity() + customer_email.as_str().len() + metadata.heap_size();
+        let License { plan, customer_email, metadata, grants, .. } = self.license();
+        let texts =
+            plan.capacity() + customer_email.as_str().len() + metadata.heap_size() + grants.heap_size();
         counters + size_of::<License>() + texts + self.bindings.heap_size()
     }
 

@@ -6,8 +6,8 @@ use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
 use license_core::catalog::{
-    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, PlanCatalog, Term, TermStart,
-    Updates,
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, PlanCatalog, RequiredClaim,
+    Term, TermStart, Updates,
 };
 use license_core::clock::ManualClock;
 use license_core::domain::DomainName;
@@ -64,7 +64,10 @@ impl TestApp {
         let generous = Plan::new("generous").max_devices(1).over_limit(OverLimit { devices: 1, domains: 0 });
         let staging = DomainName::parse_registered("*.staging.example.net").unwrap();
         let staged = Plan::new("staged").exempt_hosts(vec![staging]);
-        let own = [registered, perpetual, roaming, boxed, fallback, generous, staged];
+        let editor =
+            Plan::new("editor").product("editor").max_domains(1).max_devices(1).feature("export", true);
+        let bound = Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]);
+        let own = [registered, perpetual, roaming, boxed, fallback, generous, staged, editor, bound];
         let plans = PlanCatalog::new(plans.into_iter().chain(own)).unwrap();
         let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
         let services = Services::open(store, options).await.unwrap();

@@ -64,7 +64,7 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
             "POST",
             "/api/v1/licenses",
             json!({ "plan": "starter", "email": EMAIL }),
-            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata.",
+            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, grants.",
         ),
         (
             "PUT",
@@ -93,7 +93,7 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
 #[tokio::test]
 async fn value_that_is_not_found_lists_what_there_is() {
     let app = TestApp::new().await;
-    let plans = "boxed, enterprise, fallback, generous, perpetual, professional, registered, roaming, staged, starter";
+    let plans = "bound, boxed, editor, enterprise, fallback, generous, perpetual, professional, registered, roaming, staged, starter";
     for (target, field, detail) in [
         (
             "customer_email=a+b@example.com",

@@ -27,7 +27,9 @@ CREATE TABLE licenses (
     term_starts     TEXT COLLATE "C" NOT NULL,
     -- NULL while the term waits for the first use.
     term_started_at BIGINT,
-    updates_until   BIGINT
+    updates_until   BIGINT,
+    -- A JSON list of grants.
+    grants          TEXT COLLATE "C" NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

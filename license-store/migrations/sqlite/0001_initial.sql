@@ -27,7 +27,9 @@ CREATE TABLE licenses (
     term_starts     TEXT    NOT NULL,
     -- NULL while the term waits for the first use.
     term_started_at INTEGER,
-    updates_until   INTEGER
+    updates_until   INTEGER,
+    -- A JSON list of grants.
+    grants          TEXT    NOT NULL DEFAULT '[]'
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::catalog::{
-    DevicePolicy, Limit, OverLimit, Period, Plan, PlanCatalog, Term, TermStart, Updates,
+    DevicePolicy, Limit, OverLimit, Period, Plan, PlanCatalog, RequiredClaim, Term, TermStart, Updates,
 };
 use license_core::command::{
     Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, LicensePatch, LicenseSpec,
@@ -45,6 +45,8 @@ pub(super) fn plans() -> PlanCatalog {
             .term(Term::years(1).starts(TermStart::FirstUse))
             .updates(Updates::new(Period::Months(12))),
         Plan::new("generous").max_domains(2).max_devices(2).over_limit(OverLimit { devices: 1, domains: 1 }),
+        Plan::new("editor").product("editor"),
+        Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
     ])
     .expect("plans in bounds")
 }
@@ -177,6 +179,7 @@ fn outcome(result: Result<CommandOutcome>) -> Done {
     match result.expect("execute") {
         CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => Ok(license),
         CommandOutcome::Denied(denial) => Err(denial.code()),
+        CommandOutcome::NotActivated(denied) => Err(denied.code()),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Cases for [`LicenseStore`](license_core::store::LicenseStore).
 
 pub mod changes;
+pub mod claims;
 pub mod create;
 pub mod evictions;
 pub mod execute;
+pub mod grants;
 pub mod idempotency;
 pub mod keys;
 pub mod lists;
@@ -48,4 +50,8 @@ cases! { $ license_store_tests LicenseStore licenses
     terms: term_and_window_are_stored, renewals_keep_the_anchor_day, first_use_starts_the_term_once,
         waiting_license_never_expires;
     over_limit: slots_beyond_the_limit_are_never_oversold;
+    claims: claim_for_another_product_takes_no_slot, claim_without_a_required_part_is_denied,
+        denied_claim_has_all_reasons_and_the_license, claim_that_may_not_activate_takes_no_slot;
+    grants: grants_are_stored_in_order, largest_grants_are_stored, grants_end_to_the_microsecond,
+        racing_grants_are_all_stored;
 }

@@ -119,4 +119,8 @@ flaws! {
     ForgetsAnchorDay => "licenses::terms::renewals_keep_the_anchor_day",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
+    /// Decides on the domain and the device of a claim only.
+    DropsProductOfClaims => "licenses::claims::claim_for_another_product_takes_no_slot",
+    /// Writes the change of a command without its grants.
+    ForgetsGrants => "licenses::grants::grants_are_stored_in_order",
 }

@@ -86,8 +86,8 @@ fn unread_devices_are_not_evicted() {
         tested.done(&device(name));
     }
     let Decision { outcome, changes } = decide(bare_view(&tested.license), &device("c"), &context());
-    let expected = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
-    assert_eq!((outcome, changes), (CommandOutcome::Denied(expected), None));
+    let CommandOutcome::NotActivated(denied) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((denied.code(), changes), (DenialCode::DeviceLimitReached, None));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::catalog::{Limit, TermStart};
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, LicenseTerm, Metadata,
+    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, Grants, License, LicenseId, LicenseTerm,
+    Metadata,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -50,6 +51,8 @@ pub struct LicenseLine {
     pub(crate) domains: Vec<DomainName>,
     #[serde(skip_serializing)]
     pub(crate) devices: Option<Vec<Fingerprint>>,
+    #[serde(default)]
+    pub(crate) grants: Grants,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -146,6 +149,7 @@ impl LicenseLine {
             anchor_day,
             term,
             updates_until,
+            grants,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -168,6 +172,7 @@ impl LicenseLine {
             last_validated_at: last_validated_at.map(Time),
             domains: Vec::new(),
             devices: None,
+            grants,
             notes: Vec::new(),
             anchor_day,
             term: Some(term.into()),

@@ -102,6 +102,7 @@ fn done(outcome: CommandOutcome) -> Arc<License> {
     match outcome {
         CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,
         CommandOutcome::Denied(denial) => panic!("{denial}"),
+        CommandOutcome::NotActivated(denied) => panic!("{}", denied.reason()),
     }
 }
 

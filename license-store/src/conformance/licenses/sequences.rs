@@ -38,6 +38,11 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         let device = device.map(|number| format!("device {number}"));
         SequenceStep::Execute(activate(host.as_deref(), device.as_deref()))
     });
+    let grants = (any::<bool>(), 0..3_i64, of(50..70_i64)).prop_map(|(added, value, end)| {
+        let grant = Grant::new(if value == 0 { "export" } else { "seats" }, value).expect("a grant");
+        let grant = end.map_or(grant.clone(), |seconds| grant.until(at(seconds)).expect("a time in range"));
+        SequenceStep::Execute(if added { Command::AddGrant(grant) } else { Command::RemoveGrant(grant.id()) })
+    });
     let step = prop_oneof![
         8 => claim,
         3 => (1..12_u64).prop_map(SequenceStep::Release),
@@ -47,6 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         4 => change,
         1 => Just(SequenceStep::Rotate),
         1 => Just(SequenceStep::Execute(Command::Revoke)),
+        2 => grants,
         4 => (any::<bool>(), 0..50_i64).prop_map(|(valid, seconds)| SequenceStep::Record(valid, seconds)),
     ];
     vec((0..PLANS.len(), step, weighted(0.1, 1..6_u64)), 20..60)
@@ -101,7 +107,7 @@ async fn check(
     }
     for new in &licenses {
         let id = &new.license.id;
-        prop_assert_eq!(ok!(other.get(id)), ok!(memory.get(id)));
+        prop_assert_eq!(detail(other, id).await, detail(&memory, id).await);
         if let Some(found) = license_events(other, id, 0).await {
             let expected = license_events(&memory, id, 0).await.unwrap_or_default();
             let [found, expected] =

@@ -46,6 +46,7 @@ impl<R: SqlRow> Reader<'_, R> {
                 started_at: self.maybe_time("term_started_at")?,
             },
             updates_until: self.maybe_time("updates_until")?,
+            grants: self.parsed("grants", |text| serde_json::from_str(text))?,
         })
     }
 
@@ -118,6 +119,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         anchor_day,
         term: LicenseTerm { starts, started_at },
         updates_until,
+        grants,
     } = license;
     [
         id.as_str().into(),
@@ -143,6 +145,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         starts.as_str().into(),
         micros(*started_at).into(),
         micros(*updates_until).into(),
+        json!(grants).to_string().into(),
     ]
 }
 

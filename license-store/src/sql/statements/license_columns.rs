@@ -33,7 +33,7 @@ impl Column {
 }
 
 /// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
-pub(crate) const COLUMNS: [Column; 23] = [
+pub(crate) const COLUMNS: [Column; 24] = [
     text("id"),
     bytes("key_digest").indexed(),
     bytes("sealed_key"),
@@ -57,6 +57,7 @@ pub(crate) const COLUMNS: [Column; 23] = [
     text("term_starts"),
     int("term_started_at"),
     int("updates_until"),
+    text("grants"),
 ];
 
 /// The names, separated by commas.

@@ -6,7 +6,7 @@ use crate::access::Scope;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
-use crate::license::{FingerprintError, LicenseId};
+use crate::license::{ActivationIdError, FingerprintError, LicenseId};
 use crate::limits;
 use crate::store::StoreError;
 use crate::usage::UsageError;
@@ -121,6 +121,9 @@ pub enum ValidateError {
     /// The text is not a fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
+    /// The text is not an activation id.
+    #[error("{0}")]
+    Activation(#[from] ActivationIdError),
     /// The store failed. Nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::Limit;
 use crate::debug::partial_debug;
-use crate::license::{Activation, LicenseDetail, Metadata};
+use crate::license::{Activation, LicenseDetail, Metadata, Reason};
 
 /// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
@@ -30,6 +30,7 @@ pub struct LicenseJson<'a> {
     activated_at: Option<DateTime<Utc>>,
     version: u64,
     product: &'a str,
+    state_reason: Option<&'a str>,
 }
 
 impl<'a> LicenseJson<'a> {
@@ -60,6 +61,7 @@ impl<'a> LicenseJson<'a> {
             activated_at: license.activated_at,
             version: license.version,
             product: &license.product,
+            state_reason: license.state_reason.as_ref().map(Reason::as_str),
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Licenses: stored fields, status, customer, activations.
 
 mod activation;
+mod block;
 mod counters;
 mod customer;
 mod expiry_notice;
 mod fingerprint;
 mod label;
 mod metadata;
+mod numbered_id;
+mod reason;
 mod status;
 
 use std::sync::Arc;
@@ -17,13 +20,17 @@ use crate::catalog::{Limit, Plan};
 use crate::key::{KeyDigest, SealedKey};
 
 pub use crate::id::{IdError, LicenseId};
-pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
+pub use activation::{
+    Activation, ActivationId, ActivationIdError, ActivationKind, ActivationTarget, Binding, ReleaseCause,
+};
+pub use block::{Block, BlockId, BlockIdError, Blocks, BlocksError};
 pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
+pub use reason::{Reason, ReasonError};
 pub use status::{Expiry, LicenseState, Status};
 
 /// The part of a license that commands change. Validations change [`Counters`].
@@ -65,6 +72,10 @@ pub struct License {
     pub last_event: u64,
     /// The last event about the end of the term.
     pub expiry_notice: Option<ExpiryNotice>,
+    /// The reason why the license is suspended or revoked, if one was given.
+    pub state_reason: Option<Reason>,
+    /// The blocked domains and devices.
+    pub blocks: Blocks,
 }
 
 impl License {

@@ -100,3 +100,7 @@ pub const IMPORTED_KEY_FORMATS: usize = 16;
 pub const IMPORT_LINE_BYTES: usize = 256 * 1024;
 /// Activations of one license in an import.
 pub const IMPORT_ACTIVATIONS: usize = 1_000_000;
+/// Longest reason of a change, in bytes.
+pub const REASON_BYTES: usize = 255;
+/// Blocked domains and devices of one license. They are read with the license.
+pub const BLOCKS: usize = 100;

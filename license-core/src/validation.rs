@@ -35,7 +35,8 @@ pub(crate) struct Needed {
 /// Returns the changes that a claim needs to be valid, or the denial. Validations and the command that takes
 /// slots both use this rule.
 ///
-/// Denials are checked in this order: revoked, suspended, unknown plan, expired, domain, device.
+/// Denials are checked in this order: revoked, suspended, unknown plan, expired, domain, device. A blocked
+/// domain or device is denied even if it holds a slot or needs none.
 pub(crate) fn assess(
     license: &License,
     plans: &PlanCatalog,
@@ -52,6 +53,11 @@ pub(crate) fn assess(
     }
     let mut needed = Needed { first: license.activated_at.is_none(), ..Needed::default() };
     if let Some(domain) = &claim.domain
+        && license.blocks.has_domain(domain)
+    {
+        return Err(Denial::DomainBlocked { domain: domain.clone() });
+    }
+    if let Some(domain) = &claim.domain
         && !held.domain
         && !(plan.exempt_hosts && domain.is_exempt())
     {
@@ -63,6 +69,9 @@ pub(crate) fn assess(
             return Err(Denial::DomainLimitReached { used: slots.used, limit: slots.limit });
         }
         needed.domain = true;
+    }
+    if claim.fingerprint.as_ref().is_some_and(|device| license.blocks.has_device(device)) {
+        return Err(Denial::DeviceBlocked);
     }
     if claim.fingerprint.is_some() && !held.device {
         let slots = license.slots(ActivationKind::Device);

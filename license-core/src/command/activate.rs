@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Draft;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
-use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
+use crate::license::{Activation, ActivationKind, Binding, ReleaseCause, Slots};
 use crate::usage::EvictionCandidate;
 use crate::validation::{Claim, Denial, HeldSlots, assess};
 
@@ -28,7 +28,7 @@ pub(super) fn activate(
         draft.emit(EventType::LicenseActivated, json!({}));
     }
     for candidate in evicted {
-        draft.release(&candidate.activation, ReleaseReason::Evicted);
+        draft.release(&candidate.activation, ReleaseCause::Evicted);
     }
     if let Some(domain) = claim.domain.as_ref().filter(|_| needed.domain) {
         draft.add(Binding::Domain(domain.clone()));

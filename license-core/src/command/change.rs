@@ -12,7 +12,7 @@ use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseCause,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_of};
@@ -145,7 +145,7 @@ fn replace_domains(
     let domains = || activations.iter().filter(|activation| matches!(activation.binding, Binding::Domain(_)));
     let held: BTreeSet<_> = domains().map(|activation| activation.binding.value()).collect();
     for activation in domains().filter(|activation| !wanted_names.contains(activation.binding.value())) {
-        draft.release(activation, ReleaseReason::Admin);
+        draft.release(activation, ReleaseCause::Admin);
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
@@ -164,6 +164,9 @@ pub(super) fn register<'a>(
     for domain in domains {
         if plan.exempt_hosts && domain.is_exempt() {
             return Err(Denial::DomainExempt { domain: domain.clone() });
+        }
+        if draft.license.blocks.has_domain(domain) {
+            return Err(Denial::DomainBlocked { domain: domain.clone() });
         }
         if !seen.insert(domain) {
             continue;

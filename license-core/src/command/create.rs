@@ -15,7 +15,7 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
+    Activation, Blocks, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
     LicenseState, Metadata,
 };
 use crate::limits;
@@ -166,6 +166,8 @@ pub fn create(
         version: 1,
         last_event: 0,
         expiry_notice: None,
+        state_reason: None,
+        blocks: Blocks::default(),
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

@@ -2,6 +2,7 @@
 
 mod changes;
 mod devices;
+mod handling;
 mod notices;
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,7 +15,7 @@ use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
-    ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
+    ActivationKind, Binding, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
     Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
@@ -52,7 +53,8 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn context() -> CommandContext {
-    CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None, idempotency: None }
+    let plans = plans().into();
+    CommandContext { plans, now: now(), expected_version: None, by: None, idempotency: None, reason: None }
 }
 
 /// A view without activations.
@@ -80,6 +82,8 @@ struct TestLicense {
     /// Last-seen times; other activations were last seen when created.
     seen: BTreeMap<ActivationId, DateTime<Utc>>,
     now: DateTime<Utc>,
+    /// The reason of each command.
+    reason: Option<Reason>,
 }
 
 impl TestLicense {
@@ -94,7 +98,7 @@ impl TestLicense {
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
         let new = create(id, key, spec, None, &plans(), now())?;
         let NewLicense { license, activations, events, .. } = new;
-        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now() })
+        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now(), reason: None })
     }
 
     fn in_status(status: Status) -> Self {
@@ -110,7 +114,7 @@ impl TestLicense {
     }
 
     fn decide(&self, command: &Command) -> Decision {
-        let context = CommandContext { now: self.now, ..context() };
+        let context = CommandContext { now: self.now, reason: self.reason.clone(), ..context() };
         let reads = command.reads();
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
@@ -215,7 +219,7 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
         ("release", Command::Release(tested.activations[0].id.clone())),
         ("label", Command::Label(tested.activations[0].id.clone(), Label::parse("Build server").ok())),
-        ("deactivate", Command::Deactivate(tested.activations[0].binding.clone())),
+        ("deactivate", Command::Deactivate(ActivationTarget::Id(tested.activations[0].id.clone()))),
         ("release_idle", Command::ReleaseIdle),
         ("suspend", Command::Suspend),
         ("reinstate", Command::Reinstate),
@@ -226,6 +230,8 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ),
         ("rotate_key", rotate),
         ("revoke", Command::Revoke),
+        ("block", Command::Block(ActivationTarget::Binding(Binding::Domain(domain("b.com"))))),
+        ("unblock", Command::Unblock(BlockId::parse("blk_a1_0000000009").unwrap())),
     ]
 }
 
@@ -237,6 +243,7 @@ fn commands_follow_the_status_table() {
         ("activation.released", "activation.labelled", "ACTIVATION_NOT_FOUND");
     let (suspend, reinstate, renewed) = ("license.suspended", "license.reinstated", "license.renewed");
     let (updated, rotated, revoke) = ("license.updated", "license.key_rotated", "license.revoked");
+    let (blocked, no_block) = ("activation.blocked", "BLOCK_NOT_FOUND");
     let table = [
         // active, suspended, expired, revoked
         ("activate", [activated, suspended, expired, revoked]),
@@ -250,6 +257,8 @@ fn commands_follow_the_status_table() {
         ("change", [updated, updated, updated, revoked]),
         ("rotate_key", [rotated, rotated, rotated, revoked]),
         ("revoke", [revoke, revoke, revoke, ""]),
+        ("block", [blocked, blocked, blocked, revoked]),
+        ("unblock", [no_block, no_block, no_block, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];

@@ -11,7 +11,7 @@ use crate::command::{Command, CommandOutcome, IdempotencyKey, LicensePatch, Lice
 use crate::error::{Resource, ServiceError};
 use crate::json::LicenseJson;
 use crate::key::LicenseKey;
-use crate::license::{ActivationId, LicenseDetail, LicenseId};
+use crate::license::{ActivationId, ActivationTarget, BlockId, LicenseDetail, LicenseId, Reason};
 use crate::limits;
 use crate::store::{Created, LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest, StoreError};
 use crate::validation::Denial;
@@ -44,12 +44,13 @@ pub struct LicenseService {
     context: Arc<ServiceContext>,
     actor: Option<Arc<Actor>>,
     idempotency_key: Option<IdempotencyKey>,
+    reason: Option<Reason>,
 }
 
 impl LicenseService {
     /// Creates the service.
     pub fn new(store: Arc<dyn LicenseStore>, context: Arc<ServiceContext>) -> Self {
-        Self { store, context, actor: None, idempotency_key: None }
+        Self { store, context, actor: None, idempotency_key: None, reason: None }
     }
 
     /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit.
@@ -66,6 +67,14 @@ impl LicenseService {
     #[must_use]
     pub fn with_idempotency_key(&self, key: Option<IdempotencyKey>) -> Self {
         Self { idempotency_key: key, ..self.clone() }
+    }
+
+    /// Returns the service for one command with this reason, such as `chargeback`. Events and the audit log have
+    /// it, and a suspended or revoked license and a block keep it. It can name a person: erasing the customer
+    /// removes it.
+    #[must_use]
+    pub fn with_reason(&self, reason: Option<Reason>) -> Self {
+        Self { reason, ..self.clone() }
     }
 
     /// Returns the plans.
@@ -160,6 +169,7 @@ impl LicenseService {
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
         let mut context = self.context.command(self.context.now(), expected_version, self.actor.clone());
+        context.reason.clone_from(&self.reason);
         if let (Some(key), Some(operation)) = (&self.idempotency_key, command.repeatable_operation()) {
             let actor = self.actor.as_deref();
             context.idempotency = Some(self.context.idempotency(key, operation, id.as_str(), actor, ""));
@@ -224,6 +234,30 @@ impl LicenseService {
         activation: ActivationId,
     ) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::Release(activation), None).await
+    }
+
+    /// Blocks a domain or a device, and frees its slot if it holds one. After it returns, this node denies each
+    /// check of it, as [`revoke`](Self::revoke) does for the whole license.
+    ///
+    /// # Errors
+    /// Returns [`Denial::ActivationNotFound`](crate::validation::Denial::ActivationNotFound) as
+    /// [`ServiceError::Denied`] if `target` is an id that no activation has, and
+    /// [`Denial::TooManyBlocks`](crate::validation::Denial::TooManyBlocks) if the license can have no more.
+    pub async fn block(
+        &self,
+        id: &LicenseId,
+        target: ActivationTarget,
+    ) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Block(target), None).await
+    }
+
+    /// Removes a block.
+    ///
+    /// # Errors
+    /// Returns [`Denial::BlockNotFound`](crate::validation::Denial::BlockNotFound) as
+    /// [`ServiceError::Denied`] if there is no such block.
+    pub async fn unblock(&self, id: &LicenseId, block: BlockId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Unblock(block), None).await
     }
 
     /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call

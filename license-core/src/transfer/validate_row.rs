@@ -1,5 +1,6 @@
 //! The rules of an import: turns a line into a license, or rejects it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +16,7 @@ use crate::command::supported_time;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Binding, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    Binding, Block, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -78,7 +79,10 @@ pub(crate) fn validate_row(
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
         expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
+        state_reason: line.state_reason,
+        blocks: line.blocks,
     };
+    check_handling(&mut license, line.last_event).map_err(own)?;
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
@@ -109,6 +113,29 @@ pub(crate) fn validate_row(
     };
     let activations = slots.activations;
     Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
+}
+
+/// Checks what the vendor noted: the reason of the state, and the blocks.
+fn check_handling(license: &mut License, last_event: Option<u64>) -> Result<(), ImportLineError> {
+    if license.state == LicenseState::Active && license.state_reason.is_some() {
+        return Err(ImportLineError::field("state_reason", "only suspended and revoked licenses have one"));
+    }
+    let wrong = |why: String| ImportLineError::field("blocks", why);
+    let (mut ids, mut bindings) = (BTreeSet::new(), BTreeSet::new());
+    for Block { id, binding, .. } in license.blocks.iter() {
+        let number = id.number_of(&license.id);
+        let number = number.filter(|number| last_event.is_none_or(|last| *number <= last)).ok_or_else(|| {
+            wrong(format!("{id} must belong to the license, with a number up to the license's last_event"))
+        })?;
+        license.last_event = license.last_event.max(number);
+        if !ids.insert(id) || !bindings.insert(binding) {
+            return Err(wrong(format!("{id} or its value occurs twice; remove one of them")));
+        }
+    }
+    if ids.len() > limits::BLOCKS {
+        return Err(wrong(format!("a license can have at most {}", limits::BLOCKS)));
+    }
+    Ok(())
 }
 
 /// Returns the state, and the expiry of the line or its plan. An expired license expires now at the latest.

@@ -107,6 +107,21 @@ pub enum Denial {
     /// The changed metadata would exceed a limit.
     #[error("The metadata would be invalid: {0}.")]
     Metadata(MetadataError),
+    /// The domain is blocked, by its name or by a wildcard.
+    #[error("The domain {domain} is blocked for this license.")]
+    DomainBlocked {
+        /// The denied domain.
+        domain: DomainName,
+    },
+    /// The device is blocked.
+    #[error("This device is blocked for this license.")]
+    DeviceBlocked,
+    /// The license has no such block.
+    #[error("The license has no such block.")]
+    BlockNotFound,
+    /// The license has as many blocks as it can have.
+    #[error("The license has {} blocks, and can have no more; remove one, or suspend the license.", limits::BLOCKS)]
+    TooManyBlocks,
 }
 
 macro_rules! denial_codes {
@@ -145,4 +160,8 @@ denial_codes! {
     TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
     PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
     Metadata => MetadataInvalid = "METADATA_INVALID",
+    DomainBlocked => DomainBlocked = "DOMAIN_BLOCKED",
+    DeviceBlocked => DeviceBlocked = "DEVICE_BLOCKED",
+    BlockNotFound => BlockNotFound = "BLOCK_NOT_FOUND",
+    TooManyBlocks => TooManyBlocks = "TOO_MANY_BLOCKS",
 }

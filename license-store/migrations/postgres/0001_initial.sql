@@ -22,7 +22,10 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days BIGINT NOT NULL,
-    expiry_notice_at   BIGINT
+    expiry_notice_at   BIGINT,
+    state_reason    TEXT COLLATE "C",
+    -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
+    blocks          TEXT COLLATE "C" NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -308,7 +311,8 @@ CREATE TABLE audit (
     token_id    TEXT COLLATE "C",
     endpoint_id TEXT COLLATE "C",
     changes     TEXT COLLATE "C" NOT NULL,
-    metadata    TEXT COLLATE "C"
+    metadata    TEXT COLLATE "C",
+    reason      TEXT COLLATE "C"
 );
 
 CREATE INDEX audit_by_time ON audit (at);

@@ -22,7 +22,10 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days INTEGER NOT NULL,
-    expiry_notice_at   INTEGER
+    expiry_notice_at   INTEGER,
+    state_reason    TEXT,
+    -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
+    blocks          TEXT    NOT NULL
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -319,7 +322,8 @@ CREATE TABLE audit (
     token_id    TEXT,
     endpoint_id TEXT,
     changes     TEXT    NOT NULL,
-    metadata    TEXT
+    metadata    TEXT,
+    reason      TEXT
 ) STRICT;
 
 CREATE INDEX audit_by_time ON audit (at);

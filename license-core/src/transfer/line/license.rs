@@ -12,7 +12,7 @@ use crate::catalog::Limit;
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata,
+    Blocks, Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata, Reason,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -50,6 +50,10 @@ pub struct LicenseLine {
     pub(crate) domains: Vec<DomainName>,
     #[serde(skip_serializing)]
     pub(crate) devices: Option<Vec<Fingerprint>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Blocks::is_empty")]
+    pub(crate) blocks: Blocks,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -119,6 +123,8 @@ impl LicenseLine {
             version,
             last_event,
             expiry_notice,
+            state_reason,
+            blocks,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -141,6 +147,8 @@ impl LicenseLine {
             last_validated_at: last_validated_at.map(Time),
             domains: Vec::new(),
             devices: None,
+            state_reason,
+            blocks,
             notes: Vec::new(),
         }
     }

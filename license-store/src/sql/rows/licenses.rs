@@ -3,7 +3,8 @@
 use license_core::catalog::Limit;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{
-    ActivationKind, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState, Metadata,
+    ActivationKind, Blocks, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState,
+    Metadata, Reason,
 };
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
@@ -39,6 +40,8 @@ impl<R: SqlRow> Reader<'_, R> {
             version: self.count("version")?,
             last_event: self.count("last_event")?,
             expiry_notice: self.expiry_notice()?,
+            state_reason: self.maybe_parsed("state_reason", Reason::parse)?,
+            blocks: self.parsed("blocks", Blocks::from_json)?,
         })
     }
 
@@ -104,6 +107,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         version,
         last_event,
         expiry_notice,
+        state_reason,
+        blocks,
     } = license;
     [
         id.as_str().into(),
@@ -125,6 +130,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         int(*last_event).into(),
         i64::from(expiry_notice.map_or(NO_NOTICE, |notice| notice.days)).into(),
         micros(expiry_notice.map(|notice| notice.at)).into(),
+        state_reason.as_ref().map(Reason::as_str).into(),
+        blocks.to_json().into(),
     ]
 }
 

@@ -101,7 +101,7 @@ async fn replaced_entry_equals_the_stored_license() {
         let command = match round * 7 % 16 {
             0 => Command::Suspend,
             1 | 2 => Command::Reinstate,
-            3 => Command::Deactivate(Binding::Domain(domains[0].clone().unwrap())),
+            3 => Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domains[0].clone().unwrap()))),
             4 => Command::Change(patch.clone()),
             _ => Command::Activate(claims[round * 5 % claims.len()].clone()),
         };

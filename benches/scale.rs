@@ -322,7 +322,8 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         now: SystemClock.now(),
         expected_version: None,
         by: None,
-        idempotency: None, reason: None,
+        idempotency: None,
+        reason: None,
     };
     let mut filled = Vec::new();
     for &size in sizes {

@@ -40,6 +40,7 @@ pub use events::{
 };
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
 pub(crate) use lifecycle::supported_time;
+pub(crate) use release::refuse_customer_release;
 
 /// A command on one license.
 #[derive(Clone, Debug, PartialEq)]

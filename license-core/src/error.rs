@@ -68,6 +68,13 @@ pub enum ServiceError {
         /// The line.
         line: u64,
     },
+    /// A batch has no license, or too many licenses or domains. Nothing was created.
+    #[error(
+        "a batch must have 1 to {} licenses, and at most {} domains in all",
+        limits::BATCH_LICENSES,
+        limits::BATCH_DOMAINS
+    )]
+    BatchSize,
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),

@@ -104,3 +104,9 @@ pub const IMPORT_ACTIVATIONS: usize = 1_000_000;
 pub const REASON_BYTES: usize = 255;
 /// Blocked domains and devices of one license. They are read with the license.
 pub const BLOCKS: usize = 100;
+/// Licenses of one batch.
+pub const BATCH_LICENSES: u32 = 1_000;
+/// Domains of all licenses of one batch.
+pub const BATCH_DOMAINS: usize = 10_000;
+/// Activations that a customer can list.
+pub const CUSTOMER_ACTIVATIONS: u32 = 500;

@@ -51,7 +51,8 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         now: now(),
         expected_version: None,
         by: None,
-        idempotency: None, reason: None,
+        idempotency: None,
+        reason: None,
     };
     store.execute(id, command, &context).await.map(drop)
 }

@@ -330,7 +330,8 @@ async fn over_change_feed(database: &TestDatabase) -> Vec<Duration> {
                 now: SystemClock.now(),
                 expected_version: None,
                 by: None,
-                idempotency: None, reason: None,
+                idempotency: None,
+                reason: None,
             };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let acknowledged = now();

@@ -101,7 +101,7 @@ pub struct NewLicense {
     pub activations: Vec<Activation>,
     /// Its first events.
     pub events: Vec<Event>,
-    /// The idempotency key of the request, if any.
+    /// The idempotency key of the request, if any. Of a batch, only the first license has it.
     pub idempotency: Option<Idempotency>,
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
@@ -113,6 +113,12 @@ impl NewLicense {
     pub fn audited(mut self, by: &Actor) -> Self {
         self.audit = Some(audit::created(&self.license, &self.activations, by));
         self
+    }
+
+    /// Returns the license as it is stored.
+    pub(crate) fn into_detail(self) -> LicenseDetail {
+        let (license, listed) = (self.license.into(), limits::LISTED_ACTIVATIONS);
+        LicenseDetail::new(license, Counters::default(), self.activations.iter(), listed)
     }
 
     /// Returns the notice for other nodes, since the key is no longer unknown.

@@ -85,7 +85,8 @@ impl Draft {
     }
 
     pub(super) fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, labelled, events, erased, former_customer, reason: _ } = self;
+        let Self { license, now: _, added, released, labelled, events, erased, former_customer, reason: _ } =
+            self;
         let (license, audit, idempotency) = (Arc::new(license), None, None);
         Changes { license, added, released, labelled, events, audit, erased, idempotency, former_customer }
     }

@@ -15,8 +15,8 @@ use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
-    ActivationKind, Binding, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId, LicenseState,
-    Metadata, MetadataPatch, Reminders, Status,
+    ActivationKind, Binding, Counters, CustomerEmail, Expiry, Fingerprint, LicenseDetail, LicenseId,
+    LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};

@@ -180,10 +180,12 @@ mod tests {
 
     #[test]
     fn domain_is_blocked_by_name_or_wildcard() {
-        let blocks: Blocks =
-            [block(1, registered("*.nulled.example.com"), None), block(2, registered("shop.example.org"), None)]
-                .into_iter()
-                .collect();
+        let blocks: Blocks = [
+            block(1, registered("*.nulled.example.com"), None),
+            block(2, registered("shop.example.org"), None),
+        ]
+        .into_iter()
+        .collect();
         for (host, blocked) in [
             ("a.nulled.example.com", true),
             ("a.b.nulled.example.com", true),
@@ -204,9 +206,10 @@ mod tests {
     #[test]
     fn stored_form_is_read_as_written() {
         let device = Binding::Device(Fingerprint::parse("MAC \"00:11\"").unwrap());
-        let blocks: Blocks = [block(1, device, Some("chargeback")), block(2, registered("*.example.com"), None)]
-            .into_iter()
-            .collect();
+        let blocks: Blocks =
+            [block(1, device, Some("chargeback")), block(2, registered("*.example.com"), None)]
+                .into_iter()
+                .collect();
         assert_eq!(Blocks::from_json(&blocks.to_json()).unwrap(), blocks);
         assert_eq!(Blocks::default().to_json(), "[]");
         for wrong in [

@@ -124,9 +124,12 @@ fn check_handling(license: &mut License, last_event: Option<u64>) -> Result<(), 
     let (mut ids, mut bindings) = (BTreeSet::new(), BTreeSet::new());
     for Block { id, binding, .. } in license.blocks.iter() {
         let number = id.number_of(&license.id);
-        let number = number.filter(|number| last_event.is_none_or(|last| *number <= last)).ok_or_else(|| {
-            wrong(format!("{id} must belong to the license, with a number up to the license's last_event"))
-        })?;
+        let number =
+            number.filter(|number| last_event.is_none_or(|last| *number <= last)).ok_or_else(|| {
+                wrong(format!(
+                    "{id} must belong to the license, with a number up to the license's last_event"
+                ))
+            })?;
         license.last_event = license.last_event.max(number);
         if !ids.insert(id) || !bindings.insert(binding) {
             return Err(wrong(format!("{id} or its value occurs twice; remove one of them")));

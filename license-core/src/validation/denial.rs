@@ -120,7 +120,10 @@ pub enum Denial {
     #[error("The license has no such block.")]
     BlockNotFound,
     /// The license has as many blocks as it can have.
-    #[error("The license has {} blocks, and can have no more; remove one, or suspend the license.", limits::BLOCKS)]
+    #[error(
+        "The license has {} blocks, and can have no more; remove one, or suspend the license.",
+        limits::BLOCKS
+    )]
     TooManyBlocks,
 }
 

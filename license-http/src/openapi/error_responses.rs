@@ -142,6 +142,8 @@ fn meaning(code: &str) -> &'static str {
         ),
         (DenialCode::PlanUnknown, "There is no such plan; `detail` lists the plans."),
         (DenialCode::MetadataInvalid, "The merged metadata would exceed a limit."),
+        (DenialCode::DomainBlocked, "A domain of the list is blocked; remove its block first."),
+        (DenialCode::TooManyBlocks, "The license has as many blocks as it can have; remove one."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

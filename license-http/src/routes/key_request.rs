@@ -78,6 +78,7 @@ pub(super) struct KeyBody {
     pub(super) domain: Option<String>,
     pub(super) fingerprint: Option<String>,
     pub(super) client: Option<String>,
+    pub(super) activation_id: Option<String>,
     /// Unknown fields, if the caller prefers that they are ignored.
     ignored: Option<Vec<String>>,
 }
@@ -119,6 +120,7 @@ impl KeyBody {
             domain: fields.take("domain", text_or_null)?.flatten(),
             fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
             client: fields.take("client", text_or_null)?.flatten(),
+            activation_id: fields.take("activation_id", text_or_null)?.flatten(),
             ignored,
         })
     }

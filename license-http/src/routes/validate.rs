@@ -16,13 +16,15 @@ use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// Denials of a validation.
-pub(crate) const DENIALS: [DenialCode; 6] = [
+pub(crate) const DENIALS: [DenialCode; 8] = [
     DenialCode::LicenseRevoked,
     DenialCode::LicenseSuspended,
     DenialCode::LicenseExpired,
     DenialCode::DomainLimitReached,
     DenialCode::DomainNotAllowed,
     DenialCode::DeviceLimitReached,
+    DenialCode::DomainBlocked,
+    DenialCode::DeviceBlocked,
 ];
 
 /// Answer for a valid license. Its fields are the only ones of the API in camel case.

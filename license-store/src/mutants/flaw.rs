@@ -115,4 +115,8 @@ flaws! {
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
+    /// Stores each license of a batch in a commit of its own.
+    CreatesOneByOne => "licenses::create::batch_is_stored_whole_or_not_at_all",
+    /// Does not store which domains and devices are blocked.
+    ForgetsBlocks => "licenses::blocks::blocked_name_is_denied_on_every_handle",
 }

@@ -130,7 +130,8 @@ fn many_idle_devices_need_several_commands() {
 
 #[test]
 fn customer_frees_only_slots_it_could_take_again() {
-    let deactivate = |text: &str| Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domain(text))));
+    let deactivate =
+        |text: &str| Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domain(text))));
     let fingerprint = |text: &str| {
         let device = Binding::Device(Fingerprint::parse(text).unwrap());
         Command::Deactivate(ActivationTarget::Binding(device))

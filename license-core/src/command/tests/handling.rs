@@ -223,7 +223,8 @@ fn number_of_blocks_is_bounded() {
     for n in 0..limits::BLOCKS {
         tested.done(&block(device_binding(&format!("d{n}"))));
     }
-    let more = |tested: &mut TestLicense| tested.run(&block(device_binding("more"))).map_err(|one| one.code());
+    let more =
+        |tested: &mut TestLicense| tested.run(&block(device_binding("more"))).map_err(|one| one.code());
     assert_eq!(more(&mut tested), Err(DenialCode::TooManyBlocks));
     assert_eq!(tested.run(&block(device_binding("d0"))), Ok(vec![]), "it is blocked already");
     tested.done(&Command::Unblock(block_id(&tested, 0)));

@@ -27,6 +27,7 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
         Command::Renew,
         rotate(),
         Command::Change(all),
+        Command::Block(ActivationTarget::Binding(Binding::Device(device("device 'one'")))),
         Command::Revoke,
     ];
     for command in &commands {

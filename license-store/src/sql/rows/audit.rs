@@ -7,17 +7,17 @@ use license_core::license::{LicenseId, Reason};
 use license_core::webhook::EndpointId;
 use serde_json::json;
 
-use super::reader::{Reader, unknown};
+use super::reader::{Reader, row_of, unknown};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
-/// The parameters of an entry, in the order of the columns.
-pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 13] {
+/// An entry as a JSON row, in the order of the columns.
+pub(crate) fn audit_row(entry: &AuditEntry) -> serde_json::Value {
     let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata, reason } =
         entry;
     let Actor { principal, request_id, address } = actor;
-    [
-        at.timestamp_micros().into(),
+    row_of([
+        Value::from(at.timestamp_micros()),
         principal.kind().into(),
         principal.token_id().map(TokenId::as_str).into(),
         principal.name().into(),
@@ -30,7 +30,7 @@ pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 13] {
         json!(changes).to_string().into(),
         metadata.as_ref().map(ToString::to_string).into(),
         reason.as_ref().map(Reason::as_str).into(),
-    ]
+    ])
 }
 
 impl<R: SqlRow> Reader<'_, R> {

@@ -9,7 +9,7 @@ use license_core::license::{
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
 
-use super::reader::{Reader, hex, int, micros};
+use super::reader::{Reader, int, micros, row_of};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 use crate::sql::statements::LICENSE_COLUMNS;
@@ -135,12 +135,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
     ]
 }
 
-/// A license as a JSON row of its parameters, bytes in hex.
-pub(crate) fn imported_row(license: &License) -> serde_json::Value {
-    let values = license_values(license).into_iter().map(|value| match value {
-        Value::Int(value) => json!(value),
-        Value::Text(value) => json!(value),
-        Value::Bytes(value) => json!(value.map(hex)),
-    });
-    values.collect()
+/// A license as a JSON row of its parameters.
+pub(crate) fn license_row(license: &License) -> serde_json::Value {
+    row_of(license_values(license))
 }

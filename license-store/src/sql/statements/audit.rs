@@ -15,7 +15,9 @@ const AUDIT: &str = "at, actor_kind, actor_token, actor_name, request_id, addres
 statements! {
     AuditStatements {
         insert: format!(
-            "INSERT INTO audit ({AUDIT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+            "INSERT INTO audit ({AUDIT}) SELECT #0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+             value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 FROM {}",
+            D::items(1)
         ),
         prune:
             "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0) \

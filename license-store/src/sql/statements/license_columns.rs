@@ -62,11 +62,6 @@ pub(crate) fn names() -> String {
     listed(COLUMNS.iter().map(|column| column.name.to_owned()))
 }
 
-/// The parameters `$1, $2, …`, one for each column.
-pub(crate) fn parameters() -> String {
-    listed((1..=COLUMNS.len()).map(|n| format!("${n}")))
-}
-
 /// The list after `SET` of an `UPDATE` of the row with the id in `$1`.
 pub(crate) fn assignments(is_written: impl Fn(&Column) -> bool) -> String {
     let columns = COLUMNS.iter().enumerate().skip(1).filter(|(_, column)| is_written(column));

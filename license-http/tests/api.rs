@@ -18,6 +18,7 @@ mod api {
     mod faults;
     #[cfg(feature = "geoip")]
     mod geoip;
+    mod handling;
     mod health;
     mod hints;
     mod idempotency;

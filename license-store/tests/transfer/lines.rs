@@ -52,8 +52,8 @@ async fn bad_lines_are_reported_and_others_imported() {
             "version 2: this software reads version 1; import with a newer one",
         ),
         (String::new(), ""),
-        ("nonsense".into(), "the line is not a JSON object: expected ident in column 2"),
-        ("[]".into(), "the line is not a JSON object: invalid type: sequence, expected a map in column 0"),
+        ("nonsense".into(), "the line is not a valid JSON object: expected ident in column 2"),
+        ("[]".into(), "the line is not a valid JSON object: it is another value in column 0"),
         ("{}".into(), "type: it is required, but missing"),
         (
             r#"{"type":"roll"}"#.into(),

@@ -246,7 +246,7 @@ async fn create_of_cancelled_caller_is_completed() {
         let node = Node::new();
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-        let held = hold(&node.store, "create");
+        let held = hold(&node.store, "create_all");
         let (cache, created) = (Arc::clone(&node.cache), new.clone());
         let caller = tokio::spawn(async move { cache.create(&created).await });
         held.reached().await;

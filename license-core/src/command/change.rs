@@ -38,7 +38,7 @@ pub enum TargetState {
 pub struct LicensePatch {
     /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
     pub plan: Option<String>,
-    /// The customer.
+    /// The customer. The license and its blocks lose the reasons that concern another customer.
     pub customer_email: Option<CustomerEmail>,
     /// The domain limit. Below the number in use, activations stay but no new ones fit.
     pub max_domains: Option<Limit>,
@@ -98,6 +98,9 @@ pub(super) fn change(
     {
         let former = std::mem::replace(&mut license.customer_email, email.clone());
         draft.former_customer = Some(FormerCustomer { email: former, until: draft.now });
+        // They can name the former customer.
+        license.state_reason = None;
+        license.blocks.remove_reasons();
     }
     license.max_domains = max_domains.unwrap_or(license.max_domains);
     license.max_devices = max_devices.unwrap_or(license.max_devices);

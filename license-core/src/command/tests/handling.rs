@@ -113,6 +113,24 @@ fn erasure_removes_reasons() {
     }
 }
 
+/// Reasons can name the customer that the license belonged to.
+#[test]
+fn new_customer_does_not_inherit_reasons() {
+    let mut tested = TestLicense::new("small", &[]);
+    tested.reason = reason("Ann Smith left");
+    tested.done(&block(domain_binding("a.com")));
+    tested.done(&Command::Suspend);
+    tested.reason = None;
+    let same = LicensePatch { customer_email: Some(email()), ..Default::default() };
+    assert_eq!(tested.change(same), Ok(vec![]));
+    assert_eq!(tested.license.state_reason, reason("Ann Smith left"));
+    let new = CustomerEmail::parse("new@example.com").unwrap();
+    tested.change(LicensePatch { customer_email: Some(new), ..Default::default() }).unwrap();
+    assert!(!format!("{:?}", tested.license).contains("Ann"));
+    assert_eq!(tested.license.state, LicenseState::Suspended);
+    assert!(tested.license.blocks.has_domain(&domain("a.com")));
+}
+
 #[test]
 fn blocked_device_and_domain_are_denied() {
     let mut tested = TestLicense::new("large", &[]);

@@ -213,6 +213,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn next_id_is_of_the_same_time() {
+        for (id, next) in [
+            ("lic_0123456789zzzzzzzzzzzzzzz0", "lic_0123456789zzzzzzzzzzzzzzz1"),
+            ("lic_012345678900000000000000za", "lic_012345678900000000000000zb"),
+            ("lic_01234567890000000000000azz", "lic_01234567890000000000000b00"),
+            ("lic_0123456789hzzzzzzzzzzzzzzz", "lic_0123456789j000000000000000"),
+            ("lic_0123456789zzzzzzzzzzzzzzzz", "lic_01234567890000000000000000"),
+        ] {
+            assert_eq!(LicenseId::parse(id).unwrap().next(), LicenseId::parse(next).unwrap(), "{id}");
+        }
+    }
+
+    #[test]
     fn ids_are_ordered_by_time_and_unique() {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let mut id =

@@ -17,6 +17,7 @@ mod customer_activations;
 mod customers;
 mod events;
 mod health;
+mod issue;
 mod key_formats;
 mod licenses;
 mod limit_throttle;

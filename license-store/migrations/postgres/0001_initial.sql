@@ -25,7 +25,7 @@ CREATE TABLE licenses (
     expiry_notice_at   BIGINT,
     state_reason    TEXT COLLATE "C",
     -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
-    blocks          TEXT COLLATE "C" NOT NULL
+    blocks          TEXT COLLATE "C" NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -25,7 +25,7 @@ CREATE TABLE licenses (
     expiry_notice_at   INTEGER,
     state_reason    TEXT,
     -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
-    blocks          TEXT    NOT NULL
+    blocks          TEXT    NOT NULL DEFAULT '[]'
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -17,11 +17,15 @@ async fn unknown_field_is_an_error_that_names_the_known_ones() {
     let app = TestApp::new().await;
     let key = app.issue("starter").await.key;
     for (field, prefer, message) in [
-        ("device", None, "This field is unknown. Known fields: key, domain, fingerprint, client."),
+        (
+            "device",
+            None,
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client.",
+        ),
         (
             "device",
             Some("handling=strict"),
-            "This field is unknown. Known fields: key, domain, fingerprint, client.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client.",
         ),
         (
             "Domain",

@@ -5,6 +5,7 @@
 
 mod activate;
 mod audit;
+mod block;
 mod change;
 mod create;
 mod draft;
@@ -26,7 +27,8 @@ use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, Binding, CustomerEmail, Grant, GrantId, Label, License, LicenseChanged,
+    Activation, ActivationId, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
+    LicenseChanged, Reason,
 };
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, DeniedLicense, evicted};
@@ -39,6 +41,7 @@ pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
+pub(crate) use release::refuse_customer_release;
 pub(crate) use term::{start_term, start_updates};
 
 /// A command on one license.
@@ -51,7 +54,7 @@ pub enum Command {
     /// Frees one slot.
     Release(ActivationId),
     /// Frees the slot of a domain or device for the customer, if the plan allows it.
-    Deactivate(Binding),
+    Deactivate(ActivationTarget),
     /// Frees the slots of devices unseen for the plan's idle time, least recently seen first. Denied as
     /// [`Denial::ActivationNotFound`] if no device is idle.
     ReleaseIdle,
@@ -82,6 +85,10 @@ pub enum Command {
     AddGrant(Grant),
     /// Removes a grant.
     RemoveGrant(GrantId),
+    /// Blocks a domain or a device, and frees its slot if it holds one.
+    Block(ActivationTarget),
+    /// Removes a block.
+    Unblock(BlockId),
 }
 
 /// The activations that a decision needs.
@@ -111,6 +118,14 @@ impl Reads {
             fingerprint: claim.fingerprint.as_ref().map(|fingerprint| fingerprint.as_str().to_owned()),
         }
     }
+
+    /// Returns the activation with this id, or those that could cover this binding.
+    fn of_target(target: &ActivationTarget) -> Self {
+        match target {
+            ActivationTarget::Id(id) => Self::One(id.clone()),
+            ActivationTarget::Binding(binding) => Self::of_claim(&Claim::of(binding)),
+        }
+    }
 }
 
 impl Command {
@@ -120,7 +135,7 @@ impl Command {
         match self {
             Self::Activate(claim) => Reads::of_claim(claim),
             Self::Release(id) | Self::Label(id, _) => Reads::One(id.clone()),
-            Self::Deactivate(binding) => Reads::of_claim(&Claim::of(binding)),
+            Self::Deactivate(target) | Self::Block(target) => Reads::of_target(target),
             Self::Change(change) if change.domains.is_some() => Reads::Domains,
             Self::Suspend
             | Self::Reinstate
@@ -131,7 +146,8 @@ impl Command {
             | Self::ReleaseIdle
             | Self::Revoke
             | Self::AddGrant(_)
-            | Self::RemoveGrant(_) => Reads::Nothing,
+            | Self::RemoveGrant(_)
+            | Self::Unblock(_) => Reads::Nothing,
         }
     }
 
@@ -152,7 +168,9 @@ impl Command {
             | Self::EraseCustomer(_)
             | Self::Revoke
             | Self::AddGrant(_)
-            | Self::RemoveGrant(_) => None,
+            | Self::RemoveGrant(_)
+            | Self::Block(_)
+            | Self::Unblock(_) => None,
         }
     }
 
@@ -191,6 +209,9 @@ pub struct CommandContext {
     pub by: Option<Arc<Actor>>,
     /// The idempotency key of the request, if any. It must be stored in the commit of the change.
     pub idempotency: Option<Idempotency>,
+    /// The reason that the caller gives, for the events and the audit. A suspended or revoked license and a
+    /// block keep it.
+    pub reason: Option<Reason>,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -245,7 +266,7 @@ pub struct Changes {
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
     /// The address to replace in the stored events and audit entries of this license, after all other
-    /// writes. Metadata in the audit and all labels are removed too.
+    /// writes. Metadata and reasons in the audit and all labels are removed too.
     pub erased: Option<Erasure>,
     /// The idempotency key to add, with the first of the events.
     pub idempotency: Option<Idempotency>,
@@ -292,7 +313,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
     let View { license, activations, eviction_candidates, used_key: _ } = view;
-    let mut draft = Draft::new(license, context.now);
+    let mut draft = Draft { reason: context.reason.clone(), ..Draft::new(license, context.now) };
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
@@ -302,7 +323,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
             }
         }
         Command::Release(id) => release::release(&mut draft, activations, id),
-        Command::Deactivate(binding) => release::deactivate(&mut draft, activations, binding, &context.plans),
+        Command::Deactivate(target) => release::deactivate(&mut draft, activations, target, &context.plans),
         Command::ReleaseIdle => release::release_idle(&mut draft, &eviction_candidates, &context.plans),
         Command::Label(id, label) => label::label(&mut draft, activations, id, label.as_ref()),
         Command::Suspend => lifecycle::suspend(&mut draft),
@@ -320,6 +341,8 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         }
         Command::AddGrant(new) => grant::add(&mut draft, new),
         Command::RemoveGrant(id) => grant::remove(&mut draft, id),
+        Command::Block(target) => block::block(&mut draft, activations, target),
+        Command::Unblock(id) => block::unblock(&mut draft, id),
     };
     if let Err(denial) = result {
         return denied(denial);
@@ -334,7 +357,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
             .chain(eviction_candidates.iter().map(|candidate| &candidate.activation))
             .collect();
         let entry = audit::decided(&before, &read, command, changes, by, context.now);
-        changes.audit = Some(entry);
+        changes.audit = Some(AuditEntry { reason: context.reason.clone(), ..entry });
     }
     decision
 }

@@ -7,7 +7,7 @@ use crate::catalog::FeatureNameError;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
-use crate::license::{FingerprintError, LicenseId};
+use crate::license::{ActivationIdError, FingerprintError, LicenseId};
 use crate::limits;
 use crate::store::StoreError;
 use crate::usage::UsageError;
@@ -69,6 +69,13 @@ pub enum ServiceError {
         /// The line.
         line: u64,
     },
+    /// A batch has no license, or too many licenses or domains. Nothing was created.
+    #[error(
+        "a batch must have 1 to {} licenses, and at most {} domains in all",
+        limits::BATCH_LICENSES,
+        limits::BATCH_DOMAINS
+    )]
+    BatchSize,
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
@@ -122,6 +129,9 @@ pub enum ValidateError {
     /// The text is not a fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
+    /// The text is not an activation id.
+    #[error("{0}")]
+    Activation(#[from] ActivationIdError),
     /// The store failed. Nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),

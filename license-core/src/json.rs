@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::{Limit, TermStart};
 use crate::debug::partial_debug;
-use crate::license::{Activation, Grants, LicenseDetail, LicenseTerm, Metadata};
+use crate::license::{Activation, Grants, LicenseDetail, LicenseTerm, Metadata, Reason};
 
 /// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
@@ -33,6 +33,7 @@ pub struct LicenseJson<'a> {
     term: TermJson,
     updates_until: Option<DateTime<Utc>>,
     grants: &'a Grants,
+    state_reason: Option<&'a str>,
 }
 
 /// The start of a term.
@@ -79,6 +80,7 @@ impl<'a> LicenseJson<'a> {
             term: license.term.into(),
             updates_until: license.updates_until,
             grants: &license.grants,
+            state_reason: license.state_reason.as_ref().map(Reason::as_str),
         }
     }
 }

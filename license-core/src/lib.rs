@@ -39,6 +39,8 @@ mod debug;
 pub mod domain;
 pub mod error;
 pub mod event;
+#[cfg(feature = "system")]
+pub mod folder;
 mod id;
 pub mod job;
 pub mod json;

@@ -1,6 +1,7 @@
 //! Licenses: stored fields, status, customer, activations.
 
 mod activation;
+mod block;
 mod counters;
 mod customer;
 mod expiry_notice;
@@ -9,6 +10,8 @@ mod grant;
 mod grant_source;
 mod label;
 mod metadata;
+mod numbered_id;
+mod reason;
 mod status;
 mod term;
 
@@ -20,7 +23,10 @@ use crate::catalog::{Limit, Plan};
 use crate::key::{KeyDigest, SealedKey};
 
 pub use crate::id::{IdError, LicenseId};
-pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
+pub use activation::{
+    Activation, ActivationId, ActivationIdError, ActivationKind, ActivationTarget, Binding, ReleaseCause,
+};
+pub use block::{Block, BlockId, BlockIdError, Blocks, BlocksError};
 pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
@@ -29,6 +35,7 @@ pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
 pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
+pub use reason::{Reason, ReasonError};
 pub use status::{Expiry, LicenseState, Status};
 pub use term::LicenseTerm;
 
@@ -81,6 +88,10 @@ pub struct License {
     pub updates_until: Option<DateTime<Utc>>,
     /// Features beyond those of the plan.
     pub grants: Grants,
+    /// The reason why the license is suspended or revoked, if one was given.
+    pub state_reason: Option<Reason>,
+    /// The blocked domains and devices.
+    pub blocks: Blocks,
 }
 
 impl License {

@@ -116,3 +116,13 @@ pub const FEATURES_PER_REQUEST: usize = 64;
 pub const GRANTS: usize = 64;
 /// Longest source of a grant, in bytes.
 pub const GRANT_SOURCE_BYTES: usize = 100;
+/// Longest reason of a change, in bytes.
+pub const REASON_BYTES: usize = 255;
+/// Blocked domains and devices of one license. They are read with the license.
+pub const BLOCKS: usize = 100;
+/// Licenses of one batch.
+pub const BATCH_LICENSES: u32 = 1_000;
+/// Domains of all licenses of one batch.
+pub const BATCH_DOMAINS: usize = 10_000;
+/// Activations that a customer can list.
+pub const CUSTOMER_ACTIVATIONS: u32 = 500;

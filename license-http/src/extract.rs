@@ -13,9 +13,9 @@ pub(crate) mod value;
 
 pub(crate) use accept::preferred;
 pub(crate) use body::read_json;
-pub(crate) use fields::{Fields, NoBody, NoInput};
+pub(crate) use fields::{Fields, NoBody, NoInput, ReasonBody};
 pub(crate) use header::{IdempotencyHeader, LicenseCommand, NoIdempotencyKey};
-pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
+pub(crate) use path::{ActivationPath, BlockPath, CustomerPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use prefer::prefers_lenient;

@@ -2,6 +2,9 @@
 
 pub(crate) mod activations;
 pub(crate) mod audit;
+mod batches;
+pub(crate) mod blocks;
+pub(crate) mod customer_activations;
 pub(crate) mod customers;
 pub(crate) mod deactivate;
 #[cfg(feature = "webhooks")]
@@ -39,6 +42,7 @@ use crate::state::HttpState;
 
 const VALIDATE: &str = "/api/v1/validate";
 const DEACTIVATE: &str = "/api/v1/deactivate";
+const LIST_ACTIVATIONS: &str = "/api/v1/activations/list";
 
 /// A route and the scopes it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Route {
 /// Returns all routes except those of the OpenAPI document. The routers are built from the same tables.
 pub(crate) fn routes() -> Vec<Route> {
     let probes = probe_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
-    let with_key = [VALIDATE, DEACTIVATE].map(|path| Route::public(Method::POST, path));
+    let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS].map(|path| Route::public(Method::POST, path));
     let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
     let admin =
         admin.map(|AdminRoute { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) });
@@ -113,6 +117,11 @@ fn license_table() -> Vec<AdminRoute> {
         GET "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
         POST "/api/v1/licenses/{id}/grants" [LicensesWrite] grants::add;
         DELETE "/api/v1/licenses/{id}/grants" [LicensesWrite] grants::remove;
+        POST "/api/v1/licenses/batch" [LicensesWrite] batches::create;
+        POST "/api/v1/licenses/{id}/activations/{activation_id}/block" [LicensesWrite] blocks::block_activation;
+        GET "/api/v1/licenses/{id}/blocked" [LicensesRead] blocks::list;
+        POST "/api/v1/licenses/{id}/blocked" [LicensesWrite] blocks::block_name;
+        DELETE "/api/v1/licenses/{id}/blocked/{block_id}" [LicensesWrite] blocks::unblock;
     }
 }
 
@@ -155,11 +164,15 @@ fn access_table() -> Vec<AdminRoute> {
 pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
     let validate = post(validate::validate).fallback(key_request::method_not_allowed);
     let deactivate = post(deactivate::deactivate).fallback(key_request::method_not_allowed);
-    let (validate, deactivate) = match cors(options) {
-        Some(cors) => (validate.layer(cors.clone()), deactivate.layer(cors)),
-        None => (validate, deactivate),
-    };
-    open(probe_table()).route(VALIDATE, validate).route(DEACTIVATE, deactivate)
+    let list = post(customer_activations::list).fallback(key_request::method_not_allowed);
+    let cors = cors(options);
+    [(VALIDATE, validate), (DEACTIVATE, deactivate), (LIST_ACTIVATIONS, list)].into_iter().fold(
+        open(probe_table()),
+        |router, (path, handler)| match &cors {
+            Some(cors) => router.route(path, handler.layer(cors.clone())),
+            None => router.route(path, handler),
+        },
+    )
 }
 
 /// Builds the route of all metrics for a private address.

@@ -20,6 +20,7 @@ mod api {
     #[cfg(feature = "geoip")]
     mod geoip;
     mod grants;
+    mod handling;
     mod health;
     mod hints;
     mod idempotency;

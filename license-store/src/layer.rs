@@ -10,7 +10,7 @@ macro_rules! with_ports {
     ($callback:ident $($target:ty)?) => {
         $crate::layer::$callback! { $($target;)?
             port LicenseStore {
-                async fn create(&self, new: &NewLicense) -> Created;
+                async fn create_all(&self, new: &[NewLicense]) -> Created;
                 async fn execute(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> CommandOutcome;
                 async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> ();
                 async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Option<LicenseSnapshot>;

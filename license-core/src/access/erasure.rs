@@ -21,12 +21,12 @@ impl Erasure {
         (quoted(&self.email), quoted(&self.pseudonym))
     }
 
-    /// Replaces the address in the data of an event. If the address is found, also empties the metadata, and
-    /// returns `true`.
+    /// Replaces the address in the data of an event. If the address is found, also removes the metadata and the
+    /// reasons, and returns `true`.
     pub fn erase_from_event(&self, data: &mut Value) -> bool {
         let found = self.erase_from(data);
         if found {
-            empty_metadata(data);
+            remove_notes(data);
         }
         found
     }
@@ -45,14 +45,19 @@ impl Erasure {
     }
 }
 
-fn empty_metadata(value: &mut Value) {
+/// Removes what the vendor noted about the customer.
+fn remove_notes(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
-                if name == "metadata" { *value = json!({}) } else { empty_metadata(value) }
+                match name.as_str() {
+                    "metadata" => *value = json!({}),
+                    "reason" | "state_reason" => *value = Value::Null,
+                    _ => remove_notes(value),
+                }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(empty_metadata),
+        Value::Array(items) => items.iter_mut().for_each(remove_notes),
         _ => {}
     }
 }

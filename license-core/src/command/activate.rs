@@ -6,7 +6,7 @@ use super::Draft;
 use super::term::start_term;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
-use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
+use crate::license::{Activation, ActivationKind, Binding, ReleaseCause, Slots};
 use crate::usage::EvictionCandidate;
 use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
 
@@ -35,7 +35,7 @@ pub(super) fn activate(
         draft.emit(EventType::LicenseActivated, json!({}));
     }
     for candidate in evicted {
-        draft.release(&candidate.activation, ReleaseReason::Evicted);
+        draft.release(&candidate.activation, ReleaseCause::Evicted);
     }
     if let Some(domain) = claim.domain.as_ref().filter(|_| needed.domain) {
         draft.add(Binding::Domain(domain.clone()));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::block::block_json;
 use super::{Changes, Command, activation_json};
 use crate::access::{Actor, AuditEntry};
 use crate::license::{Activation, Label, License, LicenseTerm};
@@ -38,6 +39,7 @@ pub(crate) fn decided(
         .map(|(name, before, after)| (name.to_owned(), json!({ "before": before, "after": after })))
         .collect();
     note_activations(&mut fields, added, &released);
+    note_blocks(&mut fields, before, license);
     let labelled = labelled.as_ref().and_then(|(id, label)| {
         let held = read.iter().copied().find(|held| held.id == *id)?;
         fields.insert(
@@ -77,6 +79,8 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::EraseCustomer(_) => "license.erase_customer",
         Command::AddGrant(_) => "license.add_grant",
         Command::RemoveGrant(_) => "license.remove_grant",
+        Command::Block(_) => "activation.block",
+        Command::Unblock(_) => "activation.unblock",
     }
 }
 
@@ -109,6 +113,9 @@ fn fields(license: &License) -> [(&'static str, Value); 10] {
         term: LicenseTerm { starts, started_at },
         updates_until,
         grants,
+        // May name a person, so the entry has it in a field that erasure removes.
+        state_reason: _,
+        blocks: _,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -144,5 +151,16 @@ fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], rele
         let before: Vec<_> = released.iter().map(|activation| activation_json(activation)).collect();
         let after: Vec<_> = added.iter().map(activation_json).collect();
         changes.insert("activations".to_owned(), json!({ "before": before, "after": after }));
+    }
+}
+
+/// Notes blocks that were added or removed.
+fn note_blocks(changes: &mut Map<String, Value>, before: &License, after: &License) {
+    let missing_in = |all: &License, other: &License| -> Vec<_> {
+        all.blocks.iter().filter(|block| other.blocks.of(&block.binding).is_none()).map(block_json).collect()
+    };
+    let (removed, added) = (missing_in(before, after), missing_in(after, before));
+    if !removed.is_empty() || !added.is_empty() {
+        changes.insert("blocked".to_owned(), json!({ "before": removed, "after": added }));
     }
 }

@@ -13,7 +13,7 @@ use crate::catalog::{Limit, Plan, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseCause,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_of};
@@ -40,7 +40,7 @@ pub struct LicensePatch {
     /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays. A
     /// license without an updates window gets that of the plan; a plan without one removes it.
     pub plan: Option<String>,
-    /// The customer.
+    /// The customer. The license and its blocks lose the reasons that concern another customer.
     pub customer_email: Option<CustomerEmail>,
     /// The domain limit. Below the number in use, activations stay but no new ones fit.
     pub max_domains: Option<Limit>,
@@ -101,6 +101,9 @@ pub(super) fn change(
     {
         let former = std::mem::replace(&mut license.customer_email, email.clone());
         draft.former_customer = Some(FormerCustomer { email: former, until: draft.now });
+        // They can name the former customer.
+        license.state_reason = None;
+        license.blocks.remove_reasons();
     }
     license.max_domains = max_domains.unwrap_or(license.max_domains);
     license.max_devices = max_devices.unwrap_or(license.max_devices);
@@ -151,7 +154,7 @@ fn replace_domains(
     let domains = || activations.iter().filter(|activation| matches!(activation.binding, Binding::Domain(_)));
     let held: BTreeSet<_> = domains().map(|activation| activation.binding.value()).collect();
     for activation in domains().filter(|activation| !wanted_names.contains(activation.binding.value())) {
-        draft.release(activation, ReleaseReason::Admin);
+        draft.release(activation, ReleaseCause::Admin);
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
@@ -170,6 +173,9 @@ pub(super) fn register<'a>(
     for domain in domains {
         if plan.exempt_hosts.contains(domain) {
             return Err(Denial::DomainExempt { domain: domain.clone() });
+        }
+        if draft.license.blocks.has_domain(domain) {
+            return Err(Denial::DomainBlocked { domain: domain.clone() });
         }
         if !seen.insert(domain) {
             continue;

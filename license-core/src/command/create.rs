@@ -17,8 +17,8 @@ use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, Expiry, Grant, License, LicenseChanged, LicenseDetail, LicenseId,
-    LicenseState, LicenseTerm, Metadata,
+    Activation, Blocks, Counters, CustomerEmail, Expiry, Grant, License, LicenseChanged, LicenseDetail,
+    LicenseId, LicenseState, LicenseTerm, Metadata,
 };
 use crate::limits;
 use crate::validation::{Denial, plan_named};
@@ -109,7 +109,7 @@ pub struct NewLicense {
     pub activations: Vec<Activation>,
     /// Its first events.
     pub events: Vec<Event>,
-    /// The idempotency key of the request, if any.
+    /// The idempotency key of the request, if any. Of a batch, only the first license has it.
     pub idempotency: Option<Idempotency>,
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
@@ -121,6 +121,12 @@ impl NewLicense {
     pub fn audited(mut self, by: &Actor) -> Self {
         self.audit = Some(audit::created(&self.license, &self.activations, by));
         self
+    }
+
+    /// Returns the license as it is stored.
+    pub(crate) fn into_detail(self) -> LicenseDetail {
+        let (license, listed) = (self.license.into(), limits::LISTED_ACTIVATIONS);
+        LicenseDetail::new(license, Counters::default(), self.activations.iter(), listed)
     }
 
     /// Returns the notice for other nodes, since the key is no longer unknown.
@@ -173,6 +179,8 @@ pub fn create(
         term: LicenseTerm { starts, started_at: None },
         updates_until: None,
         grants: new_grants(&spec.grants, now)?,
+        state_reason: None,
+        blocks: Blocks::default(),
     };
     if starts == TermStart::Issue {
         start_term(&mut license, plan, now)?;

@@ -23,19 +23,27 @@ pub(super) fn reinstate(draft: &mut Draft) -> Result<(), Denial> {
 
 /// Revoking a revoked license is not a denial, so that callers can retry.
 pub(super) fn revoke(draft: &mut Draft) {
-    if draft.license.state != LicenseState::Revoked {
-        draft.license.state = LicenseState::Revoked;
-        draft.emit(EventType::LicenseRevoked, json!({}));
-    }
+    enter(draft, LicenseState::Revoked, EventType::LicenseRevoked);
 }
 
 fn set_state(draft: &mut Draft, state: LicenseState, event_type: EventType) -> Result<(), Denial> {
     refuse_revoked(draft)?;
+    enter(draft, state, event_type);
+    Ok(())
+}
+
+/// Sets the state and its reason. If the license already has the state, another reason replaces the reason.
+fn enter(draft: &mut Draft, state: LicenseState, event_type: EventType) {
+    let reason = draft.reason.clone().filter(|_| state != LicenseState::Active);
     if draft.license.state != state {
         draft.license.state = state;
-        draft.emit(event_type, json!({}));
+        draft.license.state_reason = reason;
+        draft.emit(event_type, json!({ "reason": draft.reason_json() }));
+    } else if reason.is_some() && reason != draft.license.state_reason {
+        draft.license.state_reason = reason;
+        let data = json!({ "fields": ["state_reason"], "reason": draft.reason_json() });
+        draft.emit(EventType::LicenseUpdated, data);
     }
-    Ok(())
 }
 
 /// Renews the license. A plan that has become perpetual makes the license perpetual.
@@ -53,6 +61,8 @@ pub(super) fn erase_customer(draft: &mut Draft, erasure: &Erasure) {
     if draft.license.customer_email == erasure.email {
         draft.license.customer_email = erasure.pseudonym.clone();
         draft.license.metadata = Metadata::default();
+        draft.license.state_reason = None;
+        draft.license.blocks.remove_reasons();
         draft.erased = Some(erasure.clone());
         draft.emit(EventType::LicenseCustomerErased, json!({}));
     }

@@ -4,6 +4,7 @@ mod changes;
 mod claims;
 mod devices;
 mod grants;
+mod handling;
 mod notices;
 mod over_limit;
 mod terms;
@@ -22,7 +23,7 @@ use crate::catalog::{
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
-    ActivationKind, Counters, CustomerEmail, Expiry, Fingerprint, Grant, LicenseDetail, LicenseId,
+    ActivationKind, Binding, Counters, CustomerEmail, Expiry, Fingerprint, Grant, LicenseDetail, LicenseId,
     LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
@@ -86,7 +87,8 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn context() -> CommandContext {
-    CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None, idempotency: None }
+    let plans = plans().into();
+    CommandContext { plans, now: now(), expected_version: None, by: None, idempotency: None, reason: None }
 }
 
 /// A view without activations.
@@ -115,6 +117,8 @@ struct TestLicense {
     /// Last-seen times; other activations were last seen when created.
     seen: BTreeMap<ActivationId, DateTime<Utc>>,
     now: DateTime<Utc>,
+    /// The reason of each command.
+    reason: Option<Reason>,
 }
 
 impl TestLicense {
@@ -129,7 +133,7 @@ impl TestLicense {
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
         let new = create(id, key, spec, None, &plans(), now())?;
         let NewLicense { license, activations, events, .. } = new;
-        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now() })
+        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now(), reason: None })
     }
 
     fn in_status(status: Status) -> Self {
@@ -146,7 +150,7 @@ impl TestLicense {
     }
 
     fn decide(&self, command: &Command) -> Decision {
-        let context = CommandContext { now: self.now, ..context() };
+        let context = CommandContext { now: self.now, reason: self.reason.clone(), ..context() };
         let reads = command.reads();
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
@@ -255,7 +259,7 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
         ("release", Command::Release(tested.activations[0].id.clone())),
         ("label", Command::Label(tested.activations[0].id.clone(), Label::parse("Build server").ok())),
-        ("deactivate", Command::Deactivate(tested.activations[0].binding.clone())),
+        ("deactivate", Command::Deactivate(ActivationTarget::Id(tested.activations[0].id.clone()))),
         ("release_idle", Command::ReleaseIdle),
         ("suspend", Command::Suspend),
         ("reinstate", Command::Reinstate),
@@ -268,6 +272,8 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("revoke", Command::Revoke),
         ("add_grant", Command::AddGrant(Grant::new("seats", 5).unwrap())),
         ("remove_grant", Command::RemoveGrant(Grant::new("export", 1).unwrap().id())),
+        ("block", Command::Block(ActivationTarget::Binding(Binding::Domain(domain("b.com"))))),
+        ("unblock", Command::Unblock(BlockId::parse("blk_a1_0000000009").unwrap())),
     ]
 }
 
@@ -279,6 +285,7 @@ fn commands_follow_the_status_table() {
         ("activation.released", "activation.labelled", "ACTIVATION_NOT_FOUND");
     let (suspend, reinstate, renewed) = ("license.suspended", "license.reinstated", "license.renewed");
     let (updated, rotated, revoke) = ("license.updated", "license.key_rotated", "license.revoked");
+    let (blocked, no_block) = ("activation.blocked", "BLOCK_NOT_FOUND");
     let table = [
         // active, suspended, expired, revoked
         ("activate", [activated, suspended, expired, revoked]),
@@ -294,6 +301,8 @@ fn commands_follow_the_status_table() {
         ("revoke", [revoke, revoke, revoke, ""]),
         ("add_grant", [updated, updated, updated, revoked]),
         ("remove_grant", [updated, updated, updated, revoked]),
+        ("block", [blocked, blocked, blocked, revoked]),
+        ("unblock", [no_block, no_block, no_block, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];

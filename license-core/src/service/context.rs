@@ -170,7 +170,8 @@ impl ServiceContext {
         expected_version: Option<u64>,
         by: Option<Arc<Actor>>,
     ) -> CommandContext {
-        CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by, idempotency: None }
+        let plans = Arc::clone(&self.plans);
+        CommandContext { plans, now, expected_version, by, idempotency: None, reason: None }
     }
 
     /// Returns the digests of a request with an idempotency key. Keys of different operations, targets and

@@ -278,9 +278,9 @@ async fn taken_key_is_generated_again_twice() {
         let mut store = store();
         let mut sequence = mockall::Sequence::new();
         let error = |_: &_| Err(StoreError::AlreadyExists { what: "the license key" });
-        store.expect_create().times(taken).in_sequence(&mut sequence).returning(error);
+        store.expect_create_all().times(taken).in_sequence(&mut sequence).returning(error);
         if created {
-            store.expect_create().times(1).in_sequence(&mut sequence).returning(|_| Ok(Created::New));
+            store.expect_create_all().times(1).in_sequence(&mut sequence).returning(|_| Ok(Created::New));
             store.expect_get().times(1).returning(|_| Err(down()));
         }
         let error = licenses(store).await.issue(&spec(), None).await.unwrap_err();

@@ -15,7 +15,9 @@ use crate::debug::partial_debug;
 use crate::domain::DomainName;
 use crate::error::ValidateError;
 use crate::key::{KeyDigest, KeyError};
-use crate::license::{ActivationKind, Binding, Fingerprint, License, LicenseId};
+use crate::license::{
+    ActivationId, ActivationKind, ActivationTarget, Binding, Fingerprint, License, LicenseId,
+};
 use crate::limits;
 use crate::metrics::{Metric, MetricValue};
 use crate::store::{EventStore, LicenseStore};
@@ -103,6 +105,8 @@ pub enum SlotHolder<'a> {
     Domain(&'a str),
     /// A device, by its fingerprint.
     Device(&'a str),
+    /// An activation, by its id.
+    Activation(&'a str),
 }
 
 /// Result of a deactivation.
@@ -236,18 +240,19 @@ impl ValidationService {
         actor: Actor,
     ) -> Result<Deactivated, ValidateError> {
         let key = self.context.read_key(key)?;
-        let binding = match holder {
-            SlotHolder::Domain(text) => Binding::Domain(DomainName::parse(text)?),
-            SlotHolder::Device(text) => Binding::Device(Fingerprint::parse(text)?),
+        let target = match holder {
+            SlotHolder::Domain(text) => ActivationTarget::Binding(Binding::Domain(DomainName::parse(text)?)),
+            SlotHolder::Device(text) => ActivationTarget::Binding(Binding::Device(Fingerprint::parse(text)?)),
+            SlotHolder::Activation(text) => ActivationTarget::Id(ActivationId::parse(text)?),
         };
-        let (digest, claim) = (self.context.vault.digest(&key), Claim::of(&binding));
+        let (digest, claim) = (self.context.vault.digest(&key), Claim::default());
         let Some(snapshot) = self.store.find_by_key(&digest, &claim).await? else {
             return Ok(Deactivated::NotFound);
         };
         let id = &snapshot.license().id;
         let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
-        Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
+        Ok(match self.store.execute(id, &Command::Deactivate(target), &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;
@@ -269,8 +274,14 @@ impl ValidationService {
 }
 
 /// Validations by outcome: valid, of unknown keys, and denied by code.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Answers([AtomicU64; 2 + DenialCode::ALL.len()]);
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::default()))
+    }
+}
 
 impl Answers {
     /// Counts an answer; `None` if no license has the key.

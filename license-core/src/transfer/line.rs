@@ -15,6 +15,7 @@ use crate::usage::Rollup;
 mod activation;
 mod fields;
 mod license;
+mod object;
 mod rollup;
 mod texts;
 
@@ -58,8 +59,7 @@ impl Line {
         if line.len() > limits::IMPORT_LINE_BYTES {
             return Err(ImportLineError::too_long());
         }
-        let mut fields: Map<String, Value> =
-            serde_json::from_slice(line).map_err(|error| not_an_object(&error))?;
+        let mut fields = object::parse(line).map_err(|error| not_an_object(&error))?;
         let of_type = fields.remove("type").ok_or_else(|| ImportLineError::missing_field("type"))?;
         Ok(match of_type.as_str().unwrap_or_default() {
             "export" => match read(&fields)? {
@@ -90,7 +90,7 @@ fn not_an_object(error: &serde_json::Error) -> ImportLineError {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let why = error.to_string();
     let why = why.strip_suffix(&position).unwrap_or(&why);
-    ImportLineError::new(format!("the line is not a JSON object: {why} in column {}", error.column()))
+    ImportLineError::new(format!("the line is not a valid JSON object: {why} in column {}", error.column()))
 }
 
 /// Returns whether an invalid line probably describes an activation.

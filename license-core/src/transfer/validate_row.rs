@@ -1,5 +1,6 @@
 //! The rules of an import: turns a line into a license, or rejects it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +16,7 @@ use crate::catalog::{PlanCatalog, TermStart};
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    ActivationKind, Binding, Counters, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    ActivationKind, Binding, Block, Counters, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
     LicenseTerm, Slots,
 };
 use crate::limits;
@@ -83,12 +84,15 @@ pub(crate) fn validate_row(
         term: LicenseTerm { starts: TermStart::Issue, started_at: None },
         updates_until: None,
         grants: line.grants,
+        state_reason: line.state_reason,
+        blocks: line.blocks,
     };
     term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
     // No event is due for a term that ended before the import.
     let has_ended = license.expires_at.is_some_and(|at| at <= rules.now);
     let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
     license.expiry_notice = line.expiry_notice.map_or(notice, |given| given.0.map(Into::into));
+    check_handling(&mut license, line.last_event).map_err(own)?;
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
@@ -118,6 +122,32 @@ pub(crate) fn validate_row(
     };
     let activations = slots.activations;
     Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
+}
+
+/// Checks what the vendor noted: the reason of the state, and the blocks.
+fn check_handling(license: &mut License, last_event: Option<u64>) -> Result<(), ImportLineError> {
+    if license.state == LicenseState::Active && license.state_reason.is_some() {
+        return Err(ImportLineError::field("state_reason", "only suspended and revoked licenses have one"));
+    }
+    let wrong = |why: String| ImportLineError::field("blocks", why);
+    let (mut ids, mut bindings) = (BTreeSet::new(), BTreeSet::new());
+    for Block { id, binding, .. } in license.blocks.iter() {
+        let number = id.number_of(&license.id);
+        let number =
+            number.filter(|number| last_event.is_none_or(|last| *number <= last)).ok_or_else(|| {
+                wrong(format!(
+                    "{id} must belong to the license, with a number up to the license's last_event"
+                ))
+            })?;
+        license.last_event = license.last_event.max(number);
+        if !ids.insert(id) || !bindings.insert(binding) {
+            return Err(wrong(format!("{id} or its value occurs twice; remove one of them")));
+        }
+    }
+    if ids.len() > limits::BLOCKS {
+        return Err(wrong(format!("a license can have at most {}", limits::BLOCKS)));
+    }
+    Ok(())
 }
 
 /// Returns the event of the import.

@@ -26,7 +26,8 @@ pub(crate) struct Needed {
 /// Returns the changes that a claim needs to be valid, or the denials of all rules that it fails. Validations
 /// and the command that takes slots both use this rule.
 ///
-/// The rules are checked in this order: product, revoked, suspended, expired, version, features, domain, device. If the
+/// The rules are checked in this order: product, revoked, suspended, expired, version, features, domain, device.
+/// A blocked domain or device is denied even if it holds a slot or needs none. If the
 /// product or the revocation denies, no other rule is checked: the software must learn nothing about a license
 /// of another product, and nothing brings a revoked license back. A missing `plan` is the denial of an active
 /// license; other licenses do not need their plan, because the catalog may lack it.
@@ -142,6 +143,9 @@ fn features(license: &License, plan: &Plan, claim: &Claim, now: DateTime<Utc>) -
 
 /// Returns whether the claim needs a slot for its domain.
 fn domain(license: &License, plan: &Plan, held: HeldSlots, claim: &Claim) -> Result<bool, Denial> {
+    if let Some(domain) = claim.domain.as_ref().filter(|domain| license.blocks.has_domain(domain)) {
+        return Err(Denial::DomainBlocked { domain: domain.clone() });
+    }
     if claim.domain.is_none() && plan.requires(RequiredClaim::Domain) {
         return Err(Denial::DomainRequired);
     }
@@ -161,6 +165,9 @@ fn domain(license: &License, plan: &Plan, held: HeldSlots, claim: &Claim) -> Res
 
 /// Returns the number of devices to evict if the claim needs a slot for its device.
 fn device(license: &License, plan: &Plan, held: HeldSlots, claim: &Claim) -> Result<Option<u32>, Denial> {
+    if claim.fingerprint.as_ref().is_some_and(|device| license.blocks.has_device(device)) {
+        return Err(Denial::DeviceBlocked);
+    }
     if claim.fingerprint.is_none() && plan.requires(RequiredClaim::Device) {
         return Err(Denial::DeviceRequired);
     }

@@ -158,6 +158,24 @@ pub enum Denial {
     /// The license has no such grant.
     #[error("The license has no grant of this feature with this source.")]
     GrantNotFound,
+    /// The domain is blocked, by its name or by a wildcard.
+    #[error("The domain {domain} is blocked for this license.")]
+    DomainBlocked {
+        /// The denied domain.
+        domain: DomainName,
+    },
+    /// The device is blocked.
+    #[error("This device is blocked for this license.")]
+    DeviceBlocked,
+    /// The license has no such block.
+    #[error("The license has no such block.")]
+    BlockNotFound,
+    /// The license has as many blocks as it can have.
+    #[error(
+        "The license has {} blocks, and can have no more; remove one, or suspend the license.",
+        limits::BLOCKS
+    )]
+    TooManyBlocks,
 }
 
 macro_rules! denial_codes {
@@ -208,4 +226,8 @@ denial_codes! {
     GrantEnded => GrantEnded = "GRANT_ENDED",
     GrantLimitReached => GrantLimitReached = "GRANT_LIMIT_REACHED",
     GrantNotFound => GrantNotFound = "GRANT_NOT_FOUND",
+    DomainBlocked => DomainBlocked = "DOMAIN_BLOCKED",
+    DeviceBlocked => DeviceBlocked = "DEVICE_BLOCKED",
+    BlockNotFound => BlockNotFound = "BLOCK_NOT_FOUND",
+    TooManyBlocks => TooManyBlocks = "TOO_MANY_BLOCKS",
 }

@@ -69,9 +69,12 @@ impl LicenseSnapshot {
     #[must_use]
     pub fn heap_size(&self) -> usize {
         let counters = 2 * size_of::<usize>();
-        let License { plan, customer_email, metadata, grants, .. } = self.license();
-        let texts =
-            plan.capacity() + customer_email.as_str().len() + metadata.heap_size() + grants.heap_size();
+        let License { plan, customer_email, metadata, grants, blocks, .. } = self.license();
+        let texts = plan.capacity()
+            + customer_email.as_str().len()
+            + metadata.heap_size()
+            + grants.heap_size()
+            + blocks.heap_size();
         counters + size_of::<License>() + texts + self.bindings.heap_size()
     }
 

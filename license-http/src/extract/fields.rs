@@ -5,6 +5,7 @@
 use std::fmt;
 
 use axum::extract::{FromRequest, Request};
+use license_core::license::Reason;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
@@ -13,6 +14,7 @@ use super::body::{check_type, read, read_json};
 use super::query::NoQuery;
 use super::unknown_name::UnknownName;
 use super::value::wrong_type;
+use super::value::{invalid, text_or_null};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
@@ -60,7 +62,35 @@ impl FromRequest<HttpState> for NoBody {
     }
 }
 
+/// An optional body with a `reason`: no body, `{}`, or `{"reason": "chargeback"}`. Accepts no query.
+#[derive(Debug)]
+pub(crate) struct ReasonBody(pub(crate) Option<Reason>);
+
+impl FromRequest<HttpState> for ReasonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        NoQuery::check(request.uri())?;
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, state.limits.body_timeout).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        check_type(&parts.headers)?;
+        Fields::parse(&bytes)?.only(&["reason"])?.take_reason().map(Self)
+    }
+}
+
 impl Fields {
+    /// Takes the field `reason`; null is as if it were absent.
+    pub(crate) fn take_reason(&mut self) -> Result<Option<Reason>, Problem> {
+        let reason = self.take("reason", |field, value| {
+            let text = text_or_null(field, value)?;
+            text.map(|text| Reason::parse(&text)).transpose().map_err(|error| invalid(field, &error))
+        })?;
+        Ok(reason.flatten())
+    }
+
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let mut duplicate = None;
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);

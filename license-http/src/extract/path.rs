@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use license_core::access::TokenId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
-use license_core::license::{ActivationId, CustomerEmail, LicenseId};
+use license_core::license::{ActivationId, BlockId, CustomerEmail, LicenseId};
 #[cfg(feature = "webhooks")]
 use license_core::webhook::EndpointId;
 
@@ -33,6 +33,7 @@ macro_rules! path_extractors {
 path_extractors! {
     LicensePath(LicenseId), "id", LicenseId::parse, Code::LicenseNotFound;
     ActivationPath(ActivationId), "activation_id", ActivationId::parse, Code::ActivationNotFound;
+    BlockPath(BlockId), "block_id", BlockId::parse, Code::BlockNotFound;
     TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound;
     CustomerPath(CustomerEmail), "email", CustomerEmail::parse,
         Problem::bad_request("email", "This must be a percent-encoded e-mail address.");

@@ -149,6 +149,8 @@ fn meaning(code: &str) -> &'static str {
         (DenialCode::GrantEnded, "The end of a grant is not in the future."),
         (DenialCode::GrantLimitReached, "The license has no room for another grant."),
         (DenialCode::GrantNotFound, "The license has no grant of this feature with this source."),
+        (DenialCode::DomainBlocked, "A domain of the list is blocked; remove its block first."),
+        (DenialCode::TooManyBlocks, "The license has as many blocks as it can have; remove one."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

@@ -71,6 +71,9 @@ impl Op {
             let (schema, about, missing) = match name {
                 "activation_id" => (activation_id(), "Id of the activation.", Some(Code::ActivationNotFound)),
                 "token_id" => (id("tok"), "Id of the token.", Some(Code::TokenNotFound)),
+                "block_id" => {
+                    (matching("^blk_[a-z0-9_]{1,68}$"), "Id of the block.", Some(Code::BlockNotFound))
+                }
                 "delivery_id" => (event_id(), "Id of the delivered event.", Some(Code::DeliveryNotFound)),
                 "email" => (email(), "E-mail address of the customer.", None),
                 _ if of_endpoint => (id("whe"), "Id of the endpoint.", Some(Code::EndpointNotFound)),
@@ -150,6 +153,11 @@ impl Op {
 
     pub(super) fn shows_secret(self) -> Self {
         self.errors(&[Code::IdempotencyKeyUnsupported])
+    }
+
+    /// Accepts an optional body with a reason.
+    pub(super) fn reason(self) -> Self {
+        self.body("ReasonGiven", false).errors(&BODY)
     }
 
     pub(super) fn reads(self, schema: &str) -> Self {
@@ -270,7 +278,7 @@ impl Op {
 
 fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
-        Some("validate" | "deactivate") => "validation",
+        Some("validate" | "deactivate" | "activations") => "validation",
         Some("licenses" | "usage") => "licenses",
         Some("customers") => "customers",
         Some("events") => "events",

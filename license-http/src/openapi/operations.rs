@@ -46,6 +46,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(licenses());
     operations.extend(commands());
     operations.extend(grants());
+    operations.extend(handling());
     operations.extend(customers());
     operations.extend(endpoints());
     operations.extend(endpoint_commands());
@@ -54,7 +55,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations
 }
 
-fn validation() -> [Op; 2] {
+fn validation() -> [Op; 3] {
     [post("/validate", "validate", "Validate a license")
         .about(
             "A new domain or device takes a free slot. A denied license is answered 200 too: check `valid`. A malformed \
@@ -68,13 +69,23 @@ fn validation() -> [Op; 2] {
     post("/deactivate", "deactivate", "Release a slot as the customer")
         .about(
             "For a customer who moves to another machine or site. The license key suffices if the plan has \
-             `customer_release`. Send exactly one of domain and fingerprint. If it holds no slot, for example on a repeated \
-             call, `error` is `ACTIVATION_NOT_FOUND`.",
+             `customer_release`. Send exactly one of domain, fingerprint and activation_id. If it holds no slot, for example \
+             on a repeated call, `error` is `ACTIVATION_NOT_FOUND`.",
         )
         .lenient()
         .refuses()
         .reads_or("DeactivateRequest", &KEY_ERRORS)
-        .answers("Deactivated", "Whether the slot was released.")]
+        .errors(&[Code::ActivationIdInvalid])
+        .answers("Deactivated", "Whether the slot was released."),
+    post("/activations/list", "listOwnActivations", "List activations as the customer")
+        .about(
+            "For a customer who looks for a slot to release. The license key suffices if the plan has `customer_release`. \
+             Names of devices are masked, except that of the request.",
+        )
+        .lenient()
+        .refuses()
+        .reads_or("ListRequest", &KEY_ERRORS)
+        .answers("ListedActivations", "The activations, or why there are none.")]
 }
 
 fn licenses() -> [Op; 5] {
@@ -110,13 +121,17 @@ fn licenses() -> [Op; 5] {
                 DenialCode::TooManyDomains,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::MetadataInvalid]),
+            .denials(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked],
+            ),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
                 "Revocation is permanent. After the answer, this node never answers \"valid\" for the license. Other nodes follow \
                  within about 100 ms on PostgreSQL, and always within the time to live of their cache. A repeated call gets the same answer.",
             )
             .versioned()
+            .reason()
             .license(),
     ]
 }
@@ -127,7 +142,7 @@ fn commands() -> [Op; 8] {
     let kinds = [ActivationKind::Domain, ActivationKind::Device].map(ActivationKind::as_str);
     let activation = "/licenses/{id}/activations/{activation_id}";
     [
-        command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license"),
+        command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license").reason(),
         command("/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
         command("/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
             .idempotent()
@@ -138,7 +153,7 @@ fn commands() -> [Op; 8] {
         get("/licenses/{id}/activations", "listActivations", "List the activations of a license")
             .query("kind", one_of(kinds), "Only activations of this kind.")
             .lists("ActivationPage", activation_id()),
-        changes(delete(activation, "releaseActivation", "Release an activation")),
+        changes(delete(activation, "releaseActivation", "Release an activation")).reason(),
         changes(patch(activation, "labelActivation", "Label an activation").reads("ActivationLabel")).about(
             "The label is shown in the list of activations. It is removed when the customer is erased.",
         ),
@@ -166,6 +181,47 @@ fn grants() -> [Op; 2] {
                 "Source of the grant; without it, the grant without a source is removed.",
             )
             .denials(StatusCode::NOT_FOUND, &[DenialCode::GrantNotFound]),
+    ]
+}
+
+fn handling() -> [Op; 5] {
+    let changes = |op: Op| op.versioned().license().conflicts(&[DenialCode::LicenseRevoked]);
+    let invalid = [
+        DenialCode::PlanUnknown,
+        DenialCode::DomainExempt,
+        DenialCode::ExpiryTooFar,
+        DenialCode::LicenseExpired,
+    ];
+    [
+        post("/licenses/batch", "createLicenses", "Issue many licenses")
+            .about("Issues 1 to 1000 licenses with the same fields: all of them, or none.")
+            .reads("NewLicenses")
+            .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
+            .idempotent()
+            .conflicts(&[DenialCode::DomainLimitReached])
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
+        changes(post(
+            "/licenses/{id}/activations/{activation_id}/block",
+            "blockActivation",
+            "Release an activation and block its name",
+        ))
+        .about(
+            "Its next check is denied `DOMAIN_BLOCKED` or `DEVICE_BLOCKED`: on this node at once, on other nodes as after a \
+             revocation. Other domains and devices are not affected.",
+        )
+        .reason()
+        .conflicts(&[DenialCode::TooManyBlocks]),
+        get("/licenses/{id}/blocked", "listBlocked", "List blocked domains and devices")
+            .answers("BlockList", "All blocks of the license."),
+        changes(post("/licenses/{id}/blocked", "blockName", "Block a domain or a device"))
+            .about(
+                "Send exactly one of domain and fingerprint. It does not need to hold a slot. If it does, the slot is released. \
+                 A blocked name stays as it is.",
+            )
+            .reads("NewBlock")
+            .conflicts(&[DenialCode::TooManyBlocks]),
+        changes(delete("/licenses/{id}/blocked/{block_id}", "unblock", "Remove a block"))
+            .errors(&[Code::BlockNotFound]),
     ]
 }
 

@@ -6,8 +6,8 @@ use license_core::limits;
 use serde_json::{Map, Value, json};
 
 use super::schema::{
-    about, array, email, feature_value, named, nullable, one_of, open_object, selectable_events, string,
-    text, time, whole, with,
+    about, activation_id, array, email, feature_value, named, nullable, one_of, open_object,
+    selectable_events, string, text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
 
@@ -57,6 +57,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "key": about(string(), "License key, as for a validation."),
                 "domain": about(printable(MAX_TYPED_LEN), "Domain whose slot is released."),
                 "fingerprint": about(printable(limits::FINGERPRINT_BYTES), "Device whose slot is released."),
+                "activation_id": about(nullable(activation_id()), "Activation whose slot is released."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "fingerprint": "old-laptop" }],
@@ -102,6 +103,27 @@ pub(super) fn schemas() -> Map<String, Value> {
             "examples": [{ "since": "2026-01-01T00:00:00Z" }],
         },
         "Nothing": { "examples": [{}] },
+        "ReasonGiven": { "properties": { "reason": reason() }, "examples": [{ "reason": "chargeback" }] },
+        "NewBlock": {
+            "properties": {
+                "domain": about(pattern(MAX_TYPED_LEN, PRINTABLE),
+                    "Domain to block; *.example.com blocks all subdomains."),
+                "fingerprint": about(pattern(limits::FINGERPRINT_BYTES, PRINTABLE), "Device to block."),
+                "reason": reason(),
+            },
+            "examples": [{ "fingerprint": "stolen-laptop", "reason": "stolen" }],
+        },
+        "NewLicenses": batch(),
+        "ListRequest": {
+            "properties": {
+                "key": about(string(), "License key, as for a validation."),
+                "domain": about(printable(MAX_TYPED_LEN), "Domain that the software serves, to mark its activation."),
+                "fingerprint": about(printable(limits::FINGERPRINT_BYTES),
+                    "Device on which the software runs, to mark its activation and to see its name."),
+            },
+            "required": ["key"],
+            "examples": [{ "key": KEY, "fingerprint": "new-laptop" }],
+        },
     }) else {
         return Map::new();
     };
@@ -122,6 +144,20 @@ fn pattern(max: usize, pattern: &str) -> Value {
 
 fn printable(max: usize) -> Value {
     nullable(pattern(max, PRINTABLE))
+}
+
+fn reason() -> Value {
+    about(
+        printable(limits::REASON_BYTES),
+        "Your reason, for the license, the events and the audit. Erasing the customer removes it.",
+    )
+}
+
+fn batch() -> Value {
+    let example = json!({ "plan": "professional", "customer_email": "dev@example.com", "count": 5 });
+    let mut batch = license(&SPEC_FIELDS, &["plan", "customer_email", "count"], example);
+    batch["properties"]["count"] = about(whole(1, limits::BATCH_LICENSES), "Number of licenses.");
+    batch
 }
 
 fn license(names: &[&str], required: &[&str], example: Value) -> Value {
@@ -159,6 +195,7 @@ fn license_field(name: &str) -> Value {
             "Features beyond those of the plan. Of two with the same feature and source, the last one counts.",
         ),
         "status" => about(one_of(["active", "suspended", "revoked"]), "New status. Revocation is permanent."),
+        "reason" => reason(),
         // A test checks that all names are known.
         _ => json!({}),
     }

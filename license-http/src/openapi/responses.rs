@@ -18,6 +18,8 @@ use super::schema::{
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
+use crate::routes::blocks::{BlockJson, BlockList};
+use crate::routes::customer_activations::{Listed, NotListed};
 use crate::routes::customers::{CustomerEventJson, ErasedCustomer};
 use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
@@ -37,6 +39,12 @@ const NOT_RELEASED: [DenialCode; 5] = [
     DenialCode::ActivationNotFound,
 ];
 
+const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
+
+/// Denials of a list for a customer.
+const NOT_LISTED: [DenialCode; 3] =
+    [DenialCode::LicenseRevoked, DenialCode::LicenseSuspended, DenialCode::ReleaseNotAllowed];
+
 /// Returns the schemas of types, and of the types in their fields.
 macro_rules! derive {
     ($($type:ty),+ $(,)?) => {{
@@ -51,10 +59,10 @@ pub(super) fn schemas() -> Map<String, Value> {
         ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied<'_>, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
-        ReplayJson, DeliveryJson<'_>,
+        ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
-    for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased"] {
+    for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased", "Listed", "NotListed"] {
         let ignored =
             "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
         schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
@@ -74,7 +82,10 @@ pub(super) fn schemas() -> Map<String, Value> {
                 (name.as_str(), field.as_str()),
                 ("Problem", "field" | "valid")
                     | ("Refusal", "field" | "suggestion")
-                    | ("Valid" | "Denied" | "NotFound" | "Released" | "NotReleased", "ignored")
+                    | (
+                        "Valid" | "Denied" | "NotFound" | "Released" | "NotReleased" | "Listed" | "NotListed",
+                        "ignored"
+                    )
                     | ("Denied", "reasons" | "license" | "usage")
                     | ("Token", "token")
                     | ("Valid", "over_limit")
@@ -106,6 +117,11 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("AuditPage", object(page("AuditEntry"), &[])),
         ("WebhookEndpointPage", object(page("WebhookEndpoint"), &[])),
         ("DeliveryPage", object(page("Delivery"), &[])),
+        ("ListedActivations", either("The result; `listed` tells which one.", ["Listed", "NotListed"])),
+        (
+            "LicenseBatch",
+            object([("data", about(array(named("License")), "The licenses.")), (AS_OF, as_of())], &[]),
+        ),
     ];
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     for (name, schema) in &mut schemas {
@@ -194,6 +210,15 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Delivery.id", event_id()),
         ("Delivery.type", event_type()),
         ("Delivery.status", one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str))),
+        ("Block.id", matching("^blk_[a-z0-9_]{1,68}$")),
+        ("Block.kind", one_of(kinds)),
+        ("Listed.listed", constant(true)),
+        ("NotListed.listed", constant(false)),
+        ("NotListed.error", one_of(NOT_LISTED.map(DenialCode::as_str))),
+        ("OwnActivation.id", activation_id()),
+        ("OwnActivation.kind", one_of(kinds)),
+        ("OwnActivation.first_seen_on", nullable(matching(DATE))),
+        ("OwnActivation.last_seen_on", nullable(matching(DATE))),
     ]
 }
 
@@ -225,7 +250,7 @@ fn examples() -> Value {
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
             "version": 1, "product": "default",
             "term": { "starts": "issue", "started_at": "2026-01-01T00:00:00Z" }, "updates_until": null,
-            "grants": [], "as_of": "2026-01-01T00:00:00Z",
+            "grants": [], "state_reason": null, "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -313,6 +338,13 @@ fn license() -> Value {
                 about(
                     with(array(named("Grant")), "maxItems", limits::GRANTS),
                     "Features beyond those of the plan, in the order in which they were added.",
+                ),
+            ),
+            (
+                "state_reason",
+                about(
+                    nullable(text(limits::REASON_BYTES)),
+                    "Reason why it is suspended or revoked; null if none was given.",
                 ),
             ),
             (AS_OF, as_of()),

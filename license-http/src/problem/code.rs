@@ -90,4 +90,8 @@ codes! {
     StoreUnavailable = SERVICE_UNAVAILABLE "STORE_UNAVAILABLE",
     /// The server has too many concurrent calls or connections. Nothing was changed; try again.
     Overloaded = SERVICE_UNAVAILABLE "OVERLOADED",
+    /// The license has no such block.
+    BlockNotFound = NOT_FOUND "BLOCK_NOT_FOUND",
+    /// The text is not the id of an activation.
+    ActivationIdInvalid = BAD_REQUEST "ACTIVATION_ID_INVALID",
 }

@@ -85,6 +85,7 @@ pub(super) struct KeyBody {
     pub(super) product: Option<String>,
     pub(super) features: Vec<String>,
     pub(super) activate: bool,
+    pub(super) activation_id: Option<String>,
     /// Unknown fields, if the caller prefers that they are ignored.
     ignored: Option<Vec<String>>,
 }
@@ -130,6 +131,7 @@ impl KeyBody {
             product: fields.take("product", text_or_null)?.flatten(),
             features: fields.take("features", features)?.unwrap_or_default(),
             activate: fields.take("activate", bool_or_null)?.flatten().unwrap_or(true),
+            activation_id: fields.take("activation_id", text_or_null)?.flatten(),
             ignored,
         })
     }

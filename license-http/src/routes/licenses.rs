@@ -10,7 +10,9 @@ use license_core::command::{Command, LicensePatch, LicenseSpec, TargetState};
 use license_core::domain::DomainName;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
-use license_core::license::{CustomerEmail, LicenseId, Metadata, MetadataError, MetadataPatch, Status};
+use license_core::license::{
+    CustomerEmail, LicenseId, Metadata, MetadataError, MetadataPatch, Reason, Status,
+};
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
 use license_core::store::LicenseFilter;
@@ -18,7 +20,7 @@ use serde_json::Value;
 
 use crate::auth::Authenticated;
 use crate::extract::{
-    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, grant, value,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, ReasonBody, grant, value,
 };
 use crate::problem::Problem;
 use crate::state::HttpState;
@@ -26,8 +28,17 @@ use crate::wire::{self, PageJson, WithAsOf};
 
 pub(crate) const SPEC_FIELDS: [&str; 8] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "grants"];
-pub(crate) const CHANGE_FIELDS: [&str; 8] =
-    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
+pub(crate) const CHANGE_FIELDS: [&str; 9] = [
+    "plan",
+    "customer_email",
+    "max_domains",
+    "max_devices",
+    "domains",
+    "expires_at",
+    "metadata",
+    "status",
+    "reason",
+];
 
 pub(super) async fn create(
     State(state): State<HttpState>,
@@ -35,7 +46,7 @@ pub(super) async fn create(
     IdempotencyHeader(idempotency_key): IdempotencyHeader,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let spec = read_spec(fields)?;
+    let spec = read_spec(&mut fields.only(&SPEC_FIELDS)?)?;
     let now = state.services.now();
     let issued = state.services.licenses.by(&actor).issue(&spec, idempotency_key).await;
     let license = issued.map_err(Problem::from_body_error)?;
@@ -75,18 +86,25 @@ pub(super) async fn change(
     LicenseCommand { services, actor, license, version }: LicenseCommand,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let change = read_patch(fields)?;
+    let (change, reason) = read_patch(fields)?;
     let now = services.now();
-    let changed = services.licenses.by(&actor).execute(&license, &Command::Change(change), version).await;
+    let licenses = services.licenses.by(&actor).with_reason(reason);
+    let changed = licenses.execute(&license, &Command::Change(change), version).await;
     Ok(license_response(StatusCode::OK, &changed.map_err(Problem::from_body_error)?, now))
 }
 
-pub(super) async fn revoke(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
-    execute(command, Command::Revoke).await
+pub(super) async fn revoke(
+    command: LicenseCommand,
+    ReasonBody(reason): ReasonBody,
+) -> Result<Response, Problem> {
+    execute_because(command, Command::Revoke, reason).await
 }
 
-pub(super) async fn suspend(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
-    execute(command, Command::Suspend).await
+pub(super) async fn suspend(
+    command: LicenseCommand,
+    ReasonBody(reason): ReasonBody,
+) -> Result<Response, Problem> {
+    execute_because(command, Command::Suspend, reason).await
 }
 
 pub(super) async fn reinstate(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
@@ -113,8 +131,18 @@ pub(super) async fn rotate_key(
 
 /// Executes a command and answers with the license.
 pub(super) async fn execute(target: LicenseCommand, command: Command) -> Result<Response, Problem> {
+    execute_because(target, command, None).await
+}
+
+/// Executes a command for this reason, and answers with the license.
+pub(super) async fn execute_because(
+    target: LicenseCommand,
+    command: Command,
+    reason: Option<Reason>,
+) -> Result<Response, Problem> {
     let LicenseCommand { services, actor, license, version } = target;
-    answer(&services, services.licenses.by(&actor).execute(&license, &command, version)).await
+    let licenses = services.licenses.by(&actor).with_reason(reason);
+    answer(&services, licenses.execute(&license, &command, version)).await
 }
 
 /// Awaits a call of the service and answers with its license.
@@ -139,8 +167,8 @@ pub(super) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJ
     LicenseJson::new(&keyed.detail, Some(keyed.key.reveal()), now, usize::MAX)
 }
 
-fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
-    let mut fields = fields.only(&SPEC_FIELDS)?;
+/// Reads the fields of a new license. The names of the fields must have been checked.
+pub(super) fn read_spec(fields: &mut Fields) -> Result<LicenseSpec, Problem> {
     Ok(LicenseSpec {
         plan: fields.require("plan", read_plan)?,
         customer_email: fields.require("customer_email", value::parsed(CustomerEmail::parse))?,
@@ -153,9 +181,10 @@ fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
     })
 }
 
-fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
+/// Reads a change, and the reason of its new status.
+fn read_patch(fields: Fields) -> Result<(LicensePatch, Option<Reason>), Problem> {
     let mut fields = fields.only(&CHANGE_FIELDS)?;
-    Ok(LicensePatch {
+    let patch = LicensePatch {
         plan: fields.take("plan", read_plan)?,
         customer_email: fields.take("customer_email", value::parsed(CustomerEmail::parse))?,
         max_domains: fields.take("max_domains", read_limit)?,
@@ -164,7 +193,13 @@ fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
         expires_at: fields.take("expires_at", value::expiry)?,
         metadata: fields.take("metadata", read_metadata(MetadataPatch::from_json))?,
         state: fields.take("status", read_state)?,
-    })
+    };
+    let reason = fields.take_reason()?;
+    if reason.is_some() && !matches!(patch.state, Some(TargetState::Suspended | TargetState::Revoked)) {
+        let detail = "Send a reason only with the status suspended or revoked.";
+        return Err(Problem::invalid_field("reason", detail));
+    }
+    Ok((patch, reason))
 }
 
 fn read_plan(field: &'static str, value: Value) -> Result<String, Problem> {

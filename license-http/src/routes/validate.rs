@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// Denials of a validation.
-pub(crate) const DENIALS: [DenialCode; 14] = [
+pub(crate) const DENIALS: [DenialCode; 16] = [
     DenialCode::LicenseRevoked,
     DenialCode::LicenseSuspended,
     DenialCode::LicenseExpired,
@@ -31,6 +31,8 @@ pub(crate) const DENIALS: [DenialCode; 14] = [
     DenialCode::FeatureMissing,
     DenialCode::DomainNotActivated,
     DenialCode::DeviceNotActivated,
+    DenialCode::DomainBlocked,
+    DenialCode::DeviceBlocked,
 ];
 
 /// Fields of a request.

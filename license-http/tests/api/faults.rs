@@ -23,6 +23,8 @@ fn calls(app: &TestApp, id: &str) -> Vec<Call> {
             ("POST", "/rotate-key"),
             ("GET", "/activations"),
             ("DELETE", "/activations/act_1"),
+            ("POST", "/activations/act_1/block"),
+            ("DELETE", "/blocked/blk_1"),
             ("GET", "/usage"),
             ("DELETE", "/grants?feature=a"),
         ]

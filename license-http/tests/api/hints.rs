@@ -70,7 +70,7 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
             "PUT",
             &license.path,
             json!({ "maxDomains": 3 }),
-            "This field is unknown; did you mean max_domains? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, status.",
+            "This field is unknown; did you mean max_domains? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, status, reason.",
         ),
         (
             "POST",
@@ -80,9 +80,15 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
         ),
         (
             "POST",
-            &format!("{}/suspend", license.path),
+            &format!("{}/reinstate", license.path),
             json!({ "reason": "a" }),
             "This field is unknown. The call has no fields.",
+        ),
+        (
+            "POST",
+            &format!("{}/suspend", license.path),
+            json!({ "cause": "a" }),
+            "This field is unknown. Known fields: reason.",
         ),
     ] {
         let reply = app.admin(method, target).json(&body).send(&app.router).await;

@@ -20,12 +20,12 @@ async fn unknown_field_is_an_error_that_names_the_known_ones() {
         (
             "device",
             None,
-            "This field is unknown. Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
         (
             "device",
             Some("handling=strict"),
-            "This field is unknown. Known fields: key, domain, fingerprint, client, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, product, features, activate.",
         ),
         (
             "Domain",

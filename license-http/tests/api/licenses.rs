@@ -27,7 +27,7 @@ async fn license_fields_have_a_fixed_order() {
             r#""validation_count":0,"metadata":{{"lines":[1,2.5,null],"order":"A-17"}},"#,
             r#""domains_used":2,"devices_used":0,"activated_at":null,"version":1,"product":"default","#,
             r#""term":{{"starts":"issue","started_at":"2026-01-01T00:00:00Z"}},"updates_until":null,"#,
-            r#""grants":[],"as_of":"2026-01-01T00:00:00Z"}}"#
+            r#""grants":[],"state_reason":null,"as_of":"2026-01-01T00:00:00Z"}}"#
         ),
         id, key
     );

@@ -57,6 +57,12 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
     ("DELETE", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
     ("GET", "/api/v1/audit", &[Scope::AuditRead], 200),
+    ("POST", "/api/v1/activations/list", &[], 200),
+    ("POST", "/api/v1/licenses/batch", &[Scope::LicensesWrite], 201),
+    ("POST", "/api/v1/licenses/{id}/activations/{activation_id}/block", &[Scope::LicensesWrite], 404),
+    ("GET", "/api/v1/licenses/{id}/blocked", &[Scope::LicensesRead], 200),
+    ("POST", "/api/v1/licenses/{id}/blocked", &[Scope::LicensesWrite], 200),
+    ("DELETE", "/api/v1/licenses/{id}/blocked/{block_id}", &[Scope::LicensesWrite], 404),
 ];
 
 /// Returns a call of the route for a new license.
@@ -66,6 +72,7 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         .replace("{delivery_id}", "evt_nothing")
         .replace("{id}", &license.id)
         .replace("{activation_id}", "act_1")
+        .replace("{block_id}", "blk_1")
         .replace("{token_id}", "tok_unknown")
         .replace("{email}", "unknown@example.com");
     let call = Call::new(method, &target);
@@ -75,6 +82,11 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),
         ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "a", "value": 1 })),
+        ("POST", "/api/v1/activations/list") => Some(json!({ "key": license.key })),
+        ("POST", "/api/v1/licenses/batch") => {
+            Some(json!({ "plan": "starter", "customer_email": EMAIL, "count": 2 }))
+        }
+        ("POST", "/api/v1/licenses/{id}/blocked") => Some(json!({ "fingerprint": "a" })),
         // A scope that every creator of tokens has.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
         ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),

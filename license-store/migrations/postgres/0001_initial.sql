@@ -29,7 +29,10 @@ CREATE TABLE licenses (
     term_started_at BIGINT,
     updates_until   BIGINT,
     -- A JSON list of grants.
-    grants          TEXT COLLATE "C" NOT NULL DEFAULT '[]'
+    grants          TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    state_reason    TEXT COLLATE "C",
+    -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
+    blocks          TEXT COLLATE "C" NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -315,7 +318,8 @@ CREATE TABLE audit (
     token_id    TEXT COLLATE "C",
     endpoint_id TEXT COLLATE "C",
     changes     TEXT COLLATE "C" NOT NULL,
-    metadata    TEXT COLLATE "C"
+    metadata    TEXT COLLATE "C",
+    reason      TEXT COLLATE "C"
 );
 
 CREATE INDEX audit_by_time ON audit (at);

@@ -29,7 +29,10 @@ CREATE TABLE licenses (
     term_started_at INTEGER,
     updates_until   INTEGER,
     -- A JSON list of grants.
-    grants          TEXT    NOT NULL DEFAULT '[]'
+    grants          TEXT    NOT NULL DEFAULT '[]',
+    state_reason    TEXT,
+    -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
+    blocks          TEXT    NOT NULL DEFAULT '[]'
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -326,7 +329,8 @@ CREATE TABLE audit (
     token_id    TEXT,
     endpoint_id TEXT,
     changes     TEXT    NOT NULL,
-    metadata    TEXT
+    metadata    TEXT,
+    reason      TEXT
 ) STRICT;
 
 CREATE INDEX audit_by_time ON audit (at);

@@ -1,5 +1,6 @@
 //! Cases for [`LicenseStore`](license_core::store::LicenseStore).
 
+pub mod blocks;
 pub mod changes;
 pub mod claims;
 pub mod create;
@@ -20,7 +21,8 @@ pub mod terms;
 cases! { $ license_store_tests LicenseStore licenses
     create: every_field_is_stored, extreme_values_are_stored, taken_id_or_key_is_rejected,
         rejected_create_writes_nothing, repeated_request_returns_existing_license,
-        reused_idempotency_key_is_a_conflict;
+        reused_idempotency_key_is_a_conflict, batch_is_stored_whole_or_not_at_all,
+        batch_is_stored_once_per_idempotency_key;
     execute: every_command_is_stored, denied_command_writes_nothing, unknown_license_is_not_found,
         stale_version_is_denied, rotated_key_replaces_old_key, rotation_to_taken_key_changes_nothing,
         released_slot_is_free, domain_list_replaces_all_domains, revoked_license_is_final,
@@ -54,4 +56,6 @@ cases! { $ license_store_tests LicenseStore licenses
         denied_claim_has_all_reasons_and_the_license, claim_that_may_not_activate_takes_no_slot;
     grants: grants_are_stored_in_order, largest_grants_are_stored, grants_end_to_the_microsecond,
         racing_grants_are_all_stored;
+    blocks: blocked_name_is_denied_on_every_handle, license_can_have_all_blocks, block_races_with_activations,
+        reason_of_state_is_stored;
 }

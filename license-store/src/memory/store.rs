@@ -1,6 +1,6 @@
 //! A store in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use license_core::command::{
     Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, UsedKey, decide,
 };
 use license_core::key::KeyDigest;
-use license_core::license::{ActivationId, ActivationKind, LicenseDetail, LicenseId, LicenseState};
+use license_core::license::{ActivationId, ActivationKind, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
     ActivationStore, CatalogStore, ChangeStream, Created, LicenseCount, LicenseQuery, LicenseRecord,
     LicenseStore, Page, PageRequest, StoreError, StoreHealth,
@@ -60,24 +60,27 @@ impl MemoryStore {
 
 #[async_trait]
 impl LicenseStore for MemoryStore {
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
         let mut data = self.data();
         if let Some(created) = data.used_keys.created(new) {
             return Ok(created);
         }
-        if data.licenses.contains_key(&new.license.id) {
-            return Err(StoreError::AlreadyExists { what: "the license id" });
+        let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
+        for License { id, key_digest, .. } in new.iter().map(|one| &one.license) {
+            if data.licenses.contains_key(id) || !ids.insert(id) {
+                return Err(StoreError::AlreadyExists { what: "the license id" });
+            }
+            if data.by_key.contains_key(key_digest) || !keys.insert(key_digest) {
+                return Err(StoreError::AlreadyExists { what: "the license key" });
+            }
         }
-        if data.by_key.contains_key(&new.license.key_digest) {
-            return Err(StoreError::AlreadyExists { what: "the license key" });
+        data.used_keys.add_created(new);
+        for one in new {
+            data.insert(LicenseRecord::new(one));
+            data.audit.extend(&one.audit);
+            data.events.append(one.events.iter().cloned());
         }
-        data.used_keys.add(new.idempotency.as_ref(), &new.events);
-        data.insert(LicenseRecord::new(new));
-        if let Some(audit) = &new.audit {
-            data.audit.add(audit);
-        }
-        data.events.append(new.events.iter().cloned());
-        self.feed.notify_licenses([new.notice()]);
+        self.feed.notify_licenses(new.iter().map(NewLicense::notice));
         Ok(Created::New)
     }
 

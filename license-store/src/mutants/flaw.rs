@@ -123,4 +123,8 @@ flaws! {
     DropsProductOfClaims => "licenses::claims::claim_for_another_product_takes_no_slot",
     /// Writes the change of a command without its grants.
     ForgetsGrants => "licenses::grants::grants_are_stored_in_order",
+    /// Stores each license of a batch in a commit of its own.
+    CreatesOneByOne => "licenses::create::batch_is_stored_whole_or_not_at_all",
+    /// Does not store which domains and devices are blocked.
+    ForgetsBlocks => "licenses::blocks::blocked_name_is_denied_on_every_handle",
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use license_core::command::{Changes, Command, CommandContext, CommandOutcome, Decision, View, decide};
 use license_core::event::{NewEvents, Subject};
-use license_core::license::{Activation, ActivationKind, Binding, Grants, LicenseId};
+use license_core::license::{Activation, ActivationKind, Binding, Blocks, Grants, LicenseId};
 use license_core::store::{LicenseRecord, LicenseStore};
 use license_core::usage::{BatchId, EvictionCandidate, Validation, ValidationOutcome};
 use license_core::validation::{Claim, HeldSlots, LicenseSnapshot};
@@ -78,6 +78,9 @@ impl Mutant {
             }),
             (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
                 changes.released.clear();
+            }),
+            (Flaw::ForgetsBlocks, _) => self.spoiled(call, keep_view, |changes| {
+                Arc::make_mut(&mut changes.license).blocks = Blocks::default();
             }),
             (Flaw::OversellsByOne, Command::Activate(_)) => {
                 let fewer_used = |_: &LicenseRecord, view: &mut View| {

@@ -22,8 +22,9 @@ impl Layer for Mutant {
         &self.inner
     }
 
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
-        let mut new = new.clone();
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
+        let mut all = new.to_vec();
+        let Some(new) = all.first_mut() else { return Ok(Created::New) };
         match (self.flaw, &mut new.idempotency) {
             (Flaw::ChecksIdempotencyFirst, asked @ Some(_)) => {
                 if let Some(asked) = asked.take() {
@@ -37,9 +38,19 @@ impl Layer for Mutant {
             }
             (Flaw::IgnoresRequestDigest, Some(asked)) => asked.request = [0; 32],
             (Flaw::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
+            (Flaw::CreatesOneByOne, _) => {
+                let mut created = Created::New;
+                for (index, one) in all.iter().enumerate() {
+                    let result = self.inner.create(one).await?;
+                    if index == 0 {
+                        created = result;
+                    }
+                }
+                return Ok(created);
+            }
             _ => {}
         }
-        self.inner.create(&new).await
+        self.inner.create_all(&all).await
     }
 
     async fn execute(

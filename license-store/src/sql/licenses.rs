@@ -29,8 +29,8 @@ impl<D: Dialect> SqlDatabase<D> {
 
 #[async_trait]
 impl<D: Dialect> LicenseStore for SqlStore<D> {
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
-        retry(|| self.database.try_create(new)).await
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
+        retry(|| self.database.try_create_all(new)).await
     }
 
     async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>> {

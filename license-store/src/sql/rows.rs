@@ -9,10 +9,10 @@ mod tokens;
 mod usage;
 mod webhooks;
 
-pub(super) use activations::{activation_row, idle_plan};
-pub(super) use audit::audit_values;
+pub(super) use activations::{activation_row, idle_plan, new_activation_row};
+pub(super) use audit::audit_row;
 pub(super) use events::event_row;
-pub(super) use licenses::{NO_NOTICE, imported_row, license_values};
+pub(super) use licenses::{NO_NOTICE, license_row, license_values};
 pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};
 pub(super) use tokens::token_values;
 pub(super) use usage::rollup_row;

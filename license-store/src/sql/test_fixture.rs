@@ -45,8 +45,14 @@ pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<U
     let new = issue_until(store, number, now, None).await;
     let fingerprint = Some(Fingerprint::parse("one").expect("a fingerprint"));
     let claim = Claim { fingerprint, ..Claim::default() };
-    let context =
-        CommandContext { plans: Arc::new(plans()), now, expected_version: None, by: None, idempotency: None };
+    let context = CommandContext {
+        plans: Arc::new(plans()),
+        now,
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        reason: None,
+    };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
     assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");
     new.license.id

@@ -10,6 +10,8 @@ use license_core::transfer::Columns;
 use super::server::{HEX, line, server};
 
 /// The fault of a key in no known format.
+const OF_OTHER: &str =
+    "blocks: blk_b2_0000000001 must belong to the license, with a number up to the license's last_event";
 const UNREADABLE: &str =
     "key: it is not a key of this server, nor in a declared key format; declare its format";
 
@@ -45,6 +47,9 @@ async fn bad_lines_are_reported_and_others_imported() {
         )
     };
     let (stray_5, stray_6) = (stray("lic_a5"), stray("lic_a6"));
+    let block = |id: &str, value: &str| {
+        format!(r#"{{"id":"{id}","kind":"device","value":"{value}","created_at":"2026-06-01T00:00:00Z"}}"#)
+    };
     let cases: Vec<(String, &str)> = vec![
         (r#"{"type":"export","version":1}"#.into(), ""),
         (
@@ -52,8 +57,8 @@ async fn bad_lines_are_reported_and_others_imported() {
             "version 2: this software reads version 1; import with a newer one",
         ),
         (String::new(), ""),
-        ("nonsense".into(), "the line is not a JSON object: expected ident in column 2"),
-        ("[]".into(), "the line is not a JSON object: invalid type: sequence, expected a map in column 0"),
+        ("nonsense".into(), "the line is not a valid JSON object: expected ident in column 2"),
+        ("[]".into(), "the line is not a valid JSON object: it is another value in column 0"),
         ("{}".into(), "type: it is required, but missing"),
         (
             r#"{"type":"roll"}"#.into(),
@@ -115,6 +120,35 @@ async fn bad_lines_are_reported_and_others_imported() {
             "created_at \"-0001-01-01T00:00:00Z\": it must be a time such as 2027-01-31T00:00:00Z",
         ),
         (line(r#""id":"lic_b1","version":0"#), "version 0: it must be at least 1"),
+        (
+            line(r#""id":"lic_b1","version":1,"version":2"#),
+            "the line is not a valid JSON object: the field \"version\" occurs twice in column 99",
+        ),
+        (
+            line(r#""id":"lic_b1","state_reason":"chargeback""#),
+            "state_reason: only suspended and revoked licenses have one",
+        ),
+        (
+            line(r#""id":"lic_b1","state":"revoked","state_reason":"""#),
+            "state_reason \"\": a reason must be 1 to 255 bytes of text without control characters",
+        ),
+        (line(&format!(r#""id":"lic_b1","blocks":[{}]"#, block("blk_b2_0000000001", "d"))), OF_OTHER),
+        (
+            line(&format!(
+                r#""id":"lic_b1","blocks":[{},{}]"#,
+                block("blk_b1_0000000001", "d"),
+                block("blk_b1_0000000002", "d")
+            )),
+            "blocks: blk_b1_0000000002 or its value occurs twice; remove one of them",
+        ),
+        (
+            line(&format!(r#""id":"lic_b1","last_event":1,"blocks":[{}]"#, block("blk_b1_0000000002", "d"))),
+            "blocks: blk_b1_0000000002 must belong to the license, with a number up to the license's last_event",
+        ),
+        (
+            line(&format!(r#""id":"lic_b1","blocks":[{}]"#, block("blk_b1_0000000001", " "))),
+            "blocks: a fingerprint must not be empty",
+        ),
         (
             line(r#""id":"lic_b1","validation_count":9223372036854775808"#),
             "validation_count 9223372036854775808: it must be at most 9223372036854775807",

@@ -1,9 +1,13 @@
 //! Properties of exports, imports and changes that repeat what was read.
 
+use std::collections::BTreeSet;
+
 use license_core::command::{LicensePatch, LicenseSpec};
 use license_core::domain::DomainName;
 use license_core::key::ImportedKeyFormat;
-use license_core::license::{CustomerEmail, Expiry, LicenseId, Metadata, MetadataPatch};
+use license_core::license::{
+    ActivationTarget, Binding, CustomerEmail, Expiry, Fingerprint, LicenseId, Metadata, MetadataPatch, Reason,
+};
 use license_core::service::{ExportKeys, ImportOptions};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -106,6 +110,39 @@ impl Odd {
         spec.grants = serde_json::from_value(self.grants()).expect("grants");
         Some(server.services.licenses.issue(&spec, None).await.ok()?.detail.license.id.clone())
     }
+}
+
+/// Reasons and blocks are in the line of their license, and an import denies as the export did.
+#[tokio::test]
+async fn reasons_and_blocks_are_exported_and_imported() {
+    let from = server(HEX, 1).await;
+    let email = CustomerEmail::parse("dev@example.com").expect("an address");
+    let issued =
+        from.services.licenses.issue(&LicenseSpec::new("open", email), None).await.expect("a license");
+    let id = &issued.detail.license.id;
+    let because = from.services.licenses.with_reason(Reason::parse("№ 17, \"stolen\"").ok());
+    let device = Binding::Device(Fingerprint::parse("d1").expect("a fingerprint"));
+    let wildcard = Binding::Domain(DomainName::parse_registered("*.a.com").expect("a domain"));
+    because.block(id, ActivationTarget::Binding(device)).await.expect("blocked");
+    from.services.licenses.block(id, ActivationTarget::Binding(wildcard)).await.expect("blocked");
+    because.suspend(id).await.expect("suspended");
+    let text = from.export(ExportKeys::Clear).await;
+    let into = server(OTHER, 2).await;
+    let (_, faults) = into.import(&text, ImportOptions::default()).await;
+    assert_eq!(faults, Vec::<String>::new());
+    assert_eq!(into.export(ExportKeys::Clear).await, text);
+    let [before, after] = [&from, &into].map(|server| server.store.get(id));
+    let (before, after) =
+        (before.await.expect("read").expect("one"), after.await.expect("read").expect("one"));
+    assert_eq!(after.license.state_reason, before.license.state_reason);
+    assert_eq!(after.license.blocks, before.license.blocks);
+    assert_eq!(after.license.blocks.iter().count(), 2);
+    // A later block gets an id of its own.
+    into.services.licenses.reinstate(id).await.expect("reinstated");
+    let other = Binding::Device(Fingerprint::parse("d2").expect("a fingerprint"));
+    let blocked = into.services.licenses.block(id, ActivationTarget::Binding(other)).await.expect("blocked");
+    let ids: BTreeSet<_> = blocked.detail.license.blocks.iter().map(|block| block.id.as_str()).collect();
+    assert_eq!(ids.len(), 3);
 }
 
 proptest! {

@@ -12,8 +12,8 @@ use crate::catalog::{Limit, TermStart};
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, Grants, License, LicenseId, LicenseTerm,
-    Metadata,
+    Blocks, Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, Grants, License, LicenseId,
+    LicenseTerm, Metadata, Reason,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -53,6 +53,10 @@ pub struct LicenseLine {
     pub(crate) devices: Option<Vec<Fingerprint>>,
     #[serde(default)]
     pub(crate) grants: Grants,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Blocks::is_empty")]
+    pub(crate) blocks: Blocks,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -150,6 +154,8 @@ impl LicenseLine {
             term,
             updates_until,
             grants,
+            state_reason,
+            blocks,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -173,6 +179,8 @@ impl LicenseLine {
             domains: Vec::new(),
             devices: None,
             grants,
+            state_reason,
+            blocks,
             notes: Vec::new(),
             anchor_day,
             term: Some(term.into()),

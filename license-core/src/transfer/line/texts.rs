@@ -10,7 +10,7 @@ use crate::debug::opaque_debug;
 use crate::domain::DomainName;
 use crate::key::{LicenseKey, SealedKey};
 use crate::license::{
-    ActivationId, ActivationKind, CustomerEmail, Expiry, Fingerprint, Label, LicenseId, LicenseState,
+    ActivationId, ActivationKind, CustomerEmail, Expiry, Fingerprint, Label, LicenseId, LicenseState, Reason,
 };
 use crate::limits;
 use crate::usage::{Country, Day, ValidationOutcome};
@@ -124,6 +124,7 @@ json_texts! {
     Country: |text: &str| Country::parse(text).ok_or("it must be two letters, such as DE"), as_str;
     ActivationKind: |text: &str| ActivationKind::parse(text).ok_or("it must be domain or device"), as_str;
     LineState: LineState::parse, as_str;
+    Reason: Reason::parse, as_str;
     ValidationOutcome:
         |text: &str| ValidationOutcome::from_stored(text).ok_or("it must be VALID or the code of a denial"),
         as_str;

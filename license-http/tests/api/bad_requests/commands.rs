@@ -20,8 +20,8 @@ impl Table {
         self.row("suspend with rubbish", suspend().json_text("x"), 400, "MALFORMED_JSON", None);
         let text = suspend().header("content-type", "text/plain").body("{}");
         self.row("suspend with a text", text, 415, "UNSUPPORTED_MEDIA_TYPE", Some("Content-Type"));
-        let delete = app.admin("DELETE", &license.path).json(&json!({ "reason": "x" }));
-        self.row("DELETE with a field", delete, 422, "INVALID_FIELD", Some("reason"));
+        let delete = app.admin("DELETE", &license.path).json(&json!({ "force": "x" }));
+        self.row("DELETE with a field", delete, 422, "INVALID_FIELD", Some("force"));
         self.row("renew for ever", call(perpetual, "renew"), 409, "LICENSE_PERPETUAL", None);
         let label = |license: &Issued, body: Value| {
             app.admin("PATCH", &format!("{}/activations/act_nothing", license.path)).json(&body)

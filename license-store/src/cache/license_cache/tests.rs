@@ -17,7 +17,7 @@ use license_core::clock::ManualClock;
 use license_core::command::{LicensePatch, LicenseSpec, create};
 use license_core::domain::DomainName;
 use license_core::key::SealedKey;
-use license_core::license::{Binding, CustomerEmail, Fingerprint, License, LicenseState};
+use license_core::license::{ActivationTarget, Binding, CustomerEmail, Fingerprint, License, LicenseState};
 use license_core::metrics::MetricValue;
 use tokio::task::{JoinHandle, yield_now};
 
@@ -90,7 +90,14 @@ fn rotate_to(digest: KeyDigest) -> Command {
 }
 
 fn context(expected_version: Option<u64>) -> CommandContext {
-    CommandContext { plans: plans().into(), now: start(), expected_version, by: None, idempotency: None }
+    CommandContext {
+        plans: plans().into(),
+        now: start(),
+        expected_version,
+        by: None,
+        idempotency: None,
+        reason: None,
+    }
 }
 
 /// The version of the license, if it was found.

@@ -31,6 +31,7 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
         ),
         Command::Change(all),
         Command::RemoveGrant(Grant::new("seats", 0).expect("a grant").id()),
+        Command::Block(ActivationTarget::Binding(Binding::Device(device("device 'one'")))),
         Command::Revoke,
     ];
     for command in &commands {

@@ -107,6 +107,11 @@ pub(crate) fn activation_row(
     ])
 }
 
+/// As [`activation_row`], of an activation that was never seen.
+pub(crate) fn new_activation_row(license: &License, activation: &Activation) -> serde_json::Value {
+    activation_row(license, activation, &LastSeen::default(), activation.created_at)
+}
+
 /// Returns the plan by which `find_idle` finds the license; `None` if it is revoked.
 pub(crate) fn idle_plan(license: &License) -> Option<&str> {
     (license.state != LicenseState::Revoked).then_some(license.plan.as_str())

@@ -3,13 +3,13 @@
 use license_core::catalog::{Limit, TermStart};
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{
-    ActivationKind, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState, LicenseTerm,
-    Metadata,
+    ActivationKind, Blocks, Counters, CustomerEmail, ExpiryNotice, License, LicenseDetail, LicenseState,
+    LicenseTerm, Metadata, Reason,
 };
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
 
-use super::reader::{Reader, hex, int, micros};
+use super::reader::{Reader, int, micros, row_of};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 use crate::sql::statements::LICENSE_COLUMNS;
@@ -47,6 +47,8 @@ impl<R: SqlRow> Reader<'_, R> {
             },
             updates_until: self.maybe_time("updates_until")?,
             grants: self.parsed("grants", |text| serde_json::from_str(text))?,
+            state_reason: self.maybe_parsed("state_reason", Reason::parse)?,
+            blocks: self.parsed("blocks", Blocks::from_json)?,
         })
     }
 
@@ -120,6 +122,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         term: LicenseTerm { starts, started_at },
         updates_until,
         grants,
+        state_reason,
+        blocks,
     } = license;
     [
         id.as_str().into(),
@@ -146,15 +150,12 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         micros(*started_at).into(),
         micros(*updates_until).into(),
         json!(grants).to_string().into(),
+        state_reason.as_ref().map(Reason::as_str).into(),
+        blocks.to_json().into(),
     ]
 }
 
-/// A license as a JSON row of its parameters, bytes in hex.
-pub(crate) fn imported_row(license: &License) -> serde_json::Value {
-    let values = license_values(license).into_iter().map(|value| match value {
-        Value::Int(value) => json!(value),
-        Value::Text(value) => json!(value),
-        Value::Bytes(value) => json!(value.map(hex)),
-    });
-    values.collect()
+/// A license as a JSON row of its parameters.
+pub(crate) fn license_row(license: &License) -> serde_json::Value {
+    row_of(license_values(license))
 }

@@ -16,9 +16,12 @@ pub(crate) const COUNTED_LICENSES: &str = "licenses l LEFT JOIN license_counters
 
 statements! {
     LicenseStatements {
+        // The condition tells SQLite that `ON CONFLICT` does not belong to a join.
         insert: format!(
-            "INSERT INTO licenses ({columns}) VALUES ({}) ON CONFLICT DO NOTHING RETURNING id",
-            license_columns::parameters()
+            "INSERT INTO licenses ({columns}) \
+             SELECT {} FROM {} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
+            license_columns::of_json_row(D::unhex),
+            D::items(1)
         ),
         update: format!("UPDATE licenses SET {} WHERE id = $1", license_columns::assignments(|_| true)),
         /// Updates only columns without an index. Takes the same parameters.

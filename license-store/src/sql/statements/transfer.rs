@@ -20,12 +20,6 @@ statements! {
             D::is_one_of("id", 1),
             D::is_one_of_hex("key_digest", 2)
         ),
-        // The condition tells SQLite that `ON CONFLICT` does not belong to a join.
-        insert_licenses: format!(
-            "INSERT INTO licenses ({columns}) \
-             SELECT {} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
-            license_columns::of_json_row(D::unhex)
-        ),
         insert_counters: format!(
             "INSERT INTO license_counters (license_id, validation_count, last_validated_at) \
              SELECT value ->> 0, #1, #2 FROM {items}"

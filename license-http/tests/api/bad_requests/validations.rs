@@ -32,12 +32,6 @@ impl Table {
                 Some("fingerprint"),
             ),
             ("a wrong client", json!({ "key": key, "client": 1 }).to_string(), Some("client")),
-            ("a release number", json!({ "key": key, "released_at": 17 }).to_string(), Some("released_at")),
-            (
-                "a release day",
-                json!({ "key": key, "released_at": "2027-01-31" }).to_string(),
-                Some("released_at"),
-            ),
             ("an unknown field", json!({ "key": key, "device": "x" }).to_string(), Some("device")),
             ("the key twice", format!("{{\"key\":\"{key}\",\"key\":\"{key}\"}}"), Some("key")),
             (

@@ -25,17 +25,17 @@ async fn unknown_field_is_an_error_that_names_the_known_ones() {
         (
             "device",
             Some("handling=strict"),
-            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
         (
             "Domain",
             None,
-            "This field is unknown; did you mean domain? Known fields: key, domain, fingerprint, client, product, features, activate.",
+            "This field is unknown; did you mean domain? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
         (
             "fingerprnt",
             Some("respond-async"),
-            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
     ] {
         let reply = send(&app, VALIDATE, &json!({ "key": key, field: "a" }), prefer).await;

@@ -60,6 +60,10 @@ async fn uncovered_version_is_denied_with_the_date() {
         let reply = app.validate(json!({ "key": license.key, "released_at": released_at })).await;
         assert_eq!((reply.status, &reply.json()["valid"]), (200, &json!(valid)), "{released_at}");
     }
+    for refused in [json!(17), json!("2027-01-31"), json!("tomorrow")] {
+        let reply = app.validate(json!({ "key": license.key, "released_at": refused })).await;
+        assert_eq!(reply.fault(), (400, "BAD_REQUEST".to_owned(), Some("released_at".to_owned())));
+    }
     let reply = app.validate(json!({ "key": license.key, "released_at": "2027-01-01T00:00:00Z" })).await;
     let expected = r#"{"valid":false,"error":"VERSION_NOT_COVERED","message":"This license covers versions released until 2026-07-01T00:00:00Z."}"#;
     assert_eq!(reply.text(), expected);

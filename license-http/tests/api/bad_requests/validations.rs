@@ -35,12 +35,6 @@ impl Table {
                 Some("fingerprint"),
             ),
             ("a wrong client", json!({ "key": key, "client": 1 }).to_string(), Some("client")),
-            ("a release number", json!({ "key": key, "released_at": 17 }).to_string(), Some("released_at")),
-            (
-                "a release day",
-                json!({ "key": key, "released_at": "2027-01-31" }).to_string(),
-                Some("released_at"),
-            ),
             ("a wrong product", json!({ "key": key, "product": 1 }).to_string(), Some("product")),
             ("products", json!({ "key": key, "product": ["editor"] }).to_string(), Some("product")),
             ("an empty product", json!({ "key": key, "product": "" }).to_string(), Some("product")),

@@ -3,6 +3,7 @@
 mod accept;
 mod body;
 mod fields;
+pub(crate) mod grant;
 mod header;
 mod path;
 mod prefer;
@@ -12,7 +13,7 @@ pub(crate) mod value;
 
 pub(crate) use accept::preferred;
 pub(crate) use body::read_json;
-pub(crate) use fields::{Fields, NoInput};
+pub(crate) use fields::{Fields, NoBody, NoInput};
 pub(crate) use header::{IdempotencyHeader, LicenseCommand, NoIdempotencyKey};
 pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]

@@ -77,6 +77,17 @@ impl Problem {
         self
     }
 
+    /// Names the field within `parent`, unless it is `parent` itself.
+    pub(crate) fn within(self, parent: &str) -> Self {
+        match self.field.as_deref() {
+            Some(field) if field != parent => {
+                let field = format!("{parent}.{field}");
+                self.at(field)
+            }
+            _ => self,
+        }
+    }
+
     /// An invalid header or parameter.
     pub(crate) fn bad_request(field: impl Into<ProblemText>, detail: impl Into<ProblemText>) -> Self {
         Self::new(Code::BadRequest, detail).at(field)

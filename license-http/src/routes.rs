@@ -7,6 +7,7 @@ pub(crate) mod deactivate;
 #[cfg(feature = "webhooks")]
 pub(crate) mod deliveries;
 pub(crate) mod events;
+mod grants;
 pub(crate) mod health;
 mod key_request;
 pub(crate) mod licenses;
@@ -110,6 +111,8 @@ fn license_table() -> Vec<AdminRoute> {
         GET "/api/v1/events" [LicensesRead] events::list;
         DELETE "/api/v1/customers/{email}" [LicensesWrite] customers::erase;
         GET "/api/v1/customers/{email}/export" [LicensesRead, UsageRead] customers::export;
+        POST "/api/v1/licenses/{id}/grants" [LicensesWrite] grants::add;
+        DELETE "/api/v1/licenses/{id}/grants" [LicensesWrite] grants::remove;
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Draft;
-use super::lifecycle::{refuse_revoked, supported_time};
+use super::lifecycle::refuse_revoked;
 use crate::event::EventType;
 use crate::license::{Grant, GrantId, Grants};
 use crate::validation::Denial;
@@ -37,11 +37,8 @@ pub(super) fn remove(draft: &mut Draft, id: &GrantId) -> Result<(), Denial> {
 }
 
 fn add_to(grants: &mut Grants, grant: &Grant, now: DateTime<Utc>) -> Result<(), Denial> {
-    if let Some(until) = grant.end() {
-        supported_time(Some(until))?;
-        if until <= now {
-            return Err(Denial::GrantEnded { until });
-        }
+    if let Some(until) = grant.end().filter(|end| *end <= now) {
+        return Err(Denial::GrantEnded { until });
     }
     grants.add(grant.clone(), now).map_err(|_| Denial::GrantLimitReached)
 }

@@ -611,7 +611,7 @@ fn request_digest_depends_on_every_field() {
         &|spec| spec.expires_at = Some(Expiry::At(now())),
         &|spec| spec.metadata = Metadata::from_json(json!({"a": 1})).unwrap(),
         &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap()],
-        &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap().until(now())],
+        &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap().until(now()).unwrap()],
     ];
     let contents: std::collections::BTreeSet<_> = edits
         .iter()

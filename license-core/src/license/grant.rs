@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::grant_source::{GrantSource, GrantSourceError};
+use super::grant_source::GrantSource;
 use crate::catalog::{FeatureName, FeatureNameError, FeatureValue, FeatureValueError, Features};
 use crate::clock::whole_micros;
 use crate::limits;
@@ -15,7 +15,7 @@ use crate::limits;
 ///
 /// ```
 /// use license_core::license::Grant;
-/// let grant = Grant::new("seats", 25)?.until("2027-01-31T00:00:00Z".parse()?).source("sub_17".parse()?);
+/// let grant = Grant::new("seats", 25)?.until("2027-01-31T00:00:00Z".parse()?)?.source("sub_17".parse()?);
 /// assert_eq!(grant.value().as_i64(), Some(25));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -40,10 +40,15 @@ impl Grant {
     }
 
     /// Sets the end, in whole microseconds. From then on, the grant has no effect.
-    #[must_use]
-    pub fn until(mut self, end: DateTime<Utc>) -> Self {
+    ///
+    /// # Errors
+    /// Returns [`GrantError::End`] if the year is not supported.
+    pub fn until(mut self, end: DateTime<Utc>) -> Result<Self, GrantError> {
+        if !(0..=limits::LAST_YEAR).contains(&end.year()) {
+            return Err(GrantError::End);
+        }
         self.until = Some(whole_micros(end));
-        self
+        Ok(self)
     }
 
     /// Sets the source.
@@ -107,7 +112,8 @@ impl TryFrom<GrantFields> for Grant {
     type Error = GrantError;
 
     fn try_from(GrantFields { feature, value, until, source }: GrantFields) -> Result<Self, GrantError> {
-        Ok(Self { until: until.map(whole_micros), source, ..Self::new(&feature, value)? })
+        let grant = Self { source, ..Self::new(&feature, value)? };
+        until.map_or(Ok(grant.clone()), |end| grant.until(end))
     }
 }
 
@@ -212,9 +218,9 @@ pub enum GrantError {
     /// The value.
     #[error(transparent)]
     Value(#[from] FeatureValueError),
-    /// The source.
-    #[error(transparent)]
-    Source(#[from] GrantSourceError),
+    /// The end.
+    #[error("a grant must end in the years 0 to {}", limits::LAST_YEAR)]
+    End,
 }
 
 /// The reason why grants cannot be on one license.
@@ -254,7 +260,11 @@ mod tests {
         let mut grants = Grants::default();
         let end = now() + TimeDelta::days(1);
         let micro = TimeDelta::microseconds(1);
-        for grant in [of("base", 50), of("promotion", 80).until(end), of("trial", 5).until(end - micro)] {
+        for grant in [
+            of("base", 50),
+            of("promotion", 80).until(end).unwrap(),
+            of("trial", 5).until(end - micro).unwrap(),
+        ] {
             grants.add(grant, now()).unwrap();
         }
         let moments = [end - micro - micro, end - micro, end].map(|at| seats(&grants, at));
@@ -269,7 +279,7 @@ mod tests {
     fn features_of_the_plan_are_shared_without_grants_in_force() {
         let plan = Arc::new(Features::default());
         let mut grants = Grants::default();
-        grants.add(of("a", 1).until(now() + TimeDelta::days(1)), now()).unwrap();
+        grants.add(of("a", 1).until(now() + TimeDelta::days(1)).unwrap(), now()).unwrap();
         for (grants, at, shared) in [
             (&Grants::default(), now(), true),
             (&grants, now() + TimeDelta::days(1), true),
@@ -297,7 +307,7 @@ mod tests {
         let end = now() + TimeDelta::days(1);
         let mut grants = Grants::default();
         for n in 0..limits::GRANTS {
-            grants.add(of(&format!("s{n}"), 1).until(end), now()).unwrap();
+            grants.add(of(&format!("s{n}"), 1).until(end).unwrap(), now()).unwrap();
         }
         assert_eq!(grants.add(of("new", 1), end - TimeDelta::microseconds(1)), Err(GrantsError::TooMany));
         assert_eq!(grants.add(of("s0", 2), now()), Ok(()), "a replacement needs no room");
@@ -327,10 +337,11 @@ mod tests {
             (json!([{"feature": "", "value": 1}]), None),
             (json!([{"feature": "a", "value": 1, "source": ""}]), None),
             (json!([{"feature": "a", "value": 1, "end": null}]), None),
+            (json!([{"feature": "a", "value": 1, "until": "9999-12-31T23:59:59-01:00"}]), None),
         ] {
             assert_eq!(read(value.clone()).ok(), expected, "{value}");
         }
-        let grant = of("a", 1).until(now() + TimeDelta::microseconds(1));
+        let grant = of("a", 1).until(now() + TimeDelta::microseconds(1)).unwrap();
         let written =
             json!({"feature": "seats", "value": 1, "until": "2026-06-01T12:00:00.000001Z", "source": "a"});
         assert_eq!(json!(grant), written);

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::body::{check_type, read, read_json};
 use super::query::NoQuery;
 use super::unknown_name::UnknownName;
+use super::value::wrong_type;
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
@@ -37,6 +38,18 @@ impl FromRequest<HttpState> for NoInput {
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         NoQuery::check(request.uri())?;
+        NoBody::from_request(request, state).await.map(|NoBody| Self)
+    }
+}
+
+/// Accepts an empty body or `{}`.
+#[derive(Debug)]
+pub(crate) struct NoBody;
+
+impl FromRequest<HttpState> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, state.limits.body_timeout).await?;
         if !bytes.is_empty() {
@@ -59,6 +72,14 @@ impl Fields {
             (_, Some(field)) => Err(Problem::invalid_field(field, "This field occurs twice.")),
             (Ok(_), _) => Err(Problem::new(Code::InvalidField, "The body must be a JSON object.")),
             (Err(error), _) => Err(malformed(&error)),
+        }
+    }
+
+    /// Returns the fields of an object within the body.
+    pub(crate) fn of_object(field: &str, value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(map) => Ok(Self(map)),
+            other => Err(wrong_type(field, "an object", &other)),
         }
     }
 

@@ -16,6 +16,14 @@ pub(crate) fn text(field: &str, value: Value) -> Result<String, Problem> {
     }
 }
 
+pub(crate) fn bool_or_null(field: &str, value: Value) -> Result<Option<bool>, Problem> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(value) => Ok(Some(value)),
+        other => Err(wrong_type(field, "true or false", &other)),
+    }
+}
+
 pub(crate) fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Problem> {
     match value {
         Value::Null => Ok(None),
@@ -38,6 +46,16 @@ pub(crate) fn list<T>(
     (max, items): (usize, &str),
     mut parse: impl FnMut(&str, String) -> Result<T, Problem>,
 ) -> Result<Vec<T>, Problem> {
+    self::items(field, value, (max, items), |field, value| parse(field, text(field, value)?))
+}
+
+/// Reads a list of at most `max` values. `parse` gets the name of each item, such as `grants[2]`.
+pub(crate) fn items<T>(
+    field: &str,
+    value: Value,
+    (max, items): (usize, &str),
+    mut parse: impl FnMut(&str, Value) -> Result<T, Problem>,
+) -> Result<Vec<T>, Problem> {
     let values = match value {
         Value::Array(values) => values,
         other => return Err(wrong_type(field, &format!("a list of {items}"), &other)),
@@ -46,11 +64,7 @@ pub(crate) fn list<T>(
         let detail = format!("This list must have at most {max} {items}.");
         return Err(Problem::invalid_field(field.to_owned(), detail));
     }
-    let item = |(index, value)| {
-        let field = format!("{field}[{index}]");
-        let typed = text(&field, value)?;
-        parse(&field, typed)
-    };
+    let item = |(index, value)| parse(&format!("{field}[{index}]"), value);
     values.into_iter().enumerate().map(item).collect()
 }
 

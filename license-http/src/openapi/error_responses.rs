@@ -142,6 +142,9 @@ fn meaning(code: &str) -> &'static str {
         ),
         (DenialCode::PlanUnknown, "There is no such plan; `detail` lists the plans."),
         (DenialCode::MetadataInvalid, "The merged metadata would exceed a limit."),
+        (DenialCode::GrantEnded, "The end of a grant is not in the future."),
+        (DenialCode::GrantLimitReached, "The license has no room for another grant."),
+        (DenialCode::GrantNotFound, "The license has no grant of this feature with this source."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

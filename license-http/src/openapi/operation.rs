@@ -81,8 +81,17 @@ impl Op {
         self
     }
 
-    fn parameter(mut self, location: &str, name: &str, schema: Value, about: &str) -> Self {
-        let required = location == "path";
+    fn parameter(self, location: &str, name: &str, schema: Value, about: &str) -> Self {
+        self.parameter_that(location == "path", (location, name), schema, about)
+    }
+
+    fn parameter_that(
+        mut self,
+        required: bool,
+        (location, name): (&str, &str),
+        schema: Value,
+        about: &str,
+    ) -> Self {
         if let Some(parameters) = self.json["parameters"].as_array_mut() {
             parameters.push(json!({
                 "name": name, "in": location, "description": about, "required": required, "schema": schema
@@ -97,6 +106,10 @@ impl Op {
 
     pub(super) fn query(self, name: &str, schema: Value, about: &str) -> Self {
         self.parameter("query", name, schema, about)
+    }
+
+    pub(super) fn required_query(self, name: &str, schema: Value, about: &str) -> Self {
+        self.parameter_that(true, ("query", name), schema, about)
     }
 
     pub(super) fn pages(self, cursor: Value) -> Self {

@@ -45,6 +45,7 @@ pub(super) fn operations() -> Vec<Op> {
     let mut operations = Vec::from(validation());
     operations.extend(licenses());
     operations.extend(commands());
+    operations.extend(grants());
     operations.extend(customers());
     operations.extend(endpoints());
     operations.extend(endpoint_commands());
@@ -88,7 +89,7 @@ fn licenses() -> [Op; 5] {
             .with_header("Location")
             .conflicts(&[DenialCode::DomainLimitReached])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired, DenialCode::GrantEnded]),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan, which must exist.")
@@ -143,6 +144,28 @@ fn commands() -> [Op; 8] {
         ),
         usage(get("/licenses/{id}/usage", "getUsage", "Get the usage of a license"), "UsageAnswer")
             .or_as("image/svg+xml", "Chart of the series, by day without `interval`."),
+    ]
+}
+
+fn grants() -> [Op; 2] {
+    let path = "/licenses/{id}/grants";
+    let changes = |op: Op| op.versioned().license().conflicts(&[DenialCode::LicenseRevoked]);
+    [
+        changes(post(path, "addGrant", "Grant a feature").reads("NewGrant"))
+            .about(
+                "Replaces the grant with the same feature and source. If several grants of a feature are in force, the last one \
+                 that was added wins. Grants that have ended are removed.",
+            )
+            .conflicts(&[DenialCode::GrantLimitReached])
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
+        changes(delete(path, "removeGrant", "Remove a grant"))
+            .required_query("feature", text(limits::FEATURE_NAME_BYTES), "Feature of the grant.")
+            .query(
+                "source",
+                text(limits::GRANT_SOURCE_BYTES),
+                "Source of the grant; without it, the grant without a source is removed.",
+            )
+            .denials(StatusCode::NOT_FOUND, &[DenialCode::GrantNotFound]),
     ]
 }
 

@@ -6,7 +6,8 @@ use license_core::limits;
 use serde_json::{Map, Value, json};
 
 use super::schema::{
-    about, array, email, nullable, one_of, open_object, selectable_events, string, text, time, whole, with,
+    about, array, email, feature_value, named, nullable, one_of, open_object, selectable_events, string,
+    text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
 
@@ -37,6 +38,13 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "client": about(nullable(string()),
                     "Client software as `name` or `name/version`. Any text is accepted: white space is cleaned, and text \
                      past 128 bytes is cut off."),
+                "product": about(nullable(pattern(limits::PLAN_NAME_BYTES, "^[a-z0-9_-]+$")),
+                    "Product that the software is. The key of another product is denied."),
+                "features": about(
+                    with(nullable(array(pattern(limits::FEATURE_NAME_BYTES, TRIMMED))), "maxItems", limits::FEATURES_PER_REQUEST),
+                    "Features that the software needs. A feature that is absent, false or 0 is missing."),
+                "activate": about(json!({ "type": ["boolean", "null"] }),
+                    "Whether the call may take slots and activate the license; true by default."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "domain": "example.com" }],
@@ -58,6 +66,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "required": ["label"],
             "examples": [{ "label": "Build server" }],
         },
+        "NewGrant": grant(),
         "NewToken": {
             "properties": {
                 "name": about(pattern(limits::TOKEN_NAME_BYTES, TRIMMED),
@@ -142,8 +151,27 @@ fn license_field(name: &str) -> Value {
             "Your own data: at most 8 KiB of JSON, 8 levels deep, without whole numbers of more than 64 bits. A change is \
              merged into the current data (RFC 7396): null removes a member.",
         ),
+        "grants" => about(
+            with(array(named("NewGrant")), "maxItems", limits::GRANTS),
+            "Features beyond those of the plan. Of two with the same feature and source, the last one counts.",
+        ),
         "status" => about(one_of(["active", "suspended", "revoked"]), "New status. Revocation is permanent."),
         // A test checks that all names are known.
         _ => json!({}),
     }
+}
+
+fn grant() -> Value {
+    let source = "Where the grant comes from, such as an add-on. A license has one grant of each feature and source. Must not \
+                  name a person: the erasure of a customer keeps it.";
+    json!({
+        "properties": {
+            "feature": about(pattern(limits::FEATURE_NAME_BYTES, TRIMMED), "Name of the feature."),
+            "value": feature_value(),
+            "until": about(nullable(time()), "End of the grant, in the future; null if never."),
+            "source": about(nullable(pattern(limits::GRANT_SOURCE_BYTES, TRIMMED)), source),
+        },
+        "required": ["feature", "value"],
+        "examples": [{ "feature": "seats", "value": 25, "until": "2030-01-31T00:00:00Z", "source": "sub_17" }],
+    })
 }

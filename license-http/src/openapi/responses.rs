@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::schema::{
-    about, activation_id, array, constant, count, email, event_id, event_type, id, matching, named, nullable,
-    object, one_of, open_object, selectable_events, string, text, time, whole,
+    about, activation_id, array, constant, count, email, event_id, event_type, feature_value, id, matching,
+    named, nullable, object, one_of, open_object, selectable_events, string, text, time, whole, with,
 };
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
@@ -47,7 +47,7 @@ macro_rules! derive {
 
 pub(super) fn schemas() -> Map<String, Value> {
     let derived = derive! {
-        ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied, NotFound, Released,
+        ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied<'_>, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
         ReplayJson, DeliveryJson<'_>,
@@ -74,6 +74,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 ("Problem", "field" | "valid")
                     | ("Refusal", "field" | "suggestion")
                     | ("Valid" | "Denied" | "NotFound" | "Released" | "NotReleased", "ignored")
+                    | ("Denied", "reasons" | "license" | "usage")
                     | ("Token", "token")
                     | ("Usage", "as_of")
                     | ("Validation", "license_id")
@@ -90,6 +91,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let others = [
         ("License", license()),
         ("LicenseAnswer", answer("License")),
+        ("Grant", grant()),
         ("UsageAnswer", answer("Usage")),
         ("Validated", either("The verdict; `valid` tells which one.", ["Valid", "Denied"])),
         ("Deactivated", either("The result; `released` tells which one.", ["Released", "NotReleased"])),
@@ -140,6 +142,11 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("NotFound.error", one_of(["LICENSE_NOT_FOUND"])),
         ("Denied.valid", constant(false)),
         ("Denied.error", one_of(DENIALS.map(DenialCode::as_str))),
+        ("Denied.reasons", array(one_of(DENIALS.map(DenialCode::as_str)))),
+        ("Denied.license", named("DeniedLicense")),
+        ("Denied.usage", named("SlotsUsed")),
+        ("DeniedLicense.plan", text(limits::PLAN_NAME_BYTES)),
+        ("DeniedLicense.product", text(limits::PLAN_NAME_BYTES)),
         ("Released.released", constant(true)),
         ("NotReleased.released", constant(false)),
         ("NotReleased.error", one_of(NOT_RELEASED.map(DenialCode::as_str))),
@@ -196,7 +203,12 @@ fn examples() -> Value {
             "message": "The license key is mistyped: its check symbols do not match.", "field": "key",
         },
         "Slots": { "used": 2, "limit": 3 },
-        "Denied": { "valid": false, "error": "DOMAIN_LIMIT_REACHED", "message": "3 of 3 domains are in use." },
+        "Denied": {
+            "valid": false, "error": "DOMAIN_LIMIT_REACHED", "message": "3 of 3 domains are in use.",
+            "reasons": ["DOMAIN_LIMIT_REACHED"],
+            "license": { "plan": "professional", "product": "default", "expiresAt": "2027-01-01T00:00:00Z" },
+            "usage": { "domains": { "used": 3, "limit": 3 }, "devices": { "used": 1, "limit": 5 } },
+        },
         "NotReleased": {
             "released": false, "error": "ACTIVATION_NOT_FOUND", "message": "The license has no such activation.",
         },
@@ -206,7 +218,7 @@ fn examples() -> Value {
             "domains": ["example.com"], "max_devices": 5, "devices": [], "created_at": "2026-01-01T00:00:00Z",
             "expires_at": "2027-01-01T00:00:00Z", "last_validated_at": null, "validation_count": 0,
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
-            "version": 1, "product": "default", "as_of": "2026-01-01T00:00:00Z",
+            "version": 1, "product": "default", "grants": [], "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -281,9 +293,28 @@ fn license() -> Value {
             ("activated_at", about(nullable(time()), "First valid answer; null if there is none.")),
             ("version", number("Grows with every change; same as the ETag.")),
             ("product", about(text(limits::PLAN_NAME_BYTES), "Name of the product of the plan.")),
+            (
+                "grants",
+                about(
+                    with(array(named("Grant")), "maxItems", limits::GRANTS),
+                    "Features beyond those of the plan, in the order in which they were added.",
+                ),
+            ),
             (AS_OF, as_of()),
         ],
         &[AS_OF],
+    )
+}
+
+fn grant() -> Value {
+    object(
+        [
+            ("feature", about(text(limits::FEATURE_NAME_BYTES), "Name of the feature.")),
+            ("value", feature_value()),
+            ("until", about(nullable(time()), "From then on, the grant has no effect; null if never.")),
+            ("source", about(nullable(text(limits::GRANT_SOURCE_BYTES)), "Where the grant comes from.")),
+        ],
+        &[],
     )
 }
 

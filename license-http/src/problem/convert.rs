@@ -20,6 +20,7 @@ impl Problem {
                 Denial::DomainExempt { .. } => Some("domains"),
                 Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
                 Denial::Metadata(_) => Some("metadata"),
+                Denial::GrantEnded { .. } => Some("grants"),
                 _ => None,
             };
             if let Some(field) = field {
@@ -90,7 +91,7 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match &denial {
             Denial::Stale { .. } => StatusCode::PRECONDITION_FAILED,
-            Denial::ActivationNotFound => StatusCode::NOT_FOUND,
+            Denial::ActivationNotFound | Denial::GrantNotFound => StatusCode::NOT_FOUND,
             Denial::PlanUnknown { plan, .. } => {
                 // The plan is the license's own, not one that the request names.
                 tracing::error!(plan, "the plan of a license is not in the catalog");
@@ -116,6 +117,10 @@ impl From<ValidateError> for Problem {
             }
             ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
             ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
+            ValidateError::Product => bad(Code::BadRequest, &error).at("product"),
+            ValidateError::Feature(_) | ValidateError::TooManyFeatures => {
+                bad(Code::BadRequest, &error).at("features")
+            }
             ValidateError::Store(error) => error.into(),
             error => Self::unexpected(&error),
         }

@@ -4,11 +4,13 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use license_core::error::ValidateError;
+use license_core::limits;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 
 use crate::client_ip::ClientAddress;
-use crate::extract::value::{text, text_or_null};
+use crate::extract::value::{bool_or_null, list, text, text_or_null};
 use crate::extract::{Fields, prefers_lenient, read_json};
 use crate::hardening::guard;
 use crate::problem::{Code, Problem};
@@ -78,6 +80,9 @@ pub(super) struct KeyBody {
     pub(super) domain: Option<String>,
     pub(super) fingerprint: Option<String>,
     pub(super) client: Option<String>,
+    pub(super) product: Option<String>,
+    pub(super) features: Vec<String>,
+    pub(super) activate: bool,
     /// Unknown fields, if the caller prefers that they are ignored.
     ignored: Option<Vec<String>>,
 }
@@ -119,6 +124,9 @@ impl KeyBody {
             domain: fields.take("domain", text_or_null)?.flatten(),
             fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
             client: fields.take("client", text_or_null)?.flatten(),
+            product: fields.take("product", text_or_null)?.flatten(),
+            features: fields.take("features", features)?.unwrap_or_default(),
+            activate: fields.take("activate", bool_or_null)?.flatten().unwrap_or(true),
             ignored,
         })
     }
@@ -129,6 +137,13 @@ impl KeyBody {
         let mut response = wire::json(status, &WithIgnored { answer, ignored });
         response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
         response
+    }
+}
+
+fn features(field: &'static str, value: Value) -> Result<Vec<String>, Problem> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        value => list(field, value, (limits::FEATURES_PER_REQUEST, "features"), |_, text| Ok(text)),
     }
 }
 

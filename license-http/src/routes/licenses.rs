@@ -18,14 +18,14 @@ use serde_json::Value;
 
 use crate::auth::Authenticated;
 use crate::extract::{
-    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, value,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, grant, value,
 };
 use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire::{self, PageJson, WithAsOf};
 
-pub(crate) const SPEC_FIELDS: [&str; 7] =
-    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata"];
+pub(crate) const SPEC_FIELDS: [&str; 8] =
+    ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "grants"];
 pub(crate) const CHANGE_FIELDS: [&str; 8] =
     ["plan", "customer_email", "max_domains", "max_devices", "domains", "expires_at", "metadata", "status"];
 
@@ -127,7 +127,7 @@ pub(super) async fn answer(
 }
 
 /// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the time when the call began.
-fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
+pub(super) fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
     let counted = [license.detail.counters.as_of];
     let tag = format!("\"{}\"", license.detail.license.version);
     let json = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
@@ -149,6 +149,7 @@ fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
         domains: fields.take("domains", read_domains)?.unwrap_or_default(),
         expires_at: fields.take("expires_at", value::expiry)?,
         metadata: fields.take("metadata", read_metadata(Metadata::from_json))?.unwrap_or_default(),
+        grants: fields.take("grants", grant::grants)?.unwrap_or_default(),
     })
 }
 

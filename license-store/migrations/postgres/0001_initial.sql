@@ -22,7 +22,9 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days BIGINT NOT NULL,
-    expiry_notice_at   BIGINT
+    expiry_notice_at   BIGINT,
+    -- A JSON list of grants.
+    grants          TEXT COLLATE "C" NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

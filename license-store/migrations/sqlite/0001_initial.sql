@@ -22,7 +22,9 @@ CREATE TABLE licenses (
     -- The last event about the end of the term: days before the end (0 is license.expired, 65535 none), and when
     -- it was written.
     expiry_notice_days INTEGER NOT NULL,
-    expiry_notice_at   INTEGER
+    expiry_notice_at   INTEGER,
+    -- A JSON list of grants.
+    grants          TEXT    NOT NULL
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -131,7 +131,7 @@ async fn rotate(
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 changed(licenses, &before.key_digest, license.version);
             }
-            CommandOutcome::Denied(_) => {}
+            CommandOutcome::Denied(_) | CommandOutcome::NotActivated(_) => {}
         }
         return Ok(outcome);
     }

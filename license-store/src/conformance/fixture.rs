@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog, RequiredClaim};
 use license_core::command::{
     Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, LicensePatch, LicenseSpec,
     NewLicense, create,
@@ -38,6 +38,8 @@ pub(super) fn plans() -> PlanCatalog {
             .device_policy(DevicePolicy::EvictOldest)
             .idle_days(Some(30)),
         Plan::new("watched").max_countries_per_day(Some(2)).max_devices_per_day(Some(2)),
+        Plan::new("editor").product("editor"),
+        Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
     ])
     .expect("plans in bounds")
 }
@@ -51,7 +53,7 @@ pub(super) fn device(text: &str) -> Fingerprint {
 }
 
 pub(super) fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
-    Claim { domain: domain_text.map(domain), fingerprint: fingerprint.map(device) }
+    Claim { domain: domain_text.map(domain), fingerprint: fingerprint.map(device), ..Claim::default() }
 }
 
 pub(super) fn activate(domain: Option<&str>, fingerprint: Option<&str>) -> Command {
@@ -170,6 +172,7 @@ fn outcome(result: Result<CommandOutcome>) -> Done {
     match result.expect("execute") {
         CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => Ok(license),
         CommandOutcome::Denied(denial) => Err(denial.code()),
+        CommandOutcome::NotActivated(denied) => Err(denied.code()),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Cases for [`LicenseStore`](license_core::store::LicenseStore).
 
 pub mod changes;
+pub mod claims;
 pub mod create;
 pub mod evictions;
 pub mod execute;
+pub mod grants;
 pub mod idempotency;
 pub mod keys;
 pub mod lists;
@@ -43,4 +45,8 @@ cases! { $ license_store_tests LicenseStore licenses
         one_renewal_per_idempotency_key_wins,
         concurrent_validations_are_all_counted, commands_and_validations_lose_no_count;
     sequences: any_sequence_matches_memory_store;
+    claims: claim_for_another_product_takes_no_slot, claim_without_a_required_part_is_denied,
+        denied_claim_has_all_reasons_and_the_license, claim_that_may_not_activate_takes_no_slot;
+    grants: grants_are_stored_in_order, largest_grants_are_stored, grants_end_to_the_microsecond,
+        racing_grants_are_all_stored;
 }

@@ -115,4 +115,8 @@ flaws! {
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
+    /// Decides on the domain and the device of a claim only.
+    DropsProductOfClaims => "licenses::claims::claim_for_another_product_takes_no_slot",
+    /// Writes the change of a command without its grants.
+    ForgetsGrants => "licenses::grants::grants_are_stored_in_order",
 }

@@ -74,11 +74,11 @@ fn new_license_of(plan: &str, digest: KeyDigest, domains: &[&str]) -> NewLicense
 }
 
 fn at_domain(text: &str) -> Claim {
-    Claim { domain: Some(DomainName::parse(text).unwrap()), fingerprint: None }
+    Claim { domain: Some(DomainName::parse(text).unwrap()), ..Claim::default() }
 }
 
 fn at_device(text: &str) -> Claim {
-    Claim { domain: None, fingerprint: Some(Fingerprint::parse(text).unwrap()) }
+    Claim { fingerprint: Some(Fingerprint::parse(text).unwrap()), ..Claim::default() }
 }
 
 fn anywhere() -> Claim {
@@ -102,6 +102,7 @@ fn done(outcome: CommandOutcome) -> Arc<License> {
     match outcome {
         CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,
         CommandOutcome::Denied(denial) => panic!("{denial}"),
+        CommandOutcome::NotActivated(denied) => panic!("{}", denied.reason()),
     }
 }
 

@@ -40,6 +40,7 @@ pub async fn events_are_numbered_without_gaps(Handles { store, .. }: &Handles) {
 
 /// When a command returns, its events are stored with their data.
 pub async fn change_commits_with_its_events(Handles { store, other, .. }: &Handles) {
+    let grant = Grant::new("seats", 5).expect("a grant");
     let license = issue(store, &spec("small")).await;
     for (command, expected) in [
         (activate(Some("a.com"), None), vec!["license.activated", "activation.created"]),
@@ -47,6 +48,9 @@ pub async fn change_commits_with_its_events(Handles { store, other, .. }: &Handl
         (Command::Suspend, vec![]),
         (Command::Reinstate, vec!["license.reinstated"]),
         (Command::Renew, vec!["license.renewed"]),
+        (Command::AddGrant(grant.clone()), vec!["license.updated"]),
+        (Command::AddGrant(grant.clone()), vec![]),
+        (Command::RemoveGrant(grant.id()), vec!["license.updated"]),
         (rotate(), vec!["license.key_rotated"]),
         (Command::Revoke, vec!["license.revoked"]),
     ] {

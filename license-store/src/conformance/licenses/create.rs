@@ -28,6 +28,12 @@ pub async fn every_field_is_stored(stores: &Handles) {
         domains: ["example.com", "*.example.org", "bücher.de"].map(domain).into(),
         expires_at: Some(Expiry::Never),
         metadata: Metadata::from_json(metadata).expect("metadata in bounds"),
+        grants: vec![
+            Grant::new("größe 'x'", "\"\\ \u{1f511}")
+                .expect("a grant")
+                .until(at(86_400))
+                .expect("a time in range"),
+        ],
         ..spec("small")
     };
     assert_stored(stores, &new_license(&full)).await;

@@ -36,6 +36,11 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         let device = device.map(|number| format!("device {number}"));
         SequenceStep::Execute(activate(host.as_deref(), device.as_deref()))
     });
+    let grants = (any::<bool>(), 0..3_i64, of(50..70_i64)).prop_map(|(added, value, end)| {
+        let grant = Grant::new(if value == 0 { "export" } else { "seats" }, value).expect("a grant");
+        let grant = end.map_or(grant.clone(), |seconds| grant.until(at(seconds)).expect("a time in range"));
+        SequenceStep::Execute(if added { Command::AddGrant(grant) } else { Command::RemoveGrant(grant.id()) })
+    });
     let step = prop_oneof![
         8 => claim,
         3 => (1..12_u64).prop_map(SequenceStep::Release),
@@ -45,6 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         4 => change,
         1 => Just(SequenceStep::Rotate),
         1 => Just(SequenceStep::Execute(Command::Revoke)),
+        2 => grants,
         4 => (any::<bool>(), 0..50_i64).prop_map(|(valid, seconds)| SequenceStep::Record(valid, seconds)),
     ];
     vec((0..LICENSES, step, weighted(0.1, 1..6_u64)), 20..60)

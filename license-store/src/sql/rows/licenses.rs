@@ -39,6 +39,7 @@ impl<R: SqlRow> Reader<'_, R> {
             version: self.count("version")?,
             last_event: self.count("last_event")?,
             expiry_notice: self.expiry_notice()?,
+            grants: self.parsed("grants", |text| serde_json::from_str(text))?,
         })
     }
 
@@ -104,6 +105,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         version,
         last_event,
         expiry_notice,
+        grants,
     } = license;
     [
         id.as_str().into(),
@@ -125,6 +127,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         int(*last_event).into(),
         i64::from(expiry_notice.map_or(NO_NOTICE, |notice| notice.days)).into(),
         micros(expiry_notice.map(|notice| notice.at)).into(),
+        json!(grants).to_string().into(),
     ]
 }
 

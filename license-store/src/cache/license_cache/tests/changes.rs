@@ -91,6 +91,7 @@ async fn replaced_entry_equals_the_stored_license() {
             let claim = move |domain: &Option<DomainName>| Claim {
                 domain: domain.clone(),
                 fingerprint: fingerprint.clone(),
+                ..Claim::default()
             };
             domains.iter().chain([&None]).map(claim).collect::<Vec<_>>()
         })

@@ -10,6 +10,7 @@ mod api {
     mod auth;
     mod bad_requests;
     mod call;
+    mod claims;
     mod contract;
     mod cors;
     mod customers;
@@ -18,6 +19,7 @@ mod api {
     mod faults;
     #[cfg(feature = "geoip")]
     mod geoip;
+    mod grants;
     mod health;
     mod hints;
     mod idempotency;

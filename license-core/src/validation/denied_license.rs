@@ -1,12 +1,23 @@
 //! The license of a denied validation.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::denial::{Denial, DenialCode};
 use super::snapshot::without_key;
 use crate::license::License;
 
-/// Why a validation was denied, and the license at that moment.
+/// Why a validation was denied, and the license at that moment. Its text is the message of the first reason.
+///
+/// ```
+/// use license_core::license::ActivationKind;
+/// use license_core::validation::DeniedLicense;
+///
+/// fn explain(denied: &DeniedLicense) -> String {
+///     let used = denied.license().map_or(0, |license| license.slots(ActivationKind::Device).used);
+///     format!("{denied} ({}), {used} devices", denied.code())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeniedLicense {
     reasons: Vec<Denial>,
@@ -56,5 +67,11 @@ impl DeniedLicense {
     #[must_use]
     pub fn license(&self) -> Option<&License> {
         self.license.as_deref()
+    }
+}
+
+impl fmt::Display for DeniedLicense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.reason(), f)
     }
 }

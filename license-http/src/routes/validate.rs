@@ -132,7 +132,7 @@ impl<'a> Denied<'a> {
         Self {
             valid: false,
             error: denied.code().as_str(),
-            message: denied.reason().to_string(),
+            message: denied.to_string(),
             reasons: license.map(|_| codes()),
             license: license.map(|license| DeniedLicenseJson {
                 plan: &license.plan,

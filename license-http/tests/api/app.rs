@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
-use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog, RequiredClaim};
 use license_core::clock::ManualClock;
 use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::service::{AccessService, ImportOptions, ServiceOptions, Services, TokenSpec};
@@ -51,7 +51,11 @@ impl TestApp {
             .max_devices(Limit::AtMost(1))
             .device_policy(DevicePolicy::EvictOldest)
             .customer_release(true);
-        let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
+        let editor =
+            Plan::new("editor").product("editor").max_domains(1).max_devices(1).feature("export", true);
+        let bound = Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]);
+        let plans = plans.into_iter().chain([registered, perpetual, roaming, editor, bound]);
+        let plans = PlanCatalog::new(plans).unwrap();
         let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
         let services = Services::open(store, options).await.unwrap();
         let api = Api::new(services.clone(), auth.clone());

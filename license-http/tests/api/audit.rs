@@ -68,7 +68,7 @@ async fn change_is_recorded_with_actor_action_and_values() {
     assert_eq!(recorded[0][0], "license.create");
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({
-        "state": new(json!("active")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
+        "state": new(json!("active")), "grants": new(json!([])), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
         "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
         "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
     });
@@ -175,7 +175,9 @@ async fn every_changing_route_is_audited() {
         let endpoint = endpoint.json()["id"].as_str().unwrap().to_owned();
         let endpoint_path = format!("/api/v1/webhook-endpoints/{endpoint}");
         let ends = "2027-01-01T00:00:00Z";
-        let license = json!({ "plan": "roaming", "customer_email": EMAIL, "expires_at": ends });
+        let grants = json!([{ "feature": "a", "value": 1 }]);
+        let license =
+            json!({ "plan": "roaming", "customer_email": EMAIL, "expires_at": ends, "grants": grants });
         let license = app.issue_with(license).await;
         app.validate(json!({ "key": license.key, "fingerprint": "a" })).await;
         let activations = app.get(&format!("{}/activations", license.path)).await.json();
@@ -193,11 +195,16 @@ async fn every_changing_route_is_audited() {
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
             .replace("{email}", EMAIL);
+        let target = match (method.as_str(), path) {
+            ("DELETE", "/api/v1/licenses/{id}/grants") => format!("{target}?feature=a"),
+            _ => target,
+        };
         let body = match (method.as_str(), path) {
             ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
             ("PUT", "/api/v1/licenses/{id}") => Some(json!({ "max_domains": 2 })),
             ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
             ("PATCH", _) => Some(json!({ "label": "a" })),
+            ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "b", "value": 1 })),
             ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),
             ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(settings("b")),
             ("POST", "/api/v1/webhook-endpoints/{id}/replay") => Some(json!({ "since": NOW })),

@@ -70,6 +70,8 @@ async fn admin_route_authenticates_before_anything_else() {
         ("GET", "/{id}/activations"),
         ("DELETE", "/{id}/activations/act_1"),
         ("GET", "/{id}/usage"),
+        ("POST", "/{id}/grants"),
+        ("DELETE", "/{id}/grants?feature=a"),
         ("GET", "/no-such-id"),
         ("GET", "?no=such&parameter"),
     ] {

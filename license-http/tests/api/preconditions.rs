@@ -5,7 +5,11 @@ use super::call::Call;
 
 /// Returns every call that changes one license.
 fn changes(app: &TestApp, path: &str) -> Vec<Call> {
-    let mut calls = vec![app.admin("PUT", path).json(&json!({ "metadata": {"a": 1} }))];
+    let mut calls = vec![
+        app.admin("PUT", path).json(&json!({ "metadata": {"a": 1} })),
+        app.admin("POST", &format!("{path}/grants")).json(&json!({ "feature": "a", "value": 1 })),
+        app.admin("DELETE", &format!("{path}/grants?feature=a")),
+    ];
     calls.extend(
         [
             ("POST", "/suspend"),

@@ -50,6 +50,8 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("POST", "/api/v1/webhook-endpoints/{id}/deliveries/{delivery_id}/replay", &[Scope::WebhooksWrite], 404),
     ("DELETE", "/api/v1/customers/{email}", &[Scope::LicensesWrite], 200),
     ("GET", "/api/v1/customers/{email}/export", &[Scope::LicensesRead, Scope::UsageRead], 200),
+    ("POST", "/api/v1/licenses/{id}/grants", &[Scope::LicensesWrite], 200),
+    ("DELETE", "/api/v1/licenses/{id}/grants", &[Scope::LicensesWrite], 400),
     ("POST", "/api/v1/tokens", &[Scope::TokensWrite], 201),
     ("GET", "/api/v1/tokens", &[Scope::TokensWrite], 200),
     ("GET", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
@@ -72,6 +74,7 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),
+        ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "a", "value": 1 })),
         // A scope that every creator of tokens has.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
         ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),

@@ -24,7 +24,7 @@ CREATE TABLE licenses (
     expiry_notice_days BIGINT NOT NULL,
     expiry_notice_at   BIGINT,
     -- A JSON list of grants.
-    grants          TEXT COLLATE "C" NOT NULL
+    grants          TEXT COLLATE "C" NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -24,7 +24,7 @@ CREATE TABLE licenses (
     expiry_notice_days INTEGER NOT NULL,
     expiry_notice_at   INTEGER,
     -- A JSON list of grants.
-    grants          TEXT    NOT NULL
+    grants          TEXT    NOT NULL DEFAULT '[]'
 ) STRICT;
 
 CREATE INDEX licenses_by_product ON licenses (product, id);

@@ -11,6 +11,9 @@ impl Table {
     pub(super) fn validations(&mut self, license: &Issued) {
         let key = self.key.clone();
         let raw = |body: String| Call::new("POST", "/api/v1/validate").json_text(body);
+        let (long_product, long_feature) =
+            ("x".repeat(limits::PLAN_NAME_BYTES + 1), "x".repeat(limits::FEATURE_NAME_BYTES + 1));
+        let many: Vec<_> = (0..=limits::FEATURES_PER_REQUEST).map(|n| format!("f{n}")).collect();
         for (name, body, field) in [
             ("nothing", String::new(), None),
             ("rubbish", "x".to_owned(), None),
@@ -32,6 +35,36 @@ impl Table {
                 Some("fingerprint"),
             ),
             ("a wrong client", json!({ "key": key, "client": 1 }).to_string(), Some("client")),
+            ("a wrong product", json!({ "key": key, "product": 1 }).to_string(), Some("product")),
+            ("products", json!({ "key": key, "product": ["editor"] }).to_string(), Some("product")),
+            ("an empty product", json!({ "key": key, "product": "" }).to_string(), Some("product")),
+            (
+                "a product in capitals",
+                json!({ "key": key, "product": "Editor" }).to_string(),
+                Some("product"),
+            ),
+            ("a long product", json!({ "key": key, "product": long_product }).to_string(), Some("product")),
+            ("one feature", json!({ "key": key, "features": "export" }).to_string(), Some("features")),
+            (
+                "features by name",
+                json!({ "key": key, "features": {"a": true} }).to_string(),
+                Some("features"),
+            ),
+            ("a wrong feature", json!({ "key": key, "features": ["a", 1] }).to_string(), Some("features[1]")),
+            ("an empty feature", json!({ "key": key, "features": ["a", ""] }).to_string(), Some("features")),
+            (
+                "a feature in two lines",
+                json!({ "key": key, "features": ["a\nb"] }).to_string(),
+                Some("features"),
+            ),
+            (
+                "a long feature",
+                json!({ "key": key, "features": [long_feature] }).to_string(),
+                Some("features"),
+            ),
+            ("too many features", json!({ "key": key, "features": many }).to_string(), Some("features")),
+            ("activate as a text", json!({ "key": key, "activate": "false" }).to_string(), Some("activate")),
+            ("activate as a number", json!({ "key": key, "activate": 0 }).to_string(), Some("activate")),
             ("an unknown field", json!({ "key": key, "device": "x" }).to_string(), Some("device")),
             ("the key twice", format!("{{\"key\":\"{key}\",\"key\":\"{key}\"}}"), Some("key")),
             (

@@ -106,6 +106,7 @@ mod tests {
         };
         let named = |name: &str| plan("1", "1").replace("plans.p", &format!("plans.{name}"));
         let long = "x".repeat(limits::PLAN_NAME_BYTES + 1);
+        let long_feature = format!("features = {{a = \"{}\"}}", "x".repeat(limits::FEATURE_TEXT_BYTES + 1));
         for (text, part) in [
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
@@ -131,6 +132,10 @@ mod tests {
             (&entry("max_countries_per_day = 0"), "max_countries_per_day must be 1 to"),
             (&entry("max_devices_per_day = 10000001"), "max_devices_per_day must be 1 to"),
             (&entry("features = {a = 1.5}"), "did not match"),
+            (&entry("features = {\"\" = 1}"), "feature \"\": the name of a feature must be 1 to"),
+            (&entry(&long_feature), "the text of a feature can have at most"),
+            (&entry("require = [\"user\"]"), "unknown variant `user`"),
+            (&entry("require = \"product\""), "invalid type"),
         ] {
             let error = PlanCatalog::from_toml(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text:?}: {error}");

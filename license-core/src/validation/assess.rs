@@ -97,12 +97,13 @@ fn expired(license: &License, plan: &Plan, now: DateTime<Utc>) -> Result<(), Den
 
 /// Denies claims for features that are absent or off, in the plan and its grants.
 fn features(license: &License, plan: &Plan, claim: &Claim, now: DateTime<Utc>) -> Result<(), Denial> {
-    let is_missing = |name: &&str| {
-        let value = license.grants.value(name, now).or_else(|| plan.features.get(*name));
-        !value.is_some_and(FeatureValue::is_on)
-    };
-    let asked = claim.features.iter().map(FeatureName::as_str);
-    let missing: Vec<_> = asked.filter(is_missing).map(str::to_owned).collect();
+    let mut missing = Vec::new();
+    for name in claim.features.iter().map(FeatureName::as_str) {
+        let value = license.grants.value(name, now).or_else(|| plan.features.get(name));
+        if !value.is_some_and(FeatureValue::is_on) && !missing.iter().any(|other| other == name) {
+            missing.push(name.to_owned());
+        }
+    }
     if missing.is_empty() { Ok(()) } else { Err(Denial::FeatureMissing { features: missing }) }
 }
 

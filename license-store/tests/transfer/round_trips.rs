@@ -71,12 +71,24 @@ fn odd_license() -> impl Strategy<Value = Odd> {
 }
 
 impl Odd {
+    /// The grants of the license, if it has a label.
+    fn grants(&self) -> Value {
+        let until = "2999-12-31T23:59:59.000001Z";
+        let grants = self.label.iter().flat_map(|label| {
+            [
+                json!({"feature": label, "value": self.email, "until": until, "source": label}),
+                json!({"feature": label, "value": i64::MIN, "until": null, "source": null}),
+            ]
+        });
+        grants.collect()
+    }
+
     /// Stores the license, if its values are valid: by an import if it has a key or devices, otherwise
     /// issued.
     async fn store(&self, server: &Server, number: usize) -> Option<LicenseId> {
         let id = LicenseId::parse(&format!("lic_{number}")).expect("an id");
         if self.key.is_some() || !self.devices.is_empty() {
-            let fields = json!({"id": id.as_str(), "key": self.key, "metadata": self.metadata, "domains": self.domains});
+            let fields = json!({"id": id.as_str(), "key": self.key, "metadata": self.metadata, "domains": self.domains, "grants": self.grants()});
             let fields = fields.to_string();
             let mut text = line(&fields[1..fields.len() - 1]).replace("dev@example.com", &self.email);
             for device in &self.devices {
@@ -91,6 +103,7 @@ impl Odd {
         let mut spec = LicenseSpec::new("open", CustomerEmail::parse(&self.email).ok()?);
         spec.domains = self.domains.iter().flat_map(|text| DomainName::parse_registered(text)).collect();
         spec.metadata = Metadata::from_json(self.metadata.clone()).ok()?;
+        spec.grants = serde_json::from_value(self.grants()).expect("grants");
         Some(server.services.licenses.issue(&spec, None).await.ok()?.detail.license.id.clone())
     }
 }

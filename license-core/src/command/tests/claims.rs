@@ -156,7 +156,7 @@ fn absent_and_disabled_features_are_missing() {
         (&["api", "text"], None),
         (&["export"], Some("The license does not include export.")),
         (&["API"], Some("The license does not include API.")),
-        (&["api", "off", "none"], Some("The license does not include off, none.")),
+        (&["api", "off", "none", "off"], Some("The license does not include off, none.")),
     ] {
         let message = denied(&tested, &asking(asked)).map(|denied| denied.reason().to_string());
         assert_eq!(message.as_deref(), missing, "{asked:?}");

@@ -64,7 +64,7 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
             "POST",
             "/api/v1/licenses",
             json!({ "plan": "starter", "email": EMAIL }),
-            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata.",
+            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, grants.",
         ),
         (
             "PUT",

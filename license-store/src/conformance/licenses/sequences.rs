@@ -106,7 +106,7 @@ async fn check(
     }
     for new in &licenses {
         let id = &new.license.id;
-        prop_assert_eq!(ok!(other.get(id)), ok!(memory.get(id)));
+        prop_assert_eq!(detail(other, id).await, detail(&memory, id).await);
         if let Some(found) = license_events(other, id, 0).await {
             let expected = license_events(&memory, id, 0).await.unwrap_or_default();
             let [found, expected] =

@@ -15,8 +15,8 @@ async fn features(app: &TestApp, license: &Issued) -> Value {
     app.validate(json!({ "key": license.key })).await.json()["license"]["features"].clone()
 }
 
-fn of(feature: &str, value: Value) -> Value {
-    json!({ "feature": feature, "value": value, "until": null, "source": null })
+fn of(feature: &str, value: impl Into<Value>) -> Value {
+    json!({ "feature": feature, "value": value.into(), "until": null, "source": null })
 }
 
 #[tokio::test]

@@ -11,9 +11,6 @@ impl Table {
     pub(super) fn validations(&mut self, license: &Issued) {
         let key = self.key.clone();
         let raw = |body: String| Call::new("POST", "/api/v1/validate").json_text(body);
-        let (long_product, long_feature) =
-            ("x".repeat(limits::PLAN_NAME_BYTES + 1), "x".repeat(limits::FEATURE_NAME_BYTES + 1));
-        let many: Vec<_> = (0..=limits::FEATURES_PER_REQUEST).map(|n| format!("f{n}")).collect();
         for (name, body, field) in [
             ("nothing", String::new(), None),
             ("rubbish", "x".to_owned(), None),
@@ -35,36 +32,6 @@ impl Table {
                 Some("fingerprint"),
             ),
             ("a wrong client", json!({ "key": key, "client": 1 }).to_string(), Some("client")),
-            ("a wrong product", json!({ "key": key, "product": 1 }).to_string(), Some("product")),
-            ("products", json!({ "key": key, "product": ["editor"] }).to_string(), Some("product")),
-            ("an empty product", json!({ "key": key, "product": "" }).to_string(), Some("product")),
-            (
-                "a product in capitals",
-                json!({ "key": key, "product": "Editor" }).to_string(),
-                Some("product"),
-            ),
-            ("a long product", json!({ "key": key, "product": long_product }).to_string(), Some("product")),
-            ("one feature", json!({ "key": key, "features": "export" }).to_string(), Some("features")),
-            (
-                "features by name",
-                json!({ "key": key, "features": {"a": true} }).to_string(),
-                Some("features"),
-            ),
-            ("a wrong feature", json!({ "key": key, "features": ["a", 1] }).to_string(), Some("features[1]")),
-            ("an empty feature", json!({ "key": key, "features": ["a", ""] }).to_string(), Some("features")),
-            (
-                "a feature in two lines",
-                json!({ "key": key, "features": ["a\nb"] }).to_string(),
-                Some("features"),
-            ),
-            (
-                "a long feature",
-                json!({ "key": key, "features": [long_feature] }).to_string(),
-                Some("features"),
-            ),
-            ("too many features", json!({ "key": key, "features": many }).to_string(), Some("features")),
-            ("activate as a text", json!({ "key": key, "activate": "false" }).to_string(), Some("activate")),
-            ("activate as a number", json!({ "key": key, "activate": 0 }).to_string(), Some("activate")),
             ("an unknown field", json!({ "key": key, "device": "x" }).to_string(), Some("device")),
             ("the key twice", format!("{{\"key\":\"{key}\",\"key\":\"{key}\"}}"), Some("key")),
             (
@@ -138,7 +105,33 @@ impl Table {
             let name = format!("validate fingerprint {name:?}");
             self.row(name, call, 400, "FINGERPRINT_INVALID", Some("fingerprint"));
         }
+        self.questions(&key);
         self.types_of_validations(&key);
+    }
+
+    fn questions(&mut self, key: &str) {
+        let (long_product, long_feature) =
+            ("x".repeat(limits::PLAN_NAME_BYTES + 1), "x".repeat(limits::FEATURE_NAME_BYTES + 1));
+        let many: Vec<_> = (0..=limits::FEATURES_PER_REQUEST).map(|n| format!("f{n}")).collect();
+        for (name, body, field) in [
+            ("a wrong product", json!({ "key": key, "product": 1 }), "product"),
+            ("products", json!({ "key": key, "product": ["editor"] }), "product"),
+            ("an empty product", json!({ "key": key, "product": "" }), "product"),
+            ("a product in capitals", json!({ "key": key, "product": "Editor" }), "product"),
+            ("a long product", json!({ "key": key, "product": long_product }), "product"),
+            ("one feature", json!({ "key": key, "features": "export" }), "features"),
+            ("features by name", json!({ "key": key, "features": {"a": true} }), "features"),
+            ("a wrong feature", json!({ "key": key, "features": ["a", 1] }), "features[1]"),
+            ("an empty feature", json!({ "key": key, "features": ["a", ""] }), "features"),
+            ("a feature in two lines", json!({ "key": key, "features": ["a\nb"] }), "features"),
+            ("a long feature", json!({ "key": key, "features": [long_feature] }), "features"),
+            ("too many features", json!({ "key": key, "features": many }), "features"),
+            ("activate as a text", json!({ "key": key, "activate": "false" }), "activate"),
+            ("activate as a number", json!({ "key": key, "activate": 0 }), "activate"),
+        ] {
+            let call = Call::new("POST", "/api/v1/validate").json(&body);
+            self.row(format!("validate {name}"), call, 400, "BAD_REQUEST", Some(field));
+        }
     }
 
     fn types_of_validations(&mut self, key: &str) {

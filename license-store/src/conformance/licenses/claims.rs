@@ -72,14 +72,14 @@ pub async fn denied_claim_has_all_reasons_and_the_license(Handles { store, other
         (Some(Command::Suspend), end, vec!["LICENSE_SUSPENDED", "LICENSE_EXPIRED"]),
     ] {
         if let Some(command) = command {
-            ask(other, &license.id, &command).await.expect("allowed");
+            ask(store, &license.id, &command).await.expect("allowed");
         }
         let denied = denied(store, &license, &full, now).await;
         assert_eq!(codes(&denied), [&first[..], &limits[..]].concat());
         let stored = without_key(detail(other, &license.id).await.license);
         assert_eq!(denied.license(), Some(&*stored), "the license of a denial");
     }
-    ask(other, &license.id, &Command::Revoke).await.expect("allowed");
+    ask(store, &license.id, &Command::Revoke).await.expect("allowed");
     assert_eq!(codes(&denied(store, &license, &full, at(60)).await), ["LICENSE_REVOKED"]);
 }
 
@@ -97,7 +97,7 @@ pub async fn claim_that_may_not_activate_takes_no_slot(Handles { store, other, .
         ask(store, &license.id, &Command::Activate(held)).await.expect("valid");
     }
     assert_eq!(detail(other, &license.id).await, before, "the license is not activated");
-    ask(other, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
+    ask(store, &license.id, &activate(Some("a.com"), Some("d"))).await.expect("free");
     let evaluation = evaluated(store, &license, &full, at(60)).await;
     assert!(matches!(evaluation, Evaluation::Decided(Verdict::Valid(_))), "{evaluation:?}");
 }

@@ -31,7 +31,7 @@ pub async fn grants_are_stored_in_order(Handles { store, other, .. }: &Handles) 
         let expected: Vec<_> = expected.iter().collect();
         assert_eq!(stored(&detail(other, &license.id).await.license), expected, "after {command:?}");
         let found =
-            ok!(other.find_by_key(&license.key_digest, &Claim::default())).expect("the license exists");
+            ok!(store.find_by_key(&license.key_digest, &Claim::default())).expect("the license exists");
         assert_eq!(stored(found.license()), expected, "found by its key after {command:?}");
     }
     let removed = ask(store, &license.id, &Command::RemoveGrant(grant("b", 0).id())).await;

@@ -126,14 +126,6 @@ async fn bad_lines_are_reported_and_others_imported() {
         (line(r#""id":"lic_b1","devices":[""]"#), "devices: a fingerprint must not be empty"),
         (line(&metadata), "metadata: metadata can have at most 8192 bytes as JSON"),
         (
-            line(r#""id":"lic_b1","grants":[{"feature":"a","value":1},{"feature":"a","value":2}]"#),
-            "grants: two grants have the same feature and source",
-        ),
-        (
-            line(r#""id":"lic_b1","grants":[{"feature":"","value":1}]"#),
-            "grants: the name of a feature must be 1 to 64 bytes of text without control characters and white space around it",
-        ),
-        (
             line(r#""id":"lic_b1""#).replace("open", "gone"),
             "plan \"gone\": there is no such plan; the plans are open, small",
         ),
@@ -197,6 +189,14 @@ async fn bad_lines_are_reported_and_others_imported() {
         ),
         (line(r#""id":"lic_a11""#), ""),
         (act(r#","label":"desk","first_seen_at":"2026-02-01T00:00:00Z""#).replace("lic_a5", "lic_a11"), ""),
+        (
+            line(r#""id":"lic_b1","grants":[{"feature":"a","value":1},{"feature":"a","value":2}]"#),
+            "grants: two grants have the same feature and source",
+        ),
+        (
+            line(r#""id":"lic_b1","grants":[{"feature":"","value":1}]"#),
+            "grants: the name of a feature must be 1 to 64 bytes of text without control characters and white space around it",
+        ),
     ];
     let text: Vec<&str> = cases.iter().map(|(line, _)| line.as_str()).collect();
     let target = server(HEX, 31).await;

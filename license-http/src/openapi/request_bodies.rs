@@ -103,6 +103,20 @@ pub(super) fn schemas() -> Map<String, Value> {
             "examples": [{ "since": "2026-01-01T00:00:00Z" }],
         },
         "Nothing": { "examples": [{}] },
+    }) else {
+        return Map::new();
+    };
+    schemas.extend(handling());
+    for schema in schemas.values_mut() {
+        schema["type"] = "object".into();
+        schema["additionalProperties"] = false.into();
+    }
+    schemas
+}
+
+/// Bodies of reasons, blocks, batches and the list of a customer.
+fn handling() -> Map<String, Value> {
+    let Value::Object(schemas) = json!({
         "ReasonGiven": { "properties": { "reason": reason() }, "examples": [{ "reason": "chargeback" }] },
         "NewBlock": {
             "properties": {
@@ -127,10 +141,6 @@ pub(super) fn schemas() -> Map<String, Value> {
     }) else {
         return Map::new();
     };
-    for schema in schemas.values_mut() {
-        schema["type"] = "object".into();
-        schema["additionalProperties"] = false.into();
-    }
     schemas
 }
 

@@ -14,6 +14,7 @@ use crate::problem::Problem;
 use crate::state::HttpState;
 
 /// The activations of the license.
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Listed {

@@ -78,11 +78,10 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
     let call = Call::new(method, &target);
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
-        ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
+        ("POST", "/api/v1/validate" | "/api/v1/activations/list") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),
         ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "a", "value": 1 })),
-        ("POST", "/api/v1/activations/list") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/licenses/batch") => {
             Some(json!({ "plan": "starter", "customer_email": EMAIL, "count": 2 }))
         }

@@ -122,7 +122,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (line(r#""id":"lic_b1","version":0"#), "version 0: it must be at least 1"),
         (
             line(r#""id":"lic_b1","version":1,"version":2"#),
-            "the line is not a valid JSON object: the field \"version\" occurs twice in column 99",
+            "the line is not a valid JSON object: the field \"version\" occurs twice in column 102",
         ),
         (
             line(r#""id":"lic_b1","state_reason":"chargeback""#),
@@ -189,7 +189,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (roll(""), ""),
         (
             roll(""),
-            "same day, license, outcome, domain, device and country as line 53: remove one of the two lines",
+            "same day, license, outcome, domain, device and country as line 60: remove one of the two lines",
         ),
         (
             roll("").replace("lic_a1", "lic_none"),

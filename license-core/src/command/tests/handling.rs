@@ -4,7 +4,7 @@ use super::*;
 use crate::access::Principal;
 
 fn reason(text: &str) -> Option<Reason> {
-    Some(Reason::parse(text).unwrap())
+    Reason::parse(text).ok()
 }
 
 fn domain_binding(text: &str) -> Binding {
@@ -64,7 +64,7 @@ fn change_of_state_keeps_the_reason() {
         let mut tested = TestLicense::new("small", &[]);
         tested.reason = reason("chargeback");
         let max_devices = Some(Limit::AtMost(7));
-        tested.change(LicensePatch { state, max_devices, ..Default::default() }).unwrap();
+        tested.change(LicensePatch { max_devices, state, ..Default::default() }).unwrap();
         assert_eq!(tested.license.state_reason, expected, "{state:?}");
     }
 }

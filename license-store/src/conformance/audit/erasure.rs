@@ -52,7 +52,8 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     for license in [&mine, &longer, &given] {
         let read = ok!(other.get(&license.id)).expect("the license exists").license;
         text += &json!([read.customer_email.as_str(), read.metadata]).to_string();
-        text += &format!("{:?} {}", read.state_reason, read.blocks.to_json());
+        let reason = read.state_reason.as_ref().map(Reason::as_str);
+        text += &json!([reason, read.blocks.to_json()]).to_string();
         for event in license_events(other, &license.id, 0).await.unwrap_or_default() {
             text += &event.data.to_string();
         }

@@ -1,0 +1,85 @@
+//! The columns of `licenses`: the only list from which statements are built.
+
+/// One column, in the place of its parameter.
+pub(crate) struct Column {
+    name: &'static str,
+    kind: Kind,
+    /// Whether an index has the column, so that changes of it are written by a statement of their own.
+    pub(crate) indexed: bool,
+}
+
+enum Kind {
+    Int,
+    Text,
+    Bytes,
+}
+
+const fn int(name: &'static str) -> Column {
+    Column { name, kind: Kind::Int, indexed: false }
+}
+
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text, indexed: false }
+}
+
+const fn bytes(name: &'static str) -> Column {
+    Column { name, kind: Kind::Bytes, indexed: false }
+}
+
+impl Column {
+    const fn indexed(self) -> Self {
+        Self { indexed: true, ..self }
+    }
+}
+
+/// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
+pub(crate) const COLUMNS: [Column; 19] = [
+    text("id"),
+    bytes("key_digest").indexed(),
+    bytes("sealed_key"),
+    text("state").indexed(),
+    text("product").indexed(),
+    text("plan").indexed(),
+    text("customer_email").indexed(),
+    int("max_domains"),
+    int("max_devices"),
+    int("domains_used"),
+    int("devices_used"),
+    int("created_at"),
+    int("activated_at"),
+    int("expires_at").indexed(),
+    text("metadata"),
+    int("version"),
+    int("last_event"),
+    int("expiry_notice_days").indexed(),
+    int("expiry_notice_at").indexed(),
+];
+
+/// The names, separated by commas.
+pub(crate) fn names() -> String {
+    listed(COLUMNS.iter().map(|column| column.name.to_owned()))
+}
+
+/// The parameters `$1, $2, …`, one for each column.
+pub(crate) fn parameters() -> String {
+    listed((1..=COLUMNS.len()).map(|n| format!("${n}")))
+}
+
+/// The list after `SET` of an `UPDATE` of the row with the id in `$1`.
+pub(crate) fn assignments(is_written: impl Fn(&Column) -> bool) -> String {
+    let columns = COLUMNS.iter().enumerate().skip(1).filter(|(_, column)| is_written(column));
+    listed(columns.map(|(index, column)| format!("{} = ${}", column.name, index + 1)))
+}
+
+/// The columns of a JSON row `value`, bytes in hex. `unhex` is the SQL of bytes of a text in hex.
+pub(crate) fn of_json_row(unhex: impl Fn(&str) -> String) -> String {
+    listed(COLUMNS.iter().enumerate().map(|(n, column)| match column.kind {
+        Kind::Int => format!("#{n}"),
+        Kind::Text => format!("value ->> {n}"),
+        Kind::Bytes => unhex(&format!("value ->> {n}")),
+    }))
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}

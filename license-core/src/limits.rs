@@ -100,3 +100,11 @@ pub const IMPORTED_KEY_FORMATS: usize = 16;
 pub const IMPORT_LINE_BYTES: usize = 256 * 1024;
 /// Activations of one license in an import.
 pub const IMPORT_ACTIVATIONS: usize = 1_000_000;
+/// Longest display name of a product, in bytes.
+pub const PRODUCT_DISPLAY_NAME_BYTES: usize = 100;
+/// Products.
+pub const PRODUCTS: usize = 100;
+/// Plans, archived ones included.
+pub const PLANS: usize = 500;
+/// Versions of one plan.
+pub const PLAN_VERSIONS: usize = 500;

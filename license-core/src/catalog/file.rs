@@ -1,10 +1,29 @@
-//! Plans from a TOML file.
+//! A catalog as a TOML file.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{Plan, PlanCatalog, PlanCatalogError};
+use super::{DEFAULT_PRODUCT, Plan, PlanCatalog, PlanCatalogError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    #[serde(default)]
+    products: BTreeMap<String, ProductFields>,
+    plans: BTreeMap<String, Plan>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProductFields {
+    display_name: String,
+}
+
+/// The words that stand for `null`, which TOML does not have. Other fields that are `null` are left out.
+const WORDS: [(&str, &str); 3] =
+    [("max_domains", "unlimited"), ("max_devices", "unlimited"), ("term_days", "perpetual")];
 
 impl PlanCatalog {
     /// Parses a catalog from TOML. Every limit and term must be given, so that none is unlimited by mistake.
@@ -14,6 +33,9 @@ impl PlanCatalog {
     /// ```
     /// use license_core::catalog::{Limit, PlanCatalog};
     /// let plans = PlanCatalog::from_toml(r#"
+    ///     [products.editor]          # optional
+    ///     display_name = "Editor"
+    ///
     ///     [plans.professional]
     ///     max_domains = 3
     ///     max_devices = "unlimited"
@@ -36,14 +58,46 @@ impl PlanCatalog {
     /// # Errors
     /// Returns [`PlanCatalogError`]. A syntax error or an unknown name is reported with its line.
     pub fn from_toml(text: &str) -> Result<Self, PlanCatalogError> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct PlanFile {
-            plans: BTreeMap<String, Plan>,
-        }
-        let file: PlanFile = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
-        Self::new(file.plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))
+        let PlanFile { products, plans } = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
+        let catalog = Self::new(plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))?;
+        products.into_iter().try_fold(catalog, |catalog, (name, ProductFields { display_name })| {
+            catalog.with_product(&name, &display_name)
+        })
     }
+    /// Writes the products and the current versions of the plans that are not archived as TOML, which
+    /// [`from_toml`](Self::from_toml) parses.
+    ///
+    /// Requires the feature `plan-files`.
+    ///
+    /// # Errors
+    /// Returns [`PlanCatalogError::WriteToml`] if a value has no form in TOML.
+    pub fn to_toml(&self) -> Result<String, PlanCatalogError> {
+        let failed = |error| PlanCatalogError::WriteToml(Box::new(error));
+        let mut text = String::new();
+        for product in self.products().filter(|product| product.name != DEFAULT_PRODUCT) {
+            let fields = ProductFields { display_name: product.display_name.clone() };
+            let fields = toml::to_string(&fields).map_err(failed)?;
+            text += &format!("[products.{}]\n{fields}\n", product.name);
+        }
+        for entry in self.entries().filter(|entry| entry.is_available()) {
+            let file = BTreeMap::from([("plans", BTreeMap::from([(&entry.name, fields(&entry.current().plan))]))]);
+            text += &toml::to_string(&file).map_err(failed)?;
+            text.push('\n');
+        }
+        Ok(text)
+    }
+}
+
+/// Returns the fields of a plan without `null`.
+fn fields(plan: &Plan) -> Map<String, Value> {
+    let word = |name: &str| WORDS.iter().find(|(field, _)| *field == name).map(|(_, word)| (*word).into());
+    let fields = plan.to_json().into_iter();
+    fields
+        .filter_map(|(name, value)| {
+            let value = if value.is_null() { word(&name)? } else { value };
+            Some((name, value))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -98,6 +152,21 @@ mod tests {
     }
 
     #[test]
+    fn written_catalog_is_read_back() {
+        let standard = PlanCatalog::standard();
+        let full = entry(
+            "product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
+             device_policy = \"evict_oldest\"\nidle_days = 9\ncustomer_release = true\n\
+             max_countries_per_day = 2\nfeatures = {\"a b\" = true, b = -7, c = \"x\\\"y\"}\n\
+             [products.editor]\ndisplay_name = \"An \\\"Editor\\\"\"\n[products.viewer]\ndisplay_name = \"V\"",
+        );
+        for catalog in [standard, PlanCatalog::from_toml(&full).unwrap()] {
+            let text = catalog.to_toml().unwrap();
+            assert_eq!(PlanCatalog::from_toml(&text).expect(&text), catalog, "{text}");
+        }
+    }
+
+    #[test]
     fn invalid_files_are_rejected() {
         let plan = |domains: &str, term: &str| {
             format!("[plans.p]\nmax_domains = {domains}\nmax_devices = 1\nterm_days = {term}")
@@ -107,6 +176,9 @@ mod tests {
         for (text, part) in [
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
+            (&(plan("1", "1") + "\n[products.x]"), "missing field `display_name`"),
+            (&(plan("1", "1") + "\n[products.x]\ndisplay_name = \"\""), "product \"x\": display_name must have"),
+            (&(plan("1", "1") + "\n[products.X]\ndisplay_name = \"X\""), "product \"X\": the name of a product"),
             ("plans = 3", "invalid type"),
             ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term_days`"),
             (&plan("-1", "1"), "expected a whole number"),

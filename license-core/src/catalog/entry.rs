@@ -70,6 +70,12 @@ impl PlanEntry {
         self.versions.get(index).filter(|version| version.version == number)
     }
 
+    /// Returns the version after the current one, with these terms.
+    pub(crate) fn next_version(&self, plan: Plan, now: DateTime<Utc>) -> PlanVersion {
+        let version = self.current().version.saturating_add(1);
+        PlanVersion { plan: Arc::new(plan), version, created_at: now }
+    }
+
     /// Returns whether licenses can be sold with the plan.
     #[must_use]
     pub fn is_available(&self) -> bool {

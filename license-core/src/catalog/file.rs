@@ -58,7 +58,8 @@ impl PlanCatalog {
     /// # Errors
     /// Returns [`PlanCatalogError`]. A syntax error or an unknown name is reported with its line.
     pub fn from_toml(text: &str) -> Result<Self, PlanCatalogError> {
-        let PlanFile { products, plans } = toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
+        let PlanFile { products, plans } =
+            toml::from_str(text).map_err(|error| PlanCatalogError::Toml(Box::new(error)))?;
         let catalog = Self::new(plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))?;
         products.into_iter().try_fold(catalog, |catalog, (name, ProductFields { display_name })| {
             catalog.with_product(&name, &display_name)
@@ -80,7 +81,8 @@ impl PlanCatalog {
             text += &format!("[products.{}]\n{fields}\n", product.name);
         }
         for entry in self.entries().filter(|entry| entry.is_available()) {
-            let file = BTreeMap::from([("plans", BTreeMap::from([(&entry.name, fields(&entry.current().plan))]))]);
+            let file =
+                BTreeMap::from([("plans", BTreeMap::from([(&entry.name, fields(&entry.current().plan))]))]);
             text += &toml::to_string(&file).map_err(failed)?;
             text.push('\n');
         }
@@ -177,8 +179,14 @@ mod tests {
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
             (&(plan("1", "1") + "\n[products.x]"), "missing field `display_name`"),
-            (&(plan("1", "1") + "\n[products.x]\ndisplay_name = \"\""), "product \"x\": display_name must have"),
-            (&(plan("1", "1") + "\n[products.X]\ndisplay_name = \"X\""), "product \"X\": the name of a product"),
+            (
+                &(plan("1", "1") + "\n[products.x]\ndisplay_name = \"\""),
+                "product \"x\": display_name must have",
+            ),
+            (
+                &(plan("1", "1") + "\n[products.X]\ndisplay_name = \"X\""),
+                "product \"X\": the name of a product",
+            ),
             ("plans = 3", "invalid type"),
             ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term_days`"),
             (&plan("-1", "1"), "expected a whole number"),

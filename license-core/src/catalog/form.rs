@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::{Map, Value};
 
-use super::Plan;
 use super::name::check_name;
+use super::{Plan, PlanCatalogError};
 
 /// Longest part of a refused value that an error repeats, in characters.
 const SHOWN_VALUE: usize = 100;
@@ -138,6 +138,15 @@ impl Plan {
         parse(&self.name, fields)
     }
 
+    /// Checks all values, and names the field at fault.
+    pub(crate) fn checked(&self) -> Result<(), PlanFieldError> {
+        let Err(PlanCatalogError::Plan { reason, .. }) = self.check() else { return Ok(()) };
+        let words = reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let field = words.into_iter().find(|word| Self::fields().contains(word));
+        let field = field.unwrap_or("name").to_owned();
+        Err(PlanFieldError::Invalid { field, reason })
+    }
+
     /// Returns the names of the fields that differ.
     #[must_use]
     pub fn differing_fields(&self, other: &Self) -> Vec<String> {
@@ -182,15 +191,7 @@ fn parse(name: &str, fields: Map<String, Value>) -> Result<Plan, PlanFieldError>
         }
     })?;
     let plan = Plan { name: name.to_owned(), ..plan };
-    plan.check().map_err(|error| {
-        let reason = match error {
-            super::PlanCatalogError::Plan { reason, .. } => reason,
-            other => other.to_string(),
-        };
-        let words = reason.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let field = words.clone().find(|word| Plan::fields().contains(word)).unwrap_or_default().to_owned();
-        PlanFieldError::Invalid { field, reason }
-    })?;
+    plan.checked()?;
     Ok(plan)
 }
 
@@ -200,10 +201,7 @@ fn invalid(field: &str, value: &Value, error: &serde_json::Error) -> PlanFieldEr
         shown.truncate(end);
         shown.push('…');
     }
-    PlanFieldError::Invalid {
-        field: field.to_owned(),
-        reason: format!("{field} cannot be {shown}: {error}"),
-    }
+    PlanFieldError::Invalid { field: field.to_owned(), reason: format!("{field} cannot be {shown}: {error}") }
 }
 
 /// Returns the name that follows `start` in an error of serde, such as "missing field `max_domains`".
@@ -293,7 +291,11 @@ mod tests {
             ("max_domains", json!(-1), "max_domains cannot be -1: expected a whole number"),
             ("max_domains", json!(1.5), "max_domains cannot be 1.5"),
             ("max_domains", json!(10_000_001), "max_domains must be at most 10000000"),
-            ("domain_policy", json!("any"), "domain_policy cannot be \"any\": unknown variant `any`, expected"),
+            (
+                "domain_policy",
+                json!("any"),
+                "domain_policy cannot be \"any\": unknown variant `any`, expected",
+            ),
             ("exempt_hosts", json!("no such value"), "exempt_hosts cannot be \"no such value\""),
             ("features", json!({"a": [1]}), "features cannot be {\"a\":[1]}"),
             ("product", json!("An Editor"), "the name of a product must be"),

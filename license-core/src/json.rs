@@ -30,6 +30,8 @@ pub struct LicenseJson<'a> {
     activated_at: Option<DateTime<Utc>>,
     version: u64,
     product: &'a str,
+    plan_version: u32,
+    overrides: Vec<&'static str>,
 }
 
 impl<'a> LicenseJson<'a> {
@@ -60,6 +62,8 @@ impl<'a> LicenseJson<'a> {
             activated_at: license.activated_at,
             version: license.version,
             product: &license.product,
+            plan_version: license.plan_version,
+            overrides: license.overrides.names(),
         }
     }
 }

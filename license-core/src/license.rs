@@ -7,6 +7,7 @@ mod expiry_notice;
 mod fingerprint;
 mod label;
 mod metadata;
+mod overrides;
 mod status;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
+pub use overrides::Overrides;
 pub use status::{Expiry, LicenseState, Status};
 
 /// The part of a license that commands change. Validations change [`Counters`].
@@ -65,6 +67,10 @@ pub struct License {
     pub last_event: u64,
     /// The last event about the end of the term.
     pub expiry_notice: Option<ExpiryNotice>,
+    /// The version of the plan that the license was sold with or moved to.
+    pub plan_version: u32,
+    /// The limits that are not those of the plan version.
+    pub overrides: Overrides,
 }
 
 impl License {

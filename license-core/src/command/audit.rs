@@ -83,7 +83,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 7] {
+fn fields(license: &License) -> [(&'static str, Value); 9] {
     let License {
         id: _,
         key_digest: _,
@@ -103,6 +103,8 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         version: _,
         last_event: _,
         expiry_notice: _,
+        plan_version,
+        overrides,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -112,6 +114,8 @@ fn fields(license: &License) -> [(&'static str, Value); 7] {
         ("max_domains", json!(max_domains)),
         ("max_devices", json!(max_devices)),
         ("expires_at", json!(expires_at)),
+        ("plan_version", json!(plan_version)),
+        ("overrides", json!(overrides)),
     ]
 }
 

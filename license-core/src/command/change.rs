@@ -8,14 +8,15 @@ use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
 use super::{Draft, FormerCustomer};
 use crate::builder::optional_setters;
-use crate::catalog::{Limit, Plan, PlanCatalog};
+use crate::catalog::{Limit, Plan, PlanCatalog, PlanVersion};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, License, LicenseState, MetadataPatch,
+    Overrides, ReleaseReason,
 };
 use crate::limits;
-use crate::validation::{Denial, plan_of};
+use crate::validation::{Denial, current_version, plan_for_sale, plan_of};
 
 /// A state that a change can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,8 @@ pub enum TargetState {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LicensePatch {
-    /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
+    /// The plan: the license moves to its current version, also if it has the plan already. The limits of the
+    /// plan replace those of the license unless the change sets them; `expires_at` stays.
     pub plan: Option<String>,
     /// The customer.
     pub customer_email: Option<CustomerEmail>,
@@ -84,14 +86,8 @@ pub(super) fn change(
 
     let before = draft.license.clone();
     let license = &mut draft.license;
-    if let Some(name) = plan
-        && *name != license.plan
-    {
-        license.plan.clone_from(name);
-        let plan = plan_of(license, plans)?;
-        license.product.clone_from(&plan.product);
-        license.max_domains = plan.max_domains;
-        license.max_devices = plan.max_devices;
+    if let Some(name) = plan {
+        move_to_plan(license, name, plans)?;
     }
     if let Some(email) = customer_email
         && *email != license.customer_email
@@ -99,8 +95,14 @@ pub(super) fn change(
         let former = std::mem::replace(&mut license.customer_email, email.clone());
         draft.former_customer = Some(FormerCustomer { email: former, until: draft.now });
     }
-    license.max_domains = max_domains.unwrap_or(license.max_domains);
-    license.max_devices = max_devices.unwrap_or(license.max_devices);
+    if let Some(limit) = *max_domains {
+        license.max_domains = limit;
+        license.overrides.max_domains = true;
+    }
+    if let Some(limit) = *max_devices {
+        license.max_devices = limit;
+        license.overrides.max_devices = true;
+    }
     if let Some(expiry) = expires_at {
         license.expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
         if license.expires_at != before.expires_at {
@@ -129,6 +131,24 @@ pub(super) fn change(
             Ok(())
         }
     }
+}
+
+/// Moves the license to the current version of a plan of its product. Its limits become those of the plan.
+fn move_to_plan(license: &mut License, name: &str, plans: &PlanCatalog) -> Result<(), Denial> {
+    let is_current = name == license.plan
+        && plans.entry(name).is_some_and(|entry| entry.current().version == license.plan_version);
+    let PlanVersion { plan, version, .. } =
+        if is_current { current_version(name, plans)? } else { plan_for_sale(name, plans)? };
+    if plan.product != license.product {
+        let (plan, product) = (name.to_owned(), plan.product.clone());
+        return Err(Denial::ProductDiffers { product: license.product.clone(), plan, of: product });
+    }
+    license.plan.clone_from(&plan.name);
+    license.plan_version = *version;
+    license.max_domains = plan.max_domains;
+    license.max_devices = plan.max_devices;
+    license.overrides = Overrides::default();
+    Ok(())
 }
 
 /// Releases domains missing from the list, then adds the new ones, so that a swap fits into a full license.

@@ -10,16 +10,16 @@ use super::idempotency::Idempotency;
 use super::lifecycle::supported_time;
 use crate::access::{Actor, AuditEntry};
 use crate::builder::{optional_setters, setters};
-use crate::catalog::{Limit, PlanCatalog};
+use crate::catalog::{Limit, PlanCatalog, PlanVersion};
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
     Activation, Counters, CustomerEmail, Expiry, License, LicenseChanged, LicenseDetail, LicenseId,
-    LicenseState, Metadata,
+    LicenseState, Metadata, Overrides,
 };
 use crate::limits;
-use crate::validation::{Denial, plan_named};
+use crate::validation::{Denial, plan_for_sale};
 
 /// The fields of a new license. Those that are `None` come from its plan.
 ///
@@ -125,7 +125,7 @@ impl NewLicense {
 /// Decides the creation of a license. Pure.
 ///
 /// # Errors
-/// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
+/// Returns [`Denial::PlanUnknown`], [`Denial::PlanArchived`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
 /// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
 pub fn create(
     id: LicenseId,
@@ -135,7 +135,7 @@ pub fn create(
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
-    let plan = plan_named(&spec.plan, plans)?;
+    let PlanVersion { plan, version, .. } = plan_for_sale(&spec.plan, plans)?;
     let expires_at = match spec.expires_at {
         Some(expiry) => expiry.moment(),
         None => plan.term().map(|term| supported_time(now.checked_add_signed(term))).transpose()?,
@@ -166,6 +166,11 @@ pub fn create(
         version: 1,
         last_event: 0,
         expiry_notice: None,
+        plan_version: *version,
+        overrides: Overrides {
+            max_domains: spec.max_domains.is_some(),
+            max_devices: spec.max_devices.is_some(),
+        },
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

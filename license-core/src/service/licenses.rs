@@ -70,8 +70,8 @@ impl LicenseService {
 
     /// Returns the plans.
     #[must_use]
-    pub fn plans(&self) -> &PlanCatalog {
-        &self.context.plans
+    pub fn plans(&self) -> Arc<PlanCatalog> {
+        self.context.plans()
     }
 
     /// Issues a license. The plan supplies what `spec` leaves open. With an idempotency key, a repeated
@@ -90,17 +90,23 @@ impl LicenseService {
         let actor = self.actor.as_deref();
         let idempotency = idempotency_key
             .map(|key| self.context.idempotency(&key, "license.create", "", actor, &spec.content()));
-        let mut attempts = 1;
+        let (mut attempts, mut plans) = (1, self.context.plans());
         let (id, repeated) = loop {
             let id = self.context.sources.with_rng(|rng| LicenseId::generate(now, rng))?;
             let key = self.context.seal_key(None, &id)?;
-            let created = match create(id.clone(), key, spec, idempotency, &self.context.plans, now) {
+            let created = match create(id.clone(), key, spec, idempotency, &plans, now) {
                 Ok(new) => {
                     let new = match &self.actor {
                         Some(actor) => new.audited(actor),
                         None => new,
                     };
                     self.store.create(&new).await
+                }
+                Err(Denial::PlanUnknown { .. })
+                    if let Some(newer) = self.context.catalog.newer_than(&plans).await? =>
+                {
+                    plans = newer;
+                    continue;
                 }
                 // A repeated request returns its license even if it would be denied now, for example because
                 // its plan is gone.
@@ -164,7 +170,7 @@ impl LicenseService {
             let actor = self.actor.as_deref();
             context.idempotency = Some(self.context.idempotency(key, operation, id.as_str(), actor, ""));
         }
-        let repeated = match self.store.execute(id, command, &context).await? {
+        let repeated = match self.context.execute(&*self.store, id, command, &context).await? {
             CommandOutcome::Done(_) => false,
             CommandOutcome::Repeated(_) => true,
             CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),

@@ -133,16 +133,23 @@ impl ValidationService {
             return Ok(Verdict::NotFound);
         };
         let license_id = snapshot.license().id.clone();
-        let plans = &self.context.plans;
+        let mut plans = self.context.plans();
         let plan_unknown = |denial| plan_unknown(&license_id, denial);
-        let verdict = match evaluate(&snapshot, &claim, plans, now).map_err(plan_unknown)? {
+        let mut evaluation = evaluate(&snapshot, &claim, &plans, now);
+        if evaluation.is_err()
+            && let Some(newer) = self.context.catalog.newer_than(&plans).await?
+        {
+            plans = newer;
+            evaluation = evaluate(&snapshot, &claim, &plans, now);
+        }
+        let verdict = match evaluation.map_err(plan_unknown)? {
             Evaluation::Decided(verdict) => verdict,
             Evaluation::NeedsActivation => {
                 let command = Command::Activate(claim.clone());
                 let context = self.context.command(now, None, None);
-                match self.store.execute(&license_id, &command, &context).await? {
+                match self.context.execute(&*self.store, &license_id, &command, &context).await? {
                     CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
-                        activated(license, plans).map_err(plan_unknown)?
+                        activated(license, &self.context.plans()).map_err(plan_unknown)?
                     }
                     CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
                         return Err(plan_unknown(denial));
@@ -205,7 +212,8 @@ impl ValidationService {
         let id = &snapshot.license().id;
         let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
-        Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
+        let command = Command::Deactivate(binding);
+        Ok(match self.context.execute(&*self.store, id, &command, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;

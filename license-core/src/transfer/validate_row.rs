@@ -10,12 +10,12 @@ use super::error::ImportLineError;
 use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
 use super::row_slots::RowSlots;
-use crate::catalog::{Plan, PlanCatalog};
+use crate::catalog::{Plan, PlanCatalog, PlanVersion};
 use crate::command::supported_time;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Binding, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    Binding, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState, Overrides,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -45,11 +45,7 @@ pub(crate) fn validate_row(
     rules: &Rules<'_>,
 ) -> Result<(ImportedLicense, Vec<ImportNote>), Rejection> {
     let own = |error: ImportLineError| (None, error);
-    let plan = rules.plans.get(&line.plan).ok_or_else(|| {
-        let plans = rules.plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
-        let why = format!("there is no such plan; the plans are {plans}");
-        own(ImportLineError::value("plan", &line.plan.as_str().into(), why))
-    })?;
+    let PlanVersion { plan, version, .. } = plan_version(&line, rules.plans).map_err(own)?;
     let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
     let (state, expires_at) =
@@ -59,6 +55,8 @@ pub(crate) fn validate_row(
     let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
     let key_given = line.key.is_some() || line.sealed_key.is_some();
     let counters = line.counters();
+    let limits_of_line =
+        Overrides { max_domains: line.max_domains.is_some(), max_devices: line.max_devices.is_some() };
     let mut license = License {
         id,
         key_digest,
@@ -78,6 +76,8 @@ pub(crate) fn validate_row(
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
         expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
+        plan_version: *version,
+        overrides: line.overrides.unwrap_or(limits_of_line),
     };
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
@@ -112,6 +112,23 @@ pub(crate) fn validate_row(
 }
 
 /// Returns the state, and the expiry of the line or its plan. An expired license expires now at the latest.
+/// Returns the plan version that the line names, or the current one.
+fn plan_version<'a>(line: &LicenseLine, plans: &'a PlanCatalog) -> Result<&'a PlanVersion, ImportLineError> {
+    let Some(entry) = plans.entry(&line.plan) else {
+        let names = plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("there is no such plan; the plans are {names}");
+        return Err(ImportLineError::value("plan", &line.plan.as_str().into(), why));
+    };
+    let Some(number) = line.plan_version else { return Ok(entry.current()) };
+    entry.version(number).ok_or_else(|| {
+        let (plan, last) = (&line.plan, entry.current().version);
+        let why = format!(
+            "the plan {plan:?} has the versions 1 to {last} only; import the lines of its plan first"
+        );
+        ImportLineError::value("plan_version", &number.into(), why)
+    })
+}
+
 fn state_and_expiry(
     line: &LicenseLine,
     plan: &Plan,

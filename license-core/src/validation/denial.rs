@@ -107,6 +107,26 @@ pub enum Denial {
     /// The changed metadata would exceed a limit.
     #[error("The metadata would be invalid: {0}.")]
     Metadata(MetadataError),
+    /// The requested plan is archived.
+    #[error("The plan {plan:?} is archived. The available plans are: {}.", .plans.join(", "))]
+    PlanArchived {
+        /// The name of the plan.
+        plan: String,
+        /// The names of the plans that are not archived.
+        plans: Vec<String>,
+    },
+    /// The requested plan is of another product. A license keeps its product.
+    #[error(
+        "This license is for the product {product:?}, and the plan {plan:?} is for {of:?}; issue another license."
+    )]
+    ProductDiffers {
+        /// The product of the license.
+        product: String,
+        /// The name of the requested plan.
+        plan: String,
+        /// The product of the requested plan.
+        of: String,
+    },
 }
 
 macro_rules! denial_codes {
@@ -145,4 +165,6 @@ denial_codes! {
     TooManyDomains => TooManyDomains = "TOO_MANY_DOMAINS",
     PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
     Metadata => MetadataInvalid = "METADATA_INVALID",
+    PlanArchived => PlanArchived = "PLAN_ARCHIVED",
+    ProductDiffers => ProductDiffers = "PRODUCT_DIFFERS",
 }

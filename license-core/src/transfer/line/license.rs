@@ -12,7 +12,7 @@ use crate::catalog::Limit;
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata,
+    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata, Overrides,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -50,6 +50,10 @@ pub struct LicenseLine {
     pub(crate) domains: Vec<DomainName>,
     #[serde(skip_serializing)]
     pub(crate) devices: Option<Vec<Fingerprint>>,
+    /// `None` is the current version of the plan.
+    pub(crate) plan_version: Option<u32>,
+    /// `None` is the limits that the line has.
+    pub(crate) overrides: Option<Overrides>,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -119,6 +123,8 @@ impl LicenseLine {
             version,
             last_event,
             expiry_notice,
+            plan_version,
+            overrides,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -141,6 +147,8 @@ impl LicenseLine {
             last_validated_at: last_validated_at.map(Time),
             domains: Vec::new(),
             devices: None,
+            plan_version: Some(plan_version),
+            overrides: Some(overrides),
             notes: Vec::new(),
         }
     }

@@ -76,6 +76,12 @@ impl PlanEntry {
         PlanVersion { plan: Arc::new(plan), version, created_at: now }
     }
 
+    /// Returns whether a version defines unusual usage.
+    #[must_use]
+    pub fn watches_usage(&self) -> bool {
+        self.versions.iter().any(|version| version.plan.watches_usage())
+    }
+
     /// Returns whether licenses can be sold with the plan.
     #[must_use]
     pub fn is_available(&self) -> bool {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::CatalogDenial;
 use super::draft::Draft;
-use crate::catalog::{Plan, PlanEntry, PlanVersion, Product};
+use crate::catalog::{DEFAULT_PRODUCT, Plan, PlanEntry, PlanVersion, Product};
 use crate::limits;
 
 /// A plan version of an export.
@@ -24,7 +24,9 @@ pub struct ImportedPlan {
 
 pub(super) fn product(draft: &mut Draft<'_>, product: &Product) -> Result<(), CatalogDenial> {
     product.check().map_err(|(field, reason)| CatalogDenial::Invalid { field: field.to_owned(), reason })?;
-    if draft.catalog.product(&product.name).is_some() {
+    // A new database has the default product, but has not stored it yet.
+    let is_new = draft.catalog.revision() == 0 && product.name == DEFAULT_PRODUCT;
+    if draft.catalog.product(&product.name).is_some() && !is_new {
         return Ok(());
     }
     if draft.catalog.products().count() >= limits::PRODUCTS {

@@ -266,6 +266,9 @@ fn names_of_products_survive_a_set_without_them() {
 #[test]
 fn imported_versions_follow_each_other() {
     let mut fixture = Fixture { catalog: Arc::default(), actions: Vec::new() };
+    let default = Product::new("default", "All", at(-900));
+    fixture.run(&CatalogCommand::ImportProduct(default.clone()), 1);
+    assert_eq!(**fixture.catalog.product("default").unwrap(), default);
     let line = |devices: u32, version: u32| {
         let (created_at, archived_at) = (at(-i64::from(devices)), Some(at(-1)));
         CatalogCommand::ImportPlan(ImportedPlan {

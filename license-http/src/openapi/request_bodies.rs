@@ -5,6 +5,7 @@ use license_core::domain::MAX_TYPED_LEN;
 use license_core::limits;
 use serde_json::{Map, Value, json};
 
+use super::plan_terms::plan_terms;
 use super::schema::{
     about, array, email, nullable, one_of, open_object, selectable_events, string, text, time, whole, with,
 };
@@ -90,6 +91,28 @@ pub(super) fn schemas() -> Map<String, Value> {
             "examples": [{ "since": "2026-01-01T00:00:00Z" }],
         },
         "Nothing": { "examples": [{}] },
+        "NewProduct": {
+            "properties": {
+                "name": name("Name of the product. It never changes."),
+                "display_name": display_name(),
+            },
+            "required": ["name", "display_name"],
+            "examples": [{ "name": "editor", "display_name": "Editor" }],
+        },
+        "ProductPatch": {
+            "properties": { "display_name": display_name() },
+            "required": ["display_name"],
+            "examples": [{ "display_name": "Editor" }],
+        },
+        "NewPlan": plan(
+            [("name", name("Name of the plan. It never changes."))],
+            &["name", "max_domains", "max_devices", "term_days"],
+            json!({
+                "name": "pro", "max_domains": 2, "max_devices": 3, "term_days": 365,
+                "features": { "export": true, "seats": 25 },
+            }),
+        ),
+        "PlanPatch": plan([], &[], json!({ "max_devices": 5, "features": { "export": null } })),
     }) else {
         return Map::new();
     };
@@ -98,6 +121,27 @@ pub(super) fn schemas() -> Map<String, Value> {
         schema["additionalProperties"] = false.into();
     }
     schemas
+}
+
+fn name(description: &str) -> Value {
+    about(pattern(limits::PLAN_NAME_BYTES, "^[a-z0-9_-]+$"), description)
+}
+
+fn display_name() -> Value {
+    let shown = pattern(limits::PRODUCT_DISPLAY_NAME_BYTES, r"^[^\u0000-\u001f\u007f-\u009f]+$");
+    about(shown, "Name for people.")
+}
+
+/// The terms of a plan and further fields.
+fn plan<const N: usize>(further: [(&str, Value); N], required: &[&str], example: Value) -> Value {
+    let mut properties: Map<_, _> =
+        further.into_iter().chain(plan_terms()).map(|(name, schema)| (name.to_owned(), schema)).collect();
+    // `null` removes a feature.
+    if !required.contains(&"name") {
+        properties["features"]["additionalProperties"]["type"] =
+            json!(["boolean", "integer", "string", "null"]);
+    }
+    json!({ "properties": properties, "required": required, "examples": [example] })
 }
 
 fn nonempty(list: Value) -> Value {

@@ -45,7 +45,7 @@ pub(super) async fn create(
 
 pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
-    let plans = state.services.plans();
+    let plans = state.services.catalog.reload().await?;
     let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
     let plan = |text: &str| plans.get(text).map(|plan| plan.name.clone());
     let filter = LicenseFilter {

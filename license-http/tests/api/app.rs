@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
-use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
 use license_core::clock::ManualClock;
 use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::service::{AccessService, ImportOptions, ServiceOptions, Services, TokenSpec};
@@ -43,7 +43,6 @@ impl TestApp {
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
         let token = TokenSecret::generate(&mut rng).unwrap();
         let auth = AdminAuth::new([token.digest()]);
-        let plans = PlanCatalog::standard().iter().cloned().collect::<Vec<_>>();
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
         let perpetual = Plan::new("perpetual").max_devices(Limit::AtMost(0));
         let roaming = Plan::new("roaming")
@@ -51,9 +50,11 @@ impl TestApp {
             .max_devices(Limit::AtMost(1))
             .device_policy(DevicePolicy::EvictOldest)
             .customer_release(true);
-        let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
-        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
+        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng);
         let services = Services::open(store, options).await.unwrap();
+        for plan in [registered, perpetual, roaming] {
+            services.catalog.create_plan(&plan).await.unwrap();
+        }
         let api = Api::new(services.clone(), auth.clone());
         let router = router(services.clone(), auth.clone());
         Self { services, auth, token: token.reveal().to_owned(), api, router, clock }

@@ -69,13 +69,14 @@ async fn change_is_recorded_with_actor_action_and_values() {
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({
         "state": new(json!("active")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
+        "product": new(json!("default")), "plan_version": new(json!(1)), "overrides": new(json!([])),
         "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
         "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
     });
     assert_eq!(fields, expected);
     let state = |before: &str, after: &str| json!({ "state": changed(json!(before), json!(after)) });
     let expected = [
-        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
+        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "overrides": changed(json!([]), json!(["max_domains"])), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
         json!(["license.suspend", state("active", "suspended")]),
         json!(["license.reinstate", state("suspended", "active")]),
         json!(["license.renew", { "expires_at": changed(expires_at, renewed) }]),
@@ -183,6 +184,8 @@ async fn every_changing_route_is_audited() {
         let (token_id, _) = token(&access, "usage:read", None).await;
         match path.rsplit('/').next() {
             Some("enable") => _ = app.post(&format!("{endpoint_path}/disable")).await,
+            Some("archive") => _ = app.post("/api/v1/plans/perpetual/unarchive").await,
+            Some("unarchive") => _ = app.post("/api/v1/plans/perpetual/archive").await,
             Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
             _ => {}
         }
@@ -192,13 +195,20 @@ async fn every_changing_route_is_audited() {
             .replace("{id}", if of_endpoint { &endpoint } else { &license.id })
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
-            .replace("{email}", EMAIL);
+            .replace("{email}", EMAIL)
+            .replace("{name}", if path.starts_with("/api/v1/products") { "editor" } else { "perpetual" });
         let body = match (method.as_str(), path) {
             ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
             ("PUT", "/api/v1/licenses/{id}") => Some(json!({ "max_domains": 2 })),
             ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
             ("PATCH", _) => Some(json!({ "label": "a" })),
             ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),
+            ("POST", "/api/v1/products") => Some(json!({ "name": "editor", "display_name": "Editor" })),
+            ("PUT", "/api/v1/products/{name}") => Some(json!({ "display_name": "Editor X" })),
+            ("POST", "/api/v1/plans") => {
+                Some(json!({ "name": "new", "max_domains": 1, "max_devices": 1, "term_days": 30 }))
+            }
+            ("PUT", "/api/v1/plans/{name}") => Some(json!({ "max_domains": 3 })),
             ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(settings("b")),
             ("POST", "/api/v1/webhook-endpoints/{id}/replay") => Some(json!({ "since": NOW })),
             _ => None,

@@ -115,4 +115,10 @@ flaws! {
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
+    /// Reads the catalog and decides, lets others run, then writes.
+    ChangesCatalogInTwoSteps => "catalog::races::racing_plan_changes_are_all_made",
+    /// Replaces the terms of a plan instead of adding a version.
+    ReplacesPlanVersions => "catalog::commands::every_catalog_field_is_stored",
+    /// Writes changes of the catalog without their audit entries.
+    ForgetsAuditOfCatalog => "catalog::commands::catalog_changes_are_audited",
 }

@@ -39,6 +39,8 @@ impl<R: SqlRow> Reader<'_, R> {
             version: self.count("version")?,
             last_event: self.count("last_event")?,
             expiry_notice: self.expiry_notice()?,
+            plan_version: self.parse("plan_version", self.int("plan_version")?, u32::try_from)?,
+            overrides: self.json("overrides")?,
         })
     }
 
@@ -104,6 +106,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         version,
         last_event,
         expiry_notice,
+        plan_version,
+        overrides,
     } = license;
     [
         id.as_str().into(),
@@ -125,6 +129,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         int(*last_event).into(),
         i64::from(expiry_notice.map_or(NO_NOTICE, |notice| notice.days)).into(),
         micros(expiry_notice.map(|notice| notice.at)).into(),
+        i64::from(*plan_version).into(),
+        json!(overrides).to_string().into(),
     ]
 }
 

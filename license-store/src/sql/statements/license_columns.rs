@@ -33,7 +33,7 @@ impl Column {
 }
 
 /// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
-pub(crate) const COLUMNS: [Column; 19] = [
+pub(crate) const COLUMNS: [Column; 21] = [
     text("id"),
     bytes("key_digest").indexed(),
     bytes("sealed_key"),
@@ -53,6 +53,8 @@ pub(crate) const COLUMNS: [Column; 19] = [
     int("last_event"),
     int("expiry_notice_days").indexed(),
     int("expiry_notice_at").indexed(),
+    int("plan_version"),
+    text("overrides"),
 ];
 
 /// The names, separated by commas.

@@ -133,7 +133,7 @@ fn display_name() -> Value {
 }
 
 /// The terms of a plan and further fields.
-fn plan<const N: usize>(further: [(&str, Value); N], required: &[&str], example: Value) -> Value {
+fn plan<const N: usize>(further: [(&'static str, Value); N], required: &[&str], example: Value) -> Value {
     let mut properties: Map<_, _> =
         further.into_iter().chain(plan_terms()).map(|(name, schema)| (name.to_owned(), schema)).collect();
     // `null` removes a feature.

@@ -95,13 +95,11 @@ pub(super) fn change(
         let former = std::mem::replace(&mut license.customer_email, email.clone());
         draft.former_customer = Some(FormerCustomer { email: former, until: draft.now });
     }
-    if let Some(limit) = *max_domains {
-        license.max_domains = limit;
-        license.overrides.max_domains = true;
-    }
-    if let Some(limit) = *max_devices {
-        license.max_devices = limit;
-        license.overrides.max_devices = true;
+    if max_domains.is_some() || max_devices.is_some() {
+        license.max_domains = max_domains.unwrap_or(license.max_domains);
+        license.max_devices = max_devices.unwrap_or(license.max_devices);
+        let plan = plan_of(license, plans)?;
+        license.overrides = Overrides::of(plan, license.max_domains, license.max_devices);
     }
     if let Some(expiry) = expires_at {
         license.expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;

@@ -147,6 +147,8 @@ pub fn create(
         }
     }
     let (key_digest, sealed_key) = key;
+    let max_domains = spec.max_domains.unwrap_or(plan.max_domains);
+    let max_devices = spec.max_devices.unwrap_or(plan.max_devices);
     let license = License {
         id,
         key_digest,
@@ -155,8 +157,8 @@ pub fn create(
         product: plan.product.clone(),
         plan: plan.name.clone(),
         customer_email: spec.customer_email.clone(),
-        max_domains: spec.max_domains.unwrap_or(plan.max_domains),
-        max_devices: spec.max_devices.unwrap_or(plan.max_devices),
+        max_domains,
+        max_devices,
         domains_used: 0,
         devices_used: 0,
         created_at: now,
@@ -167,10 +169,7 @@ pub fn create(
         last_event: 0,
         expiry_notice: None,
         plan_version: *version,
-        overrides: Overrides {
-            max_domains: spec.max_domains.is_some(),
-            max_devices: spec.max_devices.is_some(),
-        },
+        overrides: Overrides::of(plan, max_domains, max_devices),
     };
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));

@@ -2,17 +2,24 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// The limits that were set on the license itself. The other limits are those of its plan.
+use crate::catalog::{Limit, Plan};
+
+/// The limits that were set on the license itself and are not those of its plan version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Whether the domain limit was set.
+    /// Whether the domain limit is not that of the plan.
     pub max_domains: bool,
-    /// Whether the device limit was set.
+    /// Whether the device limit is not that of the plan.
     pub max_devices: bool,
 }
 
 impl Overrides {
-    /// Returns the names of the limits that were set.
+    /// Returns which limits are not those of the plan.
+    pub(crate) fn of(plan: &Plan, max_domains: Limit, max_devices: Limit) -> Self {
+        Self { max_domains: max_domains != plan.max_domains, max_devices: max_devices != plan.max_devices }
+    }
+
+    /// Returns the names of these limits.
     #[must_use]
     pub fn names(self) -> Vec<&'static str> {
         let Self { max_domains, max_devices } = self;

@@ -55,8 +55,8 @@ pub(crate) fn validate_row(
     let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
     let key_given = line.key.is_some() || line.sealed_key.is_some();
     let counters = line.counters();
-    let limits_of_line =
-        Overrides { max_domains: line.max_domains.is_some(), max_devices: line.max_devices.is_some() };
+    let max_domains = line.max_domains.unwrap_or(plan.max_domains);
+    let max_devices = line.max_devices.unwrap_or(plan.max_devices);
     let mut license = License {
         id,
         key_digest,
@@ -65,8 +65,8 @@ pub(crate) fn validate_row(
         product: plan.product.clone(),
         plan: line.plan,
         customer_email: line.customer_email,
-        max_domains: line.max_domains.unwrap_or(plan.max_domains),
-        max_devices: line.max_devices.unwrap_or(plan.max_devices),
+        max_domains,
+        max_devices,
         domains_used: 0,
         devices_used: 0,
         created_at,
@@ -77,7 +77,7 @@ pub(crate) fn validate_row(
         last_event: line.last_event.unwrap_or_default(),
         expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
         plan_version: *version,
-        overrides: line.overrides.unwrap_or(limits_of_line),
+        overrides: Overrides::of(plan, max_domains, max_devices),
     };
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));

@@ -299,7 +299,7 @@ fn license() -> Value {
                 "overrides",
                 about(
                     array(one_of(["max_domains", "max_devices"])),
-                    "Limits that were set on the license itself, so that they are not those of the plan.",
+                    "Limits that were set on the license itself and are not those of its plan version.",
                 ),
             ),
             (AS_OF, as_of()),

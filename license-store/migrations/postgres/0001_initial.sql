@@ -24,8 +24,8 @@ CREATE TABLE licenses (
     expiry_notice_days BIGINT NOT NULL,
     expiry_notice_at   BIGINT,
     -- The version of the plan, and a JSON array of the limits that are not those of the plan.
-    plan_version    BIGINT NOT NULL,
-    overrides       TEXT    NOT NULL
+    plan_version    BIGINT           NOT NULL,
+    overrides       TEXT COLLATE "C" NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -329,18 +329,18 @@ CREATE TABLE catalog (
 INSERT INTO catalog VALUES (0);
 
 CREATE TABLE products (
-    name         TEXT   NOT NULL PRIMARY KEY,
-    display_name TEXT   NOT NULL,
+    name         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    display_name TEXT COLLATE "C" NOT NULL,
     created_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL
 );
 
 -- `managed_by` is the source that manages the plan, such as a file.
 CREATE TABLE plans (
-    name        TEXT   NOT NULL PRIMARY KEY,
-    product     TEXT   NOT NULL REFERENCES products (name),
+    name        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    product     TEXT COLLATE "C" NOT NULL REFERENCES products (name),
     archived_at BIGINT,
-    managed_by  TEXT,
+    managed_by  TEXT COLLATE "C",
     revision    BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL
@@ -348,9 +348,9 @@ CREATE TABLE plans (
 
 -- Versions are numbered from 1 without gaps and never change. `terms` is a JSON object.
 CREATE TABLE plan_versions (
-    plan       TEXT   NOT NULL REFERENCES plans (name),
+    plan       TEXT COLLATE "C" NOT NULL REFERENCES plans (name),
     version    BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
-    terms      TEXT   NOT NULL,
+    terms      TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (plan, version)
 );

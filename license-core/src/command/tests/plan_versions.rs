@@ -88,10 +88,22 @@ fn naming_the_plan_moves_to_the_current_version() {
 }
 
 #[test]
-fn limit_equal_to_the_plan_is_an_override() {
+fn limit_of_the_plan_is_no_override() {
     let license = first_version();
     let same = change(&license, LicensePatch::default().max_devices(2)).unwrap();
-    assert_eq!((same.version, same.overrides.max_devices), (2, true), "it is stored");
+    assert_eq!((same.version, same.overrides), (1, Overrides::default()), "nothing changed");
+    let other = change(&license, LicensePatch::default().max_devices(7)).unwrap();
+    let back = change(&other, LicensePatch::default().max_devices(2)).unwrap();
+    assert_eq!((back.version, back.overrides), (3, Overrides::default()));
+    let echo = LicensePatch::default().plan("pro").max_domains(5).max_devices(6);
+    let moved = change(&other, echo.clone()).unwrap();
+    assert_eq!(
+        change(&moved, echo).unwrap().version,
+        moved.version,
+        "an echo of the license changes nothing"
+    );
+    let spec = LicenseSpec::new("pro", email()).max_domains(5);
+    assert_eq!(sold(&spec, &versions()).unwrap().overrides, Overrides::default());
 }
 
 #[test]

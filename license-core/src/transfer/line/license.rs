@@ -12,7 +12,7 @@ use crate::catalog::Limit;
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata, Overrides,
+    Counters, CustomerEmail, Expiry, ExpiryNotice, Fingerprint, License, LicenseId, Metadata,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -52,8 +52,6 @@ pub struct LicenseLine {
     pub(crate) devices: Option<Vec<Fingerprint>>,
     /// `None` is the current version of the plan.
     pub(crate) plan_version: Option<u32>,
-    /// `None` is the limits that the line has.
-    pub(crate) overrides: Option<Overrides>,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -124,7 +122,7 @@ impl LicenseLine {
             last_event,
             expiry_notice,
             plan_version,
-            overrides,
+            overrides: _,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -148,7 +146,6 @@ impl LicenseLine {
             domains: Vec::new(),
             devices: None,
             plan_version: Some(plan_version),
-            overrides: Some(overrides),
             notes: Vec::new(),
         }
     }

@@ -212,9 +212,9 @@ async fn repeated_create_is_answered_once() {
         } else {
             other["display_name"] = json!("Other");
         }
-        let reply =
-            app.admin("POST", target).header("idempotency-key", "order 1").json(&other).send(&app.router);
-        assert_eq!(reply.await.fault(), (409, code.to_owned(), None), "other content");
+        let call = app.admin("POST", target).header("idempotency-key", "order 1").json(&other);
+        let reply = call.send(&app.router).await;
+        assert_eq!(reply.fault(), (409, code.to_owned(), None), "other content");
     }
 }
 

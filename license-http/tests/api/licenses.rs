@@ -106,7 +106,10 @@ async fn change_affects_only_the_sent_fields() {
     for (change, fields) in [
         (json!({}), vec![]),
         (json!({"customer_email": "new@example.com"}), vec![("customer_email", json!("new@example.com"))]),
-        (json!({"max_devices": null}), vec![("max_devices", Value::Null)]),
+        (
+            json!({"max_devices": null}),
+            vec![("max_devices", Value::Null), ("overrides", json!(["max_devices"]))],
+        ),
         (
             json!({"domains": ["one.example"]}),
             vec![("domains", json!(["one.example"])), ("domains_used", json!(1))],
@@ -128,6 +131,7 @@ async fn change_affects_only_the_sent_fields() {
                 ("plan", json!("professional")),
                 ("max_domains", json!(3)),
                 ("max_devices", json!(10)),
+                ("overrides", json!([])),
                 ("status", json!("active")),
                 ("expires_at", json!("2026-12-31T00:00:00Z")),
             ],

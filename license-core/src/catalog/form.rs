@@ -185,10 +185,12 @@ fn check_field(field: &str, value: &Value) -> Result<(), PlanFieldError> {
 
 fn parse(name: &str, fields: Map<String, Value>) -> Result<Plan, PlanFieldError> {
     let plan: Plan = serde_json::from_value(Value::Object(fields)).map_err(|error| {
-        match named_in(&error, "missing field `") {
-            Some(field) => PlanFieldError::Missing { field },
-            None => PlanFieldError::Invalid { field: String::new(), reason: error.to_string() },
+        if let Some(field) = named_in(&error, "missing field `") {
+            return PlanFieldError::Missing { field };
         }
+        // A field and its short form.
+        let field = named_in(&error, "duplicate field `").unwrap_or_default();
+        PlanFieldError::Invalid { reason: format!("{field} is given twice"), field }
     })?;
     let plan = Plan { name: name.to_owned(), ..plan };
     plan.checked()?;

@@ -6,9 +6,15 @@ use serde_json::{Value, json};
 
 use super::schema::{about, nullable, one_of, text, whole};
 
-/// Returns the schema of each field, in the order of the core.
-pub(super) fn plan_terms() -> impl Iterator<Item = (&'static str, Value)> {
+/// Returns the schema of each field that a request can have, in the order of the core.
+pub(super) fn plan_inputs() -> impl Iterator<Item = (&'static str, Value)> {
     Plan::fields().iter().map(|name| (*name, plan_field(name)))
+}
+
+/// Returns the schema of each field of an answer. An answer has no short forms.
+pub(super) fn plan_terms() -> impl Iterator<Item = (&'static str, Value)> {
+    let shown = Plan::new("").to_json();
+    plan_inputs().filter(move |(name, _)| shown.contains_key(*name))
 }
 
 fn plan_field(name: &str) -> Value {
@@ -70,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_field_of_a_plan_is_described() {
-        for (name, schema) in plan_terms() {
+        for (name, schema) in plan_inputs() {
             assert!(schema["description"].is_string(), "{name} has no schema");
         }
     }

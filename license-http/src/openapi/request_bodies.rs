@@ -5,7 +5,7 @@ use license_core::domain::MAX_TYPED_LEN;
 use license_core::limits;
 use serde_json::{Map, Value, json};
 
-use super::plan_terms::plan_terms;
+use super::plan_terms::plan_inputs;
 use super::schema::{
     about, array, email, nullable, one_of, open_object, selectable_events, string, text, time, whole, with,
 };
@@ -135,7 +135,7 @@ fn display_name() -> Value {
 /// The terms of a plan and further fields.
 fn plan<const N: usize>(further: [(&'static str, Value); N], required: &[&str], example: Value) -> Value {
     let mut properties: Map<_, _> =
-        further.into_iter().chain(plan_terms()).map(|(name, schema)| (name.to_owned(), schema)).collect();
+        further.into_iter().chain(plan_inputs()).map(|(name, schema)| (name.to_owned(), schema)).collect();
     // `null` removes a feature.
     if !required.contains(&"name") {
         properties["features"]["additionalProperties"]["type"] =

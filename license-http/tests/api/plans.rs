@@ -65,8 +65,8 @@ async fn plan_has_every_field_and_is_changed_in_part() {
     for (field, value) in pro().as_object().unwrap() {
         assert_eq!(&plan[field], value, "{field}");
     }
-    for field in Plan::fields() {
-        assert!(plan.get(*field).is_some() || *field == "term", "{field}: {plan}");
+    for field in Plan::new("pro").to_json().keys() {
+        assert!(plan.get(field).is_some(), "{field}: {plan}");
     }
     assert_eq!(plan["version"], 1);
     assert_eq!((&plan["archived_at"], &plan["managed_by"]), (&Value::Null, &Value::Null));

@@ -91,36 +91,48 @@ pub(super) fn schemas() -> Map<String, Value> {
             "examples": [{ "since": "2026-01-01T00:00:00Z" }],
         },
         "Nothing": { "examples": [{}] },
-        "NewProduct": {
-            "properties": {
-                "name": name("Name of the product. It never changes."),
-                "display_name": display_name(),
-            },
-            "required": ["name", "display_name"],
-            "examples": [{ "name": "editor", "display_name": "Editor" }],
-        },
-        "ProductPatch": {
-            "properties": { "display_name": display_name() },
-            "required": ["display_name"],
-            "examples": [{ "display_name": "Editor" }],
-        },
-        "NewPlan": plan(
-            [("name", name("Name of the plan. It never changes."))],
-            &["name", "max_domains", "max_devices", "term_days"],
-            json!({
-                "name": "pro", "max_domains": 2, "max_devices": 3, "term_days": 365,
-                "features": { "export": true, "seats": 25 },
-            }),
-        ),
-        "PlanPatch": plan([], &[], json!({ "max_devices": 5, "features": { "export": null } })),
     }) else {
         return Map::new();
     };
+    schemas.extend(catalog());
     for schema in schemas.values_mut() {
         schema["type"] = "object".into();
         schema["additionalProperties"] = false.into();
     }
     schemas
+}
+
+/// The bodies of calls on products and plans.
+fn catalog() -> [(String, Value); 4] {
+    let product = json!({
+        "properties": {
+            "name": name("Name of the product. It never changes."),
+            "display_name": display_name(),
+        },
+        "required": ["name", "display_name"],
+        "examples": [{ "name": "editor", "display_name": "Editor" }],
+    });
+    let product_patch = json!({
+        "properties": { "display_name": display_name() },
+        "required": ["display_name"],
+        "examples": [{ "display_name": "Editor" }],
+    });
+    let new_plan = plan(
+        [("name", name("Name of the plan. It never changes."))],
+        &["name", "max_domains", "max_devices", "term_days"],
+        json!({
+            "name": "pro", "max_domains": 2, "max_devices": 3, "term_days": 365,
+            "features": { "export": true, "seats": 25 },
+        }),
+    );
+    let plan_patch = plan([], &[], json!({ "max_devices": 5, "features": { "export": null } }));
+    [
+        ("NewProduct", product),
+        ("ProductPatch", product_patch),
+        ("NewPlan", new_plan),
+        ("PlanPatch", plan_patch),
+    ]
+    .map(|(name, body)| (name.to_owned(), body))
 }
 
 fn name(description: &str) -> Value {

@@ -74,19 +74,17 @@ impl PlanCatalog {
     /// Returns [`PlanCatalogError::WriteToml`] if a value has no form in TOML.
     pub fn to_toml(&self) -> Result<String, PlanCatalogError> {
         let failed = |error| PlanCatalogError::WriteToml(Box::new(error));
-        let mut text = String::new();
-        for product in self.products().filter(|product| product.name != DEFAULT_PRODUCT) {
+        let products = self.products().filter(|product| product.name != DEFAULT_PRODUCT);
+        let products = products.map(|product| {
             let fields = ProductFields { display_name: product.display_name.clone() };
-            let fields = toml::to_string(&fields).map_err(failed)?;
-            text += &format!("[products.{}]\n{fields}\n", product.name);
-        }
-        for entry in self.entries().filter(|entry| entry.is_available()) {
-            let file =
-                BTreeMap::from([("plans", BTreeMap::from([(&entry.name, fields(&entry.current().plan))]))]);
-            text += &toml::to_string(&file).map_err(failed)?;
-            text.push('\n');
-        }
-        Ok(text)
+            toml::to_string(&BTreeMap::from([("products", BTreeMap::from([(&product.name, fields)]))]))
+        });
+        let plans = self.entries().filter(|entry| entry.is_available()).map(|entry| {
+            let fields = fields(&entry.current().plan);
+            toml::to_string(&BTreeMap::from([("plans", BTreeMap::from([(&entry.name, fields)]))]))
+        });
+        let parts: Vec<_> = products.chain(plans).collect::<Result<_, _>>().map_err(failed)?;
+        Ok(parts.join("\n"))
     }
 }
 

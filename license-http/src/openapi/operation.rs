@@ -116,7 +116,7 @@ impl Op {
         self.if_match("license").denials(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale])
     }
 
-    /// Lets the caller name the ETag that a license or plan must have.
+    /// Lets the caller name the `ETag` that a license or plan must have.
     pub(super) fn if_match(self, noun: &str) -> Self {
         let schema = matching(r#"^(\*|(W/)?"[!#-~]*")$"#);
         let about = format!("ETag that the {noun} must have; otherwise nothing is changed.");

@@ -181,7 +181,7 @@ impl Command {
         license: &License,
         context: &CommandContext,
     ) -> Option<LeastRecentlySeen> {
-        let plan = context.plans.get(&license.plan)?;
+        let plan = context.plans.version(&license.plan, license.plan_version)?;
         match self {
             Self::Activate(Claim { fingerprint: Some(_), .. }) => {
                 let limit = evicted(license, plan)?;

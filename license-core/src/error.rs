@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::access::Scope;
 use crate::catalog::FeatureNameError;
+use crate::catalog_command::CatalogDenial;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
@@ -79,6 +80,9 @@ pub enum ServiceError {
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
+    /// A rule denied the command on the catalog. Nothing changed.
+    #[error("{0}")]
+    Catalog(CatalogDenial),
 }
 
 /// The kind of a resource that was not found.
@@ -164,12 +168,6 @@ pub enum SetupError {
     /// The random number generator failed. Nothing changed.
     #[error(transparent)]
     Rng(#[from] RngError),
-    /// A license has a plan that the catalog lacks.
-    #[error("licenses have the plan {plan:?}, which is not in the catalog: add it")]
-    PlanUnknown {
-        /// The plan.
-        plan: String,
-    },
     /// The database has keys with another prefix or length.
     #[error("the database has keys with the prefix {prefix}: set the same key format")]
     KeyFormatDiffers {
@@ -179,6 +177,9 @@ pub enum SetupError {
     /// The key format is invalid.
     #[error(transparent)]
     KeyFormat(#[from] KeyFormatError),
+    /// The plans cannot be applied to the catalog of the database.
+    #[error("{0}")]
+    Catalog(CatalogDenial),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -34,6 +34,8 @@ pub struct LicenseJson<'a> {
     updates_until: Option<DateTime<Utc>>,
     grants: &'a Grants,
     state_reason: Option<&'a str>,
+    plan_version: u32,
+    overrides: Vec<&'static str>,
 }
 
 /// The start of a term.
@@ -81,6 +83,8 @@ impl<'a> LicenseJson<'a> {
             updates_until: license.updates_until,
             grants: &license.grants,
             state_reason: license.state_reason.as_ref().map(Reason::as_str),
+            plan_version: license.plan_version,
+            overrides: license.overrides.names(),
         }
     }
 }

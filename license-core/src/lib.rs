@@ -33,6 +33,7 @@
 pub mod access;
 mod builder;
 pub mod catalog;
+pub mod catalog_command;
 pub mod clock;
 pub mod command;
 mod debug;

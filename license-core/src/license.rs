@@ -11,6 +11,7 @@ mod grant_source;
 mod label;
 mod metadata;
 mod numbered_id;
+mod overrides;
 mod reason;
 mod status;
 mod term;
@@ -35,6 +36,7 @@ pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
 pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
+pub use overrides::Overrides;
 pub use reason::{Reason, ReasonError};
 pub use status::{Expiry, LicenseState, Status};
 pub use term::LicenseTerm;
@@ -92,6 +94,10 @@ pub struct License {
     pub state_reason: Option<Reason>,
     /// The blocked domains and devices.
     pub blocks: Blocks,
+    /// The version of the plan that the license was sold with or moved to.
+    pub plan_version: u32,
+    /// The limits that are not those of the plan version.
+    pub overrides: Overrides,
 }
 
 impl License {

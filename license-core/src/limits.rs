@@ -126,3 +126,11 @@ pub const BATCH_LICENSES: u32 = 1_000;
 pub const BATCH_DOMAINS: usize = 10_000;
 /// Activations that a customer can list.
 pub const CUSTOMER_ACTIVATIONS: u32 = 500;
+/// Longest display name of a product, in bytes.
+pub const PRODUCT_DISPLAY_NAME_BYTES: usize = 100;
+/// Products.
+pub const PRODUCTS: usize = 100;
+/// Plans, archived ones included.
+pub const PLANS: usize = 500;
+/// Versions of one plan.
+pub const PLAN_VERSIONS: usize = 500;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::catalog::{Plan, PlanCatalog};
+use crate::catalog::{Plan, PlanCatalog, PlanVersion};
 use crate::license::License;
 
 pub(crate) use assess::{Needed, assess, evicted, refuse_inactive};
@@ -70,14 +70,31 @@ pub(crate) fn activated(
     Ok(Verdict::Valid(ValidLicense::new(snapshot.clone(), plan, now)))
 }
 
+/// Returns the plan version of the license.
 pub(crate) fn plan_of<'a>(license: &License, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {
-    plan_named(&license.plan, plans)
+    let License { plan, plan_version, .. } = license;
+    plans.version(plan, *plan_version).ok_or_else(|| {
+        let version = if *plan_version == 1 { String::new() } else { format!(" version {plan_version}") };
+        plan_unknown(&format!("{plan}{version}"), plans)
+    })
 }
 
-/// Returns the plan with this name, or the denial that lists all plans.
-pub(crate) fn plan_named<'a>(name: &str, plans: &'a PlanCatalog) -> Result<&'a Arc<Plan>, Denial> {
-    plans.get(name).ok_or_else(|| Denial::PlanUnknown {
-        plan: name.to_owned(),
-        plans: plans.iter().map(|plan| plan.name.clone()).collect(),
-    })
+/// Returns the current version of a plan.
+pub(crate) fn current_version<'a>(name: &str, plans: &'a PlanCatalog) -> Result<&'a PlanVersion, Denial> {
+    plans.entry(name).map(|entry| entry.current()).ok_or_else(|| plan_unknown(name, plans))
+}
+
+/// Returns the current version of a plan that licenses can be sold with or moved to.
+pub(crate) fn plan_for_sale<'a>(name: &str, plans: &'a PlanCatalog) -> Result<&'a PlanVersion, Denial> {
+    let version = current_version(name, plans)?;
+    if plans.entry(name).is_some_and(|entry| entry.is_available()) {
+        Ok(version)
+    } else {
+        Err(Denial::PlanArchived { plan: name.to_owned(), plans: plans.available() })
+    }
+}
+
+/// The denial that lists the plans.
+fn plan_unknown(name: &str, plans: &PlanCatalog) -> Denial {
+    Denial::PlanUnknown { plan: name.to_owned(), plans: plans.available() }
 }

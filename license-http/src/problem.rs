@@ -1,5 +1,6 @@
 //! Error responses: problem details of RFC 9457, and the refusals of the calls that need only a license key.
 
+mod catalog;
 mod code;
 mod convert;
 

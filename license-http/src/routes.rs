@@ -16,8 +16,10 @@ mod key_request;
 pub(crate) mod licenses;
 mod metrics;
 mod not_found;
+pub(crate) mod plans;
 #[cfg(all(feature = "process-metrics", target_os = "linux"))]
 mod process_metrics;
+pub(crate) mod products;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod validate;
@@ -65,7 +67,8 @@ impl Route {
 pub(crate) fn routes() -> Vec<Route> {
     let probes = probe_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
     let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS].map(|path| Route::public(Method::POST, path));
-    let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
+    let admin =
+        license_table().into_iter().chain(webhook_table()).chain(access_table()).chain(catalog_table());
     let admin =
         admin.map(|AdminRoute { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) });
     probes.chain(with_key).chain(admin).collect()
@@ -160,6 +163,23 @@ fn access_table() -> Vec<AdminRoute> {
     }
 }
 
+fn catalog_table() -> Vec<AdminRoute> {
+    table! {
+        POST "/api/v1/products" [CatalogWrite] products::create;
+        GET "/api/v1/products" [CatalogRead] products::list;
+        GET "/api/v1/products/{name}" [CatalogRead] products::get;
+        PUT "/api/v1/products/{name}" [CatalogWrite] products::change;
+        DELETE "/api/v1/products/{name}" [CatalogWrite] products::delete;
+        POST "/api/v1/plans" [CatalogWrite] plans::create;
+        GET "/api/v1/plans" [CatalogRead] plans::list;
+        GET "/api/v1/plans/{name}" [CatalogRead] plans::get;
+        GET "/api/v1/plans/{name}/versions" [CatalogRead] plans::versions;
+        PUT "/api/v1/plans/{name}" [CatalogWrite] plans::change;
+        POST "/api/v1/plans/{name}/archive" [CatalogWrite] plans::archive;
+        POST "/api/v1/plans/{name}/unarchive" [CatalogWrite] plans::unarchive;
+    }
+}
+
 /// Builds the routes that need no authentication.
 pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
     let validate = post(validate::validate).fallback(key_request::method_not_allowed);
@@ -198,6 +218,7 @@ pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestL
         .into_iter()
         .chain(webhook_table())
         .chain(access)
+        .chain(catalog_table())
         .fold(Router::new(), |router, AdminRoute { method: _, path, scopes, handler }| {
             router.route(path, handler.route_layer(from_fn_with_state(scopes, require_scopes)))
         })

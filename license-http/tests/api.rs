@@ -32,6 +32,7 @@ mod api {
     mod mount;
     mod own_auth;
     mod paging;
+    mod plans;
     mod preconditions;
     mod scopes;
     mod security_headers;

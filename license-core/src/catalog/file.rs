@@ -1,10 +1,29 @@
-//! Plans from a TOML file.
+//! A catalog as a TOML file.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{Plan, PlanCatalog, PlanCatalogError};
+use super::{DEFAULT_PRODUCT, Plan, PlanCatalog, PlanCatalogError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    #[serde(default)]
+    products: BTreeMap<String, ProductFields>,
+    plans: BTreeMap<String, Plan>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProductFields {
+    display_name: String,
+}
+
+/// The words that stand for `null`, which TOML does not have. Other fields that are `null` are left out.
+const WORDS: [(&str, &str); 3] =
+    [("max_domains", "unlimited"), ("max_devices", "unlimited"), ("term_days", "perpetual")];
 
 impl PlanCatalog {
     /// Parses a catalog from TOML. Every limit and term must be given, so that none is unlimited by mistake.
@@ -14,6 +33,9 @@ impl PlanCatalog {
     /// ```
     /// use license_core::catalog::{Limit, PlanCatalog};
     /// let plans = PlanCatalog::from_toml(r#"
+    ///     [products.editor]          # optional
+    ///     display_name = "Editor"
+    ///
     ///     [plans.professional]
     ///     max_domains = 3
     ///     max_devices = "unlimited"
@@ -39,15 +61,35 @@ impl PlanCatalog {
     /// # Errors
     /// Returns [`PlanCatalogError`]. A syntax error or an unknown name is reported with its line.
     pub fn from_toml(text: &str) -> Result<Self, PlanCatalogError> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct PlanFile {
-            plans: BTreeMap<String, Plan>,
-        }
         let invalid = |error| PlanCatalogError::Toml(Box::new(error));
         refuse_two_terms(&toml::from_str(text).map_err(invalid)?)?;
-        let file: PlanFile = toml::from_str(text).map_err(invalid)?;
-        Self::new(file.plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))
+        let PlanFile { products, plans } = toml::from_str(text).map_err(invalid)?;
+        let catalog = Self::new(plans.into_iter().map(|(name, plan)| Plan { name, ..plan }))?;
+        products.into_iter().try_fold(catalog, |catalog, (name, ProductFields { display_name })| {
+            catalog.with_product(&name, &display_name)
+        })
+    }
+
+    /// Writes the products and the current versions of the plans that are not archived as TOML, which
+    /// [`from_toml`](Self::from_toml) parses.
+    ///
+    /// Requires the feature `plan-files`.
+    ///
+    /// # Errors
+    /// Returns [`PlanCatalogError::WriteToml`] if a value has no form in TOML.
+    pub fn to_toml(&self) -> Result<String, PlanCatalogError> {
+        let failed = |error| PlanCatalogError::WriteToml(Box::new(error));
+        let products = self.products().filter(|product| product.name != DEFAULT_PRODUCT);
+        let products = products.map(|product| {
+            let fields = ProductFields { display_name: product.display_name.clone() };
+            toml::to_string(&BTreeMap::from([("products", BTreeMap::from([(&product.name, fields)]))]))
+        });
+        let plans = self.entries().filter(|entry| entry.is_available()).map(|entry| {
+            let fields = fields(&entry.current().plan);
+            toml::to_string(&BTreeMap::from([("plans", BTreeMap::from([(&entry.name, fields)]))]))
+        });
+        let parts: Vec<_> = products.chain(plans).collect::<Result<_, _>>().map_err(failed)?;
+        Ok(parts.join("\n"))
     }
 }
 
@@ -62,6 +104,18 @@ fn refuse_two_terms(file: &toml::Table) -> Result<(), PlanCatalogError> {
             Err(PlanCatalogError::Plan { plan: name.clone(), reason })
         }
     }
+}
+
+/// Returns the fields of a plan without `null`.
+fn fields(plan: &Plan) -> Map<String, Value> {
+    let word = |name: &str| WORDS.iter().find(|(field, _)| *field == name).map(|(_, word)| (*word).into());
+    let fields = plan.to_json().into_iter();
+    fields
+        .filter_map(|(name, value)| {
+            let value = if value.is_null() { word(&name)? } else { value };
+            Some((name, value))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -157,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn written_catalog_is_read_back() {
+        let standard = PlanCatalog::standard();
+        let full = entry(
+            "product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
+             device_policy = \"evict_oldest\"\nidle_days = 9\ncustomer_release = true\n\
+             max_countries_per_day = 2\nfeatures = {\"a b\" = true, b = -7, c = \"x\\\"y\"}\n\
+             [products.editor]\ndisplay_name = \"An \\\"Editor\\\"\"\n[products.viewer]\ndisplay_name = \"V\"",
+        );
+        for catalog in [standard, PlanCatalog::from_toml(&full).unwrap()] {
+            let text = catalog.to_toml().unwrap();
+            assert_eq!(PlanCatalog::from_toml(&text).expect(&text), catalog, "{text}");
+        }
+    }
+
+    #[test]
     fn invalid_files_are_rejected() {
         let plan = |domains: &str, term: &str| {
             format!("[plans.p]\nmax_domains = {domains}\nmax_devices = 1\nterm_days = {term}")
@@ -167,6 +236,15 @@ mod tests {
         for (text, part) in [
             ("", "missing field `plans`"),
             ("[plans]", "at least one plan"),
+            (&(plan("1", "1") + "\n[products.x]"), "missing field `display_name`"),
+            (
+                &(plan("1", "1") + "\n[products.x]\ndisplay_name = \"\""),
+                "product \"x\": display_name must have",
+            ),
+            (
+                &(plan("1", "1") + "\n[products.X]\ndisplay_name = \"X\""),
+                "product \"X\": the name of a product",
+            ),
             ("plans = 3", "invalid type"),
             ("[plans.p]\nmax_domains = 1\nmax_devices = 1", "missing field `term`"),
             (&plan("-1", "1"), "expected a whole number"),

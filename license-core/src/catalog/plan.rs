@@ -11,7 +11,9 @@ use super::exempt_hosts::ExemptHosts;
 use super::feature::{FeatureValue, Features};
 use super::feature_name::FeatureName;
 use super::limit::Limit;
+use super::name::check_name;
 use super::over_limit::OverLimit;
+use super::product::DEFAULT_PRODUCT;
 use super::required_claim::{RequiredClaim, RequiredClaims};
 use super::term::{Term, term_or_short_form};
 use super::updates::{AfterExpiry, Updates};
@@ -40,9 +42,6 @@ pub enum DevicePolicy {
     EvictOldest,
 }
 
-/// The name of the product of plans that name none.
-pub const DEFAULT_PRODUCT: &str = "default";
-
 /// The terms of licenses of one kind.
 ///
 /// ```
@@ -55,7 +54,7 @@ pub const DEFAULT_PRODUCT: &str = "default";
 /// assert_eq!(plan.max_devices, Limit::Unlimited);
 /// assert_eq!(plan.domain_policy, DomainPolicy::FreeClaim);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Plan {
@@ -129,9 +128,12 @@ fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<O
     enum NumberOrWord {
         Number(u32),
         Word(String),
+        Null,
     }
     match NumberOrWord::deserialize(deserializer) {
         Ok(NumberOrWord::Number(number)) => Ok(Some(number)),
+        // JSON has `null` instead of the word.
+        Ok(NumberOrWord::Null) => Ok(None),
         Ok(NumberOrWord::Word(text)) if text == word => Ok(None),
         _ => Err(D::Error::custom(format_args!("expected a whole number, or the word {word:?}"))),
     }
@@ -234,14 +236,8 @@ impl Plan {
 
     pub(super) fn check(&self) -> Result<(), PlanCatalogError> {
         let bad = |reason: String| PlanCatalogError::Plan { plan: self.name.clone(), reason };
-        for (noun, name) in [("a plan", &self.name), ("a product", &self.product)] {
-            if !is_name(name) {
-                return Err(bad(format!(
-                    "the name of {noun} must be 1 to {} of a–z, 0–9, _ and -",
-                    limits::PLAN_NAME_BYTES
-                )));
-            }
-        }
+        check_name("a plan", &self.name).map_err(bad)?;
+        check_name("a product", &self.product).map_err(bad)?;
         let (slots, days) = (limits::MAX_SLOTS, limits::PLAN_DAYS);
         for (name, number, most) in [
             ("max_domains", self.max_domains.as_number(), slots),

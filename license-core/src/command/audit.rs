@@ -89,7 +89,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 10] {
+fn fields(license: &License) -> [(&'static str, Value); 12] {
     let License {
         id: _,
         key_digest: _,
@@ -116,6 +116,8 @@ fn fields(license: &License) -> [(&'static str, Value); 10] {
         // May name a person, so the entry has it in a field that erasure removes.
         state_reason: _,
         blocks: _,
+        plan_version,
+        overrides,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -128,6 +130,8 @@ fn fields(license: &License) -> [(&'static str, Value); 10] {
         ("term", json!({ "starts": starts, "started_at": started_at })),
         ("updates_until", json!(updates_until)),
         ("grants", json!(grants)),
+        ("plan_version", json!(plan_version)),
+        ("overrides", json!(overrides)),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::audit::changed_fields;
@@ -9,14 +10,15 @@ use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspen
 use super::term::{move_updates, set_expiry, start_term};
 use super::{Draft, FormerCustomer};
 use crate::builder::optional_setters;
-use crate::catalog::{Limit, Plan, PlanCatalog};
+use crate::catalog::{Limit, Plan, PlanCatalog, PlanVersion};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, Expiry, LicenseState, MetadataPatch, ReleaseCause,
+    Activation, ActivationKind, Binding, CustomerEmail, Expiry, License, LicenseState, MetadataPatch,
+    Overrides, ReleaseCause,
 };
 use crate::limits;
-use crate::validation::{Denial, plan_of};
+use crate::validation::{Denial, current_version, plan_for_sale, plan_of};
 
 /// A state that a change can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub enum TargetState {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LicensePatch {
-    /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays. A
+    /// The plan: the license moves to its current version, also if it has the plan already. The limits of the
+    /// plan replace those of the license unless the change sets them; `expires_at` stays. A
     /// license without an updates window gets that of the plan; a plan without one removes it.
     pub plan: Option<String>,
     /// The customer. The license and its blocks lose the reasons that concern another customer.
@@ -86,15 +89,8 @@ pub(super) fn change(
 
     let before = draft.license.clone();
     let license = &mut draft.license;
-    if let Some(name) = plan
-        && *name != license.plan
-    {
-        license.plan.clone_from(name);
-        let plan = plan_of(license, plans)?;
-        license.product.clone_from(&plan.product);
-        license.max_domains = plan.max_domains;
-        license.max_devices = plan.max_devices;
-        move_updates(license, plan, draft.now)?;
+    if let Some(name) = plan {
+        move_to_plan(license, name, plans, draft.now)?;
     }
     if let Some(email) = customer_email
         && *email != license.customer_email
@@ -105,8 +101,12 @@ pub(super) fn change(
         license.state_reason = None;
         license.blocks.remove_reasons();
     }
-    license.max_domains = max_domains.unwrap_or(license.max_domains);
-    license.max_devices = max_devices.unwrap_or(license.max_devices);
+    if max_domains.is_some() || max_devices.is_some() {
+        license.max_domains = max_domains.unwrap_or(license.max_domains);
+        license.max_devices = max_devices.unwrap_or(license.max_devices);
+        let plan = plan_of(license, plans)?;
+        license.overrides = Overrides::of(plan, license.max_domains, license.max_devices);
+    }
     if let Some(expiry) = expires_at {
         let expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
         // A waiting license shows null: a caller who sends it back changes nothing.
@@ -138,6 +138,29 @@ pub(super) fn change(
             Ok(())
         }
     }
+}
+
+/// Moves the license to the current version of a plan of its product. Its limits become those of the plan.
+fn move_to_plan(
+    license: &mut License,
+    name: &str,
+    plans: &PlanCatalog,
+    now: DateTime<Utc>,
+) -> Result<(), Denial> {
+    let is_current = name == license.plan
+        && plans.entry(name).is_some_and(|entry| entry.current().version == license.plan_version);
+    let PlanVersion { plan, version, .. } =
+        if is_current { current_version(name, plans)? } else { plan_for_sale(name, plans)? };
+    if plan.product != license.product {
+        let (plan, product) = (name.to_owned(), plan.product.clone());
+        return Err(Denial::ProductDiffers { product: license.product.clone(), plan, of: product });
+    }
+    license.plan.clone_from(&plan.name);
+    license.plan_version = *version;
+    license.max_domains = plan.max_domains;
+    license.max_devices = plan.max_devices;
+    license.overrides = Overrides::default();
+    move_updates(license, plan, now)
 }
 
 /// Releases domains missing from the list, then adds the new ones, so that a swap fits into a full license.

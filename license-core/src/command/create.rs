@@ -12,16 +12,16 @@ use super::lifecycle::supported_time;
 use super::term::{set_expiry, start_term};
 use crate::access::{Actor, AuditEntry};
 use crate::builder::{optional_setters, setters};
-use crate::catalog::{Limit, PlanCatalog, TermStart};
+use crate::catalog::{Limit, PlanCatalog, PlanVersion, TermStart};
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
     Activation, Blocks, Counters, CustomerEmail, Expiry, Grant, License, LicenseChanged, LicenseDetail,
-    LicenseId, LicenseState, LicenseTerm, Metadata,
+    LicenseId, LicenseState, LicenseTerm, Metadata, Overrides,
 };
 use crate::limits;
-use crate::validation::{Denial, plan_named};
+use crate::validation::{Denial, plan_for_sale};
 
 /// The fields of a new license. Those that are `None` come from its plan.
 ///
@@ -139,7 +139,7 @@ impl NewLicense {
 /// Decides the creation of a license. Pure.
 ///
 /// # Errors
-/// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
+/// Returns [`Denial::PlanUnknown`], [`Denial::PlanArchived`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
 /// [`Denial::TooFar`], [`Denial::Expired`] if `expires_at` is not in the future, or [`Denial::GrantEnded`] or
 /// [`Denial::GrantLimitReached`] as [`Command::AddGrant`](super::Command::AddGrant).
 pub fn create(
@@ -150,12 +150,14 @@ pub fn create(
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
-    let plan = plan_named(&spec.plan, plans)?;
+    let PlanVersion { plan, version, .. } = plan_for_sale(&spec.plan, plans)?;
     let (key_digest, sealed_key) = key;
     let starts = match (spec.expires_at, plan.term) {
         (None, Some(term)) => term.starts,
         _ => TermStart::Issue,
     };
+    let max_domains = spec.max_domains.unwrap_or(plan.max_domains);
+    let max_devices = spec.max_devices.unwrap_or(plan.max_devices);
     let mut license = License {
         id,
         key_digest,
@@ -164,8 +166,8 @@ pub fn create(
         product: plan.product.clone(),
         plan: plan.name.clone(),
         customer_email: spec.customer_email.clone(),
-        max_domains: spec.max_domains.unwrap_or(plan.max_domains),
-        max_devices: spec.max_devices.unwrap_or(plan.max_devices),
+        max_domains,
+        max_devices,
         domains_used: 0,
         devices_used: 0,
         created_at: now,
@@ -181,6 +183,8 @@ pub fn create(
         grants: new_grants(&spec.grants, now)?,
         state_reason: None,
         blocks: Blocks::default(),
+        plan_version: *version,
+        overrides: Overrides::of(plan, max_domains, max_devices),
     };
     if starts == TermStart::Issue {
         start_term(&mut license, plan, now)?;

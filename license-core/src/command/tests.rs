@@ -7,6 +7,7 @@ mod grants;
 mod handling;
 mod notices;
 mod over_limit;
+mod plan_versions;
 mod terms;
 mod updates;
 
@@ -473,10 +474,10 @@ fn new_plan_sets_its_limits_unless_the_change_does() {
     assert_eq!(found, (Limit::AtMost(9), Limit::AtMost(4)));
     assert_eq!(tested.license.expires_at, Some(now() + TimeDelta::days(30)), "the expiry stays");
     let fields = tested.events.last().unwrap().data["fields"].clone();
-    assert_eq!(fields, json!(["plan", "max_domains", "max_devices"]));
+    assert_eq!(fields, json!(["plan", "max_domains", "max_devices", "overrides"]));
     let same = LicensePatch { plan: Some("large".to_owned()), ..Default::default() };
-    assert_eq!(tested.change(same), Ok(vec![]), "the same plan again keeps the limits");
-    assert_eq!(tested.license.max_devices, Limit::AtMost(4));
+    assert_eq!(tested.change(same), Ok(vec!["license.updated"]));
+    assert_eq!(tested.license.max_devices, Limit::Unlimited, "the limit that was set apart is gone");
     let unknown = LicensePatch { plan: Some("none".to_owned()), ..Default::default() };
     assert_eq!(tested.change(unknown), Err(DenialCode::PlanUnknown));
 }

@@ -84,7 +84,7 @@ impl ActivationService {
             return Ok(CustomerActivations::NotFound);
         };
         let license = snapshot.license();
-        match refuse_customer_release(license, &self.context.plans) {
+        match refuse_customer_release(license, &self.context.plans()) {
             Ok(_) => {}
             Err(Denial::PlanUnknown { plan, .. }) => {
                 return Err(ValidateError::PlanUnknown { id: license.id.clone(), plan });

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::licenses::{KeyedLicense, LicenseService};
+use crate::catalog::PlanCatalog;
 use crate::command::{Idempotency, IdempotencyKey, LicenseSpec, NewLicense, create};
 use crate::error::ServiceError;
 use crate::license::LicenseId;
@@ -101,10 +102,16 @@ impl LicenseService {
         idempotency: Option<Idempotency>,
     ) -> Result<Issued, ServiceError> {
         let now = self.context.now();
-        let mut attempts = 1;
+        let (mut attempts, mut plans) = (1, self.context.plans());
         loop {
-            let (created, new) = match self.decide_new(spec, count, idempotency, now)? {
+            let (created, new) = match self.decide_new(spec, count, idempotency, &plans, now)? {
                 Ok(new) => (self.store.create_all(&new).await, new),
+                Err(Denial::PlanUnknown { .. })
+                    if let Some(newer) = self.context.catalog.newer_than(&plans).await? =>
+                {
+                    plans = newer;
+                    continue;
+                }
                 // A repeated request returns its licenses even if it would be denied now, for example because
                 // its plan is gone.
                 Err(denial) => {
@@ -129,13 +136,14 @@ impl LicenseService {
         spec: &LicenseSpec,
         count: u32,
         idempotency: Option<Idempotency>,
+        plans: &PlanCatalog,
         now: DateTime<Utc>,
     ) -> Result<Result<Vec<NewLicense>, Denial>, ServiceError> {
         let first = self.context.sources.with_rng(|rng| LicenseId::generate(now, rng))?;
         let (mut all, mut idempotency) = (Vec::with_capacity(count as usize), idempotency);
         for id in batch_ids(first, count) {
             let key = self.context.seal_key(None, &id)?;
-            let new = match create(id, key, spec, idempotency.take(), &self.context.plans, now) {
+            let new = match create(id, key, spec, idempotency.take(), plans, now) {
                 Ok(new) => new,
                 Err(denial) => return Ok(Err(denial)),
             };

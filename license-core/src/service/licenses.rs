@@ -77,8 +77,8 @@ impl LicenseService {
 
     /// Returns the plans.
     #[must_use]
-    pub fn plans(&self) -> &PlanCatalog {
-        &self.context.plans
+    pub fn plans(&self) -> Arc<PlanCatalog> {
+        self.context.plans()
     }
 
     /// Returns the license with this id.
@@ -125,7 +125,7 @@ impl LicenseService {
             let actor = self.actor.as_deref();
             context.idempotency = Some(self.context.idempotency(key, operation, id.as_str(), actor, ""));
         }
-        let repeated = match self.store.execute(id, command, &context).await? {
+        let repeated = match self.context.execute(&*self.store, id, command, &context).await? {
             CommandOutcome::Done(_) => false,
             CommandOutcome::Repeated(_) => true,
             CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::*;
 use crate::access::{Actor, Principal, TokenId};
-use crate::catalog::{Limit, Plan, PlanCatalog};
+use crate::catalog::{Limit, PlanCatalog};
 use crate::clock::ManualClock;
 use crate::command::{Command, CommandOutcome, IdempotencyKey, LicenseSpec, UsedKey, create};
 use crate::domain::DomainName;
@@ -19,7 +19,7 @@ use crate::key::{DataKeys, DataKeysError, KeyFormat, KeyVault, Secret};
 use crate::license::{
     ActivationKind, Binding, Counters, CustomerEmail, License, LicenseDetail, LicenseId, LicenseState,
 };
-use crate::store::{BoxError, Created, MockCatalogStore, MockEventStore, MockLicenseStore, Page, StoreError};
+use crate::store::{BoxError, Created, MockEventStore, MockLicenseStore, Page, StoreError};
 use crate::usage::{Client, Location, Validation, ValidationOutcome};
 use crate::validation::{Claim, Denial, DenialCode, DeniedLicense, LicenseSnapshot, Verdict};
 
@@ -348,15 +348,6 @@ async fn start_needs_fitting_secret_plans_and_key_format() {
     store_of_other_format.expect_put_if_absent().times(2).returning(move |_, _| Ok(stored.next().unwrap()));
     let error = ServiceContext::open(&store_of_other_format, options()).await.unwrap_err();
     assert!(error.to_string().contains("ACME"), "{error}");
-
-    let mut catalog = MockCatalogStore::new();
-    catalog.expect_plans_in_use().returning(|| Ok(vec!["starter".to_owned()]));
-    let context = ServiceContext::open(&store(), options()).await.unwrap();
-    assert!(check_plans(&catalog, &context).await.is_ok());
-    let plans = PlanCatalog::new([Plan::new("large")]).unwrap();
-    let context = ServiceContext::open(&store(), options().plans(plans)).await.unwrap();
-    let error = check_plans(&catalog, &context).await.unwrap_err();
-    assert_eq!(error.to_string(), "licenses have the plan \"starter\", which is not in the catalog: add it");
 }
 
 /// The digest of a key depends on the operation, the license, the caller and the key, and on nothing else.

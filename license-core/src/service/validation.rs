@@ -180,16 +180,23 @@ impl ValidationService {
             return Ok(Verdict::NotFound);
         };
         let license_id = snapshot.license().id.clone();
-        let plans = &self.context.plans;
+        let mut plans = self.context.plans();
         let plan_unknown = |denial| plan_unknown(&license_id, denial);
-        let verdict = match evaluate(&snapshot, &claim, plans, now).map_err(plan_unknown)? {
+        let mut evaluation = evaluate(&snapshot, &claim, &plans, now);
+        if evaluation.is_err()
+            && let Some(newer) = self.context.catalog.newer_than(&plans).await?
+        {
+            plans = newer;
+            evaluation = evaluate(&snapshot, &claim, &plans, now);
+        }
+        let verdict = match evaluation.map_err(plan_unknown)? {
             Evaluation::Decided(verdict) => verdict,
             Evaluation::NeedsActivation => {
                 let command = Command::Activate(claim.clone());
                 let context = self.context.command(now, None, None);
-                match self.store.execute(&license_id, &command, &context).await? {
+                match self.context.execute(&*self.store, &license_id, &command, &context).await? {
                     CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
-                        activated(license, plans, now).map_err(plan_unknown)?
+                        activated(license, &self.context.plans(), now).map_err(plan_unknown)?
                     }
                     CommandOutcome::NotActivated(denied) => Verdict::Denied(denied),
                     // The command expects no version and has no idempotency key.
@@ -252,7 +259,8 @@ impl ValidationService {
         let id = &snapshot.license().id;
         let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
-        Ok(match self.store.execute(id, &Command::Deactivate(target), &context).await? {
+        let command = Command::Deactivate(target);
+        Ok(match self.context.execute(&*self.store, id, &command, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;

@@ -8,11 +8,14 @@ use self::activation::ActivationFields;
 use self::fields::read;
 use self::rollup::RollupFields;
 use super::error::ImportLineError;
+use crate::catalog::Product;
+use crate::catalog_command::ImportedPlan;
 use crate::key::ImportedKeyFormat;
 use crate::limits;
 use crate::usage::Rollup;
 
 mod activation;
+mod catalog;
 mod fields;
 mod license;
 mod object;
@@ -20,6 +23,7 @@ mod rollup;
 mod texts;
 
 pub(crate) use self::activation::{ActivationLine, activation_line};
+pub(crate) use self::catalog::{plan_lines, product_line};
 pub use self::license::LicenseLine;
 pub(crate) use self::license::license_line;
 pub(crate) use self::rollup::rollup_line;
@@ -38,6 +42,9 @@ pub(crate) enum Line {
     License(Box<LicenseLine>),
     Activation(ActivationLine),
     Rollup(Box<Rollup>),
+    Product(Product),
+    /// A version of a plan.
+    Plan(Box<ImportedPlan>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,8 +84,10 @@ impl Line {
             "license" => Self::License(LicenseLine::read(&fields)?.into()),
             "activation" => Self::Activation(read::<ActivationFields>(&fields)?.try_into()?),
             "rollup" => Self::Rollup(Box::new(read::<RollupFields>(&fields)?.try_into()?)),
+            "product" => Self::Product(catalog::read_product(&fields)?),
+            "plan" => Self::Plan(Box::new(catalog::read_plan(&fields)?)),
             _ => {
-                let why = "it must be export, key_format, license, activation or rollup";
+                let why = "it must be export, key_format, product, plan, license, activation or rollup";
                 return Err(ImportLineError::value("type", &of_type, why));
             }
         })

@@ -12,12 +12,12 @@ use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
 use super::row_slots::RowSlots;
 use super::row_term::RowTerm;
-use crate::catalog::{PlanCatalog, TermStart};
+use crate::catalog::{PlanCatalog, PlanVersion, TermStart};
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
     ActivationKind, Binding, Block, Counters, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
-    LicenseTerm, Slots,
+    LicenseTerm, Overrides, Slots,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -47,11 +47,7 @@ pub(crate) fn validate_row(
     rules: &Rules<'_>,
 ) -> Result<(ImportedLicense, Vec<ImportNote>), Rejection> {
     let own = |error: ImportLineError| (None, error);
-    let plan = rules.plans.get(&line.plan).ok_or_else(|| {
-        let plans = rules.plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
-        let why = format!("there is no such plan; the plans are {plans}");
-        own(ImportLineError::value("plan", &line.plan.as_str().into(), why))
-    })?;
+    let PlanVersion { plan, version, .. } = plan_version(&line, rules.plans).map_err(own)?;
     let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
     let state = match line.state {
@@ -61,6 +57,8 @@ pub(crate) fn validate_row(
     let term = RowTerm::new(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
     let key_given = line.key.is_some() || line.sealed_key.is_some();
     let counters = line.counters();
+    let max_domains = line.max_domains.unwrap_or(plan.max_domains);
+    let max_devices = line.max_devices.unwrap_or(plan.max_devices);
     let mut license = License {
         id,
         key_digest,
@@ -69,8 +67,8 @@ pub(crate) fn validate_row(
         product: plan.product.clone(),
         plan: line.plan,
         customer_email: line.customer_email,
-        max_domains: line.max_domains.unwrap_or(plan.max_domains),
-        max_devices: line.max_devices.unwrap_or(plan.max_devices),
+        max_domains,
+        max_devices,
         domains_used: 0,
         devices_used: 0,
         created_at,
@@ -86,6 +84,8 @@ pub(crate) fn validate_row(
         grants: line.grants,
         state_reason: line.state_reason,
         blocks: line.blocks,
+        plan_version: *version,
+        overrides: Overrides::of(plan, max_domains, max_devices),
     };
     term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
     // No event is due for a term that ended before the import.
@@ -125,6 +125,23 @@ pub(crate) fn validate_row(
 }
 
 /// Checks what the vendor noted: the reason of the state, and the blocks.
+/// Returns the plan version that the line names, or the current one.
+fn plan_version<'a>(line: &LicenseLine, plans: &'a PlanCatalog) -> Result<&'a PlanVersion, ImportLineError> {
+    let Some(entry) = plans.entry(&line.plan) else {
+        let names = plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("there is no such plan; the plans are {names}");
+        return Err(ImportLineError::value("plan", &line.plan.as_str().into(), why));
+    };
+    let Some(number) = line.plan_version else { return Ok(entry.current()) };
+    entry.version(number).ok_or_else(|| {
+        let (plan, last) = (&line.plan, entry.current().version);
+        let why = format!(
+            "the plan {plan:?} has the versions 1 to {last} only; import the lines of its plan first"
+        );
+        ImportLineError::value("plan_version", &number.into(), why)
+    })
+}
+
 fn check_handling(license: &mut License, last_event: Option<u64>) -> Result<(), ImportLineError> {
     if license.state == LicenseState::Active && license.state_reason.is_some() {
         return Err(ImportLineError::field("state_reason", "only suspended and revoked licenses have one"));

@@ -176,6 +176,26 @@ pub enum Denial {
         limits::BLOCKS
     )]
     TooManyBlocks,
+    /// The requested plan is archived.
+    #[error("The plan {plan:?} is archived. The available plans are: {}.", .plans.join(", "))]
+    PlanArchived {
+        /// The name of the plan.
+        plan: String,
+        /// The names of the plans that are not archived.
+        plans: Vec<String>,
+    },
+    /// The requested plan is of another product. A license keeps its product.
+    #[error(
+        "This license is for the product {product:?}, and the plan {plan:?} is for {of:?}; issue another license."
+    )]
+    ProductDiffers {
+        /// The product of the license.
+        product: String,
+        /// The name of the requested plan.
+        plan: String,
+        /// The product of the requested plan.
+        of: String,
+    },
 }
 
 macro_rules! denial_codes {
@@ -230,4 +250,6 @@ denial_codes! {
     DeviceBlocked => DeviceBlocked = "DEVICE_BLOCKED",
     BlockNotFound => BlockNotFound = "BLOCK_NOT_FOUND",
     TooManyBlocks => TooManyBlocks = "TOO_MANY_BLOCKS",
+    PlanArchived => PlanArchived = "PLAN_ARCHIVED",
+    ProductDiffers => ProductDiffers = "PRODUCT_DIFFERS",
 }

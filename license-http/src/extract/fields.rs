@@ -130,6 +130,11 @@ impl Fields {
         (self, unknown)
     }
 
+    /// Returns the remaining fields.
+    pub(crate) fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// Takes a field and parses it with `read`. Returns `None` if it is absent; null is not absent.
     pub(crate) fn take<T>(
         &mut self,

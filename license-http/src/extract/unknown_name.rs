@@ -21,11 +21,11 @@ const SYNONYMS: [(&str, &str); 11] = [
 ];
 
 /// An unknown name among known ones.
-pub(super) struct UnknownName<'a> {
+pub(crate) struct UnknownName<'a> {
     /// What has the name: `field` or `parameter`.
-    pub(super) kind: &'static str,
-    pub(super) name: &'a str,
-    pub(super) known: &'a [&'static str],
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) known: &'a [&'static str],
 }
 
 impl UnknownName<'_> {

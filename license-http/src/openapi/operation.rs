@@ -67,6 +67,7 @@ impl Op {
 
     fn path_parameters(mut self) -> Self {
         for name in self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+            let of_product = self.path.starts_with("/products/");
             let of_endpoint = self.path.starts_with("/webhook-endpoints/");
             let (schema, about, missing) = match name {
                 "activation_id" => (activation_id(), "Id of the activation.", Some(Code::ActivationNotFound)),
@@ -75,6 +76,8 @@ impl Op {
                     (matching("^blk_[a-z0-9_]{1,68}$"), "Id of the block.", Some(Code::BlockNotFound))
                 }
                 "delivery_id" => (event_id(), "Id of the delivered event.", Some(Code::DeliveryNotFound)),
+                "name" if of_product => (string(), "Name of the product.", Some(Code::ProductNotFound)),
+                "name" => (string(), "Name of the plan.", Some(Code::PlanNotFound)),
                 "email" => (email(), "E-mail address of the customer.", None),
                 _ if of_endpoint => (id("whe"), "Id of the endpoint.", Some(Code::EndpointNotFound)),
                 _ => (id("lic"), "Id of the license.", Some(Code::LicenseNotFound)),
@@ -126,11 +129,14 @@ impl Op {
     }
 
     pub(super) fn versioned(self) -> Self {
+        self.if_match("license").denials(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale])
+    }
+
+    /// Lets the caller name the `ETag` that a license or plan must have.
+    pub(super) fn if_match(self, noun: &str) -> Self {
         let schema = matching(r#"^(\*|(W/)?"[!#-~]*")$"#);
-        let about = "ETag that the license must have; otherwise nothing is changed.";
-        self.parameter("header", "If-Match", schema, about)
-            .denials(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale])
-            .errors(&[Code::BadRequest])
+        let about = format!("ETag that the {noun} must have; otherwise nothing is changed.");
+        self.parameter("header", "If-Match", schema, &about).errors(&[Code::BadRequest])
     }
 
     /// Lets the caller choose that unknown fields are ignored.
@@ -149,6 +155,16 @@ impl Op {
             .with_header("Idempotent-Replayed")
             .errors(&[Code::BadRequest])
             .conflicts(&[DenialCode::IdempotencyKeyReused])
+    }
+
+    /// As [`idempotent`](Self::idempotent), for a resource with a name: its content is the key.
+    pub(super) fn repeatable(self) -> Self {
+        let schema = with(text(limits::IDEMPOTENCY_KEY_BYTES), "pattern", "^[ -~]+$");
+        let about = "With any key, a request for what exists already is a repetition: if it was created with the same content, it is \
+             answered as it is now, with Idempotent-Replayed.";
+        self.parameter("header", "Idempotency-Key", schema, about)
+            .with_header("Idempotent-Replayed")
+            .errors(&[Code::BadRequest])
     }
 
     pub(super) fn shows_secret(self) -> Self {
@@ -285,6 +301,7 @@ fn tag(path: &str) -> &'static str {
         Some("webhook-endpoints") => "webhooks",
         Some("tokens") => "tokens",
         Some("audit") => "audit",
+        Some("products" | "plans") => "catalog",
         _ => "server",
     }
 }

@@ -13,7 +13,7 @@ use super::schema::{
 };
 use crate::problem::Code;
 
-pub(super) const TAGS: [(&str, &str); 8] = [
+pub(super) const TAGS: [(&str, &str); 9] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
     ("customers", "Export and erasure of personal data."),
@@ -22,6 +22,7 @@ pub(super) const TAGS: [(&str, &str); 8] = [
     ("tokens", "API tokens."),
     ("audit", "The log of changes."),
     ("server", "Health, metrics and this document."),
+    ("catalog", "Products and plans."),
 ];
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -52,6 +53,8 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(endpoint_commands());
     operations.extend(access());
     operations.extend(server());
+    operations.extend(products());
+    operations.extend(plans());
     operations
 }
 
@@ -89,7 +92,12 @@ fn validation() -> [Op; 3] {
 }
 
 fn licenses() -> [Op; 5] {
-    let invalid = [DenialCode::PlanUnknown, DenialCode::DomainExempt, DenialCode::ExpiryTooFar];
+    let invalid = [
+        DenialCode::PlanUnknown,
+        DenialCode::PlanArchived,
+        DenialCode::DomainExempt,
+        DenialCode::ExpiryTooFar,
+    ];
     let plan = with(text(limits::PLAN_NAME_BYTES), "pattern", r"^[^\u0000-\u001f\u007f-\u009f]+$");
     [
         post("/licenses", "createLicense", "Issue a license")
@@ -109,8 +117,9 @@ fn licenses() -> [Op; 5] {
         get("/licenses/{id}", "getLicense", "Get a license").license(),
         put("/licenses/{id}", "changeLicense", "Change a license")
             .about(
-                "Omitted fields keep their values. `metadata` is merged (RFC 7396), and every other field replaces its value. A new \
-                 plan sets its limits, unless the request sets them too.",
+                "Omitted fields keep their values. `metadata` is merged (RFC 7396), and every other field replaces its value. \
+                 `plan` moves the license to the current version of a plan of its product, also if it has the plan already: then its limits are those of the \
+                 plan, unless the request sets them too.",
             )
             .versioned()
             .reads("LicensePatch")
@@ -123,7 +132,7 @@ fn licenses() -> [Op; 5] {
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked],
+                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked, DenialCode::ProductDiffers],
             ),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
@@ -389,5 +398,58 @@ fn server() -> [Op; 6] {
             "text/css",
             "A style sheet.",
         ),
+    ]
+}
+
+fn products() -> [Op; 5] {
+    let (all, one) = ("/products", "/products/{name}");
+    [
+        post(all, "createProduct", "Create a product")
+            .reads("NewProduct")
+            .answers_status(StatusCode::CREATED, "Product", "The product.")
+            .with_header("Location")
+            .repeatable()
+            .errors(&[Code::ProductExists, Code::CatalogLimitReached]),
+        get(all, "listProducts", "List all products").answers("ProductPage", "All products."),
+        get(one, "getProduct", "Get a product").answers("Product", "The product."),
+        put(one, "changeProduct", "Change the display name of a product")
+            .reads("ProductPatch")
+            .answers("Product", "The product."),
+        delete(one, "deleteProduct", "Delete a product that has no plans")
+            .answers("DeletedProduct", "The product was deleted.")
+            .errors(&[Code::ProductInUse]),
+    ]
+}
+
+fn plans() -> [Op; 7] {
+    let (all, one) = ("/plans", "/plans/{name}");
+    let changes = |op: Op| {
+        op.if_match("plan")
+            .answers("Plan", "The plan.")
+            .with_header("ETag")
+            .errors(&[Code::PlanManaged, Code::PlanStale])
+    };
+    [
+        post(all, "createPlan", "Create a plan")
+            .reads("NewPlan")
+            .answers_status(StatusCode::CREATED, "Plan", "The plan, at version 1.")
+            .with_header("ETag")
+            .with_header("Location")
+            .repeatable()
+            .errors(&[Code::PlanExists, Code::ProductUnknown, Code::CatalogLimitReached]),
+        get(all, "listPlans", "List all plans").answers("PlanPage", "All plans, archived ones included."),
+        get(one, "getPlan", "Get a plan").answers("Plan", "The plan.").with_header("ETag"),
+        get("/plans/{name}/versions", "listPlanVersions", "List the versions of a plan, newest first")
+            .answers("PlanVersionPage", "All versions."),
+        changes(put(one, "changePlan", "Change a plan").reads("PlanPatch"))
+            .about(
+                "Omitted fields keep their values. `features` is merged (RFC 7396), and every other field replaces its value. If the terms \
+                 differ then, the plan gets a new version, which new licenses have. Sold licenses keep their version until a \
+                 change of the license names the plan.",
+            )
+            .errors(&[Code::CatalogLimitReached]),
+        changes(post("/plans/{name}/archive", "archivePlan", "Archive a plan"))
+            .about("No license can be sold with an archived plan or moved to it. Sold licenses go on."),
+        changes(post("/plans/{name}/unarchive", "unarchivePlan", "Make an archived plan available again")),
     ]
 }

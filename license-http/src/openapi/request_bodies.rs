@@ -5,6 +5,7 @@ use license_core::domain::MAX_TYPED_LEN;
 use license_core::limits;
 use serde_json::{Map, Value, json};
 
+use super::plan_terms::plan_inputs;
 use super::schema::{
     about, activation_id, array, email, feature_value, named, nullable, one_of, open_object,
     selectable_events, string, text, time, whole, with,
@@ -107,6 +108,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         return Map::new();
     };
     schemas.extend(handling());
+    schemas.extend(catalog());
     for schema in schemas.values_mut() {
         schema["type"] = "object".into();
         schema["additionalProperties"] = false.into();
@@ -142,6 +144,60 @@ fn handling() -> Map<String, Value> {
         return Map::new();
     };
     schemas
+}
+
+/// The bodies of calls on products and plans.
+fn catalog() -> [(String, Value); 4] {
+    let product = json!({
+        "properties": {
+            "name": name("Name of the product. It never changes."),
+            "display_name": display_name(),
+        },
+        "required": ["name", "display_name"],
+        "examples": [{ "name": "editor", "display_name": "Editor" }],
+    });
+    let product_patch = json!({
+        "properties": { "display_name": display_name() },
+        "required": ["display_name"],
+        "examples": [{ "display_name": "Editor" }],
+    });
+    let new_plan = plan(
+        [("name", name("Name of the plan. It never changes."))],
+        &["name", "max_domains", "max_devices", "term_days"],
+        json!({
+            "name": "pro", "max_domains": 2, "max_devices": 3, "term_days": 365,
+            "features": { "export": true, "seats": 25 },
+        }),
+    );
+    let plan_patch = plan([], &[], json!({ "max_devices": 5, "features": { "export": null } }));
+    [
+        ("NewProduct", product),
+        ("ProductPatch", product_patch),
+        ("NewPlan", new_plan),
+        ("PlanPatch", plan_patch),
+    ]
+    .map(|(name, body)| (name.to_owned(), body))
+}
+
+fn name(description: &str) -> Value {
+    about(pattern(limits::PLAN_NAME_BYTES, "^[a-z0-9_-]+$"), description)
+}
+
+fn display_name() -> Value {
+    let shown = pattern(limits::PRODUCT_DISPLAY_NAME_BYTES, r"^[^\u0000-\u001f\u007f-\u009f]+$");
+    about(shown, "Name for people.")
+}
+
+/// The terms of a plan and further fields.
+fn plan<const N: usize>(further: [(&'static str, Value); N], required: &[&str], example: Value) -> Value {
+    let mut properties: Map<_, _> =
+        further.into_iter().chain(plan_inputs()).map(|(name, schema)| (name.to_owned(), schema)).collect();
+    // `null` removes a feature.
+    if !required.contains(&"name") {
+        properties["features"]["additionalProperties"]["type"] =
+            json!(["boolean", "integer", "string", "null"]);
+    }
+    json!({ "properties": properties, "required": required, "examples": [example] })
 }
 
 fn nonempty(list: Value) -> Value {

@@ -11,6 +11,7 @@ use license_core::webhook::DeliveryStatus;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::plan_terms::plan_terms;
 use super::schema::{
     about, activation_id, array, constant, count, email, event_id, event_type, feature_value, id, matching,
     named, nullable, object, one_of, open_object, selectable_events, string, text, time, whole, with,
@@ -25,6 +26,7 @@ use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
 use crate::routes::health::{HealthJson, Readiness};
+use crate::routes::products::{DeletedProduct, ProductJson};
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{OverviewJson, RollupJson};
 use crate::routes::validate::{DENIALS, Denied, NotFound, ValidAnswer};
@@ -59,7 +61,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied<'_>, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
-        ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed,
+        ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed, ProductJson<'_>, DeletedProduct<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
     for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased", "Listed", "NotListed"] {
@@ -122,6 +124,11 @@ pub(super) fn schemas() -> Map<String, Value> {
             "LicenseBatch",
             object([("data", about(array(named("License")), "The licenses.")), (AS_OF, as_of())], &[]),
         ),
+        ("Plan", plan()),
+        ("PlanVersion", plan_version()),
+        ("ProductPage", object(page("Product"), &[])),
+        ("PlanPage", object(page("Plan"), &[])),
+        ("PlanVersionPage", object(page("PlanVersion"), &[])),
     ];
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     for (name, schema) in &mut schemas {
@@ -219,6 +226,8 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("OwnActivation.kind", one_of(kinds)),
         ("OwnActivation.first_seen_on", nullable(matching(DATE))),
         ("OwnActivation.last_seen_on", nullable(matching(DATE))),
+        ("Product.name", text(limits::PLAN_NAME_BYTES)),
+        ("DeletedProduct.deleted", constant(true)),
     ]
 }
 
@@ -250,7 +259,8 @@ fn examples() -> Value {
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
             "version": 1, "product": "default",
             "term": { "starts": "issue", "started_at": "2026-01-01T00:00:00Z" }, "updates_until": null,
-            "grants": [], "state_reason": null, "as_of": "2026-01-01T00:00:00Z",
+            "grants": [], "state_reason": null, "plan_version": 1, "overrides": ["max_devices"],
+            "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -347,6 +357,17 @@ fn license() -> Value {
                     "Reason why it is suspended or revoked; null if none was given.",
                 ),
             ),
+            (
+                "plan_version",
+                about(whole(1, u32::MAX), "Version of the plan that the license was sold with or moved to."),
+            ),
+            (
+                "overrides",
+                about(
+                    array(one_of(["max_domains", "max_devices"])),
+                    "Limits that were set on the license itself and are not those of its plan version.",
+                ),
+            ),
             (AS_OF, as_of()),
         ],
         &[AS_OF],
@@ -375,6 +396,32 @@ fn grant() -> Value {
         ],
         &[],
     )
+}
+
+/// Returns the schema of a plan.
+fn plan() -> Value {
+    let name = about(text(limits::PLAN_NAME_BYTES), "Name of the plan. It never changes.");
+    let version = about(whole(1, u32::MAX), "Number of the current version, which new licenses have.");
+    let archived =
+        about(nullable(time()), "When it was archived, so that it is no longer sold; null if it is not.");
+    let managed = about(
+        nullable(string()),
+        "Source that manages the plan, such as a file. Only the source can change it. Null for plans of the API.",
+    );
+    let further = [
+        ("archived_at", archived),
+        ("managed_by", managed),
+        ("created_at", about(time(), "When it was created.")),
+        ("updated_at", about(time(), "When it last changed.")),
+    ];
+    object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(further), &[])
+}
+
+fn plan_version() -> Value {
+    let name = about(text(limits::PLAN_NAME_BYTES), "Name of the plan.");
+    let version = about(whole(1, u32::MAX), "Number of the version.");
+    let created = [("created_at", about(time(), "When it was created."))];
+    object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(created), &[])
 }
 
 fn export() -> Value {

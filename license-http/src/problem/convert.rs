@@ -16,7 +16,9 @@ impl Problem {
     pub(crate) fn from_body_error(error: ServiceError) -> Self {
         if let ServiceError::Denied(denial) = &error {
             let field = match denial {
-                Denial::PlanUnknown { .. } => Some("plan"),
+                Denial::PlanUnknown { .. } | Denial::PlanArchived { .. } | Denial::ProductDiffers { .. } => {
+                    Some("plan")
+                }
                 Denial::DomainExempt { .. } | Denial::DomainBlocked { .. } => Some("domains"),
                 Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
                 Denial::Metadata(_) => Some("metadata"),
@@ -83,6 +85,7 @@ impl From<ServiceError> for Problem {
             ServiceError::BatchSize => Self::invalid_field("count", sentence(&error)),
             ServiceError::TokenExpiryInPast => Self::invalid_field("expires_at", sentence(&error)),
             ServiceError::Store(error) => error.into(),
+            ServiceError::Catalog(denial) => denial.into(),
             error => Self::unexpected(&error),
         }
     }

@@ -56,7 +56,8 @@ pub(super) async fn create(
 
 pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Result<Response, Problem> {
     let status = |text: &str| Status::ALL.into_iter().find(|status| status.as_str() == text);
-    let plans = state.services.plans();
+    let now = state.services.now();
+    let plans = state.services.catalog.reload().await?;
     let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
     let plan = |text: &str| plans.get(text).map(|plan| plan.name.clone());
     let filter = LicenseFilter {
@@ -67,7 +68,6 @@ pub(super) async fn list(State(state): State<HttpState>, mut query: Query) -> Re
     };
     let page = query.page(|text| LicenseId::parse(text).ok())?;
     query.finish()?;
-    let now = state.services.now();
     let found = state.services.licenses.list(&filter, &page).await?;
     let page = PageJson::new(&found, |license| license_json(license, now));
     let counted = found.items.iter().map(|license| license.detail.counters.as_of);

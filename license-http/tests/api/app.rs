@@ -6,8 +6,8 @@ use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
 use license_core::catalog::{
-    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, PlanCatalog, RequiredClaim,
-    Term, TermStart, Updates,
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
+    Updates,
 };
 use license_core::clock::ManualClock;
 use license_core::domain::DomainName;
@@ -47,7 +47,6 @@ impl TestApp {
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
         let token = TokenSecret::generate(&mut rng).unwrap();
         let auth = AdminAuth::new([token.digest()]);
-        let plans = PlanCatalog::standard().iter().cloned().collect::<Vec<_>>();
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
         let perpetual = Plan::new("perpetual").max_devices(Limit::AtMost(0));
         let roaming = Plan::new("roaming")
@@ -67,10 +66,12 @@ impl TestApp {
         let editor =
             Plan::new("editor").product("editor").max_domains(1).max_devices(1).feature("export", true);
         let bound = Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]);
-        let own = [registered, perpetual, roaming, boxed, fallback, generous, staged, editor, bound];
-        let plans = PlanCatalog::new(plans.into_iter().chain(own)).unwrap();
-        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
+        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng);
         let services = Services::open(store, options).await.unwrap();
+        services.catalog.create_product("editor", "Editor").await.unwrap();
+        for plan in [registered, perpetual, roaming, boxed, fallback, generous, staged, editor, bound] {
+            services.catalog.create_plan(&plan).await.unwrap();
+        }
         let api = Api::new(services.clone(), auth.clone());
         let router = router(services.clone(), auth.clone());
         Self { services, auth, token: token.reveal().to_owned(), api, router, clock }

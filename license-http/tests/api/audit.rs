@@ -69,6 +69,7 @@ async fn change_is_recorded_with_actor_action_and_values() {
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({
         "state": new(json!("active")), "product": new(json!("default")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
+        "plan_version": new(json!(1)), "overrides": new(json!([])),
         "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
         "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
         "term": new(created.json()["term"].clone()), "updates_until": new(json!(null)),
@@ -77,7 +78,7 @@ async fn change_is_recorded_with_actor_action_and_values() {
     assert_eq!(fields, expected);
     let state = |before: &str, after: &str| json!({ "state": changed(json!(before), json!(after)) });
     let expected = [
-        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
+        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "overrides": changed(json!([]), json!(["max_domains"])), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
         json!(["license.suspend", state("active", "suspended")]),
         json!(["license.reinstate", state("suspended", "active")]),
         json!(["license.renew", { "expires_at": changed(expires_at, renewed) }]),
@@ -190,6 +191,8 @@ async fn every_changing_route_is_audited() {
         let (token_id, _) = token(&access, "usage:read", None).await;
         match path.rsplit('/').next() {
             Some("enable") => _ = app.post(&format!("{endpoint_path}/disable")).await,
+            Some("archive") => _ = app.post("/api/v1/plans/perpetual/unarchive").await,
+            Some("unarchive") => _ = app.post("/api/v1/plans/perpetual/archive").await,
             Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
             _ => {}
         }
@@ -200,7 +203,8 @@ async fn every_changing_route_is_audited() {
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
             .replace("{block_id}", blocks["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
-            .replace("{email}", EMAIL);
+            .replace("{email}", EMAIL)
+            .replace("{name}", if path.starts_with("/api/v1/products") { "editor" } else { "perpetual" });
         let target = match (method.as_str(), path) {
             ("DELETE", "/api/v1/licenses/{id}/grants") => format!("{target}?feature=a"),
             _ => target,
@@ -216,6 +220,12 @@ async fn every_changing_route_is_audited() {
             }
             ("POST", "/api/v1/licenses/{id}/blocked") => Some(json!({ "domain": "a.com" })),
             ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),
+            ("POST", "/api/v1/products") => Some(json!({ "name": "editor", "display_name": "Editor" })),
+            ("PUT", "/api/v1/products/{name}") => Some(json!({ "display_name": "Editor X" })),
+            ("POST", "/api/v1/plans") => {
+                Some(json!({ "name": "new", "max_domains": 1, "max_devices": 1, "term_days": 30 }))
+            }
+            ("PUT", "/api/v1/plans/{name}") => Some(json!({ "max_domains": 3 })),
             ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(settings("b")),
             ("POST", "/api/v1/webhook-endpoints/{id}/replay") => Some(json!({ "since": NOW })),
             _ => None,

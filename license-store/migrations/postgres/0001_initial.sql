@@ -32,7 +32,10 @@ CREATE TABLE licenses (
     grants          TEXT COLLATE "C" NOT NULL DEFAULT '[]',
     state_reason    TEXT COLLATE "C",
     -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
-    blocks          TEXT COLLATE "C" NOT NULL DEFAULT '[]'
+    blocks          TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    -- The version of the plan, and a JSON array of the limits that are not those of the plan.
+    plan_version    BIGINT           NOT NULL,
+    overrides       TEXT COLLATE "C" NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -44,7 +47,7 @@ CREATE INDEX licenses_by_expiry ON licenses (expiry_notice_days, expires_at)
 CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_notice_at IS NOT NULL;
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
--- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
+-- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan and its version, as in pro@3;
 -- NULL if the license is revoked, whose devices are never idle.
 CREATE TABLE activations (
     license_id    TEXT COLLATE "C" NOT NULL REFERENCES licenses (id),
@@ -328,3 +331,37 @@ CREATE INDEX audit_by_actor ON audit (actor_token, sequence);
 CREATE INDEX audit_by_token ON audit (token_id, sequence);
 CREATE INDEX audit_by_endpoint ON audit (endpoint_id, sequence);
 CREATE INDEX audit_by_action ON audit (action, sequence);
+
+-- One row: the number of changes of products and plans. Its lock is held by a change of them.
+CREATE TABLE catalog (
+    revision BIGINT NOT NULL
+);
+
+INSERT INTO catalog VALUES (0);
+
+CREATE TABLE products (
+    name         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    display_name TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL
+);
+
+-- `managed_by` is the source that manages the plan, such as a file.
+CREATE TABLE plans (
+    name        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    product     TEXT COLLATE "C" NOT NULL REFERENCES products (name),
+    archived_at BIGINT,
+    managed_by  TEXT COLLATE "C",
+    revision    BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL
+);
+
+-- Versions are numbered from 1 without gaps and never change. `terms` is a JSON object.
+CREATE TABLE plan_versions (
+    plan       TEXT COLLATE "C" NOT NULL REFERENCES plans (name),
+    version    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    terms      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (plan, version)
+);

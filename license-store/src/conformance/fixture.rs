@@ -101,10 +101,15 @@ pub(super) fn fresh_digest() -> KeyDigest {
 
 /// Builds a license with a unique id. Later licenses have higher ids.
 pub(super) fn new_license(spec: &LicenseSpec) -> NewLicense {
+    new_license_in(&plans(), spec)
+}
+
+/// As [`new_license`], with a plan of this catalog.
+pub(super) fn new_license_in(plans: &PlanCatalog, spec: &LicenseSpec) -> NewLicense {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = LicenseId::parse(&format!("lic_{:020}", NEXT.fetch_add(1, Ordering::Relaxed))).expect("an id");
     let sealed = SealedKey::from_bytes(vec![0, 1, 0xff]);
-    create(id, (fresh_digest(), sealed), spec, None, &plans(), at(0)).expect("a license in bounds")
+    create(id, (fresh_digest(), sealed), spec, None, plans, at(0)).expect("a license in bounds")
 }
 
 /// Creates a license.

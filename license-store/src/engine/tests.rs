@@ -1,5 +1,7 @@
 //! An engine that is built as in the first example has the defaults of the server.
 
+mod catalog;
+
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! A store in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +12,8 @@ use license_core::command::{
 use license_core::key::KeyDigest;
 use license_core::license::{ActivationId, ActivationKind, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
-    ActivationStore, CatalogStore, ChangeStream, Created, LicenseCount, LicenseQuery, LicenseRecord,
-    LicenseStore, Page, PageRequest, StoreError, StoreHealth,
+    ActivationStore, ChangeStream, Created, LicenseQuery, LicenseRecord, LicenseStore, Page, PageRequest,
+    StoreError, StoreHealth,
 };
 use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
 use license_core::validation::{Claim, LicenseSnapshot};
@@ -167,38 +167,17 @@ impl ActivationStore for MemoryStore {
     }
 
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
-        let IdleQuery { plan, before, limit } = *query;
+        let IdleQuery { plan, version, before, limit } = *query;
         let data = self.current();
         let records = data.licenses.values().map(|entry| &entry.record);
         let mut idle: Vec<_> = records
-            .filter(|record| record.license().plan == plan)
+            .filter(|record| record.license().plan == plan && record.license().plan_version == version)
             .filter(|record| record.license().state != LicenseState::Revoked)
             .filter_map(|record| Some((record.least_recently_seen_at()?, record.license().id.clone())))
             .filter(|(seen_at, _)| *seen_at < before)
             .collect();
         idle.sort();
         Ok(idle.into_iter().take(limit as usize).map(|(_, id)| id).collect())
-    }
-}
-
-#[async_trait]
-impl CatalogStore for MemoryStore {
-    async fn plans_in_use(&self) -> Result<Vec<String>> {
-        let data = self.data();
-        let licenses = data.licenses.values().map(|entry| entry.record.license());
-        let in_use = licenses.filter(|license| license.state != LicenseState::Revoked);
-        let plans: BTreeSet<_> = in_use.map(|license| &license.plan).collect();
-        Ok(plans.into_iter().cloned().collect())
-    }
-
-    async fn count_licenses(&self, now: DateTime<Utc>) -> Result<Vec<LicenseCount>> {
-        let mut counts = BTreeMap::new();
-        for entry in self.data().licenses.values() {
-            let license = entry.record.license();
-            *counts.entry((license.plan.clone(), license.status(now))).or_default() += 1;
-        }
-        let count = |((plan, status), count)| LicenseCount { plan, status, count };
-        Ok(counts.into_iter().map(count).collect())
     }
 }
 

@@ -127,4 +127,10 @@ flaws! {
     CreatesOneByOne => "licenses::create::batch_is_stored_whole_or_not_at_all",
     /// Does not store which domains and devices are blocked.
     ForgetsBlocks => "licenses::blocks::blocked_name_is_denied_on_every_handle",
+    /// Reads the catalog and decides, lets others run, then writes.
+    ChangesCatalogInTwoSteps => "catalog::races::racing_plan_changes_are_all_made",
+    /// Replaces the terms of a plan instead of adding a version.
+    ReplacesPlanVersions => "catalog::commands::every_catalog_field_is_stored",
+    /// Writes changes of the catalog without their audit entries.
+    ForgetsAuditOfCatalog => "catalog::commands::catalog_changes_are_audited",
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use chrono::SubsecRound;
+use license_core::catalog::{PlanEntry, PlanVersion};
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
-    ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore,
+    CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore,
+    WebhookStore,
 };
 use license_core::usage::{Day, UsageTally};
 
@@ -258,6 +260,39 @@ impl Layer for Mutant {
             change.from = self.inner.heartbeat().await?;
         }
         self.inner.move_heartbeat(&change).await
+    }
+
+    async fn execute_catalog(
+        &self,
+        command: &CatalogCommand,
+        context: &CatalogContext,
+    ) -> Result<CatalogOutcome> {
+        let mut context = context.clone();
+        match self.flaw {
+            Flaw::ForgetsAuditOfCatalog => context.by = None,
+            Flaw::ChangesCatalogInTwoSteps => {
+                let before = Arc::clone(&self.inner.data().catalog);
+                gap().await;
+                let CatalogDecision { outcome, changes } = decide_catalog(before, command, &context);
+                if let Some(changes) = changes {
+                    self.inner.data().catalog = changes.catalog;
+                }
+                return Ok(outcome);
+            }
+            _ => {}
+        }
+        let outcome = self.inner.execute_catalog(command, &context).await?;
+        if self.flaw == Flaw::ReplacesPlanVersions {
+            let mut data = self.inner.data();
+            let catalog = Arc::clone(&data.catalog);
+            let plans = catalog.entries().cloned().map(|entry| {
+                let first = PlanVersion { version: 1, ..entry.current().clone() };
+                PlanEntry { versions: vec![first], ..entry }
+            });
+            let products = catalog.products().cloned();
+            data.catalog = Arc::new(PlanCatalog::from_stored(catalog.revision(), products, plans));
+        }
+        Ok(outcome)
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

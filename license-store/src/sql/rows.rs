@@ -2,6 +2,7 @@
 
 mod activations;
 mod audit;
+mod catalog;
 mod events;
 mod licenses;
 mod reader;
@@ -9,8 +10,9 @@ mod tokens;
 mod usage;
 mod webhooks;
 
-pub(super) use activations::{activation_row, idle_plan, new_activation_row};
+pub(super) use activations::{activation_row, idle_plan, new_activation_row, plan_version};
 pub(super) use audit::audit_row;
+pub(super) use catalog::{plan_values, plan_version_values, product_values};
 pub(super) use events::event_row;
 pub(super) use licenses::{NO_NOTICE, license_row, license_values};
 pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};

@@ -30,6 +30,7 @@ macro_rules! statements {
 mod activations;
 mod anomalies;
 mod audit;
+mod catalog;
 mod clock;
 mod compaction;
 mod events;
@@ -50,6 +51,7 @@ mod webhooks;
 pub(super) use activations::ActivationStatements;
 pub(super) use anomalies::AnomalyStatements;
 pub(super) use audit::AuditStatements;
+pub(super) use catalog::CatalogStatements;
 pub(super) use clock::ClockStatements;
 pub(super) use compaction::CompactionStatements;
 pub(super) use events::EventStatements;
@@ -88,6 +90,7 @@ pub(super) struct Statements {
     pub(super) audit: AuditStatements,
     pub(super) clock: ClockStatements,
     pub(super) transfer: TransferStatements,
+    pub(super) catalog: CatalogStatements,
 }
 
 impl Statements {
@@ -109,6 +112,7 @@ impl Statements {
             audit: AuditStatements::new::<D>(),
             clock: ClockStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
+            catalog: CatalogStatements::new::<D>(),
         }
     }
 }

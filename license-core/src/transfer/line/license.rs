@@ -57,6 +57,8 @@ pub struct LicenseLine {
     pub(crate) state_reason: Option<Reason>,
     #[serde(default, skip_serializing_if = "Blocks::is_empty")]
     pub(crate) blocks: Blocks,
+    /// `None` is the current version of the plan.
+    pub(crate) plan_version: Option<u32>,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
@@ -156,6 +158,8 @@ impl LicenseLine {
             grants,
             state_reason,
             blocks,
+            plan_version,
+            overrides: _,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -181,6 +185,7 @@ impl LicenseLine {
             grants,
             state_reason,
             blocks,
+            plan_version: Some(plan_version),
             notes: Vec::new(),
             anchor_day,
             term: Some(term.into()),

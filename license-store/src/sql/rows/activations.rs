@@ -112,7 +112,12 @@ pub(crate) fn new_activation_row(license: &License, activation: &Activation) -> 
     activation_row(license, activation, &LastSeen::default(), activation.created_at)
 }
 
-/// Returns the plan by which `find_idle` finds the license; `None` if it is revoked.
-pub(crate) fn idle_plan(license: &License) -> Option<&str> {
-    (license.state != LicenseState::Revoked).then_some(license.plan.as_str())
+/// Returns the plan version by which `find_idle` finds the license; `None` if it is revoked.
+pub(crate) fn idle_plan(license: &License) -> Option<String> {
+    (license.state != LicenseState::Revoked).then(|| plan_version(&license.plan, license.plan_version))
+}
+
+/// Returns a plan version as one text. No name of a plan has an `@`.
+pub(crate) fn plan_version(plan: &str, version: u32) -> String {
+    format!("{plan}@{version}")
 }

@@ -49,6 +49,8 @@ impl<R: SqlRow> Reader<'_, R> {
             grants: self.parsed("grants", |text| serde_json::from_str(text))?,
             state_reason: self.maybe_parsed("state_reason", Reason::parse)?,
             blocks: self.parsed("blocks", Blocks::from_json)?,
+            plan_version: self.parse("plan_version", self.int("plan_version")?, u32::try_from)?,
+            overrides: self.json("overrides")?,
         })
     }
 
@@ -124,6 +126,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         grants,
         state_reason,
         blocks,
+        plan_version,
+        overrides,
     } = license;
     [
         id.as_str().into(),
@@ -152,6 +156,8 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         json!(grants).to_string().into(),
         state_reason.as_ref().map(Reason::as_str).into(),
         blocks.to_json().into(),
+        i64::from(*plan_version).into(),
+        json!(overrides).to_string().into(),
     ]
 }
 

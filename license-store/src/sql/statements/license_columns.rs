@@ -33,7 +33,7 @@ impl Column {
 }
 
 /// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
-pub(crate) const COLUMNS: [Column; 26] = [
+pub(crate) const COLUMNS: [Column; 28] = [
     text("id"),
     bytes("key_digest").indexed(),
     bytes("sealed_key"),
@@ -60,6 +60,8 @@ pub(crate) const COLUMNS: [Column; 26] = [
     text("grants"),
     text("state_reason"),
     text("blocks"),
+    int("plan_version"),
+    text("overrides"),
 ];
 
 /// The names, separated by commas.

@@ -39,8 +39,6 @@ statements! {
             "SELECT {columns}, {} AS bindings FROM licenses l WHERE key_digest = $1",
             D::json_rows("kind, value", &bindings::<D>())
         ),
-        plans_in_use: "SELECT plan FROM (SELECT DISTINCT plan FROM licenses) AS used \
-             WHERE EXISTS (SELECT 1 FROM licenses WHERE licenses.plan = used.plan AND state <> 'revoked')",
         /// Counts licenses by plan and state, and those whose term has ended at `$1`.
         count: "SELECT plan, state, COUNT(*) AS n, COUNT(CASE WHEN expires_at <= $1 THEN 1 END) AS ended \
                 FROM licenses GROUP BY plan, state",

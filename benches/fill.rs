@@ -26,12 +26,14 @@ const PER_CUSTOMER: usize = 10;
 pub(crate) const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
-    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days, product, customer_domain, at_limit, ends_at) \
+    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days, product, customer_domain, at_limit, ends_at, term_starts, term_started_at, plan_version, overrides) \
     SELECT value ->> 0, BYTES(value ->> 1HEX), BYTES(value ->> 2HEX), value ->> 3, value ->> 4, value ->> 5, \
     CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), CAST(value ->> 9 AS BIGINT), \
     CAST(value ->> 10 AS BIGINT), CAST(value ->> 11 AS BIGINT), CAST(value ->> 12 AS BIGINT), value ->> 13, \
     CAST(value ->> 14 AS BIGINT), CAST(value ->> 15 AS BIGINT), CAST(value ->> 16 AS BIGINT), value ->> 17, value ->> 18, CAST(value ->> 19 AS BIGINT), \
-    CAST(value ->> 20 AS BIGINT) FROM ITEMS";
+    CAST(value ->> 20 AS BIGINT), 'issue', \
+    CAST(value ->> 10 AS BIGINT), \
+    CAST(value ->> 18 AS BIGINT), value ->> 19 FROM ITEMS";
 const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, last_seen_at, last_seen_day, validations) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5, \
     CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0 FROM ITEMS";
@@ -277,6 +279,8 @@ fn license_row(license: &License) -> Value {
         email.map(CustomerEmail::domain),
         u8::from(license.is_at_limit()),
         license.expires_at.map_or(i64::MAX, |time| time.timestamp_micros()),
+        license.plan_version,
+        json!(license.overrides).to_string(),
     ])
 }
 
@@ -288,7 +292,7 @@ fn activation_row(license: &License, activation: &Activation) -> Value {
         binding.kind().as_str(),
         binding.value(),
         created_at.timestamp_micros(),
-        license.plan
+        format!("{}@{}", license.plan, license.plan_version)
     ])
 }
 

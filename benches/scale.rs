@@ -141,7 +141,7 @@ impl FilledDatabase {
 
     async fn read_by_key(&mut self, known: &IssuedLicense) -> Duration {
         let domain = known.domain(self.rng.random_range(0..known.domains));
-        let claim = Claim { domain: Some(domain), fingerprint: None };
+        let claim = Claim { domain: Some(domain), ..Claim::default() };
         let start = now();
         let snapshot = self.store.find_by_key(&known.digest, &claim).await;
         let took = start.elapsed();
@@ -153,7 +153,7 @@ impl FilledDatabase {
     /// activation is timed.
     async fn activate(&mut self, known: &IssuedLicense, context: &CommandContext) -> Duration {
         self.activated += 1;
-        let claim = Claim { domain: None, fingerprint: Some(device(self.activated)) };
+        let claim = Claim { fingerprint: Some(device(self.activated)), ..Claim::default() };
         let start = now();
         let outcome = self.store.execute(&known.id, &Command::Activate(claim), context).await;
         let took = start.elapsed();
@@ -323,6 +323,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         expected_version: None,
         by: None,
         idempotency: None,
+        reason: None,
     };
     let mut filled = Vec::new();
     for &size in sizes {

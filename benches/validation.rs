@@ -68,7 +68,7 @@ fn parts(criterion: &mut Criterion) {
     let license = License { activated_at: Some(now), ..new.license };
     let bindings = new.activations.into_iter().map(|activation| activation.binding);
     let snapshot = LicenseSnapshot::new(Arc::new(license), bindings);
-    let claim = Claim { domain: DomainName::parse("example.com").ok(), fingerprint: None };
+    let claim = Claim { domain: DomainName::parse("example.com").ok(), ..Claim::default() };
     criterion.bench_function("evaluate", |bench| {
         bench.iter(|| evaluate(black_box(&snapshot), black_box(&claim), &plans, now));
     });

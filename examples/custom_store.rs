@@ -23,6 +23,7 @@ use license_store::conformance::{Handle, Harness, StreamScope};
 use tokio::sync::Mutex;
 
 type Result<T> = std::result::Result<T, StoreError>;
+type Licenses = BTreeMap<LicenseId, LicenseRecord>;
 
 /// Licenses in memory. Clones share them. The lock covers everything; a database locks one license.
 #[derive(Clone, Debug, Default)]
@@ -30,32 +31,34 @@ pub(crate) struct MapStore(Arc<Mutex<Data>>);
 
 #[derive(Debug, Default)]
 struct Data {
-    licenses: BTreeMap<LicenseId, LicenseRecord>,
+    licenses: Licenses,
     used_keys: UsedKeys,
     settings: HashMap<String, Vec<u8>>,
     /// The last batch of each writer.
     batches: HashMap<WriterId, u64>,
 }
 
-impl Data {
-    /// A database has an index for this.
-    fn find(&self, digest: &KeyDigest) -> Option<&LicenseRecord> {
-        self.licenses.values().find(|record| record.license().key_digest == *digest)
-    }
+/// A database has an index for this.
+fn find<'a>(licenses: &'a Licenses, digest: &KeyDigest) -> Option<&'a LicenseRecord> {
+    licenses.values().find(|record| record.license().key_digest == *digest)
 }
 
 #[async_trait]
 impl LicenseStore for MapStore {
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
-        let (data, license) = (&mut *self.0.lock().await, &new.license);
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
+        let data = &mut *self.0.lock().await;
         if let Some(created) = data.used_keys.created(new) {
             return Ok(created);
         }
-        if data.licenses.contains_key(&license.id) || data.find(&license.key_digest).is_some() {
-            return Err(StoreError::AlreadyExists { what: "the license id or key" });
+        let mut all = data.licenses.clone(); // A database rolls back instead.
+        for one in new {
+            let (id, key) = (&one.license.id, &one.license.key_digest);
+            if find(&all, key).is_some() || all.insert(id.clone(), LicenseRecord::new(one)).is_some() {
+                return Err(StoreError::AlreadyExists { what: "the license id or key" });
+            }
         }
-        data.used_keys.add(new.idempotency.as_ref(), &new.events);
-        data.licenses.insert(license.id.clone(), LicenseRecord::new(new));
+        data.licenses = all;
+        data.used_keys.add_created(new);
         Ok(Created::New)
     }
 
@@ -72,7 +75,7 @@ impl LicenseStore for MapStore {
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             let digest = changes.license.key_digest;
-            if digest != record.license().key_digest && data.find(&digest).is_some() {
+            if digest != record.license().key_digest && find(&data.licenses, &digest).is_some() {
                 return Err(StoreError::AlreadyExists { what: "the license key" });
             }
             // A store with an `EventStore` writes the events in the same commit.
@@ -98,7 +101,7 @@ impl LicenseStore for MapStore {
     }
 
     async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Result<Option<LicenseSnapshot>> {
-        Ok(self.0.lock().await.find(digest).map(|record| record.snapshot(claim)))
+        Ok(find(&self.0.lock().await.licenses, digest).map(|record| record.snapshot(claim)))
     }
 
     async fn get(&self, id: &LicenseId) -> Result<Option<LicenseDetail>> {

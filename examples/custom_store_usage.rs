@@ -191,8 +191,8 @@ impl LicenseStore for ReportingStore {
         Ok(())
     }
 
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        self.licenses.create(new).await
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created, StoreError> {
+        self.licenses.create_all(new).await
     }
 
     async fn execute(

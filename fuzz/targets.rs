@@ -70,12 +70,13 @@ pub(crate) fn domain(data: &[u8]) {
 /// they resolve names.
 pub(crate) fn body(data: &[u8]) {
     let Some((route, body)) = data.split_first() else { return };
-    let (method, path) = match route % 5 {
+    let (method, path) = match route % 6 {
         0 => ("POST", "/api/v1/validate"),
         1 => ("POST", "/api/v1/licenses"),
         2 => ("PUT", "/api/v1/licenses/lic_a1b2c3d4e5"),
         3 => ("POST", "/api/v1/licenses/lic_a1b2c3d4e5/suspend"),
-        _ => ("POST", "/api/v1/webhook-endpoints/whe_a1b2c3d4e5/replay"),
+        4 => ("POST", "/api/v1/webhook-endpoints/whe_a1b2c3d4e5/replay"),
+        _ => ("POST", "/api/v1/licenses/lic_a1b2c3d4e5/grants"),
     };
     let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
     send(authorised(request).body(Body::from(body.to_vec())).expect("a sound request"));

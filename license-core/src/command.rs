@@ -5,15 +5,18 @@
 
 mod activate;
 mod audit;
+mod block;
 mod change;
 mod create;
 mod draft;
 mod events;
+mod grant;
 mod idempotency;
 mod label;
 mod lifecycle;
 mod release;
 mod snapshot;
+mod term;
 
 use std::sync::Arc;
 
@@ -24,10 +27,11 @@ use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, ActivationKind, Binding, CustomerEmail, Label, License, LicenseChanged,
+    Activation, ActivationId, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
+    LicenseChanged, Reason,
 };
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
-use crate::validation::{Claim, Denial, evicted};
+use crate::validation::{Claim, Denial, DeniedLicense, evicted};
 
 pub use change::{LicensePatch, TargetState};
 pub use create::{LicenseSpec, NewLicense, create};
@@ -37,19 +41,20 @@ pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
-pub(crate) use lifecycle::supported_time;
+pub(crate) use release::refuse_customer_release;
+pub(crate) use term::{start_term, start_updates};
 
 /// A command on one license.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Takes all slots that a claim needs, or none, and sets `activated_at` if it is not set. Changes nothing
-    /// if the claim already holds its slots.
+    /// Takes all slots that a claim needs, or none, and sets `activated_at` if it is not set. Starts the term
+    /// if it waits for the first use. Changes nothing if the claim already holds its slots.
     Activate(Claim),
     /// Frees one slot.
     Release(ActivationId),
     /// Frees the slot of a domain or device for the customer, if the plan allows it.
-    Deactivate(Binding),
+    Deactivate(ActivationTarget),
     /// Frees the slots of devices unseen for the plan's idle time, least recently seen first. Denied as
     /// [`Denial::ActivationNotFound`] if no device is idle.
     ReleaseIdle,
@@ -59,7 +64,8 @@ pub enum Command {
     Suspend,
     /// Reinstates a suspended license.
     Reinstate,
-    /// Adds the plan's term to the later of now and `expires_at`.
+    /// Adds the plan's term to the later of now and `expires_at`, and its updates window to the later of now and
+    /// `updates_until`.
     Renew,
     /// Changes fields.
     Change(LicensePatch),
@@ -75,6 +81,14 @@ pub enum Command {
     EraseCustomer(Erasure),
     /// Revokes the license. Final.
     Revoke,
+    /// Grants a feature, in place of the grant with the same feature and source.
+    AddGrant(Grant),
+    /// Removes a grant.
+    RemoveGrant(GrantId),
+    /// Blocks a domain or a device, and frees its slot if it holds one.
+    Block(ActivationTarget),
+    /// Removes a block.
+    Unblock(BlockId),
 }
 
 /// The activations that a decision needs.
@@ -104,6 +118,14 @@ impl Reads {
             fingerprint: claim.fingerprint.as_ref().map(|fingerprint| fingerprint.as_str().to_owned()),
         }
     }
+
+    /// Returns the activation with this id, or those that could cover this binding.
+    fn of_target(target: &ActivationTarget) -> Self {
+        match target {
+            ActivationTarget::Id(id) => Self::One(id.clone()),
+            ActivationTarget::Binding(binding) => Self::of_claim(&Claim::of(binding)),
+        }
+    }
 }
 
 impl Command {
@@ -113,7 +135,7 @@ impl Command {
         match self {
             Self::Activate(claim) => Reads::of_claim(claim),
             Self::Release(id) | Self::Label(id, _) => Reads::One(id.clone()),
-            Self::Deactivate(binding) => Reads::of_claim(&Claim::of(binding)),
+            Self::Deactivate(target) | Self::Block(target) => Reads::of_target(target),
             Self::Change(change) if change.domains.is_some() => Reads::Domains,
             Self::Suspend
             | Self::Reinstate
@@ -122,7 +144,10 @@ impl Command {
             | Self::RotateKey { .. }
             | Self::EraseCustomer(_)
             | Self::ReleaseIdle
-            | Self::Revoke => Reads::Nothing,
+            | Self::Revoke
+            | Self::AddGrant(_)
+            | Self::RemoveGrant(_)
+            | Self::Unblock(_) => Reads::Nothing,
         }
     }
 
@@ -141,7 +166,11 @@ impl Command {
             | Self::Reinstate
             | Self::Change(_)
             | Self::EraseCustomer(_)
-            | Self::Revoke => None,
+            | Self::Revoke
+            | Self::AddGrant(_)
+            | Self::RemoveGrant(_)
+            | Self::Block(_)
+            | Self::Unblock(_) => None,
         }
     }
 
@@ -152,10 +181,10 @@ impl Command {
         license: &License,
         context: &CommandContext,
     ) -> Option<LeastRecentlySeen> {
-        let plan = context.plans.get(&license.plan)?;
+        let plan = context.plans.version(&license.plan, license.plan_version)?;
         match self {
             Self::Activate(Claim { fingerprint: Some(_), .. }) => {
-                let limit = evicted(license.slots(ActivationKind::Device), plan)?;
+                let limit = evicted(license, plan)?;
                 (limit > 0).then_some(LeastRecentlySeen { before: None, limit })
             }
             Self::ReleaseIdle => {
@@ -180,6 +209,9 @@ pub struct CommandContext {
     pub by: Option<Arc<Actor>>,
     /// The idempotency key of the request, if any. It must be stored in the commit of the change.
     pub idempotency: Option<Idempotency>,
+    /// The reason that the caller gives, for the events and the audit. A suspended or revoked license and a
+    /// block keep it.
+    pub reason: Option<Reason>,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -205,6 +237,8 @@ pub enum CommandOutcome {
     Repeated(Arc<License>),
     /// Denied by a rule; nothing changed.
     Denied(Denial),
+    /// The claim of [`Command::Activate`] was denied; nothing changed. Has the license as read under the lock.
+    NotActivated(DeniedLicense),
 }
 
 /// The result of a decision.
@@ -232,7 +266,7 @@ pub struct Changes {
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
     /// The address to replace in the stored events and audit entries of this license, after all other
-    /// writes. Metadata in the audit and all labels are removed too.
+    /// writes. Metadata and reasons in the audit and all labels are removed too.
     pub erased: Option<Erasure>,
     /// The idempotency key to add, with the first of the events.
     pub idempotency: Option<Idempotency>,
@@ -279,14 +313,17 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
     let View { license, activations, eviction_candidates, used_key: _ } = view;
-    let mut draft = Draft::new(license, context.now);
+    let mut draft = Draft { reason: context.reason.clone(), ..Draft::new(license, context.now) };
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
-            activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans)
+            match activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans) {
+                Ok(()) => Ok(()),
+                Err(denials) => return not_activated(denials, draft.license),
+            }
         }
         Command::Release(id) => release::release(&mut draft, activations, id),
-        Command::Deactivate(binding) => release::deactivate(&mut draft, activations, binding, &context.plans),
+        Command::Deactivate(target) => release::deactivate(&mut draft, activations, target, &context.plans),
         Command::ReleaseIdle => release::release_idle(&mut draft, &eviction_candidates, &context.plans),
         Command::Label(id, label) => label::label(&mut draft, activations, id, label.as_ref()),
         Command::Suspend => lifecycle::suspend(&mut draft),
@@ -302,6 +339,10 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
             lifecycle::revoke(&mut draft);
             Ok(())
         }
+        Command::AddGrant(new) => grant::add(&mut draft, new),
+        Command::RemoveGrant(id) => grant::remove(&mut draft, id),
+        Command::Block(target) => block::block(&mut draft, activations, target),
+        Command::Unblock(id) => block::unblock(&mut draft, id),
     };
     if let Err(denial) = result {
         return denied(denial);
@@ -316,13 +357,20 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
             .chain(eviction_candidates.iter().map(|candidate| &candidate.activation))
             .collect();
         let entry = audit::decided(&before, &read, command, changes, by, context.now);
-        changes.audit = Some(entry);
+        changes.audit = Some(AuditEntry { reason: context.reason.clone(), ..entry });
     }
     decision
 }
 
 fn denied(denial: Denial) -> Decision {
     Decision { outcome: CommandOutcome::Denied(denial), changes: None }
+}
+
+fn not_activated(denials: Vec<Denial>, license: License) -> Decision {
+    match DeniedLicense::new(denials, Arc::new(license)) {
+        Ok(license) => Decision { outcome: CommandOutcome::NotActivated(license), changes: None },
+        Err(denial) => denied(denial),
+    }
 }
 
 #[cfg(test)]

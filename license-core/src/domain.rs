@@ -52,10 +52,11 @@ const EXEMPT_BELOW: [&str; 4] = [".localhost", ".test", ".local", ".internal"];
 /// [`covering_names`](Self::covering_names): the host `www.example.com` is below `*.example.com`. The stored
 /// text does not contain it.
 ///
-/// # Not checked
+/// # Public suffixes
 ///
-/// There is no list of public suffixes: `co.uk` is a name like any other, and so is a single label such as
-/// `intranet`. Both are counted.
+/// A wildcard of a public suffix, such as `*.co.uk` or `*.github.io`, would cover domains of many owners. It
+/// cannot be registered. A name without a wildcard is not checked: `co.uk` and a single label such as
+/// `intranet` are names like any other, and are counted.
 #[derive(Clone, Debug)]
 pub struct DomainName {
     /// Inline for most names: each license in memory has several, and each recorded validation has a copy.
@@ -105,7 +106,7 @@ impl DomainName {
 
     /// Parses a domain that an admin registers: as [`parse`](Self::parse), or `*.` and at least two labels.
     ///
-    /// `*.www.example.com` keeps its `www.`. Exempt names and addresses take no wildcard.
+    /// `*.www.example.com` keeps its `www.`. Exempt names, addresses and public suffixes take no wildcard.
     ///
     /// # Errors
     /// Returns a [`DomainError`] with the reason why the host or the wildcard is invalid.
@@ -115,13 +116,18 @@ impl DomainName {
     ///
     /// assert!(DomainName::parse_registered("*.Example.com")?.is_wildcard());
     /// assert_eq!(DomainName::parse_registered("*.com"), Err(DomainError::WildcardTooWide));
+    /// assert_eq!(DomainName::parse_registered("*.co.uk"), Err(DomainError::WildcardOfPublicSuffix));
     /// # Ok::<(), DomainError>(())
     /// ```
     pub fn parse_registered(typed: &str) -> Result<Self, DomainError> {
         match split_host(typed)? {
             Host::Text(host) if host.contains('*') => {
                 let base = host.strip_prefix('*').and_then(|rest| rest.strip_prefix(DOTS));
-                Self::wildcard(base.ok_or(DomainError::MisplacedWildcard)?)
+                let wildcard = Self::wildcard(base.ok_or(DomainError::MisplacedWildcard)?)?;
+                if wildcard.is_above_public_suffix() {
+                    return Err(DomainError::WildcardOfPublicSuffix);
+                }
+                Ok(wildcard)
             }
             host => Ok(Self::from_host(host)?.fold_www()),
         }
@@ -256,6 +262,12 @@ impl DomainName {
             return Err(DomainError::NameTooLong);
         }
         Ok(Self { text: text.into(), kind: DomainKind::Wildcard, had_www: false })
+    }
+
+    /// Returns whether this is a wildcard of a public suffix. Stored wildcards are not checked: the list grows,
+    /// and a license with an old wildcard must stay readable.
+    fn is_above_public_suffix(&self) -> bool {
+        self.text.strip_prefix("*.").is_some_and(|base| psl::suffix_str(base) == Some(base))
     }
 
     fn fold_www(mut self) -> Self {

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use crate::access::Scope;
+use crate::catalog::FeatureNameError;
+use crate::catalog_command::CatalogDenial;
 use crate::clock::RngError;
 use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
-use crate::license::{FingerprintError, LicenseId};
+use crate::license::{ActivationIdError, FingerprintError, LicenseId};
 use crate::limits;
 use crate::store::{SearchSort, StoreError};
 use crate::usage::UsageError;
@@ -74,9 +76,19 @@ pub enum ServiceError {
     /// The cursor is not from a search with this filter and order.
     #[error("the cursor is not from a search with the same filter and sort")]
     SearchCursor,
+    /// A batch has no license, or too many licenses or domains. Nothing was created.
+    #[error(
+        "a batch must have 1 to {} licenses, and at most {} domains in all",
+        limits::BATCH_LICENSES,
+        limits::BATCH_DOMAINS
+    )]
+    BatchSize,
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
+    /// A rule denied the command on the catalog. Nothing changed.
+    #[error("{0}")]
+    Catalog(CatalogDenial),
 }
 
 /// The kind of a resource that was not found.
@@ -130,6 +142,9 @@ pub enum ValidateError {
     /// The text is not a fingerprint.
     #[error("{0}")]
     Fingerprint(#[from] FingerprintError),
+    /// The text is not an activation id.
+    #[error("{0}")]
+    Activation(#[from] ActivationIdError),
     /// The store failed. Nothing was counted.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -141,6 +156,15 @@ pub enum ValidateError {
         /// Its plan.
         plan: String,
     },
+    /// The text is not the name of a product.
+    #[error("the name of a product must be 1 to {} of a–z, 0–9, _ and -", limits::PLAN_NAME_BYTES)]
+    Product,
+    /// A text is not the name of a feature.
+    #[error("{0}")]
+    Feature(#[from] FeatureNameError),
+    /// The request asks for more than [`limits::FEATURES_PER_REQUEST`] features.
+    #[error("a validation can ask for at most {} features", limits::FEATURES_PER_REQUEST)]
+    TooManyFeatures,
 }
 
 /// The reason why a service cannot start on a store.
@@ -153,12 +177,6 @@ pub enum SetupError {
     /// The random number generator failed. Nothing changed.
     #[error(transparent)]
     Rng(#[from] RngError),
-    /// A license has a plan that the catalog lacks.
-    #[error("licenses have the plan {plan:?}, which is not in the catalog: add it")]
-    PlanUnknown {
-        /// The plan.
-        plan: String,
-    },
     /// The database has keys with another prefix or length.
     #[error("the database has keys with the prefix {prefix}: set the same key format")]
     KeyFormatDiffers {
@@ -168,6 +186,9 @@ pub enum SetupError {
     /// The key format is invalid.
     #[error(transparent)]
     KeyFormat(#[from] KeyFormatError),
+    /// The plans cannot be applied to the catalog of the database.
+    #[error("{0}")]
+    Catalog(CatalogDenial),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

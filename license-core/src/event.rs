@@ -24,7 +24,7 @@ text_enum! {
         LicenseActivated = "license.activated",
         /// `license.updated`; the data has the names of the changed `fields`.
         LicenseUpdated = "license.updated",
-        /// `license.suspended`
+        /// `license.suspended`; the data has the `reason`, or null.
         LicenseSuspended = "license.suspended",
         /// `license.reinstated`
         LicenseReinstated = "license.reinstated",
@@ -32,7 +32,7 @@ text_enum! {
         LicenseRenewed = "license.renewed",
         /// `license.key_rotated`
         LicenseKeyRotated = "license.key_rotated",
-        /// `license.revoked`
+        /// `license.revoked`; the data has the `reason`, or null.
         LicenseRevoked = "license.revoked",
         /// `license.customer_erased`: the customer was erased.
         LicenseCustomerErased = "license.customer_erased",
@@ -49,7 +49,8 @@ text_enum! {
         LicenseUnusualUsage = "license.unusual_usage",
         /// `activation.created`; the data has the `activation`: `id`, `kind` and `name`.
         ActivationCreated = "activation.created",
-        /// `activation.released`; the data has the `activation` and the `reason`.
+        /// `activation.released`; the data has the `activation`, the `cause` (`admin`, `customer`, `evicted` or
+        /// `idle`) and the `reason` that the vendor gave, or null.
         ActivationReleased = "activation.released",
         /// `activation.labelled`; the data has the `activation`, without the label.
         ActivationLabelled = "activation.labelled",
@@ -57,6 +58,14 @@ text_enum! {
         EndpointDisabled = "webhook_endpoint.disabled",
         /// `webhook_endpoint.test`: requested by an admin and delivered to that endpoint only.
         EndpointTest = "webhook_endpoint.test",
+        /// `license.over_limit`: a validation took a slot beyond the limit, as the plan allows. The data has
+        /// `kind`, `used` and `limit`.
+        LicenseOverLimit = "license.over_limit",
+        /// `activation.blocked`: a domain or device was blocked; the data has the `block`: `id`, `kind` and
+        /// `name`, and the `reason`, or null.
+        ActivationBlocked = "activation.blocked",
+        /// `activation.unblocked`: a block was removed; the data has the `block`.
+        ActivationUnblocked = "activation.unblocked",
     }
 }
 

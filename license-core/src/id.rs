@@ -53,6 +53,8 @@ pub(crate) use {random_id, stored_bytes};
 
 /// Maximum length of an id: a prefix of four, and 40 symbols.
 const ID_BYTES: usize = 44;
+/// Symbols of the 80 bits that follow the time.
+const RANDOM_SYMBOLS: usize = 16;
 /// Crockford's base32 in lower case.
 const ID_SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -136,6 +138,22 @@ macro_rules! ordered_id {
     };
 }
 
+impl LicenseId {
+    /// Returns the next id of the same time. The last one is followed by the first one.
+    pub(crate) fn next(&self) -> Self {
+        let mut next = self.clone();
+        let end = usize::from(self.len);
+        for symbol in next.bytes[end.saturating_sub(RANDOM_SYMBOLS)..end].iter_mut().rev() {
+            let index = ID_SYMBOLS.iter().position(|known| known == symbol).unwrap_or_default();
+            *symbol = ID_SYMBOLS[(index + 1) % ID_SYMBOLS.len()];
+            if index + 1 < ID_SYMBOLS.len() {
+                break;
+            }
+        }
+        next
+    }
+}
+
 /// Returns the part after the prefix of a generated id: 48 bits of milliseconds, then 80 other bits.
 fn symbols_of(now: DateTime<Utc>, last: [u8; 10]) -> [u8; 26] {
     let mut bytes = [0_u8; 16];
@@ -193,6 +211,19 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
+
+    #[test]
+    fn next_id_is_of_the_same_time() {
+        for (id, next) in [
+            ("lic_0123456789zzzzzzzzzzzzzzz0", "lic_0123456789zzzzzzzzzzzzzzz1"),
+            ("lic_012345678900000000000000za", "lic_012345678900000000000000zb"),
+            ("lic_01234567890000000000000azz", "lic_01234567890000000000000b00"),
+            ("lic_0123456789hzzzzzzzzzzzzzzz", "lic_0123456789j000000000000000"),
+            ("lic_0123456789zzzzzzzzzzzzzzzz", "lic_01234567890000000000000000"),
+        ] {
+            assert_eq!(LicenseId::parse(id).unwrap().next(), LicenseId::parse(next).unwrap(), "{id}");
+        }
+    }
 
     #[test]
     fn ids_are_ordered_by_time_and_unique() {

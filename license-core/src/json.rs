@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::catalog::Limit;
+use crate::catalog::{Limit, TermStart};
 use crate::debug::partial_debug;
-use crate::license::{Activation, CustomerEmail, CustomerName, ExternalId, LicenseDetail, Metadata};
+use crate::license::{
+    Activation, CustomerEmail, CustomerName, ExternalId, Grants, LicenseDetail, LicenseTerm, Metadata, Reason,
+};
 
 /// The JSON of a license. Clients depend on the first fourteen names and their order.
 #[derive(Clone, Serialize)]
@@ -32,6 +34,25 @@ pub struct LicenseJson<'a> {
     product: &'a str,
     customer_name: Option<&'a str>,
     external_id: Option<&'a str>,
+    term: TermJson,
+    updates_until: Option<DateTime<Utc>>,
+    grants: &'a Grants,
+    state_reason: Option<&'a str>,
+    plan_version: u32,
+    overrides: Vec<&'static str>,
+}
+
+/// The start of a term.
+#[derive(Clone, Copy, Serialize)]
+struct TermJson {
+    starts: TermStart,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl From<LicenseTerm> for TermJson {
+    fn from(LicenseTerm { starts, started_at }: LicenseTerm) -> Self {
+        Self { starts, started_at }
+    }
 }
 
 impl<'a> LicenseJson<'a> {
@@ -64,6 +85,12 @@ impl<'a> LicenseJson<'a> {
             product: &license.product,
             customer_name: license.customer_name.as_ref().map(CustomerName::as_str),
             external_id: license.external_id.as_ref().map(ExternalId::as_str),
+            term: license.term.into(),
+            updates_until: license.updates_until,
+            grants: &license.grants,
+            state_reason: license.state_reason.as_ref().map(Reason::as_str),
+            plan_version: license.plan_version,
+            overrides: license.overrides.names(),
         }
     }
 }

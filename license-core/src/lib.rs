@@ -33,12 +33,15 @@
 pub mod access;
 mod builder;
 pub mod catalog;
+pub mod catalog_command;
 pub mod clock;
 pub mod command;
 mod debug;
 pub mod domain;
 pub mod error;
 pub mod event;
+#[cfg(feature = "system")]
+pub mod folder;
 mod id;
 pub mod job;
 pub mod json;

@@ -1,6 +1,7 @@
 //! Licenses: stored fields, status, customer, activations.
 
 mod activation;
+mod block;
 mod counters;
 mod customer;
 mod customer_name;
@@ -8,9 +9,15 @@ mod email_prefix;
 mod expiry_notice;
 mod external_id;
 mod fingerprint;
+mod grant;
+mod grant_source;
 mod label;
 mod metadata;
+mod numbered_id;
+mod overrides;
+mod reason;
 mod status;
+mod term;
 
 use std::sync::Arc;
 
@@ -20,7 +27,10 @@ use crate::catalog::{Limit, Plan};
 use crate::key::{KeyDigest, SealedKey};
 
 pub use crate::id::{IdError, LicenseId};
-pub use activation::{Activation, ActivationId, ActivationIdError, ActivationKind, Binding, ReleaseReason};
+pub use activation::{
+    Activation, ActivationId, ActivationIdError, ActivationKind, ActivationTarget, Binding, ReleaseCause,
+};
+pub use block::{Block, BlockId, BlockIdError, Blocks, BlocksError};
 pub use counters::Counters;
 pub use customer::{CustomerEmail, EmailError};
 pub use customer_name::{CustomerName, CustomerNameError};
@@ -28,9 +38,14 @@ pub use email_prefix::{EmailDomain, EmailPrefix, EmailPrefixError};
 pub use expiry_notice::{ExpiryNotice, Reminders, RemindersError};
 pub use external_id::{ExternalId, ExternalIdError};
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
+pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
+pub use overrides::Overrides;
+pub use reason::{Reason, ReasonError};
 pub use status::{Expiry, LicenseState, Status};
+pub use term::LicenseTerm;
 
 /// The part of a license that commands change. Validations change [`Counters`].
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +90,24 @@ pub struct License {
     pub customer_name: Option<CustomerName>,
     /// The id of the license in another system of the vendor. No other license has it.
     pub external_id: Option<ExternalId>,
+    /// The day of the month on which terms in months and years end, or the last day of a shorter month.
+    /// `None` if neither the license nor its updates window ends.
+    pub anchor_day: Option<u8>,
+    /// The start of the term.
+    pub term: LicenseTerm,
+    /// End of the updates window: versions that are released later are not covered. `None` if the plan has no
+    /// such window, or if the term has not started.
+    pub updates_until: Option<DateTime<Utc>>,
+    /// Features beyond those of the plan.
+    pub grants: Grants,
+    /// The reason why the license is suspended or revoked, if one was given.
+    pub state_reason: Option<Reason>,
+    /// The blocked domains and devices.
+    pub blocks: Blocks,
+    /// The version of the plan that the license was sold with or moved to.
+    pub plan_version: u32,
+    /// The limits that are not those of the plan version.
+    pub overrides: Overrides,
 }
 
 impl License {
@@ -103,6 +136,24 @@ impl License {
     pub fn is_at_limit(&self) -> bool {
         let kinds = [ActivationKind::Domain, ActivationKind::Device];
         kinds.into_iter().map(|kind| self.slots(kind)).any(|slots| slots.used > 0 && !slots.has_free())
+    }
+
+    /// Returns the slots of one kind with the hard limit: what the plan admits beyond the limit is part of it.
+    #[must_use]
+    pub fn slots_with_over_limit(&self, kind: ActivationKind, plan: &Plan) -> Slots {
+        let more = match kind {
+            ActivationKind::Domain => plan.over_limit.domains,
+            ActivationKind::Device => plan.over_limit.devices,
+        };
+        let slots = self.slots(kind);
+        let limit = slots.limit.as_number().map(|limit| limit.saturating_add(more));
+        Slots { limit: limit.into(), ..slots }
+    }
+
+    /// Returns whether more slots of one kind are in use than its limit.
+    #[must_use]
+    pub fn is_over_limit(&self) -> bool {
+        [ActivationKind::Domain, ActivationKind::Device].into_iter().any(|kind| self.slots(kind).is_over())
     }
 
     /// Returns whether the license is read with all its bindings, because it has at most
@@ -151,6 +202,12 @@ impl Slots {
     #[must_use]
     pub fn has_free(self) -> bool {
         self.limit.admits_one_more(self.used)
+    }
+
+    /// Returns whether more slots are in use than the limit.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.limit.as_number().is_some_and(|limit| self.used > limit.into())
     }
 }
 

@@ -74,6 +74,12 @@ pub const USAGE_DAYS: u32 = 3_653;
 pub const MAX_SLOTS: u32 = 10_000_000;
 /// Longest term, grace or idle time of a plan, in days (100 years).
 pub const PLAN_DAYS: u32 = 36_525;
+/// Longest term or updates window of a plan, in months (100 years).
+pub const PLAN_MONTHS: u32 = 1_200;
+/// Longest term or updates window of a plan, in years.
+pub const PLAN_YEARS: u32 = 100;
+/// Exempt hosts that one plan lists.
+pub const EXEMPT_HOSTS: usize = 100;
 /// Features of one plan.
 pub const PLAN_FEATURES: usize = 256;
 /// Last year of a time; RFC 3339 has four digits.
@@ -110,3 +116,31 @@ pub const IMPORTED_KEY_FORMATS: usize = 16;
 pub const IMPORT_LINE_BYTES: usize = 256 * 1024;
 /// Activations of one license in an import.
 pub const IMPORT_ACTIVATIONS: usize = 1_000_000;
+/// Longest name of a feature, in bytes.
+pub const FEATURE_NAME_BYTES: usize = 64;
+/// Longest text of a feature, in bytes.
+pub const FEATURE_TEXT_BYTES: usize = 256;
+/// Features that one validation can ask for.
+pub const FEATURES_PER_REQUEST: usize = 64;
+/// Grants of one license.
+pub const GRANTS: usize = 64;
+/// Longest source of a grant, in bytes.
+pub const GRANT_SOURCE_BYTES: usize = 100;
+/// Longest reason of a change, in bytes.
+pub const REASON_BYTES: usize = 255;
+/// Blocked domains and devices of one license. They are read with the license.
+pub const BLOCKS: usize = 100;
+/// Licenses of one batch.
+pub const BATCH_LICENSES: u32 = 1_000;
+/// Domains of all licenses of one batch.
+pub const BATCH_DOMAINS: usize = 10_000;
+/// Activations that a customer can list.
+pub const CUSTOMER_ACTIVATIONS: u32 = 500;
+/// Longest display name of a product, in bytes.
+pub const PRODUCT_DISPLAY_NAME_BYTES: usize = 100;
+/// Products.
+pub const PRODUCTS: usize = 100;
+/// Plans, archived ones included.
+pub const PLANS: usize = 500;
+/// Versions of one plan.
+pub const PLAN_VERSIONS: usize = 500;

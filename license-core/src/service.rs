@@ -10,12 +10,16 @@
 
 mod access;
 mod activations;
+mod catalog;
 mod clock;
 mod clock_and_rng;
 mod context;
+mod current_catalog;
+mod customer_activations;
 mod customers;
 mod events;
 mod health;
+mod issue;
 mod key_formats;
 mod licenses;
 mod limit_throttle;
@@ -39,9 +43,11 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;
 pub use context::{ServiceContext, ServiceOptions};
+pub use customer_activations::{CustomerActivation, CustomerActivations, ListRequest};
 pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
@@ -100,6 +106,8 @@ pub struct Services {
     pub clock: ClockService,
     /// Finds licenses.
     pub search: SearchService,
+    /// Manages products and plans.
+    pub catalog: CatalogService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -108,16 +116,14 @@ pub struct Services {
 }
 
 impl Services {
-    /// Creates all services, after checking that the store fits the options.
+    /// Creates all services, after checking that the store fits the options, and applies the plans of the
+    /// options to the catalog. If the clock is implausible, the services start, and time-driven jobs wait.
     ///
     /// # Errors
-    /// Returns [`SetupError`] as [`ServiceContext::open`], and [`SetupError::PlanUnknown`] if the catalog
-    /// lacks the plan of a license. Then only the data keys and key format of a new store are written. If the
-    /// clock is implausible, the services start, and time-driven jobs wait.
+    /// Returns [`SetupError`] as [`ServiceContext::open_stored`].
     pub async fn open(stores: impl Into<Stores>, options: ServiceOptions) -> Result<Self, SetupError> {
         let Stores { store, licenses, tokens, health } = stores.into();
-        let context = ServiceContext::open(&*licenses, options).await?;
-        check_plans(&*store, &context).await?;
+        let context = ServiceContext::open_stored(&*licenses, store.clone(), options).await?;
         context.reload_key_formats(&*store).await?;
         let clock = ClockService::new(store.clone(), context.sources.clone());
         clock.look().await?;
@@ -158,9 +164,11 @@ impl Services {
                 store: store.clone(),
                 audit: store.clone(),
                 licenses: licenses.clone(),
+                catalog: store.clone(),
                 context: context.clone(),
             },
             clock,
+            catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
             licenses_store: licenses,
             transfer_store: store.clone(),
             catalog_store: store,
@@ -177,8 +185,8 @@ impl Services {
 
     /// Returns the plans that licenses can have.
     #[must_use]
-    pub fn plans(&self) -> &PlanCatalog {
-        &self.context.plans
+    pub fn plans(&self) -> Arc<PlanCatalog> {
+        self.context.plans()
     }
 
     /// Checks that the store answers, and returns whether changes of other nodes arrive.
@@ -254,15 +262,6 @@ impl Services {
     pub async fn reload_key_formats(&self) -> Result<(), ServiceError> {
         Ok(self.context.reload_key_formats(&*self.transfer_store).await?)
     }
-}
-
-/// Checks that no license has a plan that is missing.
-async fn check_plans(
-    store: &(impl CatalogStore + ?Sized),
-    context: &ServiceContext,
-) -> Result<(), SetupError> {
-    let missing = store.plans_in_use().await?.into_iter().find(|plan| context.plans.get(plan).is_none());
-    missing.map_or(Ok(()), |plan| Err(SetupError::PlanUnknown { plan }))
 }
 
 #[cfg(test)]

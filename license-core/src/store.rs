@@ -16,7 +16,7 @@
 //! | [`WebhookStore`] | endpoints and deliveries |
 //! | [`TokenStore`], [`AuditStore`] | API tokens and the audit log |
 //! | [`TransferStore`] | export and import |
-//! | [`CatalogStore`] | which plans are in use |
+//! | [`CatalogStore`] | products and plans |
 //! | [`ClockStore`] | the heartbeat of the clock |
 //! | [`SearchStore`] | search licenses, list customers |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |

@@ -2,7 +2,7 @@
 
 use license_core::catalog::{Plan, PlanCatalog};
 use license_core::domain::DomainName;
-use license_core::license::{ActivationId, Fingerprint};
+use license_core::license::{ActivationId, Fingerprint, Grant, GrantSource};
 use license_core::license::{CustomerEmail, LicenseId, Metadata};
 use serde_json::json;
 
@@ -16,6 +16,9 @@ const TEXTS: &[(&str, &str, Accepts)] = &[
     ("licenses.metadata, a text", "note", |text| Metadata::from_json(json!({"a": [{"b": text}]})).is_ok()),
     ("licenses.metadata, a key", "note", |text| Metadata::from_json(json!({"a": [{text: 1}]})).is_ok()),
     ("licenses.metadata, a first key", "note", |text| Metadata::from_json(json!({text: 1})).is_ok()),
+    ("licenses.grants, a feature", "export", |text| Grant::new(text, true).is_ok()),
+    ("licenses.grants, a value", "gold", |text| Grant::new("export", text).is_ok()),
+    ("licenses.grants, a source", "sub_17", |text| GrantSource::parse(text).is_ok()),
     ("activations.id", "act_a1b2_1", |text| ActivationId::parse(text).is_ok()),
     ("activations.value, a domain", "*.example.com", |text| DomainName::parse_registered(text).is_ok()),
     ("activations.value, a device", "device 1", |text| Fingerprint::parse(text).is_ok()),

@@ -3,6 +3,7 @@
 mod accept;
 mod body;
 mod fields;
+pub(crate) mod grant;
 mod header;
 mod path;
 mod prefer;
@@ -12,10 +13,11 @@ pub(crate) mod value;
 
 pub(crate) use accept::preferred;
 pub(crate) use body::read_json;
-pub(crate) use fields::{Fields, NoInput};
-pub(crate) use header::{IdempotencyHeader, LicenseCommand, NoIdempotencyKey};
-pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
+pub(crate) use fields::{Fields, NoBody, NoInput, ReasonBody};
+pub(crate) use header::{IdempotencyHeader, IfMatch, LicenseCommand, NoIdempotencyKey};
+pub(crate) use path::{ActivationPath, BlockPath, CustomerPath, LicensePath, NamePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use prefer::prefers_lenient;
 pub(crate) use query::{NoQuery, Query};
+pub(crate) use unknown_name::UnknownName;

@@ -6,6 +6,7 @@ mod document;
 mod error_responses;
 mod operation;
 mod operations;
+mod plan_terms;
 mod request_bodies;
 mod responses;
 mod schema;

@@ -1,5 +1,6 @@
 //! Error responses: problem details of RFC 9457, and the refusals of the calls that need only a license key.
 
+mod catalog;
 mod code;
 mod convert;
 
@@ -75,6 +76,17 @@ impl Problem {
             None => field,
         });
         self
+    }
+
+    /// Names the field within `parent`, unless it is `parent` itself.
+    pub(crate) fn within(self, parent: &str) -> Self {
+        match self.field.as_deref() {
+            Some(field) if field != parent => {
+                let field = format!("{parent}.{field}");
+                self.at(field)
+            }
+            _ => self,
+        }
     }
 
     /// An invalid header or parameter.

@@ -2,19 +2,25 @@
 
 pub(crate) mod activations;
 pub(crate) mod audit;
+mod batches;
+pub(crate) mod blocks;
+pub(crate) mod customer_activations;
 pub(crate) mod customers;
 pub(crate) mod deactivate;
 #[cfg(feature = "webhooks")]
 pub(crate) mod deliveries;
 pub(crate) mod events;
+mod grants;
 pub(crate) mod health;
 mod key_request;
 mod license_table;
 pub(crate) mod licenses;
 mod metrics;
 mod not_found;
+pub(crate) mod plans;
 #[cfg(all(feature = "process-metrics", target_os = "linux"))]
 mod process_metrics;
+pub(crate) mod products;
 pub(crate) mod search;
 pub(crate) mod tokens;
 pub(crate) mod usage;
@@ -40,6 +46,7 @@ use crate::state::HttpState;
 
 const VALIDATE: &str = "/api/v1/validate";
 const DEACTIVATE: &str = "/api/v1/deactivate";
+const LIST_ACTIVATIONS: &str = "/api/v1/activations/list";
 
 /// A route and the scopes it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +68,9 @@ impl Route {
 /// Returns all routes except those of the OpenAPI document. The routers are built from the same tables.
 pub(crate) fn routes() -> Vec<Route> {
     let probes = probe_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
-    let with_key = [VALIDATE, DEACTIVATE].map(|path| Route::public(Method::POST, path));
-    let admin = license_table().into_iter().chain(webhook_table()).chain(access_table());
+    let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS].map(|path| Route::public(Method::POST, path));
+    let admin =
+        license_table().into_iter().chain(webhook_table()).chain(access_table()).chain(catalog_table());
     let admin =
         admin.map(|AdminRoute { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) });
     probes.chain(with_key).chain(admin).collect()
@@ -115,6 +123,13 @@ fn license_table() -> Vec<AdminRoute> {
         POST "/api/v1/licenses/search" [LicensesRead] search::search;
         GET "/api/v1/customers" [LicensesRead] customers::list;
         GET "/api/v1/customers/{email}" [LicensesRead] customers::get;
+        POST "/api/v1/licenses/{id}/grants" [LicensesWrite] grants::add;
+        DELETE "/api/v1/licenses/{id}/grants" [LicensesWrite] grants::remove;
+        POST "/api/v1/licenses/batch" [LicensesWrite] batches::create;
+        POST "/api/v1/licenses/{id}/activations/{activation_id}/block" [LicensesWrite] blocks::block_activation;
+        GET "/api/v1/licenses/{id}/blocked" [LicensesRead] blocks::list;
+        POST "/api/v1/licenses/{id}/blocked" [LicensesWrite] blocks::block_name;
+        DELETE "/api/v1/licenses/{id}/blocked/{block_id}" [LicensesWrite] blocks::unblock;
     }
 }
 
@@ -153,15 +168,36 @@ fn access_table() -> Vec<AdminRoute> {
     }
 }
 
+fn catalog_table() -> Vec<AdminRoute> {
+    table! {
+        POST "/api/v1/products" [CatalogWrite] products::create;
+        GET "/api/v1/products" [CatalogRead] products::list;
+        GET "/api/v1/products/{name}" [CatalogRead] products::get;
+        PUT "/api/v1/products/{name}" [CatalogWrite] products::change;
+        DELETE "/api/v1/products/{name}" [CatalogWrite] products::delete;
+        POST "/api/v1/plans" [CatalogWrite] plans::create;
+        GET "/api/v1/plans" [CatalogRead] plans::list;
+        GET "/api/v1/plans/{name}" [CatalogRead] plans::get;
+        GET "/api/v1/plans/{name}/versions" [CatalogRead] plans::versions;
+        PUT "/api/v1/plans/{name}" [CatalogWrite] plans::change;
+        POST "/api/v1/plans/{name}/archive" [CatalogWrite] plans::archive;
+        POST "/api/v1/plans/{name}/unarchive" [CatalogWrite] plans::unarchive;
+    }
+}
+
 /// Builds the routes that need no authentication.
 pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
     let validate = post(validate::validate).fallback(key_request::method_not_allowed);
     let deactivate = post(deactivate::deactivate).fallback(key_request::method_not_allowed);
-    let (validate, deactivate) = match cors(options) {
-        Some(cors) => (validate.layer(cors.clone()), deactivate.layer(cors)),
-        None => (validate, deactivate),
-    };
-    open(probe_table()).route(VALIDATE, validate).route(DEACTIVATE, deactivate)
+    let list = post(customer_activations::list).fallback(key_request::method_not_allowed);
+    let cors = cors(options);
+    [(VALIDATE, validate), (DEACTIVATE, deactivate), (LIST_ACTIVATIONS, list)].into_iter().fold(
+        open(probe_table()),
+        |router, (path, handler)| match &cors {
+            Some(cors) => router.route(path, handler.layer(cors.clone())),
+            None => router.route(path, handler),
+        },
+    )
 }
 
 /// Builds the route of all metrics for a private address.
@@ -187,6 +223,7 @@ pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestL
         .into_iter()
         .chain(webhook_table())
         .chain(access)
+        .chain(catalog_table())
         .fold(Router::new(), |router, AdminRoute { method: _, path, scopes, handler }| {
             router.route(path, handler.route_layer(from_fn_with_state(scopes, require_scopes)))
         })

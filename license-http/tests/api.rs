@@ -10,6 +10,7 @@ mod api {
     mod auth;
     mod bad_requests;
     mod call;
+    mod claims;
     mod contract;
     mod cors;
     mod customers;
@@ -18,6 +19,8 @@ mod api {
     mod faults;
     #[cfg(feature = "geoip")]
     mod geoip;
+    mod grants;
+    mod handling;
     mod health;
     mod hints;
     mod idempotency;
@@ -29,11 +32,13 @@ mod api {
     mod mount;
     mod own_auth;
     mod paging;
+    mod plans;
     mod preconditions;
     mod scopes;
     mod search;
     mod security_headers;
     mod socket;
+    mod terms;
     mod tokens;
     mod untrusted_proxy;
     mod usage;

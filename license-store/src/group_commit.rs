@@ -105,6 +105,10 @@ impl GroupCommit {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl LicenseStore for GroupCommit {
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created, StoreError> {
+        self.store().create_all(new).await
+    }
+
     async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
         self.store().create(new).await
     }

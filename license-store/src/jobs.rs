@@ -1,6 +1,7 @@
 //! Background jobs of the engine. Each is safe on any number of nodes at once.
 
 mod anomalies;
+mod catalog;
 mod clock;
 mod expiry;
 mod idle_devices;
@@ -9,6 +10,7 @@ mod retention;
 mod rounds;
 
 pub use anomalies::AnomaliesJob;
+pub use catalog::CatalogJob;
 pub use clock::ClockJob;
 pub use expiry::ExpiryJob;
 pub use idle_devices::IdleDevicesJob;

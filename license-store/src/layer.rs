@@ -10,7 +10,7 @@ macro_rules! with_ports {
     ($callback:ident $($target:ty)?) => {
         $crate::layer::$callback! { $($target;)?
             port LicenseStore {
-                async fn create(&self, new: &NewLicense) -> Created;
+                async fn create_all(&self, new: &[NewLicense]) -> Created;
                 async fn execute(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> CommandOutcome;
                 async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> ();
                 async fn find_by_key(&self, digest: &KeyDigest, claim: &Claim) -> Option<LicenseSnapshot>;
@@ -112,7 +112,10 @@ macro_rules! with_ports {
                 async fn settings_with_prefix(&self, prefix: &str) -> Vec<(String, Vec<u8>)>;
             }
             port CatalogStore {
-                async fn plans_in_use(&self) -> Vec<String>;
+                async fn load_catalog(&self, known: u64) -> Option<PlanCatalog>;
+                async fn execute_catalog(
+                    &self, command: &CatalogCommand, context: &CatalogContext
+                ) -> CatalogOutcome;
                 async fn count_licenses(&self, now: DateTime<Utc>) -> Vec<LicenseCount>;
             }
             port ClockStore {
@@ -229,6 +232,8 @@ pub(crate) mod prelude {
     pub(crate) use async_trait::async_trait;
     pub(crate) use chrono::{DateTime, Utc};
     pub(crate) use license_core::access::*;
+    pub(crate) use license_core::catalog::PlanCatalog;
+    pub(crate) use license_core::catalog_command::*;
     pub(crate) use license_core::command::*;
     pub(crate) use license_core::event::*;
     pub(crate) use license_core::key::KeyDigest;

@@ -10,7 +10,9 @@ use license_core::access::{Actor, Principal};
 use license_core::clock::ManualClock;
 use license_core::command::{IdempotencyKey, LicensePatch, LicenseSpec};
 use license_core::key::Secret;
-use license_core::license::{CustomerEmail, CustomerName, Metadata, MetadataPatch};
+use license_core::license::{
+    ActivationTarget, Binding, CustomerEmail, CustomerName, Fingerprint, Metadata, MetadataPatch, Reason,
+};
 use license_core::service::{ServiceOptions, Services};
 use license_core::store::FullStore;
 use license_core::webhook::{Attempt, AttemptResult, EndpointSettings, EventSelection};
@@ -47,6 +49,10 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     let id = &issued.detail.license.id;
     let licenses = services.licenses.by(&actor).with_idempotency_key(key);
     licenses.renew(id).await.expect("renewed");
+    let because = licenses.with_reason(Reason::parse("as note-on-old says").ok());
+    let device = Binding::Device(Fingerprint::parse("d1").expect("a fingerprint"));
+    because.block(id, ActivationTarget::Binding(device)).await.expect("blocked");
+    because.suspend(id).await.expect("suspended");
     for outgoing in webhooks.lease(9, 9, TimeDelta::minutes(1)).await.expect("deliveries").deliveries {
         let body = format!("thank you, {}", TRACES[0]);
         let result = AttemptResult::Answered { status: 200, retry_after: None, body };

@@ -41,6 +41,7 @@ fn validation(id: &LicenseId) -> Validation {
     let claim = Claim {
         domain: Some(DomainName::parse("example.com").expect("a domain")),
         fingerprint: Some(Fingerprint::parse("device").expect("a fingerprint")),
+        ..Claim::default()
     };
     Validation::new(id.clone(), now(), ValidationOutcome::Valid, claim)
 }
@@ -52,6 +53,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         expected_version: None,
         by: None,
         idempotency: None,
+        reason: None,
     };
     store.execute(id, command, &context).await.map(drop)
 }

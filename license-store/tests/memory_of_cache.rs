@@ -42,7 +42,7 @@ async fn issue(store: &SqliteStore, number: u32, domains: Vec<String>, metadata:
 }
 
 async fn load(cache: &Cache, digest: &KeyDigest, domain: &str) {
-    let claim = Claim { domain: DomainName::parse(domain).ok(), fingerprint: None };
+    let claim = Claim { domain: DomainName::parse(domain).ok(), ..Claim::default() };
     cache.find_by_key(digest, &claim).await.expect("a store").expect("a license");
 }
 

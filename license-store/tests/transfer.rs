@@ -7,4 +7,5 @@ mod transfer {
     mod round_trips;
     mod server;
     mod tables;
+    mod terms;
 }

@@ -50,6 +50,7 @@ pub(crate) async fn backup(args: &BackupArgs, flags: &DatabaseFlags) -> Result<E
     }
     backup::create(path, file).await.map_err(text)?;
     say(&format!("{database} is in {}", file.display()));
+    name_unfinished(file);
     let shown = secret_file.display();
     match secret.map(|secret| secret.create_file(&secret_file)) {
         Some(Ok(true)) => {
@@ -71,12 +72,14 @@ pub(crate) async fn restore(args: &RestoreArgs, flags: &DatabaseFlags) -> Result
     let file = &args.file;
     let _starting = database.lock_folder();
     let secret = new_secret(&database, file)?;
+    check_secret(&database, file, secret.as_ref()).await?;
     let target = if args.force { Target::MayHaveData } else { Target::MustBeEmpty };
     backup::restore(file, path, target).await.map_err(|error| match &error {
         BackupError::HasData { .. } => format!("{error}; --force replaces it"),
         _ => text(&error),
     })?;
     say(&format!("{database} is restored from {}", file.display()));
+    name_unfinished(path);
     let own = database.secret_file().unwrap_or_default();
     let shown = own.display();
     if secret_of_environment()?.is_some() {
@@ -101,6 +104,37 @@ fn new_secret(database: &Database, file: &Path) -> Result<Option<Secret>, String
         }
         (restored, None) => Ok(restored),
         _ => Ok(None),
+    }
+}
+
+/// Checks that the secret that the restored database will have opens the backup. `restored` is that of the
+/// backup.
+async fn check_secret(database: &Database, file: &Path, restored: Option<&Secret>) -> Result<(), String> {
+    let own = database.secret_file().unwrap_or_default();
+    let (source, secret) = match (secret_of_environment()?, restored) {
+        (Some(secret), _) => ("LICENSE_SECRET".to_owned(), Some(secret)),
+        (None, Some(secret)) => {
+            (beside(file, ".secret").display().to_string(), Secret::from_hex(&secret.to_hex()).ok())
+        }
+        (None, None) => (own.display().to_string(), Secret::load(&own).map_err(text)?),
+    };
+    match secret {
+        // The restoration reports what else is wrong with the file.
+        Some(secret) if matches!(backup::is_opened_by(file, &secret).await, Ok(false)) => Err(format!(
+            "{source} is not the secret of {}: nothing was restored; use the secret of the database that was backed up",
+            file.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Names what killed backups have left, which nothing else removes.
+fn name_unfinished(file: &Path) {
+    for left in backup::unfinished(file) {
+        say(&format!(
+            "{} is left from a backup that was killed; remove it, unless a backup is running",
+            left.display()
+        ));
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::backup::{self, BackupArgs, RestoreArgs};
+use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
 use crate::flags::Flags;
 use crate::tokens::{self, TokenCommand};
@@ -15,6 +16,9 @@ pub(crate) enum ServerCommand {
     /// Creates, lists and revokes API tokens; servers may be running
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Applies a file of plans to the database, or prints the plans; servers may be running
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
     /// Writes all licenses and their activations as JSON Lines; servers may be running
     Export(ExportArgs),
     /// Imports licenses from JSON Lines or CSV; servers may be running. Existing licenses are not changed,
@@ -36,6 +40,9 @@ impl ServerCommand {
     pub(crate) async fn run(&self, flags: &Flags) -> Result<ExitCode, String> {
         match self {
             Self::Token(command) => tokens::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS),
+            Self::Catalog(command) => {
+                catalog::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS)
+            }
             Self::Export(args) => transfer::export(args, flags).await,
             Self::Import(args) => transfer::import(args, flags).await,
             Self::Clock { command } => {

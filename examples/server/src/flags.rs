@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::byte_size::ByteSize;
@@ -62,7 +62,8 @@ pub(crate) struct Flags {
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
 
-    /// TOML file with the plans, instead of starter, professional and enterprise
+    /// TOML file with plans, which are applied at each start and cannot be changed by the API. Without it, starter,
+    /// professional and enterprise are written into a new database
     #[arg(long, global = true, env = "LICENSE_PLANS", value_name = "FILE")]
     plans: Option<PathBuf>,
 
@@ -318,14 +319,11 @@ impl Flags {
             .map_err(|error| format!("--key-prefix: {error}"))
     }
 
-    /// Loads the plans. Returns them with their source.
-    pub(crate) fn plans(&self) -> Result<(PlanCatalog, String), String> {
-        let Some(path) = &self.plans else { return Ok((PlanCatalog::standard(), "built in".to_owned())) };
-        let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|error| format!("--plans {shown}: {error}"))?;
-        let plans = PlanCatalog::from_toml(&text)
-            .map_err(|error| format!("--plans {shown}: {}", one_line(&error)))?;
-        Ok((plans, shown.to_string()))
+    /// Loads the plans of the file, if one is set. Returns them with its name.
+    pub(crate) fn plans(&self) -> Result<Option<(PlanCatalog, String)>, String> {
+        let Some(path) = &self.plans else { return Ok(None) };
+        let plans = read_plans(path).map_err(|error| format!("--plans {error}"))?;
+        Ok(Some((plans, path.display().to_string())))
     }
 
     /// Returns the admin token if one is set.
@@ -342,6 +340,13 @@ impl Flags {
         }
         Ok(token)
     }
+}
+
+/// Reads a file of plans.
+pub(crate) fn read_plans(path: &Path) -> Result<PlanCatalog, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    PlanCatalog::from_toml(&text).map_err(|error| format!("{shown}: {}", one_line(&error)))
 }
 
 /// Returns the secret from the environment if it is set. It is not a flag, because every user of the

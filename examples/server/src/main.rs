@@ -3,6 +3,7 @@
 
 mod backup;
 mod byte_size;
+mod catalog;
 mod clock;
 mod command;
 #[cfg(test)]
@@ -62,7 +63,7 @@ async fn main() -> ExitCode {
 /// Starts, serves until a signal, and stops. Wrong settings are found before anything is created.
 async fn run(flags: Flags) -> Result<(), String> {
     let key_format = flags.key_format()?;
-    let (plans, plans_from) = flags.plans()?;
+    let plans = flags.plans()?;
     let database = Database::parse(&flags.database)?;
     let given_token = flags.admin_token()?;
     let options = flags.network.listen_options()?;
@@ -89,9 +90,12 @@ async fn run(flags: Flags) -> Result<(), String> {
     let store = database.open().await.inspect_err(|_| secret.discard())?;
     drop(starting);
     database.warn_about_readable_files();
-    let (plan, names) = (plan_for_commands(&plans), plan_names(&plans));
-    let engine = Engine::builder(store, &secret.secret)
-        .plans(plans)
+    let builder = Engine::builder(store, &secret.secret);
+    let (builder, managed_by) = match plans {
+        Some((plans, file)) => (builder.plans_of(plans, &*file), Some(file)),
+        None => (builder, None),
+    };
+    let engine = builder
         .key_format(key_format)
         .cache(flags.validations.cache())
         .token_cache(flags.validations.token_cache())
@@ -128,8 +132,8 @@ async fn run(flags: Flags) -> Result<(), String> {
             address,
             database: shown,
             secret: secret.note,
-            plans: format!("{names} ({plans_from})"),
-            plan: plan.into(),
+            plans: shown_plans(&engine.catalog.current(), managed_by.as_deref()),
+            plan: plan_for_commands(&engine.catalog.current()).into(),
             admin_token,
         }
         .print();
@@ -180,11 +184,15 @@ fn plan_for_commands(plans: &PlanCatalog) -> Plan {
         let most = plan.max_domains.as_number().unwrap_or(u32::MAX);
         (registered, plan.max_domains == Limit::AtMost(0), most)
     };
-    plans.iter().min_by_key(soonest).map_or_else(|| Plan::new("none"), Clone::clone)
+    let available = plans.entries().filter(|entry| entry.is_available());
+    let available = available.map(|entry| &*entry.current().plan);
+    available.min_by_key(soonest).map_or_else(|| Plan::new("none"), Clone::clone)
 }
 
-fn plan_names(plans: &PlanCatalog) -> String {
-    plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ")
+/// Returns the names of the plans that can be sold, and where they are managed.
+fn shown_plans(plans: &PlanCatalog, file: Option<&str>) -> String {
+    let managed_in = file.unwrap_or("the database; manage them with /api/v1/plans");
+    format!("{} (in {managed_in})", plans.available().join(", "))
 }
 
 /// Describes why the engine does not start on a database, in terms of flags.
@@ -193,10 +201,7 @@ fn setup_error(database: &Database, error: &SetupError) -> String {
         SetupError::KeyFormatDiffers { prefix } => {
             format!("{database}: its keys start with {prefix}; start with --key-prefix {prefix}")
         }
-        SetupError::PlanUnknown { plan } => format!(
-            "{database}: licenses have the plan {plan:?}, which --plans lacks. Add it to the file, or start without \
-            --plans and change the plan of these licenses or revoke them"
-        ),
+        SetupError::Catalog(denial) => format!("{database}: --plans: {denial}"),
         error => format!("{database}: {error}"),
     }
 }

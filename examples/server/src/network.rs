@@ -97,8 +97,8 @@ pub(crate) struct NetworkFlags {
     write_timeout: NonZero<u16>,
 
     #[arg(long = "cors-origin", env = "LICENSE_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',',
-        value_parser = origin, help = "Origin of web pages that may call /validate and /deactivate from a browser, such as \
-        https://example.com, or *; may be repeated")]
+        value_parser = origin, help = "Origin of web pages that may call /validate, /deactivate and /activations/list from a \
+        browser, such as https://example.com, or *; may be repeated")]
     cors_origins: Vec<HeaderValue>,
 
     /// PEM file of the certificate and its chain, for HTTPS; reloaded when it changes

@@ -33,7 +33,7 @@ pub(crate) struct CreateArgs {
     name: TokenName,
 
     /// Comma-separated scopes: licenses:read, licenses:write, usage:read, webhooks:read, webhooks:write,
-    /// tokens:write, audit:read, admin
+    /// tokens:write, audit:read, catalog:read, catalog:write, admin
     #[arg(long, value_parser = Scopes::parse)]
     scopes: Scopes,
 

@@ -30,7 +30,7 @@ async fn with_service<T>(
     if matches!(database, Database::Memory) {
         return Err("memory: has no licenses, because it belongs to one process".to_owned());
     }
-    let (key_format, (plans, _)) = (flags.key_format()?, flags.plans()?);
+    let (key_format, plans) = (flags.key_format()?, flags.plans()?);
     database.check()?;
     let starting = database.lock_folder();
     let is_new = database.is_new();
@@ -43,8 +43,12 @@ async fn with_service<T>(
     if is_new && !dry_run {
         note(&format!("{database}: new; secret: {}", secret.note));
     }
-    let options =
-        ServiceOptions::new(&secret.secret, SystemClock, SystemRng).plans(plans).key_format(key_format);
+    let options = ServiceOptions::new(&secret.secret, SystemClock, SystemRng);
+    let options = options.key_format(key_format).keep_catalog();
+    let options = match plans {
+        Some((plans, file)) => options.plans_of(plans, file),
+        None => options,
+    };
     let result = match Services::open(Arc::clone(&store), options).await {
         Ok(services) => work(&services.transfer).await,
         Err(error) => Err(setup_error(database, &error)),

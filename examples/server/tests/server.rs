@@ -8,6 +8,8 @@ mod process;
 #[cfg(unix)]
 #[path = "server/backup.rs"]
 mod backup;
+#[path = "server/catalog.rs"]
+mod catalog;
 #[cfg(target_os = "linux")]
 #[path = "server/clock.rs"]
 mod clock;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::erasure::Erasure;
 use crate::id::{EndpointId, LicenseId, TokenId};
 use crate::key::ImportedKeyFormat;
+use crate::license::Reason;
 
 /// The identity of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +110,8 @@ pub struct AuditEntry {
     pub changes: Map<String, Value>,
     /// The changed metadata, or a label. Separate, because erasing a customer removes it.
     pub metadata: Option<Value>,
+    /// The reason that the actor gave. Erasing a customer removes it.
+    pub reason: Option<Reason>,
 }
 
 impl AuditEntry {
@@ -123,6 +126,7 @@ impl AuditEntry {
             endpoint_id: None,
             changes: Map::new(),
             metadata: None,
+            reason: None,
         }
     }
 

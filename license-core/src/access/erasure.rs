@@ -21,13 +21,13 @@ impl Erasure {
         (quoted(&self.email), quoted(&self.pseudonym))
     }
 
-    /// Replaces the address in the data of an event. If the address is found, also empties the metadata and
-    /// removes the name, and returns `true`. A name without an address counts as found, because it may be that
+    /// Replaces the address in the data of an event. If the address is found, also removes the metadata,
+    /// the name and reasons, and returns `true`. A name without an address counts as found, because it may be that
     /// of the customer.
     pub fn erase_from_event(&self, data: &mut Value) -> bool {
         let found = self.erase_from(data) | has_name_only(data);
         if found {
-            empty_personal(data);
+            remove_notes(data);
         }
         found
     }
@@ -52,18 +52,19 @@ fn has_name_only(data: &Value) -> bool {
     license["customer_email"].is_null() && license["customer_name"].is_string()
 }
 
-fn empty_personal(value: &mut Value) {
+/// Removes what the vendor noted about the customer: metadata, the name and reasons.
+fn remove_notes(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
                 match name.as_str() {
                     "metadata" => *value = json!({}),
-                    "customer_name" => *value = Value::Null,
-                    _ => empty_personal(value),
+                    "customer_name" | "reason" | "state_reason" => *value = Value::Null,
+                    _ => remove_notes(value),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(empty_personal),
+        Value::Array(items) => items.iter_mut().for_each(remove_notes),
         _ => {}
     }
 }

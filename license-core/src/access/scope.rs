@@ -21,6 +21,10 @@ text_enum! {
         TokensWrite = "tokens:write",
         /// Read the audit.
         AuditRead = "audit:read",
+        /// Read products and plans.
+        CatalogRead = "catalog:read",
+        /// Change products and plans.
+        CatalogWrite = "catalog:write",
         /// All permissions.
         Admin = "admin",
     }

@@ -7,8 +7,16 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::PlanCatalogError;
+use super::exempt_hosts::ExemptHosts;
 use super::feature::{FeatureValue, Features};
+use super::feature_name::FeatureName;
 use super::limit::Limit;
+use super::name::check_name;
+use super::over_limit::OverLimit;
+use super::product::DEFAULT_PRODUCT;
+use super::required_claim::{RequiredClaim, RequiredClaims};
+use super::term::{Term, term_or_short_form};
+use super::updates::{AfterExpiry, Updates};
 use crate::builder::setters;
 use crate::limits;
 
@@ -34,9 +42,6 @@ pub enum DevicePolicy {
     EvictOldest,
 }
 
-/// The name of the product of plans that name none.
-pub const DEFAULT_PRODUCT: &str = "default";
-
 /// The terms of licenses of one kind.
 ///
 /// ```
@@ -49,7 +54,7 @@ pub const DEFAULT_PRODUCT: &str = "default";
 /// assert_eq!(plan.max_devices, Limit::Unlimited);
 /// assert_eq!(plan.domain_policy, DomainPolicy::FreeClaim);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Plan {
@@ -65,18 +70,19 @@ pub struct Plan {
     /// Device limit of new licenses.
     #[serde(deserialize_with = "limit")]
     pub max_devices: Limit,
-    /// Days until a new license expires, and days that a renewal adds; `None` is perpetual.
-    #[serde(deserialize_with = "term")]
-    pub term_days: Option<u32>,
+    /// The term of new licenses, and the time that a renewal adds; `None` is perpetual. In files, `term_days` is
+    /// its short form.
+    #[serde(alias = "term_days", deserialize_with = "term_or_short_form")]
+    pub term: Option<Term>,
     /// Days after `expires_at` during which validations stay valid.
     #[serde(default)]
     pub grace_days: u32,
     /// The policy for unregistered domains.
     #[serde(default)]
     pub domain_policy: DomainPolicy,
-    /// Whether development hosts such as `localhost` and `*.test` are allowed and never counted.
-    #[serde(default = "yes")]
-    pub exempt_hosts: bool,
+    /// Hosts that are allowed and never counted.
+    #[serde(default)]
+    pub exempt_hosts: ExemptHosts,
     /// The policy for a new device if no slot is free.
     #[serde(default)]
     pub device_policy: DevicePolicy,
@@ -92,22 +98,28 @@ pub struct Plan {
     /// Features for the licensed software.
     #[serde(default)]
     pub features: Arc<Features>,
+    /// Which versions of the software a license covers; `None` is all.
+    pub updates: Option<Updates>,
+    /// Slots that validations can take beyond the limits.
+    #[serde(default)]
+    pub over_limit: OverLimit,
+    /// The parts that every claim must have; `None` requires the product, unless it is [`DEFAULT_PRODUCT`].
+    #[serde(default)]
+    pub require: Option<RequiredClaims>,
+}
+
+/// Returns whether the text can name a plan or a product.
+pub(crate) fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    (1..=limits::PLAN_NAME_BYTES).contains(&text.len()) && text.chars().all(allowed)
 }
 
 fn default_product() -> String {
     DEFAULT_PRODUCT.to_owned()
 }
 
-fn yes() -> bool {
-    true
-}
-
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
     number_or("unlimited", deserializer).map(Limit::from)
-}
-
-fn term<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    number_or("perpetual", deserializer)
 }
 
 fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -116,9 +128,12 @@ fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<O
     enum NumberOrWord {
         Number(u32),
         Word(String),
+        Null,
     }
     match NumberOrWord::deserialize(deserializer) {
         Ok(NumberOrWord::Number(number)) => Ok(Some(number)),
+        // JSON has `null` instead of the word.
+        Ok(NumberOrWord::Null) => Ok(None),
         Ok(NumberOrWord::Word(text)) if text == word => Ok(None),
         _ => Err(D::Error::custom(format_args!("expected a whole number, or the word {word:?}"))),
     }
@@ -133,16 +148,19 @@ impl Plan {
             product: default_product(),
             max_domains: Limit::Unlimited,
             max_devices: Limit::Unlimited,
-            term_days: None,
+            term: None,
             grace_days: 0,
             domain_policy: DomainPolicy::default(),
-            exempt_hosts: true,
+            exempt_hosts: ExemptHosts::default(),
             device_policy: DevicePolicy::default(),
             idle_days: None,
             customer_release: false,
             max_countries_per_day: None,
             max_devices_per_day: None,
             features: Arc::default(),
+            updates: None,
+            over_limit: OverLimit::default(),
+            require: None,
         }
     }
 
@@ -150,15 +168,24 @@ impl Plan {
         product: impl Into<String>,
         max_domains: impl Into<Limit>,
         max_devices: impl Into<Limit>,
-        term_days: impl Into<Option<u32>>,
+        term: impl Into<Option<Term>>,
         grace_days: u32,
         domain_policy: DomainPolicy,
-        exempt_hosts: bool,
+        exempt_hosts: impl Into<ExemptHosts>,
         device_policy: DevicePolicy,
         idle_days: impl Into<Option<u32>>,
         customer_release: bool,
         max_countries_per_day: impl Into<Option<u32>>,
         max_devices_per_day: impl Into<Option<u32>>,
+        updates: impl Into<Option<Updates>>,
+        over_limit: OverLimit,
+    }
+
+    /// Sets the parts that every claim must have.
+    #[must_use]
+    pub fn require(mut self, claims: impl IntoIterator<Item = RequiredClaim>) -> Self {
+        self.require = Some(claims.into_iter().collect());
+        self
     }
 
     /// Adds or replaces a feature.
@@ -168,10 +195,25 @@ impl Plan {
         self
     }
 
-    /// Returns the term; `None` is perpetual.
+    /// Returns whether every claim must have this part.
     #[must_use]
-    pub fn term(&self) -> Option<TimeDelta> {
-        self.term_days.map(|days| TimeDelta::days(days.into()))
+    pub fn requires(&self, claim: RequiredClaim) -> bool {
+        match &self.require {
+            Some(required) => required.contains(&claim),
+            None => claim == RequiredClaim::Product && self.product != DEFAULT_PRODUCT,
+        }
+    }
+
+    /// Sets a [`term`](field@Self::term) of some days that starts with the issue; `None` is perpetual.
+    #[must_use]
+    pub fn term_days(self, days: impl Into<Option<u32>>) -> Self {
+        self.term(days.into().map(Term::days))
+    }
+
+    /// Returns whether an expired license allows the versions that it covers.
+    #[must_use]
+    pub fn covers_old_versions(&self) -> bool {
+        self.updates.is_some_and(|updates| updates.after_expiry == AfterExpiry::OldVersions)
     }
 
     /// Returns whether the plan defines unusual usage.
@@ -194,27 +236,21 @@ impl Plan {
 
     pub(super) fn check(&self) -> Result<(), PlanCatalogError> {
         let bad = |reason: String| PlanCatalogError::Plan { plan: self.name.clone(), reason };
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        for (noun, name) in [("a plan", &self.name), ("a product", &self.product)] {
-            if name.is_empty() || name.len() > limits::PLAN_NAME_BYTES || !name.chars().all(allowed) {
-                return Err(bad(format!(
-                    "the name of {noun} must be 1 to {} of a–z, 0–9, _ and -",
-                    limits::PLAN_NAME_BYTES
-                )));
-            }
-        }
+        check_name("a plan", &self.name).map_err(bad)?;
+        check_name("a product", &self.product).map_err(bad)?;
         let (slots, days) = (limits::MAX_SLOTS, limits::PLAN_DAYS);
         for (name, number, most) in [
             ("max_domains", self.max_domains.as_number(), slots),
             ("max_devices", self.max_devices.as_number(), slots),
             ("grace_days", Some(self.grace_days), days),
+            ("over_limit.domains", Some(self.over_limit.domains), slots),
+            ("over_limit.devices", Some(self.over_limit.devices), slots),
         ] {
             if number.is_some_and(|number| number > most) {
                 return Err(bad(format!("{name} must be at most {most}")));
             }
         }
         for (name, number, most) in [
-            ("term_days", self.term_days, days),
             ("idle_days", self.idle_days, days),
             ("max_countries_per_day", self.max_countries_per_day, slots),
             ("max_devices_per_day", self.max_devices_per_day, slots),
@@ -223,8 +259,24 @@ impl Plan {
                 return Err(bad(format!("{name} must be 1 to {most}")));
             }
         }
+        let (term, updates) = (self.term.map(|term| term.period), self.updates.map(|updates| updates.period));
+        for (name, period) in [("term", term), ("updates", updates)] {
+            if period.is_some_and(|period| !period.is_supported()) {
+                let (months, years) = (limits::PLAN_MONTHS, limits::PLAN_YEARS);
+                return Err(bad(format!(
+                    "{name} must be 1 to {days} days, 1 to {months} months or 1 to {years} years"
+                )));
+            }
+        }
+        if self.exempt_hosts.listed().len() > limits::EXEMPT_HOSTS {
+            return Err(bad(format!("exempt_hosts can list at most {} hosts", limits::EXEMPT_HOSTS)));
+        }
         if self.features.len() > limits::PLAN_FEATURES {
             return Err(bad(format!("a plan can have at most {} features", limits::PLAN_FEATURES)));
+        }
+        for (name, value) in &*self.features {
+            FeatureName::parse(name).map_err(|error| bad(format!("feature {name:?}: {error}")))?;
+            value.check().map_err(|error| bad(format!("feature {name:?}: {error}")))?;
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::Draft;
+use super::term::start_term;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
-use crate::license::{Activation, ActivationKind, Binding, ReleaseReason, Slots};
+use crate::license::{Activation, ActivationKind, Binding, ReleaseCause, Slots};
 use crate::usage::EvictionCandidate;
-use crate::validation::{Claim, Denial, HeldSlots, assess};
+use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
 
 pub(super) fn activate(
     draft: &mut Draft,
@@ -15,26 +16,43 @@ pub(super) fn activate(
     candidates: &[EvictionCandidate],
     claim: &Claim,
     plans: &PlanCatalog,
-) -> Result<(), Denial> {
+) -> Result<(), Vec<Denial>> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
-    let needed = assess(&draft.license, plans, held, claim, draft.now)?;
+    let plan = plan_of(&draft.license, plans).map(AsRef::as_ref);
+    let needed = assess(&draft.license, plan, held, claim, draft.now)?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
         // The store found too few devices to evict. Denying is safer than overselling.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);
-        Denial::DeviceLimitReached { used, limit }
+        vec![Denial::DeviceLimitReached { used, limit }]
     })?;
     if needed.first {
         draft.license.activated_at = Some(draft.now);
+        if draft.license.awaits_first_use() {
+            let plan = plan_of(&draft.license, plans);
+            let started = plan.and_then(|plan| start_term(&mut draft.license, plan, draft.now));
+            started.map_err(|denial| vec![denial])?;
+        }
         draft.emit(EventType::LicenseActivated, json!({}));
     }
     for candidate in evicted {
-        draft.release(&candidate.activation, ReleaseReason::Evicted);
+        draft.release(&candidate.activation, ReleaseCause::Evicted);
     }
     if let Some(domain) = claim.domain.as_ref().filter(|_| needed.domain) {
         draft.add(Binding::Domain(domain.clone()));
+        note_over_limit(draft, ActivationKind::Domain);
     }
     if let Some(fingerprint) = claim.fingerprint.as_ref().filter(|_| needed.device) {
         draft.add(Binding::Device(fingerprint.clone()));
+        note_over_limit(draft, ActivationKind::Device);
     }
     Ok(())
+}
+
+/// Adds an event if the slot that was taken last is beyond the limit.
+fn note_over_limit(draft: &mut Draft, kind: ActivationKind) {
+    let slots = draft.license.slots(kind);
+    if slots.is_over() {
+        let data = json!({ "kind": kind.as_str(), "used": slots.used, "limit": slots.limit });
+        draft.emit(EventType::LicenseOverLimit, data);
+    }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::block::block_json;
 use super::{Changes, Command, activation_json};
 use crate::access::{Actor, AuditEntry};
-use crate::license::{Activation, CustomerEmail, CustomerName, ExternalId, Label, License};
+use crate::license::{Activation, CustomerEmail, CustomerName, ExternalId, Label, License, LicenseTerm};
 
 /// Creates the entry of a new license, with all its fields.
 pub(super) fn created(license: &License, activations: &[Activation], actor: &Actor) -> AuditEntry {
@@ -38,6 +39,7 @@ pub(crate) fn decided(
         .map(|(name, before, after)| (name.to_owned(), json!({ "before": before, "after": after })))
         .collect();
     note_activations(&mut fields, added, &released);
+    note_blocks(&mut fields, before, license);
     let labelled = labelled.as_ref().and_then(|(id, label)| {
         let held = read.iter().copied().find(|held| held.id == *id)?;
         fields.insert(
@@ -75,6 +77,10 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::RotateKey { .. } => "license.rotate_key",
         Command::Revoke => "license.revoke",
         Command::EraseCustomer(_) => "license.erase_customer",
+        Command::AddGrant(_) => "license.add_grant",
+        Command::RemoveGrant(_) => "license.remove_grant",
+        Command::Block(_) => "activation.block",
+        Command::Unblock(_) => "activation.unblock",
     }
 }
 
@@ -83,7 +89,7 @@ fn named(label: Option<&Label>) -> Value {
 }
 
 /// Returns the audited fields. Destructured, so that new fields are considered.
-fn fields(license: &License) -> [(&'static str, Value); 8] {
+fn fields(license: &License) -> [(&'static str, Value); 13] {
     let License {
         id: _,
         key_digest: _,
@@ -105,6 +111,15 @@ fn fields(license: &License) -> [(&'static str, Value); 8] {
         expiry_notice: _,
         customer_name: _,
         external_id,
+        anchor_day: _,
+        term: LicenseTerm { starts, started_at },
+        updates_until,
+        grants,
+        // May name a person, so the entry has it in a field that erasure removes.
+        state_reason: _,
+        blocks: _,
+        plan_version,
+        overrides,
     } = license;
     [
         ("state", json!(state.as_str())),
@@ -115,6 +130,11 @@ fn fields(license: &License) -> [(&'static str, Value); 8] {
         ("max_devices", json!(max_devices)),
         ("expires_at", json!(expires_at)),
         ("external_id", json!(external_id.as_ref().map(ExternalId::as_str))),
+        ("term", json!({ "starts": starts, "started_at": started_at })),
+        ("updates_until", json!(updates_until)),
+        ("grants", json!(grants)),
+        ("plan_version", json!(plan_version)),
+        ("overrides", json!(overrides)),
     ]
 }
 
@@ -149,5 +169,16 @@ fn note_activations(changes: &mut Map<String, Value>, added: &[Activation], rele
         let before: Vec<_> = released.iter().map(|activation| activation_json(activation)).collect();
         let after: Vec<_> = added.iter().map(activation_json).collect();
         changes.insert("activations".to_owned(), json!({ "before": before, "after": after }));
+    }
+}
+
+/// Notes blocks that were added or removed.
+fn note_blocks(changes: &mut Map<String, Value>, before: &License, after: &License) {
+    let missing_in = |all: &License, other: &License| -> Vec<_> {
+        all.blocks.iter().filter(|block| other.blocks.of(&block.binding).is_none()).map(block_json).collect()
+    };
+    let (removed, added) = (missing_in(before, after), missing_in(after, before));
+    if !removed.is_empty() || !added.is_empty() {
+        changes.insert("blocked".to_owned(), json!({ "before": removed, "after": added }));
     }
 }

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
+use super::term::{move_updates, set_expiry, start_term};
 use super::{Draft, FormerCustomer};
 use crate::builder::optional_setters;
-use crate::catalog::{Limit, Plan, PlanCatalog};
+use crate::catalog::{Limit, Plan, PlanCatalog, PlanVersion};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
-    Activation, ActivationKind, Binding, CustomerEmail, CustomerName, Expiry, ExternalId, MetadataPatch,
-    ReleaseReason,
+    Activation, ActivationKind, Binding, CustomerEmail, CustomerName, Expiry, ExternalId, License,
+    MetadataPatch, Overrides, ReleaseCause,
 };
 use crate::limits;
-use crate::validation::{Denial, plan_of};
+use crate::validation::{Denial, current_version, plan_for_sale, plan_of};
 
 /// A state that a change can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +39,11 @@ pub enum TargetState {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LicensePatch {
-    /// The plan. Its limits replace those of the license unless the change sets them; `expires_at` stays.
+    /// The plan: the license moves to its current version, also if it has the plan already. The limits of the
+    /// plan replace those of the license unless the change sets them; `expires_at` stays. A
+    /// license without an updates window gets that of the plan; a plan without one removes it.
     pub plan: Option<String>,
-    /// The customer; `Some(None)` removes it. The name of a former customer is removed too.
+    /// The customer; `Some(None)` removes it. The name of a former customer is removed too. The license and its blocks lose the reasons that concern another customer.
     pub customer_email: Option<Option<CustomerEmail>>,
     /// The domain limit. Below the number in use, activations stay but no new ones fit.
     pub max_domains: Option<Limit>,
@@ -47,7 +51,7 @@ pub struct LicensePatch {
     pub max_devices: Option<Limit>,
     /// The complete list of domains. Domains missing from the list are released, and new ones are added.
     pub domains: Option<Vec<DomainName>>,
-    /// The expiry, which can be in the past.
+    /// The expiry, which can be in the past. A time ends the wait for the first use.
     pub expires_at: Option<Expiry>,
     /// Members to set or to remove in the metadata.
     pub metadata: Option<MetadataPatch>,
@@ -109,14 +113,8 @@ pub(super) fn change(
 
     let before = draft.license.clone();
     let license = &mut draft.license;
-    if let Some(name) = plan
-        && *name != license.plan
-    {
-        license.plan.clone_from(name);
-        let plan = plan_of(license, plans)?;
-        license.product.clone_from(&plan.product);
-        license.max_domains = plan.max_domains;
-        license.max_devices = plan.max_devices;
+    if let Some(name) = plan {
+        move_to_plan(license, name, plans, draft.now)?;
     }
     if let Some(email) = customer_email
         && *email != license.customer_email
@@ -126,6 +124,9 @@ pub(super) fn change(
             license.customer_name = None;
         }
         draft.former_customer = former.map(|email| FormerCustomer { email, until: draft.now });
+        // They can name the former customer.
+        license.state_reason = None;
+        license.blocks.remove_reasons();
     }
     if let Some(name) = customer_name {
         license.customer_name.clone_from(name);
@@ -133,13 +134,20 @@ pub(super) fn change(
     if let Some(external_id) = external_id {
         license.external_id.clone_from(external_id);
     }
-    license.max_domains = max_domains.unwrap_or(license.max_domains);
-    license.max_devices = max_devices.unwrap_or(license.max_devices);
+    if max_domains.is_some() || max_devices.is_some() {
+        license.max_domains = max_domains.unwrap_or(license.max_domains);
+        license.max_devices = max_devices.unwrap_or(license.max_devices);
+        let plan = plan_of(license, plans)?;
+        license.overrides = Overrides::of(plan, license.max_domains, license.max_devices);
+    }
     if let Some(expiry) = expires_at {
-        license.expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
-        if license.expires_at != before.expires_at {
-            license.expiry_notice = None;
+        let expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
+        // A waiting license shows null: a caller who sends it back changes nothing.
+        if license.awaits_first_use() && expires_at.is_some() {
+            let plan = plan_of(license, plans)?;
+            start_term(license, plan, draft.now)?;
         }
+        set_expiry(license, expires_at);
     }
     if let Some(metadata) = metadata {
         license.metadata = license.metadata.merge(metadata).map_err(Denial::Metadata)?;
@@ -168,6 +176,29 @@ pub(super) fn change(
     }
 }
 
+/// Moves the license to the current version of a plan of its product. Its limits become those of the plan.
+fn move_to_plan(
+    license: &mut License,
+    name: &str,
+    plans: &PlanCatalog,
+    now: DateTime<Utc>,
+) -> Result<(), Denial> {
+    let is_current = name == license.plan
+        && plans.entry(name).is_some_and(|entry| entry.current().version == license.plan_version);
+    let PlanVersion { plan, version, .. } =
+        if is_current { current_version(name, plans)? } else { plan_for_sale(name, plans)? };
+    if plan.product != license.product {
+        let (plan, product) = (name.to_owned(), plan.product.clone());
+        return Err(Denial::ProductDiffers { product: license.product.clone(), plan, of: product });
+    }
+    license.plan.clone_from(&plan.name);
+    license.plan_version = *version;
+    license.max_domains = plan.max_domains;
+    license.max_devices = plan.max_devices;
+    license.overrides = Overrides::default();
+    move_updates(license, plan, now)
+}
+
 /// Releases domains missing from the list, then adds the new ones, so that a swap fits into a full license.
 fn replace_domains(
     draft: &mut Draft,
@@ -182,7 +213,7 @@ fn replace_domains(
     let domains = || activations.iter().filter(|activation| matches!(activation.binding, Binding::Domain(_)));
     let held: BTreeSet<_> = domains().map(|activation| activation.binding.value()).collect();
     for activation in domains().filter(|activation| !wanted_names.contains(activation.binding.value())) {
-        draft.release(activation, ReleaseReason::Admin);
+        draft.release(activation, ReleaseCause::Admin);
     }
     let plan = plan_of(&draft.license, plans)?;
     let new = wanted.iter().filter(|domain| !held.contains(domain.as_str()));
@@ -199,8 +230,11 @@ pub(super) fn register<'a>(
 ) -> Result<(), Denial> {
     let mut seen = BTreeSet::new();
     for domain in domains {
-        if plan.exempt_hosts && domain.is_exempt() {
+        if plan.exempt_hosts.contains(domain) {
             return Err(Denial::DomainExempt { domain: domain.clone() });
+        }
+        if draft.license.blocks.has_domain(domain) {
+            return Err(Denial::DomainBlocked { domain: domain.clone() });
         }
         if !seen.insert(domain) {
             continue;

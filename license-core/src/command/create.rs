@@ -6,20 +6,22 @@ use serde_json::json;
 use super::Draft;
 use super::audit;
 use super::change::register;
+use super::grant::new_grants;
 use super::idempotency::Idempotency;
 use super::lifecycle::supported_time;
+use super::term::{set_expiry, start_term};
 use crate::access::{Actor, AuditEntry};
 use crate::builder::{optional_setters, setters};
-use crate::catalog::{Limit, PlanCatalog};
+use crate::catalog::{Limit, PlanCatalog, PlanVersion, TermStart};
 use crate::domain::DomainName;
 use crate::event::{Event, EventType};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, Counters, CustomerEmail, CustomerName, Expiry, ExternalId, License, LicenseChanged,
-    LicenseDetail, LicenseId, LicenseState, Metadata,
+    Activation, Blocks, Counters, CustomerEmail, CustomerName, Expiry, ExternalId, Grant, License,
+    LicenseChanged, LicenseDetail, LicenseId, LicenseState, LicenseTerm, Metadata, Overrides,
 };
 use crate::limits;
-use crate::validation::{Denial, plan_named};
+use crate::validation::{Denial, plan_for_sale};
 
 /// The fields of a new license. Those that are `None` come from its plan.
 ///
@@ -42,7 +44,7 @@ pub struct LicenseSpec {
     pub max_devices: Option<Limit>,
     /// Domains that hold a slot from the start.
     pub domains: Vec<DomainName>,
-    /// The expiry; `None` uses the plan's term.
+    /// The expiry; `None` uses the plan's term. With an expiry, the term starts with the issue.
     pub expires_at: Option<Expiry>,
     /// Notes of the vendor.
     pub metadata: Metadata,
@@ -50,6 +52,8 @@ pub struct LicenseSpec {
     pub customer_name: Option<CustomerName>,
     /// The id of the license in another system of the vendor.
     pub external_id: Option<ExternalId>,
+    /// Features beyond those of the plan. Of two with the same feature and source, the last one counts.
+    pub grants: Vec<Grant>,
 }
 
 impl LicenseSpec {
@@ -72,6 +76,7 @@ impl LicenseSpec {
             metadata: Metadata::default(),
             customer_name: None,
             external_id: None,
+            grants: Vec::new(),
         }
     }
 
@@ -86,6 +91,7 @@ impl LicenseSpec {
     setters! {
         domains: impl Into<Vec<DomainName>>,
         metadata: Metadata,
+        grants: impl Into<Vec<Grant>>,
     }
 
     /// Returns a text that is equal for equal specs only, to compare requests.
@@ -100,6 +106,7 @@ impl LicenseSpec {
             metadata,
             customer_name,
             external_id,
+            grants,
         } = self;
         let domains: Vec<_> = domains.iter().map(DomainName::as_str).collect();
         // An array of fixed length, in which `[null]` (unlimited) and `null` (not given) differ.
@@ -113,6 +120,7 @@ impl LicenseSpec {
             metadata,
             customer_name.as_ref().map(CustomerName::as_str),
             external_id.as_ref().map(ExternalId::as_str),
+            grants,
         ])
         .to_string()
     }
@@ -127,7 +135,7 @@ pub struct NewLicense {
     pub activations: Vec<Activation>,
     /// Its first events.
     pub events: Vec<Event>,
-    /// The idempotency key of the request, if any.
+    /// The idempotency key of the request, if any. Of a batch, only the first license has it.
     pub idempotency: Option<Idempotency>,
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
@@ -141,6 +149,12 @@ impl NewLicense {
         self
     }
 
+    /// Returns the license as it is stored.
+    pub(crate) fn into_detail(self) -> LicenseDetail {
+        let (license, listed) = (self.license.into(), limits::LISTED_ACTIVATIONS);
+        LicenseDetail::new(license, Counters::default(), self.activations.iter(), listed)
+    }
+
     /// Returns the notice for other nodes, since the key is no longer unknown.
     #[must_use]
     pub fn notice(&self) -> LicenseChanged {
@@ -151,8 +165,9 @@ impl NewLicense {
 /// Decides the creation of a license. Pure.
 ///
 /// # Errors
-/// Returns [`Denial::PlanUnknown`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
-/// [`Denial::TooFar`], or [`Denial::Expired`] if `expires_at` is not in the future.
+/// Returns [`Denial::PlanUnknown`], [`Denial::PlanArchived`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
+/// [`Denial::TooFar`], [`Denial::Expired`] if `expires_at` is not in the future, or [`Denial::GrantEnded`] or
+/// [`Denial::GrantLimitReached`] as [`Command::AddGrant`](super::Command::AddGrant).
 pub fn create(
     id: LicenseId,
     key: (KeyDigest, SealedKey),
@@ -161,19 +176,15 @@ pub fn create(
     plans: &PlanCatalog,
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
-    let plan = plan_named(&spec.plan, plans)?;
-    let expires_at = match spec.expires_at {
-        Some(expiry) => expiry.moment(),
-        None => plan.term().map(|term| supported_time(now.checked_add_signed(term))).transpose()?,
-    };
-    if let Some(time) = expires_at {
-        supported_time(Some(time))?;
-        if time <= now {
-            return Err(Denial::Expired { since: time });
-        }
-    }
+    let PlanVersion { plan, version, .. } = plan_for_sale(&spec.plan, plans)?;
     let (key_digest, sealed_key) = key;
-    let license = License {
+    let starts = match (spec.expires_at, plan.term) {
+        (None, Some(term)) => term.starts,
+        _ => TermStart::Issue,
+    };
+    let max_domains = spec.max_domains.unwrap_or(plan.max_domains);
+    let max_devices = spec.max_devices.unwrap_or(plan.max_devices);
+    let mut license = License {
         id,
         key_digest,
         sealed_key,
@@ -181,20 +192,38 @@ pub fn create(
         product: plan.product.clone(),
         plan: plan.name.clone(),
         customer_email: spec.customer_email.clone(),
-        max_domains: spec.max_domains.unwrap_or(plan.max_domains),
-        max_devices: spec.max_devices.unwrap_or(plan.max_devices),
+        max_domains,
+        max_devices,
         domains_used: 0,
         devices_used: 0,
         created_at: now,
         activated_at: None,
-        expires_at,
+        expires_at: None,
         metadata: spec.metadata.clone(),
         version: 1,
         last_event: 0,
         expiry_notice: None,
         customer_name: spec.customer_name.clone(),
         external_id: spec.external_id.clone(),
+        anchor_day: None,
+        term: LicenseTerm { starts, started_at: None },
+        updates_until: None,
+        grants: new_grants(&spec.grants, now)?,
+        state_reason: None,
+        blocks: Blocks::default(),
+        plan_version: *version,
+        overrides: Overrides::of(plan, max_domains, max_devices),
     };
+    if starts == TermStart::Issue {
+        start_term(&mut license, plan, now)?;
+    }
+    if let Some(expiry) = spec.expires_at {
+        let expires_at = expiry.moment().map(|time| supported_time(Some(time))).transpose()?;
+        set_expiry(&mut license, expires_at);
+    }
+    if let Some(since) = license.expires_at.filter(|at| *at <= now) {
+        return Err(Denial::Expired { since });
+    }
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains, &spec.domains)?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Changes, CommandOutcome, Decision, FormerCustomer};
 use crate::access::Erasure;
 use crate::event::{Event, EventType, NewEvents, Subject};
-use crate::license::{Activation, ActivationId, Binding, Label, License, ReleaseReason};
+use crate::license::{Activation, ActivationId, Binding, Label, License, Reason, ReleaseCause};
 
 /// A license during one decision. A denial drops it, so that nothing changes.
 pub(super) struct Draft {
@@ -20,13 +20,15 @@ pub(super) struct Draft {
     pub(super) events: NewEvents,
     pub(super) erased: Option<Erasure>,
     pub(super) former_customer: Option<FormerCustomer>,
+    /// The reason that the caller gives.
+    pub(super) reason: Option<Reason>,
 }
 
 impl Draft {
     pub(super) fn new(license: License, now: DateTime<Utc>) -> Self {
         let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
-        let (labelled, erased, former_customer) = (None, None, None);
-        Self { license, now, added, released, labelled, events, erased, former_customer }
+        let (labelled, erased, former_customer, reason) = (None, None, None, None);
+        Self { license, now, added, released, labelled, events, erased, former_customer, reason }
     }
 
     /// Adds an event. Each change must add one, because a draft without events is not written.
@@ -51,12 +53,19 @@ impl Draft {
     }
 
     /// Frees a slot.
-    pub(super) fn release(&mut self, activation: &Activation, reason: ReleaseReason) {
+    pub(super) fn release(&mut self, activation: &Activation, cause: ReleaseCause) {
         let slots = self.slots(&activation.binding);
         *slots = slots.saturating_sub(1);
-        let data = json!({ "activation": activation_json(activation), "reason": reason.as_str() });
+        let activation_data = activation_json(activation);
+        let data =
+            json!({ "activation": activation_data, "cause": cause.as_str(), "reason": self.reason_json() });
         self.emit(EventType::ActivationReleased, data);
         self.released.push(activation.id.clone());
+    }
+
+    /// Returns the reason that the caller gives, for the data of an event.
+    pub(super) fn reason_json(&self) -> Value {
+        json!(self.reason.as_ref().map(Reason::as_str))
     }
 
     fn slots(&mut self, binding: &Binding) -> &mut u64 {
@@ -76,7 +85,8 @@ impl Draft {
     }
 
     pub(super) fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, labelled, events, erased, former_customer } = self;
+        let Self { license, now: _, added, released, labelled, events, erased, former_customer, reason: _ } =
+            self;
         let (license, audit, idempotency) = (Arc::new(license), None, None);
         Changes { license, added, released, labelled, events, audit, erased, idempotency, former_customer }
     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
 
 use super::Draft;
+use super::term::extend;
 use crate::access::Erasure;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
@@ -22,32 +23,34 @@ pub(super) fn reinstate(draft: &mut Draft) -> Result<(), Denial> {
 
 /// Revoking a revoked license is not a denial, so that callers can retry.
 pub(super) fn revoke(draft: &mut Draft) {
-    if draft.license.state != LicenseState::Revoked {
-        draft.license.state = LicenseState::Revoked;
-        draft.emit(EventType::LicenseRevoked, json!({}));
-    }
+    enter(draft, LicenseState::Revoked, EventType::LicenseRevoked);
 }
 
 fn set_state(draft: &mut Draft, state: LicenseState, event_type: EventType) -> Result<(), Denial> {
     refuse_revoked(draft)?;
+    enter(draft, state, event_type);
+    Ok(())
+}
+
+/// Sets the state and its reason. If the license already has the state, another reason replaces the reason.
+fn enter(draft: &mut Draft, state: LicenseState, event_type: EventType) {
+    let reason = draft.reason.clone().filter(|_| state != LicenseState::Active);
     if draft.license.state != state {
         draft.license.state = state;
-        draft.emit(event_type, json!({}));
+        draft.license.state_reason = reason;
+        draft.emit(event_type, json!({ "reason": draft.reason_json() }));
+    } else if reason.is_some() && reason != draft.license.state_reason {
+        draft.license.state_reason = reason;
+        let data = json!({ "fields": ["state_reason"], "reason": draft.reason_json() });
+        draft.emit(EventType::LicenseUpdated, data);
     }
-    Ok(())
 }
 
 /// Renews the license. A plan that has become perpetual makes the license perpetual.
 pub(super) fn renew(draft: &mut Draft, plans: &PlanCatalog) -> Result<(), Denial> {
     refuse_revoked(draft)?;
-    let expires_at = draft.license.expires_at.ok_or(Denial::Perpetual)?;
-    draft.license.expires_at = match plan_of(&draft.license, plans)?.term() {
-        None => None,
-        Some(term) => Some(supported_time(expires_at.max(draft.now).checked_add_signed(term))?),
-    };
-    if draft.license.expires_at != Some(expires_at) {
-        draft.license.expiry_notice = None;
-    }
+    let plan = plan_of(&draft.license, plans)?;
+    extend(&mut draft.license, plan, draft.now)?;
     let data = json!({ "expires_at": draft.license.expires_at });
     draft.emit(EventType::LicenseRenewed, data);
     Ok(())
@@ -59,6 +62,8 @@ pub(super) fn erase_customer(draft: &mut Draft, erasure: &Erasure) {
         draft.license.customer_email = Some(erasure.pseudonym.clone());
         draft.license.customer_name = None;
         draft.license.metadata = Metadata::default();
+        draft.license.state_reason = None;
+        draft.license.blocks.remove_reasons();
         draft.erased = Some(erasure.clone());
         draft.emit(EventType::LicenseCustomerErased, json!({}));
     }
@@ -77,6 +82,6 @@ pub(super) fn refuse_revoked(draft: &Draft) -> Result<(), Denial> {
 }
 
 /// Returns the time if RFC 3339 can represent it.
-pub(crate) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
+pub(super) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
     time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
 }

@@ -2,8 +2,8 @@
 
 use super::Draft;
 use super::lifecycle::refuse_revoked;
-use crate::catalog::{DomainPolicy, PlanCatalog};
-use crate::license::{Activation, ActivationId, Binding, ReleaseReason};
+use crate::catalog::{DomainPolicy, Plan, PlanCatalog};
+use crate::license::{Activation, ActivationId, ActivationTarget, Binding, License, ReleaseCause};
 use crate::usage::EvictionCandidate;
 use crate::validation::{Denial, plan_of, refuse_inactive};
 
@@ -16,7 +16,7 @@ pub(super) fn release(
     id: &ActivationId,
 ) -> Result<(), Denial> {
     refuse_revoked(draft)?;
-    draft.release(find(activations, id)?, ReleaseReason::Admin);
+    draft.release(find(activations, id)?, ReleaseCause::Admin);
     Ok(())
 }
 
@@ -24,33 +24,46 @@ pub(super) fn find<'a>(activations: &'a [Activation], id: &ActivationId) -> Resu
     activations.iter().find(|activation| activation.id == *id).ok_or(Denial::ActivationNotFound)
 }
 
-/// Frees a slot that the customer can take again: not a wildcard, and no domain under `RegisteredOnly`.
+/// Denies customers the release of slots, and the list of them, unless the license and its plan allow it.
 /// Expired licenses are allowed, suspended ones are not.
+pub(crate) fn refuse_customer_release<'a>(
+    license: &License,
+    plans: &'a PlanCatalog,
+) -> Result<&'a Plan, Denial> {
+    refuse_inactive(license)?;
+    let plan = plan_of(license, plans)?;
+    if plan.customer_release { Ok(plan) } else { Err(Denial::ReleaseNotAllowed) }
+}
+
+/// Frees a slot that the customer can take again: not a wildcard, and no domain under `RegisteredOnly`.
 pub(super) fn deactivate(
     draft: &mut Draft,
     activations: &[Activation],
-    binding: &Binding,
+    target: &ActivationTarget,
     plans: &PlanCatalog,
 ) -> Result<(), Denial> {
-    refuse_inactive(&draft.license)?;
-    let plan = plan_of(&draft.license, plans)?;
-    if !plan.customer_release {
-        return Err(Denial::ReleaseNotAllowed);
-    }
-    let holds = |held: &&Activation| match (&held.binding, binding) {
-        (Binding::Domain(registered), Binding::Domain(domain)) => registered.covers(domain),
-        (held, asked) => held == asked,
+    let plan = refuse_customer_release(&draft.license, plans)?;
+    let held = match target {
+        ActivationTarget::Id(id) => find(activations, id)?,
+        ActivationTarget::Binding(binding) => find_holder(activations, binding)?,
     };
-    // The domain itself comes before a wildcard that covers it.
-    let exact = activations.iter().find(|held| held.binding == *binding);
-    let held = exact.or_else(|| activations.iter().find(holds)).ok_or(Denial::ActivationNotFound)?;
     if let Binding::Domain(domain) = &held.binding
-        && (plan.domain_policy == DomainPolicy::RegisteredOnly || held.binding != *binding)
+        && (plan.domain_policy == DomainPolicy::RegisteredOnly || domain.is_wildcard())
     {
         return Err(Denial::DomainRegistered { domain: domain.clone() });
     }
-    draft.release(held, ReleaseReason::Customer);
+    draft.release(held, ReleaseCause::Customer);
     Ok(())
+}
+
+/// Returns the activation of a domain or device: the domain itself before a wildcard that covers it.
+fn find_holder<'a>(activations: &'a [Activation], binding: &Binding) -> Result<&'a Activation, Denial> {
+    let covers = |held: &&Activation| match (&held.binding, binding) {
+        (Binding::Domain(registered), Binding::Domain(domain)) => registered.covers(domain),
+        (held, asked) => held == asked,
+    };
+    let exact = activations.iter().find(|held| held.binding == *binding);
+    exact.or_else(|| activations.iter().find(covers)).ok_or(Denial::ActivationNotFound)
 }
 
 /// Frees slots of idle devices. Domains are not released: a site may be alive without validations.
@@ -66,6 +79,6 @@ pub(super) fn release_idle(
     let device = |candidate: &&EvictionCandidate| matches!(candidate.activation.binding, Binding::Device(_));
     let mut idle = candidates.iter().filter(device).filter(|candidate| candidate.seen_at < before).peekable();
     idle.peek().ok_or(Denial::ActivationNotFound)?;
-    idle.for_each(|candidate| draft.release(&candidate.activation, ReleaseReason::Idle));
+    idle.for_each(|candidate| draft.release(&candidate.activation, ReleaseCause::Idle));
     Ok(())
 }

@@ -35,13 +35,24 @@ impl Command {
             | Self::Renew
             | Self::Revoke
             | Self::Label(..)
-            | Self::EraseCustomer(_) => [None, None],
+            | Self::EraseCustomer(_)
+            | Self::AddGrant(_)
+            | Self::RemoveGrant(_)
+            | Self::Unblock(_) => [None, None],
+            // A block that frees no slot.
+            Self::Block(_)
+                if (license.domains_used, license.devices_used)
+                    == (after.domains_used, after.devices_used) =>
+            {
+                [None, None]
+            }
             Self::Change(patch) if patch.domains.is_none() => [None, None],
             Self::Release(_)
             | Self::Deactivate(_)
             | Self::ReleaseIdle
             | Self::Change(_)
-            | Self::RotateKey { .. } => return None,
+            | Self::RotateKey { .. }
+            | Self::Block(_) => return None,
         };
         let bindings = before.bindings().cloned().chain(added.into_iter().flatten());
         Some(LicenseSnapshot::new(Arc::clone(after), bindings))

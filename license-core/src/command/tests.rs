@@ -1,8 +1,15 @@
 //! Tests of every status and command, and of rules that need more than a table.
 
 mod changes;
+mod claims;
 mod devices;
+mod grants;
+mod handling;
 mod notices;
+mod over_limit;
+mod plan_versions;
+mod terms;
+mod updates;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,12 +17,15 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::*;
-use crate::catalog::{DevicePolicy, DomainPolicy, Limit, Plan};
+use crate::catalog::{
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
+    Updates,
+};
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
 use crate::license::{
-    ActivationKind, Counters, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, LicenseDetail,
-    LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
+    ActivationKind, Binding, Counters, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, Grant,
+    LicenseDetail, LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
@@ -43,6 +53,32 @@ fn plans() -> PlanCatalog {
             .idle_days(Some(30))
             .customer_release(true),
         Plan::new("closed_self_service").domain_policy(DomainPolicy::RegisteredOnly).customer_release(true),
+        Plan::new("monthly").term(Term::months(1)),
+        Plan::new("yearly").term(Term::years(1)).updates(Updates::new(Period::Months(6))),
+        Plan::new("boxed")
+            .max_devices(1)
+            .term(Term::years(1).starts(TermStart::FirstUse))
+            .updates(Updates::new(Period::Years(1))),
+        Plan::new("maintained").updates(Updates::new(Period::Years(1))),
+        Plan::new("fallback")
+            .max_devices(1)
+            .grace_days(3)
+            .term_days(30)
+            .updates(Updates::new(Period::Days(30)).after_expiry(AfterExpiry::OldVersions)),
+        Plan::new("generous").max_domains(1).max_devices(2).over_limit(OverLimit { devices: 1, domains: 2 }),
+        Plan::new("generous_roaming")
+            .max_devices(1)
+            .over_limit(OverLimit { devices: 1, domains: 0 })
+            .device_policy(DevicePolicy::EvictOldest),
+        Plan::new("staged").max_domains(1).exempt_hosts(vec![domain("*.staging.example.net")]),
+        Plan::new("editor")
+            .product("editor")
+            .max_domains(1)
+            .max_devices(1)
+            .term_days(30)
+            .feature("api", true),
+        Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
+        Plan::new("free_editor").product("editor").require([]),
     ])
     .unwrap()
 }
@@ -52,7 +88,8 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn context() -> CommandContext {
-    CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None, idempotency: None }
+    let plans = plans().into();
+    CommandContext { plans, now: now(), expected_version: None, by: None, idempotency: None, reason: None }
 }
 
 /// A view without activations.
@@ -69,6 +106,7 @@ fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
     Claim {
         domain: domain_text.map(domain),
         fingerprint: fingerprint.map(|text| Fingerprint::parse(text).unwrap()),
+        ..Claim::default()
     }
 }
 
@@ -80,6 +118,8 @@ struct TestLicense {
     /// Last-seen times; other activations were last seen when created.
     seen: BTreeMap<ActivationId, DateTime<Utc>>,
     now: DateTime<Utc>,
+    /// The reason of each command.
+    reason: Option<Reason>,
 }
 
 impl TestLicense {
@@ -94,11 +134,12 @@ impl TestLicense {
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
         let new = create(id, key, spec, None, &plans(), now())?;
         let NewLicense { license, activations, events, .. } = new;
-        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now() })
+        Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now(), reason: None })
     }
 
     fn in_status(status: Status) -> Self {
         let mut tested = Self::new("small", &["example.com"]);
+        tested.done(&Command::AddGrant(Grant::new("export", true).unwrap()));
         match status {
             Status::Active => {}
             Status::Suspended => tested.done(&Command::Suspend),
@@ -110,7 +151,7 @@ impl TestLicense {
     }
 
     fn decide(&self, command: &Command) -> Decision {
-        let context = CommandContext { now: self.now, ..context() };
+        let context = CommandContext { now: self.now, reason: self.reason.clone(), ..context() };
         let reads = command.reads();
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
@@ -144,6 +185,10 @@ impl TestLicense {
             CommandOutcome::Denied(denial) => {
                 assert_eq!(changes, None, "a denial changes nothing");
                 Err(denial)
+            }
+            CommandOutcome::NotActivated(denied) => {
+                assert_eq!(changes, None, "a denial changes nothing");
+                Err(denied.reason().clone())
             }
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 let Some(decided) = changes else {
@@ -216,7 +261,7 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
         ("release", Command::Release(tested.activations[0].id.clone())),
         ("label", Command::Label(tested.activations[0].id.clone(), Label::parse("Build server").ok())),
-        ("deactivate", Command::Deactivate(tested.activations[0].binding.clone())),
+        ("deactivate", Command::Deactivate(ActivationTarget::Id(tested.activations[0].id.clone()))),
         ("release_idle", Command::ReleaseIdle),
         ("suspend", Command::Suspend),
         ("reinstate", Command::Reinstate),
@@ -227,6 +272,10 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ),
         ("rotate_key", rotate),
         ("revoke", Command::Revoke),
+        ("add_grant", Command::AddGrant(Grant::new("seats", 5).unwrap())),
+        ("remove_grant", Command::RemoveGrant(Grant::new("export", 1).unwrap().id())),
+        ("block", Command::Block(ActivationTarget::Binding(Binding::Domain(domain("b.com"))))),
+        ("unblock", Command::Unblock(BlockId::parse("blk_a1_0000000009").unwrap())),
     ]
 }
 
@@ -238,6 +287,7 @@ fn commands_follow_the_status_table() {
         ("activation.released", "activation.labelled", "ACTIVATION_NOT_FOUND");
     let (suspend, reinstate, renewed) = ("license.suspended", "license.reinstated", "license.renewed");
     let (updated, rotated, revoke) = ("license.updated", "license.key_rotated", "license.revoked");
+    let (blocked, no_block) = ("activation.blocked", "BLOCK_NOT_FOUND");
     let table = [
         // active, suspended, expired, revoked
         ("activate", [activated, suspended, expired, revoked]),
@@ -251,6 +301,10 @@ fn commands_follow_the_status_table() {
         ("change", [updated, updated, updated, revoked]),
         ("rotate_key", [rotated, rotated, rotated, revoked]),
         ("revoke", [revoke, revoke, revoke, ""]),
+        ("add_grant", [updated, updated, updated, revoked]),
+        ("remove_grant", [updated, updated, updated, revoked]),
+        ("block", [blocked, blocked, blocked, revoked]),
+        ("unblock", [no_block, no_block, no_block, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];
@@ -389,6 +443,21 @@ fn exempt_hosts_take_no_slot_unless_plan_counts_them() {
 }
 
 #[test]
+fn listed_hosts_take_no_slot() {
+    let mut tested = TestLicense::new("staged", &["a.com"]);
+    for host in ["shop.staging.example.net", "b.c.staging.example.net", "localhost"] {
+        assert!(tested.activate(Some(host), None).is_ok(), "{host}");
+    }
+    assert_eq!(tested.license.domains_used, 1);
+    assert_eq!(tested.activate(Some("staging.example.net"), None), Err(DenialCode::DomainLimitReached));
+    let mut spec = LicenseSpec::new("staged", email());
+    for name in ["shop.staging.example.net", "*.staging.example.net"] {
+        spec.domains = vec![domain(name)];
+        assert_eq!(TestLicense::of(&spec).err().map(|denial| denial.code()), Some(DenialCode::DomainExempt));
+    }
+}
+
+#[test]
 fn registered_only_plan_denies_new_domains() {
     let mut tested = TestLicense::new("closed", &["a.com"]);
     assert!(tested.activate(Some("a.com"), None).is_ok());
@@ -451,10 +520,10 @@ fn new_plan_sets_its_limits_unless_the_change_does() {
     assert_eq!(found, (Limit::AtMost(9), Limit::AtMost(4)));
     assert_eq!(tested.license.expires_at, Some(now() + TimeDelta::days(30)), "the expiry stays");
     let fields = tested.events.last().unwrap().data["fields"].clone();
-    assert_eq!(fields, json!(["plan", "max_domains", "max_devices"]));
+    assert_eq!(fields, json!(["plan", "max_domains", "max_devices", "overrides"]));
     let same = LicensePatch { plan: Some("large".to_owned()), ..Default::default() };
-    assert_eq!(tested.change(same), Ok(vec![]), "the same plan again keeps the limits");
-    assert_eq!(tested.license.max_devices, Limit::AtMost(4));
+    assert_eq!(tested.change(same), Ok(vec!["license.updated"]));
+    assert_eq!(tested.license.max_devices, Limit::Unlimited, "the limit that was set apart is gone");
     let unknown = LicensePatch { plan: Some("none".to_owned()), ..Default::default() };
     assert_eq!(tested.change(unknown), Err(DenialCode::PlanUnknown));
 }
@@ -512,6 +581,7 @@ fn stale_version_is_denied() {
         let found = match decide(bare_view(&tested.license), &Command::Suspend, &context).outcome {
             CommandOutcome::Done(_) | CommandOutcome::Repeated(_) => None,
             CommandOutcome::Denied(denial) => Some(denial),
+            CommandOutcome::NotActivated(denied) => panic!("{denied:?}"),
         };
         assert_eq!(found, denial);
     }
@@ -533,8 +603,11 @@ fn expiry_and_grace_are_exact_to_the_microsecond() {
     ] {
         assert_eq!(tested.license.status(time), status, "{time}");
         let evaluation = evaluate(&snapshot, &Claim::default(), &plans, time).unwrap();
-        let expired = evaluation == Evaluation::Decided(Verdict::Denied(Denial::Expired { since: end }));
-        assert_eq!(expired, denied, "{time}");
+        let found = match evaluation {
+            Evaluation::Decided(Verdict::Denied(denied)) => Some(denied.reason().clone()),
+            _ => None,
+        };
+        assert_eq!(found, denied.then_some(Denial::Expired { since: end }), "{time}");
     }
 }
 
@@ -570,10 +643,17 @@ fn evaluate_and_activate_agree() {
         let bindings = tested.activations.iter().map(|activation| activation.binding.clone());
         let snapshot = LicenseSnapshot::new(Arc::new(tested.license.clone()), bindings);
         let evaluation = evaluate(&snapshot, &claim, &plans, now()).unwrap();
-        match (evaluation, tested.run(&Command::Activate(claim))) {
-            (Evaluation::Decided(Verdict::Denied(evaluated)), Err(decided)) => assert_eq!(evaluated, decided),
-            (Evaluation::Decided(Verdict::Valid(_)), Ok(events)) => assert!(events.is_empty()),
-            (Evaluation::NeedsActivation, Ok(events)) => assert!(!events.is_empty()),
+        let outcome = tested.decide(&Command::Activate(claim.clone())).outcome;
+        match (evaluation, outcome) {
+            (Evaluation::Decided(Verdict::Denied(evaluated)), CommandOutcome::NotActivated(decided)) => {
+                assert_eq!(evaluated, decided, "with the same facts");
+            }
+            (Evaluation::Decided(Verdict::Valid(_)), CommandOutcome::Done(_)) => {
+                assert!(tested.run(&Command::Activate(claim)).unwrap().is_empty());
+            }
+            (Evaluation::NeedsActivation, CommandOutcome::Done(_)) => {
+                assert!(!tested.run(&Command::Activate(claim)).unwrap().is_empty());
+            }
             (evaluated, decided) => panic!("{evaluated:?} but {decided:?}"),
         }
     }
@@ -614,7 +694,7 @@ fn creation_applies_plan_and_spec() {
 #[test]
 fn request_digest_depends_on_every_field() {
     let spec = || LicenseSpec::new("small", email());
-    let edits: [&dyn Fn(&mut LicenseSpec); 13] = [
+    let edits: [&dyn Fn(&mut LicenseSpec); 15] = [
         &|_| {},
         &|spec| spec.plan = "large".to_owned(),
         &|spec| spec.customer_email = CustomerEmail::parse("b@example.com").ok(),
@@ -628,6 +708,8 @@ fn request_digest_depends_on_every_field() {
         &|spec| spec.expires_at = Some(Expiry::Never),
         &|spec| spec.expires_at = Some(Expiry::At(now())),
         &|spec| spec.metadata = Metadata::from_json(json!({"a": 1})).unwrap(),
+        &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap()],
+        &|spec| spec.grants = vec![Grant::new("seats", 1).unwrap().until(now()).unwrap()],
     ];
     let contents: std::collections::BTreeSet<_> = edits
         .iter()

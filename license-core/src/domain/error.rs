@@ -82,6 +82,9 @@ pub enum DomainError {
     /// `*.shop.test` or `*.127.0.0.1`: a wildcard of an exempt name or address.
     #[error("local names and addresses take no wildcard: they are allowed without one")]
     WildcardOfExempt,
+    /// `*.co.uk` or `*.github.io`: a wildcard of a public suffix, which would cover domains of many owners.
+    #[error("a wildcard of a public suffix such as '*.co.uk' would cover domains of other owners")]
+    WildcardOfPublicSuffix,
     /// A stored text that is not canonical.
     #[error("the stored domain is not in its canonical form")]
     NotCanonical,

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::secret::{Secret, SecretError};
 use crate::clock::SystemRng;
+use crate::folder::sync_name;
 
 /// Error of reading or creating the file of a [`Secret`].
 #[derive(Debug, thiserror::Error)]
@@ -116,21 +117,12 @@ impl Secret {
         let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
         let removed = fs::remove_file(&unfinished);
         linked.and(removed)?;
-        sync_folder(path)
+        sync_name(path)
     }
 }
 
 fn file_error(path: &Path, source: io::Error) -> SecretFileError {
     SecretFileError::Io { path: path.to_owned(), source }
-}
-
-/// Waits until the new name is on the disk. Other systems than Unix do not open folders.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,60 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::fingerprint::Fingerprint;
 use super::label::Label;
+use super::numbered_id::numbered_id;
 use crate::domain::DomainName;
-use crate::id::LicenseId;
 use crate::text_enum::text_enum;
-use crate::text_value::text_value;
 
-/// The id of an activation: `act_`, the license id's suffix, and its event number in at least ten digits.
-///
-/// It is derived rather than random, so that decisions stay pure. Ids of a license sort oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ActivationId(String);
-
-impl ActivationId {
-    /// Maximum length of an id, in bytes.
-    const MAX_BYTES: usize = 72;
-
-    pub(crate) fn new(license: &LicenseId, sequence: u64) -> Self {
-        Self(format!("act_{}_{sequence:010}", license.suffix()))
-    }
-
-    /// Parses an id. Does not check whether the activation exists.
-    ///
-    /// # Errors
-    /// Returns [`ActivationIdError`] if the text is not `act_` and 1 to 68 of `a–z 0–9 _`.
-    pub fn parse(text: &str) -> Result<Self, ActivationIdError> {
-        let rest = text.strip_prefix("act_").ok_or(ActivationIdError)?;
-        let well_formed = !rest.is_empty()
-            && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if well_formed && text.len() <= Self::MAX_BYTES {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ActivationIdError)
-        }
-    }
-
-    /// Returns the number of this activation within `license`, or `None` if it belongs to another license.
-    pub(crate) fn number_of(&self, license: &LicenseId) -> Option<u64> {
-        let digits = self.0.strip_prefix("act_")?.strip_prefix(license.suffix())?.strip_prefix('_')?;
-        let number = digits.parse().ok().filter(|number| i64::try_from(*number).is_ok())?;
-        (number > 0 && Self::new(license, number) == *self).then_some(number)
-    }
-
-    /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+numbered_id! {
+    /// The id of an activation: `act_`, the license id's suffix, and its event number in at least ten digits.
+    ActivationId = "act_", ActivationIdError, "an activation id"
 }
-
-text_value!(ActivationId, ActivationIdError);
-
-/// The text is not an activation id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an activation id must be act_ and letters, digits and underscores")]
-pub struct ActivationIdError;
 
 text_enum! {
     /// The kind of a slot.
@@ -111,9 +65,18 @@ pub struct Activation {
     pub label: Option<Label>,
 }
 
+/// An activation that a caller names by its id or by what it binds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivationTarget {
+    /// The id.
+    Id(ActivationId),
+    /// The domain or device.
+    Binding(Binding),
+}
+
 text_enum! {
-    /// The reason why a slot was freed.
-    ReleaseReason {
+    /// The cause of a release: why a slot was freed.
+    ReleaseCause {
         /// The vendor released it.
         Admin = "admin",
         /// The customer released it with the license key.
@@ -128,6 +91,7 @@ text_enum! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::LicenseId;
 
     #[test]
     fn activation_ids_have_one_form() {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::context::ServiceContext;
 use crate::access::{Actor, Principal};
+use crate::catalog::PlanVersion;
 use crate::command::{Command, CommandOutcome};
 use crate::error::ServiceError;
 use crate::license::{ActivationId, ActivationKind, LicenseId};
@@ -35,7 +36,7 @@ impl ActivationService {
     }
 
     /// Frees the slots of devices that were unseen for the idle time of their plan, in at most `limit`
-    /// licenses per plan. Returns the number of changed licenses. Call repeatedly until it returns 0. Several
+    /// licenses per plan version. Returns the number of changed licenses. Call repeatedly until it returns 0. Several
     /// nodes may call it at once. Take `now` from
     /// [`ClockService::plausible_now`](super::ClockService::plausible_now).
     ///
@@ -44,14 +45,15 @@ impl ActivationService {
     pub async fn release_idle(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, ServiceError> {
         let context = self.context.command(now, None, Some(Arc::new(Actor::new(Principal::System))));
         let (mut released, mut failure) = (0, None);
-        for plan in self.context.plans.iter() {
+        let plans = Arc::clone(&context.plans);
+        for PlanVersion { plan, version, .. } in plans.entries().flat_map(|entry| &entry.versions) {
             let Some(before) = plan.idle().and_then(|idle| now.checked_sub_signed(idle)) else { continue };
-            let query = IdleQuery { plan: &plan.name, before, limit };
+            let query = IdleQuery { plan: &plan.name, version: *version, before, limit };
             for id in self.activations.find_idle(&query).await? {
                 match self.licenses.execute(&id, &Command::ReleaseIdle, &context).await {
                     Ok(CommandOutcome::Done(_) | CommandOutcome::Repeated(_)) => released += 1,
                     // The device was seen since, or another node was first.
-                    Ok(CommandOutcome::Denied(_)) => {}
+                    Ok(CommandOutcome::Denied(_) | CommandOutcome::NotActivated(_)) => {}
                     Err(error) => failure = Some(error),
                 }
             }

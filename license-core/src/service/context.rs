@@ -6,11 +6,15 @@ use chrono::{DateTime, Utc};
 use rand::TryCryptoRng;
 
 use super::clock_and_rng::ClockAndRng;
+use super::current_catalog::CurrentCatalog;
 use super::key_formats::{imported_key_formats, read_key};
-use crate::access::{Actor, TokenId};
+use crate::access::{Actor, Principal, TokenId};
 use crate::catalog::PlanCatalog;
+use crate::catalog_command::{CatalogCommand, CatalogContext, CatalogOutcome};
 use crate::clock::{Clock, RngError};
-use crate::command::{CommandContext, Idempotency, IdempotencyDigest, IdempotencyKey};
+use crate::command::{
+    Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, IdempotencyKey,
+};
 use crate::debug::partial_debug;
 use crate::error::SetupError;
 use crate::key::{
@@ -18,7 +22,8 @@ use crate::key::{
     LicenseKey, SealedKey, Secret,
 };
 use crate::license::LicenseId;
-use crate::store::{LicenseStore, StoreError, TransferStore};
+use crate::store::{CatalogStore, LicenseStore, StoreError, TransferStore};
+use crate::validation::Denial;
 use crate::validation_barrier::ValidationBarrier;
 use crate::webhook::Schedule;
 
@@ -30,7 +35,9 @@ const KEY_FORMAT: &str = "key_format";
 pub struct ServiceOptions {
     secret: Secret,
     sources: Arc<ClockAndRng>,
-    plans: PlanCatalog,
+    /// The plans and the source that manages them; `None` are the built-in ones.
+    plans: Option<(PlanCatalog, String)>,
+    keeps_catalog: bool,
     key_format: KeyFormat,
     webhook_schedule: Schedule,
 }
@@ -44,15 +51,29 @@ impl ServiceOptions {
         Self {
             secret: secret.clone(),
             sources: Arc::new(ClockAndRng::new(clock, rng)),
-            plans: PlanCatalog::standard(),
+            plans: None,
+            keeps_catalog: false,
             key_format: KeyFormat::default(),
             webhook_schedule: Schedule::default(),
         }
     }
 
-    /// Sets the plans; the default is [`PlanCatalog::standard`].
-    pub fn plans(mut self, plans: PlanCatalog) -> Self {
-        self.plans = plans;
+    /// Sets the plans. They are managed by the code: written to the database at each start, and read-only
+    /// for callers. Without them, [`PlanCatalog::standard`] is written once, into an empty catalog.
+    pub fn plans(self, plans: PlanCatalog) -> Self {
+        self.plans_of(plans, "code")
+    }
+
+    /// As [`plans`](Self::plans), managed by the source with this name, such as a file.
+    pub fn plans_of(mut self, plans: PlanCatalog, source: impl Into<String>) -> Self {
+        self.plans = Some((plans, source.into()));
+        self
+    }
+
+    /// Leaves the catalog of the database as it is, for tools. An import writes the plans of these options
+    /// only if it needs plans and there are none.
+    pub fn keep_catalog(mut self) -> Self {
+        self.keeps_catalog = true;
         self
     }
 
@@ -86,7 +107,9 @@ pub struct ServiceContext {
     pub(super) vault: KeyVault,
     pub(super) export_seal: ExportSeal,
     pub(super) key_format: KeyFormat,
-    pub(super) plans: Arc<PlanCatalog>,
+    pub(super) catalog: Arc<CurrentCatalog>,
+    /// The plans of the options.
+    plans: Option<(PlanCatalog, String)>,
     pub(super) webhook_schedule: Schedule,
     pub(super) barrier: ValidationBarrier,
     pub(super) sources: Arc<ClockAndRng>,
@@ -94,17 +117,59 @@ pub struct ServiceContext {
     imported_formats: RwLock<Arc<ImportedKeyFormats>>,
 }
 
-partial_debug!(ServiceContext { key_format, plans, sources });
+partial_debug!(ServiceContext { key_format, catalog, sources });
 
 impl ServiceContext {
     /// Loads the data keys of a store, or creates them on the first start. Checks that the database has this
-    /// key format.
+    /// key format. The catalog is that of the options.
     ///
     /// # Errors
     /// Returns [`SetupError::DataKeys`] if the secret does not open the data keys, and
     /// [`SetupError::KeyFormatDiffers`] if the database has keys of another format. Nothing is changed then.
     pub async fn open(store: &dyn LicenseStore, options: ServiceOptions) -> Result<Arc<Self>, SetupError> {
-        let ServiceOptions { secret, sources, plans, key_format, webhook_schedule } = options;
+        let plans = options.plans.as_ref().map(|(plans, _)| plans.clone());
+        let catalog = CurrentCatalog::in_code(plans.unwrap_or_else(PlanCatalog::standard));
+        Self::over(store, catalog, options).await.map(Arc::new)
+    }
+
+    /// As [`open`](Self::open), with the catalog of the store, to which the plans of the options are applied.
+    ///
+    /// # Errors
+    /// Also returns [`SetupError::Catalog`] if a rule denies the plans.
+    pub async fn open_stored(
+        store: &dyn LicenseStore,
+        catalog: Arc<dyn CatalogStore>,
+        options: ServiceOptions,
+    ) -> Result<Arc<Self>, SetupError> {
+        let keeps_catalog = options.keeps_catalog;
+        let current = CurrentCatalog::stored(Arc::clone(&catalog));
+        let context = Self::over(store, current, options).await?;
+        if keeps_catalog {
+            context.catalog.reload().await?;
+            return Ok(Arc::new(context));
+        }
+        let command = match &context.plans {
+            Some(_) => context.first_plans(),
+            None => CatalogCommand::Seed { plans: Arc::new(PlanCatalog::standard()), release: true },
+        };
+        let by = Some(Arc::new(Actor::new(Principal::System)));
+        let start = CatalogContext { now: context.now(), expected_revision: None, by, repeatable: false };
+        match catalog.execute_catalog(&command, &start).await? {
+            CatalogOutcome::Done { after, .. } | CatalogOutcome::Repeated(after) => {
+                context.catalog.replace(after);
+            }
+            CatalogOutcome::Denied(denial) => return Err(SetupError::Catalog(denial)),
+        }
+        Ok(Arc::new(context))
+    }
+
+    async fn over(
+        store: &dyn LicenseStore,
+        catalog: CurrentCatalog,
+        options: ServiceOptions,
+    ) -> Result<Self, SetupError> {
+        let ServiceOptions { secret, sources, plans, keeps_catalog: _, key_format, webhook_schedule } =
+            options;
         // If several nodes start at once, all get the keys of one node.
         let sealed = sources.with_rng(|rng| DataKeys::generate(rng)?.seal(&secret, rng))?;
         let stored = store.put_if_absent(DataKeys::SETTING, &sealed).await?;
@@ -116,16 +181,51 @@ impl ServiceContext {
             let prefix = stored.split('-').next().unwrap_or_default().to_owned();
             return Err(SetupError::KeyFormatDiffers { prefix });
         }
-        Ok(Arc::new(Self {
+        Ok(Self {
             vault: KeyVault::new(&data_keys),
             export_seal: ExportSeal::new(&secret),
             key_format,
-            plans: Arc::new(plans),
+            catalog: Arc::new(catalog),
+            plans,
             webhook_schedule,
             barrier: ValidationBarrier::default(),
             sources,
             imported_formats: RwLock::default(),
-        }))
+        })
+    }
+
+    /// Returns the command that writes the plans of the options into an empty catalog.
+    pub(super) fn first_plans(&self) -> CatalogCommand {
+        match &self.plans {
+            Some((plans, source)) => {
+                CatalogCommand::Apply { plans: Arc::new(plans.clone()), managed_by: Some(source.clone()) }
+            }
+            None => CatalogCommand::Seed { plans: Arc::new(PlanCatalog::standard()), release: false },
+        }
+    }
+
+    /// Returns the catalog by which this node decides.
+    pub(super) fn plans(&self) -> Arc<PlanCatalog> {
+        self.catalog.get()
+    }
+
+    /// Executes a command on a license. If this node does not know the plan version of the license, it reads
+    /// the catalog again first.
+    pub(super) async fn execute(
+        &self,
+        store: &dyn LicenseStore,
+        id: &LicenseId,
+        command: &Command,
+        context: &CommandContext,
+    ) -> Result<CommandOutcome, StoreError> {
+        let outcome = store.execute(id, command, context).await?;
+        if let CommandOutcome::Denied(Denial::PlanUnknown { .. }) = outcome
+            && let Some(plans) = self.catalog.newer_than(&context.plans).await?
+        {
+            let context = CommandContext { plans, ..context.clone() };
+            return store.execute(id, command, &context).await;
+        }
+        Ok(outcome)
     }
 
     /// Returns the time.
@@ -170,7 +270,8 @@ impl ServiceContext {
         expected_version: Option<u64>,
         by: Option<Arc<Actor>>,
     ) -> CommandContext {
-        CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by, idempotency: None }
+        let plans = self.plans();
+        CommandContext { plans, now, expected_version, by, idempotency: None, reason: None }
     }
 
     /// Returns the digests of a request with an idempotency key. Keys of different operations, targets and

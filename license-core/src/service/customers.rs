@@ -87,6 +87,9 @@ impl CustomerService {
                 match self.licenses.execute(&detail.license.id, &command, &context).await? {
                     CommandOutcome::Done(_) | CommandOutcome::Repeated(_) => count += 1,
                     CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+                    CommandOutcome::NotActivated(denied) => {
+                        return Err(ServiceError::Denied(denied.reason().clone()));
+                    }
                 }
             }
         }

@@ -125,7 +125,7 @@ impl EventService {
     /// Writes events for licenses with unusual usage, after looking at up to `limit` licenses. Returns the
     /// number of licenses that it looked at. Call repeatedly until it returns 0.
     pub async fn write_anomaly_events(&self, now: DateTime<Utc>, limit: u32) -> Result<u32, ServiceError> {
-        let plans = Arc::clone(&self.context.plans);
+        let plans = self.context.plans();
         Ok(self.events.write_anomaly_events(&AnomalyScan { plans, now, limit }).await?)
     }
 

@@ -7,18 +7,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::context::ServiceContext;
 use crate::access::Actor;
 use crate::catalog::PlanCatalog;
-use crate::command::{Command, CommandOutcome, IdempotencyKey, LicensePatch, LicenseSpec, create};
+use crate::command::{Command, CommandOutcome, IdempotencyKey, LicensePatch};
 use crate::error::{Resource, ServiceError};
 use crate::json::LicenseJson;
 use crate::key::LicenseKey;
-use crate::license::{ActivationId, LicenseDetail, LicenseId};
+use crate::license::{
+    ActivationId, ActivationTarget, BlockId, Grant, GrantId, LicenseDetail, LicenseId, Reason,
+};
 use crate::limits;
-use crate::store::{Created, LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest, StoreError};
-use crate::validation::Denial;
+use crate::store::{LicenseFilter, LicenseQuery, LicenseStore, Page, PageRequest};
 
-/// Maximum number of attempts to create a license with a new id and key. A third collision means that the
-/// generator is broken.
-const CREATE_ATTEMPTS: usize = 3;
 /// Idempotency keys deleted in one transaction.
 const PRUNE_BATCH: u32 = 500;
 
@@ -40,16 +38,17 @@ pub struct KeyedLicense {
 /// no such license, and is acknowledged only after validations that began before it have ended.
 #[derive(Clone, Debug)]
 pub struct LicenseService {
-    store: Arc<dyn LicenseStore>,
-    context: Arc<ServiceContext>,
-    actor: Option<Arc<Actor>>,
+    pub(super) store: Arc<dyn LicenseStore>,
+    pub(super) context: Arc<ServiceContext>,
+    pub(super) actor: Option<Arc<Actor>>,
     idempotency_key: Option<IdempotencyKey>,
+    reason: Option<Reason>,
 }
 
 impl LicenseService {
     /// Creates the service.
     pub fn new(store: Arc<dyn LicenseStore>, context: Arc<ServiceContext>) -> Self {
-        Self { store, context, actor: None, idempotency_key: None }
+        Self { store, context, actor: None, idempotency_key: None, reason: None }
     }
 
     /// Returns the service on behalf of `actor`: changes are written to the audit log, in the same commit.
@@ -68,58 +67,18 @@ impl LicenseService {
         Self { idempotency_key: key, ..self.clone() }
     }
 
-    /// Returns the plans.
+    /// Returns the service for one command with this reason, such as `chargeback`. Events and the audit log have
+    /// it, and a suspended or revoked license and a block keep it. It can name a person: erasing the customer
+    /// removes it.
     #[must_use]
-    pub fn plans(&self) -> &PlanCatalog {
-        &self.context.plans
+    pub fn with_reason(&self, reason: Option<Reason>) -> Self {
+        Self { reason, ..self.clone() }
     }
 
-    /// Issues a license. The plan supplies what `spec` leaves open. With an idempotency key, a repeated
-    /// request of the same actor returns the first license as it is now, also if both run at once. The key is
-    /// kept for [`limits::IDEMPOTENCY_KEY_DAYS`].
-    ///
-    /// # Errors
-    /// Returns [`ServiceError::Denied`] as [`create`] decides, and with [`Denial::KeyReused`] if the
-    /// idempotency key was used for another request.
-    pub async fn issue(
-        &self,
-        spec: &LicenseSpec,
-        idempotency_key: Option<IdempotencyKey>,
-    ) -> Result<KeyedLicense, ServiceError> {
-        let now = self.context.now();
-        let actor = self.actor.as_deref();
-        let idempotency = idempotency_key
-            .map(|key| self.context.idempotency(&key, "license.create", "", actor, &spec.content()));
-        let mut attempts = 1;
-        let (id, repeated) = loop {
-            let id = self.context.sources.with_rng(|rng| LicenseId::generate(now, rng))?;
-            let key = self.context.seal_key(None, &id)?;
-            let created = match create(id.clone(), key, spec, idempotency, &self.context.plans, now) {
-                Ok(new) => {
-                    let new = match &self.actor {
-                        Some(actor) => new.audited(actor),
-                        None => new,
-                    };
-                    self.store.create(&new).await
-                }
-                // A repeated request returns its license even if it would be denied now, for example because
-                // its plan is gone.
-                Err(denial) => {
-                    let asked = idempotency.as_ref().ok_or_else(|| ServiceError::Denied(denial.clone()))?;
-                    let used = self.store.find_used_key(asked).await?;
-                    Ok(Created::repeated(asked, &used.ok_or(ServiceError::Denied(denial))?))
-                }
-            };
-            match created {
-                Ok(Created::New) => break (id, false),
-                Ok(Created::Existing(first)) => break (first, true),
-                Ok(Created::KeyReused) => return Err(ServiceError::Denied(Denial::KeyReused)),
-                Ok(Created::ExternalIdTaken) => return Err(ServiceError::Denied(Denial::ExternalIdTaken)),
-                Err(StoreError::AlreadyExists { .. }) if attempts < CREATE_ATTEMPTS => attempts += 1,
-                Err(error) => return Err(error.into()),
-            }
-        };
-        Ok(KeyedLicense { repeated, ..self.get(&id).await? })
+    /// Returns the plans.
+    #[must_use]
+    pub fn plans(&self) -> Arc<PlanCatalog> {
+        self.context.plans()
     }
 
     /// Returns the license with this id.
@@ -161,14 +120,18 @@ impl LicenseService {
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
         let mut context = self.context.command(self.context.now(), expected_version, self.actor.clone());
+        context.reason.clone_from(&self.reason);
         if let (Some(key), Some(operation)) = (&self.idempotency_key, command.repeatable_operation()) {
             let actor = self.actor.as_deref();
             context.idempotency = Some(self.context.idempotency(key, operation, id.as_str(), actor, ""));
         }
-        let repeated = match self.store.execute(id, command, &context).await? {
+        let repeated = match self.context.execute(&*self.store, id, command, &context).await? {
             CommandOutcome::Done(_) => false,
             CommandOutcome::Repeated(_) => true,
             CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+            CommandOutcome::NotActivated(denied) => {
+                return Err(ServiceError::Denied(denied.reason().clone()));
+            }
         };
         // A validation that read the license before may still be about to answer "valid".
         self.context.barrier.wait_for_earlier().await;
@@ -225,6 +188,47 @@ impl LicenseService {
         activation: ActivationId,
     ) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::Release(activation), None).await
+    }
+
+    /// Grants a feature, in place of the grant with the same feature and source. Grants are added in order, and
+    /// the last one in force wins.
+    ///
+    /// # Errors
+    /// Returns [`Denial::GrantEnded`] or [`Denial::GrantLimitReached`] as [`ServiceError::Denied`].
+    pub async fn grant(&self, id: &LicenseId, grant: Grant) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::AddGrant(grant), None).await
+    }
+
+    /// Removes a grant.
+    ///
+    /// # Errors
+    /// Returns [`Denial::GrantNotFound`] as [`ServiceError::Denied`] if there is no such grant.
+    pub async fn remove_grant(&self, id: &LicenseId, grant: GrantId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::RemoveGrant(grant), None).await
+    }
+
+    /// Blocks a domain or a device, and frees its slot if it holds one. After it returns, this node denies each
+    /// check of it, as [`revoke`](Self::revoke) does for the whole license.
+    ///
+    /// # Errors
+    /// Returns [`Denial::ActivationNotFound`](crate::validation::Denial::ActivationNotFound) as
+    /// [`ServiceError::Denied`] if `target` is an id that no activation has, and
+    /// [`Denial::TooManyBlocks`](crate::validation::Denial::TooManyBlocks) if the license can have no more.
+    pub async fn block(
+        &self,
+        id: &LicenseId,
+        target: ActivationTarget,
+    ) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Block(target), None).await
+    }
+
+    /// Removes a block.
+    ///
+    /// # Errors
+    /// Returns [`Denial::BlockNotFound`](crate::validation::Denial::BlockNotFound) as
+    /// [`ServiceError::Denied`] if there is no such block.
+    pub async fn unblock(&self, id: &LicenseId, block: BlockId) -> Result<KeyedLicense, ServiceError> {
+        self.execute(id, &Command::Unblock(block), None).await
     }
 
     /// Deletes idempotency keys older than [`limits::IDEMPOTENCY_KEY_DAYS`], a batch per call. Call

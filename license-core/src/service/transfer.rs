@@ -10,7 +10,7 @@ use super::key_formats::{IMPORTED_FORMAT_PREFIX, imported_key_formats};
 use crate::access::{Actor, AuditEntry};
 use crate::error::ServiceError;
 use crate::key::{ImportedKeyFormat, ImportedKeyFormatError};
-use crate::store::{AuditStore, LicenseStore, StoreError, TransferStore};
+use crate::store::{AuditStore, CatalogStore, LicenseStore, StoreError, TransferStore};
 use crate::transfer::{ImportBatch, Imported};
 
 pub use export::{ExportKeys, Exporter};
@@ -23,6 +23,7 @@ pub struct TransferService {
     pub(super) store: Arc<dyn TransferStore>,
     pub(super) audit: Arc<dyn AuditStore>,
     pub(super) licenses: Arc<dyn LicenseStore>,
+    pub(super) catalog: Arc<dyn CatalogStore>,
     pub(super) context: Arc<ServiceContext>,
 }
 
@@ -32,7 +33,10 @@ impl TransferService {
         let entry = AuditEntry::of_export(keys.as_str(), by, self.context.now());
         self.audit.add_audit(&entry).await?;
         let formats = imported_key_formats(&*self.store).await?;
-        Ok(Exporter::new(self, keys, &formats, self.store.snapshot().await?))
+        let snapshot = self.store.snapshot().await?;
+        // Read after the snapshot began, so that it has every version that a license of the snapshot has.
+        self.context.catalog.reload().await?;
+        Ok(Exporter::new(self, keys, &formats, &self.context.plans(), snapshot))
     }
 
     /// Starts an import. Key formats that the options declare are stored, unless it is a dry run.
@@ -40,7 +44,9 @@ impl TransferService {
     /// # Errors
     /// Returns [`ServiceError::ImportedKeyFormat`] if a format conflicts with one that the store has.
     pub async fn import(&self, options: ImportOptions) -> Result<Importer<'_>, ServiceError> {
-        let mut importer = Importer::new(self, imported_key_formats(&*self.store).await?, options);
+        self.context.catalog.reload().await?;
+        let formats = imported_key_formats(&*self.store).await?;
+        let mut importer = Importer::new(self, formats, self.context.plans(), options);
         importer.declare_given().await?;
         Ok(importer)
     }

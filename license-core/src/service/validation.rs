@@ -9,12 +9,16 @@ use super::context::ServiceContext;
 use super::health::Health;
 use super::limit_throttle::LimitThrottle;
 use crate::access::{Actor, Principal};
+use crate::catalog::{FeatureName, is_name};
 use crate::command::{Command, CommandOutcome, LimitReached};
 use crate::debug::partial_debug;
 use crate::domain::DomainName;
 use crate::error::ValidateError;
 use crate::key::{KeyDigest, KeyError};
-use crate::license::{ActivationKind, Binding, Fingerprint, License, LicenseId};
+use crate::license::{
+    ActivationId, ActivationKind, ActivationTarget, Binding, Fingerprint, License, LicenseId,
+};
+use crate::limits;
 use crate::metrics::{Metric, MetricValue};
 use crate::store::{EventStore, LicenseStore};
 use crate::usage::{Client, Location, Validation, ValidationOutcome};
@@ -24,7 +28,7 @@ use crate::validation::{Claim, Denial, DenialCode, Evaluation, Verdict, activate
 const NOT_FOUND: &str = "LICENSE_NOT_FOUND";
 
 /// A validation request, as received.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct ValidateRequest<'a> {
     /// The license key.
     pub key: &'a str,
@@ -36,9 +40,53 @@ pub struct ValidateRequest<'a> {
     pub client: Option<&'a str>,
     /// The location of the caller, if known.
     pub location: Option<&'a Location>,
+    /// When the version of the software was released.
+    pub released_at: Option<DateTime<Utc>>,
+    /// The name of the product of the software. A key of another product is denied.
+    pub product: Option<&'a str>,
+    /// The features that the software needs.
+    pub features: &'a [&'a str],
+    /// Whether the validation may take slots and activate the license.
+    pub activate: bool,
 }
 
-partial_debug!(ValidateRequest<'_> { domain, fingerprint, client, location });
+partial_debug!(ValidateRequest<'_> { domain, fingerprint, client, location, released_at, product, features, activate });
+
+impl Default for ValidateRequest<'_> {
+    /// Returns a request without a key and other fields, which may activate the license.
+    fn default() -> Self {
+        Self {
+            key: "",
+            domain: None,
+            fingerprint: None,
+            client: None,
+            location: None,
+            released_at: None,
+            product: None,
+            features: &[],
+            activate: true,
+        }
+    }
+}
+
+impl ValidateRequest<'_> {
+    fn claim(&self) -> Result<Claim, ValidateError> {
+        if self.product.is_some_and(|product| !is_name(product)) {
+            return Err(ValidateError::Product);
+        }
+        if self.features.len() > limits::FEATURES_PER_REQUEST {
+            return Err(ValidateError::TooManyFeatures);
+        }
+        Ok(Claim {
+            domain: self.domain.map(DomainName::parse).transpose()?,
+            fingerprint: self.fingerprint.map(Fingerprint::parse).transpose()?,
+            released_at: self.released_at,
+            product: self.product.map(str::to_owned),
+            features: self.features.iter().map(|name| FeatureName::parse(name)).collect::<Result<_, _>>()?,
+            activate: self.activate,
+        })
+    }
+}
 
 /// What a text is known to be before any look-up: a well-formed key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +105,8 @@ pub enum SlotHolder<'a> {
     Domain(&'a str),
     /// A device, by its fingerprint.
     Device(&'a str),
+    /// An activation, by its id.
+    Activation(&'a str),
 }
 
 /// Result of a deactivation.
@@ -120,10 +170,7 @@ impl ValidationService {
     /// of the license.
     pub async fn validate(&self, request: &ValidateRequest<'_>) -> Result<Verdict, ValidateError> {
         let key = self.context.read_key(request.key)?;
-        let claim = Claim {
-            domain: request.domain.map(DomainName::parse).transpose()?,
-            fingerprint: request.fingerprint.map(Fingerprint::parse).transpose()?,
-        };
+        let claim = request.claim()?;
         let client = request.client.and_then(Client::new);
         let digest = self.context.vault.digest(&key);
         let _running = self.context.barrier.begin();
@@ -133,35 +180,41 @@ impl ValidationService {
             return Ok(Verdict::NotFound);
         };
         let license_id = snapshot.license().id.clone();
-        let plans = &self.context.plans;
+        let mut plans = self.context.plans();
         let plan_unknown = |denial| plan_unknown(&license_id, denial);
-        let verdict = match evaluate(&snapshot, &claim, plans, now).map_err(plan_unknown)? {
+        let mut evaluation = evaluate(&snapshot, &claim, &plans, now);
+        if evaluation.is_err()
+            && let Some(newer) = self.context.catalog.newer_than(&plans).await?
+        {
+            plans = newer;
+            evaluation = evaluate(&snapshot, &claim, &plans, now);
+        }
+        let verdict = match evaluation.map_err(plan_unknown)? {
             Evaluation::Decided(verdict) => verdict,
             Evaluation::NeedsActivation => {
                 let command = Command::Activate(claim.clone());
                 let context = self.context.command(now, None, None);
-                match self.store.execute(&license_id, &command, &context).await? {
+                match self.context.execute(&*self.store, &license_id, &command, &context).await? {
                     CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
-                        activated(license, plans).map_err(plan_unknown)?
+                        activated(license, &self.context.plans(), now).map_err(plan_unknown)?
                     }
-                    CommandOutcome::Denied(denial @ Denial::PlanUnknown { .. }) => {
-                        return Err(plan_unknown(denial));
-                    }
-                    CommandOutcome::Denied(denial) => Verdict::Denied(denial),
+                    CommandOutcome::NotActivated(denied) => Verdict::Denied(denied),
+                    // The command expects no version and has no idempotency key.
+                    CommandOutcome::Denied(denial) => return Err(plan_unknown(denial)),
                 }
             }
         };
         let (outcome, covered_by) = match &verdict {
-            Verdict::Denied(denial) => (ValidationOutcome::Denied(denial.code()), None),
+            Verdict::Denied(denied) => (ValidationOutcome::Denied(denied.code()), None),
             _ => (ValidationOutcome::Valid, snapshot.covered_by(&claim).cloned()),
         };
         let location = request.location.cloned();
-        let of = Validation::new(license_id.clone(), now, outcome, claim);
+        let of = Validation::new(license_id.clone(), now, outcome, claim.of_slots());
         self.store.record(&[Validation { covered_by, location, client, ..of }], None).await?;
         self.answers.count(Some(outcome));
-        let full = match &verdict {
-            Verdict::Denied(Denial::DomainLimitReached { .. }) => ActivationKind::Domain,
-            Verdict::Denied(Denial::DeviceLimitReached { .. }) => ActivationKind::Device,
+        let full = match outcome {
+            ValidationOutcome::Denied(DenialCode::DomainLimitReached) => ActivationKind::Domain,
+            ValidationOutcome::Denied(DenialCode::DeviceLimitReached) => ActivationKind::Device,
             _ => return Ok(verdict),
         };
         self.write_limit_event(license_id, full, now).await;
@@ -194,18 +247,20 @@ impl ValidationService {
         actor: Actor,
     ) -> Result<Deactivated, ValidateError> {
         let key = self.context.read_key(key)?;
-        let binding = match holder {
-            SlotHolder::Domain(text) => Binding::Domain(DomainName::parse(text)?),
-            SlotHolder::Device(text) => Binding::Device(Fingerprint::parse(text)?),
+        let target = match holder {
+            SlotHolder::Domain(text) => ActivationTarget::Binding(Binding::Domain(DomainName::parse(text)?)),
+            SlotHolder::Device(text) => ActivationTarget::Binding(Binding::Device(Fingerprint::parse(text)?)),
+            SlotHolder::Activation(text) => ActivationTarget::Id(ActivationId::parse(text)?),
         };
-        let (digest, claim) = (self.context.vault.digest(&key), Claim::of(&binding));
+        let (digest, claim) = (self.context.vault.digest(&key), Claim::default());
         let Some(snapshot) = self.store.find_by_key(&digest, &claim).await? else {
             return Ok(Deactivated::NotFound);
         };
         let id = &snapshot.license().id;
         let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
         let context = self.context.command(self.context.now(), None, Some(by));
-        Ok(match self.store.execute(id, &Command::Deactivate(binding), &context).await? {
+        let command = Command::Deactivate(target);
+        Ok(match self.context.execute(&*self.store, id, &command, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 // A validation that read the license before may still be about to answer "valid".
                 self.context.barrier.wait_for_earlier().await;
@@ -215,6 +270,7 @@ impl ValidationService {
                 return Err(plan_unknown(id, denial));
             }
             CommandOutcome::Denied(denial) => Deactivated::Denied(denial),
+            CommandOutcome::NotActivated(denied) => Deactivated::Denied(denied.reason().clone()),
         })
     }
 
@@ -226,8 +282,14 @@ impl ValidationService {
 }
 
 /// Validations by outcome: valid, of unknown keys, and denied by code.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Answers([AtomicU64; 2 + DenialCode::ALL.len()]);
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::default()))
+    }
+}
 
 impl Answers {
     /// Counts an answer; `None` if no license has the key.

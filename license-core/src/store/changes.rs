@@ -24,6 +24,8 @@ pub enum ChangeNotice {
     TokenChanged(TokenChanged),
     /// Events were written without a change of a license, or deliveries became due.
     Events,
+    /// The catalog of products and plans changed.
+    CatalogChanged,
     /// Notices may have been lost, with a connection or because the listener was too slow. Cached data may
     /// be stale.
     Missed,

@@ -21,18 +21,25 @@ use crate::validation::{Claim, LicenseSnapshot};
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores a new license with its activations, events and audit entry.
+    /// Stores new licenses with their activations, events and audit entries: all of them or none.
     ///
-    /// If `new.idempotency` has a key that was used before, nothing is written. The result is
-    /// [`Created::Existing`] for the same request and [`Created::KeyReused`] for another one. If several
-    /// calls race with one key, exactly one of them creates a license.
+    /// Only the first one can have an idempotency key, which is that of the request. If the key was used
+    /// before, nothing is written. The result is [`Created::Existing`] with the first license of the same
+    /// request, and [`Created::KeyReused`] for another request. If several calls race with one key, exactly
+    /// one of them creates licenses.
     ///
     /// If another license has the external id of the new one, nothing is written, and the result is
     /// [`Created::ExternalIdTaken`]. A store that is no [`SearchStore`](super::SearchStore) need not check it.
     ///
     /// # Errors
-    /// Returns [`StoreError::AlreadyExists`] if the id or the key's digest is taken; nothing is written.
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError>;
+    /// Returns [`StoreError::AlreadyExists`] if an id or a key's digest is taken, also by another license of
+    /// `new`; nothing is written.
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created, StoreError>;
+
+    /// Stores one new license, as [`create_all`](Self::create_all) does.
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        self.create_all(std::slice::from_ref(new)).await
+    }
 
     /// Executes a command on one license, exclusively: locks the license, reads it and the activations that
     /// [`Command::reads`] and [`Command::eviction_candidates`] name, and the request that used the key of
@@ -150,12 +157,12 @@ impl ChangeStream for Silent {
     }
 }
 
-/// Result of [`LicenseStore::create`].
+/// Result of [`LicenseStore::create_all`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The license was stored.
+    /// The licenses were stored.
     New,
-    /// The same request was stored before; this is its license.
+    /// The same request was stored before; this is its first license.
     Existing(LicenseId),
     /// The idempotency key was used for another request.
     KeyReused,

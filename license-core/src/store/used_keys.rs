@@ -21,9 +21,16 @@ impl UsedKeys {
 
     /// Returns the result of a create whose key was used before.
     #[must_use]
-    pub fn created(&self, new: &NewLicense) -> Option<Created> {
-        let asked = new.idempotency.as_ref()?;
+    pub fn created(&self, new: &[NewLicense]) -> Option<Created> {
+        let asked = new.first()?.idempotency.as_ref()?;
         Some(Created::repeated(asked, self.0.get(&asked.key)?))
+    }
+
+    /// Adds the key of a create, if it has one.
+    pub fn add_created(&mut self, new: &[NewLicense]) {
+        if let Some(NewLicense { idempotency, events, .. }) = new.first() {
+            self.add(idempotency.as_ref(), events);
+        }
     }
 
     /// Adds the key of a request that caused `events`, if it has one.

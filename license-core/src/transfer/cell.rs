@@ -35,12 +35,12 @@ pub(super) fn value(
         "domains" => Ok(list(&|c| c.is_whitespace() || matches!(c, ',' | ';'))),
         "devices" => Ok(list(&|c| matches!(c, ';' | '\n' | '\r'))),
         "state" => Ok(cell.to_ascii_lowercase().into()),
-        "expires_at" if cell.eq_ignore_ascii_case("never") => Ok(Value::Null),
-        "expires_at" => {
+        "expires_at" | "updates_until" if cell.eq_ignore_ascii_case("never") => Ok(Value::Null),
+        "expires_at" | "updates_until" => {
             let form = "write a date (2027-12-31), a time (2027-12-31T18:00:00Z, 2027-12-31T18:00:00+02:00 or \
                         2027-12-31 18:00), or never";
             let (at, is_local) = time(cell, zone, end_of_day).ok_or_else(|| wrong(form))?;
-            if is_local {
+            if is_local && field == "expires_at" {
                 notes.push(ImportNote::ExpiresAt { text: cell.to_owned(), at: at.0 });
             }
             Ok(at.to_text().into())

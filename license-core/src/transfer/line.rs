@@ -8,17 +8,22 @@ use self::activation::ActivationFields;
 use self::fields::read;
 use self::rollup::RollupFields;
 use super::error::ImportLineError;
+use crate::catalog::Product;
+use crate::catalog_command::ImportedPlan;
 use crate::key::ImportedKeyFormat;
 use crate::limits;
 use crate::usage::Rollup;
 
 mod activation;
+mod catalog;
 mod fields;
 mod license;
+mod object;
 mod rollup;
 mod texts;
 
 pub(crate) use self::activation::{ActivationLine, activation_line};
+pub(crate) use self::catalog::{plan_lines, product_line};
 pub use self::license::LicenseLine;
 pub(crate) use self::license::license_line;
 pub(crate) use self::rollup::rollup_line;
@@ -37,6 +42,9 @@ pub(crate) enum Line {
     License(Box<LicenseLine>),
     Activation(ActivationLine),
     Rollup(Box<Rollup>),
+    Product(Product),
+    /// A version of a plan.
+    Plan(Box<ImportedPlan>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,8 +66,7 @@ impl Line {
         if line.len() > limits::IMPORT_LINE_BYTES {
             return Err(ImportLineError::too_long());
         }
-        let mut fields: Map<String, Value> =
-            serde_json::from_slice(line).map_err(|error| not_an_object(&error))?;
+        let mut fields = object::parse(line).map_err(|error| not_an_object(&error))?;
         let of_type = fields.remove("type").ok_or_else(|| ImportLineError::missing_field("type"))?;
         Ok(match of_type.as_str().unwrap_or_default() {
             "export" => match read(&fields)? {
@@ -77,8 +84,10 @@ impl Line {
             "license" => Self::License(LicenseLine::read(&fields)?.into()),
             "activation" => Self::Activation(read::<ActivationFields>(&fields)?.try_into()?),
             "rollup" => Self::Rollup(Box::new(read::<RollupFields>(&fields)?.try_into()?)),
+            "product" => Self::Product(catalog::read_product(&fields)?),
+            "plan" => Self::Plan(Box::new(catalog::read_plan(&fields)?)),
             _ => {
-                let why = "it must be export, key_format, license, activation or rollup";
+                let why = "it must be export, key_format, product, plan, license, activation or rollup";
                 return Err(ImportLineError::value("type", &of_type, why));
             }
         })
@@ -90,7 +99,7 @@ fn not_an_object(error: &serde_json::Error) -> ImportLineError {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let why = error.to_string();
     let why = why.strip_suffix(&position).unwrap_or(&why);
-    ImportLineError::new(format!("the line is not a JSON object: {why} in column {}", error.column()))
+    ImportLineError::new(format!("the line is not a valid JSON object: {why} in column {}", error.column()))
 }
 
 /// Returns whether an invalid line probably describes an activation.

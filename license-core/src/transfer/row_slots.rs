@@ -49,7 +49,7 @@ impl RowSlots {
     ) -> Result<(), ImportLineError> {
         let ActivationLine { license: _, id, binding, created_at, label, last_seen } = line;
         match &binding {
-            Binding::Domain(domain) if plan.exempt_hosts && domain.is_exempt() => {
+            Binding::Domain(domain) if plan.exempt_hosts.contains(domain) => {
                 notes.push(ImportNote::ExemptDomain { domain: domain.clone() });
                 return Ok(());
             }

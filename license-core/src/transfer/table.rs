@@ -13,7 +13,8 @@ use crate::limits;
 /// Fields that a column can map to, in addition to `metadata.NAME`.
 const FIELDS: &str = "id, key, state, plan, customer_email, max_domains, max_devices, domains, devices, \
                       created_at, activated_at, expires_at, validation_count, last_validated_at, customer_name, \
-                      external_id";
+                      external_id, \
+                      updates_until";
 /// Prefix of columns that map to metadata.
 const METADATA: &str = "metadata.";
 
@@ -97,8 +98,8 @@ impl Columns {
 
     /// Parses a row. White space around cells, empty cells, and empty cells beyond the header are ignored.
     ///
-    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates: a license expires at
-    /// the end of its date. `domains` are separated by commas, semicolons or white space, `devices` by
+    /// Limits can be `unlimited`, `expires_at` can be `never`, and times can be dates: a license and its updates
+    /// window end at the end of their dates. `domains` are separated by commas, semicolons or white space, `devices` by
     /// semicolons or line ends.
     ///
     /// # Errors

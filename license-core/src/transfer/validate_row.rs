@@ -1,5 +1,6 @@
 //! The rules of an import: turns a line into a license, or rejects it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,12 +11,13 @@ use super::error::ImportLineError;
 use super::line::{ActivationLine, LicenseLine, LineState};
 use super::note::ImportNote;
 use super::row_slots::RowSlots;
-use crate::catalog::{Plan, PlanCatalog};
-use crate::command::supported_time;
+use super::row_term::RowTerm;
+use crate::catalog::{PlanCatalog, PlanVersion, TermStart};
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Binding, Counters, Expiry, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    ActivationKind, Binding, Block, Counters, ExpiryNotice, License, LicenseDetail, LicenseId, LicenseState,
+    LicenseTerm, Overrides, Slots,
 };
 use crate::limits;
 use crate::usage::ActivationDetail;
@@ -45,20 +47,18 @@ pub(crate) fn validate_row(
     rules: &Rules<'_>,
 ) -> Result<(ImportedLicense, Vec<ImportNote>), Rejection> {
     let own = |error: ImportLineError| (None, error);
-    let plan = rules.plans.get(&line.plan).ok_or_else(|| {
-        let plans = rules.plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
-        let why = format!("there is no such plan; the plans are {plans}");
-        own(ImportLineError::value("plan", &line.plan.as_str().into(), why))
-    })?;
+    let PlanVersion { plan, version, .. } = plan_version(&line, rules.plans).map_err(own)?;
     let mut notes = std::mem::take(&mut line.notes);
     let created_at = line.created_at.map_or(rules.now, |time| time.0);
-    let (state, expires_at) =
-        state_and_expiry(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
-    // No event is due for a term that ended before the import.
-    let has_ended = expires_at.is_some_and(|at| at <= rules.now);
-    let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
+    let state = match line.state {
+        Some(LineState::State(state)) => state,
+        Some(LineState::Expired) | None => LicenseState::Active,
+    };
+    let term = RowTerm::new(&line, plan, created_at, rules.now, &mut notes).map_err(own)?;
     let key_given = line.key.is_some() || line.sealed_key.is_some();
     let counters = line.counters();
+    let max_domains = line.max_domains.unwrap_or(plan.max_domains);
+    let max_devices = line.max_devices.unwrap_or(plan.max_devices);
     let mut license = License {
         id,
         key_digest,
@@ -67,20 +67,34 @@ pub(crate) fn validate_row(
         product: plan.product.clone(),
         plan: line.plan,
         customer_email: line.customer_email,
-        max_domains: line.max_domains.unwrap_or(plan.max_domains),
-        max_devices: line.max_devices.unwrap_or(plan.max_devices),
+        max_domains,
+        max_devices,
         domains_used: 0,
         devices_used: 0,
         created_at,
         activated_at: line.activated_at.map(|time| time.0),
-        expires_at,
+        expires_at: None,
         metadata: line.metadata,
         version: line.version.unwrap_or(1),
         last_event: line.last_event.unwrap_or_default(),
-        expiry_notice: line.expiry_notice.map_or(notice, |given| given.0.map(Into::into)),
+        expiry_notice: None,
+        anchor_day: None,
+        term: LicenseTerm { starts: TermStart::Issue, started_at: None },
+        updates_until: None,
+        grants: line.grants,
+        state_reason: line.state_reason,
+        blocks: line.blocks,
+        plan_version: *version,
+        overrides: Overrides::of(plan, max_domains, max_devices),
         customer_name: line.customer_name,
         external_id: line.external_id,
     };
+    term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
+    // No event is due for a term that ended before the import.
+    let has_ended = license.expires_at.is_some_and(|at| at <= rules.now);
+    let notice = has_ended.then_some(ExpiryNotice { days: 0, at: rules.now });
+    license.expiry_notice = line.expiry_notice.map_or(notice, |given| given.0.map(Into::into));
+    check_handling(&mut license, line.last_event).map_err(own)?;
     let domains = line.domains.into_iter().map(Binding::Domain);
     let listed = domains.chain(line.devices.into_iter().flatten().map(Binding::Device));
     let mut activations: Vec<_> = activations.into_iter().map(|(at, line)| (Some(at), line)).collect();
@@ -93,10 +107,9 @@ pub(crate) fn validate_row(
     }
     (license.domains_used, license.devices_used) = (slots.domains, slots.devices);
     if !rules.over_limit {
-        for (slots, held, limit) in
-            [("domains", slots.domains, license.max_domains), ("devices", slots.devices, license.max_devices)]
-        {
-            if limit.as_number().is_some_and(|limit| held > u64::from(limit)) {
+        for (slots, kind) in [("domains", ActivationKind::Domain), ("devices", ActivationKind::Device)] {
+            let Slots { used: held, limit } = license.slots(kind);
+            if license.slots_with_over_limit(kind, plan).is_over() {
                 let how = format!("raise max_{slots}, or accept licenses over their limit (--over-limit)");
                 let why = format!("the license has {held} {slots}, but max_{slots} is {limit}: {how}");
                 return Err(own(ImportLineError::new(why)));
@@ -113,29 +126,47 @@ pub(crate) fn validate_row(
     Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
 }
 
-/// Returns the state, and the expiry of the line or its plan. An expired license expires now at the latest.
-fn state_and_expiry(
-    line: &LicenseLine,
-    plan: &Plan,
-    created_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-    notes: &mut Vec<ImportNote>,
-) -> Result<(LicenseState, Option<DateTime<Utc>>), ImportLineError> {
-    let given = line.expires_at.map(Expiry::moment);
-    let state = match line.state {
-        Some(LineState::Expired) => {
-            let past = given.flatten().filter(|at| *at <= now);
-            if past.is_none() {
-                notes.push(ImportNote::Expired { at: now });
-            }
-            return Ok((LicenseState::Active, Some(past.unwrap_or(now))));
-        }
-        Some(LineState::State(state)) => state,
-        None => LicenseState::Active,
+/// Checks what the vendor noted: the reason of the state, and the blocks.
+/// Returns the plan version that the line names, or the current one.
+fn plan_version<'a>(line: &LicenseLine, plans: &'a PlanCatalog) -> Result<&'a PlanVersion, ImportLineError> {
+    let Some(entry) = plans.entry(&line.plan) else {
+        let names = plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("there is no such plan; the plans are {names}");
+        return Err(ImportLineError::value("plan", &line.plan.as_str().into(), why));
     };
-    let by_plan = || plan.term().map(|term| supported_time(created_at.checked_add_signed(term))).transpose();
-    let expires_at = given.map_or_else(by_plan, Ok);
-    Ok((state, expires_at.map_err(|denial| ImportLineError::field("expires_at", denial))?))
+    let Some(number) = line.plan_version else { return Ok(entry.current()) };
+    entry.version(number).ok_or_else(|| {
+        let (plan, last) = (&line.plan, entry.current().version);
+        let why = format!(
+            "the plan {plan:?} has the versions 1 to {last} only; import the lines of its plan first"
+        );
+        ImportLineError::value("plan_version", &number.into(), why)
+    })
+}
+
+fn check_handling(license: &mut License, last_event: Option<u64>) -> Result<(), ImportLineError> {
+    if license.state == LicenseState::Active && license.state_reason.is_some() {
+        return Err(ImportLineError::field("state_reason", "only suspended and revoked licenses have one"));
+    }
+    let wrong = |why: String| ImportLineError::field("blocks", why);
+    let (mut ids, mut bindings) = (BTreeSet::new(), BTreeSet::new());
+    for Block { id, binding, .. } in license.blocks.iter() {
+        let number = id.number_of(&license.id);
+        let number =
+            number.filter(|number| last_event.is_none_or(|last| *number <= last)).ok_or_else(|| {
+                wrong(format!(
+                    "{id} must belong to the license, with a number up to the license's last_event"
+                ))
+            })?;
+        license.last_event = license.last_event.max(number);
+        if !ids.insert(id) || !bindings.insert(binding) {
+            return Err(wrong(format!("{id} or its value occurs twice; remove one of them")));
+        }
+    }
+    if ids.len() > limits::BLOCKS {
+        return Err(wrong(format!("a license can have at most {}", limits::BLOCKS)));
+    }
+    Ok(())
 }
 
 /// Returns the event of the import.

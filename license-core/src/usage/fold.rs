@@ -69,6 +69,7 @@ mod tests {
         let claim = Claim {
             domain: Some(DomainName::parse("a.example.com").expect("a domain")),
             fingerprint: Some(Fingerprint::parse("device").expect("a fingerprint")),
+            ..Claim::default()
         };
         Validation::new(LicenseId::parse(license).expect("an id"), at(second), outcome, claim)
     }

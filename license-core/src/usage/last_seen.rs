@@ -90,6 +90,8 @@ impl LeastRecentlySeen {
 pub struct IdleQuery<'a> {
     /// The plan of the licenses.
     pub plan: &'a str,
+    /// The version of the plan.
+    pub version: u32,
     /// Devices must be last seen before this time.
     pub before: DateTime<Utc>,
     /// Maximum number of licenses.

@@ -167,7 +167,7 @@ impl Rollup {
     #[must_use]
     pub fn of(validation: &Validation) -> Self {
         let Validation { license_id, at, outcome, claim, covered_by: _, location, client: _ } = validation;
-        let Claim { domain, fingerprint } = claim;
+        let Claim { domain, fingerprint, .. } = claim;
         let key = RollupKey {
             day: Day::of(*at),
             license_id: license_id.clone(),

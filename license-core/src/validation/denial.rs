@@ -110,6 +110,95 @@ pub enum Denial {
     /// Another license has the external id.
     #[error("Another license has this external id.")]
     ExternalIdTaken,
+    /// The term starts with the first use, so there is nothing to renew before it.
+    #[error("The term of this license has not started: its first use starts it.")]
+    TermNotStarted,
+    /// The version of the software was released after the updates window of the license.
+    #[error("This license covers versions released until {}.", .until.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    VersionNotCovered {
+        /// The `updates_until` of the license.
+        until: DateTime<Utc>,
+    },
+    /// The license is for another product, which the denial does not name.
+    #[error("This license is not for the product {product:?}.")]
+    ProductMismatch {
+        /// The product of the claim.
+        product: String,
+    },
+    /// The plan requires that claims name their product.
+    #[error("The license requires that the software names its product.")]
+    ProductRequired,
+    /// The plan requires that claims name a domain.
+    #[error("The license requires that the software sends its domain.")]
+    DomainRequired,
+    /// The plan requires that claims have a fingerprint.
+    #[error("The license requires that the software sends the fingerprint of its device.")]
+    DeviceRequired,
+    /// The license lacks features that the claim asks for.
+    #[error("The license does not include {}.", .features.join(", "))]
+    FeatureMissing {
+        /// The names of the missing features.
+        features: Vec<String>,
+    },
+    /// The claim may take no slot, and the domain holds none.
+    #[error("The domain {domain} is not activated.")]
+    DomainNotActivated {
+        /// The domain of the claim.
+        domain: DomainName,
+    },
+    /// The claim may take no slot, and the device holds none.
+    #[error("This device is not activated.")]
+    DeviceNotActivated,
+    /// A new grant would have ended already.
+    #[error("The end of a grant must be in the future, and {} is not.", .until.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    GrantEnded {
+        /// The end of the grant.
+        until: DateTime<Utc>,
+    },
+    /// The license has no room for another grant.
+    #[error("A license can have at most {} grants; remove one first.", limits::GRANTS)]
+    GrantLimitReached,
+    /// The license has no such grant.
+    #[error("The license has no grant of this feature with this source.")]
+    GrantNotFound,
+    /// The domain is blocked, by its name or by a wildcard.
+    #[error("The domain {domain} is blocked for this license.")]
+    DomainBlocked {
+        /// The denied domain.
+        domain: DomainName,
+    },
+    /// The device is blocked.
+    #[error("This device is blocked for this license.")]
+    DeviceBlocked,
+    /// The license has no such block.
+    #[error("The license has no such block.")]
+    BlockNotFound,
+    /// The license has as many blocks as it can have.
+    #[error(
+        "The license has {} blocks, and can have no more; remove one, or suspend the license.",
+        limits::BLOCKS
+    )]
+    TooManyBlocks,
+    /// The requested plan is archived.
+    #[error("The plan {plan:?} is archived. The available plans are: {}.", .plans.join(", "))]
+    PlanArchived {
+        /// The name of the plan.
+        plan: String,
+        /// The names of the plans that are not archived.
+        plans: Vec<String>,
+    },
+    /// The requested plan is of another product. A license keeps its product.
+    #[error(
+        "This license is for the product {product:?}, and the plan {plan:?} is for {of:?}; issue another license."
+    )]
+    ProductDiffers {
+        /// The product of the license.
+        product: String,
+        /// The name of the requested plan.
+        plan: String,
+        /// The product of the requested plan.
+        of: String,
+    },
 }
 
 macro_rules! denial_codes {
@@ -149,4 +238,22 @@ denial_codes! {
     PlanUnknown => PlanUnknown = "PLAN_UNKNOWN",
     Metadata => MetadataInvalid = "METADATA_INVALID",
     ExternalIdTaken => ExternalIdTaken = "EXTERNAL_ID_TAKEN",
+    TermNotStarted => TermNotStarted = "TERM_NOT_STARTED",
+    VersionNotCovered => VersionNotCovered = "VERSION_NOT_COVERED",
+    ProductMismatch => ProductMismatch = "PRODUCT_MISMATCH",
+    ProductRequired => ProductRequired = "PRODUCT_REQUIRED",
+    DomainRequired => DomainRequired = "DOMAIN_REQUIRED",
+    DeviceRequired => DeviceRequired = "DEVICE_REQUIRED",
+    FeatureMissing => FeatureMissing = "FEATURE_MISSING",
+    DomainNotActivated => DomainNotActivated = "DOMAIN_NOT_ACTIVATED",
+    DeviceNotActivated => DeviceNotActivated = "DEVICE_NOT_ACTIVATED",
+    GrantEnded => GrantEnded = "GRANT_ENDED",
+    GrantLimitReached => GrantLimitReached = "GRANT_LIMIT_REACHED",
+    GrantNotFound => GrantNotFound = "GRANT_NOT_FOUND",
+    DomainBlocked => DomainBlocked = "DOMAIN_BLOCKED",
+    DeviceBlocked => DeviceBlocked = "DEVICE_BLOCKED",
+    BlockNotFound => BlockNotFound = "BLOCK_NOT_FOUND",
+    TooManyBlocks => TooManyBlocks = "TOO_MANY_BLOCKS",
+    PlanArchived => PlanArchived = "PLAN_ARCHIVED",
+    ProductDiffers => ProductDiffers = "PRODUCT_DIFFERS",
 }

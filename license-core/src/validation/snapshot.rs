@@ -55,6 +55,11 @@ impl LicenseSnapshot {
         &self.license
     }
 
+    /// Returns a new reference to the license.
+    pub(super) fn shared_license(&self) -> Arc<License> {
+        Arc::clone(&self.license)
+    }
+
     /// Returns the bindings that were read, in no particular order.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter()
@@ -64,11 +69,17 @@ impl LicenseSnapshot {
     #[must_use]
     pub fn heap_size(&self) -> usize {
         let counters = 2 * size_of::<usize>();
-        let License { plan, customer_email, customer_name, external_id, metadata, .. } = self.license();
+        let License { plan, customer_email, customer_name, external_id, metadata, grants, blocks, .. } =
+            self.license();
         let customer = customer_email.as_ref().map_or(0, |email| email.as_str().len())
             + customer_name.as_ref().map_or(0, |name| name.as_str().len());
         let external_id = external_id.as_ref().map_or(0, |id| id.as_str().len());
-        let texts = plan.capacity() + customer + external_id + metadata.heap_size();
+        let texts = plan.capacity()
+            + customer
+            + external_id
+            + metadata.heap_size()
+            + grants.heap_size()
+            + blocks.heap_size();
         counters + size_of::<License>() + texts + self.bindings.heap_size()
     }
 

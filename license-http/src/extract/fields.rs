@@ -5,6 +5,7 @@
 use std::fmt;
 
 use axum::extract::{FromRequest, Request};
+use license_core::license::Reason;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
@@ -12,6 +13,8 @@ use serde_json::{Map, Value};
 use super::body::{check_type, read, read_json};
 use super::query::NoQuery;
 use super::unknown_name::UnknownName;
+use super::value::wrong_type;
+use super::value::{invalid, text_or_null};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
@@ -37,6 +40,18 @@ impl FromRequest<HttpState> for NoInput {
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         NoQuery::check(request.uri())?;
+        NoBody::from_request(request, state).await.map(|NoBody| Self)
+    }
+}
+
+/// Accepts an empty body or `{}`.
+#[derive(Debug)]
+pub(crate) struct NoBody;
+
+impl FromRequest<HttpState> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, state.limits.body_timeout).await?;
         if !bytes.is_empty() {
@@ -47,7 +62,35 @@ impl FromRequest<HttpState> for NoInput {
     }
 }
 
+/// An optional body with a `reason`: no body, `{}`, or `{"reason": "chargeback"}`. Accepts no query.
+#[derive(Debug)]
+pub(crate) struct ReasonBody(pub(crate) Option<Reason>);
+
+impl FromRequest<HttpState> for ReasonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        NoQuery::check(request.uri())?;
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, state.limits.body_timeout).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        check_type(&parts.headers)?;
+        Fields::parse(&bytes)?.only(&["reason"])?.take_reason().map(Self)
+    }
+}
+
 impl Fields {
+    /// Takes the field `reason`; null is as if it were absent.
+    pub(crate) fn take_reason(&mut self) -> Result<Option<Reason>, Problem> {
+        let reason = self.take("reason", |field, value| {
+            let text = text_or_null(field, value)?;
+            text.map(|text| Reason::parse(&text)).transpose().map_err(|error| invalid(field, &error))
+        })?;
+        Ok(reason.flatten())
+    }
+
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let mut duplicate = None;
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -59,6 +102,14 @@ impl Fields {
             (_, Some(field)) => Err(Problem::invalid_field(field, "This field occurs twice.")),
             (Ok(_), _) => Err(Problem::new(Code::InvalidField, "The body must be a JSON object.")),
             (Err(error), _) => Err(malformed(&error)),
+        }
+    }
+
+    /// Returns the fields of an object within the body.
+    pub(crate) fn of_object(field: &str, value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(map) => Ok(Self(map)),
+            other => Err(wrong_type(field, "an object", &other)),
         }
     }
 
@@ -77,6 +128,11 @@ impl Fields {
         let unknown: Vec<_> = self.0.keys().filter(is_unknown).cloned().collect();
         self.0.retain(|name, _| names.contains(&name.as_str()));
         (self, unknown)
+    }
+
+    /// Returns the remaining fields.
+    pub(crate) fn into_map(self) -> Map<String, Value> {
+        self.0
     }
 
     /// Takes a field and parses it with `read`. Returns `None` if it is absent; null is not absent.

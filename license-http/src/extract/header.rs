@@ -56,11 +56,11 @@ impl<S: Sync> FromRequestParts<S> for NoIdempotencyKey {
     }
 }
 
-/// `If-Match`: the version that the license must have, or `None` for any.
+/// `If-Match`: the version that the license or plan must have, or `None` for any.
 #[derive(Debug, PartialEq)]
 pub(crate) struct IfMatch(pub(crate) Option<u64>);
 
-/// A version that no license has, since versions start at 1.
+/// A version that nothing has, since versions start at 1.
 const NEVER: u64 = 0;
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {

@@ -1,11 +1,13 @@
 //! Ids in the path. A malformed id names nothing, so the answer is 404.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use license_core::access::TokenId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
-use license_core::license::{ActivationId, CustomerEmail, LicenseId};
+use license_core::license::{ActivationId, BlockId, CustomerEmail, LicenseId};
 #[cfg(feature = "webhooks")]
 use license_core::webhook::EndpointId;
 
@@ -33,7 +35,9 @@ macro_rules! path_extractors {
 path_extractors! {
     LicensePath(LicenseId), "id", LicenseId::parse, Code::LicenseNotFound;
     ActivationPath(ActivationId), "activation_id", ActivationId::parse, Code::ActivationNotFound;
+    BlockPath(BlockId), "block_id", BlockId::parse, Code::BlockNotFound;
     TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound;
+    NamePath(String), "name", |name: &str| Ok::<_, Infallible>(name.to_owned()), Code::RouteNotFound;
     CustomerPath(CustomerEmail), "email", CustomerEmail::parse,
         Problem::bad_request("email", "This must be a percent-encoded e-mail address.");
     #[cfg(feature = "webhooks")]

@@ -5,12 +5,27 @@ use std::fmt;
 /// Names longer than this are no typos.
 const MAX_COMPARED_BYTES: usize = 64;
 
+/// Names that other products use, and ours.
+const SYNONYMS: [(&str, &str); 11] = [
+    ("device", "fingerprint"),
+    ("device_id", "fingerprint"),
+    ("machine", "fingerprint"),
+    ("machine_id", "fingerprint"),
+    ("hwid", "fingerprint"),
+    ("license", "key"),
+    ("license_key", "key"),
+    ("host", "domain"),
+    ("hostname", "domain"),
+    ("site", "domain"),
+    ("url", "domain"),
+];
+
 /// An unknown name among known ones.
-pub(super) struct UnknownName<'a> {
+pub(crate) struct UnknownName<'a> {
     /// What has the name: `field` or `parameter`.
-    pub(super) kind: &'static str,
-    pub(super) name: &'a str,
-    pub(super) known: &'a [&'static str],
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) known: &'a [&'static str],
 }
 
 impl UnknownName<'_> {
@@ -20,6 +35,13 @@ impl UnknownName<'_> {
             return None;
         }
         let name = self.name.to_lowercase();
+        let is_synonym =
+            |(synonym, _): &&(&str, &str)| without_separators(synonym) == without_separators(&name);
+        if let Some((_, meant)) = SYNONYMS.iter().find(is_synonym)
+            && let Some(known) = self.known.iter().find(|known| *known == meant)
+        {
+            return Some(known);
+        }
         let near = self.known.iter().filter_map(|known| {
             let wrong = strsim::osa_distance(&name, known);
             let longest = name.chars().count().max(known.len());
@@ -28,6 +50,11 @@ impl UnknownName<'_> {
         });
         near.min_by_key(|(wrong, _)| *wrong).map(|(_, known)| known)
     }
+}
+
+/// Removes `_` and `-`, so that `deviceId`, `device-id` and `device_id` are the same name.
+fn without_separators(name: &str) -> String {
+    name.chars().filter(|character| !"_-".contains(*character)).collect()
 }
 
 impl fmt::Display for UnknownName<'_> {
@@ -80,6 +107,35 @@ mod tests {
         ] {
             let unknown = UnknownName { kind: "field", name, known: KNOWN };
             assert_eq!(unknown.nearest(), nearest, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn synonym_is_suggested_where_its_field_is_known() {
+        const VALIDATE: &[&str] = &["key", "domain", "fingerprint", "client"];
+        for (name, nearest) in [
+            ("device", Some("fingerprint")),
+            ("device_id", Some("fingerprint")),
+            ("deviceId", Some("fingerprint")),
+            ("machine", Some("fingerprint")),
+            ("machine-id", Some("fingerprint")),
+            ("HWID", Some("fingerprint")),
+            ("license", Some("key")),
+            ("license_key", Some("key")),
+            ("licenseKey", Some("key")),
+            ("host", Some("domain")),
+            ("hostname", Some("domain")),
+            ("site", Some("domain")),
+            ("url", Some("domain")),
+            ("domian", Some("domain")),
+            ("urls", None),
+        ] {
+            let unknown = UnknownName { kind: "field", name, known: VALIDATE };
+            assert_eq!(unknown.nearest(), nearest, "{name:?}");
+        }
+        for name in ["device", "license", "url"] {
+            let unknown = UnknownName { kind: "field", name, known: &["plan", "label"] };
+            assert_eq!(unknown.nearest(), None, "{name:?}: the call has no such field");
         }
     }
 

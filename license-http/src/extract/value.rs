@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use chrono::{DateTime, Utc};
 use license_core::license::Expiry;
 use license_core::limits;
 use serde_json::Value;
@@ -13,6 +14,14 @@ pub(crate) fn text(field: &str, value: Value) -> Result<String, Problem> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(wrong_type(field, "a string", &other)),
+    }
+}
+
+pub(crate) fn bool_or_null(field: &str, value: Value) -> Result<Option<bool>, Problem> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(value) => Ok(Some(value)),
+        other => Err(wrong_type(field, "true or false", &other)),
     }
 }
 
@@ -38,6 +47,16 @@ pub(crate) fn list<T>(
     (max, items): (usize, &str),
     mut parse: impl FnMut(&str, String) -> Result<T, Problem>,
 ) -> Result<Vec<T>, Problem> {
+    self::items(field, value, (max, items), |field, value| parse(field, text(field, value)?))
+}
+
+/// Reads a list of at most `max` values. `parse` gets the name of each item, such as `grants[2]`.
+pub(crate) fn items<T>(
+    field: &str,
+    value: Value,
+    (max, items): (usize, &str),
+    mut parse: impl FnMut(&str, Value) -> Result<T, Problem>,
+) -> Result<Vec<T>, Problem> {
     let values = match value {
         Value::Array(values) => values,
         other => return Err(wrong_type(field, &format!("a list of {items}"), &other)),
@@ -46,11 +65,7 @@ pub(crate) fn list<T>(
         let detail = format!("This list must have at most {max} {items}.");
         return Err(Problem::invalid_field(field.to_owned(), detail));
     }
-    let item = |(index, value)| {
-        let field = format!("{field}[{index}]");
-        let typed = text(&field, value)?;
-        parse(&field, typed)
-    };
+    let item = |(index, value)| parse(&format!("{field}[{index}]"), value);
     values.into_iter().enumerate().map(item).collect()
 }
 
@@ -83,6 +98,18 @@ pub(crate) fn parsed_or_null<T, E: Display>(
     |field, value| {
         let text = text_or_null(field, value)?;
         text.map(|text| parse(&text).map_err(|error| invalid(field, &error))).transpose()
+    }
+}
+
+/// Reads a time, or null if it is not known.
+pub(crate) fn time_or_null(field: &str, value: Value) -> Result<Option<DateTime<Utc>>, Problem> {
+    const EXPECTED: &str = "an RFC 3339 time such as 2027-01-31T00:00:00Z, or null";
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => parse_time(&text)
+            .map(Some)
+            .ok_or_else(|| Problem::invalid_field(field.to_owned(), format!("This must be {EXPECTED}."))),
+        other => Err(wrong_type(field, EXPECTED, &other)),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) const DOCS: &str = "/docs";
 pub(super) const STYLE: &str = "/docs/style.css";
 
 const ABOUT: &str = "Issue licenses, and let software check them.\n\n\
-    Every response is JSON, errors included. Errors of `/api/v1/validate` and `/api/v1/deactivate` have `valid: false`; all \
+    Every response is JSON, errors included. Errors of `/api/v1/validate`, `/api/v1/deactivate` and `/api/v1/activations/list` have `valid: false`; all \
     others are problem details of RFC 9457. Rely on `code`; texts may change. An unknown path is answered 404 \
     `ROUTE_NOT_FOUND`, and an unsupported method 405 `METHOD_NOT_ALLOWED` with `Allow`. A request that is not HTTP, or whose \
     head is far too large, gets a status without a body. Unknown parameters and fields are errors that list the known \

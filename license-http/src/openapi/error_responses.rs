@@ -106,7 +106,7 @@ pub(super) fn add_headers(response: &mut Value, names: &[&str]) {
 
 pub(super) fn headers() -> Map<String, Value> {
     [
-        ("ETag", matching("^\"[0-9]+\"$"), "Version of the license, for If-Match."),
+        ("ETag", matching("^\"[0-9]+\"$"), "Version of the license or plan, for If-Match."),
         ("Location", string(), "URL of the new resource, relative to the request path."),
         ("Retry-After", count(), "Seconds after which to try again."),
         ("RateLimit", string(), "Remaining calls, and seconds until the quota is full, if the server limits rates: `\"token\";r=199;t=1` (draft-ietf-httpapi-ratelimit-headers-10)."),
@@ -148,6 +148,17 @@ fn meaning(code: &str) -> &'static str {
         (DenialCode::PlanUnknown, "There is no such plan; `detail` lists the plans."),
         (DenialCode::MetadataInvalid, "The merged metadata would exceed a limit."),
         (DenialCode::ExternalIdTaken, "Another license has this external id."),
+        (
+            DenialCode::TermNotStarted,
+            "The first use of the license starts its term; it cannot be renewed before.",
+        ),
+        (DenialCode::GrantEnded, "The end of a grant is not in the future."),
+        (DenialCode::GrantLimitReached, "The license has no room for another grant."),
+        (DenialCode::GrantNotFound, "The license has no grant of this feature with this source."),
+        (DenialCode::DomainBlocked, "A domain of the list is blocked; remove its block first."),
+        (DenialCode::TooManyBlocks, "The license has as many blocks as it can have; remove one."),
+        (DenialCode::PlanArchived, "The plan is archived; `detail` lists the available plans."),
+        (DenialCode::ProductDiffers, "The plan is of another product. A license keeps its product."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

@@ -67,11 +67,17 @@ impl Op {
 
     fn path_parameters(mut self) -> Self {
         for name in self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+            let of_product = self.path.starts_with("/products/");
             let of_endpoint = self.path.starts_with("/webhook-endpoints/");
             let (schema, about, missing) = match name {
                 "activation_id" => (activation_id(), "Id of the activation.", Some(Code::ActivationNotFound)),
                 "token_id" => (id("tok"), "Id of the token.", Some(Code::TokenNotFound)),
+                "block_id" => {
+                    (matching("^blk_[a-z0-9_]{1,68}$"), "Id of the block.", Some(Code::BlockNotFound))
+                }
                 "delivery_id" => (event_id(), "Id of the delivered event.", Some(Code::DeliveryNotFound)),
+                "name" if of_product => (string(), "Name of the product.", Some(Code::ProductNotFound)),
+                "name" => (string(), "Name of the plan.", Some(Code::PlanNotFound)),
                 "email" => (email(), "E-mail address of the customer.", None),
                 _ if of_endpoint => (id("whe"), "Id of the endpoint.", Some(Code::EndpointNotFound)),
                 _ => (id("lic"), "Id of the license.", Some(Code::LicenseNotFound)),
@@ -81,8 +87,17 @@ impl Op {
         self
     }
 
-    fn parameter(mut self, location: &str, name: &str, schema: Value, about: &str) -> Self {
-        let required = location == "path";
+    fn parameter(self, location: &str, name: &str, schema: Value, about: &str) -> Self {
+        self.parameter_that(location == "path", (location, name), schema, about)
+    }
+
+    fn parameter_that(
+        mut self,
+        required: bool,
+        (location, name): (&str, &str),
+        schema: Value,
+        about: &str,
+    ) -> Self {
         if let Some(parameters) = self.json["parameters"].as_array_mut() {
             parameters.push(json!({
                 "name": name, "in": location, "description": about, "required": required, "schema": schema
@@ -99,6 +114,10 @@ impl Op {
         self.parameter("query", name, schema, about)
     }
 
+    pub(super) fn required_query(self, name: &str, schema: Value, about: &str) -> Self {
+        self.parameter_that(true, ("query", name), schema, about)
+    }
+
     pub(super) fn pages(self, cursor: Value) -> Self {
         let limit = with(whole(1, limits::PAGE_ITEMS), "default", limits::PAGE_ITEMS_DEFAULT);
         let op = self.query("limit", limit, "Maximum number of items.");
@@ -110,11 +129,14 @@ impl Op {
     }
 
     pub(super) fn versioned(self) -> Self {
+        self.if_match("license").denials(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale])
+    }
+
+    /// Lets the caller name the `ETag` that a license or plan must have.
+    pub(super) fn if_match(self, noun: &str) -> Self {
         let schema = matching(r#"^(\*|(W/)?"[!#-~]*")$"#);
-        let about = "ETag that the license must have; otherwise nothing is changed.";
-        self.parameter("header", "If-Match", schema, about)
-            .denials(StatusCode::PRECONDITION_FAILED, &[DenialCode::LicenseStale])
-            .errors(&[Code::BadRequest])
+        let about = format!("ETag that the {noun} must have; otherwise nothing is changed.");
+        self.parameter("header", "If-Match", schema, &about).errors(&[Code::BadRequest])
     }
 
     /// Lets the caller choose that unknown fields are ignored.
@@ -135,8 +157,23 @@ impl Op {
             .conflicts(&[DenialCode::IdempotencyKeyReused])
     }
 
+    /// As [`idempotent`](Self::idempotent), for a resource with a name: its content is the key.
+    pub(super) fn repeatable(self) -> Self {
+        let schema = with(text(limits::IDEMPOTENCY_KEY_BYTES), "pattern", "^[ -~]+$");
+        let about = "With any key, a request for what exists already is a repetition: if it was created with the same content, it is \
+             answered as it is now, with Idempotent-Replayed.";
+        self.parameter("header", "Idempotency-Key", schema, about)
+            .with_header("Idempotent-Replayed")
+            .errors(&[Code::BadRequest])
+    }
+
     pub(super) fn shows_secret(self) -> Self {
         self.errors(&[Code::IdempotencyKeyUnsupported])
+    }
+
+    /// Accepts an optional body with a reason.
+    pub(super) fn reason(self) -> Self {
+        self.body("ReasonGiven", false).errors(&BODY)
     }
 
     pub(super) fn reads(self, schema: &str) -> Self {
@@ -263,13 +300,14 @@ impl Op {
 
 fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
-        Some("validate" | "deactivate") => "validation",
+        Some("validate" | "deactivate" | "activations") => "validation",
         Some("licenses" | "usage") => "licenses",
         Some("customers") => "customers",
         Some("events") => "events",
         Some("webhook-endpoints") => "webhooks",
         Some("tokens") => "tokens",
         Some("audit") => "audit",
+        Some("products" | "plans") => "catalog",
         _ => "server",
     }
 }

@@ -14,7 +14,7 @@ use super::schema::{
 };
 use crate::problem::Code;
 
-pub(super) const TAGS: [(&str, &str); 8] = [
+pub(super) const TAGS: [(&str, &str); 9] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
     ("customers", "Customers, and export and erasure of their data."),
@@ -23,6 +23,7 @@ pub(super) const TAGS: [(&str, &str); 8] = [
     ("tokens", "API tokens."),
     ("audit", "The log of changes."),
     ("server", "Health, metrics and this document."),
+    ("catalog", "Products and plans."),
 ];
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -48,16 +49,20 @@ pub(super) fn operations() -> Vec<Op> {
     let mut operations = Vec::from(validation());
     operations.extend(licenses());
     operations.extend(commands());
+    operations.extend(grants());
+    operations.extend(handling());
     operations.extend(customers());
     operations.extend(endpoints());
     operations.extend(endpoint_commands());
     operations.extend(access());
     operations.extend(server());
     operations.extend(finding());
+    operations.extend(products());
+    operations.extend(plans());
     operations
 }
 
-fn validation() -> [Op; 2] {
+fn validation() -> [Op; 3] {
     [post("/validate", "validate", "Validate a license")
         .about(
             "A new domain or device takes a free slot. A denied license is answered 200 too: check `valid`. A malformed \
@@ -71,17 +76,32 @@ fn validation() -> [Op; 2] {
     post("/deactivate", "deactivate", "Release a slot as the customer")
         .about(
             "For a customer who moves to another machine or site. The license key suffices if the plan has \
-             `customer_release`. Send exactly one of domain and fingerprint. If it holds no slot, for example on a repeated \
-             call, `error` is `ACTIVATION_NOT_FOUND`.",
+             `customer_release`. Send exactly one of domain, fingerprint and activation_id. If it holds no slot, for example \
+             on a repeated call, `error` is `ACTIVATION_NOT_FOUND`.",
         )
         .lenient()
         .refuses()
         .reads_or("DeactivateRequest", &KEY_ERRORS)
-        .answers("Deactivated", "Whether the slot was released.")]
+        .errors(&[Code::ActivationIdInvalid])
+        .answers("Deactivated", "Whether the slot was released."),
+    post("/activations/list", "listOwnActivations", "List activations as the customer")
+        .about(
+            "For a customer who looks for a slot to release. The license key suffices if the plan has `customer_release`. \
+             Names of devices are masked, except that of the request.",
+        )
+        .lenient()
+        .refuses()
+        .reads_or("ListRequest", &KEY_ERRORS)
+        .answers("ListedActivations", "The activations, or why there are none.")]
 }
 
 fn licenses() -> [Op; 5] {
-    let invalid = [DenialCode::PlanUnknown, DenialCode::DomainExempt, DenialCode::ExpiryTooFar];
+    let invalid = [
+        DenialCode::PlanUnknown,
+        DenialCode::PlanArchived,
+        DenialCode::DomainExempt,
+        DenialCode::ExpiryTooFar,
+    ];
     let plan = with(text(limits::PLAN_NAME_BYTES), "pattern", r"^[^\u0000-\u001f\u007f-\u009f]+$");
     [
         post("/licenses", "createLicense", "Issue a license")
@@ -92,7 +112,7 @@ fn licenses() -> [Op; 5] {
             .with_header("Location")
             .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired, DenialCode::GrantEnded]),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan, which must exist.")
@@ -117,8 +137,9 @@ fn licenses() -> [Op; 5] {
         get("/licenses/{id}", "getLicense", "Get a license").license(),
         put("/licenses/{id}", "changeLicense", "Change a license")
             .about(
-                "Omitted fields keep their values. `metadata` is merged (RFC 7396), and every other field replaces its value. A new \
-                 plan sets its limits, unless the request sets them too. A new `customer_email` removes `customer_name`, unless the \
+                "Omitted fields keep their values. `metadata` is merged (RFC 7396), and every other field replaces its value. \
+                 `plan` moves the license to the current version of a plan of its product, also if it has the plan already: then its limits are those of the \
+                 plan, unless the request sets them too. A new `customer_email` removes `customer_name`, unless the \
                  request sets it. A revoked license accepts `metadata` and `external_id` only.",
             )
             .versioned()
@@ -131,13 +152,17 @@ fn licenses() -> [Op; 5] {
                 DenialCode::ExternalIdTaken,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::MetadataInvalid]),
+            .denials(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked, DenialCode::ProductDiffers],
+            ),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
                 "Revocation is permanent. After the answer, this node never answers \"valid\" for the license. Other nodes follow \
                  within about 100 ms on PostgreSQL, and always within the time to live of their cache. A repeated call gets the same answer.",
             )
             .versioned()
+            .reason()
             .license(),
     ]
 }
@@ -148,23 +173,86 @@ fn commands() -> [Op; 8] {
     let kinds = [ActivationKind::Domain, ActivationKind::Device].map(ActivationKind::as_str);
     let activation = "/licenses/{id}/activations/{activation_id}";
     [
-        command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license"),
+        command("/licenses/{id}/suspend", "suspendLicense", "Suspend a license").reason(),
         command("/licenses/{id}/reinstate", "reinstateLicense", "End the suspension of a license"),
         command("/licenses/{id}/renew", "renewLicense", "Extend a license by the term of its plan")
             .idempotent()
-            .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar]),
+            .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar, DenialCode::TermNotStarted]),
         command("/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
             .about("The old key is unknown from then on.")
             .idempotent(),
         get("/licenses/{id}/activations", "listActivations", "List the activations of a license")
             .query("kind", one_of(kinds), "Only activations of this kind.")
             .lists("ActivationPage", activation_id()),
-        changes(delete(activation, "releaseActivation", "Release an activation")),
+        changes(delete(activation, "releaseActivation", "Release an activation")).reason(),
         changes(patch(activation, "labelActivation", "Label an activation").reads("ActivationLabel")).about(
             "The label is shown in the list of activations. It is removed when the customer is erased.",
         ),
         usage(get("/licenses/{id}/usage", "getUsage", "Get the usage of a license"), "UsageAnswer")
             .or_as("image/svg+xml", "Chart of the series, by day without `interval`."),
+    ]
+}
+
+fn grants() -> [Op; 2] {
+    let path = "/licenses/{id}/grants";
+    let changes = |op: Op| op.versioned().license().conflicts(&[DenialCode::LicenseRevoked]);
+    [
+        changes(post(path, "addGrant", "Grant a feature").reads("NewGrant"))
+            .about(
+                "Replaces the grant with the same feature and source. If several grants of a feature are in force, the last one \
+                 that was added wins. Grants that have ended are removed.",
+            )
+            .conflicts(&[DenialCode::GrantLimitReached])
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
+        changes(delete(path, "removeGrant", "Remove a grant"))
+            .required_query("feature", text(limits::FEATURE_NAME_BYTES), "Feature of the grant.")
+            .query(
+                "source",
+                text(limits::GRANT_SOURCE_BYTES),
+                "Source of the grant; without it, the grant without a source is removed.",
+            )
+            .denials(StatusCode::NOT_FOUND, &[DenialCode::GrantNotFound]),
+    ]
+}
+
+fn handling() -> [Op; 5] {
+    let changes = |op: Op| op.versioned().license().conflicts(&[DenialCode::LicenseRevoked]);
+    let invalid = [
+        DenialCode::PlanUnknown,
+        DenialCode::DomainExempt,
+        DenialCode::ExpiryTooFar,
+        DenialCode::LicenseExpired,
+    ];
+    [
+        post("/licenses/batch", "createLicenses", "Issue many licenses")
+            .about("Issues 1 to 1000 licenses with the same fields: all of them, or none.")
+            .reads("NewLicenses")
+            .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
+            .idempotent()
+            .conflicts(&[DenialCode::DomainLimitReached])
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
+        changes(post(
+            "/licenses/{id}/activations/{activation_id}/block",
+            "blockActivation",
+            "Release an activation and block its name",
+        ))
+        .about(
+            "Its next check is denied `DOMAIN_BLOCKED` or `DEVICE_BLOCKED`: on this node at once, on other nodes as after a \
+             revocation. Other domains and devices are not affected.",
+        )
+        .reason()
+        .conflicts(&[DenialCode::TooManyBlocks]),
+        get("/licenses/{id}/blocked", "listBlocked", "List blocked domains and devices")
+            .answers("BlockList", "All blocks of the license."),
+        changes(post("/licenses/{id}/blocked", "blockName", "Block a domain or a device"))
+            .about(
+                "Send exactly one of domain and fingerprint. It does not need to hold a slot. If it does, the slot is released. \
+                 A blocked name stays as it is.",
+            )
+            .reads("NewBlock")
+            .conflicts(&[DenialCode::TooManyBlocks]),
+        changes(delete("/licenses/{id}/blocked/{block_id}", "unblock", "Remove a block"))
+            .errors(&[Code::BlockNotFound]),
     ]
 }
 
@@ -352,5 +440,58 @@ fn server() -> [Op; 6] {
             "text/css",
             "A style sheet.",
         ),
+    ]
+}
+
+fn products() -> [Op; 5] {
+    let (all, one) = ("/products", "/products/{name}");
+    [
+        post(all, "createProduct", "Create a product")
+            .reads("NewProduct")
+            .answers_status(StatusCode::CREATED, "Product", "The product.")
+            .with_header("Location")
+            .repeatable()
+            .errors(&[Code::ProductExists, Code::CatalogLimitReached]),
+        get(all, "listProducts", "List all products").answers("ProductPage", "All products."),
+        get(one, "getProduct", "Get a product").answers("Product", "The product."),
+        put(one, "changeProduct", "Change the display name of a product")
+            .reads("ProductPatch")
+            .answers("Product", "The product."),
+        delete(one, "deleteProduct", "Delete a product that has no plans")
+            .answers("DeletedProduct", "The product was deleted.")
+            .errors(&[Code::ProductInUse]),
+    ]
+}
+
+fn plans() -> [Op; 7] {
+    let (all, one) = ("/plans", "/plans/{name}");
+    let changes = |op: Op| {
+        op.if_match("plan")
+            .answers("Plan", "The plan.")
+            .with_header("ETag")
+            .errors(&[Code::PlanManaged, Code::PlanStale])
+    };
+    [
+        post(all, "createPlan", "Create a plan")
+            .reads("NewPlan")
+            .answers_status(StatusCode::CREATED, "Plan", "The plan, at version 1.")
+            .with_header("ETag")
+            .with_header("Location")
+            .repeatable()
+            .errors(&[Code::PlanExists, Code::ProductUnknown, Code::CatalogLimitReached]),
+        get(all, "listPlans", "List all plans").answers("PlanPage", "All plans, archived ones included."),
+        get(one, "getPlan", "Get a plan").answers("Plan", "The plan.").with_header("ETag"),
+        get("/plans/{name}/versions", "listPlanVersions", "List the versions of a plan, newest first")
+            .answers("PlanVersionPage", "All versions."),
+        changes(put(one, "changePlan", "Change a plan").reads("PlanPatch"))
+            .about(
+                "Omitted fields keep their values. `features` is merged (RFC 7396), and every other field replaces its value. If the terms \
+                 differ then, the plan gets a new version, which new licenses have. Sold licenses keep their version until a \
+                 change of the license names the plan.",
+            )
+            .errors(&[Code::CatalogLimitReached]),
+        changes(post("/plans/{name}/archive", "archivePlan", "Archive a plan"))
+            .about("No license can be sold with an archived plan or moved to it. Sold licenses go on."),
+        changes(post("/plans/{name}/unarchive", "unarchivePlan", "Make an archived plan available again")),
     ]
 }

@@ -7,8 +7,10 @@ use license_core::limits;
 use license_core::store::SearchSort;
 use serde_json::{Map, Value, json};
 
+use super::plan_terms::plan_inputs;
 use super::schema::{
-    about, array, email, nullable, one_of, open_object, selectable_events, string, text, time, whole, with,
+    about, activation_id, array, email, feature_value, named, nullable, one_of, open_object,
+    selectable_events, string, text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
 use crate::routes::search::SEARCH_FIELDS;
@@ -40,6 +42,16 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "client": about(nullable(string()),
                     "Client software as `name` or `name/version`. Any text is accepted: white space is cleaned, and text \
                      past 128 bytes is cut off."),
+                "released_at": about(nullable(time()),
+                    "When the version of the software was released. A version that was released after the updates window of the \
+                     license is denied."),
+                "product": about(nullable(pattern(limits::PLAN_NAME_BYTES, "^[a-z0-9_-]+$")),
+                    "Product that the software is. The key of another product is denied."),
+                "features": about(
+                    with(nullable(array(pattern(limits::FEATURE_NAME_BYTES, TRIMMED))), "maxItems", limits::FEATURES_PER_REQUEST),
+                    "Features that the software needs. A feature that is absent, false or 0 is missing."),
+                "activate": about(json!({ "type": ["boolean", "null"] }),
+                    "Whether the call may take slots and activate the license; true by default."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "domain": "example.com" }],
@@ -49,6 +61,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "key": about(string(), "License key, as for a validation."),
                 "domain": about(printable(MAX_TYPED_LEN), "Domain whose slot is released."),
                 "fingerprint": about(printable(limits::FINGERPRINT_BYTES), "Device whose slot is released."),
+                "activation_id": about(nullable(activation_id()), "Activation whose slot is released."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "fingerprint": "old-laptop" }],
@@ -61,6 +74,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "required": ["label"],
             "examples": [{ "label": "Build server" }],
         },
+        "NewGrant": grant(),
         "NewToken": {
             "properties": {
                 "name": about(pattern(limits::TOKEN_NAME_BYTES, TRIMMED),
@@ -97,11 +111,97 @@ pub(super) fn schemas() -> Map<String, Value> {
     }) else {
         return Map::new();
     };
+    schemas.extend(handling());
+    schemas.extend(catalog());
     for schema in schemas.values_mut() {
         schema["type"] = "object".into();
         schema["additionalProperties"] = false.into();
     }
     schemas
+}
+
+/// Bodies of reasons, blocks, batches and the list of a customer.
+fn handling() -> Map<String, Value> {
+    let Value::Object(schemas) = json!({
+        "ReasonGiven": { "properties": { "reason": reason() }, "examples": [{ "reason": "chargeback" }] },
+        "NewBlock": {
+            "properties": {
+                "domain": about(pattern(MAX_TYPED_LEN, PRINTABLE),
+                    "Domain to block; *.example.com blocks all subdomains."),
+                "fingerprint": about(pattern(limits::FINGERPRINT_BYTES, PRINTABLE), "Device to block."),
+                "reason": reason(),
+            },
+            "examples": [{ "fingerprint": "stolen-laptop", "reason": "stolen" }],
+        },
+        "NewLicenses": batch(),
+        "ListRequest": {
+            "properties": {
+                "key": about(string(), "License key, as for a validation."),
+                "domain": about(printable(MAX_TYPED_LEN), "Domain that the software serves, to mark its activation."),
+                "fingerprint": about(printable(limits::FINGERPRINT_BYTES),
+                    "Device on which the software runs, to mark its activation and to see its name."),
+            },
+            "required": ["key"],
+            "examples": [{ "key": KEY, "fingerprint": "new-laptop" }],
+        },
+    }) else {
+        return Map::new();
+    };
+    schemas
+}
+
+/// The bodies of calls on products and plans.
+fn catalog() -> [(String, Value); 4] {
+    let product = json!({
+        "properties": {
+            "name": name("Name of the product. It never changes."),
+            "display_name": display_name(),
+        },
+        "required": ["name", "display_name"],
+        "examples": [{ "name": "editor", "display_name": "Editor" }],
+    });
+    let product_patch = json!({
+        "properties": { "display_name": display_name() },
+        "required": ["display_name"],
+        "examples": [{ "display_name": "Editor" }],
+    });
+    let new_plan = plan(
+        [("name", name("Name of the plan. It never changes."))],
+        &["name", "max_domains", "max_devices", "term_days"],
+        json!({
+            "name": "pro", "max_domains": 2, "max_devices": 3, "term_days": 365,
+            "features": { "export": true, "seats": 25 },
+        }),
+    );
+    let plan_patch = plan([], &[], json!({ "max_devices": 5, "features": { "export": null } }));
+    [
+        ("NewProduct", product),
+        ("ProductPatch", product_patch),
+        ("NewPlan", new_plan),
+        ("PlanPatch", plan_patch),
+    ]
+    .map(|(name, body)| (name.to_owned(), body))
+}
+
+fn name(description: &str) -> Value {
+    about(pattern(limits::PLAN_NAME_BYTES, "^[a-z0-9_-]+$"), description)
+}
+
+fn display_name() -> Value {
+    let shown = pattern(limits::PRODUCT_DISPLAY_NAME_BYTES, r"^[^\u0000-\u001f\u007f-\u009f]+$");
+    about(shown, "Name for people.")
+}
+
+/// The terms of a plan and further fields.
+fn plan<const N: usize>(further: [(&'static str, Value); N], required: &[&str], example: Value) -> Value {
+    let mut properties: Map<_, _> =
+        further.into_iter().chain(plan_inputs()).map(|(name, schema)| (name.to_owned(), schema)).collect();
+    // `null` removes a feature.
+    if !required.contains(&"name") {
+        properties["features"]["additionalProperties"]["type"] =
+            json!(["boolean", "integer", "string", "null"]);
+    }
+    json!({ "properties": properties, "required": required, "examples": [example] })
 }
 
 fn nonempty(list: Value) -> Value {
@@ -114,6 +214,23 @@ fn pattern(max: usize, pattern: &str) -> Value {
 
 fn printable(max: usize) -> Value {
     nullable(pattern(max, PRINTABLE))
+}
+
+fn reason() -> Value {
+    about(
+        printable(limits::REASON_BYTES),
+        "Your reason, for the license, the events and the audit. Erasing the customer removes it.",
+    )
+}
+
+fn batch() -> Value {
+    let example = json!({ "plan": "professional", "customer_email": "dev@example.com", "count": 5 });
+    let mut batch = license(&SPEC_FIELDS, &["plan", "count"], example);
+    if let Some(properties) = batch["properties"].as_object_mut() {
+        properties.remove("external_id");
+    }
+    batch["properties"]["count"] = about(whole(1, limits::BATCH_LICENSES), "Number of licenses.");
+    batch
 }
 
 fn license(names: &[&str], required: &[&str], example: Value) -> Value {
@@ -223,8 +340,28 @@ fn license_field(name: &str) -> Value {
             "Your own data: at most 8 KiB of JSON, 8 levels deep, without whole numbers of more than 64 bits. A change is \
              merged into the current data (RFC 7396): null removes a member.",
         ),
+        "grants" => about(
+            with(array(named("NewGrant")), "maxItems", limits::GRANTS),
+            "Features beyond those of the plan. Of two with the same feature and source, the last one counts.",
+        ),
         "status" => about(one_of(["active", "suspended", "revoked"]), "New status. Revocation is permanent."),
+        "reason" => reason(),
         // A test checks that all names are known.
         _ => json!({}),
     }
+}
+
+fn grant() -> Value {
+    let source = "Where the grant comes from, such as an add-on. A license has one grant of each feature and source. Must not \
+                  name a person: the erasure of a customer keeps it.";
+    json!({
+        "properties": {
+            "feature": about(pattern(limits::FEATURE_NAME_BYTES, TRIMMED), "Name of the feature."),
+            "value": feature_value(),
+            "until": about(nullable(time()), "End of the grant, in the future; null if never."),
+            "source": about(nullable(pattern(limits::GRANT_SOURCE_BYTES, TRIMMED)), source),
+        },
+        "required": ["feature", "value"],
+        "examples": [{ "feature": "seats", "value": 25, "until": "2030-01-31T00:00:00Z", "source": "sub_17" }],
+    })
 }

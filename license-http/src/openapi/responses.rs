@@ -1,6 +1,7 @@
 //! Schemas of responses: derived from the Rust types, with additions that the types lack.
 
 use license_core::access::Scope;
+use license_core::catalog::TermStart;
 use license_core::license::{ActivationKind, Status};
 use license_core::limits;
 use license_core::store::HealthWarning;
@@ -10,18 +11,22 @@ use license_core::webhook::DeliveryStatus;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::plan_terms::plan_terms;
 use super::schema::{
-    about, activation_id, array, constant, count, email, event_id, event_type, id, matching, named, nullable,
-    object, one_of, open_object, selectable_events, string, text, time, whole,
+    about, activation_id, array, constant, count, email, event_id, event_type, feature_value, id, matching,
+    named, nullable, object, one_of, open_object, selectable_events, string, text, time, whole, with,
 };
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
 use crate::routes::audit::AuditJson;
+use crate::routes::blocks::{BlockJson, BlockList};
+use crate::routes::customer_activations::{Listed, NotListed};
 use crate::routes::customers::{CustomerEventJson, CustomerJson, ErasedCustomer};
 use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
 use crate::routes::health::{HealthJson, Readiness};
+use crate::routes::products::{DeletedProduct, ProductJson};
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{OverviewJson, RollupJson};
 use crate::routes::validate::{DENIALS, Denied, NotFound, ValidAnswer};
@@ -36,6 +41,12 @@ const NOT_RELEASED: [DenialCode; 5] = [
     DenialCode::ActivationNotFound,
 ];
 
+const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
+
+/// Denials of a list for a customer.
+const NOT_LISTED: [DenialCode; 3] =
+    [DenialCode::LicenseRevoked, DenialCode::LicenseSuspended, DenialCode::ReleaseNotAllowed];
+
 /// Returns the schemas of types, and of the types in their fields.
 macro_rules! derive {
     ($($type:ty),+ $(,)?) => {{
@@ -47,13 +58,13 @@ macro_rules! derive {
 
 pub(super) fn schemas() -> Map<String, Value> {
     let derived = derive! {
-        ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied, NotFound, Released,
+        ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied<'_>, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, CustomerJson<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
-        ReplayJson, DeliveryJson<'_>,
+        ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed, ProductJson<'_>, DeletedProduct<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
-    for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased"] {
+    for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased", "Listed", "NotListed"] {
         let ignored =
             "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
         schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
@@ -73,8 +84,14 @@ pub(super) fn schemas() -> Map<String, Value> {
                 (name.as_str(), field.as_str()),
                 ("Problem", "field" | "valid" | "suggestion")
                     | ("Refusal", "field" | "suggestion")
-                    | ("Valid" | "Denied" | "NotFound" | "Released" | "NotReleased", "ignored")
+                    | (
+                        "Valid" | "Denied" | "NotFound" | "Released" | "NotReleased" | "Listed" | "NotListed",
+                        "ignored"
+                    )
+                    | ("Denied", "reasons" | "license" | "usage")
                     | ("Token", "token")
+                    | ("Valid", "over_limit")
+                    | ("ValidLicense", "updatesUntil")
                     | ("Usage", "as_of")
                     | ("Validation", "license_id")
                     | ("WebhookEndpoint", "secret")
@@ -90,6 +107,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let others = [
         ("License", license()),
         ("LicenseAnswer", answer("License")),
+        ("Grant", grant()),
         ("UsageAnswer", answer("Usage")),
         ("Validated", either("The verdict; `valid` tells which one.", ["Valid", "Denied"])),
         ("Deactivated", either("The result; `released` tells which one.", ["Released", "NotReleased"])),
@@ -104,6 +122,16 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("FoundLicenses", found_licenses()),
         ("CustomerPage", counted_page("Customer")),
         ("CustomerAnswer", customer_answer()),
+        ("ListedActivations", either("The result; `listed` tells which one.", ["Listed", "NotListed"])),
+        (
+            "LicenseBatch",
+            object([("data", about(array(named("License")), "The licenses.")), (AS_OF, as_of())], &[]),
+        ),
+        ("Plan", plan()),
+        ("PlanVersion", plan_version()),
+        ("ProductPage", object(page("Product"), &[])),
+        ("PlanPage", object(page("Plan"), &[])),
+        ("PlanVersionPage", object(page("PlanVersion"), &[])),
     ];
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     for (name, schema) in &mut schemas {
@@ -143,6 +171,13 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("NotFound.error", one_of(["LICENSE_NOT_FOUND"])),
         ("Denied.valid", constant(false)),
         ("Denied.error", one_of(DENIALS.map(DenialCode::as_str))),
+        ("Valid.over_limit", constant(true)),
+        ("ValidLicense.updatesUntil", time()),
+        ("Denied.reasons", array(one_of(DENIALS.map(DenialCode::as_str)))),
+        ("Denied.license", named("DeniedLicense")),
+        ("Denied.usage", named("SlotsUsed")),
+        ("DeniedLicense.plan", text(limits::PLAN_NAME_BYTES)),
+        ("DeniedLicense.product", text(limits::PLAN_NAME_BYTES)),
         ("Released.released", constant(true)),
         ("NotReleased.released", constant(false)),
         ("NotReleased.error", one_of(NOT_RELEASED.map(DenialCode::as_str))),
@@ -187,6 +222,17 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Delivery.status", one_of(DeliveryStatus::ALL.map(DeliveryStatus::as_str))),
         ("Customer.license_counts", license_counts()),
         ("Customer.customer_email", email()),
+        ("Block.id", matching("^blk_[a-z0-9_]{1,68}$")),
+        ("Block.kind", one_of(kinds)),
+        ("Listed.listed", constant(true)),
+        ("NotListed.listed", constant(false)),
+        ("NotListed.error", one_of(NOT_LISTED.map(DenialCode::as_str))),
+        ("OwnActivation.id", activation_id()),
+        ("OwnActivation.kind", one_of(kinds)),
+        ("OwnActivation.first_seen_on", nullable(matching(DATE))),
+        ("OwnActivation.last_seen_on", nullable(matching(DATE))),
+        ("Product.name", text(limits::PLAN_NAME_BYTES)),
+        ("DeletedProduct.deleted", constant(true)),
     ]
 }
 
@@ -201,7 +247,12 @@ fn examples() -> Value {
             "message": "The license key is mistyped: its check symbols do not match.", "field": "key",
         },
         "Slots": { "used": 2, "limit": 3 },
-        "Denied": { "valid": false, "error": "DOMAIN_LIMIT_REACHED", "message": "3 of 3 domains are in use." },
+        "Denied": {
+            "valid": false, "error": "DOMAIN_LIMIT_REACHED", "message": "3 of 3 domains are in use.",
+            "reasons": ["DOMAIN_LIMIT_REACHED"],
+            "license": { "plan": "professional", "product": "default", "expiresAt": "2027-01-01T00:00:00Z" },
+            "usage": { "domains": { "used": 3, "limit": 3 }, "devices": { "used": 1, "limit": 5 } },
+        },
         "NotReleased": {
             "released": false, "error": "ACTIVATION_NOT_FOUND", "message": "The license has no such activation.",
         },
@@ -211,7 +262,10 @@ fn examples() -> Value {
             "domains": ["example.com"], "max_devices": 5, "devices": [], "created_at": "2026-01-01T00:00:00Z",
             "expires_at": "2027-01-01T00:00:00Z", "last_validated_at": null, "validation_count": 0,
             "metadata": { "order": "A-1001" }, "domains_used": 1, "devices_used": 0, "activated_at": null,
-            "version": 1, "product": "default", "customer_name": null, "external_id": null, "as_of": "2026-01-01T00:00:00Z",
+            "version": 1, "product": "default", "customer_name": null, "external_id": null,
+            "term": { "starts": "issue", "started_at": "2026-01-01T00:00:00Z" }, "updates_until": null,
+            "grants": [], "state_reason": null, "plan_version": 1, "overrides": ["max_devices"],
+            "as_of": "2026-01-01T00:00:00Z",
         },
         "Activation": {
             "id": "act_1", "kind": "device", "name": "machine-1", "label": "Build server",
@@ -294,6 +348,39 @@ fn license() -> Value {
                 "external_id",
                 about(nullable(text(limits::EXTERNAL_ID_BYTES)), "Id in another system of yours."),
             ),
+            ("term", license_term()),
+            (
+                "updates_until",
+                about(
+                    nullable(time()),
+                    "End of the updates window; null if the plan has none, or if the term has not started.",
+                ),
+            ),
+            (
+                "grants",
+                about(
+                    with(array(named("Grant")), "maxItems", limits::GRANTS),
+                    "Features beyond those of the plan, in the order in which they were added.",
+                ),
+            ),
+            (
+                "state_reason",
+                about(
+                    nullable(text(limits::REASON_BYTES)),
+                    "Reason why it is suspended or revoked; null if none was given.",
+                ),
+            ),
+            (
+                "plan_version",
+                about(whole(1, u32::MAX), "Version of the plan that the license was sold with or moved to."),
+            ),
+            (
+                "overrides",
+                about(
+                    array(one_of(["max_domains", "max_devices"])),
+                    "Limits that were set on the license itself and are not those of its plan version.",
+                ),
+            ),
             (AS_OF, as_of()),
         ],
         &[AS_OF],
@@ -334,6 +421,56 @@ fn customer_fields() -> [(&'static str, Value); 4] {
 fn license_counts() -> Value {
     let counts = Status::ALL.map(|status| (status.as_str(), count()));
     about(object(counts, &[]), "Number of licenses by status.")
+}
+
+/// Returns the schema of the start of a term.
+fn license_term() -> Value {
+    let fields = [
+        ("starts", about(one_of(TermStart::ALL.map(TermStart::as_str)), "What starts the term.")),
+        (
+            "started_at",
+            about(nullable(time()), "When it started; null if the license waits for its first use."),
+        ),
+    ];
+    about(object(fields, &[]), "Start of the term, which ends at `expires_at`.")
+}
+
+fn grant() -> Value {
+    object(
+        [
+            ("feature", about(text(limits::FEATURE_NAME_BYTES), "Name of the feature.")),
+            ("value", feature_value()),
+            ("until", about(nullable(time()), "From then on, the grant has no effect; null if never.")),
+            ("source", about(nullable(text(limits::GRANT_SOURCE_BYTES)), "Where the grant comes from.")),
+        ],
+        &[],
+    )
+}
+
+/// Returns the schema of a plan.
+fn plan() -> Value {
+    let name = about(text(limits::PLAN_NAME_BYTES), "Name of the plan. It never changes.");
+    let version = about(whole(1, u32::MAX), "Number of the current version, which new licenses have.");
+    let archived =
+        about(nullable(time()), "When it was archived, so that it is no longer sold; null if it is not.");
+    let managed = about(
+        nullable(string()),
+        "Source that manages the plan, such as a file. Only the source can change it. Null for plans of the API.",
+    );
+    let further = [
+        ("archived_at", archived),
+        ("managed_by", managed),
+        ("created_at", about(time(), "When it was created.")),
+        ("updated_at", about(time(), "When it last changed.")),
+    ];
+    object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(further), &[])
+}
+
+fn plan_version() -> Value {
+    let name = about(text(limits::PLAN_NAME_BYTES), "Name of the plan.");
+    let version = about(whole(1, u32::MAX), "Number of the version.");
+    let created = [("created_at", about(time(), "When it was created."))];
+    object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(created), &[])
 }
 
 fn export() -> Value {

@@ -41,6 +41,12 @@ pub(super) fn selectable_events() -> Value {
     array(one_of(["*"].into_iter().chain(types.map(|kind| kind.as_str()))))
 }
 
+/// The value of a feature.
+pub(super) fn feature_value() -> Value {
+    let value = json!({ "type": ["boolean", "integer", "string"], "maxLength": limits::FEATURE_TEXT_BYTES });
+    about(value, "Value of the feature. A feature that is false or 0 is off.")
+}
+
 pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }

@@ -94,4 +94,26 @@ codes! {
     CustomerNotFound = NOT_FOUND "CUSTOMER_NOT_FOUND",
     /// This order is possible only with filters by product, plan, status and the sorted time.
     SortNotSupported = UNPROCESSABLE_ENTITY "SORT_NOT_SUPPORTED",
+    /// The license has no such block.
+    BlockNotFound = NOT_FOUND "BLOCK_NOT_FOUND",
+    /// The text is not the id of an activation.
+    ActivationIdInvalid = BAD_REQUEST "ACTIVATION_ID_INVALID",
+    /// There is no such product.
+    ProductNotFound = NOT_FOUND "PRODUCT_NOT_FOUND",
+    /// There is no such plan.
+    PlanNotFound = NOT_FOUND "PLAN_NOT_FOUND",
+    /// A product has this name already.
+    ProductExists = CONFLICT "PRODUCT_EXISTS",
+    /// The product has plans, or is the default one, so it cannot be deleted.
+    ProductInUse = CONFLICT "PRODUCT_IN_USE",
+    /// A plan has this name already.
+    PlanExists = CONFLICT "PLAN_EXISTS",
+    /// A source such as a file manages the plan; `detail` names it. Change the plan there.
+    PlanManaged = CONFLICT "PLAN_MANAGED",
+    /// The maximum number of products, of plans, or of versions of the plan is reached.
+    CatalogLimitReached = CONFLICT "CATALOG_LIMIT_REACHED",
+    /// The plan has changed since the revision in If-Match.
+    PlanStale = PRECONDITION_FAILED "PLAN_STALE",
+    /// There is no such product; `detail` lists the products.
+    ProductUnknown = UNPROCESSABLE_ENTITY "PRODUCT_UNKNOWN",
 }

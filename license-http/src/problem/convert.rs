@@ -16,10 +16,13 @@ impl Problem {
     pub(crate) fn from_body_error(error: ServiceError) -> Self {
         if let ServiceError::Denied(denial) = &error {
             let field = match denial {
-                Denial::PlanUnknown { .. } => Some("plan"),
-                Denial::DomainExempt { .. } => Some("domains"),
+                Denial::PlanUnknown { .. } | Denial::PlanArchived { .. } | Denial::ProductDiffers { .. } => {
+                    Some("plan")
+                }
+                Denial::DomainExempt { .. } | Denial::DomainBlocked { .. } => Some("domains"),
                 Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
                 Denial::Metadata(_) => Some("metadata"),
+                Denial::GrantEnded { .. } => Some("grants"),
                 _ => None,
             };
             if *denial == Denial::ExternalIdTaken {
@@ -92,8 +95,10 @@ impl From<ServiceError> for Problem {
             ServiceError::Usage(error) => Self::bad_request(error.parameter(), sentence(&error)),
             ServiceError::LacksScope(scope) => Self::lacks(scope),
             ServiceError::TokenWithoutScopes => Self::invalid_field("scopes", sentence(&error)),
+            ServiceError::BatchSize => Self::invalid_field("count", sentence(&error)),
             ServiceError::TokenExpiryInPast => Self::invalid_field("expires_at", sentence(&error)),
             ServiceError::Store(error) => error.into(),
+            ServiceError::Catalog(denial) => denial.into(),
             error => Self::unexpected(&error),
         }
     }
@@ -103,7 +108,9 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match &denial {
             Denial::Stale { .. } => StatusCode::PRECONDITION_FAILED,
-            Denial::ActivationNotFound => StatusCode::NOT_FOUND,
+            Denial::ActivationNotFound | Denial::GrantNotFound | Denial::BlockNotFound => {
+                StatusCode::NOT_FOUND
+            }
             Denial::PlanUnknown { plan, .. } => {
                 // The plan is the license's own, not one that the request names.
                 tracing::error!(plan, "the plan of a license is not in the catalog");
@@ -129,6 +136,11 @@ impl From<ValidateError> for Problem {
             }
             ValidateError::Domain(error) => bad(Code::DomainInvalid, &error).at("domain"),
             ValidateError::Fingerprint(error) => bad(Code::FingerprintInvalid, &error).at("fingerprint"),
+            ValidateError::Product => bad(Code::BadRequest, &error).at("product"),
+            ValidateError::Feature(_) | ValidateError::TooManyFeatures => {
+                bad(Code::BadRequest, &error).at("features")
+            }
+            ValidateError::Activation(error) => bad(Code::ActivationIdInvalid, &error).at("activation_id"),
             ValidateError::Store(error) => error.into(),
             error => Self::unexpected(&error),
         }

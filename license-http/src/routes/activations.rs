@@ -10,8 +10,8 @@ use license_core::usage::{ActivationDetail, Country, LastSeen};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::licenses::execute;
-use crate::extract::{ActivationPath, Fields, LicenseCommand, LicensePath, NoInput, Query, value};
+use super::licenses::{execute, execute_because};
+use crate::extract::{ActivationPath, Fields, LicenseCommand, LicensePath, Query, ReasonBody, value};
 use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire::{self, PageJson, WithAsOf};
@@ -77,9 +77,9 @@ pub(super) async fn list(
 pub(super) async fn release(
     ActivationPath(activation): ActivationPath,
     command: LicenseCommand,
-    _: NoInput,
+    ReasonBody(reason): ReasonBody,
 ) -> Result<Response, Problem> {
-    execute(command, Command::Release(activation)).await
+    execute_because(command, Command::Release(activation), reason).await
 }
 
 pub(super) async fn label(

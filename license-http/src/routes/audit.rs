@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::access::{Actor, AuditEntry, AuditFilter, Audited, TokenId};
-use license_core::license::LicenseId;
+use license_core::license::{LicenseId, Reason};
 use license_core::limits;
 use license_core::webhook::EndpointId;
 use serde::Serialize;
@@ -40,6 +40,8 @@ pub(crate) struct AuditJson<'a> {
     request_id: Option<&'a str>,
     /// Client address, if the server stores addresses.
     address: Option<String>,
+    /// The reason that was given. Erasing the customer removes it.
+    reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +57,8 @@ pub(crate) struct ActorJson<'a> {
 
 impl<'a> From<&'a Audited> for AuditJson<'a> {
     fn from(Audited { sequence, entry }: &'a Audited) -> Self {
-        let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
+        let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata, reason } =
+            entry;
         let Actor { principal, request_id, address } = actor;
         let mut changes = changes.clone();
         if let Some(Value::Object(personal)) = metadata {
@@ -80,6 +83,7 @@ impl<'a> From<&'a Audited> for AuditJson<'a> {
             changes,
             request_id: request_id.as_deref(),
             address: address.map(|address| address.to_string()),
+            reason: reason.as_ref().map(Reason::as_str),
         }
     }
 }

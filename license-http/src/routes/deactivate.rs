@@ -41,17 +41,19 @@ pub(super) async fn deactivate(State(state): State<HttpState>, request: Request)
 
 async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem> {
     let request_id = auth::request_id(request.extensions(), request.headers());
-    let (body, _permit) = call.read(request, &["key", "domain", "fingerprint"]).await?;
-    let holder = match (&body.domain, &body.fingerprint) {
-        (Some(domain), None) => SlotHolder::Domain(domain),
-        (None, Some(fingerprint)) => SlotHolder::Device(fingerprint),
-        (None, None) => {
-            let detail = "Send either domain or fingerprint to name the slot.";
+    let (body, _permit) = call.read(request, &["key", "domain", "fingerprint", "activation_id"]).await?;
+    let holder = match (&body.domain, &body.fingerprint, &body.activation_id) {
+        (Some(domain), None, None) => SlotHolder::Domain(domain),
+        (None, Some(fingerprint), None) => SlotHolder::Device(fingerprint),
+        (None, None, Some(id)) => SlotHolder::Activation(id),
+        (None, None, None) => {
+            let detail = "Send domain, fingerprint or activation_id to name the slot.";
             return Err(Problem::bad_request("domain", detail));
         }
-        (Some(_), Some(_)) => {
-            let detail = "Send only one of domain and fingerprint: a call releases one slot.";
-            return Err(Problem::bad_request("fingerprint", detail));
+        (_, _, id) => {
+            let field = if id.is_some() { "activation_id" } else { "fingerprint" };
+            let detail = "Send only one of domain, fingerprint and activation_id: a call releases one slot.";
+            return Err(Problem::bad_request(field, detail));
         }
     };
     call.check_key(&body)?;

@@ -3,12 +3,15 @@
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use license_core::error::ValidateError;
+use license_core::limits;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 
 use crate::client_ip::ClientAddress;
-use crate::extract::value::{text, text_or_null};
+use crate::extract::value::{bool_or_null, list, text, text_or_null, time_or_null};
 use crate::extract::{Fields, prefers_lenient, read_json};
 use crate::hardening::guard;
 use crate::problem::{Code, Problem};
@@ -78,6 +81,11 @@ pub(super) struct KeyBody {
     pub(super) domain: Option<String>,
     pub(super) fingerprint: Option<String>,
     pub(super) client: Option<String>,
+    pub(super) released_at: Option<DateTime<Utc>>,
+    pub(super) product: Option<String>,
+    pub(super) features: Vec<String>,
+    pub(super) activate: bool,
+    pub(super) activation_id: Option<String>,
     /// Unknown fields, if the caller prefers that they are ignored.
     ignored: Option<Vec<String>>,
 }
@@ -119,6 +127,11 @@ impl KeyBody {
             domain: fields.take("domain", text_or_null)?.flatten(),
             fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
             client: fields.take("client", text_or_null)?.flatten(),
+            released_at: fields.take("released_at", time_or_null)?.flatten(),
+            product: fields.take("product", text_or_null)?.flatten(),
+            features: fields.take("features", features)?.unwrap_or_default(),
+            activate: fields.take("activate", bool_or_null)?.flatten().unwrap_or(true),
+            activation_id: fields.take("activation_id", text_or_null)?.flatten(),
             ignored,
         })
     }
@@ -129,6 +142,13 @@ impl KeyBody {
         let mut response = wire::json(status, &WithIgnored { answer, ignored });
         response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
         response
+    }
+}
+
+fn features(field: &'static str, value: Value) -> Result<Vec<String>, Problem> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        value => list(field, value, (limits::FEATURES_PER_REQUEST, "features"), |_, text| Ok(text)),
     }
 }
 

@@ -11,7 +11,7 @@ use license_core::domain::DomainName;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
 use license_core::license::{
-    CustomerEmail, CustomerName, ExternalId, Metadata, MetadataError, MetadataPatch, Status,
+    CustomerEmail, CustomerName, ExternalId, Metadata, MetadataError, MetadataPatch, Reason, Status,
 };
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
@@ -20,7 +20,8 @@ use serde_json::Value;
 use super::{license_table, search};
 use crate::auth::Authenticated;
 use crate::extract::{
-    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, preferred, value,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, ReasonBody, grant,
+    preferred, value,
 };
 use crate::problem::Problem;
 use crate::state::HttpState;
@@ -29,7 +30,7 @@ use crate::wire::{self, WithAsOf};
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 
-pub(crate) const SPEC_FIELDS: [&str; 9] = [
+pub(crate) const SPEC_FIELDS: [&str; 10] = [
     "plan",
     "customer_email",
     "max_domains",
@@ -39,8 +40,9 @@ pub(crate) const SPEC_FIELDS: [&str; 9] = [
     "metadata",
     "customer_name",
     "external_id",
+    "grants",
 ];
-pub(crate) const CHANGE_FIELDS: [&str; 10] = [
+pub(crate) const CHANGE_FIELDS: [&str; 11] = [
     "plan",
     "customer_email",
     "max_domains",
@@ -51,6 +53,7 @@ pub(crate) const CHANGE_FIELDS: [&str; 10] = [
     "status",
     "customer_name",
     "external_id",
+    "reason",
 ];
 
 pub(super) async fn create(
@@ -59,7 +62,7 @@ pub(super) async fn create(
     IdempotencyHeader(idempotency_key): IdempotencyHeader,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let spec = read_spec(fields)?;
+    let spec = read_spec(&mut fields.only(&SPEC_FIELDS)?)?;
     let now = state.services.now();
     let issued = state.services.licenses.by(&actor).issue(&spec, idempotency_key).await;
     let license = issued.map_err(Problem::from_body_error)?;
@@ -72,7 +75,8 @@ pub(super) async fn list(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
-    let request = search::read_query(query, state.services.plans())?;
+    let plans = state.services.catalog.reload().await?;
+    let request = search::read_query(query, &plans)?;
     let now = state.services.now();
     let found = state.services.search.search(&request).await?;
     let page = if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
@@ -95,18 +99,25 @@ pub(super) async fn change(
     LicenseCommand { services, actor, license, version }: LicenseCommand,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let change = read_patch(fields)?;
+    let (change, reason) = read_patch(fields)?;
     let now = services.now();
-    let changed = services.licenses.by(&actor).execute(&license, &Command::Change(change), version).await;
+    let licenses = services.licenses.by(&actor).with_reason(reason);
+    let changed = licenses.execute(&license, &Command::Change(change), version).await;
     Ok(license_response(StatusCode::OK, &changed.map_err(Problem::from_body_error)?, now))
 }
 
-pub(super) async fn revoke(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
-    execute(command, Command::Revoke).await
+pub(super) async fn revoke(
+    command: LicenseCommand,
+    ReasonBody(reason): ReasonBody,
+) -> Result<Response, Problem> {
+    execute_because(command, Command::Revoke, reason).await
 }
 
-pub(super) async fn suspend(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
-    execute(command, Command::Suspend).await
+pub(super) async fn suspend(
+    command: LicenseCommand,
+    ReasonBody(reason): ReasonBody,
+) -> Result<Response, Problem> {
+    execute_because(command, Command::Suspend, reason).await
 }
 
 pub(super) async fn reinstate(command: LicenseCommand, _: NoInput) -> Result<Response, Problem> {
@@ -133,8 +144,18 @@ pub(super) async fn rotate_key(
 
 /// Executes a command and answers with the license.
 pub(super) async fn execute(target: LicenseCommand, command: Command) -> Result<Response, Problem> {
+    execute_because(target, command, None).await
+}
+
+/// Executes a command for this reason, and answers with the license.
+pub(super) async fn execute_because(
+    target: LicenseCommand,
+    command: Command,
+    reason: Option<Reason>,
+) -> Result<Response, Problem> {
     let LicenseCommand { services, actor, license, version } = target;
-    answer(&services, services.licenses.by(&actor).execute(&license, &command, version)).await
+    let licenses = services.licenses.by(&actor).with_reason(reason);
+    answer(&services, licenses.execute(&license, &command, version)).await
 }
 
 /// Awaits a call of the service and answers with its license.
@@ -147,7 +168,7 @@ pub(super) async fn answer(
 }
 
 /// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the time when the call began.
-fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
+pub(super) fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
     let counted = [license.detail.counters.as_of];
     let tag = format!("\"{}\"", license.detail.license.version);
     let json = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
@@ -159,8 +180,8 @@ pub(super) fn license_json(keyed: &KeyedLicense, now: DateTime<Utc>) -> LicenseJ
     LicenseJson::new(&keyed.detail, Some(keyed.key.reveal()), now, usize::MAX)
 }
 
-fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
-    let mut fields = fields.only(&SPEC_FIELDS)?;
+/// Reads the fields of a new license. The names of the fields must have been checked.
+pub(super) fn read_spec(fields: &mut Fields) -> Result<LicenseSpec, Problem> {
     Ok(LicenseSpec {
         plan: fields.require("plan", value::name)?,
         customer_email: fields.take("customer_email", value::parsed_or_null(CustomerEmail::parse))?.flatten(),
@@ -171,12 +192,14 @@ fn read_spec(fields: Fields) -> Result<LicenseSpec, Problem> {
         metadata: fields.take("metadata", read_metadata(Metadata::from_json))?.unwrap_or_default(),
         customer_name: fields.take("customer_name", value::parsed_or_null(CustomerName::parse))?.flatten(),
         external_id: fields.take("external_id", value::parsed_or_null(ExternalId::parse))?.flatten(),
+        grants: fields.take("grants", grant::grants)?.unwrap_or_default(),
     })
 }
 
-fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
+/// Reads a change, and the reason of its new status.
+fn read_patch(fields: Fields) -> Result<(LicensePatch, Option<Reason>), Problem> {
     let mut fields = fields.only(&CHANGE_FIELDS)?;
-    Ok(LicensePatch {
+    let patch = LicensePatch {
         plan: fields.take("plan", value::name)?,
         customer_email: fields.take("customer_email", value::parsed_or_null(CustomerEmail::parse))?,
         max_domains: fields.take("max_domains", read_limit)?,
@@ -187,7 +210,13 @@ fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
         state: fields.take("status", read_state)?,
         customer_name: fields.take("customer_name", value::parsed_or_null(CustomerName::parse))?,
         external_id: fields.take("external_id", value::parsed_or_null(ExternalId::parse))?,
-    })
+    };
+    let reason = fields.take_reason()?;
+    if reason.is_some() && !matches!(patch.state, Some(TargetState::Suspended | TargetState::Revoked)) {
+        let detail = "Send a reason only with the status suspended or revoked.";
+        return Err(Problem::invalid_field("reason", detail));
+    }
+    Ok((patch, reason))
 }
 
 fn read_limit(field: &'static str, value: Value) -> Result<Limit, Problem> {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use license_core::catalog::{Features, Limit};
 use license_core::license::{ActivationKind, License, Slots};
 use license_core::service::ValidateRequest;
-use license_core::validation::{DenialCode, Verdict};
+use license_core::validation::{DenialCode, DeniedLicense, Verdict};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -16,14 +16,28 @@ use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// Denials of a validation.
-pub(crate) const DENIALS: [DenialCode; 6] = [
+pub(crate) const DENIALS: [DenialCode; 16] = [
     DenialCode::LicenseRevoked,
     DenialCode::LicenseSuspended,
     DenialCode::LicenseExpired,
     DenialCode::DomainLimitReached,
     DenialCode::DomainNotAllowed,
     DenialCode::DeviceLimitReached,
+    DenialCode::VersionNotCovered,
+    DenialCode::ProductMismatch,
+    DenialCode::ProductRequired,
+    DenialCode::DomainRequired,
+    DenialCode::DeviceRequired,
+    DenialCode::FeatureMissing,
+    DenialCode::DomainNotActivated,
+    DenialCode::DeviceNotActivated,
+    DenialCode::DomainBlocked,
+    DenialCode::DeviceBlocked,
 ];
+
+/// Fields of a request.
+const FIELDS: [&str; 8] =
+    ["key", "domain", "fingerprint", "client", "released_at", "product", "features", "activate"];
 
 /// Answer for a valid license. Its fields are the only ones of the API in camel case.
 #[derive(Serialize)]
@@ -35,6 +49,9 @@ pub(crate) struct ValidAnswer<'a> {
     license: ValidLicenseJson<'a>,
     /// Slots in use, including one that this call has taken.
     usage: SlotsUsed,
+    /// Always true: more slots are in use than the limit. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_limit: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -45,9 +62,12 @@ pub(crate) struct ValidLicenseJson<'a> {
     /// When the license expires; null if never.
     #[serde(rename = "expiresAt")]
     expires_at: Option<DateTime<Utc>>,
-    /// Features of the plan by name.
+    /// Features by name: those of the plan, and the grants that are in force.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     features: &'a Features,
+    /// End of the updates window: versions that are released later are not covered. Absent if the plan has none.
+    #[serde(rename = "updatesUntil", skip_serializing_if = "Option::is_none")]
+    updates_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -96,13 +116,58 @@ impl NotFound {
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Denied))]
-pub(crate) struct Denied {
+pub(crate) struct Denied<'a> {
     /// Always false: the software may not run.
     valid: bool,
     /// Code of the denial.
     error: &'static str,
     /// Explanation for people.
     message: String,
+    /// Codes of all rules that deny, in the order of the rules; the first is `error`. Absent, as all further fields, if
+    /// the software must not learn anything about the license.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<&'static str>>,
+    /// Plan, product and expiry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license: Option<DeniedLicenseJson<'a>>,
+    /// Slots in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<SlotsUsed>,
+}
+
+impl<'a> Denied<'a> {
+    fn new(denied: &'a DeniedLicense) -> Self {
+        let license = denied.license();
+        let codes = || denied.reasons().iter().map(|denial| denial.code().as_str()).collect();
+        Self {
+            valid: false,
+            error: denied.code().as_str(),
+            message: denied.to_string(),
+            reasons: license.map(|_| codes()),
+            license: license.map(|license| DeniedLicenseJson {
+                plan: &license.plan,
+                product: &license.product,
+                expires_at: license.expires_at,
+                updates_until: license.updates_until,
+            }),
+            usage: license.map(SlotsUsed::from),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeniedLicense))]
+pub(crate) struct DeniedLicenseJson<'a> {
+    /// Name of the plan.
+    plan: &'a str,
+    /// Name of the product.
+    product: &'a str,
+    /// When the license expires; null if never.
+    #[serde(rename = "expiresAt")]
+    expires_at: Option<DateTime<Utc>>,
+    /// End of the updates window: versions that are released later are not covered. Absent if the plan has none.
+    #[serde(rename = "updatesUntil", skip_serializing_if = "Option::is_none")]
+    updates_until: Option<DateTime<Utc>>,
 }
 
 pub(super) async fn validate(State(state): State<HttpState>, request: Request) -> Response {
@@ -114,7 +179,7 @@ pub(super) async fn validate(State(state): State<HttpState>, request: Request) -
 
 async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem> {
     let location = call.state.geoip.location(request.headers(), request.extensions());
-    let (body, _permit) = call.read(request, &["key", "domain", "fingerprint", "client"]).await?;
+    let (body, _permit) = call.read(request, &FIELDS).await?;
     call.check_key(&body)?;
     let request = ValidateRequest {
         key: &body.key,
@@ -122,6 +187,10 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
         fingerprint: body.fingerprint.as_deref(),
         client: body.client.as_deref(),
         location: location.as_ref(),
+        released_at: body.released_at,
+        product: body.product.as_deref(),
+        features: &body.features.iter().map(String::as_str).collect::<Vec<_>>(),
+        activate: body.activate,
     };
     Ok(match call.state.services.validation.validate(&request).await? {
         Verdict::Valid(valid) => {
@@ -129,14 +198,13 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
                 plan: valid.plan(),
                 expires_at: valid.expires_at(),
                 features: valid.features(),
+                updates_until: valid.updates_until(),
             };
             let usage = SlotsUsed::from(valid.license());
-            body.answer(StatusCode::OK, &ValidAnswer { valid: true, license, usage })
+            let over_limit = valid.is_over_limit().then_some(true);
+            body.answer(StatusCode::OK, &ValidAnswer { valid: true, license, usage, over_limit })
         }
         Verdict::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
-        Verdict::Denied(denial) => {
-            let denied = Denied { valid: false, error: denial.code().as_str(), message: denial.to_string() };
-            body.answer(StatusCode::OK, &denied)
-        }
+        Verdict::Denied(denied) => body.answer(StatusCode::OK, &Denied::new(&denied)),
     })
 }

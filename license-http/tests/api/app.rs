@@ -5,8 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::access::{Actor, Principal, Scopes, TokenName, TokenSecret};
-use license_core::catalog::{DevicePolicy, DomainPolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{
+    AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
+    Updates,
+};
 use license_core::clock::ManualClock;
+use license_core::domain::DomainName;
 use license_core::key::{ImportedKeyFormat, Secret};
 use license_core::service::{AccessService, ImportOptions, ServiceOptions, Services, TokenSpec};
 use license_core::store::FullStore;
@@ -43,7 +47,6 @@ impl TestApp {
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
         let token = TokenSecret::generate(&mut rng).unwrap();
         let auth = AdminAuth::new([token.digest()]);
-        let plans = PlanCatalog::standard().iter().cloned().collect::<Vec<_>>();
         let registered = Plan::new("registered").domain_policy(DomainPolicy::RegisteredOnly);
         let perpetual = Plan::new("perpetual").max_devices(Limit::AtMost(0));
         let roaming = Plan::new("roaming")
@@ -51,9 +54,24 @@ impl TestApp {
             .max_devices(Limit::AtMost(1))
             .device_policy(DevicePolicy::EvictOldest)
             .customer_release(true);
-        let plans = PlanCatalog::new(plans.into_iter().chain([registered, perpetual, roaming])).unwrap();
-        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng).plans(plans);
+        let boxed = Plan::new("boxed")
+            .term(Term::years(1).starts(TermStart::FirstUse))
+            .updates(Updates::new(Period::Months(6)));
+        let fallback = Plan::new("fallback")
+            .term_days(30)
+            .updates(Updates::new(Period::Days(30)).after_expiry(AfterExpiry::OldVersions));
+        let generous = Plan::new("generous").max_devices(1).over_limit(OverLimit { devices: 1, domains: 0 });
+        let staging = DomainName::parse_registered("*.staging.example.net").unwrap();
+        let staged = Plan::new("staged").exempt_hosts(vec![staging]);
+        let editor =
+            Plan::new("editor").product("editor").max_domains(1).max_devices(1).feature("export", true);
+        let bound = Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]);
+        let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng);
         let services = Services::open(store, options).await.unwrap();
+        services.catalog.create_product("editor", "Editor").await.unwrap();
+        for plan in [registered, perpetual, roaming, boxed, fallback, generous, staged, editor, bound] {
+            services.catalog.create_plan(&plan).await.unwrap();
+        }
         let api = Api::new(services.clone(), auth.clone());
         let router = router(services.clone(), auth.clone());
         Self { services, auth, token: token.reveal().to_owned(), api, router, clock }

@@ -30,6 +30,8 @@ async fn calls(app: &TestApp) -> Vec<Call> {
         app.admin("GET", &format!("{path}/usage?interval=day&group_by=domain")),
         app.admin("GET", "/api/v1/usage"),
         app.admin("PATCH", &activation).json(&json!({ "label": "Blog" })),
+        app.admin("POST", &format!("{path}/grants")).json(&json!({ "feature": "a", "value": 1 })),
+        app.admin("DELETE", &format!("{path}/grants?feature=a")),
         app.admin("DELETE", &activation),
         app.admin("DELETE", &path),
     ]

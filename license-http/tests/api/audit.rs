@@ -69,13 +69,16 @@ async fn change_is_recorded_with_actor_action_and_values() {
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({
         "state": new(json!("active")), "product": new(json!("default")), "external_id": new(json!(null)), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
+        "plan_version": new(json!(1)), "overrides": new(json!([])),
         "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
         "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
+        "term": new(created.json()["term"].clone()), "updates_until": new(json!(null)),
+        "grants": new(json!([])),
     });
     assert_eq!(fields, expected);
     let state = |before: &str, after: &str| json!({ "state": changed(json!(before), json!(after)) });
     let expected = [
-        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
+        json!(["license.change", { "max_domains": changed(json!(1), json!(7)), "overrides": changed(json!([]), json!(["max_domains"])), "metadata": changed(json!({ "order": 1 }), json!({})) }]),
         json!(["license.suspend", state("active", "suspended")]),
         json!(["license.reinstate", state("suspended", "active")]),
         json!(["license.renew", { "expires_at": changed(expires_at, renewed) }]),
@@ -167,7 +170,9 @@ async fn every_changing_route_is_audited() {
     let settings = |description: &str| json!({ "url": "https://example.com/hook", "events": ["*"], "description": description });
     let mut routes_checked = 0;
     for Route { method, path, scopes } in routes() {
-        if method == Method::GET || ["/api/v1/validate", "/api/v1/licenses/search"].contains(&path) {
+        if method == Method::GET
+            || ["/api/v1/validate", "/api/v1/licenses/search", "/api/v1/activations/list"].contains(&path)
+        {
             continue;
         }
         let endpoint =
@@ -175,14 +180,21 @@ async fn every_changing_route_is_audited() {
         let endpoint = endpoint.json()["id"].as_str().unwrap().to_owned();
         let endpoint_path = format!("/api/v1/webhook-endpoints/{endpoint}");
         let ends = "2027-01-01T00:00:00Z";
-        let license = json!({ "plan": "roaming", "customer_email": EMAIL, "expires_at": ends });
+        let grants = json!([{ "feature": "a", "value": 1 }]);
+        let license =
+            json!({ "plan": "roaming", "customer_email": EMAIL, "expires_at": ends, "grants": grants });
         let license = app.issue_with(license).await;
         app.validate(json!({ "key": license.key, "fingerprint": "a" })).await;
         let activations = app.get(&format!("{}/activations", license.path)).await.json();
         app.get(&format!("{endpoint_path}/deliveries")).await;
+        let blocked = format!("{}/blocked", license.path);
+        app.admin("POST", &blocked).json(&json!({ "fingerprint": "b" })).send(&app.router).await;
+        let blocks = app.get(&blocked).await.json();
         let (token_id, _) = token(&access, "usage:read", None).await;
         match path.rsplit('/').next() {
             Some("enable") => _ = app.post(&format!("{endpoint_path}/disable")).await,
+            Some("archive") => _ = app.post("/api/v1/plans/perpetual/unarchive").await,
+            Some("unarchive") => _ = app.post("/api/v1/plans/perpetual/archive").await,
             Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
             _ => {}
         }
@@ -191,14 +203,31 @@ async fn every_changing_route_is_audited() {
             .replace("{delivery_id}", &format!("evt_{}_0000000001", &license.id[4..]))
             .replace("{id}", if of_endpoint { &endpoint } else { &license.id })
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
+            .replace("{block_id}", blocks["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
-            .replace("{email}", EMAIL);
+            .replace("{email}", EMAIL)
+            .replace("{name}", if path.starts_with("/api/v1/products") { "editor" } else { "perpetual" });
+        let target = match (method.as_str(), path) {
+            ("DELETE", "/api/v1/licenses/{id}/grants") => format!("{target}?feature=a"),
+            _ => target,
+        };
         let body = match (method.as_str(), path) {
             ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
             ("PUT", "/api/v1/licenses/{id}") => Some(json!({ "max_domains": 2 })),
             ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
             ("PATCH", _) => Some(json!({ "label": "a" })),
+            ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "b", "value": 1 })),
+            ("POST", "/api/v1/licenses/batch") => {
+                Some(json!({ "plan": "starter", "customer_email": EMAIL, "count": 2 }))
+            }
+            ("POST", "/api/v1/licenses/{id}/blocked") => Some(json!({ "domain": "a.com" })),
             ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),
+            ("POST", "/api/v1/products") => Some(json!({ "name": "editor", "display_name": "Editor" })),
+            ("PUT", "/api/v1/products/{name}") => Some(json!({ "display_name": "Editor X" })),
+            ("POST", "/api/v1/plans") => {
+                Some(json!({ "name": "new", "max_domains": 1, "max_devices": 1, "term_days": 30 }))
+            }
+            ("PUT", "/api/v1/plans/{name}") => Some(json!({ "max_domains": 3 })),
             ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(settings("b")),
             ("POST", "/api/v1/webhook-endpoints/{id}/replay") => Some(json!({ "since": NOW })),
             _ => None,

@@ -4,6 +4,7 @@ mod bodies;
 mod commands;
 mod deactivations;
 mod fields;
+mod handling;
 mod headers;
 mod media_types;
 mod methods;
@@ -37,7 +38,10 @@ impl BadRequest {
         let text = reply.text();
         assert_eq!(reply.fault(), (self.status, self.code.to_owned(), self.field.clone()), "{name}: {text}");
         let body = reply.json();
-        if ["/api/v1/validate", "/api/v1/deactivate"].iter().any(|path| self.call.target.starts_with(path)) {
+        if ["/api/v1/validate", "/api/v1/deactivate", "/api/v1/activations/list"]
+            .iter()
+            .any(|path| self.call.target.starts_with(path))
+        {
             assert_eq!(reply.header("content-type"), Some("application/json"), "{name}");
             assert_eq!(body["valid"], false, "{name}");
             assert!(body["message"].as_str().is_some_and(|message| message.ends_with('.')), "{name}: {text}");
@@ -103,6 +107,7 @@ impl Table {
         table.commands(app, &license, &revoked, &perpetual);
         table.validations(&license);
         table.deactivations(&license);
+        table.handling(app, &license, &revoked);
         table.webhooks(app).await;
         let mut names = BTreeSet::new();
         for row in &table.rows {

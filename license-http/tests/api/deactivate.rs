@@ -33,7 +33,7 @@ async fn customer_releases_a_slot_with_the_key() {
     assert_eq!(entry["actor"], json!({ "kind": "customer", "token_id": null, "name": null }));
     assert_eq!(entry["changes"]["activations"]["before"][0]["name"], "old");
     let events = app.get("/api/v1/events?type=activation.released").await.json();
-    assert_eq!(events["data"][1]["data"]["reason"], "customer");
+    assert_eq!(events["data"][1]["data"]["cause"], "customer");
     assert_eq!(events["data"][1]["data"]["activation"]["name"], "old");
 }
 
@@ -70,6 +70,31 @@ async fn release_is_denied_by_plan_or_for_registered_domain() {
     }
 }
 
+/// The ids come from the list of activations.
+#[tokio::test]
+async fn customer_releases_a_slot_by_its_id() {
+    let app = TestApp::new().await;
+    let license = app.issue("roaming").await;
+    let key = &license.key;
+    app.validate(json!({ "key": key, "domain": "a.example", "fingerprint": "old" })).await;
+    let listed = app.get(&format!("{}/activations", license.path)).await.json();
+    for (index, used) in [(0, json!([0, 1])), (1, json!([0, 0]))] {
+        let id = &listed["data"][index]["id"];
+        let released = deactivate(&app, json!({ "key": key, "activation_id": id })).await.json();
+        assert_eq!(released["released"], true);
+        let usage = &released["usage"];
+        assert_eq!(json!([usage["domains"]["used"], usage["devices"]["used"]]), used);
+        let again = deactivate(&app, json!({ "key": key, "activation_id": id })).await;
+        assert_eq!((again.status, &again.json()["error"]), (200, &json!("ACTIVATION_NOT_FOUND")));
+    }
+    let other = app.issue("roaming").await;
+    app.validate(json!({ "key": other.key, "fingerprint": "a" })).await;
+    let of_other = app.get(&format!("{}/activations", other.path)).await.json()["data"][0]["id"].clone();
+    let denied = deactivate(&app, json!({ "key": key, "activation_id": of_other })).await;
+    assert_eq!(denied.json()["error"], "ACTIVATION_NOT_FOUND", "of another license");
+    assert_eq!(app.get(&other.path).await.json()["devices_used"], 1);
+}
+
 #[tokio::test]
 async fn unknown_key_is_not_found() {
     let app = TestApp::new().await;
@@ -99,6 +124,6 @@ async fn new_device_evicts_the_oldest_if_the_plan_allows() {
         ["activation.created", "activation.released"],
         "newest first: released, then created"
     );
-    assert_eq!(events["data"][1]["data"]["reason"], "evicted");
+    assert_eq!(events["data"][1]["data"]["cause"], "evicted");
     assert_eq!(events["data"][1]["data"]["activation"]["name"], "two");
 }

@@ -11,6 +11,7 @@ fn calls(app: &TestApp, id: &str) -> Vec<Call> {
         app.admin("POST", "/api/v1/licenses").json(&json!({ "plan": "starter", "customer_email": EMAIL })),
         app.admin("GET", "/api/v1/licenses"),
         app.admin("PUT", &path("")).json(&json!({})),
+        app.admin("POST", &path("/grants")).json(&json!({ "feature": "a", "value": 1 })),
     ];
     calls.extend(
         [
@@ -22,7 +23,10 @@ fn calls(app: &TestApp, id: &str) -> Vec<Call> {
             ("POST", "/rotate-key"),
             ("GET", "/activations"),
             ("DELETE", "/activations/act_1"),
+            ("POST", "/activations/act_1/block"),
+            ("DELETE", "/blocked/blk_1"),
             ("GET", "/usage"),
+            ("DELETE", "/grants?feature=a"),
         ]
         .map(|(method, rest)| app.admin(method, &path(rest))),
     );

@@ -64,13 +64,13 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
             "POST",
             "/api/v1/licenses",
             json!({ "plan": "starter", "email": EMAIL }),
-            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, customer_name, external_id.",
+            "This field is unknown; did you mean customer_email? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, customer_name, external_id, grants.",
         ),
         (
             "PUT",
             &license.path,
             json!({ "maxDomains": 3 }),
-            "This field is unknown; did you mean max_domains? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, status, customer_name, external_id.",
+            "This field is unknown; did you mean max_domains? Known fields: plan, customer_email, max_domains, max_devices, domains, expires_at, metadata, status, customer_name, external_id, reason.",
         ),
         (
             "POST",
@@ -80,9 +80,15 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
         ),
         (
             "POST",
-            &format!("{}/suspend", license.path),
+            &format!("{}/reinstate", license.path),
             json!({ "reason": "a" }),
             "This field is unknown. The call has no fields.",
+        ),
+        (
+            "POST",
+            &format!("{}/suspend", license.path),
+            json!({ "cause": "a" }),
+            "This field is unknown. Known fields: reason.",
         ),
     ] {
         let reply = app.admin(method, target).json(&body).send(&app.router).await;
@@ -93,7 +99,7 @@ async fn unknown_field_of_a_body_lists_the_known_ones() {
 #[tokio::test]
 async fn value_that_is_not_found_lists_what_there_is() {
     let app = TestApp::new().await;
-    let plans = "enterprise, perpetual, professional, registered, roaming, starter";
+    let plans = "bound, boxed, editor, enterprise, fallback, generous, perpetual, professional, registered, roaming, staged, starter";
     for (target, field, detail) in [
         (
             "customer_email=a+b@example.com",

@@ -17,21 +17,25 @@ async fn unknown_field_is_an_error_that_names_the_known_ones() {
     let app = TestApp::new().await;
     let key = app.issue("starter").await.key;
     for (field, prefer, message) in [
-        ("device", None, "This field is unknown. Known fields: key, domain, fingerprint, client."),
+        (
+            "device",
+            None,
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
+        ),
         (
             "device",
             Some("handling=strict"),
-            "This field is unknown. Known fields: key, domain, fingerprint, client.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
         (
             "Domain",
             None,
-            "This field is unknown; did you mean domain? Known fields: key, domain, fingerprint, client.",
+            "This field is unknown; did you mean domain? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
         (
             "fingerprnt",
             Some("respond-async"),
-            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
         ),
     ] {
         let reply = send(&app, VALIDATE, &json!({ "key": key, field: "a" }), prefer).await;

@@ -26,7 +26,9 @@ async fn license_fields_have_a_fixed_order() {
             r#""created_at":"2026-01-01T00:00:00Z","expires_at":"2027-01-01T00:00:00Z","last_validated_at":null,"#,
             r#""validation_count":0,"metadata":{{"lines":[1,2.5,null],"order":"A-17"}},"#,
             r#""domains_used":2,"devices_used":0,"activated_at":null,"version":1,"product":"default","customer_name":null,"#,
-            r#""external_id":null,"as_of":"2026-01-01T00:00:00Z"}}"#
+            r#""external_id":null,"#,
+            r#""term":{{"starts":"issue","started_at":"2026-01-01T00:00:00Z"}},"updates_until":null,"#,
+            r#""grants":[],"state_reason":null,"plan_version":1,"overrides":[],"as_of":"2026-01-01T00:00:00Z"}}"#
         ),
         id, key
     );
@@ -107,7 +109,10 @@ async fn change_affects_only_the_sent_fields() {
     for (change, fields) in [
         (json!({}), vec![]),
         (json!({"customer_email": "new@example.com"}), vec![("customer_email", json!("new@example.com"))]),
-        (json!({"max_devices": null}), vec![("max_devices", Value::Null)]),
+        (
+            json!({"max_devices": null}),
+            vec![("max_devices", Value::Null), ("overrides", json!(["max_devices"]))],
+        ),
         (
             json!({"domains": ["one.example"]}),
             vec![("domains", json!(["one.example"])), ("domains_used", json!(1))],
@@ -129,6 +134,7 @@ async fn change_affects_only_the_sent_fields() {
                 ("plan", json!("professional")),
                 ("max_domains", json!(3)),
                 ("max_devices", json!(10)),
+                ("overrides", json!([])),
                 ("status", json!("active")),
                 ("expires_at", json!("2026-12-31T00:00:00Z")),
             ],

@@ -53,11 +53,31 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("POST", "/api/v1/licenses/search", &[Scope::LicensesRead], 200),
     ("GET", "/api/v1/customers", &[Scope::LicensesRead], 200),
     ("GET", "/api/v1/customers/{email}", &[Scope::LicensesRead], 404),
+    ("POST", "/api/v1/licenses/{id}/grants", &[Scope::LicensesWrite], 200),
+    ("DELETE", "/api/v1/licenses/{id}/grants", &[Scope::LicensesWrite], 400),
     ("POST", "/api/v1/tokens", &[Scope::TokensWrite], 201),
     ("GET", "/api/v1/tokens", &[Scope::TokensWrite], 200),
     ("GET", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
     ("DELETE", "/api/v1/tokens/{token_id}", &[Scope::TokensWrite], 404),
     ("GET", "/api/v1/audit", &[Scope::AuditRead], 200),
+    ("POST", "/api/v1/activations/list", &[], 200),
+    ("POST", "/api/v1/licenses/batch", &[Scope::LicensesWrite], 201),
+    ("POST", "/api/v1/licenses/{id}/activations/{activation_id}/block", &[Scope::LicensesWrite], 404),
+    ("GET", "/api/v1/licenses/{id}/blocked", &[Scope::LicensesRead], 200),
+    ("POST", "/api/v1/licenses/{id}/blocked", &[Scope::LicensesWrite], 200),
+    ("DELETE", "/api/v1/licenses/{id}/blocked/{block_id}", &[Scope::LicensesWrite], 404),
+    ("POST", "/api/v1/products", &[Scope::CatalogWrite], 422),
+    ("GET", "/api/v1/products", &[Scope::CatalogRead], 200),
+    ("GET", "/api/v1/products/{name}", &[Scope::CatalogRead], 404),
+    ("PUT", "/api/v1/products/{name}", &[Scope::CatalogWrite], 422),
+    ("DELETE", "/api/v1/products/{name}", &[Scope::CatalogWrite], 404),
+    ("POST", "/api/v1/plans", &[Scope::CatalogWrite], 422),
+    ("GET", "/api/v1/plans", &[Scope::CatalogRead], 200),
+    ("GET", "/api/v1/plans/{name}", &[Scope::CatalogRead], 200),
+    ("GET", "/api/v1/plans/{name}/versions", &[Scope::CatalogRead], 200),
+    ("PUT", "/api/v1/plans/{name}", &[Scope::CatalogWrite], 200),
+    ("POST", "/api/v1/plans/{name}/archive", &[Scope::CatalogWrite], 200),
+    ("POST", "/api/v1/plans/{name}/unarchive", &[Scope::CatalogWrite], 200),
 ];
 
 /// Returns a call of the route for a new license.
@@ -67,17 +87,28 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         .replace("{delivery_id}", "evt_nothing")
         .replace("{id}", &license.id)
         .replace("{activation_id}", "act_1")
+        .replace("{block_id}", "blk_1")
         .replace("{token_id}", "tok_unknown")
-        .replace("{email}", "unknown@example.com");
+        .replace("{email}", "unknown@example.com")
+        .replace("{name}", "perpetual");
     let call = Call::new(method, &target);
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
-        ("POST", "/api/v1/validate") => Some(json!({ "key": license.key })),
+        ("POST", "/api/v1/validate" | "/api/v1/activations/list") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),
+        ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "a", "value": 1 })),
+        ("POST", "/api/v1/licenses/batch") => {
+            Some(json!({ "plan": "starter", "customer_email": EMAIL, "count": 2 }))
+        }
+        ("POST", "/api/v1/licenses/{id}/blocked") => Some(json!({ "fingerprint": "a" })),
         // A scope that every creator of tokens has.
         ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["tokens:write"] })),
-        ("POST", "/api/v1/licenses/search" | "/api/v1/webhook-endpoints") | ("PUT", _) => Some(json!({})),
+        (
+            "POST",
+            "/api/v1/licenses/search" | "/api/v1/webhook-endpoints" | "/api/v1/products" | "/api/v1/plans",
+        )
+        | ("PUT", _) => Some(json!({})),
         _ => None,
     };
     match body {

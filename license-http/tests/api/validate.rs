@@ -111,7 +111,15 @@ async fn denial_has_code_and_message_and_is_not_counted() {
         let mut body = claim;
         body["key"] = license.key.as_str().into();
         let reply = app.validate(body).await;
-        let expected = json!({ "valid": false, "error": code, "message": message });
+        let shown = app.get(&license.path).await.json();
+        let slots = |used: &str, limit: &str| json!({ "used": shown[used], "limit": shown[limit] });
+        let expected = json!({
+            "valid": false, "error": code, "message": message, "reasons": [code],
+            "license": { "plan": shown["plan"], "product": "default", "expiresAt": shown["expires_at"] },
+            "usage": {
+                "domains": slots("domains_used", "max_domains"), "devices": slots("devices_used", "max_devices"),
+            },
+        });
         assert_eq!((reply.status, reply.json()), (200, expected));
         assert!(reply.text().starts_with(r#"{"valid":false,"error":""#));
         let license = app.get(&license.path).await.json();

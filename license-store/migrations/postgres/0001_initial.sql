@@ -30,7 +30,20 @@ CREATE TABLE licenses (
     -- 1 if slots of a kind are in use and none is free, otherwise 0.
     at_limit        BIGINT           NOT NULL,
     -- `expires_at`, or the largest number if the license never expires.
-    ends_at         BIGINT           NOT NULL
+    ends_at         BIGINT           NOT NULL,
+    anchor_day      BIGINT,
+    term_starts     TEXT COLLATE "C" NOT NULL,
+    -- NULL while the term waits for the first use.
+    term_started_at BIGINT,
+    updates_until   BIGINT,
+    -- A JSON list of grants.
+    grants          TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    state_reason    TEXT COLLATE "C",
+    -- The blocked domains and devices, a bounded JSON array, so that every read of a license has them.
+    blocks          TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    -- The version of the plan, and a JSON array of the limits that are not those of the plan.
+    plan_version    BIGINT           NOT NULL,
+    overrides       TEXT COLLATE "C" NOT NULL
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -48,7 +61,7 @@ CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NUL
 CREATE INDEX licenses_at_limit ON licenses (id) WHERE at_limit = 1;
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
--- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan of the license;
+-- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan and its version, as in pro@3;
 -- NULL if the license is revoked, whose devices are never idle.
 CREATE TABLE activations (
     license_id    TEXT COLLATE "C" NOT NULL REFERENCES licenses (id),
@@ -335,7 +348,8 @@ CREATE TABLE audit (
     token_id    TEXT COLLATE "C",
     endpoint_id TEXT COLLATE "C",
     changes     TEXT COLLATE "C" NOT NULL,
-    metadata    TEXT COLLATE "C"
+    metadata    TEXT COLLATE "C",
+    reason      TEXT COLLATE "C"
 );
 
 CREATE INDEX audit_by_time ON audit (at);
@@ -344,3 +358,37 @@ CREATE INDEX audit_by_actor ON audit (actor_token, sequence);
 CREATE INDEX audit_by_token ON audit (token_id, sequence);
 CREATE INDEX audit_by_endpoint ON audit (endpoint_id, sequence);
 CREATE INDEX audit_by_action ON audit (action, sequence);
+
+-- One row: the number of changes of products and plans. Its lock is held by a change of them.
+CREATE TABLE catalog (
+    revision BIGINT NOT NULL
+);
+
+INSERT INTO catalog VALUES (0);
+
+CREATE TABLE products (
+    name         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    display_name TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL
+);
+
+-- `managed_by` is the source that manages the plan, such as a file.
+CREATE TABLE plans (
+    name        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    product     TEXT COLLATE "C" NOT NULL REFERENCES products (name),
+    archived_at BIGINT,
+    managed_by  TEXT COLLATE "C",
+    revision    BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL
+);
+
+-- Versions are numbered from 1 without gaps and never change. `terms` is a JSON object.
+CREATE TABLE plan_versions (
+    plan       TEXT COLLATE "C" NOT NULL REFERENCES plans (name),
+    version    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    terms      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (plan, version)
+);

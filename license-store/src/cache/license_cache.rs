@@ -62,7 +62,7 @@ async fn listen(licenses: Arc<ReadThrough<Licenses>>, mut feed: Box<dyn ChangeSt
             ChangeNotice::LicenseChanged(LicenseChanged { key_digest, version, .. }) => {
                 changed(&licenses, &key_digest, version);
             }
-            ChangeNotice::TokenChanged(_) | ChangeNotice::Events => {}
+            ChangeNotice::TokenChanged(_) | ChangeNotice::Events | ChangeNotice::CatalogChanged => {}
             ChangeNotice::Missed => licenses.entries.invalidate_all(),
         }
     }
@@ -131,7 +131,7 @@ async fn rotate(
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 changed(licenses, &before.key_digest, license.version);
             }
-            CommandOutcome::Denied(_) => {}
+            CommandOutcome::Denied(_) | CommandOutcome::NotActivated(_) => {}
         }
         return Ok(outcome);
     }
@@ -187,15 +187,21 @@ impl Cache {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl LicenseStore for Cache {
-    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
-        let (licenses, new) = (Arc::clone(&self.licenses), new.clone());
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created, StoreError> {
+        let (licenses, new) = (Arc::clone(&self.licenses), new.to_vec());
         let created = async move {
-            let created = licenses.source.0.create(&new).await?;
-            // Its key may be cached as absent.
-            changed(&licenses, &new.license.key_digest, new.license.version);
+            let created = licenses.source.0.create_all(&new).await?;
+            // The keys may be cached as absent.
+            for NewLicense { license, .. } in &new {
+                changed(&licenses, &license.key_digest, license.version);
+            }
             Ok(created)
         };
         self.complete(created).await
+    }
+
+    async fn create(&self, new: &NewLicense) -> Result<Created, StoreError> {
+        self.create_all(std::slice::from_ref(new)).await
     }
 
     async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>, StoreError> {

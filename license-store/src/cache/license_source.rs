@@ -41,7 +41,7 @@ impl CacheSource for Licenses {
     }
 
     fn part(claim: &Claim) -> (Claim, bool) {
-        (claim.clone(), claim.domain.as_ref().is_some_and(DomainName::had_www))
+        (claim.of_slots(), claim.domain.as_ref().is_some_and(DomainName::had_www))
     }
 
     fn version(snapshot: &LicenseSnapshot) -> u64 {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use license_core::catalog::{DevicePolicy, Limit, Plan, PlanCatalog};
+use license_core::catalog::{
+    DevicePolicy, Limit, OverLimit, Period, Plan, PlanCatalog, RequiredClaim, Term, TermStart, Updates,
+};
 use license_core::command::{
     Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, LicensePatch, LicenseSpec,
     NewLicense, create,
@@ -38,6 +40,13 @@ pub(super) fn plans() -> PlanCatalog {
             .device_policy(DevicePolicy::EvictOldest)
             .idle_days(Some(30)),
         Plan::new("watched").max_countries_per_day(Some(2)).max_devices_per_day(Some(2)),
+        Plan::new("monthly").term(Term::months(1)),
+        Plan::new("boxed")
+            .term(Term::years(1).starts(TermStart::FirstUse))
+            .updates(Updates::new(Period::Months(12))),
+        Plan::new("generous").max_domains(2).max_devices(2).over_limit(OverLimit { devices: 1, domains: 1 }),
+        Plan::new("editor").product("editor"),
+        Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
     ])
     .expect("plans in bounds")
 }
@@ -51,7 +60,7 @@ pub(super) fn device(text: &str) -> Fingerprint {
 }
 
 pub(super) fn claim(domain_text: Option<&str>, fingerprint: Option<&str>) -> Claim {
-    Claim { domain: domain_text.map(domain), fingerprint: fingerprint.map(device) }
+    Claim { domain: domain_text.map(domain), fingerprint: fingerprint.map(device), ..Claim::default() }
 }
 
 pub(super) fn activate(domain: Option<&str>, fingerprint: Option<&str>) -> Command {
@@ -92,10 +101,15 @@ pub(super) fn fresh_digest() -> KeyDigest {
 
 /// Builds a license with a unique id. Later licenses have higher ids.
 pub(super) fn new_license(spec: &LicenseSpec) -> NewLicense {
+    new_license_in(&plans(), spec)
+}
+
+/// As [`new_license`], with a plan of this catalog.
+pub(super) fn new_license_in(plans: &PlanCatalog, spec: &LicenseSpec) -> NewLicense {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = LicenseId::parse(&format!("lic_{:020}", NEXT.fetch_add(1, Ordering::Relaxed))).expect("an id");
     let sealed = SealedKey::from_bytes(vec![0, 1, 0xff]);
-    create(id, (fresh_digest(), sealed), spec, None, &plans(), at(0)).expect("a license in bounds")
+    create(id, (fresh_digest(), sealed), spec, None, plans, at(0)).expect("a license in bounds")
 }
 
 /// Creates a license.
@@ -126,7 +140,14 @@ pub(super) async fn issue_with_slots(store: &Handle, slots: u32) -> License {
 
 /// The context of a command that is executed at `now`.
 pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
-    CommandContext { plans: plans().into(), now, expected_version: None, by: None, idempotency: None }
+    CommandContext {
+        plans: plans().into(),
+        now,
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        reason: None,
+    }
 }
 
 /// As [`context`], at 60 seconds, of a command that expects a version.
@@ -170,6 +191,7 @@ fn outcome(result: Result<CommandOutcome>) -> Done {
     match result.expect("execute") {
         CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => Ok(license),
         CommandOutcome::Denied(denial) => Err(denial.code()),
+        CommandOutcome::NotActivated(denied) => Err(denied.code()),
     }
 }
 

@@ -1,22 +1,28 @@
 //! Cases for [`LicenseStore`](license_core::store::LicenseStore).
 
+pub mod blocks;
 pub mod changes;
+pub mod claims;
 pub mod create;
 pub mod evictions;
 pub mod execute;
+pub mod grants;
 pub mod idempotency;
 pub mod keys;
 pub mod lists;
+pub mod over_limit;
 pub mod races;
 pub mod record;
 pub mod sequences;
 pub mod settings;
 pub mod slots;
+pub mod terms;
 
 cases! { $ license_store_tests LicenseStore licenses
     create: every_field_is_stored, extreme_values_are_stored, taken_id_or_key_is_rejected,
         rejected_create_writes_nothing, repeated_request_returns_existing_license,
-        reused_idempotency_key_is_a_conflict;
+        reused_idempotency_key_is_a_conflict, batch_is_stored_whole_or_not_at_all,
+        batch_is_stored_once_per_idempotency_key;
     execute: every_command_is_stored, denied_command_writes_nothing, unknown_license_is_not_found,
         stale_version_is_denied, rotated_key_replaces_old_key, rotation_to_taken_key_changes_nothing,
         released_slot_is_free, domain_list_replaces_all_domains, revoked_license_is_final,
@@ -43,4 +49,13 @@ cases! { $ license_store_tests LicenseStore licenses
         one_renewal_per_idempotency_key_wins,
         concurrent_validations_are_all_counted, commands_and_validations_lose_no_count;
     sequences: any_sequence_matches_memory_store;
+    terms: term_and_window_are_stored, renewals_keep_the_anchor_day, first_use_starts_the_term_once,
+        waiting_license_never_expires;
+    over_limit: slots_beyond_the_limit_are_never_oversold;
+    claims: claim_for_another_product_takes_no_slot, claim_without_a_required_part_is_denied,
+        denied_claim_has_all_reasons_and_the_license, claim_that_may_not_activate_takes_no_slot;
+    grants: grants_are_stored_in_order, largest_grants_are_stored, grants_end_to_the_microsecond,
+        racing_grants_are_all_stored;
+    blocks: blocked_name_is_denied_on_every_handle, license_can_have_all_blocks, block_races_with_activations,
+        reason_of_state_is_stored;
 }

@@ -7,7 +7,7 @@ pub(super) use std::time::Duration;
 
 pub(super) use chrono::{DateTime, TimeDelta, Utc};
 pub(super) use license_core::access::*;
-pub(super) use license_core::catalog::Limit;
+pub(super) use license_core::catalog::{FeatureValue, Limit, TermStart};
 pub(super) use license_core::command::*;
 pub(super) use license_core::domain::DomainName;
 pub(super) use license_core::event::*;

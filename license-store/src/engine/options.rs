@@ -75,9 +75,17 @@ impl<S: LicenseStore + ?Sized> EngineBuilder<S> {
         }
     }
 
-    /// Sets the plans; the default is [`PlanCatalog::standard`].
+    /// Sets the plans, which are then managed by the code: a start of an [`Engine`](super::Engine) writes
+    /// what differs to the database, and callers cannot change them. Without this call,
+    /// [`PlanCatalog::standard`] is written once, into an empty database, and callers manage the plans.
     pub fn plans(mut self, plans: PlanCatalog) -> Self {
         self.options = self.options.plans(plans);
+        self
+    }
+
+    /// As [`plans`](Self::plans), managed by the source with this name, such as a file.
+    pub fn plans_of(mut self, plans: PlanCatalog, source: impl Into<String>) -> Self {
+        self.options = self.options.plans_of(plans, source);
         self
     }
 

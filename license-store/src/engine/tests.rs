@@ -1,14 +1,17 @@
 //! An engine that is built as in the first example has the defaults of the server.
 
+mod catalog;
+
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use license_core::clock::ManualClock;
 use license_core::event::EventType;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::license::Expiry;
+use license_core::license::{ActivationTarget, Binding, Expiry, Fingerprint};
 use license_core::metrics::MetricValue;
 use license_core::service::ImportOptions;
 use license_core::store::LicenseStore;
@@ -85,6 +88,43 @@ async fn old_usage_is_deleted_by_default() {
     let usage = engine.usage.report(&issued.detail.license.id, &UsageQuery::default()).await.expect("usage");
     assert_eq!((usage.recent.items.len(), usage.total()), (0, 1));
     engine.shutdown().await;
+}
+
+/// Once a block is acknowledged, this node never answers "valid" for the device, although the license is cached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn blocked_device_is_never_valid_again() {
+    let engine = Engine::builder(Arc::new(MemoryStore::new()), &secret()).start().await.expect("an engine");
+    let engine = Arc::new(engine);
+    for round in 0..20 {
+        let issued = engine.licenses.issue(&spec(), None).await.expect("a license");
+        let (id, key) = (issued.detail.license.id.clone(), issued.key.reveal().to_owned());
+        let blocked = Arc::new(AtomicBool::new(false));
+        let mut tasks = Vec::new();
+        for _ in 0..4 {
+            let (engine, key, blocked) = (Arc::clone(&engine), key.clone(), Arc::clone(&blocked));
+            tasks.push(tokio::spawn(async move {
+                let request = ValidateRequest { key: &key, fingerprint: Some("d1"), ..Default::default() };
+                for after in 0.. {
+                    let began_after = blocked.load(Ordering::SeqCst);
+                    let is_valid = engine.validate(&request).await.expect("a verdict").is_valid();
+                    assert!(!(began_after && is_valid), "round {round}: valid after the block");
+                    if began_after && after > 20 {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
+        let device = Binding::Device(Fingerprint::parse("d1").expect("a fingerprint"));
+        let done = engine.licenses.block(&id, ActivationTarget::Binding(device)).await.expect("blocked");
+        blocked.store(true, Ordering::SeqCst);
+        assert_eq!(done.detail.license.devices_used, 0);
+        for task in tasks {
+            task.await.expect("no late answer");
+        }
+        let stored = engine.licenses.get(&id).await.expect("the license");
+        assert_eq!(stored.detail.license.devices_used, 0, "round {round}");
+    }
 }
 
 /// Buffered validations are written before the store is closed.

@@ -47,8 +47,8 @@ fn license(number: u8) -> NewLicense {
 /// A validation with a numbered device. All have one time, so the history shows the order of recording.
 fn validation(id: &LicenseId, number: u32) -> Validation {
     let claim = Claim {
-        domain: None,
         fingerprint: Some(Fingerprint::parse(&number.to_string()).expect("a fingerprint")),
+        ..Claim::default()
     };
     Validation::new(id.clone(), at(0), ValidationOutcome::Valid, claim)
 }

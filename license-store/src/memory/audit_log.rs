@@ -25,10 +25,12 @@ impl AuditLog {
         }
     }
 
-    /// Replaces the address in the entries of a license, and removes their metadata up to a moment.
+    /// Replaces the address in the entries of a license, and removes their metadata and reasons up to a moment.
     pub(super) fn erase(&mut self, id: &LicenseId, erasure: &Erasure, until: DateTime<Utc>) {
         for entry in self.entries.values_mut().filter(|entry| entry.license_id.as_ref() == Some(id)) {
-            entry.metadata.take_if(|_| entry.at <= until);
+            if entry.at <= until {
+                (entry.metadata, entry.reason) = (None, None);
+            }
             entry.changes.values_mut().for_each(|change| _ = erasure.erase_from(change));
         }
     }

@@ -1,9 +1,11 @@
 //! The data of a memory store.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Erasure, TokenId};
+use license_core::catalog::PlanCatalog;
 use license_core::command::{Changes, Command, CommandContext, FormerCustomer, View};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
@@ -31,6 +33,7 @@ pub(crate) struct Data {
     pub(crate) audit: AuditLog,
     pub(crate) events: EventLog,
     pub(crate) usage: UsageLog,
+    pub(crate) catalog: Arc<PlanCatalog>,
     pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 

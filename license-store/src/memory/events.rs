@@ -79,7 +79,7 @@ impl EventStore for MemoryStore {
             scanned += 1;
             for kind in AnomalyKind::ALL {
                 let license = (**data.record(&id)?.license()).clone();
-                let Some(plan) = scan.plans.get(&license.plan) else { continue };
+                let Some(plan) = scan.plans.version(&license.plan, license.plan_version) else { continue };
                 let key = (id.clone(), kind);
                 let last = data.events.anomaly_events_on.get(&key).copied();
                 if let Some(changes) = anomaly_events(license, plan, kind, &counts, last, scan.now) {

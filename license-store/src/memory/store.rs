@@ -1,6 +1,6 @@
 //! A store in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,10 +10,10 @@ use license_core::command::{
     Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, UsedKey, decide,
 };
 use license_core::key::KeyDigest;
-use license_core::license::{ActivationId, ActivationKind, LicenseDetail, LicenseId, LicenseState};
+use license_core::license::{ActivationId, ActivationKind, License, LicenseDetail, LicenseId, LicenseState};
 use license_core::store::{
-    ActivationStore, CatalogStore, ChangeStream, Created, LicenseCount, LicenseQuery, LicenseRecord,
-    LicenseStore, Page, PageRequest, StoreError, StoreHealth,
+    ActivationStore, ChangeStream, Created, LicenseQuery, LicenseRecord, LicenseStore, Page, PageRequest,
+    StoreError, StoreHealth,
 };
 use license_core::usage::{ActivationDetail, BatchId, IdleQuery, Validation};
 use license_core::validation::{Claim, Denial, LicenseSnapshot};
@@ -60,27 +60,35 @@ impl MemoryStore {
 
 #[async_trait]
 impl LicenseStore for MemoryStore {
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
         let mut data = self.data();
         if let Some(created) = data.used_keys.created(new) {
             return Ok(created);
         }
-        if data.licenses.contains_key(&new.license.id) {
-            return Err(StoreError::AlreadyExists { what: "the license id" });
+        let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
+        for License { id, key_digest, .. } in new.iter().map(|one| &one.license) {
+            if data.licenses.contains_key(id) || !ids.insert(id) {
+                return Err(StoreError::AlreadyExists { what: "the license id" });
+            }
+            if data.by_key.contains_key(key_digest) || !keys.insert(key_digest) {
+                return Err(StoreError::AlreadyExists { what: "the license key" });
+            }
         }
-        if data.by_key.contains_key(&new.license.key_digest) {
-            return Err(StoreError::AlreadyExists { what: "the license key" });
-        }
-        if data.has_external_id(&new.license) {
+        let mut external_ids = HashSet::new();
+        let is_taken = |one: &NewLicense| {
+            let repeated = one.license.external_id.clone().is_some_and(|id| !external_ids.insert(id));
+            repeated || data.has_external_id(&one.license)
+        };
+        if new.iter().any(is_taken) {
             return Ok(Created::ExternalIdTaken);
         }
-        data.used_keys.add(new.idempotency.as_ref(), &new.events);
-        data.insert(LicenseRecord::new(new));
-        if let Some(audit) = &new.audit {
-            data.audit.add(audit);
+        data.used_keys.add_created(new);
+        for one in new {
+            data.insert(LicenseRecord::new(one));
+            data.audit.extend(&one.audit);
+            data.events.append(one.events.iter().cloned());
         }
-        data.events.append(new.events.iter().cloned());
-        self.feed.notify_licenses([new.notice()]);
+        self.feed.notify_licenses(new.iter().map(NewLicense::notice));
         Ok(Created::New)
     }
 
@@ -170,38 +178,17 @@ impl ActivationStore for MemoryStore {
     }
 
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
-        let IdleQuery { plan, before, limit } = *query;
+        let IdleQuery { plan, version, before, limit } = *query;
         let data = self.current();
         let records = data.licenses.values().map(|entry| &entry.record);
         let mut idle: Vec<_> = records
-            .filter(|record| record.license().plan == plan)
+            .filter(|record| record.license().plan == plan && record.license().plan_version == version)
             .filter(|record| record.license().state != LicenseState::Revoked)
             .filter_map(|record| Some((record.least_recently_seen_at()?, record.license().id.clone())))
             .filter(|(seen_at, _)| *seen_at < before)
             .collect();
         idle.sort();
         Ok(idle.into_iter().take(limit as usize).map(|(_, id)| id).collect())
-    }
-}
-
-#[async_trait]
-impl CatalogStore for MemoryStore {
-    async fn plans_in_use(&self) -> Result<Vec<String>> {
-        let data = self.data();
-        let licenses = data.licenses.values().map(|entry| entry.record.license());
-        let in_use = licenses.filter(|license| license.state != LicenseState::Revoked);
-        let plans: BTreeSet<_> = in_use.map(|license| &license.plan).collect();
-        Ok(plans.into_iter().cloned().collect())
-    }
-
-    async fn count_licenses(&self, now: DateTime<Utc>) -> Result<Vec<LicenseCount>> {
-        let mut counts = BTreeMap::new();
-        for entry in self.data().licenses.values() {
-            let license = entry.record.license();
-            *counts.entry((license.plan.clone(), license.status(now))).or_default() += 1;
-        }
-        let count = |((plan, status), count)| LicenseCount { plan, status, count };
-        Ok(counts.into_iter().map(count).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use license_core::catalog::Plan;
+use license_core::catalog::PlanEntry;
 use license_core::command::{AnomalyKind, DailyCounts, anomaly_events};
 use license_core::license::{Fingerprint, LicenseId};
 use license_core::store::{AnomalyScan, Page, PageRequest, UsageStore};
@@ -83,7 +83,7 @@ impl Data {
     /// Returns the licenses that must get an anomaly event, with the counts of the day it is about.
     pub(crate) fn anomalies(&self, scan: &AnomalyScan) -> Vec<(LicenseId, DailyCounts)> {
         // The rest reads all rollups, every few seconds.
-        if !scan.plans.iter().any(Plan::watches_usage) {
+        if !scan.plans.entries().any(PlanEntry::watches_usage) {
             return Vec::new();
         }
         let mut days: BTreeMap<_, (BTreeSet<Country>, BTreeSet<&Fingerprint>)> = BTreeMap::new();
@@ -100,7 +100,8 @@ impl Data {
             let counts =
                 DailyCounts { day, countries: count(countries.len()), devices: count(devices.len()) };
             let Some(entry) = self.licenses.get(&id) else { continue };
-            let Some(plan) = scan.plans.get(&entry.record.license().plan) else { continue };
+            let license = entry.record.license();
+            let Some(plan) = scan.plans.version(&license.plan, license.plan_version) else { continue };
             let has_events = AnomalyKind::ALL.into_iter().any(|kind| {
                 let last = self.events.anomaly_events_on.get(&(id.clone(), kind)).copied();
                 anomaly_events((**entry.record.license()).clone(), plan, kind, &counts, last, scan.now)

@@ -113,6 +113,10 @@ flaws! {
     ReadsLiveSnapshots => "transfer::snapshots::snapshot_is_of_one_moment",
     /// Moves the heartbeat of the clock without comparing it.
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
+    /// Starts the term again with each activation.
+    RestartsTerms => "licenses::terms::first_use_starts_the_term_once",
+    /// Does not store the day of the first term.
+    ForgetsAnchorDay => "licenses::terms::renewals_keep_the_anchor_day",
     /// Adds an imported rollup to the existing one.
     ImportsRollupsTwice => "transfer::rollups::rollups_are_imported_once",
     /// Looks up the external id, lets others run, then creates.
@@ -121,4 +125,18 @@ flaws! {
     CountsThePage => "search::many::many_licenses_are_counted_and_found",
     /// Compares only the id with the cursor, whatever the order.
     PagesByIdOnly => "search::finds::pages_follow_the_order_of_the_sort",
+    /// Decides on the domain and the device of a claim only.
+    DropsProductOfClaims => "licenses::claims::claim_for_another_product_takes_no_slot",
+    /// Writes the change of a command without its grants.
+    ForgetsGrants => "licenses::grants::grants_are_stored_in_order",
+    /// Stores each license of a batch in a commit of its own.
+    CreatesOneByOne => "licenses::create::batch_is_stored_whole_or_not_at_all",
+    /// Does not store which domains and devices are blocked.
+    ForgetsBlocks => "licenses::blocks::blocked_name_is_denied_on_every_handle",
+    /// Reads the catalog and decides, lets others run, then writes.
+    ChangesCatalogInTwoSteps => "catalog::races::racing_plan_changes_are_all_made",
+    /// Replaces the terms of a plan instead of adding a version.
+    ReplacesPlanVersions => "catalog::commands::every_catalog_field_is_stored",
+    /// Writes changes of the catalog without their audit entries.
+    ForgetsAuditOfCatalog => "catalog::commands::catalog_changes_are_audited",
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use license_core::command::{Changes, Command, CommandContext, CommandOutcome, Decision, View, decide};
 use license_core::event::{NewEvents, Subject};
-use license_core::license::{Activation, ActivationKind, Binding, LicenseId};
+use license_core::license::{Activation, ActivationKind, Binding, Blocks, Grants, LicenseId};
 use license_core::store::{LicenseRecord, LicenseStore};
 use license_core::usage::{BatchId, EvictionCandidate, Validation, ValidationOutcome};
 use license_core::validation::{Claim, HeldSlots, LicenseSnapshot};
@@ -63,8 +63,24 @@ impl Mutant {
             (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
                 changes.former_customer = None;
             }),
+            (Flaw::RestartsTerms, Command::Activate(_)) => {
+                let not_started = |_: &LicenseRecord, view: &mut View| view.license.term.started_at = None;
+                self.spoiled(call, not_started, |_| {})
+            }
+            (Flaw::ForgetsAnchorDay, _) => self.spoiled(call, keep_view, |changes| {
+                Arc::make_mut(&mut changes.license).anchor_day = None;
+            }),
+            (Flaw::DropsProductOfClaims, Command::Activate(claim)) => {
+                self.inner.execute(id, &Command::Activate(claim.of_slots()), context).await
+            }
+            (Flaw::ForgetsGrants, _) => self.spoiled(call, keep_view, |changes| {
+                Arc::make_mut(&mut changes.license).grants = Grants::default();
+            }),
             (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
                 changes.released.clear();
+            }),
+            (Flaw::ForgetsBlocks, _) => self.spoiled(call, keep_view, |changes| {
+                Arc::make_mut(&mut changes.license).blocks = Blocks::default();
             }),
             (Flaw::OversellsByOne, Command::Activate(_)) => {
                 let fewer_used = |_: &LicenseRecord, view: &mut View| {

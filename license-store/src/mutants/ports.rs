@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use chrono::SubsecRound;
+use license_core::catalog::{PlanEntry, PlanVersion};
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
-    ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore, TransferStore, UsageStore, WebhookStore,
+    CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore, TransferStore,
+    UsageStore, WebhookStore,
 };
 use license_core::usage::{Day, UsageTally};
 
@@ -22,8 +24,9 @@ impl Layer for Mutant {
         &self.inner
     }
 
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
-        let mut new = new.clone();
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
+        let mut all = new.to_vec();
+        let Some(new) = all.first_mut() else { return Ok(Created::New) };
         match (self.flaw, &mut new.idempotency) {
             (Flaw::ChecksIdempotencyFirst, asked @ Some(_)) => {
                 if let Some(asked) = asked.take() {
@@ -44,9 +47,19 @@ impl Layer for Mutant {
                 }
             }
             (Flaw::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
+            (Flaw::CreatesOneByOne, _) => {
+                let mut created = Created::New;
+                for (index, one) in all.iter().enumerate() {
+                    let result = self.inner.create(one).await?;
+                    if index == 0 {
+                        created = result;
+                    }
+                }
+                return Ok(created);
+            }
             _ => {}
         }
-        self.inner.create(&new).await
+        self.inner.create_all(&all).await
     }
 
     async fn execute(
@@ -267,6 +280,39 @@ impl Layer for Mutant {
             found.total = found.total.map(|_| SearchTotal { count, exact: true });
         }
         Ok(found)
+    }
+
+    async fn execute_catalog(
+        &self,
+        command: &CatalogCommand,
+        context: &CatalogContext,
+    ) -> Result<CatalogOutcome> {
+        let mut context = context.clone();
+        match self.flaw {
+            Flaw::ForgetsAuditOfCatalog => context.by = None,
+            Flaw::ChangesCatalogInTwoSteps => {
+                let before = Arc::clone(&self.inner.data().catalog);
+                gap().await;
+                let CatalogDecision { outcome, changes } = decide_catalog(before, command, &context);
+                if let Some(changes) = changes {
+                    self.inner.data().catalog = changes.catalog;
+                }
+                return Ok(outcome);
+            }
+            _ => {}
+        }
+        let outcome = self.inner.execute_catalog(command, &context).await?;
+        if self.flaw == Flaw::ReplacesPlanVersions {
+            let mut data = self.inner.data();
+            let catalog = Arc::clone(&data.catalog);
+            let plans = catalog.entries().cloned().map(|entry| {
+                let first = PlanVersion { version: 1, ..entry.current().clone() };
+                PlanEntry { versions: vec![first], ..entry }
+            });
+            let products = catalog.products().cloned();
+            data.catalog = Arc::new(PlanCatalog::from_stored(catalog.revision(), products, plans));
+        }
+        Ok(outcome)
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

@@ -6,6 +6,7 @@ use license_core::store::{ActivationStore, Page, PageRequest};
 use license_core::usage::{ActivationDetail, Day, IdleQuery};
 
 use super::prelude::*;
+use super::rows::plan_version;
 use super::store::SqlStore;
 
 #[async_trait]
@@ -37,7 +38,8 @@ impl<D: Dialect> ActivationStore for SqlStore<D> {
     }
 
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
-        let IdleQuery { plan, before, limit } = *query;
+        let IdleQuery { plan, version, before, limit } = *query;
+        let plan = plan_version(plan, version);
         let values = values![plan, Day::of(before).number(), before.timestamp_micros(), i64::from(limit)];
         let rows = self.database.read(&self.database.sql.activations.idle, values).await?;
         let mut idle: Vec<LicenseId> = Vec::new();

@@ -9,7 +9,7 @@ use license_core::license::LicenseId;
 use license_core::store::{AuditStore, Page, PageRequest};
 
 use super::prelude::*;
-use super::rows::audit_values;
+use super::rows::audit_row;
 use super::statements::AuditStatements;
 use super::store::SqlStore;
 
@@ -19,7 +19,7 @@ const ERASED_EVENTS: i64 = 500;
 impl<D: Dialect> SqlDatabase<D> {
     /// Adds an entry, in the commit of the change that it describes.
     pub(super) async fn insert_audit(&self, tx: &mut Tx<D>, entry: &AuditEntry) -> Result<()> {
-        self.fetch(tx, &self.sql.audit.insert, &audit_values(entry)).await.map(drop)
+        self.insert_rows(tx, &self.sql.audit.insert, vec![audit_row(entry)]).await.map(drop)
     }
 
     /// Replaces a customer's address in the audit entries and events of a license.

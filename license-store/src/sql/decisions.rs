@@ -4,8 +4,9 @@ use license_core::command::{Changes, CommandOutcome, Decision, Reads, View, deci
 use license_core::event::Event;
 use license_core::license::{Activation, ActivationId, ExternalId, Label, License, LicenseId};
 use license_core::store::LicenseChanged;
-use license_core::usage::{Day, EvictionCandidate, LastSeen, LeastRecentlySeen};
+use license_core::usage::{Day, EvictionCandidate, LeastRecentlySeen};
 use license_core::validation::Denial;
+use sqlx::SqlStr;
 
 use super::command_queue::CommandRequest;
 use super::fault::{is_taken, names};
@@ -125,7 +126,8 @@ impl<D: Dialect> SqlDatabase<D> {
             let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
             self.fetch(tx, &sql.delete, values![id.as_str(), ids]).await?;
         }
-        self.insert_activations(tx, license, added).await?;
+        let added = added.iter().map(|one| rows::new_activation_row(license, one)).collect();
+        self.insert_rows(tx, &sql.insert, added).await?;
         if let Some((activation, label)) = labelled {
             let label = label.as_ref().map(Label::as_str);
             self.fetch(tx, &sql.set_label, values![id.as_str(), activation.as_str(), label]).await?;
@@ -198,29 +200,23 @@ impl<D: Dialect> SqlDatabase<D> {
         self.fetch(tx, &self.sql.search.insert_metadata, values![rows]).await.map(drop)
     }
 
-    pub(super) async fn insert_activations(
-        &self,
-        tx: &mut Tx<D>,
-        license: &License,
-        activations: &[Activation],
-    ) -> Result<()> {
-        if activations.is_empty() {
-            return Ok(());
-        }
-        let never_seen = LastSeen::default();
-        let rows =
-            json_rows(activations.iter().map(|activation| {
-                rows::activation_row(license, activation, &never_seen, activation.created_at)
-            }));
-        self.fetch(tx, &self.sql.activations.insert, values![rows]).await.map(drop)
+    pub(super) async fn insert_events(&self, tx: &mut Tx<D>, events: &[Event]) -> Result<()> {
+        let rows = events.iter().map(|event| rows::event_row(event).into()).collect();
+        self.insert_rows(tx, &self.sql.events.insert, rows).await.map(drop)
     }
 
-    pub(super) async fn insert_events(&self, tx: &mut Tx<D>, events: &[Event]) -> Result<()> {
-        if events.is_empty() {
-            return Ok(());
+    /// Runs a statement that inserts JSON rows, if there are any. Returns the number of rows that it returns.
+    pub(super) async fn insert_rows(
+        &self,
+        tx: &mut Tx<D>,
+        sql: &SqlStr,
+        rows: Vec<serde_json::Value>,
+    ) -> Result<usize> {
+        if rows.is_empty() {
+            return Ok(0);
         }
-        let rows = json_rows(events.iter().map(|event| rows::event_row(event).into()));
-        self.fetch(tx, &self.sql.events.insert, values![rows]).await.map(drop)
+        let rows = json_rows(rows.into_iter());
+        Ok(self.fetch(tx, sql, values![rows]).await?.len())
     }
 }
 

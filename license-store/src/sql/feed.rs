@@ -91,6 +91,7 @@ enum Payload {
     License(String, u64, [u8; 32]),
     Token(String, [u8; 32]),
     Events,
+    Catalog,
 }
 
 /// The payload of a change. `None` for missed changes, which are not announced.
@@ -103,6 +104,7 @@ pub(super) fn payload(notice: &ChangeNotice) -> Option<String> {
             Payload::Token(token_id.to_string(), *digest.as_bytes())
         }
         ChangeNotice::Events => Payload::Events,
+        ChangeNotice::CatalogChanged => Payload::Catalog,
         ChangeNotice::Missed => return None,
     };
     serde_json::to_string(&payload).ok()
@@ -123,6 +125,7 @@ fn read_payload(text: &str) -> Option<ChangeNotice> {
             ChangeNotice::TokenChanged(TokenChanged { token_id, digest })
         }
         Payload::Events => ChangeNotice::Events,
+        Payload::Catalog => ChangeNotice::CatalogChanged,
     })
 }
 
@@ -141,7 +144,8 @@ mod tests {
             token_id: TokenId::parse("tok_a1").expect("an id"),
             digest: TokenDigest::from_bytes([0xa7; 32]),
         });
-        let [license_text, token_text, _] = [license, token, ChangeNotice::Events].map(|notice| {
+        let notices = [license, token, ChangeNotice::Events, ChangeNotice::CatalogChanged];
+        let [license_text, token_text, ..] = notices.map(|notice| {
             let text = payload(&notice).expect("a text");
             assert_eq!(read_payload(&text), Some(notice), "{text}");
             text

@@ -39,7 +39,7 @@ struct EntryDetails<'a>(
 impl<'a> JournalEntry<'a> {
     fn new(validation: &'a Validation) -> Self {
         let Validation { license_id, at, outcome, claim, covered_by, location, client } = validation;
-        let Claim { domain, fingerprint } = claim;
+        let Claim { domain, fingerprint, .. } = claim;
         let text = |text: Option<&'a str>| text.map(Cow::Borrowed);
         let known = location.is_some() || client.is_some() || covered_by.is_some();
         let details = known.then(|| {
@@ -77,7 +77,7 @@ impl<'a> JournalEntry<'a> {
             at: time(at).map_err(|reason| format!("time {at}: {reason}"))?,
             outcome: ValidationOutcome::from_stored(&outcome)
                 .ok_or_else(|| format!("{outcome:?} is no outcome"))?,
-            claim: Claim { domain: domain_name(domain)?, fingerprint },
+            claim: Claim { domain: domain_name(domain)?, fingerprint, ..Claim::default() },
             covered_by: domain_name(covered_by)?,
             location,
             client: client.as_deref().and_then(Client::new),
@@ -166,6 +166,7 @@ mod tests {
         let claim = Claim {
             domain: Some(DomainName::parse("a.example.com").expect("a domain")),
             fingerprint: Some(Fingerprint::parse("\"quoted\" \u{1f511}").expect("a fingerprint")),
+            ..Claim::default()
         };
         let at = DateTime::from_timestamp_micros(1_780_000_000_123_456).expect("a time");
         let id = LicenseId::parse("lic_a").expect("an id");

@@ -1,4 +1,4 @@
-//! Implements `LicenseStore` and `CatalogStore`. Reads that show counters wait for the compactor first.
+//! Implements `LicenseStore`. Reads that show counters wait for the compactor first.
 
 use std::num::NonZero;
 
@@ -6,10 +6,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::command::{Command, CommandContext, CommandOutcome, Idempotency, NewLicense, UsedKey};
 use license_core::key::KeyDigest;
-use license_core::license::{Fingerprint, LicenseDetail, LicenseId, LicenseState, Status};
+use license_core::license::{Fingerprint, LicenseDetail, LicenseId};
 use license_core::store::{
-    CatalogStore, ChangeStream, Created, LicenseCount, LicenseQuery, LicenseStore, Page, StoreProfile,
-    StreamState,
+    ChangeStream, Created, LicenseQuery, LicenseStore, Page, StoreProfile, StreamState,
 };
 use license_core::usage::{BatchId, Validation};
 use license_core::validation::{Claim, LicenseSnapshot};
@@ -29,8 +28,8 @@ impl<D: Dialect> SqlDatabase<D> {
 
 #[async_trait]
 impl<D: Dialect> LicenseStore for SqlStore<D> {
-    async fn create(&self, new: &NewLicense) -> Result<Created> {
-        retry(|| self.database.try_create(new)).await
+    async fn create_all(&self, new: &[NewLicense]) -> Result<Created> {
+        retry(|| self.database.try_create_all(new)).await
     }
 
     async fn find_used_key(&self, asked: &Idempotency) -> Result<Option<UsedKey>> {
@@ -124,31 +123,5 @@ impl<D: Dialect> LicenseStore for SqlStore<D> {
     async fn close(&self) {
         self.compaction.stop().await;
         self.database.close().await;
-    }
-}
-
-#[async_trait]
-impl<D: Dialect> CatalogStore for SqlStore<D> {
-    async fn plans_in_use(&self) -> Result<Vec<String>> {
-        let rows = self.database.read(&self.database.sql.licenses.plans_in_use, &[]).await?;
-        rows.all("licenses", "", |row| row.text("plan"))
-    }
-
-    async fn count_licenses(&self, now: DateTime<Utc>) -> Result<Vec<LicenseCount>> {
-        let values = values![now.timestamp_micros()];
-        let rows = self.database.list(&self.database.sql.licenses.count, values).await?;
-        let groups = rows.all("licenses", "", |row| {
-            let (plan, state) = (row.text("plan")?, row.known("state", LicenseState::parse)?);
-            let (all, ended) = (row.count("n")?, row.count("ended")?);
-            let count = |status, count| LicenseCount { plan: plan.clone(), status, count };
-            Ok(match state {
-                LicenseState::Active => {
-                    vec![count(Status::Active, all - ended), count(Status::Expired, ended)]
-                }
-                LicenseState::Suspended => vec![count(Status::Suspended, all)],
-                LicenseState::Revoked => vec![count(Status::Revoked, all)],
-            })
-        })?;
-        Ok(groups.into_iter().flatten().collect())
     }
 }

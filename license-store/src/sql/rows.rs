@@ -2,6 +2,7 @@
 
 mod activations;
 mod audit;
+mod catalog;
 mod events;
 mod licenses;
 mod reader;
@@ -9,10 +10,11 @@ mod tokens;
 mod usage;
 mod webhooks;
 
-pub(super) use activations::{activation_row, idle_plan};
-pub(super) use audit::audit_values;
+pub(super) use activations::{activation_row, idle_plan, new_activation_row, plan_version};
+pub(super) use audit::audit_row;
+pub(super) use catalog::{plan_values, plan_version_values, product_values};
 pub(super) use events::event_row;
-pub(super) use licenses::{NEVER, NO_NOTICE, imported_row, license_values, metadata_rows};
+pub(super) use licenses::{NEVER, NO_NOTICE, license_row, license_values, metadata_rows};
 pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};
 pub(super) use tokens::token_values;
 pub(super) use usage::rollup_row;

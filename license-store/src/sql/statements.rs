@@ -30,6 +30,7 @@ macro_rules! statements {
 mod activations;
 mod anomalies;
 mod audit;
+mod catalog;
 mod clock;
 mod compaction;
 mod events;
@@ -53,6 +54,7 @@ mod webhooks;
 pub(super) use activations::ActivationStatements;
 pub(super) use anomalies::AnomalyStatements;
 pub(super) use audit::AuditStatements;
+pub(super) use catalog::CatalogStatements;
 pub(super) use clock::ClockStatements;
 pub(super) use compaction::CompactionStatements;
 pub(super) use events::EventStatements;
@@ -94,6 +96,7 @@ pub(super) struct Statements {
     pub(super) clock: ClockStatements,
     pub(super) transfer: TransferStatements,
     pub(super) search: SearchStatements,
+    pub(super) catalog: CatalogStatements,
 }
 
 impl Statements {
@@ -116,6 +119,7 @@ impl Statements {
             clock: ClockStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
             search: SearchStatements::new::<D>(),
+            catalog: CatalogStatements::new::<D>(),
         }
     }
 }

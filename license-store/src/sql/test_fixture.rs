@@ -43,9 +43,16 @@ pub(super) async fn issue_until(
 /// Issues a license with a device called `one`.
 pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<Utc>) -> LicenseId {
     let new = issue_until(store, number, now, None).await;
-    let claim = Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("a fingerprint")) };
-    let context =
-        CommandContext { plans: Arc::new(plans()), now, expected_version: None, by: None, idempotency: None };
+    let fingerprint = Some(Fingerprint::parse("one").expect("a fingerprint"));
+    let claim = Claim { fingerprint, ..Claim::default() };
+    let context = CommandContext {
+        plans: Arc::new(plans()),
+        now,
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        reason: None,
+    };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
     assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");
     new.license.id

@@ -11,7 +11,7 @@ use license_core::usage::{ActivationDetail, Day, RetainedUsage, Rollup};
 use serde_json::Value as Json;
 
 use super::prelude::*;
-use super::rows::{self, activation_row, event_row, hex, imported_row, rollup_row};
+use super::rows::{self, activation_row, event_row, hex, license_row, rollup_row};
 use super::store::SqlStore;
 use snapshot::SqlSnapshot;
 
@@ -52,9 +52,8 @@ impl<D: Dialect> SqlDatabase<D> {
         if new.is_empty() {
             return Ok(settled);
         }
-        let licenses = json_rows(new.iter().map(|one| imported_row(&one.license)));
-        let inserted = self.fetch(&mut tx, &self.sql.transfer.insert_licenses, values![licenses]).await?;
-        if inserted.len() != new.len() {
+        let licenses = new.iter().map(|one| license_row(&one.license)).collect();
+        if self.insert_rows(&mut tx, &self.sql.licenses.insert, licenses).await? != new.len() {
             // Another license took an id, a key or an external id since the holders were read. The retry reads them again.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }

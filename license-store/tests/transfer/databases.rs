@@ -64,7 +64,11 @@ async fn identical(from: &Server, into: &Server, keys: ExportKeys) {
     assert_eq!((report.imported, report.existing, report.refused), (601, 0, 0));
     assert_eq!(report.rollups, 12, "of those that were used");
     let sum = report.imported + report.activations + report.rollups;
-    assert_eq!(1 + 1 + sum, lines, "a line for each, and two in front");
+    assert_eq!(
+        1 + 1 + 1 + 2 + sum,
+        lines,
+        "the export, a form of keys, a product, two plans, and a line for each"
+    );
     assert!(into.export(keys).await == exported, "the second export is the first one, byte by byte");
     let (report, faults) = into.import(&exported, ImportOptions::default()).await;
     assert_eq!((report.imported, report.existing, faults.len()), (0, 601, 0), "once more: nothing twice");

@@ -10,6 +10,8 @@ use license_core::transfer::Columns;
 use super::server::{HEX, line, server};
 
 /// The fault of a key in no known format.
+const OF_OTHER: &str =
+    "blocks: blk_b2_0000000001 must belong to the license, with a number up to the license's last_event";
 const UNREADABLE: &str =
     "key: it is not a key of this server, nor in a declared key format; declare its format";
 
@@ -45,6 +47,9 @@ async fn bad_lines_are_reported_and_others_imported() {
         )
     };
     let (stray_5, stray_6) = (stray("lic_a5"), stray("lic_a6"));
+    let block = |id: &str, value: &str| {
+        format!(r#"{{"id":"{id}","kind":"device","value":"{value}","created_at":"2026-06-01T00:00:00Z"}}"#)
+    };
     let cases: Vec<(String, &str)> = vec![
         (r#"{"type":"export","version":1}"#.into(), ""),
         (
@@ -52,12 +57,12 @@ async fn bad_lines_are_reported_and_others_imported() {
             "version 2: this software reads version 1; import with a newer one",
         ),
         (String::new(), ""),
-        ("nonsense".into(), "the line is not a JSON object: expected ident in column 2"),
-        ("[]".into(), "the line is not a JSON object: invalid type: sequence, expected a map in column 0"),
+        ("nonsense".into(), "the line is not a valid JSON object: expected ident in column 2"),
+        ("[]".into(), "the line is not a valid JSON object: it is another value in column 0"),
         ("{}".into(), "type: it is required, but missing"),
         (
             r#"{"type":"roll"}"#.into(),
-            "type \"roll\": it must be export, key_format, license, activation or rollup",
+            "type \"roll\": it must be export, key_format, product, plan, license, activation or rollup",
         ),
         (
             r#"{"type":"key_format","name":"old","pattern":"("}"#.into(),
@@ -116,6 +121,35 @@ async fn bad_lines_are_reported_and_others_imported() {
         ),
         (line(r#""id":"lic_b1","version":0"#), "version 0: it must be at least 1"),
         (
+            line(r#""id":"lic_b1","version":1,"version":2"#),
+            "the line is not a valid JSON object: the field \"version\" occurs twice in column 102",
+        ),
+        (
+            line(r#""id":"lic_b1","state_reason":"chargeback""#),
+            "state_reason: only suspended and revoked licenses have one",
+        ),
+        (
+            line(r#""id":"lic_b1","state":"revoked","state_reason":"""#),
+            "state_reason \"\": a reason must be 1 to 255 bytes of text without control characters",
+        ),
+        (line(&format!(r#""id":"lic_b1","blocks":[{}]"#, block("blk_b2_0000000001", "d"))), OF_OTHER),
+        (
+            line(&format!(
+                r#""id":"lic_b1","blocks":[{},{}]"#,
+                block("blk_b1_0000000001", "d"),
+                block("blk_b1_0000000002", "d")
+            )),
+            "blocks: blk_b1_0000000002 or its value occurs twice; remove one of them",
+        ),
+        (
+            line(&format!(r#""id":"lic_b1","last_event":1,"blocks":[{}]"#, block("blk_b1_0000000002", "d"))),
+            "blocks: blk_b1_0000000002 must belong to the license, with a number up to the license's last_event",
+        ),
+        (
+            line(&format!(r#""id":"lic_b1","blocks":[{}]"#, block("blk_b1_0000000001", " "))),
+            "blocks: a fingerprint must not be empty",
+        ),
+        (
             line(r#""id":"lic_b1","validation_count":9223372036854775808"#),
             "validation_count 9223372036854775808: it must be at most 9223372036854775807",
         ),
@@ -127,7 +161,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (line(&metadata), "metadata: metadata can have at most 8192 bytes as JSON"),
         (
             line(r#""id":"lic_b1""#).replace("open", "gone"),
-            "plan \"gone\": there is no such plan; the plans are open, small",
+            "plan \"gone\": there is no such plan; the plans are boxed, open, small",
         ),
         (
             line(r#""id":"lic_b2","domains":["a.com","b.com","c.com"]"#).replace("open", "small"),
@@ -155,7 +189,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         (roll(""), ""),
         (
             roll(""),
-            "same day, license, outcome, domain, device and country as line 53: remove one of the two lines",
+            "same day, license, outcome, domain, device and country as line 60: remove one of the two lines",
         ),
         (
             roll("").replace("lic_a1", "lic_none"),
@@ -189,6 +223,14 @@ async fn bad_lines_are_reported_and_others_imported() {
         ),
         (line(r#""id":"lic_a11""#), ""),
         (act(r#","label":"desk","first_seen_at":"2026-02-01T00:00:00Z""#).replace("lic_a5", "lic_a11"), ""),
+        (
+            line(r#""id":"lic_b1","grants":[{"feature":"a","value":1},{"feature":"a","value":2}]"#),
+            "grants: two grants have the same feature and source",
+        ),
+        (
+            line(r#""id":"lic_b1","grants":[{"feature":"","value":1}]"#),
+            "grants: the name of a feature must be 1 to 64 bytes of text without control characters and white space around it",
+        ),
     ];
     let text: Vec<&str> = cases.iter().map(|(line, _)| line.as_str()).collect();
     let target = server(HEX, 31).await;
@@ -196,11 +238,11 @@ async fn bad_lines_are_reported_and_others_imported() {
     let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
     let (foreseen, foreseen_faults) = target.import(&text, dry).await;
     assert_eq!(
-        target.store.plans_in_use().await.expect("plans"),
-        Vec::<String>::new(),
+        target.store.count_licenses(target.services.now()).await.expect("counts"),
+        Vec::new(),
         "a dry run writes nothing"
     );
-    assert_eq!(target.export(ExportKeys::Sealed).await.lines().count(), 1, "not even a form of keys");
+    assert_eq!(target.export(ExportKeys::Sealed).await.lines().count(), 4, "not even a form of keys");
     let (report, faults) = target.import(&text, ImportOptions::default()).await;
     assert_eq!((foreseen, &foreseen_faults), (report, &faults), "a dry run says the same");
     let expected: Vec<String> = (1..)

@@ -1,10 +1,13 @@
 //! Properties of exports, imports and changes that repeat what was read.
 
+use std::collections::BTreeSet;
+
 use license_core::command::{LicensePatch, LicenseSpec};
 use license_core::domain::DomainName;
 use license_core::key::ImportedKeyFormat;
 use license_core::license::{
-    CustomerEmail, CustomerName, Expiry, ExternalId, LicenseId, Metadata, MetadataPatch,
+    ActivationTarget, Binding, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, LicenseId,
+    Metadata, MetadataPatch, Reason,
 };
 use license_core::service::{ExportKeys, ImportOptions};
 use proptest::collection::vec;
@@ -73,12 +76,24 @@ fn odd_license() -> impl Strategy<Value = Odd> {
 }
 
 impl Odd {
+    /// The grants of the license, if it has a label.
+    fn grants(&self) -> Value {
+        let until = "2999-12-31T23:59:59.000001Z";
+        let grants = self.label.iter().flat_map(|label| {
+            [
+                json!({"feature": label, "value": self.email, "until": until, "source": label}),
+                json!({"feature": label, "value": i64::MIN, "until": null, "source": null}),
+            ]
+        });
+        grants.collect()
+    }
+
     /// Stores the license, if its values are valid: by an import if it has a key or devices, otherwise
     /// issued.
     async fn store(&self, server: &Server, number: usize) -> Option<LicenseId> {
         let id = LicenseId::parse(&format!("lic_{number}")).expect("an id");
         if self.key.is_some() || !self.devices.is_empty() {
-            let fields = json!({"id": id.as_str(), "key": self.key, "metadata": self.metadata, "domains": self.domains});
+            let fields = json!({"id": id.as_str(), "key": self.key, "metadata": self.metadata, "domains": self.domains, "grants": self.grants()});
             let fields = fields.to_string();
             let mut text = line(&fields[1..fields.len() - 1]).replace("dev@example.com", &self.email);
             for device in &self.devices {
@@ -95,8 +110,42 @@ impl Odd {
         spec.external_id = ExternalId::parse(&format!("{number} {}", self.email)).ok();
         spec.domains = self.domains.iter().flat_map(|text| DomainName::parse_registered(text)).collect();
         spec.metadata = Metadata::from_json(self.metadata.clone()).ok()?;
+        spec.grants = serde_json::from_value(self.grants()).expect("grants");
         Some(server.services.licenses.issue(&spec, None).await.ok()?.detail.license.id.clone())
     }
+}
+
+/// Reasons and blocks are in the line of their license, and an import denies as the export did.
+#[tokio::test]
+async fn reasons_and_blocks_are_exported_and_imported() {
+    let from = server(HEX, 1).await;
+    let email = CustomerEmail::parse("dev@example.com").expect("an address");
+    let issued =
+        from.services.licenses.issue(&LicenseSpec::new("open", email), None).await.expect("a license");
+    let id = &issued.detail.license.id;
+    let because = from.services.licenses.with_reason(Reason::parse("№ 17, \"stolen\"").ok());
+    let device = Binding::Device(Fingerprint::parse("d1").expect("a fingerprint"));
+    let wildcard = Binding::Domain(DomainName::parse_registered("*.a.com").expect("a domain"));
+    because.block(id, ActivationTarget::Binding(device)).await.expect("blocked");
+    from.services.licenses.block(id, ActivationTarget::Binding(wildcard)).await.expect("blocked");
+    because.suspend(id).await.expect("suspended");
+    let text = from.export(ExportKeys::Clear).await;
+    let into = server(OTHER, 2).await;
+    let (_, faults) = into.import(&text, ImportOptions::default()).await;
+    assert_eq!(faults, Vec::<String>::new());
+    assert_eq!(into.export(ExportKeys::Clear).await, text);
+    let [before, after] = [&from, &into].map(|server| server.store.get(id));
+    let (before, after) =
+        (before.await.expect("read").expect("one"), after.await.expect("read").expect("one"));
+    assert_eq!(after.license.state_reason, before.license.state_reason);
+    assert_eq!(after.license.blocks, before.license.blocks);
+    assert_eq!(after.license.blocks.iter().count(), 2);
+    // A later block gets an id of its own.
+    into.services.licenses.reinstate(id).await.expect("reinstated");
+    let other = Binding::Device(Fingerprint::parse("d2").expect("a fingerprint"));
+    let blocked = into.services.licenses.block(id, ActivationTarget::Binding(other)).await.expect("blocked");
+    let ids: BTreeSet<_> = blocked.detail.license.blocks.iter().map(|block| block.id.as_str()).collect();
+    assert_eq!(ids.len(), 3);
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use license_core::access::{Actor, Principal};
-use license_core::catalog::{Limit, Plan, PlanCatalog};
+use license_core::catalog::{Limit, OverLimit, Period, Plan, PlanCatalog, Term, TermStart, Updates};
 use license_core::clock::ManualClock;
 use license_core::domain::DomainName;
 use license_core::key::Secret;
@@ -21,7 +21,12 @@ pub(super) const OTHER: &str = "ff0102030405060708090a0b0c0d0e0f1011121314151617
 
 fn plans() -> PlanCatalog {
     let small = Plan::new("small").max_domains(Limit::AtMost(2)).max_devices(Limit::AtMost(1));
-    PlanCatalog::new([small.term_days(Some(30)), Plan::new("open")]).expect("plans")
+    let boxed = Plan::new("boxed")
+        .max_devices(1)
+        .over_limit(OverLimit { devices: 1, domains: 0 })
+        .term(Term::months(1).starts(TermStart::FirstUse))
+        .updates(Updates::new(Period::Months(1)));
+    PlanCatalog::new([small.term_days(Some(30)), Plan::new("open"), boxed]).expect("plans")
 }
 
 fn clock() -> ManualClock {

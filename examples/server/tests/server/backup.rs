@@ -280,7 +280,41 @@ fn killed_backup_or_restore_leaves_the_old_state() {
         assert_eq!((status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
         assert!(!path.join("backup.db").exists());
     }
+    for (args, name) in [
+        (&["backup", "backup.db"][..], "backup.db.unfinished-"),
+        (&["restore", "--force", "good.db"], "licenses.db.unfinished-"),
+    ] {
+        let said = run(path, args);
+        let left = said.lines().filter(|line| line.contains(name)).count();
+        assert!(left >= 1 && said.contains("is left from a backup that was killed"), "{args:?}: {said}");
+    }
     assert!(has(path, "licenses.db", &id));
+}
+
+/// The secret beside the backup, that of the database, and that of the environment are checked.
+#[test]
+fn restore_with_the_wrong_secret_changes_nothing() {
+    let (folder, _) = stopped_server();
+    let path = folder.path();
+    run(path, &["backup", "backup.db"]);
+    let wrong = "ab".repeat(32);
+    std::fs::write(path.join("backup.db.secret"), &wrong).unwrap();
+    std::fs::write(path.join("other.db.secret"), &wrong).unwrap();
+    std::fs::copy(path.join("backup.db"), path.join("moved.db")).unwrap();
+    let before = files(path);
+    let refused = "is not the secret of";
+    for (args, environment, source) in [
+        (&["restore", "backup.db", "--database", "sqlite://new.db"][..], None, "backup.db.secret"),
+        (&["restore", "moved.db", "--database", "sqlite://other.db"], None, "other.db.secret"),
+        (&["restore", "moved.db", "--database", "sqlite://new.db"], Some(&wrong), "LICENSE_SECRET"),
+    ] {
+        let environment: Vec<_> =
+            environment.iter().map(|secret| ("LICENSE_SECRET", secret.as_str())).collect();
+        let message = failure(path, args, &environment);
+        assert!(message.contains(&format!("{source} {refused}")), "{args:?}: {message}");
+        let after = files(path);
+        assert!(after == before, "{args:?} changed a file: {:?}", after.keys());
+    }
 }
 
 /// A link to a database on another disk stays a link.

@@ -188,25 +188,6 @@ fn switches_have_one_syntax_in_flags_and_variables() {
 
 /// Plans that only revoked licenses have may be missing.
 #[test]
-fn other_plans_start_after_a_try_with_the_built_in_ones() {
-    let folder = tempdir().unwrap();
-    let server = Server::start_with(folder.path(), &["--admin-token", TOKEN], &[]);
-    let license = server.issue(TOKEN, &starter());
-    let (id, key) = (license["id"].as_str().unwrap().to_owned(), license["key"].clone());
-    server.stop("-INT");
-    let plans = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans.toml");
-    let message = failure(folder.path(), &["--plans", plans], &[]);
-    assert!(message.contains("change the plan of these licenses or revoke them"), "{message}");
-    let server = Server::start_with(folder.path(), &["--admin-token", TOKEN], &[]);
-    assert_eq!(server.call("DELETE", &format!("/api/v1/licenses/{id}"), Some(TOKEN), None).0, 200);
-    server.stop("-INT");
-    let server = Server::start_with(folder.path(), &["--admin-token", TOKEN, "--plans", plans], &[]);
-    assert_eq!(server.license(TOKEN, &id)["status"], "revoked");
-    let (_, verdict) = server.call("POST", "/api/v1/validate", None, Some(&json!({"key": key})));
-    assert_eq!(verdict["error"], "LICENSE_REVOKED");
-}
-
-#[test]
 fn metrics_listener_has_all_metrics_and_nothing_else() {
     let folder = tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -266,8 +247,11 @@ fn failed_start_changes_no_file() {
     server.issue(server.token(), &starter());
     assert_eq!(server.stop("-INT").0, Some(0));
     std::fs::write(path.join("broken.toml"), "[plans.x]\nmax_domains = 1\n").unwrap();
-    std::fs::write(path.join("other.toml"), "[plans.x]\nmax_domains=1\nmax_devices=1\nterm_days=1\n")
-        .unwrap();
+    std::fs::write(
+        path.join("other.toml"),
+        "[plans.starter]\nproduct=\"other\"\nmax_domains=1\nmax_devices=1\nterm_days=1\n",
+    )
+    .unwrap();
     std::fs::write(path.join("text.db"), "this is no database, however long it is. ".repeat(50)).unwrap();
     std::fs::write(path.join("text.db.secret"), "5a".repeat(32)).unwrap();
     std::fs::write(path.join("empty"), "\n").unwrap();
@@ -288,7 +272,7 @@ fn failed_start_changes_no_file() {
         (&["--database", "sqlite://."], &[], "sqlite://. is a folder"),
         (&["--plans", "missing.toml"], &[], "No such file or directory"),
         (&["--plans", "broken.toml"], &[], "missing field `max_devices`"),
-        (&["--plans", "other.toml"], &[], "licenses have the plan \"starter\""),
+        (&["--plans", "other.toml"], &[], "--plans: The plan \"starter\" belongs to the product \"default\""),
         (&["--key-prefix", "to"], &[], "--key-prefix"),
         (&["--key-prefix", "ACME"], &[], "start with --key-prefix TO"),
         (&["--admin-token", "short"], &[], "--admin-token must be at least 16"),

@@ -89,7 +89,7 @@ fn database_moves_with_its_secret_or_with_clear_keys() {
     // Sealed keys cannot be imported without their secret.
     let (code, _, stderr) = run(other.path(), &["import", name], &[]);
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("line 2: its key was sealed with another secret"), "{stderr}");
+    assert!(stderr.contains("line 6: its key was sealed with another secret"), "{stderr}");
 
     // With the secret, the new database is identical.
     std::fs::copy(from.path().join("licenses.db.secret"), into.path().join("licenses.db.secret")).unwrap();
@@ -127,6 +127,12 @@ fn database_moves_with_its_secret_or_with_clear_keys() {
     }
 }
 
+/// Returns the lines of an export without those of products and plans, which each server wrote at its start.
+fn licenses_of(text: &str) -> Vec<&str> {
+    let of_catalog = ["{\"type\":\"product\"", "{\"type\":\"plan\""];
+    text.lines().filter(|line| !of_catalog.iter().any(|start| line.starts_with(start))).collect()
+}
+
 /// During the transfers, servers run on both databases.
 #[tokio::test]
 async fn database_moves_between_sqlite_and_postgres() {
@@ -147,7 +153,7 @@ async fn database_moves_between_sqlite_and_postgres() {
     std::fs::write(back.path().join("l.jsonl"), &text).unwrap();
     let (code, _, stderr) = run(back.path(), &["import", "l.jsonl"], &postgres);
     assert_eq!(code, Some(0), "{stderr}");
-    assert_eq!(exported(back.path(), &[], &postgres), text);
+    assert_eq!(licenses_of(&exported(back.path(), &[], &postgres)), licenses_of(&text));
     for key in &keys {
         assert_valid(&new, key);
     }
@@ -486,7 +492,7 @@ async fn kill_and_repeat_import(folder: &Path, env: &[(&str, &str)], count: impl
     );
     assert!(stderr.contains(&summary), "{stderr}");
     let text = exported(folder, &["--keys"], env);
-    assert_eq!(text.lines().count(), 1 + all.len(), "each license once, with its activations");
+    assert_eq!(licenses_of(&text).len(), 1 + all.len(), "each license once, with its activations");
     let (code, _, stderr) = run(folder, &["import", "all.jsonl"], env);
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(exported(folder, &["--keys"], env), text);

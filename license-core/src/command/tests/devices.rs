@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::*;
 use crate::access::Principal;
 
-/// Runs a command and returns the names and reasons of the released activations.
+/// Runs a command and returns the names and causes of the released activations.
 fn released(tested: &mut TestLicense, command: &Command) -> Result<Vec<(String, String)>, DenialCode> {
     let before = tested.events.len();
     tested.run(command).map_err(|denial| denial.code())?;
     let released =
         tested.events[before..].iter().filter(|event| event.event_type == EventType::ActivationReleased);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    Ok(released.map(|event| (text(&event.data["activation"]["name"]), text(&event.data["reason"]))).collect())
+    Ok(released.map(|event| (text(&event.data["activation"]["name"]), text(&event.data["cause"]))).collect())
 }
 
 fn device(name: &str) -> Command {
@@ -86,8 +86,8 @@ fn unread_devices_are_not_evicted() {
         tested.done(&device(name));
     }
     let Decision { outcome, changes } = decide(bare_view(&tested.license), &device("c"), &context());
-    let expected = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
-    assert_eq!((outcome, changes), (CommandOutcome::Denied(expected), None));
+    let CommandOutcome::NotActivated(denied) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((denied.code(), changes), (DenialCode::DeviceLimitReached, None));
 }
 
 #[test]
@@ -130,8 +130,12 @@ fn many_idle_devices_need_several_commands() {
 
 #[test]
 fn customer_frees_only_slots_it_could_take_again() {
-    let deactivate = |text: &str| Command::Deactivate(Binding::Domain(domain(text)));
-    let fingerprint = |text: &str| Command::Deactivate(Binding::Device(Fingerprint::parse(text).unwrap()));
+    let deactivate =
+        |text: &str| Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domain(text))));
+    let fingerprint = |text: &str| {
+        let device = Binding::Device(Fingerprint::parse(text).unwrap());
+        Command::Deactivate(ActivationTarget::Binding(device))
+    };
     let customer = |name: &str| Ok(vec![(name.to_owned(), "customer".to_owned())]);
     let mut tested = TestLicense::new("roaming", &["*.shop.com"]);
     tested.activate(Some("a.com"), Some("d1")).unwrap();
@@ -160,7 +164,7 @@ fn customer_frees_only_slots_it_could_take_again() {
 #[test]
 fn domain_itself_is_released_before_a_wildcard() {
     let mut tested = TestLicense::new("roaming", &["a.com", "*.a.com"]);
-    let www = Command::Deactivate(Binding::Domain(domain("www.a.com")));
+    let www = Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domain("www.a.com"))));
     assert_eq!(released(&mut tested, &www), Ok(vec![("a.com".to_owned(), "customer".to_owned())]));
 }
 

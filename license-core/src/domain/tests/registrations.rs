@@ -47,7 +47,7 @@ fn wildcards_need_two_labels() {
         ("*.bücher.de", "*.xn--bcher-kva.de"),
         ("*。ｅｘａｍｐｌｅ。com", "*.example.com"),
         ("*.www.example.com", "*.www.example.com"),
-        ("*.co.uk", "*.co.uk"),
+        ("*.example.co.uk", "*.example.co.uk"),
         ("*.www.com", "*.www.com"),
     ] {
         check_registered(typed, Ok(text));
@@ -80,6 +80,37 @@ fn wildcards_need_two_labels() {
     let longest = format!("*.{}", name_of_len(251));
     check_registered(&longest, Ok(&longest));
     check_registered(&format!("*.{}", name_of_len(252)), Err(E::NameTooLong));
+}
+
+/// A stored wildcard stays readable if its domain becomes a public suffix later.
+#[test]
+fn wildcard_of_public_suffix_cannot_be_registered() {
+    for typed in [
+        "*.co.uk",
+        "*.CO.UK.",
+        "https://*.co.uk/x",
+        "*.github.io",
+        "*.公司.cn",
+        "*.foo.ck",
+        "*.s3.amazonaws.com",
+        "*.blogspot.com",
+        "*.pages.dev",
+    ] {
+        check_registered(typed, Err(E::WildcardOfPublicSuffix));
+    }
+    for (typed, text) in [
+        ("*.me.github.io", "*.me.github.io"),
+        ("*.uk.com.example", "*.uk.com.example"),
+        ("*.www.ck", "*.www.ck"),
+        ("*.host.corp", "*.host.corp"),
+        ("*.amazonaws.com", "*.amazonaws.com"),
+    ] {
+        check_registered(typed, Ok(text));
+    }
+    for name in ["co.uk", "github.io"] {
+        check(name, Ok(name));
+    }
+    assert!(DomainName::from_stored("*.co.uk").unwrap().is_wildcard());
 }
 
 #[test]

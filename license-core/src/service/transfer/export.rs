@@ -6,13 +6,15 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::TransferService;
+use crate::catalog::PlanCatalog;
 use crate::debug::partial_debug;
 use crate::error::ServiceError;
 use crate::key::ImportedKeyFormats;
 use crate::license::{ActivationId, Counters, License, LicenseId};
 use crate::store::TransferSnapshot;
 use crate::transfer::line::{
-    ClearKey, LicenseLine, activation_line, export_line, key_format_line, license_line, rollup_line,
+    ClearKey, LicenseLine, activation_line, export_line, key_format_line, license_line, plan_lines,
+    product_line, rollup_line,
 };
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
@@ -85,13 +87,17 @@ impl<'a> Exporter<'a> {
         service: &'a TransferService,
         keys: ExportKeys,
         formats: &ImportedKeyFormats,
+        catalog: &PlanCatalog,
         snapshot: Box<dyn TransferSnapshot + 'a>,
     ) -> Self {
+        let formats = formats.iter().map(key_format_line);
+        let products = catalog.products().map(product_line);
+        let plans = catalog.entries().flat_map(plan_lines);
         Self {
             service,
             keys,
             snapshot,
-            head: std::iter::once(export_line()).chain(formats.iter().map(key_format_line)).collect(),
+            head: std::iter::once(export_line()).chain(formats).chain(products).chain(plans).collect(),
             licenses: Read::new(),
             activations: Read::new(),
             last_activation: None,

@@ -1,11 +1,14 @@
 //! Imports licenses from lines: collects, validates, and writes them in batches.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use self::key_reader::KeyReader;
 use self::licenses::Collected;
 pub use self::options::{ImportOptions, ImportReport};
 use super::TransferService;
+use crate::catalog::PlanCatalog;
+use crate::catalog_command::CatalogCommand;
 use crate::debug::partial_debug;
 use crate::error::ServiceError;
 use crate::key::{ImportedKeyFormat, ImportedKeyFormats, KeyDigest};
@@ -15,6 +18,7 @@ use crate::transfer::line::{ActivationLine, Line, is_of_activation};
 use crate::transfer::{ImportLineError, ImportNote, LicenseLine};
 use crate::usage::{RollupKey, UsageSum};
 
+mod catalog;
 mod key_reader;
 mod licenses;
 mod options;
@@ -41,6 +45,10 @@ pub struct Importer<'a> {
     lines_of_ids: HashMap<LicenseId, u64>,
     lines_of_keys: HashMap<KeyDigest, u64>,
     lines_of_external_ids: HashMap<ExternalId, u64>,
+    /// The catalog after the lines so far.
+    plans: Arc<PlanCatalog>,
+    /// Plan versions of lines that were rejected.
+    rejected_plans: HashSet<(String, u32)>,
     report: ImportReport,
     faults: Vec<(u64, ImportLineError)>,
     notes: Vec<(u64, ImportNote)>,
@@ -86,10 +94,13 @@ impl<'a> Importer<'a> {
     pub(super) fn new(
         service: &'a TransferService,
         formats: ImportedKeyFormats,
+        plans: Arc<PlanCatalog>,
         options: ImportOptions,
     ) -> Self {
         Self {
             service,
+            plans,
+            rejected_plans: HashSet::new(),
             keys: KeyReader::new(formats),
             options,
             current: CurrentLicense::None,
@@ -136,6 +147,10 @@ impl<'a> Importer<'a> {
                 self.close().await?;
                 self.declare(format).await
             }
+            Ok(Line::Product(product)) => {
+                self.catalog_line(number, CatalogCommand::ImportProduct(product)).await
+            }
+            Ok(Line::Plan(plan)) => self.catalog_line(number, CatalogCommand::ImportPlan(*plan)).await,
             Ok(Line::Rollup(rollup)) => self.rollup(number, *rollup).await,
             Ok(Line::License(license)) => self.license(number, Ok(license)).await,
             Ok(Line::Activation(activation)) => {
@@ -172,6 +187,7 @@ impl<'a> Importer<'a> {
         line: Result<Box<LicenseLine>, ImportLineError>,
     ) -> Result<(), ServiceError> {
         self.close().await?;
+        self.provide_plans().await?;
         match line {
             Ok(line) => self.current = CurrentLicense::License { number, line, activations: Vec::new() },
             Err(fault) => {

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 use super::fields::{given, read, stored_count};
 use super::texts::{ClearKey, LineState, Time};
 use super::written;
-use crate::catalog::Limit;
+use crate::catalog::{Limit, TermStart};
 use crate::domain::DomainName;
 use crate::key::SealedKey;
 use crate::license::{
-    Counters, CustomerEmail, CustomerName, Expiry, ExpiryNotice, ExternalId, Fingerprint, License, LicenseId,
-    Metadata,
+    Blocks, Counters, CustomerEmail, CustomerName, Expiry, ExpiryNotice, ExternalId, Fingerprint, Grants,
+    License, LicenseId, LicenseTerm, Metadata, Reason,
 };
 use crate::transfer::ImportNote;
 use crate::transfer::error::ImportLineError;
@@ -53,9 +53,41 @@ pub struct LicenseLine {
     pub(crate) domains: Vec<DomainName>,
     #[serde(skip_serializing)]
     pub(crate) devices: Option<Vec<Fingerprint>>,
+    #[serde(default)]
+    pub(crate) grants: Grants,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Blocks::is_empty")]
+    pub(crate) blocks: Blocks,
+    /// `None` is the current version of the plan.
+    pub(crate) plan_version: Option<u32>,
     /// Remarks on values of a table that were converted.
     #[serde(skip)]
     pub(crate) notes: Vec<ImportNote>,
+    pub(crate) anchor_day: Option<u8>,
+    pub(crate) term: Option<TermLine>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) updates_until: Option<Expiry>,
+}
+
+/// The start of a term.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TermLine {
+    starts: TermStart,
+    started_at: Option<Time>,
+}
+
+impl From<LicenseTerm> for TermLine {
+    fn from(LicenseTerm { starts, started_at }: LicenseTerm) -> Self {
+        Self { starts, started_at: started_at.map(Time) }
+    }
+}
+
+impl From<TermLine> for LicenseTerm {
+    fn from(TermLine { starts, started_at }: TermLine) -> Self {
+        Self { starts, started_at: started_at.map(|time| time.0) }
+    }
 }
 
 /// The last event about the end of a term, or `null`.
@@ -124,6 +156,14 @@ impl LicenseLine {
             expiry_notice,
             customer_name,
             external_id,
+            anchor_day,
+            term,
+            updates_until,
+            grants,
+            state_reason,
+            blocks,
+            plan_version,
+            overrides: _,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {
@@ -148,7 +188,14 @@ impl LicenseLine {
             external_id,
             domains: Vec::new(),
             devices: None,
+            grants,
+            state_reason,
+            blocks,
+            plan_version: Some(plan_version),
             notes: Vec::new(),
+            anchor_day,
+            term: Some(term.into()),
+            updates_until: Some(updates_until.map_or(Expiry::Never, Expiry::At)),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::domain::DomainName;
 use crate::key::{LicenseKey, SealedKey};
 use crate::license::{
     ActivationId, ActivationKind, CustomerEmail, CustomerName, Expiry, ExternalId, Fingerprint, Label,
-    LicenseId, LicenseState,
+    LicenseId, LicenseState, Reason,
 };
 use crate::limits;
 use crate::usage::{Country, Day, ValidationOutcome};
@@ -127,6 +127,7 @@ json_texts! {
     Country: |text: &str| Country::parse(text).ok_or("it must be two letters, such as DE"), as_str;
     ActivationKind: |text: &str| ActivationKind::parse(text).ok_or("it must be domain or device"), as_str;
     LineState: LineState::parse, as_str;
+    Reason: Reason::parse, as_str;
     ValidationOutcome:
         |text: &str| ValidationOutcome::from_stored(text).ok_or("it must be VALID or the code of a denial"),
         as_str;

@@ -31,6 +31,12 @@ impl Table {
                 Some("fingerprint"),
             ),
             (
+                "a domain and an id",
+                json!({ "key": key, "domain": "a.com", "activation_id": "act_1" }).to_string(),
+                Some("activation_id"),
+            ),
+            ("a wrong id", json!({ "key": key, "activation_id": 1 }).to_string(), Some("activation_id")),
+            (
                 "an unknown field",
                 json!({ "key": key, "domain": "a.com", "client": "x" }).to_string(),
                 Some("client"),
@@ -47,6 +53,8 @@ impl Table {
             ("domain", "*.example.com", "DOMAIN_INVALID"),
             ("fingerprint", "", "FINGERPRINT_INVALID"),
             ("fingerprint", &long, "FINGERPRINT_INVALID"),
+            ("activation_id", "lic_1", "ACTIVATION_ID_INVALID"),
+            ("activation_id", "", "ACTIVATION_ID_INVALID"),
         ] {
             let mut body = json!({ "key": key });
             if field == "key" {

@@ -105,6 +105,8 @@ impl Table {
             .map(|n| (format!("k{n}"), json!(n)))
             .collect::<serde_json::Map<_, _>>()
             .into();
+        let grant = json!({ "feature": "a", "value": 1 });
+        let many_grants = vec![grant.clone(); limits::GRANTS + 1];
         let deep = (0..limits::METADATA_DEPTH).fold(json!({}), |inner, _| json!({ "a": inner }));
         let long_email = format!("name@{0}.{0}.{0}.{0}.com", "a".repeat(62));
         assert!(long_email.len() > limits::EMAIL_BYTES);
@@ -177,6 +179,14 @@ impl Table {
                     ],
                 ),
                 (
+                    "grants",
+                    "grants",
+                    vec![json!(null), json!({"feature": "a", "value": 1}), json!(many_grants)],
+                ),
+                ("grants", "grants[0]", vec![json!([1]), json!(["a"]), json!([null])]),
+                ("grants", "grants[1].value", vec![json!([grant, {"feature": "b"}])]),
+                ("grants", "grants[0].end", vec![json!([{"feature": "b", "value": 1, "end": null}])]),
+                (
                     "metadata",
                     "metadata",
                     vec![
@@ -201,6 +211,13 @@ impl Table {
             ("domains", json!(["localhost"]), 422, "DOMAIN_EXEMPT", Some("domains")),
             ("domains", json!(["a.com", "10.0.0.1"]), 422, "DOMAIN_EXEMPT", Some("domains")),
             ("domains", json!(["a.com", "b.com", "c.com", "d.com"]), 409, "DOMAIN_LIMIT_REACHED", None),
+            (
+                "grants",
+                json!([{ "feature": "a", "value": 1, "until": "2026-01-01T00:00:00Z" }]),
+                422,
+                "GRANT_ENDED",
+                Some("grants"),
+            ),
             ("expires_at", json!("2026-01-01T00:00:00Z"), 422, "LICENSE_EXPIRED", Some("expires_at")),
             ("expires_at", json!("0000-01-01T00:00:00Z"), 422, "LICENSE_EXPIRED", Some("expires_at")),
             ("expires_at", json!("0000-01-01T00:00:00+01:00"), 422, "EXPIRY_TOO_FAR", Some("expires_at")),

@@ -105,7 +105,33 @@ impl Table {
             let name = format!("validate fingerprint {name:?}");
             self.row(name, call, 400, "FINGERPRINT_INVALID", Some("fingerprint"));
         }
+        self.questions(&key);
         self.types_of_validations(&key);
+    }
+
+    fn questions(&mut self, key: &str) {
+        let (long_product, long_feature) =
+            ("x".repeat(limits::PLAN_NAME_BYTES + 1), "x".repeat(limits::FEATURE_NAME_BYTES + 1));
+        let many: Vec<_> = (0..=limits::FEATURES_PER_REQUEST).map(|n| format!("f{n}")).collect();
+        for (name, body, field) in [
+            ("a wrong product", json!({ "key": key, "product": 1 }), "product"),
+            ("products", json!({ "key": key, "product": ["editor"] }), "product"),
+            ("an empty product", json!({ "key": key, "product": "" }), "product"),
+            ("a product in capitals", json!({ "key": key, "product": "Editor" }), "product"),
+            ("a long product", json!({ "key": key, "product": long_product }), "product"),
+            ("one feature", json!({ "key": key, "features": "export" }), "features"),
+            ("features by name", json!({ "key": key, "features": {"a": true} }), "features"),
+            ("a wrong feature", json!({ "key": key, "features": ["a", 1] }), "features[1]"),
+            ("an empty feature", json!({ "key": key, "features": ["a", ""] }), "features"),
+            ("a feature in two lines", json!({ "key": key, "features": ["a\nb"] }), "features"),
+            ("a long feature", json!({ "key": key, "features": [long_feature] }), "features"),
+            ("too many features", json!({ "key": key, "features": many }), "features"),
+            ("activate as a text", json!({ "key": key, "activate": "false" }), "activate"),
+            ("activate as a number", json!({ "key": key, "activate": 0 }), "activate"),
+        ] {
+            let call = Call::new("POST", "/api/v1/validate").json(&body);
+            self.row(format!("validate {name}"), call, 400, "BAD_REQUEST", Some(field));
+        }
     }
 
     fn types_of_validations(&mut self, key: &str) {

@@ -17,7 +17,7 @@ use license_core::clock::ManualClock;
 use license_core::command::{LicensePatch, LicenseSpec, create};
 use license_core::domain::DomainName;
 use license_core::key::SealedKey;
-use license_core::license::{Binding, CustomerEmail, Fingerprint, License, LicenseState};
+use license_core::license::{ActivationTarget, Binding, CustomerEmail, Fingerprint, License, LicenseState};
 use license_core::metrics::MetricValue;
 use tokio::task::{JoinHandle, yield_now};
 
@@ -74,11 +74,11 @@ fn new_license_of(plan: &str, digest: KeyDigest, domains: &[&str]) -> NewLicense
 }
 
 fn at_domain(text: &str) -> Claim {
-    Claim { domain: Some(DomainName::parse(text).unwrap()), fingerprint: None }
+    Claim { domain: Some(DomainName::parse(text).unwrap()), ..Claim::default() }
 }
 
 fn at_device(text: &str) -> Claim {
-    Claim { domain: None, fingerprint: Some(Fingerprint::parse(text).unwrap()) }
+    Claim { fingerprint: Some(Fingerprint::parse(text).unwrap()), ..Claim::default() }
 }
 
 fn anywhere() -> Claim {
@@ -90,7 +90,14 @@ fn rotate_to(digest: KeyDigest) -> Command {
 }
 
 fn context(expected_version: Option<u64>) -> CommandContext {
-    CommandContext { plans: plans().into(), now: start(), expected_version, by: None, idempotency: None }
+    CommandContext {
+        plans: plans().into(),
+        now: start(),
+        expected_version,
+        by: None,
+        idempotency: None,
+        reason: None,
+    }
 }
 
 /// The version of the license, if it was found.
@@ -102,6 +109,7 @@ fn done(outcome: CommandOutcome) -> Arc<License> {
     match outcome {
         CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,
         CommandOutcome::Denied(denial) => panic!("{denial}"),
+        CommandOutcome::NotActivated(denied) => panic!("{}", denied.reason()),
     }
 }
 

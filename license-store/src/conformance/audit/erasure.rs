@@ -31,6 +31,14 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
     };
     ask_as(store, &given.id, &Command::Change(change), Some(actor())).await;
     ask_as(store, &given.id, &Command::Revoke, Some(actor())).await;
+    let block = Command::Block(ActivationTarget::Binding(Binding::Device(device("d1"))));
+    for (license, name) in [(&mine, "Ann Smith"), (&longer, "Bob Jones")] {
+        let reason = Some(Reason::parse(&format!("{name} left")).expect("a reason"));
+        let because = CommandContext { by: Some(Arc::new(actor())), reason, ..context(at(60)) };
+        for command in [&block, &Command::Suspend] {
+            ask_in(store, &license.id, command, &because).await.expect("active");
+        }
+    }
     let before = all_entries(store.audit()).await.len();
     for license in [&mine, &longer, &given] {
         ask_as(store, &license.id, &Command::EraseCustomer(erasure.clone()), Some(actor())).await;
@@ -50,14 +58,18 @@ pub async fn customer_is_erased_from_audit_and_events(Handles { store, other, ..
             read.metadata,
         ])
         .to_string();
+        let reason = read.state_reason.as_ref().map(Reason::as_str);
+        text += &json!([reason, read.blocks.to_json()]).to_string();
         for event in license_events(other, &license.id, 0).await.unwrap_or_default() {
             text += &event.data.to_string();
         }
     }
-    for trace in ["\"me@example.com\"", "A-17", "A-19"] {
+    for trace in ["\"me@example.com\"", "A-17", "A-19", "Ann Smith"] {
         assert!(!text.contains(trace), "{trace} is left: {text}");
     }
-    for other in ["\"me@example.com.org\"", "B-18", "\"other@example.com\"", "B-20", "x@erased.invalid"] {
+    for other in
+        ["\"me@example.com.org\"", "B-18", "\"other@example.com\"", "B-20", "x@erased.invalid", "Bob Jones"]
+    {
         assert!(text.contains(other), "{other} is gone: {text}");
     }
 }

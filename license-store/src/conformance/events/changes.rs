@@ -40,6 +40,7 @@ pub async fn events_are_numbered_without_gaps(Handles { store, .. }: &Handles) {
 
 /// When a command returns, its events are stored with their data.
 pub async fn change_commits_with_its_events(Handles { store, other, .. }: &Handles) {
+    let grant = Grant::new("seats", 5).expect("a grant");
     let license = issue(store, &spec("small")).await;
     for (command, expected) in [
         (activate(Some("a.com"), None), vec!["license.activated", "activation.created"]),
@@ -47,7 +48,14 @@ pub async fn change_commits_with_its_events(Handles { store, other, .. }: &Handl
         (Command::Suspend, vec![]),
         (Command::Reinstate, vec!["license.reinstated"]),
         (Command::Renew, vec!["license.renewed"]),
+        (Command::AddGrant(grant.clone()), vec!["license.updated"]),
+        (Command::AddGrant(grant.clone()), vec![]),
+        (Command::RemoveGrant(grant.id()), vec!["license.updated"]),
         (rotate(), vec!["license.key_rotated"]),
+        (
+            Command::Block(ActivationTarget::Binding(Binding::Domain(domain("a.com")))),
+            vec!["activation.released", "activation.blocked"],
+        ),
         (Command::Revoke, vec!["license.revoked"]),
     ] {
         let before = detail(store, &license.id).await.license.last_event;
@@ -98,7 +106,7 @@ pub async fn license_events_start_after_a_number(Handles { store, .. }: &Handles
     assert_eq!(ok!(store.events().license_events(&unknown, 0, 9)), []);
 }
 
-/// An eviction writes a release event with its reason, then the activation event.
+/// An eviction writes a release event with its cause, then the activation event.
 pub async fn eviction_is_announced_before_activation(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("roaming")).await;
     for name in ["a", "b", "c"] {
@@ -108,15 +116,15 @@ pub async fn eviction_is_announced_before_activation(Handles { store, .. }: &Han
     let [.., released, created] = &events[..] else { panic!("{events:?}") };
     let types = (released.event_type, created.event_type);
     assert_eq!(types, (EventType::ActivationReleased, EventType::ActivationCreated));
-    assert_eq!(released.data["reason"], "evicted");
+    assert_eq!(released.data["cause"], "evicted");
 }
 
-/// The release of an idle device writes an event with its reason.
-pub async fn idle_release_has_its_reason(Handles { store, .. }: &Handles) {
+/// The release of an idle device writes an event with its cause.
+pub async fn idle_release_has_its_cause(Handles { store, .. }: &Handles) {
     let license = issue(store, &spec("roaming")).await;
     ask(store, &license.id, &activate(None, Some("a"))).await.expect("free");
     ask_at(store, &license.id, &Command::ReleaseIdle, at(40 * 86_400)).await.expect("idle");
     let events = events_after(store, &license.id, 0).await;
     let last = events.last().expect("an event");
-    assert_eq!((last.event_type, &last.data["reason"]), (EventType::ActivationReleased, &"idle".into()));
+    assert_eq!((last.event_type, &last.data["cause"]), (EventType::ActivationReleased, &"idle".into()));
 }

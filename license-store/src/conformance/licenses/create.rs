@@ -30,6 +30,12 @@ pub async fn every_field_is_stored(stores: &Handles) {
         metadata: Metadata::from_json(metadata).expect("metadata in bounds"),
         customer_name: CustomerName::parse("Åsa 'Ek'").ok(),
         external_id: ExternalId::parse("order/17").ok(),
+        grants: vec![
+            Grant::new("größe 'x'", "\"\\ \u{1f511}")
+                .expect("a grant")
+                .until(at(86_400))
+                .expect("a time in range"),
+        ],
         ..spec("small")
     };
     assert_stored(stores, &new_license(&full)).await;
@@ -102,4 +108,69 @@ pub async fn reused_idempotency_key_is_a_conflict(Handles { store, .. }: &Handle
     assert_eq!(ok!(store.get(&second.license.id)), None, "the second license is not stored");
     second.idempotency = Some(idempotency("ORDER-1", 2));
     assert_eq!(ok!(store.create(&second)), Created::New, "keys are compared exactly");
+}
+
+fn batch(size: usize) -> Vec<NewLicense> {
+    let spec = LicenseSpec { domains: vec![domain("a.com"), domain("b.com")], ..spec("small") };
+    (0..size).map(|_| new_license(&spec)).collect()
+}
+
+/// A batch stores all of its licenses, also many, or none.
+pub async fn batch_is_stored_whole_or_not_at_all(Handles { store, other, .. }: &Handles) {
+    let all = batch(limits::BATCH_LICENSES as usize);
+    assert_eq!(ok!(store.create_all(&all)), Created::New);
+    for new in [&all[0], &all[499], &all[999]] {
+        let stored = detail(other, &new.license.id).await;
+        assert_eq!((*stored.license).clone(), new.license);
+        assert_eq!(stored.domains, new.activations);
+    }
+    let page = PageRequest { after: None, limit: 2_000 };
+    let list = async || {
+        let query = LicenseQuery { filter: LicenseFilter::default(), at: at(0), page: page.clone() };
+        ok!(other.list(&query)).items.len()
+    };
+    let count = list().await;
+    assert_eq!(count, all.len(), "licenses of the batch");
+    assert_eq!(ok!(store.create_all(&[])), Created::New, "an empty batch");
+    let taken = &all[0].license;
+    for (name, last) in [("another license", taken.clone()), ("the batch", batch(1)[0].license.clone())] {
+        for is_key in [false, true] {
+            let mut rejected = batch(3);
+            rejected[0].idempotency = Some(idempotency("batch-1", 1));
+            if name == "the batch" {
+                rejected[1].license = last.clone();
+            }
+            if is_key {
+                rejected[2].license.key_digest = last.key_digest;
+            } else {
+                rejected[2].license.id = last.id.clone();
+            }
+            let result = store.create_all(&rejected).await;
+            assert!(
+                matches!(result, Err(StoreError::AlreadyExists { .. })),
+                "an id or key of {name} is taken: {result:?}"
+            );
+            assert_eq!(list().await, count, "a rejected batch stores nothing");
+        }
+    }
+    assert_eq!(ok!(other.find_used_key(&idempotency("batch-1", 1))), None, "the idempotency key is unused");
+}
+
+/// Of many batches with one idempotency key, one is stored.
+pub async fn batch_is_stored_once_per_idempotency_key(Handles { both: handles, .. }: &Handles) {
+    let created = race(handles, 12, |_, store| {
+        let mut new = batch(5);
+        new[0].idempotency = Some(idempotency("batch-1", 1));
+        async move { (new[0].license.id.clone(), ok!(store.create_all(&new))) }
+    })
+    .await;
+    let winners: Vec<_> = created.iter().filter(|(_, created)| *created == Created::New).collect();
+    assert_eq!(winners.len(), 1, "one batch is stored");
+    let first = &winners[0].0;
+    for (id, created) in created.iter().filter(|(_, created)| *created != Created::New) {
+        assert_eq!(*created, Created::Existing(first.clone()), "the answer to {id}");
+    }
+    let page = PageRequest { after: None, limit: 100 };
+    let query = LicenseQuery { filter: LicenseFilter::default(), at: at(0), page };
+    assert_eq!(ok!(handles[1].list(&query)).items.len(), 5);
 }

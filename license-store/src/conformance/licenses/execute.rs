@@ -28,7 +28,12 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
         Command::Reinstate,
         Command::Renew,
         rotate(),
+        Command::AddGrant(
+            Grant::new("seats", 5).expect("a grant").until(at(86_400)).expect("a time in range"),
+        ),
         Command::Change(all),
+        Command::RemoveGrant(Grant::new("seats", 0).expect("a grant").id()),
+        Command::Block(ActivationTarget::Binding(Binding::Device(device("device 'one'")))),
         Command::Revoke,
     ];
     for command in &commands {
@@ -163,8 +168,9 @@ pub async fn revoked_license_is_final(Handles { store, .. }: &Handles) {
     let before = everything(store, &license.id).await;
     let state = Some(TargetState::Active);
     let back = Command::Change(LicensePatch { state, ..patch("open") });
+    let grant = Command::AddGrant(Grant::new("seats", 5).expect("a grant"));
     for command in
-        [Command::Reinstate, Command::Renew, Command::Suspend, rotate(), activate(None, None), back]
+        [Command::Reinstate, Command::Renew, Command::Suspend, rotate(), activate(None, None), back, grant]
     {
         assert_eq!(ask(store, &license.id, &command).await, Err(DenialCode::LicenseRevoked), "{command:?}");
     }

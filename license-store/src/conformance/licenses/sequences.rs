@@ -6,7 +6,8 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 
-const LICENSES: usize = 3;
+/// The plans of the licenses.
+const PLANS: [&str; 3] = ["small", "open", "boxed"];
 
 /// A call on one of a few licenses.
 #[derive(Clone, Debug)]
@@ -20,7 +21,8 @@ enum SequenceStep {
 
 fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
     let change = (
-        of(prop_oneof![Just("small".to_owned()), Just("open".to_owned())]),
+        of(proptest::sample::select(["small", "open", "monthly", "boxed", "generous"].as_slice())
+            .prop_map(str::to_owned)),
         of(of(0..4_u32).prop_map(Limit::from)),
         of(vec((0..6_u8).prop_map(|number| domain(&name(number))), 0..4)),
         of(prop_oneof![Just(Expiry::Never), (-100..1_000_i64).prop_map(|seconds| Expiry::At(at(seconds)))]),
@@ -36,6 +38,11 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         let device = device.map(|number| format!("device {number}"));
         SequenceStep::Execute(activate(host.as_deref(), device.as_deref()))
     });
+    let grants = (any::<bool>(), 0..3_i64, of(50..70_i64)).prop_map(|(added, value, end)| {
+        let grant = Grant::new(if value == 0 { "export" } else { "seats" }, value).expect("a grant");
+        let grant = end.map_or(grant.clone(), |seconds| grant.until(at(seconds)).expect("a time in range"));
+        SequenceStep::Execute(if added { Command::AddGrant(grant) } else { Command::RemoveGrant(grant.id()) })
+    });
     let step = prop_oneof![
         8 => claim,
         3 => (1..12_u64).prop_map(SequenceStep::Release),
@@ -45,9 +52,10 @@ fn steps() -> impl Strategy<Value = Vec<(usize, SequenceStep, Option<u64>)>> {
         4 => change,
         1 => Just(SequenceStep::Rotate),
         1 => Just(SequenceStep::Execute(Command::Revoke)),
+        2 => grants,
         4 => (any::<bool>(), 0..50_i64).prop_map(|(valid, seconds)| SequenceStep::Record(valid, seconds)),
     ];
-    vec((0..LICENSES, step, weighted(0.1, 1..6_u64)), 20..60)
+    vec((0..PLANS.len(), step, weighted(0.1, 1..6_u64)), 20..60)
 }
 
 fn name(number: u8) -> String {
@@ -76,8 +84,7 @@ async fn check(
     steps: &[(usize, SequenceStep, Option<u64>)],
 ) -> Result<(), TestCaseError> {
     let memory = Handle::from(Arc::new(MemoryStore::new()));
-    let licenses: Vec<_> =
-        (0..LICENSES).map(|n| new_license(&spec(if n == 0 { "small" } else { "open" }))).collect();
+    let licenses = PLANS.map(|plan| new_license(&spec(plan)));
     for new in &licenses {
         prop_assert_eq!(ok!(memory.create(new)), ok!(store.create(new)));
     }
@@ -100,7 +107,7 @@ async fn check(
     }
     for new in &licenses {
         let id = &new.license.id;
-        prop_assert_eq!(ok!(other.get(id)), ok!(memory.get(id)));
+        prop_assert_eq!(detail(other, id).await, detail(&memory, id).await);
         if let Some(found) = license_events(other, id, 0).await {
             let expected = license_events(&memory, id, 0).await.unwrap_or_default();
             let [found, expected] =

@@ -4,7 +4,8 @@ use crate::conformance::prelude::*;
 
 /// Builds an imported license with a domain and a device, 7 events and 5 counted validations.
 pub(super) fn incoming() -> ImportedLicense {
-    let mut license = new_license(&spec("small")).license;
+    let grant = Grant::new("seats", 5).expect("a grant").until(at(86_400)).expect("a time in range");
+    let mut license = new_license(&LicenseSpec { grants: vec![grant], ..spec("small") }).license;
     license.last_event = 7;
     license.version = 6;
     let bound = [(3, Binding::Domain(domain("*.example.org"))), (5, Binding::Device(device("größe 1")))];

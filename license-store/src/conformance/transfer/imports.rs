@@ -15,9 +15,14 @@ pub async fn imported_license_is_stored_unchanged(Handles { store, other, .. }: 
     full.license.metadata =
         Metadata::from_json(json!({"ä '\"\\": [0.1, u64::MAX, null], "": {}})).expect("metadata");
     full.license.sealed_key = SealedKey::from_bytes((0..=255).collect());
+    full.license.anchor_day = Some(31);
+    full.license.term = LicenseTerm { starts: TermStart::FirstUse, started_at: Some(at(5)) };
+    full.license.updates_until = Some(at(99));
     bare.activations.clear();
     (bare.license.domains_used, bare.license.devices_used) = (0, 0);
     (bare.license.expires_at, bare.license.activated_at, bare.license.last_event) = (None, None, 0);
+    bare.license.anchor_day = None;
+    bare.license.term = LicenseTerm { starts: TermStart::FirstUse, started_at: None };
     bare.counters = Counters::default();
     assert_eq!(import(store, [full.clone(), bare.clone()]).await, [Imported::New, Imported::New]);
     for one in [&full, &bare] {
@@ -180,7 +185,7 @@ pub async fn unseen_imported_device_is_not_idle(Handles { store, other, .. }: &H
     unseen.activations.iter_mut().for_each(|one| one.last_seen = LastSeen::default());
     import(store, [seen.clone(), unseen.clone()]).await;
     let idle = async |before| {
-        let query = IdleQuery { plan: "small", before, limit: 9 };
+        let query = IdleQuery { plan: "small", version: 1, before, limit: 9 };
         ok!(activations.find_idle(&query))
     };
     assert_eq!(idle(at(100)).await, std::slice::from_ref(&seen.license.id), "before the import");

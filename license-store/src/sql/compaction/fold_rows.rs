@@ -46,7 +46,7 @@ impl FoldRows {
 
 fn history_row(SequencedValidation { sequence, validation }: &SequencedValidation) -> serde_json::Value {
     let Validation { license_id, at, outcome, claim, covered_by, location, client } = validation;
-    let Claim { domain, fingerprint } = claim;
+    let Claim { domain, fingerprint, .. } = claim;
     json!([
         Day::of(*at).number(),
         license_id.as_str(),

@@ -34,7 +34,7 @@ async fn record<D: Dialect>(store: &SqlStore<D>, ids: &[LicenseId], round: i64) 
     for batch in 0..3_i64 {
         let validations: Vec<_> = (0..400_i64)
             .map(|n| {
-                let claim = Claim { domain: None, fingerprint: Fingerprint::parse("one").ok() };
+                let claim = Claim { fingerprint: Fingerprint::parse("one").ok(), ..Claim::default() };
                 let id = &ids[usize::try_from(n * n + batch).expect("small") % ids.len()];
                 let denied = ValidationOutcome::Denied(DenialCode::LicenseExpired);
                 let outcome = if n % 5 == 0 { denied } else { ValidationOutcome::Valid };
@@ -251,7 +251,7 @@ async fn check_writer_ahead<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>) {
     let change = HeartbeatChange { from: None, to: now(), audit: None };
     assert!(store.move_heartbeat(&change).await.expect("moved"));
     let record = async |writer, at| {
-        let claim = Claim { domain: None, fingerprint: None };
+        let claim = Claim::default();
         let validation = Validation::new(ids[0].clone(), at, ValidationOutcome::Valid, claim);
         let batch = BatchId { writer: WriterId::from_bytes([writer; 16]), number: 1 };
         store.record(&[validation], Some(batch)).await.expect("recorded");

@@ -22,7 +22,7 @@ impl<D: Dialect> SqlDatabase<D> {
     async fn watch_plans(&self, scan: &AnomalyScan) -> Result<()> {
         let rows = self.read(&self.sql.anomalies.watched_plans, &[]).await?;
         let known = rows.all("watched_plans", "", |row| row.text("plan"))?;
-        let watched = scan.plans.iter().filter(|plan| plan.watches_usage());
+        let watched = scan.plans.entries().filter(|entry| entry.watches_usage());
         let watched: Vec<&str> = watched.map(|plan| plan.name.as_str()).collect();
         if known == watched {
             return Ok(());
@@ -42,7 +42,8 @@ impl<D: Dialect> SqlDatabase<D> {
         let mut tx = self.begin(Durability::ProcessCrash).await?;
         self.fetch(&mut tx, &self.sql.anomalies.remove_candidate, values![id.as_str(), day.number()]).await?;
         let Some(mut license) = self.lock_license(&mut tx, id).await? else { return self.commit(tx).await };
-        let Some(plan) = scan.plans.get(&license.plan) else { return self.commit(tx).await };
+        let plan = scan.plans.version(&license.plan, license.plan_version);
+        let Some(plan) = plan else { return self.commit(tx).await };
         let (mut daily_counts, mut announced) = (None, Vec::new());
         for kind in AnomalyKind::ALL {
             let last = self.last_written(&mut tx, id, kind.as_str()).await?.map(Day::of);

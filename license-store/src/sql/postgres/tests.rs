@@ -37,9 +37,10 @@ async fn activations_of_large_license_are_looked_up_by_index() {
     // The statistics are older than the rows of the large license: each license has one domain and no device.
     let fill = "
         INSERT INTO licenses (id, key_digest, sealed_key, state, product, plan, customer_email, domains_used,
-            devices_used, created_at, metadata, version, last_event, expiry_notice_days, at_limit, ends_at)
+            devices_used, created_at, metadata, version, last_event, expiry_notice_days, at_limit, ends_at, term_starts, term_started_at,
+            plan_version, overrides)
             SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'default', 'p', 'a@b.c', 1, 0, 1,
-            '{}', 1, 1, 0, 0, 1 FROM generate_series(1, 20000) AS n;
+            '{}', 1, 1, 0, 0, 1, 'issue', 1, 1, '[]' FROM generate_series(1, 20000) AS n;
         INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
             SELECT 'lic_' || n, 'domain', 'some-name.example.com', 'act_' || n || '_2', 1, 1, 0, 0
             FROM generate_series(1, 20000) AS n;
@@ -78,9 +79,10 @@ async fn seen_activations_are_looked_up_by_index() {
     let mut connection = database.connect().await;
     let fill = "
         INSERT INTO licenses (id, key_digest, sealed_key, state, product, plan, customer_email, domains_used,
-            devices_used, created_at, metadata, version, last_event, expiry_notice_days, at_limit, ends_at)
+            devices_used, created_at, metadata, version, last_event, expiry_notice_days, at_limit, ends_at, term_starts, term_started_at,
+            plan_version, overrides)
             SELECT 'lic_' || n, sha256(CAST(n AS TEXT)::bytea), '', 'active', 'default', 'p', 'a@b.c', 0, 1, 1,
-            '{}', 1, 1, 0, 0, 1 FROM generate_series(1, 3000) AS n;
+            '{}', 1, 1, 0, 0, 1, 'issue', 1, 1, '[]' FROM generate_series(1, 3000) AS n;
         INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations)
             SELECT 'lic_' || n, 'device', 'x', 'act_' || n || '_2', 1, 1, 0, 0 FROM generate_series(1, 3000) AS n;
         ANALYZE";

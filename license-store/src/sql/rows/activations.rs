@@ -107,7 +107,17 @@ pub(crate) fn activation_row(
     ])
 }
 
-/// Returns the plan by which `find_idle` finds the license; `None` if it is revoked.
-pub(crate) fn idle_plan(license: &License) -> Option<&str> {
-    (license.state != LicenseState::Revoked).then_some(license.plan.as_str())
+/// As [`activation_row`], of an activation that was never seen.
+pub(crate) fn new_activation_row(license: &License, activation: &Activation) -> serde_json::Value {
+    activation_row(license, activation, &LastSeen::default(), activation.created_at)
+}
+
+/// Returns the plan version by which `find_idle` finds the license; `None` if it is revoked.
+pub(crate) fn idle_plan(license: &License) -> Option<String> {
+    (license.state != LicenseState::Revoked).then(|| plan_version(&license.plan, license.plan_version))
+}
+
+/// Returns a plan version as one text. No name of a plan has an `@`.
+pub(crate) fn plan_version(plan: &str, version: u32) -> String {
+    format!("{plan}@{version}")
 }

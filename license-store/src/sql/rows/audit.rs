@@ -3,20 +3,21 @@
 use std::net::IpAddr;
 
 use license_core::access::{Actor, AuditEntry, Audited, Principal, TokenId};
-use license_core::license::LicenseId;
+use license_core::license::{LicenseId, Reason};
 use license_core::webhook::EndpointId;
 use serde_json::json;
 
-use super::reader::{Reader, unknown};
+use super::reader::{Reader, row_of, unknown};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 
-/// The parameters of an entry, in the order of the columns.
-pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 12] {
-    let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata } = entry;
+/// An entry as a JSON row, in the order of the columns.
+pub(crate) fn audit_row(entry: &AuditEntry) -> serde_json::Value {
+    let AuditEntry { at, actor, action, license_id, token_id, endpoint_id, changes, metadata, reason } =
+        entry;
     let Actor { principal, request_id, address } = actor;
-    [
-        at.timestamp_micros().into(),
+    row_of([
+        Value::from(at.timestamp_micros()),
         principal.kind().into(),
         principal.token_id().map(TokenId::as_str).into(),
         principal.name().into(),
@@ -28,7 +29,8 @@ pub(crate) fn audit_values(entry: &AuditEntry) -> [Value<'_>; 12] {
         endpoint_id.as_ref().map(EndpointId::as_str).into(),
         json!(changes).to_string().into(),
         metadata.as_ref().map(ToString::to_string).into(),
-    ]
+        reason.as_ref().map(Reason::as_str).into(),
+    ])
 }
 
 impl<R: SqlRow> Reader<'_, R> {
@@ -58,6 +60,7 @@ impl<R: SqlRow> Reader<'_, R> {
             endpoint_id: self.maybe_parsed("endpoint_id", EndpointId::parse)?,
             changes: self.json("changes")?,
             metadata: self.maybe_parsed("metadata", |text| serde_json::from_str(text))?,
+            reason: self.maybe_parsed("reason", Reason::parse)?,
         })
     }
 }

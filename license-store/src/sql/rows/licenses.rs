@@ -1,15 +1,15 @@
 //! Rows of licenses.
 
-use license_core::catalog::Limit;
+use license_core::catalog::{Limit, TermStart};
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{
-    ActivationKind, Counters, CustomerEmail, CustomerName, ExpiryNotice, ExternalId, License, LicenseDetail,
-    LicenseState, Metadata,
+    ActivationKind, Blocks, Counters, CustomerEmail, CustomerName, ExpiryNotice, ExternalId, License,
+    LicenseDetail, LicenseState, LicenseTerm, Metadata, Reason,
 };
 use license_core::validation::LicenseSnapshot;
 use serde_json::json;
 
-use super::reader::{Reader, hex, int, micros};
+use super::reader::{Reader, int, micros, row_of};
 use crate::Result;
 use crate::sql::dialect::{SqlRow, Value};
 use crate::sql::statements::LICENSE_COLUMNS;
@@ -42,6 +42,17 @@ impl<R: SqlRow> Reader<'_, R> {
             expiry_notice: self.expiry_notice()?,
             customer_name: self.maybe_parsed("customer_name", CustomerName::parse)?,
             external_id: self.maybe_parsed("external_id", ExternalId::parse)?,
+            anchor_day: self.anchor_day()?,
+            term: LicenseTerm {
+                starts: self.known("term_starts", TermStart::parse)?,
+                started_at: self.maybe_time("term_started_at")?,
+            },
+            updates_until: self.maybe_time("updates_until")?,
+            grants: self.parsed("grants", |text| serde_json::from_str(text))?,
+            state_reason: self.maybe_parsed("state_reason", Reason::parse)?,
+            blocks: self.parsed("blocks", Blocks::from_json)?,
+            plan_version: self.parse("plan_version", self.int("plan_version")?, u32::try_from)?,
+            overrides: self.json("overrides")?,
         })
     }
 
@@ -49,6 +60,10 @@ impl<R: SqlRow> Reader<'_, R> {
         let Some(at) = self.maybe_time("expiry_notice_at")? else { return Ok(None) };
         let days = self.parse("expiry_notice_days", self.int("expiry_notice_days")?, u16::try_from)?;
         Ok(Some(ExpiryNotice { days, at }))
+    }
+
+    fn anchor_day(&self) -> Result<Option<u8>> {
+        self.maybe_int("anchor_day")?.map(|day| self.parse("anchor_day", day, u8::try_from)).transpose()
     }
 
     pub(crate) fn key_digest(&self) -> Result<KeyDigest> {
@@ -112,6 +127,14 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         expiry_notice,
         customer_name,
         external_id,
+        anchor_day,
+        term: LicenseTerm { starts, started_at },
+        updates_until,
+        grants,
+        state_reason,
+        blocks,
+        plan_version,
+        overrides,
     } = license;
     let email = customer_email.as_ref();
     [
@@ -139,6 +162,15 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         email.map(CustomerEmail::domain).into(),
         i64::from(license.is_at_limit()).into(),
         expires_at.map_or(NEVER, |at| at.timestamp_micros()).into(),
+        anchor_day.map(i64::from).into(),
+        starts.as_str().into(),
+        micros(*started_at).into(),
+        micros(*updates_until).into(),
+        json!(grants).to_string().into(),
+        state_reason.as_ref().map(Reason::as_str).into(),
+        blocks.to_json().into(),
+        i64::from(*plan_version).into(),
+        json!(overrides).to_string().into(),
     ]
 }
 
@@ -148,12 +180,7 @@ pub(crate) fn metadata_rows(license: &License) -> Vec<serde_json::Value> {
     license.metadata.indexed().map(row).collect()
 }
 
-/// A license as a JSON row of its parameters, bytes in hex.
-pub(crate) fn imported_row(license: &License) -> serde_json::Value {
-    let values = license_values(license).into_iter().map(|value| match value {
-        Value::Int(value) => json!(value),
-        Value::Text(value) => json!(value),
-        Value::Bytes(value) => json!(value.map(hex)),
-    });
-    values.collect()
+/// A license as a JSON row of its parameters.
+pub(crate) fn license_row(license: &License) -> serde_json::Value {
+    row_of(license_values(license))
 }

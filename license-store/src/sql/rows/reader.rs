@@ -8,9 +8,10 @@ use license_core::license::{Fingerprint, LicenseId};
 use license_core::store::{BoxError, StoreError};
 use license_core::usage::Country;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::Result;
-use crate::sql::dialect::SqlRow;
+use crate::sql::dialect::{SqlRow, Value};
 
 /// A row of one table, and its name in errors.
 pub(crate) struct Reader<'a, R> {
@@ -205,4 +206,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn json_rows(rows: impl Iterator<Item = serde_json::Value>) -> String {
     serde_json::Value::Array(rows.collect()).to_string()
+}
+
+/// Parameters as a JSON row, bytes in hex.
+pub(crate) fn row_of<'a>(values: impl IntoIterator<Item = Value<'a>>) -> serde_json::Value {
+    let json = |value| match value {
+        Value::Int(value) => json!(value),
+        Value::Text(value) => json!(value),
+        Value::Bytes(value) => json!(value.map(hex)),
+    };
+    values.into_iter().map(json).collect()
 }

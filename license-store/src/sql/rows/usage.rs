@@ -42,7 +42,11 @@ impl<R: SqlRow> Reader<'_, R> {
             license_id: self.license_id("license_id")?,
             at,
             outcome: self.outcome()?,
-            claim: Claim { domain: self.maybe_domain("domain")?, fingerprint: self.maybe_device()? },
+            claim: Claim {
+                domain: self.maybe_domain("domain")?,
+                fingerprint: self.maybe_device()?,
+                ..Claim::default()
+            },
             covered_by: self.maybe_domain("covered_by")?,
             location,
             client: self.maybe_text("client")?.as_deref().and_then(Client::new),

@@ -28,6 +28,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use license_core::clock::SystemRng;
+use license_core::folder::sync_name;
+use license_core::key::{DataKeys, Secret};
 use rand::TryRng;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
 use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
@@ -41,6 +43,8 @@ pub use error::BackupError;
 
 /// How long a backup waits for a database that is being opened.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Follows the name of a file in the name under which it is written.
+const UNFINISHED: &str = ".unfinished-";
 const NO_TABLES: &str = "it has no tables of license-server";
 
 /// What the target of a restoration may be.
@@ -66,7 +70,7 @@ impl Unfinished {
         let mut suffix = [0; 8];
         let filled = TryRng::try_fill_bytes(&mut SystemRng, &mut suffix).map_err(io::Error::other);
         filled.map_err(|error| BackupError::file(path, error))?;
-        let unfinished = beside(path, &format!(".unfinished-{:016x}", u64::from_ne_bytes(suffix)));
+        let unfinished = beside(path, &format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(suffix)));
         let file = create_private(&unfinished).map_err(|error| BackupError::file(&unfinished, error))?;
         Ok((Self(unfinished), file))
     }
@@ -144,7 +148,43 @@ pub async fn restore(file: &Path, database: &Path, target: Target) -> Result<(),
         remove_if_present(&beside(database, suffix))?;
     }
     let published = sync(&unfinished.0).and_then(|()| fs::rename(&unfinished.0, database));
-    published.and_then(|()| sync_folder(database)).map_err(|error| BackupError::file(database, error))
+    published.and_then(|()| sync_name(database)).map_err(|error| BackupError::file(database, error))
+}
+
+/// Returns whether a secret opens the data keys of the backup in `file`. Without them, no license key can be read.
+///
+/// # Errors
+/// Returns [`BackupError`] if `file` is not a backup of a license database.
+pub async fn is_opened_by(file: &Path, secret: &Secret) -> Result<bool, BackupError> {
+    check_header(file)?;
+    let failed = |error: sqlx::Error| BackupError::not_a_backup(file, error.to_string());
+    // A backup has no log, and must not get one.
+    let mut connection = options(file).read_only(true).immutable(true).connect().await.map_err(failed)?;
+    let select = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(DataKeys::SETTING);
+    let row = select.fetch_optional(&mut connection).await;
+    let closed = connection.close().await.map_err(failed);
+    let row = row.map_err(|_| BackupError::not_a_backup(file, NO_TABLES))?;
+    closed?;
+    let Some(row) = row else { return Ok(true) };
+    let sealed: Vec<u8> = row.try_get("value").map_err(failed)?;
+    Ok(DataKeys::open(&sealed, secret).is_ok())
+}
+
+/// Returns the files that killed backups to `file`, or restorations to it, have left beside it. One of them can
+/// belong to a backup that still runs.
+#[must_use]
+pub fn unfinished(file: &Path) -> Vec<PathBuf> {
+    let Some(name) = file.file_name() else { return Vec::new() };
+    let start = format!("{}{UNFINISHED}", name.to_string_lossy());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    let mut found: Vec<_> = names
+        .filter(|name| name.to_string_lossy().starts_with(&start))
+        .map(|name| file.with_file_name(name))
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -229,20 +269,11 @@ fn publish_new(unfinished: &Path, file: &Path) -> io::Result<()> {
         Err(_) => fs::rename(unfinished, file)?,
         Ok(()) => {}
     }
-    sync_folder(file)
+    sync_name(file)
 }
 
 fn sync(path: &Path) -> io::Result<()> {
     fs::OpenOptions::new().read(true).write(true).open(path)?.sync_all()
-}
-
-/// Waits until a new name is on the disk. Other systems than Unix do not open folders.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn remove_if_present(path: &Path) -> Result<(), BackupError> {

@@ -10,22 +10,25 @@ use super::list_query::ListQuery;
 use crate::sql::dialect::Value;
 
 const AUDIT: &str = "at, actor_kind, actor_token, actor_name, request_id, address, action, license_id, token_id, \
-    endpoint_id, changes, metadata";
+    endpoint_id, changes, metadata, reason";
 
 statements! {
     AuditStatements {
         insert: format!(
-            "INSERT INTO audit ({AUDIT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+            "INSERT INTO audit ({AUDIT}) SELECT #0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+             value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 FROM {}",
+            D::items(1)
         ),
         prune:
             "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE at < $1 ORDER BY at LIMIT $2 + 0) \
              RETURNING sequence",
         /// Replaces the address `$1` by `$2` in the entries of the license `$3`.
         erase_of_license:
-            "UPDATE audit SET metadata = NULL, changes = replace(changes, $1, $2) WHERE license_id = $3",
-        /// As `erase_of_license`, with the metadata of the entries up to the time `$4` only.
+            "UPDATE audit SET metadata = NULL, reason = NULL, changes = replace(changes, $1, $2) WHERE license_id = $3",
+        /// As `erase_of_license`, with the metadata and reasons of the entries up to the time `$4` only.
         erase_former:
             "UPDATE audit SET metadata = CASE WHEN at <= $4 THEN NULL ELSE metadata END, \
+             reason = CASE WHEN at <= $4 THEN NULL ELSE reason END, \
              changes = replace(changes, $1, $2) WHERE license_id = $3",
         insert_former_customer:
             "INSERT INTO former_customers (customer_email, license_id, until) VALUES ($1, $2, $3) \

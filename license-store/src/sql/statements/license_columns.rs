@@ -48,7 +48,7 @@ impl Column {
 }
 
 /// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
-pub(crate) const COLUMNS: [Column; 24] = [
+pub(crate) const COLUMNS: [Column; 33] = [
     text("id"),
     bytes("key_digest").indexed(),
     bytes("sealed_key"),
@@ -73,16 +73,20 @@ pub(crate) const COLUMNS: [Column; 24] = [
     text("customer_domain").indexed(),
     int("at_limit").indexed_by_slots(),
     int("ends_at").indexed(),
+    int("anchor_day"),
+    text("term_starts"),
+    int("term_started_at"),
+    int("updates_until"),
+    text("grants"),
+    text("state_reason"),
+    text("blocks"),
+    int("plan_version"),
+    text("overrides"),
 ];
 
 /// The names, separated by commas.
 pub(crate) fn names() -> String {
     listed(COLUMNS.iter().map(|column| column.name.to_owned()))
-}
-
-/// The parameters `$1, $2, …`, one for each column.
-pub(crate) fn parameters() -> String {
-    listed((1..=COLUMNS.len()).map(|n| format!("${n}")))
 }
 
 /// The list after `SET` of an `UPDATE` of the row with the id in `$1`.

@@ -16,9 +16,12 @@ pub(crate) const COUNTED_LICENSES: &str = "licenses l LEFT JOIN license_counters
 
 statements! {
     LicenseStatements {
+        // The condition tells SQLite that `ON CONFLICT` does not belong to a join.
         insert: format!(
-            "INSERT INTO licenses ({columns}) VALUES ({}) ON CONFLICT DO NOTHING RETURNING id",
-            license_columns::parameters()
+            "INSERT INTO licenses ({columns}) \
+             SELECT {} FROM {} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
+            license_columns::of_json_row(D::unhex),
+            D::items(1)
         ),
         update: format!("UPDATE licenses SET {} WHERE id = $1", license_columns::assignments(|_| true)),
         /// Updates only columns without an index. Takes the same parameters.
@@ -43,8 +46,6 @@ statements! {
             "SELECT {columns}, {} AS bindings FROM licenses l WHERE key_digest = $1",
             D::json_rows("kind, value", &bindings::<D>())
         ),
-        plans_in_use: "SELECT plan FROM (SELECT DISTINCT plan FROM licenses) AS used \
-             WHERE EXISTS (SELECT 1 FROM licenses WHERE licenses.plan = used.plan AND state <> 'revoked')",
         /// Counts licenses by plan and state, and those whose term has ended at `$1`.
         count: "SELECT plan, state, COUNT(*) AS n, COUNT(CASE WHEN expires_at <= $1 THEN 1 END) AS ended \
                 FROM licenses GROUP BY plan, state",

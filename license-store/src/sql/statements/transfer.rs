@@ -22,12 +22,6 @@ statements! {
             D::is_one_of_hex("key_digest", 2),
             D::is_one_of("external_id", 3)
         ),
-        // The condition tells SQLite that `ON CONFLICT` does not belong to a join.
-        insert_licenses: format!(
-            "INSERT INTO licenses ({columns}) \
-             SELECT {} FROM {items} WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
-            license_columns::of_json_row(D::unhex)
-        ),
         insert_counters: format!(
             "INSERT INTO license_counters (license_id, validation_count, last_validated_at, last_validated_day) \
              SELECT value ->> 0, #1, #2, #3 FROM {items}"

@@ -53,7 +53,13 @@ impl Importer<'_> {
         }
         let key = context.seal_key(key, &id).map_err(ServiceError::from)?;
         let ImportOptions { over_limit, events, .. } = self.options;
-        let rules = Rules { plans: &context.plans, now, over_limit, events };
+        if let Some(version) = line.plan_version
+            && self.rejected_plans.contains(&(line.plan.clone(), version))
+        {
+            let why = "the line of this plan version was rejected";
+            return Err(ImportLineError::value("plan_version", &version.into(), why).into());
+        }
+        let rules = Rules { plans: &self.plans, now, over_limit, events };
         let (license, notes) = validate_row((id, id_given), key, line, activations, &rules)
             .map_err(|(at, fault)| LineFault::Line(at, fault))?;
         self.lines_of_ids.insert(license.license.id.clone(), number);

@@ -1,6 +1,6 @@
 //! Tests of the time for which an entry is served.
 
-use license_core::license::Expiry;
+use license_core::license::{Expiry, Grant};
 use license_core::validation::{Evaluation, Verdict, evaluate, without_key};
 
 use super::*;
@@ -99,13 +99,54 @@ async fn expiry_is_evaluated_for_cached_license() {
     };
     assert!(matches!(evaluated(Duration::ZERO).await, Evaluation::Decided(Verdict::Valid(_))));
     assert!(matches!(evaluated(short_of(SECOND * 2)).await, Evaluation::Decided(Verdict::Valid(_))));
-    let expired = Denial::Expired { since: after(SECOND * 2) };
-    assert_eq!(evaluated(SECOND * 2).await, Evaluation::Decided(Verdict::Denied(expired)));
+    let Evaluation::Decided(Verdict::Denied(denied)) = evaluated(SECOND * 2).await else { panic!("expired") };
+    assert_eq!(*denied.reason(), Denial::Expired { since: after(SECOND * 2) });
     assert_eq!(node.reads(&new.license), 1);
     // A renewal invalidates the entry.
     let renewal = LicensePatch { expires_at: Some(Expiry::Never), ..Default::default() };
     node.here(&new.license.id, Command::Change(renewal)).await;
     assert!(matches!(evaluated(SECOND * 2).await, Evaluation::Decided(Verdict::Valid(_))));
+}
+
+/// Features are computed for each validation, so a grant ends in the cache too.
+#[tokio::test]
+async fn grant_ends_for_cached_license() {
+    let node = Node::new();
+    let mut new = new_license(fresh_digest(), &[]);
+    let end = after(SECOND * 2);
+    let grant = Grant::new("export", true).unwrap().until(end).unwrap();
+    new.license.grants = vec![grant].try_into().unwrap();
+    new.license.activated_at = Some(start());
+    node.store.inner().create(&new).await.unwrap();
+    let granted = async |time| {
+        let snapshot = node.ask(&new.license, &anywhere(), time).await.unwrap();
+        match evaluate(&snapshot, &anywhere(), &plans(), after(time)).unwrap() {
+            Evaluation::Decided(Verdict::Valid(valid)) => valid.feature("export").is_some(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(granted(Duration::ZERO).await);
+    assert!(granted(short_of(SECOND * 2)).await);
+    assert!(!granted(SECOND * 2).await);
+    assert_eq!(node.reads(&new.license), 1);
+}
+
+/// Claims that differ in their product, features or slots to take share an entry, also of a large license.
+#[tokio::test]
+async fn questions_of_claims_share_an_entry() {
+    let node = Node::new();
+    let license = claims::large(&node, &["shop.example"]).await;
+    let held = at_domain("shop.example");
+    let asking = Claim { features: vec!["export".parse().unwrap()], ..held.clone() };
+    for claim in [
+        Claim { product: Some("editor".to_owned()), ..held.clone() },
+        Claim { activate: false, ..held.clone() },
+        asking,
+        held,
+    ] {
+        assert!(node.ask(&license, &claim, Duration::ZERO).await.is_some(), "{claim:?}");
+    }
+    assert_eq!(node.reads(&license), 1);
 }
 
 #[tokio::test]

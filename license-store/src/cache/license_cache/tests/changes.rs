@@ -91,6 +91,7 @@ async fn replaced_entry_equals_the_stored_license() {
             let claim = move |domain: &Option<DomainName>| Claim {
                 domain: domain.clone(),
                 fingerprint: fingerprint.clone(),
+                ..Claim::default()
             };
             domains.iter().chain([&None]).map(claim).collect::<Vec<_>>()
         })
@@ -101,7 +102,7 @@ async fn replaced_entry_equals_the_stored_license() {
         let command = match round * 7 % 16 {
             0 => Command::Suspend,
             1 | 2 => Command::Reinstate,
-            3 => Command::Deactivate(Binding::Domain(domains[0].clone().unwrap())),
+            3 => Command::Deactivate(ActivationTarget::Binding(Binding::Domain(domains[0].clone().unwrap()))),
             4 => Command::Change(patch.clone()),
             _ => Command::Activate(claims[round * 5 % claims.len()].clone()),
         };
@@ -246,7 +247,7 @@ async fn create_of_cancelled_caller_is_completed() {
         let node = Node::new();
         let new = new_license(fresh_digest(), &[]);
         assert_eq!(node.version(&new.license, Duration::ZERO).await, None);
-        let held = hold(&node.store, "create");
+        let held = hold(&node.store, "create_all");
         let (cache, created) = (Arc::clone(&node.cache), new.clone());
         let caller = tokio::spawn(async move { cache.create(&created).await });
         held.reached().await;

@@ -323,6 +323,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         expected_version: None,
         by: None,
         idempotency: None,
+        job: None,
     };
     let mut filled = Vec::new();
     for &size in sizes {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::access::{Actor, AuditEntry, Erasure};
+use crate::bulk::BulkJobId;
 use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
@@ -180,6 +181,8 @@ pub struct CommandContext {
     pub by: Option<Arc<Actor>>,
     /// The idempotency key of the request, if any. It must be stored in the commit of the change.
     pub idempotency: Option<Idempotency>,
+    /// The bulk job that runs the command, if any. Its events name the job.
+    pub job: Option<BulkJobId>,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -309,6 +312,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     let mut decision = draft.finish();
     if let Some(changes) = &mut decision.changes {
         changes.idempotency = context.idempotency;
+        if let Some(job) = &context.job {
+            changes.events.name_job(job);
+        }
     }
     if let (Some(changes), Some((by, before))) = (&mut decision.changes, before) {
         let read: Vec<_> = activations

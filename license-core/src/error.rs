@@ -68,6 +68,15 @@ pub enum ServiceError {
         /// The line.
         line: u64,
     },
+    /// A bulk job needs between 1 and [`limits::BULK_JOB_LICENSES`] licenses. Nothing was created.
+    #[error("a job needs 1 to {} licenses, not {count}", limits::BULK_JOB_LICENSES)]
+    JobLicenses {
+        /// Licenses of the request.
+        count: usize,
+    },
+    /// A repeated request would have its effect twice, so it needs an idempotency key. Nothing was created.
+    #[error("this request needs an idempotency key, so that a repeated one has no effect twice")]
+    IdempotencyKeyRequired,
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
@@ -85,6 +94,8 @@ pub enum Resource {
     Delivery,
     /// An API token.
     Token,
+    /// A bulk job.
+    Job,
 }
 
 impl fmt::Display for Resource {
@@ -94,6 +105,7 @@ impl fmt::Display for Resource {
             Self::Endpoint => "endpoint",
             Self::Delivery => "delivery",
             Self::Token => "token",
+            Self::Job => "job",
         })
     }
 }

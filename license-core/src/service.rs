@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod bulk;
 mod clock;
 mod clock_and_rng;
 mod context;
@@ -38,6 +39,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use bulk::{BulkService, SubmittedJob};
 pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;
 pub use context::{ServiceContext, ServiceOptions};
@@ -94,6 +96,8 @@ pub struct Services {
     pub access: AccessService,
     /// Exports and imports.
     pub transfer: TransferService,
+    /// Runs one action on many licenses.
+    pub bulk: BulkService,
     /// Tells whether the clock is plausible.
     pub clock: ClockService,
     licenses_store: Arc<dyn LicenseStore>,
@@ -150,6 +154,7 @@ impl Services {
                 licenses: licenses.clone(),
                 context: context.clone(),
             },
+            bulk: BulkService { jobs: store.clone(), licenses: licenses.clone(), context: context.clone() },
             clock,
             licenses_store: licenses,
             transfer_store: store.clone(),

@@ -18,6 +18,7 @@
 //! | [`TransferStore`] | export and import |
 //! | [`CatalogStore`] | which plans are in use |
 //! | [`ClockStore`] | the heartbeat of the clock |
+//! | [`BulkJobStore`] | bulk jobs |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -29,6 +30,7 @@
 
 mod activations;
 mod audit;
+mod bulk_jobs;
 mod catalog;
 mod changes;
 mod clock;
@@ -48,6 +50,7 @@ pub use crate::page::{Page, PageRequest};
 pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
+pub use bulk_jobs::BulkJobStore;
 pub use catalog::{CatalogStore, LicenseCount};
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
 pub use clock::{ClockStore, HeartbeatChange};
@@ -69,9 +72,9 @@ pub use webhooks::{
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
-    activations::MockActivationStore, audit::MockAuditStore, catalog::MockCatalogStore,
-    clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore, tokens::MockTokenStore,
-    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
+    activations::MockActivationStore, audit::MockAuditStore, bulk_jobs::MockBulkJobStore,
+    catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore,
+    tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -94,5 +97,6 @@ full_store!(
     TransferStore,
     CatalogStore,
     ClockStore,
+    BulkJobStore,
     StoreHealth
 );

@@ -14,7 +14,7 @@ pub(crate) use accept::preferred;
 pub(crate) use body::read_json;
 pub(crate) use fields::{Fields, NoInput};
 pub(crate) use header::{IdempotencyHeader, LicenseCommand, NoIdempotencyKey};
-pub(crate) use path::{ActivationPath, CustomerPath, LicensePath, TokenPath};
+pub(crate) use path::{ActivationPath, CustomerPath, JobPath, LicensePath, TokenPath};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use prefer::prefers_lenient;

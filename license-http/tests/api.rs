@@ -21,6 +21,7 @@ mod api {
     mod health;
     mod hints;
     mod idempotency;
+    mod jobs;
     mod keys;
     mod leniency;
     mod licenses;

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::Result;
 use crate::conformance::{
-    Case, Handle, Harness, StreamScope, activations, audit, catalog, clock, events,
+    Case, Handle, Harness, StreamScope, activations, audit, bulk_jobs, catalog, clock, events,
     licenses as license_cases, tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
@@ -103,6 +103,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         transfer::CASES,
         catalog::CASES,
         clock::CASES,
+        bulk_jobs::CASES,
     ];
     lists.into_iter().flatten()
 }

@@ -3,6 +3,7 @@
 mod activations;
 mod audit;
 mod backlog;
+mod bulk_jobs;
 mod clock;
 mod command_queue;
 mod commands;

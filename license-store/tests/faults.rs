@@ -52,6 +52,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         expected_version: None,
         by: None,
         idempotency: None,
+        job: None,
     };
     store.execute(id, command, &context).await.map(drop)
 }

@@ -331,6 +331,7 @@ async fn over_change_feed(database: &TestDatabase) -> Vec<Duration> {
                 expected_version: None,
                 by: None,
                 idempotency: None,
+                job: None,
             };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let acknowledged = now();

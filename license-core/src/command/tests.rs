@@ -52,7 +52,14 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn context() -> CommandContext {
-    CommandContext { plans: plans().into(), now: now(), expected_version: None, by: None, idempotency: None }
+    CommandContext {
+        plans: plans().into(),
+        now: now(),
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        job: None,
+    }
 }
 
 /// A view without activations.

@@ -10,7 +10,7 @@ use super::key_formats::{imported_key_formats, read_key};
 use crate::access::{Actor, TokenId};
 use crate::catalog::PlanCatalog;
 use crate::clock::{Clock, RngError};
-use crate::command::{CommandContext, Idempotency, IdempotencyDigest, IdempotencyKey};
+use crate::command::{CommandContext, Idempotency, IdempotencyKey};
 use crate::debug::partial_debug;
 use crate::error::SetupError;
 use crate::key::{
@@ -170,7 +170,14 @@ impl ServiceContext {
         expected_version: Option<u64>,
         by: Option<Arc<Actor>>,
     ) -> CommandContext {
-        CommandContext { plans: Arc::clone(&self.plans), now, expected_version, by, idempotency: None }
+        CommandContext {
+            plans: Arc::clone(&self.plans),
+            now,
+            expected_version,
+            by,
+            idempotency: None,
+            job: None,
+        }
     }
 
     /// Returns the digests of a request with an idempotency key. Keys of different operations, targets and
@@ -194,10 +201,7 @@ impl ServiceContext {
         // The name of a token decides nothing: its id is unique.
         let name = if caller[1].is_empty() { caller[2] } else { "" };
         let parts = [operation, target, caller[0], caller[1], name, key.as_str()];
-        Idempotency {
-            key: IdempotencyDigest::from_bytes(self.vault.request_digest(&parts)),
-            request: self.vault.request_digest(&[content]),
-        }
+        Idempotency::new(self.vault.request_digest(&parts), self.vault.request_digest(&[content]))
     }
 
     /// Returns the digest and sealed form of the given key, or of a new key.

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use license_core::access::TokenId;
+use license_core::bulk::BulkJobId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
 use license_core::license::{ActivationId, CustomerEmail, LicenseId};
@@ -34,6 +35,7 @@ path_extractors! {
     LicensePath(LicenseId), "id", LicenseId::parse, Code::LicenseNotFound;
     ActivationPath(ActivationId), "activation_id", ActivationId::parse, Code::ActivationNotFound;
     TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound;
+    JobPath(BulkJobId), "job_id", BulkJobId::parse, Code::JobNotFound;
     CustomerPath(CustomerEmail), "email", CustomerEmail::parse,
         Problem::bad_request("email", "This must be a percent-encoded e-mail address.");
     #[cfg(feature = "webhooks")]

@@ -1,12 +1,14 @@
 //! Schemas of request bodies, with the limits that are enforced.
 
 use license_core::access::Scope;
+use license_core::bulk::BulkAction;
 use license_core::domain::MAX_TYPED_LEN;
 use license_core::limits;
 use serde_json::{Map, Value, json};
 
 use super::schema::{
-    about, array, email, nullable, one_of, open_object, selectable_events, string, text, time, whole, with,
+    about, array, email, id, nullable, one_of, open_object, selectable_events, string, text, time, whole,
+    with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
 
@@ -49,6 +51,19 @@ pub(super) fn schemas() -> Map<String, Value> {
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "fingerprint": "old-laptop" }],
+        },
+        "NewJob": {
+            "properties": {
+                "action": about(one_of(BulkAction::NAMES), "Action on each license."),
+                "plan": about(nullable(text(limits::PLAN_NAME_BYTES)), "New plan, for `move_plan` only."),
+                "ids": about(
+                    with(nonempty(array(id("lic"))), "maxItems", limits::BULK_JOB_IDS),
+                    "Ids of the licenses. An id that occurs twice gets the action once.",
+                ),
+                "dry_run": { "type": "boolean", "description": "Whether to show the licenses only; false by default." },
+            },
+            "required": ["action", "ids"],
+            "examples": [{ "action": "suspend", "ids": ["lic_01kdvs0000aaaaaaaaaaaaaaaa"] }],
         },
         "ActivationLabel": {
             "properties": {

@@ -67,6 +67,11 @@ impl From<ServiceError> for Problem {
             ServiceError::NotFound(Resource::Endpoint) => Code::EndpointNotFound.into(),
             ServiceError::NotFound(Resource::Delivery) => Code::DeliveryNotFound.into(),
             ServiceError::NotFound(Resource::Token) => Code::TokenNotFound.into(),
+            ServiceError::NotFound(Resource::Job) => Code::JobNotFound.into(),
+            ServiceError::IdempotencyKeyRequired => {
+                Self::from(Code::IdempotencyKeyRequired).at("Idempotency-Key")
+            }
+            ServiceError::JobLicenses { .. } => Self::invalid_field("ids", sentence(&error)),
             ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
             ServiceError::EndpointDisabled => Code::EndpointDisabled.into(),
             ServiceError::EndpointSettings(error) => {

@@ -166,7 +166,7 @@ fn read_patch(fields: Fields) -> Result<LicensePatch, Problem> {
     })
 }
 
-fn read_plan(field: &'static str, value: Value) -> Result<String, Problem> {
+pub(super) fn read_plan(field: &'static str, value: Value) -> Result<String, Problem> {
     let text = value::text(field, value)?;
     if value::is_plan_name(&text) {
         return Ok(text);

@@ -186,15 +186,19 @@ async fn every_changing_route_is_audited() {
             Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
             _ => {}
         }
+        let suspension = json!({ "action": "suspend", "ids": [license.id] });
+        let job = app.admin("POST", "/api/v1/licenses/bulk").json(&suspension).send(&app.router).await.json();
         let of_endpoint = path.starts_with("/api/v1/webhook-endpoints");
         let target = path
             .replace("{delivery_id}", &format!("evt_{}_0000000001", &license.id[4..]))
             .replace("{id}", if of_endpoint { &endpoint } else { &license.id })
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
+            .replace("{job_id}", job["id"].as_str().unwrap())
             .replace("{email}", EMAIL);
         let body = match (method.as_str(), path) {
             ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
+            ("POST", "/api/v1/licenses/bulk") => Some(suspension.clone()),
             ("PUT", "/api/v1/licenses/{id}") => Some(json!({ "max_domains": 2 })),
             ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
             ("PATCH", _) => Some(json!({ "label": "a" })),

@@ -126,7 +126,14 @@ pub(super) async fn issue_with_slots(store: &Handle, slots: u32) -> License {
 
 /// The context of a command that is executed at `now`.
 pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
-    CommandContext { plans: plans().into(), now, expected_version: None, by: None, idempotency: None }
+    CommandContext {
+        plans: plans().into(),
+        now,
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        job: None,
+    }
 }
 
 /// As [`context`], at 60 seconds, of a command that expects a version.

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use license_core::store::{
-    ActivationStore, AuditStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore, TokenStore,
-    TransferStore, UsageStore, WebhookStore,
+    ActivationStore, AuditStore, BulkJobStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore,
+    TokenStore, TransferStore, UsageStore, WebhookStore,
 };
 
 use super::{Harness, StreamScope};
@@ -45,6 +45,7 @@ pub struct Handle {
     pub(super) transfer: Option<Arc<dyn TransferStore>>,
     pub(super) catalog: Option<Arc<dyn CatalogStore>>,
     pub(super) clock: Option<Arc<dyn ClockStore>>,
+    pub(super) bulk_jobs: Option<Arc<dyn BulkJobStore>>,
 }
 
 macro_rules! capabilities {
@@ -90,6 +91,7 @@ capabilities! {
     transfer, with_transfer: TransferStore;
     catalog, with_catalog: CatalogStore;
     clock, with_clock: ClockStore;
+    bulk_jobs, with_bulk_jobs: BulkJobStore;
 }
 
 impl Handle {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Erasure, TokenId};
+use license_core::bulk::BulkJobId;
 use license_core::command::{Changes, Command, CommandContext, FormerCustomer, View};
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
@@ -12,6 +13,7 @@ use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
 use super::audit_log::AuditLog;
+use super::bulk_jobs::JobEntry;
 use super::event_log::EventLog;
 use super::usage_log::UsageLog;
 use crate::Result;
@@ -30,6 +32,7 @@ pub(crate) struct Data {
     pub(crate) audit: AuditLog,
     pub(crate) events: EventLog,
     pub(crate) usage: UsageLog,
+    pub(crate) jobs: BTreeMap<BulkJobId, JobEntry>,
     pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 

@@ -6,7 +6,8 @@ use chrono::SubsecRound;
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
-    ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore, WebhookStore,
+    BulkJobStore, ClockStore, EventStore, LicenseRecord, LicenseStore, TransferStore, UsageStore,
+    WebhookStore,
 };
 use license_core::usage::{Day, UsageTally};
 
@@ -247,6 +248,20 @@ impl Layer for Mutant {
             change.from = self.inner.heartbeat().await?;
         }
         self.inner.move_heartbeat(&change).await
+    }
+
+    async fn settle_job_step(
+        &self,
+        id: &BulkJobId,
+        outcomes: &[(LicenseId, LicenseOutcome)],
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        if let (Flaw::OverwritesOutcomes, Some(job)) = (self.flaw, self.inner.data().jobs.get_mut(id)) {
+            for (license, _) in outcomes {
+                job.licenses.entry(license.clone()).and_modify(|outcome| *outcome = None);
+            }
+        }
+        self.inner.settle_job_step(id, outcomes, now).await
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

@@ -2,6 +2,7 @@
 
 mod activations;
 mod audit;
+mod bulk_jobs;
 mod events;
 mod licenses;
 mod reader;
@@ -11,6 +12,7 @@ mod webhooks;
 
 pub(super) use activations::{activation_row, idle_plan};
 pub(super) use audit::audit_values;
+pub(super) use bulk_jobs::job_values;
 pub(super) use events::event_row;
 pub(super) use licenses::{NO_NOTICE, imported_row, license_values};
 pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};

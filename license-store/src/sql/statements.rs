@@ -30,6 +30,7 @@ macro_rules! statements {
 mod activations;
 mod anomalies;
 mod audit;
+mod bulk_jobs;
 mod clock;
 mod compaction;
 mod events;
@@ -50,6 +51,7 @@ mod webhooks;
 pub(super) use activations::ActivationStatements;
 pub(super) use anomalies::AnomalyStatements;
 pub(super) use audit::AuditStatements;
+pub(super) use bulk_jobs::BulkJobStatements;
 pub(super) use clock::ClockStatements;
 pub(super) use compaction::CompactionStatements;
 pub(super) use events::EventStatements;
@@ -86,6 +88,7 @@ pub(super) struct Statements {
     pub(super) reports: ReportStatements,
     pub(super) tokens: TokenStatements,
     pub(super) audit: AuditStatements,
+    pub(super) bulk_jobs: BulkJobStatements,
     pub(super) clock: ClockStatements,
     pub(super) transfer: TransferStatements,
 }
@@ -107,6 +110,7 @@ impl Statements {
             reports: ReportStatements::new::<D>(),
             tokens: TokenStatements::new::<D>(),
             audit: AuditStatements::new::<D>(),
+            bulk_jobs: BulkJobStatements::new::<D>(),
             clock: ClockStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
         }

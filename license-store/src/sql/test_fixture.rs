@@ -44,8 +44,14 @@ pub(super) async fn issue_until(
 pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<Utc>) -> LicenseId {
     let new = issue_until(store, number, now, None).await;
     let claim = Claim { domain: None, fingerprint: Some(Fingerprint::parse("one").expect("a fingerprint")) };
-    let context =
-        CommandContext { plans: Arc::new(plans()), now, expected_version: None, by: None, idempotency: None };
+    let context = CommandContext {
+        plans: Arc::new(plans()),
+        now,
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        job: None,
+    };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
     assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");
     new.license.id

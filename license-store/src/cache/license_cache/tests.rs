@@ -90,7 +90,14 @@ fn rotate_to(digest: KeyDigest) -> Command {
 }
 
 fn context(expected_version: Option<u64>) -> CommandContext {
-    CommandContext { plans: plans().into(), now: start(), expected_version, by: None, idempotency: None }
+    CommandContext {
+        plans: plans().into(),
+        now: start(),
+        expected_version,
+        by: None,
+        idempotency: None,
+        job: None,
+    }
 }
 
 /// The version of the license, if it was found.

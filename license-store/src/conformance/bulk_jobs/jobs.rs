@@ -172,7 +172,7 @@ pub async fn canceled_job_stops(Handles { store, other, .. }: &Handles) {
     assert_eq!(ok!(store.bulk_jobs().cancel_job(&job_id(9), &actor(), at(40))), None);
     if let Some(audit) = &store.audit {
         let actions: Vec<_> = all_entries(&**audit).await.into_iter().map(|entry| entry.action).collect();
-        assert_eq!(actions, ["job.create", "job.cancel"]);
+        assert_eq!(actions, ["job.cancel", "job.create"], "newest first");
     }
 }
 

@@ -68,7 +68,7 @@ async fn change_is_recorded_with_actor_action_and_values() {
     assert_eq!(recorded[0][0], "license.create");
     let new = |after: Value| changed(Value::Null, after);
     let expected = json!({
-        "state": new(json!("active")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
+        "state": new(json!("active")), "product": new(json!("default")), "plan": new(json!("starter")), "customer_email": new(json!(EMAIL)),
         "max_domains": new(json!(1)), "max_devices": new(created.json()["max_devices"].clone()),
         "expires_at": new(expires_at.clone()), "metadata": changed(json!({}), json!({ "order": 1 })),
     });

@@ -25,7 +25,7 @@ async fn license_fields_have_a_fixed_order() {
             r#""max_domains":3,"domains":["example.com","*.example.org"],"max_devices":10,"devices":[],"#,
             r#""created_at":"2026-01-01T00:00:00Z","expires_at":"2027-01-01T00:00:00Z","last_validated_at":null,"#,
             r#""validation_count":0,"metadata":{{"lines":[1,2.5,null],"order":"A-17"}},"#,
-            r#""domains_used":2,"devices_used":0,"activated_at":null,"version":1,"as_of":"2026-01-01T00:00:00Z"}}"#
+            r#""domains_used":2,"devices_used":0,"activated_at":null,"version":1,"product":"default","as_of":"2026-01-01T00:00:00Z"}}"#
         ),
         id, key
     );

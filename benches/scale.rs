@@ -324,6 +324,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         by: None,
         idempotency: None,
         reason: None,
+        job: None,
     };
     let mut filled = Vec::new();
     for &size in sizes {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::access::{Actor, AuditEntry, Erasure};
+use crate::bulk::BulkJobId;
 use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
@@ -212,6 +213,8 @@ pub struct CommandContext {
     /// The reason that the caller gives, for the events and the audit. A suspended or revoked license and a
     /// block keep it.
     pub reason: Option<Reason>,
+    /// The bulk job that runs the command, if any. Its events name the job.
+    pub job: Option<BulkJobId>,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -350,6 +353,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     let mut decision = draft.finish();
     if let Some(changes) = &mut decision.changes {
         changes.idempotency = context.idempotency;
+        if let Some(job) = &context.job {
+            changes.events.name_job(job);
+        }
     }
     if let (Some(changes), Some((by, before))) = (&mut decision.changes, before) {
         let read: Vec<_> = activations

@@ -83,6 +83,15 @@ pub enum ServiceError {
         limits::BATCH_DOMAINS
     )]
     BatchSize,
+    /// A bulk job needs between 1 and [`limits::BULK_JOB_LICENSES`] licenses. Nothing was created.
+    #[error("a job needs 1 to {} licenses, not {count}", limits::BULK_JOB_LICENSES)]
+    JobLicenses {
+        /// Licenses of the request.
+        count: usize,
+    },
+    /// A repeated request would have its effect twice, so it needs an idempotency key. Nothing was created.
+    #[error("this request needs an idempotency key, so that a repeated one has no effect twice")]
+    IdempotencyKeyRequired,
     /// A key format conflicts with an existing one.
     #[error(transparent)]
     ImportedKeyFormat(#[from] ImportedKeyFormatError),
@@ -105,6 +114,8 @@ pub enum Resource {
     Token,
     /// A customer.
     Customer,
+    /// A bulk job.
+    Job,
 }
 
 impl fmt::Display for Resource {
@@ -115,6 +126,7 @@ impl fmt::Display for Resource {
             Self::Delivery => "delivery",
             Self::Token => "token",
             Self::Customer => "customer",
+            Self::Job => "job",
         })
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::debug::partial_debug;
-use crate::id::EndpointId;
+use crate::id::{BulkJobId, EndpointId};
 use crate::json::LicenseJson;
 use crate::license::{LicenseDetail, LicenseId};
 use crate::limits;
@@ -214,6 +214,13 @@ pub struct NewEvents(Vec<Event>);
 impl NewEvents {
     pub(crate) fn push(&mut self, event: Event) {
         self.0.push(event);
+    }
+
+    /// Adds `job`, the id of the bulk job that ran the command.
+    pub(crate) fn name_job(&mut self, job: &BulkJobId) {
+        for data in self.0.iter_mut().filter_map(|event| event.data.as_object_mut()) {
+            data.insert("job".to_owned(), job.as_str().into());
+        }
     }
 
     /// Returns the number of events.

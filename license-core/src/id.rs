@@ -190,6 +190,11 @@ ordered_id! {
     TokenId = "tok_", "a token"
 }
 
+ordered_id! {
+    /// The id of a bulk job: `job_` and 1 to 40 of `a–z 0–9`. Generated ids are ordered by time.
+    BulkJobId = "job_", "a job"
+}
+
 impl LicenseId {
     /// Returns the part after `lic_`.
     pub(crate) fn suffix(&self) -> &str {

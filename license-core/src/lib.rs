@@ -32,6 +32,7 @@
 
 pub mod access;
 mod builder;
+pub mod bulk;
 pub mod catalog;
 pub mod catalog_command;
 pub mod clock;

@@ -42,6 +42,12 @@ pub const PLAN_NAME_BYTES: usize = 64;
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// Days for which a used idempotency key is kept.
 pub const IDEMPOTENCY_KEY_DAYS: u32 = 30;
+/// Licenses of one bulk job.
+pub const BULK_JOB_LICENSES: usize = 100_000;
+/// Ids that one request for a bulk job can list.
+pub const BULK_JOB_IDS: usize = 1_500;
+/// Days for which a finished bulk job is kept.
+pub const BULK_JOB_DAYS: u32 = 30;
 /// Longest name of an API token, in bytes.
 pub const TOKEN_NAME_BYTES: usize = 100;
 /// Longest audit action in a query, in bytes.

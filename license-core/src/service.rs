@@ -10,6 +10,7 @@
 
 mod access;
 mod activations;
+mod bulk;
 mod catalog;
 mod clock;
 mod clock_and_rng;
@@ -43,6 +44,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
+pub use bulk::{BulkService, SubmittedJob};
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;
@@ -102,6 +104,8 @@ pub struct Services {
     pub access: AccessService,
     /// Exports and imports.
     pub transfer: TransferService,
+    /// Runs one action on many licenses.
+    pub bulk: BulkService,
     /// Tells whether the clock is plausible.
     pub clock: ClockService,
     /// Finds licenses.
@@ -167,6 +171,7 @@ impl Services {
                 catalog: store.clone(),
                 context: context.clone(),
             },
+            bulk: BulkService { jobs: store.clone(), licenses: licenses.clone(), context: context.clone() },
             clock,
             catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
             licenses_store: licenses,

@@ -19,6 +19,7 @@
 //! | [`CatalogStore`] | products and plans |
 //! | [`ClockStore`] | the heartbeat of the clock |
 //! | [`SearchStore`] | search licenses, list customers |
+//! | [`BulkJobStore`] | bulk jobs |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -30,6 +31,7 @@
 
 mod activations;
 mod audit;
+mod bulk_jobs;
 mod catalog;
 mod changes;
 mod clock;
@@ -50,6 +52,7 @@ pub use crate::page::{Page, PageRequest};
 pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
+pub use bulk_jobs::BulkJobStore;
 pub use catalog::{CatalogStore, LicenseCount};
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
 pub use clock::{ClockStore, HeartbeatChange};
@@ -75,9 +78,10 @@ pub use webhooks::{
 
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
-    activations::MockActivationStore, audit::MockAuditStore, catalog::MockCatalogStore,
-    clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore, search::MockSearchStore,
-    tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
+    activations::MockActivationStore, audit::MockAuditStore, bulk_jobs::MockBulkJobStore,
+    catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore,
+    search::MockSearchStore, tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore,
+    webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -101,5 +105,6 @@ full_store!(
     CatalogStore,
     ClockStore,
     SearchStore,
+    BulkJobStore,
     StoreHealth
 );

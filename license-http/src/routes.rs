@@ -12,6 +12,7 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 mod grants;
 pub(crate) mod health;
+pub(crate) mod jobs;
 mod key_request;
 mod license_table;
 pub(crate) mod licenses;
@@ -104,6 +105,9 @@ fn license_table() -> Vec<AdminRoute> {
     table! {
         POST "/api/v1/licenses" [LicensesWrite] licenses::create;
         GET "/api/v1/licenses" [LicensesRead] licenses::list;
+        POST "/api/v1/licenses/bulk" [LicensesWrite] jobs::create;
+        GET "/api/v1/jobs/{job_id}" [LicensesRead] jobs::get;
+        POST "/api/v1/jobs/{job_id}/cancel" [LicensesWrite] jobs::cancel;
         GET "/api/v1/licenses/{id}" [LicensesRead] licenses::get;
         PUT "/api/v1/licenses/{id}" [LicensesWrite] licenses::change;
         DELETE "/api/v1/licenses/{id}" [LicensesWrite] licenses::revoke;

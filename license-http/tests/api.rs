@@ -24,6 +24,7 @@ mod api {
     mod health;
     mod hints;
     mod idempotency;
+    mod jobs;
     mod keys;
     mod leniency;
     mod licenses;

@@ -39,6 +39,7 @@
 //! | [`CatalogStore`](license_core::store::CatalogStore) | [`catalog_store_tests!`](crate::catalog_store_tests) | [`catalog`] |
 //! | [`ClockStore`](license_core::store::ClockStore) | [`clock_store_tests!`](crate::clock_store_tests) | [`clock`] |
 //! | [`SearchStore`](license_core::store::SearchStore) | [`search_store_tests!`](crate::search_store_tests) | [`search`] |
+//! | [`BulkJobStore`](license_core::store::BulkJobStore) | [`bulk_job_store_tests!`](crate::bulk_job_store_tests) | [`bulk_jobs`] |
 //! | all | [`full_store_tests!`](crate::full_store_tests) | |
 //!
 //! Some cases check more if the handle has further capabilities: a race for slots also checks the events of
@@ -75,6 +76,7 @@ macro_rules! cases {
 
 pub mod activations;
 pub mod audit;
+pub mod bulk_jobs;
 mod calls;
 pub mod catalog;
 pub mod clock;
@@ -147,6 +149,7 @@ macro_rules! full_store_tests {
         $crate::catalog_store_tests!($harness);
         $crate::clock_store_tests!($harness);
         $crate::search_store_tests!($harness);
+        $crate::bulk_job_store_tests!($harness);
     };
 }
 

@@ -48,8 +48,8 @@ use tokio::task::JoinHandle;
 
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
-    AnomaliesJob, AuditRetentionJob, CatalogJob, ClockJob, EventRetentionJob, ExpiryJob,
-    IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, UsageRetentionJob,
+    AnomaliesJob, AuditRetentionJob, BulkJobRetentionJob, BulkJobsJob, CatalogJob, ClockJob,
+    EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -134,7 +134,7 @@ impl EngineBuilder<dyn LicenseStore> {
 /// |---|---|
 /// | cache | answers validations from memory, and keeps answering while the database is down |
 /// | group commit | records validations of concurrent calls in one transaction |
-/// | jobs | expiry and anomaly events, release of idle devices, retention, formats of imported keys, plans of other nodes |
+/// | jobs | bulk jobs, expiry and anomaly events, release of idle devices, retention, formats of imported keys, plans of other nodes |
 ///
 /// Call [`shutdown`](Self::shutdown) at the end: it writes validations that are not recorded yet.
 #[derive(Debug)]
@@ -271,7 +271,8 @@ impl Engine {
         let JobOptions { every, reminders, usage_retention, keep_deliveries, keep_events, audit_days } =
             options;
         let services = self.services();
-        let Services { clock, licenses, events, activations, usage, access, catalog, .. } = services.clone();
+        let Services { clock, licenses, events, activations, usage, access, catalog, bulk, .. } =
+            services.clone();
         self.spawn(CatalogJob { catalog, changes: self.layers.licenses.changes() });
         self.spawn(ClockJob { clock: clock.clone() });
         self.spawn(KeyFormatsJob { services, every });
@@ -281,6 +282,8 @@ impl Engine {
         self.spawn(EventRetentionJob { clock: clock.clone(), events, keep_deliveries, keep_events });
         self.spawn(UsageRetentionJob { clock: clock.clone(), usage, retention: usage_retention });
         self.spawn(AuditRetentionJob { clock: clock.clone(), access, days: audit_days });
+        self.spawn(BulkJobsJob { bulk: bulk.clone() });
+        self.spawn(BulkJobRetentionJob { clock: clock.clone(), bulk });
         self.spawn(IdempotencyRetentionJob { clock, licenses });
     }
 }

@@ -1,6 +1,7 @@
 //! Background jobs of the engine. Each is safe on any number of nodes at once.
 
 mod anomalies;
+mod bulk;
 mod catalog;
 mod clock;
 mod expiry;
@@ -10,12 +11,15 @@ mod retention;
 mod rounds;
 
 pub use anomalies::AnomaliesJob;
+pub use bulk::BulkJobsJob;
 pub use catalog::CatalogJob;
 pub use clock::ClockJob;
 pub use expiry::ExpiryJob;
 pub use idle_devices::IdleDevicesJob;
 pub use key_formats::KeyFormatsJob;
-pub use retention::{AuditRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob};
+pub use retention::{
+    AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob,
+};
 
 #[cfg(test)]
 mod tests;

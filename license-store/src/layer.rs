@@ -126,6 +126,16 @@ macro_rules! with_ports {
                 async fn search(&self, query: &SearchQuery) -> SearchPage;
                 async fn list_customers(&self, query: &CustomerQuery) -> Page<CustomerSummary, CustomerEmail>;
             }
+            port BulkJobStore {
+                async fn create_job(&self, new: &NewBulkJob) -> CreatedJob;
+                async fn get_job(&self, id: &BulkJobId) -> Option<BulkJob>;
+                async fn cancel_job(&self, id: &BulkJobId, by: &Actor, now: DateTime<Utc>) -> Option<BulkJob>;
+                async fn next_job_step(&self, after: Option<BulkJobId>, limit: u32) -> Option<BulkJobStep>;
+                async fn settle_job_step(
+                    &self, id: &BulkJobId, outcomes: &[(LicenseId, LicenseOutcome)], now: DateTime<Utc>
+                ) -> ();
+                async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> u64;
+            }
         }
     };
 }
@@ -232,6 +242,7 @@ pub(crate) mod prelude {
     pub(crate) use async_trait::async_trait;
     pub(crate) use chrono::{DateTime, Utc};
     pub(crate) use license_core::access::*;
+    pub(crate) use license_core::bulk::*;
     pub(crate) use license_core::catalog::PlanCatalog;
     pub(crate) use license_core::catalog_command::*;
     pub(crate) use license_core::command::*;

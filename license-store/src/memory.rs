@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_log;
+mod bulk_jobs;
 mod catalog;
 mod clock;
 mod data;

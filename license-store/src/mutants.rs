@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::Result;
 use crate::conformance::{
-    Case, Handle, Harness, StreamScope, activations, audit, catalog, clock, events,
+    Case, Handle, Harness, StreamScope, activations, audit, bulk_jobs, catalog, clock, events,
     licenses as license_cases, search, tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
@@ -104,6 +104,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         catalog::CASES,
         clock::CASES,
         search::CASES,
+        bulk_jobs::CASES,
     ];
     lists.into_iter().flatten()
 }

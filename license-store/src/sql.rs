@@ -3,6 +3,7 @@
 mod activations;
 mod audit;
 mod backlog;
+mod bulk_jobs;
 mod catalog;
 mod clock;
 mod command_queue;

@@ -54,6 +54,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         by: None,
         idempotency: None,
         reason: None,
+        job: None,
     };
     store.execute(id, command, &context).await.map(drop)
 }

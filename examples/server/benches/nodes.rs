@@ -332,6 +332,7 @@ async fn over_change_feed(database: &TestDatabase) -> Vec<Duration> {
                 by: None,
                 idempotency: None,
                 reason: None,
+                job: None,
             };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let acknowledged = now();

@@ -189,6 +189,11 @@ impl AuditEntry {
         Self { changes: object(changes), ..Self::new("clock.accept", actor, at) }
     }
 
+    /// Creates the entry of an action on a bulk job.
+    pub(crate) fn of_job(action: &str, changes: Value, actor: &Actor, at: DateTime<Utc>) -> Self {
+        Self { changes: object(changes), ..Self::new(action, actor, at) }
+    }
+
     /// Creates the entry of an erasure, without the erased address.
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {

@@ -71,6 +71,13 @@ pub struct Idempotency {
     pub request: [u8; 32],
 }
 
+impl Idempotency {
+    /// Wraps two keyed digests: of the key and of the content.
+    pub(crate) fn new(key: [u8; 32], request: [u8; 32]) -> Self {
+        Self { key: IdempotencyDigest::from_bytes(key), request }
+    }
+}
+
 /// A request that used an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsedKey {

@@ -88,8 +88,15 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn context() -> CommandContext {
-    let plans = plans().into();
-    CommandContext { plans, now: now(), expected_version: None, by: None, idempotency: None, reason: None }
+    CommandContext {
+        plans: plans().into(),
+        now: now(),
+        expected_version: None,
+        by: None,
+        idempotency: None,
+        reason: None,
+        job: None,
+    }
 }
 
 /// A view without activations.

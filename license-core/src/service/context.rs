@@ -12,9 +12,7 @@ use crate::access::{Actor, Principal, TokenId};
 use crate::catalog::PlanCatalog;
 use crate::catalog_command::{CatalogCommand, CatalogContext, CatalogOutcome};
 use crate::clock::{Clock, RngError};
-use crate::command::{
-    Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, IdempotencyKey,
-};
+use crate::command::{Command, CommandContext, CommandOutcome, Idempotency, IdempotencyKey};
 use crate::debug::partial_debug;
 use crate::error::SetupError;
 use crate::key::{
@@ -270,8 +268,15 @@ impl ServiceContext {
         expected_version: Option<u64>,
         by: Option<Arc<Actor>>,
     ) -> CommandContext {
-        let plans = self.plans();
-        CommandContext { plans, now, expected_version, by, idempotency: None, reason: None }
+        CommandContext {
+            plans: self.plans(),
+            now,
+            expected_version,
+            by,
+            idempotency: None,
+            reason: None,
+            job: None,
+        }
     }
 
     /// Returns the digests of a request with an idempotency key. Keys of different operations, targets and
@@ -295,10 +300,7 @@ impl ServiceContext {
         // The name of a token decides nothing: its id is unique.
         let name = if caller[1].is_empty() { caller[2] } else { "" };
         let parts = [operation, target, caller[0], caller[1], name, key.as_str()];
-        Idempotency {
-            key: IdempotencyDigest::from_bytes(self.vault.request_digest(&parts)),
-            request: self.vault.request_digest(&[content]),
-        }
+        Idempotency::new(self.vault.request_digest(&parts), self.vault.request_digest(&[content]))
     }
 
     /// Returns the digest and sealed form of the given key, or of a new key.

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use license_core::access::TokenId;
+use license_core::bulk::BulkJobId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
 use license_core::license::{ActivationId, BlockId, CustomerEmail, LicenseId};
@@ -38,6 +39,7 @@ path_extractors! {
     BlockPath(BlockId), "block_id", BlockId::parse, Code::BlockNotFound;
     TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound;
     NamePath(String), "name", |name: &str| Ok::<_, Infallible>(name.to_owned()), Code::RouteNotFound;
+    JobPath(BulkJobId), "job_id", BulkJobId::parse, Code::JobNotFound;
     CustomerPath(CustomerEmail), "email", CustomerEmail::parse,
         Problem::bad_request("email", "This must be a percent-encoded e-mail address.");
     #[cfg(feature = "webhooks")]

@@ -33,6 +33,13 @@ pub(crate) fn text_or_null(field: &str, value: Value) -> Result<Option<String>, 
     }
 }
 
+pub(crate) fn boolean(field: &'static str, value: Value) -> Result<bool, Problem> {
+    match value {
+        Value::Bool(value) => Ok(value),
+        other => Err(wrong_type(field, "true or false", &other)),
+    }
+}
+
 /// Returns a reader of a string that a domain type parses.
 pub(crate) fn parsed<T, E: Display>(
     parse: impl FnOnce(&str) -> Result<T, E>,

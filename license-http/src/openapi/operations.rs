@@ -14,9 +14,10 @@ use super::schema::{
 };
 use crate::problem::Code;
 
-pub(super) const TAGS: [(&str, &str); 9] = [
+pub(super) const TAGS: [(&str, &str); 10] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
+    ("jobs", "One action on many licenses."),
     ("customers", "Customers, and export and erasure of their data."),
     ("events", "The event log."),
     ("webhooks", "Webhook endpoints and deliveries."),
@@ -51,6 +52,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(commands());
     operations.extend(grants());
     operations.extend(handling());
+    operations.extend(jobs());
     operations.extend(customers());
     operations.extend(endpoints());
     operations.extend(endpoint_commands());
@@ -272,6 +274,30 @@ fn usage(op: Op, schema: &str) -> Op {
     .answers(schema, "Counts, and one page of validations.")
     .or_as("text/csv", "The breakdown or the series as a table.")
     .errors(&[Code::QueryTooBroad])
+}
+
+fn jobs() -> [Op; 3] {
+    [
+        post("/licenses/bulk", "createJob", "Change many licenses")
+            .about(
+                "Starts a job that runs the action on each license in the background, once, also if the server is stopped and \
+                 started. Its events name the job. A dry run changes nothing. A renewal needs an Idempotency-Key.",
+            )
+            .reads("NewJob")
+            .errors(&[Code::IdempotencyKeyRequired])
+            .answers("DryRun", "The licenses that the job would change.")
+            .answers_status(StatusCode::ACCEPTED, "Job", "The job, which runs now.")
+            .idempotent()
+            .with_header("Location")
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::PlanUnknown]),
+        get("/jobs/{job_id}", "getJob", "Get a job")
+            .about("Finished jobs are kept for 30 days.")
+            .answers("Job", "The job and its progress.")
+            .errors(&[Code::QueryTooBroad]),
+        post("/jobs/{job_id}/cancel", "cancelJob", "Cancel a job")
+            .about("Licenses that have got the action keep its effect. A finished job stays as it is.")
+            .answers("Job", "The job."),
+    ]
 }
 
 fn customers() -> [Op; 5] {

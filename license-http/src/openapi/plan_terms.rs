@@ -1,6 +1,7 @@
 //! Schemas of the terms of a plan.
 
 use license_core::catalog::Plan;
+use license_core::domain::MAX_TYPED_LEN;
 use license_core::limits;
 use serde_json::{Value, json};
 
@@ -36,17 +37,27 @@ fn plan_field(name: &str) -> Value {
         ),
         "max_domains" => slots("domains"),
         "max_devices" => slots("devices"),
-        "term_days" => about(
-            nullable(days(1)),
-            "Days until a new license expires, and days that a renewal adds; null if it never expires.",
+        "term" => about(
+            period("starts", &["issue", "first_use"]),
+            "How long a new license is valid, and how long a renewal adds: one of days, months and years. It starts with \
+             the issue, or with the first valid answer. Null if licenses never expire.",
         ),
+        "term_days" => about(nullable(days(1)), "Short form of `term` in days."),
         "grace_days" => about(days(0), "Days after expires_at during which licenses stay valid."),
         "domain_policy" => about(
             one_of(["free_claim", "registered_only"]),
             "Whether a new domain takes a free slot, or only domains that you registered are allowed.",
         ),
         "exempt_hosts" => {
-            about(boolean(), "Whether development hosts such as localhost are allowed and take no slot.")
+            let listed = json!({
+                "type": "array", "items": text(MAX_TYPED_LEN), "maxItems": limits::EXEMPT_HOSTS,
+            });
+            let hosts = json!({ "anyOf": [boolean(), listed] });
+            about(
+                hosts,
+                "Whether development hosts such as localhost are allowed and take no slot, or a list of hosts and \
+                 wildcards that are free beside them.",
+            )
         }
         "device_policy" => about(
             one_of(["deny", "evict_oldest"]),
@@ -65,9 +76,49 @@ fn plan_field(name: &str) -> Value {
             });
             about(features, "Features for the licensed software.")
         }
+        "updates" => about(
+            period("after_expiry", &["deny", "old_versions"]),
+            "How long versions that are released after the issue are covered: one of days, months and years. After \
+             the end of the license, old versions can stay valid on slots that are held. Null if all versions are \
+             covered.",
+        ),
+        "over_limit" => {
+            let slots = || whole(0, limits::MAX_SLOTS);
+            let over = json!({
+                "type": "object", "properties": { "domains": slots(), "devices": slots() },
+                "additionalProperties": false,
+            });
+            about(over, "Slots that validations can take beyond the limits.")
+        }
+        "require" => {
+            let claims = json!({
+                "type": ["array", "null"], "items": one_of(["product", "domain", "device"]),
+            });
+            about(
+                claims,
+                "Fields that every validation must have. If null, plans of every product but default require the \
+                 product.",
+            )
+        }
         // A test checks that all names are known.
         _ => json!({}),
     }
+}
+
+/// Returns the schema of null or a period, which has one of three units, and a further field.
+fn period(name: &str, values: &[&'static str]) -> Value {
+    let mut schema = json!({
+        "type": "object",
+        "properties": {
+            "days": whole(1, limits::PLAN_DAYS),
+            "months": whole(1, limits::PLAN_MONTHS),
+            "years": whole(1, limits::PLAN_YEARS),
+        },
+        "oneOf": [{ "required": ["days"] }, { "required": ["months"] }, { "required": ["years"] }],
+        "additionalProperties": false,
+    });
+    schema["properties"][name] = one_of(values.iter().copied());
+    json!({ "anyOf": [{ "type": "null" }, schema] })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Schemas of request bodies, with the limits that are enforced.
 
 use license_core::access::Scope;
+use license_core::bulk::BulkAction;
 use license_core::domain::MAX_TYPED_LEN;
 use license_core::license::Status;
 use license_core::limits;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan_terms::plan_inputs;
 use super::schema::{
-    about, activation_id, array, email, feature_value, named, nullable, one_of, open_object,
+    about, activation_id, array, email, feature_value, id, named, nullable, one_of, open_object,
     selectable_events, string, text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
@@ -65,6 +66,19 @@ pub(super) fn schemas() -> Map<String, Value> {
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "fingerprint": "old-laptop" }],
+        },
+        "NewJob": {
+            "properties": {
+                "action": about(one_of(BulkAction::NAMES), "Action on each license."),
+                "plan": about(nullable(text(limits::PLAN_NAME_BYTES)), "New plan, for `move_plan` only."),
+                "ids": about(
+                    with(nonempty(array(id("lic"))), "maxItems", limits::BULK_JOB_IDS),
+                    "Ids of the licenses. An id that occurs twice gets the action once.",
+                ),
+                "dry_run": { "type": "boolean", "description": "Whether to show the licenses only; false by default." },
+            },
+            "required": ["action", "ids"],
+            "examples": [{ "action": "suspend", "ids": ["lic_01kdvs0000aaaaaaaaaaaaaaaa"] }],
         },
         "ActivationLabel": {
             "properties": {

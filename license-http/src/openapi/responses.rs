@@ -1,6 +1,7 @@
 //! Schemas of responses: derived from the Rust types, with additions that the types lack.
 
 use license_core::access::Scope;
+use license_core::bulk::{BulkAction, BulkJobStatus};
 use license_core::catalog::TermStart;
 use license_core::license::{ActivationKind, Status};
 use license_core::limits;
@@ -26,6 +27,7 @@ use crate::routes::deactivate::{NotReleased, Released};
 use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
 use crate::routes::health::{HealthJson, Readiness};
+use crate::routes::jobs::JobJson;
 use crate::routes::products::{DeletedProduct, ProductJson};
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{OverviewJson, RollupJson};
@@ -61,7 +63,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ProblemJson<'_>, Refusal<'_>, HealthJson, Readiness, ValidAnswer<'_>, Denied<'_>, NotFound, Released,
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, CustomerJson<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
-        ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed, ProductJson<'_>, DeletedProduct<'_>,
+        ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed, ProductJson<'_>, DeletedProduct<'_>, JobJson<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
     for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased", "Listed", "NotListed"] {
@@ -112,6 +114,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("Validated", either("The verdict; `valid` tells which one.", ["Valid", "Denied"])),
         ("Deactivated", either("The result; `released` tells which one.", ["Released", "NotReleased"])),
         ("Export", export()),
+        ("DryRun", dry_run()),
         ("LicensePage", counted_page("License")),
         ("ActivationPage", counted_page("Activation")),
         ("EventPage", object(page("Event"), &[])),
@@ -200,6 +203,11 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Event.data", open_object()),
         ("LicenseEvent.type", event_type()),
         ("LicenseEvent.data", open_object()),
+        ("Job.id", id("job")),
+        ("Job.action", one_of(BulkAction::NAMES)),
+        ("Job.plan", nullable(text(limits::PLAN_NAME_BYTES))),
+        ("Job.status", one_of(BulkJobStatus::ALL.map(BulkJobStatus::as_str))),
+        ("Job.denied", json!({ "type": "object", "additionalProperties": count() })),
         ("Token.id", id("tok")),
         ("Token.name", text(limits::TOKEN_NAME_BYTES)),
         ("Token.scopes", array(one_of(Scope::ALL.map(Scope::as_str)))),
@@ -273,6 +281,11 @@ fn examples() -> Value {
             "last_seen_at": "2026-01-31T08:30:00Z", "validations": 61, "country": "DE",
         },
         "ErasedCustomer": { "customer_email": "erased-0a1b@erased.invalid", "licenses": 2 },
+        "Job": {
+            "id": "job_01kdvs0000aaaaaaaaaaaaaaaa", "action": "suspend", "plan": null, "status": "running",
+            "total": 120, "open": 38, "done": 80, "denied": { "LICENSE_REVOKED": 1 }, "not_found": 1, "failed": 0,
+            "created_at": "2026-01-01T00:00:00Z", "finished_at": null,
+        },
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
             "status": "active", "created_at": "2026-01-01T00:00:00Z", "last_used_at": null,
@@ -471,6 +484,11 @@ fn plan_version() -> Value {
     let version = about(whole(1, u32::MAX), "Number of the version.");
     let created = [("created_at", about(time(), "When it was created."))];
     object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(created), &[])
+}
+
+fn dry_run() -> Value {
+    let licenses = about(array(named("License")), "The first of these licenses, at most 10.");
+    object([("matched", about(count(), "Number of licenses that exist.")), ("sample", licenses)], &[])
 }
 
 fn export() -> Value {

@@ -38,6 +38,8 @@ codes! {
     /// This call accepts no Idempotency-Key: its answer shows a secret once, so a repeated call could not show it
     /// again. Send the request without the header.
     IdempotencyKeyUnsupported = BAD_REQUEST "IDEMPOTENCY_KEY_UNSUPPORTED",
+    /// A repeated request would have its effect twice: send an Idempotency-Key.
+    IdempotencyKeyRequired = BAD_REQUEST "IDEMPOTENCY_KEY_REQUIRED",
     /// The body is not valid JSON.
     MalformedJson = BAD_REQUEST "MALFORMED_JSON",
     /// The text is not a license key; if a single symbol is wrong, `suggestion` is the corrected key.
@@ -62,6 +64,8 @@ codes! {
     EndpointNotFound = NOT_FOUND "ENDPOINT_NOT_FOUND",
     /// There is no such delivery.
     DeliveryNotFound = NOT_FOUND "DELIVERY_NOT_FOUND",
+    /// There is no such job.
+    JobNotFound = NOT_FOUND "JOB_NOT_FOUND",
     /// This path does not support the method; the Allow header lists the supported ones.
     MethodNotAllowed = METHOD_NOT_ALLOWED "METHOD_NOT_ALLOWED",
     /// The body did not arrive in time.

@@ -83,6 +83,11 @@ impl From<ServiceError> for Problem {
                 Self::new(Code::SortNotSupported, sentence(&error)).at("sort")
             }
             ServiceError::SearchCursor => Self::bad_request("cursor", sentence(&error)),
+            ServiceError::NotFound(Resource::Job) => Code::JobNotFound.into(),
+            ServiceError::IdempotencyKeyRequired => {
+                Self::from(Code::IdempotencyKeyRequired).at("Idempotency-Key")
+            }
+            ServiceError::JobLicenses { .. } => Self::invalid_field("ids", sentence(&error)),
             ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
             ServiceError::EndpointDisabled => Code::EndpointDisabled.into(),
             ServiceError::EndpointSettings(error) => {

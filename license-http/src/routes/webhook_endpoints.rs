@@ -241,7 +241,7 @@ async fn read_endpoint(
         events: fields.require("events", read_events)?,
         description: fields.take("description", value::text_or_null)?.flatten(),
     };
-    let enabled = fields.take("enabled", read_boolean)?;
+    let enabled = fields.take("enabled", value::boolean)?;
     let checked = webhooks.destinations.check(&settings.url).await;
     checked.map_err(|error| value::invalid("url", &error))?;
     Ok((settings, enabled))
@@ -265,11 +265,4 @@ fn read_events(field: &'static str, value: Value) -> Result<EventSelection, Prob
     EventSelection::parse(texts.iter().map(String::as_str)).map_err(|_| {
         Problem::invalid_field(field, "This list must have at least one event type, or * for all.")
     })
-}
-
-fn read_boolean(field: &'static str, value: Value) -> Result<bool, Problem> {
-    match value {
-        Value::Bool(value) => Ok(value),
-        other => Err(value::wrong_type(field, "true or false", &other)),
-    }
 }

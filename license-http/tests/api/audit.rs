@@ -198,6 +198,8 @@ async fn every_changing_route_is_audited() {
             Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
             _ => {}
         }
+        let suspension = json!({ "action": "suspend", "ids": [license.id] });
+        let job = app.admin("POST", "/api/v1/licenses/bulk").json(&suspension).send(&app.router).await.json();
         let of_endpoint = path.starts_with("/api/v1/webhook-endpoints");
         let target = path
             .replace("{delivery_id}", &format!("evt_{}_0000000001", &license.id[4..]))
@@ -205,6 +207,7 @@ async fn every_changing_route_is_audited() {
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
             .replace("{block_id}", blocks["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
+            .replace("{job_id}", job["id"].as_str().unwrap())
             .replace("{email}", EMAIL)
             .replace("{name}", if path.starts_with("/api/v1/products") { "editor" } else { "perpetual" });
         let target = match (method.as_str(), path) {
@@ -213,6 +216,7 @@ async fn every_changing_route_is_audited() {
         };
         let body = match (method.as_str(), path) {
             ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
+            ("POST", "/api/v1/licenses/bulk") => Some(suspension.clone()),
             ("PUT", "/api/v1/licenses/{id}") => Some(json!({ "max_domains": 2 })),
             ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
             ("PATCH", _) => Some(json!({ "label": "a" })),

@@ -22,6 +22,9 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("POST", "/api/v1/deactivate", &[], 200),
     ("POST", "/api/v1/licenses", &[Scope::LicensesWrite], 201),
     ("GET", "/api/v1/licenses", &[Scope::LicensesRead], 200),
+    ("POST", "/api/v1/licenses/bulk", &[Scope::LicensesWrite], 202),
+    ("GET", "/api/v1/jobs/{job_id}", &[Scope::LicensesRead], 404),
+    ("POST", "/api/v1/jobs/{job_id}/cancel", &[Scope::LicensesWrite], 404),
     ("GET", "/api/v1/licenses/{id}", &[Scope::LicensesRead], 200),
     ("PUT", "/api/v1/licenses/{id}", &[Scope::LicensesWrite], 200),
     ("DELETE", "/api/v1/licenses/{id}", &[Scope::LicensesWrite], 200),
@@ -89,11 +92,13 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         .replace("{activation_id}", "act_1")
         .replace("{block_id}", "blk_1")
         .replace("{token_id}", "tok_unknown")
+        .replace("{job_id}", "job_unknown")
         .replace("{email}", "unknown@example.com")
         .replace("{name}", "perpetual");
     let call = Call::new(method, &target);
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
+        ("POST", "/api/v1/licenses/bulk") => Some(json!({ "action": "suspend", "ids": [license.id] })),
         ("POST", "/api/v1/validate" | "/api/v1/activations/list") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),

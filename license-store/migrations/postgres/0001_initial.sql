@@ -392,3 +392,33 @@ CREATE TABLE plan_versions (
     terms      TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (plan, version)
 );
+
+-- Bulk jobs. The columns of the actor are as in `audit`, and NULL if the commands are not audited.
+CREATE TABLE bulk_jobs (
+    id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    action          TEXT COLLATE "C" NOT NULL,
+    plan            TEXT COLLATE "C",
+    status          TEXT COLLATE "C" NOT NULL,
+    created_at      BIGINT NOT NULL,
+    finished_at     BIGINT,
+    actor_kind      TEXT COLLATE "C",
+    actor_token     TEXT COLLATE "C",
+    actor_name      TEXT COLLATE "C",
+    request_id      TEXT COLLATE "C",
+    address         TEXT COLLATE "C",
+    idempotency_key BYTEA UNIQUE,
+    request         BYTEA
+);
+
+CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';
+CREATE INDEX bulk_jobs_finished ON bulk_jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+-- The licenses of a job. `outcome` is NULL until the license has got the action.
+CREATE TABLE bulk_job_licenses (
+    job_id     TEXT COLLATE "C" NOT NULL,
+    license_id TEXT COLLATE "C" NOT NULL,
+    outcome    TEXT COLLATE "C",
+    PRIMARY KEY (job_id, license_id)
+);
+
+CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;

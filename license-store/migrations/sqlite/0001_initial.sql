@@ -404,3 +404,33 @@ CREATE TABLE plan_versions (
     terms      TEXT   NOT NULL,
     PRIMARY KEY (plan, version)
 ) STRICT, WITHOUT ROWID;
+
+-- Bulk jobs. The columns of the actor are as in `audit`, and NULL if the commands are not audited.
+CREATE TABLE bulk_jobs (
+    id              TEXT    NOT NULL PRIMARY KEY,
+    action          TEXT    NOT NULL,
+    plan            TEXT,
+    status          TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    finished_at     INTEGER,
+    actor_kind      TEXT,
+    actor_token     TEXT,
+    actor_name      TEXT,
+    request_id      TEXT,
+    address         TEXT,
+    idempotency_key BLOB UNIQUE,
+    request         BLOB
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';
+CREATE INDEX bulk_jobs_finished ON bulk_jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+-- The licenses of a job. `outcome` is NULL until the license has got the action.
+CREATE TABLE bulk_job_licenses (
+    job_id     TEXT NOT NULL,
+    license_id TEXT NOT NULL,
+    outcome    TEXT,
+    PRIMARY KEY (job_id, license_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;

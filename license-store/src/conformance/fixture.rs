@@ -147,6 +147,7 @@ pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
         by: None,
         idempotency: None,
         reason: None,
+        job: None,
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use license_core::store::{
-    ActivationStore, AuditStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore, SearchStore,
-    TokenStore, TransferStore, UsageStore, WebhookStore,
+    ActivationStore, AuditStore, BulkJobStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore,
+    SearchStore, TokenStore, TransferStore, UsageStore, WebhookStore,
 };
 
 use super::{Harness, StreamScope};
@@ -46,6 +46,7 @@ pub struct Handle {
     pub(super) catalog: Option<Arc<dyn CatalogStore>>,
     pub(super) clock: Option<Arc<dyn ClockStore>>,
     pub(super) search: Option<Arc<dyn SearchStore>>,
+    pub(super) bulk_jobs: Option<Arc<dyn BulkJobStore>>,
 }
 
 macro_rules! capabilities {
@@ -92,6 +93,7 @@ capabilities! {
     catalog, with_catalog: CatalogStore;
     clock, with_clock: ClockStore;
     search, with_search: SearchStore;
+    bulk_jobs, with_bulk_jobs: BulkJobStore;
 }
 
 impl Handle {

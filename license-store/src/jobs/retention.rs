@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::{AccessService, ClockService, EventService, LicenseService, UsageService};
+use license_core::service::{
+    AccessService, BulkService, ClockService, EventService, LicenseService, UsageService,
+};
 use license_core::{store, usage};
 
 use super::rounds::repeat;
@@ -97,6 +99,28 @@ impl BackgroundJob for IdempotencyRetentionJob {
         let Self { clock, licenses } = *self;
         let prune = |now| licenses.prune_idempotency_keys(now);
         repeat(&clock, shutdown, INTERVAL, ("the deletion of old idempotency keys", Some(3)), prune).await;
+    }
+}
+
+/// Deletes bulk jobs that finished long ago.
+#[derive(Debug)]
+pub struct BulkJobRetentionJob {
+    /// Time for the job, while the clock is plausible.
+    pub clock: ClockService,
+    /// Service of the bulk jobs.
+    pub bulk: BulkService,
+}
+
+#[async_trait]
+impl BackgroundJob for BulkJobRetentionJob {
+    fn name(&self) -> &'static str {
+        "bulk job retention"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { clock, bulk } = *self;
+        let prune = |now| bulk.prune(now);
+        repeat(&clock, shutdown, INTERVAL, ("the deletion of old bulk jobs", Some(3)), prune).await;
     }
 }
 

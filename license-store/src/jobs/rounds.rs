@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 /// Minimum pause after a batch, so that other writers can proceed.
-const MIN_PAUSE: Duration = Duration::from_millis(4);
+pub(super) const MIN_PAUSE: Duration = Duration::from_millis(4);
 
 /// Runs `rounds`, which never end, until shutdown. Interrupted work is done after the next start.
 pub(super) async fn until(mut shutdown: Shutdown, rounds: impl Future<Output = ()> + Send) {

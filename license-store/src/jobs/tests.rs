@@ -1,5 +1,7 @@
 //! Jobs of two engines over one store.
 
+mod bulk;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_core::access::{ApiToken, Erasure, TokenId};
+use license_core::bulk::BulkJobId;
 use license_core::catalog::PlanCatalog;
 use license_core::command::{Changes, Command, CommandContext, FormerCustomer, View};
 use license_core::event::Subject;
@@ -14,6 +15,7 @@ use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
 use super::audit_log::AuditLog;
+use super::bulk_jobs::JobEntry;
 use super::event_log::EventLog;
 use super::usage_log::UsageLog;
 use crate::Result;
@@ -34,6 +36,7 @@ pub(crate) struct Data {
     pub(crate) events: EventLog,
     pub(crate) usage: UsageLog,
     pub(crate) catalog: Arc<PlanCatalog>,
+    pub(crate) jobs: BTreeMap<BulkJobId, JobEntry>,
     pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 

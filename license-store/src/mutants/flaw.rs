@@ -111,6 +111,8 @@ flaws! {
     WritesDryRuns => "transfer::imports::dry_run_writes_nothing",
     /// Reads each page of a snapshot as of its own time.
     ReadsLiveSnapshots => "transfer::snapshots::snapshot_is_of_one_moment",
+    /// Stores the last outcome of a license in a bulk job, not the first.
+    OverwritesOutcomes => "bulk_jobs::jobs::first_outcome_is_kept",
     /// Moves the heartbeat of the clock without comparing it.
     MovesHeartbeatBlindly => "clock::heartbeat::racing_moves_have_one_winner",
     /// Starts the term again with each activation.

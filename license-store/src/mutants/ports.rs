@@ -7,8 +7,8 @@ use license_core::catalog::{PlanEntry, PlanVersion};
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
-    CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore, TransferStore,
-    UsageStore, WebhookStore,
+    BulkJobStore, CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore,
+    TransferStore, UsageStore, WebhookStore,
 };
 use license_core::usage::{Day, UsageTally};
 
@@ -313,6 +313,20 @@ impl Layer for Mutant {
             data.catalog = Arc::new(PlanCatalog::from_stored(catalog.revision(), products, plans));
         }
         Ok(outcome)
+    }
+
+    async fn settle_job_step(
+        &self,
+        id: &BulkJobId,
+        outcomes: &[(LicenseId, LicenseOutcome)],
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        if let (Flaw::OverwritesOutcomes, Some(job)) = (self.flaw, self.inner.data().jobs.get_mut(id)) {
+            for (license, _) in outcomes {
+                job.licenses.entry(license.clone()).and_modify(|outcome| *outcome = None);
+            }
+        }
+        self.inner.settle_job_step(id, outcomes, now).await
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

@@ -2,6 +2,7 @@
 
 mod activations;
 mod audit;
+mod bulk_jobs;
 mod catalog;
 mod events;
 mod licenses;
@@ -12,6 +13,7 @@ mod webhooks;
 
 pub(super) use activations::{activation_row, idle_plan, new_activation_row, plan_version};
 pub(super) use audit::audit_row;
+pub(super) use bulk_jobs::job_values;
 pub(super) use catalog::{plan_values, plan_version_values, product_values};
 pub(super) use events::event_row;
 pub(super) use licenses::{NEVER, NO_NOTICE, license_row, license_values, metadata_rows};

@@ -30,6 +30,7 @@ macro_rules! statements {
 mod activations;
 mod anomalies;
 mod audit;
+mod bulk_jobs;
 mod catalog;
 mod clock;
 mod compaction;
@@ -54,6 +55,7 @@ mod webhooks;
 pub(super) use activations::ActivationStatements;
 pub(super) use anomalies::AnomalyStatements;
 pub(super) use audit::AuditStatements;
+pub(super) use bulk_jobs::BulkJobStatements;
 pub(super) use catalog::CatalogStatements;
 pub(super) use clock::ClockStatements;
 pub(super) use compaction::CompactionStatements;
@@ -93,6 +95,7 @@ pub(super) struct Statements {
     pub(super) reports: ReportStatements,
     pub(super) tokens: TokenStatements,
     pub(super) audit: AuditStatements,
+    pub(super) bulk_jobs: BulkJobStatements,
     pub(super) clock: ClockStatements,
     pub(super) transfer: TransferStatements,
     pub(super) search: SearchStatements,
@@ -116,6 +119,7 @@ impl Statements {
             reports: ReportStatements::new::<D>(),
             tokens: TokenStatements::new::<D>(),
             audit: AuditStatements::new::<D>(),
+            bulk_jobs: BulkJobStatements::new::<D>(),
             clock: ClockStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
             search: SearchStatements::new::<D>(),

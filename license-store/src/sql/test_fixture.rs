@@ -52,6 +52,7 @@ pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<U
         by: None,
         idempotency: None,
         reason: None,
+        job: None,
     };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
     assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");

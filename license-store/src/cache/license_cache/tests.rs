@@ -97,6 +97,7 @@ fn context(expected_version: Option<u64>) -> CommandContext {
         by: None,
         idempotency: None,
         reason: None,
+        job: None,
     }
 }
 

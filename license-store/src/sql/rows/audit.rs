@@ -40,20 +40,23 @@ impl<R: SqlRow> Reader<'_, R> {
         Ok(Audited { sequence, entry: row.entry()? })
     }
 
-    fn entry(&self) -> Result<AuditEntry> {
+    pub(crate) fn actor(&self) -> Result<Actor> {
         let (kind, token, name) =
             (self.text("actor_kind")?, self.maybe_text("actor_token")?, self.maybe_text("actor_name")?);
         let principal = self.parse("actor_kind", name, |name| {
             Principal::from_stored(&kind, token.as_deref(), name).ok_or_else(|| unknown(&kind))
         })?;
-        let actor = Actor {
+        Ok(Actor {
             principal,
             request_id: self.maybe_text("request_id")?,
             address: self.maybe_parsed("address", str::parse::<IpAddr>)?,
-        };
+        })
+    }
+
+    fn entry(&self) -> Result<AuditEntry> {
         Ok(AuditEntry {
             at: self.time("at")?,
-            actor,
+            actor: self.actor()?,
             action: self.text("action")?,
             license_id: self.maybe_parsed("license_id", LicenseId::parse)?,
             token_id: self.maybe_parsed("token_id", TokenId::parse)?,

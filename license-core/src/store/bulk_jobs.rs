@@ -1,0 +1,56 @@
+//! The storage port of bulk jobs.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+use crate::access::Actor;
+use crate::bulk::{BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob};
+use crate::license::LicenseId;
+
+/// Stores bulk jobs and the outcome for each of their licenses.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait BulkJobStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores a job, its licenses and its audit entry, unless a job has the same idempotency key.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::AlreadyExists`] if the id is taken; nothing is written.
+    async fn create_job(&self, new: &NewBulkJob) -> Result<CreatedJob, StoreError>;
+
+    /// Returns the job with this id.
+    async fn get_job(&self, id: &BulkJobId) -> Result<Option<BulkJob>, StoreError>;
+
+    /// Cancels a job, as [`BulkJob::canceled`] decides, and writes the audit entry. Returns the job, or `None`
+    /// if there is none with this id.
+    async fn cancel_job(
+        &self,
+        id: &BulkJobId,
+        by: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BulkJob>, StoreError>;
+
+    /// Returns the next licenses of a running job, at most `limit`, by ascending id. The job is the one with
+    /// the lowest id above `after`, or else the lowest of all, so that jobs can take turns. Returns `None` if
+    /// no job runs.
+    async fn next_job_step(
+        &self,
+        after: Option<BulkJobId>,
+        limit: u32,
+    ) -> Result<Option<BulkJobStep>, StoreError>;
+
+    /// Stores outcomes. The first outcome of a license is kept. When no license is open, a running job is
+    /// completed at `now`. Outcomes for licenses that the job does not have are ignored.
+    async fn settle_job_step(
+        &self,
+        id: &BulkJobId,
+        outcomes: &[(LicenseId, LicenseOutcome)],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes the job that finished first, if that was before `before`, after its licenses: at most `limit`
+    /// licenses per call. Returns the number of deleted licenses and jobs. Call repeatedly until it returns 0.
+    async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}

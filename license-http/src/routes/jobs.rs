@@ -1,0 +1,171 @@
+//! `POST /api/v1/licenses/bulk` and `/api/v1/jobs`: one action on many licenses.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use license_core::bulk::{BulkAction, BulkJob, BulkProgress, LicenseOutcome};
+use license_core::error::ServiceError;
+use license_core::json::LicenseJson;
+use license_core::license::LicenseId;
+use license_core::limits;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::licenses::license_json;
+use crate::auth::Authenticated;
+use crate::extract::{Fields, IdempotencyHeader, JobPath, NoInput, NoQuery, value};
+use crate::problem::Problem;
+use crate::state::HttpState;
+use crate::wire;
+
+/// Licenses that a dry run shows.
+const SAMPLE: usize = 10;
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Job))]
+pub(crate) struct JobJson<'a> {
+    /// Id of the job.
+    id: &'a str,
+    /// Action on each license.
+    action: &'static str,
+    /// New plan of `move_plan`; null for other actions.
+    plan: Option<&'a str>,
+    /// Status.
+    status: &'static str,
+    /// Number of licenses.
+    total: u64,
+    /// Licenses that wait for the action.
+    open: u64,
+    /// Licenses that are as the action leaves them, also those that were so before.
+    done: u64,
+    /// Licenses that denied the action, by error code.
+    denied: BTreeMap<&'static str, u64>,
+    /// Ids that no license has.
+    not_found: u64,
+    /// Licenses whose rows are damaged. The server's log has the details.
+    failed: u64,
+    /// When it was created.
+    created_at: DateTime<Utc>,
+    /// When it was completed or canceled; null before.
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> From<&'a BulkJob> for JobJson<'a> {
+    fn from(job: &'a BulkJob) -> Self {
+        let BulkJob { id, action, status, created_at, finished_at, by: _, progress } = job;
+        let BulkProgress { open, outcomes: _ } = progress;
+        Self {
+            id: id.as_str(),
+            action: action.name(),
+            plan: action.plan(),
+            status: status.as_str(),
+            total: progress.total(),
+            open: *open,
+            done: progress.count(LicenseOutcome::Done),
+            denied: progress.denied().map(|(code, count)| (code.as_str(), count)).collect(),
+            not_found: progress.count(LicenseOutcome::NotFound),
+            failed: progress.count(LicenseOutcome::Failed),
+            created_at: *created_at,
+            finished_at: *finished_at,
+        }
+    }
+}
+
+/// The licenses that a job would change.
+#[derive(Serialize)]
+pub(crate) struct DryRunJson<'a> {
+    matched: usize,
+    sample: Vec<LicenseJson<'a>>,
+}
+
+pub(super) async fn create(
+    State(state): State<HttpState>,
+    Authenticated { actor, .. }: Authenticated,
+    IdempotencyHeader(key): IdempotencyHeader,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let mut fields = fields.only(&BULK_FIELDS)?;
+    let name = fields.require("action", value::text)?;
+    let plan = fields.take("plan", value::name)?;
+    let ids = fields.require("ids", read_ids)?;
+    let dry_run = fields.take("dry_run", value::boolean)?.unwrap_or_default();
+    let action = read_action(&name, plan)?;
+    if dry_run {
+        return sample(&state, &ids).await;
+    }
+    let created = state.services.bulk.create(action, ids, Some(&actor), key.as_ref()).await;
+    let created = created.map_err(Problem::from_body_error)?;
+    let location = format!("../jobs/{}", created.job.id);
+    let response = wire::json(StatusCode::ACCEPTED, &JobJson::from(&created.job));
+    Ok(wire::replayed(created.repeated, wire::with_location(response, location)))
+}
+
+/// Fields of a new job.
+pub(crate) const BULK_FIELDS: [&str; 4] = ["action", "plan", "ids", "dry_run"];
+
+fn read_action(name: &str, plan: Option<String>) -> Result<BulkAction, Problem> {
+    let has_plan = plan.is_some();
+    BulkAction::named(name, plan).ok_or_else(|| {
+        if !BulkAction::NAMES.contains(&name) {
+            let names = BulkAction::NAMES.join(", ");
+            Problem::invalid_field("action", format!("This must be one of {names}."))
+        } else if has_plan {
+            Problem::invalid_field("plan", "Only the action move_plan has a plan.")
+        } else {
+            Problem::invalid_field("plan", "The action move_plan needs the name of a plan.")
+        }
+    })
+}
+
+fn read_ids(field: &'static str, value: Value) -> Result<Vec<LicenseId>, Problem> {
+    let ids = value::list(field, value, (limits::BULK_JOB_IDS, "ids"), |field, text| {
+        LicenseId::parse(&text).map_err(|error| value::invalid(field, &error))
+    })?;
+    if ids.is_empty() {
+        return Err(Problem::invalid_field(field, "This list must have at least one id."));
+    }
+    Ok(ids)
+}
+
+/// Answers a dry run with the number of licenses that exist, and the first of them.
+async fn sample(state: &HttpState, ids: &[LicenseId]) -> Result<Response, Problem> {
+    let (mut matched, mut licenses) = (0, Vec::new());
+    let ids: std::collections::BTreeSet<_> = ids.iter().collect();
+    for id in ids {
+        match state.services.licenses.get(id).await {
+            Ok(license) => {
+                matched += 1;
+                if licenses.len() < SAMPLE {
+                    licenses.push(license);
+                }
+            }
+            Err(ServiceError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let now = state.services.now();
+    let sample = licenses.iter().map(|license| license_json(license, now)).collect();
+    Ok(wire::json(StatusCode::OK, &DryRunJson { matched, sample }))
+}
+
+pub(super) async fn get(
+    State(state): State<HttpState>,
+    JobPath(id): JobPath,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    let job = state.services.bulk.get(&id).await?;
+    Ok(wire::json(StatusCode::OK, &JobJson::from(&job)))
+}
+
+pub(super) async fn cancel(
+    State(state): State<HttpState>,
+    JobPath(id): JobPath,
+    Authenticated { actor, .. }: Authenticated,
+    _: NoInput,
+) -> Result<Response, Problem> {
+    let job = state.services.bulk.cancel(&id, &actor).await?;
+    Ok(wire::json(StatusCode::OK, &JobJson::from(&job)))
+}

@@ -1,0 +1,52 @@
+//! Runs bulk jobs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use license_core::job::{BackgroundJob, Shutdown};
+use license_core::service::BulkService;
+use tokio::time::{Instant, sleep};
+
+use super::rounds::{MIN_PAUSE, until};
+
+/// Licenses of one step. Each is a transaction.
+const STEP: u32 = 16;
+/// Interval at which a node looks for new jobs.
+pub(super) const EVERY: Duration = Duration::from_secs(1);
+
+/// Runs bulk jobs, a few licenses at a time. Running jobs take turns. A job that was interrupted continues.
+#[derive(Debug)]
+pub struct BulkJobsJob {
+    /// The service that runs them.
+    pub bulk: BulkService,
+}
+
+#[async_trait]
+impl BackgroundJob for BulkJobsJob {
+    fn name(&self) -> &'static str {
+        "bulk jobs"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        let Self { bulk } = *self;
+        let rounds = async {
+            let mut last = None;
+            loop {
+                let begun = Instant::now();
+                match bulk.run_step(last.take(), STEP).await {
+                    // As long as the step took, so that other writers can proceed.
+                    Ok(ran @ Some(_)) => {
+                        last = ran;
+                        sleep(begun.elapsed().max(MIN_PAUSE)).await;
+                    }
+                    Ok(None) => sleep(EVERY).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "a bulk job failed; it will be retried");
+                        sleep(EVERY).await;
+                    }
+                }
+            }
+        };
+        until(shutdown, rounds).await;
+    }
+}

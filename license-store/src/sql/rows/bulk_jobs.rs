@@ -1,0 +1,87 @@
+//! Rows of bulk jobs.
+
+use std::collections::BTreeMap;
+
+use license_core::access::{Actor, TokenId};
+use license_core::bulk::{
+    BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, LicenseOutcome, NewBulkJob,
+};
+use license_core::license::LicenseId;
+
+use super::reader::{Reader, micros, unknown};
+use crate::Result;
+use crate::sql::dialect::{SqlRow, Value};
+
+/// The parameters of a new job, in the order of the columns.
+pub(crate) fn job_values(new: &NewBulkJob) -> [Value<'_>; 13] {
+    let NewBulkJob { id, action, licenses: _, created_at, by, idempotency } = new;
+    let finished_at = (new.status() != BulkJobStatus::Running).then_some(*created_at);
+    let principal = by.as_ref().map(|by| &by.principal);
+    let address = by.as_ref().and_then(|by| by.address);
+    [
+        id.as_str().into(),
+        action.name().into(),
+        action.plan().into(),
+        new.status().as_str().into(),
+        created_at.timestamp_micros().into(),
+        micros(finished_at).into(),
+        principal.map(|principal| principal.kind()).into(),
+        principal.and_then(|principal| principal.token_id()).map(TokenId::as_str).into(),
+        principal.and_then(|principal| principal.name()).into(),
+        by.as_ref().and_then(|by| by.request_id.as_deref()).into(),
+        address.map(|address| address.to_string()).into(),
+        idempotency.as_ref().map(|asked| asked.key.as_bytes().as_slice()).into(),
+        idempotency.as_ref().map(|asked| asked.request.as_slice()).into(),
+    ]
+}
+
+impl<R: SqlRow> Reader<'_, R> {
+    pub(crate) fn job(&self) -> Result<BulkJob> {
+        Ok(BulkJob {
+            id: self.job_id()?,
+            action: self.job_action()?,
+            status: self.known("status", BulkJobStatus::parse)?,
+            created_at: self.time("created_at")?,
+            finished_at: self.maybe_time("finished_at")?,
+            by: self.job_actor()?,
+            progress: self.progress()?,
+        })
+    }
+
+    pub(crate) fn job_step(&self) -> Result<BulkJobStep> {
+        let rows: Vec<[String; 1]> = self.json("licenses")?;
+        let ids = rows.iter().map(|[id]| LicenseId::parse(id));
+        let licenses = ids.collect::<Result<_, _>>().map_err(|error| self.corrupt("licenses", error))?;
+        Ok(BulkJobStep { id: self.job_id()?, action: self.job_action()?, by: self.job_actor()?, licenses })
+    }
+
+    pub(crate) fn job_id(&self) -> Result<BulkJobId> {
+        self.parsed("id", BulkJobId::parse)
+    }
+
+    fn job_action(&self) -> Result<BulkAction> {
+        let (name, plan) = (self.text("action")?, self.maybe_text("plan")?);
+        self.parse("action", plan, |plan| BulkAction::named(&name, plan).ok_or_else(|| unknown(&name)))
+    }
+
+    fn job_actor(&self) -> Result<Option<Actor>> {
+        if self.maybe_text("actor_kind")?.is_some() { self.actor().map(Some) } else { Ok(None) }
+    }
+
+    fn progress(&self) -> Result<BulkProgress> {
+        let rows: Vec<(Option<String>, u64)> = self.json("outcomes")?;
+        let (mut open, mut outcomes) = (0, BTreeMap::new());
+        for (outcome, licenses) in rows {
+            match outcome {
+                None => open = licenses,
+                Some(text) => {
+                    let outcome = self.parse("outcomes", text, |text| {
+                        LicenseOutcome::from_stored(&text).ok_or_else(|| unknown(&text))
+                    })?;
+                    outcomes.insert(outcome, licenses);
+                }
+            }
+        }
+        Ok(BulkProgress { open, outcomes })
+    }
+}

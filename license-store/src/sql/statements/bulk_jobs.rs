@@ -1,0 +1,52 @@
+//! SQL on bulk jobs.
+
+const JOB: &str = "id, action, plan, status, created_at, finished_at, actor_kind, actor_token, actor_name, request_id, address";
+
+statements! {
+    BulkJobStatements {
+        insert: format!(
+            "INSERT INTO bulk_jobs ({JOB}, idempotency_key, request) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING RETURNING id"
+        ),
+        find_by_key: "SELECT id, request FROM bulk_jobs WHERE idempotency_key = $1",
+        insert_licenses: format!(
+            "INSERT INTO bulk_job_licenses (job_id, license_id) SELECT $2, value ->> 0 FROM {}",
+            D::items(1)
+        ),
+        /// A job with the number of its licenses by outcome.
+        get: format!(
+            "SELECT {JOB}, {} AS outcomes FROM bulk_jobs WHERE id = $1",
+            D::json_rows(
+                "outcome, licenses",
+                "SELECT outcome, COUNT(*) AS licenses FROM bulk_job_licenses WHERE job_id = bulk_jobs.id GROUP BY outcome"
+            )
+        ),
+        lock: format!("SELECT status FROM bulk_jobs WHERE id = $1{}", D::FOR_UPDATE),
+        finish: "UPDATE bulk_jobs SET status = $2, finished_at = $3 WHERE id = $1",
+        /// The running job after `$1`, with its next licenses, at most `$2`.
+        next_step: format!(
+            "SELECT {JOB}, {} AS licenses FROM bulk_jobs WHERE status = 'running' \
+             ORDER BY CASE WHEN id > $1 THEN 0 ELSE 1 END, id LIMIT 1",
+            D::json_rows(
+                "license_id",
+                "SELECT license_id FROM bulk_job_licenses WHERE job_id = bulk_jobs.id AND outcome IS NULL \
+                 ORDER BY license_id LIMIT $2 + 0"
+            )
+        ),
+        settle: format!(
+            "UPDATE bulk_job_licenses SET outcome = settled.outcome \
+             FROM (SELECT value ->> 0 AS license_id, value ->> 1 AS outcome FROM {}) AS settled \
+             WHERE bulk_job_licenses.job_id = $2 AND bulk_job_licenses.license_id = settled.license_id \
+             AND bulk_job_licenses.outcome IS NULL",
+            D::items(1)
+        ),
+        any_open: "SELECT license_id FROM bulk_job_licenses WHERE job_id = $1 AND outcome IS NULL LIMIT 1",
+        /// The job that finished first, if that was before `$1`.
+        first_finished: "SELECT id FROM bulk_jobs WHERE finished_at < $1 ORDER BY finished_at LIMIT 1",
+        delete_licenses:
+            "DELETE FROM bulk_job_licenses WHERE job_id = $1 AND license_id IN \
+             (SELECT license_id FROM bulk_job_licenses WHERE job_id = $1 ORDER BY license_id LIMIT $2 + 0) \
+             RETURNING license_id",
+        delete: "DELETE FROM bulk_jobs WHERE id = $1 RETURNING id",
+    }
+}

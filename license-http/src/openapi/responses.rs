@@ -93,7 +93,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     | ("Denied", "reasons" | "license" | "usage")
                     | ("Token", "token")
                     | ("Valid", "over_limit")
-                    | ("ValidLicense", "updatesUntil")
+                    | ("ValidLicense" | "DeniedLicense", "updatesUntil")
                     | ("Usage", "as_of")
                     | ("Validation", "license_id")
                     | ("WebhookEndpoint", "secret")
@@ -176,6 +176,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("Denied.error", one_of(DENIALS.map(DenialCode::as_str))),
         ("Valid.over_limit", constant(true)),
         ("ValidLicense.updatesUntil", time()),
+        ("DeniedLicense.updatesUntil", time()),
         ("Denied.reasons", array(one_of(DENIALS.map(DenialCode::as_str)))),
         ("Denied.license", named("DeniedLicense")),
         ("Denied.usage", named("SlotsUsed")),

@@ -75,9 +75,9 @@ pub(super) async fn list(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Problem> {
+    let now = state.services.now();
     let plans = state.services.catalog.reload().await?;
     let request = search::read_query(query, &plans)?;
-    let now = state.services.now();
     let found = state.services.search.search(&request).await?;
     let page = if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
         license_table::response(&found, now)?

@@ -209,7 +209,7 @@ async fn every_changing_route_is_audited() {
             .replace("{token_id}", &token_id)
             .replace("{job_id}", job["id"].as_str().unwrap())
             .replace("{email}", EMAIL)
-            .replace("{name}", if path.starts_with("/api/v1/products") { "editor" } else { "perpetual" });
+            .replace("{name}", if path.starts_with("/api/v1/products") { "painter" } else { "perpetual" });
         let target = match (method.as_str(), path) {
             ("DELETE", "/api/v1/licenses/{id}/grants") => format!("{target}?feature=a"),
             _ => target,
@@ -226,7 +226,7 @@ async fn every_changing_route_is_audited() {
             }
             ("POST", "/api/v1/licenses/{id}/blocked") => Some(json!({ "domain": "a.com" })),
             ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),
-            ("POST", "/api/v1/products") => Some(json!({ "name": "editor", "display_name": "Editor" })),
+            ("POST", "/api/v1/products") => Some(json!({ "name": "painter", "display_name": "Painter" })),
             ("PUT", "/api/v1/products/{name}") => Some(json!({ "display_name": "Editor X" })),
             ("POST", "/api/v1/plans") => {
                 Some(json!({ "name": "new", "max_domains": 1, "max_devices": 1, "term_days": 30 }))

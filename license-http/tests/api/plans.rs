@@ -21,15 +21,15 @@ async fn post(app: &TestApp, target: &str, body: &Value) -> Reply {
 
 fn pro() -> Value {
     json!({
-        "name": "pro", "product": "editor", "max_domains": 2, "max_devices": 3, "term_days": 365,
-        "features": { "export": true, "seats": 25 },
+        "name": "pro", "product": "painter", "max_domains": 2, "max_devices": 3,
+        "term": { "days": 365, "starts": "issue" }, "features": { "export": true, "seats": 25 },
     })
 }
 
-async fn with_editor() -> TestApp {
+async fn with_painter() -> TestApp {
     let app = TestApp::new().await;
-    let reply = post(&app, PRODUCTS, &json!({ "name": "editor", "display_name": "Editor" })).await;
-    assert_eq!((reply.status, reply.header("location")), (201, Some("products/editor")));
+    let reply = post(&app, PRODUCTS, &json!({ "name": "painter", "display_name": "Painter" })).await;
+    assert_eq!((reply.status, reply.header("location")), (201, Some("products/painter")));
     app
 }
 
@@ -39,14 +39,14 @@ fn names(list: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn products_are_created_changed_and_deleted() {
-    let app = with_editor().await;
-    let product = |shown: &str| json!({ "name": "editor", "display_name": shown, "created_at": NOW, "updated_at": NOW });
-    assert_eq!(app.get("/api/v1/products/editor").await.json(), product("Editor"));
-    assert_eq!(names(&app.get(PRODUCTS).await.json()), ["default", "editor"]);
-    let changed = app.put("/api/v1/products/editor", json!({ "display_name": "Editor X" })).await;
-    assert_eq!(changed.json(), product("Editor X"));
+    let app = with_painter().await;
+    let product = |shown: &str| json!({ "name": "painter", "display_name": shown, "created_at": NOW, "updated_at": NOW });
+    assert_eq!(app.get("/api/v1/products/painter").await.json(), product("Painter"));
+    assert_eq!(names(&app.get(PRODUCTS).await.json()), ["default", "editor", "painter"]);
+    let changed = app.put("/api/v1/products/painter", json!({ "display_name": "Painter X" })).await;
+    assert_eq!(changed.json(), product("Painter X"));
     assert_eq!(post(&app, PLANS, &pro()).await.status, 201);
-    let in_use = app.delete("/api/v1/products/editor").await;
+    let in_use = app.delete("/api/v1/products/painter").await;
     assert_eq!(in_use.fault(), (409, "PRODUCT_IN_USE".to_owned(), None));
     assert!(in_use.text().contains("it has the plans pro."), "{}", in_use.text());
     post(&app, PRODUCTS, &json!({ "name": "old", "display_name": "Old" })).await;
@@ -57,7 +57,7 @@ async fn products_are_created_changed_and_deleted() {
 
 #[tokio::test]
 async fn plan_has_every_field_and_is_changed_in_part() {
-    let app = with_editor().await;
+    let app = with_painter().await;
     let created = post(&app, PLANS, &pro()).await;
     assert_eq!((created.status, created.header("location")), (201, Some("plans/pro")), "{}", created.text());
     assert_eq!(created.header("etag"), Some("\"1\""));
@@ -92,11 +92,11 @@ async fn plan_has_every_field_and_is_changed_in_part() {
 
 #[tokio::test]
 async fn edit_leaves_sold_licenses_alone_until_they_are_moved() {
-    let app = with_editor().await;
+    let app = with_painter().await;
     post(&app, PLANS, &pro()).await;
     let license = app.issue_with(json!({ "plan": "pro", "customer_email": EMAIL, "max_domains": 7 })).await;
     let features = async || {
-        let verdict = app.validate(json!({ "key": license.key })).await.json();
+        let verdict = app.validate(json!({ "key": license.key, "product": "painter" })).await.json();
         verdict["license"]["features"].clone()
     };
     app.put("/api/v1/plans/pro", json!({ "max_devices": 9, "max_domains": 1, "features": { "seats": 5 } }))
@@ -108,7 +108,7 @@ async fn edit_leaves_sold_licenses_alone_until_they_are_moved() {
     assert_eq!(pinned(&sold), json!([1, 7, 3, ["max_domains"]]));
     assert_eq!(
         (&sold["product"], features().await),
-        (&json!("editor"), json!({ "export": true, "seats": 25 }))
+        (&json!("painter"), json!({ "export": true, "seats": 25 }))
     );
     let new = app.issue("pro").await;
     assert_eq!(pinned(&app.get(&new.path).await.json()), json!([2, 1, 9, []]));
@@ -128,7 +128,7 @@ async fn archived_plan_is_not_sold_and_its_licenses_go_on() {
     assert_eq!((archived.status, archived.json()["archived_at"].clone()), (200, json!(NOW)));
     let refused = app.create(json!({ "plan": "starter", "customer_email": EMAIL })).await;
     assert_eq!(refused.fault(), (422, "PLAN_ARCHIVED".to_owned(), Some("plan".to_owned())));
-    assert!(refused.text().contains("The available plans are: enterprise"), "{}", refused.text());
+    assert!(refused.text().contains("The available plans are: bound, boxed, "), "{}", refused.text());
     let other = app.issue("professional").await;
     let refused = app.put(&other.path, json!({ "plan": "starter" })).await;
     assert_eq!(refused.fault(), (422, "PLAN_ARCHIVED".to_owned(), Some("plan".to_owned())));
@@ -193,8 +193,8 @@ async fn managed_plan_is_read_only() {
 
 #[tokio::test]
 async fn repeated_create_is_answered_once() {
-    let app = with_editor().await;
-    let product = json!({ "name": "editor", "display_name": "Editor" });
+    let app = with_painter().await;
+    let product = json!({ "name": "painter", "display_name": "Painter" });
     post(&app, PLANS, &pro()).await;
     for (target, body, code) in [(PRODUCTS, product, "PRODUCT_EXISTS"), (PLANS, pro(), "PLAN_EXISTS")] {
         assert_eq!(post(&app, target, &body).await.fault(), (409, code.to_owned(), None));
@@ -220,7 +220,7 @@ async fn repeated_create_is_answered_once() {
 
 #[tokio::test]
 async fn bad_plans_name_the_field_and_what_is_accepted() {
-    let app = with_editor().await;
+    let app = with_painter().await;
     let fault = |status: u16, code: &str, field: &str| {
         (status, code.to_owned(), Some(field.to_owned()).filter(|field| !field.is_empty()))
     };
@@ -230,7 +230,7 @@ async fn bad_plans_name_the_field_and_what_is_accepted() {
         ("max_devices", json!(10_000_001), "INVALID_FIELD", "Max_devices must be at most 10000000."),
         ("domain_policy", json!("any"), "INVALID_FIELD", "expected `free_claim` or `registered_only`"),
         ("features", json!({ "a": 1.5 }), "INVALID_FIELD", "Features cannot be"),
-        ("product", json!("game"), "PRODUCT_UNKNOWN", "The products are: default, editor."),
+        ("product", json!("game"), "PRODUCT_UNKNOWN", "The products are: default, editor, painter."),
         ("name", json!("Pro"), "INVALID_FIELD", "The name of a plan must be 1 to 64"),
         ("name", json!(3), "INVALID_FIELD", "This must be a string, not a number."),
         ("version", json!(1), "INVALID_FIELD", "This field is unknown."),

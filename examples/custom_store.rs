@@ -1,7 +1,6 @@
 //! A license store of your own, complete, and the tests that prove it.
 //!
-//! Run it: `cargo run -p license-examples --example custom_store`
-//! Test it: `cargo test -p license-examples --example custom_store`
+//! Run or test it: `cargo run` or `cargo test`, with `-p license-examples --example custom_store`
 //!
 //! The store keeps a map of `LicenseRecord`s under a lock. A store for a database has the same shape: lock the
 //! license, read it, call `decide`, write the changes, commit. It repeats no rule.
@@ -34,8 +33,7 @@ struct Data {
     licenses: Licenses,
     used_keys: UsedKeys,
     settings: HashMap<String, Vec<u8>>,
-    /// The last batch of each writer.
-    batches: HashMap<WriterId, u64>,
+    last_batches: HashMap<WriterId, u64>,
 }
 
 /// A database has an index for this.
@@ -88,10 +86,10 @@ impl LicenseStore for MapStore {
     async fn record(&self, validations: &[Validation], batch: Option<BatchId>) -> Result<()> {
         let data = &mut *self.0.lock().await;
         if let Some(BatchId { writer, number }) = batch {
-            if data.batches.get(&writer).is_some_and(|last| number <= *last) {
+            if data.last_batches.get(&writer).is_some_and(|last| number <= *last) {
                 return Ok(());
             }
-            data.batches.insert(writer, number);
+            data.last_batches.insert(writer, number);
         }
         let fold = fold(validations);
         for id in fold.counters.keys() {

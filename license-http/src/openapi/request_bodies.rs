@@ -67,19 +67,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "required": ["key"],
             "examples": [{ "key": KEY, "fingerprint": "old-laptop" }],
         },
-        "NewJob": {
-            "properties": {
-                "action": about(one_of(BulkAction::NAMES), "Action on each license."),
-                "plan": about(nullable(text(limits::PLAN_NAME_BYTES)), "New plan, for `move_plan` only."),
-                "ids": about(
-                    with(nonempty(array(id("lic"))), "maxItems", limits::BULK_JOB_IDS),
-                    "Ids of the licenses. An id that occurs twice gets the action once.",
-                ),
-                "dry_run": { "type": "boolean", "description": "Whether to show the licenses only; false by default." },
-            },
-            "required": ["action", "ids"],
-            "examples": [{ "action": "suspend", "ids": ["lic_01kdvs0000aaaaaaaaaaaaaaaa"] }],
-        },
+        "NewJob": new_job(),
         "ActivationLabel": {
             "properties": {
                 "label": about(printable(limits::LABEL_BYTES),
@@ -235,6 +223,22 @@ fn reason() -> Value {
         printable(limits::REASON_BYTES),
         "Your reason, for the license, the events and the audit. Erasing the customer removes it.",
     )
+}
+
+fn new_job() -> Value {
+    json!({
+        "properties": {
+            "action": about(one_of(BulkAction::NAMES), "Action on each license."),
+            "plan": about(nullable(text(limits::PLAN_NAME_BYTES)), "New plan, for `move_plan` only."),
+            "ids": about(
+                with(nonempty(array(id("lic"))), "maxItems", limits::BULK_JOB_IDS),
+                "Ids of the licenses. An id that occurs twice gets the action once.",
+            ),
+            "dry_run": { "type": "boolean", "description": "Whether to show the licenses only; false by default." },
+        },
+        "required": ["action", "ids"],
+        "examples": [{ "action": "suspend", "ids": ["lic_01kdvs0000aaaaaaaaaaaaaaaa"] }],
+    })
 }
 
 fn batch() -> Value {

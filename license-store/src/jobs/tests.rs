@@ -74,7 +74,7 @@ async fn idle_devices_are_released_once() {
         let event = events.next().await.expect("an event").event;
         if event.event_type == EventType::ActivationReleased {
             assert_eq!(event.data["activation"]["name"], "gone");
-            assert_eq!(event.data["reason"], "idle");
+            assert_eq!(event.data["cause"], "idle");
             released += 1;
         }
     }

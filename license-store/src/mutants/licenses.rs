@@ -76,17 +76,15 @@ impl Mutant {
             (Flaw::ForgetsGrants, _) => self.spoiled(call, keep_view, |changes| {
                 Arc::make_mut(&mut changes.license).grants = Grants::default();
             }),
-            (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| {
-                changes.released.clear();
-            }),
+            (Flaw::ForgetsReleases, _) => self.spoiled(call, keep_view, |changes| changes.released.clear()),
             (Flaw::ForgetsBlocks, _) => self.spoiled(call, keep_view, |changes| {
                 Arc::make_mut(&mut changes.license).blocks = Blocks::default();
             }),
             (Flaw::OversellsByOne, Command::Activate(_)) => {
-                let fewer_used = |_: &LicenseRecord, view: &mut View| {
+                let fewer = |_: &LicenseRecord, view: &mut View| {
                     view.license.devices_used = view.license.devices_used.saturating_sub(1);
                 };
-                self.spoiled(call, fewer_used, |_| {})
+                self.spoiled(call, fewer, |_| {})
             }
             (Flaw::EvictsByAge, Command::Activate(_)) => {
                 let by_age = |record: &LicenseRecord, view: &mut View| {

@@ -108,6 +108,7 @@ impl Table {
         let grant = json!({ "feature": "a", "value": 1 });
         let many_grants = vec![grant.clone(); limits::GRANTS + 1];
         let deep = (0..limits::METADATA_DEPTH).fold(json!({}), |inner, _| json!({ "a": inner }));
+        let long_name = "x".repeat(limits::CUSTOMER_NAME_BYTES + 1);
         let long_email = format!("name@{0}.{0}.{0}.{0}.com", "a".repeat(62));
         assert!(long_email.len() > limits::EMAIL_BYTES);
         self.wrong(
@@ -126,16 +127,7 @@ impl Table {
                         json!("x".repeat(limits::PLAN_NAME_BYTES + 1)),
                     ],
                 ),
-                (
-                    "customer_name",
-                    "customer_name",
-                    vec![
-                        json!(1),
-                        json!(""),
-                        json!("a\0"),
-                        json!("x".repeat(limits::CUSTOMER_NAME_BYTES + 1)),
-                    ],
-                ),
+                ("customer_name", "customer_name", vec![json!(1), json!(""), json!("a\0"), json!(long_name)]),
                 (
                     "external_id",
                     "external_id",

@@ -1,6 +1,9 @@
 //! Cases for the methods of `BulkJobStore`.
 
-use license_core::bulk::*;
+use license_core::bulk::{
+    BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, CreatedJob, LicenseOutcome,
+    NewBulkJob,
+};
 
 use crate::conformance::audit::entries::{actor, all_entries};
 use crate::conformance::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use license_core::access::{Actor, TokenId};
+use license_core::access::{Actor, Principal, TokenId};
 use license_core::bulk::{
     BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, LicenseOutcome, NewBulkJob,
 };
@@ -25,9 +25,9 @@ pub(crate) fn job_values(new: &NewBulkJob) -> [Value<'_>; 13] {
         new.status().as_str().into(),
         created_at.timestamp_micros().into(),
         micros(finished_at).into(),
-        principal.map(|principal| principal.kind()).into(),
-        principal.and_then(|principal| principal.token_id()).map(TokenId::as_str).into(),
-        principal.and_then(|principal| principal.name()).into(),
+        principal.map(Principal::kind).into(),
+        principal.and_then(Principal::token_id).map(TokenId::as_str).into(),
+        principal.and_then(Principal::name).into(),
         by.as_ref().and_then(|by| by.request_id.as_deref()).into(),
         address.map(|address| address.to_string()).into(),
         idempotency.as_ref().map(|asked| asked.key.as_bytes().as_slice()).into(),

@@ -194,7 +194,8 @@ impl LicenseService {
     /// the last one in force wins.
     ///
     /// # Errors
-    /// Returns [`Denial::GrantEnded`] or [`Denial::GrantLimitReached`] as [`ServiceError::Denied`].
+    /// Returns [`Denial::GrantEnded`](crate::validation::Denial::GrantEnded) or
+    /// [`Denial::GrantLimitReached`](crate::validation::Denial::GrantLimitReached) as [`ServiceError::Denied`].
     pub async fn grant(&self, id: &LicenseId, grant: Grant) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::AddGrant(grant), None).await
     }
@@ -202,7 +203,7 @@ impl LicenseService {
     /// Removes a grant.
     ///
     /// # Errors
-    /// Returns [`Denial::GrantNotFound`] as [`ServiceError::Denied`] if there is no such grant.
+    /// Returns [`Denial::GrantNotFound`](crate::validation::Denial::GrantNotFound) as [`ServiceError::Denied`] if there is no such grant.
     pub async fn remove_grant(&self, id: &LicenseId, grant: GrantId) -> Result<KeyedLicense, ServiceError> {
         self.execute(id, &Command::RemoveGrant(grant), None).await
     }

@@ -221,6 +221,7 @@ fn handling() -> [Op; 5] {
     let changes = |op: Op| op.versioned().license().conflicts(&[DenialCode::LicenseRevoked]);
     let invalid = [
         DenialCode::PlanUnknown,
+        DenialCode::PlanArchived,
         DenialCode::DomainExempt,
         DenialCode::ExpiryTooFar,
         DenialCode::LicenseExpired,
@@ -232,7 +233,8 @@ fn handling() -> [Op; 5] {
             .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
             .idempotent()
             .conflicts(&[DenialCode::DomainLimitReached])
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
         changes(post(
             "/licenses/{id}/activations/{activation_id}/block",
             "blockActivation",
@@ -289,7 +291,7 @@ fn jobs() -> [Op; 3] {
             .answers_status(StatusCode::ACCEPTED, "Job", "The job, which runs now.")
             .idempotent()
             .with_header("Location")
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::PlanUnknown]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::PlanUnknown, DenialCode::PlanArchived]),
         get("/jobs/{job_id}", "getJob", "Get a job")
             .about("Finished jobs are kept for 30 days.")
             .answers("Job", "The job and its progress.")

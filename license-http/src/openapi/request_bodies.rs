@@ -229,7 +229,7 @@ fn new_job() -> Value {
     json!({
         "properties": {
             "action": about(one_of(BulkAction::NAMES), "Action on each license."),
-            "plan": about(nullable(text(limits::PLAN_NAME_BYTES)), "New plan, for `move_plan` only."),
+            "plan": about(text(limits::PLAN_NAME_BYTES), "New plan, for `move_plan` only."),
             "ids": about(
                 with(nonempty(array(id("lic"))), "maxItems", limits::BULK_JOB_IDS),
                 "Ids of the licenses. An id that occurs twice gets the action once.",

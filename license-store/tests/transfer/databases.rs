@@ -65,9 +65,9 @@ async fn identical(from: &Server, into: &Server, keys: ExportKeys) {
     assert_eq!(report.rollups, 12, "of those that were used");
     let sum = report.imported + report.activations + report.rollups;
     assert_eq!(
-        1 + 1 + 1 + 2 + sum,
+        1 + 1 + 1 + 3 + sum,
         lines,
-        "the export, a form of keys, a product, two plans, and a line for each"
+        "the export, a form of keys, a product, three plans, and a line for each"
     );
     assert!(into.export(keys).await == exported, "the second export is the first one, byte by byte");
     let (report, faults) = into.import(&exported, ImportOptions::default()).await;

@@ -28,7 +28,7 @@ async fn key_sealed_with_other_secret_ends_the_import() {
             .expect("nothing is opened before all lines of a license are there");
     }
     let error = importer.finish().await.expect_err("no key opens");
-    assert!(matches!(error, ServiceError::OtherSecret { line: 5 }), "{error}");
+    assert!(matches!(error, ServiceError::OtherSecret { line: 6 }), "{error}");
 }
 
 /// Imported keys match exactly, never replace a key of this server, and are shown unchanged.

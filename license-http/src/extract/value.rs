@@ -1,6 +1,7 @@
 //! Parsers of single JSON values. Their errors name the field and never repeat the value, which may be a key.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use license_core::license::Expiry;
@@ -74,6 +75,24 @@ pub(crate) fn items<T>(
     }
     let item = |(index, value)| parse(&format!("{field}[{index}]"), value);
     values.into_iter().enumerate().map(item).collect()
+}
+
+/// Reads a whole number. JSON has one type of number: 3.0 is 3.
+pub(crate) fn whole(field: &'static str, value: Value, range: RangeInclusive<u32>) -> Result<u32, Problem> {
+    let number = match value {
+        Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0),
+        other => return Err(wrong_type(field, "a whole number", &other)),
+    };
+    let (least, most) = (*range.start(), *range.end());
+    let within = number.filter(|number| (f64::from(least)..=f64::from(most)).contains(number));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within its bounds"
+    )]
+    within.map(|number| number as u32).ok_or_else(|| {
+        Problem::invalid_field(field, format!("This must be a whole number from {least} to {most}."))
+    })
 }
 
 /// Reads a time, or null for never.

@@ -114,7 +114,7 @@ fn period(name: &str, values: &[&'static str]) -> Value {
             "months": whole(1, limits::PLAN_MONTHS),
             "years": whole(1, limits::PLAN_YEARS),
         },
-        "oneOf": [{ "required": ["days"] }, { "required": ["months"] }, { "required": ["years"] }],
+        "minProperties": 1,
         "additionalProperties": false,
     });
     schema["properties"][name] = one_of(values.iter().copied());

@@ -44,19 +44,5 @@ pub(super) async fn create(
 }
 
 fn read_count(field: &'static str, value: Value) -> Result<u32, Problem> {
-    let number = match value {
-        // JSON has one type of number: 3.0 is 3.
-        Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0),
-        other => return Err(value::wrong_type(field, "a whole number", &other)),
-    };
-    let within = number.filter(|number| (1.0..=f64::from(limits::BATCH_LICENSES)).contains(number));
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "whole, and within its bounds"
-    )]
-    within.map(|number| number as u32).ok_or_else(|| {
-        let detail = format!("This must be a whole number from 1 to {}.", limits::BATCH_LICENSES);
-        Problem::invalid_field(field, detail)
-    })
+    value::whole(field, value, 1..=limits::BATCH_LICENSES)
 }

@@ -105,12 +105,12 @@ fn read_request(fields: Fields, search: &SearchService) -> Result<SearchRequest,
             before: fields.take("expires_before", one_of("an RFC 3339 time", parse_time))?,
             from: fields.take("expires_after", one_of("an RFC 3339 time", parse_time))?,
         },
-        never_activated: fields.take("never_activated", read_bool)?,
+        never_activated: fields.take("never_activated", value::boolean)?,
         last_validated: SearchRange {
             before: fields.take("last_validated_before", one_of(DATE, Day::parse))?,
             from: fields.take("last_validated_after", one_of(DATE, Day::parse))?,
         },
-        at_limit: fields.take("at_limit", read_bool)?,
+        at_limit: fields.take("at_limit", value::boolean)?,
     };
     let sort = fields.take("sort", one_of(SORTS, SearchSort::parse))?;
     Ok(SearchRequest {
@@ -167,20 +167,8 @@ fn one_of<T>(
     }
 }
 
-fn read_bool(field: &'static str, value: Value) -> Result<bool, Problem> {
-    match value {
-        Value::Bool(flag) => Ok(flag),
-        other => Err(value::wrong_type(field, "true or false", &other)),
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "readers of fields take the value")]
 fn read_page_limit(field: &'static str, value: Value) -> Result<u32, Problem> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| (1..=limits::PAGE_ITEMS).contains(number)).ok_or_else(|| {
-        let detail = format!("This must be a whole number from 1 to {}.", limits::PAGE_ITEMS);
-        Problem::invalid_field(field, detail)
-    })
+    value::whole(field, value, 1..=limits::PAGE_ITEMS)
 }
 
 /// Reads members of the metadata to search for. Only short texts are indexed.

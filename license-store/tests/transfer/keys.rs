@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use license_core::access::{Actor, Principal};
+use license_core::access::{Actor, AuditFilter, Principal};
 use license_core::command::LicenseSpec;
 use license_core::error::ServiceError;
 use license_core::key::ImportedKeyFormat;
@@ -10,6 +10,7 @@ use license_core::license::CustomerEmail;
 use license_core::service::{
     Deactivated, ExportKeys, ImportOptions, ImportReport, SlotHolder, ValidateRequest,
 };
+use license_core::store::{AuditStore, PageRequest};
 use license_core::validation::Verdict;
 
 use super::server::{HEX, OTHER, line, server, server_with};
@@ -87,4 +88,24 @@ async fn imported_keys_are_validated_exactly() {
     let options = ImportOptions { key_formats: vec![other], ..ImportOptions::default() };
     let error = server.services.transfer.import(options).await.expect_err("the name has a pattern");
     assert_eq!(error.to_string(), "the key format any already has another pattern");
+}
+
+/// A format that an import declares is audited with its actor, once.
+#[tokio::test]
+async fn declared_format_is_audited_once() {
+    let server = server(HEX, 41).await;
+    let by = Actor::new(Principal::CommandLine);
+    let format = ImportedKeyFormat::new("old-shop", "[A-Z]{4}-[0-9]{4}").expect("a format");
+    for _ in 0..2 {
+        let options = ImportOptions {
+            key_formats: vec![format.clone()],
+            by: Some(Arc::new(by.clone())),
+            ..ImportOptions::default()
+        };
+        server.import("", options).await;
+    }
+    let page = PageRequest { after: None, limit: 9 };
+    let entries = server.store.list_audit(&AuditFilter::default(), &page).await.expect("the audit log").items;
+    let entries: Vec<_> = entries.iter().map(|one| (one.entry.action.as_str(), &one.entry.actor)).collect();
+    assert_eq!(entries, [("key_format.declare", &by)]);
 }

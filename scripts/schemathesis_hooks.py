@@ -151,18 +151,12 @@ def fit_search(filters):
             filters[name] = value
 
 
-def is_valid(case):
-    """Returns whether every part of the request matches the schema."""
-    parts = [case.meta.generation, *case.meta.components.values()]
-    return all(part.mode.is_positive for part in parts)
-
-
 @schemathesis.hook
 def before_call(context, case, kwargs):
     # The built-in plans stay available, because other calls need them.
     if case.operation.path.endswith("/archive") and case.path_parameters.get("name") in PLANS:
         case.path_parameters["name"] = "unknown"
-    if isinstance(case.body, dict) and is_valid(case):
+    if isinstance(case.body, dict) and case.meta.generation.mode.is_positive:
         fit_valid(case.operation.path, case.body)
     if case.query and case.meta.generation.mode.is_positive and case.operation.path.endswith(("/licenses", "/customers")):
         fit_search(case.query)

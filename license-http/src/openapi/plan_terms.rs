@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::schema::{about, nullable, one_of, text, whole};
 
-/// Returns the schema of each field that a request can have, in the order of the core.
+/// Returns the schema of each field that a request can have, in the order of the core, without the short form of
+/// the term, which is for files.
 pub(super) fn plan_inputs() -> impl Iterator<Item = (&'static str, Value)> {
-    Plan::fields().iter().map(|name| (*name, plan_field(name)))
+    Plan::fields().iter().filter(|name| **name != "term_days").map(|name| (*name, plan_field(name)))
 }
 
 /// Returns the schema of each field of an answer. An answer has no short forms.
@@ -42,7 +43,6 @@ fn plan_field(name: &str) -> Value {
             "How long a new license is valid, and how long a renewal adds: one of days, months and years. It starts with \
              the issue, or with the first valid answer. Null if licenses never expire.",
         ),
-        "term_days" => about(nullable(days(1)), "Short form of `term` in days."),
         "grace_days" => about(days(0), "Days after expires_at during which licenses stay valid."),
         "domain_policy" => about(
             one_of(["free_claim", "registered_only"]),

@@ -169,9 +169,9 @@ fn catalog() -> [(String, Value); 4] {
     });
     let new_plan = plan(
         [("name", name("Name of the plan. It never changes."))],
-        &["name", "max_domains", "max_devices", "term_days"],
+        &["name", "max_domains", "max_devices", "term"],
         json!({
-            "name": "pro", "max_domains": 2, "max_devices": 3, "term_days": 365,
+            "name": "pro", "max_domains": 2, "max_devices": 3, "term": { "days": 365 },
             "features": { "export": true, "seats": 25 },
         }),
     );

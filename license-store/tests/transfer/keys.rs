@@ -10,7 +10,7 @@ use license_core::license::CustomerEmail;
 use license_core::service::{
     Deactivated, ExportKeys, ImportOptions, ImportReport, SlotHolder, ValidateRequest,
 };
-use license_core::store::{AuditStore, PageRequest};
+use license_core::store::PageRequest;
 use license_core::validation::Verdict;
 
 use super::server::{HEX, OTHER, line, server, server_with};

@@ -142,6 +142,7 @@ def fit_search(filters):
         filters.pop(name, None)
     for name, value in [
         ("product", "default"),
+        ("external_id", "order-1"),
         ("email_prefix", "dev"),
         ("email_domain", "example.com"),
         ("last_validated_before", "2026-01-01"),

@@ -22,8 +22,8 @@ impl Erasure {
     }
 
     /// Replaces the address in the data of an event. If the address is found, also removes the metadata,
-    /// the name and reasons, and returns `true`. A name without an address counts as found, because it may be that
-    /// of the customer.
+    /// the name and reasons, and returns `true`. A name without an address counts as found, because it may
+    /// be that of the customer.
     pub fn erase_from_event(&self, data: &mut Value) -> bool {
         let found = self.erase_from(data) | has_name_only(data);
         if found {

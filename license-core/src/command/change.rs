@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::audit::changed_fields;
-use super::lifecycle::{refuse_revoked, reinstate, revoke, supported_time, suspend};
-use super::term::{move_updates, set_expiry, start_term};
+use super::lifecycle::{refuse_revoked, reinstate, revoke, suspend};
+use super::term::{move_updates, set_expiry, start_term, supported_time};
 use super::{Draft, FormerCustomer};
 use crate::builder::optional_setters;
 use crate::catalog::{Limit, Plan, PlanCatalog, PlanVersion};

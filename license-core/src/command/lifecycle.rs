@@ -1,6 +1,5 @@
 //! Suspends, reinstates, renews, erases customers and revokes licenses, and rotates keys.
 
-use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
 
 use super::Draft;
@@ -10,7 +9,6 @@ use crate::catalog::PlanCatalog;
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{LicenseState, Metadata};
-use crate::limits;
 use crate::validation::{Denial, plan_of};
 
 pub(super) fn suspend(draft: &mut Draft) -> Result<(), Denial> {
@@ -79,9 +77,4 @@ pub(super) fn rotate_key(draft: &mut Draft, digest: KeyDigest, sealed: &SealedKe
 
 pub(super) fn refuse_revoked(draft: &Draft) -> Result<(), Denial> {
     if draft.license.state == LicenseState::Revoked { Err(Denial::Revoked) } else { Ok(()) }
-}
-
-/// Returns the time if RFC 3339 can represent it.
-pub(super) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
-    time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
 }

@@ -1,11 +1,16 @@
 //! The start, the end and the renewal of a term and of an updates window.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
-use super::lifecycle::supported_time;
 use crate::catalog::{Period, Plan, anchor_day};
 use crate::license::License;
+use crate::limits;
 use crate::validation::Denial;
+
+/// Returns the time if RFC 3339 can represent it.
+pub(super) fn supported_time(time: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, Denial> {
+    time.filter(|time| (0..=limits::LAST_YEAR).contains(&time.year())).ok_or(Denial::TooFar)
+}
 
 /// Starts the term of the plan, and its updates window, at `at`.
 pub(crate) fn start_term(license: &mut License, plan: &Plan, at: DateTime<Utc>) -> Result<(), Denial> {

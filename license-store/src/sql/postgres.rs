@@ -160,6 +160,8 @@ impl Dialect for Postgres {
         )
     }
 
+    const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN", "QUERY PLAN");
+
     async fn fetch(
         &self,
         connection: &mut PgConnection,

@@ -9,7 +9,7 @@ use license_core::store::SearchQuery;
 use sqlx::SqlStr;
 
 use super::fragments::sql;
-use super::search_conditions::{Condition, conditions, numbered};
+use super::search_conditions::{Condition, Order, Parts, conditions, numbered};
 use crate::sql::dialect::{Dialect, Value};
 use crate::sql::rows::NEVER;
 
@@ -28,6 +28,8 @@ pub(crate) struct SearchSql<'a> {
 /// Where a statement reads licenses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
+    /// The only filter, whose index has the order of ids.
+    Ordered,
     /// Those of the filter with this index, which has few.
     Filter(usize),
     /// The next ones in the order of ids.
@@ -46,9 +48,15 @@ impl<'a> SearchSql<'a> {
         self.conditions.iter().any(|condition| condition.is_unique)
     }
 
-    /// Returns whether a probe of the filter with this index counts the licenses that match.
-    pub(crate) fn is_counted_by(&self, index: usize) -> bool {
-        self.conditions.len() == 1 && self.conditions[index].is_exact
+    /// Returns whether a probe of the only filter counts the licenses that match.
+    pub(crate) fn is_counted_by_probe(&self) -> bool {
+        self.conditions.len() == 1
+    }
+
+    /// Returns whether the [only filter](Source::Ordered) gives the page.
+    pub(crate) fn is_ordered(&self) -> bool {
+        let ordered = |one: &Condition<'_>| one.ids.is_some() && !matches!(one.order, Order::None);
+        matches!(self.conditions.as_slice(), [one] if ordered(one)) && !self.query.sort.is_by_end()
     }
 
     /// Returns whether a [window](Source::Window) can hold a page.
@@ -78,34 +86,17 @@ impl<'a> SearchSql<'a> {
     pub(crate) fn page<D: Dialect>(&self, details: &str, source: Source) -> (SqlStr, Vec<Value<'a>>) {
         let SearchQuery { sort, page, .. } = self.query;
         let mut values = vec![Value::from(i64::from(page.limit) + 1)];
-        let direction = if sort.is_descending() { "DESC" } else { "ASC" };
+        let direction = self.direction();
         let order = |end: &str, id: &str| {
             let by_end = if sort.is_by_end() { format!("{end} {direction}, ") } else { String::new() };
             format!("ORDER BY {by_end}{id} {direction}")
         };
-        let select = match self.conditions.as_slice() {
-            // The index of the only filter has the ids: no license need be read to sort them.
-            [Condition { ids: Some(ids), is_exact: true, values: own, .. }]
-                if source == Source::All && !sort.is_by_end() =>
-            {
-                // The limit keeps the planner from reading all licenses in the order of their ids instead.
-                let limit = if ids.contains(" < ?") || ids.contains(" <= ?") {
-                    format!(" LIMIT {}", i64::MAX)
-                } else {
-                    String::new()
-                };
-                let ids = numbered(&format!("{ids}{limit}"), own, &mut values);
-                let after = self.after(&mut values);
-                format!(
-                    "SELECT id AS page_id, 0 AS page_end FROM (SELECT license_id AS id FROM ({ids}) AS found) \
-                         AS licenses WHERE 1 = 1{after}"
-                )
-            }
-            _ => {
-                let from = self.from::<D>(source, &mut values);
-                let after = self.after(&mut values);
-                format!("SELECT licenses.id AS page_id, licenses.ends_at AS page_end FROM {from}{after}")
-            }
+        let select = if source == Source::Ordered {
+            self.ordered::<D>(&mut values)
+        } else {
+            let from = self.from::<D>(source, &mut values);
+            let after = self.after("licenses.id", &mut values);
+            format!("SELECT licenses.id AS page_id, licenses.ends_at AS page_end FROM {from}{after}")
         };
         let text = format!(
             "{details}({select} {} LIMIT $1 + 0) AS page CROSS JOIN licenses l \
@@ -114,6 +105,30 @@ impl<'a> SearchSql<'a> {
             order("page.page_end", "page.page_id")
         );
         (sql(text), values)
+    }
+
+    /// Selects a page of the only filter, as its index has the order.
+    fn ordered<D: Dialect>(&self, values: &mut Vec<Value<'a>>) -> String {
+        let Condition { ids, values: own, order, .. } = &self.conditions[0];
+        let Order::Parts(parts) = order else {
+            let ids = numbered(ids.as_deref().unwrap_or_default(), own, values);
+            let after = self.after("licenses.id", values);
+            return format!(
+                "SELECT id AS page_id, 0 AS page_end FROM (SELECT license_id AS id FROM ({ids}) AS found) \
+                 AS licenses WHERE 1 = 1{after}"
+            );
+        };
+        let Parts { each, each_values, of_part, of_part_values, id } = parts;
+        let each = format!("({}) AS found", numbered(each, each_values, values));
+        let of_part = numbered(of_part, of_part_values, values);
+        let (after, direction) = (self.after(id, values), self.direction());
+        let first = format!("SELECT {id} FROM {of_part}{after} ORDER BY {id} {direction} LIMIT $1 + 0");
+        let from = D::looked_up(&each, "licenses", "id", &format!("licenses.id IN ({first})"));
+        format!("SELECT DISTINCT licenses.id AS page_id, 0 AS page_end FROM {from}")
+    }
+
+    fn direction(&self) -> &'static str {
+        if self.query.sort.is_descending() { "DESC" } else { "ASC" }
     }
 
     /// Counts the licenses that match, up to the limit.
@@ -136,14 +151,14 @@ impl<'a> SearchSql<'a> {
                 looked_up(&format!("(SELECT DISTINCT license_id FROM ({ids} LIMIT {limit}) AS few) AS found"))
             }
             Source::Window => {
-                let after = self.after(values);
-                let direction = if self.query.sort.is_descending() { "DESC" } else { "ASC" };
+                let after = self.after("licenses.id", values);
+                let direction = self.direction();
                 looked_up(&format!(
                     "(SELECT id AS license_id FROM licenses WHERE 1 = 1{after} ORDER BY id {direction} \
                      LIMIT {WINDOW}) AS found"
                 ))
             }
-            Source::All => "licenses WHERE 1 = 1".to_owned(),
+            Source::All | Source::Ordered => "licenses WHERE 1 = 1".to_owned(),
         };
         let uses_index = source == Source::All && !self.query.sort.is_by_end();
         for condition in &self.conditions {
@@ -160,8 +175,8 @@ impl<'a> SearchSql<'a> {
         text
     }
 
-    /// The condition that skips earlier pages.
-    fn after(&self, values: &mut Vec<Value<'a>>) -> String {
+    /// The condition that skips earlier pages. `column` has the id.
+    fn after(&self, column: &str, values: &mut Vec<Value<'a>>) -> String {
         let Some(cursor) = &self.query.page.after else { return String::new() };
         let sign = if self.query.sort.is_descending() { "<" } else { ">" };
         let id = cursor.id.as_str().into();
@@ -170,7 +185,7 @@ impl<'a> SearchSql<'a> {
             let condition = format!(" AND (licenses.ends_at, licenses.id) {sign} (?, ?)");
             numbered(&condition, &[end, id], values)
         } else {
-            numbered(&format!(" AND licenses.id {sign} ?"), &[id], values)
+            numbered(&format!(" AND {column} {sign} ?"), &[id], values)
         }
     }
 }

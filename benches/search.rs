@@ -91,7 +91,9 @@ impl Filled {
             for (n, word) in words.iter().enumerate() {
                 let next = words.get(n + 1).copied().unwrap_or_default();
                 match *word {
-                    "INDEX" | "using" if next.starts_with("license") || next.starts_with("activations_by_v") => {
+                    "INDEX" | "using"
+                        if next.starts_with("license") || next.starts_with("activations_by_v") =>
+                    {
                         names.insert(next.to_owned());
                     }
                     "on" if n > 0 && words[n - 1] == "Scan" && line.contains("Bitmap Index") => {
@@ -137,10 +139,10 @@ fn millis(took: Duration) -> String {
 
 async fn measure(name: &str, filled: &Filled) {
     println!("\n| {name} | sort | matches | first page | with count | indexes |\n|---|---|---|---|---|---|");
-    let one = SearchFilter { external_id: Some(external_id(4_711)), ..SearchFilter::default() };
+    let one = SearchFilter { external_id: Some(external_id(4_712)), ..SearchFilter::default() };
     let one = filled.store.search(&query(one, SearchSort::NewestFirst)).await.expect("a page");
     let today = SystemClock.now().duration_trunc(chrono::Duration::minutes(1)).expect("a time");
-    for Search { name, filter, sort } in searches(&one.page.items[0].license, today) {
+    for Search { name, filter, sort } in searches(&one.page.items[0], today) {
         let query = query(filter, sort);
         let counted = SearchQuery { count: true, ..query.clone() };
         let (page, _) = best(|| filled.first_page(&query)).await;

@@ -4,8 +4,8 @@ use chrono::{DateTime, Duration, Utc};
 use license_core::catalog::Limit;
 use license_core::domain::DomainName;
 use license_core::license::{
-    Activation, ActivationId, Binding, CustomerEmail, EmailDomain, EmailPrefix, ExternalId, License,
-    LicenseState, Metadata, Status,
+    Activation, ActivationId, Binding, CustomerEmail, EmailDomain, EmailPrefix, ExternalId, Fingerprint,
+    License, LicenseDetail, LicenseState, Metadata, Status,
 };
 use license_core::store::{SearchFilter, SearchRange, SearchSort};
 use license_core::usage::Day;
@@ -86,7 +86,8 @@ fn shape(n: usize, license: &mut License, activations: &mut Vec<Activation>) {
             }
         }));
     }
-    let used = |kind: fn(&Binding) -> bool| activations.iter().filter(|one| kind(&one.binding)).count() as u64;
+    let used =
+        |kind: fn(&Binding) -> bool| activations.iter().filter(|one| kind(&one.binding)).count() as u64;
     license.devices_used = used(|binding| matches!(binding, Binding::Device(_)));
     license.domains_used = used(|binding| matches!(binding, Binding::Domain(_)));
 }
@@ -105,12 +106,13 @@ pub(crate) async fn fill(raw: &mut RawConnection, count: usize, now: DateTime<Ut
         "INSERT INTO license_metadata SELECT m.key, m.value, l.id FROM licenses l, {members} m ORDER BY 1, 2, 3"
     ))
     .await;
-    let now = now.timestamp_micros();
+    let (now, step) = (now.timestamp_micros(), step.num_microseconds().expect("small"));
     raw.execute(&format!(
         "INSERT INTO license_counters SELECT id, 5, at, at / 86400000000 FROM (SELECT id, \
-         CASE WHEN created_at % 10 < 6 THEN {now} - created_at % 7 * 86400000000 \
-         ELSE created_at + ({now} - created_at) / 1000 * (created_at % 1000) END AS at \
-         FROM licenses WHERE activated_at IS NOT NULL) AS validated ORDER BY id"
+         CASE WHEN n % 10 < 6 THEN {now} - n * 7919 % 7 * 86400000000 \
+         ELSE created_at + ({now} - created_at) / 1000 * (n * 7919 % 1000) END AS at \
+         FROM (SELECT id, created_at, created_at / {step} AS n FROM licenses WHERE activated_at IS NOT NULL) \
+         AS numbered) AS validated ORDER BY id"
     ))
     .await;
     raw.settle().await;
@@ -127,9 +129,11 @@ pub(crate) struct Search {
     pub(crate) sort: SearchSort,
 }
 
-/// Returns each single filter with many and with few licenses, each sort, and some pairs. `one` is a license of the
-/// database.
-pub(crate) fn searches(one: &License, now: DateTime<Utc>) -> Vec<Search> {
+/// Returns each single filter with many and with few licenses, each sort, and some pairs. `detail` is a license of
+/// the database, with a domain and a device.
+pub(crate) fn searches(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<Search> {
+    let one = &*detail.license;
+    let [domain, device] = [&detail.domains[0].binding, &detail.devices[0].binding];
     let none = SearchFilter::default;
     let day = |days: i64| Day::of(now - Duration::days(days));
     let time = |days: i64| now - Duration::days(days);
@@ -151,11 +155,8 @@ pub(crate) fn searches(one: &License, now: DateTime<Utc>) -> Vec<Search> {
         ("email_prefix \"a\"", SearchFilter { email_prefix: prefix("a"), ..none() }),
         ("email_domain of a company", SearchFilter { email_domain: host("company17.example"), ..none() }),
         ("email_domain gmail.com", SearchFilter { email_domain: host("gmail.com"), ..none() }),
-        (
-            "domain",
-            SearchFilter { domain: Some(DomainName::parse("d0.s4711.example.com").expect("one")), ..none() },
-        ),
-        ("fingerprint", SearchFilter { fingerprint: Some(device(14_133)), ..none() }),
+        ("domain", SearchFilter { domain: DomainName::parse(domain.value()).ok(), ..none() }),
+        ("fingerprint", SearchFilter { fingerprint: Fingerprint::parse(device.value()).ok(), ..none() }),
         ("metadata, one order", SearchFilter { metadata: noted("order", order), ..none() }),
         ("metadata, a channel", SearchFilter { metadata: noted("channel", "web"), ..none() }),
         ("product", SearchFilter { product: plan("server"), ..none() }),
@@ -218,7 +219,10 @@ pub(crate) fn searches(one: &License, now: DateTime<Utc>) -> Vec<Search> {
         ("plan + expired", SearchFilter { plan: plan("starter"), ..ended.clone() }),
         ("email_prefix \"ada\" + active", SearchFilter { email_prefix: prefix("ada"), ..active.clone() }),
         ("product + at_limit", SearchFilter { product: plan("server"), at_limit: Some(true), ..none() }),
-        ("metadata, a channel + expired", SearchFilter { metadata: noted("channel", "web"), ..ended.clone() }),
+        (
+            "metadata, a channel + expired",
+            SearchFilter { metadata: noted("channel", "web"), ..ended.clone() },
+        ),
         (
             "email_domain + never_activated",
             SearchFilter { email_domain: host("gmail.com"), never_activated: Some(true), ..none() },

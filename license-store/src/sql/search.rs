@@ -44,16 +44,14 @@ impl<'a, D: Dialect> Search<'a, D> {
     }
 
     async fn page(&mut self, source: Source) -> Result<Vec<LicenseDetail>> {
-        if self.sql.is_ordered() {
-            return self.page_of(Source::Ordered).await;
-        }
-        if source == Source::All && !self.sql.is_unique() && self.sql.has_window() {
+        let has_order = self.sql.is_unique() || self.sql.is_ordered();
+        if source == Source::All && !has_order && self.sql.has_window() {
             let items = self.page_of(Source::Window).await?;
             if items.len() > self.limit as usize {
                 return Ok(items);
             }
         }
-        self.page_of(source).await
+        self.page_of(if self.sql.has_single_filter() { Source::Ids } else { source }).await
     }
 
     async fn page_of(&mut self, source: Source) -> Result<Vec<LicenseDetail>> {
@@ -63,10 +61,10 @@ impl<'a, D: Dialect> Search<'a, D> {
 
     /// Returns the filter with the fewest licenses, and how many those are, up to the limit of the count.
     async fn fewest(&mut self) -> Result<Option<(usize, u64)>> {
-        let Some((sql, values, probed)) = self.sql.probe() else { return Ok(None) };
+        let Some((sql, values)) = self.sql.probe() else { return Ok(None) };
         let rows = self.fetch(&sql, &values).await?;
         let counts = rows.all("licenses", "", |row| row.count("n"))?;
-        Ok(probed.into_iter().zip(counts).min_by_key(|(_, count)| *count))
+        Ok(counts.into_iter().enumerate().min_by_key(|(_, count)| *count))
     }
 
     async fn count(&mut self, source: Source) -> Result<u64> {
@@ -112,7 +110,9 @@ impl<D: Dialect> SearchStore for SqlStore<D> {
             return Ok(SearchPage { page: Page::default(), total });
         }
         self.catch_up().await;
-        self.database.limited(async { Search::begin(&self.database, query).await?.run(query.count).await }).await
+        self.database
+            .limited(async { Search::begin(&self.database, query).await?.run(query.count).await })
+            .await
     }
 
     async fn list_customers(&self, query: &CustomerQuery) -> Result<Page<CustomerSummary, CustomerEmail>> {

@@ -20,7 +20,7 @@ pub(super) struct Condition<'a> {
     pub(super) plain: String,
     pub(super) values: Vec<Value<'a>>,
     /// Selects the ids of all licenses that match, by an index.
-    pub(super) ids: Option<String>,
+    pub(super) ids: String,
     pub(super) order: Order<'a>,
     /// Whether at most one license matches.
     pub(super) is_unique: bool,
@@ -28,7 +28,7 @@ pub(super) struct Condition<'a> {
 
 /// How an index gives the ids of a filter in their order.
 pub(super) enum Order<'a> {
-    /// It does not.
+    /// It does not: the ids must be sorted.
     None,
     /// `ids` are in the order of an index.
     Index,
@@ -54,7 +54,8 @@ impl<'a> Parts<'a> {
         (from, to): (i64, i64),
         (condition, of_part_values): (&str, Vec<Value<'a>>),
     ) -> Self {
-        let least = |from| format!("SELECT MIN({part}) AS part FROM {table} t WHERE {part} {from} AND {part} <= ?");
+        let least =
+            |from| format!("SELECT MIN({part}) AS part FROM {table} t WHERE {part} {from} AND {part} <= ?");
         let (first, next) = (least(">= ?"), least("> parts.part"));
         // Looks up the next part in the index instead of reading all of the one before.
         let each = format!(
@@ -69,7 +70,7 @@ impl<'a> Parts<'a> {
 impl<'a> Condition<'a> {
     /// A condition on columns, each written as `licenses.NAME`, with an index that has the order of ids.
     fn on(condition: &str, values: Vec<Value<'a>>) -> Self {
-        let ids = Some(format!("SELECT id AS license_id FROM licenses WHERE {condition}"));
+        let ids = format!("SELECT id AS license_id FROM licenses WHERE {condition}");
         let (indexed, plain) = (condition.to_owned(), condition.to_owned());
         Self { indexed, plain, values, ids, order: Order::Index, is_unique: false }
     }
@@ -89,7 +90,7 @@ impl<'a> Condition<'a> {
         let indexed = format!(
             "EXISTS (SELECT 1 FROM {table} t WHERE t.license_id = licenses.id AND {condition} LIMIT 1 OFFSET 0)"
         );
-        let ids = Some(format!("SELECT t.license_id FROM {table} t WHERE {condition}"));
+        let ids = format!("SELECT t.license_id FROM {table} t WHERE {condition}");
         Self { plain: indexed.clone(), indexed, values, ids, order: Order::Index, is_unique: false }
     }
 
@@ -107,7 +108,7 @@ impl<'a> Condition<'a> {
             of_part_values: Vec::new(),
             id: "t.license_id",
         });
-        let ids = has.ids.map(|ids| format!("SELECT DISTINCT license_id FROM ({ids} LIMIT {most}) AS held"));
+        let ids = format!("SELECT DISTINCT license_id FROM ({} LIMIT {most}) AS held", has.ids);
         Self { ids, order, ..has }
     }
 
@@ -117,7 +118,9 @@ impl<'a> Condition<'a> {
         let condition =
             format!("licenses.ends_at >= ? AND licenses.ends_at <= ?{}", state.unwrap_or_default());
         let values = vec![Value::from(first), last.into()];
-        let parts = (first / END_PART, last / END_PART);
+        // The last part has the perpetual licenses.
+        let last_part = NEVER / END_PART - i64::from(last < NEVER);
+        let parts = (first / END_PART, last_part.min(last / END_PART));
         let expression = format!("(t.ends_at / {END_PART})");
         let of_part = condition.replace("licenses.", "t.");
         let parts = Parts::numbered(("licenses", &expression, "t.id"), parts, (&of_part, values.clone()));
@@ -198,8 +201,7 @@ pub(super) fn conditions(SearchQuery { filter, at, .. }: &SearchQuery) -> Vec<Co
     }
     all.extend(never_activated.map(|never| {
         let is_null = if never { "IS NULL" } else { "IS NOT NULL" };
-        let condition = Condition::on(&format!("licenses.activated_at {is_null}"), Vec::new());
-        if never { condition } else { Condition { ids: None, ..condition } }
+        Condition::on(&format!("licenses.activated_at {is_null}"), Vec::new())
     }));
     if !last_validated.is_open() {
         let SearchRange { from, before } = last_validated;
@@ -212,10 +214,8 @@ pub(super) fn conditions(SearchQuery { filter, at, .. }: &SearchQuery) -> Vec<Co
         let order = Order::Parts(Parts::numbered(counters, days, ("1 = 1", Vec::new())));
         all.push(Condition { order, ..Condition::has("license_counters", condition, values) });
     }
-    all.extend(at_limit.map(|at_limit| {
-        let condition = Condition::on(&format!("licenses.at_limit = {}", i64::from(at_limit)), Vec::new());
-        if at_limit { condition } else { Condition { ids: None, ..condition } }
-    }));
+    let at_limit = at_limit.map(i64::from);
+    all.extend(at_limit.map(|flag| Condition::on(&format!("licenses.at_limit = {flag}"), Vec::new())));
     all
 }
 

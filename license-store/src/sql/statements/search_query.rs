@@ -28,8 +28,8 @@ pub(crate) struct SearchSql<'a> {
 /// Where a statement reads licenses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The only filter, whose index has the order of ids.
-    Ordered,
+    /// The ids of the only filter.
+    Ids,
     /// Those of the filter with this index, which has few.
     Filter(usize),
     /// The next ones in the order of ids.
@@ -53,10 +53,14 @@ impl<'a> SearchSql<'a> {
         self.conditions.len() == 1
     }
 
-    /// Returns whether the [only filter](Source::Ordered) gives the page.
+    /// Returns whether the ids of the only filter give the page: no license need be read to sort them.
+    pub(crate) fn has_single_filter(&self) -> bool {
+        self.conditions.len() == 1 && !self.is_unique() && !self.query.sort.is_by_end()
+    }
+
+    /// Returns whether an index has the order of the [only filter](Self::has_single_filter).
     pub(crate) fn is_ordered(&self) -> bool {
-        let ordered = |one: &Condition<'_>| one.ids.is_some() && !matches!(one.order, Order::None);
-        matches!(self.conditions.as_slice(), [one] if ordered(one)) && !self.query.sort.is_by_end()
+        self.has_single_filter() && !matches!(self.conditions[0].order, Order::None)
     }
 
     /// Returns whether a [window](Source::Window) can hold a page.
@@ -64,22 +68,19 @@ impl<'a> SearchSql<'a> {
         !self.query.sort.is_by_end() && !self.conditions.is_empty()
     }
 
-    /// Counts the licenses of each filter with an index, up to the limit. Returns the filters in the order of
-    /// the rows, which have the column `n`.
-    pub(crate) fn probe(&self) -> Option<(SqlStr, Vec<Value<'a>>, Vec<usize>)> {
-        let (mut values, mut selects, mut probed) = (Vec::new(), Vec::new(), Vec::new());
+    /// Counts the licenses of each filter, up to the limit. The rows are in the order of the filters and have
+    /// the column `n`.
+    pub(crate) fn probe(&self) -> Option<(SqlStr, Vec<Value<'a>>)> {
+        let (mut values, mut selects) = (Vec::new(), Vec::new());
         for (index, condition) in self.conditions.iter().enumerate() {
-            if let Some(ids) = &condition.ids {
-                let ids = numbered(ids, &condition.values, &mut values);
-                let limit = limits::SEARCH_COUNT + 1;
-                selects.push(format!(
-                    "SELECT {index} AS i, (SELECT COUNT(*) FROM ({ids} LIMIT {limit}) AS probed) AS n"
-                ));
-                probed.push(index);
-            }
+            let ids = numbered(&condition.ids, &condition.values, &mut values);
+            let limit = limits::SEARCH_COUNT + 1;
+            selects.push(format!(
+                "SELECT {index} AS i, (SELECT COUNT(*) FROM ({ids} LIMIT {limit}) AS probed) AS n"
+            ));
         }
         let text = format!("SELECT n FROM ({}) AS probes ORDER BY i", selects.join(" UNION ALL "));
-        (!probed.is_empty()).then(|| (sql(text), values, probed))
+        (!selects.is_empty()).then(|| (sql(text), values))
     }
 
     /// Selects a page. `details` selects its licenses.
@@ -91,8 +92,8 @@ impl<'a> SearchSql<'a> {
             let by_end = if sort.is_by_end() { format!("{end} {direction}, ") } else { String::new() };
             format!("ORDER BY {by_end}{id} {direction}")
         };
-        let select = if source == Source::Ordered {
-            self.ordered::<D>(&mut values)
+        let select = if source == Source::Ids {
+            self.page_of_ids::<D>(&mut values)
         } else {
             let from = self.from::<D>(source, &mut values);
             let after = self.after("licenses.id", &mut values);
@@ -107,11 +108,14 @@ impl<'a> SearchSql<'a> {
         (sql(text), values)
     }
 
-    /// Selects a page of the only filter, as its index has the order.
-    fn ordered<D: Dialect>(&self, values: &mut Vec<Value<'a>>) -> String {
+    /// Selects a page of the ids of the only filter.
+    fn page_of_ids<D: Dialect>(&self, values: &mut Vec<Value<'a>>) -> String {
         let Condition { ids, values: own, order, .. } = &self.conditions[0];
         let Order::Parts(parts) = order else {
-            let ids = numbered(ids.as_deref().unwrap_or_default(), own, values);
+            // The limit keeps the planner from reading all licenses in the order of their ids instead.
+            let all =
+                if matches!(order, Order::None) { format!(" LIMIT {}", i64::MAX) } else { String::new() };
+            let ids = numbered(&format!("{ids}{all}"), own, values);
             let after = self.after("licenses.id", values);
             return format!(
                 "SELECT id AS page_id, 0 AS page_end FROM (SELECT license_id AS id FROM ({ids}) AS found) \
@@ -146,7 +150,7 @@ impl<'a> SearchSql<'a> {
         let mut text = match source {
             Source::Filter(index) => {
                 let Condition { ids, values: own, .. } = &self.conditions[index];
-                let ids = numbered(ids.as_deref().unwrap_or_default(), own, values);
+                let ids = numbered(ids, own, values);
                 let limit = limits::SEARCH_COUNT + 1;
                 looked_up(&format!("(SELECT DISTINCT license_id FROM ({ids} LIMIT {limit}) AS few) AS found"))
             }
@@ -158,7 +162,7 @@ impl<'a> SearchSql<'a> {
                      LIMIT {WINDOW}) AS found"
                 ))
             }
-            Source::All | Source::Ordered => "licenses WHERE 1 = 1".to_owned(),
+            Source::All | Source::Ids => "licenses WHERE 1 = 1".to_owned(),
         };
         let uses_index = source == Source::All && !self.query.sort.is_by_end();
         for condition in &self.conditions {

@@ -1,5 +1,8 @@
 //! Implements `SearchStore`.
 
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
 use license_core::license::{CustomerEmail, CustomerName, LicenseDetail, Status};
 use license_core::limits;

@@ -122,13 +122,10 @@ impl<'a> Condition<'a> {
         let last_part = NEVER / END_PART - i64::from(last < NEVER);
         let parts = (first / END_PART, last_part.min(last / END_PART));
         let expression = format!("(t.ends_at / {END_PART})");
-        let of_part = condition.replace("licenses.", "t.");
+        let plain = condition.replace("licenses.ends_at", "(licenses.ends_at + 0)");
+        let of_part = plain.replace("licenses.", "t.");
         let parts = Parts::numbered(("licenses", &expression, "t.id"), parts, (&of_part, values.clone()));
-        Self {
-            plain: condition.replace("licenses.ends_at", "(licenses.ends_at + 0)"),
-            order: Order::Parts(parts),
-            ..Self::on(&condition, values)
-        }
+        Self { plain, order: Order::Parts(parts), ..Self::on(&condition, values) }
     }
 }
 

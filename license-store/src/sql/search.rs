@@ -12,7 +12,7 @@ use license_core::store::{
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::prelude::*;
-use super::statements::{SearchSql, Source, customers};
+use super::statements::{SearchSql, Source, WINDOWS, customers};
 use super::store::SqlStore;
 
 /// A search in one snapshot.
@@ -49,9 +49,11 @@ impl<'a, D: Dialect> Search<'a, D> {
     async fn page(&mut self, source: Source) -> Result<Vec<LicenseDetail>> {
         let has_order = self.sql.is_unique() || self.sql.is_ordered();
         if source == Source::All && !has_order && self.sql.has_window() {
-            let items = self.page_of(Source::Window).await?;
-            if items.len() > self.limit as usize {
-                return Ok(items);
+            for size in WINDOWS {
+                let items = self.page_of(Source::Window(size)).await?;
+                if items.len() > self.limit as usize {
+                    return Ok(items);
+                }
             }
         }
         self.page_of(if self.sql.has_single_filter() { Source::Ids } else { source }).await

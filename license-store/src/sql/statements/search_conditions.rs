@@ -36,7 +36,7 @@ pub(super) enum Order<'a> {
     Parts(Parts<'a>),
 }
 
-/// Parts of the licenses of a filter. There are few parts, so the first licenses of each are compared.
+/// Parts of the licenses of a filter. There are few parts, so the first license of each can be looked up.
 pub(super) struct Parts<'a> {
     /// Selects the parts as the column `part`.
     pub(super) each: String,

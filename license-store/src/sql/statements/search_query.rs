@@ -1,8 +1,9 @@
 //! Statements of one search.
 //!
-//! The licenses that match are few or many, and no planner knows how many. So each filter with an index is
-//! probed up to the limit of the count. If a filter has few licenses, those are read and sorted. Otherwise
-//! licenses are read in the requested order until the page is full.
+//! A single filter is read in the order of its index. With several, the licenses that match are few or many,
+//! and no planner knows how many. So each filter is probed up to the limit of the count. If a filter has few
+//! licenses, those are read and sorted. Otherwise licenses are read in the requested order until the page is
+//! full.
 
 use license_core::limits;
 use license_core::store::SearchQuery;
@@ -13,8 +14,8 @@ use super::search_conditions::{Condition, Order, Parts, conditions, numbered};
 use crate::sql::dialect::{Dialect, Value};
 use crate::sql::rows::NEVER;
 
-/// Licenses that are read before a search leaves the order to the planner.
-const WINDOW: u32 = 5_000;
+/// Licenses that are read before a search leaves the order to the planner. Often the first window has a page.
+pub(crate) const WINDOWS: [u32; 2] = [500, 5_000];
 /// The columns of `licenses` that conditions use.
 const COLUMNS: &str = "id, key_digest, state, product, plan, customer_email, customer_domain, external_id, \
     activated_at, at_limit, ends_at";
@@ -32,8 +33,8 @@ pub(crate) enum Source {
     Ids,
     /// Those of the filter with this index, which has few.
     Filter(usize),
-    /// The next ones in the order of ids.
-    Window,
+    /// So many next ones in the order of ids.
+    Window(u32),
     /// All, as the planner likes.
     All,
 }
@@ -123,11 +124,20 @@ impl<'a> SearchSql<'a> {
             );
         };
         let Parts { each, each_values, of_part, of_part_values, id } = parts;
-        let each = format!("({}) AS found", numbered(each, each_values, values));
-        let of_part = numbered(of_part, of_part_values, values);
-        let (after, direction) = (self.after(id, values), self.direction());
-        let first = format!("SELECT {id} FROM {of_part}{after} ORDER BY {id} {direction} LIMIT $1 + 0");
-        let from = D::looked_up(&each, "licenses", "id", &format!("licenses.id IN ({first})"));
+        let direction = self.direction();
+        let each = numbered(each, each_values, values);
+        let mut first = |limit: &str| {
+            let of_part = numbered(of_part, of_part_values, values);
+            let after = self.after(id, values);
+            format!("SELECT {id} FROM {of_part}{after} ORDER BY {id} {direction} LIMIT {limit}")
+        };
+        // The first n licenses are in the n parts that have the first of these licenses.
+        let each = format!(
+            "(SELECT part FROM (SELECT part, ({}) AS first FROM ({each}) AS found) AS found \
+             WHERE first IS NOT NULL ORDER BY first {direction} LIMIT $1 + 0) AS found",
+            first("1")
+        );
+        let from = D::looked_up(&each, "licenses", "id", &format!("licenses.id IN ({})", first("$1 + 0")));
         format!("SELECT DISTINCT licenses.id AS page_id, 0 AS page_end FROM {from}")
     }
 
@@ -154,12 +164,12 @@ impl<'a> SearchSql<'a> {
                 let limit = limits::SEARCH_COUNT + 1;
                 looked_up(&format!("(SELECT DISTINCT license_id FROM ({ids} LIMIT {limit}) AS few) AS found"))
             }
-            Source::Window => {
+            Source::Window(size) => {
                 let after = self.after("licenses.id", values);
                 let direction = self.direction();
                 looked_up(&format!(
                     "(SELECT id AS license_id FROM licenses WHERE 1 = 1{after} ORDER BY id {direction} \
-                     LIMIT {WINDOW}) AS found"
+                     LIMIT {size}) AS found"
                 ))
             }
             Source::All | Source::Ids => "licenses WHERE 1 = 1".to_owned(),

@@ -1,5 +1,7 @@
 //! Licenses to search among, and the filters to search with.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 use license_core::catalog::Limit;
 use license_core::domain::DomainName;
@@ -129,23 +131,44 @@ pub(crate) struct Search {
     pub(crate) sort: SearchSort,
 }
 
+fn none() -> SearchFilter {
+    SearchFilter::default()
+}
+
+fn name(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn prefix(text: &str) -> Option<EmailPrefix> {
+    Some(EmailPrefix::parse(text).expect("a prefix"))
+}
+
+fn host(text: &str) -> Option<EmailDomain> {
+    Some(EmailDomain::parse(text).expect("a host"))
+}
+
+fn noted(name: &str, value: &str) -> BTreeMap<String, String> {
+    [(name.to_owned(), value.to_owned())].into()
+}
+
 /// Returns each single filter with many and with few licenses, each sort, and some pairs. `detail` is a license of
 /// the database, with a domain and a device.
 pub(crate) fn searches(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<Search> {
+    let newest = |(name, filter)| Search { name, filter, sort: SearchSort::NewestFirst };
+    let mut all: Vec<_> = single(detail, now).into_iter().map(newest).collect();
+    all.extend(sorted(now));
+    all.extend(pairs(now).into_iter().map(newest));
+    all
+}
+
+fn single(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<(&'static str, SearchFilter)> {
     let one = &*detail.license;
     let [domain, device] = [&detail.domains[0].binding, &detail.devices[0].binding];
-    let none = SearchFilter::default;
     let day = |days: i64| Day::of(now - Duration::days(days));
     let time = |days: i64| now - Duration::days(days);
-    let plan = |name: &str| Some(name.to_owned());
-    let prefix = |text: &str| Some(EmailPrefix::parse(text).expect("a prefix"));
-    let host = |text: &str| Some(EmailDomain::parse(text).expect("a host"));
-    let noted = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
     let order = one.metadata.as_map()["order"].as_str().expect("a text");
     let expired = SearchRange { from: None, before: Some(now) };
-    let mut all = Vec::new();
-    let mut add = |name, sort, filter| all.push(Search { name, filter, sort });
-    for (name, filter) in [
+    vec![
         ("none", none()),
         ("key", SearchFilter { key: Some(one.key_digest), ..none() }),
         ("external_id", SearchFilter { external_id: one.external_id.clone(), ..none() }),
@@ -159,9 +182,9 @@ pub(crate) fn searches(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<Search
         ("fingerprint", SearchFilter { fingerprint: Fingerprint::parse(device.value()).ok(), ..none() }),
         ("metadata, one order", SearchFilter { metadata: noted("order", order), ..none() }),
         ("metadata, a channel", SearchFilter { metadata: noted("channel", "web"), ..none() }),
-        ("product", SearchFilter { product: plan("server"), ..none() }),
-        ("plan of many", SearchFilter { plan: plan("starter"), ..none() }),
-        ("plan of few", SearchFilter { plan: plan("nonprofit"), ..none() }),
+        ("product", SearchFilter { product: name("server"), ..none() }),
+        ("plan of many", SearchFilter { plan: name("starter"), ..none() }),
+        ("plan of few", SearchFilter { plan: name("nonprofit"), ..none() }),
         ("status active", SearchFilter { status: Some(Status::Active), ..none() }),
         ("status expired", SearchFilter { status: Some(Status::Expired), ..none() }),
         ("status suspended", SearchFilter { status: Some(Status::Suspended), ..none() }),
@@ -193,32 +216,42 @@ pub(crate) fn searches(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<Search
             "last_validated on a day",
             SearchFilter { last_validated: range(Some(day(20)), Some(day(19))), ..none() },
         ),
-    ] {
-        add(name, SearchSort::NewestFirst, filter);
-    }
-    for (name, filter) in [
+    ]
+}
+
+fn sorted(now: DateTime<Utc>) -> Vec<Search> {
+    let mut all = Vec::new();
+    let mut add = |name, sort, filter| all.push(Search { name, filter, sort });
+    let expired = SearchRange { from: None, before: Some(now) };
+    for (title, filter) in [
         ("none", none()),
-        ("product", SearchFilter { product: plan("server"), ..none() }),
-        ("plan of many", SearchFilter { plan: plan("starter"), ..none() }),
-        ("plan of few", SearchFilter { plan: plan("nonprofit"), ..none() }),
+        ("product", SearchFilter { product: name("server"), ..none() }),
+        ("plan of many", SearchFilter { plan: name("starter"), ..none() }),
+        ("plan of few", SearchFilter { plan: name("nonprofit"), ..none() }),
         ("status active", SearchFilter { status: Some(Status::Active), ..none() }),
         ("status expired", SearchFilter { status: Some(Status::Expired), ..none() }),
         ("status revoked", SearchFilter { status: Some(Status::Revoked), ..none() }),
     ] {
         for sort in [SearchSort::OldestFirst, SearchSort::EarliestEnd, SearchSort::LatestEnd] {
-            add(name, sort, filter.clone());
+            add(title, sort, filter.clone());
         }
     }
     for sort in [SearchSort::EarliestEnd, SearchSort::LatestEnd] {
         add("expires_after now", sort, SearchFilter { expires: range(Some(now), None), ..none() });
         add("expires_before now", sort, SearchFilter { expires: expired, ..none() });
     }
+    all
+}
+
+fn pairs(now: DateTime<Utc>) -> Vec<(&'static str, SearchFilter)> {
+    let half_a_year = now - Duration::days(180);
+    let year = Day::of(now - Duration::days(365));
     let active = SearchFilter { status: Some(Status::Active), ..none() };
     let ended = SearchFilter { status: Some(Status::Expired), ..none() };
-    for (name, filter) in [
-        ("plan + expired", SearchFilter { plan: plan("starter"), ..ended.clone() }),
+    vec![
+        ("plan + expired", SearchFilter { plan: name("starter"), ..ended.clone() }),
         ("email_prefix \"ada\" + active", SearchFilter { email_prefix: prefix("ada"), ..active.clone() }),
-        ("product + at_limit", SearchFilter { product: plan("server"), at_limit: Some(true), ..none() }),
+        ("product + at_limit", SearchFilter { product: name("server"), at_limit: Some(true), ..none() }),
         (
             "metadata, a channel + expired",
             SearchFilter { metadata: noted("channel", "web"), ..ended.clone() },
@@ -229,14 +262,11 @@ pub(crate) fn searches(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<Search
         ),
         (
             "active + last_validated_before a year ago",
-            SearchFilter { last_validated: range(None, Some(day(365))), ..active.clone() },
+            SearchFilter { last_validated: range(None, Some(year)), ..active.clone() },
         ),
         (
             "plan + expires_before half a year ago",
-            SearchFilter { plan: plan("starter"), expires: range(None, Some(time(180))), ..none() },
+            SearchFilter { plan: name("starter"), expires: range(None, Some(half_a_year)), ..none() },
         ),
-    ] {
-        add(name, SearchSort::NewestFirst, filter);
-    }
-    all
+    ]
 }

@@ -6,7 +6,9 @@ use license_core::key::KeyDigest;
 use license_core::license::{
     CustomerEmail, EmailDomain, EmailPrefix, ExternalId, Fingerprint, LicenseId, Status,
 };
-use license_core::store::{PageRequest, SearchCursor, SearchFilter, SearchQuery, SearchRange, SearchSort};
+use license_core::store::{
+    LicenseStore, PageRequest, SearchCursor, SearchFilter, SearchQuery, SearchRange, SearchSort,
+};
 use license_core::usage::Day;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 

@@ -68,7 +68,7 @@ pub(super) use license_columns::{COLUMNS as LICENSE_COLUMNS, Indexed};
 pub(super) use licenses::LicenseStatements;
 pub(super) use reports::ReportStatements;
 pub(super) use search::{SearchStatements, customers};
-pub(super) use search_query::{SearchSql, Source};
+pub(super) use search_query::{SearchSql, Source, WINDOWS};
 pub(super) use settings::SettingStatements;
 pub(super) use tokens::TokenStatements;
 pub(super) use transfer::TransferStatements;

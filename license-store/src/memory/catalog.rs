@@ -30,6 +30,10 @@ impl CatalogStore for MemoryStore {
         let before = Arc::clone(&data.catalog);
         let CatalogDecision { outcome, changes } = decide_catalog(before, command, context);
         if let Some(changes) = changes {
+            if let Some(job) = &changes.job {
+                let licenses = data.of_older_versions(&job.action);
+                data.insert_job(job, licenses)?;
+            }
             data.catalog = changes.catalog;
             data.audit.extend(&changes.audit);
             self.feed.notify(ChangeNotice::CatalogChanged);

@@ -1,10 +1,12 @@
 //! Implements `SearchStore`.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use license_core::license::{CustomerEmail, CustomerName, LicenseDetail, Status};
 use license_core::limits;
 use license_core::store::{
-    CustomerQuery, CustomerSummary, Page, SearchPage, SearchQuery, SearchStore, SearchTotal,
+    CustomerQuery, CustomerSummary, Page, PageRequest, SearchFilter, SearchPage, SearchQuery, SearchSort,
+    SearchStore, SearchTotal,
 };
 
 use super::prelude::*;
@@ -46,6 +48,32 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(probed.into_iter().zip(counts).min_by_key(|(_, count)| *count))
     }
 
+    /// Returns where to read all licenses that match, also if some are added after this look.
+    pub(super) async fn source_of_all(&self, tx: &mut Tx<D>, search: &SearchSql<'_>) -> Result<Source> {
+        let fewest = if search.is_unique() { None } else { self.fewest(tx, search).await? };
+        // A filter is read up to the limit of the count.
+        let few = fewest.filter(|(_, count)| *count <= limits::SEARCH_COUNT / 2);
+        Ok(few.map_or(Source::All, |(index, _)| Source::Filter(index)))
+    }
+
+    pub(super) async fn count_matches(
+        &self,
+        filter: &SearchFilter,
+        at: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<u64> {
+        // PostgreSQL rejects NUL.
+        if filter.has_nul() {
+            return Ok(0);
+        }
+        let query = unsorted(filter, at);
+        let search = SearchSql::new(&query);
+        let mut tx = self.begin_list().await?;
+        let source = self.source_of_all(&mut tx, &search).await?;
+        let (sql, values) = search.count_up_to::<D>(source, limit);
+        self.fetch(&mut tx, &sql, &values).await?.count("licenses", "n")
+    }
+
     async fn page(
         &self,
         tx: &mut Tx<D>,
@@ -55,6 +83,12 @@ impl<D: Dialect> SqlDatabase<D> {
         let (sql, values) = search.page::<D>(self.sql.search.details.as_str(), source);
         self.fetch(tx, &sql, &values).await?.all("licenses", "", Reader::detail)
     }
+}
+
+/// The query of all licenses that match a filter, in any order.
+pub(super) fn unsorted(filter: &SearchFilter, at: DateTime<Utc>) -> SearchQuery {
+    let page = PageRequest { after: None, limit: 0 };
+    SearchQuery { filter: filter.clone(), sort: SearchSort::NewestFirst, at, page, count: false }
 }
 
 #[async_trait]
@@ -67,6 +101,11 @@ impl<D: Dialect> SearchStore for SqlStore<D> {
         }
         self.catch_up().await;
         self.database.limited(self.database.search(query)).await
+    }
+
+    async fn count_matches(&self, filter: &SearchFilter, at: DateTime<Utc>, limit: u64) -> Result<u64> {
+        self.catch_up().await;
+        self.database.limited(self.database.count_matches(filter, at, limit)).await
     }
 
     async fn list_customers(&self, query: &CustomerQuery) -> Result<Page<CustomerSummary, CustomerEmail>> {

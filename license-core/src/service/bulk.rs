@@ -119,17 +119,27 @@ impl BulkService {
         }
     }
 
-    /// Returns the licenses that a job would have. Writes nothing. Ids that no license has do not count. A
-    /// search may be given without the expected number: its dry run tells the number.
+    /// Returns the licenses that a job would have. Writes nothing. Ids that no license has do not count. The
+    /// number in `licenses` does not matter; if there is an `expect`, a search must find so many.
     ///
     /// # Errors
-    /// Returns [`ServiceError::JobWithoutFilter`] if the search has no filter, and [`ServiceError::JobTooLarge`]
-    /// if it finds more than [`limits::BULK_JOB_LICENSES`] licenses.
-    pub async fn preview(&self, mut licenses: JobLicenses) -> Result<JobPreview, ServiceError> {
+    /// Returns [`ServiceError::JobWithoutFilter`] if the search has no filter, [`ServiceError::JobTooLarge`]
+    /// if it finds more than [`limits::BULK_JOB_LICENSES`] licenses, and [`ServiceError::JobCountDiffers`] if it
+    /// finds another number than `expect`.
+    pub async fn preview(
+        &self,
+        mut licenses: JobLicenses,
+        expect: Option<u64>,
+    ) -> Result<JobPreview, ServiceError> {
         check_licenses(&mut licenses)?;
-        match licenses {
-            JobLicenses::Ids(ids) => self.preview_ids(ids).await,
-            JobLicenses::Search { filter, .. } => self.preview_search(filter).await,
+        let filter = match licenses {
+            JobLicenses::Ids(ids) => return self.preview_ids(ids).await,
+            JobLicenses::Search { filter, .. } => filter,
+        };
+        let preview = self.preview_search(filter).await?;
+        match expect {
+            Some(expect) if expect != preview.matched => Err(count_differs(expect, preview.matched)),
+            _ => Ok(preview),
         }
     }
 
@@ -152,7 +162,7 @@ impl BulkService {
     }
 
     async fn preview_search(&self, filter: SearchFilter) -> Result<JobPreview, ServiceError> {
-        let (at, most) = (self.context.now(), limits::BULK_JOB_LICENSES as u64);
+        let (at, most) = (self.context.now(), u64::from(limits::BULK_JOB_LICENSES));
         let matched = self.search.count_matches(&filter, at, most + 1).await?;
         if matched > most {
             return Err(ServiceError::JobTooLarge);
@@ -259,21 +269,23 @@ fn check_licenses(licenses: &mut JobLicenses) -> Result<(), ServiceError> {
         JobLicenses::Ids(ids) => {
             let mut seen = HashSet::new();
             ids.retain(|id| seen.insert(id.clone()));
-            if ids.is_empty() || ids.len() > most {
+            if ids.is_empty() || ids.len() > most as usize {
                 return Err(ServiceError::JobLicenses { count: ids.len() });
             }
         }
         JobLicenses::Search { filter, .. } if *filter == SearchFilter::default() => {
             return Err(ServiceError::JobWithoutFilter);
         }
-        JobLicenses::Search { expect, .. } if *expect > most as u64 => return Err(ServiceError::JobTooLarge),
+        JobLicenses::Search { expect, .. } if *expect > u64::from(most) => {
+            return Err(ServiceError::JobTooLarge);
+        }
         JobLicenses::Search { .. } => {}
     }
     Ok(())
 }
 
 fn count_differs(expect: u64, matched: u64) -> ServiceError {
-    if matched > limits::BULK_JOB_LICENSES as u64 {
+    if matched > u64::from(limits::BULK_JOB_LICENSES) {
         ServiceError::JobTooLarge
     } else {
         ServiceError::JobCountDiffers { expect, matched }

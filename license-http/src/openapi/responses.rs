@@ -205,7 +205,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("LicenseEvent.type", event_type()),
         ("LicenseEvent.data", open_object()),
         ("Job.id", id("job")),
-        ("Job.action", one_of(BulkAction::NAMES)),
+        ("Job.action", one_of(BulkAction::NAMES.into_iter().chain(["apply_plan"]))),
         ("Job.plan", nullable(text(limits::PLAN_NAME_BYTES))),
         ("Job.status", one_of(BulkJobStatus::ALL.map(BulkJobStatus::as_str))),
         ("Job.denied", json!({ "type": "object", "additionalProperties": count() })),
@@ -476,8 +476,10 @@ fn plan() -> Value {
         ("managed_by", managed),
         ("created_at", about(time(), "When it was created.")),
         ("updated_at", about(time(), "When it last changed.")),
+        ("job", about(id("job"), "Job that moves sold licenses, only in the answer to a change for all.")),
     ];
-    object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(further), &[])
+    let fields = [("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(further);
+    object(fields, &["job"])
 }
 
 fn plan_version() -> Value {

@@ -22,7 +22,7 @@ use crate::Result;
 #[derive(Debug)]
 pub(crate) struct JobEntry {
     /// The job. Its progress is computed when it is read.
-    job: BulkJob,
+    pub(crate) job: BulkJob,
     pub(crate) licenses: BTreeMap<LicenseId, Option<LicenseOutcome>>,
     idempotency: Option<Idempotency>,
 }

@@ -119,14 +119,17 @@ pub async fn other_number_than_expected_creates_no_job(Handles { store, other, .
 /// While other callers issue licenses, each job has exactly the number of licenses that its caller expects.
 pub async fn racing_jobs_have_the_expected_number(Handles { both: handles, .. }: &Handles) {
     let created = race(handles, 12, |task, store| async move {
-        let mut created = Vec::new();
-        for round in 0..8 {
-            if task % 3 == 0 {
+        if task % 3 == 0 {
+            for _ in 0..6 {
                 issue(&store, &spec("small")).await;
-                continue;
             }
+            return Vec::new();
+        }
+        let mut created = Vec::new();
+        // Another license may be issued between the count and the job.
+        while created.len() < 3 {
             let expect = ok!(store.search().count_matches(&of_plan("small"), at(60), 1_000));
-            let number = u32::try_from(task * 100 + round).expect("few");
+            let number = u32::try_from(task * 100 + created.len()).expect("few");
             let licenses = search(of_plan("small"), expect);
             if ok!(store.bulk_jobs().create_job(&new_job(number), &licenses)) == CreatedJob::New {
                 created.push((number, expect));
@@ -136,7 +139,6 @@ pub async fn racing_jobs_have_the_expected_number(Handles { both: handles, .. }:
     })
     .await;
     let created: Vec<_> = created.into_iter().flatten().collect();
-    assert!(!created.is_empty(), "no job was created");
     for (number, expect) in created {
         let total = get(&handles[0], number).await.progress.total();
         assert_eq!(total, expect, "a job has {total} licenses, and its caller expected {expect}");

@@ -289,6 +289,7 @@ fn jobs() -> [Op; 3] {
             )
             .reads("NewJob")
             .errors(&[Code::IdempotencyKeyRequired, Code::CountDiffers, Code::QueryTooBroad])
+            .errors_as(StatusCode::UNPROCESSABLE_ENTITY, &[Code::LicenseKeyMalformed])
             .answers("DryRun", "The licenses that the job would change.")
             .answers_status(StatusCode::ACCEPTED, "Job", "The job, which runs now.")
             .idempotent()

@@ -114,7 +114,10 @@ def fit_valid(path, body):
             body.pop("expect", None)
             if body["search"].get("metadata") == {}:
                 body["search"] = {"plan": PLANS[0]}
+            fit_search(body["search"])
             fit(body["search"])
+            if "metadata" in body["search"]:
+                body["search"]["metadata"] = storable(body["search"]["metadata"])
     # A call must name one domain or device.
     if path.endswith("/blocked"):
         body.pop("fingerprint", None)

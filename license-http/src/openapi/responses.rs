@@ -285,7 +285,7 @@ fn examples() -> Value {
         "Job": {
             "id": "job_01kdvs0000aaaaaaaaaaaaaaaa", "action": "suspend", "plan": null, "status": "running",
             "total": 120, "open": 38, "done": 80, "denied": { "LICENSE_REVOKED": 1 }, "not_found": 1, "failed": 0,
-            "created_at": "2026-01-01T00:00:00Z", "finished_at": null,
+            "created_at": "2026-01-01T00:00:00Z", "finished_at": null, "reason": "chargeback", "plan_version": null,
         },
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],

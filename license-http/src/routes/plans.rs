@@ -74,6 +74,13 @@ fn tagged_response(status: StatusCode, entry: &PlanEntry, job: Option<&str>) -> 
     ([(ETAG, tag)], wire::json(status, &plan)).into_response()
 }
 
+/// Returns the fields of a plan.
+fn terms(fields: Fields) -> Map<String, Value> {
+    let mut terms = fields.into_map();
+    terms.values_mut().for_each(value::without_fractions);
+    terms
+}
+
 pub(super) async fn create(
     State(state): State<HttpState>,
     Authenticated { actor, .. }: Authenticated,
@@ -81,7 +88,7 @@ pub(super) async fn create(
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let name = fields.require("name", value::text)?;
-    let plan = Plan::from_json(&name, fields.into_map()).map_err(|error| Problem::of_plan(&error))?;
+    let plan = Plan::from_json(&name, terms(fields)).map_err(|error| Problem::of_plan(&error))?;
     let catalog = state.services.catalog.by(&actor).repeatable(key.is_some());
     let created = catalog.create_plan(&plan).await.map_err(Problem::from_body_error)?;
     let Cataloged { item, repeated } = created;
@@ -123,7 +130,7 @@ pub(super) async fn change(
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let for_all = fields.take("apply_to", read_apply_to)?.unwrap_or_default();
-    let (catalog, patch) = (state.services.catalog.by(&caller.actor), fields.into_map().into());
+    let (catalog, patch) = (state.services.catalog.by(&caller.actor), terms(fields).into());
     if for_all {
         caller.require(&[Scope::LicensesWrite])?;
         let changed = catalog.change_plan_for_all(&name, patch, revision).await;

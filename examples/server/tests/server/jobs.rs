@@ -8,9 +8,9 @@ use crate::postgres::node_with;
 use crate::process::{Server, TOKEN};
 
 /// Licenses of the job: more than a server changes before the first kill.
-const LICENSES: u64 = 1_000;
+const LICENSES: u64 = 300;
 /// Kills per database, unless the job ends before.
-const KILLS: u64 = 3;
+const KILLS: u64 = 2;
 
 fn get(server: &Server, target: &str) -> Value {
     let (status, body) = server.call("GET", target, Some(TOKEN), None);

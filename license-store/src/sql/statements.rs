@@ -44,6 +44,7 @@ mod list_query;
 mod reports;
 mod search;
 mod search_conditions;
+mod search_ids;
 mod search_query;
 mod settings;
 mod tokens;

@@ -13,6 +13,7 @@ use license_core::store::{
 };
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use super::dialect::SqlRow;
 use super::prelude::*;
 use super::statements::{SearchSql, Source, WINDOWS, customers};
 use super::store::SqlStore;

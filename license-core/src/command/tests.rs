@@ -96,13 +96,19 @@ fn context() -> CommandContext {
         idempotency: None,
         reason: None,
         job: None,
+        trials: trial_keys(),
     }
+}
+
+fn trial_keys() -> TrialKeys {
+    TrialKey::from_bytes([7; 32]).into()
 }
 
 /// A view without activations.
 fn bare_view(license: &License) -> View {
     let (activations, eviction_candidates) = (Vec::new(), Vec::new());
-    View { license: license.clone(), activations, eviction_candidates, used_key: None }
+    let trial_claims = Vec::new();
+    View { license: license.clone(), activations, eviction_candidates, used_key: None, trial_claims }
 }
 
 fn email() -> CustomerEmail {
@@ -139,7 +145,7 @@ impl TestLicense {
     fn of(spec: &LicenseSpec) -> Result<Self, Denial> {
         let id = LicenseId::parse("lic_a1").unwrap();
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
-        let new = create(id, key, spec, None, &plans(), now())?;
+        let new = create(id, key, spec, None, &plans(), &trial_keys(), now())?;
         let NewLicense { license, activations, events, .. } = new;
         Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now(), reason: None })
     }
@@ -181,6 +187,7 @@ impl TestLicense {
             activations: activations.cloned().collect(),
             eviction_candidates: candidates.unwrap_or_default(),
             used_key: None,
+            trial_claims: Vec::new(),
         };
         decide(view, command, &context)
     }

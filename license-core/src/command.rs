@@ -332,7 +332,14 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
-            match activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans, &trials) {
+            match activate::activate(
+                &mut draft,
+                activations,
+                &eviction_candidates,
+                claim,
+                &context.plans,
+                &trials,
+            ) {
                 Ok(()) => Ok(()),
                 Err(denials) => return not_activated(denials, draft.license),
             }

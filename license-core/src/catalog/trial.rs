@@ -52,7 +52,13 @@ mod tests {
         ] {
             assert_eq!(serde_json::from_str::<Trial>(text).unwrap(), trial, "{text}");
         }
-        for refused in ["{}", "true", r#"{"once_per":"device"}"#, r#"{"once_per":["user"]}"#, r#"{"once_per":[],"per":1}"#] {
+        for refused in [
+            "{}",
+            "true",
+            r#"{"once_per":"device"}"#,
+            r#"{"once_per":["user"]}"#,
+            r#"{"once_per":[],"per":1}"#,
+        ] {
             assert!(serde_json::from_str::<Trial>(refused).is_err(), "{refused}");
         }
     }

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Draft;
+use super::Trials;
 use super::audit;
 use super::change::register;
 use super::grant::new_grants;
-use super::Trials;
 use super::idempotency::Idempotency;
 use super::term::{set_expiry, start_term, supported_time};
 use crate::access::{Actor, AuditEntry};

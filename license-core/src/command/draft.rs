@@ -31,7 +31,18 @@ impl Draft {
         let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
         let (labelled, erased, former_customer, reason) = (None, None, None, None);
         let trial_claims = Vec::new();
-        Self { license, now, added, released, labelled, events, erased, former_customer, reason, trial_claims }
+        Self {
+            license,
+            now,
+            added,
+            released,
+            labelled,
+            events,
+            erased,
+            former_customer,
+            reason,
+            trial_claims,
+        }
     }
 
     /// Adds an event. Each change must add one, because a draft without events is not written.
@@ -88,8 +99,9 @@ impl Draft {
     }
 
     pub(super) fn into_changes(self) -> Changes {
-        let Self { license, added, released, labelled, events, erased, former_customer, trial_claims, .. } =
-            self;
+        let Self {
+            license, added, released, labelled, events, erased, former_customer, trial_claims, ..
+        } = self;
         Changes {
             license: Arc::new(license),
             added,

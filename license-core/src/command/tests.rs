@@ -28,6 +28,7 @@ use crate::license::{
     LicenseDetail, LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
+use crate::trial::TrialKey;
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
 
 fn now() -> DateTime<Utc> {

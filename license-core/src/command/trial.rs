@@ -82,7 +82,8 @@ impl Command {
 /// # Errors
 /// Returns [`Denial::TrialUsed`] if two of them claim the same trial.
 pub(crate) fn refuse_shared_trials(new: &[NewLicense]) -> Result<(), Denial> {
-    let mut digests: Vec<_> = new.iter().flat_map(|one| &one.trial_claims).map(|claim| claim.digest).collect();
+    let mut digests: Vec<_> =
+        new.iter().flat_map(|one| &one.trial_claims).map(|claim| claim.digest).collect();
     digests.sort_unstable();
     if digests.windows(2).any(|pair| pair[0] == pair[1]) { Err(Denial::TrialUsed) } else { Ok(()) }
 }

@@ -323,11 +323,28 @@ mod tests {
 
     #[test]
     fn each_purpose_has_its_own_key() {
-        let KeyVault { digest, imported_digest, seal, pseudonym, secret_seal, idempotency } = vault();
-        let keys = [digest, imported_digest, seal, pseudonym, secret_seal, idempotency];
+        let KeyVault {
+            digest,
+            imported_digest,
+            seal,
+            pseudonym,
+            secret_seal,
+            idempotency,
+            trial,
+            trial_seal,
+        } = vault();
+        let keys = [digest, imported_digest, seal, pseudonym, secret_seal, idempotency, trial, trial_seal];
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[..index].contains(key));
         }
+    }
+
+    #[test]
+    fn sealed_trial_key_opens_for_its_id_only() {
+        let sealed = vault().seal_trial_key(&[9; 32], "a1", &mut rng()).unwrap();
+        assert_eq!(vault().open_trial_key(&sealed, "a1"), Some([9; 32]));
+        assert_eq!(vault().open_trial_key(&sealed, "a2"), None);
+        assert_eq!(vault_of(0xfe).open_trial_key(&sealed, "a1"), None);
     }
 
     #[test]

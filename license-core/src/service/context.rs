@@ -21,7 +21,7 @@ use crate::key::{
 };
 use crate::license::LicenseId;
 use crate::store::{CatalogStore, LicenseStore, StoreError, TransferStore};
-use crate::trial::TrialKeys;
+use crate::trial::{TrialKey, TrialKeys};
 use crate::validation::Denial;
 use crate::validation_barrier::ValidationBarrier;
 use crate::webhook::Schedule;
@@ -253,6 +253,11 @@ impl ServiceContext {
     /// Returns the keys of trial digests.
     pub(super) fn trial_keys(&self) -> TrialKeys {
         self.trial_keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_imported_trial_keys(&self, imported: Vec<TrialKey>) {
+        let mut keys = self.trial_keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = keys.with_imported(imported);
     }
 
     /// Reads a key in the engine's own format, or in a format of imported keys.

@@ -10,6 +10,7 @@ use license_core::store::{
     BulkJobStore, CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore,
     TransferStore, UsageStore, WebhookStore,
 };
+use license_core::trial::TrialDigest;
 use license_core::usage::{Day, UsageTally};
 
 use super::{Flaw, Mutant, gap, tamper};
@@ -362,5 +363,9 @@ impl TransferSnapshot for Live {
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         self.0.snapshot().await?.rollups(after, limit).await
+    }
+
+    async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
+        self.0.snapshot().await?.trial_claims(after, limit).await
     }
 }

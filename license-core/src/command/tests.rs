@@ -9,6 +9,7 @@ mod notices;
 mod over_limit;
 mod plan_versions;
 mod terms;
+mod trials;
 mod updates;
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,7 +20,7 @@ use serde_json::json;
 use super::*;
 use crate::catalog::{
     AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
-    Updates,
+    Trial, TrialHolder, Updates,
 };
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
@@ -28,7 +29,7 @@ use crate::license::{
     LicenseDetail, LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
-use crate::trial::TrialKey;
+use crate::trial::{TrialDigest, TrialKey};
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
 
 fn now() -> DateTime<Utc> {
@@ -80,6 +81,10 @@ fn plans() -> PlanCatalog {
             .feature("api", true),
         Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
         Plan::new("free_editor").product("editor").require([]),
+        Plan::new("trial")
+            .trial(Trial::once_per([TrialHolder::Device, TrialHolder::Customer]))
+            .max_devices(2),
+        Plan::new("customer_trial").trial(Trial::once_per([TrialHolder::Customer])),
     ])
     .unwrap()
 }

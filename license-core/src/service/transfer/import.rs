@@ -45,6 +45,8 @@ pub struct Importer<'a> {
     batch_activations: usize,
     rollups: BTreeMap<RollupKey, (u64, UsageSum)>,
     trial_claims: BTreeMap<TrialDigest, LicenseId>,
+    /// Whether the lines are of an export, which has the trial claims of its licenses.
+    is_export: bool,
     lines_of_ids: HashMap<LicenseId, u64>,
     lines_of_keys: HashMap<KeyDigest, u64>,
     lines_of_external_ids: HashMap<ExternalId, u64>,
@@ -111,6 +113,7 @@ impl<'a> Importer<'a> {
             batch_activations: 0,
             rollups: BTreeMap::new(),
             trial_claims: BTreeMap::new(),
+            is_export: false,
             lines_of_ids: HashMap::new(),
             lines_of_keys: HashMap::new(),
             lines_of_external_ids: HashMap::new(),
@@ -146,7 +149,10 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         match Line::parse(line) {
-            Ok(Line::Export) => self.close().await,
+            Ok(Line::Export) => {
+                self.is_export = true;
+                self.close().await
+            }
             Ok(Line::KeyFormat(format)) => {
                 self.close().await?;
                 self.declare(format).await

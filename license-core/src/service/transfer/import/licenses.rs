@@ -64,7 +64,9 @@ impl Importer<'_> {
         let (mut license, notes) = validate_row((id, id_given), key, line, activations, &rules)
             .map_err(|(at, fault)| LineFault::Line(at, fault))?;
         let License { plan, plan_version, .. } = &license.license;
-        if let Some(plan) = self.plans.version(plan, *plan_version) {
+        if !self.is_export
+            && let Some(plan) = self.plans.version(plan, *plan_version)
+        {
             license.trial_claims = claims_of(&license, plan, &context.trial_keys());
         }
         self.lines_of_ids.insert(license.license.id.clone(), number);

@@ -241,9 +241,9 @@ fn handling() -> [Op; 5] {
             .reads("NewLicenses")
             .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
             .idempotent()
-            .conflicts(&[DenialCode::DomainLimitReached])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded, DenialCode::CustomerRequired]),
         changes(post(
             "/licenses/{id}/activations/{activation_id}/block",
             "blockActivation",

@@ -90,7 +90,7 @@ async fn device_with_a_used_trial_is_denied() {
     assert_eq!(app.put(&path, json!({ "plan": "starter" })).await.status, 200);
     assert_eq!(on(&second, json!("pc")).await.json()["valid"], true, "a plan that is no trial");
     let usage = app.get(&format!("{path}/usage")).await.json();
-    assert_eq!(usage["outcomes"]["TRIAL_USED"], 2, "denials are counted");
+    assert_eq!(usage["by_outcome"]["TRIAL_USED"], 2, "denials are counted");
 }
 
 #[tokio::test]

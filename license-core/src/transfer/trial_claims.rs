@@ -34,9 +34,8 @@ impl TrialClaimBatch {
 pub(crate) fn claims_of(new: &ImportedLicense, plan: &Plan, keys: &TrialKeys) -> Vec<TrialClaim> {
     let License { id, product, customer_email, .. } = &new.license;
     let customer = customer_email.iter().filter(|email| !email.is_pseudonym());
-    let customer = customer
-        .filter(|_| plan.is_trial_once_per(TrialHolder::Customer))
-        .map(|email| TrialSubject::Customer(email));
+    let customer =
+        customer.filter(|_| plan.is_trial_once_per(TrialHolder::Customer)).map(TrialSubject::Customer);
     let devices = new.activations.iter().filter_map(|detail| match &detail.activation.binding {
         Binding::Device(fingerprint) => Some(TrialSubject::Device(fingerprint)),
         Binding::Domain(_) => None,

@@ -54,7 +54,7 @@ async fn used_trial_moves_to_another_database() {
         let other_node = server_of(Arc::clone(&into.store), secret, 12, plans()).await;
         let key = from.trial_of("ann@example.com").await.expect("the first trial");
         assert_eq!(from.on_device(&key, "pc").await, None);
-        assert_eq!(into.trial_of("ann@example.com").await.is_some(), true, "another database");
+        assert!(into.trial_of("ann@example.com").await.is_some(), "another database");
         let gone = from.trial_of("bob@example.com").await.expect("the first trial");
         assert_eq!(from.on_device(&gone, "old pc").await, None);
         let text = from.export(keys).await;

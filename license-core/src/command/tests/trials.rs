@@ -83,11 +83,11 @@ fn only_commands_that_begin_a_trial_claim_it() {
     let of_new = digest(&keys, TrialSubject::Customer(&new));
     let change = |patch: LicensePatch| Command::Change(patch);
     let patch = LicensePatch::default;
-    let on_device = || Command::Activate(claim(None, Some("pc")));
+    let take_slot = || Command::Activate(claim(None, Some("pc")));
     for (plan, command, expected) in [
-        ("trial", on_device(), of_device.clone()),
-        ("customer_trial", on_device(), Vec::new()),
-        ("small", on_device(), Vec::new()),
+        ("trial", take_slot(), of_device.clone()),
+        ("customer_trial", take_slot(), Vec::new()),
+        ("small", take_slot(), Vec::new()),
         ("small", change(patch().plan("trial")), of_customer.clone()),
         ("small", change(patch().plan("customer_trial")), of_customer),
         ("small", change(patch().customer_email(Some(new.clone()))), Vec::new()),

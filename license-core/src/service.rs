@@ -26,6 +26,7 @@ mod licenses;
 mod limit_throttle;
 mod search;
 mod transfer;
+mod trial_keys;
 mod usage;
 mod validation;
 mod webhooks;
@@ -129,6 +130,7 @@ impl Services {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open_stored(&*licenses, store.clone(), options).await?;
         context.reload_key_formats(&*store).await?;
+        context.reload_trial_keys(&*store).await?;
         let clock = ClockService::new(store.clone(), context.sources.clone());
         clock.look().await?;
         let validation =
@@ -266,12 +268,14 @@ impl Services {
         ])
     }
 
-    /// Reloads the formats of imported keys, because another node may have declared one.
+    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may have
+    /// imported some.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Store`] if the store fails; known formats are kept.
+    /// Returns [`ServiceError::Store`] if the store fails; known formats and keys are kept.
     pub async fn reload_key_formats(&self) -> Result<(), ServiceError> {
-        Ok(self.context.reload_key_formats(&*self.transfer_store).await?)
+        self.context.reload_key_formats(&*self.transfer_store).await?;
+        Ok(self.context.reload_trial_keys(&*self.transfer_store).await?)
     }
 }
 

@@ -43,6 +43,7 @@ mod record;
 mod search;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;
@@ -69,6 +70,7 @@ pub use search::{
 };
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
+pub use trial_claims::TrialClaims;
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{

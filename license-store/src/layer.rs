@@ -110,6 +110,8 @@ macro_rules! with_ports {
                     &self, name: &str, value: &[u8], audit: Option<AuditEntry>
                 ) -> Vec<u8>;
                 async fn settings_with_prefix(&self, prefix: &str) -> Vec<(String, Vec<u8>)>;
+                async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> u64;
+                async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> u64;
             }
             port CatalogStore {
                 async fn load_catalog(&self, known: u64) -> Option<PlanCatalog>;
@@ -255,6 +257,7 @@ pub(crate) mod prelude {
     pub(crate) use license_core::metrics::Metric;
     pub(crate) use license_core::store::*;
     pub(crate) use license_core::transfer::*;
+    pub(crate) use license_core::trial::TrialClaim;
     pub(crate) use license_core::usage::*;
     pub(crate) use license_core::validation::*;
     pub(crate) use license_core::webhook::*;

@@ -176,6 +176,12 @@ impl AuditEntry {
         Self { changes: object(changes), ..Self::new("usage.import", actor, at) }
     }
 
+    /// Creates the entry of imported trial claims.
+    pub(crate) fn of_trial_claims(count: u64, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({ "trial_claims": { "before": null, "after": count } });
+        Self { changes: object(changes), ..Self::new("trial_claims.import", actor, at) }
+    }
+
     /// Creates the entry of a new format of imported keys.
     pub(crate) fn of_key_format(format: &ImportedKeyFormat, actor: &Actor, at: DateTime<Utc>) -> Self {
         let changes = json!({

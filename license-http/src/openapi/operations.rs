@@ -112,9 +112,12 @@ fn licenses() -> [Op; 5] {
             .idempotent()
             .with_header("ETag")
             .with_header("Location")
-            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired, DenialCode::GrantEnded]),
+            .denials(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &[DenialCode::LicenseExpired, DenialCode::GrantEnded, DenialCode::CustomerRequired],
+            ),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan, which must exist.")
@@ -152,11 +155,17 @@ fn licenses() -> [Op; 5] {
                 DenialCode::DomainLimitReached,
                 DenialCode::TooManyDomains,
                 DenialCode::ExternalIdTaken,
+                DenialCode::TrialUsed,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked, DenialCode::ProductDiffers],
+                &[
+                    DenialCode::MetadataInvalid,
+                    DenialCode::DomainBlocked,
+                    DenialCode::ProductDiffers,
+                    DenialCode::CustomerRequired,
+                ],
             ),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
@@ -232,9 +241,9 @@ fn handling() -> [Op; 5] {
             .reads("NewLicenses")
             .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
             .idempotent()
-            .conflicts(&[DenialCode::DomainLimitReached])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded, DenialCode::CustomerRequired]),
         changes(post(
             "/licenses/{id}/activations/{activation_id}/block",
             "blockActivation",

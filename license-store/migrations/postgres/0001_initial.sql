@@ -127,6 +127,13 @@ CREATE TABLE former_customers (
     PRIMARY KEY (customer_email, license_id)
 );
 
+-- Trials that were used: the keyed digest of a product and a device or a customer, and the license of the trial.
+-- Nothing deletes them.
+CREATE TABLE trial_claims (
+    digest     BYTEA            NOT NULL PRIMARY KEY,
+    license_id TEXT COLLATE "C" NOT NULL
+);
+
 -- Short texts of the metadata, for searches.
 CREATE TABLE license_metadata (
     name       TEXT COLLATE "C" NOT NULL,

@@ -131,6 +131,13 @@ CREATE TABLE former_customers (
     PRIMARY KEY (customer_email, license_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Trials that were used: the keyed digest of a product and a device or a customer, and the license of the trial.
+-- Nothing deletes them.
+CREATE TABLE trial_claims (
+    digest     BLOB NOT NULL PRIMARY KEY,
+    license_id TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Short texts of the metadata, for searches.
 CREATE TABLE license_metadata (
     name       TEXT NOT NULL,

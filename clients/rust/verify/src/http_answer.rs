@@ -1,0 +1,77 @@
+//! Tells an answer of the server from those of proxies, portals and broken servers.
+
+use serde_json::{Map, Value};
+
+use crate::answer::{Answer, UnprovenVerdict};
+use crate::nonce::Nonce;
+use crate::policy::Policy;
+use crate::state::State;
+use crate::verdict::ProvenVerdict;
+use crate::{json, limits, time};
+
+/// An HTTP answer to `POST /api/v1/validate`. If no answer came, use [`Answer::MISSING`].
+#[derive(Clone, Copy, Debug)]
+pub struct HttpAnswer<'a> {
+    /// The status.
+    pub status: u16,
+    /// The header `Retry-After`.
+    pub retry_after: Option<&'a str>,
+    /// The header `Date`, in Unix seconds.
+    pub date: Option<i64>,
+    /// The bytes of the body.
+    pub body: &'a [u8],
+}
+
+/// The request that the answer is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The nonce that the body has.
+    pub nonce: &'a Nonce,
+    /// The bytes of the body, as they were sent.
+    pub body: &'a [u8],
+}
+
+impl HttpAnswer<'_> {
+    /// Reads the answer at `now`, in Unix seconds. The state learns the keys that come with the answer.
+    ///
+    /// With public keys, only the proof counts: neither the status nor the rest of the body is protected. Without
+    /// keys, a verdict is a JSON object with `valid` and the status 200, 400 or 404.
+    #[must_use]
+    pub fn read(&self, now: i64, request: Request<'_>, state: &mut State, policy: &Policy) -> Answer {
+        let missing =
+            Answer::Missing { retry_after: self.retry_after.and_then(|text| text.trim().parse().ok()) };
+        if self.body.len() > limits::ANSWER_BYTES {
+            return missing;
+        }
+        let Some(body) = json::parse_object(self.body) else { return missing };
+        if policy.keys.is_empty() {
+            return self.unproven(&body).map_or(missing, Answer::Unproven);
+        }
+        for token in body.get("key_tokens").and_then(Value::as_array).into_iter().flatten() {
+            // A token that is not accepted teaches nothing; the proof decides.
+            let _ = token.as_str().map(|token| state.learn_keys(token, now, policy));
+        }
+        let Some(proof) = body.get("proof").and_then(Value::as_str) else { return missing };
+        let keys = state.trusted_keys(policy);
+        ProvenVerdict::verify(proof, &keys, &policy.product, request.nonce, request.body)
+            .map_or(missing, Answer::Proven)
+    }
+
+    fn unproven(&self, body: &Map<String, Value>) -> Option<UnprovenVerdict> {
+        if ![200, 400, 404].contains(&self.status) {
+            return None;
+        }
+        let date = self.date;
+        if !body.get("valid")?.as_bool()? {
+            let error = Some(body.get("error")?.as_str()?.to_owned());
+            return Some(UnprovenVerdict { error, features: Default::default(), lic_exp: None, date });
+        }
+        let license = body.get("license")?;
+        let features = serde_json::from_value(license.get("features")?.clone()).ok()?;
+        let lic_exp = match license.get("expiresAt")? {
+            Value::Null => None,
+            time => Some(time::parse_rfc3339(time.as_str()?)?),
+        };
+        (self.status == 200).then_some(UnprovenVerdict { error: None, features, lic_exp, date })
+    }
+}

@@ -49,13 +49,23 @@ impl Clock {
 
     /// Corrects a clock by what it showed at the last answer of the server.
     ///
-    /// A clock can be set right after that answer. So the corrected time and the clock itself are both possible, and the
-    /// smaller one counts that is not before the answer.
-    fn corrected(&self, now: i64) -> i64 {
+    /// A clock can be set right after that answer. Then there is nothing to correct: if it was behind, as soon as it is
+    /// not before the last reading; if it was ahead, as soon as the corrected time would be rolled back and the
+    /// clock itself is closer to the last reading.
+    fn corrected(&mut self, now: i64) -> i64 {
         let Some(AnswerTime { server, machine }) = self.answer else { return now };
         let corrected = now.saturating_add(server.saturating_sub(machine));
-        let (smaller, larger) = (now.min(corrected), now.max(corrected));
-        if smaller >= server { smaller } else { larger }
+        let is_set_right = if machine < server {
+            now >= self.high_water.saturating_sub(TOLERANCE)
+        } else {
+            corrected < self.high_water.saturating_sub(MAX_BEHIND)
+                && now.abs_diff(self.high_water) < corrected.abs_diff(self.high_water)
+        };
+        if is_set_right {
+            self.answer = None;
+            return now;
+        }
+        corrected
     }
 }
 
@@ -103,27 +113,46 @@ mod tests {
 
     #[test]
     fn wrong_clock_is_corrected_until_it_is_set_right() {
-        for wrong in [-365 * DAY, -2 * DAY, -3_600, 3_600, 2 * DAY, 365 * DAY] {
+        for wrong in [-365 * DAY, -2 * DAY, -3_600, 2 * DAY, 365 * DAY] {
             let mut clock = Clock::default();
             clock.set(1_000 * DAY, 1_000 * DAY + wrong);
-            for day in 1_000..1_010 {
-                let reading = clock.read(day * DAY + wrong);
-                assert_eq!((reading.time, reading.check()), (day * DAY, Ok(())), "{wrong}");
+            let mut time = 1_000 * DAY;
+            for _ in 0..50 {
+                time += 1_800;
+                let reading = clock.read(time + wrong);
+                assert_eq!((reading.time, reading.check()), (time, Ok(())), "{wrong}");
+                // A step of the clock by some seconds or an hour does not change the time.
+                for back in [1, 3_600] {
+                    let reading = clock.read(time + wrong - back);
+                    assert_eq!((reading.time, reading.check()), (time, Ok(())), "{wrong}");
+                }
             }
-            let reading = clock.read(1_010 * DAY);
-            assert_eq!((reading.time, reading.check()), (1_010 * DAY, Ok(())), "{wrong}");
+            for time in [time + 1, time + 100 * DAY] {
+                let reading = clock.read(time);
+                assert_eq!((reading.time, reading.check()), (time, Ok(())), "{wrong}");
+            }
         }
     }
 
     #[test]
-    fn correction_gives_no_time_to_who_sets_the_clock_back() {
+    fn clock_that_was_an_hour_ahead_can_be_set_right() {
+        let mut clock = Clock::default();
+        clock.set(1_000 * DAY, 1_000 * DAY + 3_600);
+        let reading = clock.read(1_000 * DAY);
+        assert_eq!((reading.time, reading.check()), (1_000 * DAY, Ok(())));
+    }
+
+    #[test]
+    fn correction_does_not_help_to_set_the_clock_back() {
         for wrong in [-30 * DAY, 0, 30 * DAY] {
             let mut clock = Clock::default();
             clock.set(1_000 * DAY, 1_000 * DAY + wrong);
             clock.read(1_020 * DAY + wrong);
-            for back in [2 * DAY, 10 * DAY, 40 * DAY] {
+            for back in [2 * DAY, 10 * DAY, 30 * DAY, 40 * DAY] {
                 let reading = clock.read(1_020 * DAY + wrong - back);
                 assert!(reading.time >= 1_020 * DAY, "{wrong} {back}");
+                // Unless the clock is now right, this is noticed.
+                assert_eq!(reading.check().is_err(), back != wrong, "{wrong} {back}");
             }
         }
     }

@@ -3,6 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::answer::{Answer, UnprovenVerdict};
+use crate::feature::Features;
+use crate::key_set::KeySet;
+use crate::key_token::KeyToken;
 use crate::nonce::Nonce;
 use crate::policy::Policy;
 use crate::state::State;
@@ -32,12 +35,12 @@ pub struct Request<'a> {
 }
 
 impl HttpAnswer<'_> {
-    /// Reads the answer at `now`, in Unix seconds. The state learns the keys that come with the answer.
+    /// Reads the answer. The state learns the keys that come with the answer.
     ///
     /// With public keys, only the proof counts: neither the status nor the rest of the body is protected. Without
     /// keys, a verdict is a JSON object with `valid` and the status 200, 400 or 404.
     #[must_use]
-    pub fn read(&self, now: i64, request: Request<'_>, state: &mut State, policy: &Policy) -> Answer {
+    pub fn read(&self, request: Request<'_>, state: &mut State, policy: &Policy) -> Answer {
         let missing =
             Answer::Missing { retry_after: self.retry_after.and_then(|text| text.trim().parse().ok()) };
         if self.body.len() > limits::ANSWER_BYTES {
@@ -47,14 +50,7 @@ impl HttpAnswer<'_> {
         if policy.keys.is_empty() {
             return self.unproven(&body).map_or(missing, Answer::Unproven);
         }
-        for token in body.get("key_tokens").and_then(Value::as_array).into_iter().flatten() {
-            // A token that is not accepted teaches nothing; the proof decides.
-            let _ = token.as_str().map(|token| state.learn_keys(token, now, policy));
-        }
-        let Some(proof) = body.get("proof").and_then(Value::as_str) else { return missing };
-        let keys = state.trusted_keys(policy);
-        ProvenVerdict::verify(proof, &keys, &policy.product, request.nonce, request.body)
-            .map_or(missing, Answer::Proven)
+        proven(&body, request, state, policy).map_or(missing, Answer::Proven)
     }
 
     fn unproven(&self, body: &Map<String, Value>) -> Option<UnprovenVerdict> {
@@ -64,7 +60,7 @@ impl HttpAnswer<'_> {
         let date = self.date;
         if !body.get("valid")?.as_bool()? {
             let error = Some(body.get("error")?.as_str()?.to_owned());
-            return Some(UnprovenVerdict { error, features: Default::default(), lic_exp: None, date });
+            return Some(UnprovenVerdict { error, features: Features::new(), lic_exp: None, date });
         }
         let license = body.get("license")?;
         let features = serde_json::from_value(license.get("features")?.clone()).ok()?;
@@ -74,4 +70,36 @@ impl HttpAnswer<'_> {
         };
         (self.status == 200).then_some(UnprovenVerdict { error: None, features, lic_exp, date })
     }
+}
+
+/// Verifies the proof, by the keys that come with the answer if necessary.
+///
+/// The proof is fresh, so its time decides whether the state learns keys, and not the clock of the machine.
+fn proven(
+    body: &Map<String, Value>,
+    request: Request<'_>,
+    state: &mut State,
+    policy: &Policy,
+) -> Option<ProvenVerdict> {
+    let proof = body.get("proof")?.as_str()?;
+    let verify =
+        |keys: &KeySet| ProvenVerdict::verify(proof, keys, &policy.product, request.nonce, request.body).ok();
+    let tokens: Vec<&str> = match body.get("key_tokens") {
+        Some(Value::Array(tokens)) => {
+            tokens.iter().filter_map(Value::as_str).take(limits::FILE_KEY_TOKENS).collect()
+        }
+        _ => Vec::new(),
+    };
+    let mut keys = state.trusted_keys(policy);
+    for token in &tokens {
+        if let Ok(token) = KeyToken::read(token, &keys, &policy.product) {
+            token.teach(&mut keys);
+        }
+    }
+    let time = verify(&keys)?.verdict().iat;
+    for token in tokens {
+        // A token that is not accepted teaches nothing; the proof decides.
+        let _ = state.learn_keys_at(token, time, policy);
+    }
+    verify(&state.trusted_keys(policy))
 }

@@ -97,8 +97,13 @@ impl State {
     /// # Errors
     /// Returns the reason why the token is not accepted.
     pub fn learn_keys(&mut self, token: &str, now: i64, policy: &Policy) -> Result<(), Error> {
-        let before = self.trusted_keys(policy);
         let time = self.clock.read(now).time;
+        self.learn_keys_at(token, time, policy)
+    }
+
+    /// As [`State::learn_keys`], at a time that is known from the server.
+    pub(crate) fn learn_keys_at(&mut self, token: &str, time: i64, policy: &Policy) -> Result<(), Error> {
+        let before = self.trusted_keys(policy);
         let mut after = before.clone();
         KeyToken::verify(token, &before, &policy.product, time)?.teach(&mut after);
         if after == before {

@@ -33,9 +33,7 @@ pub fn decide(now: i64, state: &mut State, answer: &Answer, policy: &Policy) -> 
     let is_answered = answered.is_some();
     if let Some((verdict, at)) = answered {
         state.clock.set(at, now);
-        state.verdict = Some(verdict);
-        state.grace_start = None;
-        state.failures = 0;
+        state.set_verdict(verdict);
     } else if *answer != Answer::NotAsked {
         state.failures = state.failures.saturating_add(1);
     }
@@ -56,24 +54,28 @@ pub fn decide(now: i64, state: &mut State, answer: &Answer, policy: &Policy) -> 
 /// The statements that a decision is made from.
 struct Basis {
     verdict: Option<LastVerdict>,
+    verdict_is_newer: bool,
     lease: Option<Result<Lease, UnusableLease>>,
 }
 
 impl Basis {
     fn read(state: &State, time: i64, policy: &Policy) -> Self {
         let keys = state.trusted_keys(policy);
-        let verdict = state.verdict.as_ref().and_then(|verdict| verdict.read(&keys, policy));
-        Self { verdict, lease: state.usable_lease(&keys, time, policy) }
+        Self {
+            verdict: state.last_verdict(&keys, policy),
+            verdict_is_newer: state.verdict_is_newer(),
+            lease: state.usable_lease(&keys, time, policy),
+        }
     }
 
-    /// Returns the verdict, unless a lease was issued after it. In the same second, the verdict counts.
+    /// Returns the verdict if it is the newest signed statement.
     fn newest_verdict(&self) -> Option<&LastVerdict> {
-        let lease_at = match self.lease.as_ref() {
-            Some(Ok(lease)) => Some(lease.issued_at()),
-            Some(Err(unusable)) => unusable.issued_at,
-            None => None,
+        let lease_counts = match &self.lease {
+            Some(Ok(_)) => !self.verdict_is_newer,
+            Some(Err(unusable)) => unusable.is_signed && !self.verdict_is_newer,
+            None => false,
         };
-        self.verdict.as_ref().filter(|verdict| lease_at.is_none_or(|at| verdict.at >= at))
+        if lease_counts { None } else { self.verdict.as_ref() }
     }
 
     fn outcome(&self, state: &mut State, reading: Reading, policy: &Policy) -> Outcome {

@@ -13,7 +13,7 @@ use crate::nonce::Nonce;
 use crate::policy::Policy;
 use crate::release_code::ReleaseCode;
 use crate::revocations::Revocations;
-use crate::stored_verdict::StoredVerdict;
+use crate::stored_verdict::{LastVerdict, StoredVerdict};
 use crate::{json, limits};
 
 /// What software remembers between its runs: the time, the last verdict, the lease, the keys and revocations it
@@ -26,7 +26,10 @@ use crate::{json, limits};
 pub struct State {
     version: Version,
     pub(crate) clock: Clock,
-    pub(crate) verdict: Option<StoredVerdict>,
+    verdict: Option<StoredVerdict>,
+    /// Whether the verdict is newer than the lease. It is not read from their times, because the clocks of two servers
+    /// differ.
+    verdict_is_newer: bool,
     /// The first decision after a check was due that had no answer.
     pub(crate) grace_start: Option<i64>,
     /// Questions without an answer since the last one.
@@ -183,8 +186,10 @@ impl State {
         {
             return Err(Error::LeaseOutdated);
         }
-        if lease.nonce.is_some() && !known {
-            self.request_nonce = None;
+        if !known {
+            let verdict = self.last_verdict(&keys, policy);
+            self.verdict_is_newer = verdict.is_some_and(|verdict| verdict.at >= lease.issued_at());
+            self.request_nonce = self.request_nonce.take().filter(|_| lease.nonce.is_none());
         }
         self.clock = clock;
         self.lease = Some(token.to_owned());
@@ -213,6 +218,24 @@ impl State {
         Ok(code)
     }
 
+    /// Replaces the verdict by that of an answer. It is newer than all before.
+    pub(crate) fn set_verdict(&mut self, verdict: StoredVerdict) {
+        self.verdict = Some(verdict);
+        self.verdict_is_newer = true;
+        self.grace_start = None;
+        self.failures = 0;
+    }
+
+    /// Returns the last verdict if it counts for the policy.
+    pub(crate) fn last_verdict(&self, keys: &KeySet, policy: &Policy) -> Option<LastVerdict> {
+        self.verdict.as_ref()?.read(keys, policy)
+    }
+
+    /// Returns whether the verdict is newer than the lease.
+    pub(crate) fn verdict_is_newer(&self) -> bool {
+        self.verdict_is_newer
+    }
+
     /// Returns the stored lease, or the reason why it is not usable. Returns `None` if there is none.
     pub(crate) fn usable_lease(
         &self,
@@ -222,11 +245,11 @@ impl State {
     ) -> Option<Result<Lease, UnusableLease>> {
         let lease = match Lease::read(self.lease.as_deref()?, keys, &policy.product) {
             Ok(lease) => lease,
-            Err(error) => return Some(Err(UnusableLease { error, issued_at: None })),
+            Err(error) => return Some(Err(UnusableLease { error, is_signed: false })),
         };
         Some(match self.check_lease(&lease, time, policy) {
             Ok(()) => Ok(lease),
-            Err(error) => Err(UnusableLease { error, issued_at: Some(lease.issued_at()) }),
+            Err(error) => Err(UnusableLease { error, is_signed: true }),
         })
     }
 
@@ -255,8 +278,8 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct UnusableLease {
     pub(crate) error: Error,
-    /// The time of its issue; `None` if it is not signed for this product.
-    pub(crate) issued_at: Option<i64>,
+    /// Whether a trusted key has signed it for this product.
+    pub(crate) is_signed: bool,
 }
 
 fn trusted_keys(tokens: &[String], policy: &Policy) -> KeySet {

@@ -247,6 +247,12 @@ fn newest() -> Vec<Value> {
             .lease(NOW, &lease(&json!({})), None)
             .decide(NOW, &denial_at(NOW, "LICENSE_REVOKED"), &denied("LICENSE_REVOKED", HOUR))
             .done(),
+        new("denial by a server whose clock is behind ends a lease that lasts")
+            .lease(NOW, &lease(&json!({})), None)
+            .decide(NOW, &denial_at(NOW - 10, "LICENSE_REVOKED"), &denied("LICENSE_REVOKED", HOUR))
+            .lease(NOW, &lease(&json!({})), None)
+            .decide(NOW, &"not_asked".into(), &denied("LICENSE_REVOKED", HOUR))
+            .done(),
         new("lease that was issued before a denial does not end it")
             .decide(NOW + HOUR, &denial_at(NOW + HOUR, "LICENSE_REVOKED"), &denied("LICENSE_REVOKED", HOUR))
             .lease(NOW + 2 * HOUR, &lease(&json!({})), None)
@@ -330,7 +336,7 @@ fn air_gap() -> Vec<Value> {
         new("lease that was handed back")
             .decide(NOW - HOUR, &valid_at(NOW - HOUR), &allowed(DAY))
             .lease(NOW, &lease(&json!({})), None)
-            .return_lease(NOW, "@@LREL@@")
+            .return_lease(NOW, "LREL1-11P76-SAZ60-R30C8-G4GEA-FM2B2-B0HWH-1APXJ-MDJQG-68Z54-K3BV8")
             .not_asked(NOW, "NEVER_CHECKED")
             .lease(NOW, &lease(&json!({})), Some("LEASE_RETURNED"))
             .decide(NOW, &valid_at(NOW), &allowed(DAY))
@@ -344,16 +350,16 @@ pub(crate) fn codes() -> Value {
     json!({
         "about": "Request codes and release codes. Those of bad have an error.",
         "requests": [
-            request("editor", "TO-KG5R-ZJ6N-N7RN-EGAX", "8f14e45f-ceea-467f", NONCE, "@@LREQ_A@@"),
-            request("p", "k", "f", NONCE, "@@LREQ_B@@"),
+            request("editor", "TO-KG5R-ZJ6N-N7RN-EGAX", "8f14e45f-ceea-467f", NONCE, "LREQ1-0SJP8-TBMDX-S1CN2-F5N5M-EDAJ5-ND4MD-JE5N7-3EMJE-5N2ME-GAR28-W6CC9-MCMT3-ASHDC-DJPAR-9D6GV-3ESGG-000G4-0R40M-30E20-9185G-R38E1-YABVT-APGC"),
+            request("p", "k", "f", NONCE, "LREQ1-05R02-TR1CR-80008-20C20-A1G71-04GM2-RC1M7-0YQYN-APQKJ"),
         ],
-        "releases": [{"lease": lease(&json!({})), "jti": "lse_0001", "text": "@@LREL@@"}],
+        "releases": [{"lease": lease(&json!({})), "jti": "lse_0001", "text": "LREL1-11P76-SAZ60-R30C8-G4GEA-FM2B2-B0HWH-1APXJ-MDJQG-68Z54-K3BV8"}],
         "bad": [
             {"text": "", "error": "CODE_MALFORMED"},
             {"text": "LREQ1-", "error": "CODE_MALFORMED"},
             {"text": "LREQ2-00000", "error": "CODE_MALFORMED"},
             {"text": "LREQ1-00000-00000-00000", "error": "CODE_MALFORMED"},
-            {"text": "@@LREQ_B_TYPO@@", "error": "CODE_MALFORMED"},
+            {"text": "LREQ1-05R02-TR1CR-80008-20C20-A1G71-04GM2-RC1M7-0YQYN-APQK1", "error": "CODE_MALFORMED"},
         ],
     })
 }
@@ -365,8 +371,8 @@ pub(crate) fn digests() -> Value {
         "devices": [
             {"product": "editor", "fingerprint": "8f14e45f-ceea-467f", "fp": "Mm3cp1wo54uyhVUpWgNMHrbqGS-bQ-ooX2_SPZWKENU"},
             {"product": "editor", "fingerprint": " 8f14e45f-ceea-467f\n", "fp": "Mm3cp1wo54uyhVUpWgNMHrbqGS-bQ-ooX2_SPZWKENU"},
-            {"product": "edit", "fingerprint": "or8f14e45f-ceea-467f", "fp": "@@FP_B@@"},
-            {"product": "default", "fingerprint": "Gerät 1", "fp": "@@FP_C@@"},
+            {"product": "edit", "fingerprint": "or8f14e45f-ceea-467f", "fp": "MLsEBIBjDjG_xb-sVw8PTLvKZpQYnbPdifdeVKjCm7Y"},
+            {"product": "default", "fingerprint": "Gerät 1", "fp": "o9UH9RlOewSLOVwm7xWRuHgX5fYpx0ZKsNobj6SxKyk"},
         ],
         "bodies": [
             {"body": "", "req": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"},

@@ -72,8 +72,7 @@ fn normalise(text: &str) -> String {
 
 fn checksum(prefix: &str, bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let digest: [u8; 32] = Sha256::new().chain_update(prefix).chain_update(bytes).finalize().into();
-    let [a, b, c, d, e, ..] = digest;
-    [a, b, c, d, e]
+    std::array::from_fn(|index| digest[index])
 }
 
 fn symbols_of(bytes: &[u8]) -> Vec<u8> {

@@ -154,11 +154,11 @@ fn rotation() -> Vec<Value> {
     let never = must_check("NEVER_CHECKED", 60);
     vec![
         Scenario::new("new key comes with the answer")
-            .decide(NOW, &with_tokens(&next, &[token.clone()]), &allowed(DAY))
+            .decide(NOW, &with_tokens(&next, std::slice::from_ref(&token)), &allowed(DAY))
             .trusts(&both)
             .done(),
         Scenario::new("new key comes with the answer, clock ahead")
-            .decide(NOW + 365 * DAY, &with_tokens(&next, &[token.clone()]), &allowed(DAY))
+            .decide(NOW + 365 * DAY, &with_tokens(&next, std::slice::from_ref(&token)), &allowed(DAY))
             .trusts(&both)
             .done(),
         Scenario::new("two rotations come with the answer")

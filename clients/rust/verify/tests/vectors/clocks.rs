@@ -6,6 +6,7 @@ use crate::scenario::{Scenario, allowed, http, in_grace, must_check, proof};
 use crate::signer::{DAY, HOUR, MINUTE, NOW, TestKey, lease_claims, verdict_claims, with};
 
 /// `clock.json`.
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(crate) fn document() -> Value {
     let new = |name: &str| Scenario::new(name);
     let lease = TestKey::Active.lease(&lease_claims());

@@ -133,7 +133,7 @@ fn verdicts() -> Vec<Value> {
             valid()
                 .learn(
                     NOW,
-                    TestKey::Active.keys(&with(
+                    &TestKey::Active.keys(&with(
                         key_claims(),
                         &json!({"revoked": [TestKey::Active.id()], "keys": [TestKey::Next.jwk()]}),
                     )),
@@ -215,22 +215,22 @@ fn leases() -> Vec<Value> {
         new("revoked lease")
             .lease(NOW, &lease(&json!({})), None)
             .not_asked_allowed(NOW)
-            .revocations(TestKey::Active.revocations(NOW, &["lse_0000", "lse_0001"]), None)
+            .revocations(&TestKey::Active.revocations(NOW, &["lse_0000", "lse_0001"]), None)
             .not_asked(NOW, "LEASE_REVOKED")
             .lease(NOW, &lease(&json!({})), Some("LEASE_REVOKED"))
             .done(),
         new("older list of revocations does not replace a newer one")
             .lease(NOW, &lease(&json!({})), None)
-            .revocations(TestKey::Active.revocations(NOW, &["lse_0001"]), None)
-            .revocations(TestKey::Active.revocations(NOW - 1, &[]), Some("REVOCATIONS_OUTDATED"))
-            .revocations(TestKey::Active.revocations(NOW, &[]), None)
+            .revocations(&TestKey::Active.revocations(NOW, &["lse_0001"]), None)
+            .revocations(&TestKey::Active.revocations(NOW - 1, &[]), Some("REVOCATIONS_OUTDATED"))
+            .revocations(&TestKey::Active.revocations(NOW, &[]), None)
             .not_asked(NOW, "LEASE_REVOKED")
-            .revocations(TestKey::Active.revocations(NOW + 1, &[]), None)
+            .revocations(&TestKey::Active.revocations(NOW + 1, &[]), None)
             .not_asked_allowed(NOW)
             .done(),
         new("forged list of revocations")
             .lease(NOW, &lease(&json!({})), None)
-            .revocations(TestKey::Attacker.revocations(NOW, &["lse_0001"]), Some("UNKNOWN_KEY"))
+            .revocations(&TestKey::Attacker.revocations(NOW, &["lse_0001"]), Some("UNKNOWN_KEY"))
             .not_asked_allowed(NOW)
             .done(),
     ]
@@ -264,12 +264,12 @@ fn newest() -> Vec<Value> {
             .not_asked_allowed(NOW + 1)
             .done(),
         new("lease of a revoked key does not hide a verdict")
-            .learn(NOW, TestKey::Active.keys(&key_claims()), None)
+            .learn(NOW, &TestKey::Active.keys(&key_claims()), None)
             .decide(NOW, &proof(200, &TestKey::Next.verdict(&verdict_claims())), &allowed(DAY))
             .lease(NOW + HOUR, &lease_at(NOW + HOUR, "lse_2"), None)
             .learn(
                 NOW,
-                TestKey::Next.keys(&with(key_claims(), &json!({"revoked": [TestKey::Active.id()]}))),
+                &TestKey::Next.keys(&with(key_claims(), &json!({"revoked": [TestKey::Active.id()]}))),
                 None,
             )
             .decide(NOW + HOUR, &"not_asked".into(), &allowed(DAY - HOUR))

@@ -47,6 +47,7 @@ pub(crate) fn public_keys() -> Value {
 }
 
 /// `key_tokens.json`.
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(crate) fn document() -> Value {
     let new = |name: &str| Scenario::new(name);
     let ids = |keys: &[TestKey]| keys.iter().map(|key| key.id()).collect::<Vec<_>>();
@@ -61,35 +62,35 @@ pub(crate) fn document() -> Value {
     let weak = json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&[0; 32])});
     let private = with(TestKey::Next.jwk(), &json!({"d": encode(&[1; 32])}));
     let refused = |name: &str, token: String, error: &str| {
-        new(name).learn(NOW, token, Some(error)).trusts(&only).done()
+        new(name).learn(NOW, &token, Some(error)).trusts(&only).done()
     };
     let lease_of_next = TestKey::Next.lease(&lease_claims());
     let lease_of_active = TestKey::Active.lease(&lease_claims());
     let cases = [
-        new("key token of a trusted key").learn(NOW, token.clone(), None).trusts(&both).done(),
+        new("key token of a trusted key").learn(NOW, &token, None).trusts(&both).done(),
         new("key that was learned signs a lease")
             .lease(NOW, &lease_of_next, Some("UNKNOWN_KEY"))
-            .learn(NOW, token.clone(), None)
+            .learn(NOW, &token, None)
             .lease(NOW, &lease_of_next, None)
             .done(),
         new("key that was learned introduces another")
-            .learn(NOW, by(TestKey::Next, &later), Some("UNKNOWN_KEY"))
-            .learn(NOW, token.clone(), None)
-            .learn(NOW, by(TestKey::Next, &later), None)
+            .learn(NOW, &by(TestKey::Next, &later), Some("UNKNOWN_KEY"))
+            .learn(NOW, &token, None)
+            .learn(NOW, &by(TestKey::Next, &later), None)
             .trusts(&ids(&[TestKey::Active, TestKey::Next, TestKey::Later]))
             .done(),
-        new("key token at the end of its tolerance").learn(NOW + 90 * DAY + 300, token.clone(), None).done(),
+        new("key token at the end of its tolerance").learn(NOW + 90 * DAY + 300, &token, None).done(),
         new("expired key token")
-            .learn(NOW + 90 * DAY + 301, token.clone(), Some("TOKEN_EXPIRED"))
+            .learn(NOW + 90 * DAY + 301, &token, Some("TOKEN_EXPIRED"))
             .trusts(&only)
             .done(),
         new("learned keys outlast their token")
-            .learn(NOW, token.clone(), None)
+            .learn(NOW, &token, None)
             .not_asked(NOW + 365 * DAY, "NEVER_CHECKED")
             .trusts(&both)
             .done(),
         new("key token of the future")
-            .learn(NOW - DAY - 1, token.clone(), Some("CLOCK_ROLLED_BACK"))
+            .learn(NOW - DAY - 1, &token, Some("CLOCK_ROLLED_BACK"))
             .trusts(&only)
             .done(),
         refused("key token of an unknown key", by(TestKey::Attacker, &json!({})), "UNKNOWN_KEY"),
@@ -126,7 +127,7 @@ pub(crate) fn document() -> Value {
         new("most keys")
             .learn(
                 NOW,
-                by(
+                &by(
                     TestKey::Active,
                     &json!({
                         "keys": vec![TestKey::Next.jwk(); limits::TOKEN_KEYS],
@@ -138,22 +139,22 @@ pub(crate) fn document() -> Value {
             .trusts(&both)
             .done(),
         new("revoked key never comes back")
-            .learn(NOW, token.clone(), None)
-            .learn(NOW, by(TestKey::Next, &revoke(&[TestKey::Active], NOW + DAY)), None)
+            .learn(NOW, &token, None)
+            .learn(NOW, &by(TestKey::Next, &revoke(&[TestKey::Active], NOW + DAY)), None)
             .trusts(&ids(&[TestKey::Next]))
-            .learn(NOW, token.clone(), Some("REVOKED_KEY"))
-            .learn(NOW, by(TestKey::Next, &json!({"iat": NOW + DAY})), None)
+            .learn(NOW, &token, Some("REVOKED_KEY"))
+            .learn(NOW, &by(TestKey::Next, &json!({"iat": NOW + DAY})), None)
             .trusts(&ids(&[TestKey::Next]))
             .lease(NOW, &lease_of_active, Some("REVOKED_KEY"))
             .done(),
         new("key revokes itself as its last act")
-            .learn(NOW, by(TestKey::Active, &revoke(&[TestKey::Active], NOW)), None)
+            .learn(NOW, &by(TestKey::Active, &revoke(&[TestKey::Active], NOW)), None)
             .trusts(&ids(&[TestKey::Next]))
             .done(),
         new("lease in use ends with its key")
             .lease(NOW, &lease_of_active, None)
             .not_asked_allowed(NOW)
-            .learn(NOW, by(TestKey::Active, &revoke(&[TestKey::Active], NOW)), None)
+            .learn(NOW, &by(TestKey::Active, &revoke(&[TestKey::Active], NOW)), None)
             .not_asked(NOW, "REVOKED_KEY")
             .done(),
     ];

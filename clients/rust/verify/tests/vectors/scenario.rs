@@ -32,7 +32,7 @@ impl Scenario {
         self
     }
 
-    pub(crate) fn learn(self, now: i64, token: String, error: Option<&str>) -> Self {
+    pub(crate) fn learn(self, now: i64, token: &str, error: Option<&str>) -> Self {
         self.step(json!({"do": "learn_keys", "now": now, "token": token, "error": error}))
     }
 
@@ -44,7 +44,7 @@ impl Scenario {
         self.step(json!({"do": "add_file", "now": now, "text": text, "error": error}))
     }
 
-    pub(crate) fn revocations(self, token: String, error: Option<&str>) -> Self {
+    pub(crate) fn revocations(self, token: &str, error: Option<&str>) -> Self {
         self.step(json!({"do": "add_revocations", "token": token, "error": error}))
     }
 

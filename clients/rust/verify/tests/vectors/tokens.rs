@@ -23,9 +23,9 @@ enum Library {
 use Library::{Other, Same};
 
 /// A token that is expected to be accepted (`None`) or to have an error.
-fn case(name: &str, kind: &str, token: String, error: Option<&str>, library: Library) -> Value {
+fn case(name: &str, kind: &str, token: impl Into<String>, error: Option<&str>, library: Library) -> Value {
     let mut case = json!({
-        "name": name, "type": kind, "token": token, "error": error, "jwt_library": matches!(library, Same),
+        "name": name, "type": kind, "token": token.into(), "error": error, "jwt_library": matches!(library, Same),
         "now": NOW, "trusted": ["active"], "product": PRODUCT,
     });
     if kind == "lease" {

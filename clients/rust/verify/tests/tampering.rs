@@ -93,6 +93,63 @@ fn parts_of_two_tokens_are_refused() {
     }
 }
 
+/// A verdict that only TLS protected, in a state of software that was built without keys.
+#[test]
+fn verdict_without_proof_does_not_count_with_keys() {
+    let nonce = Nonce::parse(NONCE).expect("a nonce");
+    let body = br#"{"valid":true,"license":{"features":{},"expiresAt":null}}"#;
+    let http = HttpAnswer { status: 200, retry_after: None, date: None, body };
+    let tls_only = Policy::new(PRODUCT, FINGERPRINT);
+    let mut state = State::default();
+    let answer = http.read(Request { nonce: &nonce, body: b"{}" }, &mut state, &tls_only);
+    assert!(matches!(answer, Answer::Unproven(_)));
+    assert!(decide(NOW, &mut state, &answer, &tls_only).outcome.is_allowed());
+
+    let with_keys = tls_only.keys(KEYS.clone());
+    for answer in [Answer::NotAsked, answer] {
+        let outcome = decide(NOW, &mut state, &answer, &with_keys).outcome;
+        assert_eq!(outcome.code(), Some("NEVER_CHECKED"));
+    }
+}
+
+/// Software without keys trusts no signature, so a proof is as good as none.
+#[test]
+fn proof_does_not_count_without_keys() {
+    let proven = verify_verdict(&TestKey::Active.verdict(&verdict_claims())).expect("a proof");
+    let mut state = State::default();
+    let outcome =
+        decide(NOW, &mut state, &Answer::Proven(proven), &Policy::new(PRODUCT, FINGERPRINT)).outcome;
+    assert_eq!(outcome.code(), Some("NEVER_CHECKED"));
+}
+
+/// The owner of the machine can edit the state, but not the tokens in it.
+#[test]
+fn edited_state_grants_nothing() {
+    let policy = Policy::new(PRODUCT, FINGERPRINT).keys(KEYS.clone());
+    let mut state = State::default();
+    let denial = with(verdict_claims(), &json!({"valid": false, "error": "LICENSE_REVOKED", "features": {}}));
+    let proven = verify_verdict(&TestKey::Active.verdict(&denial)).expect("a proof");
+    decide(NOW, &mut state, &Answer::Proven(proven), &policy);
+    let forged = [
+        json!({"proven": {"token": TestKey::Attacker.verdict(&verdict_claims())}}),
+        json!({"proven": {"token": "e30.e30.AA"}}),
+        json!({"unproven": {"error": null, "features": {}, "lic_exp": null, "at": NOW}}),
+    ];
+    for verdict in forged {
+        for lease in [json!(null), json!(TestKey::Attacker.lease(&lease_claims())), json!("e30.e30.AA")] {
+            let stored: serde_json::Value = serde_json::from_str(&state.to_json()).expect("JSON");
+            let keys =
+                TestKey::Attacker.keys(&with(key_claims(), &json!({"keys": [TestKey::Attacker.jwk()]})));
+            let edited = with(stored, &json!({"verdict": verdict, "lease": lease, "key_tokens": [keys]}));
+            let mut edited = State::from_json(edited.to_string().as_bytes()).expect("a state");
+            assert!(
+                !decide(NOW, &mut edited, &Answer::NotAsked, &policy).outcome.is_allowed(),
+                "{verdict} {lease}"
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_change_of_a_token_is_refused(

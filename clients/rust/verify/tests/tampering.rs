@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use license_verify::{
-    Answer, Digest, Error, HttpAnswer, KeySet, KeyToken, Lease, LicenseFile, Nonce, Policy, ProvenVerdict,
-    PublicKey, ReleaseCode, Request, RequestCode, Revocations, State, decide,
+    Answer, Digest, Error, Features, HttpAnswer, KeySet, KeyToken, Lease, LicenseFile, Nonce, Outcome,
+    Policy, ProvenVerdict, PublicKey, ReleaseCode, Request, RequestCode, Revocations, State, UnprovenVerdict,
+    decide,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -106,10 +107,17 @@ fn verdict_without_proof_does_not_count_with_keys() {
     assert!(decide(NOW, &mut state, &answer, &tls_only).outcome.is_allowed());
 
     let with_keys = tls_only.keys(KEYS.clone());
-    for answer in [Answer::NotAsked, answer] {
-        let outcome = decide(NOW, &mut state, &answer, &with_keys).outcome;
+    assert_eq!(http.read(Request { nonce: &nonce, body: b"{}" }, &mut state, &with_keys), Answer::MISSING);
+    for answer in [&Answer::NotAsked, &answer] {
+        let outcome = decide(NOW, &mut state, answer, &with_keys).outcome;
         assert_eq!(outcome.code(), Some("NEVER_CHECKED"));
     }
+    // Nor does it replace a proof.
+    let mut state = State::default();
+    let proven = verify_verdict(&TestKey::Active.verdict(&verdict_claims())).expect("a proof");
+    decide(NOW, &mut state, &Answer::Proven(proven), &with_keys);
+    let decision = decide(NOW, &mut state, &answer, &with_keys);
+    assert_eq!((decision.outcome, decision.check_in), (Outcome::Allowed, 60));
 }
 
 /// Software without keys trusts no signature, so a proof is as good as none.

@@ -170,7 +170,9 @@ fn rotation() -> Vec<Value> {
             .trusts(&ids(&[TestKey::Active, TestKey::Next, TestKey::Later]))
             .done(),
         Scenario::new("expired key token comes with the answer, clock back")
-            .decide(NOW - 30 * DAY, &with_tokens(&next, &[expired]), &never)
+            .decide(NOW - 30 * DAY, &with_tokens(&next, std::slice::from_ref(&expired)), &never)
+            .decide(NOW - 30 * DAY, &proof(200, &TestKey::Active.verdict(&verdict_claims())), &allowed(DAY))
+            .decide(NOW - 30 * DAY, &with_tokens(&next, &[expired]), &allowed(60))
             .trusts(&ids(&[TestKey::Active]))
             .done(),
         Scenario::new("forged key token comes with the answer")

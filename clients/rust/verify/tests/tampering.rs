@@ -124,10 +124,17 @@ fn verdict_without_proof_does_not_count_with_keys() {
 #[test]
 fn proof_does_not_count_without_keys() {
     let proven = verify_verdict(&TestKey::Active.verdict(&verdict_claims())).expect("a proof");
+    let policy = Policy::new(PRODUCT, FINGERPRINT);
     let mut state = State::default();
-    let outcome =
-        decide(NOW, &mut state, &Answer::Proven(proven), &Policy::new(PRODUCT, FINGERPRINT)).outcome;
-    assert_eq!(outcome.code(), Some("NEVER_CHECKED"));
+    let denial = UnprovenVerdict {
+        error: Some("LICENSE_REVOKED".to_owned()),
+        features: Features::new(),
+        lic_exp: None,
+        date: None,
+    };
+    decide(NOW, &mut state, &Answer::Unproven(denial), &policy);
+    let decision = decide(NOW, &mut state, &Answer::Proven(proven), &policy);
+    assert_eq!((decision.outcome.code(), decision.check_in), (Some("LICENSE_REVOKED"), 60));
 }
 
 /// The owner of the machine can edit the state, but not the tokens in it.

@@ -19,7 +19,6 @@ pub struct Decision {
 
 /// Whether the software may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Outcome {
     /// It may run.
     Allowed,

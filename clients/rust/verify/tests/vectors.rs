@@ -280,7 +280,6 @@ fn check_decision(decision: &Decision, expected: &Value, name: &str) {
         Outcome::AllowedInGrace { until } => ("allowed_in_grace", Some(*until)),
         Outcome::Denied { .. } => ("denied", None),
         Outcome::MustCheckOnline { .. } => ("must_check_online", None),
-        other => panic!("{other:?} is not described"),
     };
     let actual = json!({
         "outcome": outcome, "until": until, "code": decision.outcome.code(), "check_in": decision.check_in,

@@ -120,16 +120,13 @@ def fit_valid(path, body):
             body["domain"] = host("any")
     # A plan has one unit in a period, its product exists, and its hosts are hosts.
     if "/plans" in path:
-        if body.pop("term_days", None) is not None or body.get("term") is not None:
+        if body.get("term") is not None:
             body["term"] = {"days": 30}
         if body.get("updates") is not None:
             body["updates"] = {"months": 12, "after_expiry": body["updates"].get("after_expiry", "deny")}
         if isinstance(body.get("exempt_hosts"), list):
             body["exempt_hosts"] = [host(item) for item in body["exempt_hosts"]]
         body.pop("product", None)
-        for name, value in body.items():
-            if isinstance(value, float):
-                body[name] = int(value)
         if body.get("features") is not None:
             body["features"] = {"export": True}
     if path.endswith("/search"):

@@ -192,9 +192,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Turns an error message into a sentence: capital letter, full stop.
+/// Turns an error message into a sentence: capital letter, full stop. The name of a field stays as it is written.
 pub(crate) fn sentence(error: &(impl std::fmt::Display + ?Sized)) -> String {
     let text = error.to_string();
+    if text.split(' ').next().is_some_and(|word| word.contains('_')) {
+        return format!("{text}.");
+    }
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }

@@ -22,8 +22,13 @@ use serde_json::json;
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const SIZE: usize = 256 << 10;
-/// The cache takes at most this much of its bound, in percent, and at least half of it.
+/// The cache takes at most this much of its bound, in percent.
 const MOST: usize = 110;
+/// The cache takes at least this much of its bound, in percent.
+const LEAST: usize = 50;
+/// The claims of a large license share its fields, but the weight of each entry includes them: when the other
+/// entries are evicted, the last one alone keeps them.
+const LEAST_OF_SHARED: usize = 35;
 
 /// Stores a license and returns the digest of its key.
 async fn issue(store: &SqliteStore, number: u32, domains: Vec<String>, metadata: Metadata) -> KeyDigest {
@@ -47,7 +52,7 @@ async fn load(cache: &Cache, digest: &KeyDigest, domain: &str) {
 }
 
 /// Loads more than fits, and asserts that the memory is what the bound says.
-async fn assert_bounded(what: &str, store: &Arc<SqliteStore>, claims: &[(KeyDigest, String)]) {
+async fn assert_bounded(what: &str, store: &Arc<SqliteStore>, claims: &[(KeyDigest, String)], least: usize) {
     let options = CacheOptions { size: SIZE, ..CacheOptions::default() };
     // The connections of the database allocate what they need.
     let new_cache = || {
@@ -66,7 +71,7 @@ async fn assert_bounded(what: &str, store: &Arc<SqliteStore>, claims: &[(KeyDige
     }
     assert!(cache.len() < claims.len(), "{what}: all {} entries fit", claims.len());
     let percent = dhat::HeapStats::get().curr_bytes * 100 / SIZE;
-    assert!((50..=MOST).contains(&percent), "{what}: {percent} % of the bound");
+    assert!((least..=MOST).contains(&percent), "{what}: {percent} % of the bound");
 }
 
 #[tokio::test]
@@ -84,14 +89,14 @@ async fn cache_takes_at_most_a_tenth_more_than_its_size() {
     for n in 0..700 {
         claims.push((issue(named(n % 4), Metadata::default()).await, "d0.example.com".to_owned()));
     }
-    assert_bounded("few bindings", &store, &claims).await;
+    assert_bounded("few bindings", &store, &claims, LEAST).await;
 
     claims.clear();
     for _ in 0..30 {
         let long: Vec<_> = (0..200).map(|n| format!("{}.d{n}.example.com", "a".repeat(60))).collect();
         claims.push((issue(long, Metadata::default()).await, "d0.example.com".to_owned()));
     }
-    assert_bounded("many long bindings", &store, &claims).await;
+    assert_bounded("many long bindings", &store, &claims, LEAST).await;
 
     claims.clear();
     for _ in 0..30 {
@@ -100,11 +105,11 @@ async fn cache_takes_at_most_a_tenth_more_than_its_size() {
         let metadata = Metadata::from_json(notes.into()).expect("in bounds");
         claims.push((issue(named(1), metadata).await, "d0.example.com".to_owned()));
     }
-    assert_bounded("metadata", &store, &claims).await;
+    assert_bounded("metadata", &store, &claims, LEAST).await;
 
     claims.clear();
     let inline = usize::try_from(limits::MAX_INLINE_BINDINGS).expect("few");
     let large = issue(named(inline + 1), Metadata::default()).await;
     claims.extend((0..700).map(|n| (large, format!("d{n}.example.com"))));
-    assert_bounded("claims of a large license", &store, &claims).await;
+    assert_bounded("claims of a large license", &store, &claims, LEAST_OF_SHARED).await;
 }

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::name::check_name;
 use super::{Plan, PlanCatalogError};
 
+/// The short form of `term`, which files alone have.
+const SHORT_FORM: &str = "term_days";
 /// Longest part of a refused value that an error repeats, in characters.
 const SHOWN_VALUE: usize = 100;
 
@@ -45,7 +47,7 @@ impl From<Map<String, Value>> for PlanPatch {
 #[non_exhaustive]
 pub enum PlanFieldError {
     /// A plan has no such field.
-    #[error("a plan has no field {field:?}; its fields are {}", known().join(", "))]
+    #[error("a plan has no field {field:?}; its fields are {}", Plan::fields().join(", "))]
     Unknown {
         /// The name.
         field: String,
@@ -66,10 +68,6 @@ pub enum PlanFieldError {
     },
 }
 
-fn known() -> &'static [&'static str] {
-    Plan::fields()
-}
-
 impl PlanFieldError {
     /// Returns the name of the field.
     #[must_use]
@@ -81,13 +79,14 @@ impl PlanFieldError {
 }
 
 impl Plan {
-    /// Returns the names of the fields in JSON and TOML. The name of the plan is not one of them.
+    /// Returns the names of the fields in JSON. The name of the plan is not one of them.
     #[must_use]
-    pub fn fields() -> &'static [&'static str] {
-        match Self::deserialize(FieldNames) {
+    pub fn fields() -> Vec<&'static str> {
+        let names = match Self::deserialize(FieldNames) {
             Err(Names(fields)) => fields,
             Ok(_) => &[],
-        }
+        };
+        names.iter().copied().filter(|name| *name != SHORT_FORM).collect()
     }
 
     /// Returns the fields as JSON.
@@ -128,12 +127,6 @@ impl Plan {
             };
             check_field(field, &value)?;
             fields.insert(field.clone(), value);
-            // A short form replaces the field that it stands for.
-            if let Err(error) = serde_json::from_value::<Self>(Value::Object(fields.clone()))
-                && let Some(replaced) = named_in(&error, "duplicate field `")
-            {
-                fields.remove(if replaced == *field { "" } else { &replaced });
-            }
         }
         parse(&self.name, fields)
     }
@@ -178,19 +171,15 @@ fn check_field(field: &str, value: &Value) -> Result<(), PlanFieldError> {
     }
     let alone = Map::from_iter([(field.to_owned(), value.clone())]);
     match serde_json::from_value::<Plan>(Value::Object(alone)) {
-        Err(error) if named_in(&error, "missing field `").is_none() => Err(invalid(field, value, &error)),
+        Err(error) if missing_field(&error).is_none() => Err(invalid(field, value, &error)),
         _ => Ok(()),
     }
 }
 
 fn parse(name: &str, fields: Map<String, Value>) -> Result<Plan, PlanFieldError> {
     let plan: Plan = serde_json::from_value(Value::Object(fields)).map_err(|error| {
-        if let Some(field) = named_in(&error, "missing field `") {
-            return PlanFieldError::Missing { field };
-        }
-        // A field and its short form.
-        let field = named_in(&error, "duplicate field `").unwrap_or_default();
-        PlanFieldError::Invalid { reason: format!("{field} is given twice"), field }
+        // All fields that are given are valid.
+        PlanFieldError::Missing { field: missing_field(&error).unwrap_or_default() }
     })?;
     let plan = Plan { name: name.to_owned(), ..plan };
     plan.checked()?;
@@ -206,10 +195,10 @@ fn invalid(field: &str, value: &Value, error: &serde_json::Error) -> PlanFieldEr
     PlanFieldError::Invalid { field: field.to_owned(), reason: format!("{field} cannot be {shown}: {error}") }
 }
 
-/// Returns the name that follows `start` in an error of serde, such as "missing field `max_domains`".
-fn named_in(error: &serde_json::Error, start: &str) -> Option<String> {
+/// Returns the name of a missing field from an error of serde.
+fn missing_field(error: &serde_json::Error) -> Option<String> {
     let text = error.to_string();
-    let (name, _) = text.strip_prefix(start)?.split_once('`')?;
+    let (name, _) = text.strip_prefix("missing field `")?.split_once('`')?;
     Some(name.to_owned())
 }
 
@@ -287,9 +276,10 @@ mod tests {
 
     #[test]
     fn errors_name_field_value_and_accepted_values() {
-        let valid = || json!({"max_domains": 1, "max_devices": null, "term_days": 30});
+        let valid = || json!({"max_domains": 1, "max_devices": null, "term": {"days": 30}});
         for (field, value, part) in [
             ("gracedays", json!(3), "no field \"gracedays\""),
+            ("term_days", json!(30), "no field \"term_days\""),
             ("max_domains", json!(-1), "max_domains cannot be -1: expected a whole number"),
             ("max_domains", json!(1.5), "max_domains cannot be 1.5"),
             ("max_domains", json!(10_000_001), "max_domains must be at most 10000000"),

@@ -118,11 +118,8 @@ fn default_product() -> String {
     DEFAULT_PRODUCT.to_owned()
 }
 
+/// Reads a number, `null` (in JSON) or "unlimited" (in files).
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
-    number_or("unlimited", deserializer).map(Limit::from)
-}
-
-fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<Option<u32>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum NumberOrWord {
@@ -131,11 +128,10 @@ fn number_or<'de, D: Deserializer<'de>>(word: &str, deserializer: D) -> Result<O
         Null,
     }
     match NumberOrWord::deserialize(deserializer) {
-        Ok(NumberOrWord::Number(number)) => Ok(Some(number)),
-        // JSON has `null` instead of the word.
-        Ok(NumberOrWord::Null) => Ok(None),
-        Ok(NumberOrWord::Word(text)) if text == word => Ok(None),
-        _ => Err(D::Error::custom(format_args!("expected a whole number, or the word {word:?}"))),
+        Ok(NumberOrWord::Number(number)) => Ok(Limit::AtMost(number)),
+        Ok(NumberOrWord::Null) => Ok(Limit::Unlimited),
+        Ok(NumberOrWord::Word(text)) if text == "unlimited" => Ok(Limit::Unlimited),
+        _ => Err(D::Error::custom("expected a whole number, or null or \"unlimited\" for no limit")),
     }
 }
 

@@ -211,6 +211,7 @@ fn managed_set_decides_alone() {
     assert_eq!(fixture.entry("pro").current().version, 2);
     assert_eq!(fixture.entry("old").archived_at, Some(at(30)));
     assert_eq!(fixture.actions, ["plan.change", "plan.archive"]);
+    assert_eq!(fixture.run(&apply([pro().max_devices(7)], Some("plans.toml")), 35), None, "archived once");
     fixture.run(&apply([pro().max_devices(7), Plan::new("old")], Some("code")), 40);
     let old = fixture.entry("old");
     assert_eq!((old.archived_at, old.versions.len()), (None, 1), "a plan that comes back has no new version");

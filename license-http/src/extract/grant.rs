@@ -12,9 +12,6 @@ use crate::problem::Problem;
 /// The fields of a grant.
 pub(crate) const GRANT_FIELDS: [&str; 4] = ["feature", "value", "until", "source"];
 
-/// Largest whole number up to which every whole number is a 64-bit float.
-const EXACT: f64 = 9_007_199_254_740_992.0;
-
 /// Reads a grant from its fields.
 pub(crate) fn grant(fields: Fields) -> Result<Grant, Problem> {
     let mut fields = fields.only(&GRANT_FIELDS)?;
@@ -48,15 +45,9 @@ fn feature_value(field: &'static str, value: Value) -> Result<FeatureValue, Prob
     match value {
         Value::Bool(value) => Ok(value.into()),
         Value::String(text) => Ok(text.as_str().into()),
-        Value::Number(number) => {
-            // JSON has one type of number: 3.0 is 3.
-            let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT);
-            #[expect(clippy::cast_possible_truncation, reason = "whole, and within its bounds")]
-            let whole = number.as_i64().or_else(|| float.map(|float| float as i64));
-            whole
-                .map(FeatureValue::from)
-                .ok_or_else(|| Problem::invalid_field(field, "A number must be whole, and fit into 64 bits."))
-        }
+        Value::Number(number) => value::whole_number(&number)
+            .map(FeatureValue::from)
+            .ok_or_else(|| Problem::invalid_field(field, "A number must be whole, and fit into 64 bits.")),
         other => Err(value::wrong_type(field, "true, false, a whole number or a string", &other)),
     }
 }

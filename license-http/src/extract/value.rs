@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Utc};
 use license_core::license::Expiry;
 use license_core::limits;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::problem::{Problem, sentence};
 use crate::wire::parse_time;
@@ -75,6 +75,30 @@ pub(crate) fn items<T>(
     }
     let item = |(index, value)| parse(&format!("{field}[{index}]"), value);
     values.into_iter().enumerate().map(item).collect()
+}
+
+/// Largest whole number up to which every whole number is a 64-bit float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Returns a whole number. JSON has one type of number: 3.0 is 3.
+pub(crate) fn whole_number(number: &Number) -> Option<i64> {
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT);
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within its bounds")]
+    number.as_i64().or_else(|| float.map(|float| float as i64))
+}
+
+/// Writes each whole number in a value without a fraction, for types that accept integers only.
+pub(crate) fn without_fractions(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(whole) = whole_number(number) {
+                *number = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_fractions),
+        Value::Object(members) => members.values_mut().for_each(without_fractions),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// Reads a whole number. JSON has one type of number: 3.0 is 3.

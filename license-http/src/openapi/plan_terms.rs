@@ -10,7 +10,7 @@ use super::schema::{about, nullable, one_of, text, whole};
 /// Returns the schema of each field that a request can have, in the order of the core, without the short form of
 /// the term, which is for files.
 pub(super) fn plan_inputs() -> impl Iterator<Item = (&'static str, Value)> {
-    Plan::fields().iter().filter(|name| **name != "term_days").map(|name| (*name, plan_field(name)))
+    Plan::fields().into_iter().map(|name| (name, plan_field(name)))
 }
 
 /// Returns the schema of each field of an answer. An answer has no short forms.

@@ -17,7 +17,7 @@ impl Problem {
     }
 
     fn unknown_field_of_plan(field: &str) -> Self {
-        let detail = UnknownName { kind: "field", name: field, known: Plan::fields() }.to_string();
+        let detail = UnknownName { kind: "field", name: field, known: &Plan::fields() }.to_string();
         Self::invalid_field(field.to_owned(), detail)
     }
 }

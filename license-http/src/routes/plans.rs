@@ -64,6 +64,13 @@ fn plan_response(status: StatusCode, entry: &PlanEntry) -> Response {
     ([(ETAG, tag)], wire::json(status, &PlanJson::from(entry))).into_response()
 }
 
+/// Returns the fields of a plan.
+fn terms(fields: Fields) -> Map<String, Value> {
+    let mut terms = fields.into_map();
+    terms.values_mut().for_each(value::without_fractions);
+    terms
+}
+
 pub(super) async fn create(
     State(state): State<HttpState>,
     Authenticated { actor, .. }: Authenticated,
@@ -71,7 +78,7 @@ pub(super) async fn create(
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let name = fields.require("name", value::text)?;
-    let plan = Plan::from_json(&name, fields.into_map()).map_err(|error| Problem::of_plan(&error))?;
+    let plan = Plan::from_json(&name, terms(fields)).map_err(|error| Problem::of_plan(&error))?;
     let catalog = state.services.catalog.by(&actor).repeatable(key.is_some());
     let created = catalog.create_plan(&plan).await.map_err(Problem::from_body_error)?;
     let Cataloged { item, repeated } = created;
@@ -113,7 +120,7 @@ pub(super) async fn change(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let catalog = state.services.catalog.by(&actor);
-    let changed = catalog.change_plan(&name, fields.into_map().into(), revision).await;
+    let changed = catalog.change_plan(&name, terms(fields).into(), revision).await;
     Ok(plan_response(StatusCode::OK, &*changed.map_err(Problem::from_body_error)?))
 }
 

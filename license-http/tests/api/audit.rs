@@ -229,7 +229,7 @@ async fn every_changing_route_is_audited() {
             ("POST", "/api/v1/products") => Some(json!({ "name": "painter", "display_name": "Painter" })),
             ("PUT", "/api/v1/products/{name}") => Some(json!({ "display_name": "Editor X" })),
             ("POST", "/api/v1/plans") => {
-                Some(json!({ "name": "new", "max_domains": 1, "max_devices": 1, "term_days": 30 }))
+                Some(json!({ "name": "new", "max_domains": 1, "max_devices": 1, "term": { "days": 30 } }))
             }
             ("PUT", "/api/v1/plans/{name}") => Some(json!({ "max_domains": 3 })),
             ("POST", "/api/v1/webhook-endpoints") | ("PUT", _) => Some(settings("b")),

@@ -91,6 +91,20 @@ async fn plan_has_every_field_and_is_changed_in_part() {
 }
 
 #[tokio::test]
+async fn whole_numbers_of_a_plan_can_have_a_fraction_of_zero() {
+    let app = with_painter().await;
+    let body = r#"{"name":"pro","max_domains":2.0,"max_devices":3e0,"term":{"days":365.0},"features":{"seats":25.0}}"#;
+    let created = app.admin("POST", PLANS).json_text(body.to_owned()).send(&app.router).await;
+    let plan = created.json();
+    assert_eq!(created.status, 201, "{plan}");
+    assert_eq!((&plan["max_domains"], &plan["max_devices"]), (&json!(2), &json!(3)));
+    assert_eq!(plan["term"], json!({ "days": 365, "starts": "issue" }));
+    assert_eq!(plan["features"], json!({ "seats": 25 }));
+    let changed = app.put("/api/v1/plans/pro", json!({ "grace_days": 2.0 })).await.json();
+    assert_eq!(changed["grace_days"], 2, "{changed}");
+}
+
+#[tokio::test]
 async fn edit_leaves_sold_licenses_alone_until_they_are_moved() {
     let app = with_painter().await;
     post(&app, PLANS, &pro()).await;
@@ -187,7 +201,7 @@ async fn managed_plan_is_read_only() {
         assert_eq!(reply.fault(), (409, "PLAN_MANAGED".to_owned(), None), "{method} {rest}");
         assert!(reply.text().contains("managed by plans.toml"), "{}", reply.text());
     }
-    let own = json!({ "name": "own", "max_domains": 1, "max_devices": 1, "term_days": 30 });
+    let own = json!({ "name": "own", "max_domains": 1, "max_devices": 1, "term": { "days": 30 } });
     assert_eq!(call("POST", PLANS).json(&own).send(&router).await.status, 201, "others can be created");
 }
 
@@ -226,8 +240,10 @@ async fn bad_plans_name_the_field_and_what_is_accepted() {
     };
     for (field, value, code, part) in [
         ("gracedays", json!(3), "INVALID_FIELD", "did you mean grace_days?"),
-        ("max_domains", json!(-1), "INVALID_FIELD", "Max_domains cannot be -1: expected a whole number"),
-        ("max_devices", json!(10_000_001), "INVALID_FIELD", "Max_devices must be at most 10000000."),
+        ("max_domains", json!(-1), "INVALID_FIELD", "max_domains cannot be -1: expected a whole number"),
+        ("max_devices", json!(10_000_001), "INVALID_FIELD", "max_devices must be at most 10000000."),
+        ("max_devices", json!("many"), "INVALID_FIELD", "or null or \"unlimited\" for no limit."),
+        ("term_days", json!(30), "INVALID_FIELD", "This field is unknown."),
         ("domain_policy", json!("any"), "INVALID_FIELD", "expected `free_claim` or `registered_only`"),
         ("features", json!({ "a": 1.5 }), "INVALID_FIELD", "Features cannot be"),
         ("product", json!("game"), "PRODUCT_UNKNOWN", "The products are: default, editor, painter."),

@@ -38,7 +38,8 @@ impl HttpAnswer<'_> {
     /// Reads the answer. The state learns the keys that come with the answer.
     ///
     /// With public keys, only the proof counts: neither the status nor the rest of the body is protected. Without
-    /// keys, a verdict is a JSON object with `valid` and the status 200, 400 or 404.
+    /// keys, a verdict is a JSON object with `valid` under status 200, or one of the errors `LICENSE_KEY_MALFORMED` and
+    /// `LICENSE_NOT_FOUND` under their status.
     #[must_use]
     pub fn read(&self, request: Request<'_>, state: &mut State, policy: &Policy) -> Answer {
         let missing =
@@ -54,13 +55,23 @@ impl HttpAnswer<'_> {
     }
 
     fn unproven(&self, body: &Map<String, Value>) -> Option<UnprovenVerdict> {
-        if ![200, 400, 404].contains(&self.status) {
-            return None;
-        }
         let date = self.date;
         if !body.get("valid")?.as_bool()? {
-            let error = Some(body.get("error")?.as_str()?.to_owned());
-            return Some(UnprovenVerdict { error, features: Features::new(), lic_exp: None, date });
+            let error = body.get("error")?.as_str()?;
+            // All errors of the server have `"valid":false`; most of them say nothing about the license.
+            let is_verdict = match self.status {
+                200 => true,
+                400 => error == "LICENSE_KEY_MALFORMED",
+                404 => error == "LICENSE_NOT_FOUND",
+                _ => false,
+            };
+            let denial = UnprovenVerdict {
+                error: Some(error.to_owned()),
+                features: Features::new(),
+                lic_exp: None,
+                date,
+            };
+            return is_verdict.then_some(denial);
         }
         let license = body.get("license")?;
         let features = serde_json::from_value(license.get("features")?.clone()).ok()?;

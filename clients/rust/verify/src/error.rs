@@ -96,7 +96,7 @@ pub enum Error {
     /// The text is not a public key of Ed25519.
     #[error("the public key is malformed: {0}")]
     KeyMalformed(&'static str),
-    /// The public key has a small order: everybody can forge its signatures.
+    /// The public key has a small order, so its signatures can be forged.
     #[error("the public key is weak")]
     WeakKey,
     /// A state cannot learn more keys.

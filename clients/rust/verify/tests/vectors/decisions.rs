@@ -74,7 +74,7 @@ fn verdicts() -> Vec<Value> {
                 .missing(NOW + 10 * DAY, &must_check("GRACE_ENDED", 480)),
         ),
         named(
-            "answer ends the grace and begins anew",
+            "answer ends the grace, and the next grace begins later",
             valid()
                 .missing(NOW + 2 * DAY, &in_grace(NOW + 9 * DAY, 60))
                 .decide(NOW + 8 * DAY, &valid_at(NOW + 8 * DAY), &allowed(DAY))

@@ -10,6 +10,7 @@ use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
 use crate::license::{ActivationIdError, FingerprintError, LicenseId};
 use crate::limits;
+use crate::signing::{SigningKeyDenial, SigningKeyId};
 use crate::store::{SearchSort, StoreError};
 use crate::usage::UsageError;
 use crate::validation::Denial;
@@ -98,6 +99,12 @@ pub enum ServiceError {
     /// A rule denied the command on the catalog. Nothing changed.
     #[error("{0}")]
     Catalog(CatalogDenial),
+    /// A rule denied the command on the signing keys. Nothing changed.
+    #[error("{0}")]
+    SigningKey(SigningKeyDenial),
+    /// The sealed private key cannot be opened, because its row was altered.
+    #[error("the sealed private key of the signing key {0} cannot be opened")]
+    SealedSigningKey(SigningKeyId),
 }
 
 /// The kind of a resource that was not found.
@@ -116,6 +123,8 @@ pub enum Resource {
     Customer,
     /// A bulk job.
     Job,
+    /// A signing key.
+    SigningKey,
 }
 
 impl fmt::Display for Resource {
@@ -127,6 +136,7 @@ impl fmt::Display for Resource {
             Self::Token => "token",
             Self::Customer => "customer",
             Self::Job => "job",
+            Self::SigningKey => "signing key",
         })
     }
 }

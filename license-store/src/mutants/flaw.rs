@@ -141,4 +141,8 @@ flaws! {
     ReplacesPlanVersions => "catalog::commands::every_catalog_field_is_stored",
     /// Writes changes of the catalog without their audit entries.
     ForgetsAuditOfCatalog => "catalog::commands::catalog_changes_are_audited",
+    /// Reads the signing keys and decides, lets others run, then writes.
+    ChangesSigningKeysInTwoSteps => "signing_keys::commands::racing_rotations_are_all_made",
+    /// Writes changes of the signing keys without their audit entries.
+    ForgetsAuditOfSigningKeys => "signing_keys::commands::signing_key_changes_are_audited_and_announced",
 }

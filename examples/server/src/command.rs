@@ -47,9 +47,7 @@ impl ServerCommand {
             Self::Catalog(command) => {
                 catalog::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS)
             }
-            Self::SigningKey(command) => {
-                signing_keys::run(command, flags).await.map(|()| ExitCode::SUCCESS)
-            }
+            Self::SigningKey(command) => signing_keys::run(command, flags).await.map(|()| ExitCode::SUCCESS),
             Self::Export(args) => transfer::export(args, flags).await,
             Self::Import(args) => transfer::import(args, flags).await,
             Self::Clock { command } => {

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use ed25519_dalek::SigningKey as PrivateKey;
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use license_core::access::{Actor, Principal};
 use license_core::error::ServiceError;
 use license_core::service::SigningKeyService;
 use license_core::signing::{SigningKey, SigningKeyDenial, SigningKeyId, SigningKeyPair, SigningKeySet};
+use pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use zeroize::Zeroizing;
 
 use crate::database::Database;

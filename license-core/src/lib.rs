@@ -3,7 +3,7 @@
 //! - [`service::Services`]: the use cases, such as issuing, validating and reporting.
 //! - [`store`]: the storage ports. `license-store` implements them in memory and for SQL databases.
 //! - [`command::decide`] and [`validation::evaluate`]: the rules, as pure functions.
-//! - [`key`], [`domain`], [`catalog`], [`license`], [`trial`], [`event`], [`usage`], [`webhook`] and [`access`]:
+//! - [`key`], [`domain`], [`catalog`], [`license`], [`trial`], [`event`], [`usage`], [`webhook`], [`signing`] and [`access`]:
 //!   the domain types.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no random generator. Times and randomness are
@@ -53,6 +53,7 @@ pub mod limits;
 pub mod metrics;
 mod page;
 pub mod service;
+pub mod signing;
 pub mod store;
 mod text_enum;
 mod text_value;

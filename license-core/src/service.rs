@@ -25,6 +25,7 @@ mod key_formats;
 mod licenses;
 mod limit_throttle;
 mod search;
+mod signing_keys;
 mod transfer;
 mod trial_keys;
 mod usage;
@@ -56,6 +57,7 @@ pub use events::EventService;
 pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
 pub use validation::{Deactivated, KeyIdentity, SlotHolder, ValidateRequest, ValidationService};
@@ -113,6 +115,8 @@ pub struct Services {
     pub search: SearchService,
     /// Manages products and plans.
     pub catalog: CatalogService,
+    /// Manages signing keys.
+    pub signing_keys: SigningKeyService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -133,6 +137,8 @@ impl Services {
         context.reload_trial_keys(&*store).await?;
         let clock = ClockService::new(store.clone(), context.sources.clone());
         clock.look().await?;
+        let signing_keys = SigningKeyService::new(store.clone(), clock.clone(), context.clone());
+        signing_keys.start().await?;
         let validation =
             ValidationService::new(licenses.clone(), Some(store.clone()), health.clone(), context.clone());
         let events =
@@ -184,6 +190,7 @@ impl Services {
             catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
             licenses_store: licenses,
             transfer_store: store.clone(),
+            signing_keys,
             catalog_store: store,
             health,
             context,

@@ -20,6 +20,7 @@
 //! | [`ClockStore`] | the heartbeat of the clock |
 //! | [`SearchStore`] | search licenses, list customers |
 //! | [`BulkJobStore`] | bulk jobs |
+//! | [`SigningKeyStore`] | signing keys |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -41,6 +42,7 @@ mod health;
 mod licenses;
 mod record;
 mod search;
+mod signing_keys;
 mod tokens;
 mod transfer;
 mod trial_claims;
@@ -68,6 +70,7 @@ pub use search::{
     CustomerQuery, CustomerSummary, SearchCursor, SearchFilter, SearchPage, SearchQuery, SearchRange,
     SearchSort, SearchStore, SearchTotal,
 };
+pub use signing_keys::SigningKeyStore;
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
 pub use trial_claims::TrialClaims;
@@ -82,8 +85,8 @@ pub use webhooks::{
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, bulk_jobs::MockBulkJobStore,
     catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore,
-    search::MockSearchStore, tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore,
-    webhooks::MockWebhookStore,
+    search::MockSearchStore, signing_keys::MockSigningKeyStore, tokens::MockTokenStore,
+    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -108,5 +111,6 @@ full_store!(
     ClockStore,
     SearchStore,
     BulkJobStore,
+    SigningKeyStore,
     StoreHealth
 );

@@ -38,6 +38,7 @@ mod api {
     mod scopes;
     mod search;
     mod security_headers;
+    mod signing_keys;
     mod socket;
     mod terms;
     mod tokens;

@@ -141,6 +141,12 @@ macro_rules! with_ports {
                 ) -> ();
                 async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> u64;
             }
+            port SigningKeyStore {
+                async fn load_signing_keys(&self, known: u64) -> Option<SigningKeySet>;
+                async fn execute_signing_keys(
+                    &self, command: &SigningKeyCommand, context: &SigningKeyContext
+                ) -> SigningKeyOutcome;
+            }
         }
     };
 }
@@ -255,6 +261,7 @@ pub(crate) mod prelude {
     pub(crate) use license_core::key::KeyDigest;
     pub(crate) use license_core::license::*;
     pub(crate) use license_core::metrics::Metric;
+    pub(crate) use license_core::signing::*;
     pub(crate) use license_core::store::*;
     pub(crate) use license_core::transfer::*;
     pub(crate) use license_core::trial::TrialClaim;

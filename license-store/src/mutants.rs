@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::conformance::{
     Case, Handle, Harness, StreamScope, activations, audit, bulk_jobs, catalog, clock, events,
-    licenses as license_cases, search, tokens, transfer, usage, webhooks,
+    licenses as license_cases, search, signing_keys, tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
 use flaw::{EXPECTED, Flaw};
@@ -106,6 +106,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         clock::CASES,
         search::CASES,
         bulk_jobs::CASES,
+        signing_keys::CASES,
     ];
     lists.into_iter().flatten()
 }

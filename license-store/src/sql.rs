@@ -25,6 +25,7 @@ mod prelude;
 mod retry;
 mod rows;
 mod search;
+mod signing_keys;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;

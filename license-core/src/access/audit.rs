@@ -209,6 +209,16 @@ impl AuditEntry {
         self.changes.get("job").filter(|_| self.action == JOB_CREATED)?["after"].as_str()
     }
 
+    /// Creates the entry of a change of the signing keys.
+    pub(crate) fn of_signing_keys(
+        action: &str,
+        changes: Map<String, Value>,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { changes, ..Self::new(action, actor, at) }
+    }
+
     /// Creates the entry of an erasure, without the erased address.
     #[must_use]
     pub fn of_erasure(erasure: &Erasure, licenses: u64, actor: &Actor, at: DateTime<Utc>) -> Self {

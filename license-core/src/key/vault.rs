@@ -18,6 +18,7 @@ const IMPORTED_DIGEST_CONTEXT: &str = "license-core 2026 foreign license key dig
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
 const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
 const PSEUDONYM_CONTEXT: &str = "license-core 2026 customer pseudonym v1";
+const SIGNING_KEY_SEAL_CONTEXT: &str = "license-core 2026 signing key seal v1";
 const IDEMPOTENCY_CONTEXT: &str = "license-core 2026 idempotency key v1";
 const TRIAL_CONTEXT: &str = "license-core 2026 trial claim v1";
 const TRIAL_SEAL_CONTEXT: &str = "license-core 2026 trial key seal v1";
@@ -47,6 +48,7 @@ pub struct KeyVault {
     idempotency: Zeroizing<[u8; 32]>,
     trial: Zeroizing<[u8; 32]>,
     trial_seal: Zeroizing<[u8; 32]>,
+    signing_key_seal: Zeroizing<[u8; 32]>,
 }
 
 impl KeyVault {
@@ -62,6 +64,7 @@ impl KeyVault {
             idempotency: keys.derive(IDEMPOTENCY_CONTEXT),
             trial: keys.derive(TRIAL_CONTEXT),
             trial_seal: keys.derive(TRIAL_SEAL_CONTEXT),
+            signing_key_seal: keys.derive(SIGNING_KEY_SEAL_CONTEXT),
         }
     }
 
@@ -161,6 +164,32 @@ impl KeyVault {
     ) -> Result<WebhookSecret, VaultError> {
         let bytes = aead::open(&self.secret_seal, sealed.as_bytes(), endpoint.as_str());
         bytes.map(WebhookSecret::from_bytes).ok_or(VaultError(()))
+    }
+
+    /// Encrypts the private key of a signing key, with a separate key.
+    ///
+    /// # Errors
+    /// Returns the error of the generator.
+    pub fn seal_signing_key<R: TryCryptoRng + ?Sized>(
+        &self,
+        seed: &[u8; 32],
+        id: &str,
+        rng: &mut R,
+    ) -> Result<SealedSecret, R::Error> {
+        aead::seal(&self.signing_key_seal, seed, id, rng).map(SealedSecret::from_bytes)
+    }
+
+    /// Decrypts a private key that [`seal_signing_key`](Self::seal_signing_key) sealed for this id.
+    ///
+    /// # Errors
+    /// Returns [`VaultError`] as [`open`](Self::open) does.
+    pub fn open_signing_key(
+        &self,
+        sealed: &SealedSecret,
+        id: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+        let bytes = aead::open(&self.signing_key_seal, sealed.as_bytes(), id).ok_or(VaultError(()))?;
+        bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| VaultError(()))
     }
 }
 
@@ -332,8 +361,19 @@ mod tests {
             idempotency,
             trial,
             trial_seal,
+            signing_key_seal,
         } = vault();
-        let keys = [digest, imported_digest, seal, pseudonym, secret_seal, idempotency, trial, trial_seal];
+        let keys = [
+            digest,
+            imported_digest,
+            seal,
+            pseudonym,
+            secret_seal,
+            idempotency,
+            trial,
+            trial_seal,
+            signing_key_seal,
+        ];
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[..index].contains(key));
         }
@@ -345,6 +385,17 @@ mod tests {
         assert_eq!(vault().open_trial_key(&sealed, "a1"), Some([9; 32]));
         assert_eq!(vault().open_trial_key(&sealed, "a2"), None);
         assert_eq!(vault_of(0xfe).open_trial_key(&sealed, "a1"), None);
+    }
+
+    #[test]
+    fn sealed_signing_key_opens_for_its_id_only() {
+        let sealed = vault().seal_signing_key(&[7; 32], "kid-1", &mut rng()).unwrap();
+        assert_eq!(*vault().open_signing_key(&sealed, "kid-1").unwrap(), [7; 32]);
+        assert!(vault().open_signing_key(&sealed, "kid-2").is_err());
+        assert!(vault_of(0xfe).open_signing_key(&sealed, "kid-1").is_err());
+        for damaged in aead::damaged(sealed.as_bytes()) {
+            assert!(vault().open_signing_key(&SealedSecret::from_bytes(damaged), "kid-1").is_err());
+        }
     }
 
     #[test]

@@ -448,7 +448,7 @@ fn finding() -> [Op; 3] {
     ]
 }
 
-fn server() -> [Op; 6] {
+fn server() -> [Op; 7] {
     let file = |path, id, summary, content_type, about| {
         get(path, id, summary).answers_as(content_type, string(), about)
     };
@@ -467,6 +467,12 @@ fn server() -> [Op; 6] {
             OPENMETRICS,
             "Metrics as OpenMetrics text.",
         ),
+        get("/jwks.json", "getSigningKeys", "Get the public signing keys")
+            .about(
+                "For JWT libraries that verify tokens of this server. It can be kept for a minute. Software must not \
+                 learn new keys from here: nothing proves who has sent them.",
+            )
+            .answers("JsonWebKeySet", "The keys that sign tokens, or signed tokens that are still in use."),
         get("/openapi.json", "getContract", "Get this document").answers_as(
             "application/json",
             open_object(),

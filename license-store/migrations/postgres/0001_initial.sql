@@ -437,3 +437,23 @@ CREATE TABLE bulk_job_licenses (
 );
 
 CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;
+
+-- One row: the number of changes of signing keys. Its lock is held by a change of them.
+CREATE TABLE signing_key_set (
+    revision BIGINT NOT NULL
+);
+
+INSERT INTO signing_key_set VALUES (0);
+
+-- Keys of tokens that software verifies by itself. `id` is the thumbprint of the public key. Keys are never
+-- deleted, so that a revoked one stays known.
+CREATE TABLE signing_keys (
+    id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    public_key   BYTEA NOT NULL,
+    sealed_key   BYTEA NOT NULL,
+    state        TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT NOT NULL,
+    activated_at BIGINT,
+    replaced_at  BIGINT,
+    signed_until BIGINT
+);

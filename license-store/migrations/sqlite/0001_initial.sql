@@ -449,3 +449,23 @@ CREATE TABLE bulk_job_licenses (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;
+
+-- One row: the number of changes of signing keys. Its lock is held by a change of them.
+CREATE TABLE signing_key_set (
+    revision INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO signing_key_set VALUES (0);
+
+-- Keys of tokens that software verifies by itself. `id` is the thumbprint of the public key. Keys are never
+-- deleted, so that a revoked one stays known.
+CREATE TABLE signing_keys (
+    id           TEXT NOT NULL PRIMARY KEY,
+    public_key   BLOB NOT NULL,
+    sealed_key   BLOB NOT NULL,
+    state        TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    activated_at INTEGER,
+    replaced_at  INTEGER,
+    signed_until INTEGER
+) STRICT, WITHOUT ROWID;

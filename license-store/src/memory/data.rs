@@ -11,6 +11,7 @@ use license_core::command::{Changes, Command, CommandContext, FormerCustomer, Vi
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
 use license_core::license::{CustomerEmail, ExternalId, License, LicenseId};
+use license_core::signing::SigningKeySet;
 use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
@@ -37,6 +38,7 @@ pub(crate) struct Data {
     pub(crate) usage: UsageLog,
     pub(crate) catalog: Arc<PlanCatalog>,
     pub(crate) jobs: BTreeMap<BulkJobId, JobEntry>,
+    pub(crate) signing_keys: Arc<SigningKeySet>,
     pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 

@@ -159,4 +159,8 @@ flaws! {
     ReadsTrialsEarly => "licenses::trials::racing_licenses_share_no_trial",
     /// Replaces the license of a trial claim by that of an imported one.
     ImportsTrialsOverExisting => "transfer::trial_claims::trial_claims_are_imported_once",
+    /// Reads the signing keys and decides, lets others run, then writes.
+    ChangesSigningKeysInTwoSteps => "signing_keys::commands::racing_rotations_are_all_made",
+    /// Writes changes of the signing keys without their audit entries.
+    ForgetsAuditOfSigningKeys => "signing_keys::commands::signing_key_changes_are_audited_and_announced",
 }

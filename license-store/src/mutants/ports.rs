@@ -8,7 +8,7 @@ use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
     BulkJobStore, CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore,
-    TransferStore, TrialClaims, UsageStore, WebhookStore,
+    SigningKeyStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
 };
 use license_core::trial::TrialDigest;
 use license_core::usage::{Day, UsageTally};
@@ -350,6 +350,28 @@ impl Layer for Mutant {
             return self.inner.create_job(new, &JobLicenses::Ids(ids)).await;
         }
         self.inner.create_job(new, licenses).await
+    }
+
+    async fn execute_signing_keys(
+        &self,
+        command: &SigningKeyCommand,
+        context: &SigningKeyContext,
+    ) -> Result<SigningKeyOutcome> {
+        let mut context = context.clone();
+        match self.flaw {
+            Flaw::ForgetsAuditOfSigningKeys => context.by = None,
+            Flaw::ChangesSigningKeysInTwoSteps => {
+                let before = Arc::clone(&self.inner.data().signing_keys);
+                gap().await;
+                let SigningKeyDecision { outcome, changes } = decide_signing_keys(&before, command, &context);
+                if let Some(changes) = changes {
+                    self.inner.data().signing_keys = changes.set;
+                }
+                return Ok(outcome);
+            }
+            _ => {}
+        }
+        self.inner.execute_signing_keys(command, &context).await
     }
 
     async fn settle_job_step(

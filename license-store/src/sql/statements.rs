@@ -47,6 +47,7 @@ mod search_conditions;
 mod search_ids;
 mod search_query;
 mod settings;
+mod signing_keys;
 mod tokens;
 mod transfer;
 mod trial_claims;
@@ -72,6 +73,7 @@ pub(super) use reports::ReportStatements;
 pub(super) use search::{SearchStatements, customers};
 pub(super) use search_query::{SearchSql, Source, WINDOWS};
 pub(super) use settings::SettingStatements;
+pub(super) use signing_keys::SigningKeyStatements;
 pub(super) use tokens::TokenStatements;
 pub(super) use transfer::TransferStatements;
 pub(super) use trial_claims::TrialClaimStatements;
@@ -100,6 +102,7 @@ pub(super) struct Statements {
     pub(super) audit: AuditStatements,
     pub(super) bulk_jobs: BulkJobStatements,
     pub(super) clock: ClockStatements,
+    pub(super) signing_keys: SigningKeyStatements,
     pub(super) transfer: TransferStatements,
     pub(super) search: SearchStatements,
     pub(super) catalog: CatalogStatements,
@@ -125,6 +128,7 @@ impl Statements {
             audit: AuditStatements::new::<D>(),
             bulk_jobs: BulkJobStatements::new::<D>(),
             clock: ClockStatements::new::<D>(),
+            signing_keys: SigningKeyStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
             search: SearchStatements::new::<D>(),
             catalog: CatalogStatements::new::<D>(),

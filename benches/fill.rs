@@ -8,6 +8,7 @@ use license_core::domain::DomainName;
 use license_core::key::{DataKeys, KeyDigest, KeyFormat, KeyVault, LicenseKey, Secret};
 use license_core::license::{Activation, CustomerEmail, ExternalId, Fingerprint, License, LicenseId};
 use license_core::store::LicenseStore;
+use license_core::trial::TrialKeys;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
@@ -130,8 +131,16 @@ impl LicenseGenerator {
         let id = LicenseId::generate(now, &mut self.rng).expect("randomness");
         let key = KeyFormat::default().generate(&mut self.rng).expect("randomness");
         let sealed = self.vault.seal(&key, id.as_str(), &mut self.rng).expect("randomness");
-        let mut new =
-            create(id, (self.vault.digest(&key), sealed), &spec, None, &self.plans, now).expect("in bounds");
+        let mut new = create(
+            id,
+            (self.vault.digest(&key), sealed),
+            &spec,
+            None,
+            &self.plans,
+            &TrialKeys::new(&self.vault),
+            now,
+        )
+        .expect("in bounds");
         new.license.activated_at = Some(now);
         (self.shape)(number, &mut new.license, &mut new.activations);
         (new, key)
@@ -196,7 +205,8 @@ impl RawConnection {
             for _ in 0..BATCH.min(licenses - known.len()) {
                 let number = generator.number;
                 let (new, key) = generator.license(domains);
-                let NewLicense { license, activations, events, idempotency: _, audit: _ } = new;
+                let NewLicense { license, activations, events, idempotency: _, audit: _, trial_claims: _ } =
+                    new;
                 tables[0].1.push(license_row(&license));
                 tables[1].1.extend(activations.iter().map(|activation| activation_row(&license, activation)));
                 tables[2].1.extend(events.iter().map(|event| {

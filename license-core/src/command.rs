@@ -4,6 +4,7 @@
 //! lock and writes the [`Decision`]. See `CONTRIBUTING.md` for how to add a command.
 
 mod activate;
+mod apply_plan;
 mod audit;
 mod block;
 mod change;
@@ -17,6 +18,7 @@ mod lifecycle;
 mod release;
 mod snapshot;
 mod term;
+mod trial;
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ use crate::license::{
     Activation, ActivationId, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
     LicenseChanged, Reason,
 };
+use crate::trial::{TrialClaim, TrialKeys};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, DeniedLicense, evicted};
 
@@ -44,6 +47,8 @@ pub use events::{
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
 pub(crate) use release::refuse_customer_release;
 pub(crate) use term::{start_term, start_updates};
+use trial::Trials;
+pub(crate) use trial::refuse_shared_trials;
 
 /// A command on one license.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +95,15 @@ pub enum Command {
     Block(ActivationTarget),
     /// Removes a block.
     Unblock(BlockId),
+    /// Moves the license to this version of its plan. Its [overrides](crate::license::Overrides) and
+    /// `expires_at` stay; its updates window follows the plan as with [`LicensePatch::plan`]. Changes nothing if
+    /// the license has another plan, or this version or a newer one.
+    ApplyPlan {
+        /// The name of the plan.
+        plan: String,
+        /// The version.
+        version: u32,
+    },
 }
 
 /// The activations that a decision needs.
@@ -148,7 +162,8 @@ impl Command {
             | Self::Revoke
             | Self::AddGrant(_)
             | Self::RemoveGrant(_)
-            | Self::Unblock(_) => Reads::Nothing,
+            | Self::Unblock(_)
+            | Self::ApplyPlan { .. } => Reads::Nothing,
         }
     }
 
@@ -171,7 +186,8 @@ impl Command {
             | Self::AddGrant(_)
             | Self::RemoveGrant(_)
             | Self::Block(_)
-            | Self::Unblock(_) => None,
+            | Self::Unblock(_)
+            | Self::ApplyPlan { .. } => None,
         }
     }
 
@@ -215,6 +231,8 @@ pub struct CommandContext {
     pub reason: Option<Reason>,
     /// The bulk job that runs the command, if any. Its events name the job.
     pub job: Option<BulkJobId>,
+    /// The keys of trial digests.
+    pub trials: TrialKeys,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -229,6 +247,8 @@ pub struct View {
     pub eviction_candidates: Vec<EvictionCandidate>,
     /// The earlier request with the key of [`CommandContext::idempotency`], if any.
     pub used_key: Option<UsedKey>,
+    /// The stored claims of the digests that [`Command::trial_digests`] returns.
+    pub trial_claims: Vec<TrialClaim>,
 }
 
 /// The outcome of a command.
@@ -269,12 +289,15 @@ pub struct Changes {
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
     /// The address to replace in the stored events and audit entries of this license, after all other
-    /// writes. Metadata and reasons in the audit and all labels are removed too.
+    /// writes. Metadata and reasons in the audit, all labels and the reasons of its bulk jobs are removed too.
     pub erased: Option<Erasure>,
     /// The idempotency key to add, with the first of the events.
     pub idempotency: Option<Idempotency>,
     /// The customer that the license belonged to before, to add to its former customers.
     pub former_customer: Option<FormerCustomer>,
+    /// Trial claims to add. If one of them was added since the view was read, nothing may be written, and the
+    /// command must be decided again.
+    pub trial_claims: Vec<TrialClaim>,
 }
 
 /// A customer that a license no longer belongs to. An erasure finds its address in old events and audit
@@ -315,12 +338,20 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let View { license, activations, eviction_candidates, used_key: _ } = view;
+    let View { license, activations, eviction_candidates, used_key: _, trial_claims } = view;
+    let trials = Trials { keys: &context.trials, stored: &trial_claims };
     let mut draft = Draft { reason: context.reason.clone(), ..Draft::new(license, context.now) };
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
-            match activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans) {
+            match activate::activate(
+                &mut draft,
+                activations,
+                &eviction_candidates,
+                claim,
+                &context.plans,
+                &trials,
+            ) {
                 Ok(()) => Ok(()),
                 Err(denials) => return not_activated(denials, draft.license),
             }
@@ -332,7 +363,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Suspend => lifecycle::suspend(&mut draft),
         Command::Reinstate => lifecycle::reinstate(&mut draft),
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
-        Command::Change(change) => change::change(&mut draft, activations, change, &context.plans),
+        Command::Change(change) => change::change(&mut draft, activations, change, &context.plans, &trials),
         Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
         Command::EraseCustomer(erasure) => {
             lifecycle::erase_customer(&mut draft, erasure);
@@ -346,6 +377,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::RemoveGrant(id) => grant::remove(&mut draft, id),
         Command::Block(target) => block::block(&mut draft, activations, target),
         Command::Unblock(id) => block::unblock(&mut draft, id),
+        Command::ApplyPlan { plan, version } => {
+            apply_plan::apply_plan(&mut draft, plan, *version, &context.plans)
+        }
     };
     if let Err(denial) = result {
         return denied(denial);

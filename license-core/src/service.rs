@@ -26,6 +26,7 @@ mod licenses;
 mod limit_throttle;
 mod search;
 mod transfer;
+mod trial_keys;
 mod usage;
 mod validation;
 mod webhooks;
@@ -44,7 +45,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
-pub use bulk::{BulkService, SubmittedJob};
+pub use bulk::{BulkRequest, BulkService, JobPreview, RanStep, SubmittedJob};
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;
@@ -129,6 +130,7 @@ impl Services {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open_stored(&*licenses, store.clone(), options).await?;
         context.reload_key_formats(&*store).await?;
+        context.reload_trial_keys(&*store).await?;
         let clock = ClockService::new(store.clone(), context.sources.clone());
         clock.look().await?;
         let validation =
@@ -171,7 +173,13 @@ impl Services {
                 catalog: store.clone(),
                 context: context.clone(),
             },
-            bulk: BulkService { jobs: store.clone(), licenses: licenses.clone(), context: context.clone() },
+            bulk: BulkService {
+                jobs: store.clone(),
+                licenses: licenses.clone(),
+                search: store.clone(),
+                keyed: LicenseService::new(licenses.clone(), context.clone()),
+                context: context.clone(),
+            },
             clock,
             catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
             licenses_store: licenses,
@@ -260,12 +268,14 @@ impl Services {
         ])
     }
 
-    /// Reloads the formats of imported keys, because another node may have declared one.
+    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may have
+    /// imported some.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Store`] if the store fails; known formats are kept.
+    /// Returns [`ServiceError::Store`] if the store fails; known formats and keys are kept.
     pub async fn reload_key_formats(&self) -> Result<(), ServiceError> {
-        Ok(self.context.reload_key_formats(&*self.transfer_store).await?)
+        self.context.reload_key_formats(&*self.transfer_store).await?;
+        Ok(self.context.reload_trial_keys(&*self.transfer_store).await?)
     }
 }
 

@@ -43,6 +43,7 @@ mod record;
 mod search;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;
@@ -52,7 +53,7 @@ pub use crate::page::{Page, PageRequest};
 pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
-pub use bulk_jobs::BulkJobStore;
+pub use bulk_jobs::{BulkJobStore, JobLicenses};
 pub use catalog::{CatalogStore, LicenseCount};
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
 pub use clock::{ClockStore, HeartbeatChange};
@@ -69,6 +70,7 @@ pub use search::{
 };
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
+pub use trial_claims::TrialClaims;
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{

@@ -41,6 +41,7 @@ mod api {
     mod socket;
     mod terms;
     mod tokens;
+    mod trials;
     mod untrusted_proxy;
     mod usage;
     mod validate;

@@ -110,6 +110,8 @@ macro_rules! with_ports {
                     &self, name: &str, value: &[u8], audit: Option<AuditEntry>
                 ) -> Vec<u8>;
                 async fn settings_with_prefix(&self, prefix: &str) -> Vec<(String, Vec<u8>)>;
+                async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> u64;
+                async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> u64;
             }
             port CatalogStore {
                 async fn load_catalog(&self, known: u64) -> Option<PlanCatalog>;
@@ -124,10 +126,13 @@ macro_rules! with_ports {
             }
             port SearchStore {
                 async fn search(&self, query: &SearchQuery) -> SearchPage;
+                async fn count_matches(
+                    &self, filter: &SearchFilter, at: DateTime<Utc>, limit: u64
+                ) -> u64;
                 async fn list_customers(&self, query: &CustomerQuery) -> Page<CustomerSummary, CustomerEmail>;
             }
             port BulkJobStore {
-                async fn create_job(&self, new: &NewBulkJob) -> CreatedJob;
+                async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> CreatedJob;
                 async fn get_job(&self, id: &BulkJobId) -> Option<BulkJob>;
                 async fn cancel_job(&self, id: &BulkJobId, by: &Actor, now: DateTime<Utc>) -> Option<BulkJob>;
                 async fn next_job_step(&self, after: Option<BulkJobId>, limit: u32) -> Option<BulkJobStep>;
@@ -252,6 +257,7 @@ pub(crate) mod prelude {
     pub(crate) use license_core::metrics::Metric;
     pub(crate) use license_core::store::*;
     pub(crate) use license_core::transfer::*;
+    pub(crate) use license_core::trial::TrialClaim;
     pub(crate) use license_core::usage::*;
     pub(crate) use license_core::validation::*;
     pub(crate) use license_core::webhook::*;

@@ -57,6 +57,7 @@ fn tamper(data: &mut Data, id: &LicenseId, change: impl FnOnce(&mut ImportedLice
         events: Vec::new(),
         id_given: true,
         key_given: true,
+        trial_claims: Vec::new(),
     };
     change(&mut stored);
     if let Some(entry) = data.licenses.get_mut(id) {

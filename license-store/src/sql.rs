@@ -33,6 +33,7 @@ mod store;
 mod test_fixture;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;

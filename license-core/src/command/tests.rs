@@ -9,6 +9,7 @@ mod notices;
 mod over_limit;
 mod plan_versions;
 mod terms;
+mod trials;
 mod updates;
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,7 +20,7 @@ use serde_json::json;
 use super::*;
 use crate::catalog::{
     AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
-    Updates,
+    Trial, TrialHolder, Updates,
 };
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
@@ -28,6 +29,7 @@ use crate::license::{
     LicenseDetail, LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
+use crate::trial::{TrialDigest, TrialKey};
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
 
 fn now() -> DateTime<Utc> {
@@ -79,6 +81,10 @@ fn plans() -> PlanCatalog {
             .feature("api", true),
         Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
         Plan::new("free_editor").product("editor").require([]),
+        Plan::new("trial")
+            .trial(Trial::once_per([TrialHolder::Device, TrialHolder::Customer]))
+            .max_devices(2),
+        Plan::new("customer_trial").trial(Trial::once_per([TrialHolder::Customer])),
     ])
     .unwrap()
 }
@@ -96,13 +102,19 @@ fn context() -> CommandContext {
         idempotency: None,
         reason: None,
         job: None,
+        trials: trial_keys(),
     }
+}
+
+fn trial_keys() -> TrialKeys {
+    TrialKey::from_bytes([7; 32]).into()
 }
 
 /// A view without activations.
 fn bare_view(license: &License) -> View {
     let (activations, eviction_candidates) = (Vec::new(), Vec::new());
-    View { license: license.clone(), activations, eviction_candidates, used_key: None }
+    let trial_claims = Vec::new();
+    View { license: license.clone(), activations, eviction_candidates, used_key: None, trial_claims }
 }
 
 fn email() -> CustomerEmail {
@@ -139,7 +151,7 @@ impl TestLicense {
     fn of(spec: &LicenseSpec) -> Result<Self, Denial> {
         let id = LicenseId::parse("lic_a1").unwrap();
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
-        let new = create(id, key, spec, None, &plans(), now())?;
+        let new = create(id, key, spec, None, &plans(), &trial_keys(), now())?;
         let NewLicense { license, activations, events, .. } = new;
         Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now(), reason: None })
     }
@@ -181,6 +193,7 @@ impl TestLicense {
             activations: activations.cloned().collect(),
             eviction_candidates: candidates.unwrap_or_default(),
             used_key: None,
+            trial_claims: Vec::new(),
         };
         decide(view, command, &context)
     }
@@ -283,6 +296,7 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("remove_grant", Command::RemoveGrant(Grant::new("export", 1).unwrap().id())),
         ("block", Command::Block(ActivationTarget::Binding(Binding::Domain(domain("b.com"))))),
         ("unblock", Command::Unblock(BlockId::parse("blk_a1_0000000009").unwrap())),
+        ("apply_plan", Command::ApplyPlan { plan: tested.license.plan.clone(), version: 2 }),
     ]
 }
 
@@ -294,6 +308,7 @@ fn commands_follow_the_status_table() {
         ("activation.released", "activation.labelled", "ACTIVATION_NOT_FOUND");
     let (suspend, reinstate, renewed) = ("license.suspended", "license.reinstated", "license.renewed");
     let (updated, rotated, revoke) = ("license.updated", "license.key_rotated", "license.revoked");
+    let unknown = "PLAN_UNKNOWN";
     let (blocked, no_block) = ("activation.blocked", "BLOCK_NOT_FOUND");
     let table = [
         // active, suspended, expired, revoked
@@ -312,6 +327,7 @@ fn commands_follow_the_status_table() {
         ("remove_grant", [updated, updated, updated, revoked]),
         ("block", [blocked, blocked, blocked, revoked]),
         ("unblock", [no_block, no_block, no_block, revoked]),
+        ("apply_plan", [unknown, unknown, unknown, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];

@@ -8,6 +8,7 @@ mod sort;
 use std::fmt;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{Page, StoreError};
 use crate::license::CustomerEmail;
@@ -27,6 +28,17 @@ pub trait SearchStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Returns [`StoreError::QueryTooBroad`] if the search takes too long.
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage, StoreError>;
+
+    /// Counts the licenses that match a filter at `at`, up to `limit`.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::QueryTooBroad`] if the count takes too long.
+    async fn count_matches(
+        &self,
+        filter: &SearchFilter,
+        at: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<u64, StoreError>;
 
     /// Returns a page of customers, ordered by address. The cursor is the last address of a page.
     ///

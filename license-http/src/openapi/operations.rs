@@ -112,9 +112,12 @@ fn licenses() -> [Op; 5] {
             .idempotent()
             .with_header("ETag")
             .with_header("Location")
-            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired, DenialCode::GrantEnded]),
+            .denials(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &[DenialCode::LicenseExpired, DenialCode::GrantEnded, DenialCode::CustomerRequired],
+            ),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan, which must exist.")
@@ -152,11 +155,17 @@ fn licenses() -> [Op; 5] {
                 DenialCode::DomainLimitReached,
                 DenialCode::TooManyDomains,
                 DenialCode::ExternalIdTaken,
+                DenialCode::TrialUsed,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked, DenialCode::ProductDiffers],
+                &[
+                    DenialCode::MetadataInvalid,
+                    DenialCode::DomainBlocked,
+                    DenialCode::ProductDiffers,
+                    DenialCode::CustomerRequired,
+                ],
             ),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
@@ -232,9 +241,9 @@ fn handling() -> [Op; 5] {
             .reads("NewLicenses")
             .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
             .idempotent()
-            .conflicts(&[DenialCode::DomainLimitReached])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded, DenialCode::CustomerRequired]),
         changes(post(
             "/licenses/{id}/activations/{activation_id}/block",
             "blockActivation",
@@ -283,10 +292,13 @@ fn jobs() -> [Op; 3] {
         post("/licenses/bulk", "createJob", "Change many licenses")
             .about(
                 "Starts a job that runs the action on each license in the background, once, also if the server is stopped and \
-                 started. Its events name the job. A dry run changes nothing. A renewal needs an Idempotency-Key.",
+                 started. Its events name the job. The licenses are fixed when the job is created: those with the \
+                 `ids`, or those that the `search` finds, at most 100,000. A search must find as many as you `expect`, or nothing is \
+                 created. A dry run changes nothing. A renewal needs an Idempotency-Key.",
             )
             .reads("NewJob")
-            .errors(&[Code::IdempotencyKeyRequired])
+            .errors(&[Code::IdempotencyKeyRequired, Code::CountDiffers, Code::QueryTooBroad])
+            .errors_as(StatusCode::UNPROCESSABLE_ENTITY, &[Code::LicenseKeyMalformed])
             .answers("DryRun", "The licenses that the job would change.")
             .answers_status(StatusCode::ACCEPTED, "Job", "The job, which runs now.")
             .idempotent()
@@ -515,7 +527,9 @@ fn plans() -> [Op; 7] {
             .about(
                 "Omitted fields keep their values. `features` is merged (RFC 7396), and every other field replaces its value. If the terms \
                  differ then, the plan gets a new version, which new licenses have. Sold licenses keep their version until a \
-                 change of the license names the plan.",
+                 change of the license names the plan, or until a change of the plan has `apply_to: \"all\"`. That starts a job that \
+                 moves all licenses of the plan; limits that were set on a license and its `expires_at` stay. It also needs the \
+                 scope `licenses:write`.",
             )
             .errors(&[Code::CatalogLimitReached]),
         changes(post("/plans/{name}/archive", "archivePlan", "Archive a plan"))

@@ -62,6 +62,8 @@ CREATE INDEX licenses_by_end_part ON licenses ((ends_at / 2592000000000), id, en
 CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NULL;
 CREATE INDEX licenses_activated ON licenses (id) WHERE activated_at IS NOT NULL;
 CREATE INDEX licenses_by_limit ON licenses (at_limit, id);
+-- For jobs that move the licenses of a plan to its current version.
+CREATE INDEX licenses_by_version ON licenses (plan, plan_version) WHERE state <> 'revoked';
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan and its version, as in pro@3;
@@ -123,6 +125,13 @@ CREATE TABLE former_customers (
     license_id     TEXT COLLATE "C" NOT NULL,
     until          BIGINT           NOT NULL,
     PRIMARY KEY (customer_email, license_id)
+);
+
+-- Trials that were used: the keyed digest of a product and a device or a customer, and the license of the trial.
+-- Nothing deletes them.
+CREATE TABLE trial_claims (
+    digest     BYTEA            NOT NULL PRIMARY KEY,
+    license_id TEXT COLLATE "C" NOT NULL
 );
 
 -- Short texts of the metadata, for searches.
@@ -297,7 +306,8 @@ CREATE TABLE endpoints (
     failing_since         BIGINT,
     failing_last_at       BIGINT,
     failing_lasted        BIGINT,
-    last_event            BIGINT           NOT NULL
+    last_event            BIGINT           NOT NULL,
+    skip_job_events       BIGINT           NOT NULL
 );
 
 -- `due_at` is NULL if the delivery is settled. `token` is set while the delivery is leased; then `due_at` is
@@ -410,7 +420,9 @@ CREATE TABLE bulk_jobs (
     request_id      TEXT COLLATE "C",
     address         TEXT COLLATE "C",
     idempotency_key BYTEA UNIQUE,
-    request         BYTEA
+    request         BYTEA,
+    plan_version    BIGINT,
+    reason          TEXT COLLATE "C"
 );
 
 CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';

@@ -62,6 +62,8 @@ CREATE INDEX licenses_by_end_part ON licenses ((ends_at / 2592000000000), id, en
 CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NULL;
 CREATE INDEX licenses_activated ON licenses (id) WHERE activated_at IS NOT NULL;
 CREATE INDEX licenses_by_limit ON licenses (at_limit, id);
+-- For jobs that move the licenses of a plan to its current version.
+CREATE INDEX licenses_by_version ON licenses (plan, plan_version) WHERE state <> 'revoked';
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan and its version, as in pro@3;
@@ -127,6 +129,13 @@ CREATE TABLE former_customers (
     license_id     TEXT    NOT NULL,
     until          INTEGER NOT NULL,
     PRIMARY KEY (customer_email, license_id)
+) STRICT, WITHOUT ROWID;
+
+-- Trials that were used: the keyed digest of a product and a device or a customer, and the license of the trial.
+-- Nothing deletes them.
+CREATE TABLE trial_claims (
+    digest     BLOB NOT NULL PRIMARY KEY,
+    license_id TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Short texts of the metadata, for searches.
@@ -309,7 +318,8 @@ CREATE TABLE endpoints (
     failing_since         INTEGER,
     failing_last_at       INTEGER,
     failing_lasted        INTEGER,
-    last_event            INTEGER NOT NULL
+    last_event            INTEGER NOT NULL,
+    skip_job_events       INTEGER NOT NULL
 ) STRICT;
 
 -- `due_at` is NULL if the delivery is settled. `token` is set while the delivery is leased; then `due_at` is
@@ -422,7 +432,9 @@ CREATE TABLE bulk_jobs (
     request_id      TEXT,
     address         TEXT,
     idempotency_key BLOB UNIQUE,
-    request         BLOB
+    request         BLOB,
+    plan_version    INTEGER,
+    reason          TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';

@@ -50,8 +50,7 @@ pub(crate) struct LicenseEntry {
 impl Data {
     /// Returns what a decision needs.
     pub(crate) fn view(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> Result<View> {
-        let used_key = self.used_keys.find(context.idempotency.as_ref());
-        Ok(View { used_key, ..self.record(id)?.view(command, context) })
+        Ok(self.used_keys.view(self.record(id)?, command, context))
     }
 
     /// Returns whether another license has the external id of `license`.
@@ -94,7 +93,7 @@ impl Data {
         }
         let Some(entry) = self.licenses.get_mut(id) else { return Ok(()) };
         let events = entry.record.apply(changes);
-        self.used_keys.add(changes.idempotency.as_ref(), &events);
+        self.used_keys.add_changes(changes, &events);
         self.events.append(events);
         if let Some(FormerCustomer { email, until }) = &changes.former_customer {
             self.former_customers.insert((email.clone(), id.clone()), *until);
@@ -134,6 +133,7 @@ impl Data {
     pub(crate) fn erase(&mut self, id: &LicenseId, erasure: &Erasure) {
         self.events.erase(&Subject::License(id.clone()), erasure);
         self.audit.erase(id, erasure, DateTime::<Utc>::MAX_UTC);
+        self.erase_job_reasons(id, DateTime::<Utc>::MAX_UTC);
     }
 
     /// Replaces the address of a former customer in its licenses.
@@ -144,6 +144,7 @@ impl Data {
             if former == email {
                 self.events.erase(&Subject::License(id.clone()), erasure);
                 self.audit.erase(id, erasure, *until);
+                self.erase_job_reasons(id, *until);
             }
             former != email
         });

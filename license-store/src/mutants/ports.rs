@@ -8,8 +8,9 @@ use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
     BulkJobStore, CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore,
-    TransferStore, UsageStore, WebhookStore,
+    TransferStore, TrialClaims, UsageStore, WebhookStore,
 };
+use license_core::trial::TrialDigest;
 use license_core::usage::{Day, UsageTally};
 
 use super::{Flaw, Mutant, gap, tamper};
@@ -44,6 +45,14 @@ impl Layer for Mutant {
                 gap().await;
                 if !taken {
                     self.inner.data().by_external_id.clear();
+                }
+            }
+            (Flaw::ForgetsTrialsOfCreates, _) => new.trial_claims.clear(),
+            (Flaw::ChecksTrialsFirst, _) => {
+                let used = self.inner.data().used_keys.trials.has_any_of(std::slice::from_ref(new));
+                gap().await;
+                if !used {
+                    self.inner.data().used_keys.trials = TrialClaims::default();
                 }
             }
             (Flaw::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
@@ -178,11 +187,13 @@ impl Layer for Mutant {
         command: &EndpointCommand,
         context: &EndpointContext,
     ) -> Result<EndpointOutcome> {
-        let mut context = context.clone();
-        if self.flaw == Flaw::ForgetsAuditOfEndpoints {
-            context.by = None;
+        let (mut command, mut context) = (command.clone(), context.clone());
+        match (self.flaw, &mut command) {
+            (Flaw::ForgetsAuditOfEndpoints, _) => context.by = None,
+            (Flaw::ForgetsSkippedEvents, EndpointCommand::Set(settings)) => settings.skip_job_events = false,
+            _ => {}
         }
-        self.inner.execute_endpoint(id, command, &context).await
+        self.inner.execute_endpoint(id, &command, &context).await
     }
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
@@ -261,6 +272,18 @@ impl Layer for Mutant {
         Ok(settled)
     }
 
+    async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64> {
+        let new = self.inner.import_trial_claims(batch).await?;
+        if self.flaw == Flaw::ImportsTrialsOverExisting {
+            let trials = &mut self.inner.data().used_keys.trials;
+            let mut all = TrialClaims::default();
+            all.add(&batch.claims);
+            all.add(&trials.iter().collect::<Vec<_>>());
+            *trials = all;
+        }
+        Ok(new)
+    }
+
     async fn move_heartbeat(&self, change: &HeartbeatChange) -> Result<bool> {
         let mut change = change.clone();
         if self.flaw == Flaw::MovesHeartbeatBlindly {
@@ -315,6 +338,20 @@ impl Layer for Mutant {
         Ok(outcome)
     }
 
+    async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> Result<CreatedJob> {
+        if let (Flaw::CountsJobLicensesFirst, JobLicenses::Search { filter, expect }) = (self.flaw, licenses)
+        {
+            let matched = self.inner.count_matches(filter, new.created_at, u64::MAX).await?;
+            if matched != *expect {
+                return Ok(CreatedJob::CountDiffers { matched });
+            }
+            gap().await;
+            let ids = self.inner.data().matching(filter, new.created_at).cloned().collect();
+            return self.inner.create_job(new, &JobLicenses::Ids(ids)).await;
+        }
+        self.inner.create_job(new, licenses).await
+    }
+
     async fn settle_job_step(
         &self,
         id: &BulkJobId,
@@ -326,7 +363,18 @@ impl Layer for Mutant {
                 job.licenses.entry(license.clone()).and_modify(|outcome| *outcome = None);
             }
         }
-        self.inner.settle_job_step(id, outcomes, now).await
+        if self.flaw != Flaw::ForgetsLateSales {
+            return self.inner.settle_job_step(id, outcomes, now).await;
+        }
+        // No other action looks for licenses again.
+        let set = |action| {
+            let mut data = self.inner.data();
+            data.jobs.get_mut(id).map(|entry| std::mem::replace(&mut entry.job.action, action))
+        };
+        let action = set(BulkAction::Suspend);
+        self.inner.settle_job_step(id, outcomes, now).await?;
+        action.and_then(set);
+        Ok(())
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {
@@ -362,5 +410,9 @@ impl TransferSnapshot for Live {
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         self.0.snapshot().await?.rollups(after, limit).await
+    }
+
+    async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
+        self.0.snapshot().await?.trial_claims(after, limit).await
     }
 }

@@ -63,6 +63,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn is_one_of_hex(column: &str, n: u8) -> String;
     /// The bytes of a text in hex.
     fn unhex(text: &str) -> String;
+    /// The text member called `name` of the JSON object in `column`; `NULL` if it has none.
+    fn text_member(column: &str, name: &str) -> String;
     /// A JSON array, as text, with an array of these columns for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 

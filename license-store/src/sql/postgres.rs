@@ -151,6 +151,11 @@ impl Dialect for Postgres {
         format!("decode({text}, 'hex')")
     }
 
+    fn text_member(column: &str, name: &str) -> String {
+        // jsonb would refuse an escaped NUL anywhere in the text.
+        format!("(CAST({column} AS json) ->> '{name}')")
+    }
+
     fn json_rows(columns: &str, select: &str) -> String {
         format!(
             "(SELECT CAST(COALESCE(json_agg(json_build_array({columns})), '[]') AS TEXT) FROM ({select}) AS listed)"

@@ -4,13 +4,16 @@
 mod tests;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use license_core::license::{CustomerEmail, CustomerName, LicenseDetail, Status};
 use license_core::limits;
 use license_core::store::{
-    CustomerQuery, CustomerSummary, Page, SearchPage, SearchQuery, SearchStore, SearchTotal,
+    CustomerQuery, CustomerSummary, Page, PageRequest, SearchFilter, SearchPage, SearchQuery, SearchSort,
+    SearchStore, SearchTotal,
 };
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use super::dialect::SqlRow;
 use super::prelude::*;
 use super::statements::{SearchSql, Source, WINDOWS, customers};
 use super::store::SqlStore;
@@ -67,9 +70,7 @@ impl<'a, D: Dialect> Search<'a, D> {
     /// Returns the filter with the fewest licenses, and how many those are, up to the limit of the count.
     async fn fewest(&mut self) -> Result<Option<(usize, u64)>> {
         let Some((sql, values)) = self.sql.probe() else { return Ok(None) };
-        let rows = self.fetch(&sql, &values).await?;
-        let counts = rows.all("licenses", "", |row| row.count("n"))?;
-        Ok(counts.into_iter().enumerate().min_by_key(|(_, count)| *count))
+        fewest(&self.fetch(&sql, &values).await?)
     }
 
     async fn count(&mut self, source: Source) -> Result<u64> {
@@ -106,6 +107,50 @@ impl<D: Dialect> SqlStore<D> {
     }
 }
 
+/// Returns the probed filter with the fewest licenses, and how many those are.
+fn fewest<R: SqlRow>(probe: &Rows<R>) -> Result<Option<(usize, u64)>> {
+    let counts = probe.all("licenses", "", |row| row.count("n"))?;
+    Ok(counts.into_iter().enumerate().min_by_key(|(_, count)| *count))
+}
+
+impl<D: Dialect> SqlDatabase<D> {
+    /// Returns where to read all licenses that match, also if some are added after this look.
+    pub(super) async fn source_of_all(&self, tx: &mut Tx<D>, search: &SearchSql<'_>) -> Result<Source> {
+        if search.is_unique() {
+            return Ok(Source::All);
+        }
+        let Some((sql, values)) = search.probe() else { return Ok(Source::All) };
+        // A filter is read up to the limit of the count.
+        let few = fewest(&self.fetch(tx, &sql, &values).await?)?
+            .filter(|(_, count)| *count <= limits::SEARCH_COUNT / 2);
+        Ok(few.map_or(Source::All, |(index, _)| Source::Filter(index)))
+    }
+
+    pub(super) async fn count_matches(
+        &self,
+        filter: &SearchFilter,
+        at: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<u64> {
+        // PostgreSQL rejects NUL.
+        if filter.has_nul() {
+            return Ok(0);
+        }
+        let query = unsorted(filter, at);
+        let search = SearchSql::new(&query);
+        let mut tx = self.begin_list().await?;
+        let source = self.source_of_all(&mut tx, &search).await?;
+        let (sql, values) = search.count_up_to::<D>(source, limit);
+        self.fetch(&mut tx, &sql, &values).await?.count("licenses", "n")
+    }
+}
+
+/// The query of all licenses that match a filter, in any order.
+pub(super) fn unsorted(filter: &SearchFilter, at: DateTime<Utc>) -> SearchQuery {
+    let page = PageRequest { after: None, limit: 0 };
+    SearchQuery { filter: filter.clone(), sort: SearchSort::NewestFirst, at, page, count: false }
+}
+
 #[async_trait]
 impl<D: Dialect> SearchStore for SqlStore<D> {
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage> {
@@ -118,6 +163,11 @@ impl<D: Dialect> SearchStore for SqlStore<D> {
         self.database
             .limited(async { Search::begin(&self.database, query).await?.run(query.count).await })
             .await
+    }
+
+    async fn count_matches(&self, filter: &SearchFilter, at: DateTime<Utc>, limit: u64) -> Result<u64> {
+        self.catch_up().await;
+        self.database.limited(self.database.count_matches(filter, at, limit)).await
     }
 
     async fn list_customers(&self, query: &CustomerQuery) -> Result<Page<CustomerSummary, CustomerEmail>> {

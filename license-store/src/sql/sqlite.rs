@@ -129,6 +129,10 @@ impl Dialect for Sqlite {
         format!("unhex({text})")
     }
 
+    fn text_member(column: &str, name: &str) -> String {
+        format!("({column} ->> '{name}')")
+    }
+
     fn json_rows(columns: &str, select: &str) -> String {
         format!("(SELECT json_group_array(json_array({columns})) FROM ({select}))")
     }

@@ -44,10 +44,12 @@ mod list_query;
 mod reports;
 mod search;
 mod search_conditions;
+mod search_ids;
 mod search_query;
 mod settings;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;
@@ -72,6 +74,7 @@ pub(super) use search_query::{SearchSql, Source, WINDOWS};
 pub(super) use settings::SettingStatements;
 pub(super) use tokens::TokenStatements;
 pub(super) use transfer::TransferStatements;
+pub(super) use trial_claims::TrialClaimStatements;
 pub(super) use usage::UsageStatements;
 pub(super) use used_keys::UsedKeyStatements;
 pub(super) use webhooks::WebhookStatements;
@@ -100,6 +103,7 @@ pub(super) struct Statements {
     pub(super) transfer: TransferStatements,
     pub(super) search: SearchStatements,
     pub(super) catalog: CatalogStatements,
+    pub(super) trial_claims: TrialClaimStatements,
 }
 
 impl Statements {
@@ -124,6 +128,7 @@ impl Statements {
             transfer: TransferStatements::new::<D>(),
             search: SearchStatements::new::<D>(),
             catalog: CatalogStatements::new::<D>(),
+            trial_claims: TrialClaimStatements::new::<D>(),
         }
     }
 }

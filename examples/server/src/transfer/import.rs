@@ -102,10 +102,11 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
     });
     let report = report.await;
     bar.finish_and_clear();
-    let ImportReport { imported, activations, rollups, existing, refused, unreadable_keys: _ } = report?;
+    let ImportReport { imported, activations, rollups, existing, refused, trial_claims, .. } = report?;
     let what = if args.dry_run { "would be imported" } else { "imported" };
+    let claims = if trial_claims == 0 { String::new() } else { format!(" and {trial_claims} trial claims") };
     note(&format!(
-        "{imported} licenses, {activations} activations and {rollups} rollups {what}; \
+        "{imported} licenses, {activations} activations and {rollups} rollups{claims} {what}; \
         {existing} licenses existed; {refused} lines rejected"
     ));
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REJECTED) })

@@ -39,7 +39,15 @@ async fn import_ranges(store: &Handle) -> Option<Vec<(i64, LicenseId)>> {
         ids.push((n, license.id.clone()));
         let counters = Counters { last_validated_at: seen(n), ..Counters::default() };
         let (activations, events) = (Vec::new(), Vec::new());
-        ImportedLicense { license, counters, activations, events, id_given: true, key_given: true }
+        ImportedLicense {
+            license,
+            counters,
+            activations,
+            events,
+            id_given: true,
+            key_given: true,
+            trial_claims: Vec::new(),
+        }
     });
     let batch = ImportBatch { licenses: licenses.collect(), at: at(100), by: None };
     ok!(transfer.import(&batch));

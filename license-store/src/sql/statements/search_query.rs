@@ -154,7 +154,7 @@ impl<'a> SearchSql<'a> {
     }
 
     /// The licenses of a source that match: the text after `FROM`, which ends with a condition.
-    fn from<D: Dialect>(&self, source: Source, values: &mut Vec<Value<'a>>) -> String {
+    pub(super) fn from<D: Dialect>(&self, source: Source, values: &mut Vec<Value<'a>>) -> String {
         let looked_up =
             |each: &str| D::looked_up(each, "licenses", COLUMNS, "licenses.id = found.license_id");
         let mut text = match source {

@@ -54,9 +54,9 @@ fn shape(n: usize, license: &mut License, activations: &mut Vec<Activation>) {
     let of = |count: usize, salt: usize| random(hash + salt) % count;
     license.customer_email = Some(email(n));
     license.external_id = Some(external_id(n));
-    license.product = ["default", "default", "default", "editor", "server"][of(5, 1)].to_owned();
+    ["default", "default", "default", "editor", "server"][of(5, 1)].clone_into(&mut license.product);
     if of(10_000, 2) == 0 {
-        license.plan = "nonprofit".to_owned();
+        "nonprofit".clone_into(&mut license.plan);
     }
     license.state = match of(100, 3) {
         0..=1 => LicenseState::Suspended,
@@ -135,16 +135,12 @@ fn none() -> SearchFilter {
     SearchFilter::default()
 }
 
-fn name(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 fn prefix(text: &str) -> Option<EmailPrefix> {
-    Some(EmailPrefix::parse(text).expect("a prefix"))
+    EmailPrefix::parse(text).ok()
 }
 
 fn host(text: &str) -> Option<EmailDomain> {
-    Some(EmailDomain::parse(text).expect("a host"))
+    EmailDomain::parse(text).ok()
 }
 
 fn noted(name: &str, value: &str) -> BTreeMap<String, String> {
@@ -182,9 +178,9 @@ fn single(detail: &LicenseDetail, now: DateTime<Utc>) -> Vec<(&'static str, Sear
         ("fingerprint", SearchFilter { fingerprint: Fingerprint::parse(device.value()).ok(), ..none() }),
         ("metadata, one order", SearchFilter { metadata: noted("order", order), ..none() }),
         ("metadata, a channel", SearchFilter { metadata: noted("channel", "web"), ..none() }),
-        ("product", SearchFilter { product: name("server"), ..none() }),
-        ("plan of many", SearchFilter { plan: name("starter"), ..none() }),
-        ("plan of few", SearchFilter { plan: name("nonprofit"), ..none() }),
+        ("product", SearchFilter { product: Some("server".to_owned()), ..none() }),
+        ("plan of many", SearchFilter { plan: Some("starter".to_owned()), ..none() }),
+        ("plan of few", SearchFilter { plan: Some("nonprofit".to_owned()), ..none() }),
         ("status active", SearchFilter { status: Some(Status::Active), ..none() }),
         ("status expired", SearchFilter { status: Some(Status::Expired), ..none() }),
         ("status suspended", SearchFilter { status: Some(Status::Suspended), ..none() }),
@@ -225,9 +221,9 @@ fn sorted(now: DateTime<Utc>) -> Vec<Search> {
     let expired = SearchRange { from: None, before: Some(now) };
     for (title, filter) in [
         ("none", none()),
-        ("product", SearchFilter { product: name("server"), ..none() }),
-        ("plan of many", SearchFilter { plan: name("starter"), ..none() }),
-        ("plan of few", SearchFilter { plan: name("nonprofit"), ..none() }),
+        ("product", SearchFilter { product: Some("server".to_owned()), ..none() }),
+        ("plan of many", SearchFilter { plan: Some("starter".to_owned()), ..none() }),
+        ("plan of few", SearchFilter { plan: Some("nonprofit".to_owned()), ..none() }),
         ("status active", SearchFilter { status: Some(Status::Active), ..none() }),
         ("status expired", SearchFilter { status: Some(Status::Expired), ..none() }),
         ("status revoked", SearchFilter { status: Some(Status::Revoked), ..none() }),
@@ -249,9 +245,12 @@ fn pairs(now: DateTime<Utc>) -> Vec<(&'static str, SearchFilter)> {
     let active = SearchFilter { status: Some(Status::Active), ..none() };
     let ended = SearchFilter { status: Some(Status::Expired), ..none() };
     vec![
-        ("plan + expired", SearchFilter { plan: name("starter"), ..ended.clone() }),
+        ("plan + expired", SearchFilter { plan: Some("starter".to_owned()), ..ended.clone() }),
         ("email_prefix \"ada\" + active", SearchFilter { email_prefix: prefix("ada"), ..active.clone() }),
-        ("product + at_limit", SearchFilter { product: name("server"), at_limit: Some(true), ..none() }),
+        (
+            "product + at_limit",
+            SearchFilter { product: Some("server".to_owned()), at_limit: Some(true), ..none() },
+        ),
         (
             "metadata, a channel + expired",
             SearchFilter { metadata: noted("channel", "web"), ..ended.clone() },
@@ -266,7 +265,11 @@ fn pairs(now: DateTime<Utc>) -> Vec<(&'static str, SearchFilter)> {
         ),
         (
             "plan + expires_before half a year ago",
-            SearchFilter { plan: name("starter"), expires: range(None, Some(half_a_year)), ..none() },
+            SearchFilter {
+                plan: Some("starter".to_owned()),
+                expires: range(None, Some(half_a_year)),
+                ..none()
+            },
         ),
     ]
 }

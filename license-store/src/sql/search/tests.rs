@@ -24,7 +24,11 @@ fn day(number: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(number * DAY).expect("a time in range")
 }
 
-/// Writes licenses of which a filter matches a third at most. Ten terms end and ten licenses are validated for the
+/// Where most licenses match, PostgreSQL can read the newest of all instead.
+const MOST_MATCH_ACTIVATED: &str = "licenses_activated|Backward using licenses_pkey";
+const MOST_MATCH_LIMIT: &str = "by_limit|Backward using licenses_pkey";
+
+/// Writes licenses. The filters by equal values match few of them. Ten terms end and ten licenses are validated for the
 /// last time on each day.
 async fn fill<D: Dialect>(store: &SqlStore<D>) {
     let numbers =
@@ -41,11 +45,11 @@ async fn fill<D: Dialect>(store: &SqlStore<D>) {
              'user' || (n % 5000) || '@host' || (n % 500) || '.example', 1, 1, 1, {activated}, n * {DAY} / 10, '{{}}', 1, 1, 0, \
              'sub_' || n, 'host' || (n % 500) || '.example', {limit}, n * {DAY} / 10, 'issue', 1, 1, '[]' FROM n",
             digest = D::unhex(&format!("'{}' || CAST(10000000 + n AS TEXT)", "0".repeat(56))),
-            state = one_of(9, "'suspended'", &one_of(10, "'revoked'", "'active'")),
-            product = one_of(4, "'editor'", "'default'"),
-            plan = one_of(5, "'pro'", "'basic'"),
-            activated = one_of(3, "NULL", "1"),
-            limit = one_of(6, "1", "0"),
+            state = one_of(90, "'suspended'", &one_of(100, "'revoked'", "'active'")),
+            product = one_of(50, "'editor'", "'default'"),
+            plan = one_of(60, "'pro'", "'basic'"),
+            activated = one_of(30, "NULL", "1"),
+            limit = one_of(60, "1", "0"),
         ),
         format!(
             "INSERT INTO activations (license_id, kind, value, id, created_at, last_seen_at, last_seen_day, validations) \
@@ -62,7 +66,7 @@ async fn fill<D: Dialect>(store: &SqlStore<D>) {
     tx.commit().await.expect("a commit");
 }
 
-/// Returns each single filter, with the index of its page.
+/// Returns each single filter, with the names that the databases have for the index of its page.
 fn filters() -> Vec<(&'static str, SearchFilter)> {
     let none = SearchFilter::default;
     let text = |text: &str| Some(text.to_owned());
@@ -76,7 +80,6 @@ fn filters() -> Vec<(&'static str, SearchFilter)> {
             SearchFilter { customer_email: CustomerEmail::parse("user7@host7.example").ok(), ..none() },
         ),
         ("by_customer", SearchFilter { email_prefix: EmailPrefix::parse("user12").ok(), ..none() }),
-        ("by_customer", SearchFilter { email_prefix: EmailPrefix::parse("user").ok(), ..none() }),
         (
             "by_customer_domain",
             SearchFilter { email_domain: EmailDomain::parse("host7.example").ok(), ..none() },
@@ -87,7 +90,7 @@ fn filters() -> Vec<(&'static str, SearchFilter)> {
             SearchFilter { fingerprint: Fingerprint::parse("one7.example").ok(), ..none() },
         ),
         (
-            "license_metadata",
+            "license_metadata|(name=? AND value=?",
             SearchFilter { metadata: [("order".to_owned(), "A-7".to_owned())].into(), ..none() },
         ),
         ("by_product", SearchFilter { product: text("editor"), ..none() }),
@@ -100,10 +103,10 @@ fn filters() -> Vec<(&'static str, SearchFilter)> {
         ("by_end_part", SearchFilter { expires: SearchRange { from: None, before }, ..none() }),
         ("by_end_part", SearchFilter { expires: SearchRange { from, before }, ..none() }),
         ("never_activated", SearchFilter { never_activated: Some(true), ..none() }),
-        ("licenses_activated", SearchFilter { never_activated: Some(false), ..none() }),
+        (MOST_MATCH_ACTIVATED, SearchFilter { never_activated: Some(false), ..none() }),
         ("counters_by_day", SearchFilter { last_validated: days, ..none() }),
         ("by_limit", SearchFilter { at_limit: Some(true), ..none() }),
-        ("by_limit", SearchFilter { at_limit: Some(false), ..none() }),
+        (MOST_MATCH_LIMIT, SearchFilter { at_limit: Some(false), ..none() }),
     ]
 }
 
@@ -141,7 +144,8 @@ async fn assert_indexes<D: Dialect>(store: &SqlStore<D>, name: &str) {
             let tables = ["licenses", "activations", "license_metadata", "license_counters", "t"];
             let scanned: Vec<_> = tables.into_iter().filter(|table| scanned(table)).collect();
             assert!(scanned.is_empty(), "{query:?} {name} scans {scanned:?}:\n{plans}");
-            assert!(plans.contains(index), "{query:?} {name} does not use {index}:\n{plans}");
+            let is_used = index.split('|').any(|name| plans.contains(name));
+            assert!(is_used, "{query:?} {name} does not use {index}:\n{plans}");
         }
     }
 }

@@ -109,6 +109,9 @@ def fit_valid(path, body):
         if body["action"] == "move_plan":
             body["plan"] = PLANS[0]
         # Nobody knows how many licenses a search finds, and an object without members is no filter.
+        if "ids" in body:
+            body.pop("search", None)
+            body.pop("expect", None)
         if "search" in body:
             body["dry_run"] = True
             body.pop("expect", None)

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "fill.rs"]
+#[expect(dead_code, reason = "other benches use more of it")]
 mod fill;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ use license_core::key::Secret;
 use license_core::license::ActivationId;
 use license_core::service::{Health, ServiceContext, ServiceOptions, ValidateRequest, ValidationService};
 use license_core::store::{LicenseFilter, LicenseQuery, LicenseStore, PageRequest};
+use license_core::trial::TrialKey;
 use license_core::validation::Claim;
 use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
@@ -325,6 +327,7 @@ async fn run(engine: Engine, name: &str, sizes: &[usize]) {
         idempotency: None,
         reason: None,
         job: None,
+        trials: TrialKey::from_bytes([7; 32]).into(),
     };
     let mut filled = Vec::new();
     for &size in sizes {

@@ -19,6 +19,7 @@ use license_core::service::{
     Health, LicenseService, ServiceContext, ServiceOptions, ValidateRequest, ValidationService,
 };
 use license_core::store::LicenseStore;
+use license_core::trial::TrialKeys;
 use license_core::validation::{Claim, LicenseSnapshot, evaluate};
 use license_store::cache::{Cache, CacheOptions};
 use license_store::group_commit::{GroupCommit, GroupCommitOptions};
@@ -64,7 +65,9 @@ fn parts(criterion: &mut Criterion) {
     let id = LicenseId::generate(now, &mut rng).expect("a seeded generator does not fail");
     let sealed = vault.seal(&key, id.as_str(), &mut rng).expect("a seeded generator does not fail");
     let idempotency: Option<Idempotency> = None;
-    let new = create(id, (vault.digest(&key), sealed), &spec(), idempotency, &plans, now).expect("in bounds");
+    let new =
+        create(id, (vault.digest(&key), sealed), &spec(), idempotency, &plans, &TrialKeys::new(&vault), now)
+            .expect("in bounds");
     let license = License { activated_at: Some(now), ..new.license };
     let bindings = new.activations.into_iter().map(|activation| activation.binding);
     let snapshot = LicenseSnapshot::new(Arc::new(license), bindings);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::command::{
-    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, UsedKey, View, decide,
+    Command, CommandContext, CommandOutcome, Decision, Idempotency, NewLicense, UsedKey, decide,
 };
 use license_core::key::KeyDigest;
 use license_core::license::{LicenseDetail, LicenseId};
@@ -68,8 +68,7 @@ impl LicenseStore for MapStore {
     ) -> Result<CommandOutcome> {
         let data = &mut *self.0.lock().await;
         let record = data.licenses.get(id).ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
-        let used_key = data.used_keys.find(context.idempotency.as_ref());
-        let view = View { used_key, ..record.view(command, context) };
+        let view = data.used_keys.view(record, command, context);
         let Decision { outcome, changes } = decide(view, command, context);
         if let Some(changes) = changes {
             let digest = changes.license.key_digest;
@@ -78,7 +77,7 @@ impl LicenseStore for MapStore {
             }
             // A store with an `EventStore` writes the events in the same commit.
             let events = data.licenses.get_mut(id).map(|record| record.apply(&changes));
-            data.used_keys.add(changes.idempotency.as_ref(), &events.unwrap_or_default());
+            data.used_keys.add_changes(&changes, &events.unwrap_or_default());
         }
         Ok(outcome)
     }

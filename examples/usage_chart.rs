@@ -17,6 +17,7 @@ use license_core::command::{LicenseSpec, create};
 use license_core::key::{KeyDigest, SealedKey, Secret};
 use license_core::license::{CustomerEmail, LicenseId};
 use license_core::store::LicenseStore;
+use license_core::trial::TrialKey;
 use license_core::usage::{Validation, ValidationOutcome};
 use license_core::validation::{Claim, DenialCode};
 use license_http::AdminAuth;
@@ -30,7 +31,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let id = LicenseId::parse("lic_a1b2c3d4e5")?;
     let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
     let spec = LicenseSpec::new("professional", CustomerEmail::parse("dev@example.com")?);
-    let new = create(id.clone(), key, &spec, None, &PlanCatalog::standard(), start)?;
+    let new = create(
+        id.clone(),
+        key,
+        &spec,
+        None,
+        &PlanCatalog::standard(),
+        &TrialKey::from_bytes([7; 32]).into(),
+        start,
+    )?;
     store.create(&new).await?;
     // Less at weekends, more from week to week, one day without validations, and some with denials.
     let denied = ValidationOutcome::Denied(DenialCode::DeviceLimitReached);

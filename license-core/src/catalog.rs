@@ -18,6 +18,7 @@ mod plan;
 mod product;
 mod required_claim;
 mod term;
+mod trial;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub use plan::{DevicePolicy, DomainPolicy, Plan};
 pub use product::{DEFAULT_PRODUCT, Product};
 pub use required_claim::{RequiredClaim, RequiredClaims};
 pub use term::{Term, TermStart};
+pub use trial::{Trial, TrialHolder};
 pub use updates::{AfterExpiry, Updates};
 
 /// The products, and the plans that licenses can have, by name.

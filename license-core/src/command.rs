@@ -18,6 +18,7 @@ mod lifecycle;
 mod release;
 mod snapshot;
 mod term;
+mod trial;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use crate::license::{
     Activation, ActivationId, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
     LicenseChanged, Reason,
 };
+use crate::trial::{TrialClaim, TrialKeys};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
 use crate::validation::{Claim, Denial, DeniedLicense, evicted};
 
@@ -45,6 +47,8 @@ pub use events::{
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
 pub(crate) use release::refuse_customer_release;
 pub(crate) use term::{start_term, start_updates};
+use trial::Trials;
+pub(crate) use trial::refuse_shared_trials;
 
 /// A command on one license.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,6 +231,8 @@ pub struct CommandContext {
     pub reason: Option<Reason>,
     /// The bulk job that runs the command, if any. Its events name the job.
     pub job: Option<BulkJobId>,
+    /// The keys of trial digests.
+    pub trials: TrialKeys,
 }
 
 /// A license and the activations that a command needs, read under the store's lock.
@@ -241,6 +247,8 @@ pub struct View {
     pub eviction_candidates: Vec<EvictionCandidate>,
     /// The earlier request with the key of [`CommandContext::idempotency`], if any.
     pub used_key: Option<UsedKey>,
+    /// The stored claims of the digests that [`Command::trial_digests`] returns.
+    pub trial_claims: Vec<TrialClaim>,
 }
 
 /// The outcome of a command.
@@ -287,6 +295,9 @@ pub struct Changes {
     pub idempotency: Option<Idempotency>,
     /// The customer that the license belonged to before, to add to its former customers.
     pub former_customer: Option<FormerCustomer>,
+    /// Trial claims to add. If one of them was added since the view was read, nothing may be written, and the
+    /// command must be decided again.
+    pub trial_claims: Vec<TrialClaim>,
 }
 
 /// A customer that a license no longer belongs to. An erasure finds its address in old events and audit
@@ -327,12 +338,20 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let View { license, activations, eviction_candidates, used_key: _ } = view;
+    let View { license, activations, eviction_candidates, used_key: _, trial_claims } = view;
+    let trials = Trials { keys: &context.trials, stored: &trial_claims };
     let mut draft = Draft { reason: context.reason.clone(), ..Draft::new(license, context.now) };
     let activations = &activations;
     let result = match command {
         Command::Activate(claim) => {
-            match activate::activate(&mut draft, activations, &eviction_candidates, claim, &context.plans) {
+            match activate::activate(
+                &mut draft,
+                activations,
+                &eviction_candidates,
+                claim,
+                &context.plans,
+                &trials,
+            ) {
                 Ok(()) => Ok(()),
                 Err(denials) => return not_activated(denials, draft.license),
             }
@@ -344,7 +363,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Suspend => lifecycle::suspend(&mut draft),
         Command::Reinstate => lifecycle::reinstate(&mut draft),
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
-        Command::Change(change) => change::change(&mut draft, activations, change, &context.plans),
+        Command::Change(change) => change::change(&mut draft, activations, change, &context.plans, &trials),
         Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
         Command::EraseCustomer(erasure) => {
             lifecycle::erase_customer(&mut draft, erasure);

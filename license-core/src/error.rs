@@ -10,6 +10,7 @@ use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
 use crate::license::{ActivationIdError, FingerprintError, LicenseId};
 use crate::limits;
+use crate::signing::{SigningKeyDenial, SigningKeyId};
 use crate::store::{SearchSort, StoreError};
 use crate::usage::UsageError;
 use crate::validation::Denial;
@@ -120,6 +121,12 @@ pub enum ServiceError {
     /// Only a change of a plan creates jobs of this action. Nothing was created.
     #[error("a job of the action {0} is created by a change of the plan only")]
     JobAction(&'static str),
+    /// A rule denied the command on the signing keys. Nothing changed.
+    #[error("{0}")]
+    SigningKey(SigningKeyDenial),
+    /// The sealed private key cannot be opened, because its row was altered.
+    #[error("the sealed private key of the signing key {0} cannot be opened")]
+    SealedSigningKey(SigningKeyId),
 }
 
 /// The kind of a resource that was not found.
@@ -138,6 +145,8 @@ pub enum Resource {
     Customer,
     /// A bulk job.
     Job,
+    /// A signing key.
+    SigningKey,
 }
 
 impl fmt::Display for Resource {
@@ -149,6 +158,7 @@ impl fmt::Display for Resource {
             Self::Token => "token",
             Self::Customer => "customer",
             Self::Job => "job",
+            Self::SigningKey => "signing key",
         })
     }
 }

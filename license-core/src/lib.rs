@@ -3,8 +3,8 @@
 //! - [`service::Services`]: the use cases, such as issuing, validating and reporting.
 //! - [`store`]: the storage ports. `license-store` implements them in memory and for SQL databases.
 //! - [`command::decide`] and [`validation::evaluate`]: the rules, as pure functions.
-//! - [`key`], [`domain`], [`catalog`], [`license`], [`event`], [`usage`], [`webhook`] and [`access`]: the
-//!   domain types.
+//! - [`key`], [`domain`], [`catalog`], [`license`], [`trial`], [`event`], [`usage`], [`webhook`], [`signing`] and [`access`]:
+//!   the domain types.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no random generator. Times and randomness are
 //! arguments. Only the feature `system` adds those of the machine. The feature `plan-files` reads plans from
@@ -15,6 +15,7 @@
 //! use license_core::validation::{evaluate, Claim, Evaluation, LicenseSnapshot};
 //! # use license_core::{command::{create, LicenseSpec}, license::{CustomerEmail, LicenseId}};
 //! # use license_core::key::{DataKeys, KeyFormat, KeyVault};
+//! # use license_core::trial::TrialKeys;
 //! # use rand_chacha::rand_core::SeedableRng;
 //! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
 //! let now = "2026-01-01T00:00:00Z".parse()?;
@@ -23,7 +24,7 @@
 //! let (id, key) = (LicenseId::generate(now, &mut rng)?, KeyFormat::default().generate(&mut rng)?);
 //! let sealed = vault.seal(&key, id.as_str(), &mut rng)?;
 //! let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com")?);
-//! let new = create(id, (vault.digest(&key), sealed), &spec, None, &plans, now)?;
+//! let new = create(id, (vault.digest(&key), sealed), &spec, None, &plans, &TrialKeys::new(&vault), now)?;
 //!
 //! let snapshot = LicenseSnapshot::new(new.license.into(), []);
 //! assert_eq!(evaluate(&snapshot, &Claim::default(), &plans, now)?, Evaluation::NeedsActivation);
@@ -52,10 +53,12 @@ pub mod limits;
 pub mod metrics;
 mod page;
 pub mod service;
+pub mod signing;
 pub mod store;
 mod text_enum;
 mod text_value;
 pub mod transfer;
+pub mod trial;
 pub mod usage;
 pub mod validation;
 mod validation_barrier;

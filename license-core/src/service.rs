@@ -25,7 +25,9 @@ mod key_formats;
 mod licenses;
 mod limit_throttle;
 mod search;
+mod signing_keys;
 mod transfer;
+mod trial_keys;
 mod usage;
 mod validation;
 mod webhooks;
@@ -55,6 +57,7 @@ pub use events::EventService;
 pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
 pub use validation::{Deactivated, KeyIdentity, SlotHolder, ValidateRequest, ValidationService};
@@ -112,6 +115,8 @@ pub struct Services {
     pub search: SearchService,
     /// Manages products and plans.
     pub catalog: CatalogService,
+    /// Manages signing keys.
+    pub signing_keys: SigningKeyService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -129,8 +134,11 @@ impl Services {
         let Stores { store, licenses, tokens, health } = stores.into();
         let context = ServiceContext::open_stored(&*licenses, store.clone(), options).await?;
         context.reload_key_formats(&*store).await?;
+        context.reload_trial_keys(&*store).await?;
         let clock = ClockService::new(store.clone(), context.sources.clone());
         clock.look().await?;
+        let signing_keys = SigningKeyService::new(store.clone(), clock.clone(), context.clone());
+        signing_keys.start().await?;
         let validation =
             ValidationService::new(licenses.clone(), Some(store.clone()), health.clone(), context.clone());
         let events =
@@ -182,6 +190,7 @@ impl Services {
             catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
             licenses_store: licenses,
             transfer_store: store.clone(),
+            signing_keys,
             catalog_store: store,
             health,
             context,
@@ -266,12 +275,14 @@ impl Services {
         ])
     }
 
-    /// Reloads the formats of imported keys, because another node may have declared one.
+    /// Reloads the formats of imported keys, and the keys of imported trial claims, because another node may have
+    /// imported some.
     ///
     /// # Errors
-    /// Returns [`ServiceError::Store`] if the store fails; known formats are kept.
+    /// Returns [`ServiceError::Store`] if the store fails; known formats and keys are kept.
     pub async fn reload_key_formats(&self) -> Result<(), ServiceError> {
-        Ok(self.context.reload_key_formats(&*self.transfer_store).await?)
+        self.context.reload_key_formats(&*self.transfer_store).await?;
+        Ok(self.context.reload_trial_keys(&*self.transfer_store).await?)
     }
 }
 

@@ -20,6 +20,7 @@
 //! | [`ClockStore`] | the heartbeat of the clock |
 //! | [`SearchStore`] | search licenses, list customers |
 //! | [`BulkJobStore`] | bulk jobs |
+//! | [`SigningKeyStore`] | signing keys |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -41,8 +42,10 @@ mod health;
 mod licenses;
 mod record;
 mod search;
+mod signing_keys;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;
@@ -67,8 +70,10 @@ pub use search::{
     CustomerQuery, CustomerSummary, SearchCursor, SearchFilter, SearchPage, SearchQuery, SearchRange,
     SearchSort, SearchStore, SearchTotal,
 };
+pub use signing_keys::SigningKeyStore;
 pub use tokens::TokenStore;
 pub use transfer::{TransferSnapshot, TransferStore};
+pub use trial_claims::TrialClaims;
 pub use usage::UsageStore;
 pub use used_keys::UsedKeys;
 pub use webhooks::{
@@ -80,8 +85,8 @@ pub use webhooks::{
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, bulk_jobs::MockBulkJobStore,
     catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore,
-    search::MockSearchStore, tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore,
-    webhooks::MockWebhookStore,
+    search::MockSearchStore, signing_keys::MockSigningKeyStore, tokens::MockTokenStore,
+    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {
@@ -106,5 +111,6 @@ full_store!(
     ClockStore,
     SearchStore,
     BulkJobStore,
+    SigningKeyStore,
     StoreHealth
 );

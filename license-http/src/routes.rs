@@ -23,6 +23,7 @@ pub(crate) mod plans;
 mod process_metrics;
 pub(crate) mod products;
 pub(crate) mod search;
+mod signing_keys;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod validate;
@@ -68,13 +69,13 @@ impl Route {
 
 /// Returns all routes except those of the OpenAPI document. The routers are built from the same tables.
 pub(crate) fn routes() -> Vec<Route> {
-    let probes = probe_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
+    let open = open_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
     let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS].map(|path| Route::public(Method::POST, path));
     let admin =
         license_table().into_iter().chain(webhook_table()).chain(access_table()).chain(catalog_table());
     let admin =
         admin.map(|AdminRoute { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) });
-    probes.chain(with_key).chain(admin).collect()
+    open.chain(with_key).chain(admin).collect()
 }
 
 /// A route that needs scopes.
@@ -97,8 +98,14 @@ macro_rules! table {
     };
 }
 
-fn probe_table() -> [(&'static str, MethodRouter<HttpState>); 3] {
-    [("/health", get(health::health)), ("/ready", get(health::ready)), ("/metrics", get(metrics::metrics))]
+/// Routes that need neither a token nor a key.
+fn open_table() -> [(&'static str, MethodRouter<HttpState>); 4] {
+    [
+        ("/health", get(health::health)),
+        ("/ready", get(health::ready)),
+        ("/metrics", get(metrics::metrics)),
+        ("/api/v1/jwks.json", get(signing_keys::jwks)),
+    ]
 }
 
 fn license_table() -> Vec<AdminRoute> {
@@ -196,7 +203,7 @@ pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
     let list = post(customer_activations::list).fallback(key_request::method_not_allowed);
     let cors = cors(options);
     [(VALIDATE, validate), (DEACTIVATE, deactivate), (LIST_ACTIVATIONS, list)].into_iter().fold(
-        open(probe_table()),
+        open(open_table()),
         |router, (path, handler)| match &cors {
             Some(cors) => router.route(path, handler.layer(cors.clone())),
             None => router.route(path, handler),

@@ -38,9 +38,11 @@ mod api {
     mod scopes;
     mod search;
     mod security_headers;
+    mod signing_keys;
     mod socket;
     mod terms;
     mod tokens;
+    mod trials;
     mod untrusted_proxy;
     mod usage;
     mod validate;

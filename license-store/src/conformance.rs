@@ -40,6 +40,7 @@
 //! | [`ClockStore`](license_core::store::ClockStore) | [`clock_store_tests!`](crate::clock_store_tests) | [`clock`] |
 //! | [`SearchStore`](license_core::store::SearchStore) | [`search_store_tests!`](crate::search_store_tests) | [`search`] |
 //! | [`BulkJobStore`](license_core::store::BulkJobStore) | [`bulk_job_store_tests!`](crate::bulk_job_store_tests) | [`bulk_jobs`] |
+//! | [`SigningKeyStore`](license_core::store::SigningKeyStore) | [`signing_key_store_tests!`](crate::signing_key_store_tests) | [`signing_keys`] |
 //! | all | [`full_store_tests!`](crate::full_store_tests) | |
 //!
 //! Some cases check more if the handle has further capabilities: a race for slots also checks the events of
@@ -86,6 +87,7 @@ mod handle;
 pub mod licenses;
 mod prelude;
 pub mod search;
+pub mod signing_keys;
 pub mod tokens;
 pub mod transfer;
 pub mod usage;
@@ -150,6 +152,7 @@ macro_rules! full_store_tests {
         $crate::clock_store_tests!($harness);
         $crate::search_store_tests!($harness);
         $crate::bulk_job_store_tests!($harness);
+        $crate::signing_key_store_tests!($harness);
     };
 }
 

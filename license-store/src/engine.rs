@@ -49,7 +49,8 @@ use tokio::task::JoinHandle;
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
     AnomaliesJob, AuditRetentionJob, BulkJobRetentionJob, BulkJobsJob, CatalogJob, ClockJob,
-    EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, UsageRetentionJob,
+    EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, SigningKeysJob,
+    UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -271,9 +272,11 @@ impl Engine {
         let JobOptions { every, reminders, usage_retention, keep_deliveries, keep_events, audit_days } =
             options;
         let services = self.services();
-        let Services { clock, licenses, events, activations, usage, access, catalog, bulk, .. } =
-            services.clone();
+        let Services {
+            clock, licenses, events, activations, usage, access, catalog, bulk, signing_keys, ..
+        } = services.clone();
         self.spawn(CatalogJob { catalog, changes: self.layers.licenses.changes() });
+        self.spawn(SigningKeysJob { signing_keys, changes: self.layers.licenses.changes() });
         self.spawn(ClockJob { clock: clock.clone() });
         self.spawn(KeyFormatsJob { services, every });
         self.spawn(ExpiryJob { clock: clock.clone(), events: events.clone(), every, reminders });

@@ -7,8 +7,10 @@ mod clock;
 mod expiry;
 mod idle_devices;
 mod key_formats;
+mod reload;
 mod retention;
 mod rounds;
+mod signing_keys;
 
 pub use anomalies::AnomaliesJob;
 pub use bulk::BulkJobsJob;
@@ -20,6 +22,7 @@ pub use key_formats::KeyFormatsJob;
 pub use retention::{
     AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob,
 };
+pub use signing_keys::SigningKeysJob;
 
 #[cfg(test)]
 mod tests;

@@ -110,6 +110,8 @@ macro_rules! with_ports {
                     &self, name: &str, value: &[u8], audit: Option<AuditEntry>
                 ) -> Vec<u8>;
                 async fn settings_with_prefix(&self, prefix: &str) -> Vec<(String, Vec<u8>)>;
+                async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> u64;
+                async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> u64;
             }
             port CatalogStore {
                 async fn load_catalog(&self, known: u64) -> Option<PlanCatalog>;
@@ -138,6 +140,12 @@ macro_rules! with_ports {
                     &self, id: &BulkJobId, outcomes: &[(LicenseId, LicenseOutcome)], now: DateTime<Utc>
                 ) -> ();
                 async fn prune_jobs(&self, before: DateTime<Utc>, limit: u32) -> u64;
+            }
+            port SigningKeyStore {
+                async fn load_signing_keys(&self, known: u64) -> Option<SigningKeySet>;
+                async fn execute_signing_keys(
+                    &self, command: &SigningKeyCommand, context: &SigningKeyContext
+                ) -> SigningKeyOutcome;
             }
         }
     };
@@ -253,8 +261,10 @@ pub(crate) mod prelude {
     pub(crate) use license_core::key::KeyDigest;
     pub(crate) use license_core::license::*;
     pub(crate) use license_core::metrics::Metric;
+    pub(crate) use license_core::signing::*;
     pub(crate) use license_core::store::*;
     pub(crate) use license_core::transfer::*;
+    pub(crate) use license_core::trial::TrialClaim;
     pub(crate) use license_core::usage::*;
     pub(crate) use license_core::validation::*;
     pub(crate) use license_core::webhook::*;

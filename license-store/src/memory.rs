@@ -9,6 +9,7 @@ mod data;
 mod event_log;
 mod events;
 mod search;
+mod signing_keys;
 mod store;
 mod tokens;
 mod transfer;

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::conformance::{
     Case, Handle, Harness, StreamScope, activations, audit, bulk_jobs, catalog, clock, events,
-    licenses as license_cases, search, tokens, transfer, usage, webhooks,
+    licenses as license_cases, search, signing_keys, tokens, transfer, usage, webhooks,
 };
 use crate::memory::{Data, MemoryStore};
 use flaw::{EXPECTED, Flaw};
@@ -57,6 +57,7 @@ fn tamper(data: &mut Data, id: &LicenseId, change: impl FnOnce(&mut ImportedLice
         events: Vec::new(),
         id_given: true,
         key_given: true,
+        trial_claims: Vec::new(),
     };
     change(&mut stored);
     if let Some(entry) = data.licenses.get_mut(id) {
@@ -105,6 +106,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         clock::CASES,
         search::CASES,
         bulk_jobs::CASES,
+        signing_keys::CASES,
     ];
     lists.into_iter().flatten()
 }

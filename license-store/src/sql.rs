@@ -25,6 +25,7 @@ mod prelude;
 mod retry;
 mod rows;
 mod search;
+mod signing_keys;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod statements;
@@ -33,6 +34,7 @@ mod store;
 mod test_fixture;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;

@@ -15,6 +15,7 @@ use license_core::license::{CustomerEmail, Fingerprint, LicenseId};
 use license_core::store::{
     EventStore, FullStore, LicenseFilter, LicenseQuery, LicenseStore, PageRequest, StoreError, UsageStore,
 };
+use license_core::trial::TrialKey;
 use license_core::usage::{UsageQuery, Validation, ValidationOutcome};
 use license_core::validation::Claim;
 
@@ -34,7 +35,8 @@ fn license(number: u8) -> NewLicense {
     spec.domains = vec![DomainName::parse("example.com").expect("a domain")];
     let key_of_request = IdempotencyDigest::from_bytes([number; 32]);
     let idempotency = Idempotency { key: key_of_request, request: [number; 32] };
-    create(id, key, &spec, Some(idempotency), &plans(), now()).expect("in bounds")
+    create(id, key, &spec, Some(idempotency), &plans(), &TrialKey::from_bytes([7; 32]).into(), now())
+        .expect("in bounds")
 }
 
 fn validation(id: &LicenseId) -> Validation {
@@ -55,6 +57,7 @@ async fn execute(store: &dyn LicenseStore, id: &LicenseId, command: &Command) ->
         idempotency: None,
         reason: None,
         job: None,
+        trials: TrialKey::from_bytes([7; 32]).into(),
     };
     store.execute(id, command, &context).await.map(drop)
 }

@@ -12,6 +12,7 @@ use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{CustomerEmail, LicenseId, Metadata};
 use license_core::limits;
 use license_core::store::LicenseStore;
+use license_core::trial::TrialKey;
 use license_core::validation::Claim;
 use license_store::cache::{Cache, CacheOptions};
 use license_store::sql::sqlite::SqliteStore;
@@ -41,7 +42,8 @@ async fn issue(store: &SqliteStore, number: u32, domains: Vec<String>, metadata:
     digest[..4].copy_from_slice(&number.to_le_bytes());
     let key = (KeyDigest::from_bytes(digest), SealedKey::from_bytes(vec![1; 60]));
     let id = LicenseId::parse(&format!("lic_{number}")).expect("an id");
-    let new = create(id, key, &spec, None, &plans, now).expect("in bounds");
+    let new =
+        create(id, key, &spec, None, &plans, &TrialKey::from_bytes([7; 32]).into(), now).expect("in bounds");
     store.create(&new).await.expect("create");
     new.license.key_digest
 }

@@ -8,4 +8,5 @@ mod transfer {
     mod server;
     mod tables;
     mod terms;
+    mod trials;
 }

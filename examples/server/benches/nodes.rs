@@ -23,6 +23,7 @@ use license_core::license::{CustomerEmail, LicenseId};
 use license_core::service::{LicenseService, ServiceContext, ServiceOptions};
 use license_core::store::LicenseStore;
 use license_core::store::{ChangeNotice, ChangeStream};
+use license_core::trial::TrialKey;
 use license_store::sql::postgres::{PostgresOptions, PostgresStore};
 use serde_json::{Value, json};
 use test_database::TestDatabase;
@@ -333,6 +334,7 @@ async fn over_change_feed(database: &TestDatabase) -> Vec<Duration> {
                 idempotency: None,
                 reason: None,
                 job: None,
+                trials: TrialKey::from_bytes([7; 32]).into(),
             };
             let outcome = first.execute(&id, &command, &context).await.unwrap();
             let acknowledged = now();

@@ -8,6 +8,7 @@ use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
 use crate::flags::Flags;
+use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
 
@@ -24,6 +25,9 @@ pub(crate) enum ServerCommand {
     /// Imports licenses from JSON Lines or CSV; servers may be running. Existing licenses are not changed,
     /// so an import that was interrupted can be repeated
     Import(ImportArgs),
+    /// Lists, rotates, revokes, exports and imports signing keys; servers may be running
+    #[command(subcommand)]
+    SigningKey(SigningKeyCommand),
     /// Prints the time of this machine and the last plausible time in the database; servers may be running
     Clock {
         #[command(subcommand)]
@@ -43,6 +47,7 @@ impl ServerCommand {
             Self::Catalog(command) => {
                 catalog::run(command, &flags.database).await.map(|()| ExitCode::SUCCESS)
             }
+            Self::SigningKey(command) => signing_keys::run(command, flags).await.map(|()| ExitCode::SUCCESS),
             Self::Export(args) => transfer::export(args, flags).await,
             Self::Import(args) => transfer::import(args, flags).await,
             Self::Clock { command } => {

@@ -13,8 +13,11 @@ mod database_url;
 mod environment;
 mod flags;
 mod network;
+mod private_file;
 mod retention;
 mod secret;
+mod services;
+mod signing_keys;
 mod startup_message;
 mod tokens;
 mod transfer;
@@ -180,9 +183,10 @@ async fn auth(engine: &Engine, given: Option<String>) -> Result<(TokenAuth, Admi
 /// Returns the plan with which the printed commands show a limit soonest.
 fn plan_for_commands(plans: &PlanCatalog) -> Plan {
     let soonest = |plan: &&Plan| {
-        let registered = plan.domain_policy == DomainPolicy::RegisteredOnly;
+        // Such plans deny commands that can be pasted twice.
+        let strict = plan.domain_policy == DomainPolicy::RegisteredOnly || plan.trial.is_some();
         let most = plan.max_domains.as_number().unwrap_or(u32::MAX);
-        (registered, plan.max_domains == Limit::AtMost(0), most)
+        (strict, plan.max_domains == Limit::AtMost(0), most)
     };
     let available = plans.entries().filter(|entry| entry.is_available());
     let available = available.map(|entry| &*entry.current().plan);

@@ -34,6 +34,8 @@ mod postgres;
 mod postgres_faults;
 #[path = "server/secrets.rs"]
 mod secrets;
+#[path = "server/signing_keys.rs"]
+mod signing_keys;
 #[path = "server/start.rs"]
 mod start;
 #[cfg(unix)]

@@ -176,6 +176,12 @@ impl AuditEntry {
         Self { changes: object(changes), ..Self::new("usage.import", actor, at) }
     }
 
+    /// Creates the entry of imported trial claims.
+    pub(crate) fn of_trial_claims(count: u64, actor: &Actor, at: DateTime<Utc>) -> Self {
+        let changes = json!({ "trial_claims": { "before": null, "after": count } });
+        Self { changes: object(changes), ..Self::new("trial_claims.import", actor, at) }
+    }
+
     /// Creates the entry of a new format of imported keys.
     pub(crate) fn of_key_format(format: &ImportedKeyFormat, actor: &Actor, at: DateTime<Utc>) -> Self {
         let changes = json!({
@@ -201,6 +207,16 @@ impl AuditEntry {
     #[must_use]
     pub fn created_job(&self) -> Option<&str> {
         self.changes.get("job").filter(|_| self.action == JOB_CREATED)?["after"].as_str()
+    }
+
+    /// Creates the entry of a change of the signing keys.
+    pub(crate) fn of_signing_keys(
+        action: &str,
+        changes: Map<String, Value>,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { changes, ..Self::new(action, actor, at) }
     }
 
     /// Creates the entry of an erasure, without the erased address.

@@ -53,6 +53,7 @@ impl PlanCatalog {
     ///     features = { api = true, seats = 25, support = "email" }
     ///     updates = { months = 12, after_expiry = "old_versions" }    # default: all versions
     ///     over_limit = { devices = 1, domains = 0 }    # default
+    ///     trial = { once_per = ["device", "customer"] }    # default: no trial
     /// "#)?;
     /// assert_eq!(plans.get("professional").unwrap().max_domains, Limit::AtMost(3));
     /// # Ok::<(), license_core::catalog::PlanCatalogError>(())
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
     use crate::catalog::{
         AfterExpiry, DevicePolicy, DomainPolicy, ExemptHosts, Limit, OverLimit, Period, RequiredClaim, Term,
-        TermStart, Updates,
+        TermStart, Trial, TrialHolder, Updates,
     };
     use crate::limits;
 
@@ -137,7 +138,8 @@ mod tests {
             "updates = {years = 1, after_expiry = \"old_versions\"}\nover_limit = {devices = 1}\n\
              product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 36525\ncustomer_release = true\n\
-             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nrequire = [\"domain\", \"device\"]\nfeatures = {a = true, b = 7, c = \"x\"}",
+             max_countries_per_day = 2\nmax_devices_per_day = 10000000\nrequire = [\"domain\", \"device\"]\nfeatures = {a = true, b = 7, c = \"x\"}\n\
+             trial = {once_per = [\"customer\", \"device\"]}",
         );
         let plans = PlanCatalog::from_toml(&text).unwrap();
         let expected = Plan::new("p")
@@ -158,7 +160,8 @@ mod tests {
             .feature("b", 7)
             .feature("c", "x")
             .updates(Updates::new(Period::Years(1)).after_expiry(AfterExpiry::OldVersions))
-            .over_limit(OverLimit { devices: 1, domains: 0 });
+            .over_limit(OverLimit { devices: 1, domains: 0 })
+            .trial(Trial::once_per([TrialHolder::Device, TrialHolder::Customer]));
         assert_eq!(**plans.get("p").unwrap(), expected);
     }
 
@@ -207,7 +210,7 @@ mod tests {
     fn example_file_is_a_catalog() {
         let plans = PlanCatalog::from_toml(include_str!("../../../examples/plans.toml")).unwrap();
         let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
-        assert_eq!(names, ["agency", "intranet", "solo"]);
+        assert_eq!(names, ["agency", "intranet", "solo", "trial"]);
     }
 
     #[test]
@@ -216,7 +219,7 @@ mod tests {
         let full = entry(
             "product = \"editor\"\ngrace_days = 3\ndomain_policy = \"registered_only\"\nexempt_hosts = false\n\
              device_policy = \"evict_oldest\"\nidle_days = 9\ncustomer_release = true\n\
-             max_countries_per_day = 2\nfeatures = {\"a b\" = true, b = -7, c = \"x\\\"y\"}\n\
+             max_countries_per_day = 2\ntrial = {once_per = [\"device\"]}\nfeatures = {\"a b\" = true, b = -7, c = \"x\\\"y\"}\n\
              [products.editor]\ndisplay_name = \"An \\\"Editor\\\"\"\n[products.viewer]\ndisplay_name = \"V\"",
         );
         for catalog in [standard, PlanCatalog::from_toml(&full).unwrap()] {
@@ -287,6 +290,10 @@ mod tests {
             (&entry(&long_feature), "the text of a feature can have at most"),
             (&entry("require = [\"user\"]"), "unknown variant `user`"),
             (&entry("require = \"product\""), "invalid type"),
+            (&entry("trial = { once_per = [] }"), "trial.once_per must name device, customer or both"),
+            (&entry("trial = { once_per = [\"user\"] }"), "unknown variant `user`"),
+            (&entry("trial = {}"), "missing field `once_per`"),
+            (&entry("trial = true"), "invalid type"),
         ] {
             let error = PlanCatalog::from_toml(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text:?}: {error}");

@@ -16,6 +16,7 @@ use super::over_limit::OverLimit;
 use super::product::DEFAULT_PRODUCT;
 use super::required_claim::{RequiredClaim, RequiredClaims};
 use super::term::{Term, term_or_short_form};
+use super::trial::{Trial, TrialHolder};
 use super::updates::{AfterExpiry, Updates};
 use crate::builder::setters;
 use crate::limits;
@@ -106,6 +107,8 @@ pub struct Plan {
     /// The parts that every claim must have; `None` requires the product, unless it is [`DEFAULT_PRODUCT`].
     #[serde(default)]
     pub require: Option<RequiredClaims>,
+    /// Who can have the plan once; `None` is no trial.
+    pub trial: Option<Trial>,
 }
 
 /// Returns whether the text can name a plan or a product.
@@ -157,6 +160,7 @@ impl Plan {
             updates: None,
             over_limit: OverLimit::default(),
             require: None,
+            trial: None,
         }
     }
 
@@ -175,6 +179,7 @@ impl Plan {
         max_devices_per_day: impl Into<Option<u32>>,
         updates: impl Into<Option<Updates>>,
         over_limit: OverLimit,
+        trial: impl Into<Option<Trial>>,
     }
 
     /// Sets the parts that every claim must have.
@@ -191,9 +196,12 @@ impl Plan {
         self
     }
 
-    /// Returns whether every claim must have this part.
+    /// Returns whether every claim must have this part. A trial by device requires the device.
     #[must_use]
     pub fn requires(&self, claim: RequiredClaim) -> bool {
+        if claim == RequiredClaim::Device && self.is_trial_once_per(TrialHolder::Device) {
+            return true;
+        }
         match &self.require {
             Some(required) => required.contains(&claim),
             None => claim == RequiredClaim::Product && self.product != DEFAULT_PRODUCT,
@@ -204,6 +212,12 @@ impl Plan {
     #[must_use]
     pub fn term_days(self, days: impl Into<Option<u32>>) -> Self {
         self.term(days.into().map(Term::days))
+    }
+
+    /// Returns whether each of these holders can have the plan once.
+    #[must_use]
+    pub fn is_trial_once_per(&self, holder: TrialHolder) -> bool {
+        self.trial.as_ref().is_some_and(|trial| trial.once_per.contains(&holder))
     }
 
     /// Returns whether an expired license allows the versions that it covers.
@@ -266,6 +280,9 @@ impl Plan {
         }
         if self.exempt_hosts.listed().len() > limits::EXEMPT_HOSTS {
             return Err(bad(format!("exempt_hosts can list at most {} hosts", limits::EXEMPT_HOSTS)));
+        }
+        if self.trial.as_ref().is_some_and(|trial| trial.once_per.is_empty()) {
+            return Err(bad("trial.once_per must name device, customer or both".to_owned()));
         }
         if self.features.len() > limits::PLAN_FEATURES {
             return Err(bad(format!("a plan can have at most {} features", limits::PLAN_FEATURES)));

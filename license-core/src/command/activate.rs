@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Draft;
+use super::Trials;
 use super::term::start_term;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
@@ -16,15 +17,19 @@ pub(super) fn activate(
     candidates: &[EvictionCandidate],
     claim: &Claim,
     plans: &PlanCatalog,
+    trials: &Trials<'_>,
 ) -> Result<(), Vec<Denial>> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
     let plan = plan_of(&draft.license, plans).map(AsRef::as_ref);
-    let needed = assess(&draft.license, plan, held, claim, draft.now)?;
+    let needed = assess(&draft.license, plan.clone(), held, claim, draft.now)?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
         // The store found too few devices to evict. Denying is safer than overselling.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);
         vec![Denial::DeviceLimitReached { used, limit }]
     })?;
+    if let (Some(fingerprint), true, Ok(plan)) = (&claim.fingerprint, needed.device, plan) {
+        trials.claim_device(draft, plan, fingerprint).map_err(|denial| vec![denial])?;
+    }
     if needed.first {
         draft.license.activated_at = Some(draft.now);
         if draft.license.awaits_first_use() {

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::audit::changed_fields;
 use super::lifecycle::{refuse_revoked, reinstate, revoke, suspend};
 use super::term::{move_updates, set_expiry, start_term, supported_time};
-use super::{Draft, FormerCustomer};
+use super::{Draft, FormerCustomer, Trials};
 use crate::builder::optional_setters;
-use crate::catalog::{Limit, Plan, PlanCatalog, PlanVersion};
+use crate::catalog::{Limit, Plan, PlanCatalog, PlanVersion, TrialHolder};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
@@ -94,6 +94,7 @@ pub(super) fn change(
     activations: &[Activation],
     change: &LicensePatch,
     plans: &PlanCatalog,
+    trials: &Trials<'_>,
 ) -> Result<(), Denial> {
     let LicensePatch {
         plan,
@@ -128,6 +129,10 @@ pub(super) fn change(
         license.state_reason = None;
         license.blocks.remove_reasons();
     }
+    if plan.is_some() || license.customer_email != before.customer_email {
+        claim_trial(draft, &before, plans, trials)?;
+    }
+    let license = &mut draft.license;
     if let Some(name) = customer_name {
         license.customer_name.clone_from(name);
     }
@@ -197,6 +202,21 @@ fn move_to_plan(
     license.max_devices = plan.max_devices;
     license.overrides = Overrides::default();
     move_updates(license, plan, now)
+}
+
+/// Claims the trial of the customer, unless the license had it before.
+fn claim_trial(
+    draft: &mut Draft,
+    before: &License,
+    plans: &PlanCatalog,
+    trials: &Trials<'_>,
+) -> Result<(), Denial> {
+    let was_trial = plan_of(before, plans).is_ok_and(|plan| plan.is_trial_once_per(TrialHolder::Customer));
+    if was_trial && draft.license.customer_email == before.customer_email {
+        return Ok(());
+    }
+    let plan = plan_of(&draft.license, plans)?;
+    trials.claim_customer(draft, plan)
 }
 
 /// Releases domains missing from the list, then adds the new ones, so that a swap fits into a full license.

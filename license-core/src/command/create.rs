@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Draft;
+use super::Trials;
 use super::audit;
 use super::change::register;
 use super::grant::new_grants;
@@ -20,6 +21,7 @@ use crate::license::{
     LicenseChanged, LicenseDetail, LicenseId, LicenseState, LicenseTerm, Metadata, Overrides,
 };
 use crate::limits;
+use crate::trial::{TrialClaim, TrialKeys};
 use crate::validation::{Denial, plan_for_sale};
 
 /// The fields of a new license. Those that are `None` come from its plan.
@@ -138,6 +140,8 @@ pub struct NewLicense {
     pub idempotency: Option<Idempotency>,
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
+    /// The trial claims to add.
+    pub trial_claims: Vec<TrialClaim>,
 }
 
 impl NewLicense {
@@ -165,7 +169,7 @@ impl NewLicense {
 ///
 /// # Errors
 /// Returns [`Denial::PlanUnknown`], [`Denial::PlanArchived`], [`Denial::DomainsOverLimit`], [`Denial::DomainExempt`],
-/// [`Denial::TooFar`], [`Denial::Expired`] if `expires_at` is not in the future, or [`Denial::GrantEnded`] or
+/// [`Denial::TooFar`], [`Denial::CustomerRequired`], [`Denial::Expired`] if `expires_at` is not in the future, or [`Denial::GrantEnded`] or
 /// [`Denial::GrantLimitReached`] as [`Command::AddGrant`](super::Command::AddGrant).
 pub fn create(
     id: LicenseId,
@@ -173,6 +177,7 @@ pub fn create(
     spec: &LicenseSpec,
     idempotency: Option<Idempotency>,
     plans: &PlanCatalog,
+    trials: &TrialKeys,
     now: DateTime<Utc>,
 ) -> Result<NewLicense, Denial> {
     let PlanVersion { plan, version, .. } = plan_for_sale(&spec.plan, plans)?;
@@ -226,9 +231,11 @@ pub fn create(
     let mut draft = Draft::new(license, now);
     draft.emit(EventType::LicenseCreated, json!({}));
     register(&mut draft, plan, &spec.domains, &spec.domains)?;
-    let Draft { license, added, events, .. } = draft;
+    // The store finds out whether the trial was used: it inserts the claims.
+    Trials { keys: trials, stored: &[] }.claim_customer(&mut draft, plan)?;
+    let Draft { license, added, events, trial_claims, .. } = draft;
     let listed = limits::EVENT_ACTIVATIONS;
     let detail = LicenseDetail::new(license.clone().into(), Counters::default(), added.iter(), listed);
     let events = events.complete(&detail);
-    Ok(NewLicense { license, activations: added, events, idempotency, audit: None })
+    Ok(NewLicense { license, activations: added, events, idempotency, audit: None, trial_claims })
 }

@@ -9,6 +9,7 @@ use super::{Changes, CommandOutcome, Decision, FormerCustomer};
 use crate::access::Erasure;
 use crate::event::{Event, EventType, NewEvents, Subject};
 use crate::license::{Activation, ActivationId, Binding, Label, License, Reason, ReleaseCause};
+use crate::trial::TrialClaim;
 
 /// A license during one decision. A denial drops it, so that nothing changes.
 pub(super) struct Draft {
@@ -22,13 +23,26 @@ pub(super) struct Draft {
     pub(super) former_customer: Option<FormerCustomer>,
     /// The reason that the caller gives.
     pub(super) reason: Option<Reason>,
+    pub(super) trial_claims: Vec<TrialClaim>,
 }
 
 impl Draft {
     pub(super) fn new(license: License, now: DateTime<Utc>) -> Self {
         let (added, released, events) = (Vec::new(), Vec::new(), NewEvents::default());
         let (labelled, erased, former_customer, reason) = (None, None, None, None);
-        Self { license, now, added, released, labelled, events, erased, former_customer, reason }
+        let trial_claims = Vec::new();
+        Self {
+            license,
+            now,
+            added,
+            released,
+            labelled,
+            events,
+            erased,
+            former_customer,
+            reason,
+            trial_claims,
+        }
     }
 
     /// Adds an event. Each change must add one, because a draft without events is not written.
@@ -85,10 +99,21 @@ impl Draft {
     }
 
     pub(super) fn into_changes(self) -> Changes {
-        let Self { license, now: _, added, released, labelled, events, erased, former_customer, reason: _ } =
-            self;
-        let (license, audit, idempotency) = (Arc::new(license), None, None);
-        Changes { license, added, released, labelled, events, audit, erased, idempotency, former_customer }
+        let Self {
+            license, added, released, labelled, events, erased, former_customer, trial_claims, ..
+        } = self;
+        Changes {
+            license: Arc::new(license),
+            added,
+            released,
+            labelled,
+            events,
+            audit: None,
+            erased,
+            idempotency: None,
+            former_customer,
+            trial_claims,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod notices;
 mod over_limit;
 mod plan_versions;
 mod terms;
+mod trials;
 mod updates;
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,7 +20,7 @@ use serde_json::json;
 use super::*;
 use crate::catalog::{
     AfterExpiry, DevicePolicy, DomainPolicy, Limit, OverLimit, Period, Plan, RequiredClaim, Term, TermStart,
-    Updates,
+    Trial, TrialHolder, Updates,
 };
 use crate::domain::DomainName;
 use crate::event::{Event, EventId, EventType, Subject};
@@ -28,6 +29,7 @@ use crate::license::{
     LicenseDetail, LicenseId, LicenseState, Metadata, MetadataPatch, Reminders, Status,
 };
 use crate::limits;
+use crate::trial::{TrialDigest, TrialKey};
 use crate::validation::{DenialCode, Evaluation, LicenseSnapshot, Verdict, evaluate};
 
 fn now() -> DateTime<Utc> {
@@ -79,6 +81,10 @@ fn plans() -> PlanCatalog {
             .feature("api", true),
         Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
         Plan::new("free_editor").product("editor").require([]),
+        Plan::new("trial")
+            .trial(Trial::once_per([TrialHolder::Device, TrialHolder::Customer]))
+            .max_devices(2),
+        Plan::new("customer_trial").trial(Trial::once_per([TrialHolder::Customer])),
     ])
     .unwrap()
 }
@@ -96,13 +102,19 @@ fn context() -> CommandContext {
         idempotency: None,
         reason: None,
         job: None,
+        trials: trial_keys(),
     }
+}
+
+fn trial_keys() -> TrialKeys {
+    TrialKey::from_bytes([7; 32]).into()
 }
 
 /// A view without activations.
 fn bare_view(license: &License) -> View {
     let (activations, eviction_candidates) = (Vec::new(), Vec::new());
-    View { license: license.clone(), activations, eviction_candidates, used_key: None }
+    let trial_claims = Vec::new();
+    View { license: license.clone(), activations, eviction_candidates, used_key: None, trial_claims }
 }
 
 fn email() -> CustomerEmail {
@@ -139,7 +151,7 @@ impl TestLicense {
     fn of(spec: &LicenseSpec) -> Result<Self, Denial> {
         let id = LicenseId::parse("lic_a1").unwrap();
         let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
-        let new = create(id, key, spec, None, &plans(), now())?;
+        let new = create(id, key, spec, None, &plans(), &trial_keys(), now())?;
         let NewLicense { license, activations, events, .. } = new;
         Ok(Self { license, activations, events, seen: BTreeMap::new(), now: now(), reason: None })
     }
@@ -181,6 +193,7 @@ impl TestLicense {
             activations: activations.cloned().collect(),
             eviction_candidates: candidates.unwrap_or_default(),
             used_key: None,
+            trial_claims: Vec::new(),
         };
         decide(view, command, &context)
     }

@@ -24,13 +24,22 @@ impl ExportSeal {
 
     /// Encrypts a key for one license. The nonce is derived from both, so that exports are reproducible.
     pub(crate) fn seal(&self, key: &LicenseKey, license_id: &str) -> SealedKey {
-        let clear = key.sealed_text().as_bytes();
+        self.seal_bytes(key.sealed_text().as_bytes(), license_id)
+    }
+
+    /// Encrypts bytes for one owner.
+    pub(crate) fn seal_bytes(&self, clear: &[u8], owner: &str) -> SealedKey {
         let mut hasher = blake3::Hasher::new_keyed(&self.nonce_key);
         // No id contains a zero byte, so different pairs of id and key have different inputs.
-        hasher.update(license_id.as_bytes()).update(&[0]).update(clear);
+        hasher.update(owner.as_bytes()).update(&[0]).update(clear);
         let mut nonce = [0; NONCE_BYTES];
         hasher.finalize_xof().fill(&mut nonce);
-        SealedKey::from_bytes(aead::seal_with_nonce(&self.seal_key, nonce, clear, license_id))
+        SealedKey::from_bytes(aead::seal_with_nonce(&self.seal_key, nonce, clear, owner))
+    }
+
+    /// Decrypts what [`seal_bytes`](Self::seal_bytes) returned for this owner.
+    pub(crate) fn open_bytes(&self, sealed: &SealedKey, owner: &str) -> Option<Zeroizing<Vec<u8>>> {
+        aead::open(&self.seal_key, sealed.as_bytes(), owner)
     }
 
     pub(crate) fn open(&self, sealed: &SealedKey, license_id: &str) -> Result<LicenseKey, VaultError> {

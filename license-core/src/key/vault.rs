@@ -18,7 +18,10 @@ const IMPORTED_DIGEST_CONTEXT: &str = "license-core 2026 foreign license key dig
 const SEAL_CONTEXT: &str = "license-core 2025 license key seal v1";
 const SECRET_SEAL_CONTEXT: &str = "license-core 2026 webhook secret seal v1";
 const PSEUDONYM_CONTEXT: &str = "license-core 2026 customer pseudonym v1";
+const SIGNING_KEY_SEAL_CONTEXT: &str = "license-core 2026 signing key seal v1";
 const IDEMPOTENCY_CONTEXT: &str = "license-core 2026 idempotency key v1";
+const TRIAL_CONTEXT: &str = "license-core 2026 trial claim v1";
+const TRIAL_SEAL_CONTEXT: &str = "license-core 2026 trial key seal v1";
 
 /// Computes digests of license keys, and seals and opens them.
 ///
@@ -43,6 +46,9 @@ pub struct KeyVault {
     pseudonym: Zeroizing<[u8; 32]>,
     secret_seal: Zeroizing<[u8; 32]>,
     idempotency: Zeroizing<[u8; 32]>,
+    trial: Zeroizing<[u8; 32]>,
+    trial_seal: Zeroizing<[u8; 32]>,
+    signing_key_seal: Zeroizing<[u8; 32]>,
 }
 
 impl KeyVault {
@@ -56,6 +62,9 @@ impl KeyVault {
             pseudonym: keys.derive(PSEUDONYM_CONTEXT),
             secret_seal: keys.derive(SECRET_SEAL_CONTEXT),
             idempotency: keys.derive(IDEMPOTENCY_CONTEXT),
+            trial: keys.derive(TRIAL_CONTEXT),
+            trial_seal: keys.derive(TRIAL_SEAL_CONTEXT),
+            signing_key_seal: keys.derive(SIGNING_KEY_SEAL_CONTEXT),
         }
     }
 
@@ -75,6 +84,26 @@ impl KeyVault {
         let mut pseudonym = [0; 16];
         pseudonym.copy_from_slice(&blake3::keyed_hash(&self.pseudonym, email.as_bytes()).as_bytes()[..16]);
         pseudonym
+    }
+
+    /// Returns the key of trial digests.
+    pub(crate) fn trial_key(&self) -> &[u8; 32] {
+        &self.trial
+    }
+
+    /// Encrypts the trial key of another database. `id` is its id.
+    pub(crate) fn seal_trial_key<R: TryCryptoRng + ?Sized>(
+        &self,
+        key: &[u8; 32],
+        id: &str,
+        rng: &mut R,
+    ) -> Result<Vec<u8>, R::Error> {
+        aead::seal(&self.trial_seal, key, id, rng)
+    }
+
+    /// Decrypts what [`seal_trial_key`](Self::seal_trial_key) returned for this id.
+    pub(crate) fn open_trial_key(&self, sealed: &[u8], id: &str) -> Option<[u8; 32]> {
+        aead::open(&self.trial_seal, sealed, id)?.as_slice().try_into().ok()
     }
 
     /// Returns the digest that stores find a license by: keyed BLAKE3 of the canonical text.
@@ -135,6 +164,32 @@ impl KeyVault {
     ) -> Result<WebhookSecret, VaultError> {
         let bytes = aead::open(&self.secret_seal, sealed.as_bytes(), endpoint.as_str());
         bytes.map(WebhookSecret::from_bytes).ok_or(VaultError(()))
+    }
+
+    /// Encrypts the private key of a signing key, with a separate key.
+    ///
+    /// # Errors
+    /// Returns the error of the generator.
+    pub fn seal_signing_key<R: TryCryptoRng + ?Sized>(
+        &self,
+        seed: &[u8; 32],
+        id: &str,
+        rng: &mut R,
+    ) -> Result<SealedSecret, R::Error> {
+        aead::seal(&self.signing_key_seal, seed, id, rng).map(SealedSecret::from_bytes)
+    }
+
+    /// Decrypts a private key that [`seal_signing_key`](Self::seal_signing_key) sealed for this id.
+    ///
+    /// # Errors
+    /// Returns [`VaultError`] as [`open`](Self::open) does.
+    pub fn open_signing_key(
+        &self,
+        sealed: &SealedSecret,
+        id: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+        let bytes = aead::open(&self.signing_key_seal, sealed.as_bytes(), id).ok_or(VaultError(()))?;
+        bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| VaultError(()))
     }
 }
 
@@ -297,10 +352,49 @@ mod tests {
 
     #[test]
     fn each_purpose_has_its_own_key() {
-        let KeyVault { digest, imported_digest, seal, pseudonym, secret_seal, idempotency } = vault();
-        let keys = [digest, imported_digest, seal, pseudonym, secret_seal, idempotency];
+        let KeyVault {
+            digest,
+            imported_digest,
+            seal,
+            pseudonym,
+            secret_seal,
+            idempotency,
+            trial,
+            trial_seal,
+            signing_key_seal,
+        } = vault();
+        let keys = [
+            digest,
+            imported_digest,
+            seal,
+            pseudonym,
+            secret_seal,
+            idempotency,
+            trial,
+            trial_seal,
+            signing_key_seal,
+        ];
         for (index, key) in keys.iter().enumerate() {
             assert!(!keys[..index].contains(key));
+        }
+    }
+
+    #[test]
+    fn sealed_trial_key_opens_for_its_id_only() {
+        let sealed = vault().seal_trial_key(&[9; 32], "a1", &mut rng()).unwrap();
+        assert_eq!(vault().open_trial_key(&sealed, "a1"), Some([9; 32]));
+        assert_eq!(vault().open_trial_key(&sealed, "a2"), None);
+        assert_eq!(vault_of(0xfe).open_trial_key(&sealed, "a1"), None);
+    }
+
+    #[test]
+    fn sealed_signing_key_opens_for_its_id_only() {
+        let sealed = vault().seal_signing_key(&[7; 32], "kid-1", &mut rng()).unwrap();
+        assert_eq!(*vault().open_signing_key(&sealed, "kid-1").unwrap(), [7; 32]);
+        assert!(vault().open_signing_key(&sealed, "kid-2").is_err());
+        assert!(vault_of(0xfe).open_signing_key(&sealed, "kid-1").is_err());
+        for damaged in aead::damaged(sealed.as_bytes()) {
+            assert!(vault().open_signing_key(&SealedSecret::from_bytes(damaged), "kid-1").is_err());
         }
     }
 

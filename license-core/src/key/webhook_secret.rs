@@ -65,7 +65,8 @@ opaque_debug!(WebhookSecret);
 #[error("a webhook secret must be whsec_ and the base64 of 24 to 64 bytes")]
 pub struct WebhookSecretError;
 
-/// A sealed secret, which only [`KeyVault::open_secret`](crate::key::KeyVault::open_secret) can read.
+/// A sealed secret, which only [`KeyVault::open_secret`](crate::key::KeyVault::open_secret) or
+/// [`KeyVault::open_signing_key`](crate::key::KeyVault::open_signing_key) can read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedSecret(Vec<u8>);
 

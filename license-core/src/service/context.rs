@@ -21,6 +21,7 @@ use crate::key::{
 };
 use crate::license::LicenseId;
 use crate::store::{CatalogStore, LicenseStore, StoreError, TransferStore};
+use crate::trial::{TrialKey, TrialKeys};
 use crate::validation::Denial;
 use crate::validation_barrier::ValidationBarrier;
 use crate::webhook::Schedule;
@@ -113,6 +114,7 @@ pub struct ServiceContext {
     pub(super) sources: Arc<ClockAndRng>,
     /// Used only for keys that are not in the engine's own format.
     imported_formats: RwLock<Arc<ImportedKeyFormats>>,
+    trial_keys: RwLock<TrialKeys>,
 }
 
 partial_debug!(ServiceContext { key_format, catalog, sources });
@@ -179,8 +181,10 @@ impl ServiceContext {
             let prefix = stored.split('-').next().unwrap_or_default().to_owned();
             return Err(SetupError::KeyFormatDiffers { prefix });
         }
+        let vault = KeyVault::new(&data_keys);
         Ok(Self {
-            vault: KeyVault::new(&data_keys),
+            trial_keys: RwLock::new(TrialKeys::new(&vault)),
+            vault,
             export_seal: ExportSeal::new(&secret),
             key_format,
             catalog: Arc::new(catalog),
@@ -246,6 +250,16 @@ impl ServiceContext {
         Arc::clone(&self.imported_formats.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Returns the keys of trial digests.
+    pub(super) fn trial_keys(&self) -> TrialKeys {
+        self.trial_keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_imported_trial_keys(&self, imported: Vec<TrialKey>) {
+        let mut keys = self.trial_keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = keys.with_imported(imported);
+    }
+
     /// Reads a key in the engine's own format, or in a format of imported keys.
     pub(super) fn read_key(&self, text: &str) -> Result<LicenseKey, KeyError> {
         read_key(text, &self.key_format, || self.imported_formats())
@@ -276,6 +290,7 @@ impl ServiceContext {
             idempotency: None,
             reason: None,
             job: None,
+            trials: self.trial_keys(),
         }
     }
 

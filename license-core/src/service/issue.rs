@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::licenses::{KeyedLicense, LicenseService};
 use crate::catalog::PlanCatalog;
-use crate::command::{Idempotency, IdempotencyKey, LicenseSpec, NewLicense, create};
+use crate::command::{Idempotency, IdempotencyKey, LicenseSpec, NewLicense, create, refuse_shared_trials};
 use crate::error::ServiceError;
 use crate::license::LicenseId;
 use crate::limits;
@@ -125,6 +125,7 @@ impl LicenseService {
                 Ok(Created::Existing(first)) => return Ok(Issued::Before(first)),
                 Ok(Created::KeyReused) => return Err(ServiceError::Denied(Denial::KeyReused)),
                 Ok(Created::ExternalIdTaken) => return Err(ServiceError::Denied(Denial::ExternalIdTaken)),
+                Ok(Created::TrialUsed) => return Err(ServiceError::Denied(Denial::TrialUsed)),
                 Err(StoreError::AlreadyExists { .. }) if attempts < CREATE_ATTEMPTS => attempts += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -144,7 +145,8 @@ impl LicenseService {
         let (mut all, mut idempotency) = (Vec::with_capacity(count as usize), idempotency);
         for id in batch_ids(first, count) {
             let key = self.context.seal_key(None, &id)?;
-            let new = match create(id, key, spec, idempotency.take(), plans, now) {
+            let trials = &self.context.trial_keys();
+            let new = match create(id, key, spec, idempotency.take(), plans, trials, now) {
                 Ok(new) => new,
                 Err(denial) => return Ok(Err(denial)),
             };
@@ -153,6 +155,6 @@ impl LicenseService {
                 None => new,
             });
         }
-        Ok(Ok(all))
+        Ok(refuse_shared_trials(&all).map(|()| all))
     }
 }

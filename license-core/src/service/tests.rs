@@ -20,6 +20,7 @@ use crate::license::{
     ActivationKind, Binding, Counters, CustomerEmail, License, LicenseDetail, LicenseId, LicenseState,
 };
 use crate::store::{BoxError, Created, MockEventStore, MockLicenseStore, Page, StoreError};
+use crate::trial::TrialKey;
 use crate::usage::{Client, Location, Validation, ValidationOutcome};
 use crate::validation::{Claim, Denial, DenialCode, DeniedLicense, LicenseSnapshot, Verdict};
 
@@ -92,7 +93,16 @@ fn license() -> License {
     let key = KeyFormat::default().parse(KEY).unwrap();
     let sealed = vault.seal(&key, id().as_str(), &mut ChaCha20Rng::seed_from_u64(2)).unwrap();
     let key = (vault.digest(&key), sealed);
-    let new = create(id(), key, &spec(), None, &PlanCatalog::standard(), now()).unwrap();
+    let new = create(
+        id(),
+        key,
+        &spec(),
+        None,
+        &PlanCatalog::standard(),
+        &TrialKey::from_bytes([7; 32]).into(),
+        now(),
+    )
+    .unwrap();
     License { activated_at: Some(now()), ..new.license }
 }
 

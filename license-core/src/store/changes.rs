@@ -26,6 +26,8 @@ pub enum ChangeNotice {
     Events,
     /// The catalog of products and plans changed.
     CatalogChanged,
+    /// The signing keys changed.
+    SigningKeysChanged,
     /// Notices may have been lost, with a connection or because the listener was too slow. Cached data may
     /// be stale.
     Missed,

@@ -31,6 +31,10 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     /// If another license has the external id of the new one, nothing is written, and the result is
     /// [`Created::ExternalIdTaken`]. A store that is no [`SearchStore`](super::SearchStore) need not check it.
     ///
+    /// The [trial claims](NewLicense::trial_claims) are stored in the same commit. A claim outlives its license. If one
+    /// of their digests is claimed, nothing is written, and the result is [`Created::TrialUsed`]. Of several calls
+    /// that race with one digest, exactly one creates licenses.
+    ///
     /// # Errors
     /// Returns [`StoreError::AlreadyExists`] if an id or a key's digest is taken, also by another license of
     /// `new`; nothing is written.
@@ -48,6 +52,10 @@ pub trait LicenseStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// If the changed license has the external id of another one, nothing is written, and the outcome is
     /// denied as [`Denial::ExternalIdTaken`](crate::validation::Denial::ExternalIdTaken).
+    ///
+    /// The view has the stored claims of [`Command::trial_digests`]. [`Changes::trial_claims`](crate::command::Changes)
+    /// are written in the same commit. If a racing call on another license has claimed one of their digests meanwhile,
+    /// nothing is written, and the command is read and decided again.
     ///
     /// No other `execute` on this license, on any handle, runs between the read and the commit. A denial is
     /// not an error.
@@ -168,6 +176,8 @@ pub enum Created {
     KeyReused,
     /// Another license has the external id. Nothing was stored.
     ExternalIdTaken,
+    /// Another license has a trial claim of the new ones. Nothing was stored.
+    TrialUsed,
 }
 
 impl Created {

@@ -114,7 +114,8 @@ impl LicenseRecord {
         LicenseSnapshot::new(Arc::clone(&self.license), bindings)
     }
 
-    /// Returns what [`decide`](crate::command::decide) needs for a command, except [`View::used_key`].
+    /// Returns what [`decide`](crate::command::decide) needs for a command, except [`View::used_key`] and
+    /// [`View::trial_claims`], which [`UsedKeys::view`](super::UsedKeys::view) adds.
     #[must_use]
     pub fn view(&self, command: &Command, context: &CommandContext) -> View {
         let wanted = command.eviction_candidates(&self.license, context);
@@ -129,6 +130,7 @@ impl LicenseRecord {
             activations: self.read(&command.reads()),
             eviction_candidates: candidates.unwrap_or_default(),
             used_key: None,
+            trial_claims: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod customers;
 mod filter;
 mod query;
+mod sort;
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ use crate::license::CustomerEmail;
 
 pub use customers::{CustomerQuery, CustomerSummary};
 pub use filter::{SearchFilter, SearchRange};
-pub use query::{SearchCursor, SearchPage, SearchQuery, SearchSort, SearchTotal};
+pub use query::{SearchCursor, SearchPage, SearchQuery, SearchTotal};
+pub use sort::SearchSort;
 
 /// Finds licenses and customers.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]

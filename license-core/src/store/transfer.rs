@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::access::AuditEntry;
 use crate::license::{ActivationId, Counters, License, LicenseId};
-use crate::transfer::{ImportBatch, Imported, ImportedRollup, RollupBatch};
+use crate::transfer::{ImportBatch, Imported, ImportedRollup, RollupBatch, TrialClaimBatch};
+use crate::trial::{TrialClaim, TrialDigest};
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
 /// Imports many licenses at once, and exports all.
@@ -19,7 +20,8 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
     /// [audit entry](ImportBatch::audit), and returns the result for each license, in order.
     ///
     /// Reads existing ids and keys in the same transaction, and writes what [`ImportBatch::settle`] decides.
-    /// Existing licenses are not changed. A device that was never seen counts as seen at [`ImportBatch::at`],
+    /// Existing licenses are not changed. The trial claims of new licenses are stored unless their digests are
+    /// claimed. A device that was never seen counts as seen at [`ImportBatch::at`],
     /// so that it is not idle at once. If no license is new, nothing is written. The change stream announces
     /// the [new ones](ImportBatch::notices).
     async fn import(&self, batch: &ImportBatch) -> Result<Vec<Imported>, StoreError>;
@@ -50,6 +52,13 @@ pub trait TransferStore: fmt::Debug + Send + Sync + 'static {
 
     /// Lists settings whose name starts with `prefix`: name and value, ordered by name.
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+
+    /// Stores the trial claims whose digests are not claimed, and the [audit entry](TrialClaimBatch::audit) of the
+    /// batch in the same commit. Returns the number of new claims. The license of a claim need not exist.
+    async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64, StoreError>;
+
+    /// Returns what [`import_trial_claims`](Self::import_trial_claims) would return now. Writes nothing.
+    async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> Result<u64, StoreError>;
 }
 
 /// All licenses as of one moment, read in small pages.
@@ -82,4 +91,14 @@ pub trait TransferSnapshot: Send {
     /// # Errors
     /// As [`licenses`](Self::licenses).
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>, StoreError>;
+
+    /// Lists trial claims after a digest, in ascending order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`licenses`](Self::licenses).
+    async fn trial_claims(
+        &mut self,
+        after: Option<&TrialDigest>,
+        limit: u32,
+    ) -> Result<Vec<TrialClaim>, StoreError>;
 }

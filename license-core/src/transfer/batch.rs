@@ -9,6 +9,7 @@ use crate::access::{Actor, AuditEntry};
 use crate::event::Event;
 use crate::key::KeyDigest;
 use crate::license::{Counters, ExternalId, License, LicenseChanged, LicenseId};
+use crate::trial::TrialClaim;
 use crate::usage::{ActivationDetail, Rollup};
 
 /// Licenses to import in one commit.
@@ -57,6 +58,8 @@ pub struct ImportedLicense {
     pub id_given: bool,
     /// Whether the line has a key. Otherwise the import generated one.
     pub key_given: bool,
+    /// The trial claims to add with the license. Those of claimed digests are ignored.
+    pub trial_claims: Vec<TrialClaim>,
 }
 
 /// An existing license with an id, a key or an external id of the batch.

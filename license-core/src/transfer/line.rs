@@ -12,6 +12,7 @@ use crate::catalog::Product;
 use crate::catalog_command::ImportedPlan;
 use crate::key::ImportedKeyFormat;
 use crate::limits;
+use crate::trial::TrialClaim;
 use crate::usage::Rollup;
 
 mod activation;
@@ -21,6 +22,7 @@ mod license;
 mod object;
 mod rollup;
 mod texts;
+mod trial;
 
 pub(crate) use self::activation::{ActivationLine, activation_line};
 pub(crate) use self::catalog::{plan_lines, product_line};
@@ -28,6 +30,7 @@ pub use self::license::LicenseLine;
 pub(crate) use self::license::license_line;
 pub(crate) use self::rollup::rollup_line;
 pub(crate) use self::texts::{ClearKey, LineState, Time};
+pub(crate) use self::trial::{TrialKeyLine, to_hex, trial_claim_line, trial_key_line};
 
 /// The export format version; only this one is read.
 const VERSION: u64 = 1;
@@ -45,6 +48,9 @@ pub(crate) enum Line {
     Product(Product),
     /// A version of a plan.
     Plan(Box<ImportedPlan>),
+    /// The key of trial digests of a database.
+    TrialKey(TrialKeyLine),
+    TrialClaim(TrialClaim),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,8 +92,11 @@ impl Line {
             "rollup" => Self::Rollup(Box::new(read::<RollupFields>(&fields)?.try_into()?)),
             "product" => Self::Product(catalog::read_product(&fields)?),
             "plan" => Self::Plan(Box::new(catalog::read_plan(&fields)?)),
+            "trial_key" => Self::TrialKey(read(&fields)?),
+            "trial_claim" => Self::TrialClaim(trial::read_claim(&fields)?),
             _ => {
-                let why = "it must be export, key_format, product, plan, license, activation or rollup";
+                let why = "it must be export, key_format, product, plan, license, activation, rollup, trial_key \
+                           or trial_claim";
                 return Err(ImportLineError::value("type", &of_type, why));
             }
         })

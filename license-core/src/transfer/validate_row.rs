@@ -123,7 +123,8 @@ pub(crate) fn validate_row(
         Vec::new()
     };
     let activations = slots.activations;
-    Ok((ImportedLicense { license, counters, activations, events, id_given, key_given }, notes))
+    let trial_claims = Vec::new();
+    Ok((ImportedLicense { license, counters, activations, events, id_given, key_given, trial_claims }, notes))
 }
 
 /// Checks what the vendor noted: the reason of the state, and the blocks.

@@ -199,6 +199,12 @@ pub enum Denial {
         /// The product of the requested plan.
         of: String,
     },
+    /// The plan is a trial that each customer can have once, and the license has no customer.
+    #[error("Each customer can have this plan once; the license needs a customer_email.")]
+    CustomerRequired,
+    /// The device or the customer had a trial of the product.
+    #[error("A trial of this product was used before.")]
+    TrialUsed,
 }
 
 macro_rules! denial_codes {
@@ -256,4 +262,6 @@ denial_codes! {
     TooManyBlocks => TooManyBlocks = "TOO_MANY_BLOCKS",
     PlanArchived => PlanArchived = "PLAN_ARCHIVED",
     ProductDiffers => ProductDiffers = "PRODUCT_DIFFERS",
+    CustomerRequired => CustomerRequired = "CUSTOMER_REQUIRED",
+    TrialUsed => TrialUsed = "TRIAL_USED",
 }

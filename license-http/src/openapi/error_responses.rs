@@ -159,6 +159,11 @@ fn meaning(code: &str) -> &'static str {
         (DenialCode::TooManyBlocks, "The license has as many blocks as it can have; remove one."),
         (DenialCode::PlanArchived, "The plan is archived; `detail` lists the available plans."),
         (DenialCode::ProductDiffers, "The plan is of another product. A license keeps its product."),
+        (
+            DenialCode::CustomerRequired,
+            "Each customer can have the plan once, so the license needs a customer_email.",
+        ),
+        (DenialCode::TrialUsed, "The plan is a trial, and the customer had a trial of the product before."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

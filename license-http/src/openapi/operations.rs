@@ -112,9 +112,12 @@ fn licenses() -> [Op; 5] {
             .idempotent()
             .with_header("ETag")
             .with_header("Location")
-            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::ExternalIdTaken, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::LicenseExpired, DenialCode::GrantEnded]),
+            .denials(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &[DenialCode::LicenseExpired, DenialCode::GrantEnded, DenialCode::CustomerRequired],
+            ),
         get("/licenses", "listLicenses", "List licenses, newest first")
             .query("status", one_of(Status::ALL.map(Status::as_str)), "Only licenses of this status.")
             .query("plan", plan, "Only licenses of this plan, which must exist.")
@@ -152,11 +155,17 @@ fn licenses() -> [Op; 5] {
                 DenialCode::DomainLimitReached,
                 DenialCode::TooManyDomains,
                 DenialCode::ExternalIdTaken,
+                DenialCode::TrialUsed,
             ])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
             .denials(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &[DenialCode::MetadataInvalid, DenialCode::DomainBlocked, DenialCode::ProductDiffers],
+                &[
+                    DenialCode::MetadataInvalid,
+                    DenialCode::DomainBlocked,
+                    DenialCode::ProductDiffers,
+                    DenialCode::CustomerRequired,
+                ],
             ),
         delete("/licenses/{id}", "revokeLicense", "Revoke a license")
             .about(
@@ -232,9 +241,9 @@ fn handling() -> [Op; 5] {
             .reads("NewLicenses")
             .answers_status(StatusCode::CREATED, "LicenseBatch", "The licenses, with their keys.")
             .idempotent()
-            .conflicts(&[DenialCode::DomainLimitReached])
+            .conflicts(&[DenialCode::DomainLimitReached, DenialCode::TrialUsed])
             .denials(StatusCode::UNPROCESSABLE_ENTITY, &invalid)
-            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded]),
+            .denials(StatusCode::UNPROCESSABLE_ENTITY, &[DenialCode::GrantEnded, DenialCode::CustomerRequired]),
         changes(post(
             "/licenses/{id}/activations/{activation_id}/block",
             "blockActivation",
@@ -439,7 +448,7 @@ fn finding() -> [Op; 3] {
     ]
 }
 
-fn server() -> [Op; 6] {
+fn server() -> [Op; 7] {
     let file = |path, id, summary, content_type, about| {
         get(path, id, summary).answers_as(content_type, string(), about)
     };
@@ -458,6 +467,12 @@ fn server() -> [Op; 6] {
             OPENMETRICS,
             "Metrics as OpenMetrics text.",
         ),
+        get("/jwks.json", "getSigningKeys", "Get the public signing keys")
+            .about(
+                "For JWT libraries that verify tokens of this server. It can be kept for a minute. Software must not \
+                 learn new keys from here: nothing proves who has sent them.",
+            )
+            .answers("JsonWebKeySet", "The keys that sign tokens, or signed tokens that are still in use."),
         get("/openapi.json", "getContract", "Get this document").answers_as(
             "application/json",
             open_object(),

@@ -100,6 +100,20 @@ fn plan_field(name: &str) -> Value {
                  product.",
             )
         }
+        "trial" => {
+            let holders = json!({
+                "type": "array", "items": one_of(["device", "customer"]), "minItems": 1,
+            });
+            let trial = json!({
+                "type": "object", "properties": { "once_per": holders }, "required": ["once_per"],
+                "additionalProperties": false,
+            });
+            about(
+                json!({ "anyOf": [{ "type": "null" }, trial] }),
+                "Makes the plan a trial: each device, each customer, or each of both can have one trial of the product. Null \
+                 if it is no trial.",
+            )
+        }
         // A test checks that all names are known.
         _ => json!({}),
     }

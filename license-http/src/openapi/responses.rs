@@ -135,6 +135,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("ProductPage", object(page("Product"), &[])),
         ("PlanPage", object(page("Plan"), &[])),
         ("PlanVersionPage", object(page("PlanVersion"), &[])),
+        ("JsonWebKeySet", key_set()),
     ];
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     for (name, schema) in &mut schemas {
@@ -487,6 +488,22 @@ fn plan_version() -> Value {
     let version = about(whole(1, u32::MAX), "Number of the version.");
     let created = [("created_at", about(time(), "When it was created."))];
     object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(created), &[])
+}
+
+/// The public signing keys, as in RFC 7517 and RFC 8037.
+fn key_set() -> Value {
+    let base64 = || matching("^[0-9A-Za-z_-]{43}$");
+    let key = object(
+        [
+            ("kty", one_of(["OKP"])),
+            ("crv", one_of(["Ed25519"])),
+            ("x", about(base64(), "The public key.")),
+            ("kid", about(base64(), "Id of the key: its thumbprint (RFC 7638).")),
+            ("use", one_of(["sig"])),
+        ],
+        &[],
+    );
+    object([("keys", array(key))], &[])
 }
 
 fn dry_run() -> Value {

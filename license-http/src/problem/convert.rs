@@ -23,6 +23,7 @@ impl Problem {
                 Denial::Expired { .. } | Denial::TooFar => Some("expires_at"),
                 Denial::Metadata(_) => Some("metadata"),
                 Denial::GrantEnded { .. } => Some("grants"),
+                Denial::CustomerRequired => Some("customer_email"),
                 _ => None,
             };
             if *denial == Denial::ExternalIdTaken {

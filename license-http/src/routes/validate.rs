@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
 /// Denials of a validation.
-pub(crate) const DENIALS: [DenialCode; 16] = [
+pub(crate) const DENIALS: [DenialCode; 17] = [
     DenialCode::LicenseRevoked,
     DenialCode::LicenseSuspended,
     DenialCode::LicenseExpired,
@@ -33,6 +33,7 @@ pub(crate) const DENIALS: [DenialCode; 16] = [
     DenialCode::DeviceNotActivated,
     DenialCode::DomainBlocked,
     DenialCode::DeviceBlocked,
+    DenialCode::TrialUsed,
 ];
 
 /// Fields of a request.

@@ -57,8 +57,11 @@ CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_noti
 CREATE UNIQUE INDEX licenses_by_external_id ON licenses (external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX licenses_by_customer_domain ON licenses (customer_domain, id) WHERE customer_domain IS NOT NULL;
 CREATE INDEX licenses_by_end ON licenses (ends_at, id, state);
+-- Parts of 30 days, which have the newest licenses of each.
+CREATE INDEX licenses_by_end_part ON licenses ((ends_at / 2592000000000), id, ends_at, state);
 CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NULL;
-CREATE INDEX licenses_at_limit ON licenses (id) WHERE at_limit = 1;
+CREATE INDEX licenses_activated ON licenses (id) WHERE activated_at IS NOT NULL;
+CREATE INDEX licenses_by_limit ON licenses (at_limit, id);
 -- For jobs that move the licenses of a plan to its current version.
 CREATE INDEX licenses_by_version ON licenses (plan, plan_version) WHERE state <> 'revoked';
 
@@ -122,6 +125,13 @@ CREATE TABLE former_customers (
     license_id     TEXT COLLATE "C" NOT NULL,
     until          BIGINT           NOT NULL,
     PRIMARY KEY (customer_email, license_id)
+);
+
+-- Trials that were used: the keyed digest of a product and a device or a customer, and the license of the trial.
+-- Nothing deletes them.
+CREATE TABLE trial_claims (
+    digest     BYTEA            NOT NULL PRIMARY KEY,
+    license_id TEXT COLLATE "C" NOT NULL
 );
 
 -- Short texts of the metadata, for searches.
@@ -427,3 +437,23 @@ CREATE TABLE bulk_job_licenses (
 );
 
 CREATE INDEX bulk_job_licenses_open ON bulk_job_licenses (job_id, license_id) WHERE outcome IS NULL;
+
+-- One row: the number of changes of signing keys. Its lock is held by a change of them.
+CREATE TABLE signing_key_set (
+    revision BIGINT NOT NULL
+);
+
+INSERT INTO signing_key_set VALUES (0);
+
+-- Keys of tokens that software verifies by itself. `id` is the thumbprint of the public key. Keys are never
+-- deleted, so that a revoked one stays known.
+CREATE TABLE signing_keys (
+    id           TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    public_key   BYTEA NOT NULL,
+    sealed_key   BYTEA NOT NULL,
+    state        TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT NOT NULL,
+    activated_at BIGINT,
+    replaced_at  BIGINT,
+    signed_until BIGINT
+);

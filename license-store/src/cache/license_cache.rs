@@ -62,7 +62,10 @@ async fn listen(licenses: Arc<ReadThrough<Licenses>>, mut feed: Box<dyn ChangeSt
             ChangeNotice::LicenseChanged(LicenseChanged { key_digest, version, .. }) => {
                 changed(&licenses, &key_digest, version);
             }
-            ChangeNotice::TokenChanged(_) | ChangeNotice::Events | ChangeNotice::CatalogChanged => {}
+            ChangeNotice::TokenChanged(_)
+            | ChangeNotice::Events
+            | ChangeNotice::CatalogChanged
+            | ChangeNotice::SigningKeysChanged => {}
             ChangeNotice::Missed => licenses.entries.invalidate_all(),
         }
     }

@@ -170,7 +170,10 @@ async fn listen(tokens: Arc<ReadThrough<Tokens>>, mut feed: Box<dyn ChangeStream
         match feed.next().await {
             ChangeNotice::TokenChanged(change) => tokens.replace(&change.digest, |_| Replacement::Remove),
             ChangeNotice::Missed => tokens.entries.invalidate_all(),
-            ChangeNotice::LicenseChanged(_) | ChangeNotice::Events | ChangeNotice::CatalogChanged => {}
+            ChangeNotice::LicenseChanged(_)
+            | ChangeNotice::Events
+            | ChangeNotice::CatalogChanged
+            | ChangeNotice::SigningKeysChanged => {}
         }
     }
 }

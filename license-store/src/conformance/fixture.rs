@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use license_core::catalog::{
-    DevicePolicy, Limit, OverLimit, Period, Plan, PlanCatalog, RequiredClaim, Term, TermStart, Updates,
+    DevicePolicy, Limit, OverLimit, Period, Plan, PlanCatalog, RequiredClaim, Term, TermStart, Trial,
+    TrialHolder, Updates,
 };
 use license_core::command::{
     Command, CommandContext, CommandOutcome, Idempotency, IdempotencyDigest, LicensePatch, LicenseSpec,
@@ -15,6 +16,7 @@ use license_core::domain::DomainName;
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{CustomerEmail, Fingerprint, License, LicenseId};
 use license_core::store::{Created, StoreError};
+use license_core::trial::{TrialKey, TrialKeys};
 use license_core::usage::{Validation, ValidationOutcome};
 use license_core::validation::{Claim, DenialCode};
 
@@ -47,6 +49,9 @@ pub(super) fn plans() -> PlanCatalog {
         Plan::new("generous").max_domains(2).max_devices(2).over_limit(OverLimit { devices: 1, domains: 1 }),
         Plan::new("editor").product("editor"),
         Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]),
+        Plan::new("trial").trial(Trial::once_per([TrialHolder::Device, TrialHolder::Customer])),
+        Plan::new("device_trial").trial(Trial::once_per([TrialHolder::Device])),
+        Plan::new("editor_trial").product("editor").trial(Trial::once_per([TrialHolder::Customer])),
     ])
     .expect("plans in bounds")
 }
@@ -109,7 +114,8 @@ pub(super) fn new_license_in(plans: &PlanCatalog, spec: &LicenseSpec) -> NewLice
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = LicenseId::parse(&format!("lic_{:020}", NEXT.fetch_add(1, Ordering::Relaxed))).expect("an id");
     let sealed = SealedKey::from_bytes(vec![0, 1, 0xff]);
-    create(id, (fresh_digest(), sealed), spec, None, plans, at(0)).expect("a license in bounds")
+    create(id, (fresh_digest(), sealed), spec, None, plans, &trial_keys(), at(0))
+        .expect("a license in bounds")
 }
 
 /// Creates a license.
@@ -138,6 +144,11 @@ pub(super) async fn issue_with_slots(store: &Handle, slots: u32) -> License {
     issue(store, &spec).await
 }
 
+/// The keys of trial digests.
+pub(super) fn trial_keys() -> TrialKeys {
+    TrialKey::from_bytes([7; 32]).into()
+}
+
 /// The context of a command that is executed at `now`.
 pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
     CommandContext {
@@ -148,6 +159,7 @@ pub(super) fn context(now: DateTime<Utc>) -> CommandContext {
         idempotency: None,
         reason: None,
         job: None,
+        trials: trial_keys(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use license_core::store::{
     ActivationStore, AuditStore, BulkJobStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore,
-    SearchStore, TokenStore, TransferStore, UsageStore, WebhookStore,
+    SearchStore, SigningKeyStore, TokenStore, TransferStore, UsageStore, WebhookStore,
 };
 
 use super::{Harness, StreamScope};
@@ -47,6 +47,7 @@ pub struct Handle {
     pub(super) clock: Option<Arc<dyn ClockStore>>,
     pub(super) search: Option<Arc<dyn SearchStore>>,
     pub(super) bulk_jobs: Option<Arc<dyn BulkJobStore>>,
+    pub(super) signing_keys: Option<Arc<dyn SigningKeyStore>>,
 }
 
 macro_rules! capabilities {
@@ -94,6 +95,7 @@ capabilities! {
     clock, with_clock: ClockStore;
     search, with_search: SearchStore;
     bulk_jobs, with_bulk_jobs: BulkJobStore;
+    signing_keys, with_signing_keys: SigningKeyStore;
 }
 
 impl Handle {

@@ -17,6 +17,7 @@ pub mod sequences;
 pub mod settings;
 pub mod slots;
 pub mod terms;
+pub mod trials;
 
 cases! { $ license_store_tests LicenseStore licenses
     create: every_field_is_stored, extreme_values_are_stored, taken_id_or_key_is_rejected,
@@ -58,4 +59,7 @@ cases! { $ license_store_tests LicenseStore licenses
         racing_grants_are_all_stored;
     blocks: blocked_name_is_denied_on_every_handle, license_can_have_all_blocks, block_races_with_activations,
         reason_of_state_is_stored;
+    trials: trial_is_issued_once_per_customer, repeated_request_for_a_trial_returns_it,
+        trial_is_activated_once_per_device, trial_stays_used_after_its_license, moved_license_takes_the_trial,
+        denied_change_claims_no_trial, racing_creates_get_one_trial, racing_licenses_share_no_trial;
 }

@@ -17,6 +17,7 @@ pub(super) use license_core::license::*;
 pub(super) use license_core::limits;
 pub(super) use license_core::store::*;
 pub(super) use license_core::transfer::*;
+pub(super) use license_core::trial::*;
 pub(super) use license_core::usage::*;
 pub(super) use license_core::validation::*;
 pub(super) use license_core::webhook::*;

@@ -4,6 +4,7 @@ mod fixture;
 pub mod imports;
 pub mod rollups;
 pub mod snapshots;
+pub mod trial_claims;
 
 cases! { $ transfer_store_tests TransferStore transfer
     imports: imported_license_is_stored_unchanged, imported_license_can_be_used,
@@ -14,4 +15,5 @@ cases! { $ transfer_store_tests TransferStore transfer
         settings_are_listed_by_prefix;
     rollups: rollups_are_imported_once, pruned_rollup_is_not_imported_again,
         imported_rollups_and_settings_are_audited;
+    trial_claims: trial_claims_are_imported_once, imported_license_takes_its_trials;
 }

@@ -19,6 +19,7 @@ use license_core::key::SealedKey;
 use license_core::license::{CustomerEmail, Fingerprint};
 use license_core::metrics::MetricValue;
 use license_core::store::PageRequest;
+use license_core::trial::TrialKey;
 use license_core::usage::{UsageQuery, ValidationOutcome};
 use rand::rngs::SysRng;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -41,7 +42,7 @@ fn license(number: u8) -> NewLicense {
     let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
     let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
     let plans = PlanCatalog::new([Plan::new("open")]).expect("plans in bounds");
-    create(id, key, &spec, None, &plans, at(0)).expect("in bounds")
+    create(id, key, &spec, None, &plans, &TrialKey::from_bytes([7; 32]).into(), at(0)).expect("in bounds")
 }
 
 /// A validation with a numbered device. All have one time, so the history shows the order of recording.

@@ -11,6 +11,7 @@ use license_core::command::{Changes, Command, CommandContext, FormerCustomer, Vi
 use license_core::event::Subject;
 use license_core::key::KeyDigest;
 use license_core::license::{CustomerEmail, ExternalId, License, LicenseId};
+use license_core::signing::SigningKeySet;
 use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
@@ -37,6 +38,7 @@ pub(crate) struct Data {
     pub(crate) usage: UsageLog,
     pub(crate) catalog: Arc<PlanCatalog>,
     pub(crate) jobs: BTreeMap<BulkJobId, JobEntry>,
+    pub(crate) signing_keys: Arc<SigningKeySet>,
     pub(super) heartbeat: Option<DateTime<Utc>>,
 }
 
@@ -50,8 +52,7 @@ pub(crate) struct LicenseEntry {
 impl Data {
     /// Returns what a decision needs.
     pub(crate) fn view(&self, id: &LicenseId, command: &Command, context: &CommandContext) -> Result<View> {
-        let used_key = self.used_keys.find(context.idempotency.as_ref());
-        Ok(View { used_key, ..self.record(id)?.view(command, context) })
+        Ok(self.used_keys.view(self.record(id)?, command, context))
     }
 
     /// Returns whether another license has the external id of `license`.
@@ -94,7 +95,7 @@ impl Data {
         }
         let Some(entry) = self.licenses.get_mut(id) else { return Ok(()) };
         let events = entry.record.apply(changes);
-        self.used_keys.add(changes.idempotency.as_ref(), &events);
+        self.used_keys.add_changes(changes, &events);
         self.events.append(events);
         if let Some(FormerCustomer { email, until }) = &changes.former_customer {
             self.former_customers.insert((email.clone(), id.clone()), *until);

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use license_core::access::AuditEntry;
 use license_core::license::{ActivationId, Counters, License, LicenseId};
 use license_core::store::{LicenseRecord, PageRequest, TransferSnapshot, TransferStore};
-use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch};
+use license_core::transfer::{
+    Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch, TrialClaimBatch,
+};
+use license_core::trial::{TrialClaim, TrialDigest};
 use license_core::usage::{ActivationDetail, Rollup, RollupFilter, RollupKey};
 
 use super::data::Data;
@@ -45,6 +48,7 @@ impl Data {
 
     pub(crate) fn import(&mut self, new: &ImportedLicense, at: DateTime<Utc>) {
         self.insert(LicenseRecord::imported(new, at));
+        self.used_keys.trials.add(&new.trial_claims);
         self.events.append(new.events.iter().cloned());
     }
 }
@@ -92,6 +96,7 @@ impl TransferStore for MemoryStore {
         let page = PageRequest { after: None, limit: u32::MAX };
         let mut copy = MemorySnapshot {
             rollups: data.rollups(&RollupFilter::default(), &page).items,
+            trial_claims: data.used_keys.trials.iter().collect(),
             ..MemorySnapshot::default()
         };
         for entry in data.licenses.values() {
@@ -114,6 +119,19 @@ impl TransferStore for MemoryStore {
         Ok(data.settings[name].clone())
     }
 
+    async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64> {
+        let mut data = self.data();
+        let new = data.used_keys.trials.add(&batch.claims);
+        if let Some(audit) = batch.audit(new) {
+            data.audit.add(&audit);
+        }
+        Ok(new)
+    }
+
+    async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> Result<u64> {
+        Ok(self.data().used_keys.trials.clone().add(claims))
+    }
+
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let data = self.data();
         let found = data.settings.iter().filter(|(name, _)| name.starts_with(prefix));
@@ -129,6 +147,7 @@ struct MemorySnapshot {
     licenses: Vec<(Arc<License>, Counters)>,
     activations: Vec<(LicenseId, ActivationDetail)>,
     rollups: Vec<Rollup>,
+    trial_claims: Vec<TrialClaim>,
 }
 
 /// Returns the first `limit` sorted items for which `is_after` holds.
@@ -160,5 +179,9 @@ impl TransferSnapshot for MemorySnapshot {
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         Ok(page(&self.rollups, limit, |rollup| after.is_none_or(|after| rollup.key > *after)))
+    }
+
+    async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
+        Ok(page(&self.trial_claims, limit, |claim| after.is_none_or(|after| claim.digest > *after)))
     }
 }

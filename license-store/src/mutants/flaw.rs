@@ -149,4 +149,18 @@ flaws! {
     ForgetsSkippedEvents => "webhooks::deliveries::endpoint_leaves_out_events_of_jobs",
     /// Erases a customer without the reasons of jobs.
     KeepsReasonsOfJobs => "audit::erasure::reasons_of_jobs_are_erased",
+    /// Creates licenses without their trial claims.
+    ForgetsTrialsOfCreates => "licenses::trials::trial_is_issued_once_per_customer",
+    /// Writes the change of a command without its trial claims.
+    ForgetsTrialsOfCommands => "licenses::trials::trial_is_activated_once_per_device",
+    /// Looks up the trial claims of new licenses, lets others run, then creates.
+    ChecksTrialsFirst => "licenses::trials::racing_creates_get_one_trial",
+    /// Reads the trial claims of a command, lets others run, then decides and writes.
+    ReadsTrialsEarly => "licenses::trials::racing_licenses_share_no_trial",
+    /// Replaces the license of a trial claim by that of an imported one.
+    ImportsTrialsOverExisting => "transfer::trial_claims::trial_claims_are_imported_once",
+    /// Reads the signing keys and decides, lets others run, then writes.
+    ChangesSigningKeysInTwoSteps => "signing_keys::commands::racing_rotations_are_all_made",
+    /// Writes changes of the signing keys without their audit entries.
+    ForgetsAuditOfSigningKeys => "signing_keys::commands::signing_key_changes_are_audited_and_announced",
 }

@@ -73,6 +73,15 @@ impl Mutant {
             (Flaw::ForgetsKeysOfCommands, _) => self.spoiled(call, keep_view, |changes| {
                 changes.idempotency = None;
             }),
+            (Flaw::ForgetsTrialsOfCommands, _) => self.spoiled(call, keep_view, |changes| {
+                changes.trial_claims.clear();
+            }),
+            (Flaw::ReadsTrialsEarly, _) => {
+                let read = self.inner.current().view(id, command, context)?.trial_claims;
+                gap().await;
+                let use_read = |_: &LicenseRecord, view: &mut View| view.trial_claims = read;
+                self.spoiled(call, use_read, |_| {})
+            }
             (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
                 changes.former_customer = None;
             }),

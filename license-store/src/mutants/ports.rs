@@ -8,8 +8,9 @@ use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
     BulkJobStore, CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore,
-    TransferStore, UsageStore, WebhookStore,
+    SigningKeyStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
 };
+use license_core::trial::TrialDigest;
 use license_core::usage::{Day, UsageTally};
 
 use super::{Flaw, Mutant, gap, tamper};
@@ -44,6 +45,14 @@ impl Layer for Mutant {
                 gap().await;
                 if !taken {
                     self.inner.data().by_external_id.clear();
+                }
+            }
+            (Flaw::ForgetsTrialsOfCreates, _) => new.trial_claims.clear(),
+            (Flaw::ChecksTrialsFirst, _) => {
+                let used = self.inner.data().used_keys.trials.has_any_of(std::slice::from_ref(new));
+                gap().await;
+                if !used {
+                    self.inner.data().used_keys.trials = TrialClaims::default();
                 }
             }
             (Flaw::RoundsTimes, _) => new.license.created_at = new.license.created_at.trunc_subsecs(0),
@@ -263,6 +272,18 @@ impl Layer for Mutant {
         Ok(settled)
     }
 
+    async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64> {
+        let new = self.inner.import_trial_claims(batch).await?;
+        if self.flaw == Flaw::ImportsTrialsOverExisting {
+            let trials = &mut self.inner.data().used_keys.trials;
+            let mut all = TrialClaims::default();
+            all.add(&batch.claims);
+            all.add(&trials.iter().collect::<Vec<_>>());
+            *trials = all;
+        }
+        Ok(new)
+    }
+
     async fn move_heartbeat(&self, change: &HeartbeatChange) -> Result<bool> {
         let mut change = change.clone();
         if self.flaw == Flaw::MovesHeartbeatBlindly {
@@ -331,6 +352,28 @@ impl Layer for Mutant {
         self.inner.create_job(new, licenses).await
     }
 
+    async fn execute_signing_keys(
+        &self,
+        command: &SigningKeyCommand,
+        context: &SigningKeyContext,
+    ) -> Result<SigningKeyOutcome> {
+        let mut context = context.clone();
+        match self.flaw {
+            Flaw::ForgetsAuditOfSigningKeys => context.by = None,
+            Flaw::ChangesSigningKeysInTwoSteps => {
+                let before = Arc::clone(&self.inner.data().signing_keys);
+                gap().await;
+                let SigningKeyDecision { outcome, changes } = decide_signing_keys(&before, command, &context);
+                if let Some(changes) = changes {
+                    self.inner.data().signing_keys = changes.set;
+                }
+                return Ok(outcome);
+            }
+            _ => {}
+        }
+        self.inner.execute_signing_keys(command, &context).await
+    }
+
     async fn settle_job_step(
         &self,
         id: &BulkJobId,
@@ -389,5 +432,9 @@ impl TransferSnapshot for Live {
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         self.0.snapshot().await?.rollups(after, limit).await
+    }
+
+    async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
+        self.0.snapshot().await?.trial_claims(after, limit).await
     }
 }

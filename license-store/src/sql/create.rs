@@ -20,6 +20,10 @@ impl<D: Dialect> SqlDatabase<D> {
             let used = self.find_used_key(&mut tx, asked).await?.ok_or_else(missing)?;
             return Ok(Created::repeated(asked, &used));
         }
+        let claims = || new.iter().flat_map(|one| &one.trial_claims);
+        if self.insert_trial_claims(&mut tx, claims()).await? != claims().count() {
+            return Ok(Created::TrialUsed);
+        }
         let licenses = new.iter().map(|one| license_row(&one.license)).collect();
         if self.insert_rows(&mut tx, &self.sql.licenses.insert, licenses).await? != new.len() {
             if let Some(external_id) = &first.license.external_id

@@ -46,8 +46,10 @@ impl<D: Dialect> SqlDatabase<D> {
             Some(wanted) => self.read_least_recently_seen(tx, id, wanted).await?,
             None => Vec::new(),
         };
+        let trial_claims =
+            self.find_trial_claims(tx, command.trial_digests(&license, context).iter()).await?;
         let before = license.clone();
-        let view = View { license, activations, eviction_candidates, used_key };
+        let view = View { license, activations, eviction_candidates, used_key, trial_claims };
         let Decision { outcome, changes } = decide(view, command, context);
         let Some(changes) = changes else { return Ok(Execution::Done(outcome, Vec::new())) };
         if changes.license.external_id != before.external_id
@@ -119,6 +121,7 @@ impl<D: Dialect> SqlDatabase<D> {
             erased,
             idempotency,
             former_customer,
+            trial_claims,
         } = changes;
         let (id, sql) = (&license.id, &self.sql.activations);
         self.update_license(tx, before, license).await?;
@@ -140,6 +143,10 @@ impl<D: Dialect> SqlDatabase<D> {
         let events = events.complete(&detail);
         self.insert_events(tx, &events).await?;
         self.insert_unused_key(tx, idempotency.as_ref(), &events).await?;
+        if self.insert_trial_claims(tx, trial_claims.iter()).await? != trial_claims.len() {
+            // The next attempt reads the claim of the other license, and is denied.
+            return Err(StoreError::Contended { source: "the trial was claimed meanwhile".into() });
+        }
         if let Some(former) = former_customer {
             self.insert_former_customer(tx, id, former).await?;
         }

@@ -73,6 +73,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// ends with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
 
+    /// Begins a statement that explains the plan of another one, and the column of its answer.
+    const EXPLAIN: (&'static str, &'static str);
+
     /// Runs a statement and returns its rows.
     fn fetch(
         &self,

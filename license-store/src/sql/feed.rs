@@ -92,6 +92,7 @@ enum Payload {
     Token(String, [u8; 32]),
     Events,
     Catalog,
+    SigningKeys,
 }
 
 /// The payload of a change. `None` for missed changes, which are not announced.
@@ -105,6 +106,7 @@ pub(super) fn payload(notice: &ChangeNotice) -> Option<String> {
         }
         ChangeNotice::Events => Payload::Events,
         ChangeNotice::CatalogChanged => Payload::Catalog,
+        ChangeNotice::SigningKeysChanged => Payload::SigningKeys,
         ChangeNotice::Missed => return None,
     };
     serde_json::to_string(&payload).ok()
@@ -126,6 +128,7 @@ fn read_payload(text: &str) -> Option<ChangeNotice> {
         }
         Payload::Events => ChangeNotice::Events,
         Payload::Catalog => ChangeNotice::CatalogChanged,
+        Payload::SigningKeys => ChangeNotice::SigningKeysChanged,
     })
 }
 
@@ -144,7 +147,8 @@ mod tests {
             token_id: TokenId::parse("tok_a1").expect("an id"),
             digest: TokenDigest::from_bytes([0xa7; 32]),
         });
-        let notices = [license, token, ChangeNotice::Events, ChangeNotice::CatalogChanged];
+        let keys = ChangeNotice::SigningKeysChanged;
+        let notices = [license, token, ChangeNotice::Events, ChangeNotice::CatalogChanged, keys];
         let [license_text, token_text, ..] = notices.map(|notice| {
             let text = payload(&notice).expect("a text");
             assert_eq!(read_payload(&text), Some(notice), "{text}");

@@ -63,9 +63,13 @@ impl Postgres {
             begin_write: begin("READ COMMITTED", ""),
             begin_repeatable: begin("READ COMMITTED", "; SET LOCAL synchronous_commit = off"),
             begin_read: begin("REPEATABLE READ READ ONLY", ""),
+            // To compile a plan takes longer than to run it.
             begin_list: begin(
                 "REPEATABLE READ READ ONLY",
-                &format!("; SET LOCAL statement_timeout = {}", millis(options.list_timeout)),
+                &format!(
+                    "; SET LOCAL statement_timeout = {}; SET LOCAL jit = off",
+                    millis(options.list_timeout)
+                ),
             ),
             transaction_pooler: options.transaction_pooler,
         }
@@ -164,6 +168,8 @@ impl Dialect for Postgres {
             "{each} CROSS JOIN LATERAL (SELECT {columns} FROM {table} WHERE {condition} OFFSET 0) AS {table} WHERE 1 = 1"
         )
     }
+
+    const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN", "QUERY PLAN");
 
     async fn fetch(
         &self,

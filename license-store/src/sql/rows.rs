@@ -7,7 +7,9 @@ mod catalog;
 mod events;
 mod licenses;
 mod reader;
+mod signing_keys;
 mod tokens;
+mod trial_claims;
 mod usage;
 mod webhooks;
 
@@ -18,6 +20,8 @@ pub(super) use catalog::{plan_values, plan_version_values, product_values};
 pub(super) use events::event_row;
 pub(super) use licenses::{NEVER, NO_NOTICE, license_row, license_values, metadata_rows};
 pub(super) use reader::{Reader, Rows, hex, int, json_rows, micros, time};
+pub(super) use signing_keys::signing_key_values;
 pub(super) use tokens::token_values;
+pub(super) use trial_claims::trial_claim_row;
 pub(super) use usage::rollup_row;
 pub(super) use webhooks::{attempt_rows, delivery_row, endpoint_values, event_types};

@@ -142,6 +142,8 @@ impl Dialect for Sqlite {
         format!("{each} CROSS JOIN {table} WHERE {condition}")
     }
 
+    const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN QUERY PLAN", "detail");
+
     async fn fetch(
         &self,
         connection: &mut sqlx::SqliteConnection,

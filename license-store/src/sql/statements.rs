@@ -47,8 +47,10 @@ mod search_conditions;
 mod search_ids;
 mod search_query;
 mod settings;
+mod signing_keys;
 mod tokens;
 mod transfer;
+mod trial_claims;
 mod usage;
 mod used_keys;
 mod webhooks;
@@ -69,10 +71,12 @@ pub(super) use license_columns::{COLUMNS as LICENSE_COLUMNS, Indexed};
 pub(super) use licenses::LicenseStatements;
 pub(super) use reports::ReportStatements;
 pub(super) use search::{SearchStatements, customers};
-pub(super) use search_query::{SearchSql, Source};
+pub(super) use search_query::{SearchSql, Source, WINDOWS};
 pub(super) use settings::SettingStatements;
+pub(super) use signing_keys::SigningKeyStatements;
 pub(super) use tokens::TokenStatements;
 pub(super) use transfer::TransferStatements;
+pub(super) use trial_claims::TrialClaimStatements;
 pub(super) use usage::UsageStatements;
 pub(super) use used_keys::UsedKeyStatements;
 pub(super) use webhooks::WebhookStatements;
@@ -98,9 +102,11 @@ pub(super) struct Statements {
     pub(super) audit: AuditStatements,
     pub(super) bulk_jobs: BulkJobStatements,
     pub(super) clock: ClockStatements,
+    pub(super) signing_keys: SigningKeyStatements,
     pub(super) transfer: TransferStatements,
     pub(super) search: SearchStatements,
     pub(super) catalog: CatalogStatements,
+    pub(super) trial_claims: TrialClaimStatements,
 }
 
 impl Statements {
@@ -122,9 +128,11 @@ impl Statements {
             audit: AuditStatements::new::<D>(),
             bulk_jobs: BulkJobStatements::new::<D>(),
             clock: ClockStatements::new::<D>(),
+            signing_keys: SigningKeyStatements::new::<D>(),
             transfer: TransferStatements::new::<D>(),
             search: SearchStatements::new::<D>(),
             catalog: CatalogStatements::new::<D>(),
+            trial_claims: TrialClaimStatements::new::<D>(),
         }
     }
 }

@@ -9,6 +9,7 @@ use license_core::command::{Command, CommandContext, CommandOutcome, LicenseSpec
 use license_core::key::{KeyDigest, SealedKey};
 use license_core::license::{CustomerEmail, Expiry, Fingerprint, LicenseId};
 use license_core::store::LicenseStore;
+use license_core::trial::TrialKey;
 use license_core::validation::Claim;
 
 fn plans() -> PlanCatalog {
@@ -25,7 +26,16 @@ fn new_license_until(number: u8, now: DateTime<Utc>, expires_at: Option<Expiry>)
     let id = LicenseId::parse(&format!("lic_{number:03}")).expect("an id");
     let key = (KeyDigest::from_bytes([number; 32]), SealedKey::from_bytes(vec![number]));
     let spec = LicenseSpec::new("open", CustomerEmail::parse("dev@example.com").expect("an address"));
-    create(id, key, &LicenseSpec { expires_at, ..spec }, None, &plans(), now).expect("in bounds")
+    create(
+        id,
+        key,
+        &LicenseSpec { expires_at, ..spec },
+        None,
+        &plans(),
+        &TrialKey::from_bytes([7; 32]).into(),
+        now,
+    )
+    .expect("in bounds")
 }
 
 /// Issues a license that expires at a time.
@@ -53,6 +63,7 @@ pub(super) async fn issue(store: &impl LicenseStore, number: u8, now: DateTime<U
         idempotency: None,
         reason: None,
         job: None,
+        trials: TrialKey::from_bytes([7; 32]).into(),
     };
     let made = store.execute(&new.license.id, &Command::Activate(claim), &context).await;
     assert!(matches!(made, Ok(CommandOutcome::Done(_))), "{made:?}");

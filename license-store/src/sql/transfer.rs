@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use license_core::access::AuditEntry;
 use license_core::license::{Counters, ExternalId};
 use license_core::store::{ChangeNotice, TransferSnapshot, TransferStore};
-use license_core::transfer::{Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch};
+use license_core::transfer::{
+    Holder, ImportBatch, Imported, ImportedLicense, ImportedRollup, RollupBatch, TrialClaimBatch,
+};
+use license_core::trial::TrialClaim;
 use license_core::usage::{ActivationDetail, Day, RetainedUsage, Rollup};
 use serde_json::Value as Json;
 
@@ -57,6 +60,7 @@ impl<D: Dialect> SqlDatabase<D> {
             // Another license took an id, a key or an external id since the holders were read. The retry reads them again.
             return Err(StoreError::Contended { source: "an id or a key was just taken".into() });
         }
+        self.insert_trial_claims(&mut tx, new.iter().flat_map(|one| &one.trial_claims)).await?;
         let counted = new.iter().filter(|one| one.counters != Counters::default()).map(|one| {
             let Counters { validation_count, last_validated_at, as_of: _ } = one.counters;
             let day = last_validated_at.map(|at| Day::of(at).number());
@@ -179,6 +183,16 @@ impl<D: Dialect> TransferStore for SqlStore<D> {
         // An export has every validation that was recorded before it, however long compaction takes.
         self.compact().await?;
         Ok(Box::new(SqlSnapshot::begin(&self.database).await?))
+    }
+
+    async fn import_trial_claims(&self, batch: &TrialClaimBatch) -> Result<u64> {
+        retry(|| self.database.try_import_trial_claims(batch)).await
+    }
+
+    async fn dry_run_trial_claims(&self, claims: &[TrialClaim]) -> Result<u64> {
+        let digests = claims.iter().map(|claim| &claim.digest);
+        let found = self.database.find_trial_claims(&mut *self.database.reader().await?, digests).await?;
+        Ok((claims.len() - found.len()) as u64)
     }
 
     async fn settings_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {

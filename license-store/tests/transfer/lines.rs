@@ -62,7 +62,7 @@ async fn bad_lines_are_reported_and_others_imported() {
         ("{}".into(), "type: it is required, but missing"),
         (
             r#"{"type":"roll"}"#.into(),
-            "type \"roll\": it must be export, key_format, product, plan, license, activation or rollup",
+            "type \"roll\": it must be export, key_format, product, plan, license, activation, rollup, trial_key or trial_claim",
         ),
         (
             r#"{"type":"key_format","name":"old","pattern":"("}"#.into(),

@@ -44,8 +44,18 @@ pub(super) struct Server {
 }
 
 pub(super) async fn server_with(store: Arc<dyn FullStore>, secret: &str, seed: u64) -> Server {
+    server_of(store, secret, seed, plans()).await
+}
+
+/// As [`server_with`], with these plans.
+pub(super) async fn server_of(
+    store: Arc<dyn FullStore>,
+    secret: &str,
+    seed: u64,
+    plans: PlanCatalog,
+) -> Server {
     let secret = Secret::from_hex(secret).expect("a secret");
-    let options = ServiceOptions::new(&secret, clock(), rng(seed)).plans(plans());
+    let options = ServiceOptions::new(&secret, clock(), rng(seed)).plans(plans);
     let services = Services::open(Arc::clone(&store), options).await.expect("services");
     Server { services, store }
 }

@@ -1,17 +1,17 @@
 //! Writes an export.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use license_core::access::{Actor, Principal};
 use license_core::service::{ExportKeys, TransferService};
 
-use super::{note, with_service};
 use crate::database::Database;
 use crate::flags::Flags;
+use crate::private_file::create_private;
+use crate::services::{note, with_services};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
@@ -32,12 +32,12 @@ pub(crate) async fn export(args: &ExportArgs, flags: &Flags) -> Result<ExitCode,
     }
     let ExportArgs { output, keys } = args;
     let keys = if *keys { ExportKeys::Clear } else { ExportKeys::Sealed };
-    let licenses = with_service(flags, &database, false, async |service| match output {
-        None => write(service, keys, &mut io::stdout().lock()).await,
+    let licenses = with_services(flags, &database, false, async |services| match output {
+        None => write(&services.transfer, keys, &mut io::stdout().lock()).await,
         Some(path) => {
             let shown = path.display();
             let mut file = create_private(path).map_err(|error| format!("{shown}: {error}"))?;
-            let written = write(service, keys, &mut file).await;
+            let written = write(&services.transfer, keys, &mut file).await;
             let synced = written.and_then(|licenses| {
                 file.sync_all().map(|()| licenses).map_err(|error| format!("{shown}: {error}"))
             });
@@ -59,13 +59,4 @@ async fn write(service: &TransferService, keys: ExportKeys, out: &mut impl Write
     }
     out.flush().map_err(failed)?;
     Ok(exporter.licenses())
-}
-
-/// Creates a file that only its owner can read: exports hold customer data and may hold keys.
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

@@ -18,9 +18,9 @@ use super::encoding::strip_mark;
 use super::messages::Messages;
 use super::table::{Delimiter, Table};
 use super::time_zone::TimeZone;
-use super::{note, with_service};
 use crate::database::Database;
 use crate::flags::Flags;
+use crate::services::{note, with_services};
 
 /// Exit code of an import that rejected lines. An import that failed exits with 2.
 const SOME_REJECTED: u8 = 1;
@@ -91,8 +91,8 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
     };
     let bar = progress(size);
     let input = BufReader::with_capacity(1 << 16, bar.wrap_read(input));
-    let report = with_service(flags, &database, args.dry_run, async |service| {
-        let importer = service.import(args.options()).await.map_err(|error| error.to_string())?;
+    let report = with_services(flags, &database, args.dry_run, async |services| {
+        let importer = services.transfer.import(args.options()).await.map_err(|error| error.to_string())?;
         let mut importing = Importing { importer, messages: Messages::new(&shown, &bar) };
         match format {
             Format::Jsonl => importing.lines(input).await?,
@@ -102,10 +102,11 @@ pub(crate) async fn import(args: &ImportArgs, flags: &Flags) -> Result<ExitCode,
     });
     let report = report.await;
     bar.finish_and_clear();
-    let ImportReport { imported, activations, rollups, existing, refused, unreadable_keys: _ } = report?;
+    let ImportReport { imported, activations, rollups, existing, refused, trial_claims, .. } = report?;
     let what = if args.dry_run { "would be imported" } else { "imported" };
+    let claims = if trial_claims == 0 { String::new() } else { format!(" and {trial_claims} trial claims") };
     note(&format!(
-        "{imported} licenses, {activations} activations and {rollups} rollups {what}; \
+        "{imported} licenses, {activations} activations and {rollups} rollups{claims} {what}; \
         {existing} licenses existed; {refused} lines rejected"
     ));
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_REJECTED) })

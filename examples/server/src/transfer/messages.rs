@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use license_core::service::{ImportReport, Importer};
 use license_core::transfer::ImportNote;
 
-use super::note;
+use crate::services::note;
 
 /// Remarks of one kind that are shown. Others are counted.
 const SHOWN_NOTES: u64 = 10;

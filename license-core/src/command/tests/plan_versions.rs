@@ -20,7 +20,8 @@ fn versions() -> Arc<PlanCatalog> {
 
 fn sold(spec: &LicenseSpec, plans: &PlanCatalog) -> Result<License, Denial> {
     let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
-    create(LicenseId::parse("lic_a1").unwrap(), key, spec, None, plans, now()).map(|new| new.license)
+    create(LicenseId::parse("lic_a1").unwrap(), key, spec, None, plans, &trial_keys(), now())
+        .map(|new| new.license)
 }
 
 /// A license that was sold with version 1 of "pro".

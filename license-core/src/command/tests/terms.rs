@@ -17,7 +17,8 @@ fn issued(plan: &str, day: &str) -> TestLicense {
 fn issued_at(spec: &LicenseSpec, at: DateTime<Utc>) -> TestLicense {
     let id = LicenseId::parse("lic_a1").unwrap();
     let key = (KeyDigest::from_bytes([1; 32]), SealedKey::from_bytes(vec![1]));
-    let NewLicense { license, activations, events, .. } = create(id, key, spec, None, &plans(), at).unwrap();
+    let NewLicense { license, activations, events, .. } =
+        create(id, key, spec, None, &plans(), &trial_keys(), at).unwrap();
     TestLicense { license, activations, events, seen: BTreeMap::new(), now: at, reason: None }
 }
 

@@ -13,9 +13,10 @@ use crate::key::ImportedKeyFormats;
 use crate::license::{ActivationId, Counters, License, LicenseId};
 use crate::store::TransferSnapshot;
 use crate::transfer::line::{
-    ClearKey, LicenseLine, activation_line, export_line, key_format_line, license_line, plan_lines,
-    product_line, rollup_line,
+    ClearKey, LicenseLine, TrialKeyLine, activation_line, export_line, key_format_line, license_line,
+    plan_lines, product_line, rollup_line, to_hex, trial_claim_line, trial_key_line,
 };
+use crate::trial::{TrialClaim, TrialDigest, TrialKey};
 use crate::usage::{ActivationDetail, Rollup, RollupKey};
 
 /// Licenses, activations or rollups per read.
@@ -47,13 +48,17 @@ pub struct Exporter<'a> {
     service: &'a TransferService,
     keys: ExportKeys,
     snapshot: Box<dyn TransferSnapshot + 'a>,
-    /// Remaining lines before the licenses.
+    /// Lines to write next: those before the licenses, and the trial keys before the claims.
     head: VecDeque<String>,
     licenses: Read<(Arc<License>, Counters)>,
     activations: Read<(LicenseId, ActivationDetail)>,
     last_activation: Option<(LicenseId, ActivationId)>,
     rollups: Read<Rollup>,
     last_rollup: Option<RollupKey>,
+    claims: Read<TrialClaim>,
+    last_claim: Option<TrialDigest>,
+    /// Whether the lines of trial keys were written or are in `head`.
+    has_trial_keys: bool,
     /// The license whose activations follow.
     of: Option<LicenseId>,
     written: u64,
@@ -103,6 +108,9 @@ impl<'a> Exporter<'a> {
             last_activation: None,
             rollups: Read::new(),
             last_rollup: None,
+            claims: Read::new(),
+            last_claim: None,
+            has_trial_keys: false,
             of: None,
             written: 0,
         }
@@ -156,10 +164,43 @@ impl<'a> Exporter<'a> {
             let rollups = self.snapshot.rollups(self.last_rollup.as_ref(), READ).await?;
             self.rollups.add(rollups);
         }
-        let Some(rollup) = self.rollups.items.pop_front() else { return Ok(None) };
+        let Some(rollup) = self.rollups.items.pop_front() else { return self.next_trial_claim().await };
         let line = rollup_line(&rollup);
         self.last_rollup = Some(rollup.key);
         Ok(Some(Zeroizing::new(line)))
+    }
+
+    /// Returns the next line of trial claims. They follow the rollups, after the keys of their digests.
+    async fn next_trial_claim(&mut self) -> Result<Option<Zeroizing<String>>, ServiceError> {
+        if self.claims.wants_more() {
+            let claims = self.snapshot.trial_claims(self.last_claim.as_ref(), READ).await?;
+            self.claims.add(claims);
+        }
+        if self.last_claim.is_none() && !self.claims.items.is_empty() && !self.has_trial_keys {
+            self.has_trial_keys = true;
+            self.head = self.trial_key_lines().into();
+            // There is at least one key, that of this database.
+            return Ok(self.head.pop_front().map(Zeroizing::new));
+        }
+        let Some(claim) = self.claims.items.pop_front() else { return Ok(None) };
+        let line = trial_claim_line(&claim);
+        self.last_claim = Some(claim.digest);
+        Ok(Some(Zeroizing::new(line)))
+    }
+
+    fn trial_key_lines(&self) -> Vec<String> {
+        let context = &self.service.context;
+        let line = |key: &TrialKey| {
+            let mut line = TrialKeyLine::of(key);
+            match self.keys {
+                ExportKeys::Sealed => {
+                    line.sealed_key = Some(context.export_seal.seal_bytes(key.as_bytes(), &line.id));
+                }
+                ExportKeys::Clear => line.key = Some(ClearKey::of_text(to_hex(key.as_bytes()))),
+            }
+            trial_key_line(&line)
+        };
+        context.trial_keys().iter().map(line).collect()
     }
 
     /// Returns the number of licenses written so far.

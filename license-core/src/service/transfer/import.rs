@@ -16,6 +16,7 @@ use crate::license::{ExternalId, LicenseId};
 use crate::limits;
 use crate::transfer::line::{ActivationLine, Line, is_of_activation};
 use crate::transfer::{ImportLineError, ImportNote, LicenseLine};
+use crate::trial::TrialDigest;
 use crate::usage::{RollupKey, UsageSum};
 
 mod catalog;
@@ -23,6 +24,7 @@ mod key_reader;
 mod licenses;
 mod options;
 mod rollups;
+mod trial_claims;
 
 /// Licenses per commit.
 const BATCH: usize = 1_000;
@@ -42,6 +44,9 @@ pub struct Importer<'a> {
     batch: Vec<Collected>,
     batch_activations: usize,
     rollups: BTreeMap<RollupKey, (u64, UsageSum)>,
+    trial_claims: BTreeMap<TrialDigest, LicenseId>,
+    /// Whether the lines are of an export, which has the trial claims of its licenses.
+    is_export: bool,
     lines_of_ids: HashMap<LicenseId, u64>,
     lines_of_keys: HashMap<KeyDigest, u64>,
     lines_of_external_ids: HashMap<ExternalId, u64>,
@@ -107,6 +112,8 @@ impl<'a> Importer<'a> {
             batch: Vec::new(),
             batch_activations: 0,
             rollups: BTreeMap::new(),
+            trial_claims: BTreeMap::new(),
+            is_export: false,
             lines_of_ids: HashMap::new(),
             lines_of_keys: HashMap::new(),
             lines_of_external_ids: HashMap::new(),
@@ -142,7 +149,10 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         match Line::parse(line) {
-            Ok(Line::Export) => self.close().await,
+            Ok(Line::Export) => {
+                self.is_export = true;
+                self.close().await
+            }
             Ok(Line::KeyFormat(format)) => {
                 self.close().await?;
                 self.declare(format).await
@@ -152,6 +162,8 @@ impl<'a> Importer<'a> {
             }
             Ok(Line::Plan(plan)) => self.catalog_line(number, CatalogCommand::ImportPlan(*plan)).await,
             Ok(Line::Rollup(rollup)) => self.rollup(number, *rollup).await,
+            Ok(Line::TrialKey(key)) => self.trial_key(number, &key).await,
+            Ok(Line::TrialClaim(claim)) => self.trial_claim(claim).await,
             Ok(Line::License(license)) => self.license(number, Ok(license)).await,
             Ok(Line::Activation(activation)) => {
                 self.activation(number, activation);
@@ -284,13 +296,14 @@ impl<'a> Importer<'a> {
         self.report
     }
 
-    /// Writes the remaining licenses and rollups.
+    /// Writes the remaining licenses, rollups and trial claims.
     ///
     /// # Errors
     /// Returns [`ServiceError`] as [`line`](Self::line) does.
     pub async fn finish(&mut self) -> Result<ImportReport, ServiceError> {
         self.close().await?;
         self.write_rollups().await?;
+        self.write_trial_claims().await?;
         Ok(self.report)
     }
 }

@@ -87,6 +87,10 @@ impl ClearKey {
         Self(Zeroizing::new(key.reveal().to_owned()))
     }
 
+    pub(crate) fn of_text(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

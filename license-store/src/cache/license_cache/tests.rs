@@ -19,6 +19,7 @@ use license_core::domain::DomainName;
 use license_core::key::SealedKey;
 use license_core::license::{ActivationTarget, Binding, CustomerEmail, Fingerprint, License, LicenseState};
 use license_core::metrics::MetricValue;
+use license_core::trial::TrialKey;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
@@ -70,7 +71,16 @@ fn new_license_of(plan: &str, digest: KeyDigest, domains: &[&str]) -> NewLicense
     let domains = domains.iter().map(|text| DomainName::parse_registered(text).unwrap()).collect();
     let spec =
         LicenseSpec { domains, ..LicenseSpec::new(plan, CustomerEmail::parse("dev@example.com").unwrap()) };
-    create(id, (digest, SealedKey::from_bytes(vec![1])), &spec, None, &plans(), start()).unwrap()
+    create(
+        id,
+        (digest, SealedKey::from_bytes(vec![1])),
+        &spec,
+        None,
+        &plans(),
+        &TrialKey::from_bytes([7; 32]).into(),
+        start(),
+    )
+    .unwrap()
 }
 
 fn at_domain(text: &str) -> Claim {
@@ -98,6 +108,7 @@ fn context(expected_version: Option<u64>) -> CommandContext {
         idempotency: None,
         reason: None,
         job: None,
+        trials: TrialKey::from_bytes([7; 32]).into(),
     }
 }
 

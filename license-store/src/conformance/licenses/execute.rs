@@ -43,6 +43,7 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
             activations: activations(&before),
             eviction_candidates: Vec::new(),
             used_key: None,
+            trial_claims: Vec::new(),
         };
         let context = context(at(60));
         let Decision { outcome, changes } = decide(view, command, &context);

@@ -24,7 +24,16 @@ async fn import_many(store: &Handle, rare: &[u64]) -> Option<Vec<LicenseId>> {
             ids.push(license.id.clone());
             let counters = Counters::default();
             let (activations, events) = (Vec::new(), Vec::new());
-            ImportedLicense { license, counters, activations, events, id_given: true, key_given: true }
+            let trial_claims = Vec::new();
+            ImportedLicense {
+                license,
+                counters,
+                activations,
+                events,
+                id_given: true,
+                key_given: true,
+                trial_claims,
+            }
         });
         let batch = ImportBatch { licenses: licenses.collect(), at: at(100), by: None };
         ok!(transfer.import(&batch));

@@ -31,7 +31,16 @@ pub(super) fn incoming() -> ImportedLicense {
     (license.domains_used, license.devices_used) = (1, 1);
     license.activated_at = Some(at(3));
     let counters = Counters { validation_count: 5, last_validated_at: Some(at(9)), as_of: None };
-    ImportedLicense { license, counters, activations, events: Vec::new(), id_given: true, key_given: true }
+    let trial_claims = Vec::new();
+    ImportedLicense {
+        license,
+        counters,
+        trial_claims,
+        activations,
+        events: Vec::new(),
+        id_given: true,
+        key_given: true,
+    }
 }
 
 pub(super) fn batch(licenses: impl IntoIterator<Item = ImportedLicense>) -> ImportBatch {

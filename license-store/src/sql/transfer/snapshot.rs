@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use license_core::license::{ActivationId, Counters, License, LicenseId};
 use license_core::store::TransferSnapshot;
+use license_core::trial::{TrialClaim, TrialDigest};
 use license_core::usage::{ActivationDetail, Rollup, RollupKey};
 
 use crate::sql::prelude::*;
@@ -49,5 +50,12 @@ impl<D: Dialect> TransferSnapshot for SqlSnapshot<'_, D> {
 
     async fn rollups(&mut self, after: Option<&RollupKey>, limit: u32) -> Result<Vec<Rollup>> {
         self.database.read_rollups(&mut self.tx, None, after, i64::from(limit)).await
+    }
+
+    async fn trial_claims(&mut self, after: Option<&TrialDigest>, limit: u32) -> Result<Vec<TrialClaim>> {
+        let after = after.map_or(&[][..], |digest| digest.as_bytes());
+        let values = values![after, i64::from(limit)];
+        let found = self.database.fetch(&mut self.tx, &self.database.sql.trial_claims.list, values).await?;
+        found.all("trial_claims", "", Reader::trial_claim)
     }
 }

@@ -3,8 +3,9 @@
 use super::options::ImportOptions;
 use super::{Importer, LineFault};
 use crate::error::ServiceError;
-use crate::license::LicenseId;
+use crate::license::{License, LicenseId};
 use crate::transfer::line::ActivationLine;
+use crate::transfer::trial_claims::claims_of;
 use crate::transfer::validate_row::{Rules, validate_row};
 use crate::transfer::{ImportBatch, ImportLineError, ImportNote, Imported, ImportedLicense, LicenseLine};
 
@@ -60,8 +61,14 @@ impl Importer<'_> {
             return Err(ImportLineError::value("plan_version", &version.into(), why).into());
         }
         let rules = Rules { plans: &self.plans, now, over_limit, events };
-        let (license, notes) = validate_row((id, id_given), key, line, activations, &rules)
+        let (mut license, notes) = validate_row((id, id_given), key, line, activations, &rules)
             .map_err(|(at, fault)| LineFault::Line(at, fault))?;
+        let License { plan, plan_version, .. } = &license.license;
+        if !self.is_export
+            && let Some(plan) = self.plans.version(plan, *plan_version)
+        {
+            license.trial_claims = claims_of(&license, plan, &context.trial_keys());
+        }
         self.lines_of_ids.insert(license.license.id.clone(), number);
         self.lines_of_keys.insert(license.license.key_digest, number);
         if let Some(external_id) = &license.license.external_id {

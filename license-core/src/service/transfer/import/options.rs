@@ -35,4 +35,6 @@ pub struct ImportReport {
     pub refused: u64,
     /// Rejected licenses whose key is in no known format; part of `refused`.
     pub unreadable_keys: u64,
+    /// New trial claims of lines.
+    pub trial_claims: u64,
 }

@@ -13,6 +13,7 @@ use crate::license::LicenseId;
 
 /// The licenses of a new job. They are fixed in the commit that creates it, and the job keeps only their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each job")]
 pub enum JobLicenses {
     /// These, each once.
     Ids(Vec<LicenseId>),

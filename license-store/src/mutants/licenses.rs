@@ -45,6 +45,18 @@ impl Mutant {
         Ok(outcome)
     }
 
+    /// Executes a command, and restores the jobs as they were before.
+    async fn keeping_jobs(&self, (id, command, context): ExecuteCall<'_>) -> Result<CommandOutcome> {
+        let jobs = |data: &Data| data.jobs.values().map(|entry| entry.job.clone()).collect::<Vec<_>>();
+        let before = jobs(&self.inner.data());
+        let outcome = self.inner.execute(id, command, context).await?;
+        let mut data = self.inner.data();
+        for job in before {
+            data.jobs.entry(job.id.clone()).and_modify(|entry| entry.job = job);
+        }
+        Ok(outcome)
+    }
+
     pub(super) async fn mutated_execute(&self, call: ExecuteCall<'_>) -> Result<CommandOutcome> {
         let (id, command, context) = call;
         let forward = || self.inner.execute(id, command, context);
@@ -73,17 +85,7 @@ impl Mutant {
             (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
                 changes.former_customer = None;
             }),
-            (Flaw::KeepsReasonsOfJobs, Command::EraseCustomer(_)) => {
-                let jobs =
-                    |data: &Data| data.jobs.values().map(|entry| entry.job.clone()).collect::<Vec<_>>();
-                let before = jobs(&self.inner.data());
-                let outcome = forward().await?;
-                let mut data = self.inner.data();
-                for job in before {
-                    data.jobs.entry(job.id.clone()).and_modify(|entry| entry.job = job);
-                }
-                Ok(outcome)
-            }
+            (Flaw::KeepsReasonsOfJobs, Command::EraseCustomer(_)) => self.keeping_jobs(call).await,
             (Flaw::RestartsTerms, Command::Activate(_)) => {
                 let not_started = |_: &LicenseRecord, view: &mut View| view.license.term.started_at = None;
                 self.spoiled(call, not_started, |_| {})

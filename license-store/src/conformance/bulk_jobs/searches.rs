@@ -81,7 +81,8 @@ pub async fn every_filter_finds_the_licenses_of_a_job(Handles { store, .. }: &Ha
         let licenses = search(filter, 1);
         let created = ok!(store.bulk_jobs().create_job(&new, &licenses));
         assert_eq!(created, CreatedJob::New, "{licenses:?}");
-        assert_eq!(licenses_of_job(store).await, [first.id.clone()], "{licenses:?}");
+        let found = licenses_of_job(store).await;
+        assert_eq!(found.iter().collect::<Vec<_>>(), [&first.id], "{licenses:?}");
         ok!(store.bulk_jobs().cancel_job(&new.id, &new.by.expect("an actor"), at(1_001)));
     }
     let none = SearchFilter { plan: Some("a\0b".to_owned()), ..SearchFilter::default() };

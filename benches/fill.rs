@@ -6,7 +6,7 @@ use license_core::clock::{Clock, SystemClock};
 use license_core::command::{LicenseSpec, NewLicense, create};
 use license_core::domain::DomainName;
 use license_core::key::{DataKeys, KeyDigest, KeyFormat, KeyVault, LicenseKey, Secret};
-use license_core::license::{Activation, CustomerEmail, Fingerprint, License, LicenseId};
+use license_core::license::{Activation, CustomerEmail, ExternalId, Fingerprint, License, LicenseId};
 use license_core::store::LicenseStore;
 use license_core::trial::TrialKeys;
 use rand::SeedableRng;
@@ -27,14 +27,14 @@ const PER_CUSTOMER: usize = 10;
 pub(crate) const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
 const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state, plan, customer_email, max_domains, \
-    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days, product, customer_domain, at_limit, ends_at, term_starts, term_started_at, plan_version, overrides) \
+    max_devices, domains_used, devices_used, created_at, activated_at, expires_at, metadata, version, last_event, expiry_notice_days, product, customer_domain, at_limit, ends_at, term_starts, term_started_at, plan_version, overrides, external_id) \
     SELECT value ->> 0, BYTES(value ->> 1HEX), BYTES(value ->> 2HEX), value ->> 3, value ->> 4, value ->> 5, \
     CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT), CAST(value ->> 9 AS BIGINT), \
     CAST(value ->> 10 AS BIGINT), CAST(value ->> 11 AS BIGINT), CAST(value ->> 12 AS BIGINT), value ->> 13, \
     CAST(value ->> 14 AS BIGINT), CAST(value ->> 15 AS BIGINT), CAST(value ->> 16 AS BIGINT), value ->> 17, value ->> 18, CAST(value ->> 19 AS BIGINT), \
     CAST(value ->> 20 AS BIGINT), 'issue', \
     CAST(value ->> 10 AS BIGINT), \
-    CAST(value ->> 18 AS BIGINT), value ->> 19 FROM ITEMS";
+    CAST(value ->> 21 AS BIGINT), value ->> 22, value ->> 23 FROM ITEMS";
 const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, last_seen_at, last_seen_day, validations) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5, \
     CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0 FROM ITEMS";
@@ -85,6 +85,9 @@ pub(crate) struct LicenseGenerator {
     vault: KeyVault,
     plans: PlanCatalog,
     start: DateTime<Utc>,
+    step: Duration,
+    /// Changes the license with a number before it is written.
+    shape: fn(usize, &mut License, &mut Vec<Activation>),
     number: usize,
 }
 
@@ -95,16 +98,27 @@ impl LicenseGenerator {
             vault: KeyVault::new(&data_keys()),
             plans: PlanCatalog::standard(),
             start: SystemClock.now() - Duration::days(30),
+            step: Duration::seconds(1),
+            shape: |_, _, _| {},
             number: 0,
         }
     }
 
-    /// Generates an activated license, created one second after the previous one. Of ten, six are starter,
-    /// three professional and one enterprise.
+    /// Generates licenses of a shape, created at regular steps from `start` on.
+    pub(crate) fn shaped(
+        start: DateTime<Utc>,
+        step: Duration,
+        shape: fn(usize, &mut License, &mut Vec<Activation>),
+    ) -> Self {
+        Self { start, step, shape, ..Self::new() }
+    }
+
+    /// Generates an activated license, created a step after the previous one. Of ten, six are starter, three
+    /// professional and one enterprise.
     fn license(&mut self, domains: usize) -> (NewLicense, LicenseKey) {
         let number = self.number;
         self.number += 1;
-        let now = self.start + Duration::seconds(i64::try_from(number).expect("small"));
+        let now = self.start + self.step * i32::try_from(number).expect("small");
         let plan = match number % 10 {
             0 => "enterprise",
             1..=3 => "professional",
@@ -128,6 +142,7 @@ impl LicenseGenerator {
         )
         .expect("in bounds");
         new.license.activated_at = Some(now);
+        (self.shape)(number, &mut new.license, &mut new.activations);
         (new, key)
     }
 }
@@ -147,6 +162,11 @@ impl RawConnection {
 
     pub(crate) async fn postgres(database: &TestDatabase) -> Self {
         Self::Postgres(Box::new(database.connect().await))
+    }
+
+    /// Connects to the PostgreSQL database at a URL.
+    pub(crate) async fn postgres_at(url: &str) -> Self {
+        Self::Postgres(Box::new(PgConnection::connect(url).await.expect("a connection")))
     }
 
     async fn insert(&mut self, tables: [(&str, Vec<Value>); 3]) {
@@ -291,6 +311,7 @@ fn license_row(license: &License) -> Value {
         license.expires_at.map_or(i64::MAX, |time| time.timestamp_micros()),
         license.plan_version,
         json!(license.overrides).to_string(),
+        license.external_id.as_ref().map(ExternalId::as_str),
     ])
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the bench prints a table")]
 
 #[path = "fill.rs"]
+#[expect(dead_code, reason = "other benches use more of it")]
 mod fill;
 
 use std::fs::File;

@@ -68,7 +68,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The endpoint. The HTTP route is POST /api/v1/webhook-endpoints.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/webhooks", listener.local_addr()?);
-    let settings = EndpointSettings { url, events: EventSelection::All, description: None };
+    let settings =
+        EndpointSettings { url, events: EventSelection::All, description: None, skip_job_events: false };
     let made = engine.webhooks.create(settings, None).await?;
 
     // The receiver, with the secret of the endpoint, which is shown only once.

@@ -16,6 +16,10 @@ use license_core::service::{ServiceOptions, Services};
 use license_core::store::FullStore;
 use license_http::{AdminAuth, ClientAddress, ForwardingHeader, TrustedProxies, router};
 use license_store::memory::MemoryStore;
+use license_verify::{
+    Answer, Digest, HttpAnswer, KeySet, KeyToken, Lease, LicenseFile, Nonce, Policy, ProvenVerdict,
+    PublicKey, ReleaseCode, Request as LicenseRequest, RequestCode, Revocations, State, decide,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tower::ServiceExt;
@@ -24,8 +28,16 @@ use tower::ServiceExt;
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets, with the names of their corpus folders.
-pub(crate) const ALL: [(&str, Target); 5] =
-    [("key", key), ("domain", domain), ("body", body), ("header", header), ("target", target)];
+pub(crate) const ALL: [(&str, Target); 8] = [
+    ("key", key),
+    ("domain", domain),
+    ("body", body),
+    ("header", header),
+    ("target", target),
+    ("token", token),
+    ("license_file", license_file),
+    ("code", code),
+];
 
 const TOKEN: &str = "a token for the fuzzer";
 /// Calls after which the app is replaced, because its store grows.
@@ -143,6 +155,55 @@ pub(crate) fn target(data: &[u8]) {
     };
     let Ok(request) = authorised(Request::builder().uri(target)).body(Body::empty()) else { return };
     send(request);
+}
+
+/// Verifies a text as each type of token, reads it as a state and as an answer, and decides.
+pub(crate) fn token(data: &[u8]) {
+    const NOW: i64 = 1_800_000_000;
+    let nonce = Nonce::from_random(&[7; 16]).expect("a nonce");
+    // The key of the corpus, so that some of its tokens are accepted.
+    let key = PublicKey::parse("aCaj4Ne-snDSrEN9LmHL50wy8e3acxUoSEHxKXrs7NQ").expect("a key");
+    let keys = KeySet::new([key]);
+    if let Ok(text) = std::str::from_utf8(data) {
+        let accepted = [
+            Lease::verify(text, &keys, "editor", &Digest::of_device("editor", "8f14e45f-ceea-467f"), NOW)
+                .is_ok(),
+            ProvenVerdict::verify(text, &keys, "editor", &nonce, b"{}").is_ok(),
+            Revocations::verify(text, &keys, "editor").is_ok(),
+            KeyToken::verify(text, &keys, "editor", NOW).is_ok(),
+        ];
+        assert!(accepted.into_iter().filter(|accepted| *accepted).count() <= 1, "{accepted:?}");
+        let _ = PublicKey::from_jwk(text);
+    }
+    for keys in [keys, KeySet::default()] {
+        let policy = Policy::new("editor", "8f14e45f-ceea-467f").keys(keys);
+        let mut state = State::from_json(data).unwrap_or_default();
+        let http = HttpAnswer { status: 200, retry_after: None, date: None, body: data };
+        let answer = http.read(LicenseRequest { nonce: &nonce, body: b"{}" }, &mut state, &policy);
+        for answer in [answer, Answer::NotAsked, Answer::MISSING] {
+            let _ = decide(NOW, &mut state, &answer, &policy);
+            assert_eq!(State::from_json(state.to_json().as_bytes()).as_ref(), Ok(&state));
+        }
+    }
+}
+
+/// Checks that a license file is read back from the text that it is written as.
+pub(crate) fn license_file(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(file) = LicenseFile::parse(text) {
+        assert_eq!(LicenseFile::parse(&file.to_string()).as_ref(), Ok(&file));
+    }
+}
+
+/// Checks that a code is read back from the text that it is written as.
+pub(crate) fn code(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(code) = RequestCode::parse(text) {
+        assert_eq!(RequestCode::parse(&code.to_text()).as_ref(), Ok(&code));
+    }
+    if let Ok(code) = ReleaseCode::parse(text) {
+        assert_eq!(ReleaseCode::parse(&code.to_text()).as_ref(), Ok(&code));
+    }
 }
 
 fn authorised(request: axum::http::request::Builder) -> axum::http::request::Builder {

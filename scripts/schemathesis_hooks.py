@@ -108,6 +108,16 @@ def fit_valid(path, body):
         body.pop("plan", None)
         if body["action"] == "move_plan":
             body["plan"] = PLANS[0]
+        # Nobody knows how many licenses a search finds, and an object without members is no filter.
+        if "search" in body:
+            body["dry_run"] = True
+            body.pop("expect", None)
+            if body["search"].get("metadata") == {}:
+                body["search"] = {"plan": PLANS[0]}
+            fit_search(body["search"])
+            fit(body["search"])
+            if "metadata" in body["search"]:
+                body["search"]["metadata"] = storable(body["search"]["metadata"])
     # A call must name one domain or device.
     if path.endswith("/blocked"):
         body.pop("fingerprint", None)

@@ -7,6 +7,7 @@ mod secret;
 mod token;
 
 pub use crate::id::TokenId;
+pub(crate) use audit::JOB_CREATED;
 pub use audit::{Actor, AuditEntry, AuditFilter, Audited, Principal};
 pub use erasure::Erasure;
 pub use scope::{Scope, Scopes, ScopesError};

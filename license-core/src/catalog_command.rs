@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::access::{Actor, AuditEntry};
+use crate::bulk::{BulkAction, BulkJobId, NewBulkJob};
 use crate::catalog::{DEFAULT_PRODUCT, Plan, PlanCatalog, PlanEntry, PlanPatch, PlanVersion, Product};
 use crate::limits;
 
@@ -49,6 +50,16 @@ pub enum CatalogCommand {
         name: String,
         /// The fields to set.
         patch: PlanPatch,
+    },
+    /// As [`ChangePlan`](Self::ChangePlan), and creates a job that moves all sold licenses of the plan to the
+    /// version that is current then.
+    ChangePlanForAll {
+        /// The name of the plan.
+        name: String,
+        /// The fields to set.
+        patch: PlanPatch,
+        /// The id of the job.
+        job: BulkJobId,
     },
     /// Archives a plan: no license can be sold with it or moved to it. Sold licenses go on.
     ArchivePlan(String),
@@ -130,6 +141,9 @@ pub struct CatalogChanges {
     pub versions: Vec<PlanVersion>,
     /// Audit entries to add.
     pub audit: Vec<AuditEntry>,
+    /// The job to create, with its audit entry. Its licenses are those of the plan with an older version that
+    /// are not revoked, as they are when the other changes are written.
+    pub job: Option<NewBulkJob>,
 }
 
 /// Decides a command on the catalog. Pure.
@@ -159,6 +173,9 @@ pub fn decide_catalog(
             create_plan(&mut draft, plan)
         }
         CatalogCommand::ChangePlan { name, patch } => change_plan(&mut draft, name, patch),
+        CatalogCommand::ChangePlanForAll { name, patch, job } => {
+            change_plan_for_all(&mut draft, name, patch, job)
+        }
         CatalogCommand::ArchivePlan(name) => set_archived(&mut draft, name, true),
         CatalogCommand::UnarchivePlan(name) => set_archived(&mut draft, name, false),
         CatalogCommand::Apply { plans, managed_by } => apply::apply(&mut draft, plans, managed_by.as_deref()),
@@ -225,6 +242,25 @@ fn change_plan(draft: &mut Draft<'_>, name: &str, patch: &PlanPatch) -> Result<(
     let current = &entry.current().plan;
     let plan = current.patched(patch)?;
     draft.set_terms(&entry, plan)
+}
+
+fn change_plan_for_all(
+    draft: &mut Draft<'_>,
+    name: &str,
+    patch: &PlanPatch,
+    job: &BulkJobId,
+) -> Result<(), CatalogDenial> {
+    change_plan(draft, name, patch)?;
+    let version = draft.plan(name)?.current().version;
+    draft.job = Some(NewBulkJob {
+        id: job.clone(),
+        action: BulkAction::ApplyPlan { plan: name.to_owned(), version },
+        created_at: draft.context.now,
+        by: draft.context.by.as_deref().cloned(),
+        idempotency: None,
+        reason: None,
+    });
+    Ok(())
 }
 
 fn set_archived(draft: &mut Draft<'_>, name: &str, archived: bool) -> Result<(), CatalogDenial> {

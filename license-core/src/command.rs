@@ -4,6 +4,7 @@
 //! lock and writes the [`Decision`]. See `CONTRIBUTING.md` for how to add a command.
 
 mod activate;
+mod apply_plan;
 mod audit;
 mod block;
 mod change;
@@ -94,6 +95,15 @@ pub enum Command {
     Block(ActivationTarget),
     /// Removes a block.
     Unblock(BlockId),
+    /// Moves the license to this version of its plan. Its [overrides](crate::license::Overrides) and
+    /// `expires_at` stay; its updates window follows the plan as with [`LicensePatch::plan`]. Changes nothing if
+    /// the license has another plan, or this version or a newer one.
+    ApplyPlan {
+        /// The name of the plan.
+        plan: String,
+        /// The version.
+        version: u32,
+    },
 }
 
 /// The activations that a decision needs.
@@ -152,7 +162,8 @@ impl Command {
             | Self::Revoke
             | Self::AddGrant(_)
             | Self::RemoveGrant(_)
-            | Self::Unblock(_) => Reads::Nothing,
+            | Self::Unblock(_)
+            | Self::ApplyPlan { .. } => Reads::Nothing,
         }
     }
 
@@ -175,7 +186,8 @@ impl Command {
             | Self::AddGrant(_)
             | Self::RemoveGrant(_)
             | Self::Block(_)
-            | Self::Unblock(_) => None,
+            | Self::Unblock(_)
+            | Self::ApplyPlan { .. } => None,
         }
     }
 
@@ -277,7 +289,7 @@ pub struct Changes {
     /// The audit entry to add.
     pub audit: Option<AuditEntry>,
     /// The address to replace in the stored events and audit entries of this license, after all other
-    /// writes. Metadata and reasons in the audit and all labels are removed too.
+    /// writes. Metadata and reasons in the audit, all labels and the reasons of its bulk jobs are removed too.
     pub erased: Option<Erasure>,
     /// The idempotency key to add, with the first of the events.
     pub idempotency: Option<Idempotency>,
@@ -365,6 +377,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::RemoveGrant(id) => grant::remove(&mut draft, id),
         Command::Block(target) => block::block(&mut draft, activations, target),
         Command::Unblock(id) => block::unblock(&mut draft, id),
+        Command::ApplyPlan { plan, version } => {
+            apply_plan::apply_plan(&mut draft, plan, *version, &context.plans)
+        }
     };
     if let Err(denial) = result {
         return denied(denial);

@@ -98,6 +98,28 @@ pub enum ServiceError {
     /// A rule denied the command on the catalog. Nothing changed.
     #[error("{0}")]
     Catalog(CatalogDenial),
+    /// A bulk job by search needs a filter: without one, it would change every license. Nothing was created.
+    #[error("a job by search needs at least one filter")]
+    JobWithoutFilter,
+    /// The search of a bulk job finds another number of licenses than the caller expects. Nothing was created.
+    #[error(
+        "the search finds {matched} licenses, not the expected {expect}; do a dry run, and look at its sample"
+    )]
+    JobCountDiffers {
+        /// The number that the caller expects.
+        expect: u64,
+        /// The number of licenses that match.
+        matched: u64,
+    },
+    /// The search of a bulk job finds more than [`limits::BULK_JOB_LICENSES`] licenses. Nothing was created.
+    #[error(
+        "the search finds more than {} licenses, the most that a job takes; add a filter",
+        limits::BULK_JOB_LICENSES
+    )]
+    JobTooLarge,
+    /// Only a change of a plan creates jobs of this action. Nothing was created.
+    #[error("a job of the action {0} is created by a change of the plan only")]
+    JobAction(&'static str),
 }
 
 /// The kind of a resource that was not found.

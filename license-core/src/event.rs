@@ -186,6 +186,12 @@ impl Event {
         EventId { subject: self.subject.clone(), sequence: self.sequence }
     }
 
+    /// Returns whether a bulk job caused the event.
+    #[must_use]
+    pub fn is_of_job(&self) -> bool {
+        self.data.get("job").is_some()
+    }
+
     /// Returns the license, if the event is about one.
     #[must_use]
     pub fn license_id(&self) -> Option<&LicenseId> {

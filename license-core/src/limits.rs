@@ -43,7 +43,7 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// Days for which a used idempotency key is kept.
 pub const IDEMPOTENCY_KEY_DAYS: u32 = 30;
 /// Licenses of one bulk job.
-pub const BULK_JOB_LICENSES: usize = 100_000;
+pub const BULK_JOB_LICENSES: u32 = 100_000;
 /// Ids that one request for a bulk job can list.
 pub const BULK_JOB_IDS: usize = 1_500;
 /// Days for which a finished bulk job is kept.

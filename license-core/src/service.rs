@@ -45,7 +45,7 @@ use crate::store::{
 
 pub use access::{AccessService, Caller, Checked, FirstToken, TokenSpec};
 pub use activations::ActivationService;
-pub use bulk::{BulkService, SubmittedJob};
+pub use bulk::{BulkRequest, BulkService, JobPreview, RanStep, SubmittedJob};
 pub use catalog::{CatalogService, Cataloged};
 pub use clock::{ClockService, ClockState};
 pub use clock_and_rng::ClockAndRng;
@@ -173,7 +173,13 @@ impl Services {
                 catalog: store.clone(),
                 context: context.clone(),
             },
-            bulk: BulkService { jobs: store.clone(), licenses: licenses.clone(), context: context.clone() },
+            bulk: BulkService {
+                jobs: store.clone(),
+                licenses: licenses.clone(),
+                search: store.clone(),
+                keyed: LicenseService::new(licenses.clone(), context.clone()),
+                context: context.clone(),
+            },
             clock,
             catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
             licenses_store: licenses,

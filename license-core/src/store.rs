@@ -53,7 +53,7 @@ pub use crate::page::{Page, PageRequest};
 pub use crate::webhook::EndpointOutcome;
 pub use activations::ActivationStore;
 pub use audit::AuditStore;
-pub use bulk_jobs::BulkJobStore;
+pub use bulk_jobs::{BulkJobStore, JobLicenses};
 pub use catalog::{CatalogStore, LicenseCount};
 pub use changes::{ChangeNotice, ChangeStream, StreamState, TokenChanged};
 pub use clock::{ClockStore, HeartbeatChange};

@@ -256,12 +256,19 @@ pub(crate) async fn require_scopes(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Authenticated { caller, authenticator, .. } =
-        request.extensions().get::<Authenticated>().ok_or_else(Problem::internal)?;
-    match caller.scopes.missing(scopes) {
-        None => Ok(next.run(request).await),
-        Some(scope) => Err(authenticator
-            .refuse_scope(caller, scope)
-            .map_or_else(|| Problem::lacks(scope), Problem::from)),
+    let caller = request.extensions().get::<Authenticated>().ok_or_else(Problem::internal)?;
+    caller.require(scopes)?;
+    Ok(next.run(request).await)
+}
+
+impl Authenticated {
+    /// Refuses a caller that lacks one of the scopes.
+    pub(crate) fn require(&self, scopes: &[Scope]) -> Result<(), Problem> {
+        let Self { caller, actor: _, authenticator } = self;
+        caller.scopes.missing(scopes).map_or(Ok(()), |scope| {
+            Err(authenticator
+                .refuse_scope(caller, scope)
+                .map_or_else(|| Problem::lacks(scope), Problem::from))
+        })
     }
 }

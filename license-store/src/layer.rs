@@ -126,10 +126,13 @@ macro_rules! with_ports {
             }
             port SearchStore {
                 async fn search(&self, query: &SearchQuery) -> SearchPage;
+                async fn count_matches(
+                    &self, filter: &SearchFilter, at: DateTime<Utc>, limit: u64
+                ) -> u64;
                 async fn list_customers(&self, query: &CustomerQuery) -> Page<CustomerSummary, CustomerEmail>;
             }
             port BulkJobStore {
-                async fn create_job(&self, new: &NewBulkJob) -> CreatedJob;
+                async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> CreatedJob;
                 async fn get_job(&self, id: &BulkJobId) -> Option<BulkJob>;
                 async fn cancel_job(&self, id: &BulkJobId, by: &Actor, now: DateTime<Utc>) -> Option<BulkJob>;
                 async fn next_job_step(&self, after: Option<BulkJobId>, limit: u32) -> Option<BulkJobStep>;

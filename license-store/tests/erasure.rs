@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use license_core::access::{Actor, Principal};
+use license_core::bulk::BulkAction;
 use license_core::clock::ManualClock;
 use license_core::command::{IdempotencyKey, LicensePatch, LicenseSpec};
 use license_core::key::Secret;
 use license_core::license::{
     ActivationTarget, Binding, CustomerEmail, CustomerName, Fingerprint, Metadata, MetadataPatch, Reason,
 };
-use license_core::service::{ServiceOptions, Services};
-use license_core::store::FullStore;
+use license_core::service::{BulkRequest, ServiceOptions, Services};
+use license_core::store::{FullStore, JobLicenses, SearchFilter};
 use license_core::webhook::{Attempt, AttemptResult, EndpointSettings, EventSelection};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -37,7 +38,7 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     let actor = Arc::new(Actor::new(Principal::CommandLine));
     let webhooks = services.webhooks.by(&actor);
     let (url, events) = ("https://example.com/hook".to_owned(), EventSelection::All);
-    let settings = EndpointSettings { url, events, description: None };
+    let settings = EndpointSettings { url, events, description: None, skip_job_events: false };
     webhooks.create(settings, None).await.expect("an endpoint");
 
     let note = |text: &str| Metadata::from_json(json!({ "note": text })).expect("metadata");
@@ -53,6 +54,15 @@ async fn erase_former_customer(store: Arc<dyn FullStore>, before: impl AsyncFnOn
     let device = Binding::Device(Fingerprint::parse("d1").expect("a fingerprint"));
     because.block(id, ActivationTarget::Binding(device)).await.expect("blocked");
     because.suspend(id).await.expect("suspended");
+    let filter = SearchFilter { customer_email: Some(email(TRACES[0])), ..SearchFilter::default() };
+    let request = BulkRequest {
+        action: BulkAction::Suspend,
+        licenses: JobLicenses::Search { filter, expect: 1 },
+        reason: Reason::parse("also as note-on-old says").ok(),
+    };
+    let job_key = IdempotencyKey::parse("order-of-old").ok();
+    services.bulk.create(request, Some(&actor), job_key.as_ref()).await.expect("a job");
+    while services.bulk.run_step(None, 9).await.expect("a step").is_some() {}
     for outgoing in webhooks.lease(9, 9, TimeDelta::minutes(1)).await.expect("deliveries").deliveries {
         let body = format!("thank you, {}", TRACES[0]);
         let result = AttemptResult::Answered { status: 200, retry_after: None, body };

@@ -20,6 +20,8 @@ mod flood;
 mod full_disk;
 #[path = "server/geography.rs"]
 mod geography;
+#[path = "server/jobs.rs"]
+mod jobs;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/limits.rs"]

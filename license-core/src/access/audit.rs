@@ -10,6 +10,9 @@ use crate::id::{EndpointId, LicenseId, TokenId};
 use crate::key::ImportedKeyFormat;
 use crate::license::Reason;
 
+/// The action of entries about new bulk jobs.
+pub(crate) const JOB_CREATED: &str = "job.create";
+
 /// The identity of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -198,6 +201,12 @@ impl AuditEntry {
     /// Creates the entry of an action on a bulk job.
     pub(crate) fn of_job(action: &str, changes: Value, actor: &Actor, at: DateTime<Utc>) -> Self {
         Self { changes: object(changes), ..Self::new(action, actor, at) }
+    }
+
+    /// Returns the id of the bulk job of which this is the [entry](crate::bulk::NewBulkJob::audit).
+    #[must_use]
+    pub fn created_job(&self) -> Option<&str> {
+        self.changes.get("job").filter(|_| self.action == JOB_CREATED)?["after"].as_str()
     }
 
     /// Creates the entry of an erasure, without the erased address.

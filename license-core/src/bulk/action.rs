@@ -1,7 +1,12 @@
 //! The action of a job, and its outcome for one license.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::command::{Command, LicensePatch};
 use crate::validation::DenialCode;
+
+/// Time after which all nodes have heard of a change of the catalog: they look for one every five seconds.
+const CHANGE_HEARD: TimeDelta = TimeDelta::seconds(10);
 
 /// The action of a job on each of its licenses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +24,17 @@ pub enum BulkAction {
         /// The name of the new plan.
         plan: String,
     },
+    /// [`Command::ApplyPlan`]. Jobs of this action come from a change of a plan.
+    ApplyPlan {
+        /// The name of the plan.
+        plan: String,
+        /// The version to which its licenses move.
+        version: u32,
+    },
 }
 
 impl BulkAction {
-    /// The names of all actions, as in JSON and databases.
+    /// The names of the actions that a caller can choose, as in JSON and databases.
     pub const NAMES: [&str; 5] = ["suspend", "reinstate", "renew", "revoke", "move_plan"];
 
     /// Returns the name, as in JSON and databases.
@@ -34,17 +46,27 @@ impl BulkAction {
             Self::Renew => "renew",
             Self::Revoke => "revoke",
             Self::MovePlan { .. } => "move_plan",
+            Self::ApplyPlan { .. } => "apply_plan",
         }
     }
 
-    /// Returns the plan of [`MovePlan`](Self::MovePlan).
+    /// Returns the plan of [`MovePlan`](Self::MovePlan) or [`ApplyPlan`](Self::ApplyPlan).
     #[must_use]
     pub fn plan(&self) -> Option<&str> {
-        if let Self::MovePlan { plan } = self { Some(plan) } else { None }
+        match self {
+            Self::MovePlan { plan } | Self::ApplyPlan { plan, .. } => Some(plan),
+            Self::Suspend | Self::Reinstate | Self::Renew | Self::Revoke => None,
+        }
     }
 
-    /// Returns the action with this name. Returns `None` if there is none, or if it needs a plan and there is
-    /// no plan, or the other way round.
+    /// Returns the version of [`ApplyPlan`](Self::ApplyPlan).
+    #[must_use]
+    pub fn plan_version(&self) -> Option<u32> {
+        if let Self::ApplyPlan { version, .. } = self { Some(*version) } else { None }
+    }
+
+    /// Returns the action of a caller with this name. Returns `None` if there is none, or if it needs a plan
+    /// and there is no plan, or the other way round.
     #[must_use]
     pub fn named(name: &str, plan: Option<String>) -> Option<Self> {
         Some(match (name, plan) {
@@ -57,6 +79,25 @@ impl BulkAction {
         })
     }
 
+    /// Parses the stored form: the name, the plan and the version.
+    #[must_use]
+    pub fn from_stored(name: &str, plan: Option<String>, version: Option<u32>) -> Option<Self> {
+        match (name, plan, version) {
+            ("apply_plan", Some(plan), Some(version)) => Some(Self::ApplyPlan { plan, version }),
+            (name, plan, None) => Self::named(name, plan),
+            _ => None,
+        }
+    }
+
+    /// Returns the earliest time at which a job that was created at `created_at` can be completed. A job of
+    /// [`ApplyPlan`](Self::ApplyPlan) waits for other nodes, which may sell older versions until they hear of the
+    /// change.
+    #[must_use]
+    pub fn completes_from(&self, created_at: DateTime<Utc>) -> DateTime<Utc> {
+        let wait = if let Self::ApplyPlan { .. } = self { CHANGE_HEARD } else { TimeDelta::zero() };
+        created_at.checked_add_signed(wait).unwrap_or(created_at)
+    }
+
     /// Returns the command on each license.
     #[must_use]
     pub fn command(&self) -> Command {
@@ -66,6 +107,7 @@ impl BulkAction {
             Self::Renew => Command::Renew,
             Self::Revoke => Command::Revoke,
             Self::MovePlan { plan } => Command::Change(LicensePatch::default().plan(plan.clone())),
+            Self::ApplyPlan { plan, version } => Command::ApplyPlan { plan: plan.clone(), version: *version },
         }
     }
 }
@@ -121,6 +163,25 @@ mod tests {
             assert_eq!(BulkAction::named(name, wrong), None, "{name}");
         }
         assert_eq!(BulkAction::named("delete", None), None);
+    }
+
+    #[test]
+    fn actions_parse_as_stored() {
+        let plan = || "team".to_owned();
+        for action in [
+            BulkAction::Suspend,
+            BulkAction::Reinstate,
+            BulkAction::Renew,
+            BulkAction::Revoke,
+            BulkAction::MovePlan { plan: plan() },
+            BulkAction::ApplyPlan { plan: plan(), version: 3 },
+        ] {
+            let stored = (action.plan().map(str::to_owned), action.plan_version());
+            assert_eq!(BulkAction::from_stored(action.name(), stored.0, stored.1), Some(action));
+        }
+        assert_eq!(BulkAction::named("apply_plan", Some(plan())), None, "no caller can choose it");
+        assert_eq!(BulkAction::from_stored("apply_plan", Some(plan()), None), None);
+        assert_eq!(BulkAction::from_stored("suspend", None, Some(3)), None);
     }
 
     #[test]

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::action::{BulkAction, LicenseOutcome};
-use crate::access::{Actor, AuditEntry};
+use crate::access::{Actor, AuditEntry, JOB_CREATED};
 use crate::command::Idempotency;
 use crate::id::BulkJobId;
-use crate::license::LicenseId;
+use crate::license::{LicenseId, Reason};
 use crate::text_enum::text_enum;
 use crate::validation::DenialCode;
 
@@ -42,6 +42,8 @@ pub struct BulkJob {
     pub by: Option<Actor>,
     /// How many licenses have which outcome.
     pub progress: BulkProgress,
+    /// The reason that the creator gave. Erasing the customer of one of the licenses removes it.
+    pub reason: Option<Reason>,
 }
 
 /// The number of licenses of a job, by outcome.
@@ -75,43 +77,53 @@ impl BulkProgress {
     }
 }
 
-/// A job to create, with everything that goes into the same commit.
+/// A job to create, with everything but the licenses that goes into the same commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewBulkJob {
     /// The id.
     pub id: BulkJobId,
     /// The action.
     pub action: BulkAction,
-    /// The licenses, each once.
-    pub licenses: Vec<LicenseId>,
     /// Time of creation.
     pub created_at: DateTime<Utc>,
     /// The creator.
     pub by: Option<Actor>,
     /// The idempotency key of the request, if any.
     pub idempotency: Option<Idempotency>,
+    /// The reason for the action, for the license, the events and the audit.
+    pub reason: Option<Reason>,
 }
 
 impl NewBulkJob {
-    /// Returns the status of the new job. A job without licenses is completed.
+    /// Returns the job with this number of licenses, as it is after the commit. A job without licenses is
+    /// completed, except one of [`BulkAction::ApplyPlan`], which looks for licenses again.
     #[must_use]
-    pub fn status(&self) -> BulkJobStatus {
-        if self.licenses.is_empty() { BulkJobStatus::Completed } else { BulkJobStatus::Running }
+    pub fn created(&self, licenses: u64) -> BulkJob {
+        let Self { id, action, created_at, by, idempotency: _, reason } = self.clone();
+        let is_running = licenses > 0 || action.plan_version().is_some();
+        let status = if is_running { BulkJobStatus::Running } else { BulkJobStatus::Completed };
+        let finished_at = (status != BulkJobStatus::Running).then_some(created_at);
+        let progress = BulkProgress { open: licenses, ..BulkProgress::default() };
+        BulkJob { id, action, status, created_at, finished_at, by, progress, reason }
     }
 
-    /// Returns the audit entry of the creation, which goes into the same commit.
+    /// Returns the audit entry of the creation with this number of licenses, for the same commit.
     #[must_use]
-    pub fn audit(&self) -> Option<AuditEntry> {
+    pub fn audit(&self, licenses: u64) -> Option<AuditEntry> {
         let by = self.by.as_ref()?;
         let mut changes = json!({
             "job": { "before": null, "after": self.id.as_str() },
             "action": { "before": null, "after": self.action.name() },
-            "licenses": { "before": null, "after": self.licenses.len() },
+            "licenses": { "before": null, "after": licenses },
         });
         if let Some(plan) = self.action.plan() {
             changes["plan"] = json!({ "before": null, "after": plan });
         }
-        Some(AuditEntry::of_job("job.create", changes, by, self.created_at))
+        if let Some(version) = self.action.plan_version() {
+            changes["plan_version"] = json!({ "before": null, "after": version });
+        }
+        let entry = AuditEntry::of_job(JOB_CREATED, changes, by, self.created_at);
+        Some(AuditEntry { reason: self.reason.clone(), ..entry })
     }
 }
 
@@ -141,6 +153,11 @@ pub enum CreatedJob {
     Existing(BulkJobId),
     /// The idempotency key was used for another request.
     KeyReused,
+    /// The search finds another number of licenses than the caller expects. Nothing was created.
+    CountDiffers {
+        /// Licenses that match, at most one more than [`BULK_JOB_LICENSES`](crate::limits::BULK_JOB_LICENSES).
+        matched: u64,
+    },
 }
 
 /// The next licenses of a job.
@@ -154,4 +171,6 @@ pub struct BulkJobStep {
     pub by: Option<Actor>,
     /// Licenses without an outcome.
     pub licenses: Vec<LicenseId>,
+    /// The reason for the action.
+    pub reason: Option<Reason>,
 }

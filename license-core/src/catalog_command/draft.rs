@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{CatalogChanges, CatalogCommand, CatalogContext, CatalogDenial, CatalogResource};
 use crate::access::AuditEntry;
+use crate::bulk::NewBulkJob;
 use crate::catalog::{DEFAULT_PRODUCT, Plan, PlanCatalog, PlanEntry, PlanVersion, Product};
 use crate::limits;
 
@@ -20,6 +21,7 @@ pub(super) struct Draft<'a> {
     plans: Vec<PlanEntry>,
     versions: Vec<PlanVersion>,
     audit: Vec<AuditEntry>,
+    pub(super) job: Option<NewBulkJob>,
 }
 
 impl<'a> Draft<'a> {
@@ -33,6 +35,7 @@ impl<'a> Draft<'a> {
             plans: Vec::new(),
             versions: Vec::new(),
             audit: Vec::new(),
+            job: None,
         }
     }
 
@@ -52,10 +55,15 @@ impl<'a> Draft<'a> {
         self.catalog.version(&plan.name, 1).is_some_and(|first| **first == *plan)
     }
 
+    /// Returns the plan with this name, with the changes of this command.
+    pub(super) fn plan(&self, name: &str) -> Result<Arc<PlanEntry>, CatalogDenial> {
+        let missing = || CatalogDenial::NotFound { what: CatalogResource::Plan, name: name.to_owned() };
+        self.catalog.entry(name).cloned().ok_or_else(missing)
+    }
+
     /// Returns a plan that the caller of the API can change.
     pub(super) fn changeable_plan(&self, name: &str) -> Result<Arc<PlanEntry>, CatalogDenial> {
-        let missing = || CatalogDenial::NotFound { what: CatalogResource::Plan, name: name.to_owned() };
-        let entry = self.catalog.entry(name).cloned().ok_or_else(missing)?;
+        let entry = self.plan(name)?;
         if let Some(source) = &entry.managed_by {
             return Err(CatalogDenial::PlanManaged { plan: name.to_owned(), managed_by: source.clone() });
         }
@@ -192,7 +200,9 @@ impl<'a> Draft<'a> {
 
     /// Returns what to write; `None` if nothing changed.
     pub(super) fn into_changes(mut self) -> Option<CatalogChanges> {
-        if self.products.is_empty() && self.plans.is_empty() && self.deleted_product.is_none() {
+        let has_changes =
+            !self.products.is_empty() || !self.plans.is_empty() || self.deleted_product.is_some();
+        if !has_changes && self.job.is_none() {
             return None;
         }
         let revision = self.catalog.revision();
@@ -204,8 +214,9 @@ impl<'a> Draft<'a> {
             self.catalog.put_product(default);
         }
         self.catalog.set_revision(revision + 1);
-        let Self { catalog, products, deleted_product, plans, versions, audit, .. } = self;
-        Some(CatalogChanges { catalog: Arc::new(catalog), products, deleted_product, plans, versions, audit })
+        let Self { catalog, products, deleted_product, plans, versions, audit, job, .. } = self;
+        let catalog = Arc::new(catalog);
+        Some(CatalogChanges { catalog, products, deleted_product, plans, versions, audit, job })
     }
 }
 

@@ -313,3 +313,35 @@ fn numbers_of_products_plans_and_versions_are_limited() {
     }
     assert_eq!(fixture.denied(&product(0)), limit("products", limits::PRODUCTS));
 }
+
+#[test]
+fn change_for_all_creates_a_job_with_the_new_version() {
+    let mut fixture = Fixture::new([pro(), Plan::new("solo")]);
+    let id = |text: &str| BulkJobId::parse(text).unwrap();
+    let for_all = |name: &str, devices: u32, job: &str| CatalogCommand::ChangePlanForAll {
+        name: name.to_owned(),
+        patch: PlanPatch::default().set("max_devices", devices),
+        job: id(job),
+    };
+    // The second change differs in nothing, and moves the licenses that are still of older versions.
+    for (job, actions) in [("job_1", ["plan.change"].as_slice()), ("job_2", &[])] {
+        let changes = fixture.run(&for_all("pro", 9, job), 5).unwrap();
+        let job = NewBulkJob {
+            id: id(job),
+            action: BulkAction::ApplyPlan { plan: "pro".to_owned(), version: 2 },
+            created_at: at(5),
+            by: Some(Actor::new(Principal::CommandLine)),
+            idempotency: None,
+            reason: None,
+        };
+        assert_eq!(changes.job, Some(job));
+        assert_eq!(fixture.actions, actions);
+        assert_eq!(fixture.entry("pro").versions.len(), 2);
+    }
+    assert_eq!(fixture.entry("pro").revision, 2);
+    let missing = fixture.denied(&for_all("gone", 9, "job_3"));
+    assert!(matches!(missing, CatalogDenial::NotFound { .. }), "{missing:?}");
+    fixture.run(&apply([pro()], Some("plans.toml")), 6);
+    let managed = fixture.denied(&for_all("pro", 7, "job_3"));
+    assert!(matches!(managed, CatalogDenial::PlanManaged { .. }), "{managed:?}");
+}

@@ -81,6 +81,7 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::RemoveGrant(_) => "license.remove_grant",
         Command::Block(_) => "activation.block",
         Command::Unblock(_) => "activation.unblock",
+        Command::ApplyPlan { .. } => "license.apply_plan",
     }
 }
 

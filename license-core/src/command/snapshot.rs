@@ -38,7 +38,8 @@ impl Command {
             | Self::EraseCustomer(_)
             | Self::AddGrant(_)
             | Self::RemoveGrant(_)
-            | Self::Unblock(_) => [None, None],
+            | Self::Unblock(_)
+            | Self::ApplyPlan { .. } => [None, None],
             // A block that frees no slot.
             Self::Block(_)
                 if (license.domains_used, license.devices_used)

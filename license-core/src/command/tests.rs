@@ -296,6 +296,7 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("remove_grant", Command::RemoveGrant(Grant::new("export", 1).unwrap().id())),
         ("block", Command::Block(ActivationTarget::Binding(Binding::Domain(domain("b.com"))))),
         ("unblock", Command::Unblock(BlockId::parse("blk_a1_0000000009").unwrap())),
+        ("apply_plan", Command::ApplyPlan { plan: tested.license.plan.clone(), version: 2 }),
     ]
 }
 
@@ -307,6 +308,7 @@ fn commands_follow_the_status_table() {
         ("activation.released", "activation.labelled", "ACTIVATION_NOT_FOUND");
     let (suspend, reinstate, renewed) = ("license.suspended", "license.reinstated", "license.renewed");
     let (updated, rotated, revoke) = ("license.updated", "license.key_rotated", "license.revoked");
+    let unknown = "PLAN_UNKNOWN";
     let (blocked, no_block) = ("activation.blocked", "BLOCK_NOT_FOUND");
     let table = [
         // active, suspended, expired, revoked
@@ -325,6 +327,7 @@ fn commands_follow_the_status_table() {
         ("remove_grant", [updated, updated, updated, revoked]),
         ("block", [blocked, blocked, blocked, revoked]),
         ("unblock", [no_block, no_block, no_block, revoked]),
+        ("apply_plan", [unknown, unknown, unknown, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];

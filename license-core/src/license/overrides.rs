@@ -4,12 +4,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::catalog::{Limit, Plan};
 
-/// The limits that were set on the license itself and are not those of its plan version.
+/// The limits that were set on the license itself because they differ from its plan version. They stay if a job
+/// moves the license to a newer version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Whether the domain limit is not that of the plan.
+    /// Whether the domain limit does not follow the plan.
     pub max_domains: bool,
-    /// Whether the device limit is not that of the plan.
+    /// Whether the device limit does not follow the plan.
     pub max_devices: bool,
 }
 

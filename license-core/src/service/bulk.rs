@@ -4,19 +4,46 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
 use super::context::ServiceContext;
+use super::licenses::{KeyedLicense, LicenseService};
 use crate::access::Actor;
 use crate::bulk::{BulkAction, BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob};
 use crate::command::{Command, CommandContext, CommandOutcome, Idempotency, IdempotencyKey};
 use crate::error::{Resource, ServiceError};
-use crate::license::LicenseId;
+use crate::license::{LicenseId, Reason};
 use crate::limits;
-use crate::store::{BulkJobStore, LicenseStore, StoreError};
+use crate::store::{
+    BulkJobStore, JobLicenses, LicenseStore, PageRequest, SearchFilter, SearchQuery, SearchSort, SearchStore,
+    StoreError,
+};
 use crate::validation::{Denial, plan_for_sale};
 
 /// Licenses and jobs deleted in one transaction.
 const PRUNE_BATCH: u32 = 1_000;
+/// Licenses that a dry run shows.
+const SAMPLE: u32 = 10;
+
+/// A request for a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BulkRequest {
+    /// The action.
+    pub action: BulkAction,
+    /// The licenses. A license that is listed twice gets the action once.
+    pub licenses: JobLicenses,
+    /// The reason for the action, for the events and the audit. A suspended or revoked license keeps it.
+    pub reason: Option<Reason>,
+}
+
+/// The licenses that a job would have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobPreview {
+    /// Number of licenses.
+    pub matched: u64,
+    /// Some of them.
+    pub sample: Vec<KeyedLicense>,
+}
 
 /// A job, as it is after the request that creates it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,33 +54,44 @@ pub struct SubmittedJob {
     pub repeated: bool,
 }
 
+/// A step of a job that was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RanStep {
+    /// The job.
+    pub job: BulkJobId,
+    /// Number of licenses; 0 if the job waits for its completion.
+    pub licenses: usize,
+}
+
 /// Creates, cancels and runs bulk jobs.
 #[derive(Clone, Debug)]
 pub struct BulkService {
     pub(super) jobs: Arc<dyn BulkJobStore>,
     pub(super) licenses: Arc<dyn LicenseStore>,
+    pub(super) search: Arc<dyn SearchStore>,
+    pub(super) keyed: LicenseService,
     pub(super) context: Arc<ServiceContext>,
 }
 
 impl BulkService {
-    /// Creates a job, which the engine runs in the background. A license that is listed twice gets the action
-    /// once. With an idempotency key, a repeated request of the same actor returns the first job.
+    /// Creates a job, which the engine runs in the background. With an idempotency key, a repeated request of
+    /// the same actor returns the first job.
     ///
     /// # Errors
-    /// Returns [`ServiceError::JobLicenses`] if there is no license or more than
-    /// [`limits::BULK_JOB_LICENSES`], [`ServiceError::IdempotencyKeyRequired`] if a renewal has no key, and
-    /// [`ServiceError::Denied`] if the plan is unknown or the key was used for another request.
+    /// Returns [`ServiceError::JobLicenses`] if no license is listed or more than
+    /// [`limits::BULK_JOB_LICENSES`], the errors of [`preview`](Self::preview),
+    /// [`ServiceError::JobCountDiffers`] if the search finds another number of licenses than expected,
+    /// [`ServiceError::IdempotencyKeyRequired`] if a renewal has no key, and [`ServiceError::Denied`] if the plan
+    /// is unknown or the key was used for another request.
     pub async fn create(
         &self,
-        action: BulkAction,
-        mut licenses: Vec<LicenseId>,
+        BulkRequest { action, mut licenses, reason }: BulkRequest,
         by: Option<&Actor>,
         idempotency_key: Option<&IdempotencyKey>,
     ) -> Result<SubmittedJob, ServiceError> {
-        let mut seen = HashSet::new();
-        licenses.retain(|id| seen.insert(id.clone()));
-        if licenses.is_empty() || licenses.len() > limits::BULK_JOB_LICENSES {
-            return Err(ServiceError::JobLicenses { count: licenses.len() });
+        check_licenses(&mut licenses)?;
+        if let BulkAction::ApplyPlan { .. } = action {
+            return Err(ServiceError::JobAction(action.name()));
         }
         if action == BulkAction::Renew && idempotency_key.is_none() {
             return Err(ServiceError::IdempotencyKeyRequired);
@@ -65,16 +103,75 @@ impl BulkService {
         let now = self.context.now();
         let id = self.context.sources.with_rng(|rng| BulkJobId::generate(now, rng))?;
         let idempotency = idempotency_key.map(|key| {
-            let content = content(&action, &licenses);
+            let content = content(&action, &licenses, reason.as_ref());
             self.context.idempotency(key, "job.create", "", by, &content)
         });
         let new =
-            NewBulkJob { id: id.clone(), action, licenses, created_at: now, by: by.cloned(), idempotency };
-        match self.jobs.create_job(&new).await? {
+            NewBulkJob { id: id.clone(), action, created_at: now, by: by.cloned(), idempotency, reason };
+        match self.jobs.create_job(&new, &licenses).await? {
             CreatedJob::New => Ok(SubmittedJob { job: self.get(&id).await?, repeated: false }),
             CreatedJob::Existing(first) => Ok(SubmittedJob { job: self.get(&first).await?, repeated: true }),
             CreatedJob::KeyReused => Err(ServiceError::Denied(Denial::KeyReused)),
+            CreatedJob::CountDiffers { matched } => {
+                let expect = if let JobLicenses::Search { expect, .. } = licenses { expect } else { 0 };
+                Err(count_differs(expect, matched))
+            }
         }
+    }
+
+    /// Returns the licenses that a job would have. Writes nothing. Ids that no license has do not count. The
+    /// number in `licenses` does not matter; if there is an `expect`, a search must find so many.
+    ///
+    /// # Errors
+    /// Returns [`ServiceError::JobWithoutFilter`] if the search has no filter, [`ServiceError::JobTooLarge`]
+    /// if it finds more than [`limits::BULK_JOB_LICENSES`] licenses, and [`ServiceError::JobCountDiffers`] if it
+    /// finds another number than `expect`.
+    pub async fn preview(
+        &self,
+        mut licenses: JobLicenses,
+        expect: Option<u64>,
+    ) -> Result<JobPreview, ServiceError> {
+        check_licenses(&mut licenses)?;
+        let filter = match licenses {
+            JobLicenses::Ids(ids) => return self.preview_ids(ids).await,
+            JobLicenses::Search { filter, .. } => filter,
+        };
+        let preview = self.preview_search(filter).await?;
+        match expect {
+            Some(expect) if expect != preview.matched => Err(count_differs(expect, preview.matched)),
+            _ => Ok(preview),
+        }
+    }
+
+    async fn preview_ids(&self, mut ids: Vec<LicenseId>) -> Result<JobPreview, ServiceError> {
+        ids.sort_unstable();
+        let (mut matched, mut sample) = (0, Vec::new());
+        for id in &ids {
+            match self.keyed.get(id).await {
+                Ok(license) => {
+                    matched += 1;
+                    if sample.len() < SAMPLE as usize {
+                        sample.push(license);
+                    }
+                }
+                Err(ServiceError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(JobPreview { matched, sample })
+    }
+
+    async fn preview_search(&self, filter: SearchFilter) -> Result<JobPreview, ServiceError> {
+        let (at, most) = (self.context.now(), u64::from(limits::BULK_JOB_LICENSES));
+        let matched = self.search.count_matches(&filter, at, most + 1).await?;
+        if matched > most {
+            return Err(ServiceError::JobTooLarge);
+        }
+        let page = PageRequest { after: None, limit: SAMPLE };
+        let query = SearchQuery { filter, sort: SearchSort::NewestFirst, at, page, count: false };
+        let found = self.search.search(&query).await?.page.items;
+        let sample = found.into_iter().map(|detail| self.keyed.with_key(detail));
+        Ok(JobPreview { matched, sample: sample.collect::<Result<_, _>>()? })
     }
 
     /// Returns the job with this id.
@@ -94,8 +191,8 @@ impl BulkService {
         canceled.ok_or(ServiceError::NotFound(Resource::Job))
     }
 
-    /// Runs the action on the next licenses of a job, at most `limit`. Returns the job, or `None` if no job
-    /// runs. Jobs take turns if `after` is the job of the last call. Several nodes may call it at once: each
+    /// Runs the action on the next licenses of a job, at most `limit`. Returns the job and the number of these
+    /// licenses, or `None` if no job runs. Jobs take turns if `after` is the job of the last call. Several nodes may call it at once: each
     /// license gets the action once.
     ///
     /// # Errors
@@ -104,15 +201,17 @@ impl BulkService {
         &self,
         after: Option<BulkJobId>,
         limit: u32,
-    ) -> Result<Option<BulkJobId>, ServiceError> {
+    ) -> Result<Option<RanStep>, ServiceError> {
         let Some(step) = self.jobs.next_job_step(after, limit).await? else { return Ok(None) };
-        let BulkJobStep { id, action, by, licenses } = step;
+        let BulkJobStep { id, action, by, licenses, reason } = step;
         let (command, by) = (action.command(), by.map(Arc::new));
+        let count = licenses.len();
         let (mut outcomes, mut failure) = (Vec::with_capacity(licenses.len()), None);
         for license in licenses {
             let context = CommandContext {
                 idempotency: Some(self.once_per_license(&id, &license)),
                 job: Some(id.clone()),
+                reason: reason.clone(),
                 ..self.context.command(self.context.now(), None, by.clone())
             };
             match self.run(&license, &command, &context).await {
@@ -125,10 +224,11 @@ impl BulkService {
         }
         // A validation that read a license before may still be about to answer "valid".
         self.context.barrier.wait_for_earlier().await;
-        if !outcomes.is_empty() {
+        // Also if there was no license: the job may be complete.
+        if failure.is_none() || !outcomes.is_empty() {
             self.jobs.settle_job_step(&id, &outcomes, self.context.now()).await?;
         }
-        failure.map_or(Ok(Some(id)), |error| Err(error.into()))
+        failure.map_or(Ok(Some(RanStep { job: id, licenses: count })), |error| Err(error.into()))
     }
 
     async fn run(
@@ -162,8 +262,41 @@ impl BulkService {
     }
 }
 
+/// Drops repeated ids, and checks that a job can have the licenses.
+fn check_licenses(licenses: &mut JobLicenses) -> Result<(), ServiceError> {
+    let most = limits::BULK_JOB_LICENSES;
+    match licenses {
+        JobLicenses::Ids(ids) => {
+            let mut seen = HashSet::new();
+            ids.retain(|id| seen.insert(id.clone()));
+            if ids.is_empty() || ids.len() > most as usize {
+                return Err(ServiceError::JobLicenses { count: ids.len() });
+            }
+        }
+        JobLicenses::Search { filter, .. } if *filter == SearchFilter::default() => {
+            return Err(ServiceError::JobWithoutFilter);
+        }
+        JobLicenses::Search { expect, .. } if *expect > u64::from(most) => {
+            return Err(ServiceError::JobTooLarge);
+        }
+        JobLicenses::Search { .. } => {}
+    }
+    Ok(())
+}
+
+fn count_differs(expect: u64, matched: u64) -> ServiceError {
+    if matched > u64::from(limits::BULK_JOB_LICENSES) {
+        ServiceError::JobTooLarge
+    } else {
+        ServiceError::JobCountDiffers { expect, matched }
+    }
+}
+
 /// Returns a text that is equal for equal requests only.
-fn content(action: &BulkAction, licenses: &[LicenseId]) -> String {
-    let ids: Vec<_> = licenses.iter().map(LicenseId::as_str).collect();
-    serde_json::json!([action.name(), action.plan(), ids]).to_string()
+fn content(action: &BulkAction, licenses: &JobLicenses, reason: Option<&Reason>) -> String {
+    let licenses = match licenses {
+        JobLicenses::Ids(ids) => json!(ids.iter().map(LicenseId::as_str).collect::<Vec<_>>()),
+        JobLicenses::Search { filter, expect } => json!({ "search": filter.content(), "expect": expect }),
+    };
+    json!([action.name(), action.plan(), licenses, reason.map(Reason::as_str)]).to_string()
 }

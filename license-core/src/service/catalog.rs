@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::clock_and_rng::ClockAndRng;
 use super::current_catalog::CurrentCatalog;
 use crate::access::Actor;
+use crate::bulk::BulkJobId;
 use crate::catalog::{Plan, PlanCatalog, PlanEntry, PlanPatch, Product};
 use crate::catalog_command::{
     CatalogCommand, CatalogContext, CatalogDenial, CatalogOutcome, CatalogResource, PlanDifference,
@@ -143,6 +144,20 @@ impl CatalogService {
     ) -> Result<Arc<PlanEntry>, ServiceError> {
         let command = CatalogCommand::ChangePlan { name: name.to_owned(), patch };
         self.execute_on_plan(name, &command, expected_revision).await
+    }
+
+    /// As [`change_plan`](Self::change_plan), and moves all sold licenses of the plan to its current version by
+    /// a job, whose id it returns. Limits that were set on a license and its `expires_at` stay. If the terms
+    /// differ from none of the current version, the job moves the licenses of older versions.
+    pub async fn change_plan_for_all(
+        &self,
+        name: &str,
+        patch: PlanPatch,
+        expected_revision: Option<u64>,
+    ) -> Result<(Arc<PlanEntry>, BulkJobId), ServiceError> {
+        let job = self.sources.with_rng(|rng| BulkJobId::generate(self.sources.now(), rng))?;
+        let command = CatalogCommand::ChangePlanForAll { name: name.to_owned(), patch, job: job.clone() };
+        Ok((self.execute_on_plan(name, &command, expected_revision).await?, job))
     }
 
     /// Archives a plan: no license can be sold with it or moved to it. Sold licenses go on.

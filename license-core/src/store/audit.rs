@@ -29,8 +29,9 @@ pub trait AuditStore: fmt::Debug + Send + Sync + 'static {
     /// Erases a customer from the licenses that it belonged to before, and adds `entry`.
     ///
     /// The licenses are those with this [`FormerCustomer`](crate::command::FormerCustomer). In their events
-    /// and audit entries, replaces the address. Removes the metadata of their audit entries up to the
-    /// change of the customer, and the answers of receivers in their deliveries. Then forgets the former
+    /// and audit entries, replaces the address. Removes the metadata of their audit entries and the
+    /// reasons of their bulk jobs up to the change of the customer, and the answers of receivers in their
+    /// deliveries. Then forgets the former
     /// customer.
     async fn erase_customer(&self, erasure: &Erasure, entry: &AuditEntry) -> Result<(), StoreError>;
 }

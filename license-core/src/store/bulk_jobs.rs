@@ -6,19 +6,37 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
+use super::search::SearchFilter;
 use crate::access::Actor;
 use crate::bulk::{BulkJob, BulkJobId, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob};
 use crate::license::LicenseId;
+
+/// The licenses of a new job. They are fixed in the commit that creates it, and the job keeps only their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobLicenses {
+    /// These, each once.
+    Ids(Vec<LicenseId>),
+    /// Those that match at the time of creation.
+    Search {
+        /// Which licenses.
+        filter: SearchFilter,
+        /// The number that the caller expects.
+        expect: u64,
+    },
+}
 
 /// Stores bulk jobs and the outcome for each of their licenses.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait BulkJobStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores a job, its licenses and its audit entry, unless a job has the same idempotency key.
+    /// Stores a job, its licenses and its [audit entry](NewBulkJob::audit), unless a job has the same
+    /// idempotency key. If a search finds another number of licenses than it expects, in the commit that would
+    /// create the job, nothing is written.
     ///
     /// # Errors
-    /// Returns [`StoreError::AlreadyExists`] if the id is taken; nothing is written.
-    async fn create_job(&self, new: &NewBulkJob) -> Result<CreatedJob, StoreError>;
+    /// Returns [`StoreError::AlreadyExists`] if the id is taken, and [`StoreError::QueryTooBroad`] if the search
+    /// takes too long; nothing is written.
+    async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> Result<CreatedJob, StoreError>;
 
     /// Returns the job with this id.
     async fn get_job(&self, id: &BulkJobId) -> Result<Option<BulkJob>, StoreError>;
@@ -43,6 +61,10 @@ pub trait BulkJobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Stores outcomes. The first outcome of a license is kept. When no license is open, a running job is
     /// completed at `now`. Outcomes for licenses that the job does not have are ignored.
+    ///
+    /// Before a job of [`ApplyPlan`](crate::bulk::BulkAction::ApplyPlan) is completed, it gets the licenses
+    /// of its plan that have an older version by now and are not revoked. If there are any, it goes on. It is
+    /// not completed before [`BulkAction::completes_from`](crate::bulk::BulkAction::completes_from).
     async fn settle_job_step(
         &self,
         id: &BulkJobId,

@@ -199,13 +199,14 @@ fn audit(
 }
 
 /// Returns the audited fields. Secrets are left out.
-fn fields(endpoint: &Endpoint) -> [(&'static str, Value); 4] {
-    let EndpointSettings { url, events, description } = &endpoint.settings;
+fn fields(endpoint: &Endpoint) -> [(&'static str, Value); 5] {
+    let EndpointSettings { url, events, description, skip_job_events } = &endpoint.settings;
     [
         ("url", shown_url(url)),
         ("events", json!(events.as_strs())),
         ("description", json!(description)),
         ("enabled", json!(endpoint.is_enabled())),
+        ("skip_job_events", json!(skip_job_events)),
     ]
 }
 

@@ -77,6 +77,8 @@ pub struct EndpointSettings {
     pub events: EventSelection,
     /// A description for people; at most [`limits::ENDPOINT_DESCRIPTION_BYTES`].
     pub description: Option<String>,
+    /// Whether events of bulk jobs are left out.
+    pub skip_job_events: bool,
 }
 
 impl EndpointSettings {
@@ -85,7 +87,7 @@ impl EndpointSettings {
     /// # Errors
     /// Returns [`EndpointSettingsError`] if a text is too long or has control characters, or no URL is set.
     pub fn check(&self) -> Result<(), EndpointSettingsError> {
-        let Self { url, events: _, description } = self;
+        let Self { url, events: _, description, skip_job_events: _ } = self;
         let well_formed = |text: &str, max: usize| text.len() <= max && !text.chars().any(char::is_control);
         if url.is_empty() || !well_formed(url, limits::ENDPOINT_URL_BYTES) {
             return Err(EndpointSettingsError::Url);
@@ -100,7 +102,7 @@ impl EndpointSettings {
 }
 
 // Hides the URL, which often contains credentials.
-partial_debug!(EndpointSettings { events, description });
+partial_debug!(EndpointSettings { events, description, skip_job_events });
 
 /// The reason why settings are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -201,19 +203,20 @@ impl Endpoint {
         self.state == EndpointState::Enabled
     }
 
-    /// Returns whether an event of this type and subject must be delivered.
+    /// Returns whether an event of this type and subject must be delivered. `of_job` tells whether a bulk job
+    /// caused it.
     #[must_use]
-    pub fn wants(&self, event_type: EventType, subject: &Subject) -> bool {
-        self.is_enabled() && self.selects(event_type, subject)
+    pub fn wants(&self, event_type: EventType, subject: &Subject, of_job: bool) -> bool {
+        self.is_enabled() && self.selects(event_type, subject, of_job)
     }
 
     /// Returns whether the endpoint selects the event, even if it is disabled.
     #[must_use]
-    pub fn selects(&self, event_type: EventType, subject: &Subject) -> bool {
+    pub fn selects(&self, event_type: EventType, subject: &Subject, of_job: bool) -> bool {
         if event_type == EventType::EndpointTest {
             matches!(subject, Subject::Endpoint(id) if *id == self.id)
         } else {
-            self.settings.events.has(event_type)
+            self.settings.events.has(event_type) && !(of_job && self.settings.skip_job_events)
         }
     }
 

@@ -292,10 +292,13 @@ fn jobs() -> [Op; 3] {
         post("/licenses/bulk", "createJob", "Change many licenses")
             .about(
                 "Starts a job that runs the action on each license in the background, once, also if the server is stopped and \
-                 started. Its events name the job. A dry run changes nothing. A renewal needs an Idempotency-Key.",
+                 started. Its events name the job. The licenses are fixed when the job is created: those with the \
+                 `ids`, or those that the `search` finds, at most 100,000. A search must find as many as you `expect`, or nothing is \
+                 created. A dry run changes nothing. A renewal needs an Idempotency-Key.",
             )
             .reads("NewJob")
-            .errors(&[Code::IdempotencyKeyRequired])
+            .errors(&[Code::IdempotencyKeyRequired, Code::CountDiffers, Code::QueryTooBroad])
+            .errors_as(StatusCode::UNPROCESSABLE_ENTITY, &[Code::LicenseKeyMalformed])
             .answers("DryRun", "The licenses that the job would change.")
             .answers_status(StatusCode::ACCEPTED, "Job", "The job, which runs now.")
             .idempotent()
@@ -524,7 +527,9 @@ fn plans() -> [Op; 7] {
             .about(
                 "Omitted fields keep their values. `features` is merged (RFC 7396), and every other field replaces its value. If the terms \
                  differ then, the plan gets a new version, which new licenses have. Sold licenses keep their version until a \
-                 change of the license names the plan.",
+                 change of the license names the plan, or until a change of the plan has `apply_to: \"all\"`. That starts a job that \
+                 moves all licenses of the plan; limits that were set on a license and its `expires_at` stay. It also needs the \
+                 scope `licenses:write`.",
             )
             .errors(&[Code::CatalogLimitReached]),
         changes(post("/plans/{name}/archive", "archivePlan", "Archive a plan"))

@@ -14,7 +14,8 @@ use super::schema::{
     selectable_events, string, text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
-use crate::routes::search::SEARCH_FIELDS;
+use crate::routes::plans::APPLY_TO;
+use crate::routes::search::{FILTERS, SEARCH_FIELDS};
 
 const KEY: &str = "TO-7V3K-M9XQ-2B4D-8HNP";
 
@@ -99,6 +100,9 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "description": "Note for people.",
                 },
                 "enabled": { "type": "boolean", "description": "Whether events are delivered; true by default." },
+                "skip_job_events": {
+                    "type": "boolean", "description": "Whether events of bulk jobs are left out; false by default.",
+                },
             },
             "required": ["url", "events"],
             "examples": [{ "url": "https://hooks.example.com/licenses", "events": ["license.created"] }],
@@ -175,7 +179,12 @@ fn catalog() -> [(String, Value); 4] {
             "features": { "export": true, "seats": 25 },
         }),
     );
-    let plan_patch = plan([], &[], json!({ "max_devices": 5, "features": { "export": null } }));
+    let apply_to = about(
+        one_of(APPLY_TO),
+        "`new`, the default: sold licenses keep their version. `all`: a job moves them to the current version.",
+    );
+    let plan_patch =
+        plan([("apply_to", apply_to)], &[], json!({ "max_devices": 5, "features": { "export": null } }));
     [
         ("NewProduct", product),
         ("ProductPatch", product_patch),
@@ -226,6 +235,8 @@ fn reason() -> Value {
 }
 
 fn new_job() -> Value {
+    let filters = SEARCH_FIELDS[..FILTERS].iter().map(|name| ((*name).to_owned(), search_field(name)));
+    let filters: Map<_, _> = filters.collect();
     json!({
         "properties": {
             "action": about(one_of(BulkAction::NAMES), "Action on each license."),
@@ -235,9 +246,24 @@ fn new_job() -> Value {
                 "Ids of the licenses. An id that occurs twice gets the action once.",
             ),
             "dry_run": { "type": "boolean", "description": "Whether to show the licenses only; false by default." },
+            "search": {
+                "type": "object", "additionalProperties": false, "minProperties": 1, "properties": filters,
+                "description": "Filters of `/licenses/search`, at least one: the licenses that match when the job is created. The \
+                    search itself is not stored.",
+            },
+            "expect": about(
+                whole(1, limits::BULK_JOB_LICENSES),
+                "Number of licenses that the search finds, as its dry run told. Required with `search`, except for a dry run.",
+            ),
+            "reason": reason(),
         },
-        "required": ["action", "ids"],
-        "examples": [{ "action": "suspend", "ids": ["lic_01kdvs0000aaaaaaaaaaaaaaaa"] }],
+        "required": ["action"],
+        "oneOf": [{ "required": ["ids"] }, { "required": ["search"] }],
+        "dependentRequired": { "expect": ["search"] },
+        "examples": [
+            { "action": "suspend", "ids": ["lic_01kdvs0000aaaaaaaaaaaaaaaa"] },
+            { "action": "suspend", "search": { "metadata": { "order": "A-17" } }, "expect": 3, "reason": "chargeback" },
+        ],
     })
 }
 

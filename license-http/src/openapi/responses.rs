@@ -205,7 +205,7 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("LicenseEvent.type", event_type()),
         ("LicenseEvent.data", open_object()),
         ("Job.id", id("job")),
-        ("Job.action", one_of(BulkAction::NAMES)),
+        ("Job.action", one_of(BulkAction::NAMES.into_iter().chain(["apply_plan"]))),
         ("Job.plan", nullable(text(limits::PLAN_NAME_BYTES))),
         ("Job.status", one_of(BulkJobStatus::ALL.map(BulkJobStatus::as_str))),
         ("Job.denied", json!({ "type": "object", "additionalProperties": count() })),
@@ -285,7 +285,7 @@ fn examples() -> Value {
         "Job": {
             "id": "job_01kdvs0000aaaaaaaaaaaaaaaa", "action": "suspend", "plan": null, "status": "running",
             "total": 120, "open": 38, "done": 80, "denied": { "LICENSE_REVOKED": 1 }, "not_found": 1, "failed": 0,
-            "created_at": "2026-01-01T00:00:00Z", "finished_at": null,
+            "created_at": "2026-01-01T00:00:00Z", "finished_at": null, "reason": "chargeback", "plan_version": null,
         },
         "Token": {
             "id": "tok_01kdvs0000aaaaaaaaaaaaaaaa", "name": "checkout", "scopes": ["licenses:write"],
@@ -476,8 +476,10 @@ fn plan() -> Value {
         ("managed_by", managed),
         ("created_at", about(time(), "When it was created.")),
         ("updated_at", about(time(), "When it last changed.")),
+        ("job", about(id("job"), "Job that moves sold licenses, only in the answer to a change for all.")),
     ];
-    object([("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(further), &[])
+    let fields = [("name", name), ("version", version)].into_iter().chain(plan_terms()).chain(further);
+    object(fields, &["job"])
 }
 
 fn plan_version() -> Value {

@@ -120,4 +120,6 @@ codes! {
     PlanStale = PRECONDITION_FAILED "PLAN_STALE",
     /// There is no such product; `detail` lists the products.
     ProductUnknown = UNPROCESSABLE_ENTITY "PRODUCT_UNKNOWN",
+    /// The search finds another number of licenses than the request expects; `detail` has both numbers.
+    CountDiffers = CONFLICT "COUNT_DIFFERS",
 }

@@ -89,6 +89,12 @@ impl From<ServiceError> for Problem {
                 Self::from(Code::IdempotencyKeyRequired).at("Idempotency-Key")
             }
             ServiceError::JobLicenses { .. } => Self::invalid_field("ids", sentence(&error)),
+            ServiceError::JobWithoutFilter | ServiceError::JobTooLarge => {
+                Self::invalid_field("search", sentence(&error))
+            }
+            ServiceError::JobCountDiffers { .. } => {
+                Self::new(Code::CountDiffers, sentence(&error)).at("expect")
+            }
             ServiceError::TooManyEndpoints => Self::new(Code::EndpointLimitReached, sentence(&error)),
             ServiceError::EndpointDisabled => Code::EndpointDisabled.into(),
             ServiceError::EndpointSettings(error) => {

@@ -7,22 +7,21 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::bulk::{BulkAction, BulkJob, BulkProgress, LicenseOutcome};
-use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
-use license_core::license::LicenseId;
+use license_core::license::{LicenseId, Reason};
 use license_core::limits;
+use license_core::service::BulkRequest;
+use license_core::store::{JobLicenses, SearchFilter};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::licenses::license_json;
+use super::search;
 use crate::auth::Authenticated;
 use crate::extract::{Fields, IdempotencyHeader, JobPath, NoInput, NoQuery, value};
 use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire;
-
-/// Licenses that a dry run shows.
-const SAMPLE: usize = 10;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Job))]
@@ -31,7 +30,7 @@ pub(crate) struct JobJson<'a> {
     id: &'a str,
     /// Action on each license.
     action: &'static str,
-    /// New plan of `move_plan`; null for other actions.
+    /// New plan of `move_plan`, or the plan of `apply_plan`; null for other actions.
     plan: Option<&'a str>,
     /// Status.
     status: &'static str,
@@ -51,11 +50,15 @@ pub(crate) struct JobJson<'a> {
     created_at: DateTime<Utc>,
     /// When it was completed or canceled; null before.
     finished_at: Option<DateTime<Utc>>,
+    /// Your reason; null if there is none. Erasing the customer of one of the licenses removes it.
+    reason: Option<&'a str>,
+    /// New version of the plan, for `apply_plan`; null for other actions.
+    plan_version: Option<u32>,
 }
 
 impl<'a> From<&'a BulkJob> for JobJson<'a> {
     fn from(job: &'a BulkJob) -> Self {
-        let BulkJob { id, action, status, created_at, finished_at, by: _, progress } = job;
+        let BulkJob { id, action, status, created_at, finished_at, by: _, progress, reason } = job;
         let BulkProgress { open, outcomes: _ } = progress;
         Self {
             id: id.as_str(),
@@ -70,6 +73,8 @@ impl<'a> From<&'a BulkJob> for JobJson<'a> {
             failed: progress.count(LicenseOutcome::Failed),
             created_at: *created_at,
             finished_at: *finished_at,
+            reason: reason.as_ref().map(Reason::as_str),
+            plan_version: action.plan_version(),
         }
     }
 }
@@ -77,7 +82,7 @@ impl<'a> From<&'a BulkJob> for JobJson<'a> {
 /// The licenses that a job would change.
 #[derive(Serialize)]
 pub(crate) struct DryRunJson<'a> {
-    matched: usize,
+    matched: u64,
     sample: Vec<LicenseJson<'a>>,
 }
 
@@ -90,13 +95,25 @@ pub(super) async fn create(
     let mut fields = fields.only(&BULK_FIELDS)?;
     let name = fields.require("action", value::text)?;
     let plan = fields.take("plan", value::name)?;
-    let ids = fields.require("ids", read_ids)?;
+    let ids = fields.take("ids", read_ids)?;
+    let search =
+        fields.take("search", |field, value| search::read_nested(field, value, &state.services.search))?;
+    let expect =
+        fields.take("expect", |field, value| value::whole(field, value, 1..=limits::BULK_JOB_LICENSES))?;
+    let reason = fields.take_reason()?;
     let dry_run = fields.take("dry_run", value::boolean)?.unwrap_or_default();
     let action = read_action(&name, plan)?;
+    let licenses = read_licenses(ids, search, expect, dry_run)?;
+    let bulk = &state.services.bulk;
     if dry_run {
-        return sample(&state, &ids).await;
+        let preview =
+            bulk.preview(licenses, expect.map(u64::from)).await.map_err(Problem::from_body_error)?;
+        let now = state.services.now();
+        let sample = preview.sample.iter().map(|license| license_json(license, now)).collect();
+        return Ok(wire::json(StatusCode::OK, &DryRunJson { matched: preview.matched, sample }));
     }
-    let created = state.services.bulk.create(action, ids, Some(&actor), key.as_ref()).await;
+    let request = BulkRequest { action, licenses, reason };
+    let created = bulk.create(request, Some(&actor), key.as_ref()).await;
     let created = created.map_err(Problem::from_body_error)?;
     let location = format!("../jobs/{}", created.job.id);
     let response = wire::json(StatusCode::ACCEPTED, &JobJson::from(&created.job));
@@ -104,7 +121,7 @@ pub(super) async fn create(
 }
 
 /// Fields of a new job.
-pub(crate) const BULK_FIELDS: [&str; 4] = ["action", "plan", "ids", "dry_run"];
+pub(crate) const BULK_FIELDS: [&str; 7] = ["action", "plan", "ids", "dry_run", "search", "expect", "reason"];
 
 fn read_action(name: &str, plan: Option<String>) -> Result<BulkAction, Problem> {
     let has_plan = plan.is_some();
@@ -130,25 +147,33 @@ fn read_ids(field: &'static str, value: Value) -> Result<Vec<LicenseId>, Problem
     Ok(ids)
 }
 
-/// Answers a dry run with the number of licenses that exist, and the first of them.
-async fn sample(state: &HttpState, ids: &[LicenseId]) -> Result<Response, Problem> {
-    let (mut matched, mut licenses) = (0, Vec::new());
-    let ids: std::collections::BTreeSet<_> = ids.iter().collect();
-    for id in ids {
-        match state.services.licenses.get(id).await {
-            Ok(license) => {
-                matched += 1;
-                if licenses.len() < SAMPLE {
-                    licenses.push(license);
-                }
-            }
-            Err(ServiceError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+fn read_licenses(
+    ids: Option<Vec<LicenseId>>,
+    search: Option<SearchFilter>,
+    expect: Option<u32>,
+    dry_run: bool,
+) -> Result<JobLicenses, Problem> {
+    match (ids, search, expect) {
+        (Some(_), Some(_), _) => {
+            Err(Problem::invalid_field("search", "Send either ids or search, not both."))
+        }
+        (None, None, _) => {
+            let detail = "This field is missing. A job needs either ids or search.";
+            Err(Problem::invalid_field("ids", detail))
+        }
+        (Some(_), None, Some(_)) => {
+            Err(Problem::invalid_field("expect", "Only a job by search has this field."))
+        }
+        (Some(ids), None, None) => Ok(JobLicenses::Ids(ids)),
+        (None, Some(_), None) if !dry_run => {
+            let detail =
+                "A job by search needs the number of licenses that you expect, which a dry run tells.";
+            Err(Problem::invalid_field("expect", detail))
+        }
+        (None, Some(filter), expect) => {
+            Ok(JobLicenses::Search { filter, expect: expect.unwrap_or_default().into() })
         }
     }
-    let now = state.services.now();
-    let sample = licenses.iter().map(|license| license_json(license, now)).collect();
-    Ok(wire::json(StatusCode::OK, &DryRunJson { matched, sample }))
 }
 
 pub(super) async fn get(

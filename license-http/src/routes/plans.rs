@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use license_core::access::Scope;
 use license_core::catalog::{Plan, PlanEntry, PlanVersion};
 use license_core::service::Cataloged;
 use serde::Serialize;
@@ -27,6 +28,9 @@ struct PlanJson<'a> {
     managed_by: Option<&'a str>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    /// The job that moves sold licenses to this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a str>,
 }
 
 impl<'a> From<&'a PlanEntry> for PlanJson<'a> {
@@ -40,6 +44,7 @@ impl<'a> From<&'a PlanEntry> for PlanJson<'a> {
             managed_by: entry.managed_by.as_deref(),
             created_at: entry.created_at,
             updated_at: entry.updated_at,
+            job: None,
         }
     }
 }
@@ -60,8 +65,13 @@ impl<'a> From<&'a PlanVersion> for PlanVersionJson<'a> {
 }
 
 fn plan_response(status: StatusCode, entry: &PlanEntry) -> Response {
+    tagged_response(status, entry, None)
+}
+
+fn tagged_response(status: StatusCode, entry: &PlanEntry, job: Option<&str>) -> Response {
     let tag = format!("\"{}\"", entry.revision);
-    ([(ETAG, tag)], wire::json(status, &PlanJson::from(entry))).into_response()
+    let plan = PlanJson { job, ..PlanJson::from(entry) };
+    ([(ETAG, tag)], wire::json(status, &plan)).into_response()
 }
 
 /// Returns the fields of a plan.
@@ -115,13 +125,32 @@ pub(super) async fn versions(
 pub(super) async fn change(
     State(state): State<HttpState>,
     NamePath(name): NamePath,
-    Authenticated { actor, .. }: Authenticated,
+    caller: Authenticated,
     IfMatch(revision): IfMatch,
-    fields: Fields,
+    mut fields: Fields,
 ) -> Result<Response, Problem> {
-    let catalog = state.services.catalog.by(&actor);
-    let changed = catalog.change_plan(&name, terms(fields).into(), revision).await;
+    let for_all = fields.take("apply_to", read_apply_to)?.unwrap_or_default();
+    let (catalog, patch) = (state.services.catalog.by(&caller.actor), terms(fields).into());
+    if for_all {
+        caller.require(&[Scope::LicensesWrite])?;
+        let changed = catalog.change_plan_for_all(&name, patch, revision).await;
+        let (plan, job) = changed.map_err(Problem::from_body_error)?;
+        return Ok(tagged_response(StatusCode::OK, &plan, Some(job.as_str())));
+    }
+    let changed = catalog.change_plan(&name, patch, revision).await;
     Ok(plan_response(StatusCode::OK, &*changed.map_err(Problem::from_body_error)?))
+}
+
+/// Values of `apply_to`.
+pub(crate) const APPLY_TO: [&str; 2] = ["new", "all"];
+
+/// Returns whether a change of a plan moves the sold licenses too.
+fn read_apply_to(field: &'static str, value: Value) -> Result<bool, Problem> {
+    match value::text(field, value)?.as_str() {
+        "new" => Ok(false),
+        "all" => Ok(true),
+        _ => Err(Problem::invalid_field(field, "This must be new or all.")),
+    }
 }
 
 pub(super) async fn archive(

@@ -46,6 +46,9 @@ pub(crate) const SEARCH_FIELDS: [&str; 20] = [
     "cursor",
 ];
 
+/// The number of those that are filters.
+pub(crate) const FILTERS: usize = 17;
+
 /// Statuses as people read them.
 const STATUSES: &str = "active, suspended, expired or revoked";
 /// A date, such as those of `last_validated_before`.
@@ -85,11 +88,33 @@ pub(super) fn found_response(found: &FoundLicenses, now: DateTime<Utc>) -> Respo
     wire::json(StatusCode::OK, &WithAsOf::new(page, counted, now))
 }
 
+/// Reads the filters of an object within the body.
+pub(super) fn read_nested(
+    field: &str,
+    value: Value,
+    search: &SearchService,
+) -> Result<SearchFilter, Problem> {
+    let fields = Fields::of_object(field, value)?.only(&SEARCH_FIELDS[..FILTERS]);
+    let filter = fields.and_then(|mut fields| read_filter(&mut fields, search));
+    filter.map_err(|problem| problem.within(field))
+}
+
 fn read_request(fields: Fields, search: &SearchService) -> Result<SearchRequest, Problem> {
     let mut fields = fields.only(&SEARCH_FIELDS)?;
+    let filter = read_filter(&mut fields, search)?;
+    let sort = fields.take("sort", one_of(SORTS, SearchSort::parse))?;
+    Ok(SearchRequest {
+        sort: sort.unwrap_or(SearchSort::NewestFirst),
+        limit: fields.take("limit", read_page_limit)?.unwrap_or(limits::PAGE_ITEMS_DEFAULT),
+        cursor: fields.take("cursor", value::text_or_null)?.flatten(),
+        ..SearchRequest::new(filter)
+    })
+}
+
+fn read_filter(fields: &mut Fields, search: &SearchService) -> Result<SearchFilter, Problem> {
     let key = fields.take("key", value::text)?;
     let key = key.map(|text| search.key(&text)).transpose().map_err(Problem::from_body_key)?;
-    let filter = SearchFilter {
+    Ok(SearchFilter {
         key,
         customer_email: fields.take("customer_email", value::parsed(CustomerEmail::parse))?,
         email_prefix: fields.take("email_prefix", value::parsed(EmailPrefix::parse))?,
@@ -111,13 +136,6 @@ fn read_request(fields: Fields, search: &SearchService) -> Result<SearchRequest,
             from: fields.take("last_validated_after", one_of(DATE, Day::parse))?,
         },
         at_limit: fields.take("at_limit", value::boolean)?,
-    };
-    let sort = fields.take("sort", one_of(SORTS, SearchSort::parse))?;
-    Ok(SearchRequest {
-        sort: sort.unwrap_or(SearchSort::NewestFirst),
-        limit: fields.take("limit", read_page_limit)?.unwrap_or(limits::PAGE_ITEMS_DEFAULT),
-        cursor: fields.take("cursor", value::text_or_null)?.flatten(),
-        ..SearchRequest::new(filter)
     })
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct EndpointJson<'a> {
     failing_since: Option<DateTime<Utc>>,
     /// Until when the previous secret signs too; null if it does not.
     previous_secret_until: Option<DateTime<Utc>>,
+    /// Whether events of bulk jobs are left out.
+    skip_job_events: bool,
     /// Signing secret, only in the answer that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
@@ -78,6 +80,7 @@ impl<'a> EndpointJson<'a> {
             last_success_at: endpoint.last_success_at,
             failing_since: endpoint.failing.map(|failing| failing.since),
             previous_secret_until: endpoint.previous_secret.as_ref().map(|previous| previous.until),
+            skip_job_events: endpoint.settings.skip_job_events,
             secret,
         }
     }
@@ -235,11 +238,12 @@ async fn read_endpoint(
     webhooks: &Webhooks,
     fields: Fields,
 ) -> Result<(EndpointSettings, Option<bool>), Problem> {
-    let mut fields = fields.only(&["url", "events", "description", "enabled"])?;
+    let mut fields = fields.only(&["url", "events", "description", "enabled", "skip_job_events"])?;
     let settings = EndpointSettings {
         url: fields.require("url", value::text)?,
         events: fields.require("events", read_events)?,
         description: fields.take("description", value::text_or_null)?.flatten(),
+        skip_job_events: fields.take("skip_job_events", value::boolean)?.unwrap_or_default(),
     };
     let enabled = fields.take("enabled", value::boolean)?;
     let checked = webhooks.destinations.check(&settings.url).await;

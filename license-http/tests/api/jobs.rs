@@ -12,7 +12,135 @@ async fn submit(app: &TestApp, key: Option<&str>, body: &Value) -> Reply {
 
 /// Runs all jobs to their end.
 async fn run(app: &TestApp) {
-    while app.services.bulk.run_step(None, 2).await.expect("a step").is_some() {}
+    while app.services.bulk.run_step(None, 2).await.expect("a step").is_some_and(|step| step.licenses > 0) {}
+}
+
+/// A suspension of the licenses of the plan "starter".
+fn suspension(expect: u32) -> Value {
+    json!({ "action": "suspend", "search": { "plan": "starter" }, "expect": expect, "reason": "chargeback" })
+}
+
+#[tokio::test]
+async fn job_by_search_suspends_with_its_reason() {
+    let (app, _) = TestApp::with_access().await;
+    let licenses = [app.issue("starter").await, app.issue("starter").await, app.issue("starter").await];
+    let other = app.issue("professional").await;
+    let dry_run = json!({ "action": "suspend", "search": { "plan": "starter" }, "dry_run": true });
+    let reply = submit(&app, None, &dry_run).await;
+    let sample = reply.json()["sample"].as_array().unwrap().len();
+    assert_eq!((reply.status, &reply.json()["matched"], sample), (200, &json!(3), 3));
+    let reply = submit(&app, Some("k-1"), &suspension(3)).await;
+    assert_eq!((reply.status, &reply.json()["open"]), (202, &json!(3)), "{}", reply.text());
+    // The licenses are fixed, and a repeated request is the same job whatever matches.
+    let late = app.issue("starter").await;
+    let again = submit(&app, Some("k-1"), &suspension(3)).await;
+    assert_eq!((again.status, &again.json()["id"]), (202, &reply.json()["id"]));
+    let fault = (409, "IDEMPOTENCY_KEY_REUSED".to_owned(), Some("Idempotency-Key".to_owned()));
+    assert_eq!(submit(&app, Some("k-1"), &suspension(4)).await.fault(), fault);
+    run(&app).await;
+    let job = app.get(&format!("/api/v1/jobs/{}", reply.json()["id"].as_str().unwrap())).await.json();
+    assert_eq!(json!([job["status"], job["done"], job["reason"]]), json!(["completed", 3, "chargeback"]));
+    for license in &licenses {
+        let license = app.get(&license.path).await.json();
+        assert_eq!(json!([license["status"], license["state_reason"]]), json!(["suspended", "chargeback"]));
+    }
+    for license in [&late, &other] {
+        assert_eq!(app.get(&license.path).await.json()["status"], "active");
+    }
+    let audit = app.get("/api/v1/audit?action=job.create").await.json();
+    let entry = &audit["data"][0];
+    assert_eq!(json!([entry["reason"], entry["changes"]["licenses"]["after"]]), json!(["chargeback", 3]));
+    assert!(!audit.to_string().contains("starter"), "the search is not stored: {audit}");
+}
+
+#[tokio::test]
+async fn other_number_than_expected_is_a_conflict() {
+    let (app, _) = TestApp::with_access().await;
+    app.issue("starter").await;
+    for (body, detail) in [
+        (
+            suspension(2),
+            "The search finds 1 licenses, not the expected 2; do a dry run, and look at its sample.",
+        ),
+        (
+            json!({ "action": "revoke", "search": { "plan": "a" }, "expect": 1, "dry_run": true }),
+            "The search finds 0 licenses, not the expected 1; do a dry run, and look at its sample.",
+        ),
+    ] {
+        let reply = submit(&app, None, &body).await;
+        let fault = (409, "COUNT_DIFFERS".to_owned(), Some("expect".to_owned()));
+        assert_eq!((reply.fault(), &reply.json()["detail"]), (fault, &json!(detail)), "{body}");
+    }
+    assert_eq!(app.services.bulk.run_step(None, 2).await.expect("a step"), None, "no job was created");
+    let audit = app.get("/api/v1/audit?action=job.create").await.json();
+    assert_eq!(audit["data"], json!([]));
+}
+
+#[tokio::test]
+async fn invalid_search_of_a_job_gets_its_exact_error() {
+    let app = TestApp::new().await;
+    let key = app.issue("starter").await.key;
+    let mistyped = key.replace(&key[3..5], if &key[3..5] == "00" { "11" } else { "00" });
+    let search = |search: Value| json!({ "action": "suspend", "search": search, "expect": 1 });
+    for (body, code, field, detail) in [
+        (
+            json!({ "action": "suspend", "search": { "plan": "a" }, "ids": ["lic_a"], "expect": 1 }),
+            "INVALID_FIELD",
+            "search",
+            "Send either ids or search, not both.",
+        ),
+        (
+            json!({ "action": "suspend", "ids": ["lic_a"], "expect": 1 }),
+            "INVALID_FIELD",
+            "expect",
+            "Only a job by search has this field.",
+        ),
+        (
+            json!({ "action": "suspend", "search": { "plan": "a" } }),
+            "INVALID_FIELD",
+            "expect",
+            "A job by search needs the number of licenses that you expect, which a dry run tells.",
+        ),
+        (
+            json!({ "action": "suspend", "search": { "plan": "a" }, "expect": 100_001 }),
+            "INVALID_FIELD",
+            "expect",
+            "This must be a whole number from 1 to 100000.",
+        ),
+        (search(json!({})), "INVALID_FIELD", "search", "A job by search needs at least one filter."),
+        (
+            search(json!({ "metadata": {} })),
+            "INVALID_FIELD",
+            "search",
+            "A job by search needs at least one filter.",
+        ),
+        (search(json!([])), "INVALID_FIELD", "search", "This must be an object, not a list."),
+        (
+            search(json!({ "plan": 1 })),
+            "INVALID_FIELD",
+            "search.plan",
+            "This must be a string, not a number.",
+        ),
+        (
+            search(json!({ "metadata": { "a": 1 } })),
+            "INVALID_FIELD",
+            "search.metadata.a",
+            "This must be a string, not a number.",
+        ),
+        (search(json!({ "key": mistyped })), "LICENSE_KEY_MALFORMED", "search.key", ""),
+        (search(json!({ "sort": "created_at" })), "INVALID_FIELD", "search.sort", ""),
+        (search(json!({ "limit": 5 })), "INVALID_FIELD", "search.limit", ""),
+        (search(json!({ "cursor": "a" })), "INVALID_FIELD", "search.cursor", ""),
+    ] {
+        let reply = submit(&app, None, &body).await;
+        assert_eq!(reply.fault(), (422, code.to_owned(), Some(field.to_owned())), "{body}");
+        if !detail.is_empty() {
+            assert_eq!(reply.json()["detail"], detail, "{body}");
+        }
+    }
+    let renewal = json!({ "action": "renew", "search": { "plan": "starter" }, "expect": 1 });
+    let fault = (400, "IDEMPOTENCY_KEY_REQUIRED".to_owned(), Some("Idempotency-Key".to_owned()));
+    assert_eq!(submit(&app, None, &renewal).await.fault(), fault);
 }
 
 #[tokio::test]
@@ -34,6 +162,7 @@ async fn job_changes_each_license_and_reports_its_progress() {
     run(&app).await;
     let job = app.get(&path).await.json();
     let expected = json!({
+        "reason": null, "plan_version": null,
         "id": job["id"], "action": "suspend", "plan": null, "status": "completed", "total": 6, "open": 0,
         "done": 4, "denied": { "LICENSE_REVOKED": 1 }, "not_found": 1, "failed": 0,
         "created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:09Z",
@@ -120,7 +249,12 @@ async fn invalid_job_gets_its_exact_error() {
             "action",
             "This must be one of suspend, reinstate, renew, revoke, move_plan.",
         ),
-        (json!({ "action": "suspend" }), "ids", "This field is missing."),
+        (json!({ "action": "suspend" }), "ids", "This field is missing. A job needs either ids or search."),
+        (
+            json!({ "action": "apply_plan", "plan": "starter", "ids": ["lic_a"] }),
+            "action",
+            "This must be one of suspend, reinstate, renew, revoke, move_plan.",
+        ),
         (json!({ "action": "suspend", "ids": [] }), "ids", "This list must have at least one id."),
         (json!({ "action": "suspend", "ids": many }), "ids", "This list must have at most 1500 ids."),
         (

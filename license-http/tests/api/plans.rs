@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use license_core::catalog::{Plan, PlanCatalog};
 use license_core::key::Secret;
 use license_core::service::{ServiceOptions, Services};
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
-use super::app::{EMAIL, NOW, TestApp};
+use super::app::{EMAIL, NOW, TestApp, token};
 use super::call::{Call, Reply};
 
 const PLANS: &str = "/api/v1/plans";
@@ -288,4 +289,53 @@ async fn bad_plans_name_the_field_and_what_is_accepted() {
         assert_eq!(post(&app, PRODUCTS, &body).await.fault(), fault(422, "INVALID_FIELD", field));
     }
     assert_eq!(app.get("/api/v1/plans/pro").await.json()["version"], 1, "nothing changed");
+}
+
+#[tokio::test]
+async fn change_for_all_moves_sold_licenses_by_a_job() {
+    let app = TestApp::new().await;
+    let (license, special) = (app.issue("starter").await, app.issue("starter").await);
+    app.put(&special.path, json!({ "max_devices": 9 })).await;
+    let path = format!("{PLANS}/starter");
+    let for_new = app.put(&path, json!({ "max_devices": 5, "apply_to": "new" })).await;
+    assert_eq!((for_new.status, &for_new.json()["job"]), (200, &Value::Null));
+    let reply = app.put(&path, json!({ "max_devices": 6, "apply_to": "all" })).await;
+    assert_eq!((reply.status, &reply.json()["version"]), (200, &json!(3)), "{}", reply.text());
+    let job_path = format!("/api/v1/jobs/{}", reply.json()["job"].as_str().unwrap());
+    let sold = app.issue("starter").await;
+    assert_eq!(app.get(&sold.path).await.json()["plan_version"], 3);
+    app.advance(TimeDelta::seconds(10));
+    while app.services.bulk.run_step(None, 2).await.expect("a step").is_some_and(|step| step.licenses > 0) {}
+    let job = app.get(&job_path).await.json();
+    let shown = json!([job["action"], job["plan"], job["plan_version"], job["status"], job["done"]]);
+    assert_eq!(shown, json!(["apply_plan", "starter", 3, "completed", 2]));
+    let limits = async |path: &str| {
+        let license = app.get(path).await.json();
+        json!([license["plan_version"], license["max_devices"], license["overrides"], license["expires_at"]])
+    };
+    assert_eq!(limits(&license.path).await, json!([3, 6, [], "2027-01-01T00:00:00Z"]));
+    assert_eq!(limits(&special.path).await, json!([3, 9, ["max_devices"], "2027-01-01T00:00:00Z"]));
+    let events = app.get("/api/v1/events?type=license.updated").await.json();
+    let of_job = |one: &&Value| one["data"]["job"] == job["id"];
+    assert_eq!(events["data"].as_array().unwrap().iter().filter(of_job).count(), 2);
+    assert_eq!(app.get(&path).await.json()["job"], Value::Null);
+}
+
+#[tokio::test]
+async fn change_for_all_needs_both_scopes() {
+    let (app, access) = TestApp::with_access().await;
+    let (_, token) = token(&access, "catalog:write", None).await;
+    let change = async |apply_to: &str| {
+        let body = json!({ "max_devices": 5, "apply_to": apply_to });
+        let call = Call::new("PUT", "/api/v1/plans/starter").json(&body);
+        call.header("authorization", format!("Bearer {token}")).send(&app.router).await
+    };
+    let refused = change("all").await;
+    assert_eq!(refused.fault(), (403, "INSUFFICIENT_SCOPE".to_owned(), None));
+    let challenge = r#"Bearer error="insufficient_scope", scope="licenses:write""#;
+    assert_eq!(refused.header("www-authenticate"), Some(challenge));
+    let plan = change("new").await;
+    assert_eq!((plan.status, &plan.json()["version"]), (200, &json!(2)), "nothing was changed before");
+    let field = Some("apply_to".to_owned());
+    assert_eq!(change("sold").await.fault(), (422, "INVALID_FIELD".to_owned(), field));
 }

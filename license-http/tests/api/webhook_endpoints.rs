@@ -34,7 +34,7 @@ async fn created(app: &TestApp, body: Value) -> (String, Value) {
 async fn endpoint_is_created_replaced_rotated_and_deleted() {
     let app = TestApp::new().await;
     let body = json!({
-        "url": "https://example.com/hook", "events": ["license.revoked", "license.created"], "description": "Shop",
+        "url": "https://example.com/hook", "events": ["license.revoked", "license.created"], "description": "Shop", "skip_job_events": true,
     });
     let reply = create(&app, body).await;
     assert_eq!(reply.status, 201);
@@ -51,7 +51,7 @@ async fn endpoint_is_created_replaced_rotated_and_deleted() {
         "id": id, "url": "https://example.com/hook", "events": ["license.created", "license.revoked"],
         "description": "Shop", "enabled": true, "disabled_reason": null, "disabled_at": null,
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "last_success_at": null,
-        "failing_since": null, "previous_secret_until": null,
+        "failing_since": null, "previous_secret_until": null, "skip_job_events": true,
     });
     assert_eq!(endpoint, expected);
     assert_eq!(app.get(&path).await.json(), expected);
@@ -64,6 +64,7 @@ async fn endpoint_is_created_replaced_rotated_and_deleted() {
     let set = set.json();
     assert_eq!((&set["url"], &set["events"]), (&json!("https://example.org/"), &json!(["*"])));
     assert_eq!((&set["description"], &set["enabled"]), (&Value::Null, &json!(false)));
+    assert_eq!(set["skip_job_events"], false);
     assert_eq!(
         (&set["disabled_reason"], &set["disabled_at"]),
         (&json!("admin"), &json!("2026-01-01T01:00:00Z"))

@@ -28,7 +28,11 @@ async fn engine_delivers_after_one_spawn() {
     engine.spawn(Dispatcher::new(engine.services().webhooks, here).unwrap());
     let mut receiver = Receiver::ok().await;
     let (url, events) = (receiver.url.clone(), EventSelection::All);
-    engine.webhooks.create(EndpointSettings { url, events, description: None }, None).await.unwrap();
+    engine
+        .webhooks
+        .create(EndpointSettings { url, events, description: None, skip_job_events: false }, None)
+        .await
+        .unwrap();
     let spec = LicenseSpec::new("starter", CustomerEmail::parse("dev@example.com").unwrap());
     engine.licenses.issue(&spec, None).await.unwrap();
     assert_eq!(receiver.next().await.json()["type"], "license.created");

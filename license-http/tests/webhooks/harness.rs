@@ -72,7 +72,8 @@ impl Harness {
         url: &str,
         events: EventSelection,
     ) -> (EndpointId, WebhookSecret) {
-        let settings = EndpointSettings { url: url.to_owned(), events, description: None };
+        let settings =
+            EndpointSettings { url: url.to_owned(), events, description: None, skip_job_events: false };
         let created = self.services.webhooks.create(settings, None).await.unwrap();
         (created.endpoint.id, created.secret)
     }

@@ -57,8 +57,13 @@ CREATE INDEX licenses_by_notice ON licenses (expiry_notice_at) WHERE expiry_noti
 CREATE UNIQUE INDEX licenses_by_external_id ON licenses (external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX licenses_by_customer_domain ON licenses (customer_domain, id) WHERE customer_domain IS NOT NULL;
 CREATE INDEX licenses_by_end ON licenses (ends_at, id, state);
+-- Parts of 30 days, which have the newest licenses of each.
+CREATE INDEX licenses_by_end_part ON licenses ((ends_at / 2592000000000), id, ends_at, state);
 CREATE INDEX licenses_never_activated ON licenses (id) WHERE activated_at IS NULL;
-CREATE INDEX licenses_at_limit ON licenses (id) WHERE at_limit = 1;
+CREATE INDEX licenses_activated ON licenses (id) WHERE activated_at IS NOT NULL;
+CREATE INDEX licenses_by_limit ON licenses (at_limit, id);
+-- For jobs that move the licenses of a plan to its current version.
+CREATE INDEX licenses_by_version ON licenses (plan, plan_version) WHERE state <> 'revoked';
 
 -- `last_seen_at` is the time of the last valid answer, or of the activation if there was none. The indexes
 -- have its day, `last_seen_day`, so that they change at most once a day. `plan` is the plan and its version, as in pro@3;
@@ -313,7 +318,8 @@ CREATE TABLE endpoints (
     failing_since         INTEGER,
     failing_last_at       INTEGER,
     failing_lasted        INTEGER,
-    last_event            INTEGER NOT NULL
+    last_event            INTEGER NOT NULL,
+    skip_job_events       INTEGER NOT NULL
 ) STRICT;
 
 -- `due_at` is NULL if the delivery is settled. `token` is set while the delivery is leased; then `due_at` is
@@ -426,7 +432,9 @@ CREATE TABLE bulk_jobs (
     request_id      TEXT,
     address         TEXT,
     idempotency_key BLOB UNIQUE,
-    request         BLOB
+    request         BLOB,
+    plan_version    INTEGER,
+    reason          TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bulk_jobs_running ON bulk_jobs (id) WHERE status = 'running';

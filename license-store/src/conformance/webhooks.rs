@@ -13,7 +13,7 @@ cases! { $ webhook_store_tests WebhookStore webhooks
         first_attempts_follow_license_order, first_attempts_do_not_wait_for_the_clock,
         first_attempts_and_retries_take_turns, lease_of_a_wrong_clock_has_lapsed, retry_of_a_wrong_clock_is_due,
         endpoints_get_equal_shares, returned_delivery_is_due_at_once;
-    deliveries: endpoints_receive_chosen_events, attempts_are_stored, gone_endpoint_is_disabled_with_event,
+    deliveries: endpoints_receive_chosen_events, endpoint_leaves_out_events_of_jobs, attempts_are_stored, gone_endpoint_is_disabled_with_event,
         deliveries_can_be_replayed, waiting_deliveries_are_counted,
         pruning_keeps_undelivered_and_unread_events;
     sweeps: swept_events_are_delivered_in_order, sweeps_race_with_position_assignment,

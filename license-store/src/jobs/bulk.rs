@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use license_core::job::{BackgroundJob, Shutdown};
-use license_core::service::BulkService;
+use license_core::service::{BulkService, RanStep};
 use tokio::time::{Instant, sleep};
 
 use super::rounds::{MIN_PAUSE, until};
@@ -35,9 +35,10 @@ impl BackgroundJob for BulkJobsJob {
                 let begun = Instant::now();
                 match bulk.run_step(last.take(), STEP).await {
                     // As long as the step took, so that other writers can proceed.
-                    Ok(ran @ Some(_)) => {
-                        last = ran;
-                        sleep(begun.elapsed().max(MIN_PAUSE)).await;
+                    Ok(Some(RanStep { job, licenses })) => {
+                        last = Some(job);
+                        let pause = if licenses == 0 { EVERY } else { begun.elapsed().max(MIN_PAUSE) };
+                        sleep(pause).await;
                     }
                     Ok(None) => sleep(EVERY).await,
                     Err(error) => {

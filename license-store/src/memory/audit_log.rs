@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use license_core::access::{AuditEntry, Erasure};
+use license_core::bulk::BulkJobId;
 use license_core::license::LicenseId;
 
 /// Audit entries by number.
@@ -23,6 +24,12 @@ impl AuditLog {
         for entry in entries {
             self.add(entry);
         }
+    }
+
+    /// Removes the reason of the entry about a new job.
+    pub(super) fn erase_job_reason(&mut self, job: &BulkJobId) {
+        let entries = self.entries.values_mut().filter(|entry| entry.created_job() == Some(job.as_str()));
+        entries.for_each(|entry| entry.reason = None);
     }
 
     /// Replaces the address in the entries of a license, and removes their metadata and reasons up to a moment.

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::Actor;
 use license_core::bulk::{
-    BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, CreatedJob, LicenseOutcome, NewBulkJob,
+    BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, CreatedJob, LicenseOutcome,
+    NewBulkJob,
 };
 use license_core::command::Idempotency;
-use license_core::license::LicenseId;
-use license_core::store::{BulkJobStore, StoreError};
+use license_core::license::{LicenseId, LicenseState};
+use license_core::store::{BulkJobStore, JobLicenses, StoreError};
 
+use super::data::Data;
 use super::store::MemoryStore;
 use crate::Result;
 
@@ -20,19 +22,16 @@ use crate::Result;
 #[derive(Debug)]
 pub(crate) struct JobEntry {
     /// The job. Its progress is computed when it is read.
-    job: BulkJob,
+    pub(crate) job: BulkJob,
     pub(crate) licenses: BTreeMap<LicenseId, Option<LicenseOutcome>>,
     idempotency: Option<Idempotency>,
 }
 
 impl JobEntry {
-    fn new(new: &NewBulkJob) -> Self {
-        let NewBulkJob { id, action, licenses, created_at, by, idempotency } = new.clone();
-        let status = new.status();
-        let finished_at = (status != BulkJobStatus::Running).then_some(created_at);
-        let progress = BulkProgress::default();
-        let job = BulkJob { id, action, status, created_at, finished_at, by, progress };
-        Self { job, licenses: licenses.into_iter().map(|id| (id, None)).collect(), idempotency }
+    fn new(new: &NewBulkJob, licenses: Vec<LicenseId>) -> Self {
+        let job = new.created(licenses.len() as u64);
+        let licenses = licenses.into_iter().map(|id| (id, None)).collect();
+        Self { job, licenses, idempotency: new.idempotency }
     }
 
     fn job(&self) -> BulkJob {
@@ -55,10 +54,41 @@ impl JobEntry {
     }
 }
 
+impl Data {
+    /// Stores a job and its audit entry.
+    pub(super) fn insert_job(&mut self, new: &NewBulkJob, licenses: Vec<LicenseId>) -> Result<()> {
+        if self.jobs.contains_key(&new.id) {
+            return Err(StoreError::AlreadyExists { what: "the job id" });
+        }
+        self.audit.extend(&new.audit(licenses.len() as u64));
+        self.jobs.insert(new.id.clone(), JobEntry::new(new, licenses));
+        Ok(())
+    }
+
+    /// Returns the licenses to which a job of [`BulkAction::ApplyPlan`] applies now.
+    pub(super) fn of_older_versions(&self, action: &BulkAction) -> Vec<LicenseId> {
+        let BulkAction::ApplyPlan { plan, version } = action else { return Vec::new() };
+        let licenses = self.licenses.values().map(|entry| entry.record.license());
+        let older = licenses.filter(|license| {
+            license.plan == *plan && license.plan_version < *version && license.state != LicenseState::Revoked
+        });
+        older.map(|license| license.id.clone()).collect()
+    }
+
+    /// Removes the reasons of the jobs that a license has, up to a moment.
+    pub(super) fn erase_job_reasons(&mut self, id: &LicenseId, until: DateTime<Utc>) {
+        let jobs = self.jobs.values_mut().filter(|entry| entry.licenses.contains_key(id));
+        for entry in jobs.filter(|entry| entry.job.created_at <= until) {
+            entry.job.reason = None;
+            self.audit.erase_job_reason(&entry.job.id);
+        }
+    }
+}
+
 #[async_trait]
 impl BulkJobStore for MemoryStore {
-    async fn create_job(&self, new: &NewBulkJob) -> Result<CreatedJob> {
-        let mut data = self.data();
+    async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> Result<CreatedJob> {
+        let mut data = self.current();
         if let Some(asked) = &new.idempotency {
             let used = data.jobs.values().find_map(|entry| {
                 let used = entry.idempotency.as_ref().filter(|used| used.key == asked.key)?;
@@ -69,13 +99,17 @@ impl BulkJobStore for MemoryStore {
                 return Ok(if is_same { CreatedJob::Existing(first) } else { CreatedJob::KeyReused });
             }
         }
-        if data.jobs.contains_key(&new.id) {
-            return Err(StoreError::AlreadyExists { what: "the job id" });
-        }
-        data.jobs.insert(new.id.clone(), JobEntry::new(new));
-        if let Some(audit) = new.audit() {
-            data.audit.add(&audit);
-        }
+        let ids = match licenses {
+            JobLicenses::Ids(ids) => ids.clone(),
+            JobLicenses::Search { filter, expect } => {
+                let ids: Vec<_> = data.matching(filter, new.created_at).cloned().collect();
+                if ids.len() as u64 != *expect {
+                    return Ok(CreatedJob::CountDiffers { matched: ids.len() as u64 });
+                }
+                ids
+            }
+        };
+        data.insert_job(new, ids)?;
         Ok(CreatedJob::New)
     }
 
@@ -99,8 +133,9 @@ impl BulkJobStore for MemoryStore {
         let after = data.jobs.range((above, Bound::Unbounded)).map(|(_, entry)| entry);
         let next = after.chain(data.jobs.values()).find(|entry| entry.is_running());
         Ok(next.map(|entry| {
-            let BulkJob { id, action, by, .. } = entry.job.clone();
-            BulkJobStep { id, action, by, licenses: entry.open().take(limit as usize).cloned().collect() }
+            let BulkJob { id, action, by, reason, .. } = entry.job.clone();
+            let licenses = entry.open().take(limit as usize).cloned().collect();
+            BulkJobStep { id, action, by, licenses, reason }
         }))
     }
 
@@ -111,6 +146,7 @@ impl BulkJobStore for MemoryStore {
         now: DateTime<Utc>,
     ) -> Result<()> {
         let mut data = self.data();
+        let late = data.jobs.get(id).map(|entry| data.of_older_versions(&entry.job.action));
         let Some(entry) = data.jobs.get_mut(id) else { return Ok(()) };
         for (license, outcome) in outcomes {
             if let Some(known) = entry.licenses.get_mut(license) {
@@ -118,6 +154,12 @@ impl BulkJobStore for MemoryStore {
             }
         }
         if entry.is_running() && entry.open().next().is_none() {
+            for license in late.into_iter().flatten() {
+                entry.licenses.entry(license).or_default();
+            }
+        }
+        let can_complete = now >= entry.job.action.completes_from(entry.job.created_at);
+        if entry.is_running() && can_complete && entry.open().next().is_none() {
             (entry.job.status, entry.job.finished_at) = (BulkJobStatus::Completed, Some(now));
         }
         Ok(())
@@ -131,11 +173,14 @@ impl BulkJobStore for MemoryStore {
         let ids: Vec<_> = entry.licenses.keys().take(limit as usize).cloned().collect();
         entry.licenses.retain(|id, _| !ids.contains(id));
         let id = entry.job.id.clone();
+        // Without its licenses, no erasure would find the reason.
+        entry.job.reason = None;
         let mut deleted = ids.len() as u64;
         if deleted < u64::from(limit) {
             data.jobs.remove(&id);
             deleted += 1;
         }
+        data.audit.erase_job_reason(&id);
         Ok(deleted)
     }
 }

@@ -9,7 +9,7 @@ use license_core::catalog::PlanCatalog;
 use license_core::catalog_command::{
     CatalogCommand, CatalogContext, CatalogDecision, CatalogOutcome, decide_catalog,
 };
-use license_core::store::{CatalogStore, ChangeNotice, LicenseCount};
+use license_core::store::{CatalogStore, ChangeNotice, LicenseCount, StoreError};
 
 use super::store::MemoryStore;
 use crate::Result;
@@ -30,8 +30,15 @@ impl CatalogStore for MemoryStore {
         let before = Arc::clone(&data.catalog);
         let CatalogDecision { outcome, changes } = decide_catalog(before, command, context);
         if let Some(changes) = changes {
+            if changes.job.as_ref().is_some_and(|job| data.jobs.contains_key(&job.id)) {
+                return Err(StoreError::AlreadyExists { what: "the job id" });
+            }
             data.catalog = changes.catalog;
             data.audit.extend(&changes.audit);
+            if let Some(job) = &changes.job {
+                let licenses = data.of_older_versions(&job.action);
+                data.insert_job(job, licenses)?;
+            }
             self.feed.notify(ChangeNotice::CatalogChanged);
         }
         Ok(outcome)

@@ -133,6 +133,7 @@ impl Data {
     pub(crate) fn erase(&mut self, id: &LicenseId, erasure: &Erasure) {
         self.events.erase(&Subject::License(id.clone()), erasure);
         self.audit.erase(id, erasure, DateTime::<Utc>::MAX_UTC);
+        self.erase_job_reasons(id, DateTime::<Utc>::MAX_UTC);
     }
 
     /// Replaces the address of a former customer in its licenses.
@@ -143,6 +144,7 @@ impl Data {
             if former == email {
                 self.events.erase(&Subject::License(id.clone()), erasure);
                 self.audit.erase(id, erasure, *until);
+                self.erase_job_reasons(id, *until);
             }
             former != email
         });

@@ -113,7 +113,7 @@ impl EventStore for MemoryStore {
             if let Some((event, event_position)) = events.events.get_mut(&key) {
                 *event_position = Some(position);
                 for endpoint in events.endpoints.values() {
-                    if endpoint.wants(event.event_type, &event.subject) {
+                    if endpoint.wants(event.event_type, &event.subject, event.is_of_job()) {
                         let delivery = StoredDelivery::new(&endpoint.id, position, &key, now);
                         events.deliveries.insert((endpoint.id.clone(), position), delivery);
                     }

@@ -220,7 +220,7 @@ impl WebhookStore for MemoryStore {
         let next = found.last().map(|last| last.position).filter(|_| found.len() >= *limit as usize);
         let mut count = 0;
         for SequencedEvent { position, event } in found {
-            if !endpoint.selects(event.event_type, &event.subject) {
+            if !endpoint.selects(event.event_type, &event.subject, event.is_of_job()) {
                 continue;
             }
             let key = (event.subject, event.sequence);

@@ -141,6 +141,14 @@ flaws! {
     ReplacesPlanVersions => "catalog::commands::every_catalog_field_is_stored",
     /// Writes changes of the catalog without their audit entries.
     ForgetsAuditOfCatalog => "catalog::commands::catalog_changes_are_audited",
+    /// Counts the licenses of a search, lets others run, then creates a job with those that match by then.
+    CountsJobLicensesFirst => "bulk_jobs::searches::racing_jobs_have_the_expected_number",
+    /// Completes the job of a plan without a look for licenses that were sold meanwhile.
+    ForgetsLateSales => "bulk_jobs::plans::plan_job_finds_licenses_sold_meanwhile",
+    /// Does not store that an endpoint leaves out events of jobs.
+    ForgetsSkippedEvents => "webhooks::deliveries::endpoint_leaves_out_events_of_jobs",
+    /// Erases a customer without the reasons of jobs.
+    KeepsReasonsOfJobs => "audit::erasure::reasons_of_jobs_are_erased",
     /// Creates licenses without their trial claims.
     ForgetsTrialsOfCreates => "licenses::trials::trial_is_issued_once_per_customer",
     /// Writes the change of a command without its trial claims.

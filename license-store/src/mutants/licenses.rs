@@ -11,6 +11,7 @@ use license_core::validation::{Claim, HeldSlots, LicenseSnapshot};
 
 use super::{Flaw, Mutant, gap, tamper};
 use crate::Result;
+use crate::memory::Data;
 
 /// A license, a command on it, and its context.
 pub(super) type ExecuteCall<'a> = (&'a LicenseId, &'a Command, &'a CommandContext);
@@ -63,6 +64,17 @@ impl Mutant {
             (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
                 changes.former_customer = None;
             }),
+            (Flaw::KeepsReasonsOfJobs, Command::EraseCustomer(_)) => {
+                let jobs =
+                    |data: &Data| data.jobs.values().map(|entry| entry.job.clone()).collect::<Vec<_>>();
+                let before = jobs(&self.inner.data());
+                let outcome = forward().await?;
+                let mut data = self.inner.data();
+                for job in before {
+                    data.jobs.entry(job.id.clone()).and_modify(|entry| entry.job = job);
+                }
+                Ok(outcome)
+            }
             (Flaw::RestartsTerms, Command::Activate(_)) => {
                 let not_started = |_: &LicenseRecord, view: &mut View| view.license.term.started_at = None;
                 self.spoiled(call, not_started, |_| {})

@@ -187,11 +187,13 @@ impl Layer for Mutant {
         command: &EndpointCommand,
         context: &EndpointContext,
     ) -> Result<EndpointOutcome> {
-        let mut context = context.clone();
-        if self.flaw == Flaw::ForgetsAuditOfEndpoints {
-            context.by = None;
+        let (mut command, mut context) = (command.clone(), context.clone());
+        match (self.flaw, &mut command) {
+            (Flaw::ForgetsAuditOfEndpoints, _) => context.by = None,
+            (Flaw::ForgetsSkippedEvents, EndpointCommand::Set(settings)) => settings.skip_job_events = false,
+            _ => {}
         }
-        self.inner.execute_endpoint(id, command, &context).await
+        self.inner.execute_endpoint(id, &command, &context).await
     }
 
     async fn lease_deliveries(&self, request: &LeaseRequest) -> Result<LeasedDeliveries> {
@@ -336,6 +338,20 @@ impl Layer for Mutant {
         Ok(outcome)
     }
 
+    async fn create_job(&self, new: &NewBulkJob, licenses: &JobLicenses) -> Result<CreatedJob> {
+        if let (Flaw::CountsJobLicensesFirst, JobLicenses::Search { filter, expect }) = (self.flaw, licenses)
+        {
+            let matched = self.inner.count_matches(filter, new.created_at, u64::MAX).await?;
+            if matched != *expect {
+                return Ok(CreatedJob::CountDiffers { matched });
+            }
+            gap().await;
+            let ids = self.inner.data().matching(filter, new.created_at).cloned().collect();
+            return self.inner.create_job(new, &JobLicenses::Ids(ids)).await;
+        }
+        self.inner.create_job(new, licenses).await
+    }
+
     async fn settle_job_step(
         &self,
         id: &BulkJobId,
@@ -347,7 +363,18 @@ impl Layer for Mutant {
                 job.licenses.entry(license.clone()).and_modify(|outcome| *outcome = None);
             }
         }
-        self.inner.settle_job_step(id, outcomes, now).await
+        if self.flaw != Flaw::ForgetsLateSales {
+            return self.inner.settle_job_step(id, outcomes, now).await;
+        }
+        // No other action looks for licenses again.
+        let set = |action| {
+            let mut data = self.inner.data();
+            data.jobs.get_mut(id).map(|entry| std::mem::replace(&mut entry.job.action, action))
+        };
+        let action = set(BulkAction::Suspend);
+        self.inner.settle_job_step(id, outcomes, now).await?;
+        action.and_then(set);
+        Ok(())
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

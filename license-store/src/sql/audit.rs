@@ -32,6 +32,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let (email, pseudonym) = erasure.replacement();
         let values = values![email.as_str(), pseudonym.as_str(), id.as_str()];
         self.fetch(tx, &self.sql.audit.erase_of_license, values).await?;
+        self.erase_job_reasons(tx, id, i64::MAX).await?;
         self.erase_from_events(tx, id, erasure).await
     }
 
@@ -98,6 +99,7 @@ impl<D: Dialect> SqlDatabase<D> {
             let until = until.timestamp_micros();
             let values = values![email.as_str(), pseudonym.as_str(), id.as_str(), until];
             self.fetch(&mut tx, &sql.erase_former, values).await?;
+            self.erase_job_reasons(&mut tx, &id, until).await?;
             self.erase_from_events(&mut tx, &id, erasure).await?;
         }
         self.fetch(&mut tx, &sql.delete_former_customer, former).await?;

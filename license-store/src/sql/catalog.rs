@@ -66,7 +66,7 @@ impl<D: Dialect> SqlDatabase<D> {
     }
 
     async fn write_catalog(&self, tx: &mut Tx<D>, changes: &CatalogChanges) -> Result<()> {
-        let CatalogChanges { catalog, products, deleted_product, plans, versions, audit } = changes;
+        let CatalogChanges { catalog, products, deleted_product, plans, versions, audit, job } = changes;
         let sql = &self.sql.catalog;
         self.fetch(tx, &sql.set_revision, values![int(catalog.revision())]).await?;
         for product in products {
@@ -83,6 +83,9 @@ impl<D: Dialect> SqlDatabase<D> {
         }
         for entry in audit {
             self.insert_audit(tx, entry).await?;
+        }
+        if let Some(job) = job {
+            self.create_plan_job(tx, job).await?;
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn is_one_of_hex(column: &str, n: u8) -> String;
     /// The bytes of a text in hex.
     fn unhex(text: &str) -> String;
+    /// The text member called `name` of the JSON object in `column`; `NULL` if it has none.
+    fn text_member(column: &str, name: &str) -> String;
     /// A JSON array, as text, with an array of these columns for each row of `select`.
     fn json_rows(columns: &str, select: &str) -> String;
 
@@ -70,6 +72,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// planner chose the opposite join order, it would scan the table. Returns the text after `FROM`, which
     /// ends with a condition.
     fn looked_up(each: &str, table: &str, columns: &str, condition: &str) -> String;
+
+    /// Begins a statement that explains the plan of another one, and the column of its answer.
+    const EXPLAIN: (&'static str, &'static str);
 
     /// Runs a statement and returns its rows.
     fn fetch(

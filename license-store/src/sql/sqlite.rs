@@ -129,6 +129,10 @@ impl Dialect for Sqlite {
         format!("unhex({text})")
     }
 
+    fn text_member(column: &str, name: &str) -> String {
+        format!("({column} ->> '{name}')")
+    }
+
     fn json_rows(columns: &str, select: &str) -> String {
         format!("(SELECT json_group_array(json_array({columns})) FROM ({select}))")
     }
@@ -137,6 +141,8 @@ impl Dialect for Sqlite {
         // The planner does not reorder a CROSS JOIN.
         format!("{each} CROSS JOIN {table} WHERE {condition}")
     }
+
+    const EXPLAIN: (&'static str, &'static str) = ("EXPLAIN QUERY PLAN", "detail");
 
     async fn fetch(
         &self,

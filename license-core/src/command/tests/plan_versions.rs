@@ -90,6 +90,38 @@ fn naming_the_plan_moves_to_the_current_version() {
 }
 
 #[test]
+fn applied_version_keeps_overrides_and_expiry() {
+    let apply = |version| Command::ApplyPlan { plan: "pro".to_owned(), version };
+    let license = change(&first_version(), LicensePatch::default().max_devices(6)).unwrap();
+    let moved = run(&license, &apply(2)).unwrap();
+    assert_eq!((moved.plan_version, limits_of(&moved)), (2, (Some(5), Some(6))));
+    // Also if the new version has the same limit: a later version can have another.
+    assert_eq!(moved.overrides, Overrides { max_domains: false, max_devices: true });
+    assert_eq!((moved.expires_at, moved.version), (license.expires_at, license.version + 1));
+    for (version, unchanged) in [(2, &moved), (1, &moved)] {
+        assert_eq!(run(unchanged, &apply(version)).unwrap(), moved, "no license goes back");
+    }
+    assert_eq!(run(&license, &apply(3)).unwrap_err().code(), DenialCode::PlanUnknown);
+    let elsewhere = License { plan: "old".to_owned(), ..license.clone() };
+    assert_eq!(run(&elsewhere, &apply(2)).unwrap(), elsewhere, "it has left the plan");
+    let revoked = run(&license, &Command::Revoke).unwrap();
+    assert_eq!(run(&revoked, &apply(2)).unwrap_err(), Denial::Revoked);
+}
+
+#[test]
+fn applied_version_may_have_fewer_devices_than_are_in_use() {
+    let mut license = first_version();
+    (license.plan_version, license.max_devices, license.devices_used) = (1, Limit::AtMost(9), 8);
+    let moved = run(&license, &Command::ApplyPlan { plan: "pro".to_owned(), version: 2 }).unwrap();
+    assert_eq!(
+        (moved.max_devices, moved.devices_used),
+        (Limit::AtMost(6), 8),
+        "as with a change of the plan"
+    );
+    assert_eq!(change(&license, LicensePatch::default().plan("pro")).unwrap().max_devices, Limit::AtMost(6));
+}
+
+#[test]
 fn limit_of_the_plan_is_no_override() {
     let license = first_version();
     let same = change(&license, LicensePatch::default().max_devices(2)).unwrap();

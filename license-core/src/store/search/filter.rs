@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::query::SearchSort;
+use super::sort::SearchSort;
 use crate::domain::DomainName;
 use crate::key::KeyDigest;
 use crate::license::{Binding, CustomerEmail, EmailDomain, EmailPrefix, ExternalId, Fingerprint, Status};

@@ -5,47 +5,10 @@ use std::cmp::Ordering;
 use chrono::{DateTime, Utc};
 
 use super::filter::SearchFilter;
+use super::sort::SearchSort;
 use crate::license::{License, LicenseDetail, LicenseId};
 use crate::limits;
 use crate::store::{LicenseRecord, Page, PageRequest};
-use crate::text_enum::text_enum;
-
-text_enum! {
-    /// The order of found licenses. Ids follow the time of creation.
-    SearchSort {
-        /// By descending id.
-        NewestFirst = "-created_at",
-        /// By ascending id.
-        OldestFirst = "created_at",
-        /// By end of the term, earliest first; perpetual licenses last.
-        EarliestEnd = "expires_at",
-        /// By end of the term, latest first; perpetual licenses first.
-        LatestEnd = "-expires_at",
-    }
-}
-
-impl SearchSort {
-    /// Returns whether licenses are sorted by the end of their term.
-    #[must_use]
-    pub fn is_by_end(self) -> bool {
-        matches!(self, Self::EarliestEnd | Self::LatestEnd)
-    }
-
-    /// Returns whether the order is descending.
-    #[must_use]
-    pub fn is_descending(self) -> bool {
-        matches!(self, Self::NewestFirst | Self::LatestEnd)
-    }
-
-    /// Compares two positions in this order.
-    fn compare(self, a: &SearchCursor, b: &SearchCursor) -> Ordering {
-        // A perpetual license ends after all others.
-        let end = |one: &SearchCursor| (one.expires_at.is_none(), one.expires_at);
-        let by_end = if self.is_by_end() { end(a).cmp(&end(b)) } else { Ordering::Equal };
-        let order = by_end.then_with(|| a.id.cmp(&b.id));
-        if self.is_descending() { order.reverse() } else { order }
-    }
-}
 
 /// The position of a license in a sorted list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +17,17 @@ pub struct SearchCursor {
     pub expires_at: Option<DateTime<Utc>>,
     /// Its id.
     pub id: LicenseId,
+}
+
+impl SearchCursor {
+    /// Compares two positions in the order of a sort.
+    fn compare(&self, other: &Self, sort: SearchSort) -> Ordering {
+        // A perpetual license ends after all others.
+        let end = |one: &Self| (one.expires_at.is_none(), one.expires_at);
+        let by_end = if sort.is_by_end() { end(self).cmp(&end(other)) } else { Ordering::Equal };
+        let order = by_end.then_with(|| self.id.cmp(&other.id));
+        if sort.is_descending() { order.reverse() } else { order }
+    }
 }
 
 impl From<&License> for SearchCursor {
@@ -121,10 +95,10 @@ impl SearchPage {
             matching.map(|record| (SearchCursor::from(&**record.license()), record)).collect();
         let total = count.then(|| SearchTotal::of(found.len() as u64));
         let is_after = |position: &SearchCursor| {
-            page.after.as_ref().is_none_or(|after| sort.compare(position, after) == Ordering::Greater)
+            page.after.as_ref().is_none_or(|after| position.compare(after, *sort) == Ordering::Greater)
         };
         found.retain(|(position, _)| is_after(position));
-        found.sort_by(|(a, _), (b, _)| sort.compare(a, b));
+        found.sort_by(|(a, _), (b, _)| a.compare(b, *sort));
         let items =
             found.into_iter().take(page.limit as usize + 1).map(|(_, record)| record.detail()).collect();
         let page = Page::from_one_more(items, page.limit, |detail: &LicenseDetail| detail.into());

@@ -8,8 +8,12 @@ fn now() -> DateTime<Utc> {
 }
 
 fn endpoint() -> Endpoint {
-    let settings =
-        EndpointSettings { url: "https://a".to_owned(), events: EventSelection::All, description: None };
+    let settings = EndpointSettings {
+        url: "https://a".to_owned(),
+        events: EventSelection::All,
+        description: None,
+        skip_job_events: false,
+    };
     Endpoint::new(EndpointId::parse("whe_1").unwrap(), settings, SealedSecret::from_bytes(vec![1]), now())
 }
 

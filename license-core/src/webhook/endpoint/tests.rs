@@ -17,7 +17,12 @@ fn now() -> DateTime<Utc> {
 
 fn settings(types: &[&str]) -> EndpointSettings {
     let events = EventSelection::parse(types.iter().copied()).unwrap();
-    EndpointSettings { url: "https://example.com/secret-path".to_owned(), events, description: None }
+    EndpointSettings {
+        url: "https://example.com/secret-path".to_owned(),
+        events,
+        description: None,
+        skip_job_events: false,
+    }
 }
 
 fn endpoint(id: &str, types: &[&str]) -> Endpoint {
@@ -61,11 +66,18 @@ fn enabled_endpoint_receives_selected_events() {
         (EventType::EndpointTest, &test("whe_1"), true, false),
         (EventType::EndpointTest, &test("whe_2"), false, true),
     ] {
-        assert_eq!((one.wants(event_type, subject), all.wants(event_type, subject)), (of_one, of_all));
+        let wants = |endpoint: &Endpoint, of_job| endpoint.wants(event_type, subject, of_job);
+        for of_job in [false, true] {
+            assert_eq!((wants(&one, of_job), wants(&all, of_job)), (of_one, of_all));
+        }
+        let mut others = all.clone();
+        others.settings.skip_job_events = true;
+        let is_test = event_type == EventType::EndpointTest;
+        assert_eq!((wants(&others, false), wants(&others, true)), (of_all, of_all && is_test));
     }
     let disabled = decide(&all, &EndpointCommand::Disable).unwrap().endpoint;
-    assert!(!disabled.wants(EventType::LicenseCreated, &license));
-    assert!(disabled.selects(EventType::LicenseCreated, &license));
+    assert!(!disabled.wants(EventType::LicenseCreated, &license, false));
+    assert!(disabled.selects(EventType::LicenseCreated, &license, false));
 }
 
 #[test]
@@ -142,6 +154,7 @@ fn settings_are_checked_at_the_edge_and_one_past() {
     let of = |url: usize, description: usize| EndpointSettings {
         url: "u".repeat(url),
         description: Some("d".repeat(description)),
+        skip_job_events: false,
         ..settings(&["*"])
     };
     let (url, description) = (limits::ENDPOINT_URL_BYTES, limits::ENDPOINT_DESCRIPTION_BYTES);

@@ -1,5 +1,7 @@
 //! Cases for `erase_customer`.
 
+use license_core::bulk::{BulkAction, BulkJobId, CreatedJob, LicenseOutcome, NewBulkJob};
+
 use super::entries::{actor, all_entries, ask_as};
 use crate::conformance::events::positions::assign_all;
 use crate::conformance::prelude::*;
@@ -126,6 +128,59 @@ pub async fn former_customer_is_erased_without_audit(Handles { store, other, .. 
         for kept in ["other@example.com", "b@example.com", "B-19", "B-21", "x@erased.invalid"] {
             assert!(text.contains(kept), "{kept} is gone: {text}");
         }
+    }
+}
+
+/// The reason of a bulk job goes with the customer of one of its licenses, also from the audit. It goes with the
+/// licenses of an old job too, because no erasure would find it then.
+pub async fn reasons_of_jobs_are_erased(Handles { store, other, .. }: &Handles) {
+    let Some(jobs) = &store.bulk_jobs else { return };
+    let erasure = Erasure { email: email("me@example.com"), pseudonym: email("x@erased.invalid") };
+    let issue_to = async |customer: &str| {
+        let customer_email = Some(email(customer));
+        issue(store, &LicenseSpec { customer_email, ..spec("small") }).await.id
+    };
+    let (mine, given) = (issue_to("me@example.com").await, issue_to("me@example.com").await);
+    let not_mine = issue_to("b@example.com").await;
+    let give = LicensePatch { customer_email: Some(Some(email("b@example.com"))), ..Default::default() };
+    let create = async |number: u32, reason: &str, licenses: &[&LicenseId]| {
+        let new = NewBulkJob {
+            id: BulkJobId::parse(&format!("job_{number}")).expect("an id"),
+            action: BulkAction::Suspend,
+            created_at: at(i64::from(number)),
+            by: Some(actor()),
+            idempotency: None,
+            reason: Reason::parse(reason).ok(),
+        };
+        let licenses = JobLicenses::Ids(licenses.iter().map(|id| (*id).clone()).collect());
+        assert_eq!(ok!(jobs.create_job(&new, &licenses)), CreatedJob::New);
+        new.id
+    };
+    let erased = create(10, "Ann left", &[&mine, &not_mine]).await;
+    let before = create(20, "Ann gave it", &[&given]).await;
+    let pruned = create(30, "Bob left", &[&not_mine]).await;
+    let kept = create(40, "Bob paid", &[&not_mine]).await;
+    // Given away at 60.
+    ask_as(store, &given, &Command::Change(give), None).await;
+    let after = create(70, "Cid took it", &[&given]).await;
+    ok!(jobs.settle_job_step(&pruned, &[(not_mine.clone(), LicenseOutcome::Done)], at(50)));
+
+    ask_as(store, &mine, &Command::EraseCustomer(erasure.clone()), None).await;
+    let entry = AuditEntry::of_erasure(&erasure, 1, &actor(), at(101));
+    ok!(store.audit().erase_customer(&erasure, &entry));
+    // Licenses are deleted one by one, and the reason with the first.
+    ok!(jobs.prune_jobs(at(60), 1));
+    let mut text = format!("{:?}", all_entries(other.audit()).await);
+    for (id, has_reason) in [(erased, false), (before, false), (pruned, false), (kept, true), (after, true)] {
+        let job = ok!(other.bulk_jobs().get_job(&id)).expect("the job");
+        assert_eq!(job.reason.is_some(), has_reason, "{job:?}");
+        text += &format!("{job:?}");
+    }
+    for trace in ["Ann left", "Ann gave it", "Bob left"] {
+        assert!(!text.contains(trace), "{trace} is left: {text}");
+    }
+    for kept in ["Bob paid", "Cid took it"] {
+        assert_eq!(text.matches(kept).count(), 2, "{kept}, of the job and of the audit: {text}");
     }
 }
 

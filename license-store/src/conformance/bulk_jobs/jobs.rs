@@ -11,7 +11,7 @@ use crate::conformance::prelude::*;
 const DONE: LicenseOutcome = LicenseOutcome::Done;
 const DENIED: LicenseOutcome = LicenseOutcome::Denied(DenialCode::LicenseRevoked);
 
-fn job_id(number: u32) -> BulkJobId {
+pub(super) fn job_id(number: u32) -> BulkJobId {
     BulkJobId::parse(&format!("job_{number:03}")).expect("an id")
 }
 
@@ -19,25 +19,30 @@ fn license(number: u32) -> LicenseId {
     LicenseId::parse(&format!("lic_{number:03}")).expect("an id")
 }
 
-/// A job with this number on the licenses 1 to `licenses`. The store does not check whether they exist.
-fn new_job(number: u32, licenses: u32) -> NewBulkJob {
+/// A job with this number.
+pub(super) fn new_job(number: u32) -> NewBulkJob {
     NewBulkJob {
         id: job_id(number),
         action: BulkAction::MovePlan { plan: "small".to_owned() },
-        licenses: (1..=licenses).map(license).collect(),
         created_at: at(number.into()),
         by: Some(actor()),
         idempotency: None,
+        reason: Reason::parse("chargeback of 'June' ü").ok(),
     }
 }
 
+/// The licenses 1 to `count`. The store does not check whether they exist.
+fn ids(count: u32) -> JobLicenses {
+    JobLicenses::Ids((1..=count).map(license).collect())
+}
+
 async fn create(store: &Handle, number: u32, licenses: u32) -> NewBulkJob {
-    let new = new_job(number, licenses);
-    assert_eq!(ok!(store.bulk_jobs().create_job(&new)), CreatedJob::New);
+    let new = new_job(number);
+    assert_eq!(ok!(store.bulk_jobs().create_job(&new, &ids(licenses))), CreatedJob::New);
     new
 }
 
-async fn get(store: &Handle, number: u32) -> BulkJob {
+pub(super) async fn get(store: &Handle, number: u32) -> BulkJob {
     ok!(store.bulk_jobs().get_job(&job_id(number))).expect("the job exists")
 }
 
@@ -53,7 +58,7 @@ fn progress<const N: usize>(open: u64, outcomes: [(LicenseOutcome, u64); N]) -> 
 /// Every handle reads each field of a job, and its next licenses. A job without licenses is completed.
 pub async fn job_is_stored_unchanged(Handles { store, other, .. }: &Handles) {
     let new = create(store, 1, 3).await;
-    let NewBulkJob { id, action, licenses, created_at, by, .. } = new.clone();
+    let NewBulkJob { id, action, created_at, by, idempotency: _, reason } = new.clone();
     let expected = BulkJob {
         id: id.clone(),
         action: action.clone(),
@@ -62,31 +67,31 @@ pub async fn job_is_stored_unchanged(Handles { store, other, .. }: &Handles) {
         finished_at: None,
         by: by.clone(),
         progress: progress(3, []),
+        reason: reason.clone(),
     };
     for store in [store, other] {
         assert_eq!(get(store, 1).await, expected);
         let step = ok!(store.bulk_jobs().next_job_step(None, 2));
-        let licenses = licenses[..2].to_vec();
-        assert_eq!(
-            step,
-            Some(BulkJobStep { id: id.clone(), action: action.clone(), by: by.clone(), licenses })
-        );
+        let licenses = vec![license(1), license(2)];
+        let (id, action, by, reason) = (id.clone(), action.clone(), by.clone(), reason.clone());
+        assert_eq!(step, Some(BulkJobStep { id, action, by, licenses, reason }));
     }
     assert_eq!(ok!(store.bulk_jobs().get_job(&job_id(9))), None);
     if let Some(audit) = &store.audit {
-        assert_eq!(all_entries(&**audit).await, [new.audit().expect("an entry")]);
+        assert_eq!(all_entries(&**audit).await, [new.audit(3).expect("an entry")]);
     }
-    let empty = NewBulkJob { by: None, ..new_job(2, 0) };
-    ok!(store.bulk_jobs().create_job(&empty));
+    let empty = NewBulkJob { by: None, reason: None, ..new_job(2) };
+    ok!(store.bulk_jobs().create_job(&empty, &ids(0)));
     let empty = get(store, 2).await;
     let finished = (empty.status, empty.finished_at, empty.by, empty.progress.total());
     assert_eq!(finished, (BulkJobStatus::Completed, Some(at(2)), None, 0));
+    assert_eq!(empty.reason, None);
 }
 
 /// An id is used once.
 pub async fn taken_job_id_is_rejected(Handles { store, .. }: &Handles) {
     create(store, 1, 3).await;
-    assert_error!(store.bulk_jobs().create_job(&new_job(1, 2)).await, AlreadyExists);
+    assert_error!(store.bulk_jobs().create_job(&new_job(1), &ids(2)).await, AlreadyExists);
     assert_eq!(get(store, 1).await.progress, progress(3, []));
 }
 
@@ -96,8 +101,8 @@ pub async fn one_job_per_idempotency_key_wins(Handles { both: handles, .. }: &Ha
     let asked = Idempotency { key: IdempotencyDigest::from_bytes([1; 32]), request: [2; 32] };
     let created = race(handles, 12, |task, store| async move {
         let number = u32::try_from(task).expect("few");
-        let new = NewBulkJob { idempotency: Some(asked), ..new_job(number, 3) };
-        (new.id.clone(), ok!(store.bulk_jobs().create_job(&new)))
+        let new = NewBulkJob { idempotency: Some(asked), ..new_job(number) };
+        (new.id.clone(), ok!(store.bulk_jobs().create_job(&new, &ids(3))))
     })
     .await;
     let new: Vec<_> = created.iter().filter(|(_, created)| *created == CreatedJob::New).collect();
@@ -105,8 +110,8 @@ pub async fn one_job_per_idempotency_key_wins(Handles { both: handles, .. }: &Ha
     let first = CreatedJob::Existing(new[0].0.clone());
     assert!(created.iter().all(|(_, created)| *created == CreatedJob::New || *created == first));
     let other = Idempotency { request: [3; 32], ..asked };
-    let new = NewBulkJob { idempotency: Some(other), ..new_job(99, 3) };
-    assert_eq!(ok!(handles[0].bulk_jobs().create_job(&new)), CreatedJob::KeyReused);
+    let new = NewBulkJob { idempotency: Some(other), ..new_job(99) };
+    assert_eq!(ok!(handles[0].bulk_jobs().create_job(&new, &ids(3))), CreatedJob::KeyReused);
     assert_eq!(ok!(handles[1].bulk_jobs().get_job(&job_id(99))), None);
 }
 

@@ -8,7 +8,7 @@ use license_core::catalog_command::{
 use crate::conformance::audit::entries::{actor, all_entries};
 use crate::conformance::prelude::*;
 
-pub(super) fn catalog_context() -> CatalogContext {
+pub(in crate::conformance) fn catalog_context() -> CatalogContext {
     CatalogContext { now: at(60), expected_revision: None, by: None, repeatable: false }
 }
 
@@ -21,7 +21,7 @@ pub(super) fn change(name: &str, field: &str, value: u32) -> CatalogCommand {
 }
 
 /// Executes a command that is allowed, and returns the catalog after it.
-pub(super) async fn changed(store: &Handle, command: &CatalogCommand) -> Arc<PlanCatalog> {
+pub(in crate::conformance) async fn changed(store: &Handle, command: &CatalogCommand) -> Arc<PlanCatalog> {
     match ok!(store.catalog().execute_catalog(command, &catalog_context())) {
         CatalogOutcome::Done { after, .. } => after,
         other => panic!("{command:?} is done, not {other:?}"),
@@ -29,7 +29,7 @@ pub(super) async fn changed(store: &Handle, command: &CatalogCommand) -> Arc<Pla
 }
 
 /// Loads the catalog.
-pub(super) async fn loaded(store: &Handle) -> PlanCatalog {
+pub(in crate::conformance) async fn loaded(store: &Handle) -> PlanCatalog {
     ok!(store.catalog().load_catalog(u64::MAX)).expect("a catalog of another revision")
 }
 

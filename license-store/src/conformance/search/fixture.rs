@@ -37,6 +37,8 @@ pub(super) async fn assert_found(
     assert_eq!(found, expected_ids, "{:?}", query.filter);
     let total_expected = SearchTotal { count: expected.len() as u64, exact: true };
     assert_eq!(total, Some(total_expected), "the total of {:?}", query.filter);
+    let count = ok!(stores.other.search().count_matches(&query.filter, query.at, 100));
+    assert_eq!(count, total_expected.count, "the count of {:?}", query.filter);
 }
 
 /// Issues five licenses, oldest first, and returns their ids.

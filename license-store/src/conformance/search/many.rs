@@ -48,6 +48,10 @@ pub async fn many_licenses_are_counted_and_found(Handles { store, other, .. }: &
     let Some(ids) = import_many(store, &rare).await else { return };
     assert_bounded(other, &ids).await;
     assert_rare_found(other, &ids, rare).await;
+    let all = SearchFilter { plan: Some("open".to_owned()), ..SearchFilter::default() };
+    for (limit, expected) in [(0, 0), (20, 20), (MANY - 3, MANY - 3), (MANY, MANY - 3)] {
+        assert_eq!(ok!(other.search().count_matches(&all, at(1_000), limit)), expected);
+    }
 }
 
 async fn assert_bounded(other: &Handle, ids: &[LicenseId]) {

@@ -1,5 +1,7 @@
 //! Cases for deliveries: their attempts, replays and retention.
 
+use license_core::bulk::BulkJobId;
+
 use super::endpoints::{execute, register};
 use super::leases::{TOKEN, endpoint_with_events, lease, request, sequences, settle, statuses, with_events};
 use crate::conformance::events::positions::assign_all;
@@ -22,6 +24,38 @@ pub async fn endpoints_receive_chosen_events(Handles { store, .. }: &Handles) {
     assert_eq!(to_some.event.data["license"]["status"], "suspended", "the event as it was written");
     assert_eq!(to_some.endpoint, some);
     assert_eq!(to_some.delivery.due_at, Some(at(120)), "the end of the lease");
+}
+
+/// An endpoint that leaves out events of bulk jobs gets all others, in order, and no replay brings them.
+pub async fn endpoint_leaves_out_events_of_jobs(Handles { store, .. }: &Handles) {
+    let (all, some) = (register(store, &["*"]).await, register(store, &["*"]).await);
+    let settings = EndpointSettings { skip_job_events: true, ..some.settings.clone() };
+    execute(store, &some.id, &EndpointCommand::Set(settings)).await;
+    // Metadata with the same name is no job.
+    let metadata = Metadata::from_json(json!({ "job": "job_1" })).expect("metadata");
+    let license = issue(store, &LicenseSpec { metadata, ..spec("small") }).await;
+    let of_job = CommandContext { job: BulkJobId::parse("job_1").ok(), ..context(at(60)) };
+    ask_in(store, &license.id, &Command::Suspend, &of_job).await.expect("active");
+    ask(store, &license.id, &Command::Reinstate).await.expect("suspended");
+    assign_all(store).await;
+    let replay =
+        Replay { endpoint_id: some.id.clone(), since: at(0), after: 0, limit: 10, now: at(80), audit: None };
+    assert_eq!(ok!(store.webhooks().replay_since(&replay)), Replayed { count: 2, next: None });
+    for (endpoint, expected) in [(&all, [1, 2, 3].as_slice()), (&some, &[1, 3])] {
+        let page = ok!(store.webhooks().list_deliveries(&endpoint.id, None, &PageRequest::default()));
+        let numbers: Vec<_> = page.items.iter().rev().map(|item| item.delivery.event_id.sequence()).collect();
+        assert_eq!(numbers, expected);
+        for sequence in expected {
+            let taken = lease(store, &request(90, TOKEN)).await;
+            let first = taken.iter().find(|taken| taken.endpoint.id == endpoint.id).expect("the next");
+            assert_eq!(first.event.sequence, *sequence);
+            settle(store, first, (90, TOKEN, 200)).await;
+            let rest = taken.iter().filter(|taken| taken.endpoint.id != endpoint.id);
+            for other in rest {
+                ok!(store.webhooks().return_delivery(&other.delivery, TOKEN, at(90)));
+            }
+        }
+    }
 }
 
 /// Attempts are stored with their answers. Deliveries are listed by status, in pages, newest first.

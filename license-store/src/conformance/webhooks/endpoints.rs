@@ -12,6 +12,7 @@ pub(super) fn new_endpoint(types: &[&str]) -> Endpoint {
         url: "https://example.com/hook?a='b'".to_owned(),
         events: EventSelection::parse(types.iter().copied()).expect("types"),
         description: None,
+        skip_job_events: false,
     };
     Endpoint::new(id.expect("an id"), settings, SealedSecret::from_bytes(vec![0, 1, 0xff]), at(0))
 }
@@ -47,6 +48,7 @@ pub async fn every_endpoint_field_is_stored(Handles { store, other, .. }: &Handl
         url: "https://bücher.de/".to_owned(),
         events: EventSelection::All,
         description: Some("ü 'quoted'".to_owned()),
+        skip_job_events: true,
     };
     let secret = SealedSecret::from_bytes(vec![7; 90]);
     for asked in [

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use license_core::access::{Actor, AuditFilter, Principal};
 use license_core::bulk::{BulkAction, BulkJob, BulkJobStatus, LicenseOutcome};
+use license_core::catalog::{Limit, PlanPatch};
 use license_core::command::IdempotencyKey;
 use license_core::error::ServiceError;
 use license_core::event::EventType;
-use license_core::license::LicenseId;
+use license_core::license::{Fingerprint, LicenseId, Reason};
 use license_core::limits;
-use license_core::store::PageRequest;
+use license_core::service::BulkRequest;
+use license_core::store::{JobLicenses, PageRequest, SearchFilter};
 use license_core::{Denial, Plan, PlanCatalog, Secret, ValidateRequest};
 use tokio::time::sleep;
 
@@ -24,6 +27,14 @@ fn key() -> IdempotencyKey {
 
 fn actor() -> Actor {
     Actor::new(Principal::Named("support".to_owned()))
+}
+
+fn on_ids(action: BulkAction, ids: &[LicenseId]) -> BulkRequest {
+    BulkRequest { action, licenses: JobLicenses::Ids(ids.to_vec()), reason: None }
+}
+
+fn of_plan(plan: &str) -> SearchFilter {
+    SearchFilter { plan: Some(plan.to_owned()), ..SearchFilter::default() }
 }
 
 async fn issue(engine: &Engine, count: usize) -> Vec<LicenseId> {
@@ -55,7 +66,7 @@ async fn job_of_two_nodes_renews_each_license_once() {
     engine.licenses.revoke(&ids[3]).await.expect("revoked");
     ids.push(LicenseId::parse("lic_unknown").expect("an id"));
     ids.push(ids[0].clone());
-    let job = engine.bulk.create(BulkAction::Renew, ids.clone(), Some(&actor()), Some(&key())).await;
+    let job = engine.bulk.create(on_ids(BulkAction::Renew, &ids), Some(&actor()), Some(&key())).await;
     let job = finished(&other, &job.expect("a job").job).await;
     assert_eq!(job.status, BulkJobStatus::Completed);
     let counts = (job.progress.total(), job.progress.count(LicenseOutcome::Done));
@@ -97,7 +108,7 @@ async fn interrupted_job_continues_without_a_second_effect() {
     let before = terms(&engine).await;
     // The node stops while the outcomes of the first step are being stored.
     let stopped = store.hold("settle_job_step");
-    let job = engine.bulk.create(BulkAction::Renew, ids.clone(), None, Some(&key())).await.expect("a job");
+    let job = engine.bulk.create(on_ids(BulkAction::Renew, &ids), None, Some(&key())).await.expect("a job");
     stopped.reached().await;
     engine.shutdown().await;
     let halfway = terms(&engine).await;
@@ -122,7 +133,7 @@ async fn completed_job_has_suspended_its_licenses() {
     let request = ValidateRequest { key: issued.key.reveal(), ..ValidateRequest::default() };
     assert!(engine.validate(&request).await.expect("a verdict").is_valid());
     let ids = vec![issued.detail.license.id.clone()];
-    let job = engine.bulk.create(BulkAction::Suspend, ids, None, None).await.expect("a job");
+    let job = engine.bulk.create(on_ids(BulkAction::Suspend, &ids), None, None).await.expect("a job");
     finished(&engine, &job.job).await;
     assert!(!engine.validate(&request).await.expect("a verdict").is_valid());
     engine.shutdown().await;
@@ -138,12 +149,111 @@ async fn job_survives_faults_of_the_store() {
     let ids = issue(&engine, 5).await;
     store.script("execute", [None, Some(Fault::Corrupt), Some(Fault::Unavailable), None]);
     store.script("settle_job_step", [Some(Fault::Unavailable)]);
-    let job = engine.bulk.create(BulkAction::Revoke, ids, None, None).await.expect("a job");
+    let job = engine.bulk.create(on_ids(BulkAction::Revoke, &ids), None, None).await.expect("a job");
     let progress = finished(&engine, &job.job).await.progress;
     // The outcome of the damaged license was lost with its step, and the license is readable again.
     assert_eq!((progress.count(LicenseOutcome::Done), progress.total()), (5, 5));
     assert_eq!(store.remaining(), 0, "every fault has struck");
     engine.shutdown().await;
+}
+
+/// A job by search gives its reason to each license, event and audit entry. Its dry run writes nothing.
+#[tokio::test(start_paused = true)]
+async fn job_by_search_gives_its_reason() {
+    let [engine, other] = nodes(&clock(), PlanCatalog::standard()).await;
+    let ids = issue(&engine, 12).await;
+    let licenses = JobLicenses::Search { filter: of_plan("starter"), expect: 12 };
+    let preview = engine.bulk.preview(licenses.clone(), Some(12)).await.expect("a preview");
+    assert_eq!((preview.matched, preview.sample.len()), (12, 10));
+    let reason = Reason::parse("chargeback").ok();
+    let request = BulkRequest { action: BulkAction::Suspend, licenses, reason: reason.clone() };
+    let job = engine.bulk.create(request.clone(), Some(&actor()), Some(&key())).await.expect("a job").job;
+    assert_eq!((job.progress.total(), &job.reason), (12, &reason));
+    let job = finished(&other, &job).await;
+    assert_eq!(job.progress.count(LicenseOutcome::Done), 12);
+    for id in &ids {
+        let license = engine.licenses.get(id).await.expect("a license").detail.license;
+        assert_eq!((license.state.as_str(), &license.state_reason), ("suspended", &reason));
+    }
+    let events = engine.events.after(0, 1_000).await.expect("events");
+    let suspended = events.iter().filter(|one| one.event.event_type == EventType::LicenseSuspended);
+    assert_eq!(suspended.filter(|one| one.event.data["reason"] == "chargeback").count(), 12);
+    let page = PageRequest { after: None, limit: 100 };
+    let audit = engine.access.audit(&AuditFilter::default(), &page).await.expect("the audit log").items;
+    let with_reason: Vec<_> = audit.iter().filter(|one| one.entry.reason == reason).collect();
+    let created = with_reason.iter().filter(|one| one.entry.action == "job.create").count();
+    assert_eq!((with_reason.len(), created), (13, 1));
+
+    // The same request, whatever matches by now; another filter, number or reason is another request.
+    let again = engine.bulk.create(request.clone(), Some(&actor()), Some(&key())).await.expect("the job");
+    assert_eq!((again.repeated, &again.job), (true, &job));
+    let search = |filter, expect| JobLicenses::Search { filter, expect };
+    let narrower = SearchFilter { fingerprint: Fingerprint::parse("d").ok(), ..of_plan("starter") };
+    for other in [
+        BulkRequest { licenses: search(narrower, 12), ..request.clone() },
+        BulkRequest { licenses: search(of_plan("starter"), 11), ..request.clone() },
+        BulkRequest { reason: None, ..request.clone() },
+        BulkRequest { licenses: JobLicenses::Ids(ids.clone()), ..request.clone() },
+    ] {
+        let error = engine.bulk.create(other, Some(&actor()), Some(&key())).await.expect_err("another");
+        assert!(matches!(error, ServiceError::Denied(Denial::KeyReused)), "{error}");
+    }
+    engine.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A job whose search finds more than a job takes is refused, whoever counts.
+#[tokio::test]
+async fn too_large_search_is_refused() {
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let secret = Secret::from_hex(&"5a".repeat(32)).expect("a secret");
+    let engine = Engine::builder(Arc::clone(&store) as _, &secret).start().await.expect("an engine");
+    let most = u64::from(limits::BULK_JOB_LICENSES);
+    let search = |expect| JobLicenses::Search { filter: of_plan("starter"), expect };
+    let request =
+        |expect| BulkRequest { action: BulkAction::Suspend, licenses: search(expect), reason: None };
+    let error = engine.bulk.create(request(most), None, None).await.expect_err("none match");
+    let ServiceError::JobCountDiffers { expect, matched } = error else { panic!("{error}") };
+    assert_eq!((expect, matched), (most, 0));
+    let error = engine.bulk.create(request(most + 1), None, None).await.expect_err("too many");
+    assert!(matches!(error, ServiceError::JobTooLarge), "{error}");
+    engine.shutdown().await;
+}
+
+/// A change of a plan for all moves its licenses on every node, by one event each. A license that was revoked
+/// meanwhile denies it.
+#[tokio::test(start_paused = true)]
+async fn changed_plan_moves_all_its_licenses() {
+    let clock = clock();
+    let [engine, other] = nodes(&clock, PlanCatalog::standard()).await;
+    let plan = Plan::new("pro").max_devices(3);
+    engine.catalog.create_plan(&plan).await.expect("a plan");
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(
+            engine.licenses.issue(&spec("pro"), None).await.expect("a license").detail.license.id.clone(),
+        );
+    }
+    let patch = PlanPatch::default().set("max_devices", 5);
+    let catalog = engine.catalog.by(&Arc::new(actor()));
+    let (plan, id) = catalog.change_plan_for_all("pro", patch, Some(1)).await.expect("changed");
+    engine.licenses.revoke(&ids[0]).await.expect("revoked");
+    assert_eq!(plan.current().version, 2);
+    clock.advance(TimeDelta::seconds(10));
+    let job = finished(&other, &engine.bulk.get(&id).await.expect("the job")).await;
+    assert_eq!((job.progress.total(), job.progress.count(LicenseOutcome::Done)), (20, 19));
+    assert_eq!(job.progress.denied().collect::<Vec<_>>(), [(Denial::Revoked.code(), 1)]);
+    for id in &ids[1..] {
+        let license = engine.licenses.get(id).await.expect("a license").detail.license;
+        assert_eq!((license.plan_version, license.max_devices), (2, Limit::AtMost(5)));
+    }
+    let events = engine.events.after(0, 1_000).await.expect("events");
+    let updated: Vec<_> =
+        events.iter().filter(|one| one.event.event_type == EventType::LicenseUpdated).collect();
+    assert_eq!(updated.len(), 19);
+    assert!(updated.iter().all(|one| one.event.data["job"] == id.as_str()));
+    engine.shutdown().await;
+    other.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,14 +262,22 @@ async fn invalid_job_is_rejected() {
     let [engine, other] = nodes(&clock(), plans).await;
     let ids = issue(&engine, 1).await;
     let create = async |action, ids: Vec<LicenseId>| {
-        engine.bulk.create(action, ids, None, None).await.expect_err("rejected")
+        engine.bulk.create(on_ids(action, &ids), None, None).await.expect_err("rejected")
     };
     let many = (0..=limits::BULK_JOB_LICENSES).map(|n| LicenseId::parse(&format!("lic_{n}")).expect("an id"));
     assert!(matches!(create(BulkAction::Suspend, Vec::new()).await, ServiceError::JobLicenses { count: 0 }));
     assert!(matches!(create(BulkAction::Suspend, many.collect()).await, ServiceError::JobLicenses { .. }));
     assert!(matches!(create(BulkAction::Renew, ids.clone()).await, ServiceError::IdempotencyKeyRequired));
     let plan = BulkAction::MovePlan { plan: "gone".to_owned() };
-    assert!(matches!(create(plan, ids).await, ServiceError::Denied(Denial::PlanUnknown { .. })));
+    assert!(matches!(create(plan, ids.clone()).await, ServiceError::Denied(Denial::PlanUnknown { .. })));
+    let apply = BulkAction::ApplyPlan { plan: "starter".to_owned(), version: 1 };
+    assert!(matches!(create(apply, ids).await, ServiceError::JobAction("apply_plan")));
+    let licenses = JobLicenses::Search { filter: SearchFilter::default(), expect: 1 };
+    let all = BulkRequest { action: BulkAction::Suspend, licenses: licenses.clone(), reason: None };
+    let error = engine.bulk.create(all, None, None).await.expect_err("rejected");
+    assert!(matches!(error, ServiceError::JobWithoutFilter), "{error}");
+    let error = engine.bulk.preview(licenses, None).await.expect_err("rejected");
+    assert!(matches!(error, ServiceError::JobWithoutFilter), "{error}");
     engine.shutdown().await;
     other.shutdown().await;
 }

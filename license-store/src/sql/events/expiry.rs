@@ -37,7 +37,7 @@ impl ExpiryBatch {
                 row.extend([last.into(), position.into()]);
                 events.push(Json::from(row));
                 let id = EventId::new(event.subject, event.sequence);
-                let wanting = endpoints.iter().filter(|one| one.wants(event.event_type, id.subject()));
+                let wanting = endpoints.iter().filter(|one| one.wants(event.event_type, id.subject(), false));
                 deliveries.extend(wanting.map(|one| delivery_row(&one.id, position, &id, now)));
             }
         }

@@ -71,11 +71,11 @@ impl<D: Dialect> SqlDatabase<D> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut types: BTreeMap<EventId, EventType> = BTreeMap::new();
+        let mut types: BTreeMap<EventId, (EventType, bool)> = BTreeMap::new();
         let mut order = Vec::with_capacity(rows.len());
         for row in rows.iter("events", "") {
             let (subject, sequence) = (row.subject()?, row.count("sequence")?);
-            types.insert(EventId::new(subject.clone(), sequence), row.event_type()?);
+            types.insert(EventId::new(subject.clone(), sequence), (row.event_type()?, row.is_of_job()?));
             order.push((subject, sequence, row.time("at")?));
         }
         position_order(&mut order);
@@ -88,8 +88,9 @@ impl<D: Dialect> SqlDatabase<D> {
             for (position, (subject, sequence, _)) in (last + 1..).zip(step) {
                 positions.push(json!([subject.as_str(), sequence, position]));
                 let id = EventId::new(subject.clone(), *sequence);
-                let Some(event_type) = types.get(&id) else { continue };
-                let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject()));
+                let Some((event_type, of_job)) = types.get(&id) else { continue };
+                let wanting =
+                    endpoints.iter().filter(|endpoint| endpoint.wants(*event_type, id.subject(), *of_job));
                 deliveries.extend(wanting.map(|endpoint| delivery_row(&endpoint.id, position, &id, now)));
             }
             let range = json!([[last, last + positions.len() as u64]]);

@@ -29,6 +29,7 @@ async fn check_created_endpoint<D: Dialect>(open: impl AsyncFn() -> SqlStore<D>)
             url: "https://example.com/".to_owned(),
             events: EventSelection::All,
             description: None,
+            skip_job_events: false,
         };
         let id = EndpointId::parse(&format!("whe_{number:020}")).expect("an id");
         let endpoint = Endpoint::new(id, settings, SealedSecret::from_bytes(vec![1]), now());

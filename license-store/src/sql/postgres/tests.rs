@@ -203,6 +203,16 @@ async fn validation_does_not_wait_for_lists() {
     assert!(found.expect("an answer").is_some());
 }
 
+/// A search with many parts has a high estimated cost, and takes less time than its compilation.
+#[tokio::test]
+async fn plans_of_lists_are_not_compiled() {
+    let Some(database) = TestDatabase::with_settings(&[("jit", "on")]).await else { return };
+    let store = PostgresStore::connect(&database.url(), &PostgresOptions::default()).await.expect("a store");
+    let mut list = store.database.begin_list().await.expect("a connection");
+    let jit: String = list.fetch_one("SHOW jit").await.expect("a setting").get(0);
+    assert_eq!(jit, "off");
+}
+
 #[test]
 fn debug_of_options_shows_no_url() {
     let url = Some("postgres://me:hunter2@db/licenses".to_owned());

@@ -22,6 +22,10 @@ impl<R: SqlRow> Reader<'_, R> {
         self.known("event_type", EventType::parse)
     }
 
+    pub(crate) fn is_of_job(&self) -> Result<bool> {
+        Ok(self.maybe_text("job")?.is_some())
+    }
+
     pub(crate) fn event(&self, subject: Subject) -> Result<Event> {
         Ok(Event {
             subject,

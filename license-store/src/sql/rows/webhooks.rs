@@ -47,6 +47,7 @@ impl<R: SqlRow> Reader<'_, R> {
                 events: self
                     .parse("event_types", types, |types| EventSelection::parse(types).map_err(unknown))?,
                 description: self.maybe_text("description")?,
+                skip_job_events: self.int("skip_job_events")? != 0,
             },
             state,
             secret: SealedSecret::from_bytes(self.bytes("secret")?),
@@ -117,10 +118,10 @@ pub(crate) fn attempt_rows(attempts: &[Attempt]) -> String {
 }
 
 /// The parameters of an endpoint, in the order of the columns.
-pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 16] {
+pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 17] {
     let Endpoint {
         id,
-        settings: EndpointSettings { url, events: _, description },
+        settings: EndpointSettings { url, events: _, description, skip_job_events },
         state,
         secret,
         previous_secret,
@@ -152,6 +153,7 @@ pub(crate) fn endpoint_values(endpoint: &Endpoint) -> [Value<'_>; 16] {
         micros(failing.map(|failing| failing.last_at)).into(),
         failing.map(|failing| failing.lasted.num_microseconds().unwrap_or(i64::MAX)).into(),
         int(*last_event).into(),
+        i64::from(*skip_job_events).into(),
     ]
 }
 

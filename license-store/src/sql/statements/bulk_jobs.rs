@@ -1,18 +1,24 @@
 //! SQL on bulk jobs.
 
-const JOB: &str = "id, action, plan, status, created_at, finished_at, actor_kind, actor_token, actor_name, request_id, address";
+const JOB: &str = "id, action, plan, status, created_at, finished_at, actor_kind, actor_token, actor_name, request_id, address, \
+    plan_version, reason";
 
 statements! {
     BulkJobStatements {
         insert: format!(
             "INSERT INTO bulk_jobs ({JOB}, idempotency_key, request) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING RETURNING id"
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING RETURNING id"
         ),
         find_by_key: "SELECT id, request FROM bulk_jobs WHERE idempotency_key = $1",
         insert_licenses: format!(
             "INSERT INTO bulk_job_licenses (job_id, license_id) SELECT $2, value ->> 0 FROM {}",
             D::items(1)
         ),
+        /// Adds the licenses of the plan `$2` with a version below `$3` that the job does not have yet.
+        insert_older:
+            "INSERT INTO bulk_job_licenses (job_id, license_id) SELECT $1, id FROM licenses \
+             WHERE plan = $2 AND plan_version < $3 AND state <> 'revoked' ON CONFLICT DO NOTHING",
+        count_licenses: "SELECT COUNT(*) AS n FROM bulk_job_licenses WHERE job_id = $1",
         /// A job with the number of its licenses by outcome.
         get: format!(
             "SELECT {JOB}, {} AS outcomes FROM bulk_jobs WHERE id = $1",
@@ -21,7 +27,7 @@ statements! {
                 "SELECT outcome, COUNT(*) AS licenses FROM bulk_job_licenses WHERE job_id = bulk_jobs.id GROUP BY outcome"
             )
         ),
-        lock: format!("SELECT status FROM bulk_jobs WHERE id = $1{}", D::FOR_UPDATE),
+        lock: format!("SELECT status, action, plan, plan_version, created_at FROM bulk_jobs WHERE id = $1{}", D::FOR_UPDATE),
         finish: "UPDATE bulk_jobs SET status = $2, finished_at = $3 WHERE id = $1",
         /// The running job after `$1`, with its next licenses, at most `$2`.
         next_step: format!(
@@ -42,11 +48,21 @@ statements! {
         ),
         any_open: "SELECT license_id FROM bulk_job_licenses WHERE job_id = $1 AND outcome IS NULL LIMIT 1",
         /// The job that finished first, if that was before `$1`.
-        first_finished: "SELECT id FROM bulk_jobs WHERE finished_at < $1 ORDER BY finished_at LIMIT 1",
+        first_finished: "SELECT id, created_at FROM bulk_jobs WHERE finished_at < $1 ORDER BY finished_at LIMIT 1",
         delete_licenses:
             "DELETE FROM bulk_job_licenses WHERE job_id = $1 AND license_id IN \
              (SELECT license_id FROM bulk_job_licenses WHERE job_id = $1 ORDER BY license_id LIMIT $2 + 0) \
              RETURNING license_id",
         delete: "DELETE FROM bulk_jobs WHERE id = $1 RETURNING id",
+        /// Removes the reasons of the jobs up to the time `$2` that have the license `$1`.
+        erase_reasons:
+            "UPDATE bulk_jobs SET reason = NULL WHERE reason IS NOT NULL AND created_at <= $2 AND EXISTS \
+             (SELECT 1 FROM bulk_job_licenses WHERE job_id = bulk_jobs.id AND license_id = $1) \
+             RETURNING id, created_at",
+        erase_reason: "UPDATE bulk_jobs SET reason = NULL WHERE id = $1",
+        /// Removes the reason of the audit entry about the job `$1`, which was created at `$2`.
+        erase_audit_reason:
+            "UPDATE audit SET reason = NULL WHERE at = $2 AND action = 'job.create' AND reason IS NOT NULL \
+             AND changes LIKE '%\"' || $1 || '\"%'",
     }
 }

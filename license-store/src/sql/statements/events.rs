@@ -31,15 +31,17 @@ statements! {
             "SELECT {EVENT} FROM events WHERE position IN (SELECT #0 FROM {items})"
         ),
         /// Events from the time `$2` on, after the position `$1`, without their data.
-        since:
-            "SELECT license_id, sequence, event_type, position FROM events WHERE position > $1 AND at >= $2 \
-             ORDER BY position LIMIT $3 + 0",
+        since: format!(
+            "SELECT license_id, sequence, event_type, position, {job} AS job FROM events \
+             WHERE position > $1 AND at >= $2 ORDER BY position LIMIT $3 + 0"
+        ),
         last_position: "SELECT last_position FROM position_counter",
         /// Returns a row if an event has no position.
         any_without_position: "SELECT sequence FROM events WHERE position IS NULL LIMIT 1",
-        without_position:
-            "SELECT license_id, sequence, event_type, at FROM events WHERE position IS NULL \
-             ORDER BY license_id, sequence LIMIT $1 + 0",
+        without_position: format!(
+            "SELECT license_id, sequence, event_type, at, {job} AS job FROM events WHERE position IS NULL \
+             ORDER BY license_id, sequence LIMIT $1 + 0"
+        ),
         /// Moves the last position, if it is still the one that was read.
         advance: format!(
             "UPDATE position_counter SET last_position = {} WHERE last_position = {} RETURNING last_position",
@@ -67,7 +69,7 @@ statements! {
              AND NOT EXISTS (SELECT 1 FROM endpoints p JOIN deliveries d ON d.endpoint_id = p.id \
              WHERE d.position = e.position) ORDER BY e.at LIMIT $2 + 0) RETURNING position",
     } where {
-        let items = D::items(1);
+        let (items, job) = (D::items(1), D::text_member("data", "job"));
         let range = |n| format!("(SELECT #{n} FROM {})", D::items_of(1, "range"));
     }
 }

@@ -80,7 +80,7 @@ pub(crate) const COLUMNS: [Column; 33] = [
     text("grants"),
     text("state_reason"),
     text("blocks"),
-    int("plan_version"),
+    int("plan_version").indexed(),
     text("overrides"),
 ];
 

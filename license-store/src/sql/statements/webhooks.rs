@@ -7,7 +7,8 @@ use super::list_query::ListQuery;
 use crate::sql::dialect::Value;
 
 const ENDPOINT: &str = "id, url, event_types, description, disabled_at, disabled_reason, secret, previous_secret, \
-    previous_secret_until, created_at, updated_at, last_success_at, failing_since, failing_last_at, failing_lasted, last_event";
+    previous_secret_until, created_at, updated_at, last_success_at, failing_since, failing_last_at, failing_lasted, last_event, \
+    skip_job_events";
 const DELIVERY: &str = "d.endpoint_id, d.position, d.license_id, d.sequence, d.status, d.tries, d.due_at, d.token, \
     d.created_at, d.attempts";
 /// First attempts, which are always due; as in the index `deliveries_first`.
@@ -26,14 +27,14 @@ statements! {
         count_endpoints: "SELECT COUNT(*) AS n FROM endpoints",
         insert_endpoint: format!(
             "INSERT INTO endpoints ({ENDPOINT}) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
              ON CONFLICT DO NOTHING RETURNING id"
         ),
         update_endpoint:
             "UPDATE endpoints SET url = $2, event_types = $3, description = $4, disabled_at = $5, \
              disabled_reason = $6, secret = $7, previous_secret = $8, previous_secret_until = $9, created_at = $10, \
              updated_at = $11, last_success_at = $12, failing_since = $13, \
-             failing_last_at = $14, failing_lasted = $15, last_event = $16 WHERE id = $1",
+             failing_last_at = $14, failing_lasted = $15, last_event = $16, skip_job_events = $17 WHERE id = $1",
         endpoints: format!("SELECT {ENDPOINT} FROM endpoints ORDER BY id"),
         endpoint: format!("SELECT {ENDPOINT} FROM endpoints WHERE id = $1"),
         lock_endpoint: format!("SELECT {ENDPOINT} FROM endpoints WHERE id = $1{for_update}"),

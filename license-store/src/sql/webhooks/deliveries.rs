@@ -171,7 +171,7 @@ impl<D: Dialect> SqlDatabase<D> {
         for row in found.iter("events", "") {
             let (subject, position) = (row.subject()?, row.count("position")?);
             last = Some(position);
-            if endpoint.selects(row.event_type()?, &subject) {
+            if endpoint.selects(row.event_type()?, &subject, row.is_of_job()?) {
                 let id = EventId::new(subject, row.count("sequence")?);
                 selected.push(delivery_row(endpoint_id, position, &id, *now));
             }

@@ -7,7 +7,7 @@ use super::call::Reply;
 
 const OTHER: &str = "other@example.com";
 
-fn trial_of(holders: Value) -> Value {
+fn trial_of(holders: &Value) -> Value {
     json!({ "name": "trial", "max_domains": 1, "max_devices": 2, "term": { "days": 14 }, "trial": { "once_per": holders } })
 }
 
@@ -17,7 +17,7 @@ async fn post(app: &TestApp, target: &str, body: &Value) -> Reply {
 
 async fn app(holders: Value) -> TestApp {
     let app = TestApp::new().await;
-    let created = post(&app, "/api/v1/plans", &trial_of(holders.clone())).await;
+    let created = post(&app, "/api/v1/plans", &trial_of(&holders)).await;
     assert_eq!(created.status, 201, "{}", created.text());
     assert_eq!(created.json()["trial"], json!({ "once_per": holders }));
     app
@@ -102,10 +102,10 @@ async fn trial_of_a_plan_is_checked_and_changed() {
         (json!("device"), "no list"),
         (Value::Null, "null"),
     ] {
-        let fault = post(&app, "/api/v1/plans", &trial_of(holders)).await.fault();
+        let fault = post(&app, "/api/v1/plans", &trial_of(&holders)).await.fault();
         assert_eq!(fault, (422, "INVALID_FIELD".to_owned(), Some("trial".to_owned())), "{why}");
     }
-    assert_eq!(post(&app, "/api/v1/plans", &trial_of(json!(["device"]))).await.status, 201);
+    assert_eq!(post(&app, "/api/v1/plans", &trial_of(&json!(["device"]))).await.status, 201);
     let path = "/api/v1/plans/trial";
     let same = app.put(path, json!({ "trial": { "once_per": ["device"] } })).await.json();
     assert_eq!(same["version"], 1, "the same terms");

@@ -73,15 +73,6 @@ impl Mutant {
             (Flaw::ForgetsKeysOfCommands, _) => self.spoiled(call, keep_view, |changes| {
                 changes.idempotency = None;
             }),
-            (Flaw::ForgetsTrialsOfCommands, _) => self.spoiled(call, keep_view, |changes| {
-                changes.trial_claims.clear();
-            }),
-            (Flaw::ReadsTrialsEarly, _) => {
-                let read = self.inner.current().view(id, command, context)?.trial_claims;
-                gap().await;
-                let use_read = |_: &LicenseRecord, view: &mut View| view.trial_claims = read;
-                self.spoiled(call, use_read, |_| {})
-            }
             (Flaw::ForgetsFormerCustomers, _) => self.spoiled(call, keep_view, |changes| {
                 changes.former_customer = None;
             }),
@@ -162,6 +153,22 @@ impl Mutant {
                 let outcome = forward().await;
                 self.inner.data().by_key.insert(before, id.clone());
                 outcome
+            }
+            _ => self.with_spoiled_trials(call).await,
+        }
+    }
+
+    /// Executes a command with spoiled trial claims.
+    async fn with_spoiled_trials(&self, call: ExecuteCall<'_>) -> Result<CommandOutcome> {
+        let (id, command, context) = call;
+        match self.flaw {
+            Flaw::ForgetsTrialsOfCommands => {
+                self.spoiled(call, |_, _| {}, |changes| changes.trial_claims.clear())
+            }
+            Flaw::ReadsTrialsEarly => {
+                let read = self.inner.current().view(id, command, context)?.trial_claims;
+                gap().await;
+                self.spoiled(call, |_, view| view.trial_claims = read, |_| {})
             }
             _ => self.with_spoiled_events(call).await,
         }

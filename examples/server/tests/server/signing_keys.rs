@@ -47,7 +47,7 @@ fn keys_are_rotated_revoked_and_moved_to_another_database() {
     std::fs::write(folder.path().join("short"), "horse\n").unwrap();
     let export = ["export", "--private", "key.pem", "--passphrase-file"];
     let jwk = signing_key(folder.path(), &[&export[..], &["passphrase"]].concat());
-    assert!(jwk.contains(&format!("\"kid\":\"{}\"", second)) && !jwk.contains("\"d\""), "{jwk}");
+    assert!(jwk.contains(&format!("\"kid\":\"{second}\"")) && !jwk.contains("\"d\""), "{jwk}");
     let pem = std::fs::read_to_string(folder.path().join("key.pem")).unwrap();
     assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"), "{pem}");
     let short = [&["signing-key"], &export[..], &["short"]].concat();

@@ -111,7 +111,7 @@ fn open_table() -> [(&'static str, MethodRouter<HttpState>); 4] {
 fn license_table() -> Vec<AdminRoute> {
     table! {
         POST "/api/v1/licenses" [LicensesWrite] licenses::create;
-        GET "/api/v1/licenses" [LicensesRead] licenses::list;
+        GET "/api/v1/licenses" [LicensesRead] search::list;
         POST "/api/v1/licenses/bulk" [LicensesWrite] jobs::create;
         GET "/api/v1/jobs/{job_id}" [LicensesRead] jobs::get;
         POST "/api/v1/jobs/{job_id}/cancel" [LicensesWrite] jobs::cancel;

@@ -8,6 +8,7 @@ mod clock;
 mod data;
 mod event_log;
 mod events;
+mod job_entry;
 mod search;
 mod signing_keys;
 mod store;

@@ -1,8 +1,8 @@
 //! `/api/v1/licenses`: licenses and the commands for one license.
 
 use axum::extract::State;
-use axum::http::header::{ETAG, VARY};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use license_core::catalog::Limit;
@@ -17,18 +17,13 @@ use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
 use serde_json::Value;
 
-use super::{license_table, search};
 use crate::auth::Authenticated;
 use crate::extract::{
-    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, Query, ReasonBody, grant,
-    preferred, value,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, ReasonBody, grant, value,
 };
 use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire::{self, WithAsOf};
-
-const JSON: &str = "application/json";
-const CSV: &str = "text/csv";
 
 pub(crate) const SPEC_FIELDS: [&str; 10] = [
     "plan",
@@ -68,23 +63,6 @@ pub(super) async fn create(
     let license = issued.map_err(Problem::from_body_error)?;
     let response = license_response(StatusCode::CREATED, &license, now);
     Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
-}
-
-pub(super) async fn list(
-    State(state): State<HttpState>,
-    headers: HeaderMap,
-    query: Query,
-) -> Result<Response, Problem> {
-    let now = state.services.now();
-    let plans = state.services.catalog.reload().await?;
-    let request = search::read_query(query, &plans)?;
-    let found = state.services.search.search(&request).await?;
-    let page = if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
-        license_table::response(&found, now)?
-    } else {
-        search::found_response(&found, now)
-    };
-    Ok(([(VARY, "accept")], page).into_response())
 }
 
 pub(super) async fn get(

@@ -1,10 +1,11 @@
-//! `/api/v1/licenses/search`, and the filters of `GET /api/v1/licenses`.
+//! `/api/v1/licenses/search` and `GET /api/v1/licenses`.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::VARY;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use license_core::catalog::PlanCatalog;
 use license_core::domain::DomainName;
@@ -17,11 +18,15 @@ use license_core::usage::Day;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::license_table;
 use super::licenses::license_json;
-use crate::extract::{Fields, Query, value};
+use crate::extract::{Fields, Query, preferred, value};
 use crate::problem::Problem;
 use crate::state::HttpState;
 use crate::wire::{self, WithAsOf, parse_time};
+
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
 
 pub(crate) const SEARCH_FIELDS: [&str; 20] = [
     "key",
@@ -79,8 +84,25 @@ pub(super) async fn search(State(state): State<HttpState>, fields: Fields) -> Re
     Ok(found_response(&found, now))
 }
 
+pub(super) async fn list(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    let now = state.services.now();
+    let plans = state.services.catalog.reload().await?;
+    let request = read_query(query, &plans)?;
+    let found = state.services.search.search(&request).await?;
+    let page = if preferred(&headers, &[JSON, CSV]) == Some(CSV) {
+        license_table::response(&found, now)?
+    } else {
+        found_response(&found, now)
+    };
+    Ok(([(VARY, "accept")], page).into_response())
+}
+
 /// Answers with a page as JSON.
-pub(super) fn found_response(found: &FoundLicenses, now: DateTime<Utc>) -> Response {
+fn found_response(found: &FoundLicenses, now: DateTime<Utc>) -> Response {
     let total = found.total.map(|total| TotalJson { count: total.count, exact: total.exact });
     let data = found.licenses.iter().map(|license| license_json(license, now)).collect();
     let page = FoundJson { data, next_cursor: found.next_cursor.as_deref(), total };
@@ -140,7 +162,7 @@ fn read_filter(fields: &mut Fields, search: &SearchService) -> Result<SearchFilt
 }
 
 /// Reads the query of `GET /api/v1/licenses`.
-pub(super) fn read_query(mut query: Query, plans: &PlanCatalog) -> Result<SearchRequest, Problem> {
+fn read_query(mut query: Query, plans: &PlanCatalog) -> Result<SearchRequest, Problem> {
     let names: Vec<_> = plans.iter().map(|plan| plan.name.as_str()).collect();
     let plan = |text: &str| plans.get(text).map(|plan| plan.name.clone());
     let name = |text: &str| value::is_plan_name(text).then(|| text.to_owned());

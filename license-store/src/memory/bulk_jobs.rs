@@ -1,58 +1,20 @@
 //! Implements `BulkJobStore`.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use license_core::access::Actor;
 use license_core::bulk::{
-    BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, BulkProgress, CreatedJob, LicenseOutcome,
-    NewBulkJob,
+    BulkAction, BulkJob, BulkJobId, BulkJobStatus, BulkJobStep, CreatedJob, LicenseOutcome, NewBulkJob,
 };
-use license_core::command::Idempotency;
 use license_core::license::{LicenseId, LicenseState};
 use license_core::store::{BulkJobStore, JobLicenses, StoreError};
 
 use super::data::Data;
+use super::job_entry::JobEntry;
 use super::store::MemoryStore;
 use crate::Result;
-
-/// A job and its licenses.
-#[derive(Debug)]
-pub(crate) struct JobEntry {
-    /// The job. Its progress is computed when it is read.
-    pub(crate) job: BulkJob,
-    pub(crate) licenses: BTreeMap<LicenseId, Option<LicenseOutcome>>,
-    idempotency: Option<Idempotency>,
-}
-
-impl JobEntry {
-    fn new(new: &NewBulkJob, licenses: Vec<LicenseId>) -> Self {
-        let job = new.created(licenses.len() as u64);
-        let licenses = licenses.into_iter().map(|id| (id, None)).collect();
-        Self { job, licenses, idempotency: new.idempotency }
-    }
-
-    fn job(&self) -> BulkJob {
-        let mut progress = BulkProgress::default();
-        for outcome in self.licenses.values() {
-            match outcome {
-                None => progress.open += 1,
-                Some(outcome) => *progress.outcomes.entry(*outcome).or_default() += 1,
-            }
-        }
-        BulkJob { progress, ..self.job.clone() }
-    }
-
-    fn open(&self) -> impl Iterator<Item = &LicenseId> {
-        self.licenses.iter().filter(|(_, outcome)| outcome.is_none()).map(|(id, _)| id)
-    }
-
-    fn is_running(&self) -> bool {
-        self.job.status == BulkJobStatus::Running
-    }
-}
 
 impl Data {
     /// Stores a job and its audit entry.

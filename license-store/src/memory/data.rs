@@ -16,8 +16,8 @@ use license_core::store::{LicenseRecord, StoreError, UsedKeys};
 use license_core::usage::{Validation, ValidationCursor, WriterId, fold};
 
 use super::audit_log::AuditLog;
-use super::bulk_jobs::JobEntry;
 use super::event_log::EventLog;
+use super::job_entry::JobEntry;
 use super::usage_log::UsageLog;
 use crate::Result;
 

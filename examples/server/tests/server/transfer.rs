@@ -421,7 +421,7 @@ fn command_that_cannot_start_changes_nothing() {
         ),
         (&["import", "a.csv", "--dry-run"], "a.csv: no column is customer_email"),
         (&["import", "a.csv", "--dry-run", "--map", "x=key"], "a.csv: the table has no column \"x\""),
-        (&["import", "a.csv", "--database", "memory:"], "memory: has no licenses"),
+        (&["import", "a.csv", "--database", "memory:"], "memory: belongs to one process"),
     ] {
         let (code, _, stderr) = run(folder.path(), args, &[]);
         assert_eq!(code, Some(2), "{args:?}: {stderr}");

@@ -238,9 +238,9 @@ fn create_plan(draft: &mut Draft<'_>, plan: &Plan) -> Result<(), CatalogDenial> 
 }
 
 fn change_plan(draft: &mut Draft<'_>, name: &str, patch: &PlanPatch) -> Result<(), CatalogDenial> {
+    // An invalid field is invalid at every revision.
+    let plan = draft.plan(name)?.current().plan.patched(patch)?;
     let entry = draft.changeable_plan(name)?;
-    let current = &entry.current().plan;
-    let plan = current.patched(patch)?;
     draft.set_terms(&entry, plan)
 }
 

@@ -168,6 +168,9 @@ async fn stale_revision_is_refused() {
             assert_eq!(reply.fault(), (412, "PLAN_STALE".to_owned(), None), "{method} {rest}");
         }
     }
+    let invalid = app.admin("PUT", "/api/v1/plans/starter").json(&json!({ "max_devices": "many" }));
+    let reply = invalid.header("if-match", "\"9\"").send(&app.router).await;
+    assert_eq!(reply.fault(), (422, "INVALID_FIELD".to_owned(), Some("max_devices".to_owned())));
     for (method, rest, tag) in
         [("PUT", "", "\"1\""), ("POST", "/archive", "*"), ("POST", "/unarchive", "W/\"3\"")]
     {

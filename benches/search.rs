@@ -83,7 +83,7 @@ impl Filled {
         }
     }
 
-    /// Returns the indexes that a search uses besides those of ids, and the tables that it scans.
+    /// Returns the indexes that a search uses, without those of ids, and the tables that it scans.
     async fn indexes(&self, query: &SearchQuery) -> String {
         let plans = match &self.explain {
             Explain::Sqlite(store) => store.explain_search(query).await,

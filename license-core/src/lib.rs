@@ -3,8 +3,8 @@
 //! - [`service::Services`]: the use cases, such as issuing, validating and reporting.
 //! - [`store`]: the storage ports. `license-store` implements them in memory and for SQL databases.
 //! - [`command::decide`] and [`validation::evaluate`]: the rules, as pure functions.
-//! - [`key`], [`domain`], [`catalog`], [`license`], [`trial`], [`event`], [`usage`], [`webhook`], [`signing`] and [`access`]:
-//!   the domain types.
+//! - [`key`], [`domain`], [`catalog`], [`license`], [`trial`], [`event`], [`usage`], [`webhook`], [`signing`]
+//!   and [`access`]: the domain types.
 //!
 //! Architecture invariant: no I/O, no runtime, no clock and no random generator. Times and randomness are
 //! arguments. Only the feature `system` adds those of the machine. The feature `plan-files` reads plans from

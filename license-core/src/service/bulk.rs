@@ -120,7 +120,7 @@ impl BulkService {
     }
 
     /// Returns the licenses that a job would have. Writes nothing. Ids that no license has do not count. The
-    /// number in `licenses` does not matter; if there is an `expect`, a search must find so many.
+    /// number in `licenses` is ignored. With an `expect`, a search must find exactly that number.
     ///
     /// # Errors
     /// Returns [`ServiceError::JobWithoutFilter`] if the search has no filter, [`ServiceError::JobTooLarge`]
@@ -192,8 +192,8 @@ impl BulkService {
     }
 
     /// Runs the action on the next licenses of a job, at most `limit`. Returns the job and the number of these
-    /// licenses, or `None` if no job runs. Jobs take turns if `after` is the job of the last call. Several nodes may call it at once: each
-    /// license gets the action once.
+    /// licenses, or `None` if no job runs. Jobs take turns if `after` is the job of the last call. Several nodes
+    /// may call it at once: each license gets the action once.
     ///
     /// # Errors
     /// Returns [`ServiceError::Store`] if the store fails. A later call continues with the same license.

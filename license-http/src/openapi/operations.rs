@@ -469,8 +469,8 @@ fn server() -> [Op; 7] {
         ),
         get("/jwks.json", "getSigningKeys", "Get the public signing keys")
             .about(
-                "For JWT libraries that verify tokens of this server. It can be kept for a minute. Software must not \
-                 learn new keys from here: nothing proves who has sent them.",
+                "For JWT libraries that verify tokens of this server. It can be cached for a minute. Licensed \
+                 software must not learn new keys from here, because the answer is not signed.",
             )
             .answers("JsonWebKeySet", "The keys that sign tokens, or signed tokens that are still in use."),
         get("/openapi.json", "getContract", "Get this document").answers_as(

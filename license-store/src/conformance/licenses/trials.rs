@@ -117,11 +117,11 @@ pub async fn trial_stays_used_after_its_license(Handles { store, other, .. }: &H
 pub async fn moved_license_takes_the_trial(Handles { store, other, .. }: &Handles) {
     let ann = issue_for(store, "open", "ann@example.com").await;
     let again = issue_for(store, "open", "ann@example.com").await;
-    let nobody = issue(store, &LicenseSpec::without_customer("open")).await.id;
+    let without_customer = issue(store, &LicenseSpec::without_customer("open")).await.id;
     ask(store, &ann, &to_plan("trial")).await.expect("the first trial of the customer");
     for store in [store, other] {
         assert_eq!(ask(store, &again, &to_plan("trial")).await, USED);
-        assert_eq!(ask(store, &nobody, &to_plan("trial")).await, Err(DenialCode::CustomerRequired));
+        assert_eq!(ask(store, &without_customer, &to_plan("trial")).await, Err(DenialCode::CustomerRequired));
         let none = Command::Change(LicensePatch::default().customer_email(None));
         assert_eq!(ask(store, &ann, &none).await, Err(DenialCode::CustomerRequired));
         assert_eq!(detail(store, &again).await.license.version, 1, "nothing changed");

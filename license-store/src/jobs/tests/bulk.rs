@@ -202,7 +202,7 @@ async fn job_by_search_gives_its_reason() {
     other.shutdown().await;
 }
 
-/// A job whose search finds more than a job takes is refused, whoever counts.
+/// A job by a search that finds more licenses than a job can have is refused.
 #[tokio::test]
 async fn too_large_search_is_refused() {
     let store = Arc::new(FaultStore::new(MemoryStore::new()));

@@ -16,7 +16,7 @@ use crate::sql::prelude::*;
 use crate::sql::store::SqlStore;
 use crate::sql::test_fixture::test_each_database;
 
-/// Licenses in the database: so many that a planner with statistics does not scan them.
+/// Number of licenses. With fewer, a planner with statistics would scan them instead of using an index.
 const COUNT: u32 = 20_000;
 const DAY: i64 = 86_400_000_000;
 

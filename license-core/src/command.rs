@@ -14,6 +14,7 @@ mod events;
 mod grant;
 mod idempotency;
 mod label;
+mod lease;
 mod lifecycle;
 mod release;
 mod snapshot;
@@ -30,8 +31,8 @@ use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
-    LicenseChanged, Reason,
+    Activation, ActivationId, ActivationKind, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
+    Lease, LeaseId, LeaseUsage, LicenseChanged, Reason,
 };
 use crate::trial::{TrialClaim, TrialKeys};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
@@ -45,6 +46,7 @@ pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
+pub use lease::{HeldSlot, LeaseChanges, NewLease, RevokedSlots};
 pub(crate) use release::refuse_customer_release;
 pub(crate) use term::{start_term, start_updates};
 use trial::Trials;
@@ -81,6 +83,9 @@ pub enum Command {
         digest: KeyDigest,
         /// The new key.
         sealed: SealedKey,
+        /// Whether to free all slots of devices and of domains that customers can take, and to revoke all
+        /// leases. Wildcards, and all domains under [`RegisteredOnly`](crate::catalog::DomainPolicy), stay.
+        release: bool,
     },
     /// Erases the customer, if the license still belongs to it: replaces the address, also in events and
     /// in the audit, and removes the metadata.
@@ -104,6 +109,14 @@ pub enum Command {
         /// The version.
         version: u32,
     },
+    /// Takes the slots that a claim needs, as [`Activate`](Self::Activate), and issues a lease that holds them.
+    Lease(NewLease),
+    /// Hands a lease back, and all others of its device. The slot of the device is free at once if the plan
+    /// trusts that no copy is left, and otherwise when the last lease ends.
+    ReturnLease(LeaseId),
+    /// Frees the slots of devices whose leases were handed back and have ended. Denied as
+    /// [`Denial::ActivationNotFound`] if there are none.
+    ReleaseReturned,
 }
 
 /// The activations that a decision needs.
@@ -122,6 +135,13 @@ pub enum Reads {
     },
     /// All domains, in any order, up to [`limits::DOMAINS_PER_REQUEST`](crate::limits::DOMAINS_PER_REQUEST).
     Domains,
+    /// All wildcards.
+    Wildcards,
+    /// The device of the lease with this id.
+    OfLease(LeaseId),
+    /// Devices whose leases were handed back and are over at this time, at most
+    /// [`limits::RELEASED_AT_ONCE`](crate::limits::RELEASED_AT_ONCE).
+    Returned(DateTime<Utc>),
 }
 
 impl Reads {
@@ -146,12 +166,15 @@ impl Reads {
 impl Command {
     /// Returns the activations that the store must read under its lock.
     #[must_use]
-    pub fn reads(&self) -> Reads {
+    pub fn reads(&self, context: &CommandContext) -> Reads {
         match self {
-            Self::Activate(claim) => Reads::of_claim(claim),
+            Self::Activate(claim) | Self::Lease(NewLease { claim, .. }) => Reads::of_claim(claim),
             Self::Release(id) | Self::Label(id, _) => Reads::One(id.clone()),
             Self::Deactivate(target) | Self::Block(target) => Reads::of_target(target),
             Self::Change(change) if change.domains.is_some() => Reads::Domains,
+            Self::RotateKey { release: true, .. } => Reads::Wildcards,
+            Self::ReturnLease(id) => Reads::OfLease(id.clone()),
+            Self::ReleaseReturned => Reads::Returned(context.now),
             Self::Suspend
             | Self::Reinstate
             | Self::Renew
@@ -187,7 +210,34 @@ impl Command {
             | Self::RemoveGrant(_)
             | Self::Block(_)
             | Self::Unblock(_)
-            | Self::ApplyPlan { .. } => None,
+            | Self::ApplyPlan { .. }
+            | Self::Lease(_)
+            | Self::ReturnLease(_)
+            | Self::ReleaseReturned => None,
+        }
+    }
+
+    /// Returns whether the store must also read the open leases of the activations, given the license under its
+    /// lock.
+    #[must_use]
+    pub fn reads_leases(&self, license: &License, context: &CommandContext) -> bool {
+        let frees_slots = match self {
+            Self::Release(_) | Self::Block(_) | Self::ReturnLease(_) => true,
+            Self::Change(change) => change.domains.is_some(),
+            _ => false,
+        };
+        frees_slots && license.may_have_leases(context.now)
+    }
+
+    /// Returns whether the store must also read the [`LeaseUsage`], given the license under its lock.
+    #[must_use]
+    pub fn reads_lease_usage(&self, license: &License, context: &CommandContext) -> bool {
+        let is_full = !license.slots(ActivationKind::Device).has_free();
+        match self {
+            Self::Activate(_) => is_full && license.may_have_leases(context.now),
+            // The usage of a license without leases is zero.
+            Self::Lease(_) => license.leased_until.is_some(),
+            _ => false,
         }
     }
 
@@ -200,13 +250,14 @@ impl Command {
     ) -> Option<LeastRecentlySeen> {
         let plan = context.plans.version(&license.plan, license.plan_version)?;
         match self {
-            Self::Activate(Claim { fingerprint: Some(_), .. }) => {
+            Self::Activate(Claim { fingerprint: Some(_), .. })
+            | Self::Lease(NewLease { claim: Claim { fingerprint: Some(_), .. }, .. }) => {
                 let limit = evicted(license, plan)?;
-                (limit > 0).then_some(LeastRecentlySeen { before: None, limit })
+                (limit > 0).then_some(LeastRecentlySeen { before: None, limit, now: context.now })
             }
             Self::ReleaseIdle => {
                 let before = context.now.checked_sub_signed(plan.idle()?)?;
-                Some(LeastRecentlySeen { before: Some(before), limit: release::IDLE_BATCH })
+                Some(LeastRecentlySeen { before: Some(before), limit: release::IDLE_BATCH, now: context.now })
             }
             _ => None,
         }
@@ -249,6 +300,10 @@ pub struct View {
     pub used_key: Option<UsedKey>,
     /// The stored claims of the digests that [`Command::trial_digests`] returns.
     pub trial_claims: Vec<TrialClaim>,
+    /// The open leases of the activations, if [`Command::reads_leases`] asks for them.
+    pub leases: Vec<Lease>,
+    /// The usage of leases, if [`Command::reads_lease_usage`] asks for it.
+    pub lease_usage: LeaseUsage,
 }
 
 /// The outcome of a command.
@@ -298,6 +353,8 @@ pub struct Changes {
     /// Trial claims to add. If one of them was added since the view was read, nothing may be written, and the
     /// command must be decided again.
     pub trial_claims: Vec<TrialClaim>,
+    /// Changes of leases.
+    pub leases: LeaseChanges,
 }
 
 /// A customer that a license no longer belongs to. An erasure finds its address in old events and audit
@@ -338,10 +395,12 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let View { license, activations, eviction_candidates, used_key: _, trial_claims } = view;
+    let View { license, activations, eviction_candidates, used_key: _, trial_claims, leases, lease_usage } = view;
     let trials = Trials { keys: &context.trials, stored: &trial_claims };
-    let mut draft = Draft { reason: context.reason.clone(), ..Draft::new(license, context.now) };
+    let mut draft =
+        Draft { reason: context.reason.clone(), open_leases: leases, ..Draft::new(license, context.now) };
     let activations = &activations;
+    let read = matches!(command, Command::Lease(_)).then(|| draft.license.clone());
     let result = match command {
         Command::Activate(claim) => {
             match activate::activate(
@@ -351,6 +410,7 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
                 claim,
                 &context.plans,
                 &trials,
+                &lease_usage,
             ) {
                 Ok(()) => Ok(()),
                 Err(denials) => return not_activated(denials, draft.license),
@@ -364,7 +424,9 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Reinstate => lifecycle::reinstate(&mut draft),
         Command::Renew => lifecycle::renew(&mut draft, &context.plans),
         Command::Change(change) => change::change(&mut draft, activations, change, &context.plans, &trials),
-        Command::RotateKey { digest, sealed } => lifecycle::rotate_key(&mut draft, *digest, sealed),
+        Command::RotateKey { digest, sealed, release } => {
+            lifecycle::rotate_key(&mut draft, activations, (*digest, sealed), *release, &context.plans)
+        }
         Command::EraseCustomer(erasure) => {
             lifecycle::erase_customer(&mut draft, erasure);
             Ok(())
@@ -380,6 +442,28 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::ApplyPlan { plan, version } => {
             apply_plan::apply_plan(&mut draft, plan, *version, &context.plans)
         }
+        Command::Lease(request) => {
+            let claimed = activate::activate(
+                &mut draft,
+                activations,
+                &eviction_candidates,
+                &request.claim,
+                &context.plans,
+                &trials,
+                &lease_usage,
+            );
+            let issued = claimed.and_then(|()| {
+                lease::issue(&mut draft, activations, request, &context.plans, &lease_usage)
+                    .map_err(|denial| vec![denial])
+            });
+            match issued {
+                Ok(()) => Ok(()),
+                // The draft may have changed.
+                Err(denials) => return not_activated(denials, read.unwrap_or(draft.license)),
+            }
+        }
+        Command::ReturnLease(id) => lease::hand_back(&mut draft, activations, id, &context.plans),
+        Command::ReleaseReturned => lease::release_returned(&mut draft, activations),
     };
     if let Err(denial) = result {
         return denied(denial);

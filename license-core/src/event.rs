@@ -66,6 +66,11 @@ text_enum! {
         ActivationBlocked = "activation.blocked",
         /// `activation.unblocked`: a block was removed; the data has the `block`.
         ActivationUnblocked = "activation.unblocked",
+        /// `lease.issued`; the data has the `lease`: `id` and `expires_at`, and the `activation` of its device.
+        LeaseIssued = "lease.issued",
+        /// `lease.released`: the lease ended before its time; the data has the `lease`, the `activation` of its
+        /// device or domain, and the `cause` (`revoked` or `returned`).
+        LeaseReleased = "lease.released",
     }
 }
 

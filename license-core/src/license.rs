@@ -12,6 +12,7 @@ mod fingerprint;
 mod grant;
 mod grant_source;
 mod label;
+mod lease;
 mod metadata;
 mod numbered_id;
 mod overrides;
@@ -41,6 +42,7 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
 pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
+pub use lease::{LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseIdError, LeaseUsage};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use overrides::Overrides;
 pub use reason::{Reason, ReasonError};
@@ -108,6 +110,8 @@ pub struct License {
     pub plan_version: u32,
     /// The limits that are not those of the plan version.
     pub overrides: Overrides,
+    /// No lease of the license is valid after this time; `None` if it had none.
+    pub leased_until: Option<DateTime<Utc>>,
 }
 
 impl License {
@@ -148,6 +152,12 @@ impl License {
         let slots = self.slots(kind);
         let limit = slots.limit.as_number().map(|limit| limit.saturating_add(more));
         Slots { limit: limit.into(), ..slots }
+    }
+
+    /// Returns whether leases of the license can be valid at `now`.
+    #[must_use]
+    pub fn may_have_leases(&self, now: DateTime<Utc>) -> bool {
+        self.leased_until.is_some_and(|until| until > now)
     }
 
     /// Returns whether more slots of one kind are in use than its limit.

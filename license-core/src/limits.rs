@@ -150,3 +150,7 @@ pub const PRODUCTS: usize = 100;
 pub const PLANS: usize = 500;
 /// Versions of one plan.
 pub const PLAN_VERSIONS: usize = 500;
+/// Slots that one command frees because their leases were handed back.
+pub const RELEASED_AT_ONCE: u32 = 100;
+/// Longest name of the issuer in tokens, in bytes.
+pub const ISSUER_BYTES: usize = 255;

@@ -21,6 +21,7 @@
 //! | [`SearchStore`] | search licenses, list customers |
 //! | [`BulkJobStore`] | bulk jobs |
 //! | [`SigningKeyStore`] | signing keys |
+//! | [`LeaseStore`] | leases |
 //! | [`FullStore`] | all of these, and [`StoreHealth`] |
 //!
 //! Contract of every method of every port:
@@ -39,6 +40,7 @@ mod clock;
 mod error;
 mod events;
 mod health;
+mod leases;
 mod licenses;
 mod record;
 mod search;
@@ -64,6 +66,7 @@ pub use events::{
     AnomalyScan, EventFilter, EventRetention, EventStore, ExpiryScan, SequencedEvent, position_order,
 };
 pub use health::{HealthWarning, StoreHealth};
+pub use leases::{LEASE_USAGE_PERIOD, LeaseStore, is_prunable};
 pub use licenses::{Created, LicenseFilter, LicenseQuery, LicenseStore, StoreProfile};
 pub use record::LicenseRecord;
 pub use search::{
@@ -84,7 +87,7 @@ pub use webhooks::{
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, bulk_jobs::MockBulkJobStore,
-    catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, licenses::MockLicenseStore,
+    catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, leases::MockLeaseStore, licenses::MockLicenseStore,
     search::MockSearchStore, signing_keys::MockSigningKeyStore, tokens::MockTokenStore,
     transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
@@ -112,5 +115,6 @@ full_store!(
     SearchStore,
     BulkJobStore,
     SigningKeyStore,
+    LeaseStore,
     StoreHealth
 );

@@ -44,6 +44,10 @@ pub fn evaluate(
     let license = snapshot.license();
     let plan = plan_of(license, plans);
     Ok(match assess(license, plan.clone().map(AsRef::as_ref), snapshot.held(claim), claim, now) {
+        // Only the store knows the numbers of held slots.
+        Err(denials) if license.may_have_leases(now) && denials.iter().any(is_device_limit) => {
+            Evaluation::NeedsActivation
+        }
         Err(denials) => {
             let denied = DeniedLicense::new(denials, snapshot.shared_license())?;
             Evaluation::Decided(Verdict::Denied(denied))
@@ -53,6 +57,10 @@ pub fn evaluate(
         }
         Ok(_) => Evaluation::NeedsActivation,
     })
+}
+
+fn is_device_limit(denial: &Denial) -> bool {
+    matches!(denial, Denial::DeviceLimitReached { .. })
 }
 
 /// Returns the verdict after an activation at `now`, given the updated license.

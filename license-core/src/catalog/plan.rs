@@ -109,6 +109,14 @@ pub struct Plan {
     pub require: Option<RequiredClaims>,
     /// Who can have the plan once; `None` is no trial.
     pub trial: Option<Trial>,
+    /// Longest time of a lease in days; `None` allows no leases.
+    pub offline_days: Option<u32>,
+    /// Devices that can hold leases at the same time, and new leases of a day; `None` is all devices but one.
+    pub offline_slots: Option<u32>,
+    /// Whether a lease that is handed back frees its slot at once. Otherwise the slot is held until the lease
+    /// ends, because a copy of it may live on.
+    #[serde(default)]
+    pub trust_release: bool,
 }
 
 /// Returns whether the text can name a plan or a product.
@@ -161,6 +169,9 @@ impl Plan {
             over_limit: OverLimit::default(),
             require: None,
             trial: None,
+            offline_days: None,
+            offline_slots: None,
+            trust_release: false,
         }
     }
 
@@ -180,6 +191,9 @@ impl Plan {
         updates: impl Into<Option<Updates>>,
         over_limit: OverLimit,
         trial: impl Into<Option<Trial>>,
+        offline_days: impl Into<Option<u32>>,
+        offline_slots: impl Into<Option<u32>>,
+        trust_release: bool,
     }
 
     /// Sets the parts that every claim must have.
@@ -238,6 +252,16 @@ impl Plan {
         self.idle_days.map(|days| TimeDelta::days(days.into()))
     }
 
+    /// Returns how many devices of a license with this device limit can hold leases.
+    #[must_use]
+    pub fn offline_limit(&self, max_devices: Limit) -> Limit {
+        match (self.offline_slots, max_devices) {
+            (Some(slots), _) => Limit::AtMost(slots),
+            (None, Limit::AtMost(devices)) => Limit::AtMost(devices.saturating_sub(1).max(1)),
+            (None, Limit::Unlimited) => Limit::Unlimited,
+        }
+    }
+
     /// Returns the grace period.
     #[must_use]
     pub fn grace(&self) -> TimeDelta {
@@ -264,6 +288,8 @@ impl Plan {
             ("idle_days", self.idle_days, days),
             ("max_countries_per_day", self.max_countries_per_day, slots),
             ("max_devices_per_day", self.max_devices_per_day, slots),
+            ("offline_days", self.offline_days, days),
+            ("offline_slots", self.offline_slots, slots),
         ] {
             if number.is_some_and(|number| number == 0 || number > most) {
                 return Err(bad(format!("{name} must be 1 to {most}")));

@@ -7,7 +7,7 @@ use super::Trials;
 use super::term::start_term;
 use crate::catalog::PlanCatalog;
 use crate::event::EventType;
-use crate::license::{Activation, ActivationKind, Binding, ReleaseCause, Slots};
+use crate::license::{Activation, ActivationKind, Binding, LeaseUsage, ReleaseCause, Slots};
 use crate::usage::EvictionCandidate;
 use crate::validation::{Claim, Denial, HeldSlots, assess, plan_of};
 
@@ -18,14 +18,16 @@ pub(super) fn activate(
     claim: &Claim,
     plans: &PlanCatalog,
     trials: &Trials<'_>,
+    usage: &LeaseUsage,
 ) -> Result<(), Vec<Denial>> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
     let plan = plan_of(&draft.license, plans).map(AsRef::as_ref);
-    let needed = assess(&draft.license, plan.clone(), held, claim, draft.now)?;
+    let needed = assess(&draft.license, plan.clone(), held, claim, draft.now)
+        .map_err(|denials| denials.into_iter().map(|denial| with_held_slots(denial, usage)).collect::<Vec<_>>())?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
-        // The store found too few devices to evict. Denying is safer than overselling.
+        // Leases hold the slots of the other devices.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);
-        vec![Denial::DeviceLimitReached { used, limit }]
+        vec![Denial::DeviceLimitReached { used, limit, held: usage.held, next_free_at: usage.next_free_at }]
     })?;
     if let (Some(fingerprint), true, Ok(plan)) = (&claim.fingerprint, needed.device, plan) {
         trials.claim_device(draft, plan, fingerprint).map_err(|denial| vec![denial])?;
@@ -51,6 +53,17 @@ pub(super) fn activate(
         note_over_limit(draft, ActivationKind::Device);
     }
     Ok(())
+}
+
+/// Adds the held slots to the denial of a device.
+fn with_held_slots(denial: Denial, usage: &LeaseUsage) -> Denial {
+    match denial {
+        Denial::DeviceLimitReached { used, limit, .. } => {
+            let LeaseUsage { held, next_free_at, .. } = *usage;
+            Denial::DeviceLimitReached { used, limit, held, next_free_at }
+        }
+        other => other,
+    }
 }
 
 /// Adds an event if the slot that was taken last is beyond the limit.

@@ -82,6 +82,9 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::Block(_) => "activation.block",
         Command::Unblock(_) => "activation.unblock",
         Command::ApplyPlan { .. } => "license.apply_plan",
+        Command::Lease(_) => "lease.create",
+        Command::ReturnLease(_) => "lease.return",
+        Command::ReleaseReturned => "activation.release",
     }
 }
 
@@ -121,6 +124,7 @@ fn fields(license: &License) -> [(&'static str, Value); 13] {
         blocks: _,
         plan_version,
         overrides,
+        leased_until: _,
     } = license;
     [
         ("state", json!(state.as_str())),

@@ -217,6 +217,7 @@ pub fn create(
         blocks: Blocks::default(),
         plan_version: *version,
         overrides: Overrides::of(plan, max_domains, max_devices),
+        leased_until: None,
     };
     if starts == TermStart::Issue {
         start_term(&mut license, plan, now)?;

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::Draft;
+use super::{Draft, RevokedSlots};
 use super::term::extend;
 use crate::access::Erasure;
-use crate::catalog::PlanCatalog;
+use crate::catalog::{DomainPolicy, PlanCatalog};
 use crate::event::EventType;
 use crate::key::{KeyDigest, SealedKey};
-use crate::license::{LicenseState, Metadata};
+use crate::license::{Activation, License, LicenseState, Metadata};
 use crate::validation::{Denial, plan_of};
 
 pub(super) fn suspend(draft: &mut Draft) -> Result<(), Denial> {
@@ -67,11 +67,28 @@ pub(super) fn erase_customer(draft: &mut Draft, erasure: &Erasure) {
     }
 }
 
-pub(super) fn rotate_key(draft: &mut Draft, digest: KeyDigest, sealed: &SealedKey) -> Result<(), Denial> {
+/// Replaces the key. With `release`, also frees the slots that holders of the key can take, and revokes all leases.
+pub(super) fn rotate_key(
+    draft: &mut Draft,
+    activations: &[Activation],
+    (digest, sealed): (KeyDigest, &SealedKey),
+    release: bool,
+    plans: &PlanCatalog,
+) -> Result<(), Denial> {
     refuse_revoked(draft)?;
     draft.license.key_digest = digest;
     draft.license.sealed_key = sealed.clone();
-    draft.emit(EventType::LicenseKeyRotated, json!({}));
+    if release {
+        let is_registered_only = plan_of(&draft.license, plans)?.domain_policy == DomainPolicy::RegisteredOnly;
+        let License { domains_used, devices_used, .. } = &mut draft.license;
+        *devices_used = 0;
+        if !is_registered_only {
+            // The wildcards, which only the vendor registers.
+            *domains_used = activations.len() as u64;
+        }
+        draft.leases.revoked = Some(if is_registered_only { RevokedSlots::Devices } else { RevokedSlots::All });
+    }
+    draft.emit(EventType::LicenseKeyRotated, json!({ "released": release }));
     Ok(())
 }
 

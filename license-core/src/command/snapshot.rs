@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Command;
+use super::{Command, NewLease};
 use crate::license::{Binding, License};
 use crate::validation::LicenseSnapshot;
 
@@ -21,7 +21,7 @@ impl Command {
             return None;
         }
         let added = match self {
-            Self::Activate(claim) => {
+            Self::Activate(claim) | Self::Lease(NewLease { claim, .. }) => {
                 let device = claim.fingerprint.clone().filter(|_| !before.held(claim).device);
                 // An eviction frees one slot for another, so the remaining bindings are unknown.
                 if license.devices_used + u64::from(device.is_some()) != after.devices_used {
@@ -53,7 +53,9 @@ impl Command {
             | Self::ReleaseIdle
             | Self::Change(_)
             | Self::RotateKey { .. }
-            | Self::Block(_) => return None,
+            | Self::Block(_)
+            | Self::ReturnLease(_)
+            | Self::ReleaseReturned => return None,
         };
         let bindings = before.bindings().cloned().chain(added.into_iter().flatten());
         Some(LicenseSnapshot::new(Arc::clone(after), bindings))

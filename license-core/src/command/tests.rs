@@ -5,6 +5,7 @@ mod claims;
 mod devices;
 mod grants;
 mod handling;
+mod leases;
 mod notices;
 mod over_limit;
 mod plan_versions;
@@ -114,7 +115,16 @@ fn trial_keys() -> TrialKeys {
 fn bare_view(license: &License) -> View {
     let (activations, eviction_candidates) = (Vec::new(), Vec::new());
     let trial_claims = Vec::new();
-    View { license: license.clone(), activations, eviction_candidates, used_key: None, trial_claims }
+    let (leases, lease_usage) = (Vec::new(), LeaseUsage::default());
+    View {
+        license: license.clone(),
+        activations,
+        eviction_candidates,
+        used_key: None,
+        trial_claims,
+        leases,
+        lease_usage,
+    }
 }
 
 fn email() -> CustomerEmail {
@@ -171,10 +181,12 @@ impl TestLicense {
 
     fn decide(&self, command: &Command) -> Decision {
         let context = CommandContext { now: self.now, reason: self.reason.clone(), ..context() };
-        let reads = command.reads();
+        let reads = command.reads(&context);
         let activations = self.activations.iter().filter(|activation| match &reads {
             Reads::Nothing => false,
             Reads::One(id) => activation.id == *id,
+            Reads::OfLease(_) | Reads::Returned(_) => false,
+            Reads::Wildcards => activation.binding.value().starts_with('*'),
             Reads::Domains => activation.binding.kind() == ActivationKind::Domain,
             Reads::Claim { domains, fingerprint } => match &activation.binding {
                 Binding::Domain(domain) => domains.iter().any(|text| text == domain.as_str()),
@@ -189,11 +201,9 @@ impl TestLicense {
         let candidates =
             command.eviction_candidates(&self.license, &context).map(|query| query.select(devices));
         let view = View {
-            license: self.license.clone(),
             activations: activations.cloned().collect(),
             eviction_candidates: candidates.unwrap_or_default(),
-            used_key: None,
-            trial_claims: Vec::new(),
+            ..bare_view(&self.license)
         };
         decide(view, command, &context)
     }
@@ -276,7 +286,7 @@ impl TestLicense {
 
 fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
     let rotate =
-        Command::RotateKey { digest: KeyDigest::from_bytes([2; 32]), sealed: SealedKey::from_bytes(vec![2]) };
+        Command::RotateKey { digest: KeyDigest::from_bytes([2; 32]), sealed: SealedKey::from_bytes(vec![2]), release: false };
     vec![
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
         ("release", Command::Release(tested.activations[0].id.clone())),
@@ -297,6 +307,9 @@ fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
         ("block", Command::Block(ActivationTarget::Binding(Binding::Domain(domain("b.com"))))),
         ("unblock", Command::Unblock(BlockId::parse("blk_a1_0000000009").unwrap())),
         ("apply_plan", Command::ApplyPlan { plan: tested.license.plan.clone(), version: 2 }),
+        ("lease", Command::Lease(leases::request(claim(None, Some("device"))))),
+        ("return_lease", Command::ReturnLease(LeaseId::parse("lease_a1_0000000009").unwrap())),
+        ("release_returned", Command::ReleaseReturned),
     ]
 }
 
@@ -308,7 +321,7 @@ fn commands_follow_the_status_table() {
         ("activation.released", "activation.labelled", "ACTIVATION_NOT_FOUND");
     let (suspend, reinstate, renewed) = ("license.suspended", "license.reinstated", "license.renewed");
     let (updated, rotated, revoke) = ("license.updated", "license.key_rotated", "license.revoked");
-    let unknown = "PLAN_UNKNOWN";
+    let (unknown, no_lease) = ("PLAN_UNKNOWN", "LEASE_NOT_FOUND");
     let (blocked, no_block) = ("activation.blocked", "BLOCK_NOT_FOUND");
     let table = [
         // active, suspended, expired, revoked
@@ -328,6 +341,9 @@ fn commands_follow_the_status_table() {
         ("block", [blocked, blocked, blocked, revoked]),
         ("unblock", [no_block, no_block, no_block, revoked]),
         ("apply_plan", [unknown, unknown, unknown, revoked]),
+        ("lease", ["OFFLINE_NOT_ALLOWED", suspended, expired, revoked]),
+        ("return_lease", [no_lease, no_lease, no_lease, revoked]),
+        ("release_returned", [not_idle, not_idle, not_idle, revoked]),
     ];
     for (row, (name, expected)) in table.into_iter().enumerate() {
         let statuses = [Status::Active, Status::Suspended, Status::Expired, Status::Revoked];

@@ -63,6 +63,18 @@ pub struct Activation {
     pub created_at: DateTime<Utc>,
     /// The vendor's label.
     pub label: Option<Label>,
+    /// Leases hold the slot until this time. Only the vendor can free it before.
+    pub held_until: Option<DateTime<Utc>>,
+    /// Whether its lease was handed back. Then the slot is freed at [`held_until`](Self::held_until).
+    pub is_returned: bool,
+}
+
+impl Activation {
+    /// Returns whether leases hold the slot at `now`.
+    #[must_use]
+    pub fn is_held(&self, now: DateTime<Utc>) -> bool {
+        self.held_until.is_some_and(|until| until > now)
+    }
 }
 
 /// An activation that a caller names by its id or by what it binds.
@@ -85,6 +97,8 @@ text_enum! {
         Evicted = "evicted",
         /// It was unseen for the idle time of the plan.
         Idle = "idle",
+        /// Its lease was handed back.
+        Returned = "returned",
     }
 }
 

@@ -48,7 +48,7 @@ impl ActivationService {
         let plans = Arc::clone(&context.plans);
         for PlanVersion { plan, version, .. } in plans.entries().flat_map(|entry| &entry.versions) {
             let Some(before) = plan.idle().and_then(|idle| now.checked_sub_signed(idle)) else { continue };
-            let query = IdleQuery { plan: &plan.name, version: *version, before, limit };
+            let query = IdleQuery { plan: &plan.name, version: *version, before, now, limit };
             for id in self.activations.find_idle(&query).await? {
                 match self.licenses.execute(&id, &Command::ReleaseIdle, &context).await {
                     Ok(CommandOutcome::Done(_) | CommandOutcome::Repeated(_)) => released += 1,

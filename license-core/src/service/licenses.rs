@@ -164,17 +164,19 @@ impl LicenseService {
         self.execute(id, &Command::Revoke, None).await
     }
 
-    /// Gives a license a new key. The old key is unknown from then on.
+    /// Gives a license a new key. The old key is unknown from then on. With `release`, also frees the slots that a
+    /// holder of the old key could take, and revokes all leases.
     ///
     /// # Errors
     /// As [`execute`](Self::execute), and [`ServiceError::Rng`] if the generator fails.
     pub async fn rotate_key(
         &self,
         id: &LicenseId,
+        release: bool,
         expected_version: Option<u64>,
     ) -> Result<KeyedLicense, ServiceError> {
         let (digest, sealed) = self.context.seal_key(None, id)?;
-        self.execute(id, &Command::RotateKey { digest, sealed }, expected_version).await
+        self.execute(id, &Command::RotateKey { digest, sealed, release }, expected_version).await
     }
 
     /// Frees the slot that an activation holds.

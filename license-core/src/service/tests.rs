@@ -250,7 +250,12 @@ async fn new_domain_and_device_are_one_command() {
                     && context.now == now()
             })
             .returning(move |_, _, _| {
-                let full = Denial::DeviceLimitReached { used: 2, limit: Limit::AtMost(2) };
+                let full = Denial::DeviceLimitReached {
+                    used: 2,
+                    limit: Limit::AtMost(2),
+                    held: 0,
+                    next_free_at: None,
+                };
                 Ok(if granted {
                     CommandOutcome::Done(Arc::new(license()))
                 } else {

@@ -1,5 +1,6 @@
 //! All signing keys of a database.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{SigningKey, SigningKeyId, SigningKeyState};
@@ -48,6 +49,18 @@ impl SigningKeySet {
     pub fn to_jwks(&self) -> Value {
         let published = self.keys.iter().filter(|key| key.is_published());
         json!({ "keys": published.map(|key| key.public.to_jwk()).collect::<Vec<_>>() })
+    }
+
+    /// Returns the set after the key with this id signed a token that is valid until `until`, or `None` if the key
+    /// is not active. The revision stays, because nodes need not know.
+    #[must_use]
+    pub fn with_token_until(&self, id: &SigningKeyId, until: DateTime<Utc>) -> Option<Self> {
+        self.active().filter(|active| active.id == *id)?;
+        let mut set = self.clone();
+        for key in set.keys.iter_mut().filter(|key| key.id == *id) {
+            key.signed_until = key.signed_until.max(Some(until));
+        }
+        Some(set)
     }
 
     /// Returns the set with changed or added keys and the next revision.

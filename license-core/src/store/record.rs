@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::leases::LeaseRecords;
 use super::{LicenseQuery, Page};
-use crate::command::{Changes, Command, CommandContext, NewLicense, Reads, View};
+use crate::command::{Changes, Command, CommandContext, HeldSlot, NewLicense, Reads, View};
 use crate::event::Event;
-use crate::license::{Activation, ActivationId, ActivationKind, Counters, License, LicenseDetail, LicenseId};
+use crate::license::{
+    Activation, ActivationId, ActivationKind, Binding, Counters, Lease, LeaseId, LeaseUsage, License, LicenseDetail,
+    LicenseId,
+};
 use crate::limits;
 use crate::transfer::ImportedLicense;
 use crate::usage::{ActivationDetail, EvictionCandidate, Fold, LastSeen};
@@ -28,6 +32,7 @@ pub struct LicenseRecord {
     /// Time of the import. A device that was never seen counts as seen then, or at its activation if that is
     /// later.
     imported_at: Option<DateTime<Utc>>,
+    leases: LeaseRecords,
 }
 
 impl LicenseRecord {
@@ -60,7 +65,7 @@ impl LicenseRecord {
         all: impl Iterator<Item = (&'a Activation, LastSeen)>,
     ) -> Self {
         let (license, activations, by_name) = (Arc::new(license.clone()), BTreeMap::new(), HashMap::new());
-        let mut record = Self { license, counters, activations, by_name, imported_at };
+        let mut record = Self { license, counters, activations, by_name, imported_at, leases: LeaseRecords::default() };
         all.for_each(|(activation, last_seen)| record.insert(activation, last_seen));
         record
     }
@@ -125,9 +130,20 @@ impl LicenseRecord {
                 seen_at: self.seen_at(detail),
             }))
         });
+        let activations = self.read(&command.reads(context));
         View {
             license: (*self.license).clone(),
-            activations: self.read(&command.reads()),
+            leases: if command.reads_leases(&self.license, context) {
+                self.leases.open_of(&activations, context.now)
+            } else {
+                Vec::new()
+            },
+            lease_usage: if command.reads_lease_usage(&self.license, context) {
+                self.lease_usage(context.now)
+            } else {
+                LeaseUsage::default()
+            },
+            activations,
             eviction_candidates: candidates.unwrap_or_default(),
             used_key: None,
             trial_claims: Vec::new(),
@@ -136,11 +152,20 @@ impl LicenseRecord {
 
     /// Applies a decision. Returns its events, completed with the license as it is now.
     pub fn apply(&mut self, changes: &Changes) -> Vec<Event> {
-        let Changes { license, added, released, labelled, events, erased, .. } = changes;
+        let Changes { license, added, released, labelled, events, erased, leases, .. } = changes;
         self.license = Arc::clone(license);
-        for id in released {
+        let at_once: Vec<_> = match leases.revoked {
+            Some(slots) => self.activations().map(|detail| &detail.activation).filter(|held| slots.include(&held.binding)).map(|held| held.id.clone()).collect(),
+            None => Vec::new(),
+        };
+        for id in released.iter().chain(&at_once) {
             if let Some(ActivationDetail { activation, .. }) = self.activations.remove(id) {
                 self.by_name.remove(&name(&activation));
+            }
+        }
+        for HeldSlot { activation, until, is_returned } in &leases.held {
+            if let Some(detail) = self.activations.get_mut(activation) {
+                (detail.activation.held_until, detail.activation.is_returned) = (Some(*until), *is_returned);
             }
         }
         for activation in added {
@@ -154,7 +179,11 @@ impl LicenseRecord {
         if erased.is_some() {
             self.activations.values_mut().for_each(|detail| detail.activation.label = None);
         }
-        events.complete(&self.detail())
+        let events = events.complete(&self.detail());
+        if let Some(event) = events.first() {
+            self.leases.apply(leases, event.at);
+        }
+        events
     }
 
     /// Adds this license's part of a fold to its counters and activations.
@@ -172,10 +201,32 @@ impl LicenseRecord {
         }
     }
 
-    /// Returns when the least recently seen device was last seen; `None` without devices.
+    /// Returns when the least recently seen device was last seen, of those whose slot no lease holds at `now`.
     #[must_use]
-    pub fn least_recently_seen_at(&self) -> Option<DateTime<Utc>> {
-        self.of_kind(ActivationKind::Device).map(|detail| self.seen_at(detail)).min()
+    pub fn least_recently_seen_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let devices = self.of_kind(ActivationKind::Device).filter(|detail| !detail.activation.is_held(now));
+        devices.map(|detail| self.seen_at(detail)).min()
+    }
+
+    /// Returns the leases, oldest first.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.iter()
+    }
+
+    /// Removes a lease.
+    pub fn remove_lease(&mut self, id: &LeaseId) {
+        self.leases.remove(id);
+    }
+
+    /// Returns whether a slot waits for the end of a lease that was handed back, and the lease is over at `now`.
+    #[must_use]
+    pub fn has_returned(&self, now: DateTime<Utc>) -> bool {
+        !self.read(&Reads::Returned(now)).is_empty()
+    }
+
+    fn lease_usage(&self, now: DateTime<Utc>) -> LeaseUsage {
+        let holds = self.of_kind(ActivationKind::Device).filter_map(|detail| detail.activation.held_until);
+        self.leases.usage(holds, now)
     }
 
     fn seen_at(&self, detail: &ActivationDetail) -> DateTime<Utc> {
@@ -198,6 +249,20 @@ impl LicenseRecord {
             Reads::Domains => {
                 self.of_kind(ActivationKind::Domain).take(limits::DOMAINS_PER_REQUEST).collect()
             }
+            Reads::Wildcards => {
+                let domains = self.of_kind(ActivationKind::Domain);
+                domains.filter(|detail| is_wildcard(&detail.activation.binding)).collect()
+            }
+            Reads::OfLease(id) => {
+                let device = self.leases.get(id).and_then(|lease| self.activations.get(&lease.device));
+                device.into_iter().collect()
+            }
+            Reads::Returned(now) => {
+                let returned = self.activations().filter(|ActivationDetail { activation, .. }| {
+                    activation.is_returned && !activation.is_held(*now)
+                });
+                returned.take(limits::RELEASED_AT_ONCE as usize).collect()
+            }
             Reads::Claim { domains, fingerprint } => {
                 let domains = domains.iter().filter_map(|text| by_name(ActivationKind::Domain, text));
                 let device = fingerprint.iter().filter_map(|text| by_name(ActivationKind::Device, text));
@@ -212,6 +277,10 @@ impl LicenseRecord {
         let detail = ActivationDetail { activation: activation.clone(), last_seen };
         self.activations.insert(activation.id.clone(), detail);
     }
+}
+
+fn is_wildcard(binding: &Binding) -> bool {
+    matches!(binding, Binding::Domain(domain) if domain.is_wildcard())
 }
 
 fn name(activation: &Activation) -> (ActivationKind, String) {

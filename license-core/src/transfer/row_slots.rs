@@ -47,7 +47,7 @@ impl RowSlots {
         now: DateTime<Utc>,
         notes: &mut Vec<ImportNote>,
     ) -> Result<(), ImportLineError> {
-        let ActivationLine { license: _, id, binding, created_at, label, last_seen } = line;
+        let ActivationLine { license: _, id, binding, created_at, label, last_seen, held_until, is_returned } = line;
         match &binding {
             Binding::Domain(domain) if plan.exempt_hosts.contains(domain) => {
                 notes.push(ImportNote::ExemptDomain { domain: domain.clone() });
@@ -86,7 +86,9 @@ impl RowSlots {
             Binding::Device(_) => self.devices += 1,
         }
         let created_at = created_at.map_or(now, |time| time.0);
-        let activation = Activation { id, binding, created_at, label };
+        let held_until = held_until.map(|time| time.0);
+        license.leased_until = license.leased_until.max(held_until);
+        let activation = Activation { id, binding, created_at, label, held_until, is_returned };
         self.activations.push(ActivationDetail { activation, last_seen });
         Ok(())
     }

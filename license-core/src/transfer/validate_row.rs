@@ -88,6 +88,7 @@ pub(crate) fn validate_row(
         overrides: Overrides::of(plan, max_domains, max_devices),
         customer_name: line.customer_name,
         external_id: line.external_id,
+        leased_until: None,
     };
     term.apply(&mut license, plan).map_err(|denial| own(ImportLineError::field("expires_at", denial)))?;
     // No event is due for a term that ended before the import.

@@ -68,6 +68,8 @@ pub struct LeastRecentlySeen {
     pub before: Option<DateTime<Utc>>,
     /// Maximum number of devices.
     pub limit: u32,
+    /// The time of the command. Devices whose slots leases hold are not found.
+    pub now: DateTime<Utc>,
 }
 
 impl LeastRecentlySeen {
@@ -76,7 +78,10 @@ impl LeastRecentlySeen {
     pub fn select(&self, devices: impl IntoIterator<Item = EvictionCandidate>) -> Vec<EvictionCandidate> {
         let devices = devices.into_iter();
         let mut found: Vec<_> =
-            devices.filter(|seen| self.before.is_none_or(|before| seen.seen_at < before)).collect();
+            devices
+                .filter(|seen| !seen.activation.is_held(self.now))
+                .filter(|seen| self.before.is_none_or(|before| seen.seen_at < before))
+                .collect();
         found.sort_by(|a, b| {
             (a.seen_at, a.activation.binding.value()).cmp(&(b.seen_at, b.activation.binding.value()))
         });
@@ -94,6 +99,8 @@ pub struct IdleQuery<'a> {
     pub version: u32,
     /// Devices must be last seen before this time.
     pub before: DateTime<Utc>,
+    /// Leases must not hold the slots of the devices at this time.
+    pub now: DateTime<Utc>,
     /// Maximum number of licenses.
     pub limit: u32,
 }

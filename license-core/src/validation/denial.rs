@@ -53,6 +53,10 @@ pub enum Denial {
         used: u64,
         /// The limit.
         limit: Limit,
+        /// Slots that leases hold.
+        held: u64,
+        /// The earliest time at which a held slot can be freed; `None` if none is held.
+        next_free_at: Option<DateTime<Utc>>,
     },
     /// The customer asked to free a slot, but the plan leaves that to the vendor.
     #[error("Only the vendor can free slots of this license.")]
@@ -205,6 +209,31 @@ pub enum Denial {
     /// The device or the customer had a trial of the product.
     #[error("A trial of this product was used before.")]
     TrialUsed,
+    /// The plan allows no leases.
+    #[error("This license cannot be used offline.")]
+    OfflineNotAllowed,
+    /// The license can have no other lease at this time.
+    #[error("{held} of {limit} devices hold leases, or as many got one in the last 24 hours.")]
+    OfflineLimitReached {
+        /// Devices that hold leases.
+        held: u64,
+        /// The limit.
+        limit: Limit,
+        /// The earliest time at which another device can get a lease.
+        next_free_at: Option<DateTime<Utc>>,
+    },
+    /// A lease holds the slot, so that only the vendor can free it.
+    #[error("A lease holds this slot until {}.", .until.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))]
+    ActivationHeld {
+        /// The end of the hold.
+        until: DateTime<Utc>,
+    },
+    /// The license has no such lease, or it has ended.
+    #[error("The license has no such lease, or it has ended.")]
+    LeaseNotFound,
+    /// The key that signs the lease is not active. The command can be repeated with the active one.
+    #[error("The signing key is not active.")]
+    SigningKeyInactive,
 }
 
 macro_rules! denial_codes {
@@ -264,4 +293,9 @@ denial_codes! {
     ProductDiffers => ProductDiffers = "PRODUCT_DIFFERS",
     CustomerRequired => CustomerRequired = "CUSTOMER_REQUIRED",
     TrialUsed => TrialUsed = "TRIAL_USED",
+    OfflineNotAllowed => OfflineNotAllowed = "OFFLINE_NOT_ALLOWED",
+    OfflineLimitReached => OfflineLimitReached = "OFFLINE_LIMIT_REACHED",
+    ActivationHeld => ActivationHeld = "ACTIVATION_HELD",
+    LeaseNotFound => LeaseNotFound = "LEASE_NOT_FOUND",
+    SigningKeyInactive => SigningKeyInactive = "SIGNING_KEY_INACTIVE",
 }

@@ -117,7 +117,7 @@ pub(super) async fn rotate_key(
     _: NoInput,
 ) -> Result<Response, Problem> {
     let licenses = services.licenses.by(&actor).with_idempotency_key(key);
-    answer(&services, licenses.rotate_key(&license, version)).await
+    answer(&services, licenses.rotate_key(&license, false, version)).await
 }
 
 /// Executes a command and answers with the license.

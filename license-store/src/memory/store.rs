@@ -178,13 +178,13 @@ impl ActivationStore for MemoryStore {
     }
 
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
-        let IdleQuery { plan, version, before, limit } = *query;
+        let IdleQuery { plan, version, before, now, limit } = *query;
         let data = self.current();
         let records = data.licenses.values().map(|entry| &entry.record);
         let mut idle: Vec<_> = records
             .filter(|record| record.license().plan == plan && record.license().plan_version == version)
             .filter(|record| record.license().state != LicenseState::Revoked)
-            .filter_map(|record| Some((record.least_recently_seen_at()?, record.license().id.clone())))
+            .filter_map(|record| Some((record.least_recently_seen_at(now)?, record.license().id.clone())))
             .filter(|(seen_at, _)| *seen_at < before)
             .collect();
         idle.sort();

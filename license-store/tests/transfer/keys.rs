@@ -79,7 +79,7 @@ async fn imported_keys_are_validated_exactly() {
     // A rotation replaces it by a key of this server.
     let id = license_core::license::LicenseId::parse("lic_1").expect("an id");
     assert_eq!(server.services.licenses.get(&id).await.expect("a license").key.reveal(), old);
-    let rotated = server.services.licenses.rotate_key(&id, None).await.expect("rotated").key;
+    let rotated = server.services.licenses.rotate_key(&id, false, None).await.expect("rotated").key;
     assert!(rotated.reveal().starts_with("TO-") && !rotated.is_imported());
     assert!(matches!(server.validate(old).await, Some(Verdict::NotFound)));
     assert!(matches!(server.validate(rotated.reveal()).await, Some(Verdict::Valid(_))));

@@ -25,6 +25,8 @@ pub(super) struct ActivationFields {
     last_seen_at: Option<Time>,
     validations: Option<u64>,
     country: Option<Country>,
+    held_until: Option<Time>,
+    returned: Option<bool>,
 }
 
 /// An activation as given in a line.
@@ -36,13 +38,16 @@ pub(crate) struct ActivationLine {
     pub(crate) created_at: Option<Time>,
     pub(crate) label: Option<Label>,
     pub(crate) last_seen: LastSeen,
+    pub(crate) held_until: Option<Time>,
+    pub(crate) is_returned: bool,
 }
 
 impl ActivationLine {
     /// Creates an activation that its license lists without a line of its own.
     pub(crate) fn listed(license: &LicenseId, binding: Binding) -> Self {
         let (license, last_seen) = (license.clone(), LastSeen::default());
-        Self { license, id: None, binding, created_at: None, label: None, last_seen }
+        let (held_until, is_returned) = (None, false);
+        Self { license, id: None, binding, created_at: None, label: None, last_seen, held_until, is_returned }
     }
 }
 
@@ -77,12 +82,18 @@ impl TryFrom<ActivationFields> for ActivationLine {
             let why = "it is required if last_seen_at is given, and must not be after it";
             return Err(ImportLineError::field("first_seen_at", why));
         }
-        Ok(Self { license, id, binding, created_at, label, last_seen })
+        let (held_until, is_returned) = (fields.held_until, fields.returned.unwrap_or_default());
+        if is_returned && held_until.is_none() {
+            let why = "it can be true only if there is a held_until";
+            return Err(ImportLineError::field("returned", why));
+        }
+        Ok(Self { license, id, binding, created_at, label, last_seen, held_until, is_returned })
     }
 }
 
 pub(crate) fn activation_line(license: &LicenseId, detail: &ActivationDetail) -> String {
-    let ActivationDetail { activation: Activation { id, binding, created_at, label }, last_seen } = detail;
+    let ActivationDetail { activation, last_seen } = detail;
+    let Activation { id, binding, created_at, label, held_until, is_returned } = activation;
     let LastSeen { first_seen_at, last_seen_at, validations, country, as_of: _ } = *last_seen;
     written(
         "activation",
@@ -97,6 +108,8 @@ pub(crate) fn activation_line(license: &LicenseId, detail: &ActivationDetail) ->
             last_seen_at: last_seen_at.map(Time),
             validations: Some(validations),
             country,
+            held_until: held_until.map(Time),
+            returned: held_until.map(|_| *is_returned),
         },
     )
 }

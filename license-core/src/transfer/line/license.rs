@@ -164,6 +164,7 @@ impl LicenseLine {
             blocks,
             plan_version,
             overrides: _,
+            leased_until: _,
         } = license.clone();
         let Counters { validation_count, last_validated_at, as_of: _ } = *counters;
         Self {

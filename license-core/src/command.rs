@@ -31,8 +31,8 @@ use crate::catalog::PlanCatalog;
 use crate::event::NewEvents;
 use crate::key::{KeyDigest, SealedKey};
 use crate::license::{
-    Activation, ActivationId, ActivationKind, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId, Label, License,
-    Lease, LeaseId, LeaseUsage, LicenseChanged, Reason,
+    Activation, ActivationId, ActivationKind, ActivationTarget, BlockId, CustomerEmail, Grant, GrantId,
+    Label, Lease, LeaseId, LeaseUsage, License, LicenseChanged, Reason,
 };
 use crate::trial::{TrialClaim, TrialKeys};
 use crate::usage::{EvictionCandidate, LeastRecentlySeen};
@@ -395,7 +395,8 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         return denied(Denial::Stale { version: view.license.version });
     }
     let before = context.by.as_ref().map(|by| (by, view.license.clone()));
-    let View { license, activations, eviction_candidates, used_key: _, trial_claims, leases, lease_usage } = view;
+    let View { license, activations, eviction_candidates, used_key: _, trial_claims, leases, lease_usage } =
+        view;
     let trials = Trials { keys: &context.trials, stored: &trial_claims };
     let mut draft =
         Draft { reason: context.reason.clone(), open_leases: leases, ..Draft::new(license, context.now) };

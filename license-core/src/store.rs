@@ -87,9 +87,9 @@ pub use webhooks::{
 #[cfg(any(test, feature = "mock"))]
 pub use self::{
     activations::MockActivationStore, audit::MockAuditStore, bulk_jobs::MockBulkJobStore,
-    catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, leases::MockLeaseStore, licenses::MockLicenseStore,
-    search::MockSearchStore, signing_keys::MockSigningKeyStore, tokens::MockTokenStore,
-    transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
+    catalog::MockCatalogStore, clock::MockClockStore, events::MockEventStore, leases::MockLeaseStore,
+    licenses::MockLicenseStore, search::MockSearchStore, signing_keys::MockSigningKeyStore,
+    tokens::MockTokenStore, transfer::MockTransferStore, usage::MockUsageStore, webhooks::MockWebhookStore,
 };
 
 macro_rules! full_store {

@@ -41,10 +41,12 @@
 //! | [`SearchStore`](license_core::store::SearchStore) | [`search_store_tests!`](crate::search_store_tests) | [`search`] |
 //! | [`BulkJobStore`](license_core::store::BulkJobStore) | [`bulk_job_store_tests!`](crate::bulk_job_store_tests) | [`bulk_jobs`] |
 //! | [`SigningKeyStore`](license_core::store::SigningKeyStore) | [`signing_key_store_tests!`](crate::signing_key_store_tests) | [`signing_keys`] |
+//! | [`LeaseStore`](license_core::store::LeaseStore) | [`lease_store_tests!`](crate::lease_store_tests) | [`leases`] |
 //! | all | [`full_store_tests!`](crate::full_store_tests) | |
 //!
 //! Some cases check more if the handle has further capabilities: a race for slots also checks the events of
-//! the winners. Webhooks need an [`EventStore`](license_core::store::EventStore) as well.
+//! the winners. Webhooks need an [`EventStore`](license_core::store::EventStore) as
+//! well, and leases a [`SigningKeyStore`](license_core::store::SigningKeyStore).
 //!
 //! The tests need `tokio` with `macros` and `rt-multi-thread` among the dev-dependencies. Each test gets
 //! its own harness, so the first failure hides no other. Sequential cases pass on stores that oversell
@@ -84,6 +86,7 @@ pub mod clock;
 pub mod events;
 mod fixture;
 mod handle;
+pub mod leases;
 pub mod licenses;
 mod prelude;
 pub mod search;
@@ -153,6 +156,7 @@ macro_rules! full_store_tests {
         $crate::search_store_tests!($harness);
         $crate::bulk_job_store_tests!($harness);
         $crate::signing_key_store_tests!($harness);
+        $crate::lease_store_tests!($harness);
     };
 }
 

@@ -147,6 +147,15 @@ macro_rules! with_ports {
                     &self, command: &SigningKeyCommand, context: &SigningKeyContext
                 ) -> SigningKeyOutcome;
             }
+            port LeaseStore {
+                async fn find_lease(&self, id: &LeaseId) -> Option<Lease>;
+                async fn list_leases(
+                    &self, license: &LicenseId, page: &PageRequest<LeaseId>
+                ) -> Page<Lease, LeaseId>;
+                async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Vec<LeaseId>;
+                async fn find_returned(&self, now: DateTime<Utc>, limit: u32) -> Vec<LicenseId>;
+                async fn prune_leases(&self, before: DateTime<Utc>, limit: u32) -> u64;
+            }
         }
     };
 }

@@ -9,6 +9,7 @@ mod data;
 mod event_log;
 mod events;
 mod job_entry;
+mod leases;
 mod search;
 mod signing_keys;
 mod store;

@@ -1,6 +1,7 @@
 //! Mutation tests of the conformance suite: stores with one flaw each must fail at a named case.
 
 mod flaw;
+mod leases;
 mod licenses;
 mod ports;
 
@@ -21,7 +22,8 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::conformance::{
     Case, Handle, Harness, StreamScope, activations, audit, bulk_jobs, catalog, clock, events,
-    licenses as license_cases, search, signing_keys, tokens, transfer, usage, webhooks,
+    leases as lease_cases, licenses as license_cases, search, signing_keys, tokens, transfer, usage,
+    webhooks,
 };
 use crate::memory::{Data, MemoryStore};
 use flaw::{EXPECTED, Flaw};
@@ -107,6 +109,7 @@ fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
         search::CASES,
         bulk_jobs::CASES,
         signing_keys::CASES,
+        lease_cases::CASES,
     ];
     lists.into_iter().flatten()
 }

@@ -17,6 +17,7 @@ mod events;
 mod fault;
 pub(crate) mod feed;
 mod journal;
+mod leases;
 mod licenses;
 mod migrations;
 #[cfg(feature = "postgres")]

@@ -22,8 +22,9 @@ pub(super) fn activate(
 ) -> Result<(), Vec<Denial>> {
     let held = HeldSlots::of(claim, activations.iter().map(|activation| &activation.binding));
     let plan = plan_of(&draft.license, plans).map(AsRef::as_ref);
-    let needed = assess(&draft.license, plan.clone(), held, claim, draft.now)
-        .map_err(|denials| denials.into_iter().map(|denial| with_held_slots(denial, usage)).collect::<Vec<_>>())?;
+    let needed = assess(&draft.license, plan.clone(), held, claim, draft.now).map_err(|denials| {
+        denials.into_iter().map(|denial| with_held_slots(denial, usage)).collect::<Vec<_>>()
+    })?;
     let evicted = candidates.get(..needed.evicted as usize).ok_or_else(|| {
         // Leases hold the slots of the other devices.
         let Slots { used, limit } = draft.license.slots(ActivationKind::Device);

@@ -89,8 +89,7 @@ impl Draft {
 
     /// Ends the open leases of an activation.
     pub(super) fn end_leases(&mut self, activation: &Activation, end: LeaseEnd) {
-        let ended: Vec<_> =
-            self.open_leases.extract_if(.., |lease| lease.is_of(&activation.id)).collect();
+        let ended: Vec<_> = self.open_leases.extract_if(.., |lease| lease.is_of(&activation.id)).collect();
         for lease in ended {
             let data = json!({
                 "lease": lease_json(&lease.id, lease.expires_at),
@@ -125,7 +124,16 @@ impl Draft {
 
     pub(super) fn into_changes(self) -> Changes {
         let Self {
-            license, added, released, labelled, events, erased, former_customer, trial_claims, leases, ..
+            license,
+            added,
+            released,
+            labelled,
+            events,
+            erased,
+            former_customer,
+            trial_claims,
+            leases,
+            ..
         } = self;
         Changes {
             license: Arc::new(license),

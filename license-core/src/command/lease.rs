@@ -200,7 +200,8 @@ fn whole_second(time: DateTime<Utc>) -> DateTime<Utc> {
 
 fn refuse_beyond_limit(usage: &LeaseUsage, limit: Limit) -> Result<(), Denial> {
     let LeaseUsage { held, next_free_at, issued, first_issued_at } = *usage;
-    let of_day = first_issued_at.map(|first| first + LEASE_USAGE_PERIOD).filter(|_| !limit.admits_one_more(issued));
+    let of_day =
+        first_issued_at.map(|first| first + LEASE_USAGE_PERIOD).filter(|_| !limit.admits_one_more(issued));
     let of_slots = next_free_at.filter(|_| !limit.admits_one_more(held));
     if limit.admits_one_more(held) && limit.admits_one_more(issued) {
         return Ok(());

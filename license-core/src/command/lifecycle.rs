@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Draft, RevokedSlots};
 use super::term::extend;
+use super::{Draft, RevokedSlots};
 use crate::access::Erasure;
 use crate::catalog::{DomainPolicy, PlanCatalog};
 use crate::event::EventType;
@@ -79,14 +79,16 @@ pub(super) fn rotate_key(
     draft.license.key_digest = digest;
     draft.license.sealed_key = sealed.clone();
     if release {
-        let is_registered_only = plan_of(&draft.license, plans)?.domain_policy == DomainPolicy::RegisteredOnly;
+        let is_registered_only =
+            plan_of(&draft.license, plans)?.domain_policy == DomainPolicy::RegisteredOnly;
         let License { domains_used, devices_used, .. } = &mut draft.license;
         *devices_used = 0;
         if !is_registered_only {
             // The wildcards, which only the vendor registers.
             *domains_used = activations.len() as u64;
         }
-        draft.leases.revoked = Some(if is_registered_only { RevokedSlots::Devices } else { RevokedSlots::All });
+        draft.leases.revoked =
+            Some(if is_registered_only { RevokedSlots::Devices } else { RevokedSlots::All });
     }
     draft.emit(EventType::LicenseKeyRotated, json!({ "released": release }));
     Ok(())

@@ -60,7 +60,10 @@ pub(super) fn deactivate(
 }
 
 /// Returns the activation of a domain or device: the domain itself before a wildcard that covers it.
-pub(super) fn find_holder<'a>(activations: &'a [Activation], binding: &Binding) -> Result<&'a Activation, Denial> {
+pub(super) fn find_holder<'a>(
+    activations: &'a [Activation],
+    binding: &Binding,
+) -> Result<&'a Activation, Denial> {
     let covers = |held: &&Activation| match (&held.binding, binding) {
         (Binding::Domain(registered), Binding::Domain(domain)) => registered.covers(domain),
         (held, asked) => held == asked,
@@ -81,9 +84,8 @@ pub(super) fn release_idle(
         idle.and_then(|idle| draft.now.checked_sub_signed(idle)).ok_or(Denial::ActivationNotFound)?;
     let device = |candidate: &&EvictionCandidate| matches!(candidate.activation.binding, Binding::Device(_));
     let now = draft.now;
-    let is_idle = |candidate: &&EvictionCandidate| {
-        candidate.seen_at < before && !candidate.activation.is_held(now)
-    };
+    let is_idle =
+        |candidate: &&EvictionCandidate| candidate.seen_at < before && !candidate.activation.is_held(now);
     let mut idle = candidates.iter().filter(device).filter(is_idle).peekable();
     idle.peek().ok_or(Denial::ActivationNotFound)?;
     idle.for_each(|candidate| draft.release(&candidate.activation, ReleaseCause::Idle));

@@ -285,8 +285,11 @@ impl TestLicense {
 }
 
 fn every_command(tested: &TestLicense) -> Vec<(&'static str, Command)> {
-    let rotate =
-        Command::RotateKey { digest: KeyDigest::from_bytes([2; 32]), sealed: SealedKey::from_bytes(vec![2]), release: false };
+    let rotate = Command::RotateKey {
+        digest: KeyDigest::from_bytes([2; 32]),
+        sealed: SealedKey::from_bytes(vec![2]),
+        release: false,
+    };
     vec![
         ("activate", Command::Activate(claim(Some("example.com"), Some("device")))),
         ("release", Command::Release(tested.activations[0].id.clone())),

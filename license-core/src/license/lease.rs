@@ -1,6 +1,6 @@
 //! Leases: signed permissions to run on a device without a network.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::activation::ActivationId;
 use super::numbered_id::numbered_id;
@@ -15,6 +15,15 @@ numbered_id! {
     /// The id of a lease, its claim `jti`: `lease_`, the license id's suffix, and its event number in at least ten
     /// digits.
     LeaseId = "lease_", LeaseIdError, "a lease id"
+}
+
+impl LeaseId {
+    /// Returns the id of the license that the lease belongs to. Returns `None` if no lease can have this id.
+    #[must_use]
+    pub fn license_id(&self) -> Option<LicenseId> {
+        let (suffix, _) = self.as_str().strip_prefix("lease_")?.rsplit_once('_')?;
+        LicenseId::from_suffix(suffix).filter(|license| self.number_of(license).is_some())
+    }
 }
 
 text_enum! {
@@ -59,6 +68,14 @@ impl Lease {
         self.expires_at + LEASE_TOLERANCE
     }
 
+    /// Returns the time until which the signing key must be kept: [`accepted_until`](Self::accepted_until) in whole
+    /// hours, so that few leases change the key.
+    #[must_use]
+    pub fn needs_key_until(&self) -> DateTime<Utc> {
+        let hour = TimeDelta::hours(1);
+        self.accepted_until().duration_trunc(hour).map_or(self.accepted_until(), |start| start + hour)
+    }
+
     /// Returns whether the lease is neither over nor ended at `now`.
     #[must_use]
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
@@ -83,4 +100,20 @@ pub struct LeaseUsage {
     pub issued: u64,
     /// The time of the first of them.
     pub first_issued_at: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lease_id_names_its_license() {
+        let license = LicenseId::parse("lic_a1b2c3d4e5").unwrap();
+        let id = LeaseId::new(&license, 17);
+        assert_eq!(id.as_str(), "lease_a1b2c3d4e5_0000000017");
+        assert_eq!(id.license_id(), Some(license));
+        for text in ["lease_a1", "lease_a1_17", "lease_a1_0000000000", "lease_a1_x"] {
+            assert_eq!(LeaseId::parse(text).unwrap().license_id(), None, "{text}");
+        }
+    }
 }

@@ -10,8 +10,8 @@ use super::{LicenseQuery, Page};
 use crate::command::{Changes, Command, CommandContext, HeldSlot, NewLicense, Reads, View};
 use crate::event::Event;
 use crate::license::{
-    Activation, ActivationId, ActivationKind, Binding, Counters, Lease, LeaseId, LeaseUsage, License, LicenseDetail,
-    LicenseId,
+    Activation, ActivationId, ActivationKind, Binding, Counters, Lease, LeaseId, LeaseUsage, License,
+    LicenseDetail, LicenseId,
 };
 use crate::limits;
 use crate::transfer::ImportedLicense;
@@ -65,7 +65,8 @@ impl LicenseRecord {
         all: impl Iterator<Item = (&'a Activation, LastSeen)>,
     ) -> Self {
         let (license, activations, by_name) = (Arc::new(license.clone()), BTreeMap::new(), HashMap::new());
-        let mut record = Self { license, counters, activations, by_name, imported_at, leases: LeaseRecords::default() };
+        let mut record =
+            Self { license, counters, activations, by_name, imported_at, leases: LeaseRecords::default() };
         all.for_each(|(activation, last_seen)| record.insert(activation, last_seen));
         record
     }
@@ -155,7 +156,12 @@ impl LicenseRecord {
         let Changes { license, added, released, labelled, events, erased, leases, .. } = changes;
         self.license = Arc::clone(license);
         let at_once: Vec<_> = match leases.revoked {
-            Some(slots) => self.activations().map(|detail| &detail.activation).filter(|held| slots.include(&held.binding)).map(|held| held.id.clone()).collect(),
+            Some(slots) => self
+                .activations()
+                .map(|detail| &detail.activation)
+                .filter(|held| slots.include(&held.binding))
+                .map(|held| held.id.clone())
+                .collect(),
             None => Vec::new(),
         };
         for id in released.iter().chain(&at_once) {

@@ -47,7 +47,8 @@ impl RowSlots {
         now: DateTime<Utc>,
         notes: &mut Vec<ImportNote>,
     ) -> Result<(), ImportLineError> {
-        let ActivationLine { license: _, id, binding, created_at, label, last_seen, held_until, is_returned } = line;
+        let ActivationLine { license: _, id, binding, created_at, label, last_seen, held_until, is_returned } =
+            line;
         match &binding {
             Binding::Domain(domain) if plan.exempt_hosts.contains(domain) => {
                 notes.push(ImportNote::ExemptDomain { domain: domain.clone() });

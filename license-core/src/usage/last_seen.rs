@@ -77,11 +77,10 @@ impl LeastRecentlySeen {
     #[must_use]
     pub fn select(&self, devices: impl IntoIterator<Item = EvictionCandidate>) -> Vec<EvictionCandidate> {
         let devices = devices.into_iter();
-        let mut found: Vec<_> =
-            devices
-                .filter(|seen| !seen.activation.is_held(self.now))
-                .filter(|seen| self.before.is_none_or(|before| seen.seen_at < before))
-                .collect();
+        let mut found: Vec<_> = devices
+            .filter(|seen| !seen.activation.is_held(self.now))
+            .filter(|seen| self.before.is_none_or(|before| seen.seen_at < before))
+            .collect();
         found.sort_by(|a, b| {
             (a.seen_at, a.activation.binding.value()).cmp(&(b.seen_at, b.activation.binding.value()))
         });

@@ -178,7 +178,9 @@ fn device(license: &License, plan: &Plan, held: HeldSlots, claim: &Claim) -> Res
         return Err(Denial::DeviceNotActivated);
     }
     let Slots { used, limit } = license.slots(ActivationKind::Device);
-    evicted(license, plan).ok_or(Denial::DeviceLimitReached { used, limit, held: 0, next_free_at: None }).map(Some)
+    evicted(license, plan)
+        .ok_or(Denial::DeviceLimitReached { used, limit, held: 0, next_free_at: None })
+        .map(Some)
 }
 
 /// Returns the number of devices that a new device evicts, or `None` if the plan denies it. It is above one

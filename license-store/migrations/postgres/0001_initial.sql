@@ -43,7 +43,9 @@ CREATE TABLE licenses (
     blocks          TEXT COLLATE "C" NOT NULL DEFAULT '[]',
     -- The version of the plan, and a JSON array of the limits that are not those of the plan.
     plan_version    BIGINT           NOT NULL,
-    overrides       TEXT COLLATE "C" NOT NULL
+    overrides       TEXT COLLATE "C" NOT NULL,
+    -- No lease is valid after this time.
+    leased_until    BIGINT
 ) WITH (fillfactor = 80);
 
 CREATE INDEX licenses_by_product ON licenses (product, id);
@@ -81,6 +83,9 @@ CREATE TABLE activations (
     last_seen_day BIGINT           NOT NULL,
     validations   BIGINT           NOT NULL,
     country       TEXT COLLATE "C",
+    -- Leases hold the slot until this time. If they were handed back, the slot is freed then.
+    held_until    BIGINT,
+    is_returned   BIGINT           NOT NULL,
     PRIMARY KEY (license_id, kind, value)
 ) WITH (fillfactor = 70);
 
@@ -457,3 +462,32 @@ CREATE TABLE signing_keys (
     replaced_at  BIGINT,
     signed_until BIGINT
 );
+
+-- Leases: signed permissions to run without a network. `ended_by` and `ended_at` are NULL unless the lease ended
+-- before its time. `claims` is the text that is signed.
+CREATE TABLE leases (
+    license_id  TEXT COLLATE "C" NOT NULL REFERENCES licenses (id),
+    id          TEXT COLLATE "C" NOT NULL,
+    device_id   TEXT COLLATE "C" NOT NULL,
+    domain_id   TEXT COLLATE "C",
+    issued_at   BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,
+    signing_key TEXT COLLATE "C" NOT NULL,
+    claims      TEXT COLLATE "C" NOT NULL,
+    is_renewal  BIGINT NOT NULL,
+    ended_by    TEXT COLLATE "C",
+    ended_at    BIGINT,
+    PRIMARY KEY (license_id, id)
+);
+
+-- For the leases of an activation and for the leases of a day.
+CREATE INDEX leases_by_device ON leases (license_id, device_id, expires_at);
+CREATE INDEX leases_by_domain ON leases (license_id, domain_id, expires_at) WHERE domain_id IS NOT NULL;
+CREATE INDEX leases_of_day ON leases (license_id, issued_at) WHERE is_renewal = 0;
+-- For the list of revocations, and to prune.
+CREATE INDEX leases_ended ON leases (expires_at) WHERE ended_by IS NOT NULL;
+CREATE INDEX leases_by_end ON leases (expires_at);
+CREATE INDEX licenses_inactive_leased ON licenses (product, leased_until) WHERE state <> 'active' AND leased_until IS NOT NULL;
+-- Slots that leases hold, and those that are freed when their hold ends.
+CREATE INDEX activations_held ON activations (license_id, held_until) WHERE kind = 'device' AND held_until IS NOT NULL;
+CREATE INDEX activations_returned ON activations (held_until) WHERE is_returned = 1;

@@ -52,6 +52,13 @@ pub(super) fn plans() -> PlanCatalog {
         Plan::new("trial").trial(Trial::once_per([TrialHolder::Device, TrialHolder::Customer])),
         Plan::new("device_trial").trial(Trial::once_per([TrialHolder::Device])),
         Plan::new("editor_trial").product("editor").trial(Trial::once_per([TrialHolder::Customer])),
+        Plan::new("offline").max_domains(3).max_devices(3).offline_days(7).customer_release(true),
+        Plan::new("offline_roaming")
+            .max_devices(2)
+            .device_policy(DevicePolicy::EvictOldest)
+            .idle_days(1)
+            .offline_days(7),
+        Plan::new("offline_editor").product("editor").max_devices(3).offline_days(7),
     ])
     .expect("plans in bounds")
 }
@@ -93,7 +100,11 @@ pub(super) fn set_domains(names: impl IntoIterator<Item = impl AsRef<str>>) -> C
 
 /// Replaces the key of a license by a unique one.
 pub(super) fn rotate() -> Command {
-    Command::RotateKey { digest: fresh_digest(), sealed: SealedKey::from_bytes(vec![7, 0, 7]) }
+    Command::RotateKey {
+        digest: fresh_digest(),
+        sealed: SealedKey::from_bytes(vec![7, 0, 7]),
+        release: false,
+    }
 }
 
 /// Returns a unique key digest.

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use license_core::store::{
-    ActivationStore, AuditStore, BulkJobStore, CatalogStore, ClockStore, EventStore, FullStore, LicenseStore,
-    SearchStore, SigningKeyStore, TokenStore, TransferStore, UsageStore, WebhookStore,
+    ActivationStore, AuditStore, BulkJobStore, CatalogStore, ClockStore, EventStore, FullStore, LeaseStore,
+    LicenseStore, SearchStore, SigningKeyStore, TokenStore, TransferStore, UsageStore, WebhookStore,
 };
 
 use super::{Harness, StreamScope};
@@ -48,6 +48,7 @@ pub struct Handle {
     pub(super) search: Option<Arc<dyn SearchStore>>,
     pub(super) bulk_jobs: Option<Arc<dyn BulkJobStore>>,
     pub(super) signing_keys: Option<Arc<dyn SigningKeyStore>>,
+    pub(super) leases: Option<Arc<dyn LeaseStore>>,
 }
 
 macro_rules! capabilities {
@@ -96,6 +97,7 @@ capabilities! {
     search, with_search: SearchStore;
     bulk_jobs, with_bulk_jobs: BulkJobStore;
     signing_keys, with_signing_keys: SigningKeyStore;
+    leases, with_leases: LeaseStore;
 }
 
 impl Handle {

@@ -106,6 +106,9 @@ impl LicenseStore for MemoryStore {
             if data.has_external_id(&changes.license) {
                 return Ok(CommandOutcome::Denied(Denial::ExternalIdTaken));
             }
+            if !data.keep_signing_key(&changes.leases) {
+                return Ok(CommandOutcome::Denied(Denial::SigningKeyInactive));
+            }
             data.apply(id, &changes)?;
             self.feed.notify_licenses(changes.notices(&before));
         }

@@ -163,4 +163,16 @@ flaws! {
     ChangesSigningKeysInTwoSteps => "signing_keys::commands::racing_rotations_are_all_made",
     /// Writes changes of the signing keys without their audit entries.
     ForgetsAuditOfSigningKeys => "signing_keys::commands::signing_key_changes_are_audited_and_announced",
+    /// Adds leases without holding the slots of their devices.
+    ForgetsHolds => "leases::races::leases_and_devices_never_exceed_the_limit",
+    /// Rotates a key without freeing slots.
+    KeepsSlotsOfLeakedKeys => "leases::races::rotation_recovers_from_a_hostile_holder",
+    /// Issues leases without looking at their signing keys.
+    IgnoresSigningKeys => "leases::commands::lease_needs_the_active_signing_key",
+    /// Frees slots without ending their leases.
+    ForgetsEndsOfLeases => "leases::lists::revoked_leases_are_listed_until_they_end",
+    /// Checks the signing key of a lease, lets others run, then writes.
+    ChecksSigningKeyFirst => "leases::races::signing_keys_outlive_their_leases",
+    /// Lists revoked leases without those of suspended and revoked licenses.
+    ListsEndedLeasesOnly => "leases::lists::revoked_leases_are_listed_until_they_end",
 }

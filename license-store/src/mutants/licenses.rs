@@ -18,7 +18,7 @@ pub(super) type ExecuteCall<'a> = (&'a LicenseId, &'a Command, &'a CommandContex
 
 impl Mutant {
     /// Executes a command with a spoiled view or spoiled changes.
-    fn spoiled(
+    pub(super) fn spoiled(
         &self,
         (id, command, context): ExecuteCall<'_>,
         spoil_view: impl FnOnce(&LicenseRecord, &mut View),
@@ -214,7 +214,7 @@ impl Mutant {
                 }
                 Ok(outcome)
             }
-            _ => forward().await,
+            _ => self.with_spoiled_leases((id, command, context)).await,
         }
     }
 

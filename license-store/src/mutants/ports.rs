@@ -7,7 +7,7 @@ use license_core::catalog::{PlanEntry, PlanVersion};
 use license_core::command::LIMIT_EVENT_INTERVAL;
 use license_core::license::{Counters, License};
 use license_core::store::{
-    BulkJobStore, CatalogStore, ClockStore, EventStore, LicenseRecord, LicenseStore, SearchStore,
+    BulkJobStore, CatalogStore, ClockStore, EventStore, LeaseStore, LicenseRecord, LicenseStore, SearchStore,
     SigningKeyStore, TransferStore, TrialClaims, UsageStore, WebhookStore,
 };
 use license_core::trial::TrialDigest;
@@ -397,6 +397,17 @@ impl Layer for Mutant {
         self.inner.settle_job_step(id, outcomes, now).await?;
         action.and_then(set);
         Ok(())
+    }
+
+    async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Result<Vec<LeaseId>> {
+        let mut ids = self.inner.revoked_leases(product, now).await?;
+        if self.flaw == Flaw::ListsEndedLeasesOnly {
+            let data = self.inner.data();
+            let leases = data.licenses.values().flat_map(|entry| entry.record.leases());
+            let ended: Vec<_> = leases.filter(|lease| lease.ended.is_some()).map(|lease| &lease.id).collect();
+            ids.retain(|id| ended.contains(&id));
+        }
+        Ok(ids)
     }
 
     async fn snapshot<'a>(&'a self) -> Result<Box<dyn TransferSnapshot + 'a>> {

@@ -38,9 +38,10 @@ impl<D: Dialect> ActivationStore for SqlStore<D> {
     }
 
     async fn find_idle<'a>(&self, query: &IdleQuery<'a>) -> Result<Vec<LicenseId>> {
-        let IdleQuery { plan, version, before, limit } = *query;
+        let IdleQuery { plan, version, before, now, limit } = *query;
         let plan = plan_version(plan, version);
-        let values = values![plan, Day::of(before).number(), before.timestamp_micros(), i64::from(limit)];
+        let (limit, now) = (i64::from(limit), now.timestamp_micros());
+        let values = values![plan, Day::of(before).number(), before.timestamp_micros(), limit, now];
         let rows = self.database.read(&self.database.sql.activations.idle, values).await?;
         let mut idle: Vec<LicenseId> = Vec::new();
         for row in rows.iter("activations", "") {

@@ -2,7 +2,7 @@
 
 use license_core::command::{Changes, CommandOutcome, Decision, Reads, View, decide};
 use license_core::event::Event;
-use license_core::license::{Activation, ActivationId, ExternalId, Label, License, LicenseId};
+use license_core::license::{Activation, ActivationId, ExternalId, Label, LeaseUsage, License, LicenseId};
 use license_core::store::LicenseChanged;
 use license_core::usage::{Day, EvictionCandidate, LeastRecentlySeen};
 use license_core::validation::Denial;
@@ -41,15 +41,26 @@ impl<D: Dialect> SqlDatabase<D> {
         if wanted.is_some() && !caught_up && !self.fetch(tx, &self.sql.journal.any, &[]).await?.is_empty() {
             return Ok(Execution::NeedsCatchUp);
         }
-        let activations = self.read_activations(tx, id, &command.reads()).await?;
+        let activations = self.read_activations(tx, id, &command.reads(context)).await?;
         let eviction_candidates = match wanted {
             Some(wanted) => self.read_least_recently_seen(tx, id, wanted).await?,
             None => Vec::new(),
         };
         let trial_claims =
             self.find_trial_claims(tx, command.trial_digests(&license, context).iter()).await?;
+        let leases = if command.reads_leases(&license, context) {
+            self.read_open_leases(tx, id, &activations, context.now).await?
+        } else {
+            Vec::new()
+        };
+        let lease_usage = if command.reads_lease_usage(&license, context) {
+            self.read_lease_usage(tx, id, context.now).await?
+        } else {
+            LeaseUsage::default()
+        };
         let before = license.clone();
-        let view = View { license, activations, eviction_candidates, used_key, trial_claims };
+        let view =
+            View { license, activations, eviction_candidates, used_key, trial_claims, leases, lease_usage };
         let Decision { outcome, changes } = decide(view, command, context);
         let Some(changes) = changes else { return Ok(Execution::Done(outcome, Vec::new())) };
         if changes.license.external_id != before.external_id
@@ -57,6 +68,9 @@ impl<D: Dialect> SqlDatabase<D> {
             && self.has_external_id(tx, external_id).await?
         {
             return Ok(Execution::Done(CommandOutcome::Denied(Denial::ExternalIdTaken), Vec::new()));
+        }
+        if !self.keep_signing_key(tx, &changes.leases).await? {
+            return Ok(Execution::Done(CommandOutcome::Denied(Denial::SigningKeyInactive), Vec::new()));
         }
         self.write_changes(tx, &before, &changes).await?;
         Ok(Execution::Done(outcome, changes.notices(&before.key_digest)))
@@ -78,6 +92,11 @@ impl<D: Dialect> SqlDatabase<D> {
             Reads::Nothing => return Ok(Vec::new()),
             Reads::One(activation) => self.fetch(tx, &sql.get, values![license, activation.as_str()]).await?,
             Reads::Domains => self.fetch(tx, &sql.domains, values![license]).await?,
+            Reads::Wildcards => self.fetch(tx, &sql.wildcards, values![license]).await?,
+            Reads::OfLease(lease) => self.fetch(tx, &sql.of_lease, values![license, lease.as_str()]).await?,
+            Reads::Returned(now) => {
+                self.fetch(tx, &sql.returned, values![license, now.timestamp_micros()]).await?
+            }
             Reads::Claim { domains, fingerprint } => {
                 let domains = json!(domains).to_string();
                 let values = values![license, domains, fingerprint.as_deref()];
@@ -91,13 +110,15 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         tx: &mut Tx<D>,
         id: &LicenseId,
-        LeastRecentlySeen { before, limit }: LeastRecentlySeen,
+        LeastRecentlySeen { before, limit, now }: LeastRecentlySeen,
     ) -> Result<Vec<EvictionCandidate>> {
         let (license, limit, sql) = (id.as_str(), i64::from(limit), &self.sql.activations);
+        let now = now.timestamp_micros();
         let rows = match before {
-            None => self.fetch(tx, &sql.least_recently_seen, values![license, limit]).await?,
+            None => self.fetch(tx, &sql.least_recently_seen, values![license, limit, now]).await?,
             Some(before) => {
-                let values = values![license, limit, before.timestamp_micros(), Day::of(before).number()];
+                let values =
+                    values![license, limit, before.timestamp_micros(), Day::of(before).number(), now];
                 self.fetch(tx, &sql.least_recently_seen_before, values).await?
             }
         };
@@ -122,12 +143,16 @@ impl<D: Dialect> SqlDatabase<D> {
             idempotency,
             former_customer,
             trial_claims,
+            leases,
         } = changes;
         let (id, sql) = (&license.id, &self.sql.activations);
         self.update_license(tx, before, license).await?;
         if !released.is_empty() {
             let ids = json!(released.iter().map(ActivationId::as_str).collect::<Vec<_>>()).to_string();
             self.fetch(tx, &sql.delete, values![id.as_str(), ids]).await?;
+        }
+        if let Some(slots) = leases.revoked {
+            self.release_all(tx, id, slots).await?;
         }
         let added = added.iter().map(|one| rows::new_activation_row(license, one)).collect();
         self.insert_rows(tx, &sql.insert, added).await?;
@@ -138,10 +163,12 @@ impl<D: Dialect> SqlDatabase<D> {
         if erased.is_some() {
             self.fetch(tx, &sql.clear_labels, values![id.as_str()]).await?;
         }
+        self.hold_slots(tx, id, leases).await?;
         let rows = self.fetch(tx, &self.sql.licenses.event_detail, values![id.as_str()]).await?;
         let detail = rows.first("licenses", "", Reader::detail)?.ok_or_else(|| not_found(id))?;
         let events = events.complete(&detail);
         self.insert_events(tx, &events).await?;
+        self.write_leases(tx, id, leases, &events).await?;
         self.insert_unused_key(tx, idempotency.as_ref(), &events).await?;
         if self.insert_trial_claims(tx, trial_claims.iter()).await? != trial_claims.len() {
             // The next attempt reads the claim of the other license, and is denied.

@@ -15,6 +15,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// Locks the rows of a `SELECT`; empty if [`begin_write`](Self::begin_write) locks the whole database.
     const FOR_UPDATE: &'static str;
+    /// Locks the rows of a `SELECT` against changes, but not against other locks of this kind; empty like
+    /// [`FOR_UPDATE`](Self::FOR_UPDATE).
+    const FOR_SHARE: &'static str;
     /// Locks the rows of a `SELECT` and skips those that are locked; empty like
     /// [`FOR_UPDATE`](Self::FOR_UPDATE).
     const SKIP_LOCKED: &'static str;

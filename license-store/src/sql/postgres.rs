@@ -80,6 +80,7 @@ impl Dialect for Postgres {
     type Db = Driver;
 
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    const FOR_SHARE: &'static str = " FOR SHARE";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     const SINGLE_WRITER: bool = false;
     // A server with two processors works on 100 rows for a few milliseconds.

@@ -67,6 +67,7 @@ impl Dialect for Sqlite {
     type Db = Driver;
 
     const FOR_UPDATE: &'static str = "";
+    const FOR_SHARE: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
     const SINGLE_WRITER: bool = true;
     // A few milliseconds.

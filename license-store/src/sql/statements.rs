@@ -38,6 +38,7 @@ mod events;
 mod expiry;
 mod fragments;
 mod journal;
+mod leases;
 mod license_columns;
 mod licenses;
 mod list_query;
@@ -67,6 +68,7 @@ pub(super) use expiry::ExpiryStatements;
 #[cfg(all(test, feature = "sqlite"))]
 pub(super) use fragments::AS_OF;
 pub(super) use journal::JournalStatements;
+pub(super) use leases::LeaseStatements;
 pub(super) use license_columns::{COLUMNS as LICENSE_COLUMNS, Indexed};
 pub(super) use licenses::LicenseStatements;
 pub(super) use reports::ReportStatements;
@@ -107,6 +109,7 @@ pub(super) struct Statements {
     pub(super) search: SearchStatements,
     pub(super) catalog: CatalogStatements,
     pub(super) trial_claims: TrialClaimStatements,
+    pub(super) leases: LeaseStatements,
 }
 
 impl Statements {
@@ -133,6 +136,7 @@ impl Statements {
             search: SearchStatements::new::<D>(),
             catalog: CatalogStatements::new::<D>(),
             trial_claims: TrialClaimStatements::new::<D>(),
+            leases: LeaseStatements::new::<D>(),
         }
     }
 }

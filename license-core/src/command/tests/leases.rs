@@ -155,12 +155,8 @@ fn customer_eviction_and_idle_release_wait_for_the_end() {
     stored.after(TimeDelta::days(6));
     assert_eq!(stored.run(&Command::Deactivate(target("a"))), Err(Denial::ActivationHeld { until }));
     assert_eq!(stored.code(&Command::ReleaseIdle), Err(DenialCode::ActivationNotFound));
-    let full = Denial::DeviceLimitReached {
-        used: 3,
-        limit: Limit::AtMost(3),
-        held: 3,
-        next_free_at: Some(until),
-    };
+    let full =
+        Denial::DeviceLimitReached { used: 3, limit: Limit::AtMost(3), held: 3, next_free_at: Some(until) };
     assert_eq!(stored.run(&online("d")), Err(full));
     stored.context.now = until - TimeDelta::microseconds(1);
     assert_eq!(stored.code(&Command::Deactivate(target("a"))), Err(DenialCode::ActivationHeld));
@@ -285,11 +281,7 @@ fn rotation_with_release_undoes_a_hostile_holder() {
     let mut stored = Stored::new(offline_plan().max_domains(2));
     let wildcard = vec![DomainName::parse_registered("*.shop.com").unwrap()];
     stored.code(&Command::Change(LicensePatch { domains: Some(wildcard), ..Default::default() })).unwrap();
-    for command in [
-        Command::Lease(request(claim(Some("evil.com"), Some("x1")))),
-        lease("x2"),
-        online("x3"),
-    ] {
+    for command in [Command::Lease(request(claim(Some("evil.com"), Some("x1")))), lease("x2"), online("x3")] {
         stored.code(&command).unwrap();
     }
     assert_eq!(stored.code(&online("mine")), Err(DenialCode::DeviceLimitReached));

@@ -96,7 +96,7 @@ fn anywhere() -> Claim {
 }
 
 fn rotate_to(digest: KeyDigest) -> Command {
-    Command::RotateKey { digest, sealed: SealedKey::from_bytes(vec![2]) }
+    Command::RotateKey { digest, sealed: SealedKey::from_bytes(vec![2]), release: false }
 }
 
 fn context(expected_version: Option<u64>) -> CommandContext {

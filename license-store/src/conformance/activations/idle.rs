@@ -25,7 +25,8 @@ pub async fn idle_devices_are_found(Handles { store, other, .. }: &Handles) {
     record(other, &[seen(&license.id, "b", 86_400)]).await;
 
     let found = async |before: DateTime<Utc>| {
-        let query = IdleQuery { plan: "roaming", version: 1, before, limit: 9 };
+        let now = before + idle;
+        let query = IdleQuery { plan: "roaming", version: 1, before, now, limit: 9 };
         ok!(other.activations().find_idle(&query))
     };
     let now = at(60) + idle;

@@ -51,7 +51,8 @@ pub async fn changes_are_audited_with_actor(Handles { store, other, .. }: &Handl
     let new = new_license(&spec).audited(&actor());
     assert_eq!(ok!(store.create(&new)), Created::New);
     let id = &new.license.id;
-    let rotate = Command::RotateKey { digest: fresh_digest(), sealed: SealedKey::from_bytes(vec![1]) };
+    let rotate =
+        Command::RotateKey { digest: fresh_digest(), sealed: SealedKey::from_bytes(vec![1]), release: false };
     for command in
         [activate(Some("a.com"), None), Command::Suspend, Command::Reinstate, rotate, Command::Revoke]
     {

@@ -57,7 +57,7 @@ pub async fn rotation_is_announced_for_both_keys(Handles { store, scope, .. }: &
     let license = issue(store, &spec("small")).await;
     let mut stream = store.changes();
     let digest = fresh_digest();
-    let command = Command::RotateKey { digest, sealed: SealedKey::from_bytes(vec![1]) };
+    let command = Command::RotateKey { digest, sealed: SealedKey::from_bytes(vec![1]), release: false };
     ask(store, &license.id, &command).await.expect("active");
     let mut found = [
         next_to(2, &mut *stream, &license).await.key_digest,

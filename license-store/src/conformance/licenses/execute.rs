@@ -44,6 +44,8 @@ pub async fn every_command_is_stored(Handles { store, other, .. }: &Handles) {
             eviction_candidates: Vec::new(),
             used_key: None,
             trial_claims: Vec::new(),
+            leases: Vec::new(),
+            lease_usage: LeaseUsage::default(),
         };
         let context = context(at(60));
         let Decision { outcome, changes } = decide(view, command, &context);
@@ -118,7 +120,11 @@ pub async fn rotated_key_replaces_old_key(Handles { store, other, .. }: &Handles
 pub async fn rotation_to_taken_key_changes_nothing(Handles { store, .. }: &Handles) {
     let (first, second) = (issue(store, &spec("small")).await, issue(store, &spec("small")).await);
     let before = everything(store, &second.id).await;
-    let command = Command::RotateKey { digest: first.key_digest, sealed: SealedKey::from_bytes(vec![1]) };
+    let command = Command::RotateKey {
+        digest: first.key_digest,
+        sealed: SealedKey::from_bytes(vec![1]),
+        release: false,
+    };
     let result = store.execute(&second.id, &command, &context(at(60))).await;
     assert_error!(result, AlreadyExists);
     assert_eq!(everything(store, &second.id).await, before);

@@ -3,9 +3,9 @@
 use crate::conformance::prelude::*;
 
 /// More than any pool has connections.
-pub(super) const CALLERS: usize = 24;
+pub(in crate::conformance) const CALLERS: usize = 24;
 
-pub(super) const ROUNDS: usize = 5;
+pub(in crate::conformance) const ROUNDS: usize = 5;
 
 /// Lets `CALLERS` claims race for the slots of a license, each with its own domain or device.
 async fn race_for_slots(

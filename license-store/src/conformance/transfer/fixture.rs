@@ -17,6 +17,8 @@ pub(super) fn incoming() -> ImportedLicense {
             binding,
             created_at: at(number),
             label: seen.then(|| Label::parse("büro").expect("a label")),
+            held_until: seen.then(|| at(700_000)),
+            is_returned: seen,
         };
         let last_seen = LastSeen {
             first_seen_at: seen.then(|| at(6)),
@@ -30,6 +32,7 @@ pub(super) fn incoming() -> ImportedLicense {
     let activations = bound.map(activation).to_vec();
     (license.domains_used, license.devices_used) = (1, 1);
     license.activated_at = Some(at(3));
+    license.leased_until = Some(at(700_000));
     let counters = Counters { validation_count: 5, last_validated_at: Some(at(9)), as_of: None };
     let trial_claims = Vec::new();
     ImportedLicense {

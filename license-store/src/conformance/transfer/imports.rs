@@ -185,7 +185,7 @@ pub async fn unseen_imported_device_is_not_idle(Handles { store, other, .. }: &H
     unseen.activations.iter_mut().for_each(|one| one.last_seen = LastSeen::default());
     import(store, [seen.clone(), unseen.clone()]).await;
     let idle = async |before| {
-        let query = IdleQuery { plan: "small", version: 1, before, limit: 9 };
+        let query = IdleQuery { plan: "small", version: 1, before, now: before, limit: 9 };
         ok!(activations.find_idle(&query))
     };
     assert_eq!(idle(at(100)).await, std::slice::from_ref(&seen.license.id), "before the import");

@@ -12,14 +12,18 @@ use super::reader::{Reader, int, micros, time, unknown};
 use crate::Result;
 use crate::sql::dialect::SqlRow;
 
+/// The columns of an activation in a JSON array.
+type ListedActivation = (String, String, i64, Option<String>, Option<i64>, i64);
+
 impl<R: SqlRow> Reader<'_, R> {
-    /// Reads a JSON array of `[id, value, created_at, label]`, from rows of `activations`.
+    /// Reads a JSON array of `[id, value, created_at, label, held_until, is_returned]`, from rows of `activations`.
     pub(crate) fn listed(&self, column: &'static str, kind: ActivationKind) -> Result<Vec<Activation>> {
-        let listed: Vec<(String, String, i64, Option<String>)> = self.json(column)?;
+        let listed: Vec<ListedActivation> = self.json(column)?;
         let row = Reader { table: "activations", ..*self };
         let mut activations = Vec::with_capacity(listed.len());
-        for (id, value, created_at, label) in listed {
-            activations.push(row.activation_of(&id, kind, &value, created_at, label.as_deref())?);
+        for (id, value, created_at, label, held_until, is_returned) in listed {
+            let hold = (held_until, is_returned);
+            activations.push(row.activation_of(&id, kind, &value, created_at, label.as_deref(), hold)?);
         }
         // Databases differ in whether an aggregate keeps the order of its select.
         activations.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -36,7 +40,8 @@ impl<R: SqlRow> Reader<'_, R> {
     pub(crate) fn activation(&self) -> Result<Activation> {
         let (id, kind, value) = (self.text("id")?, self.text("kind")?, self.text("value")?);
         let label = self.maybe_text("label")?;
-        self.activation_of(&id, self.kind(&kind)?, &value, self.int("created_at")?, label.as_deref())
+        let hold = (self.maybe_int("held_until")?, self.int("is_returned")?);
+        self.activation_of(&id, self.kind(&kind)?, &value, self.int("created_at")?, label.as_deref(), hold)
     }
 
     pub(crate) fn eviction_candidate(&self) -> Result<EvictionCandidate> {
@@ -74,11 +79,14 @@ impl<R: SqlRow> Reader<'_, R> {
         value: &str,
         created_at: i64,
         label: Option<&str>,
+        (held_until, is_returned): (Option<i64>, i64),
     ) -> Result<Activation> {
         let binding = self.binding(kind, value)?;
         let id = self.parse("id", id, ActivationId::parse)?;
         let label = label.map(|text| self.parse("label", text, Label::parse)).transpose()?;
-        Ok(Activation { id, binding, created_at: self.parse("created_at", created_at, time)?, label })
+        let held_until = held_until.map(|at| self.parse("held_until", at, time)).transpose()?;
+        let created_at = self.parse("created_at", created_at, time)?;
+        Ok(Activation { id, binding, created_at, label, held_until, is_returned: is_returned != 0 })
     }
 }
 
@@ -89,7 +97,7 @@ pub(crate) fn activation_row(
     last_seen: &LastSeen,
     last_seen_at: DateTime<Utc>,
 ) -> serde_json::Value {
-    let Activation { id, binding, created_at, label } = activation;
+    let Activation { id, binding, created_at, label, held_until, is_returned } = activation;
     let LastSeen { first_seen_at, last_seen_at: _, validations, country, as_of: _ } = last_seen;
     json!([
         license.id.as_str(),
@@ -104,6 +112,8 @@ pub(crate) fn activation_row(
         Day::of(last_seen_at).number(),
         int(*validations),
         country.as_ref().map(Country::as_str),
+        micros(*held_until),
+        i64::from(*is_returned),
     ])
 }
 

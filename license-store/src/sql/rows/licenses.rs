@@ -53,6 +53,7 @@ impl<R: SqlRow> Reader<'_, R> {
             blocks: self.parsed("blocks", Blocks::from_json)?,
             plan_version: self.parse("plan_version", self.int("plan_version")?, u32::try_from)?,
             overrides: self.json("overrides")?,
+            leased_until: self.maybe_time("leased_until")?,
         })
     }
 
@@ -135,6 +136,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         blocks,
         plan_version,
         overrides,
+        leased_until,
     } = license;
     let email = customer_email.as_ref();
     [
@@ -171,6 +173,7 @@ pub(crate) fn license_values(license: &License) -> [Value<'_>; LICENSE_COLUMNS.l
         blocks.to_json().into(),
         i64::from(*plan_version).into(),
         json!(overrides).to_string().into(),
+        micros(*leased_until).into(),
     ]
 }
 

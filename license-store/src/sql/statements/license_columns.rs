@@ -48,7 +48,7 @@ impl Column {
 }
 
 /// The columns, in the order of [`license_values`](crate::sql::rows::license_values). The first is the id.
-pub(crate) const COLUMNS: [Column; 33] = [
+pub(crate) const COLUMNS: [Column; 34] = [
     text("id"),
     bytes("key_digest").indexed(),
     bytes("sealed_key"),
@@ -82,6 +82,7 @@ pub(crate) const COLUMNS: [Column; 33] = [
     text("blocks"),
     int("plan_version").indexed(),
     text("overrides"),
+    int("leased_until").indexed_by_slots(),
 ];
 
 /// The names, separated by commas.

@@ -88,10 +88,10 @@ pub(crate) fn detail<D: Dialect>(limit: u32) -> String {
 pub(crate) fn detail_columns<D: Dialect>(limit: u32) -> String {
     let listed = |kind| {
         let select = format!(
-            "SELECT id, value, created_at, label FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
+            "SELECT id, value, created_at, label, held_until, is_returned FROM activations a WHERE a.license_id = l.id AND a.kind = '{kind}' \
              ORDER BY id LIMIT {limit}"
         );
-        D::json_rows("id, value, created_at, label", &select)
+        D::json_rows("id, value, created_at, label, held_until, is_returned", &select)
     };
     let (columns, domains, devices) = (license_columns::names(), listed("domain"), listed("device"));
     format!("{columns}, {COUNTERS}, {AS_OF}, {domains} AS domains, {devices} AS devices")

@@ -41,7 +41,7 @@ pub(crate) struct ActivationJson<'a> {
 
 impl<'a> From<&'a ActivationDetail> for ActivationJson<'a> {
     fn from(ActivationDetail { activation, last_seen }: &'a ActivationDetail) -> Self {
-        let Activation { id, binding, created_at, label } = activation;
+        let Activation { id, binding, created_at, label, held_until: _, is_returned: _ } = activation;
         let LastSeen { first_seen_at, last_seen_at, validations, country, as_of: _ } = last_seen;
         Self {
             id: id.as_str(),

@@ -9,6 +9,8 @@ use license_core::signing::{
 };
 use license_core::store::{ChangeNotice, SigningKeyStore};
 
+use sqlx::SqlStr;
+
 use super::prelude::*;
 use super::rows::signing_key_values;
 use super::store::SqlStore;
@@ -17,9 +19,10 @@ impl<D: Dialect> SqlDatabase<D> {
     async fn read_signing_keys(
         &self,
         connection: &mut Connection<D>,
+        sql: &SqlStr,
         revision: u64,
     ) -> Result<SigningKeySet> {
-        let rows = self.fetch(connection, &self.sql.signing_keys.all, &[]).await?;
+        let rows = self.fetch(connection, sql, &[]).await?;
         Ok(SigningKeySet::from_stored(revision, rows.all("signing_keys", "", Reader::signing_key)?))
     }
 
@@ -30,7 +33,7 @@ impl<D: Dialect> SqlDatabase<D> {
         if revision == known {
             return Ok(None);
         }
-        self.read_signing_keys(&mut tx, revision).await.map(Some)
+        self.read_signing_keys(&mut tx, &self.sql.signing_keys.all, revision).await.map(Some)
     }
 
     async fn try_execute_signing_keys(
@@ -41,7 +44,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let sql = &self.sql.signing_keys;
         let mut tx = self.begin(Durability::PowerLoss).await?;
         let revision = self.fetch(&mut tx, &sql.lock, &[]).await?.count("signing_key_set", "revision")?;
-        let before = Arc::new(self.read_signing_keys(&mut tx, revision).await?);
+        let before = Arc::new(self.read_signing_keys(&mut tx, &sql.lock_all, revision).await?);
         let SigningKeyDecision { outcome, changes } = decide_signing_keys(&before, command, context);
         let Some(SigningKeyChanges { set, keys, audit }) = changes else { return Ok(outcome) };
         self.fetch(&mut tx, &sql.set_revision, values![int(set.revision())]).await?;

@@ -209,6 +209,9 @@ pub enum ValidateError {
     /// The request asks for more than [`limits::FEATURES_PER_REQUEST`] features.
     #[error("a validation can ask for at most {} features", limits::FEATURES_PER_REQUEST)]
     TooManyFeatures,
+    /// The clock of this node is implausible, so that it issues no leases.
+    #[error("the clock of the server is implausible; it issues no leases")]
+    ClockImplausible,
 }
 
 /// The reason why a service cannot start on a store.

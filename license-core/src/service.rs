@@ -22,6 +22,7 @@ mod events;
 mod health;
 mod issue;
 mod key_formats;
+mod leases;
 mod licenses;
 mod limit_throttle;
 mod search;
@@ -55,6 +56,7 @@ pub use customer_activations::{CustomerActivation, CustomerActivations, ListRequ
 pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
+pub use leases::{IssueRequest, Issued, LeaseService};
 pub use licenses::{KeyedLicense, LicenseService};
 pub use search::{FoundLicenses, SearchRequest, SearchService};
 pub use signing_keys::SigningKeyService;
@@ -117,6 +119,8 @@ pub struct Services {
     pub catalog: CatalogService,
     /// Manages signing keys.
     pub signing_keys: SigningKeyService,
+    /// Issues leases and takes them back.
+    pub leases: LeaseService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -186,8 +190,15 @@ impl Services {
                 keyed: LicenseService::new(licenses.clone(), context.clone()),
                 context: context.clone(),
             },
-            clock,
             catalog: CatalogService::over(store.clone(), context.catalog.clone(), context.sources.clone()),
+            leases: LeaseService {
+                leases: store.clone(),
+                licenses: licenses.clone(),
+                signing_keys: signing_keys.clone(),
+                clock: clock.clone(),
+                context: context.clone(),
+            },
+            clock,
             licenses_store: licenses,
             transfer_store: store.clone(),
             signing_keys,

@@ -273,7 +273,7 @@ impl Engine {
             options;
         let services = self.services();
         let Services {
-            clock, licenses, events, activations, usage, access, catalog, bulk, signing_keys, ..
+            clock, licenses, events, activations, usage, access, catalog, bulk, signing_keys, leases, ..
         } = services.clone();
         self.spawn(CatalogJob { catalog, changes: self.layers.licenses.changes() });
         self.spawn(SigningKeysJob { signing_keys, changes: self.layers.licenses.changes() });
@@ -287,6 +287,8 @@ impl Engine {
         self.spawn(AuditRetentionJob { clock: clock.clone(), access, days: audit_days });
         self.spawn(BulkJobsJob { bulk: bulk.clone() });
         self.spawn(BulkJobRetentionJob { clock: clock.clone(), bulk });
+        self.spawn(ReturnedLeasesJob { clock: clock.clone(), leases: leases.clone(), every });
+        self.spawn(LeaseRetentionJob { clock: clock.clone(), leases });
         self.spawn(IdempotencyRetentionJob { clock, licenses });
     }
 }

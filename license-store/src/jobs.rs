@@ -7,6 +7,7 @@ mod clock;
 mod expiry;
 mod idle_devices;
 mod key_formats;
+mod leases;
 mod reload;
 mod retention;
 mod rounds;
@@ -22,6 +23,7 @@ pub use key_formats::KeyFormatsJob;
 pub use retention::{
     AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob,
 };
+pub use leases::{LeaseRetentionJob, ReturnedLeasesJob};
 pub use signing_keys::SigningKeysJob;
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl SigningKeyService {
         Ok(self.current())
     }
 
-    async fn load(&self) -> Result<(), StoreError> {
+    pub(super) async fn load(&self) -> Result<(), StoreError> {
         if let Some(set) = self.store.load_signing_keys(self.current().revision()).await? {
             self.replace(Arc::new(set));
         }

@@ -70,7 +70,7 @@ impl Default for ValidateRequest<'_> {
 }
 
 impl ValidateRequest<'_> {
-    fn claim(&self) -> Result<Claim, ValidateError> {
+    pub(super) fn claim(&self) -> Result<Claim, ValidateError> {
         if self.product.is_some_and(|product| !is_name(product)) {
             return Err(ValidateError::Product);
         }
@@ -315,7 +315,7 @@ impl Answers {
     }
 }
 
-fn plan_unknown(id: &LicenseId, denial: Denial) -> ValidateError {
+pub(super) fn plan_unknown(id: &LicenseId, denial: Denial) -> ValidateError {
     let plan = match denial {
         Denial::PlanUnknown { plan, .. } => plan,
         other => other.to_string(),

@@ -294,3 +294,31 @@ fn rotation_with_release_undoes_a_hostile_holder() {
     assert!(stored.record.leases().all(|lease| lease.ended == Some((LeaseEnd::Revoked, now()))));
     assert_eq!([lease("a"), lease("b"), online("c")].map(|own| stored.code(&own)), [Ok(()); 3]);
 }
+
+/// The claims are those of the contract in `clients/vectors/README.md`.
+#[test]
+fn signed_claims_are_accepted_by_clients() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let plan = offline_plan().feature("export", true).feature("seats", 5).feature("tier", "gold");
+    let mut stored = Stored::new(plan.term_days(30).updates(Updates::new(Period::Days(20))));
+    let software = claim(Some("shop.example.com"), Some(" größe 1 "));
+    stored.code(&Command::Lease(request(software))).unwrap();
+    let lease = stored.newest_lease();
+    let pair = SigningKeyPair::from_seed(&[5; 32]);
+    let header = json!({ "alg": "EdDSA", "kid": pair.public().id().as_str(), "typ": "license-lease+jwt" });
+    let parts = [header.to_string(), lease.claims.clone()].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let message = parts.join(".");
+    let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes())));
+    let public = license_verify::PublicKey::from_bytes(pair.public().as_bytes()).unwrap();
+    let keys = license_verify::KeySet::new([public]);
+    let device = license_verify::Digest::of_device("default", "größe 1");
+    let seconds = now().timestamp();
+    let verified = license_verify::Lease::verify(&token, &keys, "default", &device, seconds).unwrap();
+    assert_eq!((verified.jti.as_str(), verified.sub.as_str()), (lease.id.as_str(), "lic_a1"));
+    assert_eq!((verified.iat, verified.exp), (seconds - 60, seconds + 7 * 86_400));
+    assert_eq!(verified.lic_exp, Some(seconds + 30 * 86_400));
+    assert_eq!(verified.upd_until, Some(seconds + 20 * 86_400));
+    assert_eq!(verified.dom.as_deref(), Some("shop.example.com"));
+}

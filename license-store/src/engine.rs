@@ -49,8 +49,8 @@ use tokio::task::JoinHandle;
 use crate::cache::{CacheOptions, TokenCache};
 use crate::jobs::{
     AnomaliesJob, AuditRetentionJob, BulkJobRetentionJob, BulkJobsJob, CatalogJob, ClockJob,
-    EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, SigningKeysJob,
-    UsageRetentionJob,
+    EventRetentionJob, ExpiryJob, IdempotencyRetentionJob, IdleDevicesJob, KeyFormatsJob, LeaseRetentionJob,
+    ReturnedLeasesJob, SigningKeysJob, UsageRetentionJob,
 };
 
 use layers::Layers;
@@ -273,7 +273,17 @@ impl Engine {
             options;
         let services = self.services();
         let Services {
-            clock, licenses, events, activations, usage, access, catalog, bulk, signing_keys, leases, ..
+            clock,
+            licenses,
+            events,
+            activations,
+            usage,
+            access,
+            catalog,
+            bulk,
+            signing_keys,
+            leases,
+            ..
         } = services.clone();
         self.spawn(CatalogJob { catalog, changes: self.layers.licenses.changes() });
         self.spawn(SigningKeysJob { signing_keys, changes: self.layers.licenses.changes() });

@@ -20,10 +20,10 @@ pub use clock::ClockJob;
 pub use expiry::ExpiryJob;
 pub use idle_devices::IdleDevicesJob;
 pub use key_formats::KeyFormatsJob;
+pub use leases::{LeaseRetentionJob, ReturnedLeasesJob};
 pub use retention::{
     AuditRetentionJob, BulkJobRetentionJob, EventRetentionJob, IdempotencyRetentionJob, UsageRetentionJob,
 };
-pub use leases::{LeaseRetentionJob, ReturnedLeasesJob};
 pub use signing_keys::SigningKeysJob;
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ impl BackgroundJob for LeaseRetentionJob {
     async fn run(self: Box<Self>, shutdown: Shutdown) {
         let Self { clock, leases } = *self;
         let prune = |now| leases.prune(now, PRUNED);
-        repeat(&clock, shutdown, super::retention::INTERVAL, ("the deletion of old leases", Some(3)), prune).await;
+        repeat(&clock, shutdown, super::retention::INTERVAL, ("the deletion of old leases", Some(3)), prune)
+            .await;
     }
 }

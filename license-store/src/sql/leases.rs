@@ -44,7 +44,8 @@ impl<D: Dialect> SqlDatabase<D> {
 
     /// Keeps the signing key of a new lease until the lease is over. Returns false if the key is not active.
     ///
-    /// The key is changed before it is locked: two leases that locked it first could not both change it.
+    /// The key is changed before it is locked: two leases that locked it first could not both change it. A key that
+    /// becomes active between the two statements is not kept yet; then the caller repeats the command.
     pub(super) async fn keep_signing_key(
         &self,
         tx: &mut Tx<D>,
@@ -54,7 +55,7 @@ impl<D: Dialect> SqlDatabase<D> {
         let (key, sql) = (lease.signing_key.as_str(), &self.sql.leases);
         let until = lease.needs_key_until().timestamp_micros();
         self.fetch(tx, &sql.keep_key, values![key, until]).await?;
-        Ok(!self.fetch(tx, &sql.lock_key, values![key]).await?.is_empty())
+        Ok(!self.fetch(tx, &sql.lock_key, values![key, until]).await?.is_empty())
     }
 
     /// Frees the slots that a rotation of the key frees.

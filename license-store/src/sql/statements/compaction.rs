@@ -82,7 +82,8 @@ statements! {
     } where {
         let items = D::items(1);
         let valid = ValidationOutcome::Valid;
-        let columns = "license_id, kind, value, id, created_at, label, first_seen_at, last_seen_at, validations, country";
+        let columns = "license_id, kind, value, id, created_at, label, first_seen_at, last_seen_at, validations, \
+            country, held_until, is_returned";
         let qualified = qualified("activations", columns);
     }
 }

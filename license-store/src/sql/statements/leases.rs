@@ -53,8 +53,11 @@ statements! {
         keep_key:
             "UPDATE signing_keys SET signed_until = $2 \
              WHERE id = $1 AND state = 'active' AND (signed_until IS NULL OR signed_until < $2)",
-        /// Locks the signing key `$1`, so that its state stays until the commit.
-        lock_key: format!("SELECT id FROM signing_keys WHERE id = $1 AND state = 'active'{}", D::FOR_SHARE),
+        /// Locks the signing key `$1` if it is active and kept until `$2`, so that this stays so until the commit.
+        lock_key: format!(
+            "SELECT id FROM signing_keys WHERE id = $1 AND state = 'active' AND signed_until >= $2{}",
+            D::FOR_SHARE
+        ),
     } where {
         let open = format!(
             "SELECT {COLUMNS} FROM leases WHERE license_id = $1 AND ended_by IS NULL AND expires_at > $3"

@@ -401,20 +401,25 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
     let mut draft =
         Draft { reason: context.reason.clone(), open_leases: leases, ..Draft::new(license, context.now) };
     let activations = &activations;
-    let read = matches!(command, Command::Lease(_)).then(|| draft.license.clone());
     let result = match command {
-        Command::Activate(claim) => {
-            match activate::activate(
+        Command::Activate(claim) | Command::Lease(NewLease { claim, .. }) => {
+            let new = if let Command::Lease(new) = command { Some(new) } else { None };
+            let before = new.map(|_| draft.license.clone());
+            let (plans, usage) = (&context.plans, &lease_usage);
+            let claimed = activate::activate(
                 &mut draft,
                 activations,
                 &eviction_candidates,
                 claim,
-                &context.plans,
+                plans,
                 &trials,
-                &lease_usage,
-            ) {
+                usage,
+            );
+            let issue = |new| lease::issue(&mut draft, activations, new, plans, usage);
+            match claimed.and_then(|()| new.map_or(Ok(()), issue).map_err(|denial| vec![denial])) {
                 Ok(()) => Ok(()),
-                Err(denials) => return not_activated(denials, draft.license),
+                // A lease can be denied after its slots were taken.
+                Err(denials) => return not_activated(denials, before.unwrap_or(draft.license)),
             }
         }
         Command::Release(id) => release::release(&mut draft, activations, id),
@@ -442,26 +447,6 @@ pub fn decide(view: View, command: &Command, context: &CommandContext) -> Decisi
         Command::Unblock(id) => block::unblock(&mut draft, id),
         Command::ApplyPlan { plan, version } => {
             apply_plan::apply_plan(&mut draft, plan, *version, &context.plans)
-        }
-        Command::Lease(request) => {
-            let claimed = activate::activate(
-                &mut draft,
-                activations,
-                &eviction_candidates,
-                &request.claim,
-                &context.plans,
-                &trials,
-                &lease_usage,
-            );
-            let issued = claimed.and_then(|()| {
-                lease::issue(&mut draft, activations, request, &context.plans, &lease_usage)
-                    .map_err(|denial| vec![denial])
-            });
-            match issued {
-                Ok(()) => Ok(()),
-                // The draft may have changed.
-                Err(denials) => return not_activated(denials, read.unwrap_or(draft.license)),
-            }
         }
         Command::ReturnLease(id) => lease::hand_back(&mut draft, activations, id, &context.plans),
         Command::ReleaseReturned => lease::release_returned(&mut draft, activations),

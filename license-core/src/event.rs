@@ -49,8 +49,8 @@ text_enum! {
         LicenseUnusualUsage = "license.unusual_usage",
         /// `activation.created`; the data has the `activation`: `id`, `kind` and `name`.
         ActivationCreated = "activation.created",
-        /// `activation.released`; the data has the `activation`, the `cause` (`admin`, `customer`, `evicted` or
-        /// `idle`) and the `reason` that the vendor gave, or null.
+        /// `activation.released`; the data has the `activation`, the `cause` (`admin`, `customer`, `evicted`,
+        /// `idle` or `returned`) and the `reason` that the vendor gave, or null.
         ActivationReleased = "activation.released",
         /// `activation.labelled`; the data has the `activation`, without the label.
         ActivationLabelled = "activation.labelled",

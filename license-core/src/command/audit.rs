@@ -67,7 +67,7 @@ pub(crate) fn decided(
 pub(super) fn action(command: &Command) -> &'static str {
     match command {
         Command::Activate(_) => "activation.create",
-        Command::Release(_) | Command::ReleaseIdle => "activation.release",
+        Command::Release(_) | Command::ReleaseIdle | Command::ReleaseReturned => "activation.release",
         Command::Deactivate(_) => "activation.deactivate",
         Command::Label(..) => "activation.label",
         Command::Suspend => "license.suspend",
@@ -84,7 +84,6 @@ pub(super) fn action(command: &Command) -> &'static str {
         Command::ApplyPlan { .. } => "license.apply_plan",
         Command::Lease(_) => "lease.create",
         Command::ReturnLease(_) => "lease.return",
-        Command::ReleaseReturned => "activation.release",
     }
 }
 

@@ -164,6 +164,7 @@ fn meaning(code: &str) -> &'static str {
             "Each customer can have the plan once, so the license needs a customer_email.",
         ),
         (DenialCode::TrialUsed, "The plan is a trial, and the customer had a trial of the product before."),
+        (DenialCode::ActivationHeld, "A lease holds the slot, so that only the vendor can free it."),
     ];
     let found = meanings.into_iter().find(|(known, _)| known.as_str() == code);
     found.map_or("", |(_, meaning)| meaning)

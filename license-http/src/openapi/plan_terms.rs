@@ -114,6 +114,18 @@ fn plan_field(name: &str) -> Value {
                  if it is no trial.",
             )
         }
+        "offline_days" => about(
+            nullable(days(1)),
+            "Longest time of a lease, with which software runs without a network, in days; null if there are no leases.",
+        ),
+        "offline_slots" => about(
+            nullable(whole(1, limits::MAX_SLOTS)),
+            "Devices that can hold leases at the same time, and new leases of a day; null for all devices but one.",
+        ),
+        "trust_release" => about(
+            boolean(),
+            "Whether a lease that is handed back frees its slot at once. Otherwise the slot is free when the lease ends.",
+        ),
         // A test checks that all names are known.
         _ => json!({}),
     }

@@ -35,12 +35,13 @@ use crate::routes::validate::{DENIALS, Denied, NotFound, ValidAnswer};
 use crate::routes::webhook_endpoints::{Deleted, EndpointJson, ReplayJson};
 
 /// Denials of a release by a customer.
-const NOT_RELEASED: [DenialCode; 5] = [
+const NOT_RELEASED: [DenialCode; 6] = [
     DenialCode::LicenseRevoked,
     DenialCode::LicenseSuspended,
     DenialCode::ReleaseNotAllowed,
     DenialCode::DomainRegistered,
     DenialCode::ActivationNotFound,
+    DenialCode::ActivationHeld,
 ];
 
 const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";

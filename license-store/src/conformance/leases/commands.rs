@@ -2,7 +2,10 @@
 
 use license_core::signing::{SigningKeyCommand, SigningKeyDenial, SigningKeyOutcome};
 
-use super::fixture::*;
+use super::fixture::{
+    end_of_hold, key_id, lease, lease_of, leases_of, loaded_keys, new_key, newest, rotate_and_release,
+    signing_keys, start,
+};
 use crate::conformance::prelude::*;
 
 /// The lease, the hold of both slots, and the end of all leases of the license are in one commit.
@@ -75,7 +78,7 @@ pub async fn held_device_is_neither_evicted_nor_idle(Handles { store, other, .. 
     ask_at(store, &license.id, &Command::ReleaseIdle, later).await.expect("an idle device");
     assert_eq!(names().await, ["held"], "the lease was not idle");
     assert_eq!(idle(later).await, [], "no other device is idle");
-    assert_eq!(idle(end_of_hold()).await, [license.id.clone()], "the lease is over");
+    assert_eq!(idle(end_of_hold()).await, std::slice::from_ref(&license.id), "the lease is over");
     ask_at(store, &license.id, &Command::ReleaseIdle, end_of_hold()).await.expect("an idle device");
 }
 
@@ -95,7 +98,7 @@ pub async fn returned_slot_is_freed_at_the_end(Handles { store, other, .. }: &Ha
     assert_eq!(ok!(other.leases().find_returned(before, 9)), []);
     let early = ask_at(store, &license.id, &Command::ReleaseReturned, before).await;
     assert_eq!(early, Err(DenialCode::ActivationNotFound));
-    assert_eq!(ok!(other.leases().find_returned(end_of_hold(), 9)), [license.id.clone()]);
+    assert_eq!(ok!(other.leases().find_returned(end_of_hold(), 9)), std::slice::from_ref(&license.id));
     ask_at(store, &license.id, &Command::ReleaseReturned, end_of_hold()).await.expect("a returned slot");
     assert_eq!(ok!(other.leases().find_returned(end_of_hold(), 9)), []);
     let found = detail(other, &license.id).await;

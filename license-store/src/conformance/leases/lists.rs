@@ -1,6 +1,6 @@
 //! Cases for lists of leases.
 
-use super::fixture::*;
+use super::fixture::{end_of_hold, lease, lease_of, leases_of, newest, start};
 use crate::conformance::prelude::*;
 
 /// The list of revocations has the leases that ended before their time and those of inactive licenses.

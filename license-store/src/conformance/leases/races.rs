@@ -2,7 +2,9 @@
 
 use license_core::signing::{SigningKeyCommand, SigningKeyState};
 
-use super::fixture::*;
+use super::fixture::{
+    lease, lease_of, leases_of, loaded_keys, new_key, rotate_and_release, signing_keys, start,
+};
 use crate::conformance::licenses::slots::{CALLERS, ROUNDS};
 use crate::conformance::prelude::*;
 

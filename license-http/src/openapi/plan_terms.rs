@@ -114,8 +114,15 @@ fn plan_field(name: &str) -> Value {
                  if it is no trial.",
             )
         }
+        _ => offline_field(name),
+    }
+}
+
+/// Returns the schema of a field about leases.
+fn offline_field(name: &str) -> Value {
+    match name {
         "offline_days" => about(
-            nullable(days(1)),
+            nullable(whole(1, limits::PLAN_DAYS)),
             "Longest time of a lease, with which software runs without a network, in days; null if there are no leases.",
         ),
         "offline_slots" => about(
@@ -123,7 +130,7 @@ fn plan_field(name: &str) -> Value {
             "Devices that can hold leases at the same time, and new leases of a day; null for all devices but one.",
         ),
         "trust_release" => about(
-            boolean(),
+            json!({ "type": "boolean" }),
             "Whether a lease that is handed back frees its slot at once. Otherwise the slot is free when the lease ends.",
         ),
         // A test checks that all names are known.

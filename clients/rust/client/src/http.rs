@@ -36,20 +36,23 @@ impl Http {
         deadline: Duration,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let base = check_server(server)?;
+        let (base, is_loopback) = check_server(server)?;
         let roots = match roots {
             Some(pem) => RootCerts::Specific(Arc::new(certificates(pem)?)),
             None => RootCerts::PlatformVerifier,
         };
-        let config = ureq::Agent::config_builder()
+        let mut config = ureq::Agent::config_builder()
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .timeout_global(Some(deadline))
             .user_agent(concat!("license-client/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build();
-        Ok(Self { agent: config.new_agent(), base, deadline, clock })
+            .tls_config(TlsConfig::builder().root_certs(roots).build());
+        if is_loopback {
+            // A proxy of the environment cannot reach this machine.
+            config = config.proxy(None);
+        }
+        Ok(Self { agent: config.build().new_agent(), base, deadline, clock })
     }
 
     /// Posts a JSON body. Returns `None` if no answer came within the deadline, or if its body is longer than `limit`.
@@ -112,8 +115,9 @@ fn unix_seconds(date: &str) -> Option<i64> {
     i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
-/// Returns the address without a slash at its end. The license key goes there, so it must be encrypted.
-fn check_server(server: &str) -> Result<String, Error> {
+/// Returns the address without a slash at its end, and whether it is this machine. The license key is sent there, so the
+/// connection must be encrypted.
+fn check_server(server: &str) -> Result<(String, bool), Error> {
     let uri: Uri = server.trim().parse().map_err(|_| Error::InvalidServer("it is no URL"))?;
     let authority = uri.authority().ok_or(Error::InvalidServer("it has no host"))?;
     let is_loopback = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
@@ -125,7 +129,7 @@ fn check_server(server: &str) -> Result<String, Error> {
     if authority.as_str().contains('@') || uri.query().is_some() {
         return Err(Error::InvalidServer("it must have neither a user nor a query"));
     }
-    Ok(server.trim().trim_end_matches('/').to_owned())
+    Ok((server.trim().trim_end_matches('/').to_owned(), is_loopback))
 }
 
 fn certificates(pem: &str) -> Result<Vec<Certificate<'static>>, Error> {

@@ -82,7 +82,7 @@ mod tests {
     fn pause_is_up_to_a_tenth_longer_and_never_shorter() {
         assert_eq!(pause(1000, 0), Duration::from_secs(1000));
         assert_eq!(pause(1000, u16::MAX), Duration::from_secs(1100));
-        assert_eq!(pause(0, 0), Duration::from_secs(60));
+        assert_eq!(pause(0, 0), Duration::from_mins(1));
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn builder(url: &str) -> ClientBuilder {
         .public_keys([TestKey::Active.public()])
         .license_key(KEY)
         .device_id(FINGERPRINT)
-        .deadline(Duration::from_secs(60))
+        .deadline(Duration::from_mins(1))
         .clock(|| NOW)
 }
 

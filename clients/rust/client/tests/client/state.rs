@@ -15,12 +15,12 @@ use crate::signer::TestKey;
 const NO_SERVER: &str = "http://localhost:1";
 
 fn at(path: &Path, url: &str) -> Client {
-    builder(url).state_file(path).build().unwrap()
+    builder(url).state_file(path).build().expect("a client")
 }
 
 /// Returns a folder with the state of a valid verdict.
 fn licensed() -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("app").join("state");
     let check = at(&path, &Server::new(valid).url()).check();
     assert!(check.is_allowed() && check.state_error.is_none(), "{check:?}");

@@ -77,14 +77,11 @@ fn what_has_no_valid_proof_is_no_answer() {
 
 #[test]
 fn redirect_is_not_followed() {
-    let server = Server::new(|asked| {
-        if asked.head.starts_with("post /elsewhere") {
-            return valid(asked);
-        }
-        Reply::Answer(307, "location: /elsewhere\r\n", String::new())
-    });
-    assert_eq!(client(&server.url()).check().decision.outcome.code(), Some("NEVER_CHECKED"));
-    assert_eq!(server.asked().len(), 1);
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::new(move |_| Reply::Answer(status, "location: /elsewhere\r\n", String::new()));
+        assert_eq!(client(&server.url()).check().decision.outcome.code(), Some("NEVER_CHECKED"));
+        assert_eq!(server.asked().len(), 1, "{status}");
+    }
 }
 
 #[test]
@@ -114,6 +111,9 @@ fn huge_body_is_no_answer() {
         Reply::json(200, &json!({"proof": proof, "padding": "x".repeat(1024 * 1024)}))
     };
     assert_eq!(code_of(huge).as_deref(), Some("NEVER_CHECKED"));
+    // Of this answer, nothing but the length is wrong.
+    let list = |_: &Asked| Reply::json(200, &json!({"data": [], "padding": "x".repeat(1024 * 1024)}));
+    assert_eq!(client(&Server::new(list).url()).devices().unwrap_err().code(), "NO_ANSWER");
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use license_client::Client;
 use serde_json::json;
 
 use crate::builder;
-use crate::server::{Reply, Server, valid};
+use crate::server::{Asked, Reply, Server, valid};
 use crate::signer::TestKey;
 
 const NO_SERVER: &str = "http://localhost:1";
@@ -25,6 +26,11 @@ fn licensed() -> (tempfile::TempDir, std::path::PathBuf) {
     let check = at(&path, &Server::new(valid).url()).check();
     assert!(check.is_allowed() && check.state_error.is_none(), "{check:?}");
     (folder, path)
+}
+
+fn revoked(asked: &Asked) -> Reply {
+    let claims = json!({"valid": false, "error": "LICENSE_REVOKED", "features": {}, "lic_exp": null});
+    Reply::json(200, &json!({"proof": asked.proof(TestKey::Active, &claims)}))
 }
 
 /// Asserts that the state is refused with a code, and that one answer repairs it.
@@ -114,12 +120,28 @@ fn unwritable_folder_does_not_stop_the_check() {
 }
 
 #[test]
+fn memory_counts_while_the_file_cannot_be_replaced() {
+    let (_folder, path) = licensed();
+    // A folder stands where the temporary file should be, so the file on disk stays valid and old.
+    fs::create_dir(path.with_file_name(format!("state.{}.tmp", std::process::id()))).unwrap();
+    let silent = AtomicBool::new(false);
+    let server = Server::new(move |asked| {
+        if silent.swap(true, Ordering::SeqCst) {
+            Reply::Answer(503, "", String::new())
+        } else {
+            revoked(asked)
+        }
+    });
+    let client = at(&path, &server.url());
+    let check = client.check_now();
+    assert_eq!(check.state_error.map(|error| error.code()), Some("STATE_UNWRITABLE"));
+    assert_eq!(client.check_now().decision.outcome.code(), Some("LICENSE_REVOKED"));
+}
+
+#[test]
 fn denial_is_kept_for_the_next_start() {
     let (_folder, path) = licensed();
-    let server = Server::new(|asked| {
-        let claims = json!({"valid": false, "error": "LICENSE_REVOKED", "features": {}, "lic_exp": null});
-        Reply::json(200, &json!({"proof": asked.proof(TestKey::Active, &claims)}))
-    });
+    let server = Server::new(revoked);
     assert!(!at(&path, &server.url()).check_now().is_allowed());
     assert_eq!(at(&path, NO_SERVER).check().decision.outcome.code(), Some("LICENSE_REVOKED"));
 }

@@ -51,7 +51,7 @@ impl StateStore {
             memory.stored.key.clone_from(&self.key);
         }
         let since = now.saturating_sub(memory.stored.saved_at);
-        let is_due = save == Save::Now || !(0..TIME_SAVED_EVERY).contains(&since);
+        let is_due = save == Save::Now || memory.is_ahead || !(0..TIME_SAVED_EVERY).contains(&since);
         if is_due && let Some(file) = &self.file {
             memory.stored.saved_at = now;
             let saved = file.save(&memory.stored);

@@ -123,7 +123,8 @@ fn unwritable_folder_does_not_stop_the_check() {
 fn memory_counts_while_the_file_cannot_be_replaced() {
     let (_folder, path) = licensed();
     // A folder stands where the temporary file should be, so the file on disk stays valid and old.
-    fs::create_dir(path.with_file_name(format!("state.{}.tmp", std::process::id()))).unwrap();
+    let obstacle = path.with_file_name(format!("state.{}.tmp", std::process::id()));
+    fs::create_dir(&obstacle).unwrap();
     let silent = AtomicBool::new(false);
     let server = Server::new(move |asked| {
         if silent.swap(true, Ordering::SeqCst) {
@@ -136,6 +137,11 @@ fn memory_counts_while_the_file_cannot_be_replaced() {
     let check = client.check_now();
     assert_eq!(check.state_error.map(|error| error.code()), Some("STATE_UNWRITABLE"));
     assert_eq!(client.check_now().decision.outcome.code(), Some("LICENSE_REVOKED"));
+    // Each call says so until the file has what the memory has.
+    assert_eq!(client.check().state_error.map(|error| error.code()), Some("STATE_UNWRITABLE"));
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(client.check().state_error.is_none());
+    assert_eq!(at(&path, NO_SERVER).check().decision.outcome.code(), Some("LICENSE_REVOKED"));
 }
 
 #[test]

@@ -137,11 +137,23 @@ fn memory_counts_while_the_file_cannot_be_replaced() {
     let check = client.check_now();
     assert_eq!(check.state_error.map(|error| error.code()), Some("STATE_UNWRITABLE"));
     assert_eq!(client.check_now().decision.outcome.code(), Some("LICENSE_REVOKED"));
-    // Each call says so until the file has what the memory has.
-    assert_eq!(client.check().state_error.map(|error| error.code()), Some("STATE_UNWRITABLE"));
     fs::remove_dir(&obstacle).unwrap();
     assert!(client.check().state_error.is_none());
     assert_eq!(at(&path, NO_SERVER).check().decision.outcome.code(), Some("LICENSE_REVOKED"));
+}
+
+#[test]
+fn each_check_says_that_the_file_is_behind() {
+    let (_folder, path) = licensed();
+    let obstacle = path.with_file_name(format!("state.{}.tmp", std::process::id()));
+    fs::create_dir(&obstacle).unwrap();
+    let client = at(&path, &Server::new(valid).url());
+    assert!(client.check_now().state_error.is_some());
+    let check = client.check();
+    assert!(!check.asked);
+    assert_eq!(check.state_error.map(|error| error.code()), Some("STATE_UNWRITABLE"));
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(client.check().state_error.is_none());
 }
 
 #[test]

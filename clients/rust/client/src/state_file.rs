@@ -1,8 +1,10 @@
 //! The file that keeps the state between runs of the software.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +17,8 @@ use crate::state_error::StateError;
 
 const FORMAT: &str = "license-state";
 const VERSION: &str = "1";
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What is kept between runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
@@ -98,15 +102,22 @@ impl StateFile {
         result.map_err(StateError::Unwritable)
     }
 
-    /// Waits until no other process changes the file. Returns `None` in a folder that is not writable.
+    /// Waits until no other process changes the file. Returns `None` if the folder is not writable, or if another
+    /// process holds the lock for half a second: a suspended process must not keep the software from starting.
     pub(crate) fn lock(&self) -> Option<File> {
         if let Some(folder) = self.path.parent() {
             // If the folder cannot be made, saving says so.
             let _ = fs::create_dir_all(folder);
         }
         let file = owner_only().create(true).truncate(false).open(self.beside(".lock")).ok()?;
-        file.lock().ok()?;
-        Some(file)
+        for _ in 0..LOCK_ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => return Some(file),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(_)) => return None,
+            }
+        }
+        None
     }
 
     fn beside(&self, suffix: &str) -> PathBuf {

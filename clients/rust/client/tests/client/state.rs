@@ -106,6 +106,14 @@ fn state_of_another_version_is_refused() {
 }
 
 #[test]
+fn file_locked_by_a_suspended_process_does_not_stop_the_check() {
+    let (_folder, path) = licensed();
+    let lock = fs::File::open(path.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(at(&path, NO_SERVER).check().is_allowed());
+}
+
+#[test]
 fn unwritable_folder_does_not_stop_the_check() {
     let folder = tempfile::tempdir().unwrap();
     // A file stands where the folder should be: this is also refused to root.

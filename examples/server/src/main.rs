@@ -98,7 +98,11 @@ async fn run(flags: Flags) -> Result<(), String> {
         Some((plans, file)) => (builder.plans_of(plans, &*file), Some(file)),
         None => (builder, None),
     };
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let issuer = flags.tokens.issuer.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
     let engine = builder
+        .issuer(issuer)
+        .token_algorithm(flags.tokens.algorithm())
         .key_format(key_format)
         .cache(flags.validations.cache())
         .token_cache(flags.validations.token_cache())
@@ -117,6 +121,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         let (auth, admin_token) = auth(&engine, given_token).await?;
         let (app, metrics_app) = Api::new(engine.services(), auth)
             .token_routes()
+            .well_known_routes()
             .webhooks(webhooks)
             .limits(flags.network.limits())
             .geoip(geoip)
@@ -131,7 +136,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             );
         }
         StartupMessage {
-            scheme: if options.tls.is_some() { "https" } else { "http" },
+            scheme,
             address,
             database: shown,
             secret: secret.note,

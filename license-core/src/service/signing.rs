@@ -41,7 +41,8 @@ impl Default for TokenSettings {
 pub struct Proof {
     /// The token of the verdict.
     pub proof: String,
-    /// Key tokens in the order in which software learns; empty unless keys are rotated.
+    /// Key tokens in the order in which software learns; empty unless a key is retiring.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_tokens: Vec<String>,
 }
 

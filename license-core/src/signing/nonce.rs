@@ -34,7 +34,7 @@ impl Nonce {
 /// The text is not a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "nonce must be base64url, without padding, of {} to {} random bytes",
+    "the nonce must be base64url, without padding, of {} to {} random bytes",
     limits::NONCE_MIN_BYTES,
     limits::NONCE_MAX_BYTES
 )]

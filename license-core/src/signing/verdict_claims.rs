@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::{ProofRequest, ProvenAnswer};
-use crate::catalog::{DEFAULT_PRODUCT, Features, Plan};
+use crate::catalog::{DEFAULT_PRODUCT, Features, Plan, is_name};
 use crate::license::License;
 use crate::limits;
 
@@ -53,6 +53,8 @@ impl VerdictClaims {
         answer: &ProvenAnswer<'_>,
         plan: Option<&Plan>,
     ) -> Self {
+        // With a malformed key, the product was not checked.
+        let product = product.filter(|name| is_name(name));
         let of_license = answer.license.map(|license| &*license.product);
         Self {
             iss: issuer.to_owned(),

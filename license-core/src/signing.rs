@@ -15,6 +15,8 @@ mod proven_answer;
 mod revocation_claims;
 mod signer;
 mod token;
+#[cfg(test)]
+mod vectors;
 mod verdict_claims;
 
 pub use command::{

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta};
 use license_core::access::{Actor, Principal};
 use license_core::service::SigningKeyService;
 use license_core::signing::{PublicKey, SignerError, SigningKeyPair, TokenAlgorithm, TokenSigner};
+use license_http::{LimitOptions, RateLimits};
 use license_store::faults::Fault;
 use license_store::memory::MemoryStore;
 use license_verify::{
@@ -114,8 +115,8 @@ async fn denial_unknown_key_and_malformed_key_are_proven() {
         ),
         (json!({ "key": "", "product": "no name" }), 400, "default", "LICENSE_KEY_MALFORMED", None, None),
         (json!({ "key": other.key, "product": "editor" }), 200, "editor", "PRODUCT_MISMATCH", None, None),
-        // Software of the default product need not name it, and must be able to read the denial.
-        (json!({ "key": revoked.key }), 200, "editor", "LICENSE_REVOKED", Some("editor"), None),
+        // The denial says nothing about the license, and software of the default product can read it.
+        (json!({ "key": revoked.key }), 200, "default", "PRODUCT_REQUIRED", None, None),
         (
             json!({ "key": expired.key }),
             200,
@@ -197,6 +198,20 @@ async fn answer_without_a_nonce_or_a_verdict_has_no_proof() {
     let call = Call::new("POST", "/api/v1/validate").header("content-type", "text/plain").body(text);
     let reply = call.send(&app.router).await;
     assert!(reply.status == 415 && reply.json().get("proof").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_past_the_rate_of_its_key_has_no_proof() {
+    let mut rates = RateLimits::default();
+    rates.per_key = "1/s:1".parse().unwrap();
+    let mut options = LimitOptions::default();
+    options.rate_limits = Some(rates);
+    let app = TestApp::new().await.within(&options);
+    let license = app.issue("editor").await;
+    let ask = || Asked::of(&app, json!({ "key": license.key, "product": "editor" }));
+    assert!(ask().await.verified(&built_in(&app), "editor").unwrap().valid);
+    let limited = ask().await.reply;
+    assert_eq!((limited.status, limited.json().get("proof")), (429, None));
 }
 
 #[tokio::test]

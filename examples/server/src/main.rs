@@ -143,6 +143,7 @@ async fn run(flags: Flags) -> Result<(), String> {
             plans: shown_plans(&engine.catalog.current(), managed_by.as_deref()),
             plan: plan_for_commands(&engine.catalog.current()).into(),
             admin_token,
+            metrics: metrics_listener.as_ref().map(TcpListener::local_addr).transpose().map_err(text)?,
         }
         .print();
         let watched_files = [

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,8 +14,9 @@ use crate::debug::partial_debug;
 use crate::error::{Resource, ServiceError};
 use crate::limits;
 use crate::signing::{
-    KeyTokenClaims, ProofRequest, ProvenAnswer, PublicKey, SignerError, SigningKeyId, SigningKeyPair,
-    SigningKeySet, SigningKeyState, TokenAlgorithm, TokenSigner, TokenType, VerdictClaims, sign_token,
+    KeyTokenClaims, ProofRequest, ProvenAnswer, PublicKey, SignerError, SigningKey, SigningKeyId,
+    SigningKeyPair, SigningKeySet, SigningKeyState, TokenAlgorithm, TokenSigner, TokenType, VerdictClaims,
+    sign_token,
 };
 
 /// Issuer of tokens, if none is set.
@@ -191,7 +194,7 @@ impl SigningService {
     }
 }
 
-fn active(set: &SigningKeySet) -> Result<&crate::signing::SigningKey, ServiceError> {
+fn active(set: &SigningKeySet) -> Result<&SigningKey, ServiceError> {
     set.active().ok_or(ServiceError::NotFound(Resource::SigningKey))
 }
 
@@ -202,8 +205,6 @@ fn is_rotated(set: &SigningKeySet) -> bool {
 
 /// Checks a foreign signer: software would take a wrong signature for a forged answer.
 fn verify_signature(token: &str, key: &PublicKey) -> Result<(), SignerError> {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let verified = token.rsplit_once('.').is_some_and(|(message, signature)| {
         let signature = URL_SAFE_NO_PAD.decode(signature).ok().and_then(|bytes| bytes.try_into().ok());
         signature.is_some_and(|signature| key.verifies(message.as_bytes(), &signature))

@@ -30,6 +30,7 @@ pub struct KeyTokenClaims {
 
 impl KeyTokenClaims {
     /// Creates the claims. If there are more keys than software reads, the first ones are left out.
+    #[must_use]
     pub fn new<'a>(
         issuer: &str,
         product: &str,

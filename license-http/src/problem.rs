@@ -33,7 +33,7 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     detail: ProblemText,
     field: Option<ProblemText>,
-    suggestion: Option<LicenseKey>,
+    suggestion: Option<Box<LicenseKey>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Only in the form of `/validate`.
     proof: Option<Box<Proof>>,
@@ -133,7 +133,7 @@ impl Problem {
             valid: false,
             error: self.code,
             message: &self.detail,
-            suggestion: self.suggestion.as_ref().map(LicenseKey::reveal),
+            suggestion: self.suggestion.as_deref().map(LicenseKey::reveal),
             field: self.field.as_deref(),
             proof: self.proof.as_deref(),
         };
@@ -204,7 +204,7 @@ impl IntoResponse for Problem {
             code: self.code,
             error: self.code,
             field: self.field.as_deref(),
-            suggestion: self.suggestion.as_ref().map(LicenseKey::reveal),
+            suggestion: self.suggestion.as_deref().map(LicenseKey::reveal),
         };
         let mut response = wire::json(self.status, &json);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

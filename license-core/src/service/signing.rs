@@ -1,5 +1,6 @@
 //! Signs tokens.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -59,7 +60,7 @@ pub struct SigningService {
     keys: SigningKeyService,
     context: Arc<ServiceContext>,
     /// Opened keys: to unseal a key costs more than to sign.
-    opened: Arc<RwLock<Vec<(SigningKeyId, Arc<SigningKeyPair>)>>>,
+    opened: Arc<RwLock<HashMap<SigningKeyId, Arc<SigningKeyPair>>>>,
 }
 
 impl fmt::Debug for SigningService {
@@ -135,21 +136,8 @@ impl SigningService {
         let revoked =
             set.keys().iter().filter(|key| key.state == SigningKeyState::Revoked).map(|key| &key.id);
         let now = self.context.now();
-        let claims = |keys: Vec<PublicKey>| KeyTokenClaims::new(self.issuer(), product, keys, revoked, now);
-        let (signers, claims) = match &self.context.tokens.signer {
-            Some(signer) => (vec![signer.public_key().id()], claims(vec![signer.public_key()])),
-            None => {
-                let of_state = |state| set.keys().iter().filter(move |key| key.state == state);
-                let retiring = of_state(SigningKeyState::Retiring);
-                let active = of_state(SigningKeyState::Active);
-                let published: Vec<_> =
-                    retiring.chain(active).chain(of_state(SigningKeyState::Next)).collect();
-                let is_rotated = is_rotated(&set);
-                let signs = |state| state == SigningKeyState::Active || is_rotated;
-                let signers = published.iter().filter(|key| signs(key.state)).map(|key| key.id.clone());
-                (signers.collect(), claims(published.iter().map(|key| key.public).collect()))
-            }
-        };
+        let (signers, keys) = self.signers_and_keys(&set);
+        let claims = KeyTokenClaims::new(self.issuer(), product, keys, revoked, now);
         let mut tokens = Vec::new();
         // After many forced rotations, the newest keys matter most.
         for key in &signers[signers.len().saturating_sub(limits::KEY_TOKENS)..] {
@@ -174,6 +162,20 @@ impl SigningService {
         Ok(Proof { proof, key_tokens })
     }
 
+    /// Returns the keys that sign key tokens, and the keys in them, in the order in which software learns.
+    fn signers_and_keys(&self, set: &SigningKeySet) -> (Vec<SigningKeyId>, Vec<PublicKey>) {
+        if let Some(signer) = &self.context.tokens.signer {
+            return (vec![signer.public_key().id()], vec![signer.public_key()]);
+        }
+        let in_order = [SigningKeyState::Retiring, SigningKeyState::Active, SigningKeyState::Next];
+        let of_state = |state| set.keys().iter().filter(move |key| key.state == state);
+        let published: Vec<_> = in_order.into_iter().flat_map(of_state).collect();
+        let is_rotated = is_rotated(set);
+        let signs = |key: &&&SigningKey| key.state == SigningKeyState::Active || is_rotated;
+        let signers = published.iter().filter(signs).map(|key| key.id.clone()).collect();
+        (signers, published.iter().map(|key| key.public).collect())
+    }
+
     fn signer(&self, id: &SigningKeyId) -> Result<Arc<dyn TokenSigner>, ServiceError> {
         if let Some(signer) = &self.context.tokens.signer {
             let is_known = signer.public_key().id() == *id;
@@ -182,14 +184,14 @@ impl SigningService {
         let set = self.keys.current();
         let key = set.get(id).ok_or(ServiceError::NotFound(Resource::SigningKey))?;
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pair)) = opened.iter().find(|(opened, _)| opened == id) {
+        if let Some(pair) = opened.get(id) {
             return Ok(Arc::clone(pair) as _);
         }
         drop(opened);
         let pair = Arc::new(self.keys.open(key)?);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|(opened, _)| opened != id && set.get(opened).is_some_and(|key| key.is_published()));
-        opened.push((id.clone(), Arc::clone(&pair)));
+        opened.retain(|opened, _| set.get(opened).is_some_and(SigningKey::is_published));
+        opened.insert(id.clone(), Arc::clone(&pair));
         Ok(pair)
     }
 }

@@ -145,7 +145,7 @@ impl From<ValidateError> for Problem {
             ValidateError::Key(error) => {
                 let problem = bad(Code::LicenseKeyMalformed, &error);
                 let suggestion = match error {
-                    KeyError::Check { suggestion } => suggestion,
+                    KeyError::Check { suggestion } => suggestion.map(Box::new),
                     _ => None,
                 };
                 Self { suggestion, ..problem.at("key") }

@@ -18,7 +18,7 @@ use license_core::signing::TokenAlgorithm;
 use license_core::webhook::Schedule;
 use license_http::webhooks::{Destinations, IpNet};
 use license_store::cache::CacheOptions;
-use license_store::engine::JobOptions;
+use license_store::engine::{EngineBuilder, JobOptions};
 use license_store::group_commit::{GroupCommitOptions, Recording};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -212,7 +212,7 @@ impl WebhookFlags {
 pub(crate) struct TokenFlags {
     /// Issuer in signed tokens (iss), such as the public URL; without it, the URL that the server listens on
     #[arg(long, env = "LICENSE_ISSUER", value_name = "URL")]
-    pub(crate) issuer: Option<String>,
+    issuer: Option<String>,
 
     /// Name of the algorithm in signed tokens (alg). The signatures are the same
     #[arg(long = "token-algorithm", env = "LICENSE_TOKEN_ALGORITHM", value_enum, default_value_t = AlgorithmFlag::EdDsa)]
@@ -231,11 +231,13 @@ enum AlgorithmFlag {
 }
 
 impl TokenFlags {
-    pub(crate) fn algorithm(&self) -> TokenAlgorithm {
-        match self.algorithm {
+    /// Configures the tokens of a server that listens on this URL.
+    pub(crate) fn configure(&self, builder: EngineBuilder, url: String) -> EngineBuilder {
+        let algorithm = match self.algorithm {
             AlgorithmFlag::EdDsa => TokenAlgorithm::EdDsa,
             AlgorithmFlag::Ed25519 => TokenAlgorithm::Ed25519,
-        }
+        };
+        builder.issuer(self.issuer.clone().unwrap_or(url)).token_algorithm(algorithm)
     }
 }
 

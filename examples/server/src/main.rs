@@ -94,15 +94,11 @@ async fn run(flags: Flags) -> Result<(), String> {
     drop(starting);
     database.warn_about_readable_files();
     let builder = Engine::builder(store, &secret.secret);
-    let (builder, managed_by) = match plans {
-        Some((plans, file)) => (builder.plans_of(plans, &*file), Some(file)),
-        None => (builder, None),
-    };
+    let managed_by = plans.as_ref().map(|(_, file)| file.clone());
+    let builder = plans.into_iter().fold(builder, |builder, (plans, file)| builder.plans_of(plans, file));
     let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let issuer = flags.tokens.issuer.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
+    let builder = flags.tokens.configure(builder, format!("{scheme}://{address}"));
     let engine = builder
-        .issuer(issuer)
-        .token_algorithm(flags.tokens.algorithm())
         .key_format(key_format)
         .cache(flags.validations.cache())
         .token_cache(flags.validations.token_cache())

@@ -25,6 +25,7 @@ mod key_formats;
 mod licenses;
 mod limit_throttle;
 mod search;
+mod signing;
 mod signing_keys;
 mod transfer;
 mod trial_keys;
@@ -57,6 +58,7 @@ pub use events::EventService;
 pub use health::Health;
 pub use licenses::{KeyedLicense, LicenseService};
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
@@ -117,6 +119,8 @@ pub struct Services {
     pub catalog: CatalogService,
     /// Manages signing keys.
     pub signing_keys: SigningKeyService,
+    /// Signs tokens.
+    pub signing: SigningService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -139,6 +143,7 @@ impl Services {
         clock.look().await?;
         let signing_keys = SigningKeyService::new(store.clone(), clock.clone(), context.clone());
         signing_keys.start().await?;
+        let signing = SigningService::new(signing_keys.clone(), context.clone());
         let validation =
             ValidationService::new(licenses.clone(), Some(store.clone()), health.clone(), context.clone());
         let events =
@@ -191,6 +196,7 @@ impl Services {
             licenses_store: licenses,
             transfer_store: store.clone(),
             signing_keys,
+            signing,
             catalog_store: store,
             health,
             context,

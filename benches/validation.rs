@@ -16,9 +16,10 @@ use license_core::domain::DomainName;
 use license_core::key::{DataKeys, KeyFormat, KeyVault, LicenseKey, Secret};
 use license_core::license::{CustomerEmail, License, LicenseId};
 use license_core::service::{
-    Health, LicenseService, ServiceContext, ServiceOptions, ValidateRequest, ValidationService,
+    Health, LicenseService, ServiceContext, ServiceOptions, Services, ValidateRequest, ValidationService,
 };
-use license_core::store::LicenseStore;
+use license_core::signing::{Nonce, ProofRequest, ProvenAnswer};
+use license_core::store::{FullStore, LicenseStore};
 use license_core::trial::TrialKeys;
 use license_core::validation::{Claim, LicenseSnapshot, evaluate};
 use license_store::cache::{Cache, CacheOptions};
@@ -185,5 +186,30 @@ fn complete(criterion: &mut Criterion) {
     drop(within);
 }
 
-criterion_group!(benches, parts, complete);
+/// Measures a validation without and with a nonce, whose answer is signed. Their ratio in one run is the cost of a proof.
+fn proofs(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let store: Arc<dyn FullStore> = Arc::new(MemoryStore::new());
+    let options = ServiceOptions::new(&secret(), SystemClock, SystemRng);
+    let services = runtime.block_on(Services::open(store, options)).expect("services");
+    let issued = runtime.block_on(services.licenses.issue(&spec(), None)).expect("a license");
+    let key = issued.key.reveal();
+    let body = format!(r#"{{"key":"{key}","domain":"example.com","nonce":"BwcHBwcHBwcHBwcHBwcHBw"}}"#);
+    let nonce = Nonce::parse("BwcHBwcHBwcHBwcHBwcHBw").expect("a nonce");
+    let request = ValidateRequest { key, domain: Some("example.com"), ..Default::default() };
+    let validate = async || services.validation.validate(black_box(&request)).await.expect("a verdict");
+    criterion.bench_function("validate/memory, without a nonce", |bench| {
+        bench.to_async(&runtime).iter(&validate);
+    });
+    criterion.bench_function("validate/memory, with a nonce", |bench| {
+        bench.to_async(&runtime).iter(async || {
+            let verdict = validate().await;
+            let asked = ProofRequest::new(nonce.clone(), black_box(body.as_bytes()), services.now());
+            let answer = ProvenAnswer::of(&verdict, 200);
+            services.signing.prove(&asked, None, &answer).await.expect("a proof")
+        });
+    });
+}
+
+criterion_group!(benches, parts, complete, proofs);
 criterion_main!(benches);

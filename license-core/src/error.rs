@@ -10,7 +10,7 @@ use crate::domain::DomainError;
 use crate::key::{DataKeysError, ImportedKeyFormatError, KeyError, KeyFormatError};
 use crate::license::{ActivationIdError, FingerprintError, LicenseId};
 use crate::limits;
-use crate::signing::{SigningKeyDenial, SigningKeyId};
+use crate::signing::{SignerError, SigningKeyDenial, SigningKeyId};
 use crate::store::{SearchSort, StoreError};
 use crate::usage::UsageError;
 use crate::validation::Denial;
@@ -127,6 +127,9 @@ pub enum ServiceError {
     /// The sealed private key cannot be opened, because its row was altered.
     #[error("the sealed private key of the signing key {0} cannot be opened")]
     SealedSigningKey(SigningKeyId),
+    /// The signer of tokens failed. A retry can help.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
 }
 
 /// The kind of a resource that was not found.

@@ -152,5 +152,15 @@ pub const PLANS: usize = 500;
 pub const PLAN_VERSIONS: usize = 500;
 /// Slots that one command frees because their leases were handed back.
 pub const RELEASED_AT_ONCE: u32 = 100;
-/// Longest name of the issuer in tokens, in bytes.
-pub const ISSUER_BYTES: usize = 255;
+/// Fewest bytes of a nonce: 128 bits.
+pub const NONCE_MIN_BYTES: usize = 16;
+/// Most bytes of a nonce.
+pub const NONCE_MAX_BYTES: usize = 64;
+/// Keys in one key token.
+pub const KEY_TOKEN_KEYS: usize = 16;
+/// Revoked keys in one key token.
+pub const KEY_TOKEN_REVOKED: usize = 256;
+/// Key tokens with one answer, and in one license file.
+pub const KEY_TOKENS: usize = 4;
+/// Last second of the year 9999, the largest time in a token.
+pub const TOKEN_LAST_SECOND: i64 = 253_402_300_799;

@@ -26,6 +26,7 @@ mod leases;
 mod licenses;
 mod limit_throttle;
 mod search;
+mod signing;
 mod signing_keys;
 mod transfer;
 mod trial_keys;
@@ -59,6 +60,7 @@ pub use health::Health;
 pub use leases::{IssueRequest, Issued, LeaseService};
 pub use licenses::{KeyedLicense, LicenseService};
 pub use search::{FoundLicenses, SearchRequest, SearchService};
+pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;
 pub use transfer::{ExportKeys, Exporter, ImportOptions, ImportReport, Importer, TransferService};
 pub use usage::UsageService;
@@ -121,6 +123,8 @@ pub struct Services {
     pub signing_keys: SigningKeyService,
     /// Issues leases and takes them back.
     pub leases: LeaseService,
+    /// Signs tokens.
+    pub signing: SigningService,
     licenses_store: Arc<dyn LicenseStore>,
     transfer_store: Arc<dyn TransferStore>,
     catalog_store: Arc<dyn CatalogStore>,
@@ -143,6 +147,7 @@ impl Services {
         clock.look().await?;
         let signing_keys = SigningKeyService::new(store.clone(), clock.clone(), context.clone());
         signing_keys.start().await?;
+        let signing = SigningService::new(signing_keys.clone(), context.clone());
         let validation =
             ValidationService::new(licenses.clone(), Some(store.clone()), health.clone(), context.clone());
         let events =
@@ -202,6 +207,7 @@ impl Services {
             licenses_store: licenses,
             transfer_store: store.clone(),
             signing_keys,
+            signing,
             catalog_store: store,
             health,
             context,

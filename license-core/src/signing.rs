@@ -8,6 +8,16 @@ mod key;
 mod key_id;
 mod key_pair;
 mod key_set;
+mod key_token_claims;
+mod nonce;
+mod proof_request;
+mod proven_answer;
+mod revocation_claims;
+mod signer;
+mod token;
+#[cfg(test)]
+mod vectors;
+mod verdict_claims;
 
 pub use command::{
     NewSigningKey, SigningKeyChanges, SigningKeyCommand, SigningKeyContext, SigningKeyDecision,
@@ -17,3 +27,11 @@ pub use key::{SigningKey, SigningKeyState};
 pub use key_id::{SigningKeyId, SigningKeyIdError};
 pub use key_pair::{PublicKey, PublicKeyError, SigningKeyPair};
 pub use key_set::SigningKeySet;
+pub use key_token_claims::{KEY_TOKEN_LIFETIME, KeyTokenClaims};
+pub use nonce::{Nonce, NonceError};
+pub use proof_request::ProofRequest;
+pub use proven_answer::ProvenAnswer;
+pub use revocation_claims::RevocationClaims;
+pub use signer::{SignerError, TokenSigner};
+pub use token::{TokenAlgorithm, TokenType, sign_token};
+pub use verdict_claims::{VerdictClaims, end_of_license};

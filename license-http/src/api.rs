@@ -55,6 +55,7 @@ pub fn routes() -> Vec<Route> {
 pub struct Api {
     services: Services,
     token_routes: bool,
+    well_known_routes: bool,
     auth: AuthConfig,
     limits: LimitOptions,
     geoip: GeoIp,
@@ -68,6 +69,7 @@ impl Api {
         Self {
             services,
             token_routes: false,
+            well_known_routes: false,
             auth: AuthConfig { authenticator: Arc::new(auth), store_addresses: false },
             limits: LimitOptions::default(),
             geoip: GeoIp::default(),
@@ -79,6 +81,11 @@ impl Api {
     /// Adds `/api/v1/tokens` and `/api/v1/audit`. Tokens are useful only with `TokenAuth`.
     pub fn token_routes(self) -> Self {
         Self { token_routes: true, ..self }
+    }
+
+    /// Adds `/.well-known/jwks.json`, the public signing keys at the root of a host, where JWT libraries look for them.
+    pub fn well_known_routes(self) -> Self {
+        Self { well_known_routes: true, ..self }
     }
 
     /// Checks webhook URLs by the rules of a dispatcher, and adds its metrics. By default only URLs of the
@@ -113,6 +120,7 @@ impl Api {
     pub fn routers(self) -> (Router, Router) {
         let limits = Arc::new(RequestLimits::new(&self.limits));
         let all = public(&self.limits).merge(self.admin(&limits));
+        let all = if self.well_known_routes { all.merge(routes::well_known()) } else { all };
         let state = Arc::new(self.state(limits));
         (finish(all, true, Arc::clone(&state)), finish(routes::private_metrics(), false, state))
     }

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use license_core::access::Scope;
 use license_core::key::LicenseKey;
+use license_core::service::Proof;
 use serde::Serialize;
 
 use crate::wire;
@@ -32,8 +33,10 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     detail: ProblemText,
     field: Option<ProblemText>,
-    suggestion: Option<LicenseKey>,
+    suggestion: Option<Box<LicenseKey>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Only in the form of `/validate`.
+    proof: Option<Box<Proof>>,
 }
 
 impl From<Code> for Problem {
@@ -46,13 +49,26 @@ impl From<Code> for Problem {
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<ProblemText>) -> Self {
         let (status, code) = (code.status(), code.as_str());
-        Self { status, code, detail: detail.into(), field: None, suggestion: None, headers: Vec::new() }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            suggestion: None,
+            headers: Vec::new(),
+            proof: None,
+        }
     }
 
     /// Replaces the code and its status.
     pub(crate) fn with_code(mut self, code: Code) -> Self {
         (self.status, self.code) = (code.status(), code.as_str());
         self
+    }
+
+    /// Adds the signed verdict.
+    pub(crate) fn with_proof(self, proof: Proof) -> Self {
+        Self { proof: Some(Box::new(proof)), ..self }
     }
 
     /// Adds a `WWW-Authenticate` challenge of RFC 6750.
@@ -117,8 +133,9 @@ impl Problem {
             valid: false,
             error: self.code,
             message: &self.detail,
-            suggestion: self.suggestion.as_ref().map(LicenseKey::reveal),
+            suggestion: self.suggestion.as_deref().map(LicenseKey::reveal),
             field: self.field.as_deref(),
+            proof: self.proof.as_deref(),
         };
         let response = wire::json(self.status, &refusal);
         self.add_headers(response)
@@ -172,6 +189,9 @@ pub(crate) struct Refusal<'a> {
     /// The field at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    proof: Option<&'a Proof>,
 }
 
 impl IntoResponse for Problem {
@@ -184,7 +204,7 @@ impl IntoResponse for Problem {
             code: self.code,
             error: self.code,
             field: self.field.as_deref(),
-            suggestion: self.suggestion.as_ref().map(LicenseKey::reveal),
+            suggestion: self.suggestion.as_deref().map(LicenseKey::reveal),
         };
         let mut response = wire::json(self.status, &json);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

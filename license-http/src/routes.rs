@@ -71,6 +71,7 @@ impl Route {
 pub(crate) fn routes() -> Vec<Route> {
     let open = open_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
     let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS].map(|path| Route::public(Method::POST, path));
+    let open = open.chain(well_known_table().map(|(path, _)| Route::public(Method::GET, path)));
     let admin =
         license_table().into_iter().chain(webhook_table()).chain(access_table()).chain(catalog_table());
     let admin =
@@ -106,6 +107,11 @@ fn open_table() -> [(&'static str, MethodRouter<HttpState>); 4] {
         ("/metrics", get(metrics::metrics)),
         ("/api/v1/jwks.json", get(signing_keys::jwks)),
     ]
+}
+
+/// Paths that clients expect at the root of a host (RFC 8615).
+fn well_known_table() -> [(&'static str, MethodRouter<HttpState>); 1] {
+    [("/.well-known/jwks.json", get(signing_keys::jwks))]
 }
 
 fn license_table() -> Vec<AdminRoute> {
@@ -209,6 +215,11 @@ pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
             None => router.route(path, handler),
         },
     )
+}
+
+/// Builds the routes at the root of a host.
+pub(crate) fn well_known() -> Router<HttpState> {
+    open(well_known_table())
 }
 
 /// Builds the route of all metrics for a private address.

@@ -35,6 +35,7 @@ mod api {
     mod paging;
     mod plans;
     mod preconditions;
+    mod proofs;
     mod scopes;
     mod search;
     mod security_headers;

@@ -14,10 +14,11 @@ use clap::{Args, Parser, ValueEnum};
 use license_core::catalog::PlanCatalog;
 use license_core::key::{KeyFormat, Secret};
 use license_core::license::Reminders;
+use license_core::signing::TokenAlgorithm;
 use license_core::webhook::Schedule;
 use license_http::webhooks::{Destinations, IpNet};
 use license_store::cache::CacheOptions;
-use license_store::engine::JobOptions;
+use license_store::engine::{EngineBuilder, JobOptions};
 use license_store::group_commit::{GroupCommitOptions, Recording};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -57,6 +58,9 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) webhooks: WebhookFlags,
+
+    #[command(flatten)]
+    pub(crate) tokens: TokenFlags,
 
     /// Token for admin calls, instead of the one generated on the first start
     #[arg(long, env = "LICENSE_ADMIN_TOKEN", hide_env_values = true)]
@@ -200,6 +204,40 @@ impl WebhookFlags {
 
     pub(crate) fn attempt_timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
+    }
+}
+
+/// Flags of signed tokens.
+#[derive(Debug, Args)]
+pub(crate) struct TokenFlags {
+    /// Issuer in signed tokens (iss), such as the public URL; without it, the URL that the server listens on
+    #[arg(long, env = "LICENSE_ISSUER", value_name = "URL")]
+    issuer: Option<String>,
+
+    /// Name of the algorithm in signed tokens (alg). The signatures are the same
+    #[arg(long = "token-algorithm", env = "LICENSE_TOKEN_ALGORITHM", value_enum, default_value_t = AlgorithmFlag::EdDsa)]
+    algorithm: AlgorithmFlag,
+}
+
+/// Name of the algorithm.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AlgorithmFlag {
+    /// The name that most JWT libraries know (RFC 8037).
+    #[value(name = "EdDSA")]
+    EdDsa,
+    /// The newer name (RFC 9864).
+    #[value(name = "Ed25519")]
+    Ed25519,
+}
+
+impl TokenFlags {
+    /// Configures the tokens of a server that listens on this URL.
+    pub(crate) fn configure(&self, builder: EngineBuilder, url: String) -> EngineBuilder {
+        let algorithm = match self.algorithm {
+            AlgorithmFlag::EdDsa => TokenAlgorithm::EdDsa,
+            AlgorithmFlag::Ed25519 => TokenAlgorithm::Ed25519,
+        };
+        builder.issuer(self.issuer.clone().unwrap_or(url)).token_algorithm(algorithm)
     }
 }
 

@@ -94,10 +94,10 @@ async fn run(flags: Flags) -> Result<(), String> {
     drop(starting);
     database.warn_about_readable_files();
     let builder = Engine::builder(store, &secret.secret);
-    let (builder, managed_by) = match plans {
-        Some((plans, file)) => (builder.plans_of(plans, &*file), Some(file)),
-        None => (builder, None),
-    };
+    let managed_by = plans.as_ref().map(|(_, file)| file.clone());
+    let builder = plans.into_iter().fold(builder, |builder, (plans, file)| builder.plans_of(plans, file));
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let builder = flags.tokens.configure(builder, format!("{scheme}://{address}"));
     let engine = builder
         .key_format(key_format)
         .cache(flags.validations.cache())
@@ -117,6 +117,7 @@ async fn run(flags: Flags) -> Result<(), String> {
         let (auth, admin_token) = auth(&engine, given_token).await?;
         let (app, metrics_app) = Api::new(engine.services(), auth)
             .token_routes()
+            .well_known_routes()
             .webhooks(webhooks)
             .limits(flags.network.limits())
             .geoip(geoip)
@@ -131,13 +132,14 @@ async fn run(flags: Flags) -> Result<(), String> {
             );
         }
         StartupMessage {
-            scheme: if options.tls.is_some() { "https" } else { "http" },
+            scheme,
             address,
             database: shown,
             secret: secret.note,
             plans: shown_plans(&engine.catalog.current(), managed_by.as_deref()),
             plan: plan_for_commands(&engine.catalog.current()).into(),
             admin_token,
+            metrics: metrics_listener.as_ref().map(TcpListener::local_addr).transpose().map_err(text)?,
         }
         .print();
         let watched_files = [

@@ -28,12 +28,14 @@ pub(crate) struct StartupMessage {
     /// Plan that the commands use: the one with which they reach a limit soonest.
     pub(crate) plan: Arc<Plan>,
     pub(crate) admin_token: AdminToken,
+    /// Address of the listener for metrics, if there is one.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 impl StartupMessage {
     /// Prints the message to standard output. The log goes to standard error.
     pub(crate) fn print(&self) {
-        let Self { scheme, address, database, secret, plans, plan, admin_token } = self;
+        let Self { scheme, address, database, secret, plans, plan, admin_token, metrics } = self;
         let second = match plan.max_domains {
             Limit::AtMost(1) => "denied: the plan allows one domain".to_owned(),
             limit => format!("domains that the plan allows: {limit}"),
@@ -50,6 +52,8 @@ impl StartupMessage {
             ),
             AdminToken::Configured => ("from --admin-token".to_owned(), "PUT-YOUR-TOKEN-HERE"),
         };
+        let metrics =
+            metrics.map(|address| format!("\n  metrics      http://{address}/metrics")).unwrap_or_default();
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             r#"license-server {version}
@@ -57,7 +61,7 @@ impl StartupMessage {
   database     {database}
   secret       {secret}
   plans        {plans}
-  admin token  {note}
+  admin token  {note}{metrics}
 
 To issue a license, paste into another terminal:
 

@@ -10,6 +10,8 @@ mod process;
 mod backup;
 #[path = "server/catalog.rs"]
 mod catalog;
+#[path = "server/client.rs"]
+mod client;
 #[cfg(target_os = "linux")]
 #[path = "server/clock.rs"]
 mod clock;

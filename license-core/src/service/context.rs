@@ -8,6 +8,7 @@ use rand::TryCryptoRng;
 use super::clock_and_rng::ClockAndRng;
 use super::current_catalog::CurrentCatalog;
 use super::key_formats::{imported_key_formats, read_key};
+use super::signing::TokenSettings;
 use crate::access::{Actor, Principal, TokenId};
 use crate::catalog::PlanCatalog;
 use crate::catalog_command::{CatalogCommand, CatalogContext, CatalogOutcome};
@@ -20,6 +21,7 @@ use crate::key::{
     LicenseKey, SealedKey, Secret,
 };
 use crate::license::LicenseId;
+use crate::signing::{TokenAlgorithm, TokenSigner};
 use crate::store::{CatalogStore, LicenseStore, StoreError, TransferStore};
 use crate::trial::{TrialKey, TrialKeys};
 use crate::validation::Denial;
@@ -39,6 +41,7 @@ pub struct ServiceOptions {
     keeps_catalog: bool,
     key_format: KeyFormat,
     webhook_schedule: Schedule,
+    tokens: TokenSettings,
 }
 
 partial_debug!(ServiceOptions { plans, key_format });
@@ -54,6 +57,7 @@ impl ServiceOptions {
             keeps_catalog: false,
             key_format: KeyFormat::default(),
             webhook_schedule: Schedule::default(),
+            tokens: TokenSettings::default(),
         }
     }
 
@@ -88,6 +92,24 @@ impl ServiceOptions {
         self
     }
 
+    /// Sets the issuer of tokens, their claim `iss`: usually the public URL. No client compares it.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.tokens.issuer = issuer.into();
+        self
+    }
+
+    /// Sets the name of the algorithm in tokens; the default is [`TokenAlgorithm::EdDsa`].
+    pub fn token_algorithm(mut self, algorithm: TokenAlgorithm) -> Self {
+        self.tokens.algorithm = algorithm;
+        self
+    }
+
+    /// Sets the signer of tokens; the default is the active key of the database.
+    pub fn token_signer(mut self, signer: Arc<dyn TokenSigner>) -> Self {
+        self.tokens.signer = Some(signer);
+        self
+    }
+
     /// Sets the sources of time and randomness.
     pub fn sources(mut self, clock: impl Clock, rng: impl TryCryptoRng + Send + 'static) -> Self {
         self.sources = Arc::new(ClockAndRng::new(clock, rng));
@@ -115,6 +137,7 @@ pub struct ServiceContext {
     /// Used only for keys that are not in the engine's own format.
     imported_formats: RwLock<Arc<ImportedKeyFormats>>,
     trial_keys: RwLock<TrialKeys>,
+    pub(super) tokens: TokenSettings,
 }
 
 partial_debug!(ServiceContext { key_format, catalog, sources });
@@ -168,7 +191,7 @@ impl ServiceContext {
         catalog: CurrentCatalog,
         options: ServiceOptions,
     ) -> Result<Self, SetupError> {
-        let ServiceOptions { secret, sources, plans, keeps_catalog: _, key_format, webhook_schedule } =
+        let ServiceOptions { secret, sources, plans, keeps_catalog: _, key_format, webhook_schedule, tokens } =
             options;
         // If several nodes start at once, all get the keys of one node.
         let sealed = sources.with_rng(|rng| DataKeys::generate(rng)?.seal(&secret, rng))?;
@@ -193,6 +216,7 @@ impl ServiceContext {
             barrier: ValidationBarrier::default(),
             sources,
             imported_formats: RwLock::default(),
+            tokens,
         })
     }
 

@@ -127,7 +127,7 @@ impl SigningKeyService {
         Ok(NewSigningKey { public, sealed })
     }
 
-    fn open(&self, key: &SigningKey) -> Result<SigningKeyPair, ServiceError> {
+    pub(super) fn open(&self, key: &SigningKey) -> Result<SigningKeyPair, ServiceError> {
         let opened = self.context.vault.open_signing_key(&key.sealed, key.id.as_str());
         let seed = opened.map_err(|_| ServiceError::SealedSigningKey(key.id.clone()))?;
         Ok(SigningKeyPair::from_seed(&seed))

@@ -20,12 +20,13 @@ use crate::license::{
 };
 use crate::limits;
 use crate::metrics::{Metric, MetricValue};
+use crate::signing::ProvenAnswer;
 use crate::store::{EventStore, LicenseStore};
 use crate::usage::{Client, Location, Validation, ValidationOutcome};
 use crate::validation::{Claim, Denial, DenialCode, Evaluation, Verdict, activated, evaluate};
 
 /// Outcome in metrics if no license has the key.
-const NOT_FOUND: &str = "LICENSE_NOT_FOUND";
+const NOT_FOUND: &str = ProvenAnswer::NOT_FOUND;
 
 /// A validation request, as received.
 #[derive(Clone, Copy)]

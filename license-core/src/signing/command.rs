@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
-use super::{PublicKey, SigningKey, SigningKeyId, SigningKeySet, SigningKeyState};
+use super::{KEY_TOKEN_LIFETIME, PublicKey, SigningKey, SigningKeyId, SigningKeySet, SigningKeyState};
 use crate::access::{Actor, AuditEntry};
 use crate::key::SealedSecret;
 
@@ -161,6 +161,7 @@ impl Draft<'_> {
                     self.refuse_while_retiring()?;
                 }
                 self.replace(SigningKeyState::Active, SigningKeyState::Retiring);
+                self.keep_for_learners();
                 self.activate_next();
                 self.add(next);
             }
@@ -220,6 +221,14 @@ impl Draft<'_> {
     fn replace(&mut self, from: SigningKeyState, to: SigningKeyState) {
         for key in self.before.keys().iter().filter(|key| key.state == from) {
             self.put(SigningKey { state: to, replaced_at: Some(self.context.now), ..key.clone() });
+        }
+    }
+
+    /// Keeps the keys that were replaced retiring for as long as software learns from their key tokens.
+    fn keep_for_learners(&mut self) {
+        let until = self.context.now + KEY_TOKEN_LIFETIME;
+        for key in self.changed.iter_mut().filter(|key| key.state == SigningKeyState::Retiring) {
+            key.signed_until = key.signed_until.max(Some(until));
         }
     }
 

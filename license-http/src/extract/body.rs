@@ -25,7 +25,7 @@ pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     match timeout(time, Limited::new(body, limits::BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(without_byte_order_mark(collected.to_bytes())),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_limit(&*error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "The body ended before it was complete.")),
         Err(_) => {
@@ -36,8 +36,8 @@ pub(super) async fn read(body: Body, time: Duration) -> Result<Bytes, Problem> {
 }
 
 /// Removes a byte order mark, which editors and some clients write before UTF-8.
-fn without_byte_order_mark(bytes: Bytes) -> Bytes {
-    if bytes.starts_with(b"\xef\xbb\xbf") { bytes.slice(3..) } else { bytes }
+pub(super) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// Returns whether a size limit caused the error, including a limit that the host app put around the body.

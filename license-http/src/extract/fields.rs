@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-use super::body::{check_type, read, read_json};
+use super::body::{check_type, read, read_json, without_byte_order_mark};
 use super::query::NoQuery;
 use super::unknown_name::UnknownName;
 use super::value::wrong_type;
@@ -54,7 +54,7 @@ impl FromRequest<HttpState> for NoBody {
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, state.limits.body_timeout).await?;
-        if !bytes.is_empty() {
+        if !without_byte_order_mark(&bytes).is_empty() {
             check_type(&parts.headers)?;
             Fields::parse(&bytes)?.only(&[])?;
         }
@@ -93,7 +93,7 @@ impl Fields {
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let mut duplicate = None;
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let mut deserializer = serde_json::Deserializer::from_slice(without_byte_order_mark(bytes));
         let value = ValueSeed { path: &JsonPath::Root, duplicate: &mut duplicate }
             .deserialize(&mut deserializer)
             .and_then(|value| deserializer.end().map(|()| value));

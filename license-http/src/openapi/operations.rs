@@ -69,11 +69,13 @@ fn validation() -> [Op; 3] {
         .about(
             "A new domain or device takes a free slot. A denied license is answered 200 too: check `valid`. A malformed \
              request is answered 400 and not counted. A known key gets its verdict although other calls of its \
-             address failed, unless it is an imported key that can be guessed.",
+             address failed, unless it is an imported key that can be guessed. A request with a `nonce` gets a signed verdict \
+             in `proof`, also if the key is unknown or malformed.",
         )
         .lenient()
         .refuses()
         .reads_or("ValidateRequest", &KEY_ERRORS)
+        .errors(&[Code::SigningUnavailable])
         .answers("Validated", "The verdict."),
     post("/deactivate", "deactivate", "Release a slot as the customer")
         .about(
@@ -448,7 +450,7 @@ fn finding() -> [Op; 3] {
     ]
 }
 
-fn server() -> [Op; 7] {
+fn server() -> [Op; 8] {
     let file = |path, id, summary, content_type, about| {
         get(path, id, summary).answers_as(content_type, string(), about)
     };
@@ -472,6 +474,9 @@ fn server() -> [Op; 7] {
                 "For JWT libraries that verify tokens of this server. It can be cached for a minute. Licensed \
                  software must not learn new keys from here, because the answer is not signed.",
             )
+            .answers("JsonWebKeySet", "The keys that sign tokens, or signed tokens that are still in use."),
+        get("/.well-known/jwks.json", "getWellKnownSigningKeys", "Get the public signing keys")
+            .about("The answer of `/api/v1/jwks.json`, at the root of the host. Programs that embed the API can leave it out.")
             .answers("JsonWebKeySet", "The keys that sign tokens, or signed tokens that are still in use."),
         get("/openapi.json", "getContract", "Get this document").answers_as(
             "application/json",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan_terms::plan_inputs;
 use super::schema::{
-    about, activation_id, array, email, feature_value, id, named, nullable, one_of, open_object,
+    about, activation_id, array, email, feature_value, id, matching, named, nullable, one_of, open_object,
     selectable_events, string, text, time, whole, with,
 };
 use crate::routes::licenses::{CHANGE_FIELDS, SPEC_FIELDS};
@@ -54,6 +54,8 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "Features that the software needs. A feature that is absent, false or 0 is missing."),
                 "activate": about(json!({ "type": ["boolean", "null"] }),
                     "Whether the call may take slots and activate the license; true by default."),
+                "nonce": about(nullable(matching("^[0-9A-Za-z_-]{22,86}$")),
+                    "16 to 64 random bytes as base64url without padding, fresh for each request. The answer then has a `proof`."),
             },
             "required": ["key"],
             "examples": [{ "key": KEY, "domain": "example.com" }],

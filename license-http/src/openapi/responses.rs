@@ -72,6 +72,14 @@ pub(super) fn schemas() -> Map<String, Value> {
             "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
         schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
     }
+    for name in ["Valid", "Denied", "NotFound", "Refusal"] {
+        let properties = &mut schemas[name]["properties"];
+        let proof = "The signed verdict of type `license-verdict+jwt`, if the validation has a nonce.";
+        properties["proof"] = about(token(), proof);
+        let learned = "Tokens of type `license-keys+jwt`, in the order in which software learns keys. Only with a proof, and \
+                       only while a key is retiring.";
+        properties["key_tokens"] = about(with(array(token()), "maxItems", limits::KEY_TOKENS), learned);
+    }
     for (path, mut rule) in rules() {
         let (name, field) = path.split_once('.').unwrap_or_default();
         let field = &mut schemas[name]["properties"][field];
@@ -85,7 +93,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         let required = names.filter(|field| {
             !matches!(
                 (name.as_str(), field.as_str()),
-                ("Problem", "field" | "valid" | "suggestion")
+                (_, "proof" | "key_tokens")
+                    | ("Problem", "field" | "valid" | "suggestion")
                     | ("Refusal", "field" | "suggestion")
                     | (
                         "Valid" | "Denied" | "NotFound" | "Released" | "NotReleased" | "Listed" | "NotListed",
@@ -505,6 +514,11 @@ fn key_set() -> Value {
         &[],
     );
     object([("keys", array(key))], &[])
+}
+
+/// A JWS in compact form.
+fn token() -> Value {
+    matching(r"^[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]{86}$")
 }
 
 fn dry_run() -> Value {

@@ -122,4 +122,6 @@ codes! {
     ProductUnknown = UNPROCESSABLE_ENTITY "PRODUCT_UNKNOWN",
     /// The search finds another number of licenses than the request expects; `detail` has both numbers.
     CountDiffers = CONFLICT "COUNT_DIFFERS",
+    /// The signer of proofs is unavailable. The validation may have been counted; try again.
+    SigningUnavailable = SERVICE_UNAVAILABLE "SIGNING_UNAVAILABLE",
 }

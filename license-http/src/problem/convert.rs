@@ -111,6 +111,10 @@ impl From<ServiceError> for Problem {
             ServiceError::TokenExpiryInPast => Self::invalid_field("expires_at", sentence(&error)),
             ServiceError::Store(error) => error.into(),
             ServiceError::Catalog(denial) => denial.into(),
+            ServiceError::Signer(error) => {
+                tracing::warn!(error = %Chain(&error), "the signer of tokens is unavailable");
+                Code::SigningUnavailable.into()
+            }
             error => Self::unexpected(&error),
         }
     }
@@ -141,7 +145,7 @@ impl From<ValidateError> for Problem {
             ValidateError::Key(error) => {
                 let problem = bad(Code::LicenseKeyMalformed, &error);
                 let suggestion = match error {
-                    KeyError::Check { suggestion } => suggestion,
+                    KeyError::Check { suggestion } => suggestion.map(Box::new),
                     _ => None,
                 };
                 Self { suggestion, ..problem.at("key") }

@@ -6,12 +6,13 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::error::ValidateError;
 use license_core::limits;
+use license_core::signing::{Nonce, ProofRequest};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 
 use crate::client_ip::ClientAddress;
-use crate::extract::value::{bool_or_null, list, text, text_or_null, time_or_null};
+use crate::extract::value::{bool_or_null, invalid, list, text, text_or_null, time_or_null};
 use crate::extract::{Fields, prefers_lenient, read_json};
 use crate::hardening::guard;
 use crate::problem::{Code, Problem};
@@ -86,6 +87,8 @@ pub(super) struct KeyBody {
     pub(super) features: Vec<String>,
     pub(super) activate: bool,
     pub(super) activation_id: Option<String>,
+    /// What a proof of the answer is about, if the request has a nonce.
+    pub(super) proof: Option<ProofRequest>,
     /// Unknown fields, if the caller prefers that they are ignored.
     ignored: Option<Vec<String>>,
 }
@@ -103,7 +106,8 @@ impl KeyCall<'_> {
         let permit = self.state.limits.validations.acquire()?;
         // These calls have one code for all errors of a body.
         let body = KeyBody::parse(&bytes, names, lenient);
-        let body = body.map_err(|problem| problem.with_code(Code::BadRequest))?;
+        let (mut body, nonce) = body.map_err(|problem| problem.with_code(Code::BadRequest))?;
+        body.proof = nonce.map(|nonce| ProofRequest::new(nonce, &bytes, self.state.services.now()));
         Ok((body, permit))
     }
 
@@ -115,14 +119,14 @@ impl KeyCall<'_> {
 }
 
 impl KeyBody {
-    fn parse(bytes: &[u8], names: &[&'static str], lenient: bool) -> Result<Self, Problem> {
+    fn parse(bytes: &[u8], names: &[&'static str], lenient: bool) -> Result<(Self, Option<Nonce>), Problem> {
         let (mut fields, ignored) = if lenient {
             let (fields, unknown) = Fields::parse(bytes)?.split_unknown(names);
             (fields, Some(unknown))
         } else {
             (Fields::parse(bytes)?.only(names)?, None)
         };
-        Ok(Self {
+        let body = Self {
             key: fields.require("key", text)?,
             domain: fields.take("domain", text_or_null)?.flatten(),
             fingerprint: fields.take("fingerprint", text_or_null)?.flatten(),
@@ -132,8 +136,10 @@ impl KeyBody {
             features: fields.take("features", features)?.unwrap_or_default(),
             activate: fields.take("activate", bool_or_null)?.flatten().unwrap_or(true),
             activation_id: fields.take("activation_id", text_or_null)?.flatten(),
+            proof: None,
             ignored,
-        })
+        };
+        Ok((body, fields.take("nonce", nonce)?.flatten()))
     }
 
     /// Returns the answer to the call, with the ignored fields.
@@ -150,6 +156,11 @@ fn features(field: &'static str, value: Value) -> Result<Vec<String>, Problem> {
         Value::Null => Ok(Vec::new()),
         value => list(field, value, (limits::FEATURES_PER_REQUEST, "features"), |_, text| Ok(text)),
     }
+}
+
+fn nonce(field: &'static str, value: Value) -> Result<Option<Nonce>, Problem> {
+    let nonce = text_or_null(field, value)?.map(|text| Nonce::parse(&text)).transpose();
+    nonce.map_err(|error| invalid(field, &error))
 }
 
 /// An answer to a call that prefers lenient handling.

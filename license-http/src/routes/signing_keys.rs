@@ -13,6 +13,6 @@ const CACHED: &str = "public, max-age=60";
 
 /// Answers from memory, also while the store is down.
 pub(super) async fn jwks(State(state): State<HttpState>) -> Response {
-    let keys = state.services.signing_keys.current().to_jwks();
+    let keys = state.services.signing.jwks();
     ([(CACHE_CONTROL, CACHED)], wire::json(StatusCode::OK, &keys)).into_response()
 }

@@ -6,12 +6,13 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use license_core::catalog::{Features, Limit};
 use license_core::license::{ActivationKind, License, Slots};
-use license_core::service::ValidateRequest;
+use license_core::service::{Proof, ValidateRequest};
+use license_core::signing::ProvenAnswer;
 use license_core::validation::{DenialCode, DeniedLicense, Verdict};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::key_request::{self, KeyCall};
+use super::key_request::{self, KeyBody, KeyCall};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
@@ -37,8 +38,8 @@ pub(crate) const DENIALS: [DenialCode; 17] = [
 ];
 
 /// Fields of a request.
-const FIELDS: [&str; 8] =
-    ["key", "domain", "fingerprint", "client", "released_at", "product", "features", "activate"];
+const FIELDS: [&str; 9] =
+    ["key", "domain", "fingerprint", "client", "released_at", "product", "features", "activate", "nonce"];
 
 /// Answer for a valid license. Its fields are the only ones of the API in camel case.
 #[derive(Serialize)]
@@ -181,7 +182,9 @@ pub(super) async fn validate(State(state): State<HttpState>, request: Request) -
 async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem> {
     let location = call.state.geoip.location(request.headers(), request.extensions());
     let (body, _permit) = call.read(request, &FIELDS).await?;
-    call.check_key(&body)?;
+    if let Err(problem) = call.check_key(&body) {
+        return Err(prove_malformed_key(call.state, &body, problem).await);
+    }
     let request = ValidateRequest {
         key: &body.key,
         domain: body.domain.as_deref(),
@@ -193,7 +196,11 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
         features: &body.features.iter().map(String::as_str).collect::<Vec<_>>(),
         activate: body.activate,
     };
-    Ok(match call.state.services.validation.validate(&request).await? {
+    let verdict = call.state.services.validation.validate(&request).await?;
+    let status = if matches!(verdict, Verdict::NotFound) { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let proof = prove(call.state, &body, ProvenAnswer::of(&verdict, status.as_u16())).await?;
+    let proof = proof.as_ref();
+    Ok(match &verdict {
         Verdict::Valid(valid) => {
             let license = ValidLicenseJson {
                 plan: valid.plan(),
@@ -203,9 +210,56 @@ async fn answer(call: KeyCall<'_>, request: Request) -> Result<Response, Problem
             };
             let usage = SlotsUsed::from(valid.license());
             let over_limit = valid.is_over_limit().then_some(true);
-            body.answer(StatusCode::OK, &ValidAnswer { valid: true, license, usage, over_limit })
+            let answer = ValidAnswer { valid: true, license, usage, over_limit };
+            with_proof(&body, status, &answer, proof)
         }
-        Verdict::NotFound => body.answer(StatusCode::NOT_FOUND, &NotFound::new()),
-        Verdict::Denied(denied) => body.answer(StatusCode::OK, &Denied::new(&denied)),
+        Verdict::NotFound => with_proof(&body, status, &NotFound::new(), proof),
+        Verdict::Denied(denied) => with_proof(&body, status, &Denied::new(denied), proof),
     })
+}
+
+/// Signs the answer if the request has a nonce.
+async fn prove(
+    state: &HttpState,
+    body: &KeyBody,
+    answer: ProvenAnswer<'_>,
+) -> Result<Option<Proof>, Problem> {
+    let Some(request) = &body.proof else { return Ok(None) };
+    // Boxed, so that validations without a nonce keep a small future.
+    let proof = Box::pin(state.services.signing.prove(request, body.product.as_deref(), &answer));
+    Ok(Some(proof.await?))
+}
+
+/// Adds a proof that the key is malformed. Other problems say nothing about the license, so they get none.
+async fn prove_malformed_key(state: &HttpState, body: &KeyBody, problem: Problem) -> Problem {
+    if problem.code != Code::LicenseKeyMalformed.as_str() {
+        return problem;
+    }
+    let answer = ProvenAnswer::without_license(problem.code, problem.status.as_u16());
+    match prove(state, body, answer).await {
+        Ok(Some(proof)) => problem.with_proof(proof),
+        Ok(None) => problem,
+        Err(unavailable) => unavailable,
+    }
+}
+
+fn with_proof(
+    body: &KeyBody,
+    status: StatusCode,
+    answer: &impl Serialize,
+    proof: Option<&Proof>,
+) -> Response {
+    match proof {
+        None => body.answer(status, answer),
+        Some(proof) => body.answer(status, &WithProof { answer, proof }),
+    }
+}
+
+/// An answer to a request with a nonce.
+#[derive(Serialize)]
+struct WithProof<'a, T> {
+    #[serde(flatten)]
+    answer: &'a T,
+    #[serde(flatten)]
+    proof: &'a Proof,
 }

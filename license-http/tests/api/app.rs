@@ -42,6 +42,14 @@ impl TestApp {
     }
 
     pub(crate) async fn over(store: Arc<dyn FullStore>) -> Self {
+        Self::over_with(store, |options| options).await
+    }
+
+    /// As [`over`](Self::over), with other options.
+    pub(crate) async fn over_with(
+        store: Arc<dyn FullStore>,
+        configure: impl FnOnce(ServiceOptions) -> ServiceOptions,
+    ) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let clock = Arc::new(ManualClock::at(NOW.parse().unwrap()));
         let secret = Secret::from_hex(&"0123456789abcdef".repeat(4)).unwrap();
@@ -67,7 +75,7 @@ impl TestApp {
             Plan::new("editor").product("editor").max_domains(1).max_devices(1).feature("export", true);
         let bound = Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]);
         let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng);
-        let services = Services::open(store, options).await.unwrap();
+        let services = Services::open(store, configure(options)).await.unwrap();
         services.catalog.create_product("editor", "Editor").await.unwrap();
         for plan in [registered, perpetual, roaming, boxed, fallback, generous, staged, editor, bound] {
             services.catalog.create_plan(&plan).await.unwrap();
@@ -86,7 +94,7 @@ impl TestApp {
         let app = Self::new().await;
         let access = app.services.access.clone();
         let auth = TokenAuth::new(access.clone()).with_admins(app.auth.clone());
-        let api = configure(Api::new(app.services.clone(), auth).token_routes());
+        let api = configure(Api::new(app.services.clone(), auth).token_routes().well_known_routes());
         (app.with(api), access)
     }
 

@@ -20,22 +20,22 @@ async fn unknown_field_is_an_error_that_names_the_known_ones() {
         (
             "device",
             None,
-            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate, nonce.",
         ),
         (
             "device",
             Some("handling=strict"),
-            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate, nonce.",
         ),
         (
             "Domain",
             None,
-            "This field is unknown; did you mean domain? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
+            "This field is unknown; did you mean domain? Known fields: key, domain, fingerprint, client, released_at, product, features, activate, nonce.",
         ),
         (
             "fingerprnt",
             Some("respond-async"),
-            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate.",
+            "This field is unknown; did you mean fingerprint? Known fields: key, domain, fingerprint, client, released_at, product, features, activate, nonce.",
         ),
     ] {
         let reply = send(&app, VALIDATE, &json!({ "key": key, field: "a" }), prefer).await;

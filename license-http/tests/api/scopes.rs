@@ -16,6 +16,7 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("GET", "/ready", &[], 200),
     ("GET", "/metrics", &[], 200),
     ("GET", "/api/v1/jwks.json", &[], 200),
+    ("GET", "/.well-known/jwks.json", &[], 200),
     ("GET", "/openapi.json", &[], 200),
     ("GET", "/docs", &[], 200),
     ("GET", "/docs/style.css", &[], 200),

@@ -9,6 +9,7 @@ use license_core::clock::{Clock, SystemClock, SystemRng};
 use license_core::key::{KeyFormat, Secret};
 use license_core::license::Reminders;
 use license_core::service::ServiceOptions;
+use license_core::signing::{TokenAlgorithm, TokenSigner};
 use license_core::store::{FullStore, LicenseStore};
 use license_core::usage::UsageRetention;
 use license_core::webhook::Schedule;
@@ -131,6 +132,24 @@ impl EngineBuilder {
     /// [`SCHEDULE`](license_core::webhook::SCHEDULE).
     pub fn webhook_schedule(mut self, schedule: Schedule) -> Self {
         self.options = self.options.webhook_schedule(schedule);
+        self
+    }
+
+    /// Sets the issuer of tokens, their claim `iss`: usually the public URL. No client compares it.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.options = self.options.issuer(issuer);
+        self
+    }
+
+    /// Sets the name of the algorithm in tokens; the default is [`TokenAlgorithm::EdDsa`].
+    pub fn token_algorithm(mut self, algorithm: TokenAlgorithm) -> Self {
+        self.options = self.options.token_algorithm(algorithm);
+        self
+    }
+
+    /// Sets the signer of tokens, such as a hardware security module; the default is the active key of the database.
+    pub fn token_signer(mut self, signer: Arc<dyn TokenSigner>) -> Self {
+        self.options = self.options.token_signer(signer);
         self
     }
 }

@@ -99,7 +99,7 @@ fn first_keys_are_added_once_and_not_audited() {
 #[test]
 fn rotation_activates_the_key_that_was_published_before() {
     let mut fixture = Fixture::started();
-    fixture.signs_until(1, 100);
+    fixture.signs_until(1, 50_000);
     assert_eq!(fixture.rotate(3, false, 10), Ok(true));
     assert_eq!(fixture.states(), ["retiring", "active", "next"]);
     let [replaced, active] = [1, 2].map(|key| fixture.set.get(&id(key)).unwrap());
@@ -116,16 +116,16 @@ fn rotation_activates_the_key_that_was_published_before() {
 #[test]
 fn rotation_waits_for_the_tokens_of_the_key_before() {
     let mut fixture = Fixture::started();
-    fixture.signs_until(1, 100);
+    fixture.signs_until(1, 50_000);
     fixture.rotate(3, false, 10).unwrap();
-    let denied = fixture.rotate(4, false, 99).unwrap_err();
-    assert_eq!(denied, SigningKeyDenial::StillRetiring { id: id(1), until: at(100) });
-    assert!(denied.to_string().contains("are in use until 2027-01-01T01:40:00Z."), "{denied}");
-    fixture.rotate(4, false, 100).unwrap();
+    let denied = fixture.rotate(4, false, 49_999).unwrap_err();
+    assert_eq!(denied, SigningKeyDenial::StillRetiring { id: id(1), until: at(50_000) });
+    assert!(denied.to_string().contains("are in use until 2027-02-04T17:20:00Z."), "{denied}");
+    fixture.rotate(4, false, 50_000).unwrap();
     assert_eq!(fixture.states(), ["retired", "retiring", "active", "next"]);
 
     let mut forced = Fixture::started();
-    forced.signs_until(1, 100);
+    forced.signs_until(1, 50_000);
     forced.rotate(3, false, 10).unwrap();
     forced.rotate(4, true, 11).unwrap();
     assert_eq!(forced.states(), ["retiring", "retiring", "active", "next"]);
@@ -134,20 +134,29 @@ fn rotation_waits_for_the_tokens_of_the_key_before() {
 #[test]
 fn key_retires_after_its_last_token() {
     let mut fixture = Fixture::started();
-    fixture.signs_until(1, 100);
+    fixture.signs_until(1, 50_000);
     fixture.rotate(3, false, 10).unwrap();
-    assert_eq!(fixture.run(&SigningKeyCommand::Retire, 99), Ok(false));
-    assert_eq!(fixture.run(&SigningKeyCommand::Retire, 100), Ok(true));
+    assert_eq!(fixture.run(&SigningKeyCommand::Retire, 49_999), Ok(false));
+    assert_eq!(fixture.run(&SigningKeyCommand::Retire, 50_000), Ok(true));
     assert_eq!((fixture.states(), fixture.audit.take()), (vec!["retired", "active", "next"], None));
     assert!(!fixture.published().contains(&id(1).to_string()));
-    fixture.rotate(4, false, 101).unwrap();
-    assert_eq!(fixture.run(&SigningKeyCommand::Retire, 101), Ok(true), "a key that signed no token");
+}
+
+#[test]
+fn replaced_key_is_retiring_while_software_learns_from_it() {
+    let mut fixture = Fixture::started();
+    fixture.rotate(3, false, 10).unwrap();
+    let last = 10 + KEY_TOKEN_LIFETIME.num_minutes();
+    assert_eq!(fixture.set.get(&id(1)).unwrap().signed_until, Some(at(last)));
+    assert_eq!(fixture.run(&SigningKeyCommand::Retire, last - 1), Ok(false));
+    assert_eq!(fixture.run(&SigningKeyCommand::Retire, last), Ok(true));
+    assert_eq!(fixture.states(), ["retired", "active", "next"]);
 }
 
 #[test]
 fn revoked_key_is_replaced_at_once() {
     let mut fixture = Fixture::started();
-    fixture.signs_until(1, 100);
+    fixture.signs_until(1, 50_000);
     assert_eq!(fixture.revoke(1, 3, 10), Ok(true));
     assert_eq!(fixture.states(), ["revoked", "active", "next"]);
     assert!(!fixture.published().contains(&id(1).to_string()));

@@ -1,19 +1,25 @@
-"""Checks the tokens of clients/vectors with PyJWT and joserfc, as a verifier in another language would.
+"""Checks the tokens of clients/vectors with PyJWT, joserfc and jwcrypto, and their signatures with openssl.
 
 Each library knows only the JWKS of the trusted keys, the product and the time. It must accept the good tokens, and reject
-the bad ones for which `jwt_library` is true.
+the bad ones for which `jwt_library` is true. openssl must decide alike about the signature alone.
 """
 
+import base64
 import datetime
 import json
 import pathlib
+import subprocess
 import sys
+import tempfile
 import unittest.mock
 
 import joserfc.jwk
 import joserfc.jwt
+import jwcrypto.jwk
+import jwcrypto.jwt
 import jwt
 import jwt.api_jwt
+from cryptography.hazmat.primitives import serialization
 
 
 class Clock(datetime.datetime):
@@ -52,6 +58,50 @@ def by_joserfc(token, jwks, case):
     return decoded.header, decoded.claims
 
 
+def by_jwcrypto(token, jwks, case):
+    keys = jwcrypto.jwk.JWKSet.from_json(json.dumps(jwks))
+    # The library checks only the claims that are named.
+    names = {"lease": ["iat", "exp", "nbf"], "verdict": ["iat", "exp"], "revocations": ["iat"]}[case["type"]]
+    needed = {"aud": case["product"], **dict.fromkeys(names)}
+    decoded = jwcrypto.jwt.JWT(check_claims=needed, algs=["EdDSA"])
+    decoded.leeway = 0
+    with unittest.mock.patch.object(jwcrypto.jwt.time, "time", lambda: case["now"]):
+        decoded.deserialize(token, keys)
+    return json.loads(decoded.header), json.loads(decoded.claims)
+
+
+def signature_is_valid(token, jwk, folder):
+    """Returns whether openssl accepts the signature of a token."""
+    signed, _, signature = token.rpartition(".")
+    key, message, signature_file = (folder / name for name in ("key.pem", "message", "signature"))
+    key.write_bytes(
+        jwt.PyJWK(jwk, algorithm="EdDSA").key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    message.write_text(signed)
+    signature_file.write_bytes(base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)))
+    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", message]
+    return subprocess.run([*command, "-sigfile", signature_file], capture_output=True).returncode == 0
+
+
+def check_signatures(cases, keys):
+    """Returns the number of signatures that openssl judges wrongly. Every good token and every bad signature counts."""
+    by_kid = {key["kid"]: key for key in keys.values()}
+    counts, wrong = {True: 0, False: 0}, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for case in (case for case in cases if case["error"] in (None, "BAD_SIGNATURE")):
+            good = case["error"] is None
+            jwk = by_kid[jwt.get_unverified_header(case["token"])["kid"]]
+            counts[good] += 1
+            if signature_is_valid(case["token"], jwk, pathlib.Path(folder)) != good:
+                wrong += 1
+                print(f"openssl: {case['name']!r}: the signature should be {'good' if good else 'bad'}")
+    print(f"openssl: {counts[True]} good and {counts[False]} bad signatures")
+    assert counts[True] >= 5 and counts[False] >= 5, counts
+    return wrong
+
+
 def accepts(library, case, jwks):
     try:
         header, _ = library(case["token"], jwks, case)
@@ -65,7 +115,7 @@ def main():
     keys = {key["name"]: key["jwk"] for key in json.loads((folder / "keys.json").read_text())["keys"]}
     cases = [case for case in json.loads((folder / "tokens.json").read_text())["cases"] if case["jwt_library"]]
     wrong = 0
-    for library in (by_pyjwt, by_joserfc):
+    for library in (by_pyjwt, by_joserfc, by_jwcrypto):
         counts = {True: 0, False: 0}
         for case in cases:
             jwks = {"keys": [keys[name] for name in case["trusted"]]}
@@ -77,6 +127,7 @@ def main():
                 print(f"{library.__name__}: {case['name']!r}: accepted is {accepted}, expected is {good} ({reason})")
         print(f"{library.__name__}: {counts[True]} good and {counts[False]} bad tokens")
         assert counts[True] >= 5 and counts[False] >= 20, counts
+    wrong += check_signatures(cases, keys)
     sys.exit(wrong != 0)
 
 

@@ -28,6 +28,7 @@ mod limit_throttle;
 mod search;
 mod signing;
 mod signing_keys;
+mod token_settings;
 mod transfer;
 mod trial_keys;
 mod usage;

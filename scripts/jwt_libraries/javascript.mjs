@@ -1,4 +1,4 @@
-// Checks the tokens of clients/vectors with jose of npm, by the rules of python.py.
+// Checks the tokens of clients/vectors with jose of npm, as python.py does with its libraries.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,4 @@
-# Checks the tokens of clients/vectors with ruby-jwt, by the rules of python.py.
+# Checks the tokens of clients/vectors with ruby-jwt, as python.py does with its libraries.
 
 require 'base64'
 require 'json'

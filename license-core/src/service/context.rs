@@ -8,7 +8,7 @@ use rand::TryCryptoRng;
 use super::clock_and_rng::ClockAndRng;
 use super::current_catalog::CurrentCatalog;
 use super::key_formats::{imported_key_formats, read_key};
-use super::signing::TokenSettings;
+use super::token_settings::TokenSettings;
 use crate::access::{Actor, Principal, TokenId};
 use crate::catalog::PlanCatalog;
 use crate::catalog_command::{CatalogCommand, CatalogContext, CatalogOutcome};

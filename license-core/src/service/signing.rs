@@ -11,34 +11,12 @@ use serde_json::{Value, json};
 
 use super::context::ServiceContext;
 use super::signing_keys::SigningKeyService;
-use crate::debug::partial_debug;
 use crate::error::{Resource, ServiceError};
 use crate::limits;
 use crate::signing::{
     KeyTokenClaims, ProofRequest, ProvenAnswer, PublicKey, SignerError, SigningKey, SigningKeyId,
-    SigningKeyPair, SigningKeySet, SigningKeyState, TokenAlgorithm, TokenSigner, TokenType, VerdictClaims,
-    sign_token,
+    SigningKeyPair, SigningKeySet, SigningKeyState, TokenSigner, TokenType, VerdictClaims, sign_token,
 };
-
-/// Issuer of tokens, if none is set.
-const DEFAULT_ISSUER: &str = "license-server";
-
-/// Settings of tokens.
-#[derive(Clone)]
-pub(super) struct TokenSettings {
-    pub(super) issuer: String,
-    pub(super) algorithm: TokenAlgorithm,
-    /// The signer in place of the keys of the database.
-    pub(super) signer: Option<Arc<dyn TokenSigner>>,
-}
-
-partial_debug!(TokenSettings { issuer, algorithm, signer });
-
-impl Default for TokenSettings {
-    fn default() -> Self {
-        Self { issuer: DEFAULT_ISSUER.to_owned(), algorithm: TokenAlgorithm::EdDsa, signer: None }
-    }
-}
 
 /// A signed verdict, with the tokens by which software learns its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

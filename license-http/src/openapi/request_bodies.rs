@@ -19,6 +19,11 @@ use crate::routes::search::{FILTERS, SEARCH_FIELDS};
 
 const KEY: &str = "TO-7V3K-M9XQ-2B4D-8HNP";
 
+/// Base64url of 16 to 64 bytes, without padding: whole groups of four symbols, then none, two or three more, whose unused
+/// bits are zero.
+const NONCE: &str = "^(([0-9A-Za-z_-]{4}){6,21}|([0-9A-Za-z_-]{4}){5,21}[0-9A-Za-z_-][AQgw]\
+    |([0-9A-Za-z_-]{4}){5,20}[0-9A-Za-z_-]{2}[AEIMQUYcgkosw048])$";
+
 /// No control characters, and at least one character that is not a space.
 const PRINTABLE: &str = r"^\s*[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?\s*$";
 /// The same, without spaces around.
@@ -54,7 +59,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "Features that the software needs. A feature that is absent, false or 0 is missing."),
                 "activate": about(json!({ "type": ["boolean", "null"] }),
                     "Whether the call may take slots and activate the license; true by default."),
-                "nonce": about(nullable(matching("^[0-9A-Za-z_-]{22,86}$")),
+                "nonce": about(nullable(matching(NONCE)),
                     "16 to 64 random bytes as base64url without padding, fresh for each request. The answer then has a `proof`."),
             },
             "required": ["key"],

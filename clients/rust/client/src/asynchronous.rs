@@ -13,8 +13,8 @@ impl Client {
         self.run_async(Self::check).await
     }
 
-    /// Runs any call in a thread of its own: `client.run_async(|client| client.devices()).await`. It works in every
-    /// async runtime. A call that was begun ends by itself if the future is dropped.
+    /// Runs any call in a thread of its own, as in `client.run_async(|client| client.devices()).await`. It works in
+    /// every async runtime. If the future is dropped, a call that has begun runs to its end.
     pub async fn run_async<T: Send + 'static>(
         &self,
         call: impl Fn(&Self) -> T + Clone + Send + 'static,
@@ -22,7 +22,7 @@ impl Client {
         let (send, receive) = oneshot::channel();
         let (client, in_thread) = (self.clone(), call.clone());
         let thread = thread::Builder::new().name("license-call".to_owned()).spawn(move || {
-            // The receiver may be gone, and with it the interest.
+            // The future may have been dropped.
             let _ = send.send(in_thread(&client));
         });
         match (thread, receive.await) {

@@ -35,9 +35,10 @@ pub struct ClientBuilder {
     clock: Clock,
 }
 
-impl ClientBuilder {
-    pub(crate) fn new(server: &str) -> Self {
-        Self {
+impl Client {
+    /// Begins the settings of a client of the server at this address.
+    pub fn builder(server: &str) -> ClientBuilder {
+        ClientBuilder {
             server: server.to_owned(),
             product: String::new(),
             keys: Vec::new(),
@@ -52,7 +53,9 @@ impl ClientBuilder {
             clock: Clock::system(),
         }
     }
+}
 
+impl ClientBuilder {
     /// Sets the product, by the slug that the server knows.
     pub fn product(mut self, slug: &str) -> Self {
         slug.trim().clone_into(&mut self.product);

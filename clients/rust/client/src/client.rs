@@ -5,7 +5,6 @@ use std::fmt;
 use license_verify::{Answer, Decision, HttpAnswer, Nonce, Policy, Request, decide, limits};
 use serde_json::{Map, Value, json};
 
-use crate::builder::ClientBuilder;
 use crate::check::Check;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -38,11 +37,6 @@ pub(crate) struct Inner {
 }
 
 impl Client {
-    /// Begins the settings of a client of the server at this address.
-    pub fn builder(server: &str) -> ClientBuilder {
-        ClientBuilder::new(server)
-    }
-
     /// Decides whether the software may run. Call it at start-up.
     ///
     /// It asks the server only if a check is due, or if the software may not run by what the client knows. It does not
@@ -175,7 +169,8 @@ pub(crate) fn to_bytes(body: Map<String, Value>) -> Vec<u8> {
     Value::Object(body).to_string().into_bytes()
 }
 
-/// Returns whether the server is asked. If the software may not run, a user who has just paid wants an answer at once.
+/// Returns whether to ask the server. Software that may not run asks at every check, because its user may have just
+/// paid.
 fn is_due(decision: &Decision, pause: Option<Pause>) -> bool {
     let is_allowed = decision.outcome.is_allowed();
     if let Some(pause) = pause

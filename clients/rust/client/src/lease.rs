@@ -76,7 +76,7 @@ impl Client {
         self.call("/api/v1/leases/release", body, limits::ANSWER_BYTES).map(drop)
     }
 
-    /// Changes the state. What is wrong with the file is said by the next check.
+    /// Changes the state. The next check reports a problem with the file.
     fn change<T>(&self, change: impl FnOnce(&mut Stored) -> Result<T, Error>) -> Result<T, Error> {
         self.0.store.update(self.0.clock.now(), |stored| (change(stored), Save::Now)).0
     }

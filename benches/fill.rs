@@ -35,7 +35,7 @@ const LICENSES: &str = "INSERT INTO licenses (id, key_digest, sealed_key, state,
     CAST(value ->> 20 AS BIGINT), 'issue', \
     CAST(value ->> 10 AS BIGINT), \
     CAST(value ->> 21 AS BIGINT), value ->> 22, value ->> 23 FROM ITEMS";
-const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, last_seen_at, last_seen_day, validations) \
+const ACTIVATIONS: &str = "INSERT INTO activations (license_id, id, kind, value, created_at, plan, last_seen_at, last_seen_day, validations, is_returned) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BIGINT), value ->> 5, \
     CAST(value ->> 4 AS BIGINT), CAST(value ->> 4 AS BIGINT) / 86400000000, 0 FROM ITEMS";
 const EVENTS: &str = "INSERT INTO events (license_id, sequence, event_type, at, data) \
@@ -316,7 +316,7 @@ fn license_row(license: &License) -> Value {
 }
 
 fn activation_row(license: &License, activation: &Activation) -> Value {
-    let Activation { id, binding, created_at, label: _ } = activation;
+    let Activation { id, binding, created_at, label: _, held_until: _, is_returned: _ } = activation;
     json!([
         license.id.as_str(),
         id.as_str(),

@@ -46,7 +46,7 @@ pub use events::{
     AnomalyKind, DailyCounts, LIMIT_EVENT_INTERVAL, LimitReached, anomaly_events, expiry_events, limit_event,
 };
 pub use idempotency::{Idempotency, IdempotencyDigest, IdempotencyKey, IdempotencyKeyError, UsedKey};
-pub use lease::{HeldSlot, LeaseChanges, NewLease, RevokedSlots};
+pub use lease::{HeldSlot, LeaseChanges, LeaseSigner, NewLease, RevokedSlots};
 pub(crate) use release::refuse_customer_release;
 pub(crate) use term::{start_term, start_updates};
 use trial::Trials;

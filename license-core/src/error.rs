@@ -217,6 +217,30 @@ pub enum ValidateError {
     ClockImplausible,
 }
 
+/// The reason why a request for a lease, or the return of one, has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// The request is malformed, or the store failed.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
+    /// A service failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The text is not a request code. Nothing changed.
+    #[error("the request code cannot be read: {0}")]
+    RequestCode(#[source] license_verify::Error),
+    /// The text is not a release code. Nothing changed.
+    #[error("the release code cannot be read: {0}")]
+    ReleaseCode(#[source] license_verify::Error),
+}
+
+impl From<StoreError> for LeaseError {
+    fn from(error: StoreError) -> Self {
+        Self::Validate(error.into())
+    }
+}
+
 /// The reason why a service cannot start on a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -42,6 +42,7 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use grant::{Grant, GrantError, GrantId, Grants, GrantsError};
 pub use grant_source::{GrantSource, GrantSourceError};
 pub use label::{Label, LabelError};
+pub(crate) use lease::refresh_after;
 pub use lease::{LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseIdError, LeaseUsage};
 pub use metadata::{Metadata, MetadataError, MetadataPatch};
 pub use overrides::Overrides;

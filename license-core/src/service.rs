@@ -25,6 +25,7 @@ mod key_formats;
 mod leases;
 mod licenses;
 mod limit_throttle;
+mod revocations;
 mod search;
 mod signing;
 mod signing_keys;
@@ -58,8 +59,9 @@ pub use customer_activations::{CustomerActivation, CustomerActivations, ListRequ
 pub use customers::CustomerService;
 pub use events::EventService;
 pub use health::Health;
-pub use leases::{IssueRequest, Issued, LeaseService};
+pub use leases::{HandedBack, Issued, LeaseLimit, LeaseRequest, LeaseService, SignedLease};
 pub use licenses::{KeyedLicense, LicenseService};
+pub use revocations::RevocationList;
 pub use search::{FoundLicenses, SearchRequest, SearchService};
 pub use signing::{Proof, SigningService};
 pub use signing_keys::SigningKeyService;
@@ -200,9 +202,10 @@ impl Services {
             leases: LeaseService {
                 leases: store.clone(),
                 licenses: licenses.clone(),
-                signing_keys: signing_keys.clone(),
+                signing: signing.clone(),
                 clock: clock.clone(),
                 context: context.clone(),
+                last_lists: Arc::default(),
             },
             clock,
             licenses_store: licenses,

@@ -33,5 +33,6 @@ pub use proof_request::ProofRequest;
 pub use proven_answer::ProvenAnswer;
 pub use revocation_claims::RevocationClaims;
 pub use signer::{SignerError, TokenSigner};
+pub(crate) use token::sign_claims;
 pub use token::{TokenAlgorithm, TokenType, sign_token};
 pub use verdict_claims::{VerdictClaims, end_of_license};

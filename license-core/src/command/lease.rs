@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -10,14 +10,14 @@ use super::Draft;
 use super::draft::{activation_json, lease_json};
 use super::lifecycle::refuse_revoked;
 use super::release::find_holder;
-use crate::catalog::{Limit, Plan, PlanCatalog};
+use crate::catalog::{Limit, PlanCatalog};
 use crate::domain::DomainName;
 use crate::event::EventType;
 use crate::license::{
     Activation, ActivationId, Binding, Fingerprint, LEASE_TOLERANCE, Lease, LeaseEnd, LeaseId, LeaseUsage,
-    License, ReleaseCause,
+    ReleaseCause, refresh_after,
 };
-use crate::signing::SigningKeyId;
+use crate::signing::{SigningKeyId, end_of_license};
 use crate::store::LEASE_USAGE_PERIOD;
 use crate::validation::{Claim, Denial, plan_of};
 
@@ -33,10 +33,29 @@ pub struct NewLease {
     pub days: Option<u32>,
     /// The nonce of the request code that the lease answers, if any.
     pub nonce: Option<String>,
-    /// The id of the key that will sign the claims.
-    pub signing_key: SigningKeyId,
+    /// The key that will sign the claims.
+    pub signer: LeaseSigner,
     /// The issuer in the claims.
     pub issuer: String,
+}
+
+/// The key that signs a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseSigner {
+    /// A key of the database. It must be active, and is kept for as long as the lease is valid.
+    Stored(SigningKeyId),
+    /// The key of a [`TokenSigner`](crate::signing::TokenSigner), which the database does not have.
+    Foreign(SigningKeyId),
+}
+
+impl LeaseSigner {
+    /// Returns the id of the key.
+    #[must_use]
+    pub fn id(&self) -> &SigningKeyId {
+        match self {
+            Self::Stored(id) | Self::Foreign(id) => id,
+        }
+    }
 }
 
 /// A slot that a lease holds.
@@ -73,8 +92,10 @@ impl RevokedSlots {
 /// The changes of leases of one command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseChanges {
-    /// The lease to add. Its signing key must be active, and must be kept for as long as the lease is valid.
+    /// The lease to add.
     pub issued: Option<Lease>,
+    /// The signing key that must be active at the commit, and the time until which it must be kept.
+    pub kept_key: Option<(SigningKeyId, DateTime<Utc>)>,
     /// Slots of present activations that are held from now on.
     pub held: Vec<HeldSlot>,
     /// Leases that end.
@@ -93,13 +114,15 @@ pub(super) fn issue(
     plans: &PlanCatalog,
     usage: &LeaseUsage,
 ) -> Result<(), Denial> {
-    let NewLease { claim, days, nonce, signing_key, issuer } = request;
+    let NewLease { claim, days, nonce, signer, issuer } = request;
     let (now, plan) = (draft.now, plan_of(&draft.license, plans)?);
     let fingerprint = claim.fingerprint.as_ref().ok_or(Denial::DeviceRequired)?;
     let offline_days = plan.offline_days.ok_or(Denial::OfflineNotAllowed)?;
-    let license_end = end_of_license(&draft.license, plan);
+    let license_end = end_of_license(&draft.license, Some(plan));
     let wanted = now + TimeDelta::days(days.unwrap_or(offline_days).min(offline_days).into());
-    let expires_at = whole_second(license_end.map_or(wanted, |end| wanted.min(end)));
+    let end = license_end.map_or(wanted.timestamp(), |end| end.min(wanted.timestamp()));
+    // Tokens have whole seconds. The end of a lease is always within the range of times.
+    let expires_at = DateTime::from_timestamp(end, 0).unwrap_or(now);
     if expires_at <= now {
         let since = draft.license.expires_at.unwrap_or(expires_at);
         return Err(Denial::Expired { since });
@@ -134,24 +157,28 @@ pub(super) fn issue(
         "features": *license.grants.applied_to(&plan.features, now),
         "dom": claim.domain.as_ref().map(DomainName::as_str),
         "fp": device_digest(&license.product, fingerprint),
-        "lic_exp": license_end.map(|end| end.timestamp()),
+        "lic_exp": license_end,
         "upd_until": license.updates_until.filter(|_| plan.updates.is_some()).map(|until| until.timestamp()),
         "ver": 1,
-        "refresh_after": seconds + (expires_at.timestamp() - seconds) / 2,
+        "refresh_after": refresh_after(now, expires_at).timestamp(),
         "nonce": nonce,
     });
-    draft.leases.issued = Some(Lease {
+    let lease = Lease {
         id,
         license_id: license.id.clone(),
         device: device.id,
         domain,
         issued_at: now,
         expires_at,
-        signing_key: signing_key.clone(),
+        signing_key: signer.id().clone(),
         claims: claims.to_string(),
         is_renewal,
         ended: None,
-    });
+    };
+    if let LeaseSigner::Stored(key) = signer {
+        draft.leases.kept_key = Some((key.clone(), lease.needs_key_until()));
+    }
+    draft.leases.issued = Some(lease);
     Ok(())
 }
 
@@ -186,16 +213,6 @@ pub(super) fn release_returned(draft: &mut Draft, activations: &[Activation]) ->
     ended.peek().ok_or(Denial::ActivationNotFound)?;
     ended.for_each(|activation| draft.release(activation, ReleaseCause::Returned));
     Ok(())
-}
-
-/// Returns when validations of the license end; `None` is never.
-fn end_of_license(license: &License, plan: &Plan) -> Option<DateTime<Utc>> {
-    license.expires_at.and_then(|at| at.checked_add_signed(plan.grace()))
-}
-
-/// Rounds down to whole seconds, as tokens have them.
-fn whole_second(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.duration_trunc(TimeDelta::seconds(1)).unwrap_or(time)
 }
 
 fn refuse_beyond_limit(usage: &LeaseUsage, limit: Limit) -> Result<(), Denial> {

@@ -68,6 +68,12 @@ impl Lease {
         self.expires_at + LEASE_TOLERANCE
     }
 
+    /// Returns the time from which software asks for a new lease.
+    #[must_use]
+    pub fn refresh_after(&self) -> DateTime<Utc> {
+        refresh_after(self.issued_at, self.expires_at)
+    }
+
     /// Returns the time until which the signing key must be kept: [`accepted_until`](Self::accepted_until) in whole
     /// hours, so that few leases change the key.
     #[must_use]
@@ -87,6 +93,12 @@ impl Lease {
     pub fn is_of(&self, activation: &ActivationId) -> bool {
         self.device == *activation || self.domain.as_ref() == Some(activation)
     }
+}
+
+/// Returns the time from which software asks for a new lease, in whole seconds: half of the lease.
+pub(crate) fn refresh_after(issued_at: DateTime<Utc>, expires_at: DateTime<Utc>) -> DateTime<Utc> {
+    let middle = issued_at + (expires_at - issued_at) / 2;
+    middle.duration_trunc(TimeDelta::seconds(1)).unwrap_or(middle)
 }
 
 /// How many devices of a license hold leases, and how many leases it got in the last day.

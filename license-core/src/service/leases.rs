@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use license_verify::{LicenseFile, ReleaseCode, RequestCode};
 
 use super::clock::ClockService;
 use super::context::ServiceContext;
-use super::signing_keys::SigningKeyService;
+use super::revocations::LastLists;
+use super::signing::SigningService;
 use super::validation::{ValidateRequest, plan_unknown};
 use crate::access::{Actor, Principal};
-use crate::command::{Command, CommandOutcome, NewLease};
+use crate::command::{Command, CommandContext, CommandOutcome, NewLease};
 use crate::debug::partial_debug;
-use crate::error::{ServiceError, ValidateError};
-use crate::license::{Lease, LeaseId, License, LicenseId};
-use crate::signing::SigningKeyId;
+use crate::error::{LeaseError, ServiceError, ValidateError};
+use crate::license::{Lease, LeaseEnd, LeaseId, License, LicenseId};
+use crate::signing::{TokenAlgorithm, TokenType};
 use crate::store::{LeaseStore, LicenseStore, Page, PageRequest, StoreError};
-use crate::usage::{Validation, ValidationOutcome};
+use crate::usage::{Client, Validation, ValidationOutcome};
 use crate::validation::{Denial, DeniedLicense};
 
 /// Attempts to issue a lease, if the signing key is replaced meanwhile.
@@ -23,22 +25,42 @@ const ATTEMPTS: u32 = 3;
 
 /// A request for a lease, as received.
 #[derive(Clone, Copy, Debug)]
-pub struct IssueRequest<'a> {
+pub struct LeaseRequest<'a> {
     /// The key, the device and the other parts of a validation.
     pub validation: ValidateRequest<'a>,
     /// The wanted time in days; `None` is as long as the plan allows.
     pub days: Option<u32>,
-    /// The nonce of the request code that the lease answers, if any.
-    pub nonce: Option<&'a str>,
-    /// The issuer in the claims: the public URL of the server, or another name.
-    pub issuer: &'a str,
+}
+
+/// A lease that was issued, with its token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignedLease {
+    /// The lease.
+    pub lease: Lease,
+    /// The license after it.
+    pub license: Arc<License>,
+    /// The signed token.
+    pub token: String,
+    /// The license file: the token, and the key tokens from which software learns its key.
+    pub file: String,
+    /// The rule that made the lease shorter than the request.
+    pub limited_by: Option<LeaseLimit>,
+}
+
+/// A rule that makes a lease shorter than the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseLimit {
+    /// The plan allows fewer days.
+    Plan,
+    /// The license ends earlier.
+    License,
 }
 
 /// The answer to a request for a lease.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Issued {
-    /// The lease, whose claims the caller signs with its key, and the license after it.
-    Lease(Box<Lease>, Arc<License>),
+    /// The lease.
+    Lease(Box<SignedLease>),
     /// No license has this key.
     NotFound,
     /// A rule denies the lease.
@@ -50,22 +72,56 @@ pub enum Issued {
 pub struct LeaseService {
     pub(super) leases: Arc<dyn LeaseStore>,
     pub(super) licenses: Arc<dyn LicenseStore>,
-    pub(super) signing_keys: SigningKeyService,
+    pub(super) signing: SigningService,
     pub(super) clock: ClockService,
     pub(super) context: Arc<ServiceContext>,
+    pub(super) last_lists: Arc<LastLists>,
 }
 
-partial_debug!(LeaseService { leases, licenses, signing_keys, context });
+partial_debug!(LeaseService { leases, licenses, signing, context });
 
 impl LeaseService {
     /// Validates a key, takes the slots that the lease needs, and issues the lease. It counts as a validation.
     ///
     /// # Errors
     /// Returns [`ValidateError`] as a validation does, and [`ValidateError::ClockImplausible`] while the clock of this
-    /// node is implausible.
-    pub async fn issue(&self, request: &IssueRequest<'_>) -> Result<Issued, ValidateError> {
-        let key = self.context.read_key(request.validation.key)?;
-        let claim = request.validation.claim()?;
+    /// node is implausible. Returns [`ServiceError::Signer`] if the signer fails: a repeated request renews the lease.
+    pub async fn issue(&self, request: &LeaseRequest<'_>) -> Result<Issued, LeaseError> {
+        self.issue_to(request, None, None).await
+    }
+
+    /// Issues the lease that a request code asks for, on behalf of `actor`. Only the software that made the code
+    /// accepts the lease. If the answer was lost, repeat the call.
+    ///
+    /// # Errors
+    /// Returns [`LeaseError::RequestCode`] if the text is not a request code, and the errors of
+    /// [`issue`](Self::issue).
+    pub async fn issue_by_code(
+        &self,
+        code: &str,
+        days: Option<u32>,
+        actor: &Arc<Actor>,
+    ) -> Result<Issued, LeaseError> {
+        let code = RequestCode::parse(code).map_err(LeaseError::RequestCode)?;
+        let validation = ValidateRequest {
+            key: &code.key,
+            product: Some(&code.product),
+            fingerprint: Some(&code.fingerprint),
+            ..ValidateRequest::default()
+        };
+        let nonce = code.nonce.to_text();
+        self.issue_to(&LeaseRequest { validation, days }, Some(nonce), Some(Arc::clone(actor))).await
+    }
+
+    async fn issue_to(
+        &self,
+        LeaseRequest { validation: request, days }: &LeaseRequest<'_>,
+        nonce: Option<String>,
+        by: Option<Arc<Actor>>,
+    ) -> Result<Issued, LeaseError> {
+        let key = self.context.read_key(request.key).map_err(ValidateError::from)?;
+        let claim = request.claim()?;
+        let client = request.client.and_then(Client::new);
         let digest = self.context.vault.digest(&key);
         let _running = self.context.barrier.begin();
         let now = self.clock.plausible_now().ok_or(ValidateError::ClockImplausible)?;
@@ -75,28 +131,29 @@ impl LeaseService {
         let id = &snapshot.license().id;
         let new = NewLease {
             claim: claim.clone(),
-            days: request.days,
-            nonce: request.nonce.map(str::to_owned),
-            signing_key: self.active_key()?,
-            issuer: request.issuer.to_owned(),
+            days: *days,
+            nonce,
+            signer: self.signing.lease_signer()?,
+            issuer: self.signing.issuer().to_owned(),
         };
-        let (issued, outcome) = match self.execute(id, new, now).await? {
+        let context = self.context.command(now, None, by);
+        let (issued, outcome) = match self.execute(id, new, &context).await? {
             CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
                 let lease = self.leases.find_lease(&LeaseId::new(id, license.last_event)).await?;
                 let missing = || StoreError::Contended { source: "the lease was pruned".into() };
-                let lease = Box::new(lease.ok_or_else(missing)?);
-                (Issued::Lease(lease, license), ValidationOutcome::Valid)
+                let lease = self.sign(lease.ok_or_else(missing)?, license, *days).await?;
+                (Issued::Lease(Box::new(lease)), ValidationOutcome::Valid)
             }
             CommandOutcome::NotActivated(denied) => {
                 let outcome = ValidationOutcome::Denied(denied.code());
                 (Issued::Denied(denied), outcome)
             }
-            CommandOutcome::Denied(Denial::SigningKeyInactive) => return Err(no_active_key().into()),
-            CommandOutcome::Denied(denial) => return Err(plan_unknown(id, denial)),
+            CommandOutcome::Denied(Denial::SigningKeyInactive) => return Err(key_is_replaced().into()),
+            CommandOutcome::Denied(denial) => return Err(plan_unknown(id, denial).into()),
         };
         let validation = Validation::new(id.clone(), now, outcome, claim.of_slots());
-        let location = request.validation.location.cloned();
-        self.licenses.record(&[Validation { location, ..validation }], None).await?;
+        let location = request.location.cloned();
+        self.licenses.record(&[Validation { location, client, ..validation }], None).await?;
         Ok(issued)
     }
 
@@ -105,43 +162,106 @@ impl LeaseService {
         &self,
         id: &LicenseId,
         mut new: NewLease,
-        now: DateTime<Utc>,
-    ) -> Result<CommandOutcome, ValidateError> {
-        let context = self.context.command(now, None, None);
+        context: &CommandContext,
+    ) -> Result<CommandOutcome, LeaseError> {
         let mut attempt = 1;
         loop {
             let command = Command::Lease(new.clone());
-            let outcome = self.context.execute(&*self.licenses, id, &command, &context).await?;
+            let outcome = self.context.execute(&*self.licenses, id, &command, context).await?;
             if attempt == ATTEMPTS || outcome != CommandOutcome::Denied(Denial::SigningKeyInactive) {
                 return Ok(outcome);
             }
             attempt += 1;
-            self.signing_keys.load().await?;
-            new.signing_key = self.active_key()?;
+            self.signing.reload().await?;
+            new.signer = self.signing.lease_signer()?;
         }
     }
 
-    fn active_key(&self) -> Result<SigningKeyId, StoreError> {
-        self.signing_keys.current().active().map(|key| key.id.clone()).ok_or_else(no_active_key)
+    async fn sign(
+        &self,
+        lease: Lease,
+        license: Arc<License>,
+        days: Option<u32>,
+    ) -> Result<SignedLease, ServiceError> {
+        let token = self.token(&lease, self.signing.algorithm()).await?;
+        let key_tokens = self.signing.key_tokens(&license.product).await?;
+        let file = LicenseFile { lease: token.clone(), key_tokens }.to_string();
+        let plans = self.context.plans();
+        let plan = plans.version(&license.plan, license.plan_version);
+        let allowed = plan.and_then(|plan| plan.offline_days);
+        let asked = days.or(allowed).unwrap_or_default();
+        let granted = allowed.unwrap_or_default().min(asked);
+        let wanted = (lease.issued_at + TimeDelta::days(granted.into())).timestamp();
+        let limited_by = if lease.expires_at.timestamp() < wanted {
+            Some(LeaseLimit::License)
+        } else {
+            (granted < asked).then_some(LeaseLimit::Plan)
+        };
+        Ok(SignedLease { lease, license, token, file, limited_by })
     }
 
-    /// Hands a lease back, and all others of its device.
+    /// Signs the claims of a lease. Ed25519 is deterministic: the token is always the same.
+    async fn token(&self, lease: &Lease, algorithm: TokenAlgorithm) -> Result<String, ServiceError> {
+        let Lease { signing_key, claims, .. } = lease;
+        self.signing.sign_claims(signing_key, algorithm, TokenType::Lease, claims.as_bytes()).await
+    }
+
+    /// Hands back the lease of a release code, and all others of its device. A repeated call succeeds too.
+    ///
+    /// # Errors
+    /// Returns [`LeaseError::ReleaseCode`] if the text is not a release code, and [`Denial::LeaseNotFound`] as
+    /// [`ServiceError::Denied`] if it is not of a lease that is still valid.
+    pub async fn hand_back_by_code(&self, code: &str, actor: Actor) -> Result<HandedBack, LeaseError> {
+        let code = ReleaseCode::parse(code).map_err(LeaseError::ReleaseCode)?;
+        let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
+        let id = LeaseId::parse(&code.jti).map_err(|_| not_found())?;
+        let lease = self.leases.find_lease(&id).await?.ok_or_else(not_found)?;
+        // The name of the algorithm may have changed since.
+        for algorithm in TokenAlgorithm::ALL {
+            // A key that was revoked signs no more, so its codes cannot be checked.
+            let token = self.token(&lease, algorithm).await.map_err(|error| match error {
+                ServiceError::NotFound(_) => not_found(),
+                error => error,
+            })?;
+            if code.is_from(&token) {
+                return Ok(self.hand_back(&id, actor).await?);
+            }
+        }
+        Err(not_found().into())
+    }
+
+    /// Hands a lease back, and all others of its device. A repeated call succeeds too.
     ///
     /// # Errors
     /// Returns [`Denial::LeaseNotFound`] as [`ServiceError::Denied`] if there is no such lease, or it has ended.
-    pub async fn hand_back(&self, id: &LeaseId, actor: Actor) -> Result<Arc<License>, ServiceError> {
-        let license = id.license_id().ok_or(ServiceError::Denied(Denial::LeaseNotFound))?;
+    pub async fn hand_back(&self, id: &LeaseId, actor: Actor) -> Result<HandedBack, ServiceError> {
+        let not_found = || ServiceError::Denied(Denial::LeaseNotFound);
+        let license_id = id.license_id().ok_or_else(not_found)?;
+        let now = self.context.now();
         let by = Arc::new(Actor { principal: Principal::Customer, ..actor });
-        let context = self.context.command(self.context.now(), None, Some(by));
+        let context = self.context.command(now, None, Some(by));
         let command = Command::ReturnLease(id.clone());
-        match self.context.execute(&*self.licenses, &license, &command, &context).await? {
-            CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => {
-                self.context.barrier.wait_for_earlier().await;
-                Ok(license)
+        let license = match self.context.execute(&*self.licenses, &license_id, &command, &context).await? {
+            CommandOutcome::Done(license) | CommandOutcome::Repeated(license) => license,
+            CommandOutcome::Denied(Denial::LeaseNotFound) => {
+                let lease = self.leases.find_lease(id).await?.ok_or_else(not_found)?;
+                if !matches!(lease.ended, Some((LeaseEnd::Returned, _))) {
+                    return Err(not_found());
+                }
+                let detail = self.licenses.get(&license_id).await?.ok_or_else(not_found)?;
+                detail.license
             }
-            CommandOutcome::Denied(denial) => Err(ServiceError::Denied(denial)),
-            CommandOutcome::NotActivated(denied) => Err(ServiceError::Denied(denied.reason().clone())),
-        }
+            CommandOutcome::Denied(denial) => return Err(ServiceError::Denied(denial)),
+            CommandOutcome::NotActivated(denied) => {
+                return Err(ServiceError::Denied(denied.reason().clone()));
+            }
+        };
+        self.context.barrier.wait_for_earlier().await;
+        let plans = self.context.plans();
+        let plan = plans.version(&license.plan, license.plan_version);
+        let is_free = plan.is_some_and(|plan| plan.trust_release);
+        let lease = self.leases.find_lease(id).await?.filter(|_| !is_free);
+        Ok(HandedBack { license, free_at: lease.map(|lease| lease.accepted_until()) })
     }
 
     /// Returns a lease.
@@ -159,13 +279,6 @@ impl LeaseService {
         page: &PageRequest<LeaseId>,
     ) -> Result<Page<Lease, LeaseId>, ServiceError> {
         Ok(self.leases.list_leases(license, page).await?)
-    }
-
-    /// Returns the ids of all leases of a product that software may still accept, but must not, and the time of the
-    /// list.
-    pub async fn revoked(&self, product: &str) -> Result<(Vec<LeaseId>, DateTime<Utc>), ServiceError> {
-        let now = self.context.now();
-        Ok((self.leases.revoked_leases(product, now).await?, now))
     }
 
     /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses. Returns
@@ -194,6 +307,15 @@ impl LeaseService {
     }
 }
 
-fn no_active_key() -> StoreError {
+/// A lease that was handed back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandedBack {
+    /// The license after it.
+    pub license: Arc<License>,
+    /// When the slot of the device is free at the earliest; `None` if it is free.
+    pub free_at: Option<DateTime<Utc>>,
+}
+
+fn key_is_replaced() -> StoreError {
     StoreError::Contended { source: "the signing key is being replaced".into() }
 }

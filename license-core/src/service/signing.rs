@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 
 use super::context::ServiceContext;
 use super::signing_keys::SigningKeyService;
+use crate::command::LeaseSigner;
 use crate::error::{Resource, ServiceError};
 use crate::limits;
 use crate::signing::{
     KeyTokenClaims, ProofRequest, ProvenAnswer, PublicKey, SignerError, SigningKey, SigningKeyId,
-    SigningKeyPair, SigningKeySet, SigningKeyState, TokenSigner, TokenType, VerdictClaims, sign_token,
+    SigningKeyPair, SigningKeySet, SigningKeyState, TokenAlgorithm, TokenSigner, TokenType, VerdictClaims,
+    sign_claims,
 };
 
 /// A signed verdict, with the tokens by which software learns its key.
@@ -97,13 +99,41 @@ impl SigningService {
         token_type: TokenType,
         claims: &(impl Serialize + Sync),
     ) -> Result<String, ServiceError> {
+        let claims = serde_json::to_vec(claims).map_err(SignerError::new)?;
+        self.sign_claims(key, self.context.tokens.algorithm, token_type, &claims).await
+    }
+
+    /// Signs a token with the JSON object `claims`, as it is, by the key with this id.
+    pub(super) async fn sign_claims(
+        &self,
+        key: &SigningKeyId,
+        algorithm: TokenAlgorithm,
+        token_type: TokenType,
+        claims: &[u8],
+    ) -> Result<String, ServiceError> {
         let signer = self.signer(key)?;
-        let algorithm = self.context.tokens.algorithm;
-        let token = sign_token(&*signer, algorithm, token_type, claims).await?;
+        let token = sign_claims(&*signer, algorithm, token_type, claims).await?;
         if self.context.tokens.signer.is_some() {
             verify_signature(&token, &signer.public_key())?;
         }
         Ok(token)
+    }
+
+    /// Returns the name of the algorithm in new tokens.
+    pub(super) fn algorithm(&self) -> TokenAlgorithm {
+        self.context.tokens.algorithm
+    }
+
+    /// Returns the key that signs a lease, as this node knows it.
+    pub(super) fn lease_signer(&self) -> Result<LeaseSigner, ServiceError> {
+        let key = self.active_key()?.id();
+        let is_foreign = self.context.tokens.signer.is_some();
+        Ok(if is_foreign { LeaseSigner::Foreign(key) } else { LeaseSigner::Stored(key) })
+    }
+
+    /// Reads the keys again, because another node replaced one.
+    pub(super) async fn reload(&self) -> Result<(), ServiceError> {
+        Ok(self.keys.load().await.map(drop)?)
     }
 
     /// Signs key tokens of a product, from which software that trusts their signers learns: one by the active key

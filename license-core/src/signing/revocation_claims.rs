@@ -1,6 +1,5 @@
 //! Claims of a list of revoked leases.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// The claims of a list of revoked leases. Of two lists, the one with the higher `iat` counts.
@@ -19,7 +18,7 @@ pub struct RevocationClaims {
 impl RevocationClaims {
     /// Creates the claims.
     #[must_use]
-    pub fn new(issuer: &str, product: &str, revoked: Vec<String>, now: DateTime<Utc>) -> Self {
-        Self { iss: issuer.to_owned(), aud: product.to_owned(), iat: now.timestamp(), revoked }
+    pub fn new(issuer: &str, product: &str, revoked: Vec<String>, iat: i64) -> Self {
+        Self { iss: issuer.to_owned(), aud: product.to_owned(), iat, revoked }
     }
 }

@@ -60,10 +60,20 @@ pub async fn sign_token(
     token_type: TokenType,
     claims: &(impl Serialize + Sync),
 ) -> Result<String, SignerError> {
+    let claims = serde_json::to_vec(claims).map_err(SignerError::new)?;
+    sign_claims(signer, algorithm, token_type, &claims).await
+}
+
+/// Makes a token with the JSON object `claims`, as it is.
+pub(crate) async fn sign_claims(
+    signer: &dyn TokenSigner,
+    algorithm: TokenAlgorithm,
+    token_type: TokenType,
+    claims: &[u8],
+) -> Result<String, SignerError> {
     let kid: SigningKeyId = signer.public_key().id();
     let header = Header { alg: algorithm.as_str(), kid: kid.as_str(), typ: token_type.as_str() };
     let header = serde_json::to_vec(&header).map_err(SignerError::new)?;
-    let claims = serde_json::to_vec(claims).map_err(SignerError::new)?;
     let mut token = URL_SAFE_NO_PAD.encode(header);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(claims, &mut token);

@@ -89,7 +89,7 @@ impl LeaseRecords {
     }
 
     pub(super) fn apply(&mut self, changes: &LeaseChanges, at: DateTime<Utc>) {
-        let LeaseChanges { issued, held: _, ended, revoked } = changes;
+        let LeaseChanges { issued, kept_key: _, held: _, ended, revoked } = changes;
         if revoked.is_some() {
             self.0.values_mut().for_each(|lease| lease.ended = Some((LeaseEnd::Revoked, at)));
         }

@@ -14,9 +14,9 @@ use crate::Result;
 
 impl Data {
     /// Keeps the signing key of a new lease until the lease is over. Returns false if the key is not active.
-    pub(crate) fn keep_signing_key(&mut self, LeaseChanges { issued, .. }: &LeaseChanges) -> bool {
-        let Some(lease) = issued else { return true };
-        let kept = self.signing_keys.with_token_until(&lease.signing_key, lease.needs_key_until());
+    pub(crate) fn keep_signing_key(&mut self, LeaseChanges { kept_key, .. }: &LeaseChanges) -> bool {
+        let Some((key, until)) = kept_key else { return true };
+        let kept = self.signing_keys.with_token_until(key, *until);
         kept.is_some_and(|set| {
             self.signing_keys = Arc::new(set);
             true

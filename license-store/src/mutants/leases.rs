@@ -31,7 +31,7 @@ impl Mutant {
             }
             (Flaw::ChecksSigningKeyFirst, Command::Lease(new)) => {
                 let active = self.inner.data().signing_keys.active().map(|key| key.id.clone());
-                if active.as_ref() != Some(&new.signing_key) {
+                if active.as_ref() != Some(new.signer.id()) {
                     return self.inner().execute(id, command, context).await;
                 }
                 gap().await;

@@ -42,18 +42,17 @@ impl<D: Dialect> SqlDatabase<D> {
         Ok(rows.first("leases", id.as_str(), Reader::lease_usage)?.unwrap_or_default())
     }
 
-    /// Keeps the signing key of a new lease until the lease is over. Returns false if the key is not active.
+    /// Keeps the signing key of a new lease until the lease is over. Returns false if it is not active.
     ///
     /// The key is changed before it is locked: two leases that locked it first could not both change it. A key that
     /// becomes active between the two statements is not kept yet; then the caller repeats the command.
     pub(super) async fn keep_signing_key(
         &self,
         tx: &mut Tx<D>,
-        LeaseChanges { issued, .. }: &LeaseChanges,
+        LeaseChanges { kept_key, .. }: &LeaseChanges,
     ) -> Result<bool> {
-        let Some(lease) = issued else { return Ok(true) };
-        let (key, sql) = (lease.signing_key.as_str(), &self.sql.leases);
-        let until = lease.needs_key_until().timestamp_micros();
+        let Some((key, until)) = kept_key else { return Ok(true) };
+        let (key, until, sql) = (key.as_str(), until.timestamp_micros(), &self.sql.leases);
         self.fetch(tx, &sql.keep_key, values![key, until]).await?;
         Ok(!self.fetch(tx, &sql.lock_key, values![key, until]).await?.is_empty())
     }
@@ -92,7 +91,7 @@ impl<D: Dialect> SqlDatabase<D> {
         &self,
         tx: &mut Tx<D>,
         id: &LicenseId,
-        LeaseChanges { issued, held: _, ended, revoked }: &LeaseChanges,
+        LeaseChanges { issued, kept_key: _, held: _, ended, revoked }: &LeaseChanges,
         events: &[Event],
     ) -> Result<()> {
         let (sql, Some(event)) = (&self.sql.leases, events.first()) else { return Ok(()) };

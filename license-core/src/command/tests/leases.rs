@@ -16,7 +16,7 @@ pub(super) fn request(claim: Claim) -> NewLease {
         claim,
         days: None,
         nonce: None,
-        signing_key: signing_key(),
+        signer: LeaseSigner::Stored(signing_key()),
         issuer: "https://example.com".to_owned(),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn lease_of(claim: Claim, key: u8) -> Command {
         claim,
         days: None,
         nonce: None,
-        signing_key: key_id(key),
+        signer: LeaseSigner::Stored(key_id(key)),
         issuer: "https://example.com".to_owned(),
     })
 }

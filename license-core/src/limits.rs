@@ -152,6 +152,8 @@ pub const PLANS: usize = 500;
 pub const PLAN_VERSIONS: usize = 500;
 /// Slots that one command frees because their leases were handed back.
 pub const RELEASED_AT_ONCE: u32 = 100;
+/// Leases in the answer to a change that does not reach them.
+pub const OUTSTANDING_LEASES: u32 = 100;
 /// Fewest bytes of a nonce: 128 bits.
 pub const NONCE_MIN_BYTES: usize = 16;
 /// Most bytes of a nonce.

@@ -152,6 +152,9 @@ macro_rules! with_ports {
                 async fn list_leases(
                     &self, license: &LicenseId, page: &PageRequest<LeaseId>
                 ) -> Page<Lease, LeaseId>;
+                async fn outstanding_leases(
+                    &self, license: &LicenseId, only_ended: bool, now: DateTime<Utc>, limit: u32
+                ) -> Vec<Lease>;
                 async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Vec<LeaseId>;
                 async fn find_returned(&self, now: DateTime<Utc>, limit: u32) -> Vec<LicenseId>;
                 async fn prune_leases(&self, before: DateTime<Utc>, limit: u32) -> u64;

@@ -14,7 +14,8 @@ use crate::access::{Actor, Principal};
 use crate::command::{Command, CommandContext, CommandOutcome, NewLease};
 use crate::debug::partial_debug;
 use crate::error::{LeaseError, ServiceError, ValidateError};
-use crate::license::{Lease, LeaseEnd, LeaseId, License, LicenseId};
+use crate::license::{ActivationKind, Lease, LeaseEnd, LeaseId, License, LicenseId, LicenseState};
+use crate::limits;
 use crate::signing::{TokenAlgorithm, TokenType};
 use crate::store::{LeaseStore, LicenseStore, Page, PageRequest, StoreError};
 use crate::usage::{Client, Validation, ValidationOutcome};
@@ -279,6 +280,20 @@ impl LeaseService {
         page: &PageRequest<LeaseId>,
     ) -> Result<Page<Lease, LeaseId>, ServiceError> {
         Ok(self.leases.list_leases(license, page).await?)
+    }
+
+    /// Returns the leases that software still accepts although the vendor wants otherwise, the latest end first, at
+    /// most [`limits::OUTSTANDING_LEASES`]: those that ended before their time, or all if the license is suspended or
+    /// revoked, or has more devices than its limit.
+    pub async fn outstanding(&self, license: &License) -> Result<Vec<Lease>, ServiceError> {
+        let now = self.context.now();
+        if !license.may_have_leases(now) {
+            return Ok(Vec::new());
+        }
+        let is_good =
+            license.state == LicenseState::Active && !license.slots(ActivationKind::Device).is_over();
+        let limit = limits::OUTSTANDING_LEASES;
+        Ok(self.leases.outstanding_leases(&license.id, is_good, now, limit).await?)
     }
 
     /// Frees the slots of devices whose leases were handed back and are over, in at most `limit` licenses. Returns

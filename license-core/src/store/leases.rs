@@ -30,6 +30,16 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
         page: &PageRequest<LeaseId>,
     ) -> Result<Page<Lease, LeaseId>, StoreError>;
 
+    /// Returns the leases of a license that software may still accept at `now`, the latest end first, at most
+    /// `limit`. With `only_ended`, only those that ended before their time.
+    async fn outstanding_leases(
+        &self,
+        license: &LicenseId,
+        only_ended: bool,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError>;
+
     /// Returns the ids of all leases of a product that software may still accept at `now`, but must not: they
     /// were revoked or handed back, or their license is suspended or revoked. Sorted.
     async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Result<Vec<LeaseId>, StoreError>;

@@ -48,6 +48,22 @@ impl LeaseStore for MemoryStore {
         Ok(Page::from_one_more(items, page.limit, |lease: &Lease| lease.id.clone()))
     }
 
+    async fn outstanding_leases(
+        &self,
+        license: &LicenseId,
+        only_ended: bool,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>> {
+        let data = self.data();
+        let leases = data.record(license)?.leases().filter(|lease| lease.accepted_until() > now);
+        let mut leases: Vec<_> =
+            leases.filter(|lease| !only_ended || lease.ended.is_some()).cloned().collect();
+        leases.sort_by(|a, b| b.expires_at.cmp(&a.expires_at).then_with(|| a.id.cmp(&b.id)));
+        leases.truncate(limit as usize);
+        Ok(leases)
+    }
+
     async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Result<Vec<LeaseId>> {
         let data = self.data();
         let records = data.records().filter(|record| record.license().product == product);

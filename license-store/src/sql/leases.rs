@@ -150,6 +150,19 @@ impl<D: Dialect> LeaseStore for SqlStore<D> {
         Ok(Page::from_one_more(items, page.limit, |lease: &Lease| lease.id.clone()))
     }
 
+    async fn outstanding_leases(
+        &self,
+        license: &LicenseId,
+        only_ended: bool,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Lease>> {
+        let sql = &self.database.sql.leases;
+        let sql = if only_ended { &sql.outstanding_ended } else { &sql.outstanding };
+        let values = values![license.as_str(), accepted_since(now), i64::from(limit)];
+        self.database.read(sql, values).await?.all("leases", "", Reader::lease)
+    }
+
     async fn revoked_leases(&self, product: &str, now: DateTime<Utc>) -> Result<Vec<LeaseId>> {
         let database = &*self.database;
         let read = async {

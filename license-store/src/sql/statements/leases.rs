@@ -31,6 +31,10 @@ statements! {
             "SELECT CAST((SELECT COUNT(*) {held}) AS BIGINT) AS held, (SELECT MIN(held_until) {held}) AS next_free_at, \
              CAST((SELECT COUNT(*) {of_day}) AS BIGINT) AS issued, (SELECT MIN(issued_at) {of_day}) AS first_issued_at"
         ),
+        /// Leases that end after `$2`, the latest end first, at most `$3`.
+        outstanding: outstanding(""),
+        /// As `outstanding`, of those that ended before their time.
+        outstanding_ended: outstanding(" AND ended_by IS NOT NULL"),
         /// Leases of the product `$1` that end after `$2`, and ended before their time or belong to a license
         /// that is not active.
         revoked:
@@ -66,4 +70,11 @@ statements! {
         let of_day = "FROM leases WHERE license_id = $1 AND is_renewal = 0 AND issued_at > $3 \
             AND (ended_by IS NULL OR ended_by <> 'revoked')";
     }
+}
+
+fn outstanding(condition: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM leases WHERE license_id = $1 AND expires_at > $2{condition} \
+         ORDER BY expires_at DESC, id LIMIT $3 + 0"
+    )
 }

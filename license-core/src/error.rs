@@ -235,6 +235,19 @@ pub enum LeaseError {
     ReleaseCode(#[source] license_verify::Error),
 }
 
+impl LeaseError {
+    /// Returns the rule that denied the request.
+    ///
+    /// # Errors
+    /// Returns the error itself if it is another one.
+    pub fn into_denial(self) -> Result<Denial, Self> {
+        match self {
+            Self::Service(ServiceError::Denied(denial)) => Ok(denial),
+            error => Err(error),
+        }
+    }
+}
+
 impl From<StoreError> for LeaseError {
     fn from(error: StoreError) -> Self {
         Self::Validate(error.into())

@@ -13,9 +13,11 @@ pub(crate) mod value;
 
 pub(crate) use accept::preferred;
 pub(crate) use body::read_json;
-pub(crate) use fields::{Fields, NoBody, NoInput, ReasonBody};
+pub(crate) use fields::{Fields, NoBody, NoInput, ReasonBody, ReleaseBody};
 pub(crate) use header::{IdempotencyHeader, IfMatch, LicenseCommand, NoIdempotencyKey};
-pub(crate) use path::{ActivationPath, BlockPath, CustomerPath, JobPath, LicensePath, NamePath, TokenPath};
+pub(crate) use path::{
+    ActivationPath, BlockPath, CustomerPath, JobPath, LicensePath, NamePath, SigningKeyPath, TokenPath,
+};
 #[cfg(feature = "webhooks")]
 pub(crate) use path::{DeliveryPath, EndpointPath};
 pub(crate) use prefer::prefers_lenient;

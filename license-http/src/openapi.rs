@@ -4,6 +4,7 @@
 mod docs_page;
 mod document;
 mod error_responses;
+mod leases;
 mod operation;
 mod operations;
 mod plan_terms;

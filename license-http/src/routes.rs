@@ -14,6 +14,7 @@ mod grants;
 pub(crate) mod health;
 pub(crate) mod jobs;
 mod key_request;
+pub(crate) mod leases;
 mod license_table;
 pub(crate) mod licenses;
 mod metrics;
@@ -22,8 +23,9 @@ pub(crate) mod plans;
 #[cfg(all(feature = "process-metrics", target_os = "linux"))]
 mod process_metrics;
 pub(crate) mod products;
+pub(crate) mod revocations;
 pub(crate) mod search;
-mod signing_keys;
+pub(crate) mod signing_keys;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod validate;
@@ -49,6 +51,8 @@ use crate::state::HttpState;
 const VALIDATE: &str = "/api/v1/validate";
 const DEACTIVATE: &str = "/api/v1/deactivate";
 const LIST_ACTIVATIONS: &str = "/api/v1/activations/list";
+const LEASES: &str = "/api/v1/leases";
+const RELEASE_LEASE: &str = "/api/v1/leases/release";
 
 /// A route and the scopes it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +74,11 @@ impl Route {
 /// Returns all routes except those of the OpenAPI document. The routers are built from the same tables.
 pub(crate) fn routes() -> Vec<Route> {
     let open = open_table().into_iter().map(|(path, _)| Route::public(Method::GET, path));
-    let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS].map(|path| Route::public(Method::POST, path));
+    let with_key = [VALIDATE, DEACTIVATE, LIST_ACTIVATIONS, LEASES, RELEASE_LEASE];
+    let with_key = with_key.map(|path| Route::public(Method::POST, path));
     let open = open.chain(well_known_table().map(|(path, _)| Route::public(Method::GET, path)));
-    let admin =
-        license_table().into_iter().chain(webhook_table()).chain(access_table()).chain(catalog_table());
+    let tables = [license_table(), webhook_table(), access_table(), catalog_table(), signing_key_table()];
+    let admin = tables.into_iter().flatten();
     let admin =
         admin.map(|AdminRoute { method, path, scopes, .. }| Route { method, path, scopes: Some(scopes) });
     open.chain(with_key).chain(admin).collect()
@@ -100,12 +105,13 @@ macro_rules! table {
 }
 
 /// Routes that need neither a token nor a key.
-fn open_table() -> [(&'static str, MethodRouter<HttpState>); 4] {
+fn open_table() -> [(&'static str, MethodRouter<HttpState>); 5] {
     [
         ("/health", get(health::health)),
         ("/ready", get(health::ready)),
         ("/metrics", get(metrics::metrics)),
         ("/api/v1/jwks.json", get(signing_keys::jwks)),
+        ("/api/v1/revocations", get(revocations::revocations)),
     ]
 }
 
@@ -147,6 +153,8 @@ fn license_table() -> Vec<AdminRoute> {
         GET "/api/v1/licenses/{id}/blocked" [LicensesRead] blocks::list;
         POST "/api/v1/licenses/{id}/blocked" [LicensesWrite] blocks::block_name;
         DELETE "/api/v1/licenses/{id}/blocked/{block_id}" [LicensesWrite] blocks::unblock;
+        GET "/api/v1/licenses/{id}/leases" [LicensesRead] leases::list;
+        POST "/api/v1/lease-requests" [LeasesWrite] leases::issue_by_code;
     }
 }
 
@@ -185,6 +193,14 @@ fn access_table() -> Vec<AdminRoute> {
     }
 }
 
+fn signing_key_table() -> Vec<AdminRoute> {
+    table! {
+        GET "/api/v1/signing-keys" [KeysWrite] signing_keys::list;
+        POST "/api/v1/signing-keys/rotate" [KeysWrite] signing_keys::rotate;
+        POST "/api/v1/signing-keys/{key_id}/revoke" [KeysWrite] signing_keys::revoke;
+    }
+}
+
 fn catalog_table() -> Vec<AdminRoute> {
     table! {
         POST "/api/v1/products" [CatalogWrite] products::create;
@@ -207,14 +223,20 @@ pub(crate) fn public(options: &LimitOptions) -> Router<HttpState> {
     let validate = post(validate::validate).fallback(key_request::method_not_allowed);
     let deactivate = post(deactivate::deactivate).fallback(key_request::method_not_allowed);
     let list = post(customer_activations::list).fallback(key_request::method_not_allowed);
+    let lease = post(leases::issue).fallback(key_request::method_not_allowed);
+    let release = post(leases::release).fallback(key_request::method_not_allowed);
     let cors = cors(options);
-    [(VALIDATE, validate), (DEACTIVATE, deactivate), (LIST_ACTIVATIONS, list)].into_iter().fold(
-        open(open_table()),
-        |router, (path, handler)| match &cors {
-            Some(cors) => router.route(path, handler.layer(cors.clone())),
-            None => router.route(path, handler),
-        },
-    )
+    let with_key = [
+        (VALIDATE, validate),
+        (DEACTIVATE, deactivate),
+        (LIST_ACTIVATIONS, list),
+        (LEASES, lease),
+        (RELEASE_LEASE, release),
+    ];
+    with_key.into_iter().fold(open(open_table()), |router, (path, handler)| match &cors {
+        Some(cors) => router.route(path, handler.layer(cors.clone())),
+        None => router.route(path, handler),
+    })
 }
 
 /// Builds the routes at the root of a host.
@@ -246,6 +268,7 @@ pub(crate) fn admin(config: AuthConfig, with_access: bool, limits: &Arc<RequestL
         .chain(webhook_table())
         .chain(access)
         .chain(catalog_table())
+        .chain(signing_key_table())
         .fold(Router::new(), |router, AdminRoute { method: _, path, scopes, handler }| {
             router.route(path, handler.route_layer(from_fn_with_state(scopes, require_scopes)))
         })

@@ -7,6 +7,7 @@ use license_core::service::Services;
 
 use crate::geoip::GeoIp;
 use crate::limits::RequestLimits;
+use crate::routes::revocations::RevocationLists;
 
 /// State of a router. axum clones it for each request, so it is one pointer.
 pub(crate) type HttpState = Arc<StateInner>;
@@ -21,6 +22,8 @@ pub(crate) struct StateInner {
     pub(crate) geoip: GeoIp,
     /// Duration of validations, from the request head to the response.
     pub(crate) validate_seconds: Histogram,
+    /// Lists of revoked leases.
+    pub(crate) revocations: RevocationLists,
 }
 
 impl StateInner {
@@ -32,6 +35,7 @@ impl StateInner {
             limits,
             geoip: GeoIp::default(),
             validate_seconds: Histogram::new(Histogram::SECONDS),
+            revocations: RevocationLists::default(),
         }
     }
 }

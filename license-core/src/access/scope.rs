@@ -25,6 +25,10 @@ text_enum! {
         CatalogRead = "catalog:read",
         /// Change products and plans.
         CatalogWrite = "catalog:write",
+        /// Issue leases for request codes.
+        LeasesWrite = "leases:write",
+        /// List, rotate and revoke signing keys.
+        KeysWrite = "keys:write",
         /// All permissions.
         Admin = "admin",
     }

@@ -13,8 +13,7 @@ use serde_json::{Map, Value};
 use super::body::{check_type, read, read_json, without_byte_order_mark};
 use super::query::NoQuery;
 use super::unknown_name::UnknownName;
-use super::value::wrong_type;
-use super::value::{invalid, text_or_null};
+use super::value::{boolean, invalid, text_or_null, wrong_type};
 use crate::problem::{Code, Problem};
 use crate::state::HttpState;
 
@@ -39,8 +38,7 @@ impl FromRequest<HttpState> for NoInput {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
-        NoQuery::check(request.uri())?;
-        NoBody::from_request(request, state).await.map(|NoBody| Self)
+        Fields::optional(request, state).await?.only(&[]).map(|_| Self)
     }
 }
 
@@ -70,18 +68,37 @@ impl FromRequest<HttpState> for ReasonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
-        NoQuery::check(request.uri())?;
-        let (parts, body) = request.into_parts();
-        let bytes = read(body, state.limits.body_timeout).await?;
-        if bytes.is_empty() {
-            return Ok(Self(None));
-        }
-        check_type(&parts.headers)?;
-        Fields::parse(&bytes)?.only(&["reason"])?.take_reason().map(Self)
+        let fields = Fields::optional(request, state).await?;
+        fields.only(&["reason"])?.take_reason().map(Self)
+    }
+}
+
+/// An optional body with a switch: no body, `{}`, or `{"release": true}`. Accepts no query.
+#[derive(Debug)]
+pub(crate) struct ReleaseBody(pub(crate) bool);
+
+impl FromRequest<HttpState> for ReleaseBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        let fields = Fields::optional(request, state).await?;
+        Ok(Self(fields.only(&["release"])?.take("release", boolean)?.unwrap_or(false)))
     }
 }
 
 impl Fields {
+    /// Reads an optional body. Accepts no query.
+    async fn optional(request: Request, state: &HttpState) -> Result<Self, Problem> {
+        NoQuery::check(request.uri())?;
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, state.limits.body_timeout).await?;
+        if without_byte_order_mark(&bytes).is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        check_type(&parts.headers)?;
+        Self::parse(&bytes)
+    }
+
     /// Takes the field `reason`; null is as if it were absent.
     pub(crate) fn take_reason(&mut self) -> Result<Option<Reason>, Problem> {
         let reason = self.take("reason", |field, value| {

@@ -9,6 +9,7 @@ use license_core::bulk::BulkJobId;
 #[cfg(feature = "webhooks")]
 use license_core::event::EventId;
 use license_core::license::{ActivationId, BlockId, CustomerEmail, LicenseId};
+use license_core::signing::SigningKeyId;
 #[cfg(feature = "webhooks")]
 use license_core::webhook::EndpointId;
 
@@ -39,6 +40,7 @@ path_extractors! {
     BlockPath(BlockId), "block_id", BlockId::parse, Code::BlockNotFound;
     TokenPath(TokenId), "token_id", TokenId::parse, Code::TokenNotFound;
     NamePath(String), "name", |name: &str| Ok::<_, Infallible>(name.to_owned()), Code::RouteNotFound;
+    SigningKeyPath(SigningKeyId), "key_id", SigningKeyId::parse, Code::SigningKeyNotFound;
     JobPath(BulkJobId), "job_id", BulkJobId::parse, Code::JobNotFound;
     CustomerPath(CustomerEmail), "email", CustomerEmail::parse,
         Problem::bad_request("email", "This must be a percent-encoded e-mail address.");

@@ -79,6 +79,11 @@ impl Op {
                 "name" if of_product => (string(), "Name of the product.", Some(Code::ProductNotFound)),
                 "name" => (string(), "Name of the plan.", Some(Code::PlanNotFound)),
                 "job_id" => (id("job"), "Id of the job.", Some(Code::JobNotFound)),
+                "key_id" => (
+                    matching("^[0-9A-Za-z_-]{43}$"),
+                    "Id of the signing key.",
+                    Some(Code::SigningKeyNotFound),
+                ),
                 "email" => (email(), "E-mail address of the customer.", None),
                 _ if of_endpoint => (id("whe"), "Id of the endpoint.", Some(Code::EndpointNotFound)),
                 _ => (id("lic"), "Id of the license.", Some(Code::LicenseNotFound)),
@@ -174,7 +179,12 @@ impl Op {
 
     /// Accepts an optional body with a reason.
     pub(super) fn reason(self) -> Self {
-        self.body("ReasonGiven", false).errors(&BODY)
+        self.accepts("ReasonGiven")
+    }
+
+    /// Accepts an optional body.
+    pub(super) fn accepts(self, schema: &str) -> Self {
+        self.body(schema, false).errors(&BODY)
     }
 
     pub(super) fn reads(self, schema: &str) -> Self {
@@ -310,6 +320,8 @@ fn tag(path: &str) -> &'static str {
         Some("tokens") => "tokens",
         Some("audit") => "audit",
         Some("products" | "plans") => "catalog",
+        Some("leases" | "lease-requests" | "revocations") => "leases",
+        Some("signing-keys") => "signing keys",
         _ => "server",
     }
 }

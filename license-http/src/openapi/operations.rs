@@ -8,13 +8,14 @@ use license_core::usage::{Interval, UsageGroup};
 use license_core::validation::DenialCode;
 use license_core::webhook::DeliveryStatus;
 
+use super::leases;
 use super::operation::{Op, delete, get, patch, post, put};
 use super::schema::{
     activation_id, email, event_type, id, matching, one_of, open_object, string, text, time, with,
 };
 use crate::problem::Code;
 
-pub(super) const TAGS: [(&str, &str); 10] = [
+pub(super) const TAGS: [(&str, &str); 12] = [
     ("validation", "Public endpoints called by licensed software."),
     ("licenses", "Licenses, activations and usage."),
     ("jobs", "One action on many licenses."),
@@ -25,6 +26,8 @@ pub(super) const TAGS: [(&str, &str); 10] = [
     ("audit", "The log of changes."),
     ("server", "Health, metrics and this document."),
     ("catalog", "Products and plans."),
+    ("leases", "License leases: running without a network."),
+    ("signing keys", "The keys that sign leases and verdicts."),
 ];
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -61,6 +64,7 @@ pub(super) fn operations() -> Vec<Op> {
     operations.extend(finding());
     operations.extend(products());
     operations.extend(plans());
+    operations.extend(leases::operations(&KEY_ERRORS));
     operations
 }
 
@@ -192,7 +196,11 @@ fn commands() -> [Op; 8] {
             .idempotent()
             .conflicts(&[DenialCode::LicensePerpetual, DenialCode::ExpiryTooFar, DenialCode::TermNotStarted]),
         command("/licenses/{id}/rotate-key", "rotateLicenseKey", "Replace the key of a license")
-            .about("The old key is unknown from then on.")
+            .about(
+                "The old key is unknown from then on. With `release`, the slots that holders of the old key took are free, and \
+                 all leases are revoked: `outstanding_leases` lists those that software accepts until their end.",
+            )
+            .accepts("SlotsReleased")
             .idempotent(),
         get("/licenses/{id}/activations", "listActivations", "List the activations of a license")
             .query("kind", one_of(kinds), "Only activations of this kind.")

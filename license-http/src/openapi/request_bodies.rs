@@ -8,6 +8,7 @@ use license_core::limits;
 use license_core::store::SearchSort;
 use serde_json::{Map, Value, json};
 
+use super::leases;
 use super::plan_terms::plan_inputs;
 use super::schema::{
     about, activation_id, array, email, feature_value, id, matching, named, nullable, one_of, open_object,
@@ -126,6 +127,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     };
     schemas.extend(handling());
     schemas.extend(catalog());
+    schemas.extend(leases::bodies(&schemas["ValidateRequest"]));
     for schema in schemas.values_mut() {
         schema["type"] = "object".into();
         schema["additionalProperties"] = false.into();

@@ -12,10 +12,11 @@ use license_core::webhook::DeliveryStatus;
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::leases;
 use super::plan_terms::plan_terms;
 use super::schema::{
     about, activation_id, array, constant, count, email, event_id, event_type, feature_value, id, matching,
-    named, nullable, object, one_of, open_object, selectable_events, string, text, time, whole, with,
+    named, nullable, object, one_of, open_object, selectable_events, string, text, time, token, whole, with,
 };
 use crate::problem::{ProblemJson, Refusal};
 use crate::routes::activations::ActivationJson;
@@ -28,7 +29,10 @@ use crate::routes::deliveries::DeliveryJson;
 use crate::routes::events::EventJson;
 use crate::routes::health::{HealthJson, Readiness};
 use crate::routes::jobs::JobJson;
+use crate::routes::leases::{IssuedLease, LeaseJson, NotReturned, ReturnedLease};
 use crate::routes::products::{DeletedProduct, ProductJson};
+use crate::routes::revocations::Revocations;
+use crate::routes::signing_keys::SigningKeyList;
 use crate::routes::tokens::TokenJson;
 use crate::routes::usage::json::{OverviewJson, RollupJson};
 use crate::routes::validate::{DENIALS, Denied, NotFound, ValidAnswer};
@@ -42,6 +46,20 @@ const NOT_RELEASED: [DenialCode; 6] = [
     DenialCode::DomainRegistered,
     DenialCode::ActivationNotFound,
     DenialCode::ActivationHeld,
+];
+
+/// Answers to calls that can ask for leniency.
+const WITH_IGNORED: [&str; 10] = [
+    "Valid",
+    "Denied",
+    "NotFound",
+    "Released",
+    "NotReleased",
+    "Listed",
+    "NotListed",
+    "IssuedLease",
+    "ReturnedLease",
+    "NotReturned",
 ];
 
 const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
@@ -65,9 +83,10 @@ pub(super) fn schemas() -> Map<String, Value> {
         NotReleased, ActivationJson<'_>, OverviewJson<'_>, RollupJson<'_>, EventJson<'_>,
         CustomerEventJson<'_>, ErasedCustomer<'_>, CustomerJson<'_>, TokenJson<'_>, AuditJson<'_>, EndpointJson<'_>, Deleted<'_>,
         ReplayJson, DeliveryJson<'_>, BlockJson<'_>, BlockList<'_>, Listed, NotListed, ProductJson<'_>, DeletedProduct<'_>, JobJson<'_>,
+        IssuedLease<'_>, ReturnedLease, NotReturned, LeaseJson<'_>, Revocations<'_>, SigningKeyList<'_>,
     };
     let mut schemas: Map<_, _> = derived.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
-    for name in ["Valid", "Denied", "NotFound", "Released", "NotReleased", "Listed", "NotListed"] {
+    for name in WITH_IGNORED {
         let ignored =
             "Unknown fields of the request, if there are any and the caller prefers lenient handling.";
         schemas[name]["properties"]["ignored"] = about(array(string()), ignored);
@@ -80,7 +99,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                        only while a key is retiring.";
         properties["key_tokens"] = about(with(array(token()), "maxItems", limits::KEY_TOKENS), learned);
     }
-    for (path, mut rule) in rules() {
+    for (path, mut rule) in rules().into_iter().chain(leases::rules()) {
         let (name, field) = path.split_once('.').unwrap_or_default();
         let field = &mut schemas[name]["properties"][field];
         if let Some(description) = field.get("description") {
@@ -96,10 +115,8 @@ pub(super) fn schemas() -> Map<String, Value> {
                 (_, "proof" | "key_tokens")
                     | ("Problem", "field" | "valid" | "suggestion")
                     | ("Refusal", "field" | "suggestion")
-                    | (
-                        "Valid" | "Denied" | "NotFound" | "Released" | "NotReleased" | "Listed" | "NotListed",
-                        "ignored"
-                    )
+                    | (_, "ignored" | "limited_by")
+                    | ("Slots", "held" | "next_free_at")
                     | ("Denied", "reasons" | "license" | "usage")
                     | ("Token", "token")
                     | ("Valid", "over_limit")
@@ -114,6 +131,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         schema["required"] = required.into();
         schema["additionalProperties"] = false.into();
     }
+    schemas.insert("LeaseDenied".to_owned(), leases::denied_lease(&schemas["Denied"]));
     let examples = examples();
     let counted_page = |items| object(page(items).into_iter().chain([(AS_OF, as_of())]), &[]);
     let others = [
@@ -146,6 +164,12 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("PlanPage", object(page("Plan"), &[])),
         ("PlanVersionPage", object(page("PlanVersion"), &[])),
         ("JsonWebKeySet", key_set()),
+        ("LeaseAnswer", either("The lease, or why there is none.", ["IssuedLease", "LeaseDenied"])),
+        (
+            "LeaseReleaseAnswer",
+            either("The result; `returned` tells which one.", ["ReturnedLease", "NotReturned"]),
+        ),
+        ("LeasePage", object(page("Lease"), &[])),
     ];
     schemas.extend(others.map(|(name, schema)| (name.to_owned(), schema)));
     for (name, schema) in &mut schemas {
@@ -406,9 +430,10 @@ fn license() -> Value {
                     "Limits that were set on the license itself and are not those of its plan version.",
                 ),
             ),
+            ("outstanding_leases", leases::outstanding_leases()),
             (AS_OF, as_of()),
         ],
-        &[AS_OF],
+        &[AS_OF, "outstanding_leases"],
     )
 }
 
@@ -514,11 +539,6 @@ fn key_set() -> Value {
         &[],
     );
     object([("keys", array(key))], &[])
-}
-
-/// A JWS in compact form.
-fn token() -> Value {
-    matching(r"^[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]{86}$")
 }
 
 fn dry_run() -> Value {

@@ -47,6 +47,11 @@ pub(super) fn feature_value() -> Value {
     about(value, "Value of the feature. A feature that is false or 0 is off.")
 }
 
+/// A JWS in compact form.
+pub(super) fn token() -> Value {
+    matching(r"^[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]{86}$")
+}
+
 pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }

@@ -44,6 +44,8 @@ codes! {
     MalformedJson = BAD_REQUEST "MALFORMED_JSON",
     /// The text is not a license key; if a single symbol is wrong, `suggestion` is the corrected key.
     LicenseKeyMalformed = BAD_REQUEST "LICENSE_KEY_MALFORMED",
+    /// The text is not a request code or a release code.
+    CodeMalformed = BAD_REQUEST "CODE_MALFORMED",
     /// The text is not a domain.
     DomainInvalid = BAD_REQUEST "DOMAIN_INVALID",
     /// The text is not a device fingerprint.
@@ -102,6 +104,11 @@ codes! {
     BlockNotFound = NOT_FOUND "BLOCK_NOT_FOUND",
     /// The text is not the id of an activation.
     ActivationIdInvalid = BAD_REQUEST "ACTIVATION_ID_INVALID",
+    /// There is no such signing key.
+    SigningKeyNotFound = NOT_FOUND "SIGNING_KEY_NOT_FOUND",
+    /// Tokens of the key before the active one are in use. Software that was offline since the last rotation may not
+    /// know the key that would become active.
+    SigningKeyRetiring = CONFLICT "SIGNING_KEY_RETIRING",
     /// There is no such product.
     ProductNotFound = NOT_FOUND "PRODUCT_NOT_FOUND",
     /// There is no such plan.
@@ -124,4 +131,6 @@ codes! {
     CountDiffers = CONFLICT "COUNT_DIFFERS",
     /// The signer of proofs is unavailable. The validation may have been counted; try again.
     SigningUnavailable = SERVICE_UNAVAILABLE "SIGNING_UNAVAILABLE",
+    /// The clock of the server is implausible, so that it issues no leases. The operator must check it.
+    ClockImplausible = SERVICE_UNAVAILABLE "CLOCK_IMPLAUSIBLE",
 }

@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use axum::http::StatusCode;
-use license_core::error::{Resource, ServiceError, ValidateError};
+use license_core::error::{LeaseError, Resource, ServiceError, ValidateError};
 use license_core::key::KeyError;
+use license_core::signing::SigningKeyDenial;
 use license_core::store::StoreError;
 use license_core::validation::Denial;
 use license_core::webhook::EndpointSettingsError;
@@ -111,6 +112,11 @@ impl From<ServiceError> for Problem {
             ServiceError::TokenExpiryInPast => Self::invalid_field("expires_at", sentence(&error)),
             ServiceError::Store(error) => error.into(),
             ServiceError::Catalog(denial) => denial.into(),
+            ServiceError::NotFound(Resource::SigningKey)
+            | ServiceError::SigningKey(SigningKeyDenial::NotFound { .. }) => Code::SigningKeyNotFound.into(),
+            ServiceError::SigningKey(denial @ SigningKeyDenial::StillRetiring { .. }) => {
+                Self::new(Code::SigningKeyRetiring, denial.to_string())
+            }
             ServiceError::Signer(error) => {
                 tracing::warn!(error = %Chain(&error), "the signer of tokens is unavailable");
                 Code::SigningUnavailable.into()
@@ -158,6 +164,22 @@ impl From<ValidateError> for Problem {
             }
             ValidateError::Activation(error) => bad(Code::ActivationIdInvalid, &error).at("activation_id"),
             ValidateError::Store(error) => error.into(),
+            ValidateError::ClockImplausible => {
+                tracing::error!("no leases are issued while the clock is implausible");
+                Code::ClockImplausible.into()
+            }
+            error => Self::unexpected(&error),
+        }
+    }
+}
+
+impl From<LeaseError> for Problem {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Validate(error) => error.into(),
+            LeaseError::Service(error) => error.into(),
+            LeaseError::RequestCode(_) => Self::new(Code::CodeMalformed, sentence(&error)).at("request"),
+            LeaseError::ReleaseCode(_) => Self::new(Code::CodeMalformed, sentence(&error)).at("release"),
             error => Self::unexpected(&error),
         }
     }

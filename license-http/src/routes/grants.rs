@@ -1,6 +1,5 @@
 //! `/api/v1/licenses/{id}/grants`: features of one license beyond its plan.
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use license_core::catalog::FeatureName;
 use license_core::command::Command;
@@ -8,7 +7,7 @@ use license_core::error::ServiceError;
 use license_core::license::{GrantId, GrantSource};
 use license_core::validation::Denial;
 
-use super::licenses::{execute, license_response};
+use super::licenses::{execute, respond};
 use crate::extract::{Fields, LicenseCommand, NoBody, Query, grant};
 use crate::problem::Problem;
 
@@ -24,7 +23,7 @@ pub(super) async fn add(
         let problem = Problem::from_body_error(error);
         if is_end { problem.at("until") } else { problem }
     })?;
-    Ok(license_response(StatusCode::OK, &granted, now))
+    respond(&services, &granted, now).await
 }
 
 pub(super) async fn remove(

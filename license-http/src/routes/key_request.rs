@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 
 use crate::client_ip::ClientAddress;
-use crate::extract::value::{bool_or_null, invalid, list, text, text_or_null, time_or_null};
+use crate::extract::value::{bool_or_null, invalid, list, text, text_or_null, time_or_null, whole};
 use crate::extract::{Fields, prefers_lenient, read_json};
 use crate::hardening::guard;
 use crate::problem::{Code, Problem};
@@ -87,6 +87,7 @@ pub(super) struct KeyBody {
     pub(super) features: Vec<String>,
     pub(super) activate: bool,
     pub(super) activation_id: Option<String>,
+    pub(super) days: Option<u32>,
     /// What a proof of the answer is about, if the request has a nonce.
     pub(super) proof: Option<ProofRequest>,
     /// Unknown fields, if the caller prefers that they are ignored.
@@ -111,6 +112,22 @@ impl KeyCall<'_> {
         Ok((body, permit))
     }
 
+    /// Reads a body with one field, a code, and takes a permit to answer it.
+    pub(super) async fn read_code(
+        &self,
+        request: Request,
+        name: &'static str,
+    ) -> Result<(CodeBody, SemaphorePermit<'_>), Problem> {
+        let lenient = prefers_lenient(request.headers());
+        let bytes = read_json(request, self.state).await?;
+        let permit = self.state.limits.validations.acquire()?;
+        let parse = || -> Result<_, Problem> {
+            let (mut fields, ignored) = parse_fields(&bytes, &[name], lenient)?;
+            Ok(CodeBody { code: fields.require(name, text)?, ignored })
+        };
+        Ok((parse().map_err(|problem| problem.with_code(Code::BadRequest))?, permit))
+    }
+
     /// Checks the form of the key and the limits of the key, before any look-up.
     pub(super) fn check_key(&self, body: &KeyBody) -> Result<(), Problem> {
         let key = self.state.services.validation.identify(&body.key).map_err(ValidateError::from)?;
@@ -120,12 +137,7 @@ impl KeyCall<'_> {
 
 impl KeyBody {
     fn parse(bytes: &[u8], names: &[&'static str], lenient: bool) -> Result<(Self, Option<Nonce>), Problem> {
-        let (mut fields, ignored) = if lenient {
-            let (fields, unknown) = Fields::parse(bytes)?.split_unknown(names);
-            (fields, Some(unknown))
-        } else {
-            (Fields::parse(bytes)?.only(names)?, None)
-        };
+        let (mut fields, ignored) = parse_fields(bytes, names, lenient)?;
         let body = Self {
             key: fields.require("key", text)?,
             domain: fields.take("domain", text_or_null)?.flatten(),
@@ -136,6 +148,7 @@ impl KeyBody {
             features: fields.take("features", features)?.unwrap_or_default(),
             activate: fields.take("activate", bool_or_null)?.flatten().unwrap_or(true),
             activation_id: fields.take("activation_id", text_or_null)?.flatten(),
+            days: fields.take("days", days_or_null)?.flatten(),
             proof: None,
             ignored,
         };
@@ -144,11 +157,48 @@ impl KeyBody {
 
     /// Returns the answer to the call, with the ignored fields.
     pub(super) fn answer(&self, status: StatusCode, answer: &impl Serialize) -> Response {
-        let Some(ignored) = &self.ignored else { return wire::json(status, answer) };
-        let mut response = wire::json(status, &WithIgnored { answer, ignored });
-        response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
-        response
+        answer_to(self.ignored.as_deref(), status, answer)
     }
+}
+
+/// Returns the fields of a body and, if the caller prefers that unknown ones are ignored, their names.
+fn parse_fields(
+    bytes: &[u8],
+    names: &[&'static str],
+    lenient: bool,
+) -> Result<(Fields, Option<Vec<String>>), Problem> {
+    if lenient {
+        let (fields, unknown) = Fields::parse(bytes)?.split_unknown(names);
+        Ok((fields, Some(unknown)))
+    } else {
+        Ok((Fields::parse(bytes)?.only(names)?, None))
+    }
+}
+
+/// Returns an answer with the ignored fields, if the caller prefers that they are ignored.
+fn answer_to(ignored: Option<&[String]>, status: StatusCode, answer: &impl Serialize) -> Response {
+    let Some(ignored) = ignored else { return wire::json(status, answer) };
+    let mut response = wire::json(status, &WithIgnored { answer, ignored });
+    response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("handling=lenient"));
+    response
+}
+
+/// A body with a code in place of the key.
+pub(super) struct CodeBody {
+    pub(super) code: String,
+    ignored: Option<Vec<String>>,
+}
+
+impl CodeBody {
+    /// Returns the answer to the call, with the ignored fields.
+    pub(super) fn answer(&self, status: StatusCode, answer: &impl Serialize) -> Response {
+        answer_to(self.ignored.as_deref(), status, answer)
+    }
+}
+
+/// Reads a number of days. The plan limits it.
+pub(super) fn days_or_null(field: &'static str, value: Value) -> Result<Option<u32>, Problem> {
+    if value.is_null() { Ok(None) } else { whole(field, value, 1..=limits::PLAN_DAYS).map(Some) }
 }
 
 fn features(field: &'static str, value: Value) -> Result<Vec<String>, Problem> {

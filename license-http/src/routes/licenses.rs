@@ -11,15 +11,19 @@ use license_core::domain::DomainName;
 use license_core::error::ServiceError;
 use license_core::json::LicenseJson;
 use license_core::license::{
-    CustomerEmail, CustomerName, ExternalId, Metadata, MetadataError, MetadataPatch, Reason, Status,
+    CustomerEmail, CustomerName, ExternalId, Lease, Metadata, MetadataError, MetadataPatch, Reason, Status,
 };
 use license_core::limits;
 use license_core::service::{KeyedLicense, Services};
+use serde::Serialize;
 use serde_json::Value;
+
+use super::leases::LeaseJson;
 
 use crate::auth::Authenticated;
 use crate::extract::{
-    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, ReasonBody, grant, value,
+    Fields, IdempotencyHeader, LicenseCommand, LicensePath, NoInput, NoQuery, ReasonBody, ReleaseBody, grant,
+    value,
 };
 use crate::problem::Problem;
 use crate::state::HttpState;
@@ -61,7 +65,7 @@ pub(super) async fn create(
     let now = state.services.now();
     let issued = state.services.licenses.by(&actor).issue(&spec, idempotency_key).await;
     let license = issued.map_err(Problem::from_body_error)?;
-    let response = license_response(StatusCode::CREATED, &license, now);
+    let response = license_response(StatusCode::CREATED, &license, &[], now);
     Ok(wire::with_location(response, format!("licenses/{}", license.detail.license.id)))
 }
 
@@ -81,7 +85,7 @@ pub(super) async fn change(
     let now = services.now();
     let licenses = services.licenses.by(&actor).with_reason(reason);
     let changed = licenses.execute(&license, &Command::Change(change), version).await;
-    Ok(license_response(StatusCode::OK, &changed.map_err(Problem::from_body_error)?, now))
+    respond(&services, &changed.map_err(Problem::from_body_error)?, now).await
 }
 
 pub(super) async fn revoke(
@@ -114,10 +118,10 @@ pub(super) async fn renew(
 pub(super) async fn rotate_key(
     LicenseCommand { services, actor, license, version }: LicenseCommand,
     IdempotencyHeader(key): IdempotencyHeader,
-    _: NoInput,
+    ReleaseBody(release): ReleaseBody,
 ) -> Result<Response, Problem> {
     let licenses = services.licenses.by(&actor).with_idempotency_key(key);
-    answer(&services, licenses.rotate_key(&license, false, version)).await
+    answer(&services, licenses.rotate_key(&license, release, version)).await
 }
 
 /// Executes a command and answers with the license.
@@ -142,14 +146,41 @@ pub(super) async fn answer(
     call: impl Future<Output = Result<KeyedLicense, ServiceError>>,
 ) -> Result<Response, Problem> {
     let now = services.now();
-    Ok(license_response(StatusCode::OK, &call.await?, now))
+    respond(services, &call.await?, now).await
 }
 
-/// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the time when the call began.
-pub(super) fn license_response(status: StatusCode, license: &KeyedLicense, now: DateTime<Utc>) -> Response {
+/// Returns a license, and the leases that software accepts although it should not.
+pub(super) async fn respond(
+    services: &Services,
+    license: &KeyedLicense,
+    now: DateTime<Utc>,
+) -> Result<Response, Problem> {
+    let leases = services.leases.outstanding(&license.detail.license).await?;
+    Ok(license_response(StatusCode::OK, license, &leases, now))
+}
+
+/// A license with leases that software accepts although it should not.
+#[derive(Serialize)]
+struct WithLeases<'a> {
+    #[serde(flatten)]
+    license: LicenseJson<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outstanding_leases: Vec<LeaseJson<'a>>,
+}
+
+/// Returns a license with its key, its version as `ETag`, and whether the request was repeated. `now` is the time when
+/// the call began.
+fn license_response(
+    status: StatusCode,
+    license: &KeyedLicense,
+    leases: &[Lease],
+    now: DateTime<Utc>,
+) -> Response {
     let counted = [license.detail.counters.as_of];
     let tag = format!("\"{}\"", license.detail.license.version);
-    let json = wire::json(status, &WithAsOf::new(license_json(license, now), counted, now));
+    let outstanding_leases = leases.iter().map(LeaseJson::from).collect();
+    let answer = WithLeases { license: license_json(license, now), outstanding_leases };
+    let json = wire::json(status, &WithAsOf::new(answer, counted, now));
     wire::replayed(license.repeated, ([(ETAG, tag)], json).into_response())
 }
 

@@ -8,7 +8,7 @@ use license_core::catalog::{Features, Limit};
 use license_core::license::{ActivationKind, License, Slots};
 use license_core::service::{Proof, ValidateRequest};
 use license_core::signing::ProvenAnswer;
-use license_core::validation::{DenialCode, DeniedLicense, Verdict};
+use license_core::validation::{Denial, DenialCode, DeniedLicense, Verdict};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -85,7 +85,7 @@ impl From<&License> for SlotsUsed {
     fn from(license: &License) -> Self {
         let of = |kind| {
             let Slots { used, limit } = license.slots(kind);
-            SlotsJson { used, limit }
+            SlotsJson { used, limit, held: None, next_free_at: None }
         };
         Self { domains: of(ActivationKind::Domain), devices: of(ActivationKind::Device) }
     }
@@ -99,6 +99,25 @@ pub(crate) struct SlotsJson {
     /// Maximum number of slots; null if unlimited.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     limit: Limit,
+    /// Slots that leases hold: only the vendor can free them earlier. Only with `DEVICE_LIMIT_REACHED` and
+    /// `OFFLINE_LIMIT_REACHED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u64>,
+    /// When another device can be added; null if no lease holds a slot. Only with `held`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_free_at: Option<Option<DateTime<Utc>>>,
+}
+
+impl SlotsJson {
+    fn with_held(self, denial: &Denial) -> Self {
+        match denial {
+            Denial::DeviceLimitReached { held, next_free_at, .. }
+            | Denial::OfflineLimitReached { held, next_free_at, .. } => {
+                Self { held: Some(*held), next_free_at: Some(*next_free_at), ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -138,7 +157,7 @@ pub(crate) struct Denied<'a> {
 }
 
 impl<'a> Denied<'a> {
-    fn new(denied: &'a DeniedLicense) -> Self {
+    pub(super) fn new(denied: &'a DeniedLicense) -> Self {
         let license = denied.license();
         let codes = || denied.reasons().iter().map(|denial| denial.code().as_str()).collect();
         Self {
@@ -152,7 +171,10 @@ impl<'a> Denied<'a> {
                 expires_at: license.expires_at,
                 updates_until: license.updates_until,
             }),
-            usage: license.map(SlotsUsed::from),
+            usage: license.map(|license| {
+                let SlotsUsed { domains, devices } = SlotsUsed::from(license);
+                SlotsUsed { domains, devices: denied.reasons().iter().fold(devices, SlotsJson::with_held) }
+            }),
         }
     }
 }

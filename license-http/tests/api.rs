@@ -26,6 +26,7 @@ mod api {
     mod idempotency;
     mod jobs;
     mod keys;
+    mod leases;
     mod leniency;
     mod licenses;
     mod lifecycle;
@@ -36,6 +37,7 @@ mod api {
     mod plans;
     mod preconditions;
     mod proofs;
+    mod revocations;
     mod scopes;
     mod search;
     mod security_headers;

@@ -106,7 +106,7 @@ pub(super) fn add_headers(response: &mut Value, names: &[&str]) {
 
 pub(super) fn headers() -> Map<String, Value> {
     [
-        ("ETag", matching("^\"[0-9]+\"$"), "Version of the license or plan, for If-Match."),
+        ("ETag", matching("^\"[0-9A-Za-z_-]+\"$"), "Version of the license or plan, for If-Match, or of a list."),
         ("Location", string(), "URL of the new resource, relative to the request path."),
         ("Retry-After", count(), "Seconds after which to try again."),
         ("RateLimit", string(), "Remaining calls, and seconds until the quota is full, if the server limits rates: `\"token\";r=199;t=1` (draft-ietf-httpapi-ratelimit-headers-10)."),

@@ -16,7 +16,7 @@ use crate::problem::Code;
 use crate::routes::leases::denials;
 
 /// Denials of the return of a lease.
-const NOT_RETURNED: [DenialCode; 2] = [DenialCode::LeaseNotFound, DenialCode::LicenseRevoked];
+const NOT_RETURNED: [DenialCode; 1] = [DenialCode::LicenseRevoked];
 
 /// The id of a lease.
 fn lease_id() -> Value {
@@ -68,8 +68,14 @@ pub(super) fn operations(key_errors: &[Code]) -> [Op; 8] {
                  their license is suspended or revoked. It is made at most once a minute; `ETag` and gzip save traffic.",
             )
             .answers("Revocations", "The list.")
-            .with_header("ETag")
-            .errors(&[Code::ProductNotFound, Code::SigningUnavailable]),
+            .if_none_match()
+            .errors(&[
+                Code::BadRequest,
+                Code::ProductNotFound,
+                Code::QueryTooBroad,
+                Code::StoreUnavailable,
+                Code::SigningUnavailable,
+            ]),
         get("/licenses/{id}/leases", "listLeases", "List the leases of a license")
             .about("Leases that have ended are removed after a day.")
             .lists("LeasePage", lease_id()),

@@ -237,6 +237,15 @@ impl Op {
         self
     }
 
+    /// Lets the caller send the `ETag` of an answer that it has.
+    pub(super) fn if_none_match(self) -> Self {
+        let about = "ETag of the answer that the caller has.";
+        let mut op = self.with_header("ETag").parameter("header", "If-None-Match", string(), about);
+        op.json["responses"]["304"] = json!({ "description": "The caller has the newest answer." });
+        add_headers(&mut op.json["responses"]["304"], &["ETag"]);
+        op
+    }
+
     pub(super) fn license(self) -> Self {
         self.answers("LicenseAnswer", "The license.").with_header("ETag")
     }

@@ -130,9 +130,10 @@ impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         let status = match &denial {
             Denial::Stale { .. } => StatusCode::PRECONDITION_FAILED,
-            Denial::ActivationNotFound | Denial::GrantNotFound | Denial::BlockNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Denial::ActivationNotFound
+            | Denial::GrantNotFound
+            | Denial::BlockNotFound
+            | Denial::LeaseNotFound => StatusCode::NOT_FOUND,
             Denial::PlanUnknown { plan, .. } => {
                 // The plan is the license's own, not one that the request names.
                 tracing::error!(plan, "the plan of a license is not in the catalog");

@@ -63,7 +63,7 @@ fn is_fault_of_caller(problem: &Problem) -> bool {
     problem.status.is_client_error() && problem.status != StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Counts an unknown or malformed key as a failure. Past the limit, the answer hides which it was.
+/// Counts an unknown or malformed key, and an unknown lease, as a failure. Past the limit, the answer hides which it was.
 fn count_guess(
     state: &HttpState,
     client: Option<ClientAddress>,
@@ -71,7 +71,9 @@ fn count_guess(
 ) -> Result<(), Problem> {
     let is_guess = match refused {
         Ok(not_found) => not_found.status() == StatusCode::NOT_FOUND,
-        Err(problem) => problem.code == Code::LicenseKeyMalformed.as_str(),
+        Err(problem) => {
+            problem.status == StatusCode::NOT_FOUND || problem.code == Code::LicenseKeyMalformed.as_str()
+        }
     };
     if is_guess { state.limits.count_failure(client) } else { Ok(()) }
 }

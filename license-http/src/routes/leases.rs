@@ -162,11 +162,11 @@ async fn answer_release(call: KeyCall<'_>, request: Request) -> Result<Response,
         }
         Err(error) => {
             let denial = error.into_denial()?;
-            // An unknown lease is answered as an unknown key, so that it counts as a guess.
-            let is_unknown = denial == Denial::LeaseNotFound;
-            let status = if is_unknown { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            if denial == Denial::LeaseNotFound {
+                return Err(denial.into());
+            }
             let (error, message) = (denial.code().as_str(), denial.to_string());
-            body.answer(status, &NotReturned { returned: false, error, message })
+            body.answer(StatusCode::OK, &NotReturned { returned: false, error, message })
         }
     })
 }

@@ -73,11 +73,16 @@ impl TestApp {
         let staged = Plan::new("staged").exempt_hosts(vec![staging]);
         let editor =
             Plan::new("editor").product("editor").max_domains(1).max_devices(1).feature("export", true);
+        let offline = Plan::new("offline").max_devices(3).offline_days(7).customer_release(true);
+        let trusting = Plan::new("trusting").max_devices(1).offline_days(7).trust_release(true);
         let bound = Plan::new("bound").require([RequiredClaim::Domain, RequiredClaim::Device]);
         let options = ServiceOptions::new(&secret, Arc::clone(&clock), rng);
         let services = Services::open(store, configure(options)).await.unwrap();
         services.catalog.create_product("editor", "Editor").await.unwrap();
-        for plan in [registered, perpetual, roaming, boxed, fallback, generous, staged, editor, bound] {
+        for plan in [
+            registered, perpetual, roaming, boxed, fallback, generous, staged, editor, offline, trusting,
+            bound,
+        ] {
             services.catalog.create_plan(&plan).await.unwrap();
         }
         let api = Api::new(services.clone(), auth.clone());
@@ -144,6 +149,11 @@ impl TestApp {
 
     pub(crate) async fn validate(&self, body: Value) -> Reply {
         Call::new("POST", "/api/v1/validate").json(&body).send(&self.router).await
+    }
+
+    /// Asks for a lease.
+    pub(crate) async fn lease(&self, body: Value) -> Reply {
+        Call::new("POST", "/api/v1/leases").json(&body).send(&self.router).await
     }
 
     /// Issues a license with this plan.

@@ -2,12 +2,14 @@ use std::net::IpAddr;
 
 use axum::http::Method;
 use license_http::{AccessLogLayer, Api, ClientAddress, Route, routes};
+use license_verify::RequestCode;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::{Value, json};
 
 use super::app::{EMAIL, NOW, TestApp, token};
 use super::call::{Call, Reply};
+use super::leases::{nonce, release_code};
 
 async fn entries(app: &TestApp, query: &str) -> Vec<Value> {
     let reply = app.get(&format!("/api/v1/audit{query}")).await;
@@ -171,7 +173,8 @@ async fn every_changing_route_is_audited() {
     let mut routes_checked = 0;
     for Route { method, path, scopes } in routes() {
         if method == Method::GET
-            || ["/api/v1/validate", "/api/v1/licenses/search", "/api/v1/activations/list"].contains(&path)
+            || ["/api/v1/validate", "/api/v1/licenses/search", "/api/v1/activations/list", "/api/v1/leases"]
+                .contains(&path)
         {
             continue;
         }
@@ -198,6 +201,8 @@ async fn every_changing_route_is_audited() {
             Some("reinstate") => _ = app.post(&format!("{}/suspend", license.path)).await,
             _ => {}
         }
+        let leased = app.issue("offline").await;
+        let signing_key = app.services.signing.active_key().unwrap().id();
         let suspension = json!({ "action": "suspend", "ids": [license.id] });
         let job = app.admin("POST", "/api/v1/licenses/bulk").json(&suspension).send(&app.router).await.json();
         let of_endpoint = path.starts_with("/api/v1/webhook-endpoints");
@@ -207,6 +212,7 @@ async fn every_changing_route_is_audited() {
             .replace("{activation_id}", activations["data"][0]["id"].as_str().unwrap())
             .replace("{block_id}", blocks["data"][0]["id"].as_str().unwrap())
             .replace("{token_id}", &token_id)
+            .replace("{key_id}", signing_key.as_str())
             .replace("{job_id}", job["id"].as_str().unwrap())
             .replace("{email}", EMAIL)
             .replace("{name}", if path.starts_with("/api/v1/products") { "painter" } else { "perpetual" });
@@ -223,6 +229,13 @@ async fn every_changing_route_is_audited() {
             ("POST", "/api/v1/licenses/{id}/grants") => Some(json!({ "feature": "b", "value": 1 })),
             ("POST", "/api/v1/licenses/batch") => {
                 Some(json!({ "plan": "starter", "customer_email": EMAIL, "count": 2 }))
+            }
+            ("POST", "/api/v1/lease-requests") => Some(
+                json!({ "request": RequestCode::new("default", &leased.key, "a", nonce()).unwrap().to_text() }),
+            ),
+            ("POST", "/api/v1/leases/release") => {
+                let lease = app.lease(json!({ "key": leased.key, "fingerprint": "a" })).await.json();
+                Some(json!({ "release": release_code(lease["lease"].as_str().unwrap()) }))
             }
             ("POST", "/api/v1/licenses/{id}/blocked") => Some(json!({ "domain": "a.com" })),
             ("POST", "/api/v1/tokens") => Some(json!({ "name": "a", "scopes": ["usage:read"] })),

@@ -1,8 +1,11 @@
 //! A request for a router or a socket, and its response.
 
+use std::io::Read;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+use flate2::read::GzDecoder;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -92,7 +95,12 @@ impl Reply {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        let mut body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        if parts.headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
+            let mut decoded = Vec::new();
+            GzDecoder::new(&*body).read_to_end(&mut decoded).unwrap();
+            body = decoded;
+        }
         let reply = Self { status: parts.status.as_u16(), headers: parts.headers, body };
         contract::check(&method, &path, &reply);
         reply

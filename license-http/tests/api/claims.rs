@@ -66,7 +66,10 @@ async fn denial_has_every_reason_and_the_facts() {
         "message": "This license expired at 2026-01-31T00:00:00Z.",
         "reasons": ["LICENSE_EXPIRED", "FEATURE_MISSING", "DOMAIN_LIMIT_REACHED", "DEVICE_LIMIT_REACHED"],
         "license": { "plan": "editor", "product": "editor", "expiresAt": "2026-01-31T00:00:00Z" },
-        "usage": { "domains": { "used": 1, "limit": 1 }, "devices": { "used": 1, "limit": 1 } },
+        "usage": {
+            "domains": { "used": 1, "limit": 1 },
+            "devices": { "used": 1, "limit": 1, "held": 0, "next_free_at": null },
+        },
     });
     assert_eq!(denied, expected);
 }

@@ -83,6 +83,14 @@ const ROUTES: &[(&str, &str, &[Scope], u16)] = &[
     ("PUT", "/api/v1/plans/{name}", &[Scope::CatalogWrite], 200),
     ("POST", "/api/v1/plans/{name}/archive", &[Scope::CatalogWrite], 200),
     ("POST", "/api/v1/plans/{name}/unarchive", &[Scope::CatalogWrite], 200),
+    ("POST", "/api/v1/leases", &[], 200),
+    ("POST", "/api/v1/leases/release", &[], 400),
+    ("GET", "/api/v1/revocations", &[], 200),
+    ("GET", "/api/v1/licenses/{id}/leases", &[Scope::LicensesRead], 200),
+    ("POST", "/api/v1/lease-requests", &[Scope::LeasesWrite], 400),
+    ("GET", "/api/v1/signing-keys", &[Scope::KeysWrite], 200),
+    ("POST", "/api/v1/signing-keys/rotate", &[Scope::KeysWrite], 422),
+    ("POST", "/api/v1/signing-keys/{key_id}/revoke", &[Scope::KeysWrite], 404),
 ];
 
 /// Returns a call of the route for a new license.
@@ -96,11 +104,17 @@ async fn call(app: &TestApp, method: &str, path: &str) -> Call {
         .replace("{token_id}", "tok_unknown")
         .replace("{job_id}", "job_unknown")
         .replace("{email}", "unknown@example.com")
+        .replace("{key_id}", &"0".repeat(43))
         .replace("{name}", "perpetual");
     let call = Call::new(method, &target);
     let body: Option<Value> = match (method, path) {
         ("POST", "/api/v1/licenses") => Some(json!({ "plan": "starter", "customer_email": EMAIL })),
         ("POST", "/api/v1/licenses/bulk") => Some(json!({ "action": "suspend", "ids": [license.id] })),
+        // A second rotation is refused, and the field does not exist.
+        ("POST", "/api/v1/signing-keys/rotate") => Some(json!({ "force": true })),
+        ("POST", "/api/v1/leases/release") => Some(json!({ "release": "LREL1-0" })),
+        ("POST", "/api/v1/lease-requests") => Some(json!({ "request": "LREQ1-0" })),
+        ("POST", "/api/v1/leases") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("POST", "/api/v1/validate" | "/api/v1/activations/list") => Some(json!({ "key": license.key })),
         ("POST", "/api/v1/deactivate") => Some(json!({ "key": license.key, "fingerprint": "a" })),
         ("PATCH", _) => Some(json!({ "label": "a" })),

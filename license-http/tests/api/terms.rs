@@ -101,7 +101,7 @@ async fn answers_say_that_the_license_is_over_its_limit() {
     };
     let within = r#"{"valid":true,"license":{"plan":"generous","expiresAt":null,"features":{}},"usage":{"domains":{"used":0,"limit":null},"devices":{"used":1,"limit":1}}}"#;
     let over = r#"{"valid":true,"license":{"plan":"generous","expiresAt":null,"features":{}},"usage":{"domains":{"used":0,"limit":null},"devices":{"used":2,"limit":1}},"over_limit":true}"#;
-    let full = r#"{"valid":false,"error":"DEVICE_LIMIT_REACHED","message":"2 of 1 devices are in use.","reasons":["DEVICE_LIMIT_REACHED"],"license":{"plan":"generous","product":"default","expiresAt":null},"usage":{"domains":{"used":0,"limit":null},"devices":{"used":2,"limit":1}}}"#;
+    let full = r#"{"valid":false,"error":"DEVICE_LIMIT_REACHED","message":"2 of 1 devices are in use.","reasons":["DEVICE_LIMIT_REACHED"],"license":{"plan":"generous","product":"default","expiresAt":null},"usage":{"domains":{"used":0,"limit":null},"devices":{"used":2,"limit":1,"held":0,"next_free_at":null}}}"#;
     for (device, expected) in [("a", within), ("a", within), ("b", over), ("a", over), ("c", full)] {
         assert_eq!(ask(device).await, expected, "{device}");
     }

@@ -98,7 +98,7 @@ impl Lease {
 
     /// Checks the times of the lease.
     pub(crate) fn check_time(&self, now: i64) -> Result<(), Error> {
-        if now > self.exp.saturating_add(TOLERANCE) {
+        if now >= self.exp.saturating_add(TOLERANCE) {
             return Err(Error::LeaseExpired { at: self.exp });
         }
         let earliest = now.saturating_add(MAX_BEHIND);

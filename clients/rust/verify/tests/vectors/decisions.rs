@@ -156,8 +156,8 @@ fn leases() -> Vec<Value> {
             .decide(NOW, &not_asked, &allowed(3 * DAY))
             .decide(NOW + 3 * DAY, &not_asked, &renew)
             .missing(NOW + 3 * DAY, &json!({"outcome": "allowed", "check_in": 60, "renew_lease": true}))
-            .decide(end + 300, &not_asked, &renew)
-            .missing(end + 301, &must_check("LEASE_EXPIRED", 120))
+            .decide(end + 299, &not_asked, &renew)
+            .missing(end + 300, &must_check("LEASE_EXPIRED", 120))
             .not_asked(end + 365 * DAY, "LEASE_EXPIRED")
             .done(),
         new("verdict before a lease does not extend it")

@@ -253,7 +253,8 @@ fn times() -> Vec<Value> {
     let none = json!({});
     vec![
         time("in its last second", end - 1, &none, None, Same),
-        time("five minutes after its end", end + 300, &none, None, Other),
+        time("a second less than five minutes after its end", end + 299, &none, None, Other),
+        time("five minutes after its end", end + 300, &none, Some("LEASE_EXPIRED"), Other),
         time("five minutes and a second after its end", end + 301, &none, Some("LEASE_EXPIRED"), Same),
         time("a year after its end", end + 365 * DAY, &none, Some("LEASE_EXPIRED"), Same),
         time("a day before its issue", issue - DAY, &none, None, Other),

@@ -8,6 +8,7 @@ use crate::backup::{self, BackupArgs, RestoreArgs};
 use crate::catalog::{self, CatalogCommand};
 use crate::clock::{self, ClockCommand};
 use crate::flags::Flags;
+use crate::lease::{self, LeaseArgs};
 use crate::signing_keys::{self, SigningKeyCommand};
 use crate::tokens::{self, TokenCommand};
 use crate::transfer::{self, ExportArgs, ImportArgs};
@@ -37,6 +38,8 @@ pub(crate) enum ServerCommand {
     Backup(BackupArgs),
     /// Replaces the SQLite database by a backup; stop the server first
     Restore(RestoreArgs),
+    /// Issues leases for machines without a network, and takes them back; servers may be running
+    Lease(LeaseArgs),
 }
 
 impl ServerCommand {
@@ -55,6 +58,7 @@ impl ServerCommand {
             }
             Self::Backup(args) => backup::backup(args, &flags.database).await,
             Self::Restore(args) => backup::restore(args, &flags.database).await,
+            Self::Lease(args) => lease::run(args, flags).await,
         }
     }
 }

@@ -12,6 +12,7 @@ mod database;
 mod database_url;
 mod environment;
 mod flags;
+mod lease;
 mod network;
 mod private_file;
 mod retention;

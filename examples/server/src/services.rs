@@ -47,6 +47,12 @@ pub(crate) async fn with_services<T>(
     result
 }
 
+/// Writes the output of a command.
+#[expect(clippy::print_stdout, reason = "output of the command")]
+pub(crate) fn print(text: &str) {
+    print!("{text}");
+}
+
 /// Writes a message to the user of a command.
 #[expect(clippy::print_stderr, reason = "message to the user of the command")]
 pub(crate) fn note(text: &str) {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::database::Database;
 use crate::flags::Flags;
 use crate::private_file::create_private;
-use crate::services::with_services;
+use crate::services::{print, with_services};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SigningKeyCommand {
@@ -159,11 +159,6 @@ fn decrypt(file: &Path, passphrase: &str) -> Result<SigningKeyPair, String> {
         format!("{}: it is not {expected}: {error}", file.display())
     })?;
     Ok(SigningKeyPair::from_seed(private.as_bytes()))
-}
-
-#[expect(clippy::print_stdout, reason = "output of the command")]
-fn print(text: &str) {
-    print!("{text}");
 }
 
 /// Returns a tab-separated line for each key.

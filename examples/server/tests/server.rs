@@ -24,6 +24,8 @@ mod full_disk;
 mod geography;
 #[path = "server/jobs.rs"]
 mod jobs;
+#[path = "server/leases.rs"]
+mod leases;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/limits.rs"]

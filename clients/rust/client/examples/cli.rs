@@ -3,13 +3,15 @@
 //! ```text
 //! export LICENSE_SERVER=https://licenses.example.com   # http://localhost:8080 for a server on this machine
 //! export LICENSE_PUBLIC_KEY=11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo   # a real program has it compiled in
+//! export LICENSE_PRODUCT=editor                        # the default is "default"
 //! export LICENSE_KEY_FILE=key.txt                      # or LICENSE_KEY; never an argument: others can read those
 //!
 //! cargo run -p license-client --example cli -- --state ~/.demo check
 //! cargo run -p license-client --example cli -- --state ~/.demo fetch-lease
-//! cargo run -p license-client --example cli -- --state ~/.demo request         # prints a code for a person to carry
+//! cargo run -p license-client --example cli -- --state ~/.demo request         # prints a code, also as a QR code
 //! cargo run -p license-client --example cli -- --state ~/.demo add-file < lease.txt
 //! cargo run -p license-client --example cli -- --state ~/.demo return-lease
+//! cargo run -p license-client --example cli -- --state ~/.demo fetch-revocations
 //! cargo run -p license-client --example cli -- --state ~/.demo devices
 //! cargo run -p license-client --example cli -- --state ~/.demo release-device act_…
 //! ```
@@ -23,9 +25,10 @@ use std::process::ExitCode;
 use std::{env, fs, io};
 
 use license_client::{Check, Client, Outcome, PublicKey};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 
-const USAGE: &str =
-    "usage: cli --state FOLDER check|fetch-lease|request|add-file|return-lease|devices|release-device ID";
+const USAGE: &str = "usage: cli --state FOLDER check|fetch-lease|request|add-file|return-lease|fetch-revocations|devices|release-device ID";
 
 fn main() -> ExitCode {
     match run() {
@@ -46,7 +49,12 @@ fn run() -> Result<bool, Box<dyn Error>> {
     match command {
         ["check"] => return Ok(report(&client.check())),
         ["fetch-lease"] => println!("the lease ends at {}", client.fetch_lease(None)?.exp),
-        ["request"] => println!("{}", client.begin_request()?.to_text()),
+        ["request"] => {
+            let code = client.begin_request()?.to_text();
+            let qr = QrCode::with_error_correction_level(&code, EcLevel::L)?;
+            println!("{}\n{code}", qr.render::<Dense1x2>().build());
+        }
+        ["fetch-revocations"] => client.fetch_revocations()?,
         ["add-file"] => {
             let mut text = String::new();
             io::stdin().read_to_string(&mut text)?;
@@ -72,7 +80,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
 
 fn client(folder: &Path) -> Result<Client, Box<dyn Error>> {
     let server = env::var("LICENSE_SERVER").map_err(|_| "set LICENSE_SERVER")?;
-    let mut builder = Client::builder(&server).product("editor").state_file(folder.join("license-state"));
+    let product = env::var("LICENSE_PRODUCT").unwrap_or_else(|_| "default".to_owned());
+    let mut builder = Client::builder(&server).product(&product).state_file(folder.join("license-state"));
     if let Ok(key) = env::var("LICENSE_PUBLIC_KEY") {
         builder = builder.public_keys([PublicKey::parse(&key)?]);
     }

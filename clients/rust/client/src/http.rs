@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use ureq::http::{HeaderMap, Uri};
+use ureq::Body;
+use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::clock::Clock;
@@ -57,14 +58,28 @@ impl Http {
 
     /// Posts a JSON body. Returns `None` if no answer came within the deadline, or if its body is longer than `limit`.
     pub(crate) fn post(&self, path: &str, body: &[u8], limit: usize) -> Option<Reply> {
-        let stopwatch = self.clock.stopwatch();
         let request = self
             .agent
             .post(format!("{}{path}", self.base))
             .header("content-type", "application/json")
             .header("accept", "application/json")
             .header("prefer", "handling=lenient");
-        let mut response = request.send(body).ok()?;
+        self.within_deadline(limit, || request.send(body))
+    }
+
+    /// As [`post`](Self::post), without a body.
+    pub(crate) fn get(&self, path: &str, limit: usize) -> Option<Reply> {
+        let request = self.agent.get(format!("{}{path}", self.base)).header("accept", "application/json");
+        self.within_deadline(limit, || request.call())
+    }
+
+    fn within_deadline(
+        &self,
+        limit: usize,
+        send: impl FnOnce() -> Result<Response<Body>, ureq::Error>,
+    ) -> Option<Reply> {
+        let stopwatch = self.clock.stopwatch();
+        let mut response = send().ok()?;
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         let body = response.body_mut().with_config().limit(limit).read_to_vec().ok()?;
         if stopwatch.is_past(self.deadline) {

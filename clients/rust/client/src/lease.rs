@@ -76,6 +76,20 @@ impl Client {
         self.call("/api/v1/leases/release", body, limits::ANSWER_BYTES).map(drop)
     }
 
+    /// Fetches the list of revoked leases. Software that checks online needs no list: each check has the same effect.
+    ///
+    /// # Errors
+    /// Returns [`Error::Refused`] with the code of the server, [`Error::NoAnswer`] if there was no answer, and
+    /// [`Error::NotAccepted`] if the list is not signed by a trusted key, or older than the one that is known.
+    pub fn fetch_revocations(&self) -> Result<(), Error> {
+        // The name of a product needs no percent-encoding.
+        let path = format!("/api/v1/revocations?product={}", self.0.product);
+        let reply = self.0.http.get(&path, limits::REVOCATIONS_BYTES + 1024).ok_or(Error::NoAnswer)?;
+        let answer = reply.into_result()?;
+        let list = answer.get("revocations").and_then(|list| list.as_str()).ok_or(Error::NoAnswer)?;
+        self.change(|stored| Ok(stored.state.add_revocations(list, &self.0.policy)?))
+    }
+
     /// Changes the state. The next check reports a problem with the file.
     fn change<T>(&self, change: impl FnOnce(&mut Stored) -> Result<T, Error>) -> Result<T, Error> {
         self.0.store.update(self.0.clock.now(), |stored| (change(stored), Save::Now)).0

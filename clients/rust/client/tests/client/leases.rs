@@ -31,14 +31,17 @@ fn fetched_lease_licenses_without_a_network() {
     assert_eq!((&asked.json()["days"], &asked.json()["product"]), (&json!(7), &json!("editor")));
     let offline = at(NO_SERVER);
     assert_eq!(offline.check().decision.outcome, Outcome::Allowed);
-    clock.advance(7 * DAY + 301);
+    clock.advance(7 * DAY + 300);
     assert_eq!(offline.check().decision.outcome.code(), Some("LEASE_EXPIRED"));
 }
 
 #[test]
 fn refusal_of_a_lease_has_the_code_of_the_server() {
     let server = Server::new(|_| {
-        Reply::json(200, &json!({"error": "OFFLINE_NOT_ALLOWED", "message": "The plan has no offline use."}))
+        Reply::json(
+            200,
+            &json!({"valid": false, "error": "OFFLINE_NOT_ALLOWED", "message": "The plan has no offline use."}),
+        )
     });
     let client = client(&server.url());
     assert_eq!(client.fetch_lease(None).unwrap_err().code(), "OFFLINE_NOT_ALLOWED");
@@ -96,4 +99,20 @@ fn returned_lease_ends_here_and_is_sent_to_the_server() {
     assert_eq!(server.asked()[0].json(), json!({"release": code.to_text()}));
     assert!(!client.check().is_allowed());
     assert_eq!(client.add_license_file(&text).unwrap_err().code(), "LEASE_RETURNED");
+}
+
+#[test]
+fn revoked_lease_ends_with_the_list() {
+    let server = Server::new(|_| {
+        Reply::json(200, &json!({"revocations": TestKey::Active.revocations(NOW, &["lse_0001"])}))
+    });
+    let client = client(&server.url());
+    client.add_license_file(&file(&json!({}))).unwrap();
+    assert!(client.check().is_allowed());
+    client.fetch_revocations().unwrap();
+    let asked = server.asked().remove(0);
+    assert!(asked.head.starts_with("get /api/v1/revocations?product=editor http/1.1\r\n"), "{}", asked.head);
+    assert_eq!(self::client(NO_SERVER).fetch_revocations().unwrap_err().code(), "NO_ANSWER");
+    let offline = Client::clone(&client);
+    assert_eq!(offline.check().decision.outcome.code(), Some("LEASE_REVOKED"));
 }

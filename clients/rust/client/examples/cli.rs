@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! export LICENSE_SERVER=https://licenses.example.com   # http://localhost:8080 for a server on this machine
-//! export LICENSE_PUBLIC_KEY=11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo   # a real program has it compiled in
+//! # The active key and the next one: `x` of GET /.well-known/jwks.json. A real program has them compiled in.
+//! export LICENSE_PUBLIC_KEYS=11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo,…
 //! export LICENSE_PRODUCT=editor                        # the default is "default"
 //! export LICENSE_KEY_FILE=key.txt                      # or LICENSE_KEY; never an argument: others can read those
 //!
-//! cargo run -p license-client --example cli -- --state ~/.demo check
+//! cargo run -p license-client --example cli -- --state ~/.demo check           # or check-now
 //! cargo run -p license-client --example cli -- --state ~/.demo fetch-lease
 //! cargo run -p license-client --example cli -- --state ~/.demo request         # prints a code, also as a QR code
 //! cargo run -p license-client --example cli -- --state ~/.demo add-file < lease.txt
@@ -28,7 +29,9 @@ use license_client::{Check, Client, Outcome, PublicKey};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
-const USAGE: &str = "usage: cli --state FOLDER check|fetch-lease|request|add-file|return-lease|fetch-revocations|devices|release-device ID";
+const USAGE: &str = "usage: cli --state FOLDER COMMAND
+\
+    commands: check, check-now, fetch-lease, request, add-file, return-lease, fetch-revocations, devices, release-device ID";
 
 fn main() -> ExitCode {
     match run() {
@@ -48,6 +51,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
     let client = client(Path::new(folder))?;
     match command {
         ["check"] => return Ok(report(&client.check())),
+        ["check-now"] => return Ok(report(&client.check_now())),
         ["fetch-lease"] => println!("the lease ends at {}", client.fetch_lease(None)?.exp),
         ["request"] => {
             let code = client.begin_request()?.to_text();
@@ -82,8 +86,9 @@ fn client(folder: &Path) -> Result<Client, Box<dyn Error>> {
     let server = env::var("LICENSE_SERVER").map_err(|_| "set LICENSE_SERVER")?;
     let product = env::var("LICENSE_PRODUCT").unwrap_or_else(|_| "default".to_owned());
     let mut builder = Client::builder(&server).product(&product).state_file(folder.join("license-state"));
-    if let Ok(key) = env::var("LICENSE_PUBLIC_KEY") {
-        builder = builder.public_keys([PublicKey::parse(&key)?]);
+    if let Ok(keys) = env::var("LICENSE_PUBLIC_KEYS") {
+        let keys: Result<Vec<_>, _> = keys.split(',').map(PublicKey::parse).collect();
+        builder = builder.public_keys(keys?);
     }
     if let Ok(path) = env::var("LICENSE_KEY_FILE") {
         builder = builder.license_key(&fs::read_to_string(path)?);
